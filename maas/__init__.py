@@ -1,0 +1,35 @@
+"""One recipe becomes a model that is trained, made small, exported to ONNX, proven, registered and served.
+
+Public names are loaded when they are first used, so that `import maas` is light and the runtime needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maas import lifecycle
+    from maas.config import RunConfig, compose
+    from maas.opening import load
+    from maas.runtime.bundle import Bundle
+
+__version__ = "0.1.0"
+__all__ = ["Bundle", "RunConfig", "compose", "lifecycle", "load"]
+
+_WHERE = {
+    "Bundle": "maas.runtime.bundle",
+    "RunConfig": "maas.config",
+    "compose": "maas.config",
+    "load": "maas.opening",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "lifecycle":
+        return import_module("maas.lifecycle")
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'maas' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

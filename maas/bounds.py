@@ -1,0 +1,17 @@
+"""Ranges that a part's signature declares, so that a recipe is refused before any work.
+
+A part annotates its parameters with these; `maas.config.check` reads them. Nothing here validates by itself.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+Fraction = Annotated[float, Meta(ge=0, lt=1, description="a share in [0, 1)")]
+PositiveFraction = Annotated[float, Meta(gt=0, lt=1, description="a share in (0, 1)")]
+Positive = Annotated[float, Meta(gt=0, description="a number above 0")]
+NonNegative = Annotated[float, Meta(ge=0, description="a number not below 0")]
+Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
+NonNegativeInt = Annotated[int, Meta(ge=0, description="a whole number, 0 or more")]
+Port = Annotated[int, Meta(ge=0, le=65535, description="a port in 0 to 65535; 0 picks a free one")]
+ExistingPath = Annotated[str, Meta(description="a file or folder that exists", extra={"must_exist": True})]

@@ -1,0 +1,105 @@
+"""What the entries share: composing the recipe from the command line, and saying in one line what is wrong."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from maas.errors import ConfigError, MaasError
+
+try:
+    import hydra
+    from hydra._internal.utils import get_args_parser
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    from maas import config as recipes
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing.name} is not installed; this needs the training packages. Run: pip install 'maas[train,registry]'")
+
+USAGE_STATUS = 2
+INTERRUPTED_STATUS = 130
+
+
+def run(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> None:
+    """Composes the recipe that the command line names, checks it, and gives it to a stage.
+
+    A `MaasError` is printed as it is and ends the process with status 2; any other error is a bug of maas and shows its
+    traceback.
+
+    Args:
+        verb: the entry's name.
+        stage: what is done with the recipe.
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of being printed by Hydra
+    _log_to_stdout()
+    with _reported(verb):
+        _compose_and_call(verb, stage)
+
+
+@contextmanager
+def _reported(verb: str) -> Iterator[None]:
+    try:
+        yield
+    except MaasError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(USAGE_STATUS)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nInterrupted. Run the same command again and maas.{verb} goes on where it was.\n")
+        sys.exit(INTERRUPTED_STATUS)
+
+
+def say(text: str) -> None:
+    """Prints to standard output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def _compose_and_call(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> None:
+    config_dir, overrides = _arguments()
+    recipes.register(config_dir)
+    _name_recipe_files(overrides)
+    composed: list[recipes.RunConfig] = []
+
+    def job(values: DictConfig) -> None:
+        with _reported(verb):  # here, as Hydra would announce an error that leaves the job
+            config = recipes.finish(values, HydraConfig.get().overrides.task)
+            recipes.check(config)
+            composed.append(config)
+            stage(config)
+
+    application = hydra.main(version_base="1.3", config_path=str(recipes.CONF), config_name="config")(job)
+    try:
+        application()
+    except (HydraException, OmegaConfBaseException) as error:
+        if composed:  # the recipe was right: this is a bug further down
+            raise
+        raise ConfigError(recipes.explain(error, overrides, config_dir)) from error
+
+
+def _arguments() -> tuple[str | None, list[str]]:
+    """Returns `--config-dir` and the overrides of the command line."""
+    known, _ = get_args_parser().parse_known_args()  # Hydra's own parser, so that both read alike
+    return known.config_dir, list(known.overrides)
+
+
+def _name_recipe_files(overrides: list[str]) -> None:
+    """Registers `recipe=FILE.yaml` and replaces it by the recipe's name, here and for Hydra."""
+    for override in overrides:
+        if override.startswith("recipe=") and override.endswith((".yaml", ".yml")):
+            named = f"recipe={recipes.register_file(override.removeprefix('recipe='))}"
+            sys.argv[sys.argv.index(override)] = named
+            overrides[overrides.index(override)] = named
+
+
+def _log_to_stdout() -> None:
+    logger = logging.getLogger("maas")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

@@ -1,0 +1,27 @@
+"""Recipes: composing them with Hydra, and finding every fault before any work is done.
+
+A recipe is one `RunConfig`. Its sections are parts: mappings whose `_target_` names an importable callable and whose
+other keys are that callable's arguments. `check` binds each part to its signature; `build` calls it.
+"""
+
+from maas.config.composing import compose
+from maas.config.faults import check, explain
+from maas.config.parts import build, target_of
+from maas.config.recipes import CONF, CONSTRAINTS, finish, recipes, register, register_file
+from maas.config.schema import FILLED, RunConfig
+
+__all__ = [
+    "CONF",
+    "CONSTRAINTS",
+    "FILLED",
+    "RunConfig",
+    "build",
+    "check",
+    "compose",
+    "explain",
+    "finish",
+    "recipes",
+    "register",
+    "register_file",
+    "target_of",
+]

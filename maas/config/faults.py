@@ -1,0 +1,210 @@
+"""Finding every fault of a recipe before any work is done, each as one line that says what to do."""
+
+import difflib
+import inspect
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from maas.config.parts import DIRECTIVES, is_part, target_of
+from maas.config.recipes import CONF, composed, finish, recipes
+from maas.config.schema import FILLED, RunConfig
+from maas.errors import ConfigError
+
+
+def check(config: RunConfig) -> None:
+    """Binds every part of a recipe to its signature.
+
+    Raises:
+        ConfigError: all faults, a line each.
+    """
+    faults = list(faults_of(config))
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def faults_of(config: RunConfig) -> Iterator[str]:
+    """Yields what is wrong with a composed recipe: one line a fault, with what is required and what to do."""
+    if config.resume not in ("auto", "never"):
+        yield f"resume is {config.resume!r}; it must be auto or never. Set e.g. resume=auto."
+    if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
+        yield f"seed is {config.seed!r}; it must be a whole number from 0 to 4294967295. Set e.g. seed=1."
+    if not isinstance(config.batch_size, int) or config.batch_size < 1:
+        yield f"batch_size is {config.batch_size!r}; it must be a whole number, 1 or more. Set e.g. batch_size=64."
+    if not config.name or not all(character.isalnum() or character in "-_" for character in config.name):
+        yield f"name is {config.name!r}; it must be letters, digits, - and _. Set e.g. name=my_model."
+    for section in fields(RunConfig):
+        value = getattr(config, section.name)
+        if section.type is Any and section.name != "baseline" and not is_part(value):
+            yield f"{section.name} is {value!r}; it must be a part, a mapping with a _target_."
+        yield from _faults_in(value, section.name)
+
+
+def _faults_in(node: Any, path: str) -> Iterator[str]:
+    """Walks a section; every mapping with a `_target_` is bound."""
+    children: Iterator[tuple[str, Any]] = iter(())
+    if isinstance(node, Mapping):
+        if is_part(node):
+            yield from _faults_of_part(node, path)
+        children = ((f"{path}.{key}", value) for key, value in node.items())
+    elif isinstance(node, list):
+        children = ((f"{path}[{index}]", value) for index, value in enumerate(node))
+    for child_path, child in children:
+        yield from _faults_in(child, child_path)
+
+
+def _faults_of_part(part: Mapping[str, Any], path: str) -> Iterator[str]:
+    name = part["_target_"]
+    try:
+        target, parameters = target_of(name)
+    except ConfigError as error:
+        yield f"{path}._target_: {error}"
+        return
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    hints = _hints(target)
+    given = {key: value for key, value in part.items() if key not in DIRECTIVES}
+    for key, value in given.items():
+        if key not in parameters:
+            if not takes_any:
+                yield f"{path}.{key} is not an argument of {name}.{_nearest(key, list(parameters))}"
+        elif not is_part(value) and (fault := _misfit(value, hints.get(key))):
+            yield f"{path}.{key} is {value!r}; {fault} Set e.g. {path}.{key}=…"
+    if not part.get("_partial_"):
+        for parameter in parameters.values():
+            if parameter.name not in given | dict.fromkeys(FILLED) and _is_required(parameter):
+                yield f"{path}.{parameter.name} is missing; {name} requires it. Set {path}.{parameter.name}=…"
+
+
+def _hints(target: Any) -> dict[str, Any]:
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, AttributeError):  # a foreign signature whose annotations cannot be evaluated
+        return {}
+
+
+def _misfit(value: Any, hint: Any) -> str | None:
+    """Says why a value does not fit an annotation; None where it fits or the annotation cannot be judged."""
+    if hint is None:
+        return None
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        wanted = " ".join(meta.description for meta in typing.get_args(hint) if isinstance(meta, msgspec.Meta))
+        return f"it must be {wanted}." if wanted else f"{str(error)[0].lower()}{str(error)[1:]}."
+    except TypeError:  # torch.Tensor, callables, …: only the part itself can judge
+        return None
+    metas = [meta for meta in typing.get_args(hint) if isinstance(meta, msgspec.Meta)]
+    if any((meta.extra or {}).get("must_exist") for meta in metas) and not Path(value).exists():
+        return "there is no such file or folder."
+    return None
+
+
+def is_part(node: Any) -> bool:
+    return isinstance(node, Mapping) and "_target_" in node
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty and parameter.kind not in (
+        parameter.VAR_POSITIONAL,
+        parameter.VAR_KEYWORD,
+    )
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {near[0]}?" if near else f" Known are: {', '.join(known)}."
+
+
+def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> str:
+    """Turns a failed composition into one line a fault, all overrides judged, not just the first bad one.
+
+    Args:
+        error: what Hydra raised.
+        overrides: the command line.
+        config_dir: the user's own parts.
+    """
+    choices = [override for override in overrides if _is_choice(override)]
+    try:
+        base = composed(choices, config_dir)
+    except (HydraException, OmegaConfBaseException) as broken:
+        return _sentence(broken, None)
+    lines = []
+    good = list(choices)
+    for override in overrides:
+        if override in choices:
+            continue
+        try:
+            composed([*choices, override], config_dir)
+            good.append(override)
+        except (HydraException, OmegaConfBaseException) as broken:
+            lines.append(_fault_of_override(override, base, broken))
+    try:
+        lines += faults_of(finish(composed(good, config_dir), good))
+    except (HydraException, OmegaConfBaseException) as broken:
+        lines.append(_sentence(broken, base))
+    return "\n".join(lines or [_sentence(error, base)])
+
+
+def _is_choice(override: str) -> bool:
+    """Tells whether an override chooses a part (`data=csv`) instead of setting a value."""
+    key = override.lstrip("+~").split("=")[0].split("@")[0]
+    return key == "recipe" or (CONF / key).is_dir()
+
+
+def _fault_of_override(override: str, base: DictConfig, error: Exception) -> str:
+    try:
+        key = OverridesParser.create().parse_override(override).key_or_group
+    except HydraException:
+        return f"{override!r} is not an override; write key=value, and quote values with spaces or commas."
+    *parents, last = key.split(".")
+    node: Any = base
+    for depth, name in enumerate(parents):
+        if not isinstance(node, DictConfig) or name not in node:
+            return f"{key} is no key of the recipe.{_known(name, node, parents[:depth])}"
+        node = node[name]
+    if isinstance(node, DictConfig) and last in node and not OmegaConf.is_missing(node, last):
+        return _sentence(error, base)
+    if isinstance(node, DictConfig) and "_target_" in node and last in _parameters(node["_target_"]):
+        return f"{key} is not set in the recipe, but {node['_target_']} takes it: write +{override}"
+    return f"{key} is no key of the recipe.{_known(last, node, parents)}"
+
+
+def _known(name: str, node: Any, parents: Sequence[str]) -> str:
+    if not isinstance(node, DictConfig):
+        return ""
+    prefix = "".join(f"{parent}." for parent in parents)
+    known = [f"{prefix}{key}" for key in node if key not in DIRECTIVES]
+    if "_target_" in node:
+        known += [f"{prefix}{key}" for key in _parameters(node["_target_"]) if f"{prefix}{key}" not in known]
+    return _nearest(f"{prefix}{name}", known)
+
+
+def _parameters(target: str) -> list[str]:
+    try:
+        return list(target_of(target)[1])
+    except ConfigError:
+        return []
+
+
+def _sentence(error: Exception, base: DictConfig | None) -> str:
+    """Returns Hydra's or OmegaConf's message without its stack of contexts; an unknown recipe lists the recipes."""
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException):
+        text = f"{text} {str(cause).splitlines()[0]}"
+    if base is None and ("recipe" in text or "You must specify" in text):
+        wanted = text.split("'recipe/")[1].split("'")[0] if "'recipe/" in text else None
+        found = f"There is no recipe {wanted!r}." if wanted else "No recipe was named."
+        return f"{found} Set recipe=NAME; known are: {', '.join(recipes())}."
+    return text
+
+

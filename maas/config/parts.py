@@ -1,0 +1,60 @@
+"""Parts: mappings whose `_target_` names a callable and whose other keys are its arguments."""
+
+import inspect
+from collections.abc import Mapping
+from pkgutil import resolve_name
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+
+from maas.errors import ConfigError, MaasError
+
+DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
+
+
+def is_part(node: Any) -> bool:
+    """Tells whether a node of a recipe is a part."""
+    return isinstance(node, Mapping) and "_target_" in node
+
+
+def target_of(name: str) -> tuple[Any, Mapping[str, inspect.Parameter]]:
+    """Imports what a `_target_` names.
+
+    Returns:
+        The callable and its parameters by name.
+
+    Raises:
+        ConfigError: it cannot be imported or called.
+    """
+    try:
+        target = resolve_name(name)
+        return target, inspect.signature(target).parameters
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ConfigError(f"{name!r} cannot be imported: {reason}. Name an importable class or function.") from error
+
+
+def build(part: Any, path: str, /, *arguments: Any, **more: Any) -> Any:
+    """Calls a part.
+
+    Args:
+        part: a mapping with a `_target_`.
+        path: where it stands in the recipe, for messages.
+        arguments: given to it first.
+        more: given to it by name.
+
+    Raises:
+        ConfigError: the part refused its arguments.
+    """
+    try:
+        return instantiate(part, *arguments, _convert_="all", **more)
+    except HydraException as error:
+        cause: BaseException | None = error
+        while isinstance(cause, HydraException):
+            cause = cause.__cause__
+        if isinstance(cause, MaasError):
+            raise cause from error
+        if not isinstance(cause, TypeError | ValueError):
+            raise
+        raise ConfigError(f"{path} was refused by {part['_target_']}: {cause}") from error

@@ -1,0 +1,84 @@
+"""Where recipes and parts lie, and how Hydra comes to know them."""
+
+import typing
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from maas.config.schema import RunConfig
+from maas.errors import ConfigError
+
+_PACKAGE = Path(__file__).parent.parent
+_SHIPPED = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent  # in a wheel, or in a checkout
+CONF, RECIPES, CONSTRAINTS = _SHIPPED / "conf", _SHIPPED / "recipes", _SHIPPED / "constraints.txt"
+
+
+def register(config_dir: str | Path | None = None) -> None:
+    """Makes the schema, the shipped recipes and those below `config_dir` known to Hydra.
+
+    Raises:
+        ConfigError: `config_dir` is not a folder.
+    """
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ConfigError(f"The config dir {config_dir} is not a folder. Name one that holds recipes/ or parts.")
+    ConfigStore.instance().store(name="schema", node=RunConfig)
+    for folder in [RECIPES, *([Path(config_dir) / "recipes"] if config_dir else [])]:
+        for file in sorted(folder.glob("*.yaml")):
+            register_file(str(file))
+
+
+def register_file(recipe: str) -> str:
+    """Makes one recipe file known to Hydra and returns its name; a plain name is returned as it is.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    if not recipe.endswith((".yaml", ".yml")):
+        return recipe
+    path = Path(recipe)
+    if not path.is_file():
+        raise ConfigError(f"The recipe file {recipe} does not exist. Name a file, or a recipe: {', '.join(recipes())}.")
+    try:
+        node = OmegaConf.load(path)
+    except Exception as error:  # a YAML error of whatever kind
+        raise ConfigError(f"The recipe file {recipe} is not YAML: {error}") from error
+    if not isinstance(node, DictConfig):
+        raise ConfigError(f"The recipe file {recipe} holds a list; a recipe is a mapping of sections.")
+    ConfigStore.instance().store(group="recipe", name=path.stem, node=node, package="_global_", provider="maas")
+    return path.stem
+
+
+def recipes() -> list[str]:
+    """Returns the names of the recipes that are known."""
+    group = ConfigStore.instance().repo.get("recipe", {})
+    return sorted(Path(name).stem for name in group)
+
+
+def composed(overrides: Sequence[str], config_dir: str | Path | None = None) -> DictConfig:
+    """Lets Hydra compose; raises what Hydra and OmegaConf raise."""
+    extra = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    outer = GlobalHydra.instance().hydra  # set inside an entry, or in a user's own Hydra application
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("config", [*overrides, *extra])
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def finish(composed: DictConfig, overrides: Sequence[str]) -> RunConfig:
+    """Turns what Hydra composed into a `RunConfig`, interpolations resolved."""
+    keys = {entry.name for entry in fields(RunConfig)}
+    content = OmegaConf.to_container(
+        OmegaConf.masked_copy(composed, [str(key) for key in composed if key in keys]),
+        resolve=True,
+        throw_on_missing=True,
+    )
+    given = [override for override in overrides if not override.startswith("recipe=")]
+    return RunConfig(**{**typing.cast("dict[str, Any]", content), "overrides": given})

@@ -1,0 +1,67 @@
+"""The top level of a recipe."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+FILLED = frozenset({"outputs", "in_features", "vocabulary_size"})
+"""Arguments of a net that the data and the processor fill in where a recipe leaves them out."""
+
+_NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry"})
+
+
+@dataclass
+class RunConfig:
+    """The top level of a recipe.
+
+    Args:
+        name: of the model; also the folder below `runs_dir` and the name in the registry.
+        seed: of every random choice.
+        task: what is learnt: `classification`.
+        metric: what compression must keep and the registry compares, by its name in the evidence.
+        batch_size: rows in a training step.
+        runs_dir: where runs are written.
+        resume: `auto` goes on with the newest unfinished run of the same recipe, `never` starts a new one.
+        data: rows, cleaned and split.
+        processor: raw input to arrays.
+        model: the net; arguments named in `FILLED` may be left out.
+        objective: logits and targets to a loss.
+        optimizer: parameters to an optimizer.
+        schedule: optimizer and steps to a learning-rate schedule.
+        trainer: Lightning's Trainer.
+        baseline: what a user would pick instead, measured beside the model; null for none.
+        compress: budget and passes.
+        export: tolerance and opset.
+        registry: where versions are kept.
+        serve: batch size and threads that the model is measured and served with.
+        overrides: what the command line changed; filled in by `compose`.
+    """
+
+    name: str = MISSING
+    seed: int = 0
+    task: str = "classification"
+    metric: str = "accuracy"
+    batch_size: int = 64
+    runs_dir: str = "runs"
+    resume: str = "auto"
+    data: Any = MISSING
+    processor: Any = MISSING
+    model: Any = MISSING
+    objective: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    trainer: Any = MISSING
+    baseline: Any = None
+    compress: Any = MISSING
+    export: Any = MISSING
+    registry: Any = MISSING
+    serve: Any = MISSING
+    overrides: list[str] = field(default_factory=list)
+
+    def digest(self) -> str:
+        """SHA-256 of all that bears on the model: not of where runs and versions are kept."""
+        content = {key: value for key, value in asdict(self).items() if key not in _NOT_OF_THE_MODEL}
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,80 @@
+"""Every error that maas raises on purpose.
+
+    MaasError
+    ├── ConfigError       a recipe or an override is wrong
+    ├── DataError         rows are missing, unreadable or contradictory
+    ├── CheckpointError   a checkpoint cannot be opened or rebuilt
+    ├── BundleError       a bundle is incomplete, altered or of another version
+    ├── ExportError       a net cannot be written as ONNX
+    │   └── ParityError   the exported model does not answer as the trained one
+    ├── BudgetError       a compression budget cannot be read or met
+    ├── RegistryError     the model registry refused or lacks something
+    └── InputError        a raw input cannot be understood
+        └── OverloadError more was asked than can be queued
+
+A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2.
+"""
+
+
+class MaasError(Exception):
+    """Anything that the user of maas can put right."""
+
+
+class ConfigError(MaasError):
+    """A recipe or an override is wrong."""
+
+
+class DataError(MaasError):
+    """Rows are missing, unreadable or contradictory."""
+
+
+class CheckpointError(MaasError):
+    """A checkpoint cannot be opened or rebuilt."""
+
+
+class BundleError(MaasError):
+    """A bundle is incomplete, altered or of another version."""
+
+
+class ExportError(MaasError):
+    """A net cannot be written as ONNX."""
+
+
+class ParityError(ExportError):
+    """The exported model does not answer as the trained one.
+
+    Args:
+        message: what differs, and where.
+        found: the measured difference.
+        allowed: the largest difference allowed.
+    """
+
+    def __init__(self, message: str, *, found: float, allowed: float) -> None:
+        super().__init__(message)
+        self.found = found
+        self.allowed = allowed
+
+
+class BudgetError(MaasError):
+    """A compression budget cannot be read or met."""
+
+
+class RegistryError(MaasError):
+    """The model registry refused or lacks something."""
+
+
+class InputError(MaasError):
+    """A raw input cannot be understood."""
+
+
+class OverloadError(InputError):
+    """More was asked than can be queued.
+
+    Args:
+        message: what is full, and its size.
+        retry_after_s: when to ask again, in seconds.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

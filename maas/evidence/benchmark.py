@@ -1,0 +1,57 @@
+"""Timing rivals in turns, so that a machine whose speed drifts is fair to all of them."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.runtime.evidence import Latency
+
+
+def interleaved(
+    runs: Mapping[str, Callable[[], object]], *, rounds: int = 30, min_turn_s: float = 0.01
+) -> dict[str, NDArray[np.float64]]:
+    """Times each run once a round, in turns.
+
+    Args:
+        runs: what to time, by name.
+        rounds: turns each run gets, after one that is not counted.
+        min_turn_s: a run that is shorter is repeated within its turn until the turn takes about this long.
+
+    Returns:
+        Milliseconds a run, (rounds,) each.
+    """
+    repeats = {name: _repeats(run, min_turn_s) for name, run in runs.items()}
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            times[name].append(_timed(run, repeats[name]))
+    return {name: np.array(values) for name, values in times.items()}
+
+
+def latency(times: NDArray[np.float64], rival: NDArray[np.float64], batch_size: int, threads: int) -> Latency:
+    """Summarises one run's times against its rival's of the same rounds.
+
+    Args:
+        times: milliseconds, (rounds,).
+        rival: the rival's, (rounds,).
+        batch_size: rows in a run.
+        threads: intra-op threads.
+    """
+    first, median, third = np.quantile(times, [0.25, 0.5, 0.75])
+    low, ratio, high = np.quantile(times / rival, [0.25, 0.5, 0.75])
+    return Latency(batch_size, threads, float(median), float(third - first), float(ratio), float(low), float(high))
+
+
+def _repeats(run: Callable[[], object], min_turn_s: float) -> int:
+    run()
+    once_ms = min(_timed(run, 1) for _ in range(3))
+    return max(1, round(min_turn_s * 1e3 / max(once_ms, 1e-6)))
+
+
+def _timed(run: Callable[[], object], repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter() - started) * 1e3 / repeats

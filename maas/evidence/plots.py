@@ -1,0 +1,94 @@
+"""Pictures of a run, as PNG files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from maas.runtime.evidence import CompressionRecord
+
+mpl.rcParams["font.sans-serif"] = ["Noto Sans CJK SC", "WenQuanYi Zen Hei", "SimHei", "DejaVu Sans"]
+mpl.rcParams["axes.unicode_minus"] = False
+
+
+def learning_curve(history: Sequence[dict[str, float]], best_epoch: int, metric: str, path: Path) -> Path:
+    """Draws loss and metric over the epochs; the epoch whose weights are kept is marked.
+
+    Args:
+        history: logged values, an entry each epoch.
+        best_epoch: from 0.
+        metric: the metric's name.
+        path: the PNG to write.
+    """
+    epochs = range(1, len(history) + 1)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, style in (("train_loss", "o-"), ("validation_loss", "s-")):
+        left.plot(epochs, [entry.get(name, float("nan")) for entry in history], style, label=name.replace("_", " "))
+    left.set(xlabel="epoch", ylabel="loss")
+    left.legend()
+    values = [entry.get(f"validation_{metric}", float("nan")) for entry in history]
+    right.plot(epochs, values, "s-", color="tab:orange")
+    right.axvline(best_epoch + 1, color="grey", linestyle=":", label=f"kept: epoch {best_epoch + 1}")
+    right.set(xlabel="epoch", ylabel=f"validation {metric}")
+    right.legend()
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return _saved(figure, path)
+
+
+def confusion_picture(confusion: NDArray[Any], labels: Sequence[str], title: str, path: Path) -> Path:
+    """Draws a confusion matrix; each cell holds its count, its colour the share of the row.
+
+    Args:
+        confusion: counts (K, K), targets × predictions.
+        labels: K names.
+        title: above the picture.
+        path: the PNG to write.
+    """
+    size = max(4.0, 0.55 * len(labels) + 2)
+    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    axes = figure.subplots()
+    shares = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 3 else 0)
+    axes.set_yticks(range(len(labels)), labels)
+    if len(labels) <= 25:
+        for row in range(len(labels)):
+            for column in range(len(labels)):
+                shade = "white" if shares[row, column] > 0.5 else "black"
+                axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=shade)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    return _saved(figure, path)
+
+
+def compression_picture(record: CompressionRecord, path: Path) -> Path:
+    """Draws every measured candidate by latency ratio and size; the area of refusal is what lies right of 1.
+
+    Args:
+        record: the search.
+        path: the PNG to write.
+    """
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    for candidate in record.candidates:
+        if candidate.latency is None:
+            continue
+        colour = "tab:green" if candidate.name == record.chosen else "tab:red" if candidate.reasons else "tab:blue"
+        axes.scatter(candidate.latency.ratio, candidate.bytes / 1e6, color=colour, s=60, zorder=3)
+        axes.annotate(candidate.name, (candidate.latency.ratio, candidate.bytes / 1e6), (6, 6), textcoords="offset points")
+    axes.axvline(1, color="grey", linestyle=":")
+    axes.set(xlabel="time of a batch, fp32 = 1", ylabel="ONNX file, MB", title=f"chosen: {record.chosen}")
+    axes.set_xlim(left=0, right=max(1.4, axes.get_xlim()[1] * 1.15))
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    return _saved(figure, path)
+
+
+def _saved(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    return path

@@ -1,0 +1,138 @@
+"""Drawing up a bundle: model, processor, golden answers, manifest and what MLflow wants to read."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from maas.files import sha256_of
+from maas.runtime.answers import BaseAnswer
+from maas.runtime.bundle import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, Bundle
+from maas.runtime.evidence import Evidence
+from maas.runtime.manifest import SCHEMA_VERSION, Lineage, Manifest, ServingSettings
+from maas.runtime.predictor import Predictor
+from maas.runtime.processors import BaseProcessor
+from maas.runtime.signature import NUMPY_TYPES, Signature, TensorSpec
+
+RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "tokenizers")
+
+
+def draw_up(
+    folder: Path,
+    *,
+    model: Path,
+    name: str,
+    task: str,
+    precision: str,
+    processor: BaseProcessor,
+    answer: BaseAnswer,
+    serving: ServingSettings,
+    lineage: Lineage,
+    golden_rows: Sequence[Any],
+) -> Bundle:
+    """Writes a bundle without evidence into an empty folder; the same arguments give the same bytes.
+
+    Args:
+        folder: exists, and is empty.
+        model: the ONNX file that ships.
+        name: the model's name.
+        task: e.g. `text-classification`.
+        precision: `fp32`, or the compression that was chosen.
+        processor: fitted.
+        answer: names the outputs.
+        serving: batch size and threads.
+        lineage: where the model comes from.
+        golden_rows: raw inputs whose answers are kept.
+    """
+    copyfile(model, folder / MODEL)
+    (folder / ASSETS).mkdir()
+    processor.save(folder / ASSETS)
+    predictor = Predictor(
+        folder / MODEL, processor, answer, batch_size=serving.batch_size, threads=serving.threads
+    )
+    _write_golden(folder / GOLDEN, predictor, golden_rows)
+    _write_mlmodel(folder, name, predictor.signature)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        task=task,
+        precision=precision,
+        processor=processor.record(),
+        answer=answer.record(),
+        signature=predictor.signature,
+        serving=serving,
+        lineage=lineage,
+        files={path.relative_to(folder).as_posix(): sha256_of(path) for path in files},
+    )
+    write_json(folder / MANIFEST, manifest)
+    return Bundle.open(folder)
+
+
+def attach_evidence(bundle: Bundle, evidence: Evidence) -> None:
+    """Writes `evidence.json` beside the manifest that it is about."""
+    write_json(bundle.folder / EVIDENCE, evidence)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a struct or plain values as indented JSON."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> None:
+    outputs = predictor.outputs(rows)
+    folder.mkdir()
+    write_json(folder / "inputs.json", [row.tolist() if isinstance(row, np.ndarray) else row for row in rows])
+    predictions: NDArray[Any] = predictor.answer.predictions(outputs)
+    write_json(
+        folder / "outputs.json",
+        {"predictions": predictions.tolist(), "answers": predictor.answer.answers(outputs)},
+    )
+
+
+def _write_mlmodel(folder: Path, name: str, signature: Signature) -> None:
+    """Makes the folder an MLflow model: MLflow's python-function flavour over `maas.runtime.pyfunc`."""
+    requirements = [f"maas=={version('maas')}", *(f"{package}=={version(package)}" for package in RUNTIME_PACKAGES)]
+    python = platform.python_version()
+    dependencies = [f"python={python}", "pip", {"pip": requirements}]
+    mlmodel = {
+        "flavors": {
+            "python_function": {
+                "loader_module": "maas.runtime.pyfunc",
+                "python_version": python,
+                "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+            },
+        },
+        "metadata": {"maas_bundle": name, "maas_schema_version": SCHEMA_VERSION},
+        "signature": {
+            "inputs": msgspec.json.encode([_mlflow_type(spec) for spec in signature.inputs]).decode(),
+            "outputs": msgspec.json.encode([_mlflow_answer_type(spec) for spec in signature.outputs[:2]]).decode(),
+            "params": None,
+        },
+    }
+    (folder / "requirements.txt").write_text("\n".join(requirements) + "\n")
+    _write_yaml(folder / "conda.yaml", {"channels": ["conda-forge"], "dependencies": dependencies, "name": "maas"})
+    _write_yaml(folder / "python_env.yaml", {"python": python, "dependencies": ["-r requirements.txt"]})
+    _write_yaml(folder / "MLmodel", mlmodel)
+
+
+def _mlflow_type(spec: TensorSpec) -> dict[str, Any]:
+    if spec.datatype == "BYTES":
+        return {"type": "string", "required": True}
+    dtype = np.dtype(NUMPY_TYPES[spec.datatype]).name
+    return {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": list(spec.shape)}}
+
+
+def _mlflow_answer_type(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "type": "string" if spec.datatype == "BYTES" else "double", "required": True}
+
+
+def _write_yaml(path: Path, content: Any) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=True, allow_unicode=True), encoding="utf-8")

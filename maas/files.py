@@ -1,0 +1,64 @@
+"""Writing so that a killed process leaves the old artifact or the new one, never half of one."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes `content` beside `path`, then renames it into place."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+@contextmanager
+def folder_published_whole(folder: Path) -> Iterator[Path]:
+    """Yields an empty draft folder that takes `folder`'s place when the block ends well.
+
+    An exception removes the draft and leaves what stood at `folder` untouched. A draft that a killed process left is
+    removed by the next attempt.
+    """
+    draft = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        replace_folder(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def replace_folder(draft: Path, folder: Path) -> None:
+    """Moves `draft` to `folder`; an older folder there is moved aside first and then removed."""
+    for file in draft.rglob("*"):
+        if file.is_file():
+            _sync(file)
+    aside = folder.with_name(f"{folder.name}.replaced")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
+        folder.rename(aside)
+    draft.rename(folder)
+    _sync(folder.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,178 @@
+"""The order of the stages, and nothing else: train, compress, export, verify, register; `run` is all of them.
+
+Each stage takes the recipe and what the stage before it left on disk, and leaves a folder that proves itself.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from maas.config import RunConfig
+from maas.lifecycle import stages
+from maas.lifecycle.lineage import work_key
+from maas.lifecycle.stages import Compressed
+from maas.registry.store import ModelVersion
+from maas.run_folder import RunFolder, newest_with, of_artifact, start, unfinished
+from maas.runtime.bundle import Bundle
+from maas.runtime.evidence import Evidence
+from maas.training.checkpoint import Checkpoint
+
+__all__ = [
+    "Compressed",
+    "Line",
+    "checkpoint_of",
+    "compress",
+    "compressed_of",
+    "export",
+    "newest_bundle",
+    "newest_checkpoint",
+    "register",
+    "run",
+    "train",
+    "verify",
+]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What the whole line leaves."""
+
+    folder: RunFolder
+    checkpoint: Checkpoint
+    compressed: Compressed
+    bundle: Bundle
+    version: ModelVersion | None
+
+
+def run(config: RunConfig) -> Line:
+    """Takes a recipe through every stage; a run that was interrupted goes on where it was.
+
+    Args:
+        config: the recipe.
+
+    Returns:
+        What each stage left.
+
+    Raises:
+        MaasError: a stage refused; what earlier stages left stays.
+    """
+    with _run_folder(config, is_done=lambda folder: folder.state.finished) as folder:
+        checkpoint = Checkpoint.open(folder.checkpoint) if folder.checkpoint.is_dir() else stages.train(config, folder)
+        compressed = Compressed.open(folder.compressed) if folder.compressed.is_dir() else stages.compress(config, checkpoint)
+        bundle = Bundle.open(folder.bundle) if folder.bundle.is_dir() else stages.export(config, checkpoint, compressed)
+        version = stages.register(config, bundle) if config.registry else None
+        folder.remember(finished=True)
+        folder.point_latest()
+    return Line(folder, checkpoint, compressed, bundle, version)
+
+
+def train(config: RunConfig) -> Checkpoint:
+    """Trains the recipe's net on its data and keeps the best epoch.
+
+    Args:
+        config: the recipe.
+
+    Raises:
+        ConfigError: a part refused its arguments.
+        DataError: there are no rows to train on.
+    """
+    with _run_folder(config, is_done=lambda folder: folder.checkpoint.is_dir()) as folder:
+        return stages.train(config, folder)
+
+
+def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
+    """Tries the recipe's passes on a checkpoint and chooses what keeps the budget; fp32 if nothing does.
+
+    Args:
+        config: the recipe.
+        checkpoint: what was trained.
+    """
+    with of_artifact(checkpoint.folder).locked():
+        return stages.compress(config, checkpoint)
+
+
+def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None = None) -> Bundle:
+    """Writes the bundle and proves it; a bundle that cannot be proven is not written.
+
+    Args:
+        config: the recipe.
+        checkpoint: what was trained.
+        compressed: what was made of it; None ships the model as exported.
+
+    Raises:
+        ParityError: the bundle would not answer as the trained net does.
+    """
+    with of_artifact(checkpoint.folder).locked():
+        return stages.export(config, checkpoint, compressed)
+
+
+def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidence:
+    """Measures a bundle again, here and now, and replaces its evidence.
+
+    Args:
+        config: the recipe.
+        checkpoint: what the bundle was made from.
+        bundle: to prove.
+
+    Raises:
+        ParityError: it does not answer as the trained net does.
+    """
+    with of_artifact(checkpoint.folder).locked():
+        return stages.verify(config, checkpoint, bundle)
+
+
+def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
+    """Makes a version of a bundle in the registry and moves the alias if the version is not worse.
+
+    Args:
+        config: the recipe.
+        bundle: with evidence.
+
+    Raises:
+        RegistryError: the registry refused, or the recipe has none.
+    """
+    with of_artifact(bundle.folder).locked():
+        return stages.register(config, bundle)
+
+
+# --- finding what earlier stages left ---------------------------------------------------------------------------------
+
+
+def newest_checkpoint(config: RunConfig) -> Checkpoint:
+    """Opens the checkpoint of the recipe's newest run that has one.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return Checkpoint.open(newest_with(Path(config.runs_dir), config.name, "checkpoint", "train").checkpoint)
+
+
+def newest_bundle(config: RunConfig) -> Bundle:
+    """Opens the bundle of the recipe's newest run that has one.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return Bundle.open(newest_with(Path(config.runs_dir), config.name, "bundle", "export").bundle)
+
+
+def checkpoint_of(bundle: Bundle) -> Checkpoint:
+    """Opens the checkpoint that lies in the same run as a bundle."""
+    return Checkpoint.open(of_artifact(bundle.folder).checkpoint)
+
+
+def compressed_of(checkpoint: Checkpoint) -> Compressed | None:
+    """Opens what compression made of a checkpoint; None where it was not asked to."""
+    folder = of_artifact(checkpoint.folder).compressed
+    return Compressed.open(folder) if folder.is_dir() else None
+
+
+@contextmanager
+def _run_folder(config: RunConfig, is_done: Callable[[RunFolder], bool]) -> Iterator[RunFolder]:
+    """Yields the run to go on with, or a new one; nobody else is at work in it."""
+    root, key = Path(config.runs_dir), work_key(config)
+    going_on = unfinished(root, config.name, key, is_done=is_done) if config.resume == "auto" else None
+    folder = going_on or start(root, config.name, key)
+    with folder.locked():
+        yield folder

@@ -1,0 +1,279 @@
+"""What each stage does, put together from the packages below. No stage knows which one comes next."""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from maas.compression.passes import Calibration
+from maas.compression.search import Bench, Search, search
+from maas.config import RunConfig, build
+from maas.data.splits import Splits
+from maas.errors import BundleError, ConfigError
+from maas.evidence.metrics import classification_metrics, confusion_matrix
+from maas.evidence.plots import compression_picture, confusion_picture, learning_curve
+from maas.exporting.bundling import attach_evidence, draw_up, write_json
+from maas.exporting.proof import prove
+from maas.exporting.torch_onnx import to_onnx
+from maas.files import folder_published_whole, sha256_of
+from maas.lifecycle.lineage import lineage_of
+from maas.registry.store import ModelVersion, Store, Tracker
+from maas.run_folder import RunFolder, of_artifact
+from maas.runtime.answers import BaseAnswer, load_answer
+from maas.runtime.bundle import Bundle
+from maas.runtime.evidence import CompressionRecord, Evidence
+from maas.runtime.manifest import Lineage
+from maas.runtime.predictor import Predictor
+from maas.training.checkpoint import Checkpoint, save_checkpoint
+from maas.training.evaluation import probabilities
+from maas.training.fitting import fit
+
+log = logging.getLogger("maas")
+GOLDEN_ROWS = 16
+EXAMPLE_ROWS = 4
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What `compress` leaves.
+
+    Args:
+        folder: where it lies.
+        record: the search, with every candidate's numbers.
+    """
+
+    folder: Path
+    record: CompressionRecord
+
+    @classmethod
+    def open(cls, folder: Path) -> "Compressed":
+        """Opens a finished search."""
+        return cls(folder, msgspec.json.decode((folder / "compression.json").read_bytes(), type=CompressionRecord))
+
+    @property
+    def model(self) -> Path:
+        """The chosen ONNX file."""
+        return self.folder / "model.onnx"
+
+
+def train(config: RunConfig, folder: RunFolder) -> Checkpoint:
+    splits = _splits(config)
+    lineage = lineage_of(config, splits.record.fingerprint)
+    tracker = _tracker(config, folder, lineage)
+    log.info("train     %s rows, %s labels", len(splits.train), len(splits.labels))
+    with _timed(folder, "train"):
+        processor = build(config.processor, "processor").fit(splits.train.inputs)
+        fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
+        answers = probabilities(fitted.net, processor, splits.validation.inputs)
+        checkpoint = save_checkpoint(
+            folder.checkpoint,
+            fitted.net,
+            processor,
+            name=config.name,
+            task=config.task,
+            net_record=fitted.net_record,
+            plan=None,
+            labels=splits.labels,
+            history=fitted.history,
+            best_epoch=fitted.best_epoch,
+            metrics=classification_metrics(splits.validation.targets, answers.argmax(axis=1), len(splits.labels)),
+            data=splits.record,
+            lineage=lineage,
+        )
+    if tracker:
+        with tempfile.TemporaryDirectory() as scratch:
+            curve = Path(scratch) / "learning_curve.png"
+            tracker.log_files(learning_curve(fitted.history, fitted.best_epoch, config.metric, curve), "plots")
+    return checkpoint
+
+
+def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
+    folder = of_artifact(checkpoint.folder)
+    settings: Search = build(config.compress, "compress")
+    splits = _splits(config)
+    log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
+    with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
+        exported = _exported(config, checkpoint, draft / "fp32.onnx")
+        parent = _predictor(config, checkpoint, exported)
+        bench = Bench(parent, splits.validation, len(splits.labels), config.metric, _calibration(config, parent, splits))
+        record, chosen = search(settings, exported, bench, draft)
+        chosen.rename(draft / "model.onnx")
+        for refused in draft.glob("*.onnx"):
+            if refused.name != "model.onnx":
+                refused.unlink()
+        write_json(draft / "compression.json", record)
+        compression_picture(record, draft / "compression.png")
+    log.info("compress  chosen: %s. %s", record.chosen, record.reason)
+    return Compressed(folder.compressed, record)
+
+
+def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None) -> Bundle:
+    folder = of_artifact(checkpoint.folder)
+    splits = _splits(config)
+    processor = checkpoint.processor()
+    picked = np.linspace(0, len(splits.validation) - 1, min(GOLDEN_ROWS, len(splits.validation))).astype(int)
+    with _timed(folder, "export"), tempfile.TemporaryDirectory() as scratch:
+        exported = _exported(config, checkpoint, Path(scratch) / "exported.onnx")
+        if compressed is not None:
+            _require_same_parent(exported, compressed)
+        with folder_published_whole(folder.bundle) as draft:
+            bundle = draw_up(
+                draft,
+                model=compressed.model if compressed else exported,
+                name=config.name,
+                task=f"{processor.modality}-{config.task}",
+                precision=compressed.record.chosen if compressed else "fp32",
+                processor=processor,
+                answer=_answer(checkpoint),
+                serving=build(config.serve, "serve"),
+                lineage=checkpoint.record.lineage,
+                golden_rows=[splits.validation.inputs[index] for index in picked],
+            )
+            log.info("export    %s bytes", bundle.model_path.stat().st_size)
+            compression = compressed.record if compressed else None
+            with _timed(folder, "verify"):
+                evidence = _proven(config, checkpoint, bundle, exported, compression)
+            attach_evidence(bundle, msgspec.structs.replace(evidence, seconds=folder.state.seconds))
+            log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
+    return Bundle.open(folder.bundle)
+
+
+def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidence:
+    """Proves a bundle that lies on disk, and replaces its evidence."""
+    with tempfile.TemporaryDirectory() as scratch:
+        exported = _exported(config, checkpoint, Path(scratch) / "exported.onnx")
+        old = bundle.evidence
+        evidence = _proven(config, checkpoint, bundle, exported, old.compression)
+    evidence = msgspec.structs.replace(evidence, seconds=old.seconds)
+    attach_evidence(bundle, evidence)
+    return evidence
+
+
+def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
+    """Logs the evidence and its pictures, uploads the bundle and makes a version."""
+    if config.registry is None:
+        raise ConfigError("The recipe has no registry. Set registry=mlflow.")
+    folder = of_artifact(bundle.folder)
+    checkpoint = Checkpoint.open(folder.checkpoint)
+    log.info("register  %s", config.registry["tracking_uri"])
+    with _timed(folder, "register"):
+        tracker = _tracker(config, folder, checkpoint.record.lineage)
+        evidence = bundle.evidence
+        for who, metrics in evidence.metrics.items():
+            tracker.log_values({f"test_{name}_{who}": interval.value for name, interval in metrics.items()})
+        with tempfile.TemporaryDirectory() as scratch:
+            for picture in _pictures(config, checkpoint, bundle, Path(scratch)):
+                tracker.log_files(picture, "plots")
+        version = build(config.registry, "registry").register(bundle, tracker, config.metric)
+        tracker.finish()
+    log.info("register  %s version %s; %s", version.name, version.version, version.note)
+    return version
+
+
+# --- pieces that several stages need ----------------------------------------------------------------------------------
+
+
+def _splits(config: RunConfig) -> Splits:
+    return _prepared(json.dumps(config.data, sort_keys=True))
+
+
+@lru_cache(maxsize=1)
+def _prepared(part: str) -> Splits:
+    splits: Splits = build(json.loads(part), "data")
+    return splits
+
+
+def _answer(checkpoint: Checkpoint) -> BaseAnswer:
+    return load_answer({"kind": checkpoint.record.task, "labels": list(checkpoint.record.labels)})
+
+
+def _predictor(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Predictor:
+    serving = build(config.serve, "serve")
+    return Predictor(
+        model, checkpoint.processor(), _answer(checkpoint), batch_size=serving.batch_size, threads=serving.threads
+    )
+
+
+def _exported(config: RunConfig, checkpoint: Checkpoint, out: Path) -> Path:
+    processor = checkpoint.processor()
+    features = processor.encode(_splits(config).train.inputs[:EXAMPLE_ROWS])
+    return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
+
+
+def _require_same_parent(exported: Path, compressed: Compressed) -> None:
+    parent = compressed.record.candidate("fp32").sha256
+    if sha256_of(exported) != parent:
+        raise BundleError(
+            f"{compressed.folder} was made from another export (sha256 {parent[:12]}…) than this checkpoint gives "
+            f"({sha256_of(exported)[:12]}…). Run python -m maas.compress again."
+        )
+
+
+def _proven(
+    config: RunConfig,
+    checkpoint: Checkpoint,
+    bundle: Bundle,
+    exported: Path,
+    compression: CompressionRecord | None,
+) -> Evidence:
+    baseline = build(config.baseline, "baseline") if config.baseline else None
+    settings = build(config.export, "export")
+    return prove(bundle, checkpoint, exported, _splits(config), settings, baseline=baseline, compression=compression)
+
+
+def _calibration(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:
+    def feeds(count: int) -> Iterator[dict[str, Any]]:
+        picked = np.random.default_rng(config.seed).permutation(len(splits.train))[:count]
+        features = predictor.encode([splits.train.inputs[index] for index in picked])
+        for batch in predictor.batches(features):
+            yield predictor.processor.collate([features[index] for index in batch])
+
+    return Calibration(feeds, config.seed)
+
+
+def _pictures(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, folder: Path) -> Iterator[Path]:
+    test = _splits(config).test
+    labels = list(checkpoint.record.labels)
+    predicted = bundle.predictor.outputs(test.inputs)["probabilities"].argmax(axis=1)
+    confusion = confusion_matrix(test.targets, predicted, len(labels))
+    accuracy = bundle.evidence.metrics["shipped"]["accuracy"]
+    yield confusion_picture(confusion, labels, f"{config.name}, test rows: accuracy {accuracy}", folder / "confusion.png")
+    if bundle.evidence.compression is not None:
+        yield compression_picture(bundle.evidence.compression, folder / "compression.png")
+
+
+def _tracker(config: RunConfig, folder: RunFolder, lineage: Lineage) -> Any:
+    """Opens the run's MLflow run, or starts it; None where the recipe has no registry."""
+    if config.registry is None:
+        return None
+    store: Store = build(config.registry, "registry")
+    known = folder.state.tracking_id
+    if known:
+        return store.run(known)
+    tags = {f"maas.{key}": str(value) for key, value in msgspec.to_builtins(lineage).items()}
+    tracker: Tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(asdict(config)))
+    folder.remember(tracking_id=tracker.run_id)
+    return tracker
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Turns nested settings into dotted keys."""
+    if not isinstance(node, dict):
+        return {prefix: node}
+    return {key: value for name, child in node.items() for key, value in _flat(child, f"{prefix}.{name}" if prefix else name).items()}
+
+
+@contextmanager
+def _timed(folder: RunFolder, stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    folder.add_seconds(stage, time.perf_counter() - started)

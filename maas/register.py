@@ -1,0 +1,18 @@
+"""`python -m maas.register recipe=NAME key=value …` makes a version of the newest bundle."""
+
+import maas
+from maas import cli
+
+
+def main() -> None:
+    """Registers."""
+    cli.run("register", _register)
+
+
+def _register(config: maas.RunConfig) -> None:
+    version = maas.lifecycle.register(config, maas.lifecycle.newest_bundle(config))
+    cli.say(f"{version.uri}: {version.note}")
+
+
+if __name__ == "__main__":
+    main()

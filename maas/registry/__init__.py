@@ -1,0 +1,1 @@
+"""Versions in MLflow. This is the only package that imports mlflow."""

@@ -1,0 +1,172 @@
+"""A run's folder, `runs/NAME/RUN/`: which run to start or go on with, and who is at work in it."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from maas.errors import ConfigError
+from maas.files import write_atomically
+
+
+class RunState(msgspec.Struct, forbid_unknown_fields=True):
+    """What a run remembers of itself between stages and across interruptions.
+
+    Args:
+        key: digest of the recipe and of the code; only the same work is gone on with.
+        tracking_id: the MLflow run; empty until it was started.
+        seconds: wall time by stage, an interrupted stage's not counted.
+        finished: whether the whole line went through.
+    """
+
+    key: str
+    tracking_id: str = ""
+    seconds: dict[str, float] = msgspec.field(default_factory=dict)
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk.
+
+    Args:
+        path: `runs/NAME/RUN`.
+    """
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """What `train` leaves."""
+        return self.path / "train"
+
+    @property
+    def resume(self) -> Path:
+        """Lightning's own checkpoints."""
+        return self.path / "resume"
+
+    @property
+    def compressed(self) -> Path:
+        """What `compress` leaves."""
+        return self.path / "compress"
+
+    @property
+    def bundle(self) -> Path:
+        """What `export` leaves."""
+        return self.path / "bundle"
+
+    @property
+    def state(self) -> RunState:
+        """Reads what the run remembers; a new run remembers nothing."""
+        file = self.path / "run.json"
+        return msgspec.json.decode(file.read_bytes(), type=RunState) if file.is_file() else RunState(key="")
+
+    def remember(self, **changes: object) -> None:
+        """Changes fields of the state."""
+        state = msgspec.structs.replace(self.state, **changes)
+        write_atomically(self.path / "run.json", msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Keeps a stage's wall time."""
+        self.remember(seconds={**self.state.seconds, stage: round(seconds, 2)})
+
+    def point_latest(self) -> None:
+        """Makes `runs/NAME/latest` point here."""
+        beside = self.path.with_name(f"latest.{os.getpid()}.partial")
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(self.path.name)
+        beside.replace(self.path.with_name("latest"))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes out; a killed process lets go by itself.
+
+        Raises:
+            ConfigError: another process is at work here.
+        """
+        with (self.path / "lock").open("w") as file:
+            if not _lock(file.fileno()):
+                raise ConfigError(f"Another process is at work in {self.path}. Wait for it, or set resume=never.")
+            yield
+
+    def is_free(self) -> bool:
+        """Tells whether no other process is at work here."""
+        with (self.path / "lock").open("w") as file:
+            return _lock(file.fileno())
+
+
+def start(root: Path, name: str, key: str) -> RunFolder:
+    """Makes a new run.
+
+    Args:
+        root: the recipe's `runs_dir`.
+        name: the model's name.
+        key: digest of the recipe and of the code.
+    """
+    stem = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        path = root / name / (f"{stem}-{attempt}" if attempt else stem)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        folder = RunFolder(path)
+        folder.remember(key=key)
+        return folder
+    raise ConfigError(f"{root / name} holds a thousand runs of this second; wait a second.")
+
+
+def runs(root: Path, name: str) -> list[RunFolder]:
+    """Returns a model's runs, the newest first."""
+    folders = [path for path in (root / name).glob("[0-9]*") if path.is_dir()]
+    return [RunFolder(path) for path in sorted(folders, key=_age, reverse=True)]
+
+
+def unfinished(root: Path, name: str, key: str, *, is_done: Callable[[RunFolder], bool]) -> RunFolder | None:
+    """Returns the newest run of the same work that is not done and that nobody is at work in.
+
+    Args:
+        root: the recipe's `runs_dir`.
+        name: the model's name.
+        key: digest of the recipe and of the code.
+        is_done: tells whether a run has what is wanted.
+    """
+    for folder in runs(root, name):
+        if folder.state.key == key and not is_done(folder) and folder.is_free():
+            return folder
+    return None
+
+
+def of_artifact(path: Path) -> RunFolder:
+    """Returns the run that a checkpoint, a compression or a bundle belongs to."""
+    return RunFolder(path.resolve().parent)
+
+
+def newest_with(root: Path, name: str, artifact: str, stage: str) -> RunFolder:
+    """Returns the newest run that has an artifact.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for folder in runs(root, name):
+        if getattr(folder, artifact).is_dir():
+            return folder
+    raise ConfigError(f"{root / name} holds no run with a {artifact}; run python -m maas.{stage} recipe={name} first.")
+
+
+def _age(path: Path) -> tuple[str, int]:
+    stem, _, attempt = path.name.partition("-")[2].partition("-")
+    return f"{path.name.partition('-')[0]}-{stem}", int(attempt or 0)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,5 @@
+"""Raw input to answer, in one place: processor, ONNX Runtime, answer.
+
+Training data, the evaluation after export, notebooks, MLflow and the server all go through `Predictor`. This package
+needs numpy, onnxruntime and what its processors name; it never imports torch, and it never loads a pickle.
+"""

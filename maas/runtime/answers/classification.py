@@ -1,0 +1,63 @@
+"""One of K labels, with its probability."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.runtime.answers.base import BaseAnswer, Outputs
+from maas.runtime.signature import TensorSpec
+
+
+class Answer(BaseAnswer):
+    """Names the most probable label.
+
+    The graph's output is `probabilities`, float32 (N, K). Of equal probabilities the first label wins.
+
+    Args:
+        labels: the K names, in the order of the graph's output.
+    """
+
+    kind: ClassVar[str] = "classification"
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = tuple(labels)
+        self._names = np.array(self.labels, dtype=object)
+
+    def answers(self, outputs: Outputs) -> list[dict[str, Any]]:
+        """Returns `{"label": name, "score": probability}` for each row."""
+        probabilities = outputs["probabilities"]
+        best = probabilities.argmax(axis=1)
+        scores = np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0]
+        return [
+            {"label": self.labels[index], "score": score}
+            for index, score in zip(best.tolist(), scores.tolist(), strict=True)
+        ]
+
+    def tensors(self, outputs: Outputs) -> dict[str, NDArray[Any]]:
+        """Returns label (N,), score (N,) and probabilities (N, K)."""
+        probabilities = outputs["probabilities"]
+        best = probabilities.argmax(axis=1)
+        return {
+            "label": self._names[best],
+            "score": np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0],
+            "probabilities": probabilities,
+        }
+
+    def predictions(self, outputs: Outputs) -> NDArray[Any]:
+        """Returns the probabilities, (N, K)."""
+        return outputs["probabilities"]
+
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """Label, score and probabilities."""
+        return (
+            TensorSpec("label", "BYTES", (-1,)),
+            TensorSpec("score", "FP32", (-1,)),
+            TensorSpec("probabilities", "FP32", (-1, len(self.labels))),
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Kind and labels."""
+        return {"kind": self.kind, "labels": list(self.labels)}

@@ -1,0 +1,159 @@
+"""What was measured of a bundle: `evidence.json`. It is about one manifest, named by digest, and can be made again."""
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value and the ends of its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Four digits: `0.8543 [0.8370, 0.8705]`."""
+        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where something was measured."""
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    system: str
+    python: str
+    onnxruntime: str
+
+
+class DataRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The data that was used.
+
+    Args:
+        fingerprint: digest of the rows of all splits.
+        rows: rows left in each split.
+        removed: rows taken out before splitting, by reason.
+    """
+
+    fingerprint: str
+    rows: dict[str, int]
+    removed: dict[str, int]
+
+
+class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One run of the graph, measured in turns with its rival.
+
+    Args:
+        batch_size: rows in the run.
+        threads: intra-op threads.
+        median_ms: milliseconds a run.
+        iqr_ms: distance between the quartiles, in milliseconds.
+        ratio: median over the turns of (this model's time / the fp32 model's time); below 1 is faster.
+        ratio_low: the ratio's lower quartile.
+        ratio_high: the ratio's upper quartile.
+    """
+
+    batch_size: int
+    threads: int
+    median_ms: float
+    iqr_ms: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+
+
+class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way of compressing that was tried, with what it gave.
+
+    Args:
+        name: the pass's key in the recipe; `fp32` is the model as exported.
+        target: the pass's import path.
+        settings: the pass's settings.
+        parent_sha256: digest of the artifact that the pass was given.
+        sha256: digest of what it made; empty if it failed.
+        bytes: size of the ONNX file.
+        metric: the recipe's metric on validation data.
+        drop: parent's metric minus its own on the same rows, in points (hundredths), with a paired interval.
+        label_agreement: share of validation rows with the parent's label.
+        batch_effect: largest change of a probability when a row shares its batch with others.
+        latency: against the fp32 model.
+        seconds: spent on making and measuring it.
+        reasons: why it was refused; empty if it may be chosen.
+    """
+
+    name: str
+    target: str
+    settings: dict[str, bool | int | float | str | None]
+    parent_sha256: str
+    sha256: str
+    bytes: int
+    metric: Interval | None
+    drop: Interval | None
+    label_agreement: float | None
+    batch_effect: float | None
+    latency: Latency | None
+    seconds: float
+    reasons: tuple[str, ...]
+
+
+class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The search: what was allowed, what was tried, what was chosen and why."""
+
+    metric: str
+    budget: dict[str, float | None]
+    candidates: tuple[CandidateRecord, ...]
+    chosen: str
+    reason: str
+    rows: int
+
+    def candidate(self, name: str) -> CandidateRecord:
+        """Returns a candidate by name."""
+        return next(candidate for candidate in self.candidates if candidate.name == name)
+
+
+class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two ways of computing the same answers, compared on the same raw rows.
+
+    Args:
+        left: the reference.
+        right: what is checked against it.
+        rows: how many rows.
+        max_difference: largest absolute difference of a probability.
+        tolerance: the largest that is allowed; null where only labels are compared.
+        label_agreement: share of rows with the same label, with a Wilson interval.
+    """
+
+    left: str
+    right: str
+    rows: int
+    max_difference: float
+    tolerance: float | None
+    label_agreement: Interval
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is claimed of a bundle.
+
+    Args:
+        schema_version: of this file.
+        manifest_sha256: the bundle that this is about.
+        measured_at: time in UTC, ISO 8601.
+        machine: where.
+        data: on which rows.
+        metrics: of the `trained` net, the `shipped` model and the `baseline`, each by metric, on the test split.
+        parity: every comparison that was made.
+        compression: the search, or null where none was made.
+        seconds: wall time by stage.
+    """
+
+    schema_version: int
+    manifest_sha256: str
+    measured_at: str
+    machine: Machine
+    data: DataRecord
+    metrics: dict[str, dict[str, Interval]]
+    parity: tuple[Parity, ...]
+    compression: CompressionRecord | None
+    seconds: dict[str, float]

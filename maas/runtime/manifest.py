@@ -1,0 +1,68 @@
+"""What a bundle says of itself: `manifest.json`, strictly typed, with the digest of every file that it covers."""
+
+from typing import Any
+
+import msgspec
+
+from maas.runtime.signature import Signature
+
+SCHEMA_VERSION = 1
+
+
+class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a model comes from.
+
+    Args:
+        recipe: the recipe's name.
+        overrides: what was changed on the command line.
+        config_sha256: digest of the composed recipe.
+        seed: the seed of every random choice.
+        data_fingerprint: digest of the rows of all splits.
+        git_commit: commit of the working directory, with `-dirty` where files differ; null outside a checkout.
+        constraints_sha256: digest of the pins of this version of maas.
+        maas_version: the version that made it.
+    """
+
+    recipe: str
+    overrides: tuple[str, ...]
+    config_sha256: str
+    seed: int
+    data_fingerprint: str
+    git_commit: str | None
+    constraints_sha256: str
+    maas_version: str
+
+
+class ServingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the model was measured, and how it is served unless a server is told otherwise."""
+
+    batch_size: int = 32
+    threads: int = 1
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of a bundle.
+
+    Args:
+        schema_version: of this file.
+        name: the model's name.
+        task: e.g. `text-classification`; also the path of its REST route.
+        precision: `fp32`, or the compression that was chosen.
+        processor: kind and settings of the processor.
+        answer: kind and settings of the answer.
+        signature: raw inputs and outputs.
+        serving: batch size and threads.
+        lineage: where the model comes from.
+        files: SHA-256 of each file by its path inside the bundle; `manifest.json` and `evidence.json` excepted.
+    """
+
+    schema_version: int
+    name: str
+    task: str
+    precision: str
+    processor: dict[str, Any]
+    answer: dict[str, Any]
+    signature: Signature
+    serving: ServingSettings
+    lineage: Lineage
+    files: dict[str, str]

@@ -1,0 +1,109 @@
+"""Raw rows in, answers out: the one inference path."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from maas.errors import BundleError, InputError
+from maas.runtime.answers import BaseAnswer
+from maas.runtime.processors import BaseProcessor, Features
+from maas.runtime.signature import Signature
+
+
+class Predictor:
+    """A processor, an ONNX Runtime session and an answer.
+
+    Args:
+        model: the ONNX file.
+        processor: reads raw rows.
+        answer: names the outputs.
+        batch_size: the most rows that one run of the graph takes.
+        threads: ONNX Runtime's intra-op threads; they never spin.
+        providers: execution providers, the preferred one first.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load the file.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        processor: BaseProcessor,
+        answer: BaseAnswer,
+        *,
+        batch_size: int = 32,
+        threads: int = 1,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+    ) -> None:
+        self.processor = processor
+        self.answer = answer
+        self.batch_size = batch_size
+        self.threads = threads
+        self.session = _session(model, threads, providers)
+        self._output_names = [output.name for output in self.session.get_outputs()]
+
+    @property
+    def signature(self) -> Signature:
+        """The raw input and the answer's tensors."""
+        return Signature((self.processor.input_spec,), self.answer.specs)
+
+    def encode(self, rows: Sequence[Any]) -> list[Features]:
+        """Checks and converts raw rows.
+
+        Raises:
+            InputError: `rows` is not a sequence of rows, or one of them cannot be understood.
+        """
+        if isinstance(rows, str | bytes | dict) or not hasattr(rows, "__len__"):
+            raise InputError(f"predict takes a list of inputs; it was given one {type(rows).__name__}. Write [input].")
+        return self.processor.encode(rows)
+
+    def batches(self, features: Sequence[Features]) -> Iterator[list[int]]:
+        """Yields the row numbers of each batch: equal padded size, at most `batch_size` rows, in order."""
+        groups: dict[int, list[int]] = {}
+        for index, row in enumerate(features):
+            groups.setdefault(self.processor.batch_key(row), []).append(index)
+        for group in groups.values():
+            for start in range(0, len(group), self.batch_size):
+                yield group[start : start + self.batch_size]
+
+    def run(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        """Runs the graph once over rows of equal padded size and returns its outputs, (N, …) each."""
+        outputs = self.session.run(None, self.processor.collate(features))
+        return dict(zip(self._output_names, outputs, strict=True))
+
+    def outputs(self, rows: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        """Returns the graph's outputs for raw rows, in the order of the rows."""
+        features = self.encode(rows)
+        if not features:
+            raise InputError("No rows were given; the model needs at least one.")
+        order: list[int] = []
+        parts: list[dict[str, NDArray[Any]]] = []
+        for batch in self.batches(features):
+            order += batch
+            parts.append(self.run([features[index] for index in batch]))
+        back = np.argsort(order)
+        return {name: np.concatenate([part[name] for part in parts])[back] for name in self._output_names}
+
+    def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Returns one answer a row.
+
+        Raises:
+            InputError: a row cannot be understood.
+        """
+        return self.answer.answers(self.outputs(rows)) if len(rows) else []
+
+
+def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(model), options, providers=list(providers))
+    except Exception as error:  # onnxruntime raises half a dozen types without a common base
+        raise BundleError(f"ONNX Runtime cannot load {model}: {error}") from error

@@ -1,0 +1,8 @@
+"""Processors: the only code that reads raw input. One kind a file; a file `kind.py` holds a class `Processor`.
+
+A bundle names its processor by kind, never by an import path, so that opening a bundle cannot run foreign code.
+"""
+
+from maas.runtime.processors.base import BaseProcessor, Features, load_processor
+
+__all__ = ["BaseProcessor", "Features", "load_processor"]

@@ -1,0 +1,92 @@
+"""Arrays of numbers with a fixed shape, as they come: no scaling here, that is held in the graph."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.errors import InputError
+from maas.runtime.processors.base import BaseProcessor, Features, stacked
+from maas.runtime.signature import TensorSpec
+
+
+class Processor(BaseProcessor):
+    """Checks rows of numbers against a shape and a range.
+
+    Args:
+        shape: the shape of one row; `[64]` and `[8, 8]` are different shapes.
+        low: the smallest value allowed, or null.
+        high: the largest value allowed, or null.
+    """
+
+    kind: ClassVar[str] = "array"
+    modality: ClassVar[str] = "tabular"
+
+    def __init__(self, shape: Sequence[int], low: float | None = None, high: float | None = None) -> None:
+        self.shape = tuple(shape)
+        self.low = low
+        self.high = high
+
+    def fit(self, rows: Sequence[Any]) -> Self:  # noqa: ARG002: there is nothing to learn
+        """Returns itself: there is nothing to learn."""
+        return self
+
+    def encode(self, rows: Sequence[Any]) -> list[Features]:
+        """Returns float32 arrays of `shape`, one a row."""
+        return [self._checked(row, index) for index, row in enumerate(rows)]
+
+    def _checked(self, row: Any, index: int) -> Features:
+        try:
+            array = np.asarray(row, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"Row {index} is not an array of numbers of shape {list(self.shape)}: {error}."
+            ) from error
+        if isinstance(row, str) or array.shape != self.shape:
+            raise InputError(f"Row {index} has shape {list(array.shape)}; the model takes {list(self.shape)}.")
+        smallest, largest = float(array.min()), float(array.max())
+        if not (np.isfinite(smallest) and np.isfinite(largest)):
+            raise InputError(f"Row {index} holds a value that is not a finite number.")
+        if (self.low is not None and smallest < self.low) or (self.high is not None and largest > self.high):
+            raise InputError(
+                f"Row {index} holds values from {smallest:g} to {largest:g}; they must lie in "
+                f"[{'-inf' if self.low is None else self.low}, {'inf' if self.high is None else self.high}]."
+            )
+        return array
+
+    def batch_key(self, features: Features) -> int:
+        """Returns the number of values, equal for all rows."""
+        return int(features.size)
+
+    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        """Returns `{"features": float32 (N, *shape)}`."""
+        return {"features": stacked(features)}
+
+    @property
+    def input_spec(self) -> TensorSpec:
+        """FP32, (N, *shape)."""
+        return TensorSpec("input", "FP32", (-1, *self.shape))
+
+    @property
+    def dynamic_axes(self) -> dict[str, dict[int, str]]:
+        """The batch."""
+        return {"features": {0: "batch"}}
+
+    @property
+    def net_arguments(self) -> dict[str, int]:
+        """The number of values in a row, as `in_features`."""
+        return {"in_features": int(np.prod(self.shape))}
+
+    def settings(self) -> dict[str, Any]:
+        """Shape and range."""
+        return {"shape": list(self.shape), "low": self.low, "high": self.high}
+
+    def save(self, folder: Path) -> None:
+        """Writes nothing: the settings are all there is."""
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:  # noqa: ARG003: nothing was written
+        """Rebuilds it from the settings alone."""
+        return cls(**settings)

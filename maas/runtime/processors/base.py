@@ -1,0 +1,109 @@
+"""What every processor can do, and how a bundle's processor is found."""
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.errors import BundleError
+from maas.runtime.signature import TensorSpec
+
+Features = NDArray[Any]
+
+
+class BaseProcessor(ABC):
+    """Turns raw inputs into the arrays that a graph is fed with.
+
+    A processor is built from its settings, fitted on training inputs where it learns something, and saved with the
+    model. Work is done in two steps: `encode` checks and converts rows one by one, `collate` joins rows of equal
+    `batch_key` into a batch.
+    """
+
+    kind: ClassVar[str]
+    modality: ClassVar[str]
+
+    @abstractmethod
+    def fit(self, rows: Sequence[Any]) -> Self:
+        """Returns a processor that has learnt what it needs from training inputs."""
+
+    @abstractmethod
+    def encode(self, rows: Sequence[Any]) -> list[Features]:
+        """Returns one array a row.
+
+        Raises:
+            InputError: a row cannot be understood; the message names the row.
+        """
+
+    @abstractmethod
+    def batch_key(self, features: Features) -> int:
+        """Returns the padded size of a row; rows of equal size share a batch."""
+
+    @abstractmethod
+    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        """Returns the graph's inputs for a batch, the batch axis first."""
+
+    @property
+    @abstractmethod
+    def input_spec(self) -> TensorSpec:
+        """The raw input as a caller names and shapes it."""
+
+    @property
+    @abstractmethod
+    def dynamic_axes(self) -> dict[str, dict[int, str]]:
+        """The axes of the graph's inputs that may have any size: input → axis → name."""
+
+    @property
+    @abstractmethod
+    def net_arguments(self) -> dict[str, int]:
+        """What a net may want to know of its input, by parameter name (e.g. `vocabulary_size`)."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The settings that rebuild this processor, JSON values only."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes what was learnt to `folder`."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
+        """Rebuilds a saved processor."""
+
+    def record(self) -> dict[str, Any]:
+        """Returns what a manifest says of this processor: its kind and its settings."""
+        return {"kind": self.kind, **self.settings()}
+
+
+def load_processor(record: Mapping[str, Any], folder: Path) -> BaseProcessor:
+    """Rebuilds the processor that a manifest or a checkpoint describes.
+
+    Args:
+        record: its kind and settings.
+        folder: where `save` wrote what it had learnt.
+
+    Raises:
+        BundleError: no processor of that kind is installed.
+    """
+    kinds = sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__))
+    kind = record.get("kind")
+    if kind == "base" or kind not in kinds:
+        known = ", ".join(name for name in kinds if name != "base")
+        raise BundleError(f"The processor's kind is {kind!r}; this version of maas knows {known}. Upgrade maas.")
+    module = importlib.import_module(f"{__package__}.{kind}")
+    settings = {name: value for name, value in record.items() if name != "kind"}
+    try:
+        processor: BaseProcessor = module.Processor.load(settings, folder)
+    except TypeError as error:
+        raise BundleError(f"The {kind} processor does not understand its settings {settings}: {error}.") from error
+    return processor
+
+
+def stacked(features: Sequence[Features]) -> NDArray[Any]:
+    """Joins equal-shaped rows along a new first axis."""
+    return np.stack(features)

@@ -1,0 +1,110 @@
+"""Plain REST: `POST /v1/<task>` with the input by its name, and `POST /predict` with rows.
+
+    POST /v1/text-classification   {"text": "…"}              → {"label": "positive", "score": 0.98}
+    POST /v1/text-classification   {"text": ["…", "…"]}       → [{"label": …}, {"label": …}]
+    POST /predict                  {"input_data": [[0, 1]]}   → {"predictions": [[0.1, 0.9]]}
+
+Both take `model` and `version` beside the input; without them the task's first model answers.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from maas.serving.dataplane import DataPlane, ServedModel
+from maas.serving.messages import Request, Response
+from maas.serving.openapi import row_schema, schema_like
+from maas.serving.payload import decode, encode, example_text
+from maas.serving.routing import Content, Handler, Route
+
+Answering = Callable[[DataPlane, ServedModel, Any], Awaitable[Any]]
+
+_CHOICE: tuple[tuple[str, Any, Any], ...] = (
+    ("model", str | None, None),
+    ("version", str | int | None, None),
+)
+_CHOICE_SCHEMA = {"model": {"type": "string"}, "version": {"type": ["string", "integer"]}}
+
+
+def routes(plane: DataPlane) -> list[Route]:
+    """Returns one route for each task, and `/predict`."""
+    models = list(plane.models.values())
+    first_of_task = {model.bundle.manifest.task: model for model in reversed(models)}
+    return [*(_task_route(plane, model) for model in first_of_task.values()), _predict_route(plane, models[0])]
+
+
+def _task_route(plane: DataPlane, first: ServedModel) -> Route:
+    spec = first.predictor.signature.inputs[0]
+    golden = first.bundle.golden
+    example = {spec.name: golden.inputs[0]}
+    row, answer = row_schema(spec), schema_like(golden.answers[0])
+    value = {"oneOf": [row, {"type": "array", "minItems": 1, "items": row}]}
+    return Route(
+        "POST",
+        f"/v1/{first.bundle.manifest.task}",
+        _handler(plane, first, (spec.name, Any), example, answer_task),
+        f"Answers one input under “{spec.name}”, or a list of them.",
+        Content({"oneOf": [answer, {"type": "array", "items": answer}]}, golden.answers[0]),
+        Content(_object_schema(spec.name, value), example),
+    )
+
+
+def _predict_route(plane: DataPlane, first: ServedModel) -> Route:
+    golden = first.bundle.golden
+    example = {"input_data": golden.inputs[:1]}
+    answer = {"predictions": golden.predictions[:1]}
+    rows = {"type": "array", "minItems": 1, "items": row_schema(first.predictor.signature.inputs[0])}
+    return Route(
+        "POST",
+        "/predict",
+        _handler(plane, first, ("input_data", list[Any]), example, answer_predict),
+        "Answers rows with the model's plain numbers.",
+        Content(schema_like(answer), answer),
+        Content(_object_schema("input_data", rows), example),
+    )
+
+
+def _object_schema(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    properties = {key: value, **_CHOICE_SCHEMA}
+    return {"type": "object", "required": [key], "properties": properties, "additionalProperties": False}
+
+
+def _handler(
+    plane: DataPlane, first: ServedModel, field: tuple[str, Any], example: dict[str, Any], answer: Answering
+) -> Handler:
+    body = msgspec.defstruct("Body", [field, *_CHOICE], forbid_unknown_fields=True)
+    decoder = msgspec.json.Decoder(body)
+    text = example_text(example)
+
+    async def handle(request: Request) -> Response:
+        asked: Any = decode(decoder, request.body, text)
+        version = None if asked.version is None else str(asked.version)
+        model = plane.find(asked.model or first.name, version)
+        request.model = model.name
+        return Response(encode(await answer(plane, model, getattr(asked, field[0]))))
+
+    return handle
+
+
+async def answer_task(plane: DataPlane, model: ServedModel, value: Any) -> Any:
+    """Returns one answer for one input, and a list of answers for a list of inputs."""
+    rank = len(model.predictor.signature.inputs[0].shape) - 1
+    is_many = _depth(value) > rank
+    outputs = await plane.infer(model, value if is_many else [value])
+    answers = model.predictor.answer.answers(outputs)
+    return answers if is_many else answers[0]
+
+
+async def answer_predict(plane: DataPlane, model: ServedModel, rows: Sequence[Any]) -> dict[str, Any]:
+    """Returns the plain numbers of each row."""
+    outputs = await plane.infer(model, rows)
+    return {"predictions": model.predictor.answer.predictions(outputs).tolist()}
+
+
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list):
+        depth += 1
+        value = value[0] if value else None
+    return depth

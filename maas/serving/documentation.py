@@ -1,0 +1,97 @@
+"""The pages for people: `/docs` and `/openapi.json`, a small Starlette application beside the hot paths."""
+
+import html
+import shlex
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route as Page
+
+from maas.serving.dataplane import DataPlane, ServedModel
+from maas.serving.openapi import document
+from maas.serving.payload import encode
+from maas.serving.routing import Route
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+
+
+def documentation(plane: DataPlane, routes: Sequence[Route]) -> tuple[frozenset[str], Starlette]:
+    """Returns the paths of the documentation and the application that answers them."""
+    model = next(iter(plane.models.values()))
+    manifest = model.bundle.manifest
+    description = f"{manifest.task}, {manifest.precision}, from recipe {manifest.lineage.recipe}."
+    described = encode(document(routes, title=model.name, version=model.version, description=description))
+    page = docs_page(model, routes)
+
+    async def root(request: Request) -> Response:  # noqa: ARG001
+        return RedirectResponse("/docs")
+
+    async def docs(request: Request) -> Response:  # noqa: ARG001
+        return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+
+    async def openapi(request: Request) -> Response:  # noqa: ARG001
+        return Response(described, media_type="application/json")
+
+    pages = {"/": root, "/docs": docs, "/openapi.json": openapi}
+    return frozenset(pages), Starlette(routes=[Page(path, endpoint) for path, endpoint in pages.items()])
+
+
+def docs_page(model: ServedModel, routes: Sequence[Route]) -> str:
+    """Returns one self-contained HTML page: what the model is, a form to try it, examples and routes."""
+    template = files(__package__).joinpath("docs.html").read_text(encoding="utf-8")
+    for name, value in _facts(model, routes).items():
+        template = template.replace("{{" + name + "}}", value)
+    return template
+
+
+def _facts(model: ServedModel, routes: Sequence[Route]) -> dict[str, str]:
+    manifest = model.bundle.manifest
+    spec = model.predictor.signature.inputs[0]
+    page: dict[str, Any] = {
+        "path": f"/v1/{manifest.task}",
+        "input": spec.name,
+        "kind": "text" if spec.datatype == "BYTES" else "array",
+        "examples": model.bundle.golden.inputs[:6],
+    }
+    facts = {
+        "name": model.name,
+        "version": model.version,
+        "task": manifest.task,
+        "precision": manifest.precision,
+        "recipe": manifest.lineage.recipe,
+        "commit": (manifest.lineage.git_commit or "unknown")[:12],
+        "digest": model.bundle.digest[:12],
+        "input": f"{spec.name}: {spec.datatype} {_sizes(spec.shape)}",
+        "outputs": ", ".join(
+            f"{output.name}: {output.datatype} {_sizes(output.shape)}" for output in model.predictor.signature.outputs
+        ),
+    }
+    return {
+        **{name: html.escape(value) for name, value in facts.items()},
+        "routes": "\n".join(map(_row, routes)),
+        "curls": "\n".join(_curl(route) for route in routes if route.request is not None and "versions" not in route.path),
+        "page": encode(page).decode().replace("<", "\\u003c"),
+    }
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return " × ".join("N" if size == -1 else str(size) for size in shape)
+
+
+def _row(route: Route) -> str:
+    cells = (f'<span class="method {route.method.lower()}">{route.method}</span>', f"<code>{html.escape(route.path)}</code>")
+    return f"<tr><td>{cells[0]}</td><td>{cells[1]}</td><td>{html.escape(route.summary)}</td></tr>"
+
+
+def _curl(route: Route) -> str:
+    path = route.path
+    for name, value in route.values:
+        path = path.replace("{" + name + "}", value)
+    body = shlex.quote(encode(route.request.example).decode()) if route.request else ""
+    answer = encode(route.response.example).decode()
+    command = html.escape(f"curl -s $ORIGIN{path} -d {body}")
+    return f"<h3>{html.escape(route.summary)}</h3><pre><code>{command}</code></pre><pre class=answer>{html.escape(answer)}</pre>"

@@ -1,0 +1,1 @@
+"""Checkpoints: fitting a net with Lightning, resuming, and what is kept of it."""

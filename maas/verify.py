@@ -1,0 +1,20 @@
+"""`python -m maas.verify recipe=NAME key=value …` measures the newest bundle again and replaces its evidence."""
+
+import maas
+from maas import cli
+
+
+def main() -> None:
+    """Verifies."""
+    cli.run("verify", _verify)
+
+
+def _verify(config: maas.RunConfig) -> None:
+    bundle = maas.lifecycle.newest_bundle(config)
+    evidence = maas.lifecycle.verify(config, maas.lifecycle.checkpoint_of(bundle), bundle)
+    for parity in evidence.parity:
+        cli.say(f"{parity.left} and {parity.right}: {parity.rows} rows, largest difference {parity.max_difference:.3g}")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-Fraction = Annotated[float, Meta(ge=0, lt=1, description="a share in [0, 1)")]
-PositiveFraction = Annotated[float, Meta(gt=0, lt=1, description="a share in (0, 1)")]
-Positive = Annotated[float, Meta(gt=0, description="a number above 0")]
-NonNegative = Annotated[float, Meta(ge=0, description="a number not below 0")]
-Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
-NonNegativeInt = Annotated[int, Meta(ge=0, description="a whole number, 0 or more")]
+Fraction = Annotated[float, Meta(ge=0, lt=1, description="a share in [0, 1)", examples=[0.5])]
+PositiveFraction = Annotated[float, Meta(gt=0, lt=1, description="a share in (0, 1)", examples=[0.1])]
+Positive = Annotated[float, Meta(gt=0, description="a number above 0", examples=[1.0])]
+NonNegative = Annotated[float, Meta(ge=0, description="a number not below 0", examples=[0.0])]
+Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more", examples=[1])]
+NonNegativeInt = Annotated[int, Meta(ge=0, description="a whole number, 0 or more", examples=[0])]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a port in 0 to 65535; 0 picks a free one")]
 ExistingPath = Annotated[str, Meta(description="a file or folder that exists", extra={"must_exist": True})]

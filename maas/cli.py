@@ -19,7 +19,9 @@ try:
 
     from maas import config as recipes
 except ModuleNotFoundError as missing:
-    sys.exit(f"{missing.name} is not installed; this needs the training packages. Run: pip install 'maas[train,registry]'")
+    sys.exit(
+        f"{missing.name} is not installed; this needs the training packages. Run: pip install 'maas[train,registry]'"
+    )
 
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130

@@ -25,8 +25,10 @@ def load(address: str | Path, tracking_uri: str | None = None) -> Bundle:
     if not str(address).startswith(ADDRESS):
         return Bundle.open(address)
     try:
-        from maas.registry.store import default_tracking_uri, resolve  # noqa: PLC0415: mlflow takes seconds to import
+        from maas.registry.store import default_tracking_uri, resolve  # noqa: PLC0415 - mlflow takes seconds to import
     except ModuleNotFoundError as error:
-        raise RegistryError(f"{address} needs mlflow, which is not installed. Run: pip install 'maas[registry]'") from error
+        raise RegistryError(
+            f"{address} needs mlflow, which is not installed. Run: pip install 'maas[registry]'"
+        ) from error
     folder, _ = resolve(str(address), tracking_uri or default_tracking_uri())
     return Bundle.open(folder)

@@ -43,13 +43,31 @@ def table(line: Line, config: RunConfig) -> Table:
             more.get("ratio", ""), more.get("parity", ""), "" if took is None else f"{took:.1f}",
         )  # fmt: skip
 
-    row("train", f"epoch {line.checkpoint.record.best_epoch + 1}", metric=str(metrics["trained"][config.metric]), beside=baseline, size=weights)
+    row(
+        "train",
+        f"epoch {line.checkpoint.record.best_epoch + 1}",
+        metric=str(metrics["trained"][config.metric]),
+        beside=baseline,
+        size=weights,
+    )
     row("compress", f"{chosen.name} of {len(record.candidates)}", size=chosen.bytes, ratio=_ratio(line))
-    row("export", "bundle", metric=str(metrics["shipped"][config.metric]), beside=baseline, size=line.bundle.model_path.stat().st_size)
-    row("verify", _agreement(evidence), parity=f"{max(one.max_difference for one in evidence.parity if one.tolerance):.1e}")
+    row(
+        "export",
+        "bundle",
+        metric=str(metrics["shipped"][config.metric]),
+        beside=baseline,
+        size=line.bundle.model_path.stat().st_size,
+    )
+    row(
+        "verify",
+        _agreement(evidence),
+        parity=f"{max(one.max_difference for one in evidence.parity if one.tolerance):.1e}",
+    )
     if line.version is not None:
         row("register", f"version {line.version.version}")
-    result.caption = f"fp32 is {parent.bytes:,} bytes; {record.chosen} is {parent.bytes / chosen.bytes:.2f} times smaller"
+    result.caption = (
+        f"fp32 is {parent.bytes:,} bytes; {record.chosen} is {parent.bytes / chosen.bytes:.2f} times smaller"
+    )
     return result
 
 
@@ -72,7 +90,9 @@ def _closing(line: Line) -> str:
     lines = [
         "",
         f"bundle   {_shown(line.bundle.folder)}",
-        f"version  {line.version.name} {line.version.version}: {line.version.note}" if line.version else "version  none",
+        f"version  {line.version.name} {line.version.version}: {line.version.note}"
+        if line.version
+        else "version  none",
         "",
         f"serve it   python -m maas.serve model={address}",
         f"call it    curl -s localhost:8080/v1/{manifest.task} -d '{{\"{key}\": {value}}}'",

@@ -1,1 +1,1 @@
-"""A budget and a space of passes; what comes out is measured, and refused unless it is smaller, fast and good enough."""
+"""A budget and passes: what comes out is measured, and refused unless it is smaller, fast and good enough."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from maas.bounds import NonNegative, Positive
-from maas.runtime.evidence import Interval, Latency
+from maas.runtime.evidence import CandidateRecord
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,19 @@ class Budget:
     max_batch_effect: NonNegative | None = 1e-6
     max_latency_ratio: Positive | None = 1.0
 
-    def reasons(
-        self, *, drop: Interval, label_agreement: float, batch_effect: float, latency: Latency, shrinks: bool
-    ) -> Iterator[str]:
-        """Yields why a candidate is refused, each with both numbers."""
-        if not shrinks:
-            yield "it is not smaller"
-        if self.max_latency_ratio is not None and latency.ratio > self.max_latency_ratio:
-            yield f"a batch takes {latency.ratio:.2f} times as long, allowed is {self.max_latency_ratio:g}"
-        if self.max_drop is not None and drop.high > self.max_drop:
-            yield f"it loses up to {drop.high:.2f} points, allowed is {self.max_drop:g}"
-        if self.min_label_agreement is not None and label_agreement < self.min_label_agreement:
-            yield f"{label_agreement:.4f} of the labels stay, required is {self.min_label_agreement:g}"
-        if self.max_batch_effect is not None and batch_effect > self.max_batch_effect:
-            yield f"a row's batch mates change its answer by {batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
+    def reasons(self, candidate: CandidateRecord, parent: CandidateRecord) -> Iterator[str]:
+        """Yields why a measured candidate is refused, each with both numbers."""
+        if candidate.bytes >= parent.bytes:
+            yield f"it has {candidate.bytes} bytes, the model as exported {parent.bytes}"
+        if _exceeds(candidate.time_ratio, self.max_latency_ratio):
+            yield f"a batch takes {candidate.time_ratio:.2f} times as long, allowed is {self.max_latency_ratio:g}"
+        if candidate.drop and _exceeds(candidate.drop.high, self.max_drop):
+            yield f"it may lose {candidate.drop.high:.2f} points, allowed is {self.max_drop:g}"
+        if _exceeds(self.min_label_agreement, candidate.label_agreement):
+            yield f"{candidate.label_agreement:.4f} of the labels stay, required is {self.min_label_agreement:g}"
+        if _exceeds(candidate.batch_effect, self.max_batch_effect):
+            yield f"batch mates change an answer by {candidate.batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
+
+
+def _exceeds(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and value > limit

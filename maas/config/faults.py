@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from maas.config.parts import DIRECTIVES, is_part, target_of
@@ -43,7 +44,7 @@ def faults_of(config: RunConfig) -> Iterator[str]:
         yield f"name is {config.name!r}; it must be letters, digits, - and _. Set e.g. name=my_model."
     for section in fields(RunConfig):
         value = getattr(config, section.name)
-        if section.type is Any and section.name != "baseline" and not is_part(value):
+        if section.type is Any and not (is_part(value) or (value is None and section.default is None)):
             yield f"{section.name} is {value!r}; it must be a part, a mapping with a _target_."
         yield from _faults_in(value, section.name)
 
@@ -75,8 +76,8 @@ def _faults_of_part(part: Mapping[str, Any], path: str) -> Iterator[str]:
         if key not in parameters:
             if not takes_any:
                 yield f"{path}.{key} is not an argument of {name}.{_nearest(key, list(parameters))}"
-        elif not is_part(value) and (fault := _misfit(value, hints.get(key))):
-            yield f"{path}.{key} is {value!r}; {fault} Set e.g. {path}.{key}=…"
+        elif not is_part(value) and (fault := _misfit(f"{path}.{key}", value, hints.get(key))):
+            yield fault
     if not part.get("_partial_"):
         for parameter in parameters.values():
             if parameter.name not in given | dict.fromkeys(FILLED) and _is_required(parameter):
@@ -91,25 +92,23 @@ def _hints(target: Any) -> dict[str, Any]:
         return {}
 
 
-def _misfit(value: Any, hint: Any) -> str | None:
+def _misfit(path: str, value: Any, hint: Any) -> str | None:
     """Says why a value does not fit an annotation; None where it fits or the annotation cannot be judged."""
     if hint is None:
         return None
+    metas = [meta for meta in typing.get_args(hint) if isinstance(meta, msgspec.Meta)]
     try:
         msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        wanted = " ".join(meta.description for meta in typing.get_args(hint) if isinstance(meta, msgspec.Meta))
-        return f"it must be {wanted}." if wanted else f"{str(error)[0].lower()}{str(error)[1:]}."
+        wanted = " ".join(meta.description or "" for meta in metas)
+        required = f"it must be {wanted}" if wanted else f"{str(error)[0].lower()}{str(error)[1:]}"
+        example = next((meta.examples[0] for meta in metas if meta.examples), "…")
+        return f"{path} is {value!r}; {required}. Set e.g. {path}={example}"
     except TypeError:  # torch.Tensor, callables, …: only the part itself can judge
         return None
-    metas = [meta for meta in typing.get_args(hint) if isinstance(meta, msgspec.Meta)]
     if any((meta.extra or {}).get("must_exist") for meta in metas) and not Path(value).exists():
-        return "there is no such file or folder."
+        return f"{path} is {value!r}; there is no such file or folder. Set {path}=PATH"
     return None
-
-
-def is_part(node: Any) -> bool:
-    return isinstance(node, Mapping) and "_target_" in node
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:
@@ -136,7 +135,7 @@ def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path |
     try:
         base = composed(choices, config_dir)
     except (HydraException, OmegaConfBaseException) as broken:
-        return _sentence(broken, None)
+        return _sentence(broken)
     lines = []
     good = list(choices)
     for override in overrides:
@@ -150,8 +149,8 @@ def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path |
     try:
         lines += faults_of(finish(composed(good, config_dir), good))
     except (HydraException, OmegaConfBaseException) as broken:
-        lines.append(_sentence(broken, base))
-    return "\n".join(lines or [_sentence(error, base)])
+        lines.append(_sentence(broken))
+    return "\n".join(lines or [_sentence(error)])
 
 
 def _is_choice(override: str) -> bool:
@@ -171,8 +170,9 @@ def _fault_of_override(override: str, base: DictConfig, error: Exception) -> str
         if not isinstance(node, DictConfig) or name not in node:
             return f"{key} is no key of the recipe.{_known(name, node, parents[:depth])}"
         node = node[name]
-    if isinstance(node, DictConfig) and last in node and not OmegaConf.is_missing(node, last):
-        return _sentence(error, base)
+    if isinstance(node, DictConfig) and last in node:
+        reason = (str(error.__cause__ or error).splitlines() or [""])[0]
+        return f"{override} cannot be set: {reason}."
     if isinstance(node, DictConfig) and "_target_" in node and last in _parameters(node["_target_"]):
         return f"{key} is not set in the recipe, but {node['_target_']} takes it: write +{override}"
     return f"{key} is no key of the recipe.{_known(last, node, parents)}"
@@ -182,7 +182,7 @@ def _known(name: str, node: Any, parents: Sequence[str]) -> str:
     if not isinstance(node, DictConfig):
         return ""
     prefix = "".join(f"{parent}." for parent in parents)
-    known = [f"{prefix}{key}" for key in node if key not in DIRECTIVES]
+    known = [f"{prefix}{key}" for key in map(str, node) if key not in {*DIRECTIVES, "overrides"}]
     if "_target_" in node:
         known += [f"{prefix}{key}" for key in _parameters(node["_target_"]) if f"{prefix}{key}" not in known]
     return _nearest(f"{prefix}{name}", known)
@@ -195,16 +195,17 @@ def _parameters(target: str) -> list[str]:
         return []
 
 
-def _sentence(error: Exception, base: DictConfig | None) -> str:
-    """Returns Hydra's or OmegaConf's message without its stack of contexts; an unknown recipe lists the recipes."""
+def _sentence(error: Exception) -> str:
+    """Returns Hydra's or OmegaConf's message without its stack of contexts; an unknown choice lists what is known."""
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    unknown = re.search(r"Could not find '(?P<group>\w+)/(?P<name>[^']+)'", text)
+    if unknown and unknown["group"] == "recipe":
+        return f"There is no recipe {unknown['name']!r}. Set recipe=NAME; known are: {', '.join(recipes())}."
+    if unknown:
+        group, known = unknown["group"], re.search(r"Available options in '[^']+': (?P<names>[\w ]+?) Config", text)
+        names = f" known are: {', '.join(known['names'].split())}." if known else ""
+        return f"There is no {group} {unknown['name']!r}. Set {group}=NAME;{names}"
+    if "You must specify" in text:
+        return f"No recipe was named. Set recipe=NAME; known are: {', '.join(recipes())}."
     cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException):
-        text = f"{text} {str(cause).splitlines()[0]}"
-    if base is None and ("recipe" in text or "You must specify" in text):
-        wanted = text.split("'recipe/")[1].split("'")[0] if "'recipe/" in text else None
-        found = f"There is no recipe {wanted!r}." if wanted else "No recipe was named."
-        return f"{found} Set recipe=NAME; known are: {', '.join(recipes())}."
-    return text
-
-
+    return f"{text} {str(cause).splitlines()[0]}" if isinstance(cause, OmegaConfBaseException) else text

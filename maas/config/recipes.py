@@ -73,12 +73,18 @@ def composed(overrides: Sequence[str], config_dir: str | Path | None = None) -> 
 
 
 def finish(composed: DictConfig, overrides: Sequence[str]) -> RunConfig:
-    """Turns what Hydra composed into a `RunConfig`, interpolations resolved."""
+    """Turns what Hydra composed into a `RunConfig`, interpolations resolved.
+
+    Raises:
+        ConfigError: values that must be given are missing; all are named.
+    """
+    missing = [key for key in sorted(OmegaConf.missing_keys(composed)) if not key.startswith("hydra.")]
+    if missing:
+        raise ConfigError("\n".join(f"{key} is missing. Set {key}=…" for key in missing))
     keys = {entry.name for entry in fields(RunConfig)}
     content = OmegaConf.to_container(
         OmegaConf.masked_copy(composed, [str(key) for key in composed if key in keys]),
         resolve=True,
-        throw_on_missing=True,
     )
     given = [override for override in overrides if not override.startswith("recipe=")]
     return RunConfig(**{**typing.cast("dict[str, Any]", content), "overrides": given})

@@ -35,7 +35,7 @@ class RunConfig:
         baseline: what a user would pick instead, measured beside the model; null for none.
         compress: budget and passes.
         export: tolerance and opset.
-        registry: where versions are kept.
+        registry: where versions are kept; null for nowhere.
         serve: batch size and threads that the model is measured and served with.
         overrides: what the command line changed; filled in by `compose`.
     """
@@ -57,7 +57,7 @@ class RunConfig:
     baseline: Any = None
     compress: Any = MISSING
     export: Any = MISSING
-    registry: Any = MISSING
+    registry: Any = None
     serve: Any = MISSING
     overrides: list[str] = field(default_factory=list)
 

@@ -1,5 +1,6 @@
 """Splits as Lightning reads them: whole batches at a time, rows of similar length together."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ class BatchesByLength(Sampler[list[int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self._keys) // self._batch_size)
+        return math.ceil(len(self._keys) / self._batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         if self._seed is None:
@@ -63,7 +64,10 @@ class BatchesByLength(Sampler[list[int]]):
             return
         generator = np.random.default_rng((self._seed, self._epoch))
         order = generator.permutation(len(self._keys))
-        windows = [order[start : start + WINDOW * self._batch_size] for start in range(0, len(order), WINDOW * self._batch_size)]
+        windows = [
+            order[start : start + WINDOW * self._batch_size]
+            for start in range(0, len(order), WINDOW * self._batch_size)
+        ]
         by_length = np.concatenate([window[np.argsort(self._keys[window], kind="stable")] for window in windows])
         batches = list(_chunks(by_length, self._batch_size))
         for index in generator.permutation(len(batches)):

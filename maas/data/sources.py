@@ -46,7 +46,7 @@ def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tabl
 
 def files(
     path: ExistingPath,
-    input: str | Sequence[str] = "text",  # noqa: A002: the recipe's word
+    input: str | Sequence[str] = "text",  # noqa: A002 - the recipe's word
     label: str = "label",
     test_path: ExistingPath | None = None,
 ) -> Tables:
@@ -68,8 +68,8 @@ def files(
 
 
 def hub(
-    id: str,  # noqa: A002: the hub's word
-    input: str | Sequence[str] = "text",  # noqa: A002: the recipe's word
+    id: str,  # noqa: A002 - the hub's word
+    input: str | Sequence[str] = "text",  # noqa: A002 - the recipe's word
     label: str = "label",
     config: str | None = None,
     revision: str | None = None,
@@ -113,7 +113,9 @@ def _read_file(path: str) -> Dataset:
     suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in COMPRESSIONS]
     kind = FORMATS.get(suffixes[-1]) if suffixes else None
     if kind is None:
-        raise DataError(f"{path} is of no known format; known are: {', '.join(FORMATS)}, plain or {'/'.join(COMPRESSIONS)}.")
+        raise DataError(
+            f"{path} is of no known format; known are: {', '.join(FORMATS)}, plain or {'/'.join(COMPRESSIONS)}."
+        )
     options: dict[str, Any] = {"sep": "\t"} if suffixes[-1] == ".tsv" else {}
     try:
         return load_dataset(kind, data_files=str(path), split="train", **options)

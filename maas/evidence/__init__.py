@@ -1,1 +1,1 @@
-"""What can be claimed: metrics with intervals, parity, benchmarks, baselines and plots. Nothing here trains or exports."""
+"""What can be claimed: metrics with intervals, parity, benchmarks, baselines and plots. It does not train."""

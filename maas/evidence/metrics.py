@@ -1,7 +1,7 @@
 """Classification metrics with 95 % intervals.
 
-All metrics are functions of the counts of (target, prediction) pairs; intervals come from resampling these counts, which
-is the bootstrap over rows without touching the rows again.
+All metrics are functions of the counts of (target, prediction) pairs. Intervals come from resampling these counts:
+the bootstrap over rows, without touching the rows again.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,7 +57,8 @@ METRICS: Mapping[str, Callable[[NDArray[Any]], Any]] = {
 def confusion_matrix(targets: Labels, predictions: Labels, classes: int) -> NDArray[np.int64]:
     """Returns counts (K, K), targets × predictions."""
     counts = np.bincount(targets * classes + predictions, minlength=classes * classes)
-    return counts.reshape(classes, classes)
+    matrix: NDArray[np.int64] = counts.reshape(classes, classes)
+    return matrix
 
 
 def classification_metrics(targets: Labels, predictions: Labels, classes: int, seed: int = 0) -> dict[str, Interval]:
@@ -74,7 +75,9 @@ def classification_metrics(targets: Labels, predictions: Labels, classes: int, s
     return {name: _interval(metric(confusion), metric(samples)) for name, metric in METRICS.items()}
 
 
-def paired_drop(targets: Labels, parent: Labels, child: Labels, classes: int, metric: str, seed: int = 0) -> Interval:
+def paired_drop(
+    targets: Labels, parent: Labels, child: Labels, classes: int, *, metric: str, seed: int = 0
+) -> Interval:
     """Returns by how many points (hundredths) the child's metric lies below the parent's, on the same rows.
 
     Args:
@@ -111,16 +114,19 @@ def wilson(successes: int, total: int) -> Interval:
 
 
 def _true_positives(confusion: NDArray[Any]) -> NDArray[Any]:
-    return np.diagonal(confusion, axis1=-2, axis2=-1)
+    diagonal: NDArray[Any] = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return diagonal
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[Any]:
-    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
+    shares: NDArray[Any] = np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
+    return shares
 
 
 def _resampled(counts: NDArray[Any], seed: int) -> NDArray[np.int64]:
     total = int(counts.sum())
-    return np.random.default_rng(seed).multinomial(total, counts / total, size=RESAMPLES)
+    samples: NDArray[np.int64] = np.random.default_rng(seed).multinomial(total, counts / total, size=RESAMPLES)
+    return samples
 
 
 def _summing(cells: Labels, classes: int) -> NDArray[np.int64]:

@@ -13,14 +13,12 @@ from onnx.reference import ReferenceEvaluator
 from maas.errors import ParityError
 from maas.evidence.metrics import wilson
 from maas.runtime.evidence import Parity
-from maas.runtime.predictor import Predictor
+from maas.runtime.predictor import Predictor, outputs_in_batches
 
 Probabilities = NDArray[np.float32]
 
 
-def compared(
-    left: str, right: str, reference: Probabilities, found: Probabilities, tolerance: float | None
-) -> Parity:
+def compared(left: str, right: str, reference: Probabilities, found: Probabilities, tolerance: float | None) -> Parity:
     """Compares two sets of probabilities for the same rows.
 
     Args:
@@ -50,7 +48,7 @@ def require(parity: Parity, *, min_label_agreement: float | None = None, where: 
     wanted = 1.0 if min_label_agreement is None else min_label_agreement
     if parity.tolerance is not None and not parity.max_difference <= parity.tolerance:
         raise ParityError(
-            f"{subject}: a probability differs by {parity.max_difference:.3g}, at most {parity.tolerance:g} is allowed.{where}",
+            f"{subject}: a probability differs by {parity.max_difference:.3g}, allowed is {parity.tolerance:g}.{where}",
             found=parity.max_difference,
             allowed=parity.tolerance,
         )
@@ -75,14 +73,11 @@ def reference_outputs(model: Path, predictor: Predictor, rows: Sequence[Any]) ->
         (N, K)
     """
     evaluator = ReferenceEvaluator(str(model))
-    features = predictor.encode(rows)
-    order: list[int] = []
-    parts = []
-    for batch in predictor.batches(features):
-        order += batch
-        parts.append(evaluator.run(None, predictor.processor.collate([features[index] for index in batch]))[0])
-    result: Probabilities = np.concatenate(parts)[np.argsort(order)]
-    return result
+
+    def run(feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {"probabilities": np.asarray(evaluator.run(None, feeds)[0])}  # type: ignore[index]
+
+    return outputs_in_batches(predictor.processor, rows, predictor.batch_size, run)["probabilities"]
 
 
 def first_difference(model: Path, feeds: dict[str, NDArray[Any]], tolerance: float) -> str | None:

@@ -80,7 +80,9 @@ def compression_picture(record: CompressionRecord, path: Path) -> Path:
             continue
         colour = "tab:green" if candidate.name == record.chosen else "tab:red" if candidate.reasons else "tab:blue"
         axes.scatter(candidate.latency.ratio, candidate.bytes / 1e6, color=colour, s=60, zorder=3)
-        axes.annotate(candidate.name, (candidate.latency.ratio, candidate.bytes / 1e6), (6, 6), textcoords="offset points")
+        axes.annotate(
+            candidate.name, (candidate.latency.ratio, candidate.bytes / 1e6), (6, 6), textcoords="offset points"
+        )
     axes.axvline(1, color="grey", linestyle=":")
     axes.set(xlabel="time of a batch, fp32 = 1", ylabel="ONNX file, MB", title=f"chosen: {record.chosen}")
     axes.set_xlim(left=0, right=max(1.4, axes.get_xlim()[1] * 1.15))

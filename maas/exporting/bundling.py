@@ -54,9 +54,7 @@ def draw_up(
     copyfile(model, folder / MODEL)
     (folder / ASSETS).mkdir()
     processor.save(folder / ASSETS)
-    predictor = Predictor(
-        folder / MODEL, processor, answer, batch_size=serving.batch_size, threads=serving.threads
-    )
+    predictor = Predictor(folder / MODEL, processor, answer, batch_size=serving.batch_size, threads=serving.threads)
     _write_golden(folder / GOLDEN, predictor, golden_rows)
     _write_mlmodel(folder, name, predictor.signature)
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -82,7 +82,9 @@ def prove(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=this_machine(),
         data=splits.record,
-        metrics={who: classification_metrics(splits.test.targets, labels(), classes) for who, labels in predicted.items()},
+        metrics={
+            who: classification_metrics(splits.test.targets, labels(), classes) for who, labels in predicted.items()
+        },
         parity=tuple(parity),
         compression=compression,
         seconds=seconds or {},

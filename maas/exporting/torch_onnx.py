@@ -62,8 +62,9 @@ def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: P
     """
     with tempfile.TemporaryDirectory() as scratch:
         arrays = Path(scratch) / "examples.npz"
-        np.savez(arrays, **{name: array for name, array in examples.items()})
-        command = [sys.executable, "-m", "maas.exporting.torch_onnx", checkpoint.folder, arrays, out, str(opset)]
+        np.savez(arrays, allow_pickle=False, **dict(examples))
+        paths = [str(path) for path in (checkpoint.folder, arrays, out)]
+        command = [sys.executable, "-m", "maas.exporting.torch_onnx", *paths, str(opset)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ExportError(f"{checkpoint.record.net.target} cannot be exported: {_last_lines(done.stderr)}")

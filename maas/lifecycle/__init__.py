@@ -59,7 +59,9 @@ def run(config: RunConfig) -> Line:
     """
     with _run_folder(config, is_done=lambda folder: folder.state.finished) as folder:
         checkpoint = Checkpoint.open(folder.checkpoint) if folder.checkpoint.is_dir() else stages.train(config, folder)
-        compressed = Compressed.open(folder.compressed) if folder.compressed.is_dir() else stages.compress(config, checkpoint)
+        compressed = (
+            Compressed.open(folder.compressed) if folder.compressed.is_dir() else stages.compress(config, checkpoint)
+        )
         bundle = Bundle.open(folder.bundle) if folder.bundle.is_dir() else stages.export(config, checkpoint, compressed)
         version = stages.register(config, bundle) if config.registry else None
         folder.remember(finished=True)

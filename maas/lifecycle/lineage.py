@@ -35,10 +35,10 @@ def work_key(config: RunConfig) -> str:
 
 
 def git_commit() -> str | None:
-    """Returns the commit of the working directory, with `-dirty` where tracked files differ; None outside a checkout."""
+    """Returns the working directory's commit, with `-dirty` where tracked files differ; None outside a checkout."""
     try:
         command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S607: whichever git is there
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from maas.compression.measuring import Bench
 from maas.compression.passes import Calibration
-from maas.compression.search import Bench, Search, search
+from maas.compression.search import Search, search
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.errors import BundleError, ConfigError
@@ -66,6 +67,7 @@ class Compressed:
 
 
 def train(config: RunConfig, folder: RunFolder) -> Checkpoint:
+    """Cleans and splits the rows, fits processor and net, and keeps the best epoch."""
     splits = _splits(config)
     lineage = lineage_of(config, splits.record.fingerprint)
     tracker = _tracker(config, folder, lineage)
@@ -97,6 +99,7 @@ def train(config: RunConfig, folder: RunFolder) -> Checkpoint:
 
 
 def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
+    """Exports the checkpoint, tries the recipe's passes on it and keeps the chosen model."""
     folder = of_artifact(checkpoint.folder)
     settings: Search = build(config.compress, "compress")
     splits = _splits(config)
@@ -104,7 +107,9 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
         exported = _exported(config, checkpoint, draft / "fp32.onnx")
         parent = _predictor(config, checkpoint, exported)
-        bench = Bench(parent, splits.validation, len(splits.labels), config.metric, _calibration(config, parent, splits))
+        bench = Bench(
+            parent, splits.validation, len(splits.labels), config.metric, _calibration(config, parent, splits)
+        )
         record, chosen = search(settings, exported, bench, draft)
         chosen.rename(draft / "model.onnx")
         for refused in draft.glob("*.onnx"):
@@ -117,6 +122,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None) -> Bundle:
+    """Draws up the bundle, proves it, and only then puts it in its place."""
     folder = of_artifact(checkpoint.folder)
     splits = _splits(config)
     processor = checkpoint.processor()
@@ -173,7 +179,7 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
         with tempfile.TemporaryDirectory() as scratch:
             for picture in _pictures(config, checkpoint, bundle, Path(scratch)):
                 tracker.log_files(picture, "plots")
-        version = build(config.registry, "registry").register(bundle, tracker, config.metric)
+        version: ModelVersion = build(config.registry, "registry").register(bundle, tracker, config.metric)
         tracker.finish()
     log.info("register  %s version %s; %s", version.name, version.version, version.note)
     return version
@@ -246,7 +252,9 @@ def _pictures(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, folder:
     predicted = bundle.predictor.outputs(test.inputs)["probabilities"].argmax(axis=1)
     confusion = confusion_matrix(test.targets, predicted, len(labels))
     accuracy = bundle.evidence.metrics["shipped"]["accuracy"]
-    yield confusion_picture(confusion, labels, f"{config.name}, test rows: accuracy {accuracy}", folder / "confusion.png")
+    yield confusion_picture(
+        confusion, labels, f"{config.name}, test rows: accuracy {accuracy}", folder / "confusion.png"
+    )
     if bundle.evidence.compression is not None:
         yield compression_picture(bundle.evidence.compression, folder / "compression.png")
 
@@ -269,7 +277,11 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     """Turns nested settings into dotted keys."""
     if not isinstance(node, dict):
         return {prefix: node}
-    return {key: value for name, child in node.items() for key, value in _flat(child, f"{prefix}.{name}" if prefix else name).items()}
+    return {
+        key: value
+        for name, child in node.items()
+        for key, value in _flat(child, f"{prefix}.{name}" if prefix else name).items()
+    }
 
 
 @contextmanager

@@ -7,7 +7,15 @@ from torch import Tensor, nn
 
 
 class TextCNN(nn.Module):
-    def __init__(self, vocabulary_size: int, outputs: int, width: int = 64, channels: int = 64, kernels: Sequence[int] = (1, 3), dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        vocabulary_size: int,
+        outputs: int,
+        width: int = 64,
+        channels: int = 64,
+        kernels: Sequence[int] = (1, 3),
+        dropout: float = 0.5,
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=0)
         self.convolutions = nn.ModuleList(nn.Conv1d(width, channels, k, padding=k // 2) for k in kernels)

@@ -125,7 +125,9 @@ class Store:
             metric: what versions are compared by.
         """
         client, name = tracker.client, bundle.manifest.name
-        version = self._find(client, name, tracker.run_id, bundle.digest) or self._create(client, bundle, tracker, metric)
+        version = self._find(client, name, tracker.run_id, bundle.digest) or self._create(
+            client, bundle, tracker, metric
+        )
         aliases, note = self._promote(client, bundle, version, metric)
         return ModelVersion(name, str(version.version), aliases, version.source, note)
 
@@ -134,7 +136,7 @@ class Store:
         if found is not None:
             return str(found.experiment_id)
         local = Path(self.artifacts).resolve() / self.experiment if self.tracking_uri.startswith(SQLITE) else None
-        return str(client.create_experiment(self.experiment, artifact_location=local and local.as_uri()))
+        return str(client.create_experiment(self.experiment, artifact_location=local.as_uri() if local else None))
 
     def _find(self, client: MlflowClient, name: str, run_id: str, digest: str) -> Any:
         versions = client.search_model_versions(f"name = '{name}'")
@@ -174,7 +176,9 @@ class Store:
         if old.version == version.version:
             return None
         try:
-            return str(old.version), Bundle.open(download_artifacts(artifact_uri=old.source, tracking_uri=self.tracking_uri))
+            return str(old.version), Bundle.open(
+                download_artifacts(artifact_uri=old.source, tracking_uri=self.tracking_uri)
+            )
         except (BundleError, MlflowException, OSError):
             return None  # its bundle is gone: nothing stands against the new one
 
@@ -237,7 +241,7 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
         known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
         raise RegistryError(f"{address} is not in {tracking_uri}: {_brief(error)} Models there: {known}.") from error
     folder = Path(download_artifacts(artifact_uri=found.source, tracking_uri=tracking_uri))
-    return folder, ModelVersion(name, str(found.version), tuple(found.aliases), found.source)
+    return folder, ModelVersion(name, str(found.version), tuple(found.aliases), str(found.source))
 
 
 def default_tracking_uri() -> str:
@@ -251,7 +255,10 @@ def _is_not_worse(bundle: Bundle, champion: tuple[str, Bundle] | None, metric: s
     number, old = champion
     new_evidence, old_evidence = bundle.evidence, old.evidence
     if new_evidence.data.fingerprint != old_evidence.data.fingerprint:
-        return False, f"version {number} was measured on other rows; to move it all the same set registry.promote=always"
+        return (
+            False,
+            f"version {number} was measured on other rows; to move it all the same set registry.promote=always",
+        )
     new, best = new_evidence.metrics["shipped"][metric].value, old_evidence.metrics["shipped"][metric].value
     comparison = f"{metric} {new:.4f} against {best:.4f} of version {number}"
     return new >= best, comparison

@@ -62,11 +62,13 @@ class Bundle:
         """
         folder = Path(folder)
         if not (folder / MANIFEST).is_file():
-            raise BundleError(f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle.")
+            raise BundleError(
+                f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle."
+            )
         manifest = _read(folder / MANIFEST, Manifest)
         if manifest.schema_version != SCHEMA_VERSION:
             raise BundleError(
-                f"{folder} has schema version {manifest.schema_version}; this maas reads {SCHEMA_VERSION}. Upgrade maas."
+                f"{folder} has schema version {manifest.schema_version}, this maas reads {SCHEMA_VERSION}. Upgrade maas."
             )
         for name, digest in manifest.files.items():
             file = folder / name
@@ -136,13 +138,18 @@ class Bundle:
         outputs = _read(self.folder / GOLDEN / "outputs.json", dict[str, Any])
         return msgspec.convert({"inputs": inputs, **outputs}, Golden)
 
-    def check_golden(self, tolerance: float = 1e-4) -> float:
+    def check_golden(self, tolerance: float = 1e-4, *, predictor: Predictor | None = None) -> float:
         """Answers the golden inputs again and returns the largest difference from the golden predictions.
+
+        Args:
+            tolerance: the largest difference allowed.
+            predictor: answers instead of the bundle's own, which is then not opened.
 
         Raises:
             BundleError: a difference exceeds `tolerance`: this machine would not give the model's answers.
         """
-        found = self.predictor.answer.predictions(self.predictor.outputs(self.golden.inputs))
+        predictor = predictor or self.predictor
+        found = predictor.answer.predictions(predictor.outputs(self.golden.inputs))
         difference = float(np.abs(found - np.array(self.golden.predictions)).max())
         if not difference <= tolerance:
             raise BundleError(

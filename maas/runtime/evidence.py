@@ -69,33 +69,38 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         name: the pass's key in the recipe; `fp32` is the model as exported.
-        target: the pass's import path.
-        settings: the pass's settings.
         parent_sha256: digest of the artifact that the pass was given.
         sha256: digest of what it made; empty if it failed.
         bytes: size of the ONNX file.
+        seconds: spent on making it.
+        target: the pass's import path.
+        settings: the pass's settings.
         metric: the recipe's metric on validation data.
         drop: parent's metric minus its own on the same rows, in points (hundredths), with a paired interval.
         label_agreement: share of validation rows with the parent's label.
         batch_effect: largest change of a probability when a row shares its batch with others.
         latency: against the fp32 model.
-        seconds: spent on making and measuring it.
         reasons: why it was refused; empty if it may be chosen.
     """
 
     name: str
-    target: str
-    settings: dict[str, bool | int | float | str | None]
     parent_sha256: str
     sha256: str
     bytes: int
-    metric: Interval | None
-    drop: Interval | None
-    label_agreement: float | None
-    batch_effect: float | None
-    latency: Latency | None
     seconds: float
-    reasons: tuple[str, ...]
+    target: str = ""
+    settings: dict[str, bool | int | float | str | None] = {}
+    metric: Interval | None = None
+    drop: Interval | None = None
+    label_agreement: float | None = None
+    batch_effect: float | None = None
+    latency: Latency | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def time_ratio(self) -> float:
+        """Time of a batch against the fp32 model's; 1 where it was not measured."""
+        return self.latency.ratio if self.latency else 1.0
 
 
 class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,8 +1,8 @@
 """Raw rows in, answers out: the one inference path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime as ort
@@ -12,6 +12,9 @@ from maas.errors import BundleError, InputError
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.processors import BaseProcessor, Features
 from maas.runtime.signature import Signature
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+Run: TypeAlias = Callable[[Arrays], Arrays]
 
 
 class Predictor:
@@ -57,36 +60,30 @@ class Predictor:
         Raises:
             InputError: `rows` is not a sequence of rows, or one of them cannot be understood.
         """
-        if isinstance(rows, str | bytes | dict) or not hasattr(rows, "__len__"):
-            raise InputError(f"predict takes a list of inputs; it was given one {type(rows).__name__}. Write [input].")
+        self._require_rows(rows)
         return self.processor.encode(rows)
 
     def batches(self, features: Sequence[Features]) -> Iterator[list[int]]:
         """Yields the row numbers of each batch: equal padded size, at most `batch_size` rows, in order."""
-        groups: dict[int, list[int]] = {}
-        for index, row in enumerate(features):
-            groups.setdefault(self.processor.batch_key(row), []).append(index)
-        for group in groups.values():
-            for start in range(0, len(group), self.batch_size):
-                yield group[start : start + self.batch_size]
+        return batches_of(self.processor, features, self.batch_size)
 
-    def run(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def run(self, features: Sequence[Features]) -> Arrays:
         """Runs the graph once over rows of equal padded size and returns its outputs, (N, …) each."""
-        outputs = self.session.run(None, self.processor.collate(features))
-        return dict(zip(self._output_names, outputs, strict=True))
+        return self._fed(self.processor.collate(features))
 
-    def outputs(self, rows: Sequence[Any]) -> dict[str, NDArray[Any]]:
+    def outputs(self, rows: Sequence[Any]) -> Arrays:
         """Returns the graph's outputs for raw rows, in the order of the rows."""
-        features = self.encode(rows)
-        if not features:
+        self._require_rows(rows)
+        return outputs_in_batches(self.processor, rows, self.batch_size, self._fed)
+
+    def _fed(self, feeds: Arrays) -> Arrays:
+        return dict(zip(self._output_names, self.session.run(None, feeds), strict=True))
+
+    def _require_rows(self, rows: Any) -> None:
+        if isinstance(rows, str | bytes | dict) or not hasattr(rows, "__len__"):
+            raise InputError(f"predict takes a list of inputs; it was given one {type(rows).__name__}. Write [input].")
+        if not len(rows):
             raise InputError("No rows were given; the model needs at least one.")
-        order: list[int] = []
-        parts: list[dict[str, NDArray[Any]]] = []
-        for batch in self.batches(features):
-            order += batch
-            parts.append(self.run([features[index] for index in batch]))
-        back = np.argsort(order)
-        return {name: np.concatenate([part[name] for part in parts])[back] for name in self._output_names}
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Returns one answer a row.
@@ -94,7 +91,39 @@ class Predictor:
         Raises:
             InputError: a row cannot be understood.
         """
-        return self.answer.answers(self.outputs(rows)) if len(rows) else []
+        return self.answer.answers(self.outputs(rows))
+
+
+def batches_of(processor: BaseProcessor, features: Sequence[Features], batch_size: int) -> Iterator[list[int]]:
+    """Yields the row numbers of each batch: equal padded size, at most `batch_size` rows, in order."""
+    groups: dict[int, list[int]] = {}
+    for index, row in enumerate(features):
+        groups.setdefault(processor.batch_key(row), []).append(index)
+    for group in groups.values():
+        for start in range(0, len(group), batch_size):
+            yield group[start : start + batch_size]
+
+
+def outputs_in_batches(processor: BaseProcessor, rows: Sequence[Any], batch_size: int, run: Run) -> Arrays:
+    """Answers raw rows with any way of running the graph, batched alike.
+
+    Args:
+        processor: encodes and collates.
+        rows: N raw inputs, one or more.
+        batch_size: the most rows in a batch.
+        run: the graph's inputs to its outputs, (n, …) each.
+
+    Returns:
+        The outputs, (N, …) each, in the order of the rows.
+    """
+    features = processor.encode(rows)
+    order: list[int] = []
+    parts: list[Arrays] = []
+    for batch in batches_of(processor, features, batch_size):
+        order += batch
+        parts.append(run(processor.collate([features[index] for index in batch])))
+    back = np.argsort(order)
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
 
 def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.InferenceSession:

@@ -11,7 +11,7 @@ class BundlePyfunc:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
 
-    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002: MLflow's protocol
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """Returns a DataFrame with a row for each input; its columns are those of an answer.
 
         Args:
@@ -19,7 +19,7 @@ class BundlePyfunc:
                 list of raw rows.
             params: none are known.
         """
-        import pandas as pd  # noqa: PLC0415: mlflow brings it; the runtime does without
+        import pandas as pd  # noqa: PLC0415 - mlflow brings it; the runtime does without
 
         return pd.DataFrame(self.bundle.predict(_rows(model_input)))
 

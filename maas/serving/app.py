@@ -71,7 +71,7 @@ class App:
             await send_response(response, send)
         except ClientGoneError:
             pass
-        except Exception as error:  # noqa: BLE001: the one place where exceptions become answers
+        except Exception as error:  # noqa: BLE001  the one place where exceptions become answers
             response = response_to(error)
             status = response.status
             await send_response(response, send)

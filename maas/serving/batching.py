@@ -60,6 +60,11 @@ class Batcher:
         self._worker: asyncio.Task[None] | None = None
         self._flush_due = False
 
+    @property
+    def is_inline(self) -> bool:
+        """Whether runs happen on the event loop itself."""
+        return self._thread is None
+
     def check_room(self, rows: int) -> None:
         """Refuses what cannot be queued now.
 
@@ -102,8 +107,9 @@ class Batcher:
 
     async def close(self) -> None:
         """Finishes what is queued and ends the thread."""
-        while self._queue or self._worker is not None:
-            await asyncio.sleep(0.01)
+        if self._worker is not None:
+            await self._worker
+        self._flush()
         if self._thread is not None:
             self._thread.shutdown()
 
@@ -160,7 +166,7 @@ def outcomes_of(run: Run, jobs: Sequence[Job]) -> list[Outputs | Exception]:
     try:
         outputs = run([row for job in jobs for row in job.features])
         return _split(outputs, [len(job.features) for job in jobs])
-    except Exception as error:  # noqa: BLE001: it is handed to the caller whose job it is
+    except Exception as error:  # noqa: BLE001  it is handed to the caller whose job it is
         if len(jobs) == 1:
             return [error]
     return [outcome for job in jobs for outcome in outcomes_of(run, [job])]
@@ -171,7 +177,8 @@ def _split(outputs: Outputs, sizes: Sequence[int]) -> list[Outputs | Exception]:
         return [outputs]
     ends = np.cumsum(sizes).tolist()
     return [
-        {name: array[end - size : end] for name, array in outputs.items()} for size, end in zip(sizes, ends, strict=True)
+        {name: array[end - size : end] for name, array in outputs.items()}
+        for size, end in zip(sizes, ends, strict=True)
     ]
 
 

@@ -1,6 +1,7 @@
 """The pages for people: `/docs` and `/openapi.json`, a small Starlette application beside the hot paths."""
 
 import html
+import re
 import shlex
 from collections.abc import Sequence
 from importlib.resources import files
@@ -43,9 +44,8 @@ def documentation(plane: DataPlane, routes: Sequence[Route]) -> tuple[frozenset[
 def docs_page(model: ServedModel, routes: Sequence[Route]) -> str:
     """Returns one self-contained HTML page: what the model is, a form to try it, examples and routes."""
     template = files(__package__).joinpath("docs.html").read_text(encoding="utf-8")
-    for name, value in _facts(model, routes).items():
-        template = template.replace("{{" + name + "}}", value)
-    return template
+    facts = _facts(model, routes)
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: facts[place[1]], template)
 
 
 def _facts(model: ServedModel, routes: Sequence[Route]) -> dict[str, str]:
@@ -73,7 +73,9 @@ def _facts(model: ServedModel, routes: Sequence[Route]) -> dict[str, str]:
     return {
         **{name: html.escape(value) for name, value in facts.items()},
         "routes": "\n".join(map(_row, routes)),
-        "curls": "\n".join(_curl(route) for route in routes if route.request is not None and "versions" not in route.path),
+        "curls": "\n".join(
+            _curl(route) for route in routes if route.request is not None and "versions" not in route.path
+        ),
         "page": encode(page).decode().replace("<", "\\u003c"),
     }
 
@@ -83,7 +85,10 @@ def _sizes(shape: Sequence[int]) -> str:
 
 
 def _row(route: Route) -> str:
-    cells = (f'<span class="method {route.method.lower()}">{route.method}</span>', f"<code>{html.escape(route.path)}</code>")
+    cells = (
+        f'<span class="method {route.method.lower()}">{route.method}</span>',
+        f"<code>{html.escape(route.path)}</code>",
+    )
     return f"<tr><td>{cells[0]}</td><td>{cells[1]}</td><td>{html.escape(route.summary)}</td></tr>"
 
 
@@ -94,4 +99,5 @@ def _curl(route: Route) -> str:
     body = shlex.quote(encode(route.request.example).decode()) if route.request else ""
     answer = encode(route.response.example).decode()
     command = html.escape(f"curl -s $ORIGIN{path} -d {body}")
-    return f"<h3>{html.escape(route.summary)}</h3><pre><code>{command}</code></pre><pre class=answer>{html.escape(answer)}</pre>"
+    title = html.escape(route.summary)
+    return f"<h3>{title}</h3><pre><code>{command}</code></pre><pre class=answer>{html.escape(answer)}</pre>"

@@ -1,14 +1,14 @@
 """What can go wrong between a client and a model, and the HTTP status that says so: one table.
 
-    InputError
-    ├── UnreadableError      the body is not the JSON that the route takes
-    ├── UnknownModelError    no such model, or no such version of it
-    ├── UnknownRouteError    no such path
-    ├── MethodError          the path is there, but not for this method
-    ├── BodyTooLargeError    more bytes than a request may have
-    ├── TooManyRowsError     more rows than a request may have
-    ├── MediaTypeError       the body is not sent as plain JSON
-    └── AnswerError          the model's answer to this input is not a finite number
+InputError
+├── UnreadableError      the body is not the JSON that the route takes
+├── UnknownModelError    no such model, or no such version of it
+├── UnknownRouteError    no such path
+├── MethodError          the path is there, but not for this method
+├── BodyTooLargeError    more bytes than a request may have
+├── TooManyRowsError     more rows than a request may have
+├── MediaTypeError       the body is not sent as plain JSON
+└── AnswerError          the model's answer to this input is not a finite number
 """
 
 from collections.abc import Sequence

@@ -83,7 +83,9 @@ class Checkpoint:
         try:
             record = msgspec.json.decode((folder / RECORD).read_bytes(), type=CheckpointRecord)
         except FileNotFoundError as error:
-            raise CheckpointError(f"{folder} holds no {RECORD}; train first: python -m maas.train recipe=NAME.") from error
+            raise CheckpointError(
+                f"{folder} holds no {RECORD}; train first: python -m maas.train recipe=NAME."
+            ) from error
         except msgspec.DecodeError as error:
             raise CheckpointError(f"{folder / RECORD} cannot be read: {error}.") from error
         if record.schema_version != SCHEMA_VERSION:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import BaseProcessor
 
 
@@ -25,13 +26,10 @@ def probabilities(
     Returns:
         float32 (N, K), in the order of the rows.
     """
-    features = processor.encode(rows)
-    order = sorted(range(len(features)), key=lambda index: processor.batch_key(features[index]))
-    parts = []
+
+    def run(feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        logits = net(**{name: torch.from_numpy(array) for name, array in feeds.items()})
+        return {"probabilities": logits.softmax(dim=1).numpy()}
+
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            feeds = processor.collate([features[index] for index in order[start : start + batch_size]])
-            logits = net(**{name: torch.from_numpy(array) for name, array in feeds.items()})
-            parts.append(logits.softmax(dim=1).numpy())
-    result: NDArray[np.float32] = np.concatenate(parts)[np.argsort(order)]
-    return result
+        return outputs_in_batches(processor, rows, batch_size, run)["probabilities"]

@@ -113,7 +113,11 @@ def resolve_net(part: Mapping[str, Any], facts: Mapping[str, int]) -> NetRecord:
         )
     filled = {key: value for key, value in facts.items() if key in parameters and key in FILLED}
     arguments = {**filled, **arguments}
-    missing = [key for key in sorted(FILLED) if key in parameters and key not in arguments and parameters[key].default is parameters[key].empty]
+    missing = [
+        key
+        for key in sorted(FILLED)
+        if key in parameters and key not in arguments and parameters[key].default is parameters[key].empty
+    ]
     if missing:
         raise ConfigError(f"model.{missing[0]} is missing and the processor does not tell it. Set model.{missing[0]}=…")
     return NetRecord(part["_target_"], arguments)
@@ -132,7 +136,12 @@ def _deferred(part: Mapping[str, Any], path: str) -> Any:
 
 
 def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Trainer:
-    own = {"logger": False, "enable_model_summary": False, "enable_progress_bar": sys.stdout.isatty(), "default_root_dir": str(folder)}
+    own = {
+        "logger": False,
+        "enable_model_summary": False,
+        "enable_progress_bar": sys.stdout.isatty(),
+        "default_root_dir": str(folder),
+    }
     make = build({**own, **part, "_partial_": True}, "trainer")
     try:
         trainer: Trainer = make(callbacks=[*part.get("callbacks", []), *callbacks])

@@ -54,7 +54,11 @@ class Objective(nn.Module):
     """
 
     def __init__(
-        self, loss: nn.Module, l2: NonNegative = 0.0, l1: NonNegative = 0.0, covers: Literal["weights", "all"] = "weights"
+        self,
+        loss: nn.Module,
+        l2: NonNegative = 0.0,
+        l1: NonNegative = 0.0,
+        covers: Literal["weights", "all"] = "weights",
     ) -> None:
         super().__init__()
         self.loss = loss
@@ -79,7 +83,9 @@ class Objective(nn.Module):
 
     def _covered(self, net: nn.Module) -> list[Tensor]:
         return [
-            parameter for parameter in net.parameters() if parameter.requires_grad and (self.covers == "all" or parameter.ndim > 1)
+            parameter
+            for parameter in net.parameters()
+            if parameter.requires_grad and (self.covers == "all" or parameter.ndim > 1)
         ]
 
 

@@ -23,7 +23,7 @@ class History(Callback):
         self.epochs: list[dict[str, float]] = []
         self._listener = listener
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002: Lightning's hook
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps the epoch's values."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.epochs.append(values)
@@ -42,7 +42,7 @@ class History(Callback):
 class EpochLines(Callback):
     """Prints one line an epoch, for logs."""
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002: Lightning's hook
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prints the epoch's values."""
         if trainer.is_global_zero:
             values = "  ".join(f"{name} {float(value):.4f}" for name, value in sorted(trainer.callback_metrics.items()))

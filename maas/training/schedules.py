@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from maas.bounds import Fraction
 
 
-def constant(optimizer: Optimizer, total_steps: int) -> LambdaLR:  # noqa: ARG001: every schedule is told the length
+def constant(optimizer: Optimizer, total_steps: int) -> LambdaLR:  # noqa: ARG001 - every schedule is told the length
     """The optimizer's own learning rate at every step."""
     return LambdaLR(optimizer, lambda _: 1.0)
 

@@ -1,7 +1,7 @@
 """The protocol that every pass keeps."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -29,6 +29,7 @@ class Pass(Protocol):
     `side` says what goes in and out: a `checkpoint` folder, or an `onnx` file.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     side: ClassVar[Literal["checkpoint", "onnx"]]
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:

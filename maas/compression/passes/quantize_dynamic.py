@@ -24,7 +24,7 @@ class QuantizeDynamic:
     keep_head: bool = True
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
 
-    def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:  # noqa: ARG002: nothing to calibrate
+    def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
         try:

@@ -12,7 +12,11 @@ from maas.compression.graph import WEIGHTED, head_of, load_graph, save_graph
 from maas.compression.passes.base import Calibration, Feeds
 from maas.errors import ExportError
 
-METHODS = {"minmax": CalibrationMethod.MinMax, "entropy": CalibrationMethod.Entropy, "percentile": CalibrationMethod.Percentile}
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
 
 
 @dataclass(frozen=True)

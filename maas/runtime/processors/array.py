@@ -29,7 +29,7 @@ class Processor(BaseProcessor):
         self.low = low
         self.high = high
 
-    def fit(self, rows: Sequence[Any]) -> Self:  # noqa: ARG002: there is nothing to learn
+    def fit(self, rows: Sequence[Any]) -> Self:
         """Returns itself: there is nothing to learn."""
         return self
 
@@ -39,13 +39,17 @@ class Processor(BaseProcessor):
 
     def _checked(self, row: Any, index: int) -> Features:
         try:
-            array = np.asarray(row, dtype=np.float32)
-        except (TypeError, ValueError) as error:
+            values = np.asarray(row)
+        except ValueError as error:
+            raise InputError(f"Row {index} is not an array of numbers of shape {list(self.shape)}: {error}.") from error
+        if values.shape != self.shape:
+            raise InputError(f"Row {index} has shape {list(values.shape)}; the model takes {list(self.shape)}.")
+        if values.dtype.kind not in "biuf":  # numpy would read numbers out of texts, and null as NaN
             raise InputError(
-                f"Row {index} is not an array of numbers of shape {list(self.shape)}: {error}."
-            ) from error
-        if isinstance(row, str) or array.shape != self.shape:
-            raise InputError(f"Row {index} has shape {list(array.shape)}; the model takes {list(self.shape)}.")
+                f"Row {index} holds something else than numbers; the model takes {list(self.shape)} of them."
+            )
+        with np.errstate(over="ignore"):  # what becomes infinite is refused below
+            array = values.astype(np.float32)
         smallest, largest = float(array.min()), float(array.max())
         if not (np.isfinite(smallest) and np.isfinite(largest)):
             raise InputError(f"Row {index} holds a value that is not a finite number.")
@@ -87,6 +91,6 @@ class Processor(BaseProcessor):
         """Writes nothing: the settings are all there is."""
 
     @classmethod
-    def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:  # noqa: ARG003: nothing was written
+    def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings alone."""
         return cls(**settings)

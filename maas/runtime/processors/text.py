@@ -25,6 +25,7 @@ class Processor(BaseProcessor):
         max_tokens: longer texts are cut; the cut is part of the model, in training as in serving.
         algorithm: how the vocabulary is learnt.
         pad_multiple: texts are padded to the next multiple, so that rows of similar length share a batch.
+        tokenizer: already trained; `fit` trains one.
     """
 
     kind: ClassVar[str] = "text"
@@ -36,20 +37,22 @@ class Processor(BaseProcessor):
         max_tokens: Count = 128,
         algorithm: Literal["bpe", "unigram"] = "unigram",
         pad_multiple: Count = 16,
+        *,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         self.vocabulary_size = vocabulary_size
         self.max_tokens = max_tokens
         self.algorithm: Literal["bpe", "unigram"] = algorithm
         self.pad_multiple = pad_multiple
-        self._tokenizer = _untrained(algorithm)
+        self._tokenizer = tokenizer or _untrained(algorithm)
         self._max_characters = 32 * max_tokens  # bounds the time that a hostile text can take
 
     def fit(self, rows: Sequence[str]) -> Self:
         """Returns a processor whose vocabulary was learnt from `rows`."""
-        fitted = type(self)(**self.settings())
-        fitted._tokenizer.train_from_iterator(rows, _trainer(self.algorithm, self.vocabulary_size), length=len(rows))
-        fitted._tokenizer.enable_truncation(self.max_tokens)
-        return fitted
+        tokenizer = _untrained(self.algorithm)
+        tokenizer.train_from_iterator(rows, _trainer(self.algorithm, self.vocabulary_size), length=len(rows))
+        tokenizer.enable_truncation(self.max_tokens)
+        return type(self)(**self.settings(), tokenizer=tokenizer)
 
     def encode(self, rows: Sequence[Any]) -> list[Features]:
         """Returns int64 token ids of shape (T,), T between 1 and `max_tokens`."""
@@ -114,9 +117,7 @@ class Processor(BaseProcessor):
     @classmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings and `tokenizer.json`."""
-        processor = cls(**settings)
-        processor._tokenizer = Tokenizer.from_file(str(folder / ASSET))
-        return processor
+        return cls(**settings, tokenizer=Tokenizer.from_file(str(folder / ASSET)))
 
 
 def _untrained(algorithm: Literal["bpe", "unigram"]) -> Tokenizer:

@@ -1,4 +1,4 @@
-"""JSON Schemas of a bundle's files, kept beside this module as `*.schema.json`; `python -m maas.runtime.schemas` writes them."""
+"""JSON Schemas of a bundle's files, `*.schema.json` in this folder; `python -m maas.runtime.schemas` writes them."""
 
 from pathlib import Path
 from typing import Any

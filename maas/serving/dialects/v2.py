@@ -4,7 +4,6 @@ Not yet: the binary tensor extension. Its absence shows in `GET /v2`, and a bina
 Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
-import math
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -12,10 +11,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from maas.errors import InputError
-from maas.runtime.signature import NUMPY_TYPES, TensorSpec
+from maas.runtime.signature import TensorSpec
 from maas.serving.batching import Outputs
 from maas.serving.dataplane import DataPlane, ServedModel
 from maas.serving.faults import MediaTypeError
@@ -23,18 +20,9 @@ from maas.serving.messages import Request, Response
 from maas.serving.openapi import schema_like, tensor_schema
 from maas.serving.payload import decode, encode, example_text
 from maas.serving.routing import Content, Handler, Route
+from maas.serving.tensors import InputTensor, rows_of, tensors_of
 
 MODEL, VERSION = "/v2/models/{name}", "/v2/models/{name}/versions/{version}"
-_KINDS = {"BOOL": "b", "UINT8": "iu", "INT8": "iu", "INT32": "iu", "INT64": "iu", "FP32": "iuf", "FP64": "iuf"}
-
-
-class InputTensor(msgspec.Struct):
-    """A tensor as a client sends it, its data flat or nested."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: list[Any]
 
 
 class RequestedOutput(msgspec.Struct):
@@ -83,47 +71,13 @@ def metadata_of(model: ServedModel) -> dict[str, Any]:
         "name": model.name,
         "versions": [model.version],
         "platform": "onnxruntime_onnx",
-        "inputs": [msgspec.to_builtins(spec) for spec in signature.inputs],
-        "outputs": [msgspec.to_builtins(spec) for spec in signature.outputs],
+        "inputs": [_described(spec) for spec in signature.inputs],
+        "outputs": [_described(spec) for spec in signature.outputs],
     }
 
 
-def rows_of(asked: InferRequest, specs: Sequence[TensorSpec]) -> Sequence[Any]:
-    """Returns the rows that a request's tensor holds.
-
-    Raises:
-        InputError: it is not the tensor that the model takes.
-    """
-    (spec,) = specs
-    names = [tensor.name for tensor in asked.inputs]
-    if names != [spec.name]:
-        raise InputError(f"The request's inputs are {names}; the model takes one input, {spec.name!r}.")
-    tensor = asked.inputs[0]
-    if tensor.datatype != spec.datatype:
-        raise InputError(f"Input {spec.name!r} has datatype {tensor.datatype!r}; the model takes {spec.datatype}.")
-    if not _fits(tensor.shape, spec):
-        raise InputError(f"Input {spec.name!r} has shape {tensor.shape}; the model takes {list(spec.shape)}.")
-    return _array(tensor, spec)
-
-
-def tensors_of(outputs: dict[str, NDArray[Any]], specs: Sequence[TensorSpec], wanted: Sequence[str]) -> list[Any]:
-    """Returns output tensors as the protocol writes them, their data flat.
-
-    Raises:
-        InputError: an output is wanted that the model does not have.
-    """
-    known = {spec.name: spec for spec in specs}
-    if unknown := [name for name in wanted if name not in known]:
-        raise InputError(f"The outputs {unknown} are wanted; the model has {', '.join(known)}.")
-    return [
-        {
-            "name": name,
-            "datatype": known[name].datatype,
-            "shape": list(outputs[name].shape),
-            "data": outputs[name].ravel().tolist(),
-        }
-        for name in wanted or known
-    ]
+def _described(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
 
 
 def _model_paths(model: ServedModel) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
@@ -131,9 +85,7 @@ def _model_paths(model: ServedModel) -> list[tuple[str, tuple[tuple[str, str], .
     return [(MODEL, (name,)), (VERSION, (name, ("version", model.version)))]
 
 
-def _get(
-    path: str, handle: Handler, summary: str, example: Any, values: tuple[tuple[str, str], ...] = ()
-) -> Route:
+def _get(path: str, handle: Handler, summary: str, example: Any, values: tuple[tuple[str, str], ...] = ()) -> Route:
     return Route("GET", path, handle, summary, Content(schema_like(example), example), values=values)
 
 
@@ -176,7 +128,7 @@ def _infer_route(plane: DataPlane, first: ServedModel, path: str, values: tuple[
         asked = decode(_DECODER, request.body, text)
         signature = model.predictor.signature
         wanted = [output.name for output in asked.outputs or ()]
-        outputs = await plane.infer(model, rows_of(asked, signature.inputs))
+        outputs = await plane.infer(model, rows_of(asked.inputs, signature.inputs))
         tensors = tensors_of(model.predictor.answer.tensors(outputs), signature.outputs, wanted)
         return Response(encode(_answer(model, asked.id, tensors)))
 
@@ -208,38 +160,12 @@ def _refuse_binary(request: Request) -> None:
         )
 
 
-def _fits(shape: Sequence[int], spec: TensorSpec) -> bool:
-    return len(shape) == len(spec.shape) and all(
-        found >= 0 and wanted in (-1, found) for wanted, found in zip(spec.shape, shape, strict=True)
-    )
-
-
-def _array(tensor: InputTensor, spec: TensorSpec) -> Sequence[Any]:
-    """Returns numbers as an array of the tensor's shape, and texts as a flat list of Python's strings."""
-    size = math.prod(tensor.shape)
-    if spec.datatype == "BYTES":
-        _check_size(len(tensor.data), size, tensor)
-        return tensor.data
-    try:
-        array = np.asarray(tensor.data)
-    except ValueError as error:
-        raise InputError(f"Input {tensor.name!r} has rows of unequal length: {error}.") from None
-    if array.size and array.dtype.kind not in _KINDS[spec.datatype]:
-        raise InputError(f"Input {tensor.name!r} holds something else than numbers of datatype {spec.datatype}.")
-    _check_size(array.size, size, tensor)
-    with np.errstate(over="ignore"):  # what becomes infinite is refused by the processor, with its row
-        converted: NDArray[Any] = array.astype(NUMPY_TYPES[spec.datatype]).reshape(tensor.shape)
-    return converted
-
-
-def _check_size(found: int, wanted: int, tensor: InputTensor) -> None:
-    if found != wanted:
-        raise InputError(f"Input {tensor.name!r} holds {found} values; its shape {tensor.shape} needs {wanted}.")
-
-
 def _request_schema(specs: Sequence[TensorSpec]) -> dict[str, Any]:
     inputs = {"type": "array", "items": {"oneOf": [tensor_schema(spec) for spec in specs]}}
-    names = {"type": "array", "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}
+    names = {
+        "type": "array",
+        "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+    }
     properties = {"id": {"type": "string"}, "inputs": inputs, "outputs": names}
     return {"type": "object", "required": ["inputs"], "properties": properties}
 

@@ -1,0 +1,95 @@
+"""Measuring candidates on validation rows, with the settings that the model is served with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.compression.passes import Calibration
+from maas.data.splits import Split
+from maas.evidence.benchmark import interleaved, latency
+from maas.evidence.metrics import classification_metrics, paired_drop
+from maas.runtime.evidence import Interval, Latency
+from maas.runtime.predictor import Predictor
+
+LATENCY_BATCHES = 8
+BATCH_EFFECT_ROWS = 64
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where candidates are judged.
+
+    Args:
+        parent: a predictor over the uncompressed model.
+        validation: rows that training did not see; the test split is not touched.
+        classes: K.
+        metric: the recipe's metric.
+        calibration: training rows for passes.
+    """
+
+    parent: Predictor
+    validation: Split
+    classes: int
+    metric: str
+    calibration: Calibration
+
+    def predictor(self, model: Path) -> Predictor:
+        """Builds a predictor like the parent's over another ONNX file."""
+        parent = self.parent
+        return Predictor(model, parent.processor, parent.answer, batch_size=parent.batch_size, threads=parent.threads)
+
+    def labels(self, predictor: Predictor) -> Labels:
+        """Returns the predicted labels of the validation rows, (N,)."""
+        predicted: Labels = predictor.outputs(self.validation.inputs)["probabilities"].argmax(axis=1)
+        return predicted
+
+    def value(self, labels: Labels) -> Interval:
+        """Returns the recipe's metric of predicted labels."""
+        seed = self.calibration.seed
+        return classification_metrics(self.validation.targets, labels, self.classes, seed)[self.metric]
+
+    def drop(self, parent: Labels, child: Labels) -> Interval:
+        """Returns the points that the child loses against the parent."""
+        seed = self.calibration.seed
+        targets = self.validation.targets
+        return paired_drop(targets, parent, child, self.classes, metric=self.metric, seed=seed)
+
+    def batch_effect(self, predictor: Predictor) -> float:
+        """Returns the largest change of a probability when a row is answered alone instead of in a full batch."""
+        rows = _spread(self.validation.inputs, BATCH_EFFECT_ROWS)
+        together = predictor.outputs(rows)["probabilities"]
+        alone = np.concatenate([predictor.outputs([row])["probabilities"] for row in rows])
+        return float(np.abs(together - alone).max())
+
+    def latencies(self, predictors: Mapping[str, Predictor], against: str) -> dict[str, Latency]:
+        """Times the same real batches on every model, in turns.
+
+        Args:
+            predictors: by name.
+            against: the name that ratios refer to.
+        """
+        parent = self.parent
+        features = parent.encode(self.validation.inputs)
+        full = [batch for batch in parent.batches(features) if len(batch) == parent.batch_size]
+        batches = _spread(full, LATENCY_BATCHES) or [list(range(len(features)))[: parent.batch_size]]
+        feeds = [parent.processor.collate([features[index] for index in batch]) for batch in batches]
+
+        def run(predictor: Predictor) -> None:
+            for feed in feeds:
+                predictor.session.run(None, feed)
+
+        times = interleaved({name: (lambda one=one: run(one)) for name, one in predictors.items()})  # type: ignore[misc]
+        return {
+            name: latency(values / len(feeds), times[against] / len(feeds), parent.batch_size, parent.threads)
+            for name, values in times.items()
+        }
+
+
+def _spread(items: Sequence[Any], count: int) -> list[Any]:
+    """Returns at most `count` items, evenly spaced."""
+    return [items[index] for index in np.linspace(0, len(items) - 1, min(count, len(items))).astype(int)]

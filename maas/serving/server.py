@@ -1,0 +1,147 @@
+"""The process: settings, the socket, uvicorn, signals, and the lines that say where to look."""
+
+import logging
+import shlex
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+
+from maas.bounds import Count, Port
+from maas.errors import ConfigError
+from maas.serving.app import App
+from maas.serving.dataplane import DataPlane, ServedModel
+from maas.serving.payload import encode
+from maas.serving.telemetry import Telemetry
+
+BACKLOG = 2048
+GRACE_S = 30  # accepted requests may take this long once the server was told to stop
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What can be chosen when a server is started.
+
+    Args:
+        model: a bundle's folder, or `models:/name@alias` or `models:/name/3` in the registry.
+        host: the address to listen on; 0.0.0.0 for every network.
+        port: 0 picks a free one.
+        batch_size: the most rows in one run, instead of the bundle's.
+        threads: ONNX Runtime's threads in one run, instead of the bundle's.
+        max_queue: the most rows that may wait, and so the most in one request.
+        max_body_bytes: the most bytes of a request's body.
+        access_log: write one JSON line a request to stderr.
+    """
+
+    model: str
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    batch_size: Count | None = None
+    threads: Count | None = None
+    max_queue: Count = 1024
+    max_body_bytes: Count = 8 * 2**20
+    access_log: bool = False
+
+
+def serve(settings: ServerSettings, *, folder: str, name: str | None = None, version: str = "1") -> NoReturn:
+    """Serves one model until SIGTERM or SIGINT, then finishes what was accepted and exits with status 0.
+
+    Args:
+        settings: how.
+        folder: the bundle.
+        name: the model's name; its manifest's if null.
+        version: its version.
+
+    Raises:
+        BundleError: the bundle cannot be served.
+        ConfigError: the address cannot be listened on.
+        SystemExit: always, in the end.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)  # uvicorn puts its own in place, and calls these when it is done
+    _start_logging(access_log=settings.access_log)
+    listener = bound_socket(settings.host, settings.port)
+    metrics = Telemetry()
+    plane = DataPlane(metrics, batch_size=settings.batch_size, threads=settings.threads, max_queue=settings.max_queue)
+    model = plane.load(folder, name=name, version=version)
+    app = App(plane, metrics, max_body_bytes=settings.max_body_bytes, access_log=settings.access_log)
+    _Server(app, ready_lines(model, settings.host, listener.getsockname()[1])).run(sockets=[listener])
+    sys.exit(0)
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Returns a socket that is bound and not yet listening, so that nobody waits at a server that is not ready.
+
+    Raises:
+        ConfigError: the port is in use, or the address is not this machine's.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another port, e.g. port=8081, or "
+            "port=0 for a free one."
+        ) from error
+    return listener
+
+
+def ready_lines(model: ServedModel, host: str, port: int) -> str:
+    """Returns what is printed when the server can answer: its URL, the documentation and an example."""
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{port}"
+    where = "on the event loop" if model.batcher.is_inline else "in a thread"
+    body = {model.predictor.signature.inputs[0].name: model.bundle.golden.inputs[0]}
+    return (
+        f"{model.name} version {model.version} is served at {url} (one run: {1000 * model.run_s:.2f} ms, {where})\n"
+        f"documentation: {url}/docs\n"
+        f"curl -s {url}/v1/{model.bundle.manifest.task} -d {shlex.quote(encode(body).decode())}"
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, set up for short requests; prints some lines once it listens."""
+
+    def __init__(self, app: App, lines: str) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            access_log=False,
+            log_config=None,
+            log_level="warning",
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        super().__init__(config)
+        self._lines = lines
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen, and says so."""
+        await super().startup(sockets)
+        print(self._lines, flush=True)
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    sys.exit(0)
+
+
+def _start_logging(*, access_log: bool) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if access_log:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger = logging.getLogger("maas.access")
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

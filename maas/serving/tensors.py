@@ -1,0 +1,90 @@
+"""Tensors of the Open Inference Protocol to rows, and outputs to tensors; the REST and gRPC forms of it meet here."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.errors import InputError
+from maas.runtime.signature import NUMPY_TYPES, TensorSpec
+
+_KINDS = {"BOOL": "b", "UINT8": "iu", "INT8": "iu", "INT32": "iu", "INT64": "iu", "FP32": "iuf", "FP64": "iuf"}
+
+
+class InputTensor(msgspec.Struct):
+    """A tensor as a client sends it, its data flat or nested."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+
+
+def rows_of(tensors: Sequence[InputTensor], specs: Sequence[TensorSpec]) -> list[Any]:
+    """Returns the rows that a request's tensor holds.
+
+    Raises:
+        InputError: it is not the tensor that the model takes.
+    """
+    (spec,) = specs
+    names = [tensor.name for tensor in tensors]
+    if names != [spec.name]:
+        raise InputError(f"The request's inputs are {names}; the model takes one input, {spec.name!r}.")
+    tensor = tensors[0]
+    if tensor.datatype != spec.datatype:
+        raise InputError(f"Input {spec.name!r} has datatype {tensor.datatype!r}; the model takes {spec.datatype}.")
+    if not _fits(tensor.shape, spec):
+        raise InputError(f"Input {spec.name!r} has shape {tensor.shape}; the model takes {list(spec.shape)}.")
+    return _array(tensor, spec)
+
+
+def tensors_of(outputs: Mapping[str, NDArray[Any]], specs: Sequence[TensorSpec], wanted: Sequence[str]) -> list[Any]:
+    """Returns output tensors as the protocol writes them, their data flat.
+
+    Raises:
+        InputError: an output is wanted that the model does not have.
+    """
+    known = {spec.name: spec for spec in specs}
+    if unknown := [name for name in wanted if name not in known]:
+        raise InputError(f"The outputs {unknown} are wanted; the model has {', '.join(known)}.")
+    return [
+        {
+            "name": name,
+            "datatype": known[name].datatype,
+            "shape": list(outputs[name].shape),
+            "data": outputs[name].ravel().tolist(),
+        }
+        for name in wanted or known
+    ]
+
+
+def _fits(shape: Sequence[int], spec: TensorSpec) -> bool:
+    return len(shape) == len(spec.shape) and all(
+        found >= 0 and wanted in (-1, found) for wanted, found in zip(spec.shape, shape, strict=True)
+    )
+
+
+def _array(tensor: InputTensor, spec: TensorSpec) -> list[Any]:
+    """Returns the tensor's rows: arrays of numbers, or texts."""
+    size = math.prod(tensor.shape)
+    if spec.datatype == "BYTES":
+        _check_size(len(tensor.data), size, tensor)
+        return tensor.data
+    try:
+        array = np.asarray(tensor.data)
+    except ValueError as error:
+        raise InputError(f"Input {tensor.name!r} has rows of unequal length: {error}.") from None
+    if array.size and array.dtype.kind not in _KINDS[spec.datatype]:
+        raise InputError(f"Input {tensor.name!r} holds something else than numbers of datatype {spec.datatype}.")
+    _check_size(array.size, size, tensor)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused by the processor, with its row
+        converted: NDArray[Any] = array.astype(NUMPY_TYPES[spec.datatype]).reshape(tensor.shape)
+    return list(converted)
+
+
+def _check_size(found: int, wanted: int, tensor: InputTensor) -> None:
+    if found != wanted:
+        raise InputError(f"Input {tensor.name!r} holds {found} values; its shape {tensor.shape} needs {wanted}.")

@@ -1,0 +1,132 @@
+"""Small bundles, built with onnx.helper in milliseconds: one for arrays, one for text."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from maas.runtime.answers import load_answer
+from maas.runtime.manifest import SCHEMA_VERSION, Lineage, Manifest, ServingSettings
+from maas.runtime.predictor import Predictor
+from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors.array import Processor as ArrayProcessor
+from maas.runtime.processors.text import Processor as TextProcessor
+from maas.runtime.signature import Signature
+
+TEXTS = [
+    "这是一个很棒的文本",
+    "质量太差了，非常失望",
+    "a very good film with a long and winding plot that never loses its way, from the first scene to the last one",
+    "bad",
+    "物流很快，包装完好，下次还会再来",
+    "it’s “fine”, I guess…",
+]
+
+
+def array_bundle(folder: Path, *, width: int = 64, labels: int = 10, batch_size: int = 8) -> Path:
+    """A softmax over a linear layer over rows of numbers in [0, 16]."""
+    random = np.random.default_rng(0)
+    weights = {
+        "weight": random.normal(0, 0.1, (width, labels)).astype(np.float32),
+        "bias": random.normal(0, 0.1, labels).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Gemm", ["features", "weight", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])
+    rows = random.integers(0, 17, (6, width)).tolist()
+    return _bundle(
+        folder,
+        name="digits",
+        task="tabular-classification",
+        nodes=nodes,
+        weights=weights,
+        graph_input=features,
+        processor=ArrayProcessor([width], low=0, high=16),
+        labels=[str(label) for label in range(labels)],
+        golden=rows,
+        batch_size=batch_size,
+    )
+
+
+def text_bundle(folder: Path, *, batch_size: int = 8) -> Path:
+    """A softmax over a linear layer over the mean of token embeddings."""
+    random = np.random.default_rng(1)
+    processor = TextProcessor(vocabulary_size=300, max_tokens=64, pad_multiple=8).fit(TEXTS * 3)
+    tokens = processor.net_arguments["vocabulary_size"]
+    weights = {
+        "embedding": random.normal(0, 1, (tokens, 16)).astype(np.float32),
+        "axis": np.array([1], dtype=np.int64),
+        "weight": random.normal(0, 1, (16, 2)).astype(np.float32),
+        "bias": np.zeros(2, dtype=np.float32),
+    }
+    nodes = [
+        helper.make_node("Gather", ["embedding", "input_ids"], ["embedded"]),
+        helper.make_node("ReduceMean", ["embedded", "axis"], ["pooled"], keepdims=0),
+        helper.make_node("Gemm", ["pooled", "weight", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"])
+    return _bundle(
+        folder,
+        name="sentiment",
+        task="text-classification",
+        nodes=nodes,
+        weights=weights,
+        graph_input=ids,
+        processor=processor,
+        labels=["negative", "positive"],
+        golden=TEXTS,
+        batch_size=batch_size,
+    )
+
+
+def _bundle(
+    folder: Path,
+    *,
+    name: str,
+    task: str,
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, np.ndarray],
+    graph_input: onnx.ValueInfoProto,
+    processor: BaseProcessor,
+    labels: list[str],
+    golden: list[object],
+    batch_size: int,
+) -> Path:
+    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(labels)])
+    initializers = [numpy_helper.from_array(array, key) for key, array in weights.items()]
+    graph = helper.make_graph(nodes, name, [graph_input], [output], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    (folder / "golden").mkdir(parents=True)
+    onnx.save(model, folder / "model.onnx")
+    processor.save(folder / "assets")
+    answer = load_answer({"kind": "classification", "labels": labels})
+    predictor = Predictor(folder / "model.onnx", processor, answer, batch_size=batch_size)
+    outputs = predictor.outputs(golden)
+    answers = {"predictions": answer.predictions(outputs).tolist(), "answers": answer.answers(outputs)}
+    (folder / "golden/inputs.json").write_bytes(msgspec.json.encode(golden))
+    (folder / "golden/outputs.json").write_bytes(msgspec.json.encode(answers))
+    files = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        task=task,
+        precision="fp32",
+        processor=processor.record(),
+        answer=answer.record(),
+        signature=Signature((processor.input_spec,), answer.specs),
+        serving=ServingSettings(batch_size=batch_size, threads=1),
+        lineage=Lineage("none", (), "0" * 64, 0, "0" * 64, None, "0" * 64, "0.1.0"),
+        files=files,
+    )
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return folder

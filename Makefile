@@ -1,0 +1,60 @@
+# Every target sets up what it needs; nothing here holds logic.
+PYTHON ?= python3
+VENV ?= .venv
+RECIPE ?= sentiment_zh
+MODEL ?= models:/$(RECIPE)@champion
+ARGS ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-slow check lint types layers format train compress export verify register serve bench clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## make the virtual environment
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV); this takes some minutes, once."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+run: $(READY) ## take RECIPE through the whole line
+	$(BIN)/python -m maas.run recipe=$(RECIPE) $(ARGS)
+
+train compress export verify register: $(READY) ## one stage of RECIPE
+	$(BIN)/python -m maas.$@ recipe=$(RECIPE) $(ARGS)
+
+serve: $(READY) ## answer over HTTP with MODEL
+	$(BIN)/python -m maas.serve model=$(MODEL) $(ARGS)
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(READY) ## run the tests that take minutes
+	$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+
+lint: $(READY) ## format and lint, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY) ## mypy
+	$(BIN)/mypy
+
+layers: $(READY) ## which way imports point
+	$(BIN)/lint-imports
+
+check: lint types layers test ## all that CI runs
+
+format: $(READY) ## format, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## measure speed against what a user would use instead
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+clean: ## remove caches and builds; runs and models stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,155 @@
+"""What several rooms of tests share: small real nets, checkpoints and bundles, each made once."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+os.environ.setdefault("HF_DATASETS_CACHE", tempfile.mkdtemp(prefix="maas-tests-datasets-"))  # read when imported
+
+HERE = Path(__file__).parent
+TEXTS = [
+    "这是一个很棒的文本",
+    "质量太差了，非常失望",
+    "a very good film with a long and winding plot that never loses its way, from the first scene to the last one",
+    "bad",
+    "物流很快，包装完好，下次还会再来",
+    "it’s “fine”, I guess…",
+]
+
+
+class Line(NamedTuple):
+    """What a short run of the digits recipe leaves."""
+
+    config: Any
+    checkpoint: Any
+    bundle: Any
+
+
+def loaded(path: Path, name: str) -> ModuleType:
+    spec = spec_from_file_location(name, path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return HERE.parent
+
+
+@pytest.fixture(scope="session")
+def bundles() -> ModuleType:
+    """Functions that build bundles with onnx.helper in milliseconds."""
+    return loaded(HERE / "unit/serving/bundles.py", "small_bundles")
+
+
+@pytest.fixture(scope="session")
+def nets() -> ModuleType:
+    """Small nets that another process can import as `small_nets`, too."""
+    import sys
+
+    folder = str(HERE / "unit/exporting")
+    sys.path.insert(0, folder)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = folder if before is None else f"{folder}{os.pathsep}{before}"
+    import small_nets
+
+    yield small_nets
+    sys.path.remove(folder)
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(scope="session")
+def text_processor() -> Any:
+    """Fitted on six short texts."""
+    from maas.runtime.processors.text import Processor
+
+    return Processor(vocabulary_size=200, max_tokens=64, pad_multiple=8).fit(TEXTS * 3)
+
+
+@pytest.fixture(scope="session")
+def lineage() -> Any:
+    from maas.runtime.manifest import Lineage
+
+    return Lineage("none", (), "0" * 64, 0, "0" * 64, None, "0" * 64, "0.1.0")
+
+
+@pytest.fixture(scope="session")
+def save(lineage) -> Callable[..., Any]:
+    """Writes a checkpoint of any net: `save(folder, net, processor, target, **arguments)`."""
+    from maas.runtime.evidence import DataRecord
+    from maas.training.checkpoint import NetRecord, save_checkpoint
+
+    def make(folder: Path, net: Any, processor: Any, target: str, labels: tuple[str, ...], **arguments: Any) -> Any:
+        return save_checkpoint(
+            folder,
+            net,
+            processor,
+            net_record=NetRecord(target, arguments),
+            name="small",
+            task="classification",
+            plan=None,
+            labels=labels,
+            history=({"train_loss": 1.0},),
+            best_epoch=0,
+            metrics={},
+            data=DataRecord("0" * 64, {"train": 1}, {}),
+            lineage=lineage,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def token_checkpoint(nets, save, text_processor, tmp_path_factory) -> Any:
+    """An untrained embedding and convolution over tokens, big enough to be worth quantising."""
+    import torch
+
+    torch.manual_seed(0)
+    arguments = {"vocabulary_size": text_processor.net_arguments["vocabulary_size"], "outputs": 2, "width": 48}
+    net = nets.Convolution(**arguments)
+    folder = tmp_path_factory.mktemp("tokens") / "train"
+    return save(folder, net, text_processor, "small_nets.Convolution", ("negative", "positive"), **arguments)
+
+
+@pytest.fixture(scope="session")
+def token_model(token_checkpoint, text_processor, tmp_path_factory) -> Path:
+    """The ONNX file of `token_checkpoint`."""
+    from maas.exporting.torch_onnx import to_onnx
+
+    examples = text_processor.collate(text_processor.encode(TEXTS[:3]))
+    return to_onnx(token_checkpoint, examples, tmp_path_factory.mktemp("tokens") / "model.onnx", 20)
+
+
+@pytest.fixture(scope="session")
+def line(tmp_path_factory) -> Line:
+    """The digits recipe, two epochs, exported without compression."""
+    import maas
+
+    config = maas.compose(
+        "digits_mlp",
+        "~registry",
+        "compress=none",
+        "trainer.max_epochs=2",
+        "resume=never",
+        f"runs_dir={tmp_path_factory.mktemp('runs')}",
+    )
+    checkpoint = maas.lifecycle.train(config)
+    return Line(config, checkpoint, maas.lifecycle.export(config, checkpoint))
+
+
+@pytest.fixture(scope="session")
+def digits(line) -> Any:
+    """The rows that `line` was made from."""
+    from maas.config import build
+
+    return build(line.config.data, "data")

@@ -1,0 +1,129 @@
+"""The whole line, stage by stage, on scikit-learn's digits."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import maas
+from maas.config import build
+from maas.errors import BundleError, ConfigError, ParityError, RegistryError
+from maas.files import sha256_of
+from maas.lifecycle import Line
+from maas.lifecycle.stages import _splits
+from maas.summary import table
+from maas.training.evaluation import probabilities
+
+
+def test_line_leaves_every_artifact_and_points_latest_at_it(line: Line, config: maas.RunConfig) -> None:
+    latest = Path(config.runs_dir) / "digits_mlp" / "latest"
+    assert latest.resolve() == line.folder.path.resolve()
+    assert (line.checkpoint.folder / "weights.safetensors").is_file()
+    assert line.version is not None
+    assert line.version.uri == "models:/digits_mlp@champion"
+    assert not list(line.folder.path.glob("*.partial"))
+
+
+def test_bundle_answers_as_the_trained_net_on_every_test_row(line: Line, config: maas.RunConfig) -> None:
+    test = _splits(config).test
+    trained = probabilities(line.checkpoint.net(), line.checkpoint.processor(), test.inputs)
+    answers = line.bundle.predict(test.inputs)
+    labels = [line.checkpoint.record.labels[index] for index in trained.argmax(axis=1)]
+    assert [answer["label"] for answer in answers] == labels
+    np.testing.assert_allclose([answer["score"] for answer in answers], trained.max(axis=1), atol=1e-5)
+
+
+def test_bundle_takes_raw_integers_because_scaling_is_in_the_graph(line: Line) -> None:
+    digits = load_digits()
+    answers = line.bundle.predict(digits.data[:50].astype(int))
+    right = [answer["label"] == str(target) for answer, target in zip(answers, digits.target[:50], strict=True)]
+    assert np.mean(right) > 0.8
+
+
+def test_evidence_holds_what_was_measured(line: Line) -> None:
+    evidence = line.bundle.evidence
+    assert set(evidence.metrics) == {"trained", "shipped"}
+    for interval in evidence.metrics["shipped"].values():
+        assert interval.low <= interval.value <= interval.high
+    assert {(parity.left, parity.right) for parity in evidence.parity} >= {("torch", "onnxruntime"), ("torch", "onnx reference")}
+    assert all(parity.max_difference <= 1e-5 for parity in evidence.parity if parity.tolerance)
+    assert evidence.compression is not None
+    assert {candidate.name for candidate in evidence.compression.candidates} == {"fp32", "quantize_dynamic", "quantize_static"}
+    assert set(evidence.seconds) >= {"train", "compress", "verify"}
+
+
+def test_summary_has_a_row_for_each_stage(line: Line, config: maas.RunConfig) -> None:
+    assert list(table(line, config).columns[0].cells) == ["train", "compress", "export", "verify", "register"]
+
+
+def test_verify_measures_an_existing_bundle_again(line: Line, config: maas.RunConfig) -> None:
+    before = line.bundle.evidence
+    after = maas.lifecycle.verify(config, line.checkpoint, line.bundle)
+    assert after.metrics == before.metrics
+    assert maas.Bundle.open(line.bundle.folder).evidence.measured_at == after.measured_at
+
+
+def test_export_gives_the_same_bytes_in_two_processes(line: Line, config: maas.RunConfig, tmp_path: Path) -> None:
+    examples = tmp_path / "examples.npz"
+    processor = line.checkpoint.processor()
+    np.savez(examples, **processor.collate(processor.encode(_splits(config).train.inputs[:4])))
+    for name in ("a.onnx", "b.onnx"):
+        command = ["-m", "maas.exporting.torch_onnx", str(line.checkpoint.folder), str(examples), str(tmp_path / name), "20"]
+        subprocess.run([sys.executable, *command], check=True)
+    assert sha256_of(tmp_path / "a.onnx") == sha256_of(tmp_path / "b.onnx")
+    assert line.compressed.record.candidate("fp32").sha256 == sha256_of(tmp_path / "a.onnx")
+
+
+def test_export_writes_nothing_when_parity_fails(line: Line, config: maas.RunConfig) -> None:
+    strict = maas.compose("digits_mlp", "trainer.max_epochs=4", "export.tolerance=1e-12", f"runs_dir={config.runs_dir}")
+    before = sha256_of(line.bundle.folder / "manifest.json")
+    with pytest.raises(ParityError, match="torch.*allowed is 1e-12") as failure:
+        maas.lifecycle.export(strict, line.checkpoint, line.compressed)
+    assert failure.value.found > failure.value.allowed
+    assert sha256_of(line.bundle.folder / "manifest.json") == before
+    assert not list(line.folder.path.glob("bundle.partial"))
+
+
+def test_pyfunc_gives_the_same_labels_from_the_registry(line: Line, config: maas.RunConfig) -> None:
+    mlflow.set_tracking_uri(config.registry["tracking_uri"])
+    rows = np.array(_splits(config).test.inputs[:40], dtype=np.float32)
+    frame = mlflow.pyfunc.load_model("models:/digits_mlp@champion").predict(rows)
+    assert list(frame["label"]) == [answer["label"] for answer in line.bundle.predict(rows)]
+
+
+def test_load_opens_folders_and_addresses(line: Line, config: maas.RunConfig) -> None:
+    uri = config.registry["tracking_uri"]
+    assert maas.load(line.bundle.folder).digest == line.bundle.digest
+    assert maas.load("models:/digits_mlp@champion", uri).digest == line.bundle.digest
+    assert maas.load("models:/digits_mlp/1", uri).digest == line.bundle.digest
+    with pytest.raises(RegistryError, match="nobody"):
+        maas.load("models:/nobody@champion", uri)
+    with pytest.raises(BundleError, match="manifest.json"):
+        maas.load("models")
+
+
+def test_register_finds_its_version_when_called_again(line: Line, config: maas.RunConfig) -> None:
+    assert maas.lifecycle.register(config, line.bundle).version == line.version.version
+
+
+def test_run_starts_anew_when_the_last_one_is_finished(line: Line, config: maas.RunConfig) -> None:
+    from maas.lifecycle.lineage import work_key
+    from maas.run_folder import unfinished
+
+    root = Path(config.runs_dir)
+    assert unfinished(root, config.name, work_key(config), is_done=lambda folder: folder.state.finished) is None
+
+
+def test_later_stages_say_what_to_run_first(tmp_path: Path) -> None:
+    config = maas.compose("digits_mlp", f"runs_dir={tmp_path}")
+    with pytest.raises(ConfigError, match=r"python -m maas\.train recipe=digits_mlp"):
+        maas.lifecycle.newest_checkpoint(config)
+
+
+def test_baseline_is_judged_on_the_test_rows() -> None:
+    config = maas.compose("sentiment_zh")
+    assert callable(build(config.baseline, "baseline"))

@@ -1,0 +1,45 @@
+"""Nets that the tests export; the process that exports imports them by name."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Convolution(nn.Module):
+    """Embedding, one masked convolution, maximum over the tokens."""
+
+    def __init__(self, vocabulary_size: int, outputs: int, width: int = 8) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=0)
+        self.convolution = nn.Conv1d(width, width, 3, padding=1)
+        self.hidden = nn.Linear(width, width)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        mask = (input_ids != 0).unsqueeze(1).float()  # (N, 1, T)
+        hidden = self.convolution(self.embedding(input_ids).transpose(1, 2)).relu() * mask  # (N, C, T)
+        return self.head(self.hidden(hidden.amax(2)).relu())
+
+
+class FrozenBatch(nn.Module):
+    """Uses the batch size as a Python number, so that the exporter freezes it."""
+
+    def __init__(self, in_features: int, outputs: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(in_features, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.head(features) + torch.zeros(int(features.shape[0]), 1) * float(int(features.shape[0]))
+
+
+class Tied(nn.Module):
+    """Two layers that share one weight, as language models do."""
+
+    def __init__(self, in_features: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(in_features, in_features)
+        self.second = nn.Linear(in_features, in_features)
+        self.second.weight = self.first.weight
+        self.head = nn.Linear(in_features, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.head(self.second(self.first(features)))

@@ -1,0 +1,108 @@
+"""Which run to start or to go on with, and who is at work in it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maas.errors import ConfigError
+from maas.run_folder import RunFolder, RunState, newest_with, of_artifact, runs, start, unfinished
+
+
+def made(root: Path, name: str, key: str = "key") -> RunFolder:
+    folder = RunFolder(root / "model" / name)
+    folder.path.mkdir(parents=True)
+    folder.remember(key=key)
+    return folder
+
+
+def never(_: RunFolder) -> bool:
+    return False
+
+
+def test_start_makes_distinct_runs_when_they_fall_into_one_second(tmp_path):
+    folders = [start(tmp_path, "model", "key") for _ in range(12)]
+    assert len({folder.path for folder in folders}) == 12
+    assert [folder.path for folder in runs(tmp_path, "model")] == [folder.path for folder in reversed(folders)]
+    assert all(folder.state == RunState(key="key") for folder in folders)
+
+
+def test_runs_are_the_newest_first_when_attempts_have_two_digits(tmp_path):
+    names = ["20260101-000000", "20260101-000000-2", "20260101-000000-10", "20260101-000001"]
+    for name in names:
+        made(tmp_path, name)
+    assert [folder.path.name for folder in runs(tmp_path, "model")] == names[::-1]
+
+
+def test_runs_are_none_when_the_model_has_no_folder(tmp_path):
+    assert runs(tmp_path, "model") == []
+
+
+def test_latest_points_at_the_newest_when_it_is_moved_twice(tmp_path):
+    first, second = made(tmp_path, "20260101-000000"), made(tmp_path, "20260101-000001")
+    for folder in (first, second):
+        folder.point_latest()
+        assert (tmp_path / "model/latest").resolve() == folder.path.resolve()
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [first.path.name, second.path.name, "latest"]
+    assert len(runs(tmp_path, "model")) == 2
+
+
+def test_remember_changes_only_what_is_named_when_a_stage_ends(tmp_path):
+    folder = made(tmp_path, "20260101-000000")
+    folder.remember(tracking_id="abc")
+    folder.add_seconds("train", 1.239)
+    folder.add_seconds("export", 2)
+    assert folder.state == RunState("key", "abc", {"train": 1.24, "export": 2})
+
+
+def test_unfinished_is_the_newest_of_the_same_work_when_several_are_there(tmp_path):
+    made(tmp_path, "20260101-000000")
+    wanted = made(tmp_path, "20260101-000001")
+    made(tmp_path, "20260101-000002", key="another recipe")
+    assert unfinished(tmp_path, "model", "key", is_done=never) == wanted
+
+
+def test_unfinished_is_none_when_all_are_done_or_of_other_work(tmp_path):
+    made(tmp_path, "20260101-000000", key="another recipe")
+    made(tmp_path, "20260101-000001").remember(finished=True)
+    assert unfinished(tmp_path, "model", "key", is_done=lambda folder: folder.state.finished) is None
+
+
+def test_locked_run_is_refused_and_passed_over_when_another_process_holds_it(tmp_path):
+    older, newer = made(tmp_path, "20260101-000000"), made(tmp_path, "20260101-000001")
+    hold = (
+        "import sys; from pathlib import Path; from maas.run_folder import RunFolder\n"
+        "with RunFolder(Path(sys.argv[1])).locked():\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(newer.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        assert not newer.is_free()
+        assert unfinished(tmp_path, "model", "key", is_done=never) == older
+        with pytest.raises(ConfigError) as caught, newer.locked():
+            pass
+        process.kill()
+    assert str(caught.value) == f"Another process is at work in {newer.path}. Wait for it, or set resume=never."
+    assert newer.is_free()
+    assert unfinished(tmp_path, "model", "key", is_done=never) == newer
+
+
+def test_newest_with_finds_the_newest_that_has_it_when_a_newer_run_has_not(tmp_path):
+    older = made(tmp_path, "20260101-000000")
+    made(tmp_path, "20260101-000001")
+    older.bundle.mkdir()
+    assert newest_with(tmp_path, "model", "bundle", "export") == older
+    assert of_artifact(older.bundle).path == older.path.resolve()
+
+
+def test_newest_with_says_what_to_run_when_there_is_none(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        newest_with(tmp_path, "model", "checkpoint", "train")
+    assert str(caught.value) == (
+        f"{tmp_path / 'model'} holds no run with a checkpoint; run python -m maas.train recipe=model first."
+    )
+
+
+def test_state_is_empty_when_the_run_remembers_nothing(tmp_path):
+    assert RunFolder(tmp_path).state == RunState(key="")

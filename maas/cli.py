@@ -63,7 +63,7 @@ def say(text: str) -> None:
 def _compose_and_call(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> None:
     config_dir, overrides = _arguments()
     recipes.register(config_dir)
-    _name_recipe_files(overrides)
+    overrides = _ready(overrides)
     composed: list[recipes.RunConfig] = []
 
     def job(values: DictConfig) -> None:
@@ -88,13 +88,11 @@ def _arguments() -> tuple[str | None, list[str]]:
     return known.config_dir, list(known.overrides)
 
 
-def _name_recipe_files(overrides: list[str]) -> None:
-    """Registers `recipe=FILE.yaml` and replaces it by the recipe's name, here and for Hydra."""
-    for override in overrides:
-        if override.startswith("recipe=") and override.endswith((".yaml", ".yml")):
-            named = f"recipe={recipes.register_file(override.removeprefix('recipe='))}"
-            sys.argv[sys.argv.index(override)] = named
-            overrides[overrides.index(override)] = named
+def _ready(overrides: list[str]) -> list[str]:
+    """Returns the overrides as Hydra takes them, and puts them on the command line that it will read."""
+    readied = {override: recipes.readied(override) for override in overrides}
+    sys.argv[1:] = [readied.get(argument, argument) for argument in sys.argv[1:]]
+    return [readied[override] for override in overrides]
 
 
 def _log_to_stdout() -> None:

@@ -7,7 +7,7 @@ other keys are that callable's arguments. `check` binds each part to its signatu
 from maas.config.composing import compose
 from maas.config.faults import check, explain
 from maas.config.parts import build, target_of
-from maas.config.recipes import CONF, CONSTRAINTS, finish, recipes, register, register_file
+from maas.config.recipes import CONF, CONSTRAINTS, finish, readied, recipes, register
 from maas.config.schema import FILLED, RunConfig
 
 __all__ = [
@@ -20,8 +20,8 @@ __all__ = [
     "compose",
     "explain",
     "finish",
+    "readied",
     "recipes",
     "register",
-    "register_file",
     "target_of",
 ]

@@ -6,7 +6,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from maas.config.faults import check, explain
-from maas.config.recipes import composed, finish, register, register_file
+from maas.config.recipes import composed, finish, readied, register
 from maas.config.schema import RunConfig
 from maas.errors import ConfigError
 
@@ -30,7 +30,7 @@ def compose(recipe: str, *overrides: str, config_dir: str | Path | None = None) 
         1
     """
     register(config_dir)
-    arguments = [f"recipe={register_file(recipe)}", *overrides]
+    arguments = [readied(override) for override in (f"recipe={recipe}", *overrides)]
     try:
         config = finish(composed(arguments, config_dir), arguments)
     except (HydraException, OmegaConfBaseException) as error:

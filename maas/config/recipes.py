@@ -54,6 +54,18 @@ def register_file(recipe: str) -> str:
     return path.stem
 
 
+def readied(override: str) -> str:
+    """Returns an override as Hydra takes it: a recipe's file becomes its name, and `registry=null` leaves the part out.
+
+    Raises:
+        ConfigError: the recipe's file cannot be read.
+    """
+    key, _, value = override.partition("=")
+    if key == "recipe":
+        return f"recipe={register_file(value)}"
+    return f"~{key}" if value == "null" and (CONF / key).is_dir() else override
+
+
 def recipes() -> list[str]:
     """Returns the names of the recipes that are known."""
     group = ConfigStore.instance().repo.get("recipe", {})

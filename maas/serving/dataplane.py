@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from maas.errors import InputError
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import Features
@@ -120,8 +119,6 @@ class DataPlane:
             InputError: a row cannot be understood, there are none or too many, or the answer is not a number.
             OverloadError: the queue is full.
         """
-        if not len(rows):
-            raise InputError("No rows were given; the model needs at least one.")
         if len(rows) > self._max_queue:
             raise TooManyRowsError(
                 f"The request has {len(rows)} rows; this server takes {self._max_queue} at a time. Send them in parts."

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from maas.serving.faults import MethodError, UnknownRouteError
@@ -51,7 +52,8 @@ class Route:
 class RouteTable:
     """Finds a route by its method and path.
 
-    Literal paths are found in a dictionary; the others are compared segment by segment, among those of equal length.
+    Literal paths are found in a dictionary; the others are compared segment by segment, among those of equal length,
+    and the last thousand that were found are remembered.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
@@ -60,6 +62,7 @@ class RouteTable:
         self._open: dict[int, list[tuple[list[str], dict[str, Route]]]] = {}
         for route in self.routes:
             self._methods_at(route.path)[route.method] = route
+        self._matched = lru_cache(maxsize=1024)(self._match)
 
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         """Returns the route and the values of its open segments.
@@ -68,7 +71,7 @@ class RouteTable:
             UnknownRouteError: no route has this path.
             MethodError: the path has other methods.
         """
-        methods, parameters = self._match(path)
+        methods, parameters = self._matched(path)
         route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
             allowed = sorted(methods)

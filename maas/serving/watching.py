@@ -41,8 +41,7 @@ class CancelledWhenClientGoes:
         self._looking = asyncio.get_running_loop().create_task(self._look())
 
     async def _look(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._gone = True
-        if self._request is not None:
+        message = await self._receive()  # after the body, only the end of the connection can come
+        if message["type"] == "http.disconnect" and self._request is not None:
+            self._gone = True
             self._request.cancel()

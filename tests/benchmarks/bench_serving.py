@@ -42,15 +42,15 @@ def main(folder: str) -> None:
         for _ in range(ROUNDS):
             for connections in CONNECTIONS:
                 for name, path in paths.items():
-                    found = measured(ports[name.split()[0]], path, json.dumps(bodies[name]), connections)
-                    rates.setdefault((name, connections), []).append(found["rate"])
-                    slow.setdefault((name, connections), []).append(found["p99_ms"])
+                    result = measured(ports[name.split()[0]], path, json.dumps(bodies[name]), connections)
+                    rates.setdefault((name, connections), []).append(result["rate"])
+                    slow.setdefault((name, connections), []).append(result["p99_ms"])
     print(f"{bundle.manifest.name}, {ROUNDS} rounds of {SECONDS} s, medians")
     print("| target | connections | requests/s | share of do nothing | times FastAPI | p99 ms |")
     print("|---|---|---|---|---|---|")
-    for name, connections in rates:
+    for (name, connections), found in rates.items():
         print(
-            f"| {name} | {connections} | {statistics.median(rates[name, connections]):,.0f} "
+            f"| {name} | {connections} | {statistics.median(found):,.0f} "
             f"| {ratio(rates, name, 'do nothing', connections):.0%} | {ratio(rates, name, 'FastAPI', connections):.1f} "
             f"| {statistics.median(slow[name, connections]):.1f} |"
         )

@@ -13,6 +13,7 @@ import pytest
 import maas
 from maas.registry.store import Store
 from maas.runtime.bundle import Bundle
+from maas.training.checkpoint import Checkpoint
 
 COMMAND = [sys.executable, "-m", "maas.run", "recipe=digits_mlp", "trainer.max_epochs=6"]
 
@@ -70,3 +71,18 @@ def test_line_ends_well_after_being_killed_at_ten_random_moments(tmp_path: Path)
         folder = tmp_path / str(index)
         folder.mkdir()
         kill_and_finish(folder, [generator.uniform(2.0, whole)])
+
+
+def test_training_goes_on_with_the_epoch_after_the_last_whole_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "maas.train", "recipe=digits_mlp", "registry=null", "trainer.max_epochs=200"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        while not list(tmp_path.glob("runs/digits_mlp/*/resume/last.ckpt")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/200" not in done.stdout
+    assert len(list(tmp_path.glob("runs/digits_mlp/[0-9]*"))) == 1
+    checkpoint = Checkpoint.open(next(tmp_path.glob("runs/digits_mlp/[0-9]*/train")))
+    assert len(checkpoint.record.history) == 200

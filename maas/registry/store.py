@@ -239,7 +239,7 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
             found = client.get_model_version(name, parts["version"])
     except MlflowException as error:
         known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
-        raise RegistryError(f"{address} is not in {tracking_uri}: {_brief(error)} Models there: {known}.") from error
+        raise RegistryError(f"{address} is not in {tracking_uri}: {_brief(error)}. Models there: {known}.") from error
     folder = Path(download_artifacts(artifact_uri=found.source, tracking_uri=tracking_uri))
     return folder, ModelVersion(name, str(found.version), tuple(found.aliases), str(found.source))
 
@@ -286,4 +286,4 @@ def _silence() -> None:
 
 
 def _brief(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

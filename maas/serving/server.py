@@ -1,5 +1,6 @@
 """The process: settings, the socket, uvicorn, signals, and the lines that say where to look."""
 
+import errno
 import logging
 import shlex
 import signal
@@ -19,6 +20,7 @@ from maas.serving.payload import encode
 from maas.serving.telemetry import Telemetry
 
 BACKLOG = 2048
+KEEP_ALIVE_S = 75  # longer than the 60 s after which most load balancers drop an idle connection
 GRACE_S = 30  # accepted requests may take this long once the server was told to stop
 
 
@@ -85,9 +87,11 @@ def bound_socket(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
+        about_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        hint = "Choose another port, e.g. port=8081, or port=0 for a free one."
         raise ConfigError(
-            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another port, e.g. port=8081, or "
-            "port=0 for a free one."
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. "
+            f"{hint if about_port else 'Name an address of this machine, e.g. host=127.0.0.1.'}"
         ) from error
     return listener
 
@@ -121,6 +125,7 @@ class _Server(uvicorn.Server):
             log_level="warning",
             server_header=False,
             backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
         )
         super().__init__(config)

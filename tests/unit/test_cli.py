@@ -1,23 +1,43 @@
-"""Entries from the command line. Each process costs seconds, so a few look at many things."""
+"""What the entries say, and their exit status. One test starts a process, which costs seconds; the others stay here."""
 
-import os
+import logging
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from maas import cli
+from maas.errors import DataError
 
 
-def entered(*command: str, folder) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", *command], capture_output=True, text=True, check=False, cwd=folder, env=environment
-    )
+@pytest.fixture
+def entered(monkeypatch, tmp_path, capsys) -> Iterator[Callable[..., str]]:
+    """Enters `maas.train` with a stage of one's own and returns what went to standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    logger = logging.getLogger("maas")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+
+    def enter(*arguments: str, stage: Callable[..., object], status: int) -> str:
+        monkeypatch.setattr(sys, "argv", ["maas.train", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.run("train", stage)
+        assert caught.value.code == status
+        return capsys.readouterr().err
+
+    yield enter
+    logger.handlers, logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])
 
 
-def test_faults_are_told_one_a_line_with_status_2_when_a_recipe_has_three(tmp_path):
-    done = entered(
-        "maas.train", "recipe=digits_mlp", "model.dropout=1.5", "trainer.max_epoch=3", "batch_size=0", folder=tmp_path
-    )
-    assert done.returncode == 2
-    assert sorted(done.stderr.splitlines()) == [
+def unreached(_: object) -> None:
+    raise AssertionError("the stage was entered with a wrong recipe")
+
+
+def test_faults_are_told_one_a_line_with_status_2_when_a_recipe_has_three(entered, tmp_path):
+    wrong = ["recipe=digits_mlp", "model.dropout=1.5", "trainer.max_epoch=3", "batch_size=0"]
+    assert sorted(entered(*wrong, stage=unreached, status=2).splitlines()) == [
         "batch_size is 0; it must be a whole number, 1 or more. Set e.g. batch_size=64.",
         "model.dropout is 1.5; it must be a share in [0, 1). Set e.g. model.dropout=0.5",
         "trainer.max_epoch is no key of the recipe. Did you mean trainer.max_epochs?",
@@ -25,17 +45,58 @@ def test_faults_are_told_one_a_line_with_status_2_when_a_recipe_has_three(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_message_is_printed_alone_with_status_2_when_a_stage_refuses(entered):
+    def refuse(config: object) -> None:
+        raise DataError(f"{config.name} has no rows.")
+
+    assert entered("recipe=digits_mlp", stage=refuse, status=2) == "digits_mlp has no rows.\n"
+
+
+def test_user_is_told_how_to_go_on_with_status_130_when_a_stage_is_interrupted(entered):
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    told = "\nInterrupted. Run the same command again and maas.train goes on where it was.\n"
+    assert entered("recipe=digits_mlp", stage=interrupt, status=130) == told
+
+
+def test_own_parts_and_recipes_are_found_when_a_config_dir_is_given(entered, tmp_path):
+    (tmp_path / "mine/recipes").mkdir(parents=True)
+    (tmp_path / "mine/model").mkdir()
+    (tmp_path / "mine/model/narrow.yaml").write_text("_target_: maas.models.mlp.MLP\nhidden: [3]\n")
+    (tmp_path / "mine/recipes/own.yaml").write_text(
+        "defaults:\n  - override /data: digits\n  - override /processor: array\n  - override /model: narrow\nname: own\n"
+    )
+
+    def show(config: object) -> None:
+        raise DataError(f"{config.name} {config.model['hidden']}")
+
+    assert entered("-cd", str(tmp_path / "mine"), "recipe=own", stage=show, status=2) == "own [3]\n"
+
+
+def test_recipe_file_is_used_when_its_path_is_given(entered, tmp_path):
+    (tmp_path / "from_file.yaml").write_text(
+        "defaults:\n  - override /data: digits\n  - override /processor: array\n  - override /model: mlp\nname: from_file\n"
+    )
+
+    def show(config: object) -> None:
+        raise DataError(f"{config.name} {config.overrides}")
+
+    told = entered("recipe=from_file.yaml", "seed=3", stage=show, status=2)
+    assert told == "from_file ['seed=3']\n"
+
+
+def test_registry_is_none_when_null_is_chosen(entered):
+    def show(config: object) -> None:
+        raise DataError(f"registry {config.registry}")
+
+    assert entered("recipe=digits_mlp", "registry=null", stage=show, status=2) == "registry None\n"
+
+
 def test_recipes_are_listed_with_status_2_when_none_is_named(tmp_path):
-    done = entered("maas", "train", folder=tmp_path)
+    command = [sys.executable, "-m", "maas", "train"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("No recipe was named. Set recipe=NAME; known are: ")
     assert done.stderr.count("\n") == 1
     assert "digits_mlp" in done.stderr
-
-
-def test_missing_bundle_is_one_line_with_status_2_when_a_later_stage_is_entered_first(tmp_path):
-    done = entered("maas.verify", "recipe=digits_mlp", "~registry", f"runs_dir={tmp_path / 'runs'}", folder=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"{tmp_path / 'runs/digits_mlp'} holds no run with a bundle; run python -m maas.export recipe=digits_mlp first.\n"
-    )

@@ -29,7 +29,7 @@ class Answer(BaseAnswer):
         """Returns `{"label": name, "score": probability}` for each row."""
         probabilities = outputs["probabilities"]
         best = probabilities.argmax(axis=1)
-        scores = np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0]
+        scores = probabilities.max(axis=1)
         return [
             {"label": self.labels[index], "score": score}
             for index, score in zip(best.tolist(), scores.tolist(), strict=True)
@@ -41,7 +41,7 @@ class Answer(BaseAnswer):
         best = probabilities.argmax(axis=1)
         return {
             "label": self._names[best],
-            "score": np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0],
+            "score": probabilities.max(axis=1),
             "probabilities": probabilities,
         }
 

@@ -122,6 +122,14 @@ def test_port_in_use_is_one_line_and_status_2(array_server, array_folder):
     assert f"Cannot listen on 127.0.0.1:{array_server.port}: Address already in use. Choose another port" in done.stderr
 
 
+def test_foreign_address_is_one_line_and_status_2(array_folder):
+    command = [sys.executable, "-m", "maas.serve", f"model={array_folder}", "host=192.0.2.1", "port=0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Cannot listen on 192.0.2.1:0" in done.stderr
+    assert "Name an address of this machine, e.g. host=127.0.0.1." in done.stderr
+
+
 def test_access_log_is_one_json_line_a_request(start, array_folder):
     with start(f"model={array_folder}", "access_log=true") as server:
         server.client.post("/predict", content=ZEROS)

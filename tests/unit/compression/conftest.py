@@ -1,0 +1,20 @@
+"""A bench over the digits, where passes are judged."""
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def bench(line, digits) -> Any:
+    from maas.compression.measuring import Bench
+    from maas.compression.passes import Calibration
+
+    predictor = line.bundle.make_predictor(batch_size=16)
+
+    def feeds(count: int):
+        for start in range(0, count, 16):
+            rows = digits.train.inputs[start : min(start + 16, count)]
+            yield predictor.processor.collate(predictor.encode(rows))
+
+    return Bench(predictor, digits.validation, len(digits.labels), "accuracy", Calibration(feeds, 0))

@@ -1,0 +1,94 @@
+"""Both ways of quantising: what becomes int8, what stays, and what is refused."""
+
+import inspect
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from maas.compression.graph import head_of
+from maas.compression.passes import Calibration
+from maas.compression.passes.quantize_dynamic import QuantizeDynamic
+from maas.compression.passes.quantize_static import QuantizeStatic
+from maas.errors import ExportError
+
+PASSES = {"dynamic": QuantizeDynamic, "static": QuantizeStatic}
+
+
+def weights_of(path, node_name: str) -> list[int]:
+    """Returns the element types of the tensors of two axes that a node is fed with, through any DequantizeLinear."""
+    graph = onnx.load(path).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    producers = {name: node for node in graph.node for name in node.output}
+    node = next(node for node in graph.node if node.name == node_name)
+    names = [producers[name].input[0] if name in producers else name for name in node.input]
+    return [tensors[name].data_type for name in names if name in tensors and len(tensors[name].dims) == 2]
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_head_stays_fp32_and_the_rest_becomes_int8_when_the_head_is_kept(name, line, bench, tmp_path):
+    parent, out = line.bundle.model_path, tmp_path / "out.onnx"
+    PASSES[name]().apply(parent, out, bench.calibration)
+    assert weights_of(out, head_of(onnx.load(parent))) == [TensorProto.FLOAT]
+    types = [tensor.data_type for tensor in onnx.load(out).graph.initializer if np.prod(tensor.dims) == 64 * 256]
+    assert types == [TensorProto.INT8]
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_file_is_smaller_still_when_the_head_is_quantised_too(name, line, bench, tmp_path):
+    parent = line.bundle.model_path
+    sizes = [parent.stat().st_size]
+    for keep_head in (True, False):
+        out = tmp_path / f"{keep_head}.onnx"
+        PASSES[name](keep_head=keep_head).apply(parent, out, bench.calibration)
+        sizes.append(out.stat().st_size)
+    assert sizes[0] > 2 * sizes[1] > 2 * sizes[2]
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_bytes_are_equal_and_the_parent_untouched_when_a_pass_is_applied_twice(name, line, bench, tmp_path):
+    before = line.bundle.model_path.read_bytes()
+    for index in range(2):
+        PASSES[name]().apply(line.bundle.model_path, tmp_path / f"{index}.onnx", bench.calibration)
+    assert (tmp_path / "0.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
+    assert line.bundle.model_path.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.onnx", "1.onnx"]
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_most_labels_stay_when_a_pass_is_applied(name, line, bench, tmp_path):
+    PASSES[name]().apply(line.bundle.model_path, tmp_path / "out.onnx", bench.calibration)
+    assert (bench.labels(bench.predictor(tmp_path / "out.onnx")) == bench.labels(bench.parent)).mean() > 0.97
+
+
+@pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
+def test_every_way_of_drawing_ranges_works_when_it_is_named(method, line, bench, tmp_path):
+    QuantizeStatic(method=method, calibration_rows=32).apply(
+        line.bundle.model_path, tmp_path / "out.onnx", bench.calibration
+    )
+    assert (bench.labels(bench.predictor(tmp_path / "out.onnx")) == bench.labels(bench.parent)).mean() > 0.9
+
+
+def test_answers_depend_on_batch_mates_when_activations_are_scaled_in_every_run(line, bench, tmp_path):
+    effect = {}
+    for name, one in PASSES.items():
+        one().apply(line.bundle.model_path, tmp_path / f"{name}.onnx", bench.calibration)
+        effect[name] = bench.batch_effect(bench.predictor(tmp_path / f"{name}.onnx"))
+    assert effect["static"] < 1e-6 < effect["dynamic"]
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_refusal_is_an_export_error_when_the_graph_has_no_weights(name, tmp_path):
+    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 2]) for end in ("features", "out")]
+    graph = helper.make_graph([helper.make_node("Relu", ["features"], ["out"], name="relu")], "main", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
+    feeds = Calibration(lambda _: iter([{"features": np.zeros((1, 2), dtype=np.float32)}]), 0)
+    with pytest.raises(ExportError, match=r"cannot quantise this graph .*The graph has no Conv, MatMul or Gemm"):
+        PASSES[name]().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", feeds)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_settings_are_described_when_the_docstring_is_read(name):
+    described = inspect.getdoc(PASSES[name])
+    assert all(f"{field}: " in described for field in PASSES[name].__dataclass_fields__)

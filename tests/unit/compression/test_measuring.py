@@ -1,0 +1,33 @@
+"""The bench against the same figures computed directly."""
+
+import numpy as np
+import pytest
+
+from maas.evidence.metrics import classification_metrics
+
+
+def test_value_is_the_recipes_metric_on_validation_rows_when_labels_are_judged(bench, digits):
+    labels = bench.labels(bench.parent)
+    expected = classification_metrics(digits.validation.targets, labels, 10)["accuracy"]
+    assert bench.value(labels) == expected
+    assert bench.value(labels).value == pytest.approx((labels == digits.validation.targets).mean())
+
+
+def test_drop_is_counted_against_the_parent_when_the_child_errs(bench, digits):
+    parent = digits.validation.targets
+    child = parent.copy()
+    child[:5] = (child[:5] + 1) % 10
+    assert bench.drop(parent, child).value == pytest.approx(100 * 5 / len(parent))
+
+
+def test_batch_mates_do_not_matter_when_the_model_is_fp32(bench):
+    assert bench.batch_effect(bench.parent) < 1e-6
+
+
+def test_ratio_is_about_one_when_a_model_races_against_itself(bench, line):
+    twin = bench.predictor(line.bundle.model_path)
+    found = bench.latencies({"parent": bench.parent, "twin": twin}, "parent")
+    assert found["parent"].ratio == 1
+    assert 0.2 < found["twin"].ratio < 5
+    assert found["twin"].batch_size == 16
+    assert np.isfinite(found["twin"].median_ms)

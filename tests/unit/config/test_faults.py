@@ -1,0 +1,117 @@
+"""Every fault of a recipe is found at once, and says what was found, what is required and what to do."""
+
+import pytest
+
+from maas.config import compose
+from maas.errors import ConfigError
+
+
+def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        compose(recipe, *overrides, **settings)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("batch_size=0", "batch_size is 0; it must be a whole number, 1 or more. Set e.g. batch_size=64."),
+        ("seed=-1", "seed is -1; it must be a whole number from 0 to 4294967295. Set e.g. seed=1."),
+        ("seed=4294967296", "seed is 4294967296; it must be a whole number from 0 to 4294967295. Set e.g. seed=1."),
+        ("resume=maybe", "resume is 'maybe'; it must be auto or never. Set e.g. resume=auto."),
+        ("name='a/b'", "name is 'a/b'; it must be letters, digits, - and _. Set e.g. name=my_model."),
+        ("name=''", "name is ''; it must be letters, digits, - and _. Set e.g. name=my_model."),
+        ("model.dropout=1", "model.dropout is 1; it must be a share in [0, 1). Set e.g. model.dropout=0.5"),
+        ("objective.l2=-0.1", "objective.l2 is -0.1; it must be a number not below 0. Set e.g. objective.l2=0.0"),
+        ("model.scale=0", "model.scale is 0; it must be a number above 0. Set e.g. model.scale=1.0"),
+        (
+            "data.test_fraction=0",
+            "data.test_fraction is 0; it must be a share in (0, 1). Set e.g. data.test_fraction=0.1",
+        ),
+        (
+            "compress.passes.quantize_static.calibration_rows=0",
+            "compress.passes.quantize_static.calibration_rows is 0; it must be a whole number, 1 or more. "
+            "Set e.g. compress.passes.quantize_static.calibration_rows=1",
+        ),
+        ("data=absent", "There is no data 'absent'. Set data=NAME; known are: digits, files, hub, reviews_zh."),
+        ("+optimizer.momentun=1", "optimizer.momentun is not an argument of torch.optim.SGD. Did you mean momentum?"),
+        ("optimizer.momentun=1", "optimizer.momentun is no key of the recipe. Did you mean optimizer.momentum?"),
+        (
+            "optimizer.dampening=1",
+            "optimizer.dampening is not set in the recipe, but torch.optim.SGD takes it: write +optimizer.dampening=1",
+        ),
+        ("traner.max_epochs=1", "traner.max_epochs is no key of the recipe. Did you mean trainer?"),
+        (
+            "model._target_=torch.nn.Absent",
+            "model._target_: 'torch.nn.Absent' cannot be imported: ",
+        ),
+        ("~schedule", "schedule is missing. Set schedule=…"),
+    ],
+)
+def test_fault_is_one_line_with_value_and_remedy_when_an_override_is_wrong(override, message):
+    (line,) = faults(override)
+    assert line.startswith(message)
+
+
+def test_every_fault_is_told_when_there_are_three_of_different_kinds():
+    assert sorted(faults("batch_size=0", "trainer.max_epoch=3", "model.dropout=2")) == [
+        "batch_size is 0; it must be a whole number, 1 or more. Set e.g. batch_size=64.",
+        "model.dropout is 2; it must be a share in [0, 1). Set e.g. model.dropout=0.5",
+        "trainer.max_epoch is no key of the recipe. Did you mean trainer.max_epochs?",
+    ]
+
+
+def test_recipes_are_listed_when_the_name_is_unknown():
+    (line,) = faults(recipe="absent")
+    assert line.startswith("There is no recipe 'absent'. Set recipe=NAME; known are: ")
+    assert "digits_mlp" in line
+
+
+def test_missing_values_are_all_named_when_a_part_requires_them():
+    assert faults("data=files") == ["data.source.path is missing. Set data.source.path=…"]
+
+
+def test_path_is_refused_when_nothing_is_there():
+    (line,) = faults("data=files", "data.source.path=absent.csv")
+    assert line == "data.source.path is 'absent.csv'; there is no such file or folder. Set data.source.path=PATH"
+
+
+def test_fault_in_a_recipe_file_is_named_when_it_is_composed_by_path(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("defaults:\n  - override /model: mlp\nname: mine\nbatchsize: 3\n")
+    assert any("batchsize" in line for line in faults(recipe=str(path)))
+
+
+def test_metric_is_refused_before_training_when_nothing_measures_it():
+    (line,) = faults("metric=acuracy")
+    assert line.startswith("metric is 'acuracy'; it must be ")
+    assert "accuracy" in line.removeprefix("metric is 'acuracy'")
+
+
+def test_task_is_refused_before_training_when_no_answer_is_of_its_kind():
+    (line,) = faults("task=regression")
+    assert line.startswith("task is 'regression'; it must be ")
+    assert "classification" in line
+
+
+@pytest.mark.parametrize(("key", "value"), [("serve.batch_size", 0), ("serve.threads", 0), ("serve.threads", -1)])
+def test_serving_setting_is_refused_before_training_when_it_is_below_one(key, value):
+    (line,) = faults(f"{key}={value}")
+    assert line.startswith(f"{key} is {value}; it must be a whole number, 1 or more.")
+
+
+def test_words_that_are_allowed_are_listed_when_another_is_given():
+    (line,) = faults("objective.covers=biases")
+    assert line.startswith("objective.covers is 'biases'; ")
+    assert "weights" in line
+    assert "all" in line
+
+
+def test_fractions_are_refused_when_they_leave_nothing_to_train_on(tmp_path):
+    from maas.config import build
+    from maas.errors import DataError
+
+    config = compose("digits_mlp", "data.validation_fraction=0.6", "data.test_fraction=0.5")
+    with pytest.raises((ConfigError, DataError)) as caught:
+        build(config.data, "data")
+    assert "fraction" in str(caught.value)

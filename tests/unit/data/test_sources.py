@@ -1,0 +1,189 @@
+"""Rows as they lie on disk: every format, plain and compressed, and what is said when something is wrong."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from datasets import ClassLabel, Dataset, Features, Value
+
+from maas.data import sources
+from maas.errors import DataError
+
+ROWS = [("好", "positive"), ("bad, \"very\" bad", "negative"), ("so-so", "neutral")]
+FRAME = pd.DataFrame(ROWS, columns=["text", "label"])
+WRITERS = {
+    "csv": lambda path: FRAME.to_csv(path, index=False),
+    "tsv": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
+    "json": lambda path: FRAME.to_json(path, orient="records", force_ascii=False),
+    "jsonl": lambda path: FRAME.to_json(path, orient="records", lines=True, force_ascii=False),
+    "parquet": lambda path: FRAME.to_parquet(path, index=False),
+}
+
+
+def read(*arguments, **settings) -> list[tuple[object, str]]:
+    (table,) = sources.files(*arguments, **settings).values()
+    return list(zip(table["input"][:], table["label"][:], strict=True))
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_rows_are_read_when_the_file_is_plain(tmp_path, kind):
+    path = tmp_path / f"rows.v1.{kind}"
+    WRITERS[kind](path)
+    assert read(str(path)) == ROWS
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl"])
+def test_rows_are_read_when_the_file_is_compressed(tmp_path, kind):
+    plain, packed = tmp_path / f"rows.{kind}", tmp_path / f"rows.{kind}.gz"
+    WRITERS[kind](plain)
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert read(str(packed)) == ROWS
+
+
+def test_rows_are_the_new_ones_when_the_file_was_rewritten(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\na,x\n")
+    assert read(str(path)) == [("a", "x")]
+    path.write_text("text,label\nb,y\nc,z\n")
+    assert read(str(path)) == [("b", "y"), ("c", "z")]
+
+
+def test_second_file_is_the_test_split_when_it_is_given(tmp_path):
+    WRITERS["csv"](tmp_path / "train.csv")
+    WRITERS["jsonl"](tmp_path / "test.jsonl")
+    tables = sources.files(str(tmp_path / "train.csv"), test_path=str(tmp_path / "test.jsonl"))
+    assert {split: len(table) for split, table in tables.items()} == {"train": 3, "test": 3}
+
+
+def test_columns_are_joined_when_several_are_the_input(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("height,weight,kind\n1.5,2,0\n3,4,1\n")
+    assert read(str(path), input=["weight", "height"], label="kind") == [([2.0, 1.5], "0"), ([4.0, 3.0], "1")]
+
+
+def test_missing_columns_are_named_with_those_there_are_when_the_file_lacks_them(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("review,stars\na,1\n")
+    with pytest.raises(DataError) as caught:
+        sources.files(str(path))
+    assert str(caught.value) == (
+        f"{path} has no column text, label; its columns are review, stars. Set data.source.input and data.source.label."
+    )
+
+
+def test_file_with_missing_columns_is_the_one_named_when_it_is_the_test_file(tmp_path):
+    WRITERS["csv"](tmp_path / "train.csv")
+    (tmp_path / "test.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"test\.csv has no column text, label"):
+        sources.files(str(tmp_path / "train.csv"), test_path=str(tmp_path / "test.csv"))
+
+
+def test_known_formats_are_listed_when_the_ending_is_unknown(tmp_path):
+    path = tmp_path / "rows.xlsx"
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"rows\.xlsx is of no known format; known are: \.csv, \.tsv, \.json, \.jsonl, "):
+        sources.files(str(path))
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.parquet", "rows.csv"])
+def test_broken_file_is_one_line_when_its_parser_gives_up(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"" if name.endswith("csv") else b'{"text": "a"')
+    with pytest.raises(DataError) as caught:
+        sources.files(str(path))
+    assert str(caught.value).startswith(f"{path} cannot be read as {name.partition('.')[2]}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_keep_their_names_when_one_of_them_is_missing(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\na,0\nb,\nc,1\n")
+    assert read(str(path)) == [("a", "0"), ("b", None), ("c", "1")]
+
+
+@pytest.mark.parametrize("word", ["None", "null", "NA", "nan"])
+def test_word_stays_a_word_when_a_table_reader_would_take_it_for_nothing(tmp_path, word):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"text,label\na,{word}\n{word},x\n")
+    assert read(str(path)) == [("a", word), (word, "x")]
+
+
+def test_text_stays_text_when_every_row_is_a_number(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"text": text, "label": "x"}) + "\n" for text in ("007", "12")))
+    assert read(str(path)) == [("007", "x"), ("12", "x")]
+
+
+def lines(folder: Path) -> dict[str, str]:
+    (folder / "good.txt").write_text("好\n很好\n", encoding="utf-8")
+    (folder / "bad.txt").write_text("差\n", encoding="utf-8")
+    return {"good": str(folder / "good.txt"), "bad": str(folder / "bad.txt")}
+
+
+def test_lines_carry_the_label_of_their_file_when_files_are_labelled(tmp_path):
+    table = sources.labelled_lines(lines(tmp_path))["all"]
+    assert table["input"][:] == ["好", "很好", "差"]
+    assert table["label"][:] == ["good", "good", "bad"]
+
+
+def test_lines_come_from_a_package_when_one_is_named(tmp_path, monkeypatch):
+    (tmp_path / "rows_package").mkdir()
+    (tmp_path / "rows_package/__init__.py").write_text("")
+    (tmp_path / "rows_package/a.txt").write_text("x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert sources.labelled_lines({"a": "a.txt"}, package="rows_package")["all"]["input"][:] == ["x"]
+    with pytest.raises(DataError, match=r"^There is no file b\.txt in the package rows_package\.$"):
+        sources.labelled_lines({"a": "b.txt"}, package="rows_package")
+
+
+def test_package_is_named_with_its_remedy_when_it_is_not_installed():
+    with pytest.raises(DataError) as caught:
+        sources.labelled_lines({"a": "a.txt"}, package="absent_package")
+    assert str(caught.value) == (
+        "The package absent_package holds this data and is not installed. Run: pip install absent_package"
+    )
+
+
+def test_file_is_named_when_it_does_not_exist():
+    with pytest.raises(DataError, match=r"^There is no file absent\.txt\.$"):
+        sources.labelled_lines({"a": "absent.txt"})
+
+
+def test_line_is_one_row_when_it_holds_a_sign_that_unicode_calls_a_line_break(tmp_path):
+    (tmp_path / "a.txt").write_text("one\u2028still one\ntwo\x0cstill two\n", encoding="utf-8")
+    assert len(sources.labelled_lines({"a": str(tmp_path / "a.txt")})["all"]) == 2
+
+
+def test_digits_have_their_labels_and_pixels_when_they_come_from_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    table, bunch = sources.scikit_learn("sklearn.datasets.load_digits")["all"], load_digits()
+    assert len(table) == 1797
+    assert table["label"][:] == [str(target) for target in bunch.target]
+    assert table["input"][17] == bunch.data[17].tolist()
+
+
+def test_splits_are_those_of_the_folder_when_it_is_a_local_data_set(tmp_path):
+    for split in ("train", "test"):
+        WRITERS["jsonl"](tmp_path / f"{split}.jsonl")
+    assert {split: len(rows) for split, rows in sources.hub(str(tmp_path)).items()} == {"train": 3, "test": 3}
+
+
+def test_rows_are_not_split_yet_when_a_local_data_set_has_training_rows_alone(tmp_path):
+    WRITERS["jsonl"](tmp_path / "rows.jsonl")
+    assert sources.hub(str(tmp_path))["all"]["label"][:] == [label for _, label in ROWS]
+
+
+def test_class_labels_are_named_when_the_data_set_numbers_them():
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+    table = Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
+    assert sources._columns(table, "text", "label", "here")["label"][:] == ["yes", "no"]
+
+
+def test_data_set_is_named_when_it_cannot_be_loaded(tmp_path):
+    with pytest.raises(DataError) as caught:
+        sources.hub(str(tmp_path / "absent"))
+    assert str(caught.value).startswith(f"The data set {tmp_path / 'absent'} cannot be loaded: ")
+    assert "\n" not in str(caught.value)

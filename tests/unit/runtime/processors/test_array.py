@@ -1,0 +1,66 @@
+"""Rows of numbers: shape, range and finiteness are checked, nothing is scaled."""
+
+import numpy as np
+import pytest
+
+from maas.errors import InputError
+from maas.runtime.processors import load_processor
+from maas.runtime.processors.array import Processor
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([1, 2], "Row 1 has shape [2]; the model takes [3]."),
+        ([[1, 2, 3]], "Row 1 has shape [1, 3]; the model takes [3]."),
+        (5, "Row 1 has shape []; the model takes [3]."),
+        ("abc", "Row 1 has shape []; the model takes [3]."),
+        (None, "Row 1 has shape []; the model takes [3]."),
+        ([], "Row 1 has shape [0]; the model takes [3]."),
+        ([1, [2], 3], "Row 1 is not an array of numbers of shape [3]: "),
+        (["1", "2", "3"], "Row 1 holds something else than numbers; the model takes [3] of them."),
+        ([1, None, 3], "Row 1 holds something else than numbers; the model takes [3] of them."),
+        ([1, 2j, 3], "Row 1 holds something else than numbers; the model takes [3] of them."),
+        ([1, float("nan"), 3], "Row 1 holds a value that is not a finite number."),
+        ([1, float("inf"), 3], "Row 1 holds a value that is not a finite number."),
+        ([1, -float("inf"), 3], "Row 1 holds a value that is not a finite number."),
+        ([1, 1e300, 3], "Row 1 holds a value that is not a finite number."),
+        ([0, 1, 17], "Row 1 holds values from 0 to 17; they must lie in [0, 16]."),
+        ([-0.5, 1, 2], "Row 1 holds values from -0.5 to 2; they must lie in [0, 16]."),
+    ],
+)
+def test_row_is_named_with_what_is_wrong_when_it_does_not_fit(row, message):
+    with pytest.raises(InputError) as caught:
+        Processor([3], low=0, high=16).encode([[1, 2, 3], row])
+    assert str(caught.value).startswith(message)
+
+
+def test_open_end_is_shown_when_only_one_limit_is_set():
+    with pytest.raises(InputError, match=r"they must lie in \[-inf, 1\]\.$"):
+        Processor([1], high=1).encode([[2]])
+    with pytest.raises(InputError, match=r"they must lie in \[1, inf\]\.$"):
+        Processor([1], low=1).encode([[0]])
+
+
+@pytest.mark.parametrize("row", [[0, 16, 8], (0, 16, 8), np.array([0, 16, 8], dtype=np.uint8), np.array([0.0, 16, 8])])
+def test_values_come_through_unchanged_when_they_fit(row):
+    (encoded,) = Processor([3], low=0, high=16).encode([row])
+    assert encoded.dtype == np.float32
+    assert encoded.tolist() == [0, 16, 8]
+
+
+def test_rows_of_many_axes_are_stacked_when_they_are_collated():
+    processor = Processor([2, 3])
+    rows = processor.encode([np.arange(6).reshape(2, 3).tolist(), np.zeros((2, 3), dtype=bool)])
+    batch = processor.collate(rows)["features"]
+    assert batch.shape == (2, 2, 3)
+    assert processor.batch_key(rows[0]) == processor.batch_key(rows[1])
+    assert processor.net_arguments == {"in_features": 6}
+    assert processor.input_spec.shape == (-1, 2, 3)
+
+
+def test_processor_is_the_same_when_it_was_saved_and_loaded(tmp_path):
+    processor = Processor([2, 3], low=-1.5)
+    processor.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert load_processor(processor.record(), tmp_path).record() == processor.record()

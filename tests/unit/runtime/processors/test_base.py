@@ -1,0 +1,20 @@
+"""A bundle names its processor by kind; nothing else can be loaded through it."""
+
+import pytest
+
+from maas.errors import BundleError
+from maas.runtime.processors import load_processor
+
+
+@pytest.mark.parametrize("kind", ["base", "absent", None, "os", "text.Processor", "../text"])
+def test_known_kinds_are_listed_when_another_is_asked_for(tmp_path, kind):
+    with pytest.raises(BundleError) as caught:
+        load_processor({"kind": kind}, tmp_path)
+    assert str(caught.value) == (
+        f"The processor's kind is {kind!r}; this version of maas knows array, text. Upgrade maas."
+    )
+
+
+def test_settings_are_shown_when_the_processor_does_not_know_them(tmp_path):
+    with pytest.raises(BundleError, match=r"^The array processor does not understand its settings \{'colour': 1\}: "):
+        load_processor({"kind": "array", "colour": 1}, tmp_path)

@@ -1,0 +1,98 @@
+"""What data and processor tell a net, and what a recipe may not contradict."""
+
+import numpy as np
+import pytest
+import torch
+
+from maas.config import compose
+from maas.data.splits import Split, Splits
+from maas.errors import ConfigError
+from maas.runtime.evidence import DataRecord
+from maas.runtime.processors.array import Processor
+from maas.training.fitting import fit, resolve_net
+
+FACTS = {"outputs": 3, "in_features": 64, "colour": 9}
+
+
+def test_facts_are_filled_in_when_the_net_takes_them():
+    record = resolve_net({"_target_": "maas.models.mlp.MLP", "hidden": [8]}, FACTS)
+    assert (record.target, record.arguments) == (
+        "maas.models.mlp.MLP",
+        {"outputs": 3, "in_features": 64, "hidden": [8]},
+    )
+
+
+def test_recipe_wins_when_it_gives_a_fact_itself():
+    record = resolve_net({"_target_": "maas.models.mlp.MLP", "in_features": 65, "outputs": 3}, FACTS)
+    assert record.arguments == {"outputs": 3, "in_features": 65}
+
+
+def test_outputs_are_refused_when_the_data_has_another_number_of_labels():
+    with pytest.raises(ConfigError) as caught:
+        resolve_net({"_target_": "maas.models.mlp.MLP", "outputs": 4}, FACTS)
+    assert str(caught.value) == "model.outputs is 4; the data has 3 labels. Leave model.outputs out."
+
+
+def test_argument_is_named_when_the_processor_does_not_tell_it():
+    with pytest.raises(ConfigError) as caught:
+        resolve_net({"_target_": "maas.models.mlp.MLP"}, {"outputs": 3, "vocabulary_size": 10})
+    assert str(caught.value) == (
+        "model.in_features is missing and the processor does not tell it. Set model.in_features=…"
+    )
+
+
+def blobs(count: int, seed: int) -> Split:
+    """Two clouds of points that a line separates."""
+    random = np.random.default_rng(seed)
+    targets = np.arange(count) % 2
+    return Split((random.normal(0, 0.3, (count, 2)) + 2 * targets[:, None]).tolist(), targets)
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    return Splits(blobs(40, 0), blobs(20, 1), blobs(20, 2), ("a", "b"), DataRecord("", {}, {}))
+
+
+def small(*overrides: str):
+    return compose(
+        "digits_mlp", "processor.shape=[2]", "processor.low=null", "model.hidden=[4]", "model.scale=1",
+        "trainer.max_epochs=3", "batch_size=8", *overrides,
+    )  # fmt: skip
+
+
+def test_fit_learns_and_keeps_the_best_epoch_when_classes_are_apart(splits, tmp_path):
+    fitted = fit(small(), splits, Processor([2]), tmp_path)
+    accuracies = [epoch["validation_accuracy"] for epoch in fitted.history]
+    assert len(accuracies) == 3
+    assert accuracies[fitted.best_epoch] == max(accuracies) > 0.8
+    predicted = fitted.net(torch.tensor(splits.validation.inputs)).argmax(dim=1).numpy()
+    assert (predicted == splits.validation.targets).mean() == pytest.approx(max(accuracies))
+    assert not fitted.net.training
+
+
+def test_listener_hears_of_each_epoch_when_a_net_is_fitted(splits, tmp_path):
+    heard = []
+    fitted = fit(small(), splits, Processor([2]), tmp_path, lambda epoch, values: heard.append((epoch, values)))
+    assert heard == list(enumerate(fitted.history))
+
+
+def test_weights_are_equal_byte_for_byte_when_the_seed_is_the_same(splits, tmp_path):
+    one, other, third = (
+        fit(small(f"seed={seed}"), splits, Processor([2]), tmp_path / str(index)).net.state_dict()
+        for index, seed in enumerate((5, 5, 6))
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not all(torch.equal(one[name], third[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.lr=-1", "optimizer was refused by torch.optim.SGD: Invalid learning rate: -1"),
+        ("+trainer.max_time=nonsense", "trainer was refused by lightning.pytorch.Trainer: "),
+    ],
+)
+def test_part_is_named_when_it_refuses_its_arguments_in_training(splits, tmp_path, override, message):
+    with pytest.raises(ConfigError) as caught:
+        fit(small(override), splits, Processor([2]), tmp_path)
+    assert str(caught.value).startswith(message)

@@ -68,7 +68,7 @@ class Bundle:
         manifest = _read(folder / MANIFEST, Manifest)
         if manifest.schema_version != SCHEMA_VERSION:
             raise BundleError(
-                f"{folder} has schema version {manifest.schema_version}, this maas reads {SCHEMA_VERSION}. Upgrade maas."
+                f"{folder} has schema version {manifest.schema_version}; this maas reads {SCHEMA_VERSION}. Upgrade it."
             )
         for name, digest in manifest.files.items():
             file = folder / name

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import pytest
-
 from maas.compression.budget import Budget
 from maas.compression.passes import Calibration
 from maas.compression.passes.quantize_static import QuantizeStatic
@@ -101,9 +99,3 @@ def test_fp32_is_kept_when_no_pass_is_asked_for(line, bench, tmp_path):
     assert record.candidate("fp32").drop.value == 0
     assert record.candidate("fp32").label_agreement == 1
 
-
-@pytest.mark.parametrize("name", ["fp32"])
-def test_pass_may_not_take_the_parents_place_when_it_has_its_name(line, bench, tmp_path, name):
-    record, _ = tried(line, bench, tmp_path, EASY, **{name: QuantizeStatic()})
-    names = [one.name for one in record.candidates]
-    assert len(names) == len(set(names))

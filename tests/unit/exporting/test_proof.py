@@ -1,0 +1,79 @@
+"""A bundle is proven against the trained net, and a graph that answers otherwise is caught where it goes astray."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from maas.errors import ParityError
+from maas.evidence.metrics import classification_metrics
+from maas.exporting.proof import prove
+from maas.exporting.settings import ExportSettings
+from maas.runtime.evidence import SCHEMA_VERSION
+
+
+def test_evidence_holds_metrics_and_parity_of_the_test_rows_when_a_bundle_is_proven(line, digits):
+    evidence = prove(
+        line.bundle, line.checkpoint, line.bundle.model_path, digits, ExportSettings(), baseline=lambda splits: splits.test.targets
+    )
+    labels = line.bundle.predictor.outputs(digits.test.inputs)["probabilities"].argmax(axis=1)
+    assert evidence.metrics["shipped"] == classification_metrics(digits.test.targets, labels, 10)
+    assert evidence.metrics["trained"] == evidence.metrics["shipped"]
+    assert evidence.metrics["baseline"]["accuracy"].value == 1
+    assert [(one.left, one.right, one.rows) for one in evidence.parity] == [
+        ("torch", "onnxruntime", len(digits.test)),
+        ("torch", "onnx reference", 64),
+    ]
+    assert all(one.max_difference <= 1e-5 and one.label_agreement.value == 1 for one in evidence.parity)
+    assert (evidence.schema_version, evidence.manifest_sha256) == (SCHEMA_VERSION, line.bundle.digest)
+    assert evidence.data == digits.record
+
+
+def altered(line, folder, change):
+    model = onnx.load(line.bundle.model_path)
+    change(model.graph)
+    onnx.save(model, folder / "altered.onnx")
+    return folder / "altered.onnx"
+
+
+def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, digits, tmp_path):
+    def change(graph: onnx.GraphProto) -> None:
+        tensor = next(one for one in graph.initializer if list(one.dims) in ([10, 256], [256, 10]))
+        values = numpy_helper.to_array(tensor).copy()
+        values += np.eye(*values.shape, dtype=np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+    with pytest.raises(ParityError) as caught:
+        prove(line.bundle, line.checkpoint, altered(line, tmp_path, change), digits, ExportSettings())
+    assert caught.value.found > caught.value.allowed == 1e-5
+    assert str(caught.value).startswith(
+        f"onnxruntime does not answer as torch on {len(digits.test)} rows: a probability differs by {caught.value.found:.3g}"
+    )
+    assert str(caught.value).endswith(" All nodes agree: the export itself differs.")
+
+
+def test_first_node_that_differs_is_named_when_two_evaluators_disagree(line, digits, tmp_path):
+    def change(graph: onnx.GraphProto) -> None:
+        position, relu = next((index, node) for index, node in enumerate(graph.node) if node.op_type == "Relu")
+        plain = relu.input[0]
+        relu.input[0] = "noisy"
+        noise = helper.make_node("RandomNormalLike", [plain], ["noise"], name="injected_noise", scale=0.5)
+        graph.node.insert(position, helper.make_node("Add", [plain, "noise"], ["noisy"], name="injected_sum"))
+        graph.node.insert(position, noise)
+
+    with pytest.raises(ParityError) as caught:
+        prove(line.bundle, line.checkpoint, altered(line, tmp_path, change), digits, ExportSettings())
+    assert str(caught.value).endswith(" The first node that differs is injected_noise (RandomNormalLike).")
+
+
+def test_tolerance_is_the_recipes_when_it_is_loose(line, digits, tmp_path):
+    def change(graph: onnx.GraphProto) -> None:
+        tensor = next(one for one in graph.initializer if list(one.dims) == [10])
+        values = numpy_helper.to_array(tensor) + np.linspace(0, 1e-3, 10, dtype=np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+    path = altered(line, tmp_path, change)
+    with pytest.raises(ParityError):
+        prove(line.bundle, line.checkpoint, path, digits, ExportSettings())
+    tolerant = prove(line.bundle, line.checkpoint, path, digits, ExportSettings(tolerance=1e-2))
+    assert 1e-5 < tolerant.parity[0].max_difference < 1e-2

@@ -1,0 +1,215 @@
+"""Versions in a real MLflow over one SQLite file."""
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+
+from maas.errors import RegistryError
+from maas.exporting.bundling import attach_evidence
+from maas.registry import resolve as resolving
+from maas.registry.store import ModelVersion, Store, default_tracking_uri, resolve
+from maas.runtime.bundle import Bundle
+from maas.runtime.evidence import SCHEMA_VERSION, DataRecord, Evidence, Interval, Machine
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """One database for all tests of this file; each uses a model's name of its own."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture
+def store(place) -> Store:
+    return Store(f"sqlite:///{place / 'mlflow.db'}", artifacts=str(place / "mlartifacts"))
+
+
+@pytest.fixture
+def bundle(bundles, tmp_path, request):
+    """Makes bundles of one model with a given accuracy on given rows."""
+    name = request.node.name.replace("[", "_").replace("]", "")[-60:]
+
+    def make(accuracy: float, fingerprint: str = "rows") -> Bundle:
+        folder = bundles.array_bundle(tmp_path / f"bundle_{accuracy}_{fingerprint}", width=4)
+        manifest = msgspec.json.decode((folder / "manifest.json").read_bytes())
+        (folder / "manifest.json").write_bytes(msgspec.json.encode({**manifest, "name": name}))
+        made = Bundle.open(folder)
+        evidence = Evidence(
+            SCHEMA_VERSION,
+            made.digest,
+            "2026-01-01T00:00:00+00:00",
+            Machine("cpu", 2, 1, "Linux", "3.11", "1"),
+            DataRecord(fingerprint, {"test": 10}, {}),
+            {"shipped": {"accuracy": Interval(accuracy, 0, 1)}},
+            (),
+            None,
+            {},
+        )
+        attach_evidence(made, evidence)
+        return made
+
+    return make
+
+
+def registered(store: Store, bundle: Bundle) -> ModelVersion:
+    return store.register(bundle, store.start_run("run", {"maas.seed": "0"}, {"a.b": 1}), "accuracy")
+
+
+def test_first_version_becomes_champion_when_nothing_stands_against_it(store, bundle):
+    version = registered(store, bundle(0.9))
+    assert (version.version, version.aliases) == ("1", ("champion",))
+    assert version.uri == f"models:/{version.name}@champion"
+    assert version.note == "champion points here: there is no other version to compare with"
+
+
+def test_version_is_found_again_when_the_same_bundle_and_run_register_twice(store, bundle):
+    made, tracker = bundle(0.9), store.start_run("run", {}, {})
+    first, second = (store.register(made, tracker, "accuracy") for _ in range(2))
+    assert (first.version, second.version) == ("1", "1")
+    assert second.aliases == ("champion",)
+    assert len(tracker.client.search_model_versions(f"name = '{first.name}'")) == 1
+
+
+@pytest.mark.parametrize(("accuracy", "moves"), [(0.95, True), (0.9, True), (0.8999, False)])
+def test_champion_moves_only_when_the_new_version_is_not_worse(store, bundle, accuracy, moves):
+    old = registered(store, bundle(0.9))
+    new = registered(store, bundle(accuracy, "rows") if accuracy != 0.9 else bundle(0.9))
+    assert new.aliases == (("champion",) if moves else ())
+    told = f"accuracy {accuracy:.4f} against 0.9000 of version 1"
+    assert new.note == (f"champion points here: {told}" if moves else f"champion stays where it is: {told}")
+    _, champion = resolve(f"models:/{old.name}@champion", store.tracking_uri)
+    assert champion.version == ("2" if moves else "1")
+    assert new.uri == f"models:/{new.name}@champion" if moves else f"models:/{new.name}/2"
+
+
+def test_champion_stays_when_the_new_version_was_measured_on_other_rows(store, bundle):
+    registered(store, bundle(0.5))
+    new = registered(store, bundle(0.99, "other rows"))
+    assert new.aliases == ()
+    assert new.note == (
+        "champion stays where it is: version 1 was measured on other rows; "
+        "to move it all the same set registry.promote=always"
+    )
+
+
+@pytest.mark.parametrize(("promote", "moves"), [("always", True), ("never", False)])
+def test_alias_does_as_it_is_told_when_promotion_is_always_or_never(store, bundle, promote, moves):
+    registered(store, bundle(0.9))
+    new = registered(msgspec.structs.replace(store, promote=promote) if False else Store(store.tracking_uri, store.artifacts, promote=promote), bundle(0.1))
+    assert new.aliases == (("champion",) if moves else ())
+
+
+def test_bundle_answers_when_its_version_is_resolved_by_alias_or_number(store, bundle):
+    made = bundle(0.9)
+    version = registered(store, made)
+    for address in (version.uri, f"models:/{version.name}/1"):
+        folder, found = resolve(address, store.tracking_uri)
+        assert found.version == "1"
+        opened = Bundle.open(folder)
+        assert opened.digest == made.digest
+        assert opened.evidence == made.evidence
+        assert opened.check_golden() == 0
+
+
+@pytest.mark.parametrize("address", ["models:/", "models:/m", "models:/m@", "models:/m/latest", "models:/a/b@c", "runs:/x/y"])
+def test_address_is_refused_with_the_right_form_when_it_is_malformed(store, address):
+    with pytest.raises(RegistryError) as caught:
+        resolve(address, store.tracking_uri)
+    assert str(caught.value) == (
+        f"{address!r} is no address of a model; write models:/NAME@ALIAS or models:/NAME/VERSION."
+    )
+
+
+def test_models_are_listed_when_a_version_or_alias_is_not_there(store, bundle):
+    name = registered(store, bundle(0.9)).name
+    for address in ("models:/absent@champion", f"models:/{name}@absent", f"models:/{name}/9"):
+        with pytest.raises(RegistryError) as caught:
+            resolve(address, store.tracking_uri)
+        assert str(caught.value).startswith(f"{address} is not in {store.tracking_uri}: ")
+        assert name in str(caught.value).rpartition("Models there: ")[2]
+
+
+def test_address_is_printed_as_json_when_another_process_asks(store, bundle, monkeypatch, capsys):
+    version = registered(store, bundle(0.9))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri)
+    monkeypatch.setattr("sys.argv", ["resolve", version.uri])
+    assert resolving.main() == 0
+    found = msgspec.json.decode(capsys.readouterr().out)
+    assert (found["name"], found["version"]) == (version.name, "1")
+    monkeypatch.setattr("sys.argv", ["resolve", "nonsense"])
+    assert resolving.main() == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_tracking_uri_is_the_environments_when_it_names_one(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert default_tracking_uri() == "sqlite:///mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    assert default_tracking_uri() == "http://server"
+
+
+def test_run_keeps_parameters_epochs_and_tags_when_it_is_tracked(store):
+    tracker = store.start_run("name", {"maas.seed": "3"}, {f"key.{index}": "v" * 7000 for index in range(120)})
+    for epoch in range(3):
+        tracker.log_epoch(epoch, {"loss": 1 / (epoch + 1)})
+    tracker.finish()
+    run = store.run(tracker.run_id).client.get_run(tracker.run_id)
+    assert run.data.tags["maas.seed"] == "3"
+    assert len(run.data.params) == 120
+    assert len(run.data.params["key.0"]) == 6000
+    assert [one.value for one in tracker.client.get_metric_history(tracker.run_id, "loss")] == [1, 1 / 2, 1 / 3]
+    assert run.info.status == "FINISHED"
+
+
+def test_unknown_run_is_named_when_it_is_gone_on_with(store):
+    with pytest.raises(RegistryError, match=r"has no run 0123456789abcdef0123456789abcdef: "):
+        store.run("0123456789abcdef0123456789abcdef")
+
+
+@pytest.mark.parametrize("damage", ["garbage", "blocked"])
+def test_registry_is_named_when_it_cannot_be_reached(tmp_path, damage):
+    (tmp_path / "file").write_bytes(b"this is no database " * 100)
+    uri = f"sqlite:///{tmp_path / 'file'}" + ("/mlflow.db" if damage == "blocked" else "")
+    with pytest.raises(RegistryError) as caught:
+        Store(uri).client()
+    assert str(caught.value).startswith(f"The registry {uri} cannot be reached: ")
+
+
+def test_only_the_database_is_left_when_it_was_made(store):
+    store.client()
+    names = {path.name for path in (store_folder(store)).iterdir()}
+    assert not [name for name in names if name.endswith(".partial")]
+
+
+def store_folder(store: Store):
+    from pathlib import Path
+
+    return Path(store.tracking_uri.removeprefix("sqlite:///")).parent
+
+
+def test_bundle_is_an_mlflow_model_when_mlflow_opens_it(line, token_model, text_processor, lineage, tmp_path):
+    import mlflow.pyfunc
+
+    from maas.exporting.bundling import draw_up
+    from maas.runtime.answers import load_answer
+    from maas.runtime.manifest import ServingSettings
+
+    rows = np.array(line.bundle.golden.inputs[:3], dtype=np.float32)
+    found = mlflow.pyfunc.load_model(str(line.bundle.folder)).predict(rows)
+    assert found["label"].tolist() == [answer["label"] for answer in line.bundle.golden.answers[:3]]
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    texts = draw_up(
+        folder,
+        model=token_model,
+        name="small",
+        task="text-classification",
+        precision="fp32",
+        processor=text_processor,
+        answer=load_answer({"kind": "classification", "labels": ["negative", "positive"]}),
+        serving=ServingSettings(),
+        lineage=lineage,
+        golden_rows=["bad", "很好"],
+    )
+    found = mlflow.pyfunc.load_model(str(folder)).predict(pd.DataFrame({"text": ["bad", "很好"]}))
+    assert found.to_dict("records") == texts.predict(["bad", "很好"])

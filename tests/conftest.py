@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-os.environ.setdefault("HF_DATASETS_CACHE", tempfile.mkdtemp(prefix="maas-tests-datasets-"))  # read when imported
+CACHE = tempfile.TemporaryDirectory(prefix="maas-tests-datasets-", ignore_cleanup_errors=True)
+os.environ.setdefault("HF_DATASETS_CACHE", CACHE.name)  # datasets reads it when it is imported
 
 HERE = Path(__file__).parent
 TEXTS = [

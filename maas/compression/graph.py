@@ -1,20 +1,28 @@
 """What passes on the ONNX side need to know of a graph."""
 
+import tempfile
 from pathlib import Path
 
 import onnx
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from maas.errors import ExportError
 from maas.exporting.torch_onnx import stripped
 
 WEIGHTED = ("Conv", "MatMul", "Gemm", "Gather")
-"""Operators whose weights are quantised; all others stay in fp32."""
+CARRIED = ("Relu", "Transpose")
+"""Operators that pass int8 on; between two quantised operators they would otherwise cost a way to fp32 and back."""
 
 
 def load_graph(path: Path) -> onnx.ModelProto:
-    """Loads an ONNX file for a quantiser, which trips over shapes that another tool inferred."""
-    model = onnx.load(path)
+    """Loads an ONNX file as quantisers like it: constants folded, every node named."""
+    with tempfile.TemporaryDirectory() as scratch:
+        prepared = Path(scratch) / "prepared.onnx"
+        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+        model = onnx.load(prepared)
     del model.graph.value_info[:]
+    for index, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
     return model
 
 
@@ -23,19 +31,37 @@ def save_graph(path: Path) -> None:
     path.write_bytes(stripped(onnx.load(path)).SerializeToString(deterministic=True))
 
 
-def head_of(model: onnx.ModelProto) -> str:
-    """Returns the name of the last weighted node before the first output: the one that makes the logits.
+def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool) -> list[str]:
+    """Returns the names of the nodes that hold weights in fp32.
+
+    Args:
+        model: with named nodes.
+        keep_head: leave out the last one before the output, which makes the logits.
 
     Raises:
-        ExportError: the graph has no weighted node.
+        ExportError: there is none; the model cannot be quantised.
     """
+    floats = {one.name for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT}
+    nodes = [node for node in model.graph.node if node.op_type in WEIGHTED and floats & set(node.input[:2])]
+    head = _head(model, {node.name for node in nodes if node.op_type != "Gather"}) if keep_head else None
+    names = [str(node.name) for node in nodes if node.name != head]
+    if not names:
+        raise ExportError(f"The graph has no {', '.join(WEIGHTED)} with weights beside its head; nothing to quantise.")
+    return names
+
+
+def carried_nodes(model: onnx.ModelProto) -> list[str]:
+    """Returns the names of the nodes that pass int8 on."""
+    return [str(node.name) for node in model.graph.node if node.op_type in CARRIED]
+
+
+def _head(model: onnx.ModelProto, weighted: set[str]) -> str | None:
+    """Returns the weighted node that is met first on the way back from the output."""
     producers = {name: node for node in model.graph.node for name in node.output}
     waiting = [model.graph.output[0].name]
-    while waiting:
-        node = producers.get(waiting.pop(0))
-        if node is None:
-            continue
-        if node.op_type in ("Conv", "MatMul", "Gemm"):
+    for name in waiting:
+        node = producers.get(name)
+        if node is not None and node.name in weighted:
             return str(node.name)
-        waiting += node.input
-    raise ExportError("The graph has no Conv, MatMul or Gemm before its output; there is nothing to quantise.")
+        waiting += node.input if node is not None else []
+    return None

@@ -15,7 +15,7 @@ from maas.runtime.processors import BaseProcessor, Features
 
 Batch = tuple[dict[str, Tensor], Tensor]
 
-WINDOW = 32
+WINDOW = 16
 """Batches that are sorted by length together: enough to save padding, few enough to stay random."""
 
 

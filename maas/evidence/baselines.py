@@ -1,35 +1,40 @@
 """What a user would pick instead, fitted on the same training rows and judged on the same test rows."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
+from maas.bounds import Count, Positive
 from maas.data.splits import Splits
 
 Baseline = Callable[[Splits], NDArray[np.int64]]
 """Fits on the training split and returns the predicted labels of the test split, (N,)."""
 
 
-def tfidf_logistic(ngram_range: Sequence[int] = (1, 2), max_iter: int = 1000) -> Baseline:
+def tfidf_logistic(
+    ngram_range: Sequence[Count] = (1, 2), strengths: Sequence[Positive] = (1.0, 10.0), max_iter: Count = 1000
+) -> Baseline:
     """TF-IDF of character n-grams with logistic regression, as scikit-learn gives them.
 
     Args:
         ngram_range: shortest and longest n-gram.
+        strengths: values of scikit-learn's C; the one that does best on the validation split is taken.
         max_iter: of the solver.
     """
 
     def fit_and_predict(splits: Splits) -> NDArray[np.int64]:
         low, high = ngram_range
-        model: Any = make_pipeline(
-            TfidfVectorizer(analyzer="char", ngram_range=(low, high)), LogisticRegression(max_iter=max_iter)
-        )
-        model.fit(splits.train.inputs, splits.train.targets)
-        predictions: NDArray[np.int64] = model.predict(splits.test.inputs)
+        vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(low, high))
+        train = vectorizer.fit_transform(splits.train.inputs)
+        validation = vectorizer.transform(splits.validation.inputs)
+        fitted = [
+            LogisticRegression(C=strength, max_iter=max_iter).fit(train, splits.train.targets) for strength in strengths
+        ]
+        best = max(fitted, key=lambda model: model.score(validation, splits.validation.targets))
+        predictions: NDArray[np.int64] = best.predict(vectorizer.transform(splits.test.inputs))
         return predictions
 
     return fit_and_predict

@@ -84,7 +84,9 @@ def compression_picture(record: CompressionRecord, path: Path) -> Path:
             candidate.name, (candidate.latency.ratio, candidate.bytes / 1e6), (6, 6), textcoords="offset points"
         )
     axes.axvline(1, color="grey", linestyle=":")
-    axes.set(xlabel="time of a batch, fp32 = 1", ylabel="ONNX file, MB", title=f"chosen: {record.chosen}; refused are red")
+    axes.set(
+        xlabel="time of a batch, fp32 = 1", ylabel="ONNX file, MB", title=f"chosen: {record.chosen}; refused are red"
+    )
     axes.set_xlim(left=0, right=max(1.4, axes.get_xlim()[1] * 1.15))
     axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
     axes.grid(alpha=0.3)

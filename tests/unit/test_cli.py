@@ -10,6 +10,13 @@ import pytest
 from maas import cli
 from maas.errors import DataError
 
+RECIPE = """defaults:
+  - override /data: digits
+  - override /processor: array
+  - override /model: {model}
+name: {name}
+"""
+
 
 @pytest.fixture
 def entered(monkeypatch, tmp_path, capsys) -> Iterator[Callable[..., str]]:
@@ -64,9 +71,7 @@ def test_own_parts_and_recipes_are_found_when_a_config_dir_is_given(entered, tmp
     (tmp_path / "mine/recipes").mkdir(parents=True)
     (tmp_path / "mine/model").mkdir()
     (tmp_path / "mine/model/narrow.yaml").write_text("_target_: maas.models.mlp.MLP\nhidden: [3]\n")
-    (tmp_path / "mine/recipes/own.yaml").write_text(
-        "defaults:\n  - override /data: digits\n  - override /processor: array\n  - override /model: narrow\nname: own\n"
-    )
+    (tmp_path / "mine/recipes/own.yaml").write_text(RECIPE.format(model="narrow", name="own"))
 
     def show(config: object) -> None:
         raise DataError(f"{config.name} {config.model['hidden']}")
@@ -75,9 +80,7 @@ def test_own_parts_and_recipes_are_found_when_a_config_dir_is_given(entered, tmp
 
 
 def test_recipe_file_is_used_when_its_path_is_given(entered, tmp_path):
-    (tmp_path / "from_file.yaml").write_text(
-        "defaults:\n  - override /data: digits\n  - override /processor: array\n  - override /model: mlp\nname: from_file\n"
-    )
+    (tmp_path / "from_file.yaml").write_text(RECIPE.format(model="mlp", name="from_file"))
 
     def show(config: object) -> None:
         raise DataError(f"{config.name} {config.overrides}")

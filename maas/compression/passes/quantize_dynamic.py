@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from maas.compression.graph import WEIGHTED, head_of, load_graph, save_graph
+from maas.compression.graph import WEIGHTED, load_graph, save_graph, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.errors import ExportError
 
@@ -27,6 +27,7 @@ class QuantizeDynamic:
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
+        nodes = weighted_nodes(graph, keep_head=self.keep_head)
         try:
             quantize_dynamic(
                 graph,
@@ -34,7 +35,7 @@ class QuantizeDynamic:
                 op_types_to_quantize=list(WEIGHTED),
                 per_channel=self.per_channel,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=[head_of(graph)] if self.keep_head else [],
+                nodes_to_quantize=nodes,
                 extra_options={"DefaultTensorType": 1},
             )
         except Exception as error:  # the quantiser raises whatever its handlers meet

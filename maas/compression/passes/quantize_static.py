@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from maas.bounds import Count
-from maas.compression.graph import WEIGHTED, head_of, load_graph, save_graph
+from maas.compression.graph import CARRIED, WEIGHTED, carried_nodes, load_graph, save_graph, weighted_nodes
 from maas.compression.passes.base import Calibration, Feeds
 from maas.errors import ExportError
 
@@ -39,17 +39,18 @@ class QuantizeStatic:
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
+        nodes = weighted_nodes(graph, keep_head=self.keep_head) + carried_nodes(graph)
         try:
             quantize_static(
                 graph,
                 out,
                 _Reader(calibration.feeds(self.calibration_rows)),
                 quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=list(WEIGHTED),
+                op_types_to_quantize=[*WEIGHTED, *CARRIED],
                 per_channel=self.per_channel,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=[head_of(graph)] if self.keep_head else [],
+                nodes_to_quantize=nodes,
                 calibrate_method=METHODS[self.method],
                 extra_options={"DefaultTensorType": 1},
             )

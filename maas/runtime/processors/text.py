@@ -1,4 +1,8 @@
-"""Text to token ids with a Rust `tokenizers` tokenizer, trained on the training texts alone."""
+"""Text to token ids with a Rust `tokenizers` tokenizer, trained on the training texts alone.
+
+The ways of cutting text up that are offered learn the same vocabulary from the same texts, byte for byte; BPE and
+Unigram, as `tokenizers` trains them, do not.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from maas.bounds import Count
 from maas.errors import InputError
@@ -21,9 +25,11 @@ class Processor(BaseProcessor):
     """Normalises (NFKC, lower case), tokenises, cuts and pads.
 
     Args:
+        algorithm: `characters` makes each character a token; `words` cuts at blanks and punctuation, and makes each Han
+            character a token of its own.
         vocabulary_size: the largest number of tokens to learn, padding and unknown among them.
         max_tokens: longer texts are cut; the cut is part of the model, in training as in serving.
-        algorithm: how the vocabulary is learnt.
+        keep: what is kept of a longer text: its `start`, or half of each of its `ends`.
         pad_multiple: texts are padded to the next multiple, so that rows of similar length share a batch.
         tokenizer: already trained; `fit` trains one.
     """
@@ -33,16 +39,18 @@ class Processor(BaseProcessor):
 
     def __init__(
         self,
+        algorithm: Literal["characters", "words"] = "characters",
         vocabulary_size: Count = 8000,
-        max_tokens: Count = 128,
-        algorithm: Literal["bpe", "unigram"] = "unigram",
+        max_tokens: Count = 256,
+        keep: Literal["start", "ends"] = "start",
         pad_multiple: Count = 16,
         *,
         tokenizer: Tokenizer | None = None,
     ) -> None:
+        self.algorithm = algorithm
         self.vocabulary_size = vocabulary_size
         self.max_tokens = max_tokens
-        self.algorithm: Literal["bpe", "unigram"] = algorithm
+        self.keep = keep
         self.pad_multiple = pad_multiple
         self._tokenizer = tokenizer or _untrained(algorithm)
         self._max_characters = 32 * max_tokens  # bounds the time that a hostile text can take
@@ -50,8 +58,10 @@ class Processor(BaseProcessor):
     def fit(self, rows: Sequence[str]) -> Self:
         """Returns a processor whose vocabulary was learnt from `rows`."""
         tokenizer = _untrained(self.algorithm)
-        tokenizer.train_from_iterator(rows, _trainer(self.algorithm, self.vocabulary_size), length=len(rows))
-        tokenizer.enable_truncation(self.max_tokens)
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=self.vocabulary_size, min_frequency=2, special_tokens=[PADDING, UNKNOWN], show_progress=False
+        )
+        tokenizer.train_from_iterator(rows, trainer, length=len(rows))
         return type(self)(**self.settings(), tokenizer=tokenizer)
 
     def encode(self, rows: Sequence[Any]) -> list[Features]:
@@ -61,7 +71,15 @@ class Processor(BaseProcessor):
             encodings = [self._tokenizer.encode(texts[0], add_special_tokens=False)]
         else:
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.array(encoding.ids or [1], dtype=np.int64) for encoding in encodings]
+        return [self._cut(np.array(encoding.ids or [1], dtype=np.int64)) for encoding in encodings]
+
+    def _cut(self, ids: Features) -> Features:
+        if len(ids) <= self.max_tokens:
+            return ids
+        if self.keep == "start":
+            return ids[: self.max_tokens]
+        tail = self.max_tokens // 2
+        return np.concatenate([ids[: self.max_tokens - tail], ids[len(ids) - tail :]])
 
     def _checked(self, row: Any, index: int) -> str:
         if not isinstance(row, str):
@@ -103,9 +121,10 @@ class Processor(BaseProcessor):
     def settings(self) -> dict[str, Any]:
         """All arguments."""
         return {
+            "algorithm": self.algorithm,
             "vocabulary_size": self.vocabulary_size,
             "max_tokens": self.max_tokens,
-            "algorithm": self.algorithm,
+            "keep": self.keep,
             "pad_multiple": self.pad_multiple,
         }
 
@@ -120,20 +139,15 @@ class Processor(BaseProcessor):
         return cls(**settings, tokenizer=Tokenizer.from_file(str(folder / ASSET)))
 
 
-def _untrained(algorithm: Literal["bpe", "unigram"]) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN) if algorithm == "bpe" else models.Unigram())
+def _untrained(algorithm: Literal["characters", "words"]) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    return tokenizer
-
-
-def _trainer(algorithm: Literal["bpe", "unigram"], vocabulary_size: int) -> trainers.Trainer:
-    special = [PADDING, UNKNOWN]
-    if algorithm == "bpe":
-        return trainers.BpeTrainer(vocab_size=vocabulary_size, special_tokens=special, show_progress=False)
-    return trainers.UnigramTrainer(
-        vocab_size=vocabulary_size, special_tokens=special, unk_token=UNKNOWN, show_progress=False
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex("."), "isolated")]
+        if algorithm == "characters"
+        else [pre_tokenizers.Split(Regex(r"\p{Han}"), "isolated"), pre_tokenizers.BertPreTokenizer()]
     )
+    return tokenizer
 
 
 def _named(value: Any) -> str:

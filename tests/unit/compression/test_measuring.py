@@ -24,10 +24,10 @@ def test_batch_mates_do_not_matter_when_the_model_is_fp32(bench):
     assert bench.batch_effect(bench.parent) < 1e-6
 
 
-def test_ratio_is_about_one_when_a_model_races_against_itself(bench, line):
+def test_ratio_is_one_against_itself_when_models_race(bench, line):
     twin = bench.predictor(line.bundle.model_path)
     found = bench.latencies({"parent": bench.parent, "twin": twin}, "parent")
     assert found["parent"].ratio == 1
-    assert 0.2 < found["twin"].ratio < 5
+    assert found["twin"].ratio_low <= found["twin"].ratio <= found["twin"].ratio_high
     assert found["twin"].batch_size == 16
     assert np.isfinite(found["twin"].median_ms)

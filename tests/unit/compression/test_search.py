@@ -50,7 +50,9 @@ def tried(line, bench, folder: Path, budget: Budget, **passes):
 
 
 def test_smallest_allowed_is_chosen_with_its_numbers_when_a_pass_keeps_the_budget(line, bench, tmp_path):
-    record, chosen = tried(line, bench, tmp_path, EASY, static=QuantizeStatic(), all=QuantizeStatic(keep_head=False), same=Copying())
+    record, chosen = tried(
+        line, bench, tmp_path, EASY, static=QuantizeStatic(), all=QuantizeStatic(keep_head=False), same=Copying()
+    )
     assert record.chosen in ("static", "all")
     best = record.candidate(record.chosen)
     others = [one for one in record.candidates if not one.reasons and one.name != "fp32"]
@@ -98,4 +100,3 @@ def test_fp32_is_kept_when_no_pass_is_asked_for(line, bench, tmp_path):
     assert (record.chosen, record.reason, chosen) == ("fp32", "No pass was asked for.", line.bundle.model_path)
     assert record.candidate("fp32").drop.value == 0
     assert record.candidate("fp32").label_agreement == 1
-

@@ -1,8 +1,8 @@
 """Composing: shipped and own recipes, own parts, what is filled in."""
 
-import maas
 import pytest
 
+import maas
 from maas.config import RunConfig, compose, recipes
 from maas.errors import ConfigError
 
@@ -63,7 +63,9 @@ def test_section_is_none_when_it_is_removed():
 
 
 def test_pass_is_changed_or_removed_when_it_is_named_by_its_key():
-    config = compose("digits_mlp", "compress.passes.quantize_static.calibration_rows=7", "~compress.passes.quantize_dynamic")
+    config = compose(
+        "digits_mlp", "compress.passes.quantize_static.calibration_rows=7", "~compress.passes.quantize_dynamic"
+    )
     assert set(config.compress["passes"]) == {"quantize_static"}
     assert config.compress["passes"]["quantize_static"]["calibration_rows"] == 7
 
@@ -92,7 +94,9 @@ def test_composing_leaves_an_outer_hydra_alone_when_it_is_called_inside_one(repo
 
 @pytest.mark.parametrize("name", ["absent.yaml", "folder/absent.yml"])
 def test_recipe_file_is_named_when_it_does_not_exist(name):
-    with pytest.raises(ConfigError, match=rf"^The recipe file {name} does not exist\. Name a file, or a recipe: .*digits"):
+    with pytest.raises(
+        ConfigError, match=rf"^The recipe file {name} does not exist\. Name a file, or a recipe: .*digits"
+    ):
         compose(name)
 
 

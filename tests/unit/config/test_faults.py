@@ -30,8 +30,7 @@ def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]
         ),
         (
             "compress.passes.quantize_static.calibration_rows=0",
-            "compress.passes.quantize_static.calibration_rows is 0; it must be a whole number, 1 or more. "
-            "Set e.g. compress.passes.quantize_static.calibration_rows=1",
+            "compress.passes.quantize_static.calibration_rows is 0; it must be a whole number, 1 or more.",
         ),
         ("data=absent", "There is no data 'absent'. Set data=NAME; known are: digits, files, hub, reviews_zh."),
         ("+optimizer.momentun=1", "optimizer.momentun is not an argument of torch.optim.SGD. Did you mean momentum?"),

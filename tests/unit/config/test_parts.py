@@ -45,6 +45,8 @@ def test_target_is_refused_when_it_cannot_be_imported(name):
         target_of(name)
 
 
-@pytest.mark.parametrize(("node", "expected"), [({"_target_": "a.b"}, True), ({"a": 1}, False), (None, False), ("_target_", False)])
+@pytest.mark.parametrize(
+    ("node", "expected"), [({"_target_": "a.b"}, True), ({"a": 1}, False), (None, False), ("_target_", False)]
+)
 def test_part_is_told_by_its_target_when_a_node_is_looked_at(node, expected):
     assert is_part(node) is expected

@@ -13,7 +13,12 @@ def digest(*overrides: str) -> str:
 
 
 def test_digest_is_the_same_when_only_places_differ():
-    elsewhere = ["runs_dir=/elsewhere", "resume=never", "registry.tracking_uri=sqlite:///other.db", "registry.alias=best"]
+    elsewhere = [
+        "runs_dir=/elsewhere",
+        "resume=never",
+        "registry.tracking_uri=sqlite:///other.db",
+        "registry.alias=best",
+    ]
     assert digest(*elsewhere) == digest() == digest("~registry")
 
 

@@ -76,4 +76,9 @@ def test_rows_keep_their_target_when_they_are_batched(splits, text_processor):
     rows = EncodedRows(splits.train, text_processor)
     feeds, targets = rows[[7, 2]]
     assert targets.tolist() == [1, 0]
-    assert feeds["input_ids"][1].tolist() == text_processor.collate(text_processor.encode([splits.train.inputs[7], splits.train.inputs[2]]))["input_ids"][1].tolist()
+    assert (
+        feeds["input_ids"][1].tolist()
+        == text_processor.collate(text_processor.encode([splits.train.inputs[7], splits.train.inputs[2]]))["input_ids"][
+            1
+        ].tolist()
+    )

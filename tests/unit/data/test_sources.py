@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 from maas.data import sources
 from maas.errors import DataError
 
-ROWS = [("好", "positive"), ("bad, \"very\" bad", "negative"), ("so-so", "neutral")]
+ROWS = [("好", "positive"), ('bad, "very" bad', "negative"), ("so-so", "neutral")]
 FRAME = pd.DataFrame(ROWS, columns=["text", "label"])
 WRITERS = {
     "csv": lambda path: FRAME.to_csv(path, index=False),
@@ -83,7 +83,9 @@ def test_file_with_missing_columns_is_the_one_named_when_it_is_the_test_file(tmp
 def test_known_formats_are_listed_when_the_ending_is_unknown(tmp_path):
     path = tmp_path / "rows.xlsx"
     path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"rows\.xlsx is of no known format; known are: \.csv, \.tsv, \.json, \.jsonl, "):
+    with pytest.raises(
+        DataError, match=r"rows\.xlsx is of no known format; known are: \.csv, \.tsv, \.json, \.jsonl, "
+    ):
         sources.files(str(path))
 
 

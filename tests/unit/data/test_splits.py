@@ -1,7 +1,6 @@
 """Splits decided by content: nothing leaks, nothing depends on order, little moves when rows are added."""
 
 import random
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -106,7 +105,8 @@ def test_fingerprint_differs_when_a_row_or_a_label_differs():
 def test_empty_repeated_and_contradictory_rows_go_when_they_are_cleaned():
     rows = some(60)
     dirty = [
-        *rows, *rows[:5], (None, "a"), ("", "a"), (" \n", "b"), ("no label", None), ("both", "a"), ("both", "b"), ("both ", "a"),
+        *rows, *rows[:5], (None, "a"), ("", "a"), (" \n", "b"), ("no label", None),
+        ("both", "a"), ("both", "b"), ("both ", "a"),
     ]  # fmt: skip
     splits = split(dirty)
     assert splits.record.removed == {"empty": 4, "repeated": 5, "contradictory": 3}
@@ -166,7 +166,10 @@ def test_leak_is_found_when_one_file_writes_whole_numbers_and_the_other_fraction
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"all": [(f"t{index}", "a") for index in range(20)]}, "The training split has 1 label(s); a classifier needs at least 2."),
+        (
+            {"all": [(f"t{index}", "a") for index in range(20)]},
+            "The training split has 1 label(s); a classifier needs at least 2.",
+        ),
         (
             {"all": [("x", "a"), ("y", "b")]},
             "The validation split is empty. Give more rows, or raise data.validation_fraction.",

@@ -125,7 +125,9 @@ def test_drops_interval_equals_the_normal_one_when_the_metric_is_accuracy():
     drop, spread = (lost - won) / 4000, np.sqrt(lost + won - (lost - won) ** 2 / 4000) / 4000
     found = paired_drop(targets, parent, child, 3, metric="accuracy")
     assert found.value == pytest.approx(100 * drop)
-    assert (found.low, found.high) == pytest.approx((100 * (drop - 1.96 * spread), 100 * (drop + 1.96 * spread)), abs=0.1)
+    assert (found.low, found.high) == pytest.approx(
+        (100 * (drop - 1.96 * spread), 100 * (drop + 1.96 * spread)), abs=0.1
+    )
 
 
 def test_drop_is_nothing_for_certain_when_child_and_parent_agree_everywhere():

@@ -46,7 +46,9 @@ def test_bytes_are_equal_when_the_same_parts_are_drawn_up_twice(draw):
 def test_manifest_covers_every_other_file_when_a_bundle_is_drawn_up(draw):
     bundle = draw("one")
     assert set(bundle.manifest.files) == set(files(bundle)) - {"manifest.json"}
-    assert {"model.onnx", "MLmodel", "assets/tokenizer.json", "golden/inputs.json", "golden/outputs.json"} <= set(files(bundle))
+    assert {"model.onnx", "MLmodel", "assets/tokenizer.json", "golden/inputs.json", "golden/outputs.json"} <= set(
+        files(bundle)
+    )
     assert bundle.manifest.serving.batch_size == 4
 
 

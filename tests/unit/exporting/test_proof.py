@@ -14,7 +14,12 @@ from maas.runtime.evidence import SCHEMA_VERSION
 
 def test_evidence_holds_metrics_and_parity_of_the_test_rows_when_a_bundle_is_proven(line, digits):
     evidence = prove(
-        line.bundle, line.checkpoint, line.bundle.model_path, digits, ExportSettings(), baseline=lambda splits: splits.test.targets
+        line.bundle,
+        line.checkpoint,
+        line.bundle.model_path,
+        digits,
+        ExportSettings(),
+        baseline=lambda splits: splits.test.targets,
     )
     labels = line.bundle.predictor.outputs(digits.test.inputs)["probabilities"].argmax(axis=1)
     assert evidence.metrics["shipped"] == classification_metrics(digits.test.targets, labels, 10)
@@ -47,7 +52,8 @@ def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, dig
         prove(line.bundle, line.checkpoint, altered(line, tmp_path, change), digits, ExportSettings())
     assert caught.value.found > caught.value.allowed == 1e-5
     assert str(caught.value).startswith(
-        f"onnxruntime does not answer as torch on {len(digits.test)} rows: a probability differs by {caught.value.found:.3g}"
+        f"onnxruntime does not answer as torch on {len(digits.test)} rows: "
+        f"a probability differs by {caught.value.found:.3g}"
     )
     assert str(caught.value).endswith(" All nodes agree: the export itself differs.")
 

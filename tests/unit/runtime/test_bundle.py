@@ -67,12 +67,12 @@ def test_missing_file_is_named_when_the_manifest_names_it(folder):
 @pytest.mark.parametrize("version", [0, 2])
 def test_version_is_told_when_it_is_another(folder, version):
     message = refusal(changed(folder, schema_version=version))
-    assert message == f"{folder} has schema version {version}, this maas reads 1. Upgrade maas."
+    assert message == f"{folder} has schema version {version}; this maas reads 1. Upgrade it."
 
 
 def test_version_is_told_when_a_later_maas_added_a_field(folder):
     message = refusal(changed(folder, schema_version=2, novelty=True))
-    assert message == f"{folder} has schema version 2, this maas reads 1. Upgrade maas."
+    assert message == f"{folder} has schema version 2; this maas reads 1. Upgrade it."
 
 
 def test_field_is_named_when_the_manifest_holds_an_unknown_one(folder):
@@ -105,7 +105,10 @@ def test_model_is_required_when_the_manifest_leaves_it_out(folder):
 
 
 def test_folder_is_named_when_it_is_no_bundle(tmp_path):
-    assert refusal(tmp_path) == f"{tmp_path} holds no manifest.json; name the folder of a bundle, e.g. runs/NAME/latest/bundle."
+    assert (
+        refusal(tmp_path)
+        == f"{tmp_path} holds no manifest.json; name the folder of a bundle, e.g. runs/NAME/latest/bundle."
+    )
 
 
 def test_evidence_is_asked_for_when_there_is_none(folder):
@@ -128,7 +131,10 @@ def test_golden_answers_are_refused_when_the_model_answers_otherwise(folder):
     bundle = Bundle.open(signed_again(folder, "golden/outputs.json"))
     with pytest.raises(BundleError) as caught:
         bundle.check_golden()
-    assert "answers its golden inputs otherwise than when it was made: a prediction differs by 0.25, at most 0.0001" in str(caught.value)
+    assert (
+        "answers its golden inputs otherwise than when it was made: a prediction differs by 0.25, at most 0.0001"
+        in str(caught.value)
+    )
     assert bundle.check_golden(tolerance=0.3) == pytest.approx(0.25)
 
 

@@ -25,7 +25,9 @@ def test_answers_are_in_the_order_of_the_rows_when_their_lengths_are_mixed(predi
     rows = mixed(40)
     alone = np.concatenate([predictor.outputs([row])["probabilities"] for row in rows])
     np.testing.assert_allclose(predictor.outputs(rows)["probabilities"], alone, atol=1e-6)
-    assert [answer["label"] for answer in predictor.predict(rows)] == [predictor.predict([row])[0]["label"] for row in rows]
+    assert [answer["label"] for answer in predictor.predict(rows)] == [
+        predictor.predict([row])[0]["label"] for row in rows
+    ]
 
 
 def test_batches_are_of_one_size_and_within_the_limit_when_lengths_are_mixed(predictor):
@@ -53,14 +55,17 @@ def test_no_batch_is_above_the_limit_when_the_graph_is_run(predictor):
         sizes.append(len(feeds["input_ids"]))
         return {"rows": feeds["input_ids"].sum(axis=1)}
 
-    rows = mixed(20)
+    rows = mixed(60)
     found = outputs_in_batches(predictor.processor, rows, 4, run)["rows"]
     assert max(sizes) == 4
     assert found.tolist() == [int(row.sum()) for row in predictor.processor.encode(rows)]
     assert list(batches_of(predictor.processor, [], 4)) == []
 
 
-@pytest.mark.parametrize(("given", "kind"), [("one text", "str"), (b"bytes", "bytes"), ({"text": "a"}, "dict"), (5, "int"), (None, "NoneType")])
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [("one text", "str"), (b"bytes", "bytes"), ({"text": "a"}, "dict"), (5, "int"), (None, "NoneType")],
+)
 def test_list_is_asked_for_when_one_input_is_given(predictor, given, kind):
     for call in (predictor.predict, predictor.outputs, predictor.encode):
         with pytest.raises(InputError) as caught:

@@ -16,7 +16,9 @@ def folders(bundles, tmp_path_factory):
     return {"text": bundles.text_bundle(root / "text"), "array": bundles.array_bundle(root / "array", width=4)}
 
 
-@pytest.mark.parametrize("wrap", [list, np.array, pd.Series, lambda rows: pd.DataFrame({"text": rows}), lambda rows: np.array(rows)[:, None]])
+@pytest.mark.parametrize(
+    "wrap", [list, np.array, pd.Series, lambda rows: pd.DataFrame({"text": rows}), lambda rows: np.array(rows)[:, None]]
+)
 def test_texts_are_answered_alike_when_they_come_in_any_container(folders, wrap):
     found = _load_pyfunc(str(folders["text"])).predict(wrap(TEXTS))
     assert isinstance(found, pd.DataFrame)
@@ -24,7 +26,9 @@ def test_texts_are_answered_alike_when_they_come_in_any_container(folders, wrap)
     assert found.to_dict("records") == expected
 
 
-@pytest.mark.parametrize("wrap", [list, np.array, pd.DataFrame, lambda rows: pd.DataFrame({"row": list(map(list, rows))})])
+@pytest.mark.parametrize(
+    "wrap", [list, np.array, pd.DataFrame, lambda rows: pd.DataFrame({"row": list(map(list, rows))})]
+)
 def test_numbers_are_answered_alike_when_they_come_in_any_container(folders, wrap):
     rows = [[1, 2, 3, 4], [5, 6, 7, 8], [0, 16, 0, 16]]
     found = _load_pyfunc(str(folders["array"])).predict(wrap(rows), params=None)

@@ -46,7 +46,9 @@ def test_record_is_equal_when_it_was_saved_and_opened(checkpoint):
 
 
 def test_folder_holds_no_pickle_when_it_was_saved(checkpoint):
-    names = sorted(path.relative_to(checkpoint.folder).as_posix() for path in checkpoint.folder.rglob("*") if path.is_file())
+    names = sorted(
+        path.relative_to(checkpoint.folder).as_posix() for path in checkpoint.folder.rglob("*") if path.is_file()
+    )
     assert names == ["checkpoint.json", "weights.safetensors"]
 
 

@@ -22,4 +22,6 @@ def test_rows_keep_their_order_when_texts_differ_in_length(nets, text_processor)
     rows = ["bad", "a very good film with a long and winding plot " * 2, "好", "good " * 9]
     together = probabilities(net, text_processor, rows, batch_size=2)
     for row, answer in zip(rows, together, strict=True):
-        torch.testing.assert_close(torch.from_numpy(probabilities(net, text_processor, [row])[0]), torch.from_numpy(answer))
+        torch.testing.assert_close(
+            torch.from_numpy(probabilities(net, text_processor, [row])[0]), torch.from_numpy(answer)
+        )

@@ -28,10 +28,15 @@ def test_penalty_gradient_equals_finite_differences_when_weights_are_of_any_shap
             shifted = torch.zeros(tensor.numel(), dtype=torch.float64)
             shifted[index] = step
             ends = [
-                function([other + sign * shifted.reshape(tensor.shape) if other is tensor else other for other in tensors], weight)
+                function(
+                    [other + sign * shifted.reshape(tensor.shape) if other is tensor else other for other in tensors],
+                    weight,
+                )
                 for sign in (1, -1)
             ]
-            assert gradient.flatten()[index].item() == pytest.approx(((ends[0] - ends[1]) / (2 * step)).item(), abs=1e-8)
+            assert gradient.flatten()[index].item() == pytest.approx(
+                ((ends[0] - ends[1]) / (2 * step)).item(), abs=1e-8
+            )
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from maas.compression.graph import head_of
 from maas.compression.passes import Calibration
 from maas.compression.passes.quantize_dynamic import QuantizeDynamic
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.errors import ExportError
 
 PASSES = {"dynamic": QuantizeDynamic, "static": QuantizeStatic}
+
+
+def head_of(model: onnx.ModelProto) -> str:
+    """Returns the name of the node whose weights give ten logits."""
+    weights = {one.name for one in model.graph.initializer if sorted(one.dims) == [10, 256]}
+    return next(node.name for node in model.graph.node if weights & set(node.input))
 
 
 def weights_of(path, node_name: str) -> list[int]:
@@ -82,10 +87,12 @@ def test_answers_depend_on_batch_mates_when_activations_are_scaled_in_every_run(
 @pytest.mark.parametrize("name", PASSES)
 def test_refusal_is_an_export_error_when_the_graph_has_no_weights(name, tmp_path):
     ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 2]) for end in ("features", "out")]
-    graph = helper.make_graph([helper.make_node("Relu", ["features"], ["out"], name="relu")], "main", ends[:1], ends[1:])
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["features"], ["out"], name="relu")], "main", ends[:1], ends[1:]
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
     feeds = Calibration(lambda _: iter([{"features": np.zeros((1, 2), dtype=np.float32)}]), 0)
-    with pytest.raises(ExportError, match=r"cannot quantise this graph .*The graph has no Conv, MatMul or Gemm"):
+    with pytest.raises(ExportError, match=r"The graph has no Conv, MatMul, Gemm"):
         PASSES[name]().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", feeds)
 
 

@@ -2,20 +2,25 @@
 
 import subprocess
 import sys
+import typing
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maas.errors import InputError, MaasError
+from maas.errors import InputError
 from maas.runtime.processors import load_processor
 from maas.runtime.processors.text import Processor
 
 CORPUS = ["这是一个很棒的文本", "质量太差了", "a very good film", "Bad Service", "物流很快，包装完好"] * 4
 
 
-@pytest.fixture(scope="module", params=["unigram", "bpe"])
+ALGORITHMS = typing.get_args(typing.get_type_hints(Processor.__init__)["algorithm"])
+"""Every way of cutting texts up that is offered."""
+
+
+@pytest.fixture(scope="module", params=ALGORITHMS)
 def processor(request) -> Processor:
     return Processor(vocabulary_size=150, max_tokens=12, algorithm=request.param, pad_multiple=4).fit(CORPUS)
 
@@ -101,7 +106,7 @@ def test_processor_answers_alike_when_it_was_saved_and_loaded(processor, tmp_pat
     assert (tmp_path / "second/tokenizer.json").read_bytes() == (tmp_path / "third/tokenizer.json").read_bytes()
 
 
-@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_vocabulary_is_the_same_when_another_process_learns_it(algorithm):
     code = (
         "import hashlib, sys\nfrom maas.runtime.processors.text import Processor\n"
@@ -114,9 +119,25 @@ def test_vocabulary_is_the_same_when_another_process_learns_it(algorithm):
     assert len(found) == 1
 
 
-def test_setting_is_named_when_the_vocabulary_is_too_small_for_the_signs_of_the_texts():
-    with pytest.raises(MaasError, match="vocabulary_size"):
-        Processor(vocabulary_size=5).fit(CORPUS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_vocabulary_is_within_its_limit_when_the_texts_have_more_signs(algorithm):
+    fitted = Processor(vocabulary_size=5, algorithm=algorithm).fit(CORPUS)
+    assert fitted.net_arguments == {"vocabulary_size": 5}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_start_and_end_are_kept_when_a_text_is_long_and_its_ends_are_wanted(algorithm):
+    processor = Processor(max_tokens=5, keep="ends", algorithm=algorithm).fit(["甲 乙 丙"] * 3)
+    first, middle, last = (ids(processor, sign)[0] for sign in "甲乙丙")
+    assert ids(processor, "甲甲甲甲" + "乙" * 9 + "丙丙丙丙") == [first] * 3 + [last] * 2
+    assert ids(processor, "甲乙丙") == [first, middle, last]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_end_is_the_texts_own_when_the_text_is_longer_than_what_is_looked_at(algorithm):
+    processor = Processor(max_tokens=4, keep="ends", algorithm=algorithm).fit(["甲 乙 丙"] * 3)
+    first, _, last = (ids(processor, sign)[0] for sign in "甲乙丙")
+    assert ids(processor, "甲甲" + "乙" * 10_000 + "丙丙") == [first, first, last, last]
 
 
 def test_vocabulary_keeps_padding_and_unknown_first_when_it_is_learnt(processor):

@@ -1,0 +1,85 @@
+"""Every file in compression/passes holds one pass, which keeps the protocol and makes a small real graph smaller."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from maas.compression import passes
+from maas.compression.passes import Calibration, Pass
+from maas.config import compose
+from maas.config.faults import faults_of
+
+NAMES = sorted(module.name for module in pkgutil.iter_modules(passes.__path__) if module.name != "base")
+
+
+def pass_of(name: str) -> type:
+    module = importlib.import_module(f"{passes.__name__}.{name}")
+    found = [
+        one
+        for _, one in inspect.getmembers(module, inspect.isclass)
+        if one.__module__ == module.__name__ and hasattr(one, "apply")
+    ]
+    assert len(found) == 1, "one pass, one file"
+    return found[0]
+
+
+@pytest.fixture(scope="module", params=["numbers", "tokens"])
+def graph(request, line, digits, token_model, text_processor):
+    """A graph, a function that gives its feeds, and the kind of net."""
+    if request.param == "numbers":
+        predictor = line.bundle.predictor
+        rows = predictor.encode(digits.train.inputs[:128])
+        return line.bundle.model_path, predictor.processor, rows
+    texts = [f"{'good bad film ' * (index % 4 + 1)} 很好 {index}" for index in range(128)]
+    return token_model, text_processor, text_processor.encode(texts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pass_is_a_frozen_dataclass_of_the_protocol_when_its_file_is_read(name):
+    one = pass_of(name)
+    assert dataclasses.is_dataclass(one)
+    assert one.__dataclass_params__.frozen
+    assert one.side in ("checkpoint", "onnx")
+    assert list(inspect.signature(one.apply).parameters) == list(inspect.signature(Pass.apply).parameters)
+    assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(one)), "settings have defaults"
+    assert all(f"{field.name}: " in inspect.getdoc(one) for field in dataclasses.fields(one))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one().anything = 1
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if pass_of(name).side == "onnx"])
+def test_graph_is_smaller_and_answers_nearly_alike_when_an_onnx_pass_is_applied(name, graph, tmp_path):
+    parent, processor, features = graph
+
+    def feeds(count: int):
+        groups: dict[int, list] = {}
+        for row in features[:count]:
+            groups.setdefault(processor.batch_key(row), []).append(row)
+        for group in groups.values():
+            for start in range(0, len(group), 16):
+                yield processor.collate(group[start : start + 16])
+
+    out = tmp_path / "out.onnx"
+    before = parent.read_bytes()
+    pass_of(name)().apply(parent, out, Calibration(feeds, 0))
+    assert parent.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out.onnx"]
+    assert out.stat().st_size < 0.8 * len(before)
+    onnx.checker.check_model(onnx.load(out))
+    one, other = (ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (parent, out))
+    assert [(one.name, one.shape) for one in one.get_inputs()] == [(one.name, one.shape) for one in other.get_inputs()]
+    for feed in feeds(64):
+        np.testing.assert_allclose(other.run(None, feed)[0], one.run(None, feed)[0], atol=0.15)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pass_can_be_named_in_a_recipe_when_it_is_added_by_its_path(name):
+    one = pass_of(name)
+    config = compose("digits_mlp", f"+compress.passes.added._target_={one.__module__}.{one.__qualname__}")
+    assert list(faults_of(config)) == []

@@ -1,0 +1,91 @@
+"""What every kind of processor keeps, over the files of runtime/processors."""
+
+import importlib
+import inspect
+import json
+import pkgutil
+
+import numpy as np
+import pytest
+
+from maas.config.schema import FILLED
+from maas.errors import InputError
+from maas.runtime import processors
+from maas.runtime.processors import BaseProcessor, load_processor
+
+NAMES = sorted(module.name for module in pkgutil.iter_modules(processors.__path__) if module.name != "base")
+SAMPLES = {
+    "array": ({"shape": [3]}, [[1, 2, 3], [0.5, -1, 1e6], [0, 0, 0]]),
+    "text": ({"vocabulary_size": 100, "max_tokens": 16, "pad_multiple": 4}, ["很好 good", "bad", "a longer text " * 9]),
+}
+"""Settings and raw rows of each kind; a new kind adds its own here."""
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def sample(request) -> tuple[BaseProcessor, list]:
+    settings, rows = SAMPLES[request.param]
+    processor = importlib.import_module(f"{processors.__name__}.{request.param}").Processor(**settings)
+    return processor.fit(rows * 5), rows
+
+
+def test_class_carries_its_files_name_when_it_is_read(sample):
+    processor, _ = sample
+    assert isinstance(processor, BaseProcessor)
+    assert type(processor).__module__ == f"{processors.__name__}.{processor.kind}"
+    assert processor.modality.isidentifier()
+
+
+def test_settings_are_json_and_rebuild_it_when_it_is_saved_and_loaded(sample, tmp_path):
+    processor, rows = sample
+    processor.save(tmp_path)
+    record = json.loads(json.dumps(processor.record()))
+    again = load_processor(record, tmp_path)
+    assert again.record() == processor.record()
+    for one, other in zip(processor.encode(rows), again.encode(rows), strict=True):
+        np.testing.assert_array_equal(one, other)
+    parameters = [
+        one for one in inspect.signature(type(processor)).parameters.values() if one.kind is not one.KEYWORD_ONLY
+    ]
+    assert [one.name for one in parameters] == list(processor.settings())
+
+
+def test_row_is_encoded_alike_when_it_comes_alone_or_among_others(sample):
+    processor, rows = sample
+    for row, together in zip(rows, processor.encode(rows), strict=True):
+        np.testing.assert_array_equal(processor.encode([row])[0], together)
+
+
+def test_rows_of_one_key_stack_along_the_first_axis_when_they_are_collated(sample):
+    processor, rows = sample
+    for row in processor.encode(rows):
+        feeds = processor.collate([row, row])
+        assert all(array.shape[0] == 2 for array in feeds.values())
+        assert all((array[0] == array[1]).all() for array in feeds.values())
+        assert processor.collate([row])[next(iter(feeds))].shape[1:] == feeds[next(iter(feeds))].shape[1:]
+
+
+def test_dynamic_axes_are_axes_of_the_feeds_and_begin_with_the_batch_when_listed(sample):
+    processor, rows = sample
+    feeds = processor.collate(processor.encode(rows[:1]))
+    assert set(processor.dynamic_axes) == set(feeds)
+    for name, axes in processor.dynamic_axes.items():
+        assert axes[0] == "batch"
+        assert set(axes) <= set(range(feeds[name].ndim))
+
+
+def test_raw_signature_begins_with_the_batch_when_it_is_asked_for(sample):
+    processor, _ = sample
+    assert processor.input_spec.shape[0] == -1
+
+
+def test_net_is_told_only_what_a_recipe_may_leave_out_when_it_asks(sample):
+    processor, _ = sample
+    assert set(processor.net_arguments) <= FILLED
+    assert all(type(value) is int for value in processor.net_arguments.values())
+
+
+@pytest.mark.parametrize("nonsense", [None, {}, object(), 1.5, b"", float("nan"), [None], [[[[]]]]])
+def test_row_is_named_when_it_cannot_be_understood(sample, nonsense):
+    processor, rows = sample
+    with pytest.raises(InputError, match=r"^Row 1 "):
+        processor.encode([rows[0], nonsense])

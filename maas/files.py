@@ -32,6 +32,7 @@ def folder_published_whole(folder: Path) -> Iterator[Path]:
     removed by the next attempt.
     """
     draft = folder.with_name(f"{folder.name}.partial")
+    _undo_half_replaced(folder)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
@@ -47,13 +48,28 @@ def replace_folder(draft: Path, folder: Path) -> None:
     for file in draft.rglob("*"):
         if file.is_file():
             _sync(file)
-    aside = folder.with_name(f"{folder.name}.replaced")
+    _undo_half_replaced(folder)
+    aside = _aside(folder)
     shutil.rmtree(aside, ignore_errors=True)
-    if folder.exists():
-        folder.rename(aside)
-    draft.rename(folder)
+    try:
+        if folder.exists():
+            folder.rename(aside)
+        draft.rename(folder)
+    except BaseException:
+        _undo_half_replaced(folder)
+        raise
     _sync(folder.parent)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _undo_half_replaced(folder: Path) -> None:
+    """Brings back the old folder that a process left aside when it was killed between its two renames."""
+    if not folder.exists() and _aside(folder).exists():
+        _aside(folder).rename(folder)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.replaced")
 
 
 def _sync(path: Path) -> None:

@@ -15,10 +15,17 @@ CARRIED = ("Relu", "Transpose")
 
 
 def load_graph(path: Path) -> onnx.ModelProto:
-    """Loads an ONNX file as quantisers like it: constants folded, every node named."""
+    """Loads an ONNX file as quantisers like it: constants folded, every node named.
+
+    Raises:
+        ExportError: onnxruntime cannot prepare it.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         prepared = Path(scratch) / "prepared.onnx"
-        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+        try:
+            quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+        except Exception as error:  # shape inference and the optimiser raise their own
+            raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {error}") from error
         model = onnx.load(prepared)
     del model.graph.value_info[:]
     for index, node in enumerate(model.graph.node):

@@ -10,7 +10,7 @@ import msgspec
 from maas.compression.budget import Budget
 from maas.compression.measuring import Bench
 from maas.compression.passes import Pass
-from maas.errors import ExportError
+from maas.errors import BudgetError, BundleError, ExportError
 from maas.files import sha256_of
 from maas.runtime.evidence import CandidateRecord, CompressionRecord
 
@@ -44,10 +44,15 @@ def search(settings: Search, exported: Path, bench: Bench, folder: Path) -> tupl
 
     Returns:
         The record of the search, and the chosen ONNX file.
+
+    Raises:
+        BudgetError: a pass is named as the parent is.
     """
     parent = CandidateRecord(
         name=PARENT, parent_sha256="", sha256=sha256_of(exported), bytes=exported.stat().st_size, seconds=0.0
     )
+    if PARENT in settings.passes:
+        raise BudgetError(f"compress.passes.{PARENT} is the name of the model as exported; give the pass another name.")
     models = {PARENT: exported, **{name: folder / f"{name}.onnx" for name in settings.passes}}
     made = [_made(name, one, models, parent, bench) for name, one in settings.passes.items()]
     records = _measured([parent, *made], models, bench, settings.budget)
@@ -69,7 +74,8 @@ def _made(name: str, one: Pass, models: Mapping[str, Path], parent: CandidateRec
     fault: tuple[str, ...] = ()
     try:
         one.apply(models[PARENT], out, bench.calibration)
-    except ExportError as error:
+        bench.predictor(out)  # a graph that the runtime cannot open is refused like any other
+    except (ExportError, BundleError) as error:
         fault = (str(error),)
     return CandidateRecord(
         name=name,

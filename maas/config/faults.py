@@ -5,7 +5,7 @@ import inspect
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maas.config.parts import DIRECTIVES, is_part, target_of
 from maas.config.recipes import CONF, composed, finish, recipes
-from maas.config.schema import FILLED, RunConfig
+from maas.config.schema import FILLED, METRICS, TASKS, RunConfig
 from maas.errors import ConfigError
 
 
@@ -38,6 +38,10 @@ def faults_of(config: RunConfig) -> Iterator[str]:
         yield f"resume is {config.resume!r}; it must be auto or never. Set e.g. resume=auto."
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         yield f"seed is {config.seed!r}; it must be a whole number from 0 to 4294967295. Set e.g. seed=1."
+    if config.task not in TASKS:
+        yield f"task is {config.task!r}; it must be one of {', '.join(TASKS)}. Set e.g. task={TASKS[0]}."
+    if config.metric not in METRICS:
+        yield f"metric is {config.metric!r}; it must be one of {', '.join(METRICS)}. Set e.g. metric={METRICS[0]}."
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         yield f"batch_size is {config.batch_size!r}; it must be a whole number, 1 or more. Set e.g. batch_size=64."
     if not config.name or not all(character.isalnum() or character in "-_" for character in config.name):
@@ -85,9 +89,10 @@ def _faults_of_part(part: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def _hints(target: Any) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target
+    has_fields = inspect.isclass(target) and (is_dataclass(target) or issubclass(target, msgspec.Struct))
+    annotated = target.__init__ if inspect.isclass(target) and not has_fields else target
     try:
-        return typing.get_type_hints(function, include_extras=True)
+        return typing.get_type_hints(annotated, include_extras=True)
     except (NameError, TypeError, AttributeError):  # a foreign signature whose annotations cannot be evaluated
         return {}
 
@@ -100,9 +105,10 @@ def _misfit(path: str, value: Any, hint: Any) -> str | None:
     try:
         msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        wanted = " ".join(meta.description or "" for meta in metas)
+        choices = [str(choice) for choice in typing.get_args(hint)] if typing.get_origin(hint) is typing.Literal else []
+        wanted = f"one of {', '.join(choices)}" if choices else " ".join(meta.description or "" for meta in metas)
         required = f"it must be {wanted}" if wanted else f"{str(error)[0].lower()}{str(error)[1:]}"
-        example = next((meta.examples[0] for meta in metas if meta.examples), "…")
+        example = next((meta.examples[0] for meta in metas if meta.examples), choices[0] if choices else "…")
         return f"{path} is {value!r}; {required}. Set e.g. {path}={example}"
     except TypeError:  # torch.Tensor, callables, …: only the part itself can judge
         return None

@@ -10,6 +10,9 @@ from omegaconf import MISSING
 FILLED = frozenset({"outputs", "in_features", "vocabulary_size"})
 """Arguments of a net that the data and the processor fill in where a recipe leaves them out."""
 
+TASKS = ("classification",)
+METRICS = ("accuracy", "precision", "recall", "f1")
+
 _NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry"})
 
 

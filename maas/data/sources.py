@@ -38,7 +38,7 @@ def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tabl
         path = resources.files(package) / file if package else Path(file)
         if not path.is_file():
             raise DataError(f"There is no file {file}" + (f" in the package {package}." if package else "."))
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
         rows["input"] += lines
         rows["label"] += [label] * len(lines)
     return {"all": Dataset.from_dict(rows)}
@@ -64,7 +64,8 @@ def files(
     tables = {"train" if test_path else "all": _read_file(path)}
     if test_path:
         tables["test"] = _read_file(test_path)
-    return {split: _columns(table, input, label, str(path)) for split, table in tables.items()}
+    origins = {"test": test_path}
+    return {split: _columns(table, input, label, origins.get(split) or path) for split, table in tables.items()}
 
 
 def hub(
@@ -116,7 +117,9 @@ def _read_file(path: str) -> Dataset:
         raise DataError(
             f"{path} is of no known format; known are: {', '.join(FORMATS)}, plain or {'/'.join(COMPRESSIONS)}."
         )
-    options: dict[str, Any] = {"sep": "\t"} if suffixes[-1] == ".tsv" else {}
+    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]} if kind == "csv" else {}  # "None" is a word
+    if suffixes[-1] == ".tsv":
+        options["sep"] = "\t"
     try:
         return load_dataset(kind, data_files=str(path), split="train", **options)
     except Exception as error:  # datasets wraps whatever its parsers raise
@@ -135,7 +138,14 @@ def _columns(table: Dataset, inputs: str | Sequence[str], label: str, origin: st
     feature = table.features[label]
     labels = [feature.int2str(value) if isinstance(feature, ClassLabel) else value for value in table[label]]
     values = table[inputs][:] if isinstance(inputs, str) else list(_joined(table, wanted))
-    return Dataset.from_dict({"input": values, "label": [None if value is None else str(value) for value in labels]})
+    return Dataset.from_dict({"input": values, "label": [_named(value) for value in labels]})
+
+
+def _named(label: Any) -> str | None:
+    """Returns a label as text; 1.0 is 1, as a column of whole numbers with a gap is read as numbers with a point."""
+    if label is None or label == "":
+        return None
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
 def _joined(table: Dataset, names: Sequence[str]) -> Iterator[list[Any]]:

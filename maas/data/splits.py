@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from maas.bounds import PositiveFraction
 from maas.data.sources import Tables
-from maas.errors import DataError
+from maas.errors import ConfigError, DataError
 from maas.runtime.evidence import DataRecord
 
 
@@ -67,8 +67,14 @@ def prepare(
         test_fraction: share of each label for testing, where the source brings no test split.
 
     Raises:
+        ConfigError: the two shares leave no training rows.
         DataError: a split would be empty, or there are fewer than two labels.
     """
+    if validation_fraction + test_fraction >= 1:
+        raise ConfigError(
+            f"data.validation_fraction {validation_fraction} and data.test_fraction {test_fraction} leave nothing to "
+            "train on; their sum must be below 1."
+        )
     removed: Counter[str] = Counter()
     rows = {split: list(_rows(table, removed)) for split, table in source.items()}
     contradictory = _contradictory(row for part in rows.values() for row in part)
@@ -89,7 +95,7 @@ def prepare(
 
 def content_digest(value: Any) -> str:
     """SHA-256 of a raw input's content: text without surrounding blanks, numbers as JSON."""
-    text = value.strip() if isinstance(value, str) else json.dumps(value)
+    text = value.strip() if isinstance(value, str) else json.dumps(np.asarray(value, dtype=np.float64).tolist())
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

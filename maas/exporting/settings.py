@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.bounds import Count, Positive, PositiveFraction
+from maas.bounds import Opset, Positive, PositiveFraction
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,6 @@ class ExportSettings:
         min_label_agreement: the share of test rows whose label the compressed model must keep.
     """
 
-    opset: Count = 20
+    opset: Opset = 20
     tolerance: Positive = 1e-5
     min_label_agreement: PositiveFraction = 0.99

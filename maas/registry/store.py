@@ -76,11 +76,11 @@ class Store:
             RegistryError: the store cannot be reached.
         """
         _silence()
-        if self.tracking_uri.startswith(SQLITE):
-            _make_database(Path(self.tracking_uri.removeprefix(SQLITE)))
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
         try:
+            if self.tracking_uri.startswith(SQLITE):
+                _make_database(Path(self.tracking_uri.removeprefix(SQLITE)))
+            client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
             client.search_experiments(max_results=1)
         except Exception as error:  # SQLAlchemy, requests and mlflow raise their own
             raise RegistryError(f"The registry {self.tracking_uri} cannot be reached: {_brief(error)}") from error

@@ -36,6 +36,12 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answers: list[dict[str, Any]]
 
 
+class Version(msgspec.Struct, frozen=True):
+    """The part of a manifest that is read first: all else may be unknown in another version."""
+
+    schema_version: int
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A model with everything that is needed to answer with it, and everything that is claimed of it.
@@ -65,11 +71,12 @@ class Bundle:
             raise BundleError(
                 f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle."
             )
+        found = _read(folder / MANIFEST, Version).schema_version
+        if found != SCHEMA_VERSION:
+            raise BundleError(f"{folder} has schema version {found}; this maas reads {SCHEMA_VERSION}. Upgrade maas.")
         manifest = _read(folder / MANIFEST, Manifest)
-        if manifest.schema_version != SCHEMA_VERSION:
-            raise BundleError(
-                f"{folder} has schema version {manifest.schema_version}; this maas reads {SCHEMA_VERSION}. Upgrade it."
-            )
+        if MODEL not in manifest.files:
+            raise BundleError(f"{folder / MANIFEST} does not name {MODEL}; export the model again.")
         for name, digest in manifest.files.items():
             file = folder / name
             if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
@@ -150,7 +157,12 @@ class Bundle:
         """
         predictor = predictor or self.predictor
         found = predictor.answer.predictions(predictor.outputs(self.golden.inputs))
-        difference = float(np.abs(found - np.array(self.golden.predictions)).max())
+        golden = np.array(self.golden.predictions)
+        if golden.shape != found.shape:
+            raise BundleError(
+                f"{self.folder} has golden answers of shape {golden.shape}, the model's are {found.shape}."
+            )
+        difference = float(np.abs(found - golden).max())
         if not difference <= tolerance:
             raise BundleError(
                 f"{self.folder} answers its golden inputs otherwise than when it was made: a prediction differs by "

@@ -82,6 +82,8 @@ class Predictor:
     def _require_rows(self, rows: Any) -> None:
         if isinstance(rows, str | bytes | dict) or not hasattr(rows, "__len__"):
             raise InputError(f"predict takes a list of inputs; it was given one {type(rows).__name__}. Write [input].")
+        if hasattr(rows, "columns"):
+            raise InputError("predict takes a list of inputs; it was given a table. Write e.g. list(table['text']).")
         if not len(rows):
             raise InputError("No rows were given; the model needs at least one.")
 

@@ -42,7 +42,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         metrics: on validation data.
         data: the rows it was trained on.
         lineage: where it comes from.
-        weights_sha256: digest of the weights.
+        files: SHA-256 of the weights and of the processor's files, by path.
     """
 
     schema_version: int
@@ -57,7 +57,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: dict[str, Interval]
     data: DataRecord
     lineage: Lineage
-    weights_sha256: str
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Checkpoint:
 
     @classmethod
     def open(cls, folder: str | Path) -> "Checkpoint":
-        """Opens a checkpoint and checks its weights' digest.
+        """Opens a checkpoint and checks the digest of each of its files.
 
         Raises:
             CheckpointError: it is not a checkpoint, or it was altered.
@@ -92,9 +92,9 @@ class Checkpoint:
             raise CheckpointError(
                 f"{folder} has schema version {record.schema_version}; this maas reads {SCHEMA_VERSION}. Train again."
             )
-        weights = folder / WEIGHTS
-        if not weights.is_file() or sha256_of(weights) != record.weights_sha256:
-            raise CheckpointError(f"{weights} is missing or was altered since training; train again.")
+        for name, digest in record.files.items():
+            if not (folder / name).is_file() or sha256_of(folder / name) != digest:
+                raise CheckpointError(f"{folder / name} is missing or was altered since training; train again.")
         return cls(folder, record)
 
     def net(self) -> nn.Module:
@@ -124,14 +124,15 @@ def save_checkpoint(
         record: the fields of `CheckpointRecord` that net and processor do not give.
     """
     with folder_published_whole(folder) as draft:
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in net.state_dict().items()}
         save_file(state, draft / WEIGHTS)
         processor.save(draft / PROCESSOR)
+        files = sorted(file for file in draft.rglob("*") if file.is_file())
         content = CheckpointRecord(
             schema_version=SCHEMA_VERSION,
             net=net_record,
             processor=processor.record(),
-            weights_sha256=sha256_of(draft / WEIGHTS),
+            files={file.relative_to(draft).as_posix(): sha256_of(file) for file in files},
             **record,
         )
         (draft / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")

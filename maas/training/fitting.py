@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
@@ -145,6 +146,6 @@ def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Tra
     make = build({**own, **part, "_partial_": True}, "trainer")
     try:
         trainer: Trainer = make(callbacks=[*part.get("callbacks", []), *callbacks])
-    except (TypeError, ValueError, RuntimeError) as error:  # Lightning's MisconfigurationException is no common type
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer was refused by {part['_target_']}: {error}") from error
     return trainer

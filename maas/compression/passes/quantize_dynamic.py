@@ -28,6 +28,7 @@ class QuantizeDynamic:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
         nodes = weighted_nodes(graph, keep_head=self.keep_head)
+        nodes += [f"{name}_MatMul" for name in nodes]  # what the quantiser calls a Gemm once it has split it
         try:
             quantize_dynamic(
                 graph,

@@ -54,5 +54,8 @@ def load_answer(record: Mapping[str, Any]) -> BaseAnswer:
         raise BundleError(f"The answer's kind is {kind!r}; this version of maas knows {known}. Upgrade maas.")
     module = importlib.import_module(f"{__package__}.{kind}")
     settings = {name: value for name, value in record.items() if name != "kind"}
-    answer: BaseAnswer = module.Answer(**settings)
+    try:
+        answer: BaseAnswer = module.Answer(**settings)
+    except TypeError as error:
+        raise BundleError(f"The {kind} answer does not understand its settings {settings}: {error}.") from error
     return answer

@@ -84,12 +84,20 @@ class Processor(BaseProcessor):
     def _checked(self, row: Any, index: int) -> str:
         if not isinstance(row, str):
             raise InputError(f"Row {index} is {_named(row)}; the model takes a text (a string).")
-        text = row[: self._max_characters]
+        text = self._bounded(row)
         if not text.strip():
             raise InputError(f"Row {index} is an empty text; the model needs at least one character.")
         if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
             raise InputError(f"Row {index} holds half of a surrogate pair, which is not text; send valid Unicode.")
         return text
+
+    def _bounded(self, text: str) -> str:
+        if len(text) <= self._max_characters:
+            return text
+        if self.keep == "start":
+            return text[: self._max_characters]
+        half = self._max_characters // 2
+        return text[:half] + text[-half:]
 
     def batch_key(self, features: Features) -> int:
         """Returns T rounded up to `pad_multiple`."""

@@ -1,6 +1,7 @@
 """The table that a run of the whole line ends with."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -18,62 +19,50 @@ def show(line: Line, config: RunConfig) -> None:
         line: what the stages left.
         config: the recipe.
     """
-    console = Console(width=None if os.isatty(1) else 132)
+    console = Console(width=None if os.isatty(1) else 110)
     console.print(table(line, config))
     console.print(_closing(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def table(line: Line, config: RunConfig) -> Table:
-    """Builds the table: a row a stage."""
-    evidence = line.bundle.evidence
-    metrics, record = evidence.metrics, line.compressed.record
+    """Builds the table: a row a stage, and one for the baseline."""
+    evidence, record = line.bundle.evidence, line.compressed.record
     parent, chosen = record.candidate("fp32"), record.candidate(record.chosen)
-    baseline = str(metrics["baseline"][config.metric]) if "baseline" in metrics else "–"
-    weights = (line.checkpoint.folder / "weights.safetensors").stat().st_size
-    result = Table(title=f"{config.name}: {evidence.data.rows['test']} test rows, {config.metric} with 95 % interval")
-    for heading, justify in [("stage", "left"), ("gave", "left"), (config.metric, "left"), ("baseline", "left")]:
-        result.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for heading in ("bytes", "time of a batch", "parity", "seconds"):
+    smaller = f"; {record.chosen} is {parent.bytes / chosen.bytes:.2f} times smaller" if chosen is not parent else ""
+    result = Table(
+        title=f"{config.name}: {evidence.data.rows['test']:,} test rows, intervals of 95 %",
+        caption=f"fp32 is {parent.bytes:,} bytes{smaller}",
+    )
+    for heading in ("stage", "gave", config.metric):
+        result.add_column(heading)
+    for heading in ("bytes", "batch time", "parity", "seconds"):
         result.add_column(heading, justify="right")
-
-    def row(stage: str, gave: str, *, metric: str = "", beside: str = "", size: int | None = None, **more: str) -> None:
-        took = evidence.seconds.get(stage, line.folder.state.seconds.get(stage))
-        result.add_row(
-            stage, gave, metric, beside, "" if size is None else f"{size:,}",
-            more.get("ratio", ""), more.get("parity", ""), "" if took is None else f"{took:.1f}",
-        )  # fmt: skip
-
-    row(
-        "train",
-        f"epoch {line.checkpoint.record.best_epoch + 1}",
-        metric=str(metrics["trained"][config.metric]),
-        beside=baseline,
-        size=weights,
-    )
-    row("compress", f"{chosen.name} of {len(record.candidates)}", size=chosen.bytes, ratio=_ratio(line))
-    row(
-        "export",
-        "bundle",
-        metric=str(metrics["shipped"][config.metric]),
-        beside=baseline,
-        size=line.bundle.model_path.stat().st_size,
-    )
-    row(
-        "verify",
-        _agreement(evidence),
-        parity=f"{max(one.max_difference for one in evidence.parity if one.tolerance):.1e}",
-    )
-    if line.version is not None:
-        row("register", f"version {line.version.version}")
-    result.caption = (
-        f"fp32 is {parent.bytes:,} bytes; {record.chosen} is {parent.bytes / chosen.bytes:.2f} times smaller"
-    )
+    for cells in _rows(line, config):
+        result.add_row(*cells)
     return result
 
 
-def _ratio(line: Line) -> str:
-    latency = line.compressed.record.candidate(line.compressed.record.chosen).latency
-    return "" if latency is None else f"{latency.ratio:.2f} of fp32"
+def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
+    evidence, record = line.bundle.evidence, line.compressed.record
+    seconds = {**line.folder.state.seconds, **evidence.seconds}
+    metrics = {who: str(values[config.metric]) for who, values in evidence.metrics.items()}
+    weights = (line.checkpoint.folder / "weights.safetensors").stat().st_size
+    chosen = record.candidate(record.chosen)
+    exact = max(one.max_difference for one in evidence.parity if one.tolerance is not None)
+
+    def row(
+        stage: str, gave: str, metric: str = "", size: str = "", ratio: str = "", parity: str = ""
+    ) -> tuple[str, ...]:
+        return stage, gave, metric, size, ratio, parity, f"{seconds[stage]:.1f}" if stage in seconds else ""
+
+    if "baseline" in metrics:
+        yield row("baseline", str(config.baseline["_target_"]).rpartition(".")[2], metrics["baseline"])
+    yield row("train", f"epoch {line.checkpoint.record.best_epoch + 1}", metrics["trained"], f"{weights:,}")
+    yield row("compress", chosen.name, "", f"{chosen.bytes:,}", f"{chosen.time_ratio:.2f} × fp32")
+    yield row("export", "bundle", metrics["shipped"], f"{line.bundle.model_path.stat().st_size:,}")
+    yield row("verify", _agreement(evidence), parity=f"{exact:.1e}")
+    if line.version is not None:
+        yield row("register", f"version {line.version.version}")
 
 
 def _agreement(evidence: Evidence) -> str:
@@ -86,7 +75,7 @@ def _closing(line: Line) -> str:
     address = line.version.uri if line.version else _shown(line.bundle.folder)
     example = line.bundle.golden.inputs[0]
     key = manifest.signature.inputs[0].name
-    value = f'"{example[:24]}"' if isinstance(example, str) else str(example).replace(" ", "")
+    value = f'"{example[:24]}"' if isinstance(example, str) else f"[{','.join(f'{number:g}' for number in example)}]"
     lines = [
         "",
         f"bundle   {_shown(line.bundle.folder)}",

@@ -12,6 +12,7 @@ class Budget:
     """The limits of the `compress` section; null lifts one.
 
     Args:
+        min_shrink: how many times smaller the file must become to be worth the change.
         max_drop: points (hundredths) of the recipe's metric on validation data that may be lost: the upper end of the
             paired 95 % interval.
         min_label_agreement: share of validation rows whose label must stay.
@@ -21,6 +22,7 @@ class Budget:
         max_latency_ratio: time of a batch against the uncompressed model's.
     """
 
+    min_shrink: Positive | None = 1.0
     max_drop: NonNegative | None = 1.0
     min_label_agreement: NonNegative | None = 0.99
     max_batch_effect: NonNegative | None = 1e-6
@@ -30,8 +32,10 @@ class Budget:
         """Yields why a measured candidate is refused, each with both numbers."""
         if candidate.bytes >= parent.bytes:
             yield f"it has {candidate.bytes} bytes, the model as exported {parent.bytes}"
+        elif _exceeds(self.min_shrink, parent.bytes / candidate.bytes):
+            yield f"it is {parent.bytes / candidate.bytes:.2f} times smaller, required is {self.min_shrink:g}"
         if _exceeds(candidate.time_ratio, self.max_latency_ratio):
-            yield f"a batch takes {candidate.time_ratio:.2f} times as long, allowed is {self.max_latency_ratio:g}"
+            yield f"a batch takes {candidate.time_ratio:.3f} times as long, allowed is {self.max_latency_ratio:g}"
         if candidate.drop and _exceeds(candidate.drop.high, self.max_drop):
             yield f"it may lose {candidate.drop.high:.2f} points, allowed is {self.max_drop:g}"
         if _exceeds(self.min_label_agreement, candidate.label_agreement):

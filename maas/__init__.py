@@ -24,11 +24,13 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "lifecycle":
-        return import_module("maas.lifecycle")
-    if name in _WHERE:
-        return getattr(import_module(_WHERE[name]), name)
-    raise AttributeError(f"module 'maas' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name not in __all__:
+        raise AttributeError(f"module 'maas' has no attribute {name!r}; it has {', '.join(__all__)}")
+    try:
+        return import_module("maas.lifecycle") if name == "lifecycle" else getattr(import_module(_WHERE[name]), name)
+    except ModuleNotFoundError as error:
+        message = f"maas.{name} needs {error.name}, which is not installed. Run: pip install 'maas[train,registry]'"
+        raise ModuleNotFoundError(message, name=error.name) from error
 
 
 def __dir__() -> list[str]:

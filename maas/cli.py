@@ -19,9 +19,8 @@ try:
 
     from maas import config as recipes
 except ModuleNotFoundError as missing:
-    sys.exit(
-        f"{missing.name} is not installed; this needs the training packages. Run: pip install 'maas[train,registry]'"
-    )
+    sys.stderr.write(f"{missing.name} is not installed; training needs it. Run: pip install 'maas[train,registry]'\n")
+    sys.exit(2)
 
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130

@@ -8,7 +8,12 @@ import sys
 import msgspec
 
 from maas.errors import MaasError
-from maas.registry.store import default_tracking_uri, resolve
+
+try:
+    from maas.registry.store import default_tracking_uri, resolve
+except ModuleNotFoundError as missing:
+    sys.stderr.write(f"{missing.name} is not installed; a registry needs it. Run: pip install 'maas[registry]'\n")
+    sys.exit(2)
 
 
 def main() -> int:

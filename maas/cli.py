@@ -22,6 +22,18 @@ except ModuleNotFoundError as missing:
     sys.stderr.write(f"{missing.name} is not installed; training needs it. Run: pip install 'maas[train,registry]'\n")
     sys.exit(2)
 
+USAGE = """\
+usage: python -m maas.{verb} recipe=NAME [key=value …]
+
+  recipe=NAME        one of: {recipes}
+  recipe=FILE.yaml   a recipe of your own
+  key=value          sets a value of the recipe, e.g. optimizer.lr=0.01, or swaps a part, e.g. optimizer=adam
+  +key=value         sets an argument that the recipe leaves at its default
+  ~compress.passes.NAME   leaves a pass out
+  -cd DIR            adds parts (DIR/model/NAME.yaml) and recipes (DIR/recipes/NAME.yaml) of your own
+  --cfg job          prints the composed recipe and does nothing
+
+example: python -m maas.{verb} recipe=digits_mlp trainer.max_epochs=5"""
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 
@@ -62,6 +74,9 @@ def say(text: str) -> None:
 def _compose_and_call(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> None:
     config_dir, overrides = _arguments()
     recipes.register(config_dir)
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        say(USAGE.format(verb=verb, recipes=", ".join(recipes.recipes())))
+        return
     overrides = _ready(overrides)
     composed: list[recipes.RunConfig] = []
 

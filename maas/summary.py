@@ -1,6 +1,7 @@
 """The table that a run of the whole line ends with."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,10 +84,16 @@ def _closing(line: Line) -> str:
         if line.version
         else "version  none",
         "",
-        f"serve it   python -m maas.serve model={address}",
+        f"serve it   {_python()} -m maas.serve model={address}",
         f"call it    curl -s localhost:8080/v1/{manifest.task} -d '{{\"{key}\": {value}}}'",
     ]
     return "\n".join(lines)
+
+
+def _python() -> str:
+    """Returns the interpreter as one would type it here: by its path where it lies below this folder."""
+    here = Path(sys.executable)
+    return _shown(here) if here.is_relative_to(Path.cwd()) else "python"
 
 
 def _shown(path: Path) -> str:

@@ -11,6 +11,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from maas.config.parts import DIRECTIVES, is_part, target_of
 from maas.config.schema import RunConfig
 from maas.errors import ConfigError
 
@@ -94,9 +95,31 @@ def finish(composed: DictConfig, overrides: Sequence[str]) -> RunConfig:
     if missing:
         raise ConfigError("\n".join(f"{key} is missing. Set {key}=…" for key in missing))
     keys = {entry.name for entry in fields(RunConfig)}
-    content = OmegaConf.to_container(
-        OmegaConf.masked_copy(composed, [str(key) for key in composed if key in keys]),
-        resolve=True,
-    )
+    own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key in keys])
+    content = typing.cast("dict[str, Any]", OmegaConf.to_container(own, resolve=True))
+    for section in {override.partition("=")[0] for override in overrides} & set(keys):
+        content[section] = _without_strays(content[section], section, overrides)
     given = [override for override in overrides if not override.startswith("recipe=")]
-    return RunConfig(**{**typing.cast("dict[str, Any]", content), "overrides": given})
+    return RunConfig(**{**content, "overrides": given})
+
+
+def _without_strays(part: Any, section: str, overrides: Sequence[str]) -> Any:
+    """Leaves out what the recipe sets for the part that the command line has swapped for this one.
+
+    `optimizer=adam` on a recipe that sets `momentum` for SGD means Adam without it; `optimizer.momentum=…` on the same
+    command line stays, and is found to be a fault.
+    """
+    if not is_part(part):
+        return part
+    try:
+        parameters = target_of(part["_target_"])[1]
+    except ConfigError:
+        return part  # a fault of its own, found by `check`
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return part
+    set_here = {override.lstrip("+").partition("=")[0] for override in overrides}
+    return {
+        key: value
+        for key, value in part.items()
+        if key in parameters or key in DIRECTIVES or f"{section}.{key}" in set_here
+    }

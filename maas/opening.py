@@ -25,7 +25,8 @@ def load(address: str | Path, tracking_uri: str | None = None) -> Bundle:
     if not str(address).startswith(ADDRESS):
         return Bundle.open(address)
     try:
-        from maas.registry.store import default_tracking_uri, resolve  # noqa: PLC0415 - mlflow takes seconds to import
+        from maas.registry.connection import default_tracking_uri  # noqa: PLC0415 - mlflow takes seconds to import
+        from maas.registry.versions import resolve  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise RegistryError(
             f"{address} needs mlflow, which is not installed. Run: pip install 'maas[registry]'"

@@ -18,13 +18,15 @@ class RunState(msgspec.Struct, forbid_unknown_fields=True):
     """What a run remembers of itself between stages and across interruptions.
 
     Args:
-        key: digest of the recipe and of the code; only the same work is gone on with.
+        key: digest of recipe, rows and code; only the same work is gone on with.
+        training: digest of what bears on training alone; later stages look for it.
         tracking_id: the MLflow run; empty until it was started.
         seconds: wall time by stage, an interrupted stage's not counted.
         finished: whether the whole line went through.
     """
 
     key: str
+    training: str = ""
     tracking_id: str = ""
     seconds: dict[str, float] = msgspec.field(default_factory=dict)
     finished: bool = False
@@ -89,25 +91,50 @@ class RunFolder:
         Raises:
             ConfigError: another process is at work here.
         """
-        with (self.path / "lock").open("w") as file:
-            if not _lock(file.fileno()):
-                raise ConfigError(f"Another process is at work in {self.path}. Wait for it, or set resume=never.")
+        with self.try_lock() as is_ours:
+            if not is_ours:
+                raise ConfigError(f"Another process is at work in {self.path}. Wait for it to end.")
             yield
 
-    def is_free(self) -> bool:
-        """Tells whether no other process is at work here."""
+    @contextmanager
+    def try_lock(self) -> Iterator[bool]:
+        """Tells whether nobody else is at work here, and keeps others out while the block runs."""
         with (self.path / "lock").open("w") as file:
-            return _lock(file.fileno())
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
 
-def start(root: Path, name: str, key: str) -> RunFolder:
-    """Makes a new run.
+@contextmanager
+def claimed(
+    root: Path, name: str, key: str, training: str, is_done: Callable[[RunFolder], bool], *, go_on: bool
+) -> Iterator[RunFolder]:
+    """Yields the newest run of the same work that is not done, or a new one; nobody else is at work in it.
 
     Args:
         root: the recipe's `runs_dir`.
         name: the model's name.
-        key: digest of the recipe and of the code.
+        key: digest of recipe, rows and code.
+        training: digest of what bears on training alone.
+        is_done: tells whether a run has what is wanted.
+        go_on: whether an unfinished run may be gone on with.
     """
+    for folder in runs(root, name) if go_on else []:
+        if folder.state.key == key and not is_done(folder):
+            with folder.try_lock() as is_ours:
+                if is_ours:
+                    yield folder
+                    return
+    folder = _new(root, name)
+    with folder.locked():
+        folder.remember(key=key, training=training)  # only now can others mistake it for a run to go on with
+        yield folder
+
+
+def _new(root: Path, name: str) -> RunFolder:
     stem = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
         path = root / name / (f"{stem}-{attempt}" if attempt else stem)
@@ -115,9 +142,7 @@ def start(root: Path, name: str, key: str) -> RunFolder:
             path.mkdir(parents=True)
         except FileExistsError:
             continue
-        folder = RunFolder(path)
-        folder.remember(key=key)
-        return folder
+        return RunFolder(path)
     raise ConfigError(f"{root / name} holds a thousand runs of this second; wait a second.")
 
 
@@ -127,46 +152,33 @@ def runs(root: Path, name: str) -> list[RunFolder]:
     return [RunFolder(path) for path in sorted(folders, key=_age, reverse=True)]
 
 
-def unfinished(root: Path, name: str, key: str, *, is_done: Callable[[RunFolder], bool]) -> RunFolder | None:
-    """Returns the newest run of the same work that is not done and that nobody is at work in.
-
-    Args:
-        root: the recipe's `runs_dir`.
-        name: the model's name.
-        key: digest of the recipe and of the code.
-        is_done: tells whether a run has what is wanted.
-    """
-    for folder in runs(root, name):
-        if folder.state.key == key and not is_done(folder) and folder.is_free():
-            return folder
-    return None
-
-
 def of_artifact(path: Path) -> RunFolder:
-    """Returns the run that a checkpoint, a compression or a bundle belongs to."""
-    return RunFolder(path.resolve().parent)
+    """Returns the run that a checkpoint, a compression or a bundle belongs to.
+
+    Raises:
+        ConfigError: it lies in no run.
+    """
+    folder = RunFolder(path.resolve().parent)
+    if not folder.state.key:
+        raise ConfigError(f"{path} lies in no run; stages go on with what lies in runs/NAME/RUN/.")
+    return folder
 
 
-def newest_with(root: Path, name: str, artifact: str, stage: str) -> RunFolder:
-    """Returns the newest run that has an artifact.
+def newest_with(root: Path, name: str, training: str, *, artifact: str, stage: str) -> RunFolder:
+    """Returns the newest run of the same training that has an artifact.
 
     Raises:
         ConfigError: there is none.
     """
     for folder in runs(root, name):
-        if getattr(folder, artifact).is_dir():
+        if folder.state.training == training and getattr(folder, artifact).is_dir():
             return folder
-    raise ConfigError(f"{root / name} holds no run with a {artifact}; run python -m maas.{stage} recipe={name} first.")
+    raise ConfigError(
+        f"{root / name} holds no run of these settings with a {artifact}. Run python -m maas.{stage} first, with the same "
+        "recipe and overrides."
+    )
 
 
 def _age(path: Path) -> tuple[str, int]:
     stem, _, attempt = path.name.partition("-")[2].partition("-")
     return f"{path.name.partition('-')[0]}-{stem}", int(attempt or 0)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +14,10 @@ FILLED = frozenset({"outputs", "in_features", "vocabulary_size"})
 TASKS = ("classification",)
 METRICS = ("accuracy", "precision", "recall", "f1")
 
+_OF_TRAINING = frozenset(
+    {"name", "seed", "task", "metric", "batch_size", "data", "processor", "model", "objective", "optimizer", "schedule"}
+    | {"trainer"}
+)
 _NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry"})
 
 
@@ -66,5 +71,26 @@ class RunConfig:
 
     def digest(self) -> str:
         """SHA-256 of all that bears on the model: not of where runs and versions are kept."""
-        content = {key: value for key, value in asdict(self).items() if key not in _NOT_OF_THE_MODEL}
+        return self._digest(set(asdict(self)) - _NOT_OF_THE_MODEL)
+
+    def training_digest(self) -> str:
+        """SHA-256 of what bears on the trained net alone."""
+        return self._digest(_OF_TRAINING)
+
+    def targets(self) -> set[str]:
+        """Every `_target_` in the recipe."""
+        return set(_targets_in(asdict(self)))
+
+    def _digest(self, keys: Iterable[str]) -> str:
+        content = {key: getattr(self, key) for key in sorted(keys)}
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _targets_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _targets_in(child)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from maas.data.splits import Splits
 from maas.evidence.baselines import Baseline
 from maas.evidence.machine import this_machine
-from maas.evidence.metrics import classification_metrics
+from maas.evidence.metrics import classification_metrics, confusion_matrix
 from maas.evidence.parity import compared, first_difference, reference_outputs, require
 from maas.exporting.settings import ExportSettings
 from maas.runtime.bundle import Bundle
@@ -76,6 +76,7 @@ def prove(
     if baseline is not None:
         predicted["baseline"] = lambda: baseline(splits)
     classes = len(splits.labels)
+    confusion = confusion_matrix(splits.test.targets, answers.shipped.argmax(axis=1), classes)
     return Evidence(
         schema_version=SCHEMA_VERSION,
         manifest_sha256=bundle.digest,
@@ -85,6 +86,7 @@ def prove(
         metrics={
             who: classification_metrics(splits.test.targets, labels(), classes) for who, labels in predicted.items()
         },
+        confusion=tuple(map(tuple, confusion.tolist())),
         parity=tuple(parity),
         compression=compression,
         seconds=seconds or {},

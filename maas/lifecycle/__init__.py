@@ -3,17 +3,18 @@
 Each stage takes the recipe and what the stage before it left on disk, and leaves a folder that proves itself.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from maas.config import RunConfig
+from maas.data.splits import Splits
 from maas.lifecycle import stages
 from maas.lifecycle.lineage import work_key
 from maas.lifecycle.stages import Compressed
-from maas.registry.store import ModelVersion
-from maas.run_folder import RunFolder, newest_with, of_artifact, start, unfinished
+from maas.registry.versions import ModelVersion
+from maas.run_folder import RunFolder, claimed, newest_with, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import Evidence
 from maas.training.checkpoint import Checkpoint
@@ -57,12 +58,14 @@ def run(config: RunConfig) -> Line:
     Raises:
         MaasError: a stage refused; what earlier stages left stays.
     """
-    with _run_folder(config, is_done=lambda folder: folder.state.finished) as folder:
-        checkpoint = Checkpoint.open(folder.checkpoint) if folder.checkpoint.is_dir() else stages.train(config, folder)
-        compressed = (
-            Compressed.open(folder.compressed) if folder.compressed.is_dir() else stages.compress(config, checkpoint)
-        )
-        bundle = Bundle.open(folder.bundle) if folder.bundle.is_dir() else stages.export(config, checkpoint, compressed)
+    rows = stages.load_rows(config)
+    with _claimed(config, rows, is_done=lambda folder: folder.state.finished) as folder:
+        has = folder.checkpoint.is_dir()
+        checkpoint = Checkpoint.open(folder.checkpoint) if has else stages.train(config, folder, rows)
+        has = folder.compressed.is_dir()
+        compressed = Compressed.open(folder.compressed) if has else stages.compress(config, checkpoint, rows)
+        has = folder.bundle.is_dir()
+        bundle = Bundle.open(folder.bundle) if has else stages.export(config, checkpoint, compressed, rows)
         version = stages.register(config, bundle) if config.registry else None
         folder.remember(finished=True)
         folder.point_latest()
@@ -79,8 +82,9 @@ def train(config: RunConfig) -> Checkpoint:
         ConfigError: a part refused its arguments.
         DataError: there are no rows to train on.
     """
-    with _run_folder(config, is_done=lambda folder: folder.checkpoint.is_dir()) as folder:
-        return stages.train(config, folder)
+    rows = stages.load_rows(config)
+    with _claimed(config, rows, is_done=lambda folder: folder.checkpoint.is_dir()) as folder:
+        return stages.train(config, folder, rows)
 
 
 def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
@@ -91,7 +95,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
         checkpoint: what was trained.
     """
     with of_artifact(checkpoint.folder).locked():
-        return stages.compress(config, checkpoint)
+        return stages.compress(config, checkpoint, stages.load_rows(config))
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None = None) -> Bundle:
@@ -106,7 +110,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
         ParityError: the bundle would not answer as the trained net does.
     """
     with of_artifact(checkpoint.folder).locked():
-        return stages.export(config, checkpoint, compressed)
+        return stages.export(config, checkpoint, compressed, stages.load_rows(config))
 
 
 def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidence:
@@ -121,7 +125,7 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
         ParityError: it does not answer as the trained net does.
     """
     with of_artifact(checkpoint.folder).locked():
-        return stages.verify(config, checkpoint, bundle)
+        return stages.verify(config, checkpoint, bundle, stages.load_rows(config))
 
 
 def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
@@ -147,7 +151,7 @@ def newest_checkpoint(config: RunConfig) -> Checkpoint:
     Raises:
         ConfigError: there is none.
     """
-    return Checkpoint.open(newest_with(Path(config.runs_dir), config.name, "checkpoint", "train").checkpoint)
+    return Checkpoint.open(_newest(config, "checkpoint", "train").checkpoint)
 
 
 def newest_bundle(config: RunConfig) -> Bundle:
@@ -156,7 +160,7 @@ def newest_bundle(config: RunConfig) -> Bundle:
     Raises:
         ConfigError: there is none.
     """
-    return Bundle.open(newest_with(Path(config.runs_dir), config.name, "bundle", "export").bundle)
+    return Bundle.open(_newest(config, "bundle", "export").bundle)
 
 
 def checkpoint_of(bundle: Bundle) -> Checkpoint:
@@ -170,11 +174,14 @@ def compressed_of(checkpoint: Checkpoint) -> Compressed | None:
     return Compressed.open(folder) if folder.is_dir() else None
 
 
-@contextmanager
-def _run_folder(config: RunConfig, is_done: Callable[[RunFolder], bool]) -> Iterator[RunFolder]:
-    """Yields the run to go on with, or a new one; nobody else is at work in it."""
-    root, key = Path(config.runs_dir), work_key(config)
-    going_on = unfinished(root, config.name, key, is_done=is_done) if config.resume == "auto" else None
-    folder = going_on or start(root, config.name, key)
-    with folder.locked():
-        yield folder
+def _newest(config: RunConfig, artifact: str, stage: str) -> RunFolder:
+    root, training = Path(config.runs_dir), config.training_digest()
+    return newest_with(root, config.name, training, artifact=artifact, stage=stage)
+
+
+def _claimed(
+    config: RunConfig, rows: Splits, is_done: Callable[[RunFolder], bool]
+) -> AbstractContextManager[RunFolder]:
+    key = work_key(config, rows.record.fingerprint)
+    root, go_on = Path(config.runs_dir), config.resume == "auto"
+    return claimed(root, config.name, key, config.training_digest(), is_done, go_on=go_on)

@@ -2,11 +2,15 @@
 
 import hashlib
 import subprocess
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
-from maas.config import CONSTRAINTS, RunConfig
+from maas.config import CONSTRAINTS, RunConfig, target_of
 from maas.files import sha256_of
 from maas.runtime.manifest import Lineage
+
+PACKAGE = Path(__file__).parents[1]
 
 
 def lineage_of(config: RunConfig, data_fingerprint: str) -> Lineage:
@@ -28,10 +32,17 @@ def lineage_of(config: RunConfig, data_fingerprint: str) -> Lineage:
     )
 
 
-def work_key(config: RunConfig) -> str:
-    """Returns a digest of recipe and code: an interrupted run is gone on with only where both are the same."""
-    parts = [config.digest(), version("maas"), git_commit() or ""]
+def work_key(config: RunConfig, data_fingerprint: str) -> str:
+    """Returns a digest of recipe, rows and code: an interrupted run is gone on with only where all are the same."""
+    parts = [config.digest(), data_fingerprint, *(sha256_of(file) for file in _sources(config))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _sources(config: RunConfig) -> list[Path]:
+    """Returns the files that hold maas itself and those that hold the recipe's parts."""
+    parts = {getattr(target_of(target)[0], "__module__", None) for target in config.targets()}
+    files = {Path(file) for name in parts if name and (file := getattr(sys.modules.get(name), "__file__", None))}
+    return sorted(files | set(PACKAGE.rglob("*.py")))
 
 
 def git_commit() -> str | None:

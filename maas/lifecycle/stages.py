@@ -1,13 +1,11 @@
 """What each stage does, put together from the packages below. No stage knows which one comes next."""
 
-import json
 import logging
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +17,17 @@ from maas.compression.passes import Calibration
 from maas.compression.search import Search, search
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
-from maas.errors import BundleError, ConfigError
-from maas.evidence.metrics import classification_metrics, confusion_matrix
+from maas.errors import BundleError, ConfigError, DataError
+from maas.evidence.metrics import classification_metrics
 from maas.evidence.plots import compression_picture, confusion_picture, learning_curve
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
 from maas.exporting.proof import prove
 from maas.exporting.torch_onnx import to_onnx
 from maas.files import folder_published_whole, sha256_of
 from maas.lifecycle.lineage import lineage_of
-from maas.registry.store import ModelVersion, Store, Tracker
+from maas.registry.store import Store
+from maas.registry.tracking import Tracker
+from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, of_artifact
 from maas.runtime.answers import BaseAnswer, load_answer
 from maas.runtime.bundle import Bundle
@@ -66,9 +66,8 @@ class Compressed:
         return self.folder / "model.onnx"
 
 
-def train(config: RunConfig, folder: RunFolder) -> Checkpoint:
-    """Cleans and splits the rows, fits processor and net, and keeps the best epoch."""
-    splits = _splits(config)
+def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
+    """Fits processor and net, and keeps the best epoch."""
     lineage = lineage_of(config, splits.record.fingerprint)
     tracker = _tracker(config, folder, lineage)
     log.info("train     %s rows, %s labels", len(splits.train), len(splits.labels))
@@ -98,14 +97,14 @@ def train(config: RunConfig, folder: RunFolder) -> Checkpoint:
     return checkpoint
 
 
-def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
+def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compressed:
     """Exports the checkpoint, tries the recipe's passes on it and keeps the chosen model."""
     folder = of_artifact(checkpoint.folder)
+    require_same_rows(splits, checkpoint)
     settings: Search = build(config.compress, "compress")
-    splits = _splits(config)
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
-        exported = _exported(config, checkpoint, draft / "fp32.onnx")
+        exported = _exported(config, checkpoint, splits, draft / "fp32.onnx")
         parent = _predictor(config, checkpoint, exported)
         bench = Bench(
             parent, splits.validation, len(splits.labels), config.metric, _calibration(config, parent, splits)
@@ -121,14 +120,14 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
     return Compressed(folder.compressed, record)
 
 
-def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None) -> Bundle:
+def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None, splits: Splits) -> Bundle:
     """Draws up the bundle, proves it, and only then puts it in its place."""
+    require_same_rows(splits, checkpoint)
     folder = of_artifact(checkpoint.folder)
-    splits = _splits(config)
     processor = checkpoint.processor()
     picked = np.linspace(0, len(splits.validation) - 1, min(GOLDEN_ROWS, len(splits.validation))).astype(int)
     with _timed(folder, "export"), tempfile.TemporaryDirectory() as scratch:
-        exported = _exported(config, checkpoint, Path(scratch) / "exported.onnx")
+        exported = _exported(config, checkpoint, splits, Path(scratch) / "exported.onnx")
         if compressed is not None:
             _require_same_parent(exported, compressed)
         with folder_published_whole(folder.bundle) as draft:
@@ -147,19 +146,22 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
             log.info("export    %s bytes", bundle.model_path.stat().st_size)
             compression = compressed.record if compressed else None
             with _timed(folder, "verify"):
-                evidence = _proven(config, checkpoint, bundle, exported, compression)
+                evidence = _proven(config, checkpoint, bundle, exported, splits, compression)
             attach_evidence(bundle, msgspec.structs.replace(evidence, seconds=folder.state.seconds))
             log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
     return Bundle.open(folder.bundle)
 
 
-def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidence:
-    """Proves a bundle that lies on disk, and replaces its evidence."""
+def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Splits) -> Evidence:
+    """Proves a bundle that lies on disk, and replaces its evidence, which may be gone or broken."""
+    require_same_rows(splits, checkpoint)
+    folder = of_artifact(checkpoint.folder)
+    is_compressed = bundle.manifest.precision != "fp32"
+    compression = Compressed.open(folder.compressed).record if is_compressed or folder.compressed.is_dir() else None
     with tempfile.TemporaryDirectory() as scratch:
-        exported = _exported(config, checkpoint, Path(scratch) / "exported.onnx")
-        old = bundle.evidence
-        evidence = _proven(config, checkpoint, bundle, exported, old.compression)
-    evidence = msgspec.structs.replace(evidence, seconds=old.seconds)
+        exported = _exported(config, checkpoint, splits, Path(scratch) / "exported.onnx")
+        evidence = _proven(config, checkpoint, bundle, exported, splits, compression)
+    evidence = msgspec.structs.replace(evidence, seconds=folder.state.seconds)
     attach_evidence(bundle, evidence)
     return evidence
 
@@ -169,15 +171,14 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     if config.registry is None:
         raise ConfigError("The recipe has no registry. Set registry=mlflow.")
     folder = of_artifact(bundle.folder)
-    checkpoint = Checkpoint.open(folder.checkpoint)
     log.info("register  %s", config.registry["tracking_uri"])
     with _timed(folder, "register"):
-        tracker = _tracker(config, folder, checkpoint.record.lineage)
+        tracker = _tracker(config, folder, bundle.manifest.lineage)
         evidence = bundle.evidence
         for who, metrics in evidence.metrics.items():
             tracker.log_values({f"test_{name}_{who}": interval.value for name, interval in metrics.items()})
         with tempfile.TemporaryDirectory() as scratch:
-            for picture in _pictures(config, checkpoint, bundle, Path(scratch)):
+            for picture in _pictures(bundle, Path(scratch)):
                 tracker.log_files(picture, "plots")
         version: ModelVersion = build(config.registry, "registry").register(bundle, tracker, config.metric)
         tracker.finish()
@@ -188,13 +189,24 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
 # --- pieces that several stages need ----------------------------------------------------------------------------------
 
 
-def _splits(config: RunConfig) -> Splits:
-    return _prepared(json.dumps(config.data, sort_keys=True))
+def load_rows(config: RunConfig) -> Splits:
+    """Loads, cleans and splits the recipe's rows."""
+    splits: Splits = build(config.data, "data")
+    return splits
 
 
-@lru_cache(maxsize=1)
-def _prepared(part: str) -> Splits:
-    splits: Splits = build(json.loads(part), "data")
+def require_same_rows(splits: Splits, checkpoint: Checkpoint) -> Splits:
+    """Returns the rows if they are those that the checkpoint was trained on: otherwise test rows may have been learnt.
+
+    Raises:
+        DataError: they are others.
+    """
+    found, trained = splits.record.fingerprint, checkpoint.record.data.fingerprint
+    if found != trained:
+        raise DataError(
+            f"The rows are not those that {checkpoint.folder} was trained on (fingerprint {found[:12]}…, was "
+            f"{trained[:12]}…). Train again: python -m maas.train recipe={checkpoint.record.name}"
+        )
     return splits
 
 
@@ -209,9 +221,9 @@ def _predictor(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Predic
     )
 
 
-def _exported(config: RunConfig, checkpoint: Checkpoint, out: Path) -> Path:
+def _exported(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out: Path) -> Path:
     processor = checkpoint.processor()
-    features = processor.encode(_splits(config).train.inputs[:EXAMPLE_ROWS])
+    features = processor.encode(splits.train.inputs[:EXAMPLE_ROWS])
     return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
 
 
@@ -229,11 +241,12 @@ def _proven(
     checkpoint: Checkpoint,
     bundle: Bundle,
     exported: Path,
+    splits: Splits,
     compression: CompressionRecord | None,
 ) -> Evidence:
     baseline = build(config.baseline, "baseline") if config.baseline else None
     settings = build(config.export, "export")
-    return prove(bundle, checkpoint, exported, _splits(config), settings, baseline=baseline, compression=compression)
+    return prove(bundle, checkpoint, exported, splits, settings, baseline=baseline, compression=compression)
 
 
 def _calibration(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:
@@ -246,17 +259,12 @@ def _calibration(config: RunConfig, predictor: Predictor, splits: Splits) -> Cal
     return Calibration(feeds, config.seed)
 
 
-def _pictures(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, folder: Path) -> Iterator[Path]:
-    test = _splits(config).test
-    labels = list(checkpoint.record.labels)
-    predicted = bundle.predictor.outputs(test.inputs)["probabilities"].argmax(axis=1)
-    confusion = confusion_matrix(test.targets, predicted, len(labels))
-    accuracy = bundle.evidence.metrics["shipped"]["accuracy"]
-    yield confusion_picture(
-        confusion, labels, f"{config.name}, test rows: accuracy {accuracy}", folder / "confusion.png"
-    )
-    if bundle.evidence.compression is not None:
-        yield compression_picture(bundle.evidence.compression, folder / "compression.png")
+def _pictures(bundle: Bundle, folder: Path) -> Iterator[Path]:
+    evidence, labels = bundle.evidence, bundle.manifest.answer["labels"]
+    title = f"{bundle.manifest.name}, test rows: accuracy {evidence.metrics['shipped']['accuracy']}"
+    yield confusion_picture(np.array(evidence.confusion), labels, title, folder / "confusion.png")
+    if evidence.compression is not None:
+        yield compression_picture(evidence.compression, folder / "compression.png")
 
 
 def _tracker(config: RunConfig, folder: RunFolder, lineage: Lineage) -> Any:
@@ -264,9 +272,9 @@ def _tracker(config: RunConfig, folder: RunFolder, lineage: Lineage) -> Any:
     if config.registry is None:
         return None
     store: Store = build(config.registry, "registry")
-    known = folder.state.tracking_id
-    if known:
-        return store.run(known)
+    known = store.run(folder.state.tracking_id) if folder.state.tracking_id else None
+    if known is not None:
+        return known
     tags = {f"maas.{key}": str(value) for key, value in msgspec.to_builtins(lineage).items()}
     tracker: Tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(asdict(config)))
     folder.remember(tracking_id=tracker.run_id)

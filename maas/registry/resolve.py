@@ -10,7 +10,8 @@ import msgspec
 from maas.errors import MaasError
 
 try:
-    from maas.registry.store import default_tracking_uri, resolve
+    from maas.registry.connection import default_tracking_uri
+    from maas.registry.versions import resolve
 except ModuleNotFoundError as missing:
     sys.stderr.write(f"{missing.name} is not installed; a registry needs it. Run: pip install 'maas[registry]'\n")
     sys.exit(2)

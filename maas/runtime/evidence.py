@@ -1,5 +1,7 @@
 """What was measured of a bundle: `evidence.json`. It is about one manifest, named by digest, and can be made again."""
 
+from typing import Any
+
 import msgspec
 
 SCHEMA_VERSION = 1
@@ -89,7 +91,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int
     seconds: float
     target: str = ""
-    settings: dict[str, bool | int | float | str | None] = {}
+    settings: dict[str, Any] = {}
     metric: Interval | None = None
     drop: Interval | None = None
     label_agreement: float | None = None
@@ -147,6 +149,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         measured_at: time in UTC, ISO 8601.
         machine: where.
         data: on which rows.
+        confusion: counts of the shipped model's answers on the test rows, true labels × predicted ones.
         metrics: of the `trained` net, the `shipped` model and the `baseline`, each by metric, on the test split.
         parity: every comparison that was made.
         compression: the search, or null where none was made.
@@ -159,6 +162,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machine: Machine
     data: DataRecord
     metrics: dict[str, dict[str, Interval]]
+    confusion: tuple[tuple[int, ...], ...]
     parity: tuple[Parity, ...]
     compression: CompressionRecord | None
     seconds: dict[str, float]

@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 VERBS = {
     "run": "takes a recipe through the whole line",
@@ -23,6 +24,7 @@ def main() -> None:
         (sys.stderr if found else sys.stdout).write(f"{found}maas VERB key=value …\n{known}\n")
         sys.exit(2 if found else 0)
     verb = sys.argv.pop(1)
+    sys.path.insert(0, str(Path.cwd()))  # parts of one's own are found as with `python -m`
     import_module(f"maas.{verb}").main()
 
 

@@ -19,7 +19,7 @@ try:
 
     from maas import config as recipes
 except ModuleNotFoundError as missing:
-    sys.stderr.write(f"{missing.name} is not installed; training needs it. Run: pip install 'maas[train,registry]'\n")
+    sys.stderr.write(f"{missing.name} is not installed. In a checkout of maas: pip install '.[train,registry]'\n")
     sys.exit(2)
 
 USAGE = """\

@@ -9,8 +9,8 @@
     │   └── ParityError   the exported model does not answer as the trained one
     ├── BudgetError       a compression budget cannot be read or met
     ├── RegistryError     the model registry refused or lacks something
-    └── InputError        a raw input cannot be understood
-        └── OverloadError more was asked than can be queued
+    ├── InputError        a raw input cannot be understood
+    └── OverloadError     more was asked than can be queued
 
 A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2.
 """
@@ -67,7 +67,7 @@ class InputError(MaasError):
     """A raw input cannot be understood."""
 
 
-class OverloadError(InputError):
+class OverloadError(MaasError):
     """More was asked than can be queued.
 
     Args:

@@ -29,7 +29,7 @@ def load(address: str | Path, tracking_uri: str | None = None) -> Bundle:
         from maas.registry.versions import resolve  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise RegistryError(
-            f"{address} needs mlflow, which is not installed. Run: pip install 'maas[registry]'"
+            f"{address} needs mlflow, which is not installed. Install maas with it: pip install '.[registry]'"
         ) from error
     folder, _ = resolve(str(address), tracking_uri or default_tracking_uri())
     return Bundle.open(folder)

@@ -174,8 +174,8 @@ def newest_with(root: Path, name: str, training: str, *, artifact: str, stage: s
         if folder.state.training == training and getattr(folder, artifact).is_dir():
             return folder
     raise ConfigError(
-        f"{root / name} holds no run of these settings with a {artifact}. Run python -m maas.{stage} first, with the same "
-        "recipe and overrides."
+        f"{root / name} holds no run of these settings with a {artifact}. Run python -m maas.{stage} recipe={name} "
+        "first, with the same overrides."
     )
 
 

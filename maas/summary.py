@@ -10,6 +10,7 @@ from rich.table import Table
 
 from maas.config import RunConfig
 from maas.lifecycle import Line
+from maas.registry.connection import default_tracking_uri
 from maas.runtime.evidence import Evidence
 
 
@@ -22,7 +23,7 @@ def show(line: Line, config: RunConfig) -> None:
     """
     console = Console(width=None if os.isatty(1) else 110)
     console.print(table(line, config))
-    console.print(_closing(line), markup=False, highlight=False, soft_wrap=True)
+    console.print(_closing(line, config), markup=False, highlight=False, soft_wrap=True)
 
 
 def table(line: Line, config: RunConfig) -> Table:
@@ -71,7 +72,7 @@ def _agreement(evidence: Evidence) -> str:
     return f"{shipped[0].label_agreement.value:.2%} of labels kept" if shipped else "all labels equal"
 
 
-def _closing(line: Line) -> str:
+def _closing(line: Line, config: RunConfig) -> str:
     manifest = line.bundle.manifest
     address = line.version.uri if line.version else _shown(line.bundle.folder)
     example = line.bundle.golden.inputs[0]
@@ -84,10 +85,16 @@ def _closing(line: Line) -> str:
         if line.version
         else "version  none",
         "",
-        f"serve it   {_python()} -m maas.serve model={address}",
+        f"serve it   {_where(config)}{_python()} -m maas.serve model={address}",
         f"call it    curl -s localhost:8080/v1/{manifest.task} -d '{{\"{key}\": {value}}}'",
     ]
     return "\n".join(lines)
+
+
+def _where(config: RunConfig) -> str:
+    """Returns what a command needs in front where the registry is not the one that it would look in."""
+    uri = config.registry["tracking_uri"] if config.registry else default_tracking_uri()
+    return "" if uri == default_tracking_uri() else f"MLFLOW_TRACKING_URI={uri} "
 
 
 def _python() -> str:

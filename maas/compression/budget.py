@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from maas.bounds import NonNegative, Positive
+from maas.bounds import NonNegative, Positive, Share
 from maas.runtime.evidence import CandidateRecord
 
 
@@ -16,7 +16,8 @@ class Budget:
         max_drop: points (hundredths) of the recipe's metric on validation data that may be lost: the upper end of the
             paired 95 % interval.
         min_label_agreement: share of validation rows whose label must stay.
-        max_batch_effect: how much a row's probabilities may depend on the rows that share its batch. Dynamic
+        max_batch_effect: how much a row's probabilities may depend on the rows that share its batch, unless the
+            model as exported lets them depend as much. Dynamic
             quantisation scales activations by the whole batch and breaks this: the same request would be answered
             differently under load.
         max_latency_ratio: time of a batch against the uncompressed model's.
@@ -24,7 +25,7 @@ class Budget:
 
     min_shrink: Positive | None = 1.0
     max_drop: NonNegative | None = 1.0
-    min_label_agreement: NonNegative | None = 0.99
+    min_label_agreement: Share | None = 0.99
     max_batch_effect: NonNegative | None = 1e-6
     max_latency_ratio: Positive | None = 1.0
 
@@ -40,7 +41,9 @@ class Budget:
             yield f"it may lose {candidate.drop.high:.2f} points, allowed is {self.max_drop:g}"
         if _exceeds(self.min_label_agreement, candidate.label_agreement):
             yield f"{candidate.label_agreement:.4f} of the labels stay, required is {self.min_label_agreement:g}"
-        if _exceeds(candidate.batch_effect, self.max_batch_effect):
+        if _exceeds(candidate.batch_effect, self.max_batch_effect) and _exceeds(
+            candidate.batch_effect, parent.batch_effect
+        ):
             yield f"batch mates change an answer by {candidate.batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
 
 

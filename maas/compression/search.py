@@ -46,11 +46,16 @@ def search(settings: Search, exported: Path, bench: Bench, folder: Path) -> tupl
         The record of the search, and the chosen ONNX file.
 
     Raises:
-        BudgetError: a pass is named as the parent is.
+        BudgetError: a pass is named as the parent is, or is of a kind that is not searched yet.
     """
     parent = CandidateRecord(
         name=PARENT, parent_sha256="", sha256=sha256_of(exported), bytes=exported.stat().st_size, seconds=0.0
     )
+    for name, one in settings.passes.items():
+        if one.side != "onnx":
+            raise BudgetError(
+                f"compress.passes.{name} works on a {one.side}; this version searches passes over ONNX files."
+            )
     if PARENT in settings.passes:
         raise BudgetError(f"compress.passes.{PARENT} is the name of the model as exported; give the pass another name.")
     models = {PARENT: exported, **{name: folder / f"{name}.onnx" for name in settings.passes}}

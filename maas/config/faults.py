@@ -111,7 +111,8 @@ def _misfit(path: str, value: Any, hint: Any) -> str | None:
         example = next((meta.examples[0] for meta in metas if meta.examples), choices[0] if choices else "…")
         return f"{path} is {value!r}; {required}. Set e.g. {path}={example}"
     except TypeError:  # torch.Tensor, callables, …: only the part itself can judge
-        return None
+        members = [member for member in typing.get_args(hint) if member in (int, float, str, bool)]
+        return _misfit(path, value, typing.Union[tuple(members)]) if members else None  # noqa: UP007 - made at run time
     if any((meta.extra or {}).get("must_exist") for meta in metas) and not Path(value).exists():
         return f"{path} is {value!r}; there is no such file or folder. Set {path}=PATH"
     return None

@@ -1,5 +1,6 @@
 """Where recipes and parts lie, and how Hydra comes to know them."""
 
+import hashlib
 import typing
 from collections.abc import Sequence
 from dataclasses import fields
@@ -51,8 +52,9 @@ def register_file(recipe: str) -> str:
         raise ConfigError(f"The recipe file {recipe} is not YAML: {error}") from error
     if not isinstance(node, DictConfig):
         raise ConfigError(f"The recipe file {recipe} holds a list; a recipe is a mapping of sections.")
-    ConfigStore.instance().store(group="recipe", name=path.stem, node=node, package="_global_", provider="maas")
-    return path.stem
+    name = path.stem if path.stem.isascii() else f"recipe_{hashlib.sha256(path.stem.encode()).hexdigest()[:12]}"
+    ConfigStore.instance().store(group="recipe", name=name, node=node, package="_global_", provider="maas")
+    return name
 
 
 def readied(override: str) -> str:
@@ -64,7 +66,12 @@ def readied(override: str) -> str:
     key, _, value = override.partition("=")
     if key == "recipe":
         return f"recipe={register_file(value)}"
-    return f"~{key}" if value == "null" and (CONF / key).is_dir() else override
+    if value == "null" and (CONF / key).is_dir():
+        return f"~{key}"
+    if not value.isascii() and not value.startswith(("'", '"', "[", "{")):  # Hydra's grammar knows ASCII words alone
+        quoted = value.replace("'", "\\'")
+        return f"{key}='{quoted}'"
+    return override
 
 
 def recipes() -> list[str]:

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from maas.bounds import Count, Positive
 from maas.data.splits import Splits
+from maas.errors import ConfigError
 
 Baseline = Callable[[Splits], NDArray[np.int64]]
 """Fits on the training split and returns the predicted labels of the test split, (N,)."""
@@ -26,6 +27,8 @@ def tfidf_logistic(
     """
 
     def fit_and_predict(splits: Splits) -> NDArray[np.int64]:
+        if not isinstance(splits.train.inputs[0], str):
+            raise ConfigError("baseline tfidf_logistic is for texts, and these rows are not. Set baseline=null.")
         low, high = ngram_range
         vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(low, high))
         train = vectorizer.fit_transform(splits.train.inputs)

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from maas.files import sha256_of
+from maas.files import sha256_of, write_atomically
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.bundle import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, Bundle
 from maas.runtime.evidence import Evidence
@@ -81,7 +81,7 @@ def attach_evidence(bundle: Bundle, evidence: Evidence) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes a struct or plain values as indented JSON."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
 def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> None:
@@ -97,7 +97,7 @@ def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> No
 
 def _write_mlmodel(folder: Path, name: str, signature: Signature) -> None:
     """Makes the folder an MLflow model: MLflow's python-function flavour over `maas.runtime.pyfunc`."""
-    requirements = [f"maas=={version('maas')}", *(f"{package}=={version(package)}" for package in RUNTIME_PACKAGES)]
+    requirements = [f"{package}=={version(package)}" for package in RUNTIME_PACKAGES]  # and maas, from its own wheel
     python = platform.python_version()
     dependencies = [f"python={python}", "pip", {"pip": requirements}]
     mlmodel = {

@@ -68,7 +68,8 @@ def prove(
     parity = _parity(answers, predictor, exported, splits, settings)
     if bundle.manifest.precision != "fp32":
         shipped = compared("exported", "shipped", answers.exported, answers.shipped, None)
-        parity.append(require(shipped, min_label_agreement=settings.min_label_agreement))
+        advice = " Set compress=none to ship fp32, or a lower export.min_label_agreement."
+        parity.append(require(shipped, min_label_agreement=settings.min_label_agreement, where=advice))
     predicted: dict[str, Callable[[], NDArray[np.int64]]] = {
         "trained": lambda: answers.trained.argmax(axis=1),
         "shipped": lambda: answers.shipped.argmax(axis=1),

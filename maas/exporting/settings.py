@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.bounds import Opset, Positive, PositiveFraction
+from maas.bounds import Opset, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -18,4 +18,4 @@ class ExportSettings:
 
     opset: Opset = 20
     tolerance: Positive = 1e-5
-    min_label_agreement: PositiveFraction = 0.99
+    min_label_agreement: Share = 0.99

@@ -4,6 +4,7 @@ The exporter leaks state between exports of one process, so each export has a pr
 `python -m maas.exporting.torch_onnx CHECKPOINT EXAMPLES.npz OUT.onnx OPSET`.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -65,7 +66,8 @@ def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: P
         np.savez(arrays, allow_pickle=False, **dict(examples))
         paths = [str(path) for path in (checkpoint.folder, arrays, out)]
         command = [sys.executable, "-m", "maas.exporting.torch_onnx", *paths, str(opset)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # where the net was found
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         raise ExportError(f"{checkpoint.record.net.target} cannot be exported: {_last_lines(done.stderr)}")
     return out

@@ -13,7 +13,7 @@ try:
     from maas.registry.connection import default_tracking_uri
     from maas.registry.versions import resolve
 except ModuleNotFoundError as missing:
-    sys.stderr.write(f"{missing.name} is not installed; a registry needs it. Run: pip install 'maas[registry]'\n")
+    sys.stderr.write(f"{missing.name} is not installed. In a checkout of maas: pip install '.[registry]'\n")
     sys.exit(2)
 
 

@@ -61,6 +61,5 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
     except MlflowException as error:
         known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
         raise RegistryError(f"{address} is not in {tracking_uri}: {brief(error)}. Models there: {known}.") from error
-    return downloaded(found.source, tracking_uri), ModelVersion(
-        name, str(found.version), tuple(found.aliases), str(found.source)
-    )
+    version = ModelVersion(name, str(found.version), tuple(found.aliases), str(found.source))
+    return downloaded(version.source, tracking_uri), version

@@ -77,6 +77,9 @@ class Bundle:
         manifest = _read(folder / MANIFEST, Manifest)
         if MODEL not in manifest.files:
             raise BundleError(f"{folder / MANIFEST} does not name {MODEL}; export the model again.")
+        for file in [*(folder / ASSETS).rglob("*"), *(folder / GOLDEN).rglob("*")]:
+            if file.is_file() and file.relative_to(folder).as_posix() not in manifest.files:
+                raise BundleError(f"{file} is not named in the manifest; export the model again.")
         for name, digest in manifest.files.items():
             file = folder / name
             if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():

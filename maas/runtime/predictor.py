@@ -135,6 +135,6 @@ def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.Inferen
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(str(model), options, providers=list(providers))
+        return ort.InferenceSession(model.read_bytes(), options, providers=list(providers))  # bytes: no data beside it
     except Exception as error:  # onnxruntime raises half a dozen types without a common base
         raise BundleError(f"ONNX Runtime cannot load {model}: {error}") from error

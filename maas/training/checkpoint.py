@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import msgspec
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from maas.config import build
 from maas.errors import CheckpointError
 from maas.files import folder_published_whole, sha256_of
 from maas.runtime.evidence import DataRecord, Interval
@@ -100,9 +100,9 @@ class Checkpoint:
     def net(self) -> nn.Module:
         """Builds the net with its trained weights, in evaluation mode."""
         try:
-            net: nn.Module = resolve_name(self.record.net.target)(**self.record.net.arguments)
+            net: nn.Module = build({"_target_": self.record.net.target, **self.record.net.arguments}, "net")
             net.load_state_dict(load_file(self.folder / WEIGHTS))
-        except (ImportError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+        except Exception as error:  # whatever the net's own code raises
             raise CheckpointError(f"{self.record.net.target} cannot be rebuilt from {self.folder}: {error}") from error
         return net.eval()
 

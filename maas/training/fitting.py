@@ -1,6 +1,10 @@
 """Fitting: from a recipe and its rows to a checkpoint, resumable after any interruption."""
 
+import inspect
+import logging
+import pickle
 import sys
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +24,8 @@ from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import NetRecord
 from maas.training.progress import EpochListener, History, progress, quiet
 from maas.training.task import Task
+
+log = logging.getLogger("maas")
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def fit(
     seed_everything(config.seed, workers=True, verbose=False)
     net_record = resolve_net(config.model, {"outputs": len(splits.labels), **processor.net_arguments})
     net = build({"_target_": net_record.target, **net_record.arguments}, "model")
+    _require_feeds(net, processor)
     task = Task(
         net,
         build(config.objective, "objective"),
@@ -79,15 +86,24 @@ def fit(
         enable_version_counter=False,
     )
     trainer = _trainer(config.trainer, [history, keeper, *progress()], resume_folder)
-    last = resume_folder / "last.ckpt"
+    if trainer.world_size > 1:
+        raise ConfigError(
+            f"The trainer asks for {trainer.world_size} processes; this version trains in one. Set trainer.devices=1."
+        )
+    last = _usable(resume_folder / "last.ckpt")
     trainer.fit(
         task,
         datamodule=DataModule(splits, processor, config.batch_size, config.seed),
-        ckpt_path=last if last.is_file() else None,
+        ckpt_path=last,
         weights_only=False,  # our own file: it holds the state of callbacks too
     )
     if trainer.interrupted:
         raise KeyboardInterrupt
+    if not keeper.best_model_path:
+        raise ConfigError(
+            "No epoch was kept: training takes at least one epoch, and rows to validate on. Look at "
+            "trainer.max_epochs, trainer.limit_val_batches and trainer.fast_dev_run."
+        )
     best = torch.load(keeper.best_model_path, weights_only=False, map_location="cpu")
     task.load_state_dict(best["state_dict"])
     return Fitted(net.cpu().eval(), net_record, tuple(history.epochs), int(best["epoch"]))
@@ -124,6 +140,30 @@ def resolve_net(part: Mapping[str, Any], facts: Mapping[str, int]) -> NetRecord:
     return NetRecord(part["_target_"], arguments)
 
 
+def _require_feeds(net: nn.Module, processor: BaseProcessor) -> None:
+    """Raises ConfigError where the net's `forward` does not take what the processor gives, by name."""
+    parameters = inspect.signature(net.forward).parameters
+    missing = [name for name in processor.dynamic_axes if name not in parameters]
+    if missing and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        raise ConfigError(
+            f"{type(net).__name__}.forward takes {', '.join(parameters) or 'nothing'}; the {processor.kind} processor "
+            f"gives {', '.join(processor.dynamic_axes)}. Name its argument {missing[0]}."
+        )
+
+
+def _usable(path: Path) -> Path | None:
+    """Returns Lightning's checkpoint if it can be read; one that a kill left torn is set aside with a warning."""
+    if not path.is_file():
+        return None
+    try:
+        torch.load(path, weights_only=False, map_location="cpu")
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        log.warning("%s cannot be read (%s); training starts from the beginning", path, error)
+        path.unlink()
+        return None
+    return path
+
+
 def _deferred(part: Mapping[str, Any], path: str) -> Any:
     """Returns a callable that builds the part once its first arguments are there."""
 
@@ -145,7 +185,7 @@ def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Tra
     }
     make = build({**own, **part, "_partial_": True}, "trainer")
     try:
-        trainer: Trainer = make(callbacks=[*part.get("callbacks", []), *callbacks])
+        trainer: Trainer = make(callbacks=[*build(list(part.get("callbacks") or []), "trainer.callbacks"), *callbacks])
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer was refused by {part['_target_']}: {error}") from error
     return trainer

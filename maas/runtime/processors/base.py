@@ -99,8 +99,8 @@ def load_processor(record: Mapping[str, Any], folder: Path) -> BaseProcessor:
     settings = {name: value for name, value in record.items() if name != "kind"}
     try:
         processor: BaseProcessor = module.Processor.load(settings, folder)
-    except TypeError as error:
-        raise BundleError(f"The {kind} processor does not understand its settings {settings}: {error}.") from error
+    except Exception as error:  # a processor's library raises its own where an asset is missing or broken
+        raise BundleError(f"The {kind} processor cannot be loaded with {settings}: {error}.") from error
     return processor
 
 

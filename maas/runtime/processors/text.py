@@ -61,7 +61,8 @@ class Processor(BaseProcessor):
         trainer = trainers.WordLevelTrainer(
             vocab_size=self.vocabulary_size, min_frequency=2, special_tokens=[PADDING, UNKNOWN], show_progress=False
         )
-        tokenizer.train_from_iterator(rows, trainer, length=len(rows))
+        texts = [self._checked(row, index) for index, row in enumerate(rows)]
+        tokenizer.train_from_iterator(texts, trainer, length=len(texts))
         return type(self)(**self.settings(), tokenizer=tokenizer)
 
     def encode(self, rows: Sequence[Any]) -> list[Features]:

@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
     try:
         return import_module("maas.lifecycle") if name == "lifecycle" else getattr(import_module(_WHERE[name]), name)
     except ModuleNotFoundError as error:
-        message = f"maas.{name} needs {error.name}, which is not installed. In a checkout of maas: pip install '.[train,registry]'"
+        message = f"{error.name} is not installed. In a checkout of maas: pip install '.[train,registry]'"
         raise ModuleNotFoundError(message, name=error.name) from error
 
 

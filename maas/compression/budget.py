@@ -41,10 +41,12 @@ class Budget:
             yield f"it may lose {candidate.drop.high:.2f} points, allowed is {self.max_drop:g}"
         if _exceeds(self.min_label_agreement, candidate.label_agreement):
             yield f"{candidate.label_agreement:.4f} of the labels stay, required is {self.min_label_agreement:g}"
-        if _exceeds(candidate.batch_effect, self.max_batch_effect) and _exceeds(
-            candidate.batch_effect, parent.batch_effect
-        ):
+        if _exceeds(candidate.batch_effect, self._allowed_batch_effect(parent)):
             yield f"batch mates change an answer by {candidate.batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
+
+    def _allowed_batch_effect(self, parent: CandidateRecord) -> float | None:
+        """No less than what the model as exported shows itself, e.g. where its matrix products depend on the batch."""
+        return None if self.max_batch_effect is None else max(self.max_batch_effect, parent.batch_effect or 0.0)
 
 
 def _exceeds(value: float | None, limit: float | None) -> bool:

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import re
+import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -111,11 +112,18 @@ def _misfit(path: str, value: Any, hint: Any) -> str | None:
         example = next((meta.examples[0] for meta in metas if meta.examples), choices[0] if choices else "…")
         return f"{path} is {value!r}; {required}. Set e.g. {path}={example}"
     except TypeError:  # torch.Tensor, callables, …: only the part itself can judge
-        members = [member for member in typing.get_args(hint) if member in (int, float, str, bool)]
-        return _misfit(path, value, typing.Union[tuple(members)]) if members else None  # noqa: UP007 - made at run time
+        return _misfit(path, value, _plain(hint))
     if any((meta.extra or {}).get("must_exist") for meta in metas) and not Path(value).exists():
         return f"{path} is {value!r}; there is no such file or folder. Set {path}=PATH"
     return None
+
+
+def _plain(hint: Any) -> Any:
+    """Returns the members of a union that can be judged, e.g. `float` of `float | Tensor`; None if there is none."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return None
+    members = tuple(member for member in typing.get_args(hint) if member in (int, float, str, bool, type(None)))
+    return typing.Union[members] if members else None  # noqa: UP007 - the members are known at run time alone
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:

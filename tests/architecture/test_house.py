@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "maas").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in MODULES]
 HIDDEN_IMPORTS = {
-    ("maas/opening.py", "maas.registry.store"),  # mlflow takes seconds, and need not be installed
+    ("maas/opening.py", "maas.registry.connection"),  # mlflow takes seconds, and need not be installed
+    ("maas/opening.py", "maas.registry.versions"),  # likewise
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import maas
-from maas.registry.store import Store
+from maas.registry.connection import connected
 from maas.runtime.bundle import Bundle
 from maas.training.checkpoint import Checkpoint
 
@@ -39,7 +39,7 @@ def whole_bundles_and_versions(folder: Path) -> int:
     if not (folder / "mlflow.db").exists():
         return 0
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    versions = Store(uri).client().search_model_versions("name = 'digits_mlp'")
+    versions = connected(uri).search_model_versions("name = 'digits_mlp'")
     for version in versions:
         opened = maas.load(f"models:/digits_mlp/{version.version}", uri)
         opened.check_golden()

@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits
 
 import maas
 from maas.config import build
-from maas.errors import BundleError, ConfigError, ParityError, RegistryError
+from maas.errors import BundleError, ConfigError, DataError, ParityError, RegistryError
 from maas.files import sha256_of
 from maas.lifecycle import Line
-from maas.lifecycle.stages import _splits
+from maas.lifecycle.stages import load_rows
 from maas.summary import table
 from maas.training.evaluation import probabilities
 
@@ -29,7 +29,7 @@ def test_line_leaves_every_artifact_and_points_latest_at_it(line: Line, config: 
 
 
 def test_bundle_answers_as_the_trained_net_on_every_test_row(line: Line, config: maas.RunConfig) -> None:
-    test = _splits(config).test
+    test = load_rows(config).test
     trained = probabilities(line.checkpoint.net(), line.checkpoint.processor(), test.inputs)
     answers = line.bundle.predict(test.inputs)
     labels = [line.checkpoint.record.labels[index] for index in trained.argmax(axis=1)]
@@ -72,7 +72,7 @@ def test_verify_measures_an_existing_bundle_again(line: Line, config: maas.RunCo
 def test_export_gives_the_same_bytes_in_two_processes(line: Line, config: maas.RunConfig, tmp_path: Path) -> None:
     examples = tmp_path / "examples.npz"
     processor = line.checkpoint.processor()
-    np.savez(examples, **processor.collate(processor.encode(_splits(config).train.inputs[:4])))
+    np.savez(examples, **processor.collate(processor.encode(load_rows(config).train.inputs[:4])))
     for name in ("a.onnx", "b.onnx"):
         paths = [str(path) for path in (line.checkpoint.folder, examples, tmp_path / name)]
         subprocess.run([sys.executable, "-m", "maas.exporting.torch_onnx", *paths, "20"], check=True)
@@ -92,7 +92,7 @@ def test_export_writes_nothing_when_parity_fails(line: Line, config: maas.RunCon
 
 def test_pyfunc_gives_the_same_labels_from_the_registry(line: Line, config: maas.RunConfig) -> None:
     mlflow.set_tracking_uri(config.registry["tracking_uri"])
-    rows = np.array(_splits(config).test.inputs[:40], dtype=np.float32)
+    rows = np.array(load_rows(config).test.inputs[:40], dtype=np.float32)
     frame = mlflow.pyfunc.load_model("models:/digits_mlp@champion").predict(rows)
     assert list(frame["label"]) == [answer["label"] for answer in line.bundle.predict(rows)]
 
@@ -112,12 +112,10 @@ def test_register_finds_its_version_when_called_again(line: Line, config: maas.R
     assert maas.lifecycle.register(config, line.bundle).version == line.version.version
 
 
-def test_run_starts_anew_when_the_last_one_is_finished(line: Line, config: maas.RunConfig) -> None:
-    from maas.lifecycle.lineage import work_key
-    from maas.run_folder import unfinished
-
-    root = Path(config.runs_dir)
-    assert unfinished(root, config.name, work_key(config), is_done=lambda folder: folder.state.finished) is None
+def test_later_stages_refuse_rows_that_the_net_was_not_trained_on(line: Line, config: maas.RunConfig) -> None:
+    other = maas.compose("digits_mlp", "data.test_fraction=0.7", f"runs_dir={config.runs_dir}")
+    with pytest.raises(DataError, match="not those that .* was trained on"):
+        maas.lifecycle.export(other, line.checkpoint, line.compressed)
 
 
 def test_later_stages_say_what_to_run_first(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import maas
 from maas.config import RunConfig
 from maas.lifecycle import Line
-from maas.lifecycle.stages import _splits
+from maas.lifecycle.stages import load_rows
 from maas.training.evaluation import probabilities
 from tests.lifecycle.servers import served
 
@@ -31,7 +31,7 @@ def agree(bundle: maas.Bundle, url: str, rows: list) -> None:
 
 def test_served_answers_equal_the_bundles(line: Line, config: RunConfig, tmp_path: Path) -> None:
     with served(str(line.bundle.folder.resolve()), tmp_path) as (url, _):
-        agree(line.bundle, url, _splits(config).test.inputs)
+        agree(line.bundle, url, load_rows(config).test.inputs)
 
 
 def test_server_opens_an_address_without_holding_mlflow(
@@ -57,7 +57,7 @@ def test_sentiment_beats_its_baseline_shrinks_and_is_served_as_trained(seed: int
     config = maas.compose("sentiment_zh", f"seed={seed}", *places)
     line = maas.lifecycle.run(config)
     evidence, record = line.bundle.evidence, line.compressed.record
-    test = _splits(config).test
+    test = load_rows(config).test
     print(f"seed {seed}:", {who: str(values["accuracy"]) for who, values in evidence.metrics.items()}, evidence.parity)
 
     assert evidence.metrics["shipped"]["accuracy"].value >= evidence.metrics["baseline"]["accuracy"].value

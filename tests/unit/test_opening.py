@@ -28,7 +28,7 @@ def test_load_names_the_extra_when_mlflow_is_not_installed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "models:/m@champion needs mlflow, which is not installed. Run: pip install 'maas[registry]'\n"
+        "models:/m@champion needs mlflow, which is not installed. Install maas with it: pip install '.[registry]'\n"
     )
 
 

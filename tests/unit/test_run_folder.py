@@ -2,30 +2,36 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from maas.errors import ConfigError
-from maas.run_folder import RunFolder, RunState, newest_with, of_artifact, runs, start, unfinished
+from maas.run_folder import RunFolder, RunState, claimed, newest_with, of_artifact, runs
 
 
 def made(root: Path, name: str, key: str = "key") -> RunFolder:
     folder = RunFolder(root / "model" / name)
     folder.path.mkdir(parents=True)
-    folder.remember(key=key)
+    folder.remember(key=key, training="net")
     return folder
+
+
+def claim(root: Path, is_done: Callable[[RunFolder], bool], *, go_on: bool = True) -> RunFolder:
+    with claimed(root, "model", "key", "net", is_done, go_on=go_on) as folder:
+        return folder
 
 
 def never(_: RunFolder) -> bool:
     return False
 
 
-def test_start_makes_distinct_runs_when_they_fall_into_one_second(tmp_path):
-    folders = [start(tmp_path, "model", "key") for _ in range(12)]
+def test_new_runs_are_distinct_when_they_fall_into_one_second(tmp_path):
+    folders = [claim(tmp_path, never, go_on=False) for _ in range(12)]
     assert len({folder.path for folder in folders}) == 12
     assert [folder.path for folder in runs(tmp_path, "model")] == [folder.path for folder in reversed(folders)]
-    assert all(folder.state == RunState(key="key") for folder in folders)
+    assert all(folder.state == RunState(key="key", training="net") for folder in folders)
 
 
 def test_runs_are_the_newest_first_when_attempts_have_two_digits(tmp_path):
@@ -53,20 +59,20 @@ def test_remember_changes_only_what_is_named_when_a_stage_ends(tmp_path):
     folder.remember(tracking_id="abc")
     folder.add_seconds("train", 1.239)
     folder.add_seconds("export", 2)
-    assert folder.state == RunState("key", "abc", {"train": 1.24, "export": 2})
+    assert folder.state == RunState("key", "net", "abc", {"train": 1.24, "export": 2})
 
 
-def test_unfinished_is_the_newest_of_the_same_work_when_several_are_there(tmp_path):
+def test_claimed_is_the_newest_of_the_same_work_when_several_are_there(tmp_path):
     made(tmp_path, "20260101-000000")
     wanted = made(tmp_path, "20260101-000001")
     made(tmp_path, "20260101-000002", key="another recipe")
-    assert unfinished(tmp_path, "model", "key", is_done=never) == wanted
+    assert claim(tmp_path, never) == wanted
 
 
-def test_unfinished_is_none_when_all_are_done_or_of_other_work(tmp_path):
-    made(tmp_path, "20260101-000000", key="another recipe")
-    made(tmp_path, "20260101-000001").remember(finished=True)
-    assert unfinished(tmp_path, "model", "key", is_done=lambda folder: folder.state.finished) is None
+def test_claimed_is_new_when_all_are_done_or_of_other_work(tmp_path):
+    old = [made(tmp_path, "20260101-000000", key="another recipe"), made(tmp_path, "20260101-000001")]
+    old[1].remember(finished=True)
+    assert claim(tmp_path, lambda folder: folder.state.finished) not in old
 
 
 def test_locked_run_is_refused_and_passed_over_when_another_process_holds_it(tmp_path):
@@ -78,30 +84,44 @@ def test_locked_run_is_refused_and_passed_over_when_another_process_holds_it(tmp
     command = [sys.executable, "-c", hold, str(newer.path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        assert not newer.is_free()
-        assert unfinished(tmp_path, "model", "key", is_done=never) == older
+        with newer.try_lock() as is_ours:
+            assert not is_ours
+        assert claim(tmp_path, never) == older
         with pytest.raises(ConfigError) as caught, newer.locked():
             pass
         process.kill()
-    assert str(caught.value) == f"Another process is at work in {newer.path}. Wait for it, or set resume=never."
-    assert newer.is_free()
-    assert unfinished(tmp_path, "model", "key", is_done=never) == newer
+    assert str(caught.value) == f"Another process is at work in {newer.path}. Wait for it to end."
+    assert claim(tmp_path, never) == newer
 
 
 def test_newest_with_finds_the_newest_that_has_it_when_a_newer_run_has_not(tmp_path):
     older = made(tmp_path, "20260101-000000")
     made(tmp_path, "20260101-000001")
     older.bundle.mkdir()
-    assert newest_with(tmp_path, "model", "bundle", "export") == older
+    assert newest_with(tmp_path, "model", "net", artifact="bundle", stage="export") == older
     assert of_artifact(older.bundle).path == older.path.resolve()
 
 
 def test_newest_with_says_what_to_run_when_there_is_none(tmp_path):
     with pytest.raises(ConfigError) as caught:
-        newest_with(tmp_path, "model", "checkpoint", "train")
+        newest_with(tmp_path, "model", "net", artifact="checkpoint", stage="train")
     assert str(caught.value) == (
-        f"{tmp_path / 'model'} holds no run with a checkpoint; run python -m maas.train recipe=model first."
+        f"{tmp_path / 'model'} holds no run of these settings with a checkpoint. Run python -m maas.train recipe=model "
+        "first, with the same overrides."
     )
+
+
+def test_newest_with_passes_over_other_trainings_when_they_are_newer(tmp_path):
+    older, newer = made(tmp_path, "20260101-000000"), made(tmp_path, "20260101-000001")
+    newer.remember(training="another net")
+    for folder in (older, newer):
+        folder.bundle.mkdir()
+    assert newest_with(tmp_path, "model", "net", artifact="bundle", stage="export") == older
+
+
+def test_artifact_outside_of_a_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="lies in no run"):
+        of_artifact(tmp_path / "bundle")
 
 
 def test_state_is_empty_when_the_run_remembers_nothing(tmp_path):

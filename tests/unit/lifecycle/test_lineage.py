@@ -35,16 +35,22 @@ def test_commit_is_marked_when_a_tracked_file_differs(checkout, tmp_path):
     assert git_commit() == f"{checkout('rev-parse', 'HEAD')}-dirty"
 
 
-def test_work_is_other_work_when_recipe_or_code_differs(checkout, tmp_path):
+def test_work_is_other_work_when_recipe_or_rows_differ():
     config = compose("digits_mlp")
-    key = work_key(config)
-    assert work_key(compose("digits_mlp", "runs_dir=elsewhere")) == key
-    assert work_key(compose("digits_mlp", "seed=1")) != key
-    checkout("init", "-q")
-    (tmp_path / "file").write_text("1")
-    checkout("add", "file")
-    checkout("commit", "-qm", "first")
-    assert work_key(config) != key
+    key = work_key(config, "rows")
+    assert work_key(compose("digits_mlp", "runs_dir=elsewhere"), "rows") == key
+    assert work_key(compose("digits_mlp", "seed=1"), "rows") != key
+    assert work_key(config, "other rows") != key
+
+
+def test_work_is_other_work_when_the_file_of_a_part_differs(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    net = tmp_path / "net_of_ones_own.py"
+    net.write_text("from maas.models.mlp import MLP as Parent\n\n\nclass Net(Parent):\n    pass\n")
+    config = compose("digits_mlp", "model._target_=net_of_ones_own.Net")
+    key = work_key(config, "rows")
+    net.write_text(net.read_text() + "# changed\n")
+    assert work_key(config, "rows") != key
 
 
 def test_lineage_holds_recipe_seed_and_digests_when_a_model_is_about_to_be_trained():

@@ -8,7 +8,9 @@ import pytest
 from maas.errors import RegistryError
 from maas.exporting.bundling import attach_evidence
 from maas.registry import resolve as resolving
-from maas.registry.store import ModelVersion, Store, default_tracking_uri, resolve
+from maas.registry.connection import connected, default_tracking_uri
+from maas.registry.store import Store
+from maas.registry.versions import ModelVersion, resolve
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import SCHEMA_VERSION, DataRecord, Evidence, Interval, Machine
 
@@ -41,6 +43,7 @@ def bundle(bundles, tmp_path, request):
             Machine("cpu", 2, 1, "Linux", "3.11", "1"),
             DataRecord(fingerprint, {"test": 10}, {}),
             {"shipped": {"accuracy": Interval(accuracy, 0, 1)}},
+            ((5, 0), (0, 5)),
             (),
             None,
             {},
@@ -163,9 +166,8 @@ def test_run_keeps_parameters_epochs_and_tags_when_it_is_tracked(store):
     assert run.info.status == "FINISHED"
 
 
-def test_unknown_run_is_named_when_it_is_gone_on_with(store):
-    with pytest.raises(RegistryError, match=r"has no run 0123456789abcdef0123456789abcdef: "):
-        store.run("0123456789abcdef0123456789abcdef")
+def test_unknown_run_is_none_when_it_is_gone_on_with(store):
+    assert store.run("0123456789abcdef0123456789abcdef") is None
 
 
 @pytest.mark.parametrize("damage", ["garbage", "blocked"])
@@ -173,12 +175,12 @@ def test_registry_is_named_when_it_cannot_be_reached(tmp_path, damage):
     (tmp_path / "file").write_bytes(b"this is no database " * 100)
     uri = f"sqlite:///{tmp_path / 'file'}" + ("/mlflow.db" if damage == "blocked" else "")
     with pytest.raises(RegistryError) as caught:
-        Store(uri).client()
+        connected(uri)
     assert str(caught.value).startswith(f"The registry {uri} cannot be reached: ")
 
 
 def test_no_draft_is_left_when_the_database_was_made(store, place):
-    store.client()
+    connected(store.tracking_uri)
     assert not list(place.glob("*.partial"))
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.lifecycle import stages
+from maas.lifecycle.finding import checkpoint_of, compressed_of, newest_bundle, newest_checkpoint
 from maas.lifecycle.lineage import work_key
 from maas.lifecycle.stages import Compressed
 from maas.registry.versions import ModelVersion
-from maas.run_folder import RunFolder, claimed, newest_with, of_artifact
+from maas.run_folder import RunFolder, claimed, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import Evidence
 from maas.training.checkpoint import Checkpoint
@@ -140,43 +141,6 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     """
     with of_artifact(bundle.folder).locked():
         return stages.register(config, bundle)
-
-
-# --- finding what earlier stages left ---------------------------------------------------------------------------------
-
-
-def newest_checkpoint(config: RunConfig) -> Checkpoint:
-    """Opens the checkpoint of the recipe's newest run that has one.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    return Checkpoint.open(_newest(config, "checkpoint", "train").checkpoint)
-
-
-def newest_bundle(config: RunConfig) -> Bundle:
-    """Opens the bundle of the recipe's newest run that has one.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    return Bundle.open(_newest(config, "bundle", "export").bundle)
-
-
-def checkpoint_of(bundle: Bundle) -> Checkpoint:
-    """Opens the checkpoint that lies in the same run as a bundle."""
-    return Checkpoint.open(of_artifact(bundle.folder).checkpoint)
-
-
-def compressed_of(checkpoint: Checkpoint) -> Compressed | None:
-    """Opens what compression made of a checkpoint; None where it was not asked to."""
-    folder = of_artifact(checkpoint.folder).compressed
-    return Compressed.open(folder) if folder.is_dir() else None
-
-
-def _newest(config: RunConfig, artifact: str, stage: str) -> RunFolder:
-    root, training = Path(config.runs_dir), config.training_digest()
-    return newest_with(root, config.name, training, artifact=artifact, stage=stage)
 
 
 def _claimed(

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,18 @@ from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.errors import BundleError, ConfigError, DataError
 from maas.evidence.metrics import classification_metrics
-from maas.evidence.plots import compression_picture, confusion_picture, learning_curve
+from maas.evidence.plots import compression_picture, learning_curve
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
 from maas.exporting.proof import prove
 from maas.exporting.torch_onnx import to_onnx
 from maas.files import folder_published_whole, sha256_of
 from maas.lifecycle.lineage import lineage_of
-from maas.registry.store import Store
-from maas.registry.tracking import Tracker
+from maas.lifecycle.recording import pictures_of, tracker_of
 from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, of_artifact
 from maas.runtime.answers import BaseAnswer, load_answer
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import CompressionRecord, Evidence
-from maas.runtime.manifest import Lineage
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.evaluation import probabilities
@@ -69,7 +67,7 @@ class Compressed:
 def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
     """Fits processor and net, and keeps the best epoch."""
     lineage = lineage_of(config, splits.record.fingerprint)
-    tracker = _tracker(config, folder, lineage)
+    tracker = tracker_of(config, folder, lineage)
     log.info("train     %s rows, %s labels", len(splits.train), len(splits.labels))
     with _timed(folder, "train"):
         processor = build(config.processor, "processor").fit(splits.train.inputs)
@@ -173,12 +171,12 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     folder = of_artifact(bundle.folder)
     log.info("register  %s", config.registry["tracking_uri"])
     with _timed(folder, "register"):
-        tracker = _tracker(config, folder, bundle.manifest.lineage)
+        tracker = tracker_of(config, folder, bundle.manifest.lineage)
         evidence = bundle.evidence
         for who, metrics in evidence.metrics.items():
             tracker.log_values({f"test_{name}_{who}": interval.value for name, interval in metrics.items()})
         with tempfile.TemporaryDirectory() as scratch:
-            for picture in _pictures(bundle, Path(scratch)):
+            for picture in pictures_of(bundle, Path(scratch)):
                 tracker.log_files(picture, "plots")
         version: ModelVersion = build(config.registry, "registry").register(bundle, tracker, config.metric)
         tracker.finish()
@@ -257,39 +255,6 @@ def _calibration(config: RunConfig, predictor: Predictor, splits: Splits) -> Cal
             yield predictor.processor.collate([features[index] for index in batch])
 
     return Calibration(feeds, config.seed)
-
-
-def _pictures(bundle: Bundle, folder: Path) -> Iterator[Path]:
-    evidence, labels = bundle.evidence, bundle.manifest.answer["labels"]
-    title = f"{bundle.manifest.name}, test rows: accuracy {evidence.metrics['shipped']['accuracy']}"
-    yield confusion_picture(np.array(evidence.confusion), labels, title, folder / "confusion.png")
-    if evidence.compression is not None:
-        yield compression_picture(evidence.compression, folder / "compression.png")
-
-
-def _tracker(config: RunConfig, folder: RunFolder, lineage: Lineage) -> Any:
-    """Opens the run's MLflow run, or starts it; None where the recipe has no registry."""
-    if config.registry is None:
-        return None
-    store: Store = build(config.registry, "registry")
-    known = store.run(folder.state.tracking_id) if folder.state.tracking_id else None
-    if known is not None:
-        return known
-    tags = {f"maas.{key}": str(value) for key, value in msgspec.to_builtins(lineage).items()}
-    tracker: Tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(asdict(config)))
-    folder.remember(tracking_id=tracker.run_id)
-    return tracker
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Turns nested settings into dotted keys."""
-    if not isinstance(node, dict):
-        return {prefix: node}
-    return {
-        key: value
-        for name, child in node.items()
-        for key, value in _flat(child, f"{prefix}.{name}" if prefix else name).items()
-    }
 
 
 @contextmanager

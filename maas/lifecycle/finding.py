@@ -1,0 +1,43 @@
+"""Finding what earlier stages left, for stages that are run by themselves."""
+
+from pathlib import Path
+
+from maas.config import RunConfig
+from maas.lifecycle.stages import Compressed
+from maas.run_folder import RunFolder, newest_with, of_artifact
+from maas.runtime.bundle import Bundle
+from maas.training.checkpoint import Checkpoint
+
+
+def newest_checkpoint(config: RunConfig) -> Checkpoint:
+    """Opens the checkpoint of the recipe's newest run that has one.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return Checkpoint.open(_newest(config, "checkpoint", "train").checkpoint)
+
+
+def newest_bundle(config: RunConfig) -> Bundle:
+    """Opens the bundle of the recipe's newest run that has one.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return Bundle.open(_newest(config, "bundle", "export").bundle)
+
+
+def checkpoint_of(bundle: Bundle) -> Checkpoint:
+    """Opens the checkpoint that lies in the same run as a bundle."""
+    return Checkpoint.open(of_artifact(bundle.folder).checkpoint)
+
+
+def compressed_of(checkpoint: Checkpoint) -> Compressed | None:
+    """Opens what compression made of a checkpoint; None where it was not asked to."""
+    folder = of_artifact(checkpoint.folder).compressed
+    return Compressed.open(folder) if folder.is_dir() else None
+
+
+def _newest(config: RunConfig, artifact: str, stage: str) -> RunFolder:
+    root, training = Path(config.runs_dir), config.training_digest()
+    return newest_with(root, config.name, training, artifact=artifact, stage=stage)

@@ -1,0 +1,51 @@
+"""What a run leaves in MLflow beside its version."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from maas.config import RunConfig, build
+from maas.evidence.plots import compression_picture, confusion_picture
+from maas.registry.store import Store
+from maas.registry.tracking import Tracker
+from maas.run_folder import RunFolder
+from maas.runtime.bundle import Bundle
+from maas.runtime.manifest import Lineage
+
+
+def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:
+    """Draws what the evidence says into `folder`, and yields the files."""
+    evidence, labels = bundle.evidence, bundle.manifest.answer["labels"]
+    title = f"{bundle.manifest.name}, test rows: accuracy {evidence.metrics['shipped']['accuracy']}"
+    yield confusion_picture(np.array(evidence.confusion), labels, title, folder / "confusion.png")
+    if evidence.compression is not None:
+        yield compression_picture(evidence.compression, folder / "compression.png")
+
+
+def tracker_of(config: RunConfig, folder: RunFolder, lineage: Lineage) -> Any:
+    """Opens the run's MLflow run, or starts it; None where the recipe has no registry."""
+    if config.registry is None:
+        return None
+    store: Store = build(config.registry, "registry")
+    known = store.run(folder.state.tracking_id) if folder.state.tracking_id else None
+    if known is not None:
+        return known
+    tags = {f"maas.{key}": str(value) for key, value in msgspec.to_builtins(lineage).items()}
+    tracker: Tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(asdict(config)))
+    folder.remember(tracking_id=tracker.run_id)
+    return tracker
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Turns nested settings into dotted keys."""
+    if not isinstance(node, dict):
+        return {prefix: node}
+    return {
+        key: value
+        for name, child in node.items()
+        for key, value in _flat(child, f"{prefix}.{name}" if prefix else name).items()
+    }

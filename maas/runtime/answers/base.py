@@ -1,7 +1,5 @@
 """What every kind of answer can do, and how a bundle's kind is found."""
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -9,6 +7,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from maas.errors import BundleError
+from maas.runtime.kinds import opened
 from maas.runtime.signature import TensorSpec
 
 Outputs = Mapping[str, NDArray[Any]]
@@ -47,15 +46,11 @@ def load_answer(record: Mapping[str, Any]) -> BaseAnswer:
     Raises:
         BundleError: no answer of that kind is installed.
     """
-    kinds = sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__))
-    kind = record.get("kind")
-    if kind == "base" or kind not in kinds:
-        known = ", ".join(name for name in kinds if name != "base")
-        raise BundleError(f"The answer's kind is {kind!r}; this version of maas knows {known}. Upgrade maas.")
-    module = importlib.import_module(f"{__package__}.{kind}")
-    settings = {name: value for name, value in record.items() if name != "kind"}
+    module, settings = opened(record, __package__, "answer")
     try:
         answer: BaseAnswer = module.Answer(**settings)
     except TypeError as error:
-        raise BundleError(f"The {kind} answer does not understand its settings {settings}: {error}.") from error
+        raise BundleError(
+            f"The {record['kind']} answer does not understand its settings {settings}: {error}."
+        ) from error
     return answer

@@ -1,7 +1,5 @@
 """What every processor can do, and how a bundle's processor is found."""
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import BundleError
+from maas.runtime.kinds import opened
 from maas.runtime.signature import TensorSpec
 
 Features = NDArray[Any]
@@ -90,17 +89,11 @@ def load_processor(record: Mapping[str, Any], folder: Path) -> BaseProcessor:
     Raises:
         BundleError: no processor of that kind is installed.
     """
-    kinds = sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__))
-    kind = record.get("kind")
-    if kind == "base" or kind not in kinds:
-        known = ", ".join(name for name in kinds if name != "base")
-        raise BundleError(f"The processor's kind is {kind!r}; this version of maas knows {known}. Upgrade maas.")
-    module = importlib.import_module(f"{__package__}.{kind}")
-    settings = {name: value for name, value in record.items() if name != "kind"}
+    module, settings = opened(record, __package__, "processor")
     try:
         processor: BaseProcessor = module.Processor.load(settings, folder)
     except Exception as error:  # a processor's library raises its own where an asset is missing or broken
-        raise BundleError(f"The {kind} processor cannot be loaded with {settings}: {error}.") from error
+        raise BundleError(f"The {record['kind']} processor cannot be loaded with {settings}: {error}.") from error
     return processor
 
 

@@ -1,7 +1,7 @@
 """Classification metrics with 95 % intervals.
 
 All metrics are functions of the counts of (target, prediction) pairs. Intervals come from resampling these counts:
-the bootstrap over rows, without touching the rows again.
+the bootstrap over rows, without touching the rows again. A plain share has Wilson's interval.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,7 +62,10 @@ def confusion_matrix(targets: Labels, predictions: Labels, classes: int) -> NDAr
 
 
 def classification_metrics(targets: Labels, predictions: Labels, classes: int, seed: int = 0) -> dict[str, Interval]:
-    """Returns accuracy, precision, recall and F1 (macro), each with a bootstrap interval.
+    """Returns accuracy, precision, recall and F1 (macro), each with its interval.
+
+    Accuracy, a share of rows, has Wilson's interval, which stays honest where every row is right; the others have the
+    bootstrap's.
 
     Args:
         targets: (N,), in [0, K).
@@ -72,7 +75,8 @@ def classification_metrics(targets: Labels, predictions: Labels, classes: int, s
     """
     confusion = confusion_matrix(targets, predictions, classes)
     samples = _resampled(confusion.ravel(), seed).reshape(-1, classes, classes)
-    return {name: _interval(metric(confusion), metric(samples)) for name, metric in METRICS.items()}
+    intervals = {name: _interval(metric(confusion), metric(samples)) for name, metric in METRICS.items()}
+    return {**intervals, "accuracy": wilson(int(np.trace(confusion)), len(targets))}
 
 
 def paired_drop(

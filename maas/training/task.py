@@ -64,7 +64,8 @@ class Task(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the metrics of all validation rows."""
-        self.log_dict(self.validation_metrics.compute(), prog_bar=True)
+        for name, value in self.validation_metrics.compute().items():
+            self.log(name, value, prog_bar=name == "validation_accuracy")  # one is enough to watch
         self.validation_metrics.reset()
 
     def configure_optimizers(self) -> Any:

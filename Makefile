@@ -15,10 +15,10 @@ help: ## show this list
 
 setup: $(READY) ## make the virtual environment
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml maas/constraints.txt
 	@echo "Setting up $(VENV); this takes some minutes, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint maas/constraints.txt --editable '.[all,dev]'
 	@touch $@
 
 run: $(READY) ## take RECIPE through the whole line

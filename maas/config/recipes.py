@@ -18,7 +18,7 @@ from maas.errors import ConfigError
 
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent  # in a wheel, or in a checkout
-CONF, RECIPES, CONSTRAINTS = _SHIPPED / "conf", _SHIPPED / "recipes", _SHIPPED / "constraints.txt"
+CONF, RECIPES, CONSTRAINTS = _SHIPPED / "conf", _SHIPPED / "recipes", _PACKAGE / "constraints.txt"
 
 
 def register(config_dir: str | Path | None = None) -> None:

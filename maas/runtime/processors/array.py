@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.runtime.processors.base import BaseProcessor, Features, stacked
+from maas.runtime.processors.base import BaseProcessor, Features
 from maas.runtime.signature import TensorSpec
 
 
@@ -66,7 +66,7 @@ class Processor(BaseProcessor):
 
     def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"features": float32 (N, *shape)}`."""
-        return {"features": stacked(features)}
+        return {"features": np.stack(features)}
 
     @property
     def input_spec(self) -> TensorSpec:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import BundleError
@@ -95,8 +94,3 @@ def load_processor(record: Mapping[str, Any], folder: Path) -> BaseProcessor:
     except Exception as error:  # a processor's library raises its own where an asset is missing or broken
         raise BundleError(f"The {record['kind']} processor cannot be loaded with {settings}: {error}.") from error
     return processor
-
-
-def stacked(features: Sequence[Features]) -> NDArray[Any]:
-    """Joins equal-shaped rows along a new first axis."""
-    return np.stack(features)

@@ -13,6 +13,7 @@ Share = Annotated[float, Meta(ge=0, le=1, description="a share in [0, 1]", examp
 Positive = Annotated[float, Meta(gt=0, description="a number above 0", examples=[1.0])]
 NonNegative = Annotated[float, Meta(ge=0, description="a number not below 0", examples=[0.0])]
 Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more", examples=[1])]
+NonNegativeCount = Annotated[int, Meta(ge=0, description="a whole number, 0 or more", examples=[0])]
 Opset = Annotated[int, Meta(ge=18, le=23, description="an ONNX opset from 18 to 23", examples=[20])]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a port in 0 to 65535; 0 picks a free one")]
 ExistingPath = Annotated[str, Meta(description="a file or folder that exists", extra={"must_exist": True})]

@@ -8,6 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def cache_folder(*names: str) -> Path:
+    """Returns the place of what can be made again but takes long: below `MAAS_CACHE`, or `~/.cache/maas`.
+
+    Args:
+        names: of the folders inside, which need not exist.
+    """
+    root = os.environ.get("MAAS_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "maas").joinpath(*names)
+
+
 def sha256_of(path: Path) -> str:
     """Returns the hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:

@@ -35,7 +35,7 @@ def table(line: Line, config: RunConfig) -> Table:
         title=f"{config.name}: {evidence.data.rows['test']:,} test rows, intervals of 95 %",
         caption=f"fp32 is {parent.bytes:,} bytes{smaller}",
     )
-    for heading in ("stage", "gave", config.metric):
+    for heading in ("stage", "gave", config.metric or "metric"):
         result.add_column(heading)
     for heading in ("bytes", "batch time", "parity", "seconds"):
         result.add_column(heading, justify="right")
@@ -47,8 +47,8 @@ def table(line: Line, config: RunConfig) -> Table:
 def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
     evidence, record = line.bundle.evidence, line.compressed.record
     seconds = {**line.folder.state.seconds, **evidence.seconds}
-    metrics = {who: str(values[config.metric]) for who, values in evidence.metrics.items()}
-    weights = (line.checkpoint.folder / "weights.safetensors").stat().st_size
+    metrics = {who: str(values[config.metric]) for who, values in evidence.metrics.items() if config.metric}
+    weights = sum(file.stat().st_size for file in map(line.checkpoint.folder.joinpath, line.checkpoint.weights))
     chosen = record.candidate(record.chosen)
     exact = max(one.max_difference for one in evidence.parity if one.tolerance is not None)
 
@@ -59,9 +59,12 @@ def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
 
     if "baseline" in metrics:
         yield row("baseline", str(config.baseline["_target_"]).rpartition(".")[2], metrics["baseline"])
-    yield row("train", f"epoch {line.checkpoint.record.best_epoch + 1}", metrics["trained"], f"{weights:,}")
+    history, best = line.checkpoint.record.history, line.checkpoint.record.best_epoch
+    yield row("train", f"epoch {best + 1}" if history else "as it came", metrics.get("trained", ""), f"{weights:,}")
+    if "cross_validated" in metrics:
+        yield row("", f"{config.folds} folds", metrics["cross_validated"])
     yield row("compress", chosen.name, "", f"{chosen.bytes:,}", f"{chosen.time_ratio:.2f} × fp32")
-    yield row("export", "bundle", metrics["shipped"], f"{line.bundle.model_path.stat().st_size:,}")
+    yield row("export", "bundle", metrics.get("shipped", ""), f"{line.bundle.model_path.stat().st_size:,}")
     yield row("verify", _agreement(evidence), parity=f"{exact:.1e}")
     if line.version is not None:
         yield row("register", f"version {line.version.version}")
@@ -69,7 +72,7 @@ def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
 
 def _agreement(evidence: Evidence) -> str:
     shipped = [one for one in evidence.parity if one.right == "shipped"]
-    return f"{shipped[0].label_agreement.value:.2%} of labels kept" if shipped else "all labels equal"
+    return f"{shipped[0].agreement.value:.2%} of answers kept" if shipped else "all answers equal"
 
 
 def _closing(line: Line, config: RunConfig) -> str:

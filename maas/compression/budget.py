@@ -15,17 +15,16 @@ class Budget:
         min_shrink: how many times smaller the file must become to be worth the change.
         max_drop: points (hundredths) of the recipe's metric on validation data that may be lost: the upper end of the
             paired 95 % interval.
-        min_label_agreement: share of validation rows whose label must stay.
-        max_batch_effect: how much a row's probabilities may depend on the rows that share its batch, unless the
-            model as exported lets them depend as much. Dynamic
-            quantisation scales activations by the whole batch and breaks this: the same request would be answered
-            differently under load.
+        min_agreement: share of validation rows whose answer must stay.
+        max_batch_effect: how much a row's plain numbers may depend on the rows that share its batch, unless the model
+            as exported lets them depend as much. Dynamic quantisation scales activations by the whole batch and breaks
+            this: the same request would be answered differently under load.
         max_latency_ratio: time of a batch against the uncompressed model's.
     """
 
     min_shrink: Positive | None = 1.0
     max_drop: NonNegative | None = 1.0
-    min_label_agreement: Share | None = 0.99
+    min_agreement: Share | None = 0.99
     max_batch_effect: NonNegative | None = 1e-6
     max_latency_ratio: Positive | None = 1.0
 
@@ -39,8 +38,8 @@ class Budget:
             yield f"a batch takes {candidate.time_ratio:.3f} times as long, allowed is {self.max_latency_ratio:g}"
         if candidate.drop and _exceeds(candidate.drop.high, self.max_drop):
             yield f"it may lose {candidate.drop.high:.2f} points, allowed is {self.max_drop:g}"
-        if _exceeds(self.min_label_agreement, candidate.label_agreement):
-            yield f"{candidate.label_agreement:.4f} of the labels stay, required is {self.min_label_agreement:g}"
+        if _exceeds(self.min_agreement, candidate.agreement):
+            yield f"{candidate.agreement:.4f} of the answers stay, required is {self.min_agreement:g}"
         if _exceeds(candidate.batch_effect, self._allowed_batch_effect(parent)):
             yield f"batch mates change an answer by {candidate.batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
 

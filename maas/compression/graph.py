@@ -7,7 +7,7 @@ import onnx
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from maas.errors import ExportError
-from maas.exporting.torch_onnx import stripped
+from maas.graphs import write_graph
 
 WEIGHTED = ("Conv", "MatMul", "Gemm", "Gather")
 CARRIED = ("Relu", "Transpose")
@@ -35,7 +35,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
 
 def save_graph(path: Path) -> None:
     """Strips what a quantiser left of itself, in place, so that the same work gives the same bytes."""
-    path.write_bytes(stripped(onnx.load(path)).SerializeToString(deterministic=True))
+    write_graph(onnx.load(path), path)
 
 
 def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool) -> list[str]:

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maas.compression.passes import Calibration
 from maas.data.splits import Split
 from maas.evidence.benchmark import interleaved, latency
-from maas.evidence.metrics import classification_metrics, paired_drop
+from maas.evidence.judges import BaseJudge
+from maas.evidence.judges.base import Predictions
 from maas.runtime.evidence import Interval, Latency
 from maas.runtime.predictor import Predictor
 
 LATENCY_BATCHES = 8
 BATCH_EFFECT_ROWS = 64
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -27,15 +26,15 @@ class Bench:
     Args:
         parent: a predictor over the uncompressed model.
         validation: rows that training did not see; the test split is not touched.
-        classes: K.
-        metric: the recipe's metric.
+        judge: of this kind of answer.
+        metric: the recipe's metric; None where rows have no targets.
         calibration: training rows for passes.
     """
 
     parent: Predictor
     validation: Split
-    classes: int
-    metric: str
+    judge: BaseJudge
+    metric: str | None
     calibration: Calibration
 
     def predictor(self, model: Path) -> Predictor:
@@ -43,28 +42,28 @@ class Bench:
         parent = self.parent
         return Predictor(model, parent.processor, parent.answer, batch_size=parent.batch_size, threads=parent.threads)
 
-    def labels(self, predictor: Predictor) -> Labels:
-        """Returns the predicted labels of the validation rows, (N,)."""
-        predicted: Labels = predictor.outputs(self.validation.inputs)["probabilities"].argmax(axis=1)
-        return predicted
+    def predictions(self, predictor: Predictor) -> Predictions:
+        """Returns the plain numbers of the validation rows, (N, K)."""
+        return predictor.predictions(self.validation.inputs)
 
-    def value(self, labels: Labels) -> Interval:
-        """Returns the recipe's metric of predicted labels."""
-        seed = self.calibration.seed
-        return classification_metrics(self.validation.targets, labels, self.classes, seed)[self.metric]
+    def value(self, predictions: Predictions) -> Interval | None:
+        """Returns the recipe's metric; None where rows have no targets."""
+        if self.metric is None or self.validation.targets is None:
+            return None
+        return self.judge.metrics(self.validation.targets, predictions, self.calibration.seed)[self.metric]
 
-    def drop(self, parent: Labels, child: Labels) -> Interval:
-        """Returns the points that the child loses against the parent."""
-        seed = self.calibration.seed
-        targets = self.validation.targets
-        return paired_drop(targets, parent, child, self.classes, metric=self.metric, seed=seed)
+    def drop(self, parent: Predictions, child: Predictions) -> Interval | None:
+        """Returns the points that the child loses against the parent; None where rows have no targets."""
+        if self.metric is None or self.validation.targets is None:
+            return None
+        return self.judge.drop(self.validation.targets, parent, child, self.metric, self.calibration.seed)
 
     def batch_effect(self, predictor: Predictor) -> float:
-        """Returns the largest change of a probability when a row is answered alone instead of in a full batch."""
-        rows = _spread(self.validation.inputs, BATCH_EFFECT_ROWS)
-        together = predictor.outputs(rows)["probabilities"]
-        alone = np.concatenate([predictor.outputs([row])["probabilities"] for row in rows])
-        return float(np.abs(together - alone).max())
+        """Returns the largest change of a plain number when a row is answered alone instead of in a full batch."""
+        rows = self.validation.spread(BATCH_EFFECT_ROWS).inputs
+        together = predictor.predictions(rows)
+        alone = np.concatenate([predictor.predictions([row]) for row in rows])
+        return float(np.abs(together - alone).max() / self.judge.scale(together))
 
     def latencies(self, predictors: Mapping[str, Predictor], against: str) -> dict[str, Latency]:
         """Times the same real batches on every model, in turns.

@@ -99,16 +99,16 @@ def _measured(
 ) -> list[CandidateRecord]:
     """Adds to each record what was measured and what speaks against it; those that failed stay as they are."""
     predictors = {record.name: bench.predictor(models[record.name]) for record in records if not record.reasons}
-    labels = {name: bench.labels(predictor) for name, predictor in predictors.items()}
+    answers = {name: bench.predictions(predictor) for name, predictor in predictors.items()}
     latencies = bench.latencies(predictors, PARENT)
 
     def measured(record: CandidateRecord) -> CandidateRecord:
-        own, parent = labels[record.name], labels[PARENT]
+        own, parent = answers[record.name], answers[PARENT]
         full = msgspec.structs.replace(
             record,
             metric=bench.value(own),
             drop=bench.drop(parent, own),
-            label_agreement=float((own == parent).mean()),
+            agreement=float(bench.judge.agrees(parent, own).mean()),
             batch_effect=bench.batch_effect(predictors[record.name]),
             latency=latencies[record.name],
         )
@@ -126,8 +126,7 @@ def _choice(records: list[CandidateRecord]) -> tuple[str, str]:
         tried = "; ".join(f"{record.name}: {', '.join(record.reasons)}" for record in others)
         return PARENT, f"No pass may ship ({tried})." if tried else "No pass was asked for."
     best = min(allowed, key=lambda record: record.bytes * record.time_ratio)
-    drop = best.drop.value if best.drop else 0.0
+    lost = f", {best.drop.value:.2f} points lost" if best.drop else ""
     return best.name, (
-        f"{parent.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time, "
-        f"{drop:.2f} points lost."
+        f"{parent.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time{lost}."
     )

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maas.config.parts import DIRECTIVES, is_part, target_of
 from maas.config.recipes import CONF, composed, finish, recipes
-from maas.config.schema import FILLED, METRICS, TASKS, RunConfig
+from maas.config.schema import FILLED, METRICS, RunConfig
 from maas.errors import ConfigError
 
 
@@ -39,10 +39,7 @@ def faults_of(config: RunConfig) -> Iterator[str]:
         yield f"resume is {config.resume!r}; it must be auto or never. Set e.g. resume=auto."
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         yield f"seed is {config.seed!r}; it must be a whole number from 0 to 4294967295. Set e.g. seed=1."
-    if config.task not in TASKS:
-        yield f"task is {config.task!r}; it must be one of {', '.join(TASKS)}. Set e.g. task={TASKS[0]}."
-    if config.metric not in METRICS:
-        yield f"metric is {config.metric!r}; it must be one of {', '.join(METRICS)}. Set e.g. metric={METRICS[0]}."
+    yield from _faults_of_task(config)
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         yield f"batch_size is {config.batch_size!r}; it must be a whole number, 1 or more. Set e.g. batch_size=64."
     if not config.name or not all(character.isalnum() or character in "-_" for character in config.name):
@@ -52,6 +49,24 @@ def faults_of(config: RunConfig) -> Iterator[str]:
         if section.type is Any and not (is_part(value) or (value is None and section.default is None)):
             yield f"{section.name} is {value!r}; it must be a part, a mapping with a _target_."
         yield from _faults_in(value, section.name)
+
+
+def _faults_of_task(config: RunConfig) -> Iterator[str]:
+    known = METRICS.get(config.task)
+    if known is None:
+        yield f"task is {config.task!r}; it must be one of {', '.join(METRICS)}. Set e.g. task={next(iter(METRICS))}."
+    elif not known and config.metric is not None:
+        yield f"metric is {config.metric!r}; task {config.task} has none. Set metric=null."
+    elif known and config.metric not in known:
+        yield f"metric is {config.metric!r}; it must be one of {', '.join(known)}. Set e.g. metric={known[0]}."
+    if not isinstance(config.folds, int) or config.folds < 0 or config.folds == 1:
+        yield f"folds is {config.folds!r}; it must be 2 or more, or 0 for no cross-validation. Set e.g. folds=5."
+    if config.trainer is not None:
+        for section in ("objective", "optimizer", "schedule"):
+            if getattr(config, section) is None:
+                yield f"{section} is null, and the recipe trains. Set {section}=NAME, or trainer=null to train nothing."
+        if config.metric is None:
+            yield "metric is null, and the recipe trains: the best epoch is chosen by it. Set e.g. metric=accuracy."
 
 
 def _faults_in(node: Any, path: str) -> Iterator[str]:

@@ -8,15 +8,19 @@ from typing import Any
 
 from omegaconf import MISSING
 
-FILLED = frozenset({"outputs", "in_features", "vocabulary_size"})
+FILLED = frozenset(
+    {"outputs", "target_mean", "target_deviation", "in_features", "vocabulary_size", "in_channels", "height", "width"}
+    | {"rate", "samples", "number_means", "number_deviations", "category_sizes"}
+)
 """Arguments of a net that the data and the processor fill in where a recipe leaves them out."""
 
-TASKS = ("classification",)
-METRICS = ("accuracy", "precision", "recall", "f1")
+_OF_LABELS = ("accuracy", "precision", "recall", "f1")
+METRICS = {"classification": _OF_LABELS, "binary": _OF_LABELS, "regression": ("r2",), "embedding": ()}
+"""The metrics that a recipe may choose, by task; of all of them more is better."""
 
 _OF_TRAINING = frozenset(
     {"name", "seed", "task", "metric", "batch_size", "data", "processor", "model", "objective", "optimizer", "schedule"}
-    | {"trainer"}
+    | {"trainer", "augment", "pretrain", "folds"}
 )
 _NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry"})
 
@@ -28,8 +32,9 @@ class RunConfig:
     Args:
         name: of the model; also the folder below `runs_dir` and the name in the registry.
         seed: of every random choice.
-        task: what is learnt: `classification`.
-        metric: what compression must keep and the registry compares, by its name in the evidence.
+        task: what is learnt: `classification`, `binary` (one logit), `regression`, or `embedding` (nothing is).
+        metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have
+            no targets to judge by.
         batch_size: rows in a training step.
         runs_dir: where runs are written.
         resume: `auto` goes on with the newest unfinished run of the same recipe, `never` starts a new one.
@@ -39,7 +44,10 @@ class RunConfig:
         objective: logits and targets to a loss.
         optimizer: parameters to an optimizer.
         schedule: optimizer and steps to a learning-rate schedule.
-        trainer: Lightning's Trainer.
+        augment: random changes to training batches; null for none.
+        pretrain: what the net learns from the training inputs alone beforehand; null for nothing.
+        trainer: Lightning's Trainer; null takes the model as it comes.
+        folds: also cross-validate with so many folds; 0 for not.
         baseline: what a user would pick instead, measured beside the model; null for none.
         compress: budget and passes.
         export: tolerance and opset.
@@ -51,17 +59,20 @@ class RunConfig:
     name: str = MISSING
     seed: int = 0
     task: str = "classification"
-    metric: str = "accuracy"
+    metric: str | None = "accuracy"
     batch_size: int = 64
     runs_dir: str = "runs"
     resume: str = "auto"
     data: Any = MISSING
     processor: Any = MISSING
     model: Any = MISSING
-    objective: Any = MISSING
-    optimizer: Any = MISSING
-    schedule: Any = MISSING
-    trainer: Any = MISSING
+    objective: Any = None
+    optimizer: Any = None
+    schedule: Any = None
+    augment: Any = None
+    pretrain: Any = None
+    trainer: Any = None
+    folds: int = 0
     baseline: Any = None
     compress: Any = MISSING
     export: Any = MISSING

@@ -1,6 +1,5 @@
 """Do two ways of computing the same answers agree? Torch, ONNX Runtime, onnx's reference evaluator."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,73 +10,77 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from maas.errors import ParityError
+from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import wilson
 from maas.runtime.evidence import Parity
-from maas.runtime.predictor import Predictor, outputs_in_batches
-
-Probabilities = NDArray[np.float32]
+from maas.runtime.predictor import Arrays, Run
 
 
-def compared(left: str, right: str, reference: Probabilities, found: Probabilities, tolerance: float | None) -> Parity:
-    """Compares two sets of probabilities for the same rows.
+def compared(
+    judge: BaseJudge,
+    left: str,
+    right: str,
+    reference: Predictions,
+    found: Predictions,
+    tolerance: float | None = None,
+) -> Parity:
+    """Compares two sets of plain numbers for the same rows.
 
     Args:
+        judge: tells which answers are the same.
         left: the reference's name.
         right: the other's name.
         reference: (N, K).
         found: (N, K).
-        tolerance: the largest difference allowed; None compares labels alone.
+        tolerance: the largest difference allowed, for plain numbers up to 1; None compares answers alone.
     """
-    same = int((reference.argmax(axis=1) == found.argmax(axis=1)).sum())
+    same = int(judge.agrees(reference, found).sum())
     difference = float(np.abs(reference - found).max())
-    return Parity(left, right, len(reference), difference, tolerance, wilson(same, len(reference)))
+    allowed = None if tolerance is None else tolerance * judge.scale(reference)
+    return Parity(left, right, len(reference), difference, allowed, wilson(same, len(reference)))
 
 
-def require(parity: Parity, *, min_label_agreement: float | None = None, where: str = "") -> Parity:
+def require(parity: Parity, *, min_agreement: float | None = None, where: str = "") -> Parity:
     """Returns `parity` if it is good enough.
 
     Args:
         parity: a comparison.
-        min_label_agreement: the share of labels that must agree; None requires the tolerance and every label.
+        min_agreement: the share of answers that must agree; None requires the tolerance and every answer.
         where: what is known of the place where they differ.
 
     Raises:
         ParityError: it is not.
     """
     subject = f"{parity.right} does not answer as {parity.left} on {parity.rows} rows"
-    wanted = 1.0 if min_label_agreement is None else min_label_agreement
+    wanted = 1.0 if min_agreement is None else min_agreement
     if parity.tolerance is not None and not parity.max_difference <= parity.tolerance:
         raise ParityError(
-            f"{subject}: a probability differs by {parity.max_difference:.3g}, allowed is {parity.tolerance:g}.{where}",
+            f"{subject}: a number differs by {parity.max_difference:.3g}, allowed is {parity.tolerance:g}.{where}",
             found=parity.max_difference,
             allowed=parity.tolerance,
         )
-    if parity.label_agreement.value < wanted:
+    if parity.agreement.value < wanted:
         raise ParityError(
-            f"{subject}: {parity.label_agreement.value:.4f} of the labels agree, at least {wanted:g} must.{where}",
-            found=parity.label_agreement.value,
+            f"{subject}: {parity.agreement.value:.4f} of the answers agree, at least {wanted:g} must.{where}",
+            found=parity.agreement.value,
             allowed=wanted,
         )
     return parity
 
 
-def reference_outputs(model: Path, predictor: Predictor, rows: Sequence[Any]) -> Probabilities:
-    """Evaluates an ONNX file with onnx's own reference implementation.
+def reference_run(model: Path, output: str) -> Run:
+    """Returns how onnx's own reference implementation answers feeds; it is slow, so give it few rows.
 
     Args:
-        model: the file.
-        predictor: prepares and batches the rows as it does for ONNX Runtime.
-        rows: N raw inputs; the reference is slow, so give few.
-
-    Returns:
-        (N, K)
+        model: the ONNX file.
+        output: the name of its output.
     """
     evaluator = ReferenceEvaluator(str(model))
 
-    def run(feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        return {"probabilities": np.asarray(evaluator.run(None, feeds)[0])}  # type: ignore[index]
+    def run(feeds: Arrays) -> Arrays:
+        return {output: np.asarray(evaluator.run([output], feeds)[0])}  # type: ignore[index]
 
-    return outputs_in_batches(predictor.processor, rows, predictor.batch_size, run)["probabilities"]
+    return run
 
 
 def first_difference(model: Path, feeds: dict[str, NDArray[Any]], tolerance: float) -> str | None:

@@ -19,7 +19,7 @@ from maas.runtime.evidence import Evidence
 from maas.runtime.manifest import SCHEMA_VERSION, Lineage, Manifest, ServingSettings
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
-from maas.runtime.signature import NUMPY_TYPES, Signature, TensorSpec
+from maas.runtime.signature import NUMPY_TYPES, TensorSpec
 
 RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "tokenizers")
 
@@ -56,7 +56,7 @@ def draw_up(
     processor.save(folder / ASSETS)
     predictor = Predictor(folder / MODEL, processor, answer, batch_size=serving.batch_size, threads=serving.threads)
     _write_golden(folder / GOLDEN, predictor, golden_rows)
-    _write_mlmodel(folder, name, predictor.signature)
+    _write_mlmodel(folder, name, predictor)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -87,7 +87,7 @@ def write_json(path: Path, content: Any) -> None:
 def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> None:
     outputs = predictor.outputs(rows)
     folder.mkdir()
-    write_json(folder / "inputs.json", [row.tolist() if isinstance(row, np.ndarray) else row for row in rows])
+    write_json(folder / "inputs.json", [_as_json(row) for row in rows])
     predictions: NDArray[Any] = predictor.answer.predictions(outputs)
     write_json(
         folder / "outputs.json",
@@ -95,7 +95,14 @@ def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> No
     )
 
 
-def _write_mlmodel(folder: Path, name: str, signature: Signature) -> None:
+def _as_json(row: Any) -> Any:
+    """Returns a raw row as a client would send it; bytes become base64 where JSON is written."""
+    if isinstance(row, Path):
+        return row.read_bytes()
+    return row.tolist() if isinstance(row, np.ndarray) else row
+
+
+def _write_mlmodel(folder: Path, name: str, predictor: Predictor) -> None:
     """Makes the folder an MLflow model: MLflow's python-function flavour over `maas.runtime.pyfunc`."""
     requirements = [f"{package}=={version(package)}" for package in RUNTIME_PACKAGES]  # and maas, from its own wheel
     python = platform.python_version()
@@ -110,8 +117,8 @@ def _write_mlmodel(folder: Path, name: str, signature: Signature) -> None:
         },
         "metadata": {"maas_bundle": name, "maas_schema_version": SCHEMA_VERSION},
         "signature": {
-            "inputs": msgspec.json.encode([_mlflow_type(spec) for spec in signature.inputs]).decode(),
-            "outputs": msgspec.json.encode([_mlflow_answer_type(spec) for spec in signature.outputs[:2]]).decode(),
+            "inputs": msgspec.json.encode(_mlflow_inputs(predictor.processor)).decode(),
+            "outputs": msgspec.json.encode([_mlflow_output(spec) for spec in predictor.signature.outputs[:2]]).decode(),
             "params": None,
         },
     }
@@ -121,14 +128,22 @@ def _write_mlmodel(folder: Path, name: str, signature: Signature) -> None:
     _write_yaml(folder / "MLmodel", mlmodel)
 
 
-def _mlflow_type(spec: TensorSpec) -> dict[str, Any]:
-    if spec.datatype == "BYTES":
-        return {"type": "string", "required": True}
-    dtype = np.dtype(NUMPY_TYPES[spec.datatype]).name
-    return {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": list(spec.shape)}}
+def _mlflow_inputs(processor: BaseProcessor) -> list[dict[str, Any]]:
+    """Returns MLflow's schema: one unnamed input, or a column for each."""
+    specs = processor.input_specs
+    if len(specs) > 1:
+        kinds = {"BYTES": "string"}
+        return [{"name": spec.name, "type": kinds.get(spec.datatype, "double"), "required": False} for spec in specs]
+    if specs[0].datatype == "BYTES":
+        return [{"type": "binary" if processor.media_types else "string", "required": True}]
+    dtype = np.dtype(NUMPY_TYPES[specs[0].datatype]).name
+    return [{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": list(specs[0].shape)}}]
 
 
-def _mlflow_answer_type(spec: TensorSpec) -> dict[str, Any]:
+def _mlflow_output(spec: TensorSpec) -> dict[str, Any]:
+    if len(spec.shape) > 1:
+        kind: dict[str, Any] = {"type": "array", "items": {"type": "double"}}
+        return {"name": spec.name, "required": True, **kind}
     return {"name": spec.name, "type": "string" if spec.datatype == "BYTES" else "double", "required": True}
 
 

@@ -1,36 +1,45 @@
-"""Proving a drafted bundle: it answers as the trained net does, and this is how good it is."""
+"""Proving a drafted bundle: it answers as the trained model does, and this is how good it is."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from maas.data.splits import Splits
+from maas.data.splits import Split, Splits
 from maas.evidence.baselines import Baseline
+from maas.evidence.judges import BaseJudge, judge_of
+from maas.evidence.judges.base import Predictions
 from maas.evidence.machine import this_machine
-from maas.evidence.metrics import classification_metrics, confusion_matrix
-from maas.evidence.parity import compared, first_difference, reference_outputs, require
+from maas.evidence.parity import compared, first_difference, reference_run, require
 from maas.exporting.settings import ExportSettings
+from maas.importing.base import ForeignModel
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import SCHEMA_VERSION, CompressionRecord, Evidence, Parity
+from maas.runtime.evidence import SCHEMA_VERSION, CompressionRecord, Evidence, Interval, Parity
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
-from maas.training.evaluation import probabilities
+from maas.training.evaluation import predictions, run_of
 
 REFERENCE_ROWS = 64
 """Rows for onnx's reference evaluator, which takes seconds for what ONNX Runtime does in milliseconds."""
+REFERENCE_S = 15.0
+"""Fewer rows are taken where they would take longer; two at least."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Probabilities of the test rows, (N, K) each, from the trained net, the graph as exported and what ships."""
+    """Plain numbers of the test rows, (N, K) each: of the trained model, the graph as exported and what ships.
 
-    trained: NDArray[np.float32]
-    exported: NDArray[np.float32]
-    shipped: NDArray[np.float32]
+    `framework` is what the trained model answered by.
+    """
+
+    framework: str
+    trained: Predictions
+    exported: Predictions
+    shipped: Predictions
 
 
 def prove(
@@ -57,63 +66,81 @@ def prove(
         seconds: wall time of the stages so far.
 
     Raises:
-        ParityError: the exported graph differs from the net, or the shipped model from the exported one.
+        ParityError: the exported graph differs from the model, or the shipped model from the exported one.
     """
-    predictor = bundle.make_predictor(model=exported)
+    predictor, judge = bundle.make_predictor(model=exported), judge_of(bundle.manifest.answer["kind"], splits.labels)
+    model, rows = checkpoint.model(), splits.test.inputs
+    run = run_of(model, checkpoint.family(), predictor.answer.output)
     answers = Answers(
-        trained=probabilities(checkpoint.net(), checkpoint.processor(), splits.test.inputs, predictor.batch_size),
-        exported=predictor.outputs(splits.test.inputs)["probabilities"],
-        shipped=bundle.predictor.outputs(splits.test.inputs)["probabilities"],
+        framework=model.framework if isinstance(model, ForeignModel) else "torch",
+        trained=predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size),
+        exported=predictor.predictions(rows),
+        shipped=bundle.predictor.predictions(rows),
     )
-    parity = _parity(answers, predictor, exported, splits, settings)
+    parity = list(_parity(answers, judge, predictor, exported, splits.test, settings))
     if bundle.manifest.precision != "fp32":
-        shipped = compared("exported", "shipped", answers.exported, answers.shipped, None)
-        advice = " Set compress=none to ship fp32, or a lower export.min_label_agreement."
-        parity.append(require(shipped, min_label_agreement=settings.min_label_agreement, where=advice))
-    predicted: dict[str, Callable[[], NDArray[np.int64]]] = {
-        "trained": lambda: answers.trained.argmax(axis=1),
-        "shipped": lambda: answers.shipped.argmax(axis=1),
-    }
-    if baseline is not None:
-        predicted["baseline"] = lambda: baseline(splits)
-    classes = len(splits.labels)
-    confusion = confusion_matrix(splits.test.targets, answers.shipped.argmax(axis=1), classes)
+        shipped = compared(judge, "exported", "shipped", answers.exported, answers.shipped)
+        advice = " Set compress=none to ship fp32, or a lower export.min_agreement."
+        parity.append(require(shipped, min_agreement=settings.min_agreement, where=advice))
+    confusion = None if splits.test.targets is None else judge.confusion(splits.test.targets, answers.shipped)
     return Evidence(
         schema_version=SCHEMA_VERSION,
         manifest_sha256=bundle.digest,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=this_machine(),
         data=splits.record,
-        metrics={
-            who: classification_metrics(splits.test.targets, labels(), classes) for who, labels in predicted.items()
-        },
-        confusion=tuple(map(tuple, confusion.tolist())),
+        metrics=dict(_metrics(answers, judge, splits, checkpoint, baseline)),
+        confusion=None if confusion is None else tuple(map(tuple, confusion.tolist())),
         parity=tuple(parity),
         compression=compression,
         seconds=seconds or {},
     )
 
 
+def _metrics(
+    answers: Answers, judge: BaseJudge, splits: Splits, checkpoint: Checkpoint, baseline: Baseline | None
+) -> Iterator[tuple[str, dict[str, Interval]]]:
+    """Yields whose metrics, and the metrics."""
+    if splits.test.targets is None:
+        return
+    yield "trained", judge.metrics(splits.test.targets, answers.trained)
+    yield "shipped", judge.metrics(splits.test.targets, answers.shipped)
+    if baseline is not None:
+        yield "baseline", judge.metrics(splits.test.targets, judge.plain(baseline(splits)))
+    if checkpoint.record.cross_validated:
+        yield "cross_validated", checkpoint.record.cross_validated
+
+
 def _parity(
-    answers: Answers, predictor: Predictor, exported: Path, splits: Splits, settings: ExportSettings
-) -> list[Parity]:
-    """Compares torch, ONNX Runtime and the reference evaluator; the last on a few rows spread over the test split."""
-    picked = np.linspace(0, len(splits.test) - 1, min(REFERENCE_ROWS, len(splits.test))).astype(int)
-    rows = [splits.test.inputs[index] for index in picked]
-    reference = reference_outputs(exported, predictor, rows)
-    checks = [
-        compared("torch", "onnxruntime", answers.trained, answers.exported, settings.tolerance),
-        compared("torch", "onnx reference", answers.trained[picked], reference, settings.tolerance),
+    answers: Answers, judge: BaseJudge, predictor: Predictor, exported: Path, test: Split, settings: ExportSettings
+) -> Iterator[Parity]:
+    """Compares the model's own framework, ONNX Runtime and the reference evaluator; the last on a few rows."""
+    picked, reference = _by_reference(exported, predictor, test)
+    pairs = [
+        ("onnxruntime", answers.trained, answers.exported),
+        ("onnx reference", answers.trained[picked], reference),
     ]
-    for check in checks:
-        require(check, where=_where(check, predictor, exported, rows[:2]))
-    return checks
+    for name, trained, found in pairs:
+        check = compared(judge, answers.framework, name, trained, found, settings.tolerance)
+        yield require(check, where=_where(check, predictor, exported, test.inputs[0]))
 
 
-def _where(check: Parity, predictor: Predictor, exported: Path, rows: list[object]) -> str:
+def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[list[int], Predictions]:
+    """Asks the reference evaluator row by row until there are enough or it takes too long; returns which and what."""
+    run, started = reference_run(exported, predictor.answer.output), time.perf_counter()
+    picked = np.random.default_rng(0).permutation(len(test))[:REFERENCE_ROWS].tolist()
+    found: list[Predictions] = []
+    for index in picked:
+        found.append(predictions(run, predictor.answer, predictor.processor, [test.inputs[index]]))
+        if len(found) > 1 and time.perf_counter() - started > REFERENCE_S:
+            break
+    return picked[: len(found)], np.concatenate(found)
+
+
+def _where(check: Parity, predictor: Predictor, exported: Path, row: Any) -> str:
     """Says which node goes astray, if the comparison failed at all."""
     if check.tolerance is None or check.max_difference <= check.tolerance:
         return ""
-    features = predictor.encode(rows[:1])
-    node = first_difference(exported, predictor.processor.collate(features), check.tolerance)
+    feeds = predictor.processor.collate(predictor.encode([row]))
+    node = first_difference(exported, feeds, check.tolerance)
     return f" The first node that differs is {node}." if node else " All nodes agree: the export itself differs."

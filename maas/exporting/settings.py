@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.bounds import Opset, Positive, Share
+from maas.bounds import NonNegativeCount, Opset, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -11,11 +11,14 @@ class ExportSettings:
 
     Args:
         opset: of the ONNX file.
-        tolerance: the largest absolute difference of a probability between torch, ONNX Runtime and onnx's reference
-            evaluator, for the model before compression.
-        min_label_agreement: the share of test rows whose label the compressed model must keep.
+        tolerance: the largest difference of a plain number between the model's own framework, ONNX Runtime and onnx's
+            reference evaluator, before compression: absolute for probabilities and vectors; for values, as a share of
+            the largest of them where that is above 1.
+        min_agreement: the share of test rows whose answer the compressed model must keep.
+        robustness_rows: test rows on which the metric is measured under noise; 0 for none.
     """
 
     opset: Opset = 20
     tolerance: Positive = 1e-5
-    min_label_agreement: Share = 0.99
+    min_agreement: Share = 0.99
+    robustness_rows: NonNegativeCount = 200

@@ -19,9 +19,11 @@ from maas.runtime.manifest import Lineage
 
 def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:
     """Draws what the evidence says into `folder`, and yields the files."""
-    evidence, labels = bundle.evidence, bundle.manifest.answer["labels"]
-    title = f"{bundle.manifest.name}, test rows: accuracy {evidence.metrics['shipped']['accuracy']}"
-    yield confusion_picture(np.array(evidence.confusion), labels, title, folder / "confusion.png")
+    evidence = bundle.evidence
+    if evidence.confusion is not None:
+        title = f"{bundle.manifest.name}, test rows: accuracy {evidence.metrics['shipped']['accuracy']}"
+        labels = bundle.manifest.answer["labels"]
+        yield confusion_picture(np.array(evidence.confusion), labels, title, folder / "confusion.png")
     if evidence.compression is not None:
         yield compression_picture(evidence.compression, folder / "compression.png")
 

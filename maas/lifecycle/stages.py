@@ -18,22 +18,21 @@ from maas.compression.search import Search, search
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.errors import BundleError, ConfigError, DataError
-from maas.evidence.metrics import classification_metrics
+from maas.evidence.judges import judge_of
 from maas.evidence.plots import compression_picture, learning_curve
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
+from maas.exporting.conversion import to_onnx
 from maas.exporting.proof import prove
-from maas.exporting.torch_onnx import to_onnx
 from maas.files import folder_published_whole, sha256_of
 from maas.lifecycle.lineage import lineage_of
 from maas.lifecycle.recording import pictures_of, tracker_of
+from maas.lifecycle.validating import cross_validated, validated
 from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, of_artifact
-from maas.runtime.answers import BaseAnswer, load_answer
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import CompressionRecord, Evidence
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint, save_checkpoint
-from maas.training.evaluation import probabilities
 from maas.training.fitting import fit
 
 log = logging.getLogger("maas")
@@ -68,27 +67,31 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
     """Fits processor and net, and keeps the best epoch."""
     lineage = lineage_of(config, splits.record.fingerprint)
     tracker = tracker_of(config, folder, lineage)
-    log.info("train     %s rows, %s labels", len(splits.train), len(splits.labels))
+    log.info(
+        "train     %s rows, %s", len(splits.train), f"{len(splits.labels)} labels" if splits.labels else "no labels"
+    )
     with _timed(folder, "train"):
         processor = build(config.processor, "processor").fit(splits.train.inputs)
         fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
-        answers = probabilities(fitted.net, processor, splits.validation.inputs)
+        answer, metrics = validated(config, fitted, processor, splits)
         checkpoint = save_checkpoint(
             folder.checkpoint,
-            fitted.net,
+            fitted.model,
             processor,
             name=config.name,
             task=config.task,
             net_record=fitted.net_record,
             plan=None,
             labels=splits.labels,
+            answer=answer.record(),
             history=fitted.history,
             best_epoch=fitted.best_epoch,
-            metrics=classification_metrics(splits.validation.targets, answers.argmax(axis=1), len(splits.labels)),
+            metrics=metrics,
+            cross_validated=cross_validated(config, splits, folder.resume) if config.folds else {},
             data=splits.record,
             lineage=lineage,
         )
-    if tracker:
+    if tracker and fitted.history and config.metric:
         with tempfile.TemporaryDirectory() as scratch:
             curve = Path(scratch) / "learning_curve.png"
             tracker.log_files(learning_curve(fitted.history, fitted.best_epoch, config.metric, curve), "plots")
@@ -104,9 +107,8 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
         exported = _exported(config, checkpoint, splits, draft / "fp32.onnx")
         parent = _predictor(config, checkpoint, exported)
-        bench = Bench(
-            parent, splits.validation, len(splits.labels), config.metric, _calibration(config, parent, splits)
-        )
+        judge = judge_of(parent.answer.kind, splits.labels)
+        bench = Bench(parent, splits.validation, judge, config.metric, _calibration(config, parent, splits))
         record, chosen = search(settings, exported, bench, draft)
         chosen.rename(draft / "model.onnx")
         for refused in draft.glob("*.onnx"):
@@ -123,7 +125,6 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     require_same_rows(splits, checkpoint)
     folder = of_artifact(checkpoint.folder)
     processor = checkpoint.processor()
-    picked = np.linspace(0, len(splits.validation) - 1, min(GOLDEN_ROWS, len(splits.validation))).astype(int)
     with _timed(folder, "export"), tempfile.TemporaryDirectory() as scratch:
         exported = _exported(config, checkpoint, splits, Path(scratch) / "exported.onnx")
         if compressed is not None:
@@ -133,13 +134,13 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
                 draft,
                 model=compressed.model if compressed else exported,
                 name=config.name,
-                task=f"{processor.modality}-{config.task}",
+                task=f"{processor.modality}-{checkpoint.answer().kind}",
                 precision=compressed.record.chosen if compressed else "fp32",
                 processor=processor,
-                answer=_answer(checkpoint),
+                answer=checkpoint.answer(),
                 serving=build(config.serve, "serve"),
                 lineage=checkpoint.record.lineage,
-                golden_rows=[splits.validation.inputs[index] for index in picked],
+                golden_rows=splits.validation.spread(GOLDEN_ROWS).inputs,
             )
             log.info("export    %s bytes", bundle.model_path.stat().st_size)
             compression = compressed.record if compressed else None
@@ -208,14 +209,10 @@ def require_same_rows(splits: Splits, checkpoint: Checkpoint) -> Splits:
     return splits
 
 
-def _answer(checkpoint: Checkpoint) -> BaseAnswer:
-    return load_answer({"kind": checkpoint.record.task, "labels": list(checkpoint.record.labels)})
-
-
 def _predictor(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Predictor:
     serving = build(config.serve, "serve")
     return Predictor(
-        model, checkpoint.processor(), _answer(checkpoint), batch_size=serving.batch_size, threads=serving.threads
+        model, checkpoint.processor(), checkpoint.answer(), batch_size=serving.batch_size, threads=serving.threads
     )
 
 

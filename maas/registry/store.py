@@ -66,7 +66,7 @@ class Store:
                 raise
         return Tracker(client, run_id)
 
-    def register(self, bundle: Bundle, tracker: "Tracker", metric: str) -> ModelVersion:
+    def register(self, bundle: Bundle, tracker: "Tracker", metric: str | None) -> ModelVersion:
         """Makes a version of a bundle, and points the alias at it if it is not worse.
 
         Called again for the same bundle and run, it finds the version that is there and goes on from it.
@@ -74,7 +74,7 @@ class Store:
         Args:
             bundle: with evidence.
             tracker: the run that it comes from.
-            metric: what versions are compared by.
+            metric: what versions are compared by; None where their rows have no targets.
         """
         client, name = tracker.client, bundle.manifest.name
         with registry_errors():
@@ -94,10 +94,11 @@ class Store:
         versions = client.search_model_versions(f"name = '{name}'")
         return next((one for one in versions if one.run_id == run_id and one.tags.get(BUNDLE_TAG) == digest), None)
 
-    def _create(self, client: MlflowClient, bundle: Bundle, tracker: "Tracker", metric: str) -> Any:
+    def _create(self, client: MlflowClient, bundle: Bundle, tracker: "Tracker", metric: str | None) -> Any:
         """Uploads the bundle first: a version that exists is whole."""
         tracker.log_files(bundle.folder, "bundle")
-        name, value = bundle.manifest.name, bundle.evidence.metrics["shipped"][metric].value
+        name = bundle.manifest.name
+        measured = {METRIC_TAG: f"{metric}={bundle.evidence.metrics['shipped'][metric].value!r}"} if metric else {}
         try:
             client.create_registered_model(name)
         except MlflowException as error:
@@ -107,10 +108,12 @@ class Store:
             name,
             source=f"{client.get_run(tracker.run_id).info.artifact_uri}/bundle",
             run_id=tracker.run_id,
-            tags={BUNDLE_TAG: bundle.digest, METRIC_TAG: f"{metric}={value!r}"},
+            tags={BUNDLE_TAG: bundle.digest, **measured},
         )
 
-    def _promote(self, client: MlflowClient, bundle: Bundle, version: Any, metric: str) -> tuple[tuple[str, ...], str]:
+    def _promote(
+        self, client: MlflowClient, bundle: Bundle, version: Any, metric: str | None
+    ) -> tuple[tuple[str, ...], str]:
         """Returns the aliases that point at the version in the end, and why."""
         move, why = (self.promote == "always", f"promote is {self.promote}")
         if self.promote == "not_worse":
@@ -136,10 +139,12 @@ class Store:
             return str(old.version), None
 
 
-def _is_not_worse(bundle: Bundle, champion: tuple[str, Bundle | None] | None, metric: str) -> tuple[bool, str]:
+def _is_not_worse(bundle: Bundle, champion: tuple[str, Bundle | None] | None, metric: str | None) -> tuple[bool, str]:
     if champion is None:
         return True, "there is no other version to compare with"
     number, old = champion
+    if metric is None:
+        return True, "there is no metric to compare by"
     if old is None:
         return False, f"the bundle of version {number} cannot be opened; to move it all the same set {ALWAYS}"
     new_evidence, old_evidence = bundle.evidence, old.evidence

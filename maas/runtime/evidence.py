@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,8 +79,8 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         settings: the pass's settings.
         metric: the recipe's metric on validation data.
         drop: parent's metric minus its own on the same rows, in points (hundredths), with a paired interval.
-        label_agreement: share of validation rows with the parent's label.
-        batch_effect: largest change of a probability when a row shares its batch with others.
+        agreement: share of validation rows with the parent's answer, as the judge of this kind of answer sees it.
+        batch_effect: largest change of a plain number when a row shares its batch with others.
         latency: against the fp32 model.
         reasons: why it was refused; empty if it may be chosen.
     """
@@ -94,7 +94,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, Any] = {}
     metric: Interval | None = None
     drop: Interval | None = None
-    label_agreement: float | None = None
+    agreement: float | None = None
     batch_effect: float | None = None
     latency: Latency | None = None
     reasons: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The search: what was allowed, what was tried, what was chosen and why."""
 
-    metric: str
+    metric: str | None
     budget: dict[str, float | None]
     candidates: tuple[CandidateRecord, ...]
     chosen: str
@@ -127,9 +127,10 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         left: the reference.
         right: what is checked against it.
         rows: how many rows.
-        max_difference: largest absolute difference of a probability.
-        tolerance: the largest that is allowed; null where only labels are compared.
-        label_agreement: share of rows with the same label, with a Wilson interval.
+        max_difference: largest absolute difference of a plain number: a probability, a value, a vector's component.
+        tolerance: the largest that is allowed; null where only answers are compared.
+        agreement: share of rows with the same answer, with a Wilson interval: the same label; a value within a
+            hundredth of the values' spread; a vector whose cosine is at least 0.99.
     """
 
     left: str
@@ -137,7 +138,27 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: int
     max_difference: float
     tolerance: float | None
-    label_agreement: Interval
+    agreement: Interval
+
+
+class RobustnessCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the shipped model's metric falls as its inputs get worse.
+
+    Args:
+        name: of what is done to the inputs.
+        unit: of the strengths.
+        metric: which metric.
+        rows: how many test rows, the same for each strength.
+        strengths: from nothing to much.
+        values: the metric at each strength.
+    """
+
+    name: str
+    unit: str
+    metric: str
+    rows: int
+    strengths: tuple[float, ...]
+    values: tuple[Interval, ...]
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,11 +170,14 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         measured_at: time in UTC, ISO 8601.
         machine: where.
         data: on which rows.
-        confusion: counts of the shipped model's answers on the test rows, true labels × predicted ones.
-        metrics: of the `trained` net, the `shipped` model and the `baseline`, each by metric, on the test split.
+        metrics: of the `trained` net, the `shipped` model and the `baseline`, each by metric, on the test split; of
+            `cross_validated` nets on all rows. Empty where rows have no targets.
         parity: every comparison that was made.
         compression: the search, or null where none was made.
         seconds: wall time by stage.
+        confusion: counts of the shipped model's answers on the test rows, true labels × predicted ones; null where
+            answers are no labels.
+        robustness: how the metric falls as inputs get worse.
     """
 
     schema_version: int
@@ -162,7 +186,8 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machine: Machine
     data: DataRecord
     metrics: dict[str, dict[str, Interval]]
-    confusion: tuple[tuple[int, ...], ...]
     parity: tuple[Parity, ...]
     compression: CompressionRecord | None
     seconds: dict[str, float]
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    robustness: tuple[RobustnessCurve, ...] = ()

@@ -51,8 +51,8 @@ class Predictor:
 
     @property
     def signature(self) -> Signature:
-        """The raw input and the answer's tensors."""
-        return Signature((self.processor.input_spec,), self.answer.specs)
+        """The raw input's and the answer's tensors."""
+        return Signature(self.processor.input_specs, self.answer.specs)
 
     def encode(self, rows: Sequence[Any]) -> list[Features]:
         """Checks and converts raw rows.
@@ -86,6 +86,10 @@ class Predictor:
             raise InputError("predict takes a list of inputs; it was given a table. Write e.g. list(table['text']).")
         if not len(rows):
             raise InputError("No rows were given; the model needs at least one.")
+
+    def predictions(self, rows: Sequence[Any]) -> NDArray[Any]:
+        """Returns the plain numbers of raw rows, (N, K)."""
+        return self.answer.predictions(self.outputs(rows))
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Returns one answer a row.

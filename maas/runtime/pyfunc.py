@@ -21,10 +21,13 @@ class BundlePyfunc:
         """
         import pandas as pd  # noqa: PLC0415 - mlflow brings it; the runtime does without
 
-        return pd.DataFrame(self.bundle.predict(_rows(model_input)))
+        by_column = len(self.bundle.manifest.signature.inputs) > 1
+        return pd.DataFrame(self.bundle.predict(_rows(model_input, by_column=by_column)))
 
 
-def _rows(model_input: Any) -> list[Any]:
+def _rows(model_input: Any, *, by_column: bool) -> list[Any]:
+    if by_column and hasattr(model_input, "to_dict"):
+        return list(model_input.to_dict("records"))
     values = getattr(model_input, "values", model_input)  # a DataFrame's or a Series' array
     if getattr(values, "ndim", 1) == 2 and values.shape[1] == 1:
         return list(values[:, 0])

@@ -6,7 +6,6 @@ from typing import Any
 from maas.runtime.signature import TensorSpec
 from maas.serving.routing import Content, Route
 
-_TYPES = {"BYTES": "string", "BOOL": "boolean", "FP32": "number", "FP64": "number"}
 _ERROR = {
     "type": "object",
     "required": ["error", "code"],
@@ -38,11 +37,6 @@ def document(routes: Sequence[Route], *, title: str, version: str, description: 
     }
 
 
-def row_schema(spec: TensorSpec) -> dict[str, Any]:
-    """Returns the JSON Schema of one row of a tensor."""
-    return _nested({"type": _TYPES.get(spec.datatype, "integer")}, spec.shape[1:])
-
-
 def tensor_schema(spec: TensorSpec, *, with_data: bool = True) -> dict[str, Any]:
     """Returns the JSON Schema of a tensor as the Open Inference Protocol writes it, data flat or nested."""
     properties: dict[str, Any] = {
@@ -64,13 +58,6 @@ def schema_like(example: Any) -> dict[str, Any]:
         return {"type": "array", "items": schema_like(example[0]) if example else {}}
     names: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
     return {"type": names[type(example)]} if type(example) in names else {}
-
-
-def _nested(item: dict[str, Any], sizes: Sequence[int]) -> dict[str, Any]:
-    for size in reversed(sizes):
-        bounds = {} if size == -1 else {"minItems": size, "maxItems": size}
-        item = {"type": "array", "items": item, **bounds}
-    return item
 
 
 def _operation(route: Route) -> dict[str, Any]:

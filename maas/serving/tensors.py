@@ -29,11 +29,21 @@ def rows_of(tensors: Sequence[InputTensor], specs: Sequence[TensorSpec]) -> list
     Raises:
         InputError: it is not the tensor that the model takes.
     """
-    (spec,) = specs
-    names = [tensor.name for tensor in tensors]
-    if names != [spec.name]:
-        raise InputError(f"The request's inputs are {names}; the model takes one input, {spec.name!r}.")
-    tensor = tensors[0]
+    names, wanted = [tensor.name for tensor in tensors], [spec.name for spec in specs]
+    if sorted(names) != sorted(wanted):
+        takes = f"one input, {wanted[0]!r}" if len(wanted) == 1 else f"the inputs {', '.join(wanted)}"
+        raise InputError(f"The request's inputs are {names}; the model takes {takes}.")
+    by_name = {tensor.name: tensor for tensor in tensors}
+    columns = [_column(by_name[spec.name], spec) for spec in specs]
+    if len(columns) == 1:
+        return columns[0]
+    sizes = {name: len(column) for name, column in zip(wanted, columns, strict=True)}
+    if len(set(sizes.values())) > 1:
+        raise InputError(f"The request's inputs have unequal numbers of rows: {sizes}.")
+    return [dict(zip(wanted, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _column(tensor: InputTensor, spec: TensorSpec) -> list[Any]:
     if tensor.datatype != spec.datatype:
         raise InputError(f"Input {spec.name!r} has datatype {tensor.datatype!r}; the model takes {spec.datatype}.")
     if not _fits(tensor.shape, spec):

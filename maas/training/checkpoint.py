@@ -1,4 +1,4 @@
-"""The checkpoint: a trained net that can be rebuilt without its training, and without a pickle."""
+"""The checkpoint: a trained model that can be rebuilt without its training, and without a pickle."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +8,24 @@ import msgspec
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from maas.config import build
+from maas.config import build, target_of
 from maas.errors import CheckpointError
 from maas.files import folder_published_whole, sha256_of
+from maas.importing.base import ForeignModel
+from maas.runtime.answers import BaseAnswer, load_answer
 from maas.runtime.evidence import DataRecord, Interval
 from maas.runtime.manifest import Lineage
+from maas.runtime.predictor import Run
 from maas.runtime.processors import BaseProcessor, load_processor
+from maas.training.evaluation import run_of
+from maas.training.families import BaseFamily, family_of
 
-SCHEMA_VERSION = 1
-WEIGHTS, RECORD, PROCESSOR = "weights.safetensors", "checkpoint.json", "processor"
+SCHEMA_VERSION = 2
+WEIGHTS, RECORD, PROCESSOR, SOURCE = "weights.safetensors", "checkpoint.json", "processor", "source"
 
 
 class NetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to build the net: an import path and its arguments."""
+    """How to build the net, or the model that was made elsewhere: an import path and its arguments."""
 
     target: str
     arguments: dict[str, Any]
@@ -36,10 +41,12 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         net: how to build the net.
         plan: how the built net was pruned; null where it was not.
         processor: kind and settings.
-        labels: the K names, in the order of the logits.
+        labels: the K names, in the order of the plain numbers; none where answers are no labels.
+        answer: kind and settings of the answer.
         history: logged values, an entry each epoch.
         best_epoch: whose weights these are.
         metrics: on validation data.
+        cross_validated: pooled over the folds of a cross-validation; empty where none was asked for.
         data: the rows it was trained on.
         lineage: where it comes from.
         files: SHA-256 of the weights and of the processor's files, by path.
@@ -52,17 +59,19 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: dict[str, Any] | None
     processor: dict[str, Any]
     labels: tuple[str, ...]
+    answer: dict[str, Any]
     history: tuple[dict[str, float], ...]
     best_epoch: int
     metrics: dict[str, Interval]
     data: DataRecord
     lineage: Lineage
     files: dict[str, str]
+    cross_validated: dict[str, Interval] = {}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained net on disk.
+    """A trained model on disk.
 
     Args:
         folder: where it lies.
@@ -97,35 +106,60 @@ class Checkpoint:
                 raise CheckpointError(f"{folder / name} is missing or was altered since training; train again.")
         return cls(folder, record)
 
-    def net(self) -> nn.Module:
-        """Builds the net with its trained weights, in evaluation mode."""
+    @property
+    def weights(self) -> list[str]:
+        """The files that hold what was learnt, below the folder."""
+        return [name for name in self.record.files if not name.startswith(PROCESSOR)]
+
+    def model(self) -> nn.Module | ForeignModel:
+        """Builds the net with its trained weights, in evaluation mode, or opens what was made elsewhere."""
+        record = self.record.net
         try:
-            net: nn.Module = build({"_target_": self.record.net.target, **self.record.net.arguments}, "net")
+            target = target_of(record.target)[0]
+            if isinstance(target, type) and issubclass(target, ForeignModel):
+                return target.load(record.arguments, self.folder / SOURCE)
+            net: nn.Module = build({"_target_": record.target, **record.arguments}, "net")
             net.load_state_dict(load_file(self.folder / WEIGHTS))
-        except Exception as error:  # whatever the net's own code raises
-            raise CheckpointError(f"{self.record.net.target} cannot be rebuilt from {self.folder}: {error}") from error
+        except Exception as error:  # whatever the model's own code raises
+            raise CheckpointError(f"{record.target} cannot be rebuilt from {self.folder}: {error}") from error
         return net.eval()
 
+    def family(self) -> BaseFamily:
+        """Returns what the net's logits mean."""
+        return family_of(self.record.task, self.record.labels)
+
+    def answer(self) -> BaseAnswer:
+        """Returns what the plain numbers mean."""
+        return load_answer(self.record.answer)
+
+    def run(self) -> Run:
+        """Returns how the model answers feeds by its own framework."""
+        return run_of(self.model(), self.family(), self.answer().output)
+
     def processor(self) -> BaseProcessor:
-        """Loads the processor that the net was trained with."""
+        """Loads the processor that the model was trained with."""
         return load_processor(self.record.processor, self.folder / PROCESSOR)
 
 
 def save_checkpoint(
-    folder: Path, net: nn.Module, processor: BaseProcessor, *, net_record: NetRecord, **record: Any
+    folder: Path, model: nn.Module | ForeignModel, processor: BaseProcessor, *, net_record: NetRecord, **record: Any
 ) -> Checkpoint:
     """Writes a checkpoint, whole or not at all.
 
     Args:
         folder: where to.
-        net: whose weights are kept.
+        model: a net, whose weights are kept, or what was made elsewhere.
         processor: fitted.
-        net_record: how to build the net again.
-        record: the fields of `CheckpointRecord` that net and processor do not give.
+        net_record: how to build it again.
+        record: the fields of `CheckpointRecord` that model and processor do not give.
     """
     with folder_published_whole(folder) as draft:
-        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in net.state_dict().items()}
-        save_file(state, draft / WEIGHTS)
+        if isinstance(model, ForeignModel):
+            (draft / SOURCE).mkdir()
+            model.save(draft / SOURCE)
+        else:
+            state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+            save_file(state, draft / WEIGHTS)
         processor.save(draft / PROCESSOR)
         files = sorted(file for file in draft.rglob("*") if file.is_file())
         content = CheckpointRecord(

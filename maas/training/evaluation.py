@@ -1,4 +1,4 @@
-"""What a trained net answers, by torch itself: the reference for everything that is exported."""
+"""What a trained model answers by its own framework: the reference for everything that is exported."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,28 +8,45 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from maas.runtime.predictor import outputs_in_batches
+from maas.importing.base import ForeignModel
+from maas.runtime.answers import BaseAnswer
+from maas.runtime.predictor import Arrays, Run, outputs_in_batches
 from maas.runtime.processors import BaseProcessor
+from maas.training.families import BaseFamily
 
 
-def probabilities(
-    net: nn.Module, processor: BaseProcessor, rows: Sequence[Any], batch_size: int = 32
-) -> NDArray[np.float32]:
-    """Returns the softmax of the net's logits for raw rows.
+def run_of(model: nn.Module | ForeignModel, family: BaseFamily, output: str) -> Run:
+    """Returns how a model answers feeds without ONNX: by torch, or by the framework that it was made in.
 
     Args:
-        net: in evaluation mode, on the CPU.
-        processor: the one it was trained with.
+        model: in evaluation mode, on the CPU.
+        family: what a net's logits mean.
+        output: the name under which the answer's plain numbers are returned.
+    """
+    if isinstance(model, ForeignModel):
+        return lambda feeds: {output: model.outputs(feeds)}
+
+    def run(feeds: Arrays) -> Arrays:
+        with torch.inference_mode():
+            logits = model(**{name: torch.from_numpy(array) for name, array in feeds.items()})
+            return {output: family.activated(logits).numpy()}
+
+    return run
+
+
+def predictions(
+    run: Run, answer: BaseAnswer, processor: BaseProcessor, rows: Sequence[Any], batch_size: int = 32
+) -> NDArray[np.float32]:
+    """Returns a model's plain numbers for raw rows.
+
+    Args:
+        run: how the model answers feeds.
+        answer: names the output.
+        processor: the one that the model was trained with.
         rows: N raw inputs.
         batch_size: rows in a batch; rows of equal padded size share one.
 
     Returns:
         float32 (N, K), in the order of the rows.
     """
-
-    def run(feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        logits = net(**{name: torch.from_numpy(array) for name, array in feeds.items()})
-        return {"probabilities": logits.softmax(dim=1).numpy()}
-
-    with torch.inference_mode():
-        return outputs_in_batches(processor, rows, batch_size, run)["probabilities"]
+    return answer.predictions(outputs_in_batches(processor, rows, batch_size, run))

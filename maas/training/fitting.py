@@ -1,6 +1,5 @@
 """Fitting: from a recipe and its rows to a checkpoint, resumable after any interruption."""
 
-import inspect
 import logging
 import pickle
 import sys
@@ -12,16 +11,20 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
-from maas.config import FILLED, RunConfig, build, target_of
+from maas.config import RunConfig, build
 from maas.data.datamodule import DataModule
 from maas.data.splits import Splits
 from maas.errors import ConfigError
+from maas.importing.base import ForeignModel
 from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import NetRecord
+from maas.training.families import BaseFamily, family_of
+from maas.training.guest import ValidationMetrics
+from maas.training.nets import built, finished, resolve_net
 from maas.training.progress import EpochListener, History, progress, quiet
 from maas.training.task import Task
 
@@ -33,16 +36,16 @@ class Fitted:
     """What training gives.
 
     Args:
-        net: with the weights of the best epoch, in evaluation mode.
+        model: a net with the weights of the best epoch, in evaluation mode, or what was made elsewhere.
         net_record: how to build it again.
-        history: logged values, an entry each epoch.
+        history: logged values, an entry each epoch; none where nothing was trained here.
         best_epoch: from 0.
     """
 
-    net: nn.Module
+    model: nn.Module | ForeignModel
     net_record: NetRecord
-    history: tuple[dict[str, float], ...]
-    best_epoch: int
+    history: tuple[dict[str, float], ...] = ()
+    best_epoch: int = 0
 
 
 def fit(
@@ -54,6 +57,8 @@ def fit(
 ) -> Fitted:
     """Trains the recipe's net and returns its best epoch by the recipe's metric on validation data.
 
+    A recipe without a trainer takes its model as it comes; one that was made elsewhere may learn by its own means.
+
     Args:
         config: the recipe.
         splits: clean rows; test rows are not touched.
@@ -62,21 +67,49 @@ def fit(
         listener: told of each epoch as it ends.
 
     Raises:
-        ConfigError: a part refused its arguments.
+        ConfigError: a part refused its arguments, or the rows carry other targets than the task learns.
     """
     quiet()
     seed_everything(config.seed, workers=True, verbose=False)
-    net_record = resolve_net(config.model, {"outputs": len(splits.labels), **processor.net_arguments})
-    net = build({"_target_": net_record.target, **net_record.arguments}, "model")
-    _require_feeds(net, processor)
-    task = Task(
-        net,
-        build(config.objective, "objective"),
-        _deferred(config.optimizer, "optimizer"),
-        _deferred(config.schedule, "schedule"),
-        len(splits.labels),
-    )
+    family = family_of(config.task, splits.labels)
+    require_target(family, splits)
+    record = resolve_net(config.model, {**family.facts(splits.train), **processor.net_arguments})
+    model = built(record, processor)
+    if isinstance(model, ForeignModel):
+        return Fitted(model.fit(splits, processor), record)
+    if config.trainer is None:
+        return Fitted(*finished(model, record))
+    if config.pretrain is not None:
+        build(config.pretrain, "pretrain").pretrain(model, processor, splits.train.inputs, config.seed)
+        seed_everything(
+            config.seed, workers=True, verbose=False
+        )  # what follows does not depend on a cached pretraining
     history = History(listener)
+    best_epoch = _trained(
+        config, model, family, DataModule(splits, processor, config.batch_size, config.seed), history, resume_folder
+    )
+    return Fitted(*finished(model, record), tuple(history.epochs), best_epoch)
+
+
+def require_target(family: BaseFamily, splits: Splits) -> None:
+    """Raises ConfigError where rows do not carry what a task learns."""
+    if family.target not in ("none", splits.target):
+        raise ConfigError(
+            f"task {family.task} learns from rows with a {family.target}; data.target is {splits.target}. Set "
+            f"data.target={family.target}, or another task."
+        )
+
+
+def _trained(
+    config: RunConfig,
+    net: nn.Module,
+    family: BaseFamily,
+    data: DataModule,
+    history: History,
+    resume_folder: Path,
+) -> int:
+    """Trains a net in place and returns the best epoch, whose weights it then has."""
+    task, watching = _task(config, net, family)
     keeper = ModelCheckpoint(
         dirpath=resume_folder,
         filename="best",
@@ -85,18 +118,13 @@ def fit(
         save_last=True,
         enable_version_counter=False,
     )
-    trainer = _trainer(config.trainer, [history, keeper, *progress()], resume_folder)
+    trainer = _trainer(config.trainer, [*watching, history, keeper, *progress()], resume_folder)
     if trainer.world_size > 1:
         raise ConfigError(
             f"The trainer asks for {trainer.world_size} processes; this version trains in one. Set trainer.devices=1."
         )
     last = _usable(resume_folder / "last.ckpt")
-    trainer.fit(
-        task,
-        datamodule=DataModule(splits, processor, config.batch_size, config.seed),
-        ckpt_path=last,
-        weights_only=False,  # our own file: it holds the state of callbacks too
-    )
+    trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=False)  # our own file: callbacks' state too
     if trainer.interrupted:
         raise KeyboardInterrupt
     if not keeper.best_model_path:
@@ -106,49 +134,24 @@ def fit(
         )
     best = torch.load(keeper.best_model_path, weights_only=False, map_location="cpu")
     task.load_state_dict(best["state_dict"])
-    return Fitted(net.cpu().eval(), net_record, tuple(history.epochs), int(best["epoch"]))
+    return int(best["epoch"])
 
 
-def resolve_net(part: Mapping[str, Any], facts: Mapping[str, int]) -> NetRecord:
-    """Fills in what the data and the processor know and the recipe leaves out.
-
-    Args:
-        part: the recipe's `model`.
-        facts: `outputs` (K), and what the processor tells.
-
-    Returns:
-        The net's target and all its arguments.
-
-    Raises:
-        ConfigError: the recipe contradicts the data, or a required argument is missing.
-    """
-    arguments = {key: value for key, value in part.items() if key not in ("_target_", "_partial_")}
-    parameters = target_of(part["_target_"])[1]
-    if "outputs" in arguments and arguments["outputs"] != facts["outputs"]:
-        raise ConfigError(
-            f"model.outputs is {arguments['outputs']}; the data has {facts['outputs']} labels. Leave model.outputs out."
-        )
-    filled = {key: value for key, value in facts.items() if key in parameters and key in FILLED}
-    arguments = {**filled, **arguments}
-    missing = [
-        key
-        for key in sorted(FILLED)
-        if key in parameters and key not in arguments and parameters[key].default is parameters[key].empty
-    ]
-    if missing:
-        raise ConfigError(f"model.{missing[0]} is missing and the processor does not tell it. Set model.{missing[0]}=…")
-    return NetRecord(part["_target_"], arguments)
-
-
-def _require_feeds(net: nn.Module, processor: BaseProcessor) -> None:
-    """Raises ConfigError where the net's `forward` does not take what the processor gives, by name."""
-    parameters = inspect.signature(net.forward).parameters
-    missing = [name for name in processor.dynamic_axes if name not in parameters]
-    if missing and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        raise ConfigError(
-            f"{type(net).__name__}.forward takes {', '.join(parameters) or 'nothing'}; the {processor.kind} processor "
-            f"gives {', '.join(processor.dynamic_axes)}. Name its argument {missing[0]}."
-        )
+def _task(config: RunConfig, net: nn.Module, family: BaseFamily) -> tuple[LightningModule, list[Callback]]:
+    """Returns what Lightning trains, and the callbacks that it needs."""
+    if isinstance(net, LightningModule):
+        log.info("train     %s brings its own objective, optimizer and schedule", type(net).__name__)
+        return net, [ValidationMetrics(family, config.metric)]
+    task = Task(
+        net,
+        family,
+        build(config.objective, "objective"),
+        _deferred(config.optimizer, "optimizer"),
+        _deferred(config.schedule, "schedule"),
+        augmentation=build(config.augment, "augment") if config.augment else None,
+        shown=config.metric,
+    )
+    return task, []
 
 
 def _usable(path: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""The LightningModule: it trains a net, and only the net leaves."""
+"""The LightningModule: it trains a net of any family, and only the net leaves."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,51 +6,53 @@ from typing import Any
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
 
+from maas.data.augmentation import Augmentation
 from maas.data.datamodule import Batch
+from maas.training.families import BaseFamily
 from maas.training.objectives import Objective
 
 
 class Task(LightningModule):
-    """Classification of rows into K classes.
+    """A net, what it is to minimise, and what is watched meanwhile.
 
     Args:
         net: feeds by name to logits (N, K).
+        family: what the logits and targets mean.
         objective: what is minimised.
         make_optimizer: parameters to optimizer.
         make_schedule: optimizer and number of steps to a learning-rate schedule, stepped every batch.
-        classes: K.
+        augmentation: changes a training batch's feeds at random; None leaves them.
+        shown: the metric that the progress bar shows; None for none.
     """
 
     def __init__(
         self,
         net: nn.Module,
+        family: BaseFamily,
         objective: Objective,
         make_optimizer: Callable[..., Optimizer],
         make_schedule: Callable[..., Any],
-        classes: int,
+        *,
+        augmentation: Augmentation | None = None,
+        shown: str | None = None,
     ) -> None:
         super().__init__()
         self.net = net
+        self.family = family
         self.objective = objective
         self._make_optimizer = make_optimizer
         self._make_schedule = make_schedule
-        self.validation_metrics = MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(classes, average="micro"),
-                "precision": MulticlassPrecision(classes),
-                "recall": MulticlassRecall(classes),
-                "f1": MulticlassF1Score(classes),
-            },
-            prefix="validation_",
-        )
+        self._augmentation = augmentation
+        self._shown = f"validation_{shown}"
+        self.validation_metrics = family.metrics().clone(prefix="validation_")
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Returns the objective of one batch."""
         feeds, targets = batch
-        loss: Tensor = self.objective(self.net(**feeds), targets, self.net)
+        if self._augmentation is not None:
+            feeds = self._augmentation(feeds)
+        loss: Tensor = self.objective(*self.family.prepared(self.net(**feeds), targets), self.net)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(targets))
         return loss
 
@@ -58,14 +60,14 @@ class Task(LightningModule):
         """Adds one batch to the validation loss and metrics."""
         feeds, targets = batch
         logits = self.net(**feeds)
-        self.validation_metrics.update(logits, targets)
-        loss = self.objective.loss(logits, targets)
+        self.validation_metrics.update(self.family.activated(logits), targets)
+        loss = self.objective.loss(*self.family.prepared(logits, targets))
         self.log("validation_loss", loss, on_epoch=True, prog_bar=True, batch_size=len(targets), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the metrics of all validation rows."""
         for name, value in self.validation_metrics.compute().items():
-            self.log(name, value, prog_bar=name == "validation_accuracy")  # one is enough to watch
+            self.log(name, value, prog_bar=name == self._shown)
         self.validation_metrics.reset()
 
     def configure_optimizers(self) -> Any:

@@ -14,9 +14,13 @@ Outputs = Mapping[str, NDArray[Any]]
 
 
 class BaseAnswer(ABC):
-    """Turns the graph's outputs into answers for people and tensors for machines."""
+    """Turns the graph's outputs into answers for people and tensors for machines.
+
+    `output` is the name of the graph's output that holds the model's plain numbers.
+    """
 
     kind: ClassVar[str]
+    output: ClassVar[str]
 
     @abstractmethod
     def answers(self, outputs: Outputs) -> list[dict[str, Any]]:
@@ -28,7 +32,7 @@ class BaseAnswer(ABC):
 
     @abstractmethod
     def predictions(self, outputs: Outputs) -> NDArray[Any]:
-        """Returns the plain numbers of the model, (N, …)."""
+        """Returns the plain numbers of the model, (N, K)."""
 
     @property
     @abstractmethod
@@ -38,6 +42,16 @@ class BaseAnswer(ABC):
     @abstractmethod
     def record(self) -> dict[str, Any]:
         """Returns what a manifest says of this answer: its kind and its settings."""
+
+
+def answer_class(kind: str) -> type[BaseAnswer]:
+    """Returns the class of a kind of answer.
+
+    Raises:
+        BundleError: no answer of that kind is installed.
+    """
+    found: type[BaseAnswer] = opened({"kind": kind}, __package__, "answer")[0].Answer
+    return found
 
 
 def load_answer(record: Mapping[str, Any]) -> BaseAnswer:

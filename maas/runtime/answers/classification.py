@@ -20,6 +20,7 @@ class Answer(BaseAnswer):
     """
 
     kind: ClassVar[str] = "classification"
+    output: ClassVar[str] = "probabilities"
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = tuple(labels)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.runtime.processors.base import BaseProcessor, Features
+from maas.runtime.processors.base import BaseProcessor, Features, nesting
 from maas.runtime.signature import TensorSpec
 
 
@@ -23,6 +23,7 @@ class Processor(BaseProcessor):
 
     kind: ClassVar[str] = "array"
     modality: ClassVar[str] = "tabular"
+    input_name: ClassVar[str] = "input"
 
     def __init__(self, shape: Sequence[int], low: float | None = None, high: float | None = None) -> None:
         self.shape = tuple(shape)
@@ -69,9 +70,21 @@ class Processor(BaseProcessor):
         return {"features": np.stack(features)}
 
     @property
-    def input_spec(self) -> TensorSpec:
+    def input_specs(self) -> tuple[TensorSpec, ...]:
         """FP32, (N, *shape)."""
-        return TensorSpec("input", "FP32", (-1, *self.shape))
+        return (TensorSpec("input", "FP32", (-1, *self.shape)),)
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """Nested lists of numbers."""
+        schema: dict[str, Any] = {"type": "number"}
+        for size in reversed(self.shape):
+            schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
+        return schema
+
+    def is_many(self, value: Any) -> bool:
+        """Lists nested deeper than a row are many."""
+        return nesting(value) > len(self.shape)
 
     @property
     def dynamic_axes(self) -> dict[str, dict[int, str]]:
@@ -79,7 +92,7 @@ class Processor(BaseProcessor):
         return {"features": {0: "batch"}}
 
     @property
-    def net_arguments(self) -> dict[str, int]:
+    def net_arguments(self) -> dict[str, Any]:
         """The number of values in a row, as `in_features`."""
         return {"in_features": int(np.prod(self.shape))}
 

@@ -19,11 +19,14 @@ class BaseProcessor(ABC):
 
     A processor is built from its settings, fitted on training inputs where it learns something, and saved with the
     model. Work is done in two steps: `encode` checks and converts rows one by one, `collate` joins rows of equal
-    `batch_key` into a batch.
+    `batch_key` into a batch. `input_name` is what callers call a row; a request body of one of the `media_types` is
+    one row as it stands.
     """
 
     kind: ClassVar[str]
     modality: ClassVar[str]
+    input_name: ClassVar[str]
+    media_types: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def fit(self, rows: Sequence[Any]) -> Self:
@@ -47,8 +50,17 @@ class BaseProcessor(ABC):
 
     @property
     @abstractmethod
-    def input_spec(self) -> TensorSpec:
-        """The raw input as a caller names and shapes it."""
+    def input_specs(self) -> tuple[TensorSpec, ...]:
+        """The raw input as tensors: one, or one a column, whose rows are then dictionaries by column."""
+
+    @property
+    @abstractmethod
+    def row_schema(self) -> dict[str, Any]:
+        """The JSON Schema of one raw row."""
+
+    @abstractmethod
+    def is_many(self, value: Any) -> bool:
+        """Tells whether a JSON value is a list of rows rather than one row."""
 
     @property
     @abstractmethod
@@ -57,8 +69,8 @@ class BaseProcessor(ABC):
 
     @property
     @abstractmethod
-    def net_arguments(self) -> dict[str, int]:
-        """What a net may want to know of its input, by parameter name (e.g. `vocabulary_size`)."""
+    def net_arguments(self) -> dict[str, Any]:
+        """What a net may want to know of its input, by parameter name (e.g. `vocabulary_size`); JSON values."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -76,6 +88,15 @@ class BaseProcessor(ABC):
     def record(self) -> dict[str, Any]:
         """Returns what a manifest says of this processor: its kind and its settings."""
         return {"kind": self.kind, **self.settings()}
+
+
+def nesting(value: Any) -> int:
+    """Returns how deeply lists are nested, along the first of each."""
+    depth = 0
+    while isinstance(value, list):
+        depth += 1
+        value = value[0] if value else None
+    return depth
 
 
 def load_processor(record: Mapping[str, Any], folder: Path) -> BaseProcessor:

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from maas.bounds import Count
-from maas.errors import InputError
 from maas.runtime.processors.base import BaseProcessor, Features
 from maas.runtime.signature import TensorSpec
+from maas.runtime.texts import checked
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"  # ids 0 and 1
 ASSET = "tokenizer.json"
+CHARACTERS_A_TOKEN = 32  # looked at; bounds the time that a hostile text can take
 
 
 class Processor(BaseProcessor):
@@ -36,6 +37,7 @@ class Processor(BaseProcessor):
 
     kind: ClassVar[str] = "text"
     modality: ClassVar[str] = "text"
+    input_name: ClassVar[str] = "text"
 
     def __init__(
         self,
@@ -53,7 +55,6 @@ class Processor(BaseProcessor):
         self.keep = keep
         self.pad_multiple = pad_multiple
         self._tokenizer = tokenizer or _untrained(algorithm)
-        self._max_characters = 32 * max_tokens  # bounds the time that a hostile text can take
 
     def fit(self, rows: Sequence[str]) -> Self:
         """Returns a processor whose vocabulary was learnt from `rows`."""
@@ -83,22 +84,7 @@ class Processor(BaseProcessor):
         return np.concatenate([ids[: self.max_tokens - tail], ids[len(ids) - tail :]])
 
     def _checked(self, row: Any, index: int) -> str:
-        if not isinstance(row, str):
-            raise InputError(f"Row {index} is {_named(row)}; the model takes a text (a string).")
-        text = self._bounded(row)
-        if not text.strip():
-            raise InputError(f"Row {index} is an empty text; the model needs at least one character.")
-        if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
-            raise InputError(f"Row {index} holds half of a surrogate pair, which is not text; send valid Unicode.")
-        return text
-
-    def _bounded(self, text: str) -> str:
-        if len(text) <= self._max_characters:
-            return text
-        if self.keep == "start":
-            return text[: self._max_characters]
-        half = self._max_characters // 2
-        return text[:half] + text[-half:]
+        return checked(row, index, CHARACTERS_A_TOKEN * self.max_tokens, self.keep)
 
     def batch_key(self, features: Features) -> int:
         """Returns T rounded up to `pad_multiple`."""
@@ -113,9 +99,18 @@ class Processor(BaseProcessor):
         return {"input_ids": ids}
 
     @property
-    def input_spec(self) -> TensorSpec:
+    def input_specs(self) -> tuple[TensorSpec, ...]:
         """BYTES, (N,)."""
-        return TensorSpec("text", "BYTES", (-1,))
+        return (TensorSpec("text", "BYTES", (-1,)),)
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """A string."""
+        return {"type": "string"}
+
+    def is_many(self, value: Any) -> bool:
+        """A list is many."""
+        return isinstance(value, list)
 
     @property
     def dynamic_axes(self) -> dict[str, dict[int, str]]:
@@ -123,7 +118,7 @@ class Processor(BaseProcessor):
         return {"input_ids": {0: "batch", 1: "tokens"}}
 
     @property
-    def net_arguments(self) -> dict[str, int]:
+    def net_arguments(self) -> dict[str, Any]:
         """The number of tokens that were learnt, as `vocabulary_size`."""
         return {"vocabulary_size": self._tokenizer.get_vocab_size()}
 
@@ -157,7 +152,3 @@ def _untrained(algorithm: Literal["characters", "words"]) -> Tokenizer:
         else [pre_tokenizers.Split(Regex(r"\p{Han}"), "isolated"), pre_tokenizers.BertPreTokenizer()]
     )
     return tokenizer
-
-
-def _named(value: Any) -> str:
-    return "null" if value is None else f"of type {type(value).__name__}"

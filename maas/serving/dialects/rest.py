@@ -14,7 +14,7 @@ import msgspec
 
 from maas.serving.dataplane import DataPlane, ServedModel
 from maas.serving.messages import Request, Response
-from maas.serving.openapi import row_schema, schema_like
+from maas.serving.openapi import schema_like
 from maas.serving.payload import decode, encode, example_text
 from maas.serving.routing import Content, Handler, Route
 
@@ -35,18 +35,18 @@ def routes(plane: DataPlane) -> list[Route]:
 
 
 def _task_route(plane: DataPlane, first: ServedModel) -> Route:
-    spec = first.predictor.signature.inputs[0]
-    golden = first.bundle.golden
-    example = {spec.name: golden.inputs[0]}
-    row, answer = row_schema(spec), schema_like(golden.answers[0])
+    processor = first.predictor.processor
+    key, golden = processor.input_name, first.bundle.golden
+    example = {key: golden.inputs[0]}
+    row, answer = processor.row_schema, schema_like(golden.answers[0])
     value = {"oneOf": [row, {"type": "array", "minItems": 1, "items": row}]}
     return Route(
         "POST",
         f"/v1/{first.bundle.manifest.task}",
-        _handler(plane, first, (spec.name, Any), example, answer_task),
-        f"Answers one input under “{spec.name}”, or a list of them.",
+        _handler(plane, first, (key, Any), example, answer_task),
+        f"Answers one input under “{key}”, or a list of them.",
         Content({"oneOf": [answer, {"type": "array", "items": answer}]}, golden.answers[0]),
-        Content(_object_schema(spec.name, value), example),
+        Content(_object_schema(key, value), example),
     )
 
 
@@ -54,7 +54,7 @@ def _predict_route(plane: DataPlane, first: ServedModel) -> Route:
     golden = first.bundle.golden
     example = {"input_data": golden.inputs[:1]}
     answer = {"predictions": golden.predictions[:1]}
-    rows = {"type": "array", "minItems": 1, "items": row_schema(first.predictor.signature.inputs[0])}
+    rows = {"type": "array", "minItems": 1, "items": first.predictor.processor.row_schema}
     return Route(
         "POST",
         "/predict",
@@ -89,8 +89,7 @@ def _handler(
 
 async def answer_task(plane: DataPlane, model: ServedModel, value: Any) -> Any:
     """Returns one answer for one input, and a list of answers for a list of inputs."""
-    rank = len(model.predictor.signature.inputs[0].shape) - 1
-    is_many = _depth(value) > rank
+    is_many = model.predictor.processor.is_many(value)
     outputs = await plane.infer(model, value if is_many else [value])
     answers = model.predictor.answer.answers(outputs)
     return answers if is_many else answers[0]
@@ -100,11 +99,3 @@ async def answer_predict(plane: DataPlane, model: ServedModel, rows: Sequence[An
     """Returns the plain numbers of each row."""
     outputs = await plane.infer(model, rows)
     return {"predictions": model.predictor.answer.predictions(outputs).tolist()}
-
-
-def _depth(value: Any) -> int:
-    depth = 0
-    while isinstance(value, list):
-        depth += 1
-        value = value[0] if value else None
-    return depth

@@ -171,10 +171,13 @@ def _request_schema(specs: Sequence[TensorSpec]) -> dict[str, Any]:
 
 
 def _example_request(model: ServedModel) -> dict[str, Any]:
-    spec = model.predictor.signature.inputs[0]
-    shape = [1, *spec.shape[1:]]
-    data = np.asarray(model.bundle.golden.inputs[:1], dtype=object).ravel().tolist()
-    return {"inputs": [{"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": data}]}
+    specs, row = model.predictor.signature.inputs, model.bundle.golden.inputs[0]
+    return {"inputs": [_example_input(spec, row if len(specs) == 1 else row[spec.name]) for spec in specs]}
+
+
+def _example_input(spec: TensorSpec, value: Any) -> dict[str, Any]:
+    data = np.asarray([value], dtype=object).ravel().tolist()
+    return {"name": spec.name, "datatype": spec.datatype, "shape": [1, *spec.shape[1:]], "data": data}
 
 
 def _example_tensors(model: ServedModel) -> list[Any]:

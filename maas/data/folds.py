@@ -1,0 +1,44 @@
+"""Cross-validation: every row is held out once."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from maas.data.splits import Split, Splits, content_digest
+from maas.errors import ConfigError
+
+
+def folded(splits: Splits, count: int) -> Iterator[Splits]:
+    """Yields `count` ways of holding out rows; the held-out parts cover all rows of all splits, each once.
+
+    A row's fold follows from its content, stratified by label. The rows that are not held out keep the proportion of
+    training and validation rows.
+
+    Args:
+        splits: clean rows; how they were split does not matter.
+        count: folds, 2 or more and at most as many as the rarest label has rows.
+
+    Raises:
+        ConfigError: there are too many folds.
+    """
+    parts = (splits.train, splits.validation, splits.test)
+    inputs = [row for part in parts for row in part.inputs]
+    targets = np.concatenate([np.asarray(part.targets) for part in parts])
+    everything, share = Split(inputs, targets), len(splits.validation) / (len(splits.train) + len(splits.validation))
+    order = sorted(range(len(inputs)), key=lambda index: content_digest(inputs[index]))
+    strata = [[index for index in order if targets[index] == position] for position in range(len(splits.labels))]
+    fewest = min(map(len, strata or [order]))
+    if fewest < count:
+        raise ConfigError(f"folds is {count}; the rarest label has {fewest} rows, so set at most folds={fewest}.")
+    for fold in range(count):
+        held = [index for stratum in strata or [order] for index in stratum[fold::count]]
+        rest = [_without(stratum, fold, count) for stratum in strata or [order]]
+        cuts = [round(len(stratum) * share) for stratum in rest]
+        validation = [index for stratum, cut in zip(rest, cuts, strict=True) for index in stratum[:cut]]
+        train = [index for stratum, cut in zip(rest, cuts, strict=True) for index in stratum[cut:]]
+        picked = (everything.picked(train), everything.picked(validation), everything.picked(held))
+        yield Splits(*picked, splits.labels, splits.record)
+
+
+def _without(stratum: list[int], fold: int, count: int) -> list[int]:
+    return [index for place, index in enumerate(stratum) if place % count != fold]

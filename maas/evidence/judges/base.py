@@ -1,0 +1,60 @@
+"""What every judge can do."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.runtime.evidence import Interval
+
+Predictions = NDArray[Any]
+"""The plain numbers of a model, (N, K), as an answer's `predictions` gives them."""
+
+
+class BaseJudge(ABC):
+    """Judges plain numbers against targets, and against other plain numbers.
+
+    Args:
+        classes: the number of labels; 0 where answers are no labels.
+    """
+
+    kind: ClassVar[str]
+    points: ClassVar[Mapping[str, float]]
+    """Each metric that a recipe may choose, with how many points 1 is; of all of them more is better."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+
+    @abstractmethod
+    def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+        """Returns every metric with its 95 % interval.
+
+        Args:
+            targets: (N,), as a split holds them.
+            predictions: (N, K).
+            seed: of the resampling.
+        """
+
+    @abstractmethod
+    def drop(
+        self, targets: NDArray[Any], parent: Predictions, child: Predictions, metric: str, seed: int = 0
+    ) -> Interval:
+        """Returns by how many points the child's metric lies below the parent's on the same rows, with an interval."""
+
+    @abstractmethod
+    def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
+        """Tells for each row whether both give the same answer, (N,)."""
+
+    @abstractmethod
+    def plain(self, answers: NDArray[Any]) -> Predictions:
+        """Returns answers in the targets' own terms, (N,), as plain numbers (N, K)."""
+
+    def scale(self, reference: Predictions) -> float:
+        """Returns what a tolerance is multiplied by: 1, unless plain numbers can be large."""
+        return 1.0
+
+    def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64] | None:
+        """Returns counts (K, K), targets × predicted labels; None where answers are no labels."""
+        return None

@@ -1,0 +1,43 @@
+"""Labels: accuracy, precision, recall and F1."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.evidence.judges.base import BaseJudge, Predictions
+from maas.evidence.metrics import METRICS, classification_metrics, confusion_matrix, paired_drop
+from maas.runtime.evidence import Interval
+
+
+class Judge(BaseJudge):
+    """Judges probabilities (N, K) by the label of the largest; of equal ones the first wins."""
+
+    kind: ClassVar[str] = "classification"
+    points: ClassVar[Mapping[str, float]] = dict.fromkeys(METRICS, 100.0)
+
+    def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+        """Returns accuracy, precision, recall and F1 (macro)."""
+        return classification_metrics(targets, predictions.argmax(axis=1), self.classes, seed)
+
+    def drop(
+        self, targets: NDArray[Any], parent: Predictions, child: Predictions, metric: str, seed: int = 0
+    ) -> Interval:
+        """Returns the hundredths that are lost."""
+        labels = (parent.argmax(axis=1), child.argmax(axis=1))
+        return paired_drop(targets, *labels, self.classes, metric=metric, seed=seed)
+
+    def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
+        """Compares labels."""
+        same: NDArray[np.bool_] = reference.argmax(axis=1) == found.argmax(axis=1)
+        return same
+
+    def plain(self, answers: NDArray[Any]) -> Predictions:
+        """Returns probabilities of 0 and 1."""
+        plain: Predictions = np.eye(self.classes, dtype=np.float32)[answers]
+        return plain
+
+    def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64]:
+        """Counts true labels × predicted ones."""
+        return confusion_matrix(targets, predictions.argmax(axis=1), self.classes)

@@ -1,0 +1,45 @@
+"""Vectors: nothing to be right or wrong about; whether two models give the same ones can be told."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.errors import ConfigError
+from maas.evidence.judges.base import BaseJudge, Predictions
+from maas.runtime.evidence import Interval
+
+CLOSE = 0.99
+"""Two vectors agree if their cosine is at least this."""
+
+
+class Judge(BaseJudge):
+    """Judges vectors (N, D) by their cosine to a reference's."""
+
+    kind: ClassVar[str] = "embedding"
+    points: ClassVar[Mapping[str, float]] = {}
+
+    def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+        """Returns nothing: there are no right vectors.
+
+        Raises:
+            ConfigError: targets were given.
+        """
+        raise ConfigError("Embeddings have no targets to be judged by. Set data.target=none.")
+
+    def drop(
+        self, targets: NDArray[Any], parent: Predictions, child: Predictions, metric: str, seed: int = 0
+    ) -> Interval:
+        """See `metrics`."""
+        raise ConfigError("Embeddings have no targets to be judged by. Set data.target=none.")
+
+    def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
+        """Compares directions."""
+        lengths = np.linalg.norm(reference, axis=1) * np.linalg.norm(found, axis=1)
+        near: NDArray[np.bool_] = (reference * found).sum(axis=1) >= CLOSE * lengths
+        return near
+
+    def plain(self, answers: NDArray[Any]) -> Predictions:
+        """Returns the vectors."""
+        return answers

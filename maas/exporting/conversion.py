@@ -1,0 +1,82 @@
+"""A checkpoint as one ONNX file, the same bytes on every run, by whichever exporter knows its model.
+
+Exporters leak state between exports of one process, so each export has a process of its own:
+`python -m maas.exporting.conversion CHECKPOINT EXAMPLES.npz OUT.onnx OPSET`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.errors import ExportError, MaasError
+from maas.exporting import torch_onnx
+from maas.importing.base import ForeignModel
+from maas.training.checkpoint import Checkpoint
+
+
+def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: Path, opset: int) -> Path:
+    """Exports a checkpoint in a new process.
+
+    Args:
+        checkpoint: what to export.
+        examples: the graph's inputs for a batch of 2 or more real rows.
+        out: the file to write.
+        opset: ONNX operator set.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ExportError: the exporter failed; its last lines are in the message.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        arrays = Path(scratch) / "examples.npz"
+        np.savez(arrays, allow_pickle=False, **dict(examples))
+        paths = [str(path) for path in (checkpoint.folder, arrays, out)]
+        command = [sys.executable, "-m", __name__, *paths, str(opset)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # where the net was found
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode != 0:
+        raise ExportError(f"{checkpoint.record.net.target} cannot be exported: {_last_lines(done.stderr)}")
+    return out
+
+
+def write_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: Path, opset: int) -> None:
+    """Exports a checkpoint in this process; use `to_onnx`.
+
+    Raises:
+        ExportError: an axis that must be dynamic was frozen, or the file would be too large.
+    """
+    model, family, output = checkpoint.model(), checkpoint.family(), checkpoint.answer().output
+    axes = checkpoint.processor().dynamic_axes
+    if isinstance(model, ForeignModel):
+        model.write_onnx(out, examples=examples, axes=axes, output=output, opset=opset)
+    else:
+        torch_onnx.write_onnx(model, family, examples=examples, axes=axes, output=output, out=out, opset=opset)
+
+
+def _last_lines(text: str, count: int = 8) -> str:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return "\n".join([line for line in plain.strip().splitlines() if line.strip()][-count:])
+
+
+def main() -> None:
+    """Exports in this process, as told by the command line."""
+    folder, arrays, out, opset = sys.argv[1:]
+    try:
+        with np.load(arrays, allow_pickle=False) as examples:
+            write_onnx(Checkpoint.open(folder), dict(examples), Path(out), int(opset))
+    except MaasError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

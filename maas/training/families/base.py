@@ -1,0 +1,50 @@
+"""What every family can do."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from maas.data.splits import Split, Target
+
+
+class BaseFamily(ABC):
+    """Between a net's logits and its answers.
+
+    Args:
+        labels: the K names; none where targets are no labels.
+    """
+
+    task: ClassVar[str]
+    answer: ClassVar[str]
+    """The kind of answer that its graphs give."""
+    target: ClassVar[Target]
+    """What its rows must carry."""
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self.labels = labels
+
+    def facts(self, train: Split) -> dict[str, Any]:
+        """Returns what a net may want to know of the targets, by parameter name (e.g. `outputs`)."""
+        return {}
+
+    @abstractmethod
+    def answer_record(self, width: int) -> dict[str, Any]:
+        """Returns kind and settings of the answer.
+
+        Args:
+            width: K, the plain numbers of a row.
+        """
+
+    @abstractmethod
+    def metrics(self) -> MetricCollection:
+        """Returns the metrics that validation watches; they take what `activated` returns, and targets."""
+
+    @abstractmethod
+    def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits and targets in the shapes and types that a loss of this task takes."""
+
+    @abstractmethod
+    def activated(self, logits: Tensor) -> Tensor:
+        """Returns the graph's output for logits (N, K)."""

@@ -1,0 +1,46 @@
+"""One of K labels, by K logits."""
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
+
+from maas.data.splits import Split, Target
+from maas.training.families.base import BaseFamily
+
+
+class Family(BaseFamily):
+    """Softmax over K logits; the loss is cross-entropy on them."""
+
+    task: ClassVar[str] = "classification"
+    answer: ClassVar[str] = "classification"
+    target: ClassVar[Target] = "label"
+
+    def facts(self, train: Split) -> dict[str, Any]:
+        """Tells K."""
+        return {"outputs": len(self.labels)}
+
+    def answer_record(self, width: int) -> dict[str, Any]:
+        """Names the labels."""
+        return {"kind": self.answer, "labels": list(self.labels)}
+
+    def metrics(self) -> MetricCollection:
+        """Returns accuracy, and macro precision, recall and F1."""
+        classes = len(self.labels)
+        return MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(classes, average="micro"),
+                "precision": MulticlassPrecision(classes),
+                "recall": MulticlassRecall(classes),
+                "f1": MulticlassF1Score(classes),
+            }
+        )
+
+    def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns both as they are: (N, K) and int64 (N,)."""
+        return logits, targets
+
+    def activated(self, logits: Tensor) -> Tensor:
+        """Returns probabilities (N, K)."""
+        return logits.softmax(dim=1)

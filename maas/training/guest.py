@@ -1,0 +1,43 @@
+"""A user's own LightningModule: it trains itself; what is watched meanwhile is ours."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from maas.training.families import BaseFamily
+
+
+class ValidationMetrics(Callback):
+    """Logs the family's metrics of a LightningModule that knows nothing of them.
+
+    Its steps are given what `Task`'s are: feeds by name, and targets. Its `forward` takes the feeds by name and gives
+    logits (N, K).
+
+    Args:
+        family: what the logits and targets mean.
+        shown: the metric that the progress bar shows.
+    """
+
+    def __init__(self, family: BaseFamily, shown: str | None) -> None:
+        self._family = family
+        self._shown = f"validation_{shown}"
+        self._metrics = family.metrics().clone(prefix="validation_")
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Adds one batch."""
+        feeds, targets = batch
+        self._metrics.to(targets.device).update(self._family.activated(pl_module(**feeds)), targets)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the metrics of all validation rows."""
+        for name, value in self._metrics.compute().items():
+            pl_module.log(name, value, prog_bar=name == self._shown)
+        self._metrics.reset()

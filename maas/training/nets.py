@@ -1,0 +1,82 @@
+"""Building a recipe's model: what the data and the processor know is filled in, what contradicts them is refused."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from maas.config import FILLED, build, target_of
+from maas.errors import ConfigError
+from maas.runtime.processors import BaseProcessor
+from maas.training.checkpoint import NetRecord
+
+
+def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
+    """Fills in what the data and the processor know and the recipe leaves out.
+
+    Args:
+        part: the recipe's `model`.
+        facts: what the family and the processor tell, `outputs` (K) among them where there are any.
+
+    Returns:
+        The model's target and all its arguments.
+
+    Raises:
+        ConfigError: the recipe contradicts the data, or a required argument is missing.
+    """
+    arguments = {key: value for key, value in part.items() if key not in ("_target_", "_partial_")}
+    parameters = target_of(part["_target_"])[1]
+    if "outputs" in arguments and arguments["outputs"] != facts.get("outputs", arguments["outputs"]):
+        raise ConfigError(
+            f"model.outputs is {arguments['outputs']}; the task and the data want {facts['outputs']}. Leave "
+            "model.outputs out."
+        )
+    filled = {key: value for key, value in facts.items() if key in parameters and key in FILLED}
+    arguments = {**filled, **arguments}
+    missing = [
+        key
+        for key in sorted(FILLED)
+        if key in parameters and key not in arguments and parameters[key].default is parameters[key].empty
+    ]
+    if missing:
+        raise ConfigError(f"model.{missing[0]} is missing and the processor does not tell it. Set model.{missing[0]}=…")
+    return NetRecord(part["_target_"], arguments)
+
+
+def built(record: NetRecord, processor: BaseProcessor) -> Any:
+    """Builds a net or opens a model made elsewhere.
+
+    Raises:
+        ConfigError: it refused its arguments, or does not take what the processor gives.
+    """
+    model = build({"_target_": record.target, **record.arguments}, "model")
+    if isinstance(model, nn.Module):
+        _require_feeds(model, processor)
+    return model
+
+
+def finished(net: nn.Module, record: NetRecord) -> tuple[nn.Module, NetRecord]:
+    """Returns a net as it leaves training, and how to build it again without what it was made from.
+
+    A net may have `finished()`, which returns a net of plain weights in its place, and `rebuild()`, which returns the
+    part that builds it anew, where its own constructor would look for pretrained weights.
+    """
+    finish: Callable[[], nn.Module] | None = getattr(net, "finished", None)
+    net = finish() if finish else net
+    rebuild: Callable[[], dict[str, Any]] | None = getattr(net, "rebuild", None)
+    if rebuild:
+        part = dict(rebuild())
+        record = NetRecord(part.pop("_target_"), part)
+    return net.cpu().eval(), record
+
+
+def _require_feeds(net: nn.Module, processor: BaseProcessor) -> None:
+    """Raises ConfigError where the net's `forward` does not take what the processor gives, by name."""
+    parameters = inspect.signature(net.forward).parameters
+    missing = [name for name in processor.dynamic_axes if name not in parameters]
+    if missing and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        raise ConfigError(
+            f"{type(net).__name__}.forward takes {', '.join(parameters) or 'nothing'}; the {processor.kind} processor "
+            f"gives {', '.join(processor.dynamic_axes)}. Name its argument {missing[0]}."
+        )

@@ -100,6 +100,7 @@ def save(lineage) -> Callable[..., Any]:
             task="classification",
             plan=None,
             labels=labels,
+            answer={"kind": "classification", "labels": list(labels)},
             history=({"train_loss": 1.0},),
             best_epoch=0,
             metrics={},
@@ -125,7 +126,7 @@ def token_checkpoint(nets, save, text_processor, tmp_path_factory) -> Any:
 @pytest.fixture(scope="session")
 def token_model(token_checkpoint, text_processor, tmp_path_factory) -> Path:
     """The ONNX file of `token_checkpoint`."""
-    from maas.exporting.torch_onnx import to_onnx
+    from maas.exporting.conversion import to_onnx
 
     examples = text_processor.collate(text_processor.encode(TEXTS[:3]))
     return to_onnx(token_checkpoint, examples, tmp_path_factory.mktemp("tokens") / "model.onnx", 20)

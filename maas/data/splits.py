@@ -105,7 +105,8 @@ def prepare(
     parts = _parted(_cleaned(rows, target, removed), validation_fraction, test_fraction)
     for name, part in parts.items():
         if not part:
-            raise DataError(f"The {name} split is empty. Give more rows, or raise data.{name}_fraction.")
+            advice = "" if name == "train" else f", or raise data.{name}_fraction"
+            raise DataError(f"The {name} split is empty. Give more rows{advice}.")
     names = _labels(parts, labels) if target == "label" else ()
     record = DataRecord(_fingerprint(parts), {name: len(part) for name, part in parts.items()}, dict(removed))
     return Splits(**{name: _split(part, target, names) for name, part in parts.items()}, labels=names, record=record)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from maas import models
 from maas.config.schema import FILLED
-from maas.exporting.torch_onnx import to_onnx
+from maas.exporting.conversion import to_onnx
 from maas.runtime.processors.array import Processor
 
 FACTS = {"in_features": 12, "vocabulary_size": 60, "outputs": 5}

@@ -12,13 +12,13 @@ import maas
 from maas.config import RunConfig
 from maas.lifecycle import Line
 from maas.lifecycle.stages import load_rows
-from maas.training.evaluation import probabilities
+from maas.training.evaluation import predictions
 from tests.lifecycle.servers import served
 
 
 def agree(bundle: maas.Bundle, url: str, rows: list) -> None:
     """Asks for rows one by one, sixteen at a time, and then for all of them at once."""
-    route, key = f"{url}/v1/{bundle.manifest.task}", bundle.manifest.signature.inputs[0].name
+    route, key = f"{url}/v1/{bundle.manifest.task}", bundle.predictor.processor.input_name
     expected = bundle.predict(rows)
     with httpx.Client(timeout=60) as client, ThreadPoolExecutor(16) as pool:
         single = list(pool.map(lambda row: client.post(route, json={key: row}).json(), rows))
@@ -65,9 +65,10 @@ def test_sentiment_beats_its_baseline_shrinks_and_is_served_as_trained(seed: int
     assert record.candidate("fp32").bytes >= 3 * chosen.bytes
     assert chosen.time_ratio <= 1
 
-    trained = probabilities(line.checkpoint.net(), line.checkpoint.processor(), test.inputs)
+    checkpoint = line.checkpoint
+    trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), test.inputs)
     exported = next(one for one in evidence.parity if one.right == "onnxruntime")
-    assert (exported.rows, exported.label_agreement.value) == (len(test), 1.0)
+    assert (exported.rows, exported.agreement.value) == (len(test), 1.0)
     shipped = line.bundle.predictor.outputs(test.inputs)["probabilities"]
     assert (trained.argmax(axis=1) == shipped.argmax(axis=1)).mean() >= 0.99
 

@@ -9,6 +9,7 @@ import pytest
 def bench(line, digits) -> Any:
     from maas.compression.measuring import Bench
     from maas.compression.passes import Calibration
+    from maas.evidence.judges import judge_of
 
     predictor = line.bundle.make_predictor(batch_size=16)
 
@@ -17,4 +18,6 @@ def bench(line, digits) -> Any:
             rows = digits.train.inputs[start : min(start + 16, count)]
             yield predictor.processor.collate(predictor.encode(rows))
 
-    return Bench(predictor, digits.validation, len(digits.labels), "accuracy", Calibration(feeds, 0))
+    return Bench(
+        predictor, digits.validation, judge_of("classification", digits.labels), "accuracy", Calibration(feeds, 0)
+    )

@@ -15,7 +15,7 @@ GOOD = CandidateRecord(
     1.0,
     metric=Interval(0.9, 0.88, 0.92),
     drop=Interval(0.1, -0.2, 0.4),
-    label_agreement=0.995,
+    agreement=0.995,
     batch_effect=1e-7,
     latency=Latency(32, 1, 1.0, 0.1, 0.8, 0.7, 0.9),
 )
@@ -23,7 +23,7 @@ BAD = {
     "bytes": (1000, "it has 1000 bytes, the model as exported 1000"),
     "latency": (Latency(32, 1, 1.0, 0.1, 1.25, 1.1, 1.3), "a batch takes 1.250 times as long, allowed is 1"),
     "drop": (Interval(0.9, 0.5, 1.34), "it may lose 1.34 points, allowed is 1"),
-    "label_agreement": (0.9876, "0.9876 of the labels stay, required is 0.99"),
+    "agreement": (0.9876, "0.9876 of the labels stay, required is 0.99"),
     "batch_effect": (0.0123, "batch mates change an answer by 0.012, allowed is 1e-06"),
 }
 
@@ -48,12 +48,12 @@ def test_every_reason_is_given_when_all_limits_are_broken():
 
 
 def test_size_alone_speaks_when_all_limits_are_lifted():
-    lifted = Budget(max_drop=None, min_label_agreement=None, max_batch_effect=None, max_latency_ratio=None)
+    lifted = Budget(max_drop=None, min_agreement=None, max_batch_effect=None, max_latency_ratio=None)
     assert reasons(lifted, **{field: value for field, (value, _) in BAD.items()}) == [BAD["bytes"][1]]
 
 
 def test_limit_itself_is_allowed_when_a_value_lies_on_it():
-    on_it = {"drop": Interval(0.5, 0, 1.0), "label_agreement": 0.99, "batch_effect": 1e-6}
+    on_it = {"drop": Interval(0.5, 0, 1.0), "agreement": 0.99, "batch_effect": 1e-6}
     assert reasons(Budget(), **on_it, latency=Latency(1, 1, 1, 0, 1.0, 1, 1)) == []
 
 

@@ -7,17 +7,19 @@ from maas.evidence.metrics import classification_metrics
 
 
 def test_value_is_the_recipes_metric_on_validation_rows_when_labels_are_judged(bench, digits):
-    labels = bench.labels(bench.parent)
+    answers = bench.predictions(bench.parent)
+    labels = answers.argmax(axis=1)
     expected = classification_metrics(digits.validation.targets, labels, 10)["accuracy"]
-    assert bench.value(labels) == expected
-    assert bench.value(labels).value == pytest.approx((labels == digits.validation.targets).mean())
+    assert bench.value(answers) == expected
+    assert bench.value(answers).value == pytest.approx((labels == digits.validation.targets).mean())
 
 
 def test_drop_is_counted_against_the_parent_when_the_child_errs(bench, digits):
     parent = digits.validation.targets
     child = parent.copy()
     child[:5] = (child[:5] + 1) % 10
-    assert bench.drop(parent, child).value == pytest.approx(100 * 5 / len(parent))
+    plain = bench.judge.plain
+    assert bench.drop(plain(parent), plain(child)).value == pytest.approx(100 * 5 / len(parent))
 
 
 def test_batch_mates_do_not_matter_when_the_model_is_fp32(bench):

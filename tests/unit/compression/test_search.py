@@ -11,7 +11,7 @@ from maas.compression.search import Search, search
 from maas.errors import ExportError
 from maas.files import sha256_of
 
-EASY = Budget(max_drop=None, min_label_agreement=None, max_batch_effect=None, max_latency_ratio=None)
+EASY = Budget(max_drop=None, min_agreement=None, max_batch_effect=None, max_latency_ratio=None)
 
 
 @dataclass(frozen=True)
@@ -99,4 +99,4 @@ def test_fp32_is_kept_when_no_pass_is_asked_for(line, bench, tmp_path):
     record, chosen = tried(line, bench, tmp_path, Budget())
     assert (record.chosen, record.reason, chosen) == ("fp32", "No pass was asked for.", line.bundle.model_path)
     assert record.candidate("fp32").drop.value == 0
-    assert record.candidate("fp32").label_agreement == 1
+    assert record.candidate("fp32").agreement == 1

@@ -178,7 +178,7 @@ def test_leak_is_found_when_one_file_writes_whole_numbers_and_the_other_fraction
             {"train": some(60), "test": [("new", "zebra"), ("old", "a")]},
             "The test split has labels that the training split lacks: zebra.",
         ),
-        ({"all": [(None, "a"), ("", "b")]}, "The training split has 0 label(s); a classifier needs at least 2."),
+        ({"all": [(None, "a"), ("", "b")]}, "The train split is empty. Give more rows."),
     ],
 )
 def test_message_says_which_split_when_the_rows_cannot_be_split(tables, message):

@@ -6,9 +6,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from maas.errors import ParityError
-from maas.evidence.parity import compared, first_difference, reference_outputs, require
+from maas.evidence.judges import judge_of
+from maas.evidence.parity import compared, first_difference, reference_run, require
 from maas.runtime.bundle import Bundle
+from maas.runtime.predictor import outputs_in_batches
 
+JUDGE = judge_of("classification", ["no", "yes"])
 LEFT = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], dtype=np.float32)
 
 
@@ -20,45 +23,46 @@ def other(*changes: tuple[int, int, float]) -> np.ndarray:
 
 
 def test_comparison_holds_both_numbers_when_answers_differ():
-    parity = compared("torch", "onnxruntime", LEFT, other((0, 0, 0.3), (0, 1, 0.7)), 1e-5)
+    parity = compared(JUDGE, "torch", "onnxruntime", LEFT, other((0, 0, 0.3), (0, 1, 0.7)), 1e-5)
     assert (parity.left, parity.right, parity.rows, parity.tolerance) == ("torch", "onnxruntime", 3, 1e-5)
     assert parity.max_difference == pytest.approx(0.6)
-    assert parity.label_agreement.value == pytest.approx(2 / 3)
+    assert parity.agreement.value == pytest.approx(2 / 3)
 
 
 def test_comparison_passes_when_the_difference_is_within_the_tolerance():
-    parity = compared("a", "b", LEFT, LEFT + np.float32(5e-6), 1e-5)
+    parity = compared(JUDGE, "a", "b", LEFT, LEFT + np.float32(5e-6), 1e-5)
     assert require(parity) is parity
 
 
 @pytest.mark.parametrize("value", [0.95, float("nan"), float("inf")])
 def test_error_carries_both_numbers_when_a_probability_is_off(value):
     with pytest.raises(ParityError) as caught:
-        require(compared("torch", "onnxruntime", LEFT, other((2, 1, value)), 1e-5), where=" Look there.")
+        require(compared(JUDGE, "torch", "onnxruntime", LEFT, other((2, 1, value)), 1e-5), where=" Look there.")
     assert caught.value.allowed == 1e-5
     assert caught.value.found == pytest.approx(abs(value - 0.8), nan_ok=True)
-    assert str(caught.value).startswith("onnxruntime does not answer as torch on 3 rows: a probability differs by ")
+    assert str(caught.value).startswith("onnxruntime does not answer as torch on 3 rows: a number differs by ")
     assert str(caught.value).endswith("allowed is 1e-05. Look there.")
 
 
 def test_every_label_must_agree_when_no_share_is_given():
-    with pytest.raises(ParityError, match=r"on 3 rows: 0\.6667 of the labels agree, at least 1 must\.$"):
-        require(compared("a", "b", LEFT, other((0, 0, 0.05)), None))
+    with pytest.raises(ParityError, match=r"on 3 rows: 0\.6667 of the answers agree, at least 1 must\.$"):
+        require(compared(JUDGE, "a", "b", LEFT, other((0, 0, 0.05)), None))
 
 
 def test_share_of_labels_is_enough_when_it_is_given():
-    parity = compared("exported", "shipped", LEFT, other((0, 0, 0.05)), None)
-    assert require(parity, min_label_agreement=0.6) is parity
+    parity = compared(JUDGE, "exported", "shipped", LEFT, other((0, 0, 0.05)), None)
+    assert require(parity, min_agreement=0.6) is parity
     with pytest.raises(ParityError) as caught:
-        require(parity, min_label_agreement=0.99)
+        require(parity, min_agreement=0.99)
     assert (caught.value.found, caught.value.allowed) == (pytest.approx(2 / 3), 0.99)
 
 
 def test_reference_answers_as_onnxruntime_does_when_rows_differ_in_length(bundles, tmp_path):
     bundle = Bundle.open(bundles.text_bundle(tmp_path / "bundle", batch_size=2))
     rows = bundle.golden.inputs
-    found = reference_outputs(bundle.model_path, bundle.predictor, rows)
-    np.testing.assert_allclose(found, bundle.predictor.outputs(rows)["probabilities"], atol=1e-6)
+    predictor = bundle.predictor
+    found = outputs_in_batches(predictor.processor, rows, 2, reference_run(bundle.model_path, "probabilities"))
+    np.testing.assert_allclose(found["probabilities"], predictor.predictions(rows), atol=1e-6)
 
 
 def graph(*, random: bool):

@@ -29,7 +29,7 @@ def test_evidence_holds_metrics_and_parity_of_the_test_rows_when_a_bundle_is_pro
         ("torch", "onnxruntime", len(digits.test)),
         ("torch", "onnx reference", 64),
     ]
-    assert all(one.max_difference <= 1e-5 and one.label_agreement.value == 1 for one in evidence.parity)
+    assert all(one.max_difference <= 1e-5 and one.agreement.value == 1 for one in evidence.parity)
     assert (evidence.schema_version, evidence.manifest_sha256) == (SCHEMA_VERSION, line.bundle.digest)
     assert evidence.data == digits.record
 
@@ -53,7 +53,7 @@ def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, dig
     assert caught.value.found > caught.value.allowed == 1e-5
     assert str(caught.value).startswith(
         f"onnxruntime does not answer as torch on {len(digits.test)} rows: "
-        f"a probability differs by {caught.value.found:.3g}"
+        f"a number differs by {caught.value.found:.3g}"
     )
     assert str(caught.value).endswith(" All nodes agree: the export itself differs.")
 

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from maas.errors import ExportError
-from maas.exporting.torch_onnx import OUTPUT, _assert_dynamic, stripped, to_onnx
+from maas.exporting.conversion import to_onnx
+from maas.graphs import require_dynamic, stripped
 from maas.runtime.processors.array import Processor
-from maas.training.evaluation import probabilities
+from maas.training.evaluation import predictions
+
+OUTPUT = "probabilities"
 
 
 def dims(model: onnx.ModelProto) -> dict[str, list[str | int]]:
@@ -41,7 +44,7 @@ def test_graph_answers_as_the_net_when_sizes_are_not_those_of_the_examples(token
     ids = np.random.default_rng(0).integers(1, known, (rows, tokens))
     session = ort.InferenceSession(token_model, providers=["CPUExecutionProvider"])
     with torch.inference_mode():
-        expected = token_checkpoint.net()(torch.from_numpy(ids)).softmax(dim=1).numpy()
+        expected = token_checkpoint.model()(torch.from_numpy(ids)).softmax(dim=1).numpy()
     np.testing.assert_allclose(session.run(None, {"input_ids": ids})[0], expected, atol=1e-5)
 
 
@@ -57,9 +60,9 @@ def test_probabilities_are_softmaxed_when_the_net_gives_logits(line, digits):
     rows = digits.test.inputs[:40]
     found = line.bundle.predictor.outputs(rows)[OUTPUT]
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(
-        found, probabilities(line.checkpoint.net(), line.checkpoint.processor(), rows), atol=1e-5
-    )
+    checkpoint = line.checkpoint
+    trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), rows)
+    np.testing.assert_allclose(found, trained, atol=1e-5)
 
 
 def test_refusal_names_the_net_when_it_freezes_the_batch(save, nets, tmp_path):
@@ -84,7 +87,7 @@ def test_frozen_axis_is_named_with_its_size_when_a_graph_has_one(token_model):
     model = onnx.load(token_model)
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 7
     with pytest.raises(ExportError) as caught:
-        _assert_dynamic(model, {"input_ids": {0: "batch", 1: "tokens"}})
+        require_dynamic(model, {"input_ids": {0: "batch", 1: "tokens"}})
     assert str(caught.value).startswith("Axis 1 (tokens) of input input_ids was frozen at 7; it must be dynamic.")
 
 

@@ -123,7 +123,7 @@ def _bundle(
         precision="fp32",
         processor=processor.record(),
         answer=answer.record(),
-        signature=Signature((processor.input_spec,), answer.specs),
+        signature=Signature(processor.input_specs, answer.specs),
         serving=ServingSettings(batch_size=batch_size, threads=1),
         lineage=Lineage("none", (), "0" * 64, 0, "0" * 64, None, "0" * 64, "0.1.0"),
         files=files,

@@ -33,7 +33,7 @@ def refusal(checkpoint: Checkpoint) -> str:
 
 def test_net_answers_alike_when_it_was_saved_and_opened(checkpoint):
     torch.manual_seed(1)
-    net, again = MLP(**ARGUMENTS).eval(), Checkpoint.open(checkpoint.folder).net()
+    net, again = MLP(**ARGUMENTS).eval(), Checkpoint.open(checkpoint.folder).model()
     assert not again.training
     rows = torch.randn(5, 3)
     assert torch.equal(net(rows), again(rows))
@@ -80,7 +80,7 @@ def test_training_is_advised_when_the_folder_is_no_checkpoint(tmp_path):
 
 def test_version_is_told_when_it_is_another(checkpoint):
     changed(checkpoint, schema_version=7)
-    assert refusal(checkpoint) == f"{checkpoint.folder} has schema version 7; this maas reads 1. Train again."
+    assert refusal(checkpoint) == f"{checkpoint.folder} has schema version 7; this maas reads 2. Train again."
 
 
 def test_record_is_named_when_it_cannot_be_read(checkpoint):
@@ -101,7 +101,7 @@ def test_record_is_named_when_it_cannot_be_read(checkpoint):
 def test_net_is_named_when_it_cannot_be_rebuilt(checkpoint, net):
     changed(checkpoint, net=net)
     with pytest.raises(CheckpointError, match=f"^{net['target']} cannot be rebuilt from "):
-        Checkpoint.open(checkpoint.folder).net()
+        Checkpoint.open(checkpoint.folder).model()
 
 
 def test_processor_is_refused_when_what_it_learnt_was_altered(token_checkpoint, tmp_path):
@@ -118,7 +118,7 @@ def test_net_is_saved_when_two_layers_share_a_weight(save, nets, tmp_path):
     net = nets.Tied(in_features=3, outputs=2).eval()
     saved = save(tmp_path / "train", net, Processor([3]), "small_nets.Tied", ("a", "b"), in_features=3, outputs=2)
     rows = torch.randn(2, 3)
-    assert torch.equal(saved.net()(rows), net(rows))
+    assert torch.equal(saved.model()(rows), net(rows))
 
 
 def test_old_checkpoint_stays_when_saving_fails(save, checkpoint):

@@ -4,14 +4,19 @@ import torch
 
 from maas.models.mlp import MLP
 from maas.runtime.processors.array import Processor
-from maas.training.evaluation import probabilities
+from maas.runtime.answers import load_answer
+from maas.training.evaluation import predictions, run_of
+from maas.training.families import family_of
 
 
 def test_probabilities_are_the_softmax_of_the_logits_when_rows_come_in_batches():
     torch.manual_seed(0)
     net = MLP(in_features=3, outputs=4, hidden=[5]).eval()
     rows = torch.randn(11, 3)
-    found = probabilities(net, Processor([3]), rows.tolist(), batch_size=4)
+    labels = ["a", "b", "c", "d"]
+    run = run_of(net, family_of("classification", labels), "probabilities")
+    answer = load_answer({"kind": "classification", "labels": labels})
+    found = predictions(run, answer, Processor([3]), rows.tolist(), batch_size=4)
     expected = net(rows).exp() / net(rows).exp().sum(dim=1, keepdim=True)
     torch.testing.assert_close(torch.from_numpy(found), expected.detach())
 
@@ -20,8 +25,9 @@ def test_rows_keep_their_order_when_texts_differ_in_length(nets, text_processor)
     torch.manual_seed(0)
     net = nets.Convolution(vocabulary_size=text_processor.net_arguments["vocabulary_size"], outputs=2).eval()
     rows = ["bad", "a very good film with a long and winding plot " * 2, "好", "good " * 9]
-    together = probabilities(net, text_processor, rows, batch_size=2)
-    for row, answer in zip(rows, together, strict=True):
-        torch.testing.assert_close(
-            torch.from_numpy(probabilities(net, text_processor, [row])[0]), torch.from_numpy(answer)
-        )
+    run = run_of(net, family_of("classification", ["a", "b"]), "probabilities")
+    answer = load_answer({"kind": "classification", "labels": ["a", "b"]})
+    together = predictions(run, answer, text_processor, rows, batch_size=2)
+    for row, expected in zip(rows, together, strict=True):
+        alone = predictions(run, answer, text_processor, [row])[0]
+        torch.testing.assert_close(torch.from_numpy(alone), torch.from_numpy(expected))

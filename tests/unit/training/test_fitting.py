@@ -9,7 +9,8 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.runtime.evidence import DataRecord
 from maas.runtime.processors.array import Processor
-from maas.training.fitting import fit, resolve_net
+from maas.training.fitting import fit
+from maas.training.nets import resolve_net
 
 FACTS = {"outputs": 3, "in_features": 64, "colour": 9}
 
@@ -30,7 +31,7 @@ def test_recipe_wins_when_it_gives_a_fact_itself():
 def test_outputs_are_refused_when_the_data_has_another_number_of_labels():
     with pytest.raises(ConfigError) as caught:
         resolve_net({"_target_": "maas.models.mlp.MLP", "outputs": 4}, FACTS)
-    assert str(caught.value) == "model.outputs is 4; the data has 3 labels. Leave model.outputs out."
+    assert str(caught.value) == "model.outputs is 4; the task and the data want 3. Leave model.outputs out."
 
 
 def test_argument_is_named_when_the_processor_does_not_tell_it():
@@ -65,9 +66,9 @@ def test_fit_learns_and_keeps_the_best_epoch_when_classes_are_apart(splits, tmp_
     accuracies = [epoch["validation_accuracy"] for epoch in fitted.history]
     assert len(accuracies) == 3
     assert accuracies[fitted.best_epoch] == max(accuracies) > 0.8
-    predicted = fitted.net(torch.tensor(splits.validation.inputs)).argmax(dim=1).numpy()
+    predicted = fitted.model(torch.tensor(splits.validation.inputs)).argmax(dim=1).numpy()
     assert (predicted == splits.validation.targets).mean() == pytest.approx(max(accuracies))
-    assert not fitted.net.training
+    assert not fitted.model.training
 
 
 def test_listener_hears_of_each_epoch_when_a_net_is_fitted(splits, tmp_path):
@@ -78,7 +79,7 @@ def test_listener_hears_of_each_epoch_when_a_net_is_fitted(splits, tmp_path):
 
 def test_weights_are_equal_byte_for_byte_when_the_seed_is_the_same(splits, tmp_path):
     one, other, third = (
-        fit(small(f"seed={seed}"), splits, Processor([2]), tmp_path / str(index)).net.state_dict()
+        fit(small(f"seed={seed}"), splits, Processor([2]), tmp_path / str(index)).model.state_dict()
         for index, seed in enumerate((5, 5, 6))
     )
     assert all(torch.equal(one[name], other[name]) for name in one)

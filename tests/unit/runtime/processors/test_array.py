@@ -56,7 +56,7 @@ def test_rows_of_many_axes_are_stacked_when_they_are_collated():
     assert batch.shape == (2, 2, 3)
     assert processor.batch_key(rows[0]) == processor.batch_key(rows[1])
     assert processor.net_arguments == {"in_features": 6}
-    assert processor.input_spec.shape == (-1, 2, 3)
+    assert processor.input_specs[0].shape == (-1, 2, 3)
 
 
 def test_processor_is_the_same_when_it_was_saved_and_loaded(tmp_path):

@@ -1,0 +1,61 @@
+"""Numbers are judged as scikit-learn judges them; intervals cover what they should."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from maas.evidence.judges import judge_of
+
+
+@pytest.fixture(params=[0.0, 1e4], ids=["around zero", "far from zero"])
+def regression(request):
+    random = np.random.default_rng(0)
+    targets = (request.param + random.normal(0, 30, 2500)).astype(np.float32)
+    return targets, (targets + random.normal(0, 9, 2500)).astype(np.float32)[:, None]
+
+
+def test_r2_mae_and_rmse_equal_scikit_learns_when_values_are_judged(regression):
+    targets, values = regression
+    found = judge_of("regression", ()).metrics(targets, values)
+    wide, plain = targets.astype(np.float64), values[:, 0].astype(np.float64)
+    assert found["r2"].value == pytest.approx(reference.r2_score(wide, plain), abs=1e-9)
+    assert found["mae"].value == pytest.approx(reference.mean_absolute_error(wide, plain), abs=1e-9)
+    assert found["rmse"].value == pytest.approx(reference.root_mean_squared_error(wide, plain), abs=1e-9)
+
+
+def test_interval_is_the_bootstraps_when_rows_are_drawn_one_by_one(regression):
+    targets, values = regression
+    found = judge_of("regression", ()).metrics(targets, values)["r2"]
+    random = np.random.default_rng(5)
+    drawn = [random.integers(0, len(targets), len(targets)) for _ in range(400)]
+    samples = [reference.r2_score(targets[rows].astype(float), values[rows, 0].astype(float)) for rows in drawn]
+    low, high = np.quantile(samples, [0.025, 0.975])
+    assert found.low == pytest.approx(low, abs=0.15 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.15 * (high - low))
+
+
+def test_drop_is_paired_when_parent_and_child_err_alike(regression):
+    targets, values = regression
+    judge = judge_of("regression", ())
+    slightly = judge.drop(targets, values, values + np.float32(0.01), "r2")
+    assert slightly.high - slightly.low < 0.1 * (
+        100 * (lambda one: one.high - one.low)(judge.metrics(targets, values)["r2"])
+    )
+
+
+def test_values_agree_when_they_lie_within_a_hundredth_of_their_spread():
+    values = np.array([[0.0], [10.0], [20.0]], dtype=np.float32)
+    moved = values + np.array([[0.05], [0.2], [0.0]], dtype=np.float32)
+    assert judge_of("regression", ()).agrees(values, moved).tolist() == [True, False, True]
+
+
+def test_vectors_agree_when_their_cosine_is_near_one():
+    vectors = np.array([[1.0, 0.0], [1.0, 0.0]])
+    turned = np.array([[2.0, 0.2], [1.0, 0.2]])
+    assert judge_of("embedding", ()).agrees(vectors, turned).tolist() == [True, False]
+
+
+def test_tolerance_grows_with_the_values_when_they_are_large():
+    assert judge_of("regression", ()).scale(np.array([[-250.0], [3.0]])) == 250
+    assert judge_of("regression", ()).scale(np.array([[0.5]])) == 1
+    assert judge_of("classification", ("a", "b")).scale(np.array([[0.5, 0.5]])) == 1

@@ -12,6 +12,7 @@ from maas.config import RunConfig
 from maas.lifecycle import Line
 from maas.registry.connection import default_tracking_uri
 from maas.runtime.evidence import Evidence
+from maas.serving.payload import example_call
 
 
 def show(line: Line, config: RunConfig) -> None:
@@ -78,9 +79,7 @@ def _agreement(evidence: Evidence) -> str:
 def _closing(line: Line, config: RunConfig) -> str:
     manifest = line.bundle.manifest
     address = line.version.uri if line.version else _shown(line.bundle.folder)
-    example = line.bundle.golden.inputs[0]
-    key = manifest.signature.inputs[0].name
-    value = f'"{example[:24]}"' if isinstance(example, str) else f"[{','.join(f'{number:g}' for number in example)}]"
+    route, example = f"localhost:8080/v1/{manifest.task}", line.bundle.golden.inputs[0]
     lines = [
         "",
         f"bundle   {_shown(line.bundle.folder)}",
@@ -89,7 +88,7 @@ def _closing(line: Line, config: RunConfig) -> str:
         else "version  none",
         "",
         f"serve it   {_where(config)}{_python()} -m maas.serve model={address}",
-        f"call it    curl -s localhost:8080/v1/{manifest.task} -d '{{\"{key}\": {value}}}'",
+        f"call it    {example_call(line.bundle.predictor.processor, route, example)}",
     ]
     return "\n".join(lines)
 

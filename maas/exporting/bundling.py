@@ -21,7 +21,7 @@ from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
 from maas.runtime.signature import NUMPY_TYPES, TensorSpec
 
-RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "tokenizers")
+RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "pillow", "soundfile", "soxr", "tokenizers")
 
 
 def draw_up(

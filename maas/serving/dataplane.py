@@ -18,7 +18,7 @@ from maas.serving.faults import AnswerError, TooManyRowsError, UnknownModelError
 from maas.serving.telemetry import Telemetry
 
 INLINE_BELOW_S = 0.0004  # a shorter run costs less on the event loop than the way to a thread and back
-ENCODED_INLINE = 32  # more rows than this are encoded away from the event loop
+ENCODED_INLINE = 32  # more rows than this, and files, are encoded away from the event loop
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ class DataPlane:
         self._encoding.shutdown()
 
     async def _encoded(self, model: ServedModel, rows: Sequence[Any]) -> list[Features]:
-        if len(rows) <= ENCODED_INLINE:
+        is_light = not model.predictor.processor.media_types  # a file may take long to decode
+        if is_light and len(rows) <= ENCODED_INLINE:
             return model.predictor.encode(rows)
         return await asyncio.get_running_loop().run_in_executor(self._encoding, model.predictor.encode, rows)
 

@@ -12,12 +12,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route as Page
 
+from maas.runtime.signature import TensorSpec
 from maas.serving.dataplane import DataPlane, ServedModel
 from maas.serving.openapi import document
-from maas.serving.payload import encode
+from maas.serving.payload import encode, shortened
 from maas.serving.routing import Route
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    "img-src data: blob:; media-src data: blob:"
+)
 
 
 def documentation(plane: DataPlane, routes: Sequence[Route]) -> tuple[frozenset[str], Starlette]:
@@ -50,11 +54,12 @@ def docs_page(model: ServedModel, routes: Sequence[Route]) -> str:
 
 def _facts(model: ServedModel, routes: Sequence[Route]) -> dict[str, str]:
     manifest = model.bundle.manifest
-    spec = model.predictor.signature.inputs[0]
+    processor = model.predictor.processor
     page: dict[str, Any] = {
         "path": f"/v1/{manifest.task}",
-        "input": spec.name,
-        "kind": "text" if spec.datatype == "BYTES" else "array",
+        "input": processor.input_name,
+        "kind": "file" if processor.media_types else "text" if processor.modality == "text" else "json",
+        "files": ",".join(processor.media_types),
         "examples": model.bundle.golden.inputs[:6],
     }
     facts = {
@@ -65,10 +70,8 @@ def _facts(model: ServedModel, routes: Sequence[Route]) -> dict[str, str]:
         "recipe": manifest.lineage.recipe,
         "commit": (manifest.lineage.git_commit or "unknown")[:12],
         "digest": model.bundle.digest[:12],
-        "input": f"{spec.name}: {spec.datatype} {_sizes(spec.shape)}",
-        "outputs": ", ".join(
-            f"{output.name}: {output.datatype} {_sizes(output.shape)}" for output in model.predictor.signature.outputs
-        ),
+        "input": _tensors(model.predictor.signature.inputs),
+        "outputs": _tensors(model.predictor.signature.outputs),
     }
     return {
         **{name: html.escape(value) for name, value in facts.items()},
@@ -78,6 +81,10 @@ def _facts(model: ServedModel, routes: Sequence[Route]) -> dict[str, str]:
         ),
         "page": encode(page).decode().replace("<", "\\u003c"),
     }
+
+
+def _tensors(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(f"{spec.name}: {spec.datatype} {_sizes(spec.shape)}" for spec in specs)
 
 
 def _sizes(shape: Sequence[int]) -> str:
@@ -96,7 +103,7 @@ def _curl(route: Route) -> str:
     path = route.path
     for name, value in route.values:
         path = path.replace("{" + name + "}", value)
-    body = shlex.quote(encode(route.request.example).decode()) if route.request else ""
+    body = shlex.quote(shortened(encode(route.request.example).decode())) if route.request else ""
     answer = encode(route.response.example).decode()
     command = html.escape(f"curl -s $ORIGIN{path} -d {body}")
     title = html.escape(route.summary)

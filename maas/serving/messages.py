@@ -39,6 +39,14 @@ class Request:
     headers: Headers = ()
     model: str = ""
 
+    @property
+    def media_type(self) -> str:
+        """What the body is said to be, in lower case and without parameters; empty where nothing is said."""
+        for name, value in self.headers:
+            if name == b"content-type":
+                return value.decode("latin-1").partition(";")[0].strip().lower()
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -74,7 +74,8 @@ def _operation(route: Route) -> dict[str, Any]:
             for name, value in route.values
         ]
     if route.request is not None:
-        operation["requestBody"] = {"required": True, "content": _content(route.request)}
+        files = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in route.files}
+        operation["requestBody"] = {"required": True, "content": {**_content(route.request), **files}}
     return operation
 
 

@@ -1,9 +1,11 @@
 """JSON in and out, strictly: what cannot be read is refused with the cause; NaN and infinity are never written."""
 
+import shlex
 from typing import Any, TypeVar
 
 import msgspec
 
+from maas.runtime.processors import BaseProcessor
 from maas.serving.faults import UnreadableError
 
 T = TypeVar("T")
@@ -37,8 +39,27 @@ def decode(decoder: "msgspec.json.Decoder[T]", body: bytes, example: str) -> T:
 
 def example_text(example: Any) -> str:
     """Returns an example as JSON, cut where it is long."""
-    text = encode(example).decode()
-    return text if len(text) <= 120 else f"{text[:100]} … {text[-10:]}"
+    return shortened(encode(example).decode(), 120)
+
+
+def shortened(text: str, limit: int = 4000) -> str:
+    """Returns a text as it is, or its two ends where it is long."""
+    return text if len(text) <= limit else f"{text[: limit - 20]} … {text[-10:]}"
+
+
+def example_call(processor: BaseProcessor, url: str, row: Any) -> str:
+    """Returns a shell command that asks a model for one row, or for a file where a row is long and may be one.
+
+    Args:
+        processor: tells how a row is sent.
+        url: of the model's task.
+        row: one that works.
+    """
+    body = encode({processor.input_name: row}).decode()
+    if processor.media_types and len(body) > 400:
+        kind = processor.media_types[0]
+        return f"curl -s {url} -H 'content-type: {kind}' --data-binary @FILE.{kind.partition('/')[2]}"
+    return f"curl -s {url} -d {shlex.quote(body)}"
 
 
 def _surrogate_hint(body: bytes) -> str:

@@ -38,6 +38,7 @@ class Route:
         response: what it answers.
         request: what it takes; null for GET.
         values: for each open segment a value that works.
+        files: media types of files that may be the whole body instead.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Route:
     response: Content
     request: Content | None = None
     values: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
 
 
 class RouteTable:

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import shlex
 import signal
 import socket
 import sys
@@ -16,7 +15,7 @@ from maas.bounds import Count, Port
 from maas.errors import ConfigError
 from maas.serving.app import App
 from maas.serving.dataplane import DataPlane, ServedModel
-from maas.serving.payload import encode
+from maas.serving.payload import example_call
 from maas.serving.telemetry import Telemetry
 
 BACKLOG = 2048
@@ -101,11 +100,11 @@ def ready_lines(model: ServedModel, host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}"
     where = "on the event loop" if model.batcher.is_inline else "in a thread"
-    body = {model.predictor.signature.inputs[0].name: model.bundle.golden.inputs[0]}
+    route, example = f"{url}/v1/{model.bundle.manifest.task}", model.bundle.golden.inputs[0]
     return (
         f"{model.name} version {model.version} is served at {url} (one run: {1000 * model.run_s:.2f} ms, {where})\n"
         f"documentation: {url}/docs\n"
-        f"curl -s {url}/v1/{model.bundle.manifest.task} -d {shlex.quote(encode(body).decode())}"
+        f"{example_call(model.predictor.processor, route, example)}"
     )
 
 

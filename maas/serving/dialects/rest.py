@@ -2,9 +2,11 @@
 
     POST /v1/text-classification   {"text": "…"}              → {"label": "positive", "score": 0.98}
     POST /v1/text-classification   {"text": ["…", "…"]}       → [{"label": …}, {"label": …}]
+    POST /v1/image-classification  the bytes of a PNG file    → {"label": "bag", "score": 0.99}
     POST /predict                  {"input_data": [[0, 1]]}   → {"predictions": [[0.1, 0.9]]}
 
-Both take `model` and `version` beside the input; without them the task's first model answers.
+JSON takes `model` and `version` beside the input; without them the task's first model answers. A file is one row as it
+stands, where its content type says so.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +15,7 @@ from typing import Any
 import msgspec
 
 from maas.serving.dataplane import DataPlane, ServedModel
+from maas.serving.faults import MediaTypeError
 from maas.serving.messages import Request, Response
 from maas.serving.openapi import schema_like
 from maas.serving.payload import decode, encode, example_text
@@ -43,10 +46,11 @@ def _task_route(plane: DataPlane, first: ServedModel) -> Route:
     return Route(
         "POST",
         f"/v1/{first.bundle.manifest.task}",
-        _handler(plane, first, (key, Any), example, answer_task),
+        _file_or_json(plane, first, _handler(plane, first, (key, Any), example, answer_task)),
         f"Answers one input under “{key}”, or a list of them.",
         Content({"oneOf": [answer, {"type": "array", "items": answer}]}, golden.answers[0]),
         Content(_object_schema(key, value), example),
+        files=processor.media_types,
     )
 
 
@@ -83,6 +87,24 @@ def _handler(
         model = plane.find(asked.model or first.name, version)
         request.model = model.name
         return Response(encode(await answer(plane, model, getattr(asked, field[0]))))
+
+    return handle
+
+
+def _file_or_json(plane: DataPlane, first: ServedModel, handle_json: Handler) -> Handler:
+    """Answers a body that is a file of a kind that the model reads; leaves all others to JSON."""
+    known = frozenset(first.predictor.processor.media_types)
+
+    async def handle(request: Request) -> Response:
+        kind = request.media_type
+        if kind in known:
+            request.model = first.name
+            return Response(encode(await answer_task(plane, first, request.body)))
+        if kind.startswith(("image/", "audio/", "video/")) or kind == "application/octet-stream":
+            raise MediaTypeError(
+                f"The body is of type {kind}; this route reads {', '.join(sorted({'application/json', *known}))}."
+            )
+        return await handle_json(request)
 
     return handle
 

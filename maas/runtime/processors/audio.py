@@ -1,0 +1,137 @@
+"""Sounds to one channel of a fixed rate and length. The spectrogram is held in the graph."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from maas.bounds import Count, Positive
+from maas.errors import InputError
+from maas.runtime.contents import content_of
+from maas.runtime.processors.base import BaseProcessor, Features
+from maas.runtime.signature import TensorSpec
+from maas.runtime.sounds import Sound, read_sound, require_rate, sound_of
+
+FORMS = "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"
+MARGIN_S = 0.1  # on both ends together, so that what the resampler makes of an edge is cut away
+
+
+class Processor(BaseProcessor):
+    """Decodes, averages the channels, resamples, and cuts to or fills up with silence around the centre.
+
+    A row is a WAV, FLAC or Ogg file (its bytes, their base64 text, a data: URL, or a `pathlib.Path`), samples (T,)
+    or (T, C) at the model's own rate, or `{"samples": …, "rate": Hz}`. Samples are floats with full scale 1, or whole
+    numbers of 16 bits, which are divided by 32768 as in a file. At the model's rate they pass unchanged.
+
+    Args:
+        rate: in Hz, of what the model hears.
+        seconds: that the model hears.
+    """
+
+    kind: ClassVar[str] = "audio"
+    modality: ClassVar[str] = "audio"
+    input_name: ClassVar[str] = "audio"
+    media_types: ClassVar[tuple[str, ...]] = ("audio/wav", "audio/x-wav", "audio/flac", "audio/ogg")
+
+    def __init__(self, rate: Count = 16000, seconds: Positive = 1.0) -> None:
+        self.rate = rate
+        self.seconds = seconds
+        self._samples = max(1, round(rate * seconds))
+
+    def fit(self, rows: Sequence[Any]) -> Self:
+        """Returns itself: there is nothing to learn."""
+        return self
+
+    def encode(self, rows: Sequence[Any]) -> list[Features]:
+        """Returns float32 arrays (T,), one a row."""
+        return [self._encoded(row, index) for index, row in enumerate(rows)]
+
+    def _encoded(self, row: Any, index: int) -> Features:
+        try:
+            sound = self._sound(row)
+        except InputError as error:
+            raise InputError(f"Row {index} {error}") from error
+        return centred(self._resampled(sound), self._samples)
+
+    def _sound(self, row: Any) -> Sound:
+        if isinstance(row, np.ndarray | list | tuple):
+            return sound_of(row, self.rate)
+        if isinstance(row, dict):
+            if set(row) != {"samples", "rate"}:
+                raise InputError(f"has the keys {sorted(map(str, row))}; the model takes {FORMS}.")
+            return sound_of(row["samples"], require_rate(row["rate"]))
+        return read_sound(content_of(row, FORMS))
+
+    def _resampled(self, sound: Sound) -> Features:
+        if sound.rate == self.rate:
+            return sound.samples
+        needed = math.ceil((self.seconds + MARGIN_S) * sound.rate)
+        samples = centred(sound.samples, min(needed, len(sound.samples)))  # bounds the work on a long sound
+        resampled: Features = soxr.resample(samples, sound.rate, self.rate)
+        return resampled
+
+    def batch_key(self, features: Features) -> int:
+        """Returns T, equal for all rows."""
+        return int(features.size)
+
+    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        """Returns `{"samples": float32 (N, T)}`."""
+        return {"samples": np.stack(features)}
+
+    @property
+    def input_specs(self) -> tuple[TensorSpec, ...]:
+        """FP32, (N, any number of samples at the model's rate)."""
+        return (TensorSpec("audio", "FP32", (-1, -1)),)
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """A file as base64 text, samples at the model's rate, or samples of any rate."""
+        file = {"type": "string", "contentEncoding": "base64", "description": "a WAV, FLAC or Ogg file"}
+        samples = {"type": "array", "items": {"type": "number"}, "description": f"samples at {self.rate} Hz"}
+        properties = {"samples": {"type": "array"}, "rate": {"type": "integer", "description": "Hz"}}
+        named = {"type": "object", "required": ["samples", "rate"], "properties": properties}
+        return {"anyOf": [file, samples, named]}
+
+    def is_many(self, value: Any) -> bool:
+        """A list is many, unless it begins with a number."""
+        return isinstance(value, list) and bool(value) and not isinstance(value[0], int | float)
+
+    @property
+    def dynamic_axes(self) -> dict[str, dict[int, str]]:
+        """The batch."""
+        return {"samples": {0: "batch"}}
+
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """What a net must know to lay out a spectrogram: `rate` in Hz and T as `samples`."""
+        return {"rate": self.rate, "samples": self._samples}
+
+    def settings(self) -> dict[str, Any]:
+        """Rate and seconds."""
+        return {"rate": self.rate, "seconds": self.seconds}
+
+    def save(self, folder: Path) -> None:
+        """Writes nothing: the settings are all there is."""
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
+        """Rebuilds it from the settings alone."""
+        return cls(**settings)
+
+
+def centred(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Returns the middle `count` samples, or all of them with silence on both sides.
+
+    Example:
+        >>> centred(np.float32([1, 2, 3]), 6)
+        array([0., 1., 2., 3., 0., 0.], dtype=float32)
+    """
+    excess = len(samples) - count
+    if excess >= 0:
+        return samples[excess // 2 : excess // 2 + count]
+    before = -excess // 2
+    return np.pad(samples, (before, -excess - before))

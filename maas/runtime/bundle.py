@@ -14,6 +14,7 @@ from maas.errors import BundleError
 from maas.files import sha256_of
 from maas.runtime.answers import load_answer
 from maas.runtime.evidence import Evidence
+from maas.runtime.explaining import Explanation, explain
 from maas.runtime.manifest import SCHEMA_VERSION, Manifest
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import load_processor
@@ -128,6 +129,14 @@ class Bundle:
             InputError: a row cannot be understood.
         """
         return self.predictor.predict(rows)
+
+    def explain(self, row: Any, **settings: Any) -> Explanation:
+        """Tells which parts of one raw row speak for the answer; `maas.runtime.explaining.explain` has the settings.
+
+        Raises:
+            InputError: the row or a setting cannot be understood.
+        """
+        return explain(self.predictor, row, **settings)
 
     @property
     def evidence(self) -> Evidence:

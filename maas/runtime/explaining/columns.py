@@ -1,0 +1,62 @@
+"""Columns as parts, shown as bars."""
+
+from PIL import Image
+
+from maas.runtime.explaining.bars import Bar, bars_html, bars_text, strongest
+from maas.runtime.explaining.colours import AGAINST, FOR
+from maas.runtime.explaining.drawing import INK, MARGIN, PALE, TITLE_HEIGHT, canvas, fitting, font
+from maas.runtime.explaining.parts.base import BaseParts
+from maas.runtime.explaining.sampling import Values
+
+MOST = 64
+WIDTH, BAR_HEIGHT, NAMES_WIDTH, NUMBERS_WIDTH = 760, 26, 240, 84
+
+
+class Columns(BaseParts):
+    """Columns of a row. A kind says what they are called, with their values, in `labels`."""
+
+    labels: tuple[str, ...]
+
+    def text(self, attributions: Values) -> str:
+        """Returns a table: column and value, attribution, bar."""
+        return bars_text(self.labels, attributions)
+
+    def html(self, attributions: Values) -> str:
+        """Returns a table: column and value, attribution, bar."""
+        return bars_html(self.labels, attributions)
+
+    def picture(self, attributions: Values, title: str) -> Image.Image:
+        """Returns horizontal bars, the strongest on top."""
+        return bars_picture(*strongest(self.labels, attributions), title)
+
+
+def bars_picture(bars: list[Bar], others: str, title: str) -> Image.Image:
+    """Draws bars from a line at zero, with a last line about the others.
+
+    Args:
+        bars: from the top.
+        others: what was left out; nothing where it is empty.
+        title: above.
+    """
+    height = TITLE_HEIGHT + BAR_HEIGHT * (len(bars) + bool(others)) + MARGIN
+    picture, draw = canvas(WIDTH, height, title)
+    left, right = MARGIN + NAMES_WIDTH + NUMBERS_WIDTH, WIDTH - MARGIN - NUMBERS_WIDTH
+    low, high = min(0.0, *(share for *_, share in bars)), max(0.0, *(share for *_, share in bars))
+    scale = (right - left) / (high - low) if high > low else 0.0
+    zero = left - low * scale
+    for index, (name, value, share) in enumerate(bars):
+        middle = TITLE_HEIGHT + BAR_HEIGHT * index + BAR_HEIGHT // 2
+        end = zero + share * scale
+        draw.text((MARGIN, middle), fitting(name, NAMES_WIDTH - 8, 14), INK, font(14), anchor="lm")
+        draw.rectangle([min(zero, end), middle - 9, max(zero, end), middle + 9], fill=FOR if share > 0 else AGAINST)
+        draw.text(
+            (end + (6 if share >= 0 else -6), middle),
+            f"{value:+.3g}",
+            INK,
+            font(13),
+            anchor="lm" if share >= 0 else "rm",
+        )
+    bottom = TITLE_HEIGHT + BAR_HEIGHT * len(bars)
+    draw.line([(zero, TITLE_HEIGHT), (zero, bottom)], PALE)
+    draw.text((MARGIN, bottom + BAR_HEIGHT // 2), others, PALE, font(13), anchor="lm")
+    return picture

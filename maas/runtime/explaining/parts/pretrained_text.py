@@ -1,0 +1,7 @@
+"""Texts for pretrained models: their words."""
+
+from maas.runtime.explaining.words import Words
+
+
+class Parts(Words):
+    """Words, as any text's."""

@@ -1,0 +1,202 @@
+"""A transformer encoder over tokens: what BERT is, at a size that a laptop pretrains."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maas.bounds import Count, Fraction
+from maas.models.text_cnn import PADDING, drop_tokens
+
+INITIAL_DEVIATION = 0.02  # of weights, as in BERT
+
+
+class TextEncoder(nn.Module):
+    """Token and position embeddings, transformer layers, pooling over the real tokens, a linear head.
+
+    Padding is masked in attention and in pooling, so a row's logits depend neither on the length of its padding nor on
+    the rows beside it. Tokens behind `max_tokens` share the last position.
+
+    Args:
+        vocabulary_size: V; id 0 is padding, id 1 the unknown token.
+        outputs: K.
+        max_tokens: positions that are told apart.
+        width: D, of every token's vector; a multiple of `heads`.
+        layers: of attention and feed-forward net each.
+        heads: of attention.
+        feed_forward: hidden width of the feed-forward nets.
+        dropout: share of values that training drops behind the embeddings, attention and feed-forward nets.
+        head_dropout: share of pooled features that training drops.
+        token_dropout: share of tokens that training replaces by the unknown one.
+        pooling: `mean` over the tokens, `max`, or `both` side by side.
+
+    Raises:
+        ValueError: `width` is no multiple of `heads`.
+
+    Source:
+        Devlin et al., BERT, arXiv:1810.04805; layer norm in front of each block (Xiong et al., arXiv:2002.04745), which
+        needs no long warm-up; pooling instead of a token of its own, for few rows.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: Count,
+        outputs: Count,
+        *,
+        max_tokens: Count = 256,
+        width: Count = 128,
+        layers: Count = 3,
+        heads: Count = 4,
+        feed_forward: Count = 512,
+        dropout: Fraction = 0.1,
+        head_dropout: Fraction = 0.1,
+        token_dropout: Fraction = 0.1,
+        pooling: Literal["mean", "max", "both"] = "both",
+    ) -> None:
+        super().__init__()
+        self.token_dropout = token_dropout
+        self.pooling = pooling
+        self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=PADDING)
+        self.positions = nn.Embedding(max_tokens, width)
+        self.embedding_norm = nn.LayerNorm(width)
+        self.embedding_dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, feed_forward, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head_dropout = nn.Dropout(head_dropout)
+        self.head = nn.Linear(2 * width if pooling == "both" else width, outputs)
+        self.apply(_initialise_)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Returns logits.
+
+        Args:
+            input_ids: int64 (N, T), padded with 0.
+
+        Returns:
+            (N, K)
+        """
+        if self.training:
+            input_ids = drop_tokens(input_ids, self.token_dropout)
+        pooled = self._pooled(self.hidden(input_ids), input_ids != PADDING)
+        logits: Tensor = self.head(self.head_dropout(pooled))
+        return logits
+
+    def hidden(self, input_ids: Tensor) -> Tensor:
+        """Returns a vector for each token; those of padding mean nothing.
+
+        Args:
+            input_ids: int64 (N, T), padded with 0.
+
+        Returns:
+            (N, T, D)
+        """
+        order = torch.arange(input_ids.shape[1], device=input_ids.device)
+        positions = self.positions(order.clamp(max=self.positions.num_embeddings - 1))  # (T, D)
+        hidden: Tensor = self.embedding_dropout(self.embedding_norm(self.embedding(input_ids) + positions))
+        is_token = (input_ids != PADDING)[:, None, None, :]  # (N, 1, 1, T): for every head and query
+        for layer in self.layers:
+            hidden = layer(hidden, is_token)
+        normalised: Tensor = self.norm(hidden)
+        return normalised
+
+    def _pooled(self, hidden: Tensor, is_token: Tensor) -> Tensor:
+        mask = is_token.unsqueeze(2).to(hidden.dtype)  # (N, T, 1)
+        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+        if self.pooling == "mean":
+            return mean
+        maximum = hidden.masked_fill(mask == 0, torch.finfo(hidden.dtype).min).amax(1)
+        return maximum if self.pooling == "max" else torch.cat([mean, maximum], dim=1)
+
+
+class EncoderLayer(nn.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x)).
+
+    Args:
+        width: D.
+        heads: H; D / H values each.
+        feed_forward: hidden width.
+        dropout: behind both blocks.
+
+    Raises:
+        ValueError: D is no multiple of H.
+    """
+
+    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width is {width}; it must be a multiple of heads, {heads}. Set e.g. width={heads * 32}.")
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.joined = nn.Linear(width, width)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = nn.Sequential(nn.Linear(width, feed_forward), nn.GELU(), nn.Linear(feed_forward, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor, is_token: Tensor) -> Tensor:
+        """Returns the tokens' vectors, each having looked at all real tokens.
+
+        Args:
+            hidden: (N, T, D).
+            is_token: bool (N, 1, 1, T), false on padding.
+
+        Returns:
+            (N, T, D)
+        """
+        hidden = hidden + self.dropout(self._attention(self.attention_norm(hidden), is_token))
+        updated: Tensor = hidden + self.dropout(self.feed_forward(self.feed_forward_norm(hidden)))
+        return updated
+
+    def extra_repr(self) -> str:
+        """Tells what no weight's shape does."""
+        return f"heads={self.heads}"
+
+    def _attention(self, hidden: Tensor, is_token: Tensor) -> Tensor:
+        size = hidden.shape[2] // self.heads
+        joint = self.queries_keys_values(hidden).unflatten(2, (3, self.heads, size))  # (N, T, 3, H, D / H)
+        queries, keys, values = joint.permute(2, 0, 3, 1, 4).unbind(0)  # (N, H, T, D / H) each
+        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=is_token)
+        joined: Tensor = self.joined(attended.transpose(1, 2).flatten(2))
+        return joined
+
+
+class MaskedTokenHead(nn.Module):
+    """Scores every token of the vocabulary for a hidden vector; the scores' weights are the embedding itself.
+
+    Args:
+        embedding: (V, D), shared with the encoder.
+
+    Source:
+        Devlin et al., BERT, arXiv:1810.04805, §3.1 (and the published code's head).
+    """
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        width = embedding.embedding_dim
+        self.embedding = embedding
+        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
+        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
+        self.transform.apply(_initialise_)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Returns logits.
+
+        Args:
+            hidden: (M, D).
+
+        Returns:
+            (M, V)
+        """
+        return functional.linear(self.transform(hidden), self.embedding.weight, self.bias)
+
+
+def _initialise_(module: nn.Module) -> None:
+    """Draws weights from a narrow normal distribution; biases begin at 0, and so does padding."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INITIAL_DEVIATION)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        with torch.no_grad():
+            module.weight[module.padding_idx] = 0

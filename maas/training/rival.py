@@ -1,0 +1,52 @@
+"""A baseline that is another recipe: its net, trained on the same rows, answers the same test rows."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.config import build, compose
+from maas.data.splits import Splits
+from maas.errors import ConfigError
+from maas.runtime.answers import answer_class
+from maas.runtime.predictor import outputs_in_batches
+from maas.training.evaluation import run_of
+from maas.training.families import family_of
+from maas.training.fitting import fit
+
+BATCH = 32
+
+
+def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArray[Any]]:
+    """Trains another recipe, from its processor to its best epoch, with its own settings.
+
+    Its data part is left aside: it learns from the rows that the model beside it learnt from, chooses its epoch on the
+    same validation rows, and sees the inputs of the test rows alone.
+
+    Args:
+        name: of a recipe, or the path of a recipe file.
+        overrides: `key=value`, as on the command line, e.g. `seed=1`.
+
+    Raises:
+        ConfigError: there is no such recipe, or it learns another kind of target than the rows carry.
+    """
+    config = compose(name, *overrides)
+
+    def fit_and_predict(splits: Splits) -> NDArray[Any]:
+        processor = build(config.processor, "processor").fit(splits.train.inputs)
+        family = family_of(config.task, splits.labels)
+        if family.target != splits.target:
+            raise ConfigError(
+                f"baseline {name} learns from rows with a {family.target}, and these rows carry a {splits.target}. "
+                "Name another recipe, or set baseline=null."
+            )
+        output = answer_class(family.answer).output
+        with tempfile.TemporaryDirectory() as scratch:
+            run = run_of(fit(config, splits, processor, Path(scratch)).model, family, output)
+        found = outputs_in_batches(processor, splits.test.inputs, BATCH, run)[output]
+        return found.argmax(axis=1) if found.ndim > 1 else found.astype(np.float64)
+
+    return fit_and_predict

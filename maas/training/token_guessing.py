@@ -1,0 +1,175 @@
+"""The loop of masked-token pretraining, an epoch at a time. It knows nothing of caches and files."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+from rich.progress import Progress
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maas.data.datamodule import BatchesByLength
+from maas.models.encoder import MaskedTokenHead
+from maas.runtime.processors import BaseProcessor
+from maas.training.masking import masked
+from maas.training.schedules import cosine
+
+log = logging.getLogger("maas")
+
+
+class Texts:
+    """The training texts as token ids.
+
+    Args:
+        processor: fitted; gives `input_ids`.
+        inputs: N raw texts.
+    """
+
+    def __init__(self, processor: BaseProcessor, inputs: Sequence[Any]) -> None:
+        self._processor = processor
+        self.ids = processor.encode(inputs)
+        self.keys = np.array([processor.batch_key(row) for row in self.ids])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, indices: Sequence[int]) -> Tensor:
+        """Returns int64 (N, T), padded with 0."""
+        return torch.from_numpy(self._processor.collate([self.ids[index] for index in indices])["input_ids"])
+
+
+class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an epoch gave: mean cross-entropy of the guesses in nats, and the share of right ones."""
+
+    loss: float
+    accuracy: float
+
+
+class Step(NamedTuple):
+    """What a batch gave, as sums."""
+
+    loss: float
+    right: int
+    asked: int
+
+
+class Guessing:
+    """A net, the head that guesses for it, and their optimizer.
+
+    Every epoch seeds torch anew, so an epoch depends on the weights and the optimizer before it and on nothing else.
+
+    Args:
+        net: with `embedding` and `hidden`.
+        texts: to read.
+        seed: of masks, order and dropout.
+        epochs, lr, batch_size, mask_share, span, weight_decay, warmup_fraction, max_norm: as in `MaskedTokens`.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        texts: Texts,
+        seed: int,
+        *,
+        epochs: int,
+        lr: float,
+        batch_size: int,
+        mask_share: float,
+        span: int,
+        weight_decay: float,
+        warmup_fraction: float,
+        max_norm: float,
+    ) -> None:
+        self.epochs: list[Epoch] = []
+        self.total_epochs = epochs
+        self._net, self._texts, self._seed = net, texts, seed
+        self._mask_share, self._span, self._max_norm = mask_share, span, max_norm
+        self._device = next(net.parameters()).device
+        with _seeded(seed, 0, self._device):
+            self._head = MaskedTokenHead(net.embedding).to(self._device)  # type: ignore[arg-type]  # checked before
+        self._modules = nn.ModuleDict({"net": net, "head": self._head})  # names a shared parameter once
+        self._batches = BatchesByLength(texts.keys, batch_size, seed)
+        self._optimizer = torch.optim.AdamW(_groups(self._modules, weight_decay), lr=lr)
+        self._schedule = cosine(self._optimizer, epochs * len(self._batches), warmup_fraction)
+
+    def remaining(self) -> Iterator[Epoch]:
+        """Runs the epochs that are left and yields each as it ends."""
+        steps = len(self._batches)
+        with Progress(disable=not sys.stdout.isatty()) as bar:
+            shown = bar.add_task("pretrain", total=self.total_epochs * steps, completed=len(self.epochs) * steps)
+            while len(self.epochs) < self.total_epochs:
+                started = time.perf_counter()
+                self.epochs.append(self._epoch(lambda: bar.advance(shown)))
+                if bar.disable:
+                    self._say(time.perf_counter() - started)
+                yield self.epochs[-1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the epochs to come depend on: tensors and plain values."""
+        return {
+            "modules": self._modules.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "epochs": [msgspec.structs.asdict(epoch) for epoch in self.epochs],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on behind the epochs of an interrupted process."""
+        self._modules.load_state_dict(state["modules"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
+
+    def _epoch(self, on_step: Callable[[], None]) -> Epoch:
+        number = len(self.epochs)
+        self._modules.train()
+        self._batches.set_epoch(number)
+        loss, right, asked = 0.0, 0, 0
+        with _seeded(self._seed, number + 1, self._device):
+            for indices in self._batches:
+                step = self._step(self._texts.batch(indices).to(self._device))
+                loss, right, asked = loss + step.loss, right + step.right, asked + step.asked
+                on_step()
+        return Epoch(loss / max(1, asked), right / max(1, asked))
+
+    def _step(self, input_ids: Tensor) -> Step:
+        shown, is_asked = masked(input_ids, self._mask_share, self._span, self._head.embedding.num_embeddings)
+        wanted = input_ids[is_asked]  # (M,)
+        logits = self._head(self._net.hidden(shown)[is_asked])  # (M, V)
+        loss = functional.cross_entropy(logits, wanted, reduction="sum")
+        self._optimizer.zero_grad()
+        (loss / max(1, len(wanted))).backward()
+        nn.utils.clip_grad_norm_(self._modules.parameters(), self._max_norm)
+        self._optimizer.step()
+        self._schedule.step()
+        return Step(float(loss.detach()), int((logits.argmax(1) == wanted).sum()), len(wanted))
+
+    def _say(self, seconds: float) -> None:
+        done, last = len(self.epochs), self.epochs[-1]
+        log.info(
+            "pretrain  epoch %s/%s  loss %.4f  accuracy %.4f  %.0f s, about %.0f s left",
+            done, self.total_epochs, last.loss, last.accuracy, seconds, seconds * (self.total_epochs - done),
+        )  # fmt: skip
+
+
+def _groups(modules: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Biases and norms do not decay: they have one axis."""
+    parameters = list(modules.parameters())
+    return [
+        {"params": [one for one in parameters if one.ndim > 1], "weight_decay": weight_decay},
+        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+@contextmanager
+def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Seeds torch for one epoch, and puts its random states back afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]))
+        yield

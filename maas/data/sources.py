@@ -1,21 +1,24 @@
-"""Where labelled rows come from. A source returns tables by split name; `all` stands for rows not split yet.
+"""Labelled rows of tables: lines of text, files, the Hugging Face hub and scikit-learn.
 
-Each table has the columns `input` and `label`. A source neither cleans nor splits.
+Rows of mixed columns, folders of files and arrays of pixels have files of their own beside this one. A source returns
+tables by split name; `all` stands for rows not split yet. Each table has the columns `input` and `label`, labels as
+text. A source neither cleans nor splits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, TypeAlias
+from typing import Any
 
-from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
+from datasets import Audio, ClassLabel, Dataset, DatasetDict, Image, load_dataset
+from datasets.exceptions import DatasetGenerationError
 
 from maas.bounds import ExistingPath
+from maas.data.system import file_of_package, python_package_missing
+from maas.data.tables import Table, Tables
 from maas.errors import DataError
 
-Tables: TypeAlias = dict[str, Dataset]
+__all__ = ["Tables", "files", "hub", "labelled_lines", "scikit_learn"]
 
 FORMATS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
@@ -31,31 +34,30 @@ def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tabl
     Raises:
         DataError: the package or a file is missing.
     """
-    if package and find_spec(package) is None:
-        raise DataError(f"The package {package} holds this data and is not installed. Run: pip install {package}")
-    rows: dict[str, list[str]] = {"input": [], "label": []}
+    inputs: list[str] = []
+    labels: list[str] = []
     for label, file in files.items():
-        path = resources.files(package) / file if package else Path(file)
+        path = file_of_package(package, file) if package else Path(file)
         if not path.is_file():
-            raise DataError(f"There is no file {file}" + (f" in the package {package}." if package else "."))
+            raise DataError(f"There is no file {file}.")
         lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-        rows["input"] += lines
-        rows["label"] += [label] * len(lines)
-    return {"all": Dataset.from_dict(rows)}
+        inputs += lines
+        labels += [label] * len(lines)
+    return {"all": {"input": inputs, "label": labels}}
 
 
 def files(
     path: ExistingPath,
     input: str | Sequence[str] = "text",  # noqa: A002 - the recipe's word
-    label: str = "label",
+    label: str | None = "label",
     test_path: ExistingPath | None = None,
 ) -> Tables:
     """Reads a table from CSV, TSV, JSON (lines) or Parquet, plain or compressed.
 
     Args:
         path: the file.
-        input: the column of inputs, or several columns of numbers that make one row.
-        label: the column of labels.
+        input: the column of inputs, or several columns that make one row, a list in this order.
+        label: the column of labels or numbers to learn; null where rows carry none.
         test_path: a second file that holds the test split.
 
     Raises:
@@ -65,93 +67,165 @@ def files(
     if test_path:
         tables["test"] = _read_file(test_path)
     origins = {"test": test_path}
-    return {split: _columns(table, input, label, origins.get(split) or path) for split, table in tables.items()}
+    return {split: labelled(table, input, label, origins.get(split) or path) for split, table in tables.items()}
 
 
 def hub(
     id: str,  # noqa: A002 - the hub's word
     input: str | Sequence[str] = "text",  # noqa: A002 - the recipe's word
-    label: str = "label",
+    label: str | None = "label",
     config: str | None = None,
     revision: str | None = None,
 ) -> Tables:
     """Loads a data set of the Hugging Face hub, or a local folder that `datasets` understands.
 
+    Images and sounds stay as they were encoded: the recipe's processor decodes them, in training as in serving.
+
     Args:
         id: OWNER/NAME or a folder.
-        input: the column of inputs.
-        label: the column of labels.
+        input: the column of inputs, or several columns that make one row, a list in this order.
+        label: the column of labels or numbers to learn; null where rows carry none.
         config: the data set's configuration.
         revision: a commit, so that the rows cannot change.
 
     Raises:
         DataError: it cannot be loaded or lacks a column.
     """
-    try:
-        loaded = load_dataset(id, config, revision=revision)
-    except Exception as error:  # the hub's client raises network, value and file errors alike
-        raise DataError(f"The data set {id} cannot be loaded: {_first_line(error)}") from error
-    tables = loaded if isinstance(loaded, DatasetDict) else {"all": loaded}
-    if set(tables) == {"train"}:
-        tables = {"all": tables["train"]}
-    known = {split: table for split, table in tables.items() if split in ("all", "train", "validation", "test")}
-    return {split: _columns(table, input, label, id) for split, table in known.items()}
+    return {split: labelled(table, input, label, id) for split, table in loaded(id, config, revision).items()}
 
 
 def scikit_learn(loader: str) -> Tables:
-    """Loads a classification data set that scikit-learn ships.
+    """Loads a data set of numbers that scikit-learn ships, of labels or of numbers to learn.
 
     Args:
-        loader: e.g. `sklearn.datasets.load_digits`.
+        loader: e.g. `sklearn.datasets.load_digits` or `sklearn.datasets.load_diabetes`.
+
+    Raises:
+        DataError: there is no such loader, or its rows have several targets.
     """
-    bunch = resolve_name(loader)()
-    names = [str(name) for name in bunch.target_names]
-    table = Dataset.from_dict({"input": bunch.data.tolist(), "label": [names[index] for index in bunch.target]})
-    return {"all": table}
+    bunch = called(loader)
+    rows = bunch.data if isinstance(bunch.data, list) else bunch.data.tolist()
+    return {"all": {"input": rows, "label": targets_of(bunch, loader)}}
 
 
-def _read_file(path: str) -> Dataset:
+def called(loader: str, distribution: str | None = None) -> Any:
+    """Returns what a function of an installed package returns, or the value itself where it is none.
+
+    Args:
+        loader: the dotted name.
+        distribution: what pip calls the package, where that is another name.
+
+    Raises:
+        DataError: the package is not installed, or has nothing of that name.
+    """
+    package = loader.partition(".")[0]
+    try:
+        found = resolve_name(loader)
+        return found() if callable(found) else found
+    except (ImportError, AttributeError, ValueError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            raise python_package_missing(distribution or package) from error
+        raise DataError(f"{loader} cannot be loaded: {first_line(error)}") from error
+
+
+def targets_of(bunch: Any, loader: str) -> list[str]:
+    """Returns the targets of a data set of scikit-learn as text: names where it has names, else numbers.
+
+    Raises:
+        DataError: a row has several targets.
+    """
+    if bunch.target.ndim != 1:
+        raise DataError(f"{loader} has {bunch.target.shape[1]} targets a row; exactly one is needed.")
+    names = getattr(bunch, "target_names", None)
+    if names is None or bunch.target.dtype.kind not in "iu":  # where targets are numbers, it names their column
+        return [str(value) for value in bunch.target.tolist()]
+    return [str(names[value]) for value in bunch.target.tolist()]
+
+
+def loaded(id: str, config: str | None = None, revision: str | None = None) -> dict[str, Dataset]:  # noqa: A002
+    """Loads the splits of a data set of the hub that a training can use; arguments as in `hub`."""
+    try:
+        found = load_dataset(id, config, revision=revision)
+    except Exception as error:  # the hub's client raises network, value and file errors alike
+        raise DataError(f"The data set {id} cannot be loaded: {_reason(error)}") from error
+    tables = found if isinstance(found, DatasetDict) else {"all": found}
+    if set(tables) == {"train"}:
+        tables = {"all": tables["train"]}
+    return {split: table for split, table in tables.items() if split in ("all", "train", "validation", "test")}
+
+
+def labelled(table: Dataset, inputs: str | Sequence[str], label: str | None, origin: str) -> Table:
+    """Keeps inputs and labels as `input` and `label`, labels as text."""
+    wanted = [inputs] if isinstance(inputs, str) else list(inputs)
+    advice = "Set data.source.input and data.source.label."
+    require_columns([*wanted, *([label] if label else [])], table.column_names, origin, advice)
+    columns = [values_of(table, name) for name in wanted]
+    rows = columns[0] if isinstance(inputs, str) else [list(row) for row in zip(*columns, strict=True)]
+    labels = map(as_label, values_of(table, label)) if label else [None] * len(rows)
+    return {"input": rows, "label": list(labels)}
+
+
+def values_of(table: Dataset, name: str) -> list[Any]:
+    """Returns a column as Python values: classes by name, images and sounds as the bytes or the path of their file."""
+    feature = table.features[name]
+    if isinstance(feature, Image | Audio):
+        files = table.cast_column(name, type(feature)(decode=False))[name][:]
+        return [file and (file["bytes"] or Path(file["path"])) for file in files]
+    if isinstance(feature, ClassLabel):  # -1 and null say that the label is not told
+        return [None if value is None or value < 0 else feature.int2str(value) for value in table[name]]
+    values: list[Any] = table[name][:]
+    return values
+
+
+def require_columns(wanted: Sequence[str], present: Sequence[str], origin: str, advice: str) -> None:
+    """Refuses a table that lacks a column.
+
+    Raises:
+        DataError: naming what is missing, what is there, and what to do.
+    """
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise DataError(f"{origin} has no column {', '.join(missing)}; its columns are {', '.join(present)}. {advice}")
+
+
+def format_of(path: str | Path) -> tuple[str, str]:
+    """Returns the format of a file and its ending, both read from its name.
+
+    Raises:
+        DataError: the ending is unknown.
+    """
     suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in COMPRESSIONS]
     kind = FORMATS.get(suffixes[-1]) if suffixes else None
     if kind is None:
         raise DataError(
             f"{path} is of no known format; known are: {', '.join(FORMATS)}, plain or {'/'.join(COMPRESSIONS)}."
         )
+    return kind, suffixes[-1]
+
+
+def as_label(value: Any) -> str | None:
+    """Returns a label as text; 1.0 is 1, as a column of whole numbers with a gap is read as numbers with a point."""
+    if value is None or value == "" or value != value:  # noqa: PLR0124 - NaN alone differs from itself
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def first_line(error: BaseException) -> str:
+    """Returns what an error of another library says, as one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _read_file(path: str) -> Dataset:
+    kind, suffix = format_of(path)
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]} if kind == "csv" else {}  # "None" is a word
-    if suffixes[-1] == ".tsv":
+    if suffix == ".tsv":
         options["sep"] = "\t"
     try:
         return load_dataset(kind, data_files=str(path), split="train", **options)
-    except Exception as error:  # datasets wraps whatever its parsers raise
-        raise DataError(f"{path} cannot be read as {kind}: {_first_line(error.__cause__ or error)}") from error
+    except Exception as error:  # whatever the parsers raise
+        raise DataError(f"{path} cannot be read as {kind}: {_reason(error)}") from error
 
 
-def _columns(table: Dataset, inputs: str | Sequence[str], label: str, origin: str) -> Dataset:
-    """Keeps inputs and labels as `input` and `label`, labels as text."""
-    wanted = [inputs] if isinstance(inputs, str) else list(inputs)
-    missing = [name for name in [*wanted, label] if name not in table.column_names]
-    if missing:
-        raise DataError(
-            f"{origin} has no column {', '.join(missing)}; its columns are {', '.join(table.column_names)}. "
-            "Set data.source.input and data.source.label."
-        )
-    feature = table.features[label]
-    labels = [feature.int2str(value) if isinstance(feature, ClassLabel) else value for value in table[label]]
-    values = table[inputs][:] if isinstance(inputs, str) else list(_joined(table, wanted))
-    return Dataset.from_dict({"input": values, "label": [_named(value) for value in labels]})
-
-
-def _named(label: Any) -> str | None:
-    """Returns a label as text; 1.0 is 1, as a column of whole numbers with a gap is read as numbers with a point."""
-    if label is None or label == "":
-        return None
-    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
-
-
-def _joined(table: Dataset, names: Sequence[str]) -> Iterator[list[Any]]:
-    for row in table.select_columns(list(names)):
-        yield [row[name] for name in names]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _reason(error: Exception) -> str:
+    """Returns what a parser said; datasets wraps it and tells only that there was an error."""
+    return first_line(error.__cause__ if error.__cause__ and isinstance(error, DatasetGenerationError) else error)

@@ -4,9 +4,13 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value
+import soundfile
+from datasets import Audio, ClassLabel, Dataset, Features, Image, Value
+from PIL import Image as Picture
+from sklearn.datasets import load_diabetes, load_digits
 
 from maas.data import sources
 from maas.errors import DataError
@@ -54,7 +58,7 @@ def test_second_file_is_the_test_split_when_it_is_given(tmp_path):
     WRITERS["csv"](tmp_path / "train.csv")
     WRITERS["jsonl"](tmp_path / "test.jsonl")
     tables = sources.files(str(tmp_path / "train.csv"), test_path=str(tmp_path / "test.jsonl"))
-    assert {split: len(table) for split, table in tables.items()} == {"train": 3, "test": 3}
+    assert {split: len(table["input"]) for split, table in tables.items()} == {"train": 3, "test": 3}
 
 
 def test_columns_are_joined_when_several_are_the_input(tmp_path):
@@ -155,14 +159,12 @@ def test_file_is_named_when_it_does_not_exist():
 
 def test_line_is_one_row_when_it_holds_a_sign_that_unicode_calls_a_line_break(tmp_path):
     (tmp_path / "a.txt").write_text("one\u2028still one\ntwo\x0cstill two\n", encoding="utf-8")
-    assert len(sources.labelled_lines({"a": str(tmp_path / "a.txt")})["all"]) == 2
+    assert len(sources.labelled_lines({"a": str(tmp_path / "a.txt")})["all"]["input"]) == 2
 
 
 def test_digits_have_their_labels_and_pixels_when_they_come_from_scikit_learn():
-    from sklearn.datasets import load_digits
-
     table, bunch = sources.scikit_learn("sklearn.datasets.load_digits")["all"], load_digits()
-    assert len(table) == 1797
+    assert len(table["input"]) == 1797
     assert table["label"][:] == [str(target) for target in bunch.target]
     assert table["input"][17] == bunch.data[17].tolist()
 
@@ -170,7 +172,8 @@ def test_digits_have_their_labels_and_pixels_when_they_come_from_scikit_learn():
 def test_splits_are_those_of_the_folder_when_it_is_a_local_data_set(tmp_path):
     for split in ("train", "test"):
         WRITERS["jsonl"](tmp_path / f"{split}.jsonl")
-    assert {split: len(rows) for split, rows in sources.hub(str(tmp_path)).items()} == {"train": 3, "test": 3}
+    found = {split: len(table["input"]) for split, table in sources.hub(str(tmp_path)).items()}
+    assert found == {"train": 3, "test": 3}
 
 
 def test_rows_are_not_split_yet_when_a_local_data_set_has_training_rows_alone(tmp_path):
@@ -178,10 +181,94 @@ def test_rows_are_not_split_yet_when_a_local_data_set_has_training_rows_alone(tm
     assert sources.hub(str(tmp_path))["all"]["label"][:] == [label for _, label in ROWS]
 
 
-def test_class_labels_are_named_when_the_data_set_numbers_them():
+def test_class_labels_are_named_when_the_data_set_numbers_them(tmp_path):
     features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
-    table = Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
-    assert sources._columns(table, "text", "label", "here")["label"][:] == ["yes", "no"]
+    rows = {"text": ["a", "b", "c", "d"], "label": [1, 0, None, -1]}
+    Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "rows.parquet")
+    assert sources.hub(str(tmp_path))["all"] == {"input": ["a", "b", "c", "d"], "label": ["yes", "no", None, None]}
+
+
+def png(folder: Path, value: int) -> Path:
+    path = folder / f"{value}.png"
+    Picture.fromarray(np.full((3, 4), value, dtype=np.uint8)).save(path)
+    return path
+
+
+def test_images_stay_as_they_were_encoded_when_the_data_set_holds_them(tmp_path):
+    files = [png(tmp_path, value) for value in (7, 200)]
+    features = Features({"image": Image(), "label": ClassLabel(names=["dark", "bright"])})
+    packed = {"image": [{"bytes": file.read_bytes(), "path": None} for file in files] + [None], "label": [0, 1, 1]}
+    (tmp_path / "set").mkdir()
+    Dataset.from_dict(packed, features=features).to_parquet(tmp_path / "set/rows.parquet")
+    table = sources.hub(str(tmp_path / "set"), input="image")["all"]
+    assert table == {"input": [*(file.read_bytes() for file in files), None], "label": ["dark", "bright", "bright"]}
+
+
+def test_images_are_their_files_when_the_data_set_is_a_folder_of_them(tmp_path):
+    for name, value in (("dark", 7), ("bright", 200)):
+        (tmp_path / name).mkdir()
+        png(tmp_path / name, value)
+    table = sources.hub(str(tmp_path), input="image")["all"]
+    assert table == {"input": [tmp_path / "bright/200.png", tmp_path / "dark/7.png"], "label": ["bright", "dark"]}
+
+
+def test_sounds_stay_as_they_were_encoded_when_the_data_set_holds_them(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16), 8000)
+    content = (tmp_path / "a.wav").read_bytes()
+    features = Features({"audio": Audio(), "word": Value("string")})
+    packed = {"audio": [{"bytes": content, "path": "a.wav"}], "word": ["yes"]}
+    (tmp_path / "set").mkdir()
+    Dataset.from_dict(packed).cast(features).to_parquet(tmp_path / "set/rows.parquet")
+    table = sources.hub(str(tmp_path / "set"), input="audio", label="word")["all"]
+    assert table == {"input": [content], "label": ["yes"]}
+
+
+def test_rows_carry_no_labels_when_no_column_is_named(tmp_path):
+    WRITERS["csv"](tmp_path / "rows.csv")
+    assert read(str(tmp_path / "rows.csv"), label=None) == [(text, None) for text, _ in ROWS]
+
+
+def test_row_holds_numbers_and_text_when_its_columns_do(tmp_path):
+    (tmp_path / "rows.csv").write_text("carrier,distance,late\nUA,1400,11.5\n,,2\n")
+    rows = read(str(tmp_path / "rows.csv"), input=["distance", "carrier"], label="late")
+    assert rows == [([1400.0, "UA"], "11.5"), ([None, None], "2")]
+
+
+def test_targets_are_numbers_when_scikit_learn_ships_a_regression():
+    table, bunch = sources.scikit_learn("sklearn.datasets.load_diabetes")["all"], load_diabetes()
+    assert [float(label) for label in table["label"]] == bunch.target.tolist()
+    assert table["input"][3] == bunch.data[3].tolist()
+
+
+@pytest.mark.parametrize(
+    ("loader", "message"),
+    [
+        (
+            "sklearn.datasets.load_linnerud",
+            "sklearn.datasets.load_linnerud has 3 targets a row; exactly one is needed.",
+        ),
+        (
+            "absent_package.rows",
+            "The package absent_package holds this data and is not installed. Run: pip install absent_package",
+        ),
+        (
+            "sklearn.base.load_absent",
+            "sklearn.base.load_absent cannot be loaded: module 'sklearn.base' has no attribute 'load_absent'",
+        ),
+    ],
+)
+def test_loader_is_refused_when_it_has_not_one_target_or_does_not_exist(loader, message):
+    with pytest.raises(DataError) as caught:
+        sources.scikit_learn(loader)
+    assert str(caught.value) == message
+
+
+def test_parser_is_quoted_when_a_local_data_set_is_broken(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"')
+    with pytest.raises(DataError) as caught:
+        sources.hub(str(tmp_path))
+    assert str(caught.value).startswith(f"The data set {tmp_path} cannot be loaded: ")
+    assert "JSON" in str(caught.value)
 
 
 def test_data_set_is_named_when_it_cannot_be_loaded(tmp_path):

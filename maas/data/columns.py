@@ -1,0 +1,228 @@
+"""Tables of mixed columns: a row is a dictionary by column, as the tabular processor takes it.
+
+Values are whole numbers, numbers, truth values and text; a missing one is None. Columns are neither scaled nor encoded.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from maas.bounds import ExistingPath
+from maas.data.sources import as_label, called, first_line, format_of, loaded, require_columns, values_of
+from maas.data.system import file_of_package
+from maas.data.tables import Table, Tables
+from maas.errors import DataError
+
+Derived: TypeAlias = Callable[[pd.DataFrame], pd.Series]
+"""Makes a column of the others."""
+
+MISSING = ("", "NA", "NaN", "nan", "null")
+"""What stands for nothing in a CSV file."""
+
+PLAIN = frozenset({type(None), bool, int, float, str})
+ADVICE = "Set data.source.target and data.source.columns."
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def table(
+    path: ExistingPath,
+    target: str,
+    columns: Sequence[str] | None = None,
+    test_path: ExistingPath | None = None,
+    derived: Mapping[str, Any] = NOTHING,
+    texts: Sequence[str] = (),
+    missing: Sequence[str] = MISSING,
+) -> Tables:
+    """Reads CSV, TSV, JSON (lines) or Parquet, plain or compressed.
+
+    Args:
+        path: the file.
+        target: the column to learn.
+        columns: those that a row keeps; null keeps all others.
+        test_path: a second file that holds the test split.
+        derived: name → part that makes a column of the others, e.g. `weekday`.
+        texts: columns of a CSV file that stay text though they look like numbers, e.g. codes such as 007.
+        missing: what stands for nothing in a CSV file.
+
+    Raises:
+        DataError: the format is unknown, the file cannot be read, lacks a column, or holds lists in one.
+    """
+    paths = {"train": path, "test": test_path} if test_path else {"all": path}
+    return {
+        split: _rows(_with(_read(Path(file), texts, missing), derived, file), target, columns, file)
+        for split, file in paths.items()
+    }
+
+
+def table_of_package(
+    package: str,
+    path: str,
+    target: str,
+    columns: Sequence[str] | None = None,
+    derived: Mapping[str, Any] = NOTHING,
+    texts: Sequence[str] = (),
+    missing: Sequence[str] = MISSING,
+) -> Tables:
+    """Reads a file that an installed package ships; the package itself is not imported.
+
+    Args:
+        package: its name.
+        path: relative to the package's folder.
+        target: the column to learn.
+        columns: those that a row keeps; null keeps all others.
+        derived: name → part that makes a column of the others.
+        texts: columns of a CSV file that stay text.
+        missing: what stands for nothing in a CSV file.
+
+    Raises:
+        DataError: the package or the file is missing, or whatever `table` raises.
+    """
+    frame = _with(_read(file_of_package(package, path), texts, missing), derived, path)
+    return {"all": _rows(frame, target, columns, path)}
+
+
+def data_frame(
+    loader: str, target: str, columns: Sequence[str] | None = None, derived: Mapping[str, Any] = NOTHING
+) -> Tables:
+    """Takes a pandas DataFrame from a package.
+
+    Args:
+        loader: a DataFrame or a function that returns one, e.g. `my_package.my_frame`.
+        target: the column to learn.
+        columns: those that a row keeps; null keeps all others.
+        derived: name → part that makes a column of the others.
+
+    Raises:
+        DataError: it cannot be loaded or is no DataFrame, or whatever `table` raises.
+    """
+    frame = called(loader)
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"{loader} gives a {type(frame).__name__}; it must be or return a pandas DataFrame.")
+    return {"all": _rows(_with(frame.convert_dtypes(), derived, loader), target, columns, loader)}
+
+
+def hub_table(
+    id: str,  # noqa: A002 - the hub's word
+    target: str,
+    columns: Sequence[str] | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+) -> Tables:
+    """Loads a data set of the Hugging Face hub as rows of columns.
+
+    Args:
+        id: OWNER/NAME or a folder.
+        target: the column to learn.
+        columns: those that a row keeps; null keeps all others.
+        config: the data set's configuration.
+        revision: a commit, so that the rows cannot change.
+
+    Raises:
+        DataError: it cannot be loaded or lacks a column.
+    """
+    tables = {}
+    for split, found in loaded(id, config, revision).items():
+        names = _kept(found.column_names, target, columns, id)
+        tables[split] = _zipped({name: _plain(name, values_of(found, name)) for name in [*names, target]}, target)
+    return tables
+
+
+def weekday(year: str = "year", month: str = "month", day: str = "day") -> Derived:
+    """Makes a column of the days of the week, Mon to Sun.
+
+    Args:
+        year: column of years.
+        month: column of months, 1 to 12.
+        day: column of days, 1 to 31.
+    """
+
+    def days(frame: pd.DataFrame) -> pd.Series:
+        parts = {"year": frame[year], "month": frame[month], "day": frame[day]}
+        return pd.to_datetime(pd.DataFrame(parts)).dt.day_name().str[:3]
+
+    return days
+
+
+def _read(path: Path, texts: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+    kind, suffix = format_of(path.with_suffix("") if path.suffix.lower() == ".zip" else path)
+    try:
+        if kind == "parquet":
+            return pd.read_parquet(path, dtype_backend="numpy_nullable")
+        if kind == "json":
+            return _read_json(path, lines=suffix == ".jsonl")
+        return pd.read_csv(
+            path,
+            sep="\t" if suffix == ".tsv" else ",",
+            dtype=dict.fromkeys(texts, "string"),
+            keep_default_na=False,  # "None" is a word
+            na_values=list(missing),
+            low_memory=False,  # a column has one type from its first row to its last
+            encoding="utf-8-sig",
+            dtype_backend="numpy_nullable",  # whole numbers with a gap stay whole
+        )
+    except Exception as error:  # parsers and unpackers have no error in common
+        raise DataError(f"{path} cannot be read as {kind}: {first_line(error)}") from error
+
+
+def _read_json(path: Path, *, lines: bool) -> pd.DataFrame:
+    """Reads a list of objects, or one object a line whatever the file's ending."""
+    try:
+        return pd.read_json(path, lines=lines, dtype=False, dtype_backend="numpy_nullable")
+    except ValueError:
+        if lines:
+            raise
+        return _read_json(path, lines=True)
+
+
+def _with(frame: pd.DataFrame, derived: Mapping[str, Any], origin: str) -> pd.DataFrame:
+    for name, make in derived.items():
+        try:
+            frame[name] = make(frame)
+        except KeyError as error:
+            require_columns([error.args[0]], list(frame.columns), origin, f"data.source.derived.{name} needs it.")
+            raise
+    return frame
+
+
+def _rows(frame: pd.DataFrame, target: str, columns: Sequence[str] | None, origin: str) -> Table:
+    names = _kept(list(map(str, frame.columns)), target, columns, origin)
+    return _zipped({name: _plain(name, _listed(frame[name])) for name in [*names, target]}, target)
+
+
+def _kept(present: Sequence[str], target: str, columns: Sequence[str] | None, origin: str) -> list[str]:
+    require_columns([*(columns or ()), target], present, origin, ADVICE)
+    if columns and target in columns:
+        raise DataError(f"data.source.columns names {target}, which is the target; a row must not hold it.")
+    return list(columns) if columns else [name for name in present if name != target]
+
+
+def _listed(series: pd.Series) -> list[Any]:
+    values: list[Any] = series.astype(object).where(series.notna(), None).tolist()
+    return values
+
+
+def _plain(name: str, values: list[Any]) -> list[Any]:
+    """Returns values as JSON knows them."""
+    return [value if type(value) in PLAIN else _scalar(name, value) for value in values]
+
+
+def _scalar(name: str, value: Any) -> float | str:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, date):  # and a date with a time, which is one
+        return value.isoformat()
+    raise DataError(
+        f"The column {name} holds a {type(value).__name__}; a row's columns are numbers, texts and truth values. "
+        "Leave it out of data.source.columns."
+    )
+
+
+def _zipped(columns: dict[str, list[Any]], target: str) -> Table:
+    labels = [as_label(value) for value in columns.pop(target)]
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return {"input": rows, "label": labels}

@@ -1,0 +1,144 @@
+"""Folders of files, a folder for each label: images by class, sounds by word.
+
+Rows are paths; what is inside a file is read by the recipe's processor, in training as in serving.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from maas.bounds import ExistingPath
+from maas.data.tables import Table, Tables
+from maas.errors import DataError
+
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+SOUNDS = (".wav", ".flac")
+SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+"""Names of folders that hold a split, whatever their case."""
+
+SHOWN = 3
+"""Files that a warning names; it counts the others."""
+
+log = logging.getLogger("maas")
+
+
+def image_folder(path: ExistingPath) -> Tables:
+    """Reads images by class: PATH/LABEL/*.png, or PATH/{train,validation,test}/LABEL/*.png.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        DataError: there are no folders of labels, one of them is empty, or a file cannot be read.
+    """
+    return files_by_label(Path(path), IMAGES)
+
+
+def audio_folder(path: ExistingPath) -> Tables:
+    """Reads sounds by word: PATH/LABEL/*.wav, or PATH/{train,validation,test}/LABEL/*.wav.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        DataError: there are no folders of labels, one of them is empty, or a file cannot be read.
+    """
+    return files_by_label(Path(path), SOUNDS)
+
+
+def files_by_label(path: Path, suffixes: Sequence[str]) -> Tables:
+    """Lists the files below a folder for each label, in the order of their names.
+
+    Hidden files are passed over; files of another kind are left out, with a warning that names some of them.
+
+    Args:
+        path: holds a folder for each label, or for each split one that does.
+        suffixes: of the files that count, in lower case.
+
+    Raises:
+        DataError: there are no folders of labels, one of them holds no such file, or a file cannot be read.
+    """
+    left_out = [file for file in _visible(path) if file.is_file()]
+    tables = {split: _table(folder, suffixes, left_out) for split, folder in _splits(path).items()}
+    if left_out:
+        _warn(path, suffixes, [file.relative_to(path).as_posix() for file in left_out])
+    return tables
+
+
+def _splits(path: Path) -> dict[str, Path]:
+    """Returns folders by split; `all` where the folders inside are labels."""
+    folders = [folder for folder in _visible(path) if folder.is_dir()]
+    if not any(SPLITS.get(folder.name.lower()) == "train" for folder in folders):
+        return {"all": path}
+    found: dict[str, Path] = {}
+    for folder in folders:
+        split = SPLITS.get(folder.name.lower())
+        if split is None:
+            raise DataError(
+                f"{path} holds the folder {folder.name} beside train: its folders must be splits "
+                f"({', '.join(SPLITS)}) or labels, not both. Move {folder.name} away, or into train."
+            )
+        if split in found:
+            raise DataError(f"{path} holds the folders {found[split].name} and {folder.name}, which are one split.")
+        found[split] = folder
+    return found
+
+
+def _table(path: Path, suffixes: Sequence[str], left_out: list[Path]) -> Table:
+    folders = [folder for folder in _visible(path) if folder.is_dir()]
+    if not folders:
+        raise DataError(f"{path} holds no folders; put the files of a label into a folder of its name: {path}/LABEL/.")
+    inputs: list[Path] = []
+    labels: list[str] = []
+    for folder in folders:
+        files = list(_files_below(folder))
+        chosen = [file for file in files if file.suffix.lower() in suffixes]
+        if not chosen:
+            raise DataError(
+                f"{folder} holds no file of {'/'.join(suffixes)}, but {len(files)} others. "
+                "Put such files into it, or remove it."
+            )
+        left_out += [file for file in files if file.suffix.lower() not in suffixes]
+        inputs += map(_readable, chosen)
+        labels += [folder.name] * len(chosen)
+    return {"input": inputs, "label": labels}
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _warn(path: Path, suffixes: Sequence[str], names: Sequence[str]) -> None:
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    wanted = "/".join(suffixes)
+    log.warning(
+        "data      %s: left out %s files that are not %s in a label's folder: %s", path, len(names), wanted, shown
+    )
+
+
+def _visible(path: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        _refuse(error)
+
+
+def _readable(file: Path) -> Path:
+    if not os.access(file, os.R_OK):
+        raise DataError(f"{file} cannot be read: its rights or a broken link forbid it. Repair or remove it.")
+    return file
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error

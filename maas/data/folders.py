@@ -14,7 +14,7 @@ from maas.data.tables import Table, Tables
 from maas.errors import DataError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-SOUNDS = (".wav", ".flac")
+SOUNDS = (".wav", ".flac", ".ogg")
 SPLITS = {
     "train": "train",
     "validation": "validation",

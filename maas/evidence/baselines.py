@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from maas.bounds import Count, Positive
+from maas.data.sources import as_label
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 
@@ -150,8 +151,8 @@ def _codes(train: Split, categories: Iterable[str]) -> dict[str, dict[str, int] 
     for name in dict.fromkeys(name for row in rows for name in row):
         found = Counter(value for row in rows if not _is_missing(value := row.get(name)))
         is_category = name in categories or any(isinstance(value, str | bool) for value in found)
-        most = Counter({str(value): count for value, count in found.items()}).most_common(MOST_CATEGORIES)
-        codes[name] = {value: code for code, (value, _) in enumerate(most)} if is_category else None
+        most = Counter({as_label(value): count for value, count in found.items()}).most_common(MOST_CATEGORIES)
+        codes[name] = {str(value): code for code, (value, _) in enumerate(most)} if is_category else None
     return codes
 
 
@@ -163,5 +164,5 @@ def _matrix(split: Split, codes: Mapping[str, dict[str, int] | None]) -> NDArray
         for index, row in enumerate(rows):
             value: Any = row.get(name)
             if not _is_missing(value):
-                matrix[index, place] = float(value) if known is None else known.get(str(value), np.nan)
+                matrix[index, place] = float(value) if known is None else known.get(str(as_label(value)), np.nan)
     return matrix

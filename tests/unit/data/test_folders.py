@@ -44,11 +44,11 @@ def test_files_carry_the_name_of_their_folder_when_folders_are_labels(tmp_path):
 
 @pytest.mark.parametrize("validation", ["validation", "val", "Valid", "dev"])
 def test_splits_are_kept_when_folders_are_splits(tmp_path, validation):
-    touch(tmp_path, "train/a/1.wav", "train/b/2.flac", f"{validation}/a/3.wav", "test/b/4.WAV")
+    touch(tmp_path, "train/a/1.wav", "train/b/2.flac", f"{validation}/a/3.ogg", "test/b/4.WAV")
     assert listed(audio_folder(str(tmp_path)), tmp_path) == {
         "test": [("test/b/4.WAV", "b")],
         "train": [("train/a/1.wav", "a"), ("train/b/2.flac", "b")],
-        "validation": [(f"{validation}/a/3.wav", "a")],
+        "validation": [(f"{validation}/a/3.ogg", "a")],
     }
 
 

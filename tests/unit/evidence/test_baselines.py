@@ -129,6 +129,12 @@ def test_numbers_are_categories_when_the_recipe_says_so():
     assert not (boosting(max_iter=1)(splits) == splits.test.targets).all()
 
 
+def test_whole_number_is_one_category_when_it_is_written_with_a_point():
+    rows = [{"code": float(index % 4) if index % 3 else str(index % 4)} for index in range(2000)]
+    splits = made(rows, np.arange(2000) % 4 % 2, ("even", "odd"))
+    assert (boosting(max_iter=10)(hidden(splits)) == splits.test.targets).all()
+
+
 def test_rare_categories_are_missing_when_there_are_more_than_boosting_takes():
     rows = [{"code": f"code {index % 400}"} for index in range(2000)]
     targets = np.array([index % 400 % 2 for index in range(2000)])

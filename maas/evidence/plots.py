@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from maas.runtime.evidence import CompressionRecord
+from maas.runtime.evidence import CompressionRecord, RobustnessCurve
 
 mpl.rcParams["font.sans-serif"] = ["Noto Sans CJK SC", "WenQuanYi Zen Hei", "SimHei", "DejaVu Sans"]
 mpl.rcParams["axes.unicode_minus"] = False
@@ -90,6 +90,27 @@ def compression_picture(record: CompressionRecord, path: Path) -> Path:
     axes.set_xlim(left=0, right=max(1.4, axes.get_xlim()[1] * 1.15))
     axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
     axes.grid(alpha=0.3)
+    return _saved(figure, path)
+
+
+def robustness_picture(curves: Sequence[RobustnessCurve], path: Path) -> Path:
+    """Draws the metric over the strength of each perturbation, its interval as a band; a dotted line is where it began.
+
+    Args:
+        curves: one or more, all of one metric.
+        path: the PNG to write.
+    """
+    figure = Figure(figsize=(4.2 * len(curves), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for axes, curve in zip(panels, curves, strict=True):
+        clean = curve.values[curve.strengths.index(0)].value
+        axes.axhline(clean, color="grey", linestyle=":", zorder=1)
+        lows, highs = [one.low for one in curve.values], [one.high for one in curve.values]
+        axes.fill_between(curve.strengths, lows, highs, color="tab:blue", alpha=0.2, linewidth=0)
+        axes.plot(curve.strengths, [one.value for one in curve.values], "o-", color="tab:blue")
+        axes.set(title=curve.name, xlabel=curve.unit)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel(f"{curves[0].metric}, {curves[0].rows} rows")
     return _saved(figure, path)
 
 

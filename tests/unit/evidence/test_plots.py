@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from maas.evidence.plots import compression_picture, confusion_picture, learning_curve
-from maas.runtime.evidence import CandidateRecord, CompressionRecord, Latency
+from maas.evidence.plots import compression_picture, confusion_picture, learning_curve, robustness_picture
+from maas.runtime.evidence import CandidateRecord, CompressionRecord, Interval, Latency, RobustnessCurve
 
 HISTORY = [{"train_loss": 1.0, "validation_loss": 1.1, "validation_accuracy": 0.5}, {"train_loss": 0.5}]
 RECORD = CompressionRecord(
@@ -19,10 +19,16 @@ RECORD = CompressionRecord(
     "smaller",
     10,
 )
+CURVES = tuple(
+    RobustnessCurve(name, "share", "accuracy", 50, strengths, tuple(Interval(v, v - 0.1, v + 0.05) for v in (0.9, 0.5)))
+    for name, strengths in (("typos", (0.0, 0.1)), ("loudness", (-10.0, 0.0)))
+)
 PICTURES = {
     "curve": lambda path: learning_curve(HISTORY, 1, "accuracy", path),
     "confusion": lambda path: confusion_picture(np.array([[5, 1], [0, 0]]), ["a", "b"], "two classes", path),
     "compression": lambda path: compression_picture(RECORD, path),
+    "robustness": lambda path: robustness_picture(CURVES, path),
+    "one curve": lambda path: robustness_picture(CURVES[:1], path),
 }
 
 

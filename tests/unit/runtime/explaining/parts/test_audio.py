@@ -6,7 +6,6 @@ import pytest
 from maas.runtime.explaining.parts import parts_of
 from maas.runtime.processors.audio import Processor as AudioProcessor
 
-
 SAMPLES = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
 PROCESSOR = AudioProcessor(rate=8000, seconds=1.0)
 

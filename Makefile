@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check lint types layers format train compress export verify register serve bench clean
+.PHONY: help setup run test test-slow check lint types layers format train compress export verify register serve bench gallery clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ format: $(READY) ## format, and mend what can be mended
 
 bench: $(READY) ## measure speed against what a user would use instead
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+gallery: $(READY) ## run what has not been run, and make docs/gallery.md anew
+	$(BIN)/python docs/make_gallery.py $(ARGS)
 
 clean: ## remove caches and builds; runs and models stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

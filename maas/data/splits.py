@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.bounds import PositiveFraction
+from maas.bounds import Count, PositiveFraction
 from maas.data.tables import Tables
 from maas.errors import ConfigError, DataError
 from maas.runtime.evidence import DataRecord
@@ -76,6 +76,7 @@ def prepare(
     test_fraction: PositiveFraction = 0.1,
     target: Target = "label",
     labels: Sequence[str] | None = None,
+    max_rows: Count | None = None,
 ) -> Splits:
     """Cleans a source and splits it.
 
@@ -90,6 +91,7 @@ def prepare(
         test_fraction: share of each label for testing, where the source brings no test split.
         target: what the column `label` holds: labels, numbers, or nothing that is looked at.
         labels: the K names in the order of the model's outputs; null sorts those of the training rows.
+        max_rows: of each split, stratified by label like the splits; null keeps all. To try things out.
 
     Raises:
         ConfigError: the two shares leave no training rows.
@@ -103,6 +105,8 @@ def prepare(
     removed: Counter[str] = Counter()
     rows = {split: list(_rows(table, target, removed)) for split, table in source.items()}
     parts = _parted(_cleaned(rows, target, removed), validation_fraction, test_fraction)
+    if max_rows is not None:
+        parts = {name: _cut(part, min(1.0, max_rows / max(1, len(part))))[0] for name, part in parts.items()}
     for name, part in parts.items():
         if not part:
             advice = "" if name == "train" else f", or raise data.{name}_fraction"

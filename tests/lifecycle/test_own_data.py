@@ -1,13 +1,20 @@
-"""A user's own table, net and recipe, from a folder outside the checkout, by command line alone."""
+"""A user's own data, net and recipe, from a folder outside the checkout, by command line alone."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from PIL import Image
+
 import maas
 
-RECIPE = """\
+SHORT = "registry: null\ntrainer: {max_epochs: 2}\nexport: {robustness_rows: 12}\n"
+TEXTS = """\
 # My reviews.
 defaults:
   - override /data: files
@@ -17,8 +24,39 @@ data:
   source: {path: reviews.csv, input: review, label: stars}
   test_fraction: 0.2
 processor: {vocabulary_size: 300, max_tokens: 16}
-trainer: {max_epochs: 2}
-registry: null
+"""
+IMAGES = """\
+# My pictures.
+defaults:
+  - override /data: image_folder
+  - override /processor: image
+  - override /model: mine
+name: my_images
+data: {source: {path: images}, test_fraction: 0.2}
+processor: {height: 16, width: 16, channels: 3}
+"""
+SOUNDS = """\
+# My words.
+defaults:
+  - override /data: audio_folder
+  - override /processor: audio
+  - override /model: keyword_cnn
+name: my_words
+data: {source: {path: words}, test_fraction: 0.2}
+processor: {rate: 8000, seconds: 0.5}
+"""
+COLUMNS = """\
+# My prices.
+defaults:
+  - override /data: columns
+  - override /processor: tabular
+  - override /model: tabular_mlp
+  - override /objective: mse
+name: my_prices
+task: regression
+metric: r2
+data: {source: {path: prices.parquet, target: price}, test_fraction: 0.2}
+processor: {numbers: [rooms, age], categories: [town]}
 """
 
 NET = """\
@@ -34,21 +72,106 @@ class Bag(nn.Module):
     def forward(self, input_ids):
         return self.head(self.embedding(input_ids).sum(dim=1))
 """
+LIGHTNING = """\
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
 
 
-def test_csv_net_and_recipe_of_ones_own_need_no_code_in_maas(tmp_path: Path) -> None:
-    rows = [f"good thing number {i},five" for i in range(60)] + [f"bad thing number {i},one" for i in range(60)]
-    (tmp_path / "reviews.csv").write_text("review,stars\n" + "\n".join(rows) + "\n")
+class Pictures(LightningModule):
+    def __init__(self, in_channels: int, outputs: int, width: int = 8) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(in_channels, width, 3, stride=2)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, pixels):
+        return self.head(self.body(pixels.permute(0, 3, 1, 2) / 255).relu().mean(dim=(2, 3)))
+
+    def training_step(self, batch, _):
+        feeds, targets = batch
+        loss = nn.functional.cross_entropy(self(**feeds), targets)
+        self.log("my_loss", loss)
+        return loss
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.RMSprop(self.parameters(), lr=1e-2)
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A folder with parts of one's own."""
     (tmp_path / "parts" / "model").mkdir(parents=True)
     (tmp_path / "parts" / "recipes").mkdir()
-    (tmp_path / "parts" / "model" / "mine.yaml").write_text("_target_: my_net.Bag\nwidth: 16\n")
-    (tmp_path / "parts" / "recipes" / "my_reviews.yaml").write_text(RECIPE)
-    (tmp_path / "my_net.py").write_text(NET)
-    command = [sys.executable, "-m", "maas.run", "-cd", "parts", "recipe=my_reviews"]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    return tmp_path
+
+
+def run(house: Path, recipe: str, *, net: str = "", target: str = "") -> maas.Bundle:
+    """Writes a recipe, and a net where there is one, and runs the line by command."""
+    name = next(line.removeprefix("name: ") for line in recipe.splitlines() if line.startswith("name: "))
+    (house / "parts" / "recipes" / f"{name}.yaml").write_text(recipe + SHORT)
+    if net:
+        (house / "my_net.py").write_text(net)
+        (house / "parts" / "model" / "mine.yaml").write_text(f"_target_: my_net.{target}\nwidth: 16\n")
+    command = [sys.executable, "-m", "maas.run", "-cd", "parts", f"recipe={name}"]
+    environment = {**os.environ, "PYTHONPATH": str(house)}
+    done = subprocess.run(command, cwd=house, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    bundle = maas.load(tmp_path / "runs" / "my_reviews" / "latest" / "bundle")
+    return maas.load(house / "runs" / name / "latest" / "bundle")
+
+
+def test_csv_of_texts_and_a_net_of_ones_own_need_no_code_in_maas(house: Path) -> None:
+    rows = [f"good thing number {i},five" for i in range(60)] + [f"bad thing number {i},one" for i in range(60)]
+    (house / "reviews.csv").write_text("review,stars\n" + "\n".join(rows) + "\n")
+    bundle = run(house, TEXTS, net=NET, target="Bag")
     assert bundle.manifest.answer["labels"] == ["five", "one"]
     assert bundle.predict(["good thing number 99"])[0]["label"] in ("five", "one")
     assert bundle.evidence.data.rows == {"train": 84, "validation": 12, "test": 24}
+    assert [(curve.name, curve.rows) for curve in bundle.evidence.robustness] == [("typos", 12)]
+
+
+def test_folder_of_images_and_a_lightning_module_of_ones_own_need_no_code_in_maas(house: Path) -> None:
+    random = np.random.default_rng(0)
+    for label, level in (("bright", 200), ("dark", 40)):
+        (house / "images" / label).mkdir(parents=True)
+        for index in range(40):
+            pixels = (level + random.integers(-30, 30, (20, 24, 3))).astype(np.uint8)
+            Image.fromarray(pixels).save(house / "images" / label / f"{index}.{'png' if index % 2 else 'JPG'}", "PNG")
+    bundle = run(house, IMAGES, net=LIGHTNING, target="Pictures")
+    answer = bundle.predict([house / "images" / "dark" / "1.png"])
+    assert answer == bundle.predict([(house / "images" / "dark" / "1.png").read_bytes()])
+    assert bundle.evidence.metrics["trained"] == bundle.evidence.metrics["shipped"]
+    assert all(set(epoch) >= {"my_loss", "validation_accuracy"} for epoch in history(house, "my_images"))
+
+
+def test_folder_of_words_needs_no_code(house: Path) -> None:
+    random, seconds = np.random.default_rng(0), np.arange(3200) / 8000
+    for label, hertz in (("high", 1500), ("low", 200)):
+        (house / "words" / label).mkdir(parents=True)
+        for index in range(30):
+            tone = 0.4 * np.sin(2 * np.pi * hertz * seconds) + 0.02 * random.normal(size=3200)
+            soundfile.write(house / "words" / label / f"{index}.wav", tone, 8000)
+    bundle = run(house, SOUNDS)
+    assert bundle.predict([house / "words" / "low" / "0.wav"])[0]["label"] in ("high", "low")
+    assert bundle.manifest.task == "audio-classification"
+
+
+def test_parquet_of_columns_needs_no_code(house: Path) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"rooms": random.integers(1, 9, 400), "age": random.normal(40, 9, 400)})
+    table["town"] = random.choice(["Ulm", "Köln"], 400)
+    table["price"] = 30 * table["rooms"] - table["age"] + 50 * (table["town"] == "Ulm") + random.normal(0, 1, 400)
+    table.loc[::7, "age"] = None
+    table.to_parquet(house / "prices.parquet")
+    bundle = run(house, COLUMNS)
+    assert set(bundle.predict([{"rooms": 3, "town": "Ulm"}])[0]) == {"value"}
+    assert set(bundle.evidence.metrics["shipped"]) == {"r2", "mae", "rmse"}
+
+
+def history(house: Path, name: str) -> list[dict[str, float]]:
+    from maas.training.checkpoint import Checkpoint
+
+    return list(Checkpoint.open(house / "runs" / name / "latest" / "train").record.history)

@@ -4,7 +4,7 @@ from PIL import Image
 
 from maas.runtime.explaining.bars import Bar, bars_html, bars_text, strongest
 from maas.runtime.explaining.colours import AGAINST, FOR
-from maas.runtime.explaining.drawing import INK, MARGIN, PALE, TITLE_HEIGHT, canvas, fitting, font
+from maas.runtime.explaining.drawing import MARGIN, PALE, TITLE_HEIGHT, canvas, write
 from maas.runtime.explaining.parts.base import BaseParts
 from maas.runtime.explaining.sampling import Values
 
@@ -47,16 +47,11 @@ def bars_picture(bars: list[Bar], others: str, title: str) -> Image.Image:
     for index, (name, value, share) in enumerate(bars):
         middle = TITLE_HEIGHT + BAR_HEIGHT * index + BAR_HEIGHT // 2
         end = zero + share * scale
-        draw.text((MARGIN, middle), fitting(name, NAMES_WIDTH - 8, 14), INK, font(14), anchor="lm")
+        write(draw, (MARGIN, middle), name, 14, anchor="lm", width=NAMES_WIDTH - 8)
         draw.rectangle([min(zero, end), middle - 9, max(zero, end), middle + 9], fill=FOR if share > 0 else AGAINST)
-        draw.text(
-            (end + (6 if share >= 0 else -6), middle),
-            f"{value:+.3g}",
-            INK,
-            font(13),
-            anchor="lm" if share >= 0 else "rm",
-        )
+        side, anchor = (6, "lm") if share >= 0 else (-6, "rm")
+        write(draw, (end + side, middle), f"{value:+.3g}", 13, anchor=anchor)
     bottom = TITLE_HEIGHT + BAR_HEIGHT * len(bars)
     draw.line([(zero, TITLE_HEIGHT), (zero, bottom)], PALE)
-    draw.text((MARGIN, bottom + BAR_HEIGHT // 2), others, PALE, font(13), anchor="lm")
+    write(draw, (MARGIN, bottom + BAR_HEIGHT // 2), others, 13, anchor="lm", ink=PALE)
     return picture

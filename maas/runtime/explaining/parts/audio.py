@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from maas.runtime.explaining.bars import bars_text
 from maas.runtime.explaining.colours import WHITE, Colour, shade, strengths
-from maas.runtime.explaining.drawing import INK, MARGIN, PALE, TITLE_HEIGHT, as_html, canvas, font, legend
+from maas.runtime.explaining.drawing import MARGIN, PALE, TITLE_HEIGHT, as_html, canvas, legend, write
 from maas.runtime.explaining.parts.base import BaseParts, Part
 from maas.runtime.explaining.sampling import Mask, Values
 from maas.runtime.processors import BaseProcessor
@@ -104,7 +104,7 @@ def _draw_seconds(draw: ImageDraw.ImageDraw, top: int, seconds: float) -> None:
     for tick in range(int(seconds / step + 1e-9) + 1):
         at = MARGIN + tick * step / seconds * SPAN
         draw.line([(at, top), (at, top + 5)], PALE)
-        draw.text((at, top + 8), f"{tick * step:g}{' s' if tick == 0 else ''}", INK, font(12), anchor="ma")
+        write(draw, (at, top + 8), f"{tick * step:g}{' s' if tick == 0 else ''}", 12, anchor="ma")
 
 
 def _steps() -> Iterator[float]:

@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from maas.errors import InputError
 from maas.runtime.explaining.bars import bars_text
 from maas.runtime.explaining.colours import shade, strengths
-from maas.runtime.explaining.drawing import INK, MARGIN, TITLE_HEIGHT, as_html, canvas, font, legend
+from maas.runtime.explaining.drawing import MARGIN, TITLE_HEIGHT, as_html, canvas, legend, write
 from maas.runtime.explaining.parts.base import BaseParts, Part
 from maas.runtime.explaining.sampling import Mask, Values
 from maas.runtime.processors import BaseProcessor
@@ -58,7 +58,7 @@ class Parts(BaseParts):
         picture.paste(seen.resize(size, Image.Resampling.NEAREST), (left, TITLE_HEIGHT))
         picture.paste(self._coloured(seen, attributions).resize(size, Image.Resampling.NEAREST), (right, TITLE_HEIGHT))
         foot = TITLE_HEIGHT + size[1] + MARGIN
-        draw.text((left, foot - 4), "what the model sees", INK, font(12))
+        write(draw, (left, foot), "what the model sees", 12, anchor="la")
         legend(draw, right + (size[0] - 160) // 2, foot, float(np.abs(attributions).max()))
         return picture
 

@@ -20,7 +20,7 @@ class ResNet(nn.Module):
         blocks: of each stage.
         widths: channels of each stage.
         stem_size: pixels a side that the stem's convolution sees.
-        stem_stride: 2 halves height and width at once, which costs a quarter of the time of 1.
+        stem_stride: 2 halves height and width, and costs a quarter of the time of 1.
         stem_pool: whether a maximum over 3×3 pixels at stride 2 follows the stem.
         dropout: share of averaged features that training drops.
         mean: of the pixels in [0, 1]: one for all channels, or one each.
@@ -41,8 +41,8 @@ class ResNet(nn.Module):
         blocks: Sequence[Count] = (1, 1, 1),
         widths: Sequence[Count] = (32, 64, 128),
         stem_size: Count = 3,
-        stem_stride: Count = 2,
-        stem_pool: bool = False,
+        stem_stride: Count = 1,
+        stem_pool: bool = True,
         dropout: Fraction = 0.0,
         mean: Sequence[Share] = (0.5,),
         deviation: Sequence[Positive] = (0.25,),

@@ -114,7 +114,8 @@ def wilson(successes: int, total: int) -> Interval:
     share = successes / total
     centre = (share + Z_95**2 / (2 * total)) / (1 + Z_95**2 / total)
     half = Z_95 / (1 + Z_95**2 / total) * sqrt(share * (1 - share) / total + Z_95**2 / (4 * total**2))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return Interval(share, min(share, low), max(share, high))  # at 0 and 1 rounding would leave the share outside
 
 
 def _true_positives(confusion: NDArray[Any]) -> NDArray[Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import ExportError, MaasError
-from maas.exporting import torch_onnx
+from maas.exporting import hugging_face, torch_onnx
 from maas.importing.base import ForeignModel
 from maas.training.checkpoint import Checkpoint
 
@@ -59,6 +59,8 @@ def write_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out
     axes = checkpoint.processor().dynamic_axes
     if isinstance(model, ForeignModel):
         model.write_onnx(out, examples=examples, axes=axes, output=output, opset=opset)
+    elif hasattr(model, "hugging_face"):
+        hugging_face.write_onnx(model, family, examples=examples, axes=axes, output=output, out=out, opset=opset)
     else:
         torch_onnx.write_onnx(model, family, examples=examples, axes=axes, output=output, out=out, opset=opset)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maas.data.splits import Split, Splits
 from maas.evidence.baselines import Baseline
@@ -15,10 +16,11 @@ from maas.evidence.judges import BaseJudge, judge_of
 from maas.evidence.judges.base import Predictions
 from maas.evidence.machine import this_machine
 from maas.evidence.parity import compared, first_difference, reference_run, require
+from maas.evidence.robustness import curves
 from maas.exporting.settings import ExportSettings
 from maas.importing.base import ForeignModel
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import SCHEMA_VERSION, CompressionRecord, Evidence, Interval, Parity
+from maas.runtime.evidence import SCHEMA_VERSION, CompressionRecord, Evidence, Interval, Parity, RobustnessCurve
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions, run_of
@@ -49,6 +51,7 @@ def prove(
     splits: Splits,
     settings: ExportSettings,
     *,
+    metric: str | None = None,
     baseline: Baseline | None = None,
     compression: CompressionRecord | None = None,
     seconds: dict[str, float] | None = None,
@@ -61,6 +64,7 @@ def prove(
         exported: the ONNX file before compression.
         splits: clean rows.
         settings: tolerances.
+        metric: that is measured as inputs get worse; None for none.
         baseline: what a user would pick instead; None for nothing.
         compression: how `bundle` was made smaller; None where it was not.
         seconds: wall time of the stages so far.
@@ -91,6 +95,7 @@ def prove(
         data=splits.record,
         metrics=dict(_metrics(answers, judge, splits, checkpoint, baseline)),
         confusion=None if confusion is None else tuple(map(tuple, confusion.tolist())),
+        robustness=_robustness(bundle.predictor, judge, splits.test, metric, settings.robustness_rows),
         parity=tuple(parity),
         compression=compression,
         seconds=seconds or {},
@@ -109,6 +114,18 @@ def _metrics(
         yield "baseline", judge.metrics(splits.test.targets, judge.plain(baseline(splits)))
     if checkpoint.record.cross_validated:
         yield "cross_validated", checkpoint.record.cross_validated
+
+
+def _robustness(
+    predictor: Predictor, judge: BaseJudge, test: Split, metric: str | None, rows: int
+) -> tuple[RobustnessCurve, ...]:
+    if metric is None or test.targets is None or not rows:
+        return ()
+
+    def judged(targets: NDArray[Any], found: Predictions) -> Interval:
+        return judge.metrics(targets, found)[metric]
+
+    return curves(predictor, judged, test.inputs, test.targets, name=metric, most_rows=rows)
 
 
 def _parity(

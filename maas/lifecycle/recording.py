@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from maas.config import RunConfig, build
-from maas.evidence.plots import compression_picture, confusion_picture
+from maas.evidence.plots import compression_picture, confusion_picture, robustness_picture
 from maas.registry.store import Store
 from maas.registry.tracking import Tracker
 from maas.run_folder import RunFolder
@@ -24,6 +24,8 @@ def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:
         title = f"{bundle.manifest.name}, test rows: accuracy {evidence.metrics['shipped']['accuracy']}"
         labels = bundle.manifest.answer["labels"]
         yield confusion_picture(np.array(evidence.confusion), labels, title, folder / "confusion.png")
+    if evidence.robustness:
+        yield robustness_picture(evidence.robustness, folder / "robustness.png")
     if evidence.compression is not None:
         yield compression_picture(evidence.compression, folder / "compression.png")
 

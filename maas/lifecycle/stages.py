@@ -241,7 +241,16 @@ def _proven(
 ) -> Evidence:
     baseline = build(config.baseline, "baseline") if config.baseline else None
     settings = build(config.export, "export")
-    return prove(bundle, checkpoint, exported, splits, settings, baseline=baseline, compression=compression)
+    return prove(
+        bundle,
+        checkpoint,
+        exported,
+        splits,
+        settings,
+        metric=config.metric,
+        baseline=baseline,
+        compression=compression,
+    )
 
 
 def _calibration(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:

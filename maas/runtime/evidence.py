@@ -149,7 +149,7 @@ class RobustnessCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         unit: of the strengths.
         metric: which metric.
         rows: how many test rows, the same for each strength.
-        strengths: from nothing to much.
+        strengths: in order; 0 is nothing.
         values: the metric at each strength.
     """
 

@@ -1,4 +1,4 @@
-"""Judges: how good answers are, and whether two sets of them agree. One kind of answer, one file with a class `Judge`."""
+"""Judges: how good answers are, and whether two sets of them agree. One kind of answer, one file with class `Judge`."""
 
 import importlib
 from collections.abc import Sequence

@@ -36,5 +36,4 @@ class Family(classification.Family):
 
     def activated(self, logits: Tensor) -> Tensor:
         """Returns probabilities (N, 2)."""
-        positive = logits.sigmoid()
-        return torch.cat([1 - positive, positive], dim=1)
+        return torch.cat([-logits, logits], dim=1).sigmoid()  # 1 − σ(z) would lose digits where z is large

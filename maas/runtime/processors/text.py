@@ -19,7 +19,6 @@ from maas.runtime.texts import checked
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"  # ids 0 and 1
 ASSET = "tokenizer.json"
-CHARACTERS_A_TOKEN = 32  # looked at; bounds the time that a hostile text can take
 
 
 class Processor(BaseProcessor):
@@ -62,13 +61,13 @@ class Processor(BaseProcessor):
         trainer = trainers.WordLevelTrainer(
             vocab_size=self.vocabulary_size, min_frequency=2, special_tokens=[PADDING, UNKNOWN], show_progress=False
         )
-        texts = [self._checked(row, index) for index, row in enumerate(rows)]
+        texts = [checked(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows)]
         tokenizer.train_from_iterator(texts, trainer, length=len(texts))
         return type(self)(**self.settings(), tokenizer=tokenizer)
 
     def encode(self, rows: Sequence[Any]) -> list[Features]:
         """Returns int64 token ids of shape (T,), T between 1 and `max_tokens`."""
-        texts = [self._checked(row, index) for index, row in enumerate(rows)]
+        texts = [checked(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows)]
         if len(texts) == 1:  # one text is not worth waking the tokenizer's thread pool
             encodings = [self._tokenizer.encode(texts[0], add_special_tokens=False)]
         else:
@@ -82,9 +81,6 @@ class Processor(BaseProcessor):
             return ids[: self.max_tokens]
         tail = self.max_tokens // 2
         return np.concatenate([ids[: self.max_tokens - tail], ids[len(ids) - tail :]])
-
-    def _checked(self, row: Any, index: int) -> str:
-        return checked(row, index, CHARACTERS_A_TOKEN * self.max_tokens, self.keep)
 
     def batch_key(self, features: Features) -> int:
         """Returns T rounded up to `pad_multiple`."""

@@ -1,0 +1,52 @@
+"""Low-rank adaptation, by peft: a pretrained model's weights stay, and small products beside them are trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from maas.bounds import Count, Fraction
+
+try:
+    from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+except ImportError as error:
+    raise ImportError("peft is not installed. Run: pip install 'maas[huggingface]'") from error
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """W + α/r · B·A in the place of a weight matrix W, of which A (r, D) and B (K, r) are trained; B begins at 0.
+
+    A classifier's head is trained whole beside them.
+
+    Args:
+        rank: r.
+        alpha: α.
+        targets: ends of the names of the linear layers that are adapted; none for those usual for the model's type.
+        whole: ends of the names of further modules that are trained whole.
+        dropout: share of a layer's inputs that training drops in front of A.
+
+    Source:
+        Hu et al., LoRA, arXiv:2106.09685, §4.1.
+    """
+
+    rank: Count = 8
+    alpha: Count = 16
+    targets: Sequence[str] = ()
+    whole: Sequence[str] = ()
+    dropout: Fraction = 0.0
+
+    def adapted(self, model: Any) -> PeftModel:
+        """Returns the model with A and B added; they and the head alone can be trained."""
+        settings = LoraConfig(
+            task_type=TaskType.SEQ_CLS,
+            r=self.rank,
+            lora_alpha=self.alpha,
+            target_modules=list(self.targets) or None,
+            modules_to_save=list(self.whole) or None,
+            lora_dropout=self.dropout,
+        )
+        return get_peft_model(model, settings)
+
+    def merged(self, model: Any) -> Any:
+        """Returns the model with the products added to its weights, and nothing else left of them."""
+        return model.merge_and_unload().requires_grad_(True)

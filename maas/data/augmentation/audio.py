@@ -9,21 +9,22 @@ from torch.nn import functional
 
 from maas.bounds import Fraction, NonNegative
 
-NOISE_RANGE_DB = 30.0  # from the loudest noise to noise that nobody hears
+NOISE_RANGE_DB = 60.0  # from the loudest noise to noise that nobody hears
 
 
 @dataclass(frozen=True)
 class AudioAugmentation:
-    """Speed, shift, gain, noise: each sound draws its own from torch's global generator, evenly (speeds by their logarithm).
+    """Speed, shift, gain, noise: each sound draws its own from torch's global generator.
 
-    It runs on training batches alone, before the net, and leaves shape and rate alone.
+    All are drawn evenly, speeds by their logarithm. It runs on training batches alone, before the net, and leaves shape
+    and rate alone.
 
     Args:
         speed_fraction: S, a sound is played at 1 / (1 + S) to 1 + S of its speed. Pitch and formants move with it, so
             that one voice stands for larger and smaller ones.
         shift_fraction: share of its length by which a sound is moved at most, to either side; silence fills up.
         gain_db: a sound becomes louder or quieter by at most this.
-        noise_db: how far below a sound's power the loudest white noise lies; down to 30 dB below that are drawn. Null
+        noise_db: how far below a sound's power the loudest white noise lies; down to 60 dB below that are drawn. Null
             adds none.
 
     Source:

@@ -1,0 +1,197 @@
+"""Spoken words made by the program espeak-ng, split by voice. The speech is synthetic: nobody ever said any of it.
+
+A model of it is proven on voices that it never heard, yet all of them come from one program: people's speech differs
+more. Take recordings for a model that people will speak to.
+"""
+
+import hashlib
+import io
+import json
+import logging
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.progress import track
+
+from maas.bounds import Count, PositiveFraction
+from maas.data.system import debian_package_missing
+from maas.data.tables import Tables
+from maas.errors import DataError
+from maas.files import cache_folder, write_atomically
+
+log = logging.getLogger("maas")
+T = TypeVar("T")
+PROGRAM = "espeak-ng"
+HUB = "data=hub data.source.id=google/speech_commands data.source.config=v0.02 data.source.input=audio"
+ACCENTS = ("en-us", "en-us-nyc", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
+PITCHES, SPEEDS = (30, 70), (130, 200)
+"""What the program's -p (0 to 99) and -s (words a minute) are drawn from; its defaults are 50 and 175."""
+
+AT_ONCE = 2  # voices
+LONGEST_S = 60  # for one word
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """What is said and how.
+
+    Args:
+        words: what is said.
+        accents: the program's voices of a language; each clip draws one.
+        takes: how often each voice says each word, with a pitch, a speed and an accent of its own.
+        seed: of these.
+        program: its version, which decides what the clips are.
+    """
+
+    words: tuple[str, ...]
+    accents: tuple[str, ...]
+    takes: int
+    seed: int
+    program: str
+
+    def place(self, voice: str) -> Path:
+        """Returns the file that holds, or will hold, the clips of a voice."""
+        content = json.dumps([asdict(self), voice, PITCHES, SPEEDS])
+        return cache_folder("espeak_words", f"{hashlib.sha256(content.encode()).hexdigest()}.zip")
+
+
+def espeak_words(
+    words: Sequence[str],
+    voices: Sequence[str] | None = None,
+    accents: Sequence[str] = ACCENTS,
+    takes: Count = 3,
+    seed: int = 0,
+    validation_fraction: PositiveFraction = 0.15,
+    test_fraction: PositiveFraction = 0.15,
+) -> Tables:
+    """Makes clips of words, as WAV files, with espeak-ng's voice variants; no voice is in two splits.
+
+    A variant is a speaker of its own: pitch, formants, breath and roughness. The languages beside English are no voices
+    here: most of them read English words by their own rules, and say other words. What was made is kept below
+    `cache_folder()`, a file for each voice; a run that was killed goes on with the next voice.
+
+    Args:
+        words: what is said, and the labels.
+        voices: names of espeak-ng's variants; null takes all of them, about a hundred.
+        accents: the program's voices of a language, such as en-gb; each clip draws one.
+        takes: clips of each word by each voice.
+        seed: of pitch, speed and accent.
+        validation_fraction: about this share of the voices.
+        test_fraction: about this share of the voices.
+
+    Raises:
+        DataError: the program is missing or fails, a word is blank, or there is no such voice.
+    """
+    if not words or not all(word.strip() for word in words):
+        raise DataError(f"data.source.words is {list(words)}; at least one word is needed, and none may be blank.")
+    program, known = installed()
+    unknown = sorted(set(voices or ()) - set(known))
+    if unknown:
+        raise DataError(f"{PROGRAM} has no voice {', '.join(unknown)}; its voices are {', '.join(known)}.")
+    speaking = Speaking(tuple(words), tuple(accents), takes, seed, program)
+    chosen = list(voices or known)
+    _make([voice for voice in chosen if not speaking.place(voice).is_file()], speaking)
+    tables: dict[str, dict[str, list[Any]]] = {}
+    for voice in chosen:
+        table = tables.setdefault(split_of(voice, validation_fraction, test_fraction), {"input": [], "label": []})
+        for word, clip in _clips(speaking.place(voice)):
+            table["input"].append(clip)
+            table["label"].append(word)
+    return dict(tables)
+
+
+def split_of(voice: str, validation_fraction: float, test_fraction: float) -> str:
+    """Returns the split of a voice, by the digest of its name: always the same, whatever other voices there are.
+
+    Numbers at the end do not count: steph, steph2 and steph3 are too alike to be strangers to each other.
+    """
+    family = voice.rstrip("0123456789")
+    place = int.from_bytes(hashlib.sha256(family.encode()).digest()[:8], "big") / 2**64
+    if place < test_fraction:
+        return "test"
+    return "validation" if place < test_fraction + validation_fraction else "train"
+
+
+def installed() -> tuple[str, list[str]]:
+    """Returns the program's version and the names of its voice variants.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    if shutil.which(PROGRAM) is None:
+        raise debian_package_missing(PROGRAM, "speaks these words", HUB)
+    version = _run("--version").partition("Data at")[0].strip()
+    return version, sorted(re.findall(r" !v/(.+?) *(?:\(.*)?$", _run("--voices=variant"), re.MULTILINE))
+
+
+def _make(voices: Sequence[str], speaking: Speaking) -> None:
+    """Makes the clips of some voices, two voices at a time."""
+    if not voices:
+        return
+    folder = speaking.place("").parent
+    folder.mkdir(parents=True, exist_ok=True)
+    count = len(voices) * len(speaking.words) * speaking.takes
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        done = pool.map(lambda voice: write_atomically(speaking.place(voice), _spoken(voice, speaking)), voices)
+        for _ in _shown(done, len(voices), f"{count} clips of {len(voices)} voices, made once with {PROGRAM}"):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _spoken(voice: str, speaking: Speaking) -> bytes:
+    """Returns a ZIP file of WAV files, named word/take.wav."""
+    archive = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(archive, "w") as file:
+        wav = Path(folder) / "clip.wav"
+        for word in speaking.words:
+            for take in range(speaking.takes):
+                draw = random.Random(f"{speaking.seed}/{voice}/{word}/{take}")  # noqa: S311 - no secret
+                accent, pitch, speed = draw.choice(speaking.accents), draw.randint(*PITCHES), draw.randint(*SPEEDS)
+                _run("-z", "-v", f"{accent}+{voice}", f"-p{pitch}", f"-s{speed}", "-w", str(wav), "--", word)
+                file.writestr(f"{word}/{take}.wav", wav.read_bytes())
+    return archive.getvalue()
+
+
+def _clips(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yields words and the WAV files that say them."""
+    with zipfile.ZipFile(path) as file:
+        for name in file.namelist():
+            yield name.rpartition("/")[0], file.read(name)
+
+
+def _run(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=LONGEST_S,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.strip().splitlines() or [f"status {error.returncode}"])[-1]
+        raise DataError(f"{PROGRAM} {' '.join(arguments)} failed: {reason}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DataError(f"{PROGRAM} {' '.join(arguments)} failed: {error}") from error
+    return done.stdout
+
+
+def _shown(steps: Iterable[T], total: int, what: str) -> Iterable[T]:
+    """Passes steps on and shows how far they are: a bar on a terminal, one line elsewhere."""
+    if sys.stdout.isatty():
+        return track(steps, what, total)
+    log.info("data      %s", what)
+    return steps

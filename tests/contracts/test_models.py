@@ -10,8 +10,14 @@ from torch import Tensor, nn
 
 from maas import models
 from maas.config.schema import FILLED
+from maas.exporting import hugging_face, torch_onnx
 from maas.exporting.conversion import to_onnx
 from maas.runtime.processors.array import Processor
+from maas.runtime.processors.audio import Processor as Audio
+from maas.runtime.processors.image import Processor as Image
+from maas.runtime.processors.pretrained_text import Processor as PretrainedText
+from maas.runtime.processors.tabular import Processor as Tabular
+from maas.training.families import family_of
 
 FACTS = {
     "in_features": 12, "vocabulary_size": 60, "outputs": 5, "in_channels": 3, "height": 20, "width": 24, "rate": 8000,
@@ -103,7 +109,8 @@ MAKERS = {
 def feeds(kind: type[nn.Module], rows: int, tokens: int = 9) -> dict[str, Tensor]:
     torch.manual_seed(rows * 1000 + tokens)
     parameters = [one for one in inspect.signature(kind.forward).parameters.values() if one.name != "self"]
-    return MAKERS[" ".join(one.name for one in parameters if one.default is one.empty)](rows, tokens)
+    required = [one.name for one in parameters if one.default is one.empty]
+    return MAKERS[" ".join(required or [one.name for one in parameters])](rows, tokens)
 
 
 def padded(batch: dict[str, Tensor], width: int) -> dict[str, Tensor]:

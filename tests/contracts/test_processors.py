@@ -7,6 +7,7 @@ import pkgutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from maas.config.schema import FILLED
 from maas.errors import InputError
@@ -16,6 +17,18 @@ from maas.runtime.processors import BaseProcessor, load_processor
 NAMES = sorted(module.name for module in pkgutil.iter_modules(processors.__path__) if module.name != "base")
 SAMPLES = {
     "array": ({"shape": [3]}, [[1, 2, 3], [0.5, -1, 1e6], [0, 0, 0]]),
+    "image": (
+        {"height": 2, "width": 3, "resize": "cover"},
+        [
+            [[0, 1, 2], [3, 4, 255]],
+            np.arange(60, dtype=np.uint8).reshape(4, 5, 3),
+            Image.new("RGBA", (9, 4), "#12345678"),
+        ],
+    ),
+    "tabular": (
+        {"numbers": ["x", "y"], "categories": ["word"]},
+        [{"x": 1, "y": 2.5, "word": "a"}, {"word": None, "y": -3, "x": 0.25}, [4, 5, True]],
+    ),
     "text": ({"vocabulary_size": 100, "max_tokens": 16, "pad_multiple": 4}, ["很好 good", "bad", "a longer text " * 9]),
 }
 """Settings and raw rows of each kind; a new kind adds its own here."""

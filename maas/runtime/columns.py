@@ -1,0 +1,110 @@
+"""The values of one column of a table, as they come from JSON, a data frame or a tensor: numbers, categories, missing.
+
+Types are taken exactly: a text is never read as a number. It knows nothing of rows with names, nor of what was learnt.
+"""
+
+import math
+import reprlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.errors import InputError
+
+LARGEST = float(np.finfo(np.float32).max)  # graphs compute in float32
+QUICK_NUMBERS = frozenset({int, float, type(None), np.float64, np.float32, np.int64, np.int32})
+NOT_AVAILABLE = frozenset({"NAType", "NaTType"})  # pandas' own, by name: the runtime does without pandas
+
+
+def numbers_of(column: Sequence[Any], name: str) -> NDArray[np.float64]:
+    """Returns a column of numbers.
+
+    Args:
+        column: N values; None, NaN and an empty text are missing.
+        name: of the column, for messages.
+
+    Returns:
+        (N,), NaN where a number is missing.
+
+    Raises:
+        InputError: a value is no number, or none that float32 holds; the message begins with `Row {index} `.
+    """
+    if not QUICK_NUMBERS.issuperset(map(type, column)):
+        column = [_number(value, index, name) for index, value in enumerate(column)]
+    try:
+        values = np.array(column, dtype=np.float64)
+    except OverflowError:  # a whole number beyond float64
+        values = np.array([math.inf if _is_huge(value) else value for value in column], dtype=np.float64)
+    beyond = np.flatnonzero(np.abs(values) > LARGEST)
+    if beyond.size:
+        raise InputError(
+            f"Row {beyond[0]} has {_shown(column[beyond[0]])} in the column {name}; a number must be finite, and at "
+            f"most {LARGEST:.3g} in size."
+        )
+    return values
+
+
+def texts_of(column: Sequence[Any], name: str) -> Sequence[str]:
+    """Returns a column of categories as texts: 1, 1.0 and "1" are one, as are True and "True".
+
+    Args:
+        column: N values; None, NaN and an empty text are missing.
+        name: of the column, for messages.
+
+    Returns:
+        N texts, empty where a category is missing.
+
+    Raises:
+        InputError: a value is neither text, nor a whole number, nor a truth value; the message begins with
+            `Row {index} `.
+    """
+    if set(map(type, column)) <= {str}:
+        return column
+    return [value if type(value) is str else _text(value, index, name) for index, value in enumerate(column)]
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int) and value.bit_length() > 1000
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, float | np.floating):
+        return bool(value != value)  # noqa: PLR0124 - NaN alone differs from itself
+    return value is None or (isinstance(value, str) and not value) or type(value).__name__ in NOT_AVAILABLE
+
+
+def _number(value: Any, index: int, name: str) -> float | int | None:
+    if _is_missing(value):
+        return None
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        return value if isinstance(value, int) else float(value)
+    raise InputError(
+        f"Row {index} has {_shown(value)} in the column {name}, which takes numbers. Send a number, without quotation "
+        "marks, or null for a missing one."
+    )
+
+
+def _text(value: Any, index: int, name: str) -> str:
+    if _is_missing(value):
+        return ""
+    if isinstance(value, bool | np.bool_ | str):
+        return str(value)
+    if isinstance(value, int | np.integer) and int(value).bit_length() <= 64:
+        return str(int(value))
+    if isinstance(value, float | np.floating) and value.is_integer():
+        return str(int(value))
+    raise InputError(
+        f"Row {index} has {_shown(value)} in the column {name}, which takes categories. Send a text, a whole number of "
+        "at most 64 bits, a truth value, or null for a missing one."
+    )
+
+
+def _shown(value: Any) -> str:
+    """Returns a value as messages show it: short, and with its type where that is what is wrong."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if value.bit_length() <= 64 else f"a whole number of {value.bit_length()} bits"
+    if isinstance(value, float | np.floating):
+        return f"{value:g}"
+    return f"{reprlib.repr(value)} ({type(value).__name__})"

@@ -1,0 +1,254 @@
+"""Images to 8-bit pixels of one size. Scaling and normalising are held in the graph."""
+
+import binascii
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from maas.bounds import Count
+from maas.errors import InputError
+from maas.runtime.image_files import MAX_FILE_BYTES, ORIENTATION, read_image
+from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
+from maas.runtime.processors.base import BaseProcessor, Features, nesting
+from maas.runtime.signature import TensorSpec
+
+FORMS = (
+    "an image: the bytes of a file or their base64 text, a path, or pixels as an array of uint8, (H, W) or (H, W, C)"
+)
+
+
+class Processor(BaseProcessor):
+    """Decodes, turns upright, converts to grey or colour and resizes.
+
+    A row is a JPEG, PNG, WebP, BMP or GIF file (its bytes, their base64 text, a data: URL, or a `pathlib.Path`), an
+    array of whole numbers from 0 to 255, (H, W), (H, W, 1), (H, W, 3) or with alpha (H, W, 4), or a Pillow image. How
+    they become 8-bit pixels is written at `maas.runtime.images.flattened`; transparency lies over white. Pixels of
+    the model's height, width and channels pass unchanged.
+
+    Args:
+        height: H.
+        width: W.
+        channels: 1 (grey) or 3 (red, green, blue).
+        resize: `stretch` changes the aspect; `cover` scales the shorter side and crops the centre; `fit` scales the
+            longer side and centres the image on black.
+        resampling: Pillow's filter, antialiased when it makes smaller.
+    """
+
+    kind: ClassVar[str] = "image"
+    modality: ClassVar[str] = "image"
+    input_name: ClassVar[str] = "image"
+    media_types: ClassVar[tuple[str, ...]] = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
+
+    def __init__(
+        self,
+        height: Count,
+        width: Count,
+        channels: Literal[1, 3] = 3,
+        resize: Literal["stretch", "cover", "fit"] = "stretch",
+        resampling: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear",
+    ) -> None:
+        self.height = height
+        self.width = width
+        self.channels = channels
+        self.resize = resize
+        self.resampling = resampling
+        self._shape = (height, width, channels)
+        self._mode: Literal["L", "RGB"] = "L" if channels == 1 else "RGB"
+        self._filter = Image.Resampling[resampling.upper()]
+
+    def fit(self, rows: Sequence[Any]) -> Self:
+        """Returns itself: there is nothing to learn."""
+        return self
+
+    def encode(self, rows: Sequence[Any]) -> list[Features]:
+        """Returns uint8 arrays (H, W, C), one a row."""
+        return [self._encoded(row, index) for index, row in enumerate(rows)]
+
+    def _encoded(self, row: Any, index: int) -> Features:
+        try:
+            return self._pixels(row)
+        except InputError as error:
+            raise InputError(f"Row {index} {error}") from error
+
+    def _pixels(self, row: Any) -> Features:
+        if isinstance(row, np.ndarray | list | tuple):
+            array = _array(row)
+            if self._shape in (array.shape, (*array.shape, 1)):
+                return array.reshape(self._shape)
+            return self._shaped(_image_of(array))
+        return self._shaped(_image(row) if isinstance(row, Image.Image) else read_image(_content(row)))
+
+    def _shaped(self, image: Image.Image) -> Features:
+        return np.asarray(self._resized(flattened(image, self._mode))).reshape(self._shape)
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        size = (self.width, self.height)
+        if self.resize == "stretch":
+            return image.resize(size, self._filter)
+        if self.resize == "cover":
+            return ImageOps.fit(image, size, self._filter)
+        scale = min(self.width / image.width, self.height / image.height)
+        width, height = (
+            max(1, round(side * scale)) for side in image.size
+        )  # a line stays a line; ImageOps.pad drops it
+        black = Image.new(image.mode, size)
+        corner = (round((self.width - width) / 2), round((self.height - height) / 2))
+        black.paste(image.resize((width, height), self._filter), corner)
+        return black
+
+    def batch_key(self, features: Features) -> int:
+        """Returns the number of values, equal for all rows."""
+        return int(features.size)
+
+    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        """Returns `{"pixels": uint8 (N, H, W, C)}`."""
+        return {"pixels": np.stack(features)}
+
+    @property
+    def input_specs(self) -> tuple[TensorSpec, ...]:
+        """UINT8, (N, H, W, C)."""
+        return (TensorSpec("image", "UINT8", (-1, *self._shape)),)
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """A file as base64 text, or pixels as nested lists."""
+        value = {"type": "integer", "minimum": 0, "maximum": 255}
+        line = {"type": "array", "items": {"anyOf": [value, {"type": "array", "items": value}]}}
+        file = {"type": "string", "contentEncoding": "base64", "description": "a JPEG, PNG, WebP, BMP or GIF file"}
+        pixels = {
+            "type": "array",
+            "items": line,
+            "description": "lines of pixels; a pixel is a number, or one a channel",
+        }
+        return {"anyOf": [file, pixels]}
+
+    def is_many(self, value: Any) -> bool:
+        """A list of texts is many; pixels nested four deep are, or three deep where the innermost are no channels."""
+        depth = nesting(value)
+        if depth == 1:
+            return not value or isinstance(value[0], str)
+        return depth > 3 or (depth == 3 and len(value[0][0]) not in (1, 3, 4))
+
+    @property
+    def dynamic_axes(self) -> dict[str, dict[int, str]]:
+        """The batch."""
+        return {"pixels": {0: "batch"}}
+
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """The size of an image, as `in_channels`, `height` and `width`."""
+        return {"in_channels": self.channels, "height": self.height, "width": self.width}
+
+    def settings(self) -> dict[str, Any]:
+        """All arguments."""
+        return {
+            "height": self.height,
+            "width": self.width,
+            "channels": self.channels,
+            "resize": self.resize,
+            "resampling": self.resampling,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes nothing: the settings are all there is."""
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
+        """Rebuilds it from the settings alone."""
+        return cls(**settings)
+
+
+def _content(row: Any) -> bytes:
+    """Returns the bytes of a file that stands for a row."""
+    if isinstance(row, bytes | bytearray | memoryview):
+        return bytes(row)
+    if isinstance(row, str):
+        return _decoded(row)
+    if isinstance(row, Path):
+        return _file(row)
+    raise InputError(f"is {'null' if row is None else f'of type {type(row).__name__}'}; the model takes {FORMS}.")
+
+
+def _decoded(text: str) -> bytes:
+    if text.startswith("data:"):
+        head, _, text = text.partition(",")
+        if not head.endswith(";base64"):
+            raise InputError(f"is a data: URL that begins with {head[:60]!r}; send data:image/png;base64,…")
+    if len(text) > 2 * MAX_FILE_BYTES:
+        raise InputError(f"is a text of {len(text)} characters; images of at most {MAX_FILE_BYTES} bytes are read.")
+    try:
+        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    except ValueError as error:
+        raise InputError(
+            f"is the text {text[:20]!r}, which is not base64: {error}. Send a file in base64, or a pathlib.Path."
+        ) from error
+
+
+def _file(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= MAX_FILE_BYTES else b""
+    except OSError as error:
+        raise InputError(f"names the file {path}, which cannot be read: {error.strerror}.") from error
+    if size > MAX_FILE_BYTES:
+        raise InputError(
+            f"names the file {path} of {size} bytes; at most {MAX_FILE_BYTES} are read. Send a smaller one."
+        )
+    return content
+
+
+def _image(image: Image.Image) -> Image.Image:
+    require_size(image.width, image.height, MAX_PIXELS, "Pillow")
+    try:
+        image.load()
+    except Exception as error:  # Pillow's readers raise whatever their parsers do
+        raise InputError(f"is a Pillow image that cannot be read: {error}.") from error
+    return upright(image, _orientation(image))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - EXIF that cannot be read says nothing, as in any viewer
+        return 1
+
+
+def _array(row: Any) -> NDArray[np.uint8]:
+    """Returns pixels as uint8, (H, W) or (H, W, C)."""
+    if not isinstance(row, np.ndarray):
+        _require_numbers(row)
+    try:
+        array = np.asarray(row)
+    except ValueError as error:
+        raise InputError(
+            f"holds lists of unequal length: {error}. Send pixels of shape (H, W) or (H, W, C)."
+        ) from error
+    if array.dtype.kind not in "iu":
+        raise InputError(f"holds values of type {array.dtype}; send pixels as uint8, 0 to 255.")
+    if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise InputError(f"has shape {list(array.shape)}; pixels are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).")
+    if array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
+        raise InputError(f"holds values from {array.min()} to {array.max()}; they must lie in [0, 255].")
+    return array.astype(np.uint8, copy=False)
+
+
+def _require_numbers(row: Any) -> None:
+    """Refuses lists that numpy would turn into something large or strange: texts, truth values, depths beyond three."""
+    values, kinds = row, set(map(type, row))
+    for _ in range(2):
+        if kinds and kinds <= {list, tuple}:
+            values = list(chain.from_iterable(values))
+            kinds = set(map(type, values))
+    if not kinds or bool in kinds or not all(issubclass(kind, int | np.integer) for kind in kinds):
+        found = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
+        raise InputError(f"is a list of {found}; send pixels as whole numbers, 0 to 255, of shape (H, W) or (H, W, C).")
+
+
+def _image_of(array: NDArray[np.uint8]) -> Image.Image:
+    require_size(array.shape[1], array.shape[0], MAX_PIXELS, "raw")
+    return Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array)

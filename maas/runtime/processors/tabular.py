@@ -1,0 +1,233 @@
+"""Rows of mixed columns, with missing and unknown values. Imputing and scaling are held in the graph."""
+
+import difflib
+import json
+import reprlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, NoReturn, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.bounds import Count
+from maas.errors import ConfigError, InputError
+from maas.runtime.columns import numbers_of, texts_of
+from maas.runtime.processors.base import BaseProcessor, Features
+from maas.runtime.signature import TensorSpec
+
+ASSET = "columns.json"
+
+
+class Learnt(NamedTuple):
+    """What a processor knows of its training rows.
+
+    Args:
+        means: of each column of numbers, over the values that are there; 0 where none is.
+        deviations: standard deviations likewise; 1 where a column has one value only.
+        categories: of each column of categories, the most frequent first.
+    """
+
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+    categories: tuple[tuple[str, ...], ...]
+
+
+class Processor(BaseProcessor):
+    """Checks columns by name, and turns categories into their positions.
+
+    A row is a dictionary by column, or a list of values: numbers first, then categories, each in the order given here.
+    A value that is absent, None, NaN or an empty text is missing. A number is a whole number or a float; a truth value
+    is none, nor is a text such as "12.5". A category is a text, a whole number or a truth value, and 1, 1.0 and "1" are
+    one category, as are True and "True".
+
+    Args:
+        numbers: names of the columns of numbers.
+        categories: names of the columns of categories.
+        max_categories: the most that are learnt of one column, the most frequent; all others are unknown, as is a
+            missing one.
+        learnt: from training rows; `fit` learns it.
+
+    Raises:
+        ConfigError: no column is named, or one twice.
+    """
+
+    kind: ClassVar[str] = "tabular"
+    modality: ClassVar[str] = "tabular"
+    input_name: ClassVar[str] = "row"
+
+    def __init__(
+        self,
+        numbers: Sequence[str] = (),
+        categories: Sequence[str] = (),
+        max_categories: Count = 1000,
+        *,
+        learnt: Learnt | None = None,
+    ) -> None:
+        self.numbers = tuple(numbers)
+        self.categories = tuple(categories)
+        self.max_categories = max_categories
+        self._columns = self.numbers + self.categories
+        _require_columns(self._columns)
+        self._known = frozenset(self._columns)
+        self._learnt = learnt or Learnt(
+            (0.0,) * len(self.numbers), (1.0,) * len(self.numbers), ((),) * len(self.categories)
+        )
+        self._positions = [
+            {category: position for position, category in enumerate(column, start=1)}
+            for column in self._learnt.categories
+        ]
+
+    def fit(self, rows: Sequence[Any]) -> Self:
+        """Returns a processor that knows the categories, means and standard deviations of `rows`."""
+        columns = self._by_column(rows)
+        numbers = [numbers_of(columns[index], name) for index, name in enumerate(self.numbers)]
+        texts = [texts_of(column, name) for column, name in zip(columns[len(numbers) :], self.categories, strict=True)]
+        means, deviations = zip(*map(_statistics, numbers), strict=True) if numbers else ((), ())
+        learnt = Learnt(means, deviations, tuple(self._most_frequent(column) for column in texts))
+        return type(self)(**self.settings(), learnt=learnt)
+
+    def _most_frequent(self, texts: Sequence[str]) -> tuple[str, ...]:
+        counts = Counter(texts)
+        del counts[""]
+        return tuple(sorted(counts, key=lambda text: (-counts[text], text))[: self.max_categories])
+
+    def encode(self, rows: Sequence[Any]) -> list[Features]:
+        """Returns float64 arrays (D + C,): numbers, NaN for missing; positions of categories, 0 for unknown."""
+        columns = self._by_column(rows)
+        values = np.empty((len(rows), len(self._columns)))
+        for index, name in enumerate(self.numbers):
+            values[:, index] = numbers_of(columns[index], name)
+        for index, (name, positions) in enumerate(
+            zip(self.categories, self._positions, strict=True), len(self.numbers)
+        ):
+            values[:, index] = [positions.get(text, 0) for text in texts_of(columns[index], name)]
+        return list(values)
+
+    def _by_column(self, rows: Sequence[Any]) -> list[Sequence[Any]]:
+        """Returns the values of all rows, column by column; None where a row lacks one."""
+        aligned = [self._aligned(row, index) for index, row in enumerate(rows)]
+        return list(zip(*aligned, strict=True)) if aligned else [()] * len(self._columns)
+
+    def _aligned(self, row: Any, index: int) -> Sequence[Any]:
+        """Returns a row's values in the order of the columns."""
+        if type(row) is dict or isinstance(row, Mapping):  # the first is what is fast
+            if not row or not row.keys() <= self._known:
+                self._refuse_keys(row, index)
+            return [row.get(name) for name in self._columns]
+        if isinstance(row, np.ndarray) and row.ndim == 1:
+            row = row.tolist()
+        if not isinstance(row, list | tuple):
+            if len(self._columns) == 1 and isinstance(row, str | int | float | np.generic):
+                return [row]  # a tensor of the only column
+            raise InputError(
+                f"Row {index} is {_named(row)}; the model takes a dictionary by column, or a list of values."
+            )
+        if len(row) != len(self._columns):
+            raise InputError(
+                f"Row {index} has {len(row)} values; the model takes {len(self._columns)}: {', '.join(self._columns)}."
+            )
+        return row
+
+    def _refuse_keys(self, row: Mapping[Any, Any], index: int) -> NoReturn:
+        if not row:
+            raise InputError(
+                f"Row {index} names no column; the model takes {', '.join(self._columns)}, null for missing."
+            )
+        key = next(key for key in row if key not in self._known)
+        (near,) = difflib.get_close_matches(str(key)[:100], self._columns, n=1, cutoff=0.0)
+        raise InputError(
+            f"Row {index} has the column {reprlib.repr(key)}, which the model does not know; the nearest that it knows "
+            f"is {near!r}. Its columns are {', '.join(self._columns)}."
+        )
+
+    def batch_key(self, features: Features) -> int:
+        """Returns the number of columns, equal for all rows."""
+        return int(features.size)
+
+    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        """Returns `{"numbers": float32 (N, D), "categories": int64 (N, C)}`, less what has no column."""
+        values, split = np.stack(features), len(self.numbers)
+        feeds: dict[str, NDArray[Any]] = {
+            "numbers": values[:, :split].astype(np.float32),
+            "categories": values[:, split:].astype(np.int64),
+        }
+        return {name: array for name, array in feeds.items() if array.shape[1]}
+
+    @property
+    def input_specs(self) -> tuple[TensorSpec, ...]:
+        """FP64 (N,) for each column of numbers, BYTES (N,) for each of categories."""
+        numbers = tuple(TensorSpec(name, "FP64", (-1,)) for name in self.numbers)
+        return numbers + tuple(TensorSpec(name, "BYTES", (-1,)) for name in self.categories)
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """An object by column; null and absent are missing."""
+        number, category = ["number", "null"], ["string", "integer", "boolean", "null"]
+        types = {**dict.fromkeys(self.numbers, number), **dict.fromkeys(self.categories, category)}
+        properties = {name: {"type": type_} for name, type_ in types.items()}
+        return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
+
+    def is_many(self, value: Any) -> bool:
+        """A list of lists or dictionaries is many."""
+        return isinstance(value, list) and bool(value) and isinstance(value[0], list | dict)
+
+    @property
+    def dynamic_axes(self) -> dict[str, dict[int, str]]:
+        """The batch."""
+        columns = {"numbers": self.numbers, "categories": self.categories}
+        return {name: {0: "batch"} for name, names in columns.items() if names}
+
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """Means and deviations (D) of the numbers; sizes (C) of the categories, with the unknown one."""
+        return {
+            "number_means": list(self._learnt.means),
+            "number_deviations": list(self._learnt.deviations),
+            "category_sizes": [1 + len(column) for column in self._learnt.categories],
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """All arguments."""
+        return {
+            "numbers": list(self.numbers),
+            "categories": list(self.categories),
+            "max_categories": self.max_categories,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes `columns.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self._learnt._asdict(), ensure_ascii=False, allow_nan=False, indent=1)
+        (folder / ASSET).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
+        """Rebuilds it from the settings and `columns.json`."""
+        saved = json.loads((folder / ASSET).read_text(encoding="utf-8"))
+        categories = tuple(tuple(column) for column in saved["categories"])
+        return cls(**settings, learnt=Learnt(tuple(saved["means"]), tuple(saved["deviations"]), categories))
+
+
+def _require_columns(names: Sequence[str]) -> None:
+    if not names:
+        raise ConfigError("processor.numbers and processor.categories are empty; name at least one column.")
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise ConfigError(
+            f"processor.numbers and processor.categories name {', '.join(twice)} twice; a column is one of numbers or "
+            "one of categories."
+        )
+
+
+def _statistics(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Returns mean and standard deviation of the values that are there."""
+    present = values[~np.isnan(values)]
+    if not present.size:
+        return 0.0, 1.0
+    deviation = float(present.std()) if np.ptp(present) > 0 else 0.0  # rounding gives equal values a deviation
+    return float(present.mean()), deviation if np.float32(deviation) > 0 else 1.0
+
+
+def _named(value: Any) -> str:
+    return "null" if value is None else f"of type {type(value).__name__}"

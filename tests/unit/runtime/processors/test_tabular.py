@@ -1,0 +1,228 @@
+"""Rows of mixed columns: what is learnt against numpy, what is missing, unknown or wrong, and every message."""
+
+import json
+import math
+import subprocess
+import sys
+
+import jsonschema
+import numpy as np
+import pytest
+
+from maas.errors import ConfigError, InputError
+from maas.runtime.processors import load_processor
+from maas.runtime.processors.tabular import Processor
+
+NUMBERS, CATEGORIES = ["delay", "distance"], ["carrier", "month", "night"]
+ROWS = [
+    {"delay": 4, "distance": 1400.5, "carrier": "UA", "month": 1, "night": True},
+    {"delay": -2.5, "distance": None, "carrier": "AA", "month": 1.0, "night": False},
+    {"delay": 31, "distance": 200, "carrier": "UA", "month": "12"},
+    {"delay": math.nan, "distance": 760, "carrier": "", "month": 3, "night": None},
+]
+
+
+@pytest.fixture
+def processor() -> Processor:
+    return Processor(NUMBERS, CATEGORIES).fit(ROWS)
+
+
+def encoded(processor: Processor, row: object) -> list[float]:
+    (found,) = processor.encode([row])
+    assert found.dtype == np.float64
+    return found.tolist()
+
+
+def test_numbers_and_positions_are_returned_when_rows_are_encoded(processor):
+    found = np.stack(processor.encode(ROWS))
+    expected = [[4, 1400.5, 1, 1, 2], [-2.5, math.nan, 2, 1, 1], [31, 200, 1, 2, 0], [math.nan, 760, 0, 3, 0]]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_means_and_deviations_are_those_of_the_values_that_are_there_when_fitted(processor):
+    delays, distances = np.array([4, -2.5, 31]), np.array([1400.5, 200, 760])
+    facts = processor.net_arguments
+    assert facts["number_means"] == pytest.approx([delays.mean(), distances.mean()], rel=1e-15)
+    assert facts["number_deviations"] == pytest.approx([delays.std(), distances.std()], rel=1e-15)
+    assert facts["category_sizes"] == [3, 4, 3]
+    assert json.loads(json.dumps(facts)) == facts
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "deviation"), [([0.1] * 7, 0.1, 1), ([None, ""], 0, 1), ([5], 5, 1), ([0, 1e-60], 5e-61, 1)]
+)
+def test_deviation_is_one_when_a_column_has_one_value_or_none(values, mean, deviation):
+    facts = Processor(["x"]).fit([[value] for value in values]).net_arguments
+    assert facts["number_means"] == pytest.approx([mean])
+    assert facts["number_deviations"] == [deviation]
+
+
+def test_most_frequent_categories_are_kept_when_there_are_more_than_allowed():
+    rows = [[word] for word, count in {"b": 3, "a": 3, "c": 5, "d": 1, "e": 2}.items() for _ in range(count)]
+    fitted = Processor(categories=["word"], max_categories=3).fit(rows)
+    assert fitted.net_arguments["category_sizes"] == [4]
+    assert [encoded(fitted, [word])[0] for word in "cabde"] == [1, 2, 3, 0, 0]
+
+
+def test_fit_leaves_the_unfitted_processor_alone_when_it_returns_a_fitted_one():
+    blank = Processor(NUMBERS, CATEGORIES)
+    fitted = blank.fit(ROWS)
+    assert blank.net_arguments["category_sizes"] == [1, 1, 1]
+    assert fitted.net_arguments["category_sizes"] == [3, 4, 3]
+    assert encoded(blank, ROWS[0]) == [4, 1400.5, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [4, 1400.5, "UA", 1, True],
+        (4, 1400.5, "UA", 1, True),
+        np.array([4, 1400.5, "UA", 1, True], dtype=object),
+        {"night": True, "month": 1, "carrier": "UA", "distance": 1400.5, "delay": 4},
+        {
+            "delay": np.float64(4),
+            "distance": np.float32(1400.5),
+            "carrier": "UA",
+            "month": np.int64(1),
+            "night": "True",
+        },
+    ],
+)
+def test_row_is_the_same_when_it_comes_in_another_form(processor, row):
+    assert encoded(processor, row) == encoded(processor, ROWS[0])
+
+
+@pytest.mark.parametrize("row", [{"delay": None}, {"month": ""}, [None] * 5, ["", math.nan, None, "", math.nan]])
+def test_row_is_taken_when_all_its_columns_are_missing(processor, row):
+    assert np.isnan(encoded(processor, row)).tolist() == [True, True, False, False, False]
+    assert encoded(processor, row)[2:] == [0, 0, 0]
+
+
+def test_bare_value_is_a_row_when_there_is_one_column():
+    assert encoded(Processor(["x"]), np.float64(2.5)) == [2.5]
+    assert encoded(Processor(categories=["word"]).fit([["a"], ["b"], ["b"]]), "a") == [2]
+    with pytest.raises(InputError, match=r"^Row 0 is of type float; the model takes a dictionary by column, or a list"):
+        Processor(["x", "y"]).encode([2.5])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({}, "names no column; the model takes delay, distance, carrier, month, night, null for missing."),
+        (
+            {"delay": 1, "carier": "UA"},
+            "has the column 'carier', which the model does not know; the nearest that it knows is 'carrier'. Its ",
+        ),
+        ({"zzz": 1}, "has the column 'zzz', which the model does not know; the nearest that it knows is "),
+        ({7: 1}, "has the column 7, which the model does not know; the nearest that it knows is "),
+        ({"x" * 10**6: 1}, "has the column 'xxxxxxxxxxxx...xxxxxxxxxxxxx', which the model does not know; "),
+        ([1, 2, 3], "has 3 values; the model takes 5: delay, distance, carrier, month, night."),
+        ([], "has 0 values; the model takes 5: delay, distance, carrier, month, night."),
+        (None, "is null; the model takes a dictionary by column, or a list of values."),
+        ("UA", "is of type str; the model takes a dictionary by column, or a list of values."),
+        (np.zeros((5, 1)), "is of type ndarray; the model takes a dictionary by column, or a list of values."),
+        (
+            {"delay": "12.5"},
+            "has '12.5' (str) in the column delay, which takes numbers. Send a number, without quotation",
+        ),
+        ({"delay": True}, "has True (bool) in the column delay, which takes numbers."),
+        ({"delay": math.inf}, "has inf in the column delay; a number must be finite, and at most 3.4e+38 in size."),
+        ({"carrier": 1.5}, "has 1.5 in the column carrier, which takes categories. Send a text, a whole number"),
+        ({"carrier": ["UA"]}, "has ['UA'] (list) in the column carrier, which takes categories."),
+    ],
+)
+def test_row_is_named_with_what_is_wrong_when_it_does_not_fit(processor, row, message):
+    with pytest.raises(InputError) as caught:
+        processor.encode([ROWS[0], row])
+    assert str(caught.value).startswith(f"Row 1 {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "categories", "message"),
+    [
+        ([], [], "processor.numbers and processor.categories are empty; name at least one column."),
+        (
+            ["x", "y"],
+            ["x"],
+            "processor.numbers and processor.categories name x twice; a column is one of numbers or one",
+        ),
+        (["y", "y"], ["x", "x"], "processor.numbers and processor.categories name x, y twice; a column is one of"),
+    ],
+)
+def test_columns_are_named_when_they_are_none_or_twice(numbers, categories, message):
+    with pytest.raises(ConfigError) as caught:
+        Processor(numbers, categories)
+    assert str(caught.value).startswith(message)
+
+
+def test_feeds_have_the_graphs_types_when_rows_are_collated(processor):
+    feeds = processor.collate(processor.encode(ROWS))
+    assert {name: (array.dtype, array.shape) for name, array in feeds.items()} == {
+        "numbers": (np.float32, (4, 2)),
+        "categories": (np.int64, (4, 3)),
+    }
+    np.testing.assert_array_equal(feeds["numbers"][:, 1], np.float32([1400.5, math.nan, 200, 760]))
+    np.testing.assert_array_equal(feeds["categories"][:, 0], [1, 2, 1, 0])
+
+
+def test_feed_is_left_out_when_it_has_no_column():
+    for processor, name in ((Processor(["x"]), "numbers"), (Processor(categories=["x"]), "categories")):
+        assert list(processor.collate(processor.encode([[None]]))) == [name]
+        assert processor.dynamic_axes == {name: {0: "batch"}}
+
+
+def test_tensors_are_one_a_column_when_a_caller_asks(processor):
+    assert [(spec.name, spec.datatype, spec.shape) for spec in processor.input_specs] == [
+        ("delay", "FP64", (-1,)),
+        ("distance", "FP64", (-1,)),
+        ("carrier", "BYTES", (-1,)),
+        ("month", "BYTES", (-1,)),
+        ("night", "BYTES", (-1,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "many"),
+    [([ROWS[0]], True), ([[1, 2, 3]], True), ([1, 2, 3], False), (ROWS[0], False), ([], False), (None, False)],
+)
+def test_rows_are_told_from_one_row_when_json_is_read(processor, value, many):
+    assert processor.is_many(value) is many
+
+
+def test_row_fits_the_schema_when_the_processor_takes_it(processor):
+    for row in (*ROWS[:3], {"delay": None}, {"carrier": None, "night": True}):
+        jsonschema.validate(row, processor.row_schema)
+    for row in ({}, {"carier": "UA"}, {"delay": "4"}, {"delay": True}, {"carrier": []}, [1, 2]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(row, processor.row_schema)
+
+
+def test_processor_is_the_same_when_it_was_saved_and_loaded(processor, tmp_path):
+    processor.save(tmp_path)
+    again = load_processor(json.loads(json.dumps(processor.record())), tmp_path)
+    assert again.net_arguments == processor.net_arguments
+    np.testing.assert_array_equal(np.stack(again.encode(ROWS)), np.stack(processor.encode(ROWS)))
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again/columns.json").read_bytes() == (tmp_path / "columns.json").read_bytes()
+
+
+def test_asset_is_the_same_when_another_process_learns_it(tmp_path):
+    code = (
+        "import pathlib, sys\nfrom maas.runtime.processors.tabular import Processor\n"
+        "rows = [{'x': number / 7, 'word': f'w{number * 7 % 13}', 'big': number % 2 == 0} for number in range(400)]\n"
+        "Processor(['x'], ['word', 'big'], 9).fit(rows).save(pathlib.Path(sys.argv[1]))\n"
+    )
+    for name in ("one", "two"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True)
+    assert (tmp_path / "one/columns.json").read_bytes() == (tmp_path / "two/columns.json").read_bytes()
+
+
+def test_rows_are_encoded_alike_when_plain_and_odd_types_stand_in_one_column(processor):
+    plain = [{"delay": float(number), "month": str(number % 12)} for number in range(50)]
+    odd = [{"delay": np.int16(number), "month": number % 12} if number % 3 else row for number, row in enumerate(plain)]
+    np.testing.assert_array_equal(np.stack(processor.encode(odd)), np.stack(processor.encode(plain)))
+
+
+def test_no_feature_is_returned_when_there_is_no_row(processor):
+    assert processor.encode([]) == []

@@ -43,6 +43,11 @@ class Texts:
         """Returns int64 (N, T), padded with 0."""
         return torch.from_numpy(self._processor.collate([self.ids[index] for index in indices])["input_ids"])
 
+    def log_shares(self, vocabulary_size: int) -> Tensor:
+        """Returns log(share of each token) (V,); a token that never occurs counts as one."""
+        counts = np.bincount(np.concatenate(self.ids), minlength=vocabulary_size).clip(min=1)
+        return torch.from_numpy(np.log(counts / counts.sum())).to(torch.float32)
+
 
 class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an epoch gave: mean cross-entropy of the guesses in nats, and the share of right ones."""
@@ -92,7 +97,10 @@ class Guessing:
         self._mask_share, self._span, self._max_norm = mask_share, span, max_norm
         self._device = next(net.parameters()).device
         with _seeded(seed, 0, self._device):
-            self._head = MaskedTokenHead(net.embedding).to(self._device)  # type: ignore[arg-type]  # checked before
+            self._head = MaskedTokenHead(net.embedding)  # type: ignore[arg-type]  # checked before
+        with torch.no_grad():  # else the first hundreds of steps learn nothing but which tokens are frequent
+            self._head.bias.copy_(texts.log_shares(self._head.embedding.num_embeddings))
+        self._head.to(self._device)
         self._modules = nn.ModuleDict({"net": net, "head": self._head})  # names a shared parameter once
         self._batches = BatchesByLength(texts.keys, batch_size, seed)
         self._optimizer = torch.optim.AdamW(_groups(self._modules, weight_decay), lr=lr)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import maas
+from maas.config import CONF
 
 HERE = Path(__file__).parents[2]
 READMES = [HERE / "README.md", HERE / "README.zh.md"]
@@ -53,6 +54,13 @@ def test_make_targets_exist(path: Path) -> None:
     makefile = (HERE / "Makefile").read_text()
     for target in re.findall(r"\bmake ([a-z-]+)", path.read_text(encoding="utf-8")):
         assert re.search(rf"^([a-z-]+ )*{target}( [a-z-]+)*:", makefile, re.MULTILINE), target
+
+
+def test_parts_are_those_in_conf_when_they_are_listed() -> None:
+    rows = re.findall(r"^\| (`[^|]+`) \| (?:[^|]|\\\|)+ \| ([^|]+) \|$", READMES[0].read_text(), re.MULTILINE)
+    listed = {part for _, parts in rows for part in re.findall(r"`(\w+)`", parts)}
+    there = {path.stem for path in CONF.glob("*/*.yaml")}
+    assert listed >= there, there - listed
 
 
 def test_recipe_is_shown_as_it_is() -> None:

@@ -182,9 +182,10 @@ def _model(
     except (OSError, ValueError) as error:  # what transformers raises for missing, foreign and unreachable models
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
         raise ConfigError(f"model.pretrained is {pretrained}, which cannot be loaded: {reason}.") from error
-    fresh = sorted({*told["missing_keys"], *(mismatch[0] for mismatch in told["mismatched_keys"])})
+    fresh = sorted({*told["missing_keys"], *told["mismatched_keys"]})
     if fresh:
         log.info("model     these weights begin at random: %s", ", ".join(fresh))
+    model.train()  # transformers returns it in evaluation mode, in which Lightning would leave it: nothing dropped
     return model
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from maas.config import RunConfig, build
@@ -25,6 +24,7 @@ from maas.training.checkpoint import NetRecord
 from maas.training.families import BaseFamily, family_of
 from maas.training.guest import ValidationMetrics
 from maas.training.nets import built, finished, resolve_net
+from maas.training.keeping import LatestBest
 from maas.training.progress import EpochListener, History, progress, quiet
 from maas.training.task import Task
 
@@ -110,7 +110,7 @@ def _trained(
 ) -> int:
     """Trains a net in place and returns the best epoch, whose weights it then has."""
     task, watching = _task(config, net, family)
-    keeper = ModelCheckpoint(
+    keeper = LatestBest(
         dirpath=resume_folder,
         filename="best",
         monitor=f"validation_{config.metric}",

@@ -97,3 +97,10 @@ def test_part_is_named_when_it_refuses_its_arguments_in_training(splits, tmp_pat
     with pytest.raises(ConfigError) as caught:
         fit(small(override), splits, Processor([2]), tmp_path)
     assert str(caught.value).startswith(message)
+
+
+def test_last_of_equally_good_epochs_is_kept_when_there_are_ties(splits, tmp_path):
+    fitted = fit(small("trainer.max_epochs=12"), splits, Processor([2]), tmp_path)
+    accuracies = [epoch["validation_accuracy"] for epoch in fitted.history]
+    assert accuracies.count(max(accuracies)) > 1
+    assert fitted.best_epoch == max(range(12), key=lambda epoch: (accuracies[epoch], epoch))

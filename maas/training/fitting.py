@@ -23,8 +23,8 @@ from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import NetRecord
 from maas.training.families import BaseFamily, family_of
 from maas.training.guest import ValidationMetrics
-from maas.training.nets import built, finished, resolve_net
 from maas.training.keeping import LatestBest
+from maas.training.nets import built, finished, resolve_net
 from maas.training.progress import EpochListener, History, progress, quiet
 from maas.training.task import Task
 

@@ -73,7 +73,8 @@ def test_rows_of_one_key_stack_along_the_first_axis_when_they_are_collated(sampl
     for row in processor.encode(rows):
         feeds = processor.collate([row, row])
         assert all(array.shape[0] == 2 for array in feeds.values())
-        assert all((array[0] == array[1]).all() for array in feeds.values())
+        for array in feeds.values():
+            np.testing.assert_array_equal(array[0], array[1])
         assert processor.collate([row])[next(iter(feeds))].shape[1:] == feeds[next(iter(feeds))].shape[1:]
 
 

@@ -1,6 +1,7 @@
 """Arrays of numbers with a fixed shape, as they come: no scaling here, that is held in the graph."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -39,6 +40,10 @@ class Processor(BaseProcessor):
         return [self._checked(row, index) for index, row in enumerate(rows)]
 
     def _checked(self, row: Any, index: int) -> Features:
+        if isinstance(row, list) and not _holds_only_numbers(row):
+            raise InputError(
+                f"Row {index} holds something else than numbers; the model takes {list(self.shape)} of them."
+            )
         try:
             values = np.asarray(row)
         except ValueError as error:
@@ -107,3 +112,12 @@ class Processor(BaseProcessor):
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings alone."""
         return cls(**settings)
+
+
+def _holds_only_numbers(row: list[Any]) -> bool:
+    """Tells whether nested lists end in numbers alone: numpy would give each of many short texts a long one's room."""
+    values: list[Any] = row
+    while (kinds := set(map(type, values))) == {list}:
+        values = list(chain.from_iterable(values))
+    plain = int | float | np.number | np.bool_ | np.ndarray | list  # lists of unequal depth are refused by numpy
+    return all(issubclass(kind, plain) for kind in kinds)

@@ -1,5 +1,7 @@
 """Rows of numbers: shape, range and finiteness are checked, nothing is scaled."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,14 @@ def test_processor_is_the_same_when_it_was_saved_and_loaded(tmp_path):
     processor.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert load_processor(processor.record(), tmp_path).record() == processor.record()
+
+
+def test_memory_stays_small_when_one_long_text_stands_among_many_values():
+    tracemalloc.start()
+    with pytest.raises(
+        InputError, match=r"^Row 0 holds something else than numbers; the model takes \[512\] of them\.$"
+    ):
+        Processor([512]).encode([["x" * 1_000_000, *range(511)]])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000

@@ -16,6 +16,10 @@ from maas.runtime.processors import BaseProcessor, load_processor
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(processors.__path__) if module.name != "base")
 SAMPLES = {
+    "audio": (
+        {"rate": 8000, "seconds": 0.01},
+        [[0.5, -0.25], np.arange(-90, 90, dtype=np.int16), {"samples": [[0.1, 0.2]] * 99, "rate": 44100}],
+    ),
     "array": ({"shape": [3]}, [[1, 2, 3], [0.5, -1, 1e6], [0, 0, 0]]),
     "image": (
         {"height": 2, "width": 3, "resize": "cover"},

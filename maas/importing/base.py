@@ -14,18 +14,36 @@ from maas.runtime.processors import BaseProcessor
 class ForeignModel(ABC):
     """A model of another framework: it answers by that framework, and writes itself as ONNX.
 
-    `framework` is what messages and the evidence call it.
+    A recipe names one as its `model`; the line then has five questions for it, in this order. `fit` shows it the data
+    once, `save` and `load` carry it in a checkpoint, `outputs` is the reference that its graph is proven against, and
+    `write_onnx` makes that graph, in a process of its own.
+
+    `outputs` and the graph speak in the terms of the answer: probabilities, float32 (N, K) in the order of
+    `splits.labels`, where targets are labels; values, float32 (N,), where they are numbers; vectors, float32 (N, D),
+    where there are none. `framework` is what messages and the evidence call it.
     """
 
     framework: ClassVar[str]
 
     @abstractmethod
     def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
-        """Returns a model that has learnt from the training split, if it has anything to learn; itself otherwise."""
+        """Returns a model that knows the data's labels and has learnt, if it has anything to learn.
+
+        Args:
+            splits: only the training split may be looked at.
+            processor: fitted; gives the feeds of rows by `encode` and `collate`.
+
+        Raises:
+            ConfigError: it does not take these feeds, or does not answer with these labels.
+        """
 
     @abstractmethod
     def outputs(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Returns the framework's own answer to a processor's feeds, in the terms of the graph's output."""
+        """Returns the framework's own answer to a processor's feeds, in the terms of the graph's output.
+
+        Args:
+            feeds: by name, the batch first; of any number of rows.
+        """
 
     @abstractmethod
     def write_onnx(
@@ -37,18 +55,29 @@ class ForeignModel(ABC):
         output: str,
         opset: int,
     ) -> None:
-        """Writes one ONNX file with the feeds' names and one output; the same bytes on every run."""
+        """Writes one ONNX file; the same bytes on every run.
+
+        Args:
+            out: the file to write.
+            examples: feeds of 2 or more real rows; the graph has inputs of these names, types and shapes.
+            axes: those that may have any size: feed → axis → name.
+            output: the name of the graph's only output.
+            opset: the version of ONNX's operators that is asked for; a model that comes with a newer one keeps it.
+
+        Raises:
+            ExportError: it cannot be written.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Writes what `load` needs to `folder`; no pickle."""
+        """Writes all that `load` needs to `folder`, an empty folder; no pickle."""
 
     @classmethod
     @abstractmethod
     def load(cls, arguments: Mapping[str, Any], folder: Path) -> Self:
-        """Opens what `save` wrote.
+        """Opens what `save` wrote; what `fit` was told or learnt is there again.
 
         Args:
-            arguments: of the recipe's `model`.
+            arguments: of the recipe's `model`; files that they name may be gone.
             folder: where it was saved.
         """

@@ -1,0 +1,232 @@
+"""ONNX graphs made elsewhere, fitted between a processor's feeds and an answer's output.
+
+Nothing here knows where a graph comes from.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper, version_converter
+
+from maas.errors import ExportError
+from maas.graphs import require_dynamic, write_graph
+from maas.importing.draft import Draft
+
+Feeds = Mapping[str, NDArray[Any]]
+Axes = Mapping[str, Mapping[int, str]]
+
+SOURCE = "source"
+"""What the names of a graph begin with once it is part of another."""
+
+LONGEST_REASON = 300
+
+OLDEST_OPSET = 13
+"""Older files are converted: Softmax was another function until then, and quantisation by channel unknown."""
+
+
+def assembled(
+    source: onnx.ModelProto, before: Draft, connected: Mapping[str, str], result: str, after: Draft, *, opset: int
+) -> onnx.ModelProto:
+    """Puts a graph between what prepares its inputs and what reads its result.
+
+    Args:
+        source: the graph; left as it is.
+        before: makes its inputs from feeds.
+        connected: the graph's input → a feed, or a value of `before`.
+        result: the one output that counts; what leads to no other goes, and so does a ZipMap at its end.
+        after: reads the result by the name that `result_of` returns.
+        opset: for a graph whose own is too old, or that has none.
+
+    Returns:
+        A model without declared inputs and outputs; `declared` gives it those.
+    """
+    model = _modern(source, opset)
+    kept = _leading_to(model.graph, _plain(model.graph, result))
+    read = {name for node in kept for name in [*node.input, *_captured(node)]}
+    weights = [one for one in model.graph.initializer if one.name in read]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(kept)
+    model.graph.initializer.extend(weights)
+    del model.graph.input[:], model.graph.output[:], model.graph.value_info[:], model.graph.quantization_annotation[:]
+    _rename(model.graph, lambda name: connected.get(name, f"source/{name}") if name else name)
+    nodes = [*before.nodes, *model.graph.node, *after.nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend([*before.constants, *after.constants])
+    return model
+
+
+def drafted(draft: Draft, *, opset: int) -> onnx.ModelProto:
+    """Returns a model of a draft alone, without declared inputs and outputs."""
+    graph = helper.make_graph(draft.nodes, "main", [], [], draft.constants)
+    return _with_format(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8))
+
+
+def declared(
+    model: onnx.ModelProto, examples: Feeds, axes: Axes, output: str, shape: Sequence[int | None]
+) -> onnx.ModelProto:
+    """Declares, in place, the feeds as inputs and one float32 output.
+
+    Args:
+        model: its nodes read the feeds by name and make `output`.
+        examples: feeds, whose types and sizes the inputs take on.
+        axes: feed → axis → name, of those that may have any size.
+        output: the output's name.
+        shape: of the output behind the batch; None for an unknown size.
+    """
+    for name, array in examples.items():
+        sizes = [axes.get(name, {}).get(axis, size) for axis, size in enumerate(array.shape)]
+        model.graph.input.append(helper.make_tensor_value_info(name, _element_type(array.dtype), sizes))
+    batch = next((names[0] for names in axes.values() if 0 in names), "batch")
+    output_type = onnx.TensorProto.FLOAT
+    model.graph.output.append(helper.make_tensor_value_info(output, output_type, [batch, *shape]))
+    return model
+
+
+def write_checked(model: onnx.ModelProto, out: Path, examples: Feeds, axes: Axes) -> None:
+    """Writes a model that ONNX's checker passes and ONNX Runtime runs on the examples.
+
+    Raises:
+        ExportError: one of them refuses it, or an axis is frozen.
+    """
+    require_dynamic(model, axes)
+    write_graph(model, out)
+    try:
+        onnx.checker.check_model(model)
+        ort.InferenceSession(out, providers=["CPUExecutionProvider"]).run(None, dict(examples))
+    except Exception as error:  # each raises its own
+        out.unlink()
+        raise ExportError(f"The graph does not run: {one_line(error)}") from error
+
+
+def real_inputs(graph: onnx.GraphProto) -> dict[str, onnx.TypeProto.Tensor]:
+    """Returns the inputs that a caller gives, by name; files of 2018 list their weights among the inputs, too."""
+    weights = {one.name for one in graph.initializer}
+    return {one.name: one.type.tensor_type for one in graph.input if one.name not in weights}
+
+
+def result_of(source: onnx.ModelProto, result: str) -> str:
+    """Returns how a graph's result is called in an assembled model."""
+    return f"{SOURCE}/{_plain(source.graph, result)}"
+
+
+def freed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    """Lets every Reshape that writes out a batch of a fixed size take any, in a copy.
+
+    Args:
+        model: with inputs of `batch` rows.
+        batch: rows; where it is 1, other axes of size 1 that come first are taken for the batch as well.
+    """
+    model = onnx.shape_inference.infer_shapes(model)
+    constants = _constants(model.graph)
+    known = {value.name: _sizes(value.type.tensor_type) for value in [*model.graph.value_info, *model.graph.output]}
+    for index, node in enumerate(model.graph.node):
+        target = constants.get(node.input[1]) if node.op_type == "Reshape" else None
+        sizes = known.get(node.output[0]) if target is not None else None
+        if sizes and target is not None and target.size and target[0] == batch and None not in sizes:
+            name = f"{node.input[1]}/any_batch_{index}"
+            model.graph.initializer.append(numpy_helper.from_array(np.array([-1, *sizes[1:]], dtype=np.int64), name))
+            node.input[1] = name
+    return model
+
+
+def one_line(error: BaseException) -> str:
+    """Returns what another library's error says, as one line of bearable length."""
+    line = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()) or type(error).__name__
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
+
+
+def _modern(source: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Returns a copy whose opset is recent enough for what is put around it."""
+    model = onnx.ModelProto()
+    model.CopyFrom(source)
+    own = next((one for one in model.opset_import if one.domain in ("", "ai.onnx")), None)
+    if own is None:
+        model.opset_import.append(helper.make_opsetid("", opset))
+    elif own.version < OLDEST_OPSET:
+        try:
+            model = version_converter.convert_version(model, opset)
+        except Exception as error:  # the converter raises what its C++ side raises
+            raise ExportError(
+                f"The file is of opset {own.version} and cannot be brought to {opset}: {one_line(error)} "
+                f"Export it anew with opset {OLDEST_OPSET} or later."
+            ) from error
+    return _with_format(model)
+
+
+def _with_format(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Names each domain of operators once and in order, and raises the file's format to what they need.
+
+    skl2onnx names a domain twice, and in another order on every run. In formats before 8, weights may be inputs.
+    """
+    versions: dict[str, int] = {}
+    for one in model.opset_import:
+        domain = "" if one.domain == "ai.onnx" else one.domain
+        versions[domain] = max(one.version, versions.get(domain, 0))
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, versions[domain]) for domain in sorted(versions))
+    needed = helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True)
+    model.ir_version = max(model.ir_version, needed, 8)
+    return model
+
+
+def _plain(graph: onnx.GraphProto, result: str) -> str:
+    """Returns the name of a tensor: of an output that a ZipMap makes a list of dictionaries, what goes into it."""
+    maker = next((node for node in graph.node if result in node.output), None)
+    return str(maker.input[0]) if maker is not None and maker.op_type == "ZipMap" else result
+
+
+def _leading_to(graph: onnx.GraphProto, result: str) -> list[onnx.NodeProto]:
+    """Returns the nodes that a value depends on, in their order."""
+    wanted, kept = {result}, []
+    for node in reversed(graph.node):
+        if wanted & set(node.output):
+            kept.append(node)
+            wanted |= set(node.input) | set(_captured(node))
+    return kept[::-1]
+
+
+def _captured(node: onnx.NodeProto) -> list[str]:
+    """Returns every name that a node's inner graphs read; some of them are of the graph outside."""
+    inner = [node for graph in _inner_graphs(node) for node in graph.node]
+    outputs = [value.name for graph in _inner_graphs(node) for value in graph.output]
+    return outputs + [name for one in inner for name in [*one.input, *_captured(one)]]
+
+
+def _inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [graph for one in node.attribute for graph in ([one.g] if one.HasField("g") else one.graphs)]
+
+
+def _rename(graph: onnx.GraphProto, named: Callable[[str], str]) -> None:
+    """Renames every value of a graph and of the graphs inside it, in place."""
+    for node in graph.node:
+        node.input[:] = [named(name) for name in node.input]
+        node.output[:] = [named(name) for name in node.output]
+        for inner in _inner_graphs(node):
+            _rename(inner, named)
+    for value in [*graph.input, *graph.output, *graph.initializer, *graph.value_info]:
+        value.name = named(value.name)
+    for sparse in graph.sparse_initializer:
+        sparse.values.name = named(sparse.values.name)
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
+    held = {one.name: numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 1}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            held[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    return held
+
+
+def _sizes(tensor: onnx.TypeProto.Tensor) -> list[int | None]:
+    return [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+
+
+def _element_type(dtype: np.dtype[Any]) -> int:
+    return int(helper.np_dtype_to_tensor_dtype(dtype))

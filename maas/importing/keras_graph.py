@@ -1,0 +1,66 @@
+"""Keras nets as ONNX, by torch's exporter."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from maas.errors import ExportError
+from maas.importing.graph import Axes, Feeds, one_line
+
+RESULT = "raw"
+
+
+class _ByPosition(nn.Module):
+    """A Keras net that takes feeds in their order, as torch's exporter gives them."""
+
+    def __init__(self, net: Any, names: Sequence[str]) -> None:
+        super().__init__()
+        self.net = net
+        self.names = tuple(names)
+
+    def forward(self, *feeds: Tensor) -> Tensor:
+        given = feeds[0] if len(feeds) == 1 else dict(zip(self.names, feeds, strict=True))
+        found: Tensor = self.net(given, training=False)
+        return found
+
+
+def exported(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.ModelProto:
+    """Returns a net as ONNX; its inputs are the feeds, its output is `raw`.
+
+    Raises:
+        ExportError: torch's exporter refuses it.
+    """
+    dims = {name: torch.export.Dim(name) for shape in axes.values() for name in shape.values()}
+    shapes = [{axis: dims[name] for axis, name in axes[feed].items()} for feed in examples]
+    with quiet():
+        try:
+            program = torch.onnx.export(
+                _ByPosition(net, list(examples)).eval(),
+                tuple(torch.from_numpy(array) for array in examples.values()),
+                input_names=list(examples),
+                output_names=[RESULT],
+                opset_version=opset,
+                dynamo=True,
+                external_data=False,
+                dynamic_shapes={"feeds": tuple(shapes)},
+                verbose=False,
+            )
+        except Exception as error:  # the exporter wraps whatever went wrong inside
+            raise ExportError(f"torch cannot export the Keras net: {one_line(error)}") from error
+    if program is None:
+        raise ExportError("torch.onnx.export returned nothing.")
+    model: onnx.ModelProto = program.model_proto
+    return model
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Leaves out warnings that Keras and the exporter give of their own insides."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

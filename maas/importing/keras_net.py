@@ -1,0 +1,195 @@
+"""Nets of Keras 3, run and exported by torch."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.bounds import Count, NonNegativeCount
+from maas.data.splits import Splits
+from maas.errors import ConfigError
+from maas.importing.base import ForeignModel
+from maas.importing.draft import Draft
+from maas.importing.extras import needed
+from maas.importing.graph import Axes, Feeds, one_line
+from maas.importing.keras_graph import RESULT, exported, quiet
+from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
+from maas.importing.writing import write_adopted
+from maas.runtime.processors import BaseProcessor
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it once, when whoever is first imports it
+
+MODEL, RECORD = "model.keras", "source.json"
+BACKEND = "torch"
+LOSSES: Mapping[str, Callable[[Any], Any]] = {
+    "probabilities": lambda losses: losses.SparseCategoricalCrossentropy(),
+    "logits": lambda losses: losses.SparseCategoricalCrossentropy(from_logits=True),
+    "probability": lambda losses: losses.BinaryCrossentropy(),
+    "logit": lambda losses: losses.BinaryCrossentropy(from_logits=True),
+    "value": lambda losses: losses.MeanSquaredError(),
+}
+"""What a net that comes without a loss learns by; with Adam."""
+
+
+class KerasNet(ForeignModel):
+    """Answers by Keras' own `predict_on_batch`; exported by torch's exporter, as the net is a torch module here.
+
+    Keras' own `export(format="onnx")` is not used: it goes through TorchScript, which knows neither LayerNormalization
+    nor attention and writes three times as many nodes.
+
+    A net of one input is given the processor's one feed; one of several is given the feeds by name.
+
+    Args:
+        model: the path of a `.keras` file; or a function without arguments that returns a model, such as a part with
+            `_partial_: true`; or a model.
+        gives: what its output's numbers are: `probabilities`, `logits`, `probability` or `logit` (of the second of two
+            labels), `value` or `embedding`.
+        labels: names in the order of the output; null if it is that of the data.
+        epochs: of training by Keras on the training split; 0 takes the net as it comes.
+        batch_size: rows in a training step.
+        seed: of the weights that the function draws, and of the training.
+        meaning: of its output; `fit` finds it out.
+    """
+
+    framework: ClassVar[str] = "Keras"
+
+    def __init__(
+        self,
+        model: Any,
+        gives: Gives = "probabilities",
+        labels: Sequence[str] | None = None,
+        epochs: NonNegativeCount = 0,
+        batch_size: Count = 32,
+        seed: NonNegativeCount = 0,
+        *,
+        meaning: Meaning | None = None,
+    ) -> None:
+        self.model = model
+        self.gives = gives
+        self.labels = labels
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.seed = seed
+        self.meaning = meaning
+
+    def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
+        """Returns a net that knows the data's labels, trained where epochs are asked for."""
+        meaning = meaning_of(self.gives, self.labels, splits)
+        met = type(self)(self.net, self.gives, self.labels, meaning=meaning)
+        first = processor.collate(processor.encode(splits.train.inputs[:1]))
+        require_answers(met.outputs(first), self.gives, splits)
+        if self.epochs:
+            self._train(processor.collate(processor.encode(splits.train.inputs)), splits, meaning)
+        return met
+
+    def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
+        """Returns what Keras answers."""
+        with quiet():
+            try:
+                return self._known.answer(np.asarray(self.net.predict_on_batch(_given(feeds))))
+            except (ValueError, TypeError, RuntimeError, KeyError) as error:  # what Keras and torch say of wrong inputs
+                shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
+                raise ConfigError(f"The Keras net does not take {shapes}: {one_line(error)}") from error
+
+    def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
+        """Writes what torch's exporter makes of the net."""
+        write_adopted(
+            exported(self.net, examples, axes, opset),
+            out,
+            before=Draft("feeds"),
+            connected={feed: feed for feed in examples},
+            result=RESULT,
+            meaning=self._known,
+            examples=examples,
+            axes=axes,
+            output=output,
+            opset=opset,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Writes the net as Keras does, and the meaning of its output."""
+        with quiet():
+            self.net.save(folder / MODEL)
+        (folder / RECORD).write_bytes(msgspec.json.encode(self._known))
+
+    @classmethod
+    def load(cls, arguments: Mapping[str, Any], folder: Path) -> Self:
+        """Opens what `save` wrote."""
+        meaning = msgspec.json.decode((folder / RECORD).read_bytes(), type=Meaning)
+        return cls(str(folder / MODEL), meaning.gives, meaning=meaning)
+
+    @cached_property
+    def net(self) -> Any:
+        """The Keras model."""
+        keras = keras_on_torch()
+        with quiet():
+            if isinstance(self.model, str | Path):
+                net = opened(keras, Path(self.model))
+            elif callable(self.model) and not isinstance(self.model, keras.Model):
+                keras.utils.set_random_seed(self.seed)
+                net = self.model()
+            else:
+                net = self.model
+        if not isinstance(net, keras.Model):
+            raise ConfigError(
+                f"model.model gives a {type(net).__name__}; it must be the path of a .keras file, or a part with "
+                "_partial_: true that returns a keras.Model."
+            )
+        return net
+
+    @property
+    def _known(self) -> Meaning:
+        if self.meaning is None:
+            raise ConfigError("The Keras net has not met the data yet. Call fit first.")
+        return self.meaning
+
+    def _train(self, feeds: Feeds, splits: Splits, meaning: Meaning) -> None:
+        """Trains the net in place; targets are positions among its own labels."""
+        if splits.train.targets is None or self.gives not in LOSSES:
+            raise ConfigError(f"model.epochs is {self.epochs}, and rows have no targets to learn. Set model.epochs=0.")
+        keras = keras_on_torch()
+        keras.utils.set_random_seed(self.seed)
+        targets = np.array(meaning.order)[splits.train.targets] if meaning.order else splits.train.targets
+        with quiet():
+            if not self.net.compiled:
+                self.net.compile("adam", LOSSES[self.gives](keras.losses))
+            self.net.fit(_given(feeds), targets, batch_size=self.batch_size, epochs=self.epochs, verbose=0)
+
+
+def opened(keras: ModuleType, path: Path) -> Any:
+    """Opens a `.keras` file; code inside it is not run.
+
+    Raises:
+        ConfigError: it is of another format, or Keras cannot open it.
+    """
+    if path.suffix != ".keras":
+        raise ConfigError(f"{path} is no .keras file. Save the net by model.save('NAME.keras') of Keras 3.")
+    try:
+        return keras.saving.load_model(path, safe_mode=True)
+    except Exception as error:  # zip, JSON and HDF5 errors, classes that are not there
+        raise ConfigError(f"{path} cannot be opened by Keras: {one_line(error)}") from error
+
+
+def keras_on_torch() -> ModuleType:
+    """Imports Keras.
+
+    Raises:
+        ConfigError: it is not installed, or runs on another backend.
+    """
+    keras = needed("keras")
+    if keras.backend.backend() != BACKEND:
+        raise ConfigError(
+            f"Keras runs on {keras.backend.backend()} here, and torch is needed. Set KERAS_BACKEND=torch in the "
+            "environment."
+        )
+    return keras
+
+
+def _given(feeds: Feeds) -> Any:
+    return next(iter(feeds.values())) if len(feeds) == 1 else dict(feeds)

@@ -1,0 +1,133 @@
+"""What the numbers mean that a source gives, and how they become what an answer takes: in numpy, and in a graph.
+
+Both say the same; the first makes the reference, the second what ships.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.data.splits import Splits
+from maas.errors import ConfigError
+from maas.importing.draft import Draft
+
+Gives = Literal["probabilities", "logits", "probability", "logit", "value", "embedding"]
+"""(N, K) probabilities or logits of K labels; (N,) or (N, 1) probability or logit of the second of two labels; (N,) or
+(N, 1) values; (N, D) vectors."""
+
+
+class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a source's numbers are read.
+
+    Args:
+        gives: what they are.
+        order: for each label of the data its position among those of the source; none where there are no labels.
+    """
+
+    gives: Gives
+    order: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Sizes of an answer behind the batch; None for one that only the source knows."""
+        if self.gives == "value":
+            return ()
+        return (None,) if self.gives == "embedding" else (len(self.order),)
+
+    def answer(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns a source's numbers in the terms of the answer.
+
+        Args:
+            raw: (N, …), as the source gives them.
+
+        Returns:
+            float32 (N, K) probabilities, (N,) values or (N, D) vectors.
+        """
+        flat = np.asarray(raw, dtype=np.float64).reshape(len(raw), -1)
+        if self.gives == "logits":
+            flat = np.exp(flat - flat.max(axis=1, keepdims=True))
+            flat /= flat.sum(axis=1, keepdims=True)
+        if self.gives == "logit":
+            flat = (1 + np.tanh(flat / 2)) / 2  # the logistic function, without overflow
+        if self.gives in ("logit", "probability"):
+            flat = np.concatenate([1 - flat, flat], axis=1)
+        if self.gives == "value" and flat.shape[1] == 1:
+            flat = flat[:, 0]
+        in_order = flat[:, list(self.order)] if self.order and max(self.order) < flat.shape[1] else flat
+        return in_order.astype(np.float32)
+
+    def draw(self, draft: Draft, raw: str, output: str) -> None:
+        """Adds the nodes that make the graph's output, as `answer` does.
+
+        Args:
+            draft: takes the nodes.
+            raw: the name of the source's result, of any type of number.
+            output: the name of the graph's output.
+        """
+        found = draft.add("Flatten", draft.add("Cast", raw, to=1), axis=1)
+        if self.gives == "value":
+            found = draft.add("Reshape", found, draft.constant([-1], np.int64))
+        if self.gives == "logits":
+            found = draft.add("Softmax", found, axis=1)
+        if self.gives == "logit":
+            found = draft.add("Sigmoid", found)
+        if self.gives in ("logit", "probability"):
+            other = draft.add("Sub", draft.constant(1, np.float32), found)
+            found = draft.add("Concat", other, found, axis=1)
+        if self.order != tuple(range(len(self.order))):
+            found = draft.add("Gather", found, draft.constant(self.order, np.int64), axis=1)
+        draft.add("Identity", found, result=output)
+
+
+def meaning_of(gives: Gives, labels: Sequence[Any] | None, splits: Splits) -> Meaning:
+    """Brings a source's labels into the order of the data's.
+
+    Args:
+        gives: what the source's numbers are.
+        labels: their names, in the source's order; None if it is the data's.
+        splits: knows the data's labels.
+
+    Raises:
+        ConfigError: the names are not the same.
+    """
+    names = list(splits.labels) if labels is None else [str(label) for label in labels]
+    if sorted(names) != sorted(splits.labels):
+        raise ConfigError(
+            f"The model's labels are {', '.join(names)}; those of the data are {', '.join(splits.labels) or 'none'}. "
+            "They must be the same names: set model.labels in the order of the model's outputs, or data.labels."
+        )
+    return Meaning(gives, tuple(names.index(label) for label in splits.labels))
+
+
+def require_answers(found: NDArray[Any], gives: Gives, splits: Splits) -> None:
+    """Checks that answers are what the data's targets want.
+
+    Args:
+        found: answers to some rows, as `Meaning.answer` returns them.
+        gives: what the recipe takes the source's numbers for.
+        splits: knows the targets.
+
+    Raises:
+        ConfigError: they have another shape, or are no probabilities.
+    """
+    wanted = {"label": ("probabilities", "logits", "probability", "logit"), "number": ("value",)}
+    kinds = wanted.get(splits.target, ("embedding",))
+    if gives not in kinds:
+        raise ConfigError(
+            f"model.gives is {gives}; the data has the target {splits.target}. Set model.gives to one of "
+            f"{', '.join(kinds)}."
+        )
+    width = found.shape[1] if found.ndim > 1 else 1
+    if splits.target != "none" and width != max(len(splits.labels), 1):
+        labels = f"{len(splits.labels)} labels: {', '.join(splits.labels)}" if splits.labels else "1 number to predict"
+        raise ConfigError(
+            f"The model gives {width} numbers a row; the data has {labels}. Choose other data, or see model.gives."
+        )
+    if splits.labels and not (np.abs(found.sum(axis=1) - 1) < 1e-3).all():
+        raise ConfigError(
+            f"The model's {gives} of a row add up to {float(found.sum(axis=1)[0]):g}; probabilities add up to 1. "
+            "Set model.gives=logits if that is what they are."
+        )

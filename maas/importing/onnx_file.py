@@ -1,0 +1,239 @@
+"""A plain ONNX file, whoever made it."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import msgspec
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import helper
+from onnx.external_data_helper import uses_external_data
+
+from maas.bounds import ExistingPath
+from maas.data.splits import Splits
+from maas.errors import ConfigError, ExportError
+from maas.importing.base import ForeignModel
+from maas.importing.draft import Draft
+from maas.importing.graph import Axes, Feeds, freed, one_line, real_inputs
+from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
+from maas.importing.pixels import Pixels
+from maas.importing.writing import write_adopted
+from maas.runtime.processors import BaseProcessor
+
+MODEL, RECORD = "model.onnx", "source.json"
+LARGEST_CHANGE = 1e-4
+"""How much a number between 0 and 1 may change when a file made for one size of batch is given another."""
+
+
+class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of a file once it has met the data.
+
+    Args:
+        meaning: of its result.
+        connected: feed → input of the file.
+        result: the output of the file that counts.
+        pixels: what is done to the feed first; None for nothing.
+    """
+
+    meaning: Meaning
+    connected: dict[str, str]
+    result: str
+    pixels: Pixels | None
+
+
+class OnnxFile(ForeignModel):
+    """Answers as ONNX Runtime does with the file as it was given; files beside it that hold its weights are joined.
+
+    Its inputs may be of any type of number; feeds are cast. An opset below 13 is converted, a newer one kept. An axis
+    of the batch that was fixed is freed where the graph allows it.
+
+    Args:
+        path: the file.
+        gives: what the output's numbers are: `probabilities`, `logits`, `probability` or `logit` (of the second of two
+            labels), `value` or `embedding`.
+        labels: names in the order of the output; null if it is that of the data.
+        inputs: feed → input of the file; null where there is one of each, or where both have the same names.
+        output: the output that counts; null for the only one of floating-point numbers.
+        pixels: a part that scales and turns pictures as the file takes them; null for feeds as they are.
+        record: what is known of the file; `fit` finds it out.
+    """
+
+    framework: ClassVar[str] = "ONNX file"
+
+    def __init__(
+        self,
+        path: ExistingPath,
+        gives: Gives = "probabilities",
+        labels: Sequence[str] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        output: str | None = None,
+        pixels: Pixels | None = None,
+        *,
+        record: FileRecord | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.gives = gives
+        self.labels = labels
+        self.inputs = inputs
+        self.output = output
+        self.pixels = pixels
+        self.record = record
+
+    def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
+        """Returns a model that knows which input is which feed, and which output which label."""
+        feeds = processor.collate(processor.encode(splits.train.inputs[:1]))
+        meaning = meaning_of(self.gives, self.labels, splits)
+        record = FileRecord(meaning, self._connected(list(feeds)), self._result(), self.pixels)
+        met = type(self)(str(self.path), record=record)
+        require_answers(met.outputs(feeds), self.gives, splits)
+        return met
+
+    def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
+        """Returns what ONNX Runtime answers, batch by batch where the file takes batches of one size only."""
+        record, rows = self._known, len(next(iter(feeds.values())))
+        given = {name: self._prepared(feeds[feed], name) for feed, name in record.connected.items()}
+        size = self._batch or rows
+        found = []
+        for start in range(0, rows, size):
+            picked = np.arange(start, start + size).clip(max=rows - 1)  # the last row again, up to a whole batch
+            answer = self._run({name: array[picked] for name, array in given.items()})
+            found.append(answer[: rows - start])
+        return record.meaning.answer(np.concatenate(found))
+
+    def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
+        """Writes the file's graph, less what does not lead to its result."""
+        record, before = self._known, Draft("feeds")
+        connected = {name: self._bridged(before, feed, examples[feed], name) for feed, name in record.connected.items()}
+        try:
+            write_adopted(
+                freed(self._model, self._batch) if self._batch else self._model,
+                out,
+                before=before,
+                connected=connected,
+                result=record.result,
+                meaning=record.meaning,
+                examples=examples,
+                axes=axes,
+                output=output,
+                opset=opset,
+            )
+            if self._batch:
+                self._require_alike(out, examples)
+        except ExportError as error:
+            fixed = f" It was made for batches of {self._batch}: export it anew with a free axis." * bool(self._batch)
+            raise ExportError(f"{self.path.name} cannot be taken on. {error}{fixed}") from error
+
+    def save(self, folder: Path) -> None:
+        """Writes the file, joined if its weights lie beside it, and what is known of it."""
+        if any(uses_external_data(one) for one in onnx.load(self.path, load_external_data=False).graph.initializer):
+            onnx.save(self._model, folder / MODEL)
+        else:
+            shutil.copyfile(self.path, folder / MODEL)
+        (folder / RECORD).write_bytes(msgspec.json.encode(self._known))
+
+    @classmethod
+    def load(cls, arguments: Mapping[str, Any], folder: Path) -> Self:
+        """Opens the copy."""
+        return cls(str(folder / MODEL), record=msgspec.json.decode((folder / RECORD).read_bytes(), type=FileRecord))
+
+    @property
+    def _known(self) -> FileRecord:
+        if self.record is None:
+            raise ConfigError(f"{self.path.name} has not met the data yet. Call fit first.")
+        return self.record
+
+    @cached_property
+    def _model(self) -> onnx.ModelProto:
+        try:
+            return onnx.load(self.path)
+        except Exception as error:  # protobuf's, or that of a file of weights that is gone
+            raise ConfigError(f"{self.path} cannot be read as ONNX: {one_line(error)}") from error
+
+    @cached_property
+    def _inputs(self) -> dict[str, onnx.TypeProto.Tensor]:
+        return real_inputs(self._model.graph)
+
+    @cached_property
+    def _session(self) -> ort.InferenceSession:
+        try:
+            return ort.InferenceSession(self.path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises its own
+            raise ConfigError(f"{self.path} cannot be run by ONNX Runtime: {one_line(error)}") from error
+
+    @cached_property
+    def _batch(self) -> int:
+        """The size of batch that the file was made for; 0 for any."""
+        dims = [tensor.shape.dim[0] for tensor in self._inputs.values() if tensor.shape.dim]
+        return next((int(dim.dim_value) for dim in dims if dim.HasField("dim_value")), 0)
+
+    def _prepared(self, feed: NDArray[Any], name: str) -> NDArray[Any]:
+        """Returns a feed as an input of the file takes it."""
+        array = self._known.pixels.prepared(feed) if self._known.pixels else feed
+        return array.astype(helper.tensor_dtype_to_np_dtype(self._inputs[name].elem_type))
+
+    def _bridged(self, draft: Draft, feed: str, found: NDArray[Any], name: str) -> str:
+        """Adds nodes that do so, if there is anything to do, and returns the name of what they give."""
+        wanted = self._inputs[name].elem_type
+        if self._known.pixels:
+            return draft.add("Cast", self._known.pixels.draw(draft, feed), to=wanted)
+        if helper.np_dtype_to_tensor_dtype(found.dtype) == wanted:
+            return feed
+        return draft.add("Cast", feed, to=wanted)
+
+    def _run(self, given: Feeds) -> NDArray[Any]:
+        try:
+            (found,) = self._session.run([self._known.result], dict(given))
+        except Exception as error:  # onnxruntime raises its own
+            reason = one_line(error)
+            raise ConfigError(f"{self.path.name} does not take what the processor gives: {reason}") from error
+        if isinstance(found, list):  # a ZipMap's dictionaries, label → probability
+            return np.array([list(row.values()) for row in found])
+        return np.asarray(found)
+
+    def _connected(self, feeds: list[str]) -> dict[str, str]:
+        """Returns feed → input of the file."""
+        own = list(self._inputs)
+        if self.inputs is not None:
+            connected = dict(self.inputs)
+        else:
+            connected = {feeds[0]: own[0]} if len(own) == len(feeds) == 1 else {name: name for name in own}
+        if set(connected.values()) != set(own) or not set(connected) <= set(feeds):
+            raise ConfigError(
+                f"{self.path.name} takes {', '.join(own)}; the processor gives {', '.join(feeds)}. "
+                "Set model.inputs={feed: input} for each of its inputs."
+            )
+        return connected
+
+    def _result(self) -> str:
+        """Returns the output that counts."""
+        outputs = [one.name for one in self._model.graph.output]
+        floats = [one.name for one in self._model.graph.output if not _is_whole(one)]
+        result = self.output or (floats[0] if len(floats) == 1 else "")
+        if result not in outputs:
+            raise ConfigError(
+                f"{self.path.name} gives {', '.join(outputs)}; model.output is {self.output}. Set it to one of them."
+            )
+        return result
+
+    def _require_alike(self, written: Path, examples: Feeds) -> None:
+        """Checks a freed graph: one row, and all of them at once, are answered as by the file itself."""
+        expected = self.outputs(examples)
+        allowed = LARGEST_CHANGE * max(1.0, float(np.abs(expected).max()))
+        session = ort.InferenceSession(written, providers=["CPUExecutionProvider"])
+        for rows in (1, len(expected)):
+            (found,) = session.run(None, {name: array[:rows] for name, array in examples.items()})
+            if found.shape != expected[:rows].shape or not np.allclose(found, expected[:rows], rtol=0, atol=allowed):
+                written.unlink()
+                raise ExportError(f"{rows} rows are answered otherwise than by the file itself.")
+
+
+def _is_whole(output: onnx.ValueInfoProto) -> bool:
+    """Tells whether an output holds whole numbers or text, as labels do; a ZipMap's dictionaries are none."""
+    tensor = output.type.tensor_type
+    kinds = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+    return output.type.HasField("tensor_type") and tensor.elem_type not in kinds

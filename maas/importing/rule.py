@@ -1,0 +1,205 @@
+"""Threshold tables, written in YAML."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from operator import eq, ge, gt, le, lt, ne
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.data.splits import Splits
+from maas.errors import ConfigError
+from maas.importing.base import ForeignModel
+from maas.importing.draft import Draft
+from maas.importing.graph import Axes, Feeds, declared, drafted, write_checked
+from maas.runtime.processors import BaseProcessor
+
+RECORD = "source.json"
+FEEDS = ("numbers", "features")
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, "==": eq, "!=": ne, ">": gt, "<": lt}
+OPERATORS = {">=": "GreaterOrEqual", "<=": "LessOrEqual", "==": "Equal", "!=": "Equal", ">": "Greater", "<": "Less"}
+NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+CONDITION = re.compile(rf"(?P<column>[^<>=!]+?)\s*(?P<sign>>=|<=|==|!=|>|<)\s*(?P<threshold>{NUMBER})")
+
+
+class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One comparison of a column with a threshold.
+
+    Args:
+        column: position in a row.
+        sign: one of `COMPARISONS`.
+        threshold: a float32 number.
+    """
+
+    column: int
+    sign: str
+    threshold: float
+
+    def holds(self, row: Sequence[float]) -> bool:
+        """Tells whether a row of float32 numbers meets it; NaN meets none."""
+        return not math.isnan(row[self.column]) and COMPARISONS[self.sign](row[self.column], self.threshold)
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules in terms of positions.
+
+    Args:
+        feed: what a row is read from.
+        labels: K.
+        lines: position of a label, and the conditions that must all hold for it.
+        default: position of the label of a row that no line meets.
+    """
+
+    feed: str
+    labels: int
+    lines: tuple[tuple[int, tuple[Condition, ...]], ...]
+    default: int
+
+    def position(self, row: Sequence[float]) -> int:
+        """Returns the label of the first line that a row meets."""
+        met = (label for label, conditions in self.lines if all(one.holds(row) for one in conditions))
+        return next(met, self.default)
+
+
+class Rule(ForeignModel):
+    """Labels a row by the first rule whose conditions all hold, evaluated in plain Python.
+
+    A condition is `COLUMN SIGN NUMBER` with one of >=, <=, ==, !=, > and <. The column is a name of the tabular
+    processor's numbers, or a position from 0. Thresholds are float32, as the numbers of a row are: a row's 0.1 equals
+    a rule's 0.1. A missing number (NaN) meets no condition, not even `!=`.
+
+    Args:
+        rules: mappings with a `label` and `when`, the list of conditions; the first that matches wins.
+        default: the label of rows that no rule matches.
+        table: the rules by positions; `fit` finds it out.
+
+    Raises:
+        ConfigError: there is no rule, or one cannot be read.
+
+    Example:
+        >>> Rule([{"label": "ripe", "when": ["0 > 7.5", "1 >= 0.5"]}], default="unripe").conditions[0]
+        [('0', '>', 7.5), ('1', '>=', 0.5)]
+    """
+
+    framework: ClassVar[str] = "rules"
+
+    def __init__(
+        self, rules: Sequence[Mapping[str, Any]] = (), default: str = "", *, table: Table | None = None
+    ) -> None:
+        if not rules and table is None:
+            raise ConfigError("model.rules is empty. Write e.g. model.rules=[{label: ripe, when: ['0 > 7.5']}].")
+        for index, rule in enumerate(rules):
+            if set(rule) != {"label", "when"} or not isinstance(rule["when"], list | tuple) or not rule["when"]:
+                raise ConfigError(
+                    f"model.rules[{index}] is {dict(rule)}; it must have a label, and when: a list of conditions."
+                )
+        self.labels = [str(rule["label"]) for rule in rules]
+        self.conditions = [
+            [_read(text, f"model.rules[{index}]") for text in rule["when"]] for index, rule in enumerate(rules)
+        ]
+        self.default = str(default)
+        self.rules = rules
+        self.table = table
+
+    def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
+        """Returns rules that know the positions of columns and labels; nothing is learnt."""
+        feed = next((name for name in FEEDS if name in processor.dynamic_axes), None)
+        if feed is None:
+            raise ConfigError(
+                f"Rules read {' or '.join(FEEDS)}; the {processor.kind} processor gives "
+                f"{', '.join(processor.dynamic_axes)}. Choose processor=tabular or processor=array."
+            )
+        (row,) = processor.collate(processor.encode(splits.train.inputs[:1]))[feed]
+        names = [str(name) for name in processor.settings().get(feed, range(row.size))]
+        lines = tuple(
+            (_position(label, splits), tuple(Condition(_column(name, names), sign, value) for name, sign, value in one))
+            for label, one in zip(self.labels, self.conditions, strict=True)
+        )
+        table = Table(feed, len(splits.labels), lines, _position(self.default, splits))
+        return type(self)(self.rules, self.default, table=table)
+
+    def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
+        """Returns 1 for the label and 0 for the others, (N, K)."""
+        table = self._known
+        rows = feeds[table.feed].reshape(len(feeds[table.feed]), -1).astype(np.float32).tolist()
+        return np.eye(table.labels, dtype=np.float32)[[table.position(row) for row in rows]]
+
+    def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
+        """Writes a Where for each rule, the last rule first."""
+        draft = Draft("rules")
+        drawn(self._known, draft, output)
+        model = declared(drafted(draft, opset=opset), examples, axes, output, (self._known.labels,))
+        write_checked(model, out, examples, axes)
+
+    def save(self, folder: Path) -> None:
+        """Writes the rules by positions."""
+        (folder / RECORD).write_bytes(msgspec.json.encode(self._known))
+
+    @classmethod
+    def load(cls, arguments: Mapping[str, Any], folder: Path) -> Self:
+        """Opens what `save` wrote."""
+        return cls(table=msgspec.json.decode((folder / RECORD).read_bytes(), type=Table))
+
+    @property
+    def _known(self) -> Table:
+        if self.table is None:
+            raise ConfigError("The rules have not met the data yet. Call fit first.")
+        return self.table
+
+
+def drawn(table: Table, draft: Draft, output: str) -> str:
+    """Adds nodes that label rows as `Table.position` does, as float32 (N, K) of ones and zeros."""
+    rows = draft.add("Flatten", draft.add("Cast", table.feed, to=1), axis=1)
+    chosen = draft.constant(table.default, np.int64)
+    for label, conditions in reversed(table.lines):
+        holds = [_drawn_condition(one, rows, draft) for one in conditions]
+        met = holds[0]
+        for other in holds[1:]:
+            met = draft.add("And", met, other)
+        chosen = draft.add("Where", met, draft.constant(label, np.int64), chosen)  # (N,)
+    ends = draft.constant([0, 1], np.float32)
+    return draft.add("OneHot", chosen, draft.constant(table.labels, np.int64), ends, result=output, axis=-1)
+
+
+def _drawn_condition(condition: Condition, rows: str, draft: Draft) -> str:
+    column = draft.add("Gather", rows, draft.constant(condition.column, np.int64), axis=1)  # (N,)
+    held = draft.add(OPERATORS[condition.sign], column, draft.constant(condition.threshold, np.float32))
+    if condition.sign != "!=":
+        return held
+    unequal, is_missing = draft.add("Not", held), draft.add("IsNaN", column)
+    return draft.add("And", unequal, draft.add("Not", is_missing))
+
+
+def _read(text: Any, where: str) -> tuple[str, str, float]:
+    found = CONDITION.fullmatch(str(text).strip())
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        threshold = float(np.float32(found["threshold"])) if found else math.inf
+    if found is None or math.isinf(threshold):
+        raise ConfigError(
+            f"{where}.when has {text!r}; a condition is COLUMN SIGN NUMBER with one of {' '.join(COMPARISONS)}, "
+            "e.g. 'proline > 755'."
+        )
+    return found["column"], found["sign"], threshold
+
+
+def _column(name: str, names: Sequence[str]) -> int:
+    if name in names:
+        return names.index(name)
+    if name.isdecimal() and int(name) < len(names):
+        return int(name)
+    raise ConfigError(
+        f"A rule reads the column {name}; the processor gives {', '.join(names)}. Name one of them in model.rules."
+    )
+
+
+def _position(label: str, splits: Splits) -> int:
+    if label not in splits.labels:
+        raise ConfigError(
+            f"A rule gives the label {label!r}; the data has {', '.join(splits.labels) or 'none'}. Set model.rules and "
+            "model.default."
+        )
+    return splits.labels.index(label)

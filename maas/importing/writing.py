@@ -1,0 +1,46 @@
+"""From a source's own graph to the one file that the line takes on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from maas.importing.draft import Draft
+from maas.importing.graph import Axes, Feeds, assembled, declared, result_of, write_checked
+from maas.importing.meaning import Meaning
+
+
+def write_adopted(
+    source: onnx.ModelProto,
+    out: Path,
+    *,
+    before: Draft,
+    connected: Mapping[str, str],
+    result: str,
+    meaning: Meaning,
+    examples: Feeds,
+    axes: Axes,
+    output: str,
+    opset: int,
+) -> None:
+    """Writes a source's graph with the feeds as inputs and the answer as its one output.
+
+    Args:
+        source: the graph as its framework wrote it.
+        out: the file.
+        before: makes the graph's inputs from feeds.
+        connected: the graph's input → a feed, or a value of `before`.
+        result: the graph's output that counts.
+        meaning: how its numbers become the answer.
+        examples: feeds of 2 or more rows.
+        axes: feed → axis → name.
+        output: the name of the answer.
+        opset: for a graph whose own is too old.
+
+    Raises:
+        ExportError: the graph cannot be written or run.
+    """
+    after = Draft("answer")
+    meaning.draw(after, result_of(source, result), output)
+    model = assembled(source, before, connected, result, after, opset=opset)
+    write_checked(declared(model, examples, axes, output, meaning.shape), out, examples, axes)

@@ -1,0 +1,168 @@
+"""Keras nets answer in the line as Keras does. Importing Keras costs seconds, so its tests are few."""
+
+import numpy as np
+import pytest
+
+from maas.data.splits import Split, Splits
+from maas.errors import ConfigError
+from maas.importing.keras_net import KerasNet, keras_on_torch
+from maas.importing.samples import convolutions
+from maas.runtime.processors.array import Processor
+from maas.runtime.processors.tabular import Processor as Tabular
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning",  # Keras 3.15 with numpy 2, where a test calls it by itself
+)
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return keras_on_torch()
+
+
+@pytest.fixture(scope="module")
+def dense(keras):
+    """`dense(inputs, outputs, **settings of the last layer)` returns a function that makes a net of two layers."""
+
+    def make(inputs: int, outputs: int, **settings):
+        layers = keras.layers
+        return lambda: keras.Sequential(
+            [layers.Input((inputs,)), layers.Dense(8, "tanh"), layers.Dense(outputs, **settings)]
+        )
+
+    return make
+
+
+def test_net_is_trained_alike_when_the_seed_is_the_same(dense, iris, four, feeds_of):
+    feeds = feeds_of(four, iris.test.inputs)
+    one, same, other = (
+        KerasNet(dense(4, 3), "logits", epochs=2, seed=seed).fit(iris, four).outputs(feeds) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_net_learns_its_own_labels_when_their_order_is_not_the_datas(dense, iris, four, feeds_of):
+    names = ["virginica", "setosa", "versicolor"]
+    model = KerasNet(dense(4, 3, activation="softmax"), labels=names, epochs=150).fit(iris, four)
+    feeds = feeds_of(four, iris.test.inputs)
+    assert (model.outputs(feeds).argmax(axis=1) == iris.test.targets).mean() > 0.85
+    np.testing.assert_allclose(model.outputs(feeds), model.net.predict_on_batch(feeds["features"])[:, [1, 2, 0]])
+
+
+@pytest.mark.parametrize(("gives", "settings"), [("logit", {}), ("probability", {"activation": "sigmoid"})])
+def test_one_number_becomes_two_labels_when_a_net_says_yes_or_no(
+    dense, cancer, feeds_of, written, tmp_path, gives, settings
+):
+    model = KerasNet(dense(30, 1, **settings), gives, epochs=2).fit(cancer.splits, cancer.processor)
+    feeds = feeds_of(cancer.processor, cancer.splits.test.inputs)
+    found = written(model, tmp_path, feeds).run(None, feeds)[0]
+    assert found.shape == (len(cancer.splits.test), 2)
+    np.testing.assert_allclose(found, model.outputs(feeds), atol=1e-5)
+
+
+def test_values_are_learnt_when_targets_are_numbers(dense, diabetes, feeds_of, written, tmp_path):
+    processor = Processor([10])
+    model = KerasNet(dense(10, 1), "value", epochs=3).fit(diabetes, processor)
+    feeds = feeds_of(processor, diabetes.test.inputs)
+    session = written(model, tmp_path, feeds, output="value")
+    assert [(one.name, one.shape) for one in session.get_outputs()] == [("value", ["batch"])]
+    np.testing.assert_allclose(session.run(None, feeds)[0], model.outputs(feeds), atol=1e-4)
+
+
+def test_attention_and_normalisation_are_exported_when_a_net_has_them(keras, iris, four, feeds_of, written, tmp_path):
+    layers = keras.layers
+    given = layers.Input((4,))
+    hidden = layers.LayerNormalization()(layers.Reshape((2, 2))(given))
+    hidden = layers.MultiHeadAttention(2, 4)(hidden, hidden)
+    net = keras.Model(given, layers.Dense(3)(layers.Flatten()(hidden)))
+    model = KerasNet(net, "logits").fit(iris, four)
+    feeds = feeds_of(four, iris.test.inputs)
+    found = written(model, tmp_path, feeds).run(None, feeds)[0]
+    np.testing.assert_allclose(found, model.outputs(feeds), atol=1e-5)
+
+
+def test_feeds_are_given_by_name_when_a_net_has_several_inputs(keras, iris, feeds_of, written, tmp_path):
+    rows = [[*row[:3], f"{row[3] > 1}"] for row in iris.train.inputs]
+    processor = Tabular(numbers=["a", "b", "c"], categories=["kind"]).fit(rows)
+    splits = Splits(Split(rows, iris.train.targets), iris.validation, iris.test, iris.labels, iris.record)
+    layers = keras.layers
+    categories, numbers = layers.Input((1,), name="categories", dtype="int64"), layers.Input((3,), name="numbers")
+    looked_up = layers.Flatten()(layers.Embedding(5, 2)(categories))
+    net = keras.Model([categories, numbers], layers.Dense(3)(layers.Concatenate()([looked_up, numbers])))
+    model = KerasNet(net, "logits").fit(splits, processor)
+    feeds = feeds_of(processor, rows)
+    assert list(feeds) == ["numbers", "categories"]
+    session = written(model, tmp_path, feeds)
+    np.testing.assert_allclose(session.run(None, feeds)[0], model.outputs(feeds), atol=1e-5)
+
+
+def test_file_is_opened_when_its_path_is_given(keras, dense, iris, four, feeds_of, tmp_path):
+    net = dense(4, 3)()
+    net.save(tmp_path / "theirs.keras")
+    feeds = feeds_of(four, iris.test.inputs)
+    found = KerasNet(str(tmp_path / "theirs.keras"), "logits").fit(iris, four).outputs(feeds)
+    np.testing.assert_allclose(found, KerasNet(net, "logits").fit(iris, four).outputs(feeds), atol=1e-6)
+
+
+def test_code_of_a_file_is_not_run_when_it_holds_a_lambda(keras, iris, four, tmp_path):
+    layers = keras.layers
+    net = keras.Sequential([layers.Input((4,)), layers.Lambda(lambda x: x * 2), layers.Dense(3)])
+    net.save(tmp_path / "lambda.keras")
+    with pytest.raises(ConfigError, match=r"lambda\.keras cannot be opened by Keras: .*safe") as caught:
+        KerasNet(str(tmp_path / "lambda.keras")).fit(iris, four)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_file_is_refused_when_it_is_of_another_format(iris, four, tmp_path):
+    (tmp_path / "old.h5").write_bytes(b"")
+    with pytest.raises(ConfigError) as caught:
+        KerasNet(str(tmp_path / "old.h5")).fit(iris, four)
+    assert str(caught.value) == (
+        f"{tmp_path}/old.h5 is no .keras file. Save the net by model.save('NAME.keras') of Keras 3."
+    )
+
+
+def test_refusal_gives_the_shapes_when_a_net_takes_other_rows(dense, iris, four):
+    with pytest.raises(ConfigError, match=r"^The Keras net does not take features \[1, 4\]: ") as caught:
+        KerasNet(dense(7, 3), "logits").fit(iris, four)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_refusal_names_the_type_when_a_part_makes_no_net(iris, four):
+    with pytest.raises(ConfigError) as caught:
+        KerasNet(dict).fit(iris, four)
+    assert str(caught.value) == (
+        "model.model gives a dict; it must be the path of a .keras file, or a part with _partial_: true that returns a "
+        "keras.Model."
+    )
+
+
+def test_refusal_names_the_backend_when_it_is_not_torch(keras, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ConfigError) as caught:
+        keras_on_torch()
+    assert (
+        str(caught.value) == "Keras runs on jax here, and torch is needed. Set KERAS_BACKEND=torch in the environment."
+    )
+
+
+def test_refusal_says_so_when_there_is_nothing_to_learn(dense, iris, four):
+    bare = Split(iris.train.inputs, None)
+    splits = Splits(bare, bare, bare, (), iris.record)
+    with pytest.raises(ConfigError) as caught:
+        KerasNet(dense(4, 3), "embedding", epochs=5).fit(splits, four)
+    assert str(caught.value) == "model.epochs is 5, and rows have no targets to learn. Set model.epochs=0."
+    vectors = KerasNet(dense(4, 3), "embedding").fit(splits, four).outputs({"features": np.zeros((2, 4), np.float32)})
+    assert vectors.shape == (2, 3)
+
+
+def test_refusal_asks_for_fit_when_a_net_has_not_met_the_data(dense):
+    with pytest.raises(ConfigError) as caught:
+        KerasNet(dense(4, 3)).outputs({"features": np.zeros((1, 4), np.float32)})
+    assert str(caught.value) == "The Keras net has not met the data yet. Call fit first."
+
+
+def test_sample_gives_logits_of_pictures_when_it_is_made(keras):
+    net = convolutions(side=6, labels=4, filters=2)
+    assert net.predict_on_batch(np.zeros((3, 36), np.float32)).shape == (3, 4)

@@ -119,5 +119,5 @@ def _holds_only_numbers(row: list[Any]) -> bool:
     values: list[Any] = row
     while (kinds := set(map(type, values))) == {list}:
         values = list(chain.from_iterable(values))
-    plain = int | float | np.number | np.bool_ | np.ndarray | list  # lists of unequal depth are refused by numpy
+    plain = (int, float, np.number, np.bool_, np.ndarray, list)  # lists of unequal depth are refused by numpy
     return all(issubclass(kind, plain) for kind in kinds)

@@ -52,8 +52,7 @@ def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, dig
         prove(line.bundle, line.checkpoint, altered(line, tmp_path, change), digits, ExportSettings())
     assert caught.value.found > caught.value.allowed == 1e-5
     assert str(caught.value).startswith(
-        f"onnxruntime does not answer as torch on {len(digits.test)} rows: "
-        f"a number differs by {caught.value.found:.3g}"
+        f"onnxruntime does not answer as torch on {len(digits.test)} rows: a number differs by {caught.value.found:.3g}"
     )
     assert str(caught.value).endswith(" All nodes agree: the export itself differs.")
 

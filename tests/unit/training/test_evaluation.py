@@ -3,8 +3,8 @@
 import torch
 
 from maas.models.mlp import MLP
-from maas.runtime.processors.array import Processor
 from maas.runtime.answers import load_answer
+from maas.runtime.processors.array import Processor
 from maas.training.evaluation import predictions, run_of
 from maas.training.families import family_of
 

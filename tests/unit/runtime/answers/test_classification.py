@@ -48,7 +48,8 @@ def test_known_kinds_are_listed_when_another_is_asked_for(kind):
     with pytest.raises(BundleError) as caught:
         load_answer({"kind": kind})
     assert str(caught.value) == (
-        f"The answer's kind is {kind!r}; this version of maas knows classification, embedding, regression. Upgrade maas."
+        f"The answer's kind is {kind!r}; this version of maas knows classification, embedding, regression. "
+        "Upgrade maas."
     )
 
 

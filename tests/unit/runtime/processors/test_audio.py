@@ -240,7 +240,9 @@ lying[22:26] = b"\\xff" * 4
 wav = io.BytesIO()
 soundfile.write(wav, np.zeros(100), 16000, format="WAV")
 huge = wav.getvalue()[:40] + struct.pack("<I", 2**32 - 2) + wav.getvalue()[44:]
-for row in (bomb, bytes(lying), huge, flac(192_000 * 61, 192_000, 1), flac(192_000 * 20, 192_000, 8), " a" * 30_000_000, "a" * 60_000_000,
+long = flac(192_000 * 61, 192_000, 1)
+wide = flac(192_000 * 20, 192_000, 8)
+for row in (bomb, bytes(lying), huge, long, wide, " a" * 30_000_000, "a" * 60_000_000,
             ["a" * 10_000_000, *"b" * 10_000], [[0.5] * 100_000] * 10, {"samples": [0.5] * 900_000, "rate": 16000}):
     try:
         Processor().encode([row])

@@ -6,9 +6,11 @@ MODEL ?= models:/$(RECIPE)@champion
 ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SYSTEM := dataset-fashion-mnist espeak-ng
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check lint types layers format train compress export verify register serve bench gallery clean
+.PHONY: help setup system run test test-slow check lint types layers format train compress export verify register serve bench gallery clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +22,9 @@ $(READY): pyproject.toml maas/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint maas/constraints.txt --editable '.[all,dev]'
 	@touch $@
+
+system: ## Debian packages that hold or make the data of some recipes
+	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq $(SYSTEM); }
 
 run: $(READY) ## take RECIPE through the whole line
 	$(BIN)/python -m maas.run recipe=$(RECIPE) $(ARGS)

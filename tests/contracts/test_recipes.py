@@ -42,6 +42,11 @@ def test_header_names_what_to_expect_when_a_recipe_is_opened(path, what, pattern
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_figures_are_measured_when_a_header_gives_them(path):
+    assert not re.search(r"TODO|not measured|estimated", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_recipe_composes_and_checks_when_it_is_named(path):
     config = compose(path.stem)
     assert config.name == path.stem == yaml.safe_load(path.read_text(encoding="utf-8"))["name"]

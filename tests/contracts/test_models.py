@@ -26,7 +26,8 @@ FACTS = {
 }  # fmt: skip
 """What data and processor would tell."""
 TINY_BERT = {"model_type": "bert", "vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2,
-             "num_attention_heads": 2, "intermediate_size": 48, "max_position_embeddings": 64, "num_labels": 5}  # fmt: skip
+             "num_attention_heads": 2, "intermediate_size": 48, "max_position_embeddings": 64,
+             "num_labels": 5}  # fmt: skip
 GIVEN = {"SequenceClassifier": {"config": TINY_BERT}}
 """What a recipe must say for nets that come pretrained; here they come small and random."""
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}

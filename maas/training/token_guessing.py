@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -93,8 +93,9 @@ class Guessing:
     ) -> None:
         self.epochs: list[Epoch] = []
         self.total_epochs = epochs
-        self._net, self._texts, self._seed = net, texts, seed
+        self._texts, self._seed = texts, seed
         self._mask_share, self._span, self._max_norm = mask_share, span, max_norm
+        self._hidden = cast("Callable[[Tensor], Tensor]", net.hidden)
         self._device = next(net.parameters()).device
         with _seeded(seed, 0, self._device):
             self._head = MaskedTokenHead(net.embedding)  # type: ignore[arg-type]  # checked before
@@ -149,10 +150,10 @@ class Guessing:
     def _step(self, input_ids: Tensor) -> Step:
         shown, is_asked = masked(input_ids, self._mask_share, self._span, self._head.embedding.num_embeddings)
         wanted = input_ids[is_asked]  # (M,)
-        logits = self._head(self._net.hidden(shown)[is_asked])  # (M, V)
+        logits = self._head(self._hidden(shown)[is_asked])  # (M, V)
         loss = functional.cross_entropy(logits, wanted, reduction="sum")
         self._optimizer.zero_grad()
-        (loss / max(1, len(wanted))).backward()
+        torch.autograd.backward(loss / max(1, len(wanted)))
         nn.utils.clip_grad_norm_(self._modules.parameters(), self._max_norm)
         self._optimizer.step()
         self._schedule.step()

@@ -106,6 +106,8 @@ def finish(composed: DictConfig, overrides: Sequence[str]) -> RunConfig:
     content = typing.cast("dict[str, Any]", OmegaConf.to_container(own, resolve=True))
     for section in {override.partition("=")[0] for override in overrides} & set(keys):
         content[section] = _without_strays(content[section], section, overrides)
+    for section in {override[1:] for override in overrides if override.startswith("~")} & set(keys):
+        content[section] = None  # whatever the recipe sets for the part that was left out
     given = [override for override in overrides if not override.startswith("recipe=")]
     return RunConfig(**{**content, "overrides": given})
 

@@ -171,8 +171,12 @@ def _request_schema(specs: Sequence[TensorSpec]) -> dict[str, Any]:
 
 
 def _example_request(model: ServedModel) -> dict[str, Any]:
-    specs, row = model.predictor.signature.inputs, model.bundle.golden.inputs[0]
-    return {"inputs": [_example_input(spec, row if len(specs) == 1 else row[spec.name]) for spec in specs]}
+    specs, rows = model.predictor.signature.inputs, model.bundle.golden.inputs
+    if len(specs) == 1:
+        return {"inputs": [_example_input(specs[0], rows[0])]}
+    columns = [list(map(row.get, (spec.name for spec in specs))) if isinstance(row, dict) else row for row in rows]
+    whole = next((row for row in columns if None not in row), columns[0])  # a tensor has no missing values
+    return {"inputs": [_example_input(spec, value) for spec, value in zip(specs, whole, strict=True)]}
 
 
 def _example_input(spec: TensorSpec, value: Any) -> dict[str, Any]:

@@ -112,3 +112,8 @@ def test_recipe_file_is_refused_when_it_is_a_list_or_no_yaml(tmp_path):
 def test_config_dir_is_refused_when_it_is_no_folder(tmp_path):
     with pytest.raises(ConfigError, match=r"^The config dir .*absent is not a folder\. Name one that holds recipes/"):
         compose("digits_mlp", config_dir=tmp_path / "absent")
+
+
+def test_part_is_left_out_with_what_the_recipe_sets_for_it_when_it_is_null():
+    assert compose("flights").baseline["categories"] == ["month"]
+    assert compose("flights", "baseline=null").baseline is None

@@ -16,7 +16,7 @@ from maas.files import sha256_of
 from maas.lifecycle import Line
 from maas.lifecycle.stages import load_rows
 from maas.summary import table
-from maas.training.evaluation import probabilities
+from maas.training.evaluation import predictions
 
 
 def test_line_leaves_every_artifact_and_points_latest_at_it(line: Line, config: maas.RunConfig) -> None:
@@ -30,7 +30,8 @@ def test_line_leaves_every_artifact_and_points_latest_at_it(line: Line, config: 
 
 def test_bundle_answers_as_the_trained_net_on_every_test_row(line: Line, config: maas.RunConfig) -> None:
     test = load_rows(config).test
-    trained = probabilities(line.checkpoint.net(), line.checkpoint.processor(), test.inputs)
+    checkpoint = line.checkpoint
+    trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), test.inputs)
     answers = line.bundle.predict(test.inputs)
     labels = [line.checkpoint.record.labels[index] for index in trained.argmax(axis=1)]
     assert [answer["label"] for answer in answers] == labels

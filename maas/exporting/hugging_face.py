@@ -173,6 +173,6 @@ def _optimum() -> Any:
         return import_module("optimum.exporters")
     except ImportError as error:
         raise ExportError(
-            "Hugging Face models are exported by optimum-onnx, which is not installed. Run: "
-            "pip install 'maas[huggingface]'"
+            "Hugging Face models are exported by optimum-onnx, which is not installed. In a checkout of maas: "
+            "pip install '.[huggingface]'"
         ) from error

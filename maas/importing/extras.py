@@ -19,5 +19,5 @@ def needed(module: str) -> ModuleType:
         if error.name != package:
             raise
         raise ConfigError(
-            f"This model needs the package {package}, which is not installed. Run: pip install 'maas[import]'"
+            f"This model needs the package {package}, which is not installed. In a checkout of maas: pip install '.[import]'"
         ) from error

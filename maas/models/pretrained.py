@@ -27,7 +27,7 @@ try:
     )
     from transformers.utils import logging as transformers_logging
 except ImportError as error:
-    raise ImportError("transformers is not installed. Run: pip install 'maas[huggingface]'") from error
+    raise ImportError("transformers is not installed. In a checkout of maas: pip install '.[huggingface]'") from error
 
 log = logging.getLogger("maas")
 

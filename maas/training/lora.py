@@ -9,7 +9,7 @@ from maas.bounds import Count, Fraction
 try:
     from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 except ImportError as error:
-    raise ImportError("peft is not installed. Run: pip install 'maas[huggingface]'") from error
+    raise ImportError("peft is not installed. In a checkout of maas: pip install '.[huggingface]'") from error
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def test_refusal_names_the_extra_when_the_package_is_missing(monkeypatch):
     with pytest.raises(ConfigError) as caught:
         needed("keras")
     assert str(caught.value) == (
-        "This model needs the package keras, which is not installed. Run: pip install 'maas[import]'"
+        "This model needs the package keras, which is not installed. In a checkout of maas: pip install '.[import]'"
     )
 
 

@@ -19,5 +19,6 @@ def needed(module: str) -> ModuleType:
         if error.name != package:
             raise
         raise ConfigError(
-            f"This model needs the package {package}, which is not installed. In a checkout of maas: pip install '.[import]'"
+            f"This model needs the package {package}, which is not installed. In a checkout of maas: "
+            "pip install '.[import]'"
         ) from error

@@ -14,7 +14,7 @@ import numpy as np
 
 from maas.compression.measuring import Bench
 from maas.compression.passes import Calibration
-from maas.compression.search import Search, search
+from maas.compression.search import PARENT, Search, search
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.errors import BundleError, ConfigError, DataError
@@ -60,7 +60,18 @@ class Compressed:
     @property
     def model(self) -> Path:
         """The chosen ONNX file."""
-        return self.folder / "model.onnx"
+        return self._file(self.record.chosen)
+
+    @property
+    def exported(self) -> Path:
+        """The ONNX file before compression."""
+        return self._file(PARENT)
+
+    def _file(self, name: str) -> Path:
+        file = self.folder / f"{name}.onnx"
+        if not file.is_file() or sha256_of(file) != self.record.candidate(name).sha256:
+            raise BundleError(f"{file} is missing or was altered since it was made. Run python -m maas.compress again.")
+        return file
 
 
 def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
@@ -105,15 +116,13 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     settings: Search = build(config.compress, "compress")
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
-        exported = _exported(config, checkpoint, splits, draft / "fp32.onnx")
+        exported = _exported(config, checkpoint, splits, draft / f"{PARENT}.onnx")
         parent = _predictor(config, checkpoint, exported)
         judge = judge_of(parent.answer.kind, splits.labels)
         bench = Bench(parent, splits.validation, judge, config.metric, _calibration(config, parent, splits))
         record, chosen = search(settings, exported, bench, draft)
-        chosen.rename(draft / "model.onnx")
-        for refused in draft.glob("*.onnx"):
-            if refused.name != "model.onnx":
-                refused.unlink()
+        for refused in set(draft.glob("*.onnx")) - {chosen, exported}:
+            refused.unlink()
         write_json(draft / "compression.json", record)
         compression_picture(record, draft / "compression.png")
     log.info("compress  chosen: %s. %s", record.chosen, record.reason)
@@ -126,9 +135,8 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     folder = of_artifact(checkpoint.folder)
     processor = checkpoint.processor()
     with _timed(folder, "export"), tempfile.TemporaryDirectory() as scratch:
-        exported = _exported(config, checkpoint, splits, Path(scratch) / "exported.onnx")
-        if compressed is not None:
-            _require_same_parent(exported, compressed)
+        fresh = Path(scratch) / "exported.onnx"
+        exported = compressed.exported if compressed else _exported(config, checkpoint, splits, fresh)
         with folder_published_whole(folder.bundle) as draft:
             bundle = draw_up(
                 draft,
@@ -220,15 +228,6 @@ def _exported(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out: Pa
     processor = checkpoint.processor()
     features = processor.encode(splits.train.inputs[:EXAMPLE_ROWS])
     return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
-
-
-def _require_same_parent(exported: Path, compressed: Compressed) -> None:
-    parent = compressed.record.candidate("fp32").sha256
-    if sha256_of(exported) != parent:
-        raise BundleError(
-            f"{compressed.folder} was made from another export (sha256 {parent[:12]}…) than this checkpoint gives "
-            f"({sha256_of(exported)[:12]}…). Run python -m maas.compress again."
-        )
 
 
 def _proven(

@@ -30,6 +30,7 @@ HEAD = """\
 
 Every shipped recipe as `python -m maas.run recipe=NAME` leaves it. `make gallery` makes page and pictures anew.
 Metrics are of what ships, on test rows that nothing was chosen by, with a 95 % interval; in brackets, other seeds.
+Minutes are wall time, whatever else the machine had to do.
 *Parity* is the largest difference of a number between the model's own framework, ONNX Runtime and onnx's reference
 evaluator; *same answers* the share of test rows that what ships answers as the model before compression.
 
@@ -118,8 +119,9 @@ def _finished(name: str) -> Iterator[tuple[int, tuple[RunFolder, Bundle]]]:
 
 
 def _what(name: str) -> str:
-    """Returns what the recipe says of itself in its first line."""
-    return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    """Returns what the recipe says of itself before its figures."""
+    said = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8").partition("# Metric:")[0]
+    return " ".join(line.removeprefix("# ") for line in said.splitlines())
 
 
 def draw(entry: Entry, path: Path) -> None:

@@ -65,8 +65,8 @@ def _faults_of_task(config: RunConfig) -> Iterator[str]:
         for section in ("objective", "optimizer", "schedule"):
             if getattr(config, section) is None:
                 yield f"{section} is null, and the recipe trains. Set {section}=NAME, or trainer=null to train nothing."
-        if config.metric is None:
-            yield "metric is null, and the recipe trains: the best epoch is chosen by it. Set e.g. metric=accuracy."
+        if known == ():
+            yield f"task {config.task} learns nothing, and the recipe has a trainer. Set trainer=null."
 
 
 def _faults_in(node: Any, path: str) -> Iterator[str]:

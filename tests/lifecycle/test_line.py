@@ -76,7 +76,7 @@ def test_export_gives_the_same_bytes_in_two_processes(line: Line, config: maas.R
     np.savez(examples, **processor.collate(processor.encode(load_rows(config).train.inputs[:4])))
     for name in ("a.onnx", "b.onnx"):
         paths = [str(path) for path in (line.checkpoint.folder, examples, tmp_path / name)]
-        subprocess.run([sys.executable, "-m", "maas.exporting.torch_onnx", *paths, "20"], check=True)
+        subprocess.run([sys.executable, "-m", "maas.exporting.conversion", *paths, "20"], check=True)
     assert sha256_of(tmp_path / "a.onnx") == sha256_of(tmp_path / "b.onnx")
     assert line.compressed.record.candidate("fp32").sha256 == sha256_of(tmp_path / "a.onnx")
 

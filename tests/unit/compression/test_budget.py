@@ -23,7 +23,7 @@ BAD = {
     "bytes": (1000, "it has 1000 bytes, the model as exported 1000"),
     "latency": (Latency(32, 1, 1.0, 0.1, 1.25, 1.1, 1.3), "a batch takes 1.250 times as long, allowed is 1"),
     "drop": (Interval(0.9, 0.5, 1.34), "it may lose 1.34 points, allowed is 1"),
-    "agreement": (0.9876, "0.9876 of the labels stay, required is 0.99"),
+    "agreement": (0.9876, "0.9876 of the answers stay, required is 0.99"),
     "batch_effect": (0.0123, "batch mates change an answer by 0.012, allowed is 1e-06"),
 }
 

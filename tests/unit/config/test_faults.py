@@ -32,7 +32,7 @@ def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]
             "compress.passes.quantize_static.calibration_rows=0",
             "compress.passes.quantize_static.calibration_rows is 0; it must be a whole number, 1 or more.",
         ),
-        ("data=absent", "There is no data 'absent'. Set data=NAME; known are: digits, files, hub, reviews_zh."),
+        ("trainer=absent", "There is no trainer 'absent'. Set trainer=NAME; known are: cpu, gpu."),
         ("+optimizer.momentun=1", "optimizer.momentun is not an argument of torch.optim.SGD. Did you mean momentum?"),
         ("optimizer.momentun=1", "optimizer.momentun is no key of the recipe. Did you mean optimizer.momentum?"),
         (
@@ -44,7 +44,9 @@ def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]
             "model._target_=torch.nn.Absent",
             "model._target_: 'torch.nn.Absent' cannot be imported: ",
         ),
-        ("~schedule", "schedule is missing. Set schedule=…"),
+        ("~schedule", "schedule is null, and the recipe trains. Set schedule=NAME, or trainer=null to train nothing."),
+        ("folds=1", "folds is 1; it must be 2 or more, or 0 for no cross-validation. Set e.g. folds=5."),
+        ("metric=null", "metric is None; it must be one of accuracy, precision, recall, f1. Set e.g. metric=accuracy."),
     ],
 )
 def test_fault_is_one_line_with_value_and_remedy_when_an_override_is_wrong(override, message):
@@ -87,10 +89,19 @@ def test_metric_is_refused_before_training_when_nothing_measures_it():
     assert "accuracy" in line.removeprefix("metric is 'acuracy'")
 
 
-def test_task_is_refused_before_training_when_no_answer_is_of_its_kind():
-    (line,) = faults("task=regression")
-    assert line.startswith("task is 'regression'; it must be ")
-    assert "classification" in line
+def test_task_is_refused_before_training_when_no_family_is_of_its_kind():
+    (line,) = faults("task=telepathy")
+    assert line.startswith("task is 'telepathy'; it must be one of classification, binary, regression, embedding.")
+
+
+def test_trainer_is_refused_when_the_task_learns_nothing():
+    assert faults("task=embedding", "metric=null") == [
+        "task embedding learns nothing, and the recipe has a trainer. Set trainer=null."
+    ]
+
+
+def test_metric_is_refused_before_training_when_the_task_has_another():
+    assert faults("task=regression") == ["metric is 'accuracy'; it must be one of r2. Set e.g. metric=r2."]
 
 
 @pytest.mark.parametrize(("key", "value"), [("serve.batch_size", 0), ("serve.threads", 0), ("serve.threads", -1)])

@@ -43,10 +43,10 @@ def bundle(bundles, tmp_path, request):
             Machine("cpu", 2, 1, "Linux", "3.11", "1"),
             DataRecord(fingerprint, {"test": 10}, {}),
             {"shipped": {"accuracy": Interval(accuracy, 0, 1)}},
-            ((5, 0), (0, 5)),
             (),
             None,
             {},
+            ((5, 0), (0, 5)),
         )
         attach_evidence(made, evidence)
         return made

@@ -15,7 +15,7 @@ from starlette.routing import Route as Page
 from maas.runtime.signature import TensorSpec
 from maas.serving.dataplane import DataPlane, ServedModel
 from maas.serving.openapi import document
-from maas.serving.payload import encode, shortened
+from maas.serving.payload import LONG, encode, file_of, shortened
 from maas.serving.routing import Route
 
 _POLICY = (
@@ -103,8 +103,9 @@ def _curl(route: Route) -> str:
     path = route.path
     for name, value in route.values:
         path = path.replace("{" + name + "}", value)
-    body = shlex.quote(shortened(encode(route.request.example).decode())) if route.request else ""
+    body = encode(route.request.example).decode() if route.request else ""
+    sent = file_of(route.files) if route.files and len(body) > LONG else f"-d {shlex.quote(shortened(body))}"
     answer = encode(route.response.example).decode()
-    command = html.escape(f"curl -s $ORIGIN{path} -d {body}")
+    command = html.escape(f"curl -s $ORIGIN{path} {sent}")
     title = html.escape(route.summary)
     return f"<h3>{title}</h3><pre><code>{command}</code></pre><pre class=answer>{html.escape(answer)}</pre>"

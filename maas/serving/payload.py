@@ -1,6 +1,7 @@
 """JSON in and out, strictly: what cannot be read is refused with the cause; NaN and infinity are never written."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,6 +10,8 @@ from maas.runtime.processors import BaseProcessor
 from maas.serving.faults import UnreadableError
 
 T = TypeVar("T")
+LONG = 400
+"""Characters of an example beyond which a file is shown in its place, where the model takes files."""
 encode = msgspec.json.encode
 
 
@@ -56,10 +59,14 @@ def example_call(processor: BaseProcessor, url: str, row: Any) -> str:
         row: one that works.
     """
     body = encode({processor.input_name: row}).decode()
-    if processor.media_types and len(body) > 400:
-        kind = processor.media_types[0]
-        return f"curl -s {url} -H 'content-type: {kind}' --data-binary @FILE.{kind.partition('/')[2]}"
-    return f"curl -s {url} -d {shlex.quote(body)}"
+    is_file = processor.media_types and len(body) > LONG
+    return f"curl -s {url} {file_of(processor.media_types) if is_file else f'-d {shlex.quote(body)}'}"
+
+
+def file_of(media_types: Sequence[str]) -> str:
+    """Returns the arguments of curl that send a file of the first of these types."""
+    kind = media_types[0]
+    return f"-H 'content-type: {kind}' --data-binary @FILE.{kind.partition('/')[2]}"
 
 
 def _surrogate_hint(body: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from maas.errors import InputError
 
-MAX_FILE_BYTES = 48 * 2**20
+MAX_FILE_BYTES = 32 * 2**20
 
 
 def content_of(row: Any, forms: str) -> bytes:

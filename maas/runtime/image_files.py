@@ -22,7 +22,6 @@ from PIL.WebPImagePlugin import WebPImageFile
 from maas.errors import InputError
 from maas.runtime.images import MAX_PIXELS, require_size, upright
 
-MAX_FILE_BYTES = 32 * 2**20
 JPEG_PIXELS = 50_000_000
 HALVED_PIXELS = 25_000_000  # a larger JPEG is read at half its size, by libjpeg's own scaling
 WEBP_PIXELS = 16_000_000  # its decoder takes 16 bytes a pixel, the others 4 to 8
@@ -76,8 +75,6 @@ def read_image(content: bytes) -> Image.Image:
     """
     if not content:
         raise InputError("is an empty file; send a JPEG, PNG, WebP, BMP or GIF file.")
-    if len(content) > MAX_FILE_BYTES:
-        raise InputError(f"is a file of {len(content)} bytes; at most {MAX_FILE_BYTES} are read. Send a smaller one.")
     kind = next((one for one in FORMATS if one.beginning.match(content)), None)
     if kind is None:
         raise InputError(f"is not an image file: it begins with {content[:8]!r}. Send JPEG, PNG, WebP, BMP or GIF.")

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import signal
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
 from maas.config import RunConfig, build
@@ -124,7 +126,11 @@ def _trained(
             f"The trainer asks for {trainer.world_size} processes; this version trains in one. Set trainer.devices=1."
         )
     last = _usable(resume_folder / "last.ckpt")
-    trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=False)  # our own file: callbacks' state too
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=False)  # our own file: callbacks' state too
+    except SIGTERMException as ending:  # it would end the process with status 0
+        log.warning("Terminated. Run the same command again and training goes on from the last whole epoch")
+        raise SystemExit(128 + signal.SIGTERM) from ending
     if trainer.interrupted:
         raise KeyboardInterrupt
     if not keeper.best_model_path:

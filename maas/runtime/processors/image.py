@@ -1,8 +1,6 @@
 """Images to 8-bit pixels of one size. Scaling and normalising are held in the graph."""
 
-import binascii
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,8 +10,10 @@ from PIL import Image, ImageOps
 
 from maas.bounds import Count
 from maas.errors import InputError
-from maas.runtime.image_files import MAX_FILE_BYTES, ORIENTATION, read_image
+from maas.runtime.contents import content_of
+from maas.runtime.image_files import ORIENTATION, read_image
 from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
+from maas.runtime.pixels import pixels_of
 from maas.runtime.processors.base import BaseProcessor, Features, nesting
 from maas.runtime.signature import TensorSpec
 
@@ -77,11 +77,11 @@ class Processor(BaseProcessor):
 
     def _pixels(self, row: Any) -> Features:
         if isinstance(row, np.ndarray | list | tuple):
-            array = _array(row)
+            array = pixels_of(row)
             if self._shape in (array.shape, (*array.shape, 1)):
                 return array.reshape(self._shape)
-            return self._shaped(_image_of(array))
-        return self._shaped(_image(row) if isinstance(row, Image.Image) else read_image(_content(row)))
+            return self._shaped(Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array))
+        return self._shaped(_image(row) if isinstance(row, Image.Image) else read_image(content_of(row, FORMS)))
 
     def _shaped(self, image: Image.Image) -> Features:
         return np.asarray(self._resized(flattened(image, self._mode))).reshape(self._shape)
@@ -163,45 +163,6 @@ class Processor(BaseProcessor):
         return cls(**settings)
 
 
-def _content(row: Any) -> bytes:
-    """Returns the bytes of a file that stands for a row."""
-    if isinstance(row, bytes | bytearray | memoryview):
-        return bytes(row)
-    if isinstance(row, str):
-        return _decoded(row)
-    if isinstance(row, Path):
-        return _file(row)
-    raise InputError(f"is {'null' if row is None else f'of type {type(row).__name__}'}; the model takes {FORMS}.")
-
-
-def _decoded(text: str) -> bytes:
-    if text.startswith("data:"):
-        head, _, text = text.partition(",")
-        if not head.endswith(";base64"):
-            raise InputError(f"is a data: URL that begins with {head[:60]!r}; send data:image/png;base64,…")
-    if len(text) > 2 * MAX_FILE_BYTES:
-        raise InputError(f"is a text of {len(text)} characters; images of at most {MAX_FILE_BYTES} bytes are read.")
-    try:
-        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
-    except ValueError as error:
-        raise InputError(
-            f"is the text {text[:20]!r}, which is not base64: {error}. Send a file in base64, or a pathlib.Path."
-        ) from error
-
-
-def _file(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= MAX_FILE_BYTES else b""
-    except OSError as error:
-        raise InputError(f"names the file {path}, which cannot be read: {error.strerror}.") from error
-    if size > MAX_FILE_BYTES:
-        raise InputError(
-            f"names the file {path} of {size} bytes; at most {MAX_FILE_BYTES} are read. Send a smaller one."
-        )
-    return content
-
-
 def _image(image: Image.Image) -> Image.Image:
     require_size(image.width, image.height, MAX_PIXELS, "Pillow")
     try:
@@ -216,39 +177,3 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - EXIF that cannot be read says nothing, as in any viewer
         return 1
-
-
-def _array(row: Any) -> NDArray[np.uint8]:
-    """Returns pixels as uint8, (H, W) or (H, W, C)."""
-    if not isinstance(row, np.ndarray):
-        _require_numbers(row)
-    try:
-        array = np.asarray(row)
-    except ValueError as error:
-        raise InputError(
-            f"holds lists of unequal length: {error}. Send pixels of shape (H, W) or (H, W, C)."
-        ) from error
-    if array.dtype.kind not in "iu":
-        raise InputError(f"holds values of type {array.dtype}; send pixels as uint8, 0 to 255.")
-    if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise InputError(f"has shape {list(array.shape)}; pixels are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).")
-    if array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
-        raise InputError(f"holds values from {array.min()} to {array.max()}; they must lie in [0, 255].")
-    return array.astype(np.uint8, copy=False)
-
-
-def _require_numbers(row: Any) -> None:
-    """Refuses lists that numpy would turn into something large or strange: texts, truth values, depths beyond three."""
-    values, kinds = row, set(map(type, row))
-    for _ in range(2):
-        if kinds and kinds <= {list, tuple}:
-            values = list(chain.from_iterable(values))
-            kinds = set(map(type, values))
-    if not kinds or bool in kinds or not all(issubclass(kind, int | np.integer) for kind in kinds):
-        found = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
-        raise InputError(f"is a list of {found}; send pixels as whole numbers, 0 to 255, of shape (H, W) or (H, W, C).")
-
-
-def _image_of(array: NDArray[np.uint8]) -> Image.Image:
-    require_size(array.shape[1], array.shape[0], MAX_PIXELS, "raw")
-    return Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array)

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from maas.errors import InputError
-from maas.runtime.image_files import HALVED_PIXELS, MAX_FILE_BYTES
+from maas.runtime.contents import MAX_FILE_BYTES
+from maas.runtime.image_files import HALVED_PIXELS
 from maas.runtime.processors.image import Processor
 
 H, W = 14, 20
@@ -345,12 +346,12 @@ LISTS = "send pixels as whole numbers, 0 to 255, of shape (H, W) or (H, W, C)."
         ("", "is an empty file; send a JPEG, PNG, WebP, BMP or GIF file."),
         (b"%PDF-1.7 .", "is not an image file: it begins with b'%PDF-1.7'. Send JPEG,"),
         (b"II*\0" + bytes(40), "is not an image file: it begins with b'II*\\x00\\x00\\x00\\x00\\x00'. Send JPEG,"),
-        (bytes(MAX_FILE_BYTES + 1), f"is a file of {MAX_FILE_BYTES + 1} bytes; at most {MAX_FILE_BYTES} are read."),
-        ("A" * (2 * MAX_FILE_BYTES + 4), f"is a text of {2 * MAX_FILE_BYTES + 4} characters; images of at most"),
+        (bytes(MAX_FILE_BYTES + 1), f"is a file of more than {MAX_FILE_BYTES} bytes, the most that are read."),
+        ("A" * (2 * MAX_FILE_BYTES + 4), f"is a text of {2 * MAX_FILE_BYTES + 4} characters; files of at most"),
         ("no image!", "is the text 'no image!', which is not base64: "),
         ("iVBO", "is not an image file: it begins with b'\\x89PN'. Send"),
         ("ä" * 30, f"is the text '{'ä' * 20}', which is not base64: "),
-        ("data:image/png,abc", "is a data: URL that begins with 'data:image/png'; send data:image/png;base64,…"),
+        ("data:image/png,abc", "is a data: URL that begins with 'data:image/png'; send data:TYPE;base64,…"),
         (Path("nowhere/at/all.png"), "names the file nowhere/at/all.png, which cannot be read: No such file"),
         (Path(), "names the file ., which cannot be read: Is a directory"),
         (saved(colours())[:60], "is a PNG file that cannot be read: "),
@@ -391,7 +392,7 @@ def test_large_file_is_refused_when_a_path_names_it(tmp_path):
     path = tmp_path / "large.png"
     with path.open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
-    message = f"Row 0 names the file {path} of {MAX_FILE_BYTES + 1} bytes; at most {MAX_FILE_BYTES} are read."
+    message = f"Row 0 names the file {path} of more than {MAX_FILE_BYTES} bytes, the most that are read."
     with pytest.raises(InputError, match=re.escape(message)):
         pixels(path)
 

@@ -121,16 +121,34 @@ def _misfit(path: str, value: Any, hint: Any) -> str | None:
     try:
         msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        choices = [str(choice) for choice in typing.get_args(hint)] if typing.get_origin(hint) is typing.Literal else []
-        wanted = f"one of {', '.join(choices)}" if choices else " ".join(meta.description or "" for meta in metas)
-        required = f"it must be {wanted}" if wanted else f"{str(error)[0].lower()}{str(error)[1:]}"
-        example = next((meta.examples[0] for meta in metas if meta.examples), choices[0] if choices else "…")
+        wanted = _wanted(hint)
+        required = f"it must be {', or '.join(wanted)}" if wanted else f"{str(error)[0].lower()}{str(error)[1:]}"
+        example = next(iter(wanted.values()), "…")
         return f"{path} is {value!r}; {required}. Set e.g. {path}={example}"
     except TypeError:  # torch.Tensor, callables, …: only the part itself can judge
         return _misfit(path, value, _plain(hint))
     if any((meta.extra or {}).get("must_exist") for meta in metas) and not Path(value).exists():
         return f"{path} is {value!r}; there is no such file or folder. Set {path}=PATH"
     return None
+
+
+def _wanted(hint: Any) -> dict[str, Any]:
+    """Returns what an annotation takes, in words, each with an example; nothing where a plain type says it."""
+    origin, members = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return {f"one of {', '.join(map(str, members))}": members[0]}
+    if origin is typing.Annotated:
+        metas = [member for member in members if isinstance(member, msgspec.Meta) and member.description]
+        return {str(meta.description): next(iter(meta.examples or ()), "…") for meta in metas}
+    if origin in (typing.Union, types.UnionType):
+        return {words: example for member in members for words, example in (_wanted(member) or _named(member)).items()}
+    return {}
+
+
+def _named(member: Any) -> dict[str, Any]:
+    """Returns a member of a union in words, with an example."""
+    is_list = typing.get_origin(member) in (list, tuple, Sequence)
+    return {"null": "null"} if member is type(None) else {"a list": "[…]"} if is_list else {}
 
 
 def _plain(hint: Any) -> Any:

@@ -18,7 +18,7 @@ from torch import nn
 
 from maas.config import RunConfig, build
 from maas.data.datamodule import DataModule
-from maas.data.splits import Splits
+from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.importing.base import ForeignModel
 from maas.runtime.processors import BaseProcessor
@@ -27,6 +27,7 @@ from maas.training.families import BaseFamily, family_of
 from maas.training.guest import ValidationMetrics
 from maas.training.keeping import LatestBest
 from maas.training.nets import built, finished, resolve_net
+from maas.training.objectives import Objective
 from maas.training.progress import EpochListener, History, progress, quiet
 from maas.training.task import Task
 
@@ -87,9 +88,7 @@ def fit(
             config.seed, workers=True, verbose=False
         )  # what follows does not depend on a cached pretraining
     history = History(listener)
-    best_epoch = _trained(
-        config, model, family, DataModule(splits, processor, config.batch_size, config.seed), history, resume_folder
-    )
+    best_epoch = _trained(config, model, family, splits, processor, history, resume_folder)
     return Fitted(*finished(model, record), tuple(history.epochs), best_epoch)
 
 
@@ -106,12 +105,13 @@ def _trained(
     config: RunConfig,
     net: nn.Module,
     family: BaseFamily,
-    data: DataModule,
+    splits: Splits,
+    processor: BaseProcessor,
     history: History,
     resume_folder: Path,
 ) -> int:
     """Trains a net in place and returns the best epoch, whose weights it then has."""
-    task, watching = _task(config, net, family)
+    task, watching = _task(config, net, family, splits.train)
     keeper = LatestBest(
         dirpath=resume_folder,
         filename="best",
@@ -125,6 +125,7 @@ def _trained(
         raise ConfigError(
             f"The trainer asks for {trainer.world_size} processes; this version trains in one. Set trainer.devices=1."
         )
+    data = DataModule(splits, processor, config.batch_size, config.seed)
     last = _usable(resume_folder / "last.ckpt")
     try:
         trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=False)  # our own file: callbacks' state too
@@ -143,15 +144,20 @@ def _trained(
     return int(best["epoch"])
 
 
-def _task(config: RunConfig, net: nn.Module, family: BaseFamily) -> tuple[LightningModule, list[Callback]]:
+def _task(
+    config: RunConfig, net: nn.Module, family: BaseFamily, train: Split
+) -> tuple[LightningModule, list[Callback]]:
     """Returns what Lightning trains, and the callbacks that it needs."""
     if isinstance(net, LightningModule):
         log.info("train     %s brings its own objective, optimizer and schedule", type(net).__name__)
         return net, [ValidationMetrics(family, config.metric)]
+    objective: Objective = build(config.objective, "objective")
+    if train.targets is not None:
+        objective.fit(train.targets)
     task = Task(
         net,
         family,
-        build(config.objective, "objective"),
+        objective,
         _deferred(config.optimizer, "optimizer"),
         _deferred(config.schedule, "schedule"),
         augmentation=build(config.augment, "augment") if config.augment else None,

@@ -1,12 +1,16 @@
 """What training minimises: a loss on logits plus penalties on parameters."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from maas.bounds import NonNegative
+from maas.errors import ConfigError
 
 
 def l2_penalty(parameters: Iterable[Tensor], weight: float) -> Tensor:
@@ -41,8 +45,25 @@ def l1_penalty(parameters: Iterable[Tensor], weight: float) -> Tensor:
     return weight * _total(parameter.abs().sum() for parameter in parameters)
 
 
+def group_lasso_penalty(parameters: Iterable[Tensor], weight: float) -> Tensor:
+    """λ Σ_g √|g| ‖θ_g‖₂, where a group g is what one output of a layer is made from: it vanishes as a whole.
+
+    Args:
+        parameters: θ, tensors whose first axis counts outputs; each slice along it is a group of |g| numbers.
+        weight: λ ≥ 0.
+
+    Returns:
+        A scalar. Where a group is 0, its gradient is taken as 0.
+
+    Source:
+        Yuan and Lin, Model selection and estimation in regression with grouped variables, eq. 2.1; on channels: Wen et
+        al., arXiv:1608.03665.
+    """
+    return weight * _total(_group_norms(parameter).sum() for parameter in parameters)
+
+
 class Objective(nn.Module):
-    """loss(logits, targets) + λ₂/2 Σθ² + λ₁ Σ|θ|.
+    """loss(logits, targets) + λ₂/2 Σθ² + λ₁ Σ|θ| + λ_g Σ_g √|g| ‖θ_g‖.
 
     Do not ask for L2 here and for `weight_decay` in the optimizer at once: with SGD and Adam they add up.
 
@@ -50,7 +71,10 @@ class Objective(nn.Module):
         loss: takes logits (never probabilities) and targets, gives a scalar.
         l2: λ₂.
         l1: λ₁.
-        covers: `weights` penalises tensors of two or more axes, and so no biases or norms; `all` penalises everything.
+        group_lasso: λ_g; a group holds the weights of one output.
+        covers: which parameters are shrunk, by these penalties and by the optimizer's `weight_decay`: `weights` are
+            tensors of two or more axes, and so no biases or norms; `all` is everything; a list of patterns
+            (`head.*`) is the parameters whose names match one.
     """
 
     def __init__(
@@ -58,35 +82,64 @@ class Objective(nn.Module):
         loss: nn.Module,
         l2: NonNegative = 0.0,
         l1: NonNegative = 0.0,
-        covers: Literal["weights", "all"] = "weights",
+        group_lasso: NonNegative = 0.0,
+        covers: Literal["weights", "all"] | Sequence[str] = "weights",
     ) -> None:
         super().__init__()
         self.loss = loss
-        self.l2 = l2
-        self.l1 = l1
+        self._penalties = [
+            (penalty, weight)
+            for penalty, weight in ((l2_penalty, l2), (l1_penalty, l1), (group_lasso_penalty, group_lasso))
+            if weight
+        ]
         self.covers = covers
 
-    def forward(self, logits: Tensor, targets: Tensor, net: nn.Module) -> Tensor:
+    def fit(self, targets: ArrayLike) -> None:
+        """Lets the loss see the training targets, if it wants to."""
+        if fit := getattr(self.loss, "fit", None):
+            fit(targets)
+
+    def forward(self, logits: Tensor, targets: Tensor, net: nn.Module, weight: float = 1.0) -> Tensor:
         """Returns the scalar that training minimises.
 
         Args:
             logits: (N, K).
             targets: int64 (N,).
             net: whose parameters are penalised.
+            weight: of the loss, for rows that count more or less than those of other processes.
         """
         value: Tensor = self.loss(logits, targets)
-        if self.l2:
-            value = value + l2_penalty(self._covered(net), self.l2)
-        if self.l1:
-            value = value + l1_penalty(self._covered(net), self.l1)
+        if weight != 1:
+            value = value * weight
+        if self._penalties:
+            covered = list(self.covered(net).values())
+            for penalty, strength in self._penalties:
+                value = value + penalty(covered, strength)
         return value
 
-    def _covered(self, net: nn.Module) -> list[Tensor]:
-        return [
-            parameter
-            for parameter in net.parameters()
-            if parameter.requires_grad and (self.covers == "all" or parameter.ndim > 1)
-        ]
+    def covered(self, net: nn.Module) -> dict[str, nn.Parameter]:
+        """Returns the trainable parameters that are shrunk, by name.
+
+        Raises:
+            ConfigError: a pattern matches none.
+        """
+        trainable = {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
+        if self.covers == "all":
+            return trainable
+        if self.covers == "weights":
+            return {name: parameter for name, parameter in trainable.items() if parameter.ndim > 1}
+        for pattern in self.covers:
+            if not any(fnmatchcase(name, pattern) for name in trainable):
+                raise ConfigError(
+                    f"objective.covers has the pattern {pattern!r}, which no parameter matches; there are "
+                    f"{', '.join(list(trainable)[:8])}{', …' if len(trainable) > 8 else ''}."
+                )
+        return {name: one for name, one in trainable.items() if any(fnmatchcase(name, p) for p in self.covers)}
+
+
+def _group_norms(parameter: Tensor) -> Tensor:
+    groups = parameter.reshape(parameter.shape[0] if parameter.ndim else 1, -1)
+    return math.sqrt(groups.shape[1]) * torch.linalg.vector_norm(groups, dim=1)
 
 
 def _total(terms: Iterable[Tensor]) -> Tensor:

@@ -6,11 +6,13 @@ from typing import Any
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from maas.data.augmentation import Augmentation
 from maas.data.datamodule import Batch
 from maas.training.families import BaseFamily
 from maas.training.objectives import Objective
+from maas.training.optimizers import optimizer_of
 
 
 class Task(LightningModule):
@@ -72,6 +74,10 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Builds the optimizer over all trainable parameters, and its schedule."""
-        optimizer = self._make_optimizer([parameter for parameter in self.net.parameters() if parameter.requires_grad])
+        optimizer = optimizer_of(self.net, self._make_optimizer, self.objective.covered(self.net))
         schedule = self._make_schedule(optimizer, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        if isinstance(schedule, ReduceLROnPlateau):
+            lr_scheduler = {"scheduler": schedule, "interval": "epoch", "monitor": "validation_loss"}
+        else:
+            lr_scheduler = {"scheduler": schedule, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": lr_scheduler}

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from maas.training.objectives import Objective, l1_penalty, l2_penalty
+from maas.errors import ConfigError
+from maas.training.objectives import Objective, group_lasso_penalty, l1_penalty, l2_penalty
 
-PENALTIES = {"l2": l2_penalty, "l1": l1_penalty}
+PENALTIES = {"l2": l2_penalty, "l1": l1_penalty, "group_lasso": group_lasso_penalty}
 
 
 def some(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -40,10 +41,28 @@ def test_penalty_gradient_equals_finite_differences_when_weights_are_of_any_shap
 
 
 @pytest.mark.parametrize(
-    ("penalty", "expected"), [(l2_penalty, 0.1 / 2 * (9 + 16 + 1)), (l1_penalty, 0.1 * (3 + 4 + 1))]
+    ("penalty", "expected"),
+    [
+        (l2_penalty, 0.1 / 2 * (9 + 16 + 1 + 1)),
+        (l1_penalty, 0.1 * (3 + 4 + 1 + 1)),
+        (group_lasso_penalty, 0.1 * (3 + 4 + 2**0.5 * 2**0.5)),
+    ],
 )
 def test_penalty_is_the_formula_when_written_out(penalty, expected):
-    assert penalty([torch.tensor([3.0, -4.0]), torch.tensor([[1.0]])], 0.1).item() == pytest.approx(expected)
+    assert penalty([torch.tensor([3.0, -4.0]), torch.tensor([[1.0, -1.0]])], 0.1).item() == pytest.approx(expected)
+
+
+def test_gradient_is_finite_when_a_group_has_vanished():
+    theta = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
+    group_lasso_penalty([theta], 1.0).backward()
+    torch.testing.assert_close(theta.grad, torch.tensor([[0.0, 0.0], [0.6, 0.8]]) * 2**0.5)
+
+
+def test_pattern_is_named_when_no_parameter_matches_it():
+    with pytest.raises(
+        ConfigError, match=r"pattern 'head\.\*', which no parameter matches; there are 0\.weight, 0\.bias"
+    ):
+        Objective(nn.CrossEntropyLoss(), covers=["head.*"]).covered(small_net())
 
 
 @pytest.mark.parametrize("weight", [0.0, 1e-3, 10.0])

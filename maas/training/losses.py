@@ -1,0 +1,127 @@
+"""Losses that torch does not bring in the form that a recipe needs. They take logits or numbers, never probabilities.
+
+A loss may have `fit(targets)`, which is given the training targets before the first step.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maas.bounds import Fraction, Positive
+from maas.errors import ConfigError
+
+
+class SquaredError(nn.Module):
+    """Σ(y − ŷ)² over n rows, divided by n or by 2n.
+
+    Args:
+        convention: `1/n` is the mean squared error, the same as `torch.nn.MSELoss`; `1/2n` is half of it, whose
+            gradient is the mean of ŷ − y, so that it meets an `l2` of λ/2 Σθ² on equal terms.
+
+    Source:
+        1/n: Goodfellow, Bengio and Courville, Deep Learning, eq. 5.4; 1/2n: Bishop, Pattern recognition, eq. 3.12.
+    """
+
+    def __init__(self, convention: Literal["1/n", "1/2n"] = "1/n") -> None:
+        super().__init__()
+        self._factor = 1.0 if convention == "1/n" else 0.5
+
+    def forward(self, found: Tensor, targets: Tensor) -> Tensor:
+        """Returns a scalar.
+
+        Args:
+            found: (N,)
+            targets: (N,)
+        """
+        return self._factor * functional.mse_loss(found, targets)
+
+
+class CrossEntropy(nn.Module):
+    """Softmax cross-entropy: the weighted mean of −Σ q_k log p_k over the rows.
+
+    Args:
+        label_smoothing: ε; the target's share is 1 − ε + ε/K, every other label's ε/K.
+        class_weights: one number a label, in the order of the labels; `balanced` is n / (K·n_k) of the training rows.
+            The sum over the rows is divided by the sum of their weights, as torch does.
+
+    Source:
+        Smoothing: Szegedy et al., arXiv:1512.00567, §7; balanced weights: scikit-learn's `compute_class_weight`.
+    """
+
+    def __init__(
+        self,
+        label_smoothing: Fraction = 0.0,
+        class_weights: Sequence[Positive] | Literal["balanced"] | None = None,
+    ) -> None:
+        super().__init__()
+        self._smoothing = label_smoothing
+        self._class_weights = class_weights
+        self.weights: Tensor | None
+        self.register_buffer("weights", None, persistent=False)
+
+    def fit(self, targets: ArrayLike) -> None:
+        """Finds the weights of the labels.
+
+        Raises:
+            ConfigError: there are not as many weights as labels.
+        """
+        if self._class_weights is None:
+            return
+        counts = torch.bincount(torch.as_tensor(targets))
+        if self._class_weights == "balanced":
+            self.weights = (counts.sum() / (len(counts) * counts)).float()
+            return
+        self.weights = torch.tensor([float(weight) for weight in self._class_weights])
+        if len(self.weights) != len(counts):
+            raise ConfigError(
+                f"objective.loss.class_weights holds {len(self.weights)} numbers and the training rows {len(counts)} "
+                "labels; give one a label, or balanced."
+            )
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Returns a scalar.
+
+        Args:
+            logits: (N, K)
+            targets: int64 (N,)
+        """
+        weights = None if self.weights is None else self.weights.to(logits)
+        return functional.cross_entropy(logits, targets, weights, label_smoothing=self._smoothing)
+
+
+class BinaryCrossEntropy(nn.Module):
+    """Cross-entropy of a sigmoid over one logit: the mean of −w·y log σ(z) − (1 − y) log σ(−z) over the rows.
+
+    Args:
+        label_smoothing: ε; the targets are 1 − ε/2 and ε/2, as a softmax over two labels would have them.
+        positive_weight: w, of rows with the second label; `balanced` is n₀ / n₁ of the training rows.
+
+    Source:
+        Bishop, Pattern recognition, eq. 4.90.
+    """
+
+    def __init__(self, label_smoothing: Fraction = 0.0, positive_weight: Positive | Literal["balanced"] = 1.0) -> None:
+        super().__init__()
+        self._smoothing = label_smoothing
+        self._positive_weight = positive_weight
+        self._weight = 1.0 if positive_weight == "balanced" else float(positive_weight)
+
+    def fit(self, targets: ArrayLike) -> None:
+        """Finds the weight of the second label."""
+        if self._positive_weight == "balanced":
+            share = torch.as_tensor(targets).double().mean().item()
+            self._weight = (1 - share) / share
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Returns a scalar.
+
+        Args:
+            logits: (N,)
+            targets: 0 or 1, float (N,)
+        """
+        smoothed = targets * (1 - self._smoothing) + self._smoothing / 2
+        return functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=logits.new_tensor(self._weight))

@@ -1,0 +1,78 @@
+"""Losses against their formulas and against scikit-learn's weights."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+
+from maas.errors import ConfigError
+from maas.training.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+
+TARGETS = torch.tensor([0, 2, 2, 1, 2, 0, 2])
+LOGITS = torch.randn(7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_squared_error_is_that_of_scikit_learn_when_it_is_over_n_and_half_of_it_over_2n():
+    found, targets = LOGITS[:, 0], LOGITS[:, 1]
+    expected = mean_squared_error(targets, found)
+    assert SquaredError()(found, targets).item() == pytest.approx(expected, abs=1e-12)
+    assert SquaredError("1/2n")(found, targets).item() == pytest.approx(expected / 2, abs=1e-12)
+
+
+def test_gradient_is_the_mean_residual_when_the_squared_error_is_over_2n():
+    found = LOGITS[:, 0].clone().requires_grad_()
+    SquaredError("1/2n")(found, LOGITS[:, 1]).backward()
+    torch.testing.assert_close(found.grad, (LOGITS[:, 0] - LOGITS[:, 1]) / 7, rtol=0, atol=1e-15)
+
+
+def test_cross_entropy_is_that_of_scikit_learn_when_nothing_is_smoothed():
+    expected = log_loss(TARGETS, LOGITS.softmax(dim=1))
+    assert CrossEntropy()(LOGITS, TARGETS).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_cross_entropy_is_the_formula_when_labels_are_smoothed():
+    smoothing = 0.1
+    shares = np.full((7, 3), smoothing / 3)
+    shares[np.arange(7), TARGETS] += 1 - smoothing
+    expected = -(shares * LOGITS.log_softmax(dim=1).numpy()).sum(axis=1).mean()
+    assert CrossEntropy(smoothing)(LOGITS, TARGETS).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["balanced", [1.0, 2.0, 0.5]])
+def test_cross_entropy_is_that_of_scikit_learn_when_classes_are_weighted(weights):
+    loss = CrossEntropy(class_weights=weights)
+    loss.fit(TARGETS.numpy())
+    weighting = weights if weights == "balanced" else dict(enumerate(weights))
+    rows = compute_sample_weight(weighting, TARGETS)
+    expected = log_loss(TARGETS, LOGITS.softmax(dim=1), sample_weight=rows)
+    assert loss(LOGITS, TARGETS).item() == pytest.approx(expected, abs=1e-6)  # the weights are held in float32
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    loss = CrossEntropy(class_weights="balanced")
+    loss.fit(TARGETS.numpy())
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=TARGETS.numpy())
+    np.testing.assert_allclose(loss.weights, expected, rtol=1e-6)
+
+
+def test_weights_are_refused_when_there_are_not_as_many_as_labels():
+    with pytest.raises(ConfigError, match="holds 2 numbers and the training rows 3 labels; give one a label"):
+        CrossEntropy(class_weights=[1.0, 2.0]).fit(TARGETS.numpy())
+
+
+def test_binary_loss_is_that_of_two_logits_when_one_of_them_is_0():
+    logits, targets = LOGITS[:, 0], (TARGETS == 2).double()
+    for smoothing in (0.0, 0.2):
+        two = torch.stack([torch.zeros(7), logits], dim=1)
+        expected = CrossEntropy(smoothing)(two, targets.long()).item()
+        assert BinaryCrossEntropy(smoothing)(logits, targets).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_binary_loss_weighs_the_rare_label_as_much_as_the_other_when_balanced():
+    targets = torch.tensor([1.0, 0, 0, 0])
+    loss = BinaryCrossEntropy(positive_weight="balanced")
+    loss.fit(targets.numpy())
+    assert loss(torch.zeros(4), targets).item() == pytest.approx((3 + 3) * math.log(2) / 4)

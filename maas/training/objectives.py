@@ -139,7 +139,8 @@ class Objective(nn.Module):
 
 def _group_norms(parameter: Tensor) -> Tensor:
     groups = parameter.reshape(parameter.shape[0] if parameter.ndim else 1, -1)
-    return math.sqrt(groups.shape[1]) * torch.linalg.vector_norm(groups, dim=1)
+    norms: Tensor = torch.linalg.vector_norm(groups, dim=1)
+    return norms.mul(math.sqrt(groups.shape[1]))
 
 
 def _total(terms: Iterable[Tensor]) -> Tensor:

@@ -42,6 +42,8 @@ def faults_of(config: RunConfig) -> Iterator[str]:
     yield from _faults_of_task(config)
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         yield f"batch_size is {config.batch_size!r}; it must be a whole number, 1 or more. Set e.g. batch_size=64."
+    if not isinstance(config.workers, int) or config.workers < 0:
+        yield f"workers is {config.workers!r}; it must be a whole number, 0 or more. Set e.g. workers=2."
     if not config.name or not all(character.isalnum() or character in "-_" for character in config.name):
         yield f"name is {config.name!r}; it must be letters, digits, - and _. Set e.g. name=my_model."
     for section in fields(RunConfig):

@@ -20,9 +20,9 @@ METRICS = {"classification": _OF_LABELS, "binary": _OF_LABELS, "regression": ("r
 
 _OF_TRAINING = frozenset(
     {"name", "seed", "task", "metric", "batch_size", "data", "processor", "model", "objective", "optimizer", "schedule"}
-    | {"trainer", "augment", "pretrain", "folds"}
+    | {"trainer", "augment", "pretrain", "folds", "callbacks"}
 )
-_NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry"})
+_NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry", "workers"})
 
 
 @dataclass
@@ -35,7 +35,8 @@ class RunConfig:
         task: what is learnt: `classification`, `binary` (one logit), `regression`, or `embedding` (nothing is).
         metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have
             no targets to judge by.
-        batch_size: rows in a training step.
+        batch_size: rows in a training step, of each process.
+        workers: processes that make batches beside training; 0 makes them in turn with it.
         runs_dir: where runs are written.
         resume: `auto` goes on with the newest unfinished run of the same recipe, `never` starts a new one.
         data: rows, cleaned and split.
@@ -47,6 +48,7 @@ class RunConfig:
         augment: random changes to training batches; null for none.
         pretrain: what the net learns from the training inputs alone beforehand; null for nothing.
         trainer: Lightning's Trainer; null takes the model as it comes.
+        callbacks: Lightning's callbacks by name, those that write resume points among them.
         folds: also cross-validate with so many folds; 0 for not.
         baseline: what a user would pick instead, measured beside the model; null for none.
         compress: budget and passes.
@@ -61,6 +63,7 @@ class RunConfig:
     task: str = "classification"
     metric: str | None = "accuracy"
     batch_size: int = 64
+    workers: int = 0
     runs_dir: str = "runs"
     resume: str = "auto"
     data: Any = MISSING
@@ -72,6 +75,7 @@ class RunConfig:
     augment: Any = None
     pretrain: Any = None
     trainer: Any = None
+    callbacks: dict[str, Any] = field(default_factory=dict)
     folds: int = 0
     baseline: Any = None
     compress: Any = MISSING

@@ -1,6 +1,5 @@
 """Splits as Lightning reads them: whole batches at a time, rows of similar length together."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from maas.data.splits import Split, Splits
+from maas.errors import DataError
 from maas.runtime.processors import BaseProcessor, Features
 
 Batch = tuple[dict[str, Tensor], Tensor]
@@ -39,39 +39,107 @@ class EncodedRows(Dataset[Batch]):
 class BatchesByLength(Sampler[list[int]]):
     """Yields row numbers, a batch at a time; the order depends on seed and epoch alone.
 
+    Several processes share the batches of one process that takes `world` times as many rows at a time: no row comes
+    twice and none is left out. Each process gets as many batches; the last ones may be smaller.
+
     Args:
         keys: the padded size of each row.
-        batch_size: rows in a batch; the last one may be smaller.
+        batch_size: rows in a batch of one process; the last one may be smaller.
         seed: of the order; None keeps the rows in place.
+        rank: of this process among `world`.
+        world: how many processes share the rows.
+
+    Raises:
+        DataError: there are fewer rows than processes.
     """
 
-    def __init__(self, keys: np.ndarray[Any, Any], batch_size: int, seed: int | None) -> None:
+    def __init__(
+        self, keys: np.ndarray[Any, Any], batch_size: int, seed: int | None, *, rank: int = 0, world: int = 1
+    ) -> None:
+        if 0 < len(keys) < world:
+            raise DataError(f"There are {len(keys)} rows for {world} processes; start at most {len(keys)}.")
         self._keys = keys
-        self._batch_size = batch_size
+        self._batch_size = batch_size * world
         self._seed = seed
+        self._rank = rank
+        self._world = world
         self._epoch = 0
+        self.start = 0
+        """Batches that are left out at the beginning."""
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order; Lightning calls it before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return math.ceil(len(self._keys) / self._batch_size)
+        return len(self._starts())
 
     def __iter__(self) -> Iterator[list[int]]:
-        if self._seed is None:
-            yield from _chunks(np.arange(len(self._keys)), self._batch_size)
-            return
-        generator = np.random.default_rng((self._seed, self._epoch))
-        order = generator.permutation(len(self._keys))
-        windows = [
-            order[start : start + WINDOW * self._batch_size]
-            for start in range(0, len(order), WINDOW * self._batch_size)
-        ]
-        by_length = np.concatenate([window[np.argsort(self._keys[window], kind="stable")] for window in windows])
-        batches = list(_chunks(by_length, self._batch_size))
-        for index in generator.permutation(len(batches)):
-            yield batches[index]
+        order, batches = np.arange(len(self._keys)), np.arange(len(self._starts()))
+        if self._seed is not None:
+            generator = np.random.default_rng((self._seed, self._epoch))
+            order = self._by_length(generator.permutation(len(self._keys)))
+            batches = generator.permutation(len(batches))
+        shared = np.split(order, self._starts()[1:])
+        for batch in batches[self.start :]:
+            yield np.array_split(shared[batch], self._world)[self._rank].tolist()
+
+    def _starts(self) -> list[int]:
+        """Returns where the batches of all processes together begin; a rest too small to be shared joins the last."""
+        starts = list(range(0, len(self._keys), self._batch_size))
+        is_rest = len(starts) > 1 and len(self._keys) - starts[-1] < self._world
+        return starts[:-1] if is_rest else starts
+
+    def _by_length(self, order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Sorts each window of batches by the size of its rows."""
+        size = WINDOW * self._batch_size
+        windows = [order[start : start + size] for start in range(0, len(order), size)]
+        return np.concatenate([window[np.argsort(self._keys[window], kind="stable")] for window in windows])
+
+
+class Loader(DataLoader[Batch]):
+    """Batches of rows, with a place in the epoch that can be kept and gone on from.
+
+    It draws nothing from torch's global generator, so that making batches leaves no trace in training.
+
+    Args:
+        rows: encoded.
+        batches: which rows go together.
+        workers: processes that make batches beside training; 0 makes them in turn with it.
+    """
+
+    def __init__(self, rows: EncodedRows, batches: BatchesByLength, workers: int) -> None:
+        super().__init__(
+            rows,
+            sampler=batches,
+            batch_size=None,
+            num_workers=workers,
+            multiprocessing_context="fork" if workers else None,  # which shares the rows; others would copy them
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),
+        )
+        self._batches = batches
+        self._start = 0
+        self._given = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        self._given, self._start = self._start, 0
+        self._batches.start = self._given
+        try:
+            for batch in super().__iter__():
+                self._given += 1
+                yield batch
+        finally:
+            self._batches.start = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches of the epoch were given."""
+        return {"given": self._given}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Leaves out the first batches of the next epoch that is read."""
+        self._start = state_dict["given"] % len(self)
 
 
 class DataModule(LightningDataModule):
@@ -80,29 +148,29 @@ class DataModule(LightningDataModule):
     Args:
         splits: clean rows.
         processor: fitted.
-        batch_size: rows in a batch.
+        batch_size: rows in a batch of one process.
         seed: of the order of training rows.
+        workers: processes that make batches beside training.
     """
 
-    def __init__(self, splits: Splits, processor: BaseProcessor, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, splits: Splits, processor: BaseProcessor, batch_size: int, seed: int, *, workers: int = 0
+    ) -> None:
         super().__init__()
         self._train = EncodedRows(splits.train, processor)
         self._validation = EncodedRows(splits.validation, processor)
         self._batch_size = batch_size
         self._seed = seed
+        self._workers = workers
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> Loader:
         """Shuffled batches."""
         return self._loader(self._train, self._seed)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> Loader:
         """Batches in the rows' order."""
         return self._loader(self._validation, None)
 
-    def _loader(self, rows: EncodedRows, seed: int | None) -> DataLoader[Batch]:
-        return DataLoader(rows, sampler=BatchesByLength(rows.keys, self._batch_size, seed), batch_size=None)
-
-
-def _chunks(order: np.ndarray[Any, Any], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(order), size):
-        yield order[start : start + size].tolist()
+    def _loader(self, rows: EncodedRows, seed: int | None) -> Loader:
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return Loader(rows, BatchesByLength(rows.keys, self._batch_size, seed, rank=rank, world=world), self._workers)

@@ -1,10 +1,8 @@
 """Fitting: from a recipe and its rows to a checkpoint, resumable after any interruption."""
 
 import logging
-import pickle
 import signal
 import sys
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from maas.training.keeping import LatestBest
 from maas.training.nets import built, finished, resolve_net
 from maas.training.objectives import Objective
 from maas.training.progress import EpochListener, History, progress, quiet
+from maas.training.resuming import newest_whole
 from maas.training.task import Task
 
 log = logging.getLogger("maas")
@@ -117,20 +116,20 @@ def _trained(
         filename="best",
         monitor=f"validation_{config.metric}",
         mode="max",
-        save_last=True,
         enable_version_counter=False,
     )
-    trainer = _trainer(config.trainer, [*watching, history, keeper, *progress()], resume_folder)
+    own = [build(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
+    trainer = _trainer(config.trainer, [*watching, history, keeper, *own, *progress()], resume_folder)
     if trainer.world_size > 1:
         raise ConfigError(
             f"The trainer asks for {trainer.world_size} processes; this version trains in one. Set trainer.devices=1."
         )
-    data = DataModule(splits, processor, config.batch_size, config.seed)
-    last = _usable(resume_folder / "last.ckpt")
+    data = DataModule(splits, processor, config.batch_size, config.seed, workers=config.workers)
+    point = newest_whole(resume_folder)
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=False)  # our own file: callbacks' state too
+        trainer.fit(task, datamodule=data, ckpt_path=point, weights_only=False)  # our own file: callbacks' state too
     except SIGTERMException as ending:  # it would end the process with status 0
-        log.warning("Terminated. Run the same command again and training goes on from the last whole epoch")
+        log.warning("Terminated. Run the same command again and training goes on where it was")
         raise SystemExit(128 + signal.SIGTERM) from ending
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -166,19 +165,6 @@ def _task(
     return task, []
 
 
-def _usable(path: Path) -> Path | None:
-    """Returns Lightning's checkpoint if it can be read; one that a kill left torn is set aside with a warning."""
-    if not path.is_file():
-        return None
-    try:
-        torch.load(path, weights_only=False, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        log.warning("%s cannot be read (%s); training starts from the beginning", path, error)
-        path.unlink()
-        return None
-    return path
-
-
 def _deferred(part: Mapping[str, Any], path: str) -> Any:
     """Returns a callable that builds the part once its first arguments are there."""
 
@@ -197,6 +183,7 @@ def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Tra
         "enable_model_summary": False,
         "enable_progress_bar": sys.stdout.isatty(),
         "default_root_dir": str(folder),
+        "use_distributed_sampler": False,  # our batches are shared by themselves
     }
     make = build({**own, **part, "_partial_": True}, "trainer")
     try:

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 
 EpochListener = Callable[[int, dict[str, float]], None]
 """Takes the number of an epoch, from 0, and what was logged in it."""
 
 
-class History(Callback):
+class History(Checkpoint):
     """Collects what each epoch logged; a resumed run goes on with the epochs it has.
+
+    Lightning calls a `Checkpoint` after whatever a module logs at the end of an epoch, and any other callback before.
 
     Args:
         listener: told of each epoch as it ends.
@@ -39,7 +42,7 @@ class History(Callback):
         self.epochs = list(state_dict["epochs"])
 
 
-class EpochLines(Callback):
+class EpochLines(Checkpoint):
     """Prints one line an epoch, for logs."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -48,6 +49,12 @@ class Task(LightningModule):
         self._augmentation = augmentation
         self._shown = f"validation_{shown}"
         self.validation_metrics = family.metrics().clone(prefix="validation_")
+        self._plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
+        self._loss_sum: Tensor
+        self._rows_seen: Tensor
+        self.register_buffer("_loss_sum", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("_rows_seen", torch.zeros((), dtype=torch.int64))
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Returns the objective of one batch."""
@@ -55,8 +62,17 @@ class Task(LightningModule):
         if self._augmentation is not None:
             feeds = self._augmentation(feeds)
         loss: Tensor = self.objective(*self.family.prepared(self.net(**feeds), targets), self.net)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(targets))
+        self._loss_sum += loss.detach() * len(targets)
+        self._rows_seen += len(targets)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the epoch's mean loss, and lets a schedule that watches the validation loss see it."""
+        self.log("train_loss", (self._loss_sum / self._rows_seen).float(), prog_bar=True)
+        self._loss_sum.zero_()
+        self._rows_seen.zero_()
+        if self._plateau is not None:
+            self._plateau.step(float(self.trainer.callback_metrics["validation_loss"]))
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Adds one batch to the validation loss and metrics."""
@@ -76,8 +92,21 @@ class Task(LightningModule):
         """Builds the optimizer over all trainable parameters, and its schedule."""
         optimizer = optimizer_of(self.net, self._make_optimizer, self.objective.covered(self.net))
         schedule = self._make_schedule(optimizer, int(self.trainer.estimated_stepping_batches))
-        if isinstance(schedule, ReduceLROnPlateau):
-            lr_scheduler = {"scheduler": schedule, "interval": "epoch", "monitor": "validation_loss"}
-        else:
-            lr_scheduler = {"scheduler": schedule, "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": lr_scheduler}
+        if isinstance(schedule, ReduceLROnPlateau):  # Lightning would step it behind the last resume point of an epoch
+            self._plateau = schedule
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the state of a schedule that Lightning does not know."""
+        if self._plateau is not None:
+            checkpoint["plateau"] = self._plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the state of such a schedule until the schedule is there."""
+        self._plateau_state = checkpoint.get("plateau")
+
+    def on_train_start(self) -> None:
+        """Gives such a schedule its state."""
+        if self._plateau is not None and self._plateau_state:
+            self._plateau.load_state_dict(self._plateau_state)

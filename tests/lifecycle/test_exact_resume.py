@@ -1,0 +1,106 @@
+"""A training that is killed anywhere and run again ends with the weights of one that was left alone, byte for byte."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import maas
+from maas.config import RunConfig
+from maas.files import sha256_of
+from maas.training.checkpoint import Checkpoint
+
+RECIPES = {
+    "dropout": ["digits_mlp", "model.dropout=0.2", "trainer.max_epochs=6"],
+    "augmentation": ["faces", "folds=0", "trainer.max_epochs=6", "model.dropout=0.2"],
+    "averages": ["digits_mlp", "trainer.max_epochs=6", "callbacks=[resume_points,ema]", "schedule=plateau"],
+}
+CASES = [(name, workers) for name in ("dropout", "augmentation") for workers in (0, 2)]
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["maas.lifecycle", "maas.models.mlp", "maas.models.small_conv"])
+
+
+class Killed:
+    """A recipe that is trained, and killed, in a folder of its own.
+
+    Args:
+        folder: runs are written below it.
+        overrides: recipe and settings.
+        workers: processes that make batches.
+    """
+
+    def __init__(self, folder: Path, overrides: list[str], workers: int) -> None:
+        self.phase = folder / "phase"
+        self.config: RunConfig = maas.compose(
+            *overrides, "registry=null", f"workers={workers}", f"runs_dir={folder}", f"name={folder.name}",
+            "callbacks.resume_points.every_seconds=0.1",
+            f"+callbacks.phases={{_target_: tests.lifecycle.phases.Phases, path: {self.phase}}}",
+        )  # fmt: skip
+
+    def start(self) -> multiprocessing.Process:
+        """Starts training, and returns when its first batch is trained on."""
+        self.phase.parent.mkdir(exist_ok=True)
+        self.phase.write_bytes(b"")
+        process = PROCESSES.Process(target=maas.lifecycle.train, args=(self.config,))
+        process.start()
+        while process.is_alive() and not self.phase.read_bytes():
+            time.sleep(0.005)
+        return process
+
+    def finish(self) -> tuple[str, Checkpoint]:
+        """Trains to the end and returns the digest of the weights, and the checkpoint."""
+        process = self.start()
+        process.join()
+        assert process.exitcode == 0
+        checkpoint = Checkpoint.open(next(self.phase.parent.glob("*/[0-9]*/train")))
+        return sha256_of(checkpoint.folder / "weights.safetensors"), checkpoint
+
+    def kill(self, seconds: float) -> str:
+        """Kills training so long after its first batch and returns what it was doing."""
+        process = self.start()
+        process.join(seconds)
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        if list(self.phase.parent.glob("*/[0-9]*/train")):
+            return "over"
+        if list(self.phase.parent.glob("*/[0-9]*/resume/*.partial")):
+            return "writing"
+        return {b"t": "training", b"v": "validation"}[self.phase.read_bytes()]
+
+
+def killed_and_finished(folder: Path, name: str, workers: int, kills: int, seed: int) -> list[str]:
+    """Kills one run after another, each once; every one of them must end as the one that is left alone."""
+    whole = Killed(folder / "whole", RECIPES[name], workers)
+    started = whole.start()
+    begun = time.monotonic()
+    started.join()
+    seconds = time.monotonic() - begun
+    expected, record = whole.finish()  # a second run, from the beginning: nothing is left to go on with
+    chance, phases = random.Random(seed), []
+    for index in range(kills):
+        run = Killed(folder / f"killed{index}", RECIPES[name], workers)
+        phases.append(run.kill(chance.uniform(0, seconds)))
+        found, checkpoint = run.finish()
+        assert found == expected, (name, workers, index, phases[-1])
+        assert checkpoint.record.history == record.record.history
+        assert len(list((folder / f"killed{index}").glob("*/[0-9]*"))) == (2 if phases[-1] == "over" else 1)
+    return phases
+
+
+@pytest.mark.parametrize(("name", "workers"), [("dropout", 0), ("augmentation", 2), ("averages", 0)])
+def test_weights_are_the_same_bytes_when_training_was_killed_once(name, workers, tmp_path):
+    killed_and_finished(tmp_path, name, workers, kills=1, seed=workers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "workers"), CASES)
+def test_weights_are_the_same_bytes_when_training_was_killed_at_fifteen_moments(name, workers, tmp_path, capsys):
+    phases = killed_and_finished(tmp_path, name, workers, kills=15, seed=17 + workers)
+    with capsys.disabled():
+        print(f"\n{name}, {workers} workers: {Counter(phases)}")

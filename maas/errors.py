@@ -3,6 +3,7 @@
     MaasError
     ├── ConfigError       a recipe or an override is wrong
     ├── DataError         rows are missing, unreadable or contradictory
+    ├── ProcessError      another process of a training ended
     ├── CheckpointError   a checkpoint cannot be opened or rebuilt
     ├── BundleError       a bundle is incomplete, altered or of another version
     ├── ExportError       a net cannot be written as ONNX
@@ -26,6 +27,10 @@ class ConfigError(MaasError):
 
 class DataError(MaasError):
     """Rows are missing, unreadable or contradictory."""
+
+
+class ProcessError(MaasError):
+    """Another process of a training ended."""
 
 
 class CheckpointError(MaasError):

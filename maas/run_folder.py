@@ -7,11 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from maas.errors import ConfigError
 from maas.files import write_atomically
+
+_HELD: set[IO[str]] = set()
+
+
+def _let_go_in_child() -> None:
+    """Closes the locks that a forked process got from its parent: it would hold them beyond the parent's end."""
+    for file in _HELD:
+        file.close()
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 class RunState(msgspec.Struct, forbid_unknown_fields=True):
@@ -105,7 +118,11 @@ class RunFolder:
             except BlockingIOError:
                 yield False
                 return
-            yield True
+            _HELD.add(file)
+            try:
+                yield True
+            finally:
+                _HELD.discard(file)
 
 
 @contextmanager

@@ -44,6 +44,9 @@ def faults_of(config: RunConfig) -> Iterator[str]:
         yield f"batch_size is {config.batch_size!r}; it must be a whole number, 1 or more. Set e.g. batch_size=64."
     if not isinstance(config.workers, int) or config.workers < 0:
         yield f"workers is {config.workers!r}; it must be a whole number, 0 or more. Set e.g. workers=2."
+    if config.folds and (config.trainer or {}).get("strategy", "auto") != "auto":
+        strategy = config.trainer["strategy"]
+        yield f"folds is {config.folds} and trainer.strategy is {strategy}; one process trains folds. Set trainer=cpu."
     if not config.name or not all(character.isalnum() or character in "-_" for character in config.name):
         yield f"name is {config.name!r}; it must be letters, digits, - and _. Set e.g. name=my_model."
     for section in fields(RunConfig):

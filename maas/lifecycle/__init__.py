@@ -18,6 +18,7 @@ from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, claimed, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import Evidence
+from maas.training import processes
 from maas.training.checkpoint import Checkpoint
 
 __all__ = [
@@ -50,6 +51,8 @@ class Line:
 def run(config: RunConfig) -> Line:
     """Takes a recipe through every stage; a run that was interrupted goes on where it was.
 
+    Of several processes that train together, the first alone goes on; the others end behind training.
+
     Args:
         config: the recipe.
 
@@ -60,8 +63,12 @@ def run(config: RunConfig) -> Line:
         MaasError: a stage refused; what earlier stages left stays.
     """
     rows = stages.load_rows(config)
+    if not processes.is_first():
+        stages.assist(config, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.state.finished) as folder:
         has = folder.checkpoint.is_dir()
+        if has:
+            processes.tell_others(None)
         checkpoint = Checkpoint.open(folder.checkpoint) if has else stages.train(config, folder, rows)
         has = folder.compressed.is_dir()
         compressed = Compressed.open(folder.compressed) if has else stages.compress(config, checkpoint, rows)
@@ -84,6 +91,8 @@ def train(config: RunConfig) -> Checkpoint:
         DataError: there are no rows to train on.
     """
     rows = stages.load_rows(config)
+    if not processes.is_first():
+        stages.assist(config, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.checkpoint.is_dir()) as folder:
         return stages.train(config, folder, rows)
 

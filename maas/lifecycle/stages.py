@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
@@ -32,6 +32,7 @@ from maas.run_folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import CompressionRecord, Evidence
 from maas.runtime.predictor import Predictor
+from maas.training import processes
 from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.fitting import fit
 
@@ -81,6 +82,7 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
     log.info(
         "train     %s rows, %s", len(splits.train), f"{len(splits.labels)} labels" if splits.labels else "no labels"
     )
+    processes.tell_others(folder.resume)
     with _timed(folder, "train"):
         processor = build(config.processor, "processor").fit(splits.train.inputs)
         fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
@@ -107,6 +109,14 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
             curve = Path(scratch) / "learning_curve.png"
             tracker.log_files(learning_curve(fitted.history, fitted.best_epoch, config.metric, curve), "plots")
     return checkpoint
+
+
+def assist(config: RunConfig, splits: Splits) -> NoReturn:
+    """Trains beside the first process, which alone goes on; this one ends."""
+    resume = processes.told_by_first()
+    if resume is not None:
+        fit(config, splits, build(config.processor, "processor").fit(splits.train.inputs), resume)
+    raise SystemExit(0)
 
 
 def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compressed:

@@ -20,6 +20,7 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.importing.base import ForeignModel
 from maas.runtime.processors import BaseProcessor
+from maas.training import processes
 from maas.training.checkpoint import NetRecord
 from maas.training.families import BaseFamily, family_of
 from maas.training.guest import ValidationMetrics
@@ -120,14 +121,13 @@ def _trained(
     )
     own = [build(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
     trainer = _trainer(config.trainer, [*watching, history, keeper, *own, *progress()], resume_folder)
-    if trainer.world_size > 1:
-        raise ConfigError(
-            f"The trainer asks for {trainer.world_size} processes; this version trains in one. Set trainer.devices=1."
-        )
+    if trainer.global_rank:
+        torch.manual_seed(config.seed + trainer.global_rank)  # each process drops and augments by its own chance
     data = DataModule(splits, processor, config.batch_size, config.seed, workers=config.workers)
     point = newest_whole(resume_folder)
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=point, weights_only=False)  # our own file: callbacks' state too
+        with processes.together():
+            trainer.fit(task, datamodule=data, ckpt_path=point, weights_only=False)  # our own file
     except SIGTERMException as ending:  # it would end the process with status 0
         log.warning("Terminated. Run the same command again and training goes on where it was")
         raise SystemExit(128 + signal.SIGTERM) from ending

@@ -39,5 +39,5 @@ class ValidationMetrics(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the metrics of all validation rows."""
         for name, value in self._metrics.compute().items():
-            pl_module.log(name, value, prog_bar=name == self._shown)
+            pl_module.log(name, value, prog_bar=name == self._shown, sync_dist=True)
         self._metrics.reset()

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from maas.data.augmentation import Augmentation
 from maas.data.datamodule import Batch
 from maas.training.families import BaseFamily
+from maas.training.means import MeanOverRows
 from maas.training.objectives import Objective
 from maas.training.optimizers import optimizer_of
 
@@ -51,26 +52,23 @@ class Task(LightningModule):
         self.validation_metrics = family.metrics().clone(prefix="validation_")
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
-        self._loss_sum: Tensor
-        self._rows_seen: Tensor
-        self.register_buffer("_loss_sum", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("_rows_seen", torch.zeros((), dtype=torch.int64))
+        self._train_loss = MeanOverRows()
+        self._validation_loss = MeanOverRows()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Returns the objective of one batch."""
         feeds, targets = batch
         if self._augmentation is not None:
             feeds = self._augmentation(feeds)
-        loss: Tensor = self.objective(*self.family.prepared(self.net(**feeds), targets), self.net)
-        self._loss_sum += loss.detach() * len(targets)
-        self._rows_seen += len(targets)
+        logits, rows = self.net(**feeds), len(targets)
+        weight = rows / self._mean_rows(rows)
+        loss: Tensor = self.objective(*self.family.prepared(logits, targets), self.net, weight)
+        self._train_loss.add(loss.detach(), rows / weight)
         return loss
 
     def on_train_epoch_end(self) -> None:
         """Logs the epoch's mean loss, and lets a schedule that watches the validation loss see it."""
-        self.log("train_loss", (self._loss_sum / self._rows_seen).float(), prog_bar=True)
-        self._loss_sum.zero_()
-        self._rows_seen.zero_()
+        self.log("train_loss", self._train_loss.taken(self._summed), prog_bar=True, sync_dist=True)
         if self._plateau is not None:
             self._plateau.step(float(self.trainer.callback_metrics["validation_loss"]))
 
@@ -80,13 +78,27 @@ class Task(LightningModule):
         logits = self.net(**feeds)
         self.validation_metrics.update(self.family.activated(logits), targets)
         loss = self.objective.loss(*self.family.prepared(logits, targets))
-        self.log("validation_loss", loss, on_epoch=True, prog_bar=True, batch_size=len(targets), sync_dist=True)
+        self._validation_loss.add(loss, len(targets))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the metrics of all validation rows."""
+        """Logs loss and metrics of all validation rows."""
+        self.log("validation_loss", self._validation_loss.taken(self._summed), prog_bar=True, sync_dist=True)
         for name, value in self.validation_metrics.compute().items():
-            self.log(name, value, prog_bar=name == self._shown)
+            self.log(name, value, prog_bar=name == self._shown, sync_dist=True)
         self.validation_metrics.reset()
+
+    def _mean_rows(self, rows: int) -> float:
+        """Returns how many rows the processes have in this step, on average.
+
+        Gradients are averaged over processes: rows of a process that has few of them would count for more.
+        """
+        world = self.trainer.world_size
+        return rows if world == 1 else float(self._summed(torch.tensor(rows, device=self.device))) / world
+
+    def _summed(self, value: Tensor) -> Tensor:
+        """Returns the sum over all processes."""
+        total: Tensor = self.trainer.strategy.reduce(value.clone(), reduce_op="sum")
+        return total
 
     def configure_optimizers(self) -> Any:
         """Builds the optimizer over all trainable parameters, and its schedule."""
@@ -98,12 +110,14 @@ class Task(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the state of a schedule that Lightning does not know."""
+        """Adds the loss so far, and the state of a schedule that Lightning does not know."""
+        checkpoint["train_loss"] = self._train_loss.state_dict()
         if self._plateau is not None:
             checkpoint["plateau"] = self._plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the state of such a schedule until the schedule is there."""
+        """Goes on with the loss so far, and keeps the schedule's state until the schedule is there."""
+        self._train_loss.load_state_dict(checkpoint["train_loss"])
         self._plateau_state = checkpoint.get("plateau")
 
     def on_train_start(self) -> None:

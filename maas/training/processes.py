@@ -1,0 +1,105 @@
+"""Several processes that train one net: which of them this one is, and what the first tells the others.
+
+They are started by torchrun or SLURM before any of them knows of a run, or by Lightning out of the first one's `fit`.
+The first process alone writes, and goes on after training; the others only help.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch import distributed
+
+from maas.errors import ProcessError
+
+FOLDER = "MAAS_RESUME_FOLDER"
+RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+LOST = ("peer", "gloo", "nccl", "process group", "connection reset")
+"""Words of which one stands in what gloo and NCCL say when they lose a process."""
+
+
+def is_first() -> bool:
+    """Tells whether this process is the one that writes; a process alone is."""
+    rank = next((os.environ[name] for name in RANKS if name in os.environ), "0")
+    return int(rank) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
+
+
+def tell_others(folder: Path | None) -> None:
+    """Tells the other processes where resume points lie; None lets them end, as there is nothing to train.
+
+    Args:
+        folder: the run's resume points.
+    """
+    if _started_together():
+        _connect()
+        distributed.broadcast_object_list([None if folder is None else str(folder)], src=0)
+    elif folder is not None:
+        os.environ[FOLDER] = str(folder.resolve())  # which processes inherit that Lightning starts
+
+
+def told_by_first() -> Path | None:
+    """Returns what `tell_others` said in the first process."""
+    if not _started_together():
+        return Path(os.environ[FOLDER])
+    _connect()
+    told: list[str | None] = [None]
+    distributed.broadcast_object_list(told, src=0)
+    return None if told[0] is None else Path(told[0])
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Ends the ties between the processes when training ends, and takes back what Lightning set for its own ones.
+
+    Raises:
+        ProcessError: another process ended too early.
+    """
+    before = dict(os.environ)
+    try:
+        yield
+    except RuntimeError as error:
+        if message := _lost(error):
+            raise message from error
+        raise
+    finally:
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+
+
+def _lost(error: Exception) -> ProcessError | None:
+    """Returns what to say of an error that comes of a process that ended too early; None where it is another error."""
+    is_several = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+    if not is_several or not any(word in str(error).lower() for word in LOST):
+        return None
+    return ProcessError(
+        "Another process of this training ended, so this one cannot go on; its own message, or the system's log, says "
+        f"why. Start the same command again and training goes on where it was. ({str(error).splitlines()[0][:200]})"
+    )
+
+
+def _started_together() -> bool:
+    """Tells whether torchrun or SLURM started several processes."""
+    if TorchElasticEnvironment.detect():
+        return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+
+
+def _connect() -> None:
+    if distributed.is_initialized():
+        return
+    environment = TorchElasticEnvironment() if TorchElasticEnvironment.detect() else SLURMEnvironment()
+    os.environ.setdefault("MASTER_ADDR", environment.main_address)
+    os.environ.setdefault("MASTER_PORT", str(environment.main_port))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(environment.local_rank() % torch.cuda.device_count())
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        rank=environment.global_rank(),
+        world_size=environment.world_size(),
+    )

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from maas.training.guest import ValidationMetrics
 from maas.training.keeping import LatestBest
 from maas.training.nets import built, finished, resolve_net
 from maas.training.objectives import Objective
-from maas.training.progress import EpochListener, History, progress, quiet
+from maas.training.progress import Bar, EpochListener, History, Vitals, is_terminal, quiet
 from maas.training.resuming import newest_whole
 from maas.training.task import Task
 
@@ -87,7 +86,7 @@ def fit(
         seed_everything(
             config.seed, workers=True, verbose=False
         )  # what follows does not depend on a cached pretraining
-    history = History(listener)
+    history = History(listener, lines=not is_terminal())
     best_epoch = _trained(config, model, family, splits, processor, history, resume_folder)
     return Fitted(*finished(model, record), tuple(history.epochs), best_epoch)
 
@@ -120,7 +119,8 @@ def _trained(
         enable_version_counter=False,
     )
     own = [build(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
-    trainer = _trainer(config.trainer, [*watching, history, keeper, *own, *progress()], resume_folder)
+    bars = [Bar(leave=True)] if is_terminal() else []
+    trainer = _trainer(config.trainer, [*watching, Vitals(), history, keeper, *own, *bars], resume_folder)
     if trainer.global_rank:
         torch.manual_seed(config.seed + trainer.global_rank)  # each process drops and augments by its own chance
     data = DataModule(splits, processor, config.batch_size, config.seed, workers=config.workers)
@@ -181,7 +181,7 @@ def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Tra
     own = {
         "logger": False,
         "enable_model_summary": False,
-        "enable_progress_bar": sys.stdout.isatty(),
+        "enable_progress_bar": is_terminal(),
         "default_root_dir": str(folder),
         "use_distributed_sampler": False,  # our batches are shared by themselves
     }

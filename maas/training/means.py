@@ -26,6 +26,15 @@ class MeanOverRows:
         self._total = self._total.to(value.device) + value * rows
         self._rows += rows
 
+    def __bool__(self) -> bool:
+        """Tells whether anything was added."""
+        return self._rows > 0
+
+    @property
+    def so_far(self) -> float:
+        """The mean of what this process added."""
+        return float(self._total / self._rows)
+
     def taken(self, summed: Callable[[Tensor], Tensor]) -> Tensor:
         """Returns the mean, float32, and begins anew.
 

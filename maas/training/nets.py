@@ -68,7 +68,7 @@ def finished(net: nn.Module, record: NetRecord) -> tuple[nn.Module, NetRecord]:
     if rebuild:
         part = dict(rebuild())
         record = NetRecord(part.pop("_target_"), part)
-    return net.cpu().eval(), record
+    return net.cpu().float().eval(), record  # whatever precision it was trained in
 
 
 def _require_feeds(net: nn.Module, processor: BaseProcessor) -> None:

@@ -1,16 +1,26 @@
-"""What a person sees while a net is trained: a bar on a terminal, one line an epoch elsewhere."""
+"""What a person sees while a net is trained: a bar on a terminal, one line an epoch elsewhere, and curves in MLflow."""
 
 import logging
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from maas.training.means import MeanOverRows
+from maas.training.task import Task
 
 EpochListener = Callable[[int, dict[str, float]], None]
 """Takes the number of an epoch, from 0, and what was logged in it."""
+
+SAMPLED = 16
+"""Of so many steps one has its gradient measured: a norm costs a pass over all weights."""
 
 
 class History(Checkpoint):
@@ -19,19 +29,42 @@ class History(Checkpoint):
     Lightning calls a `Checkpoint` after whatever a module logs at the end of an epoch, and any other callback before.
 
     Args:
-        listener: told of each epoch as it ends.
+        listener: told of each epoch as it ends, with its pace (`rows_per_second`), which is no part of the history.
+        lines: whether each epoch is printed as a line.
     """
 
-    def __init__(self, listener: EpochListener | None = None) -> None:
+    def __init__(self, listener: EpochListener | None = None, *, lines: bool = False) -> None:
         self.epochs: list[dict[str, float]] = []
         self._listener = listener
+        self._lines = lines
+        self._begun = self._trained = float("nan")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Has no pace to tell for an epoch that is gone on with."""
+        self._begun = float("nan")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._begun = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Reads the clock."""
+        self._trained = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps the epoch's values."""
+        """Keeps the epoch's values, and tells of them."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.epochs.append(values)
-        if self._listener is not None and trainer.is_global_zero:
-            self._listener(trainer.current_epoch, values)
+        if not trainer.is_global_zero:
+            return
+        pace = self._pace(trainer)
+        if self._listener is not None:
+            self._listener(trainer.current_epoch, {**values, **pace})
+        if self._lines:
+            sys.stdout.write(f"{self._line(trainer, values, pace)}\n")
+            sys.stdout.flush()
 
     def state_dict(self) -> dict[str, Any]:
         """The epochs so far."""
@@ -41,21 +74,65 @@ class History(Checkpoint):
         """Goes on with the epochs of an interrupted run."""
         self.epochs = list(state_dict["epochs"])
 
+    def _pace(self, trainer: Trainer) -> dict[str, float]:
+        """Returns training rows in a second of training; nothing for an epoch that was gone on with."""
+        seconds = self._trained - self._begun
+        loader: Any = trainer.train_dataloader
+        return {"rows_per_second": len(loader.dataset) / seconds} if seconds > 0 else {}
 
-class EpochLines(Checkpoint):
-    """Prints one line an epoch, for logs."""
+    def _line(self, trainer: Trainer, values: dict[str, float], pace: dict[str, float]) -> str:
+        epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or -1
+        parts = [f"epoch {epoch}/{epochs}" if epochs > 0 else f"epoch {epoch}"]
+        parts += [f"{name} {value:.4g}" for name, value in sorted(values.items())]
+        if pace:
+            seconds = time.monotonic() - self._begun
+            left = f", {_duration(seconds * (epochs - epoch))} left" if epochs > epoch else ""
+            parts.append(f"({_duration(seconds)}, {pace['rows_per_second']:,.0f} rows/s{left})")
+        return "  ".join(parts)
+
+
+class Vitals(Callback):
+    """Logs each epoch's mean length of the gradient, of one in sixteen steps, and the learning rate at its end."""
+
+    def __init__(self) -> None:
+        self._norm = MeanOverRows()
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Measures the gradient as it is before it is clipped."""
+        if trainer.global_step % SAMPLED == 0:
+            gradients = [one.grad for one in pl_module.parameters() if one.grad is not None]
+            self._norm.add(get_total_norm(gradients), 1)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Prints the epoch's values."""
-        if trainer.is_global_zero:
-            values = "  ".join(f"{name} {float(value):.4f}" for name, value in sorted(trainer.callback_metrics.items()))
-            sys.stdout.write(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {values}\n")
-            sys.stdout.flush()
+        """Logs both."""
+        pl_module.log("learning_rate", trainer.optimizers[0].param_groups[0]["lr"], sync_dist=True)
+        if self._norm:
+            pl_module.log("gradient_norm", self._norm.taken(torch.clone), sync_dist=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The gradients measured so far."""
+        return self._norm.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on with them."""
+        self._norm.load_state_dict(state_dict)
 
 
-def progress() -> list[Callback]:
-    """Returns what shows progress: nothing of our own on a terminal, where Lightning draws its bar."""
-    return [] if sys.stdout.isatty() else [EpochLines()]
+class Bar(RichProgressBar):
+    """Lightning's bar, with rate and time left, and the epoch's mean loss so far."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Adds the loss, which is not logged at every step."""
+        shown = super().get_metrics(trainer, pl_module)
+        shown.pop("v_num", None)
+        if isinstance(pl_module, Task) and trainer.training and (loss := pl_module.running_loss) is not None:
+            shown["train_loss"] = f"{loss:.3f}"
+        return shown
+
+
+def is_terminal() -> bool:
+    """Tells whether a bar can be drawn."""
+    return sys.stdout.isatty()
 
 
 def quiet() -> None:
@@ -65,3 +142,11 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+
+
+def _duration(seconds: float) -> str:
+    """Returns seconds as a person would say them."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -72,6 +72,11 @@ class Task(LightningModule):
         if self._plateau is not None:
             self._plateau.step(float(self.trainer.callback_metrics["validation_loss"]))
 
+    @property
+    def running_loss(self) -> float | None:
+        """The mean loss of the epoch so far, in this process; None before its first step."""
+        return self._train_loss.so_far if self._train_loss else None
+
     def validation_step(self, batch: Batch, _: int) -> None:
         """Adds one batch to the validation loss and metrics."""
         feeds, targets = batch

@@ -101,7 +101,9 @@ def _faults_of_part(part: Mapping[str, Any], path: str) -> Iterator[str]:
         if key not in parameters:
             if not takes_any:
                 yield f"{path}.{key} is not an argument of {name}.{_nearest(key, list(parameters))}"
-        elif not is_part(value) and (fault := _misfit(f"{path}.{key}", value, hints.get(key))):
+        elif not any(map(is_part, value if isinstance(value, list) else [value])) and (
+            fault := _misfit(f"{path}.{key}", value, hints.get(key))
+        ):
             yield fault
     if not part.get("_partial_"):
         for parameter in parameters.values():

@@ -32,7 +32,10 @@ def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]
             "compress.passes.quantize_static.calibration_rows=0",
             "compress.passes.quantize_static.calibration_rows is 0; it must be a whole number, 1 or more.",
         ),
-        ("trainer=absent", "There is no trainer 'absent'. Set trainer=NAME; known are: cpu, gpu."),
+        (
+            "trainer=absent",
+            "There is no trainer 'absent'. Set trainer=NAME; known are: cpu, ddp, ddp_cpu, fsdp, gpu, slurm.",
+        ),
         ("+optimizer.momentun=1", "optimizer.momentun is not an argument of torch.optim.SGD. Did you mean momentum?"),
         ("optimizer.momentun=1", "optimizer.momentun is no key of the recipe. Did you mean optimizer.momentum?"),
         (

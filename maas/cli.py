@@ -14,6 +14,7 @@ try:
     from hydra._internal.utils import get_args_parser
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
+    from hydra.types import RunMode
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
@@ -84,6 +85,7 @@ def _compose_and_call(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> N
         with _reported(verb):  # here, as Hydra would announce an error that leaves the job
             config = recipes.finish(values, HydraConfig.get().overrides.task)
             recipes.check(config)
+            _require_one_process(config)
             composed.append(config)
             stage(config)
 
@@ -94,6 +96,20 @@ def _compose_and_call(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> N
         if composed:  # the recipe was right: this is a bug further down
             raise
         raise ConfigError(recipes.explain(error, overrides, config_dir)) from error
+
+
+def _require_one_process(config: recipes.RunConfig) -> None:
+    """Refuses a sweep over trainings of several processes: Lightning starts them by the same command, sweep and all.
+
+    Raises:
+        ConfigError: this is one.
+    """
+    strategy = (config.trainer or {}).get("strategy", "auto")
+    if HydraConfig.get().mode == RunMode.MULTIRUN and strategy != "auto":
+        raise ConfigError(
+            f"A sweep (-m) trains in one process, and trainer.strategy is {strategy}. Set trainer=cpu or trainer=gpu, "
+            "or start one training at a time."
+        )
 
 
 def _arguments() -> tuple[str | None, list[str]]:

@@ -96,6 +96,23 @@ def test_registry_is_none_when_null_is_chosen(entered):
     assert entered("recipe=digits_mlp", "registry=null", stage=show, status=2) == "registry None\n"
 
 
+def test_each_value_is_trained_when_a_sweep_is_asked_for(entered):
+    seen = []
+
+    def note(config: object) -> None:
+        seen.append(config.optimizer["lr"])
+        if len(seen) == 2:
+            raise DataError("enough")
+
+    entered("-m", "recipe=digits_mlp", "optimizer.lr=0.01,0.1,0.5", stage=note, status=2)
+    assert seen == [0.01, 0.1]
+
+
+def test_sweep_is_refused_when_a_training_takes_several_processes(entered):
+    error = entered("-m", "recipe=digits_mlp", "trainer=ddp_cpu", "optimizer.lr=0.01,0.1", stage=unreached, status=2)
+    assert error.startswith("A sweep (-m) trains in one process, and trainer.strategy is ddp. Set trainer=cpu")
+
+
 def test_recipes_are_listed_with_status_2_when_none_is_named(tmp_path):
     command = [sys.executable, "-m", "maas", "train"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)

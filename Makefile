@@ -4,6 +4,7 @@ VENV ?= .venv
 RECIPE ?= sentiment_zh
 MODEL ?= models:/$(RECIPE)@champion
 ARGS ?=
+JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SYSTEM := dataset-fashion-mnist espeak-ng
@@ -35,8 +36,8 @@ train compress export verify register: $(READY) ## one stage of RECIPE
 serve: $(READY) ## answer over HTTP with MODEL
 	$(BIN)/python -m maas.serve model=$(MODEL) $(ARGS)
 
-test: $(READY) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run the tests, JOBS at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-slow: $(READY) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)

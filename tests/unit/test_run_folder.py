@@ -100,8 +100,7 @@ def test_run_is_free_when_its_process_was_killed_and_a_forked_one_lives_on(tmp_p
     hold = (
         "import os, sys, time; from pathlib import Path; from maas.run_folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked():\n"
-        "    child = os.fork()\n"
-        "    child and print(child, flush=True)\n"
+        "    os.fork() or print(os.getpid(), flush=True)\n"
         "    sys.stdin.read()"
     )
     command = [sys.executable, "-c", hold, str(folder.path)]

@@ -1,4 +1,4 @@
-"""`python -m maas.doctor recipe=NAME key=value …` examines a recipe for classic mistakes; nothing is trained or written."""
+"""`python -m maas.doctor recipe=NAME key=value …` examines a recipe for classic mistakes."""
 
 import sys
 

@@ -30,7 +30,7 @@ def check_names() -> list[str]:
 
 
 def examine(config: RunConfig, splits: Splits, processor: BaseProcessor) -> list[Finding]:
-    """Looks for classic mistakes, by reading the recipe and its rows and by a few steps of training on a net of its own.
+    """Looks for classic mistakes in a recipe and its rows, and in a few steps of training on a net of its own.
 
     A model that is not trained here is judged by its rows alone.
 

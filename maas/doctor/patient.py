@@ -95,7 +95,7 @@ class Patient:
 
     @cached_property
     def extremes(self) -> list[Tensor]:
-        """What the net gives for the probe with other, far larger weights: what it cannot leave, its last layer bounds."""
+        """What the net gives for the probe with other, far larger weights: what they keep to, an activation bounds."""
         return list(_shaken_answers(self.new_net(), self.probe[0]))
 
     @cached_property
@@ -162,7 +162,7 @@ def answer_of(net: nn.Module, feeds: Mapping[str, Tensor]) -> Tensor | None:
     return found.float() if isinstance(found, Tensor) else None
 
 
-SHAKES = 4
+SHAKES = 6
 """Draws of weights; one logit of such a net stays within [0, 1] for all rows by chance in about one draw of ten."""
 SHAKE_DEVIATION = 3.0
 """Of the drawn weights: far above any initialisation, so that unbounded outputs leave every narrow range."""

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from maas.config import RunConfig
-from maas.data.datamodule import BatchesByLength, EncodedRows, Loader
+from maas.data.datamodule import Batch, BatchesByLength, EncodedRows, Loader
 from maas.data.splits import Split
 from maas.errors import MaasError
 from maas.runtime.processors import BaseProcessor
@@ -47,7 +47,7 @@ class Trial:
         steps: that were asked for.
         losses: of each step, before it.
         gradient_norms: of each step, before clipping.
-        with_gradient: names of the parameters that got a gradient other than 0 in any step.
+        with_gradient: names of the parameters that got a gradient other than 0 in any step, from the loss itself.
         left_out: names of trainable parameters that no optimizer holds.
         decayed: names of the parameters of at most one axis that an optimizer decays.
         asleep: modules that stay in evaluation mode while others train.
@@ -218,6 +218,8 @@ class _Recorder(Callback):
         if isinstance(outputs, dict) and isinstance(outputs.get("loss"), Tensor):
             self._trial.losses.append(float(outputs["loss"].float().mean()))
         if batch_idx + 1 >= trainer.num_training_batches:
+            if isinstance(pl_module, Task) and pl_module.objective.is_penalised:
+                self._trial.with_gradient = _reached_by_loss(pl_module, batch)
             after = dict(named_net(pl_module).named_parameters())
             moved = (_share(self._before[name], after[name].detach()) for name in self._before)
             self._trial.change = max(moved, default=0.0) / (batch_idx + 1)
@@ -251,6 +253,15 @@ class _Differences(TorchDispatchMode):
             shapes = {tuple(one.shape) for one in args if isinstance(one, Tensor)}
             self.squares |= shapes == self._shapes
         return func(*args, **(kwargs or {}))
+
+
+def _reached_by_loss(task: Task, batch: Batch) -> set[str]:
+    """Returns the names of the parameters that the loss without penalties has a gradient for."""
+    task.zero_grad()
+    feeds, targets = batch
+    with torch.enable_grad():
+        task.objective.loss(*task.family.prepared(task.net(**feeds), targets)).backward()
+    return {name for name, one in task.net.named_parameters() if one.grad is not None and bool(one.grad.any())}
 
 
 def _rows(batch: Any) -> int:

@@ -1,1 +1,1 @@
-"""The checks. One mistake, one file with `check(patient)`, which yields findings; listed from disk, so none is left out."""
+"""The checks. One mistake, one file with `check(patient)`, which yields findings; they are listed from disk."""

@@ -15,7 +15,7 @@ SMALLER_IS_BETTER = ("loss", "mae", "rmse")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Monitoring a misspelt value, stopping when an accuracy rises, waiting longer than the run, averaging in the start.
+    """Monitoring a misspelt value, stopping when accuracy rises, waiting longer than the run, averaging in the start.
 
     Source:
         lightning.pytorch.callbacks.EarlyStopping, whose `mode` is `min` unless said otherwise; Polyak averaging.
@@ -58,7 +58,7 @@ def _slow_average(patient: Patient, where: str, settings: Mapping[str, Any]) -> 
         yield Finding(
             "warning",
             f"{where}.decay",
-            f"after {updates} updates with a decay of {settings['decay']} the untrained weights still make up {left:.0%}.",
+            f"after {updates} updates with decay {settings['decay']} the untrained weights still make up {left:.0%}.",
             f"Set {where}.decay={1 - 10 / max(updates, 20):.3g}, or train longer.",
         )
 

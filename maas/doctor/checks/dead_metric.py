@@ -14,8 +14,7 @@ FEWEST_ROWS = 10
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Choosing an epoch by a figure that stays as it is: one label or one number to validate on, or accuracy where one
-    label is nearly all.
+    """Choosing an epoch by a figure that stays as it is: one target to validate on, or accuracy where one label is all.
 
     Source:
         He and Garcia, Learning from imbalanced data, 2009, §4.1: accuracy is blind to a rare label.

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from maas.doctor.finding import Finding
 from maas.doctor.patient import Patient
 
-PENALTIES = ("l2", "l1", "group_lasso")
-
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Shrinking parameters whose size is no sign of overfitting: biases, and gains of norms, which begin at 1.
@@ -21,7 +19,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         groups = "Give the optimizer two groups, the one of biases and norms with weight_decay=0"
         remedy = f"{groups}." if patient.is_guest else f"Set objective.covers=weights. {groups}, if it makes its own."
         yield Finding("warning", where, f"weight decay also shrinks {_listed(names)}.", remedy)
-    if not patient.is_guest and any(patient.config.objective.get(penalty) for penalty in PENALTIES):
+    if not patient.is_guest and patient.objective.is_penalised:
         covered = patient.objective.covered(patient.net)
         if flat := [name for name, one in covered.items() if one.ndim < 2]:
             remedy = "Set objective.covers=weights."

@@ -7,7 +7,7 @@ from maas.doctor.finding import Finding
 from maas.doctor.patient import Patient
 
 LARGEST = 1e4
-"""Of a gradient, for a loss of at most 1, or as many times the loss: no usual initialisation comes near."""
+"""Of a gradient, in units of the loss where numbers are learnt: no usual initialisation comes near."""
 SMALLEST = 1e-8
 """Adam adds as much to each gradient's size before it divides by it."""
 
@@ -23,9 +23,10 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     norm = patient.trial.gradient_norms[0]
     loss = abs(patient.trial.losses[0]) if patient.trial.losses else 1.0
+    unit = max(1.0, loss) if patient.family.target == "number" else 1.0
     if not math.isfinite(norm):
         what, remedy = "is not finite", "Look for divisions by 0 and roots of 0 in forward and in the loss."
-    elif norm > LARGEST * max(1.0, loss):
+    elif norm > LARGEST * unit:
         what = f"has a length of {norm:.2g} at a loss of {loss:.3g}"
         remedy = "Normalise the inputs, begin with smaller weights, or set trainer.gradient_clip_val=1.0."
     elif norm < SMALLEST:

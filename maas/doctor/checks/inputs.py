@@ -13,7 +13,7 @@ from maas.doctor.patient import Patient, answer_of
 FARTHEST_MEAN = 10.0
 """Of what the first layer sees: its gradients are then all but parallel."""
 LARGEST_DEVIATION = 30.0
-"""Plain pixels have about 70, standardised inputs 1; between them lie log-mel energies and counts."""
+"""Plain pixels have about 70 and standardised inputs 1; log-mel energies and counts lie between them."""
 SMALLEST_DEVIATION = 1e-3
 """Below it, all rows look alike to layers of the usual initialisation."""
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
@@ -21,10 +21,10 @@ TABLES = (nn.Embedding, nn.EmbeddingBag)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Feeding raw values to a layer that is initialised for inputs of mean 0 and deviation 1, or columns without content.
+    """Feeding raw values to a layer that is made for inputs of mean 0 and deviation 1, or columns without content.
 
     Source:
-        LeCun et al., Efficient backprop, 1998, §4.3: the mean of each input should be near zero, and their scales alike.
+        LeCun et al., Efficient backprop, 1998, §4.3: the mean of each input should be near zero, their scales alike.
     """
     yield from _constant_columns(patient)
     if not patient.is_trained_here:
@@ -39,7 +39,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         remedy = "Replace missing values before the first layer, and look for divisions by 0 in the data."
         yield Finding("error", where, f"{share:.1%} of the numbers that its first layer sees are not finite.", remedy)
         return
-    mean, deviation = values.mean().item(), values.std().item() if values.numel() > 1 else 1.0
+    deviation = values.std().item() if values.numel() > 1 else 1.0
     if deviation < SMALLEST_DEVIATION:
         remedy = "Look at the scale that the model or the processor applies, and at the rows."
         yield Finding("warning", where, f"its first layer sees all but one number: deviation {deviation:.2g}.", remedy)

@@ -23,7 +23,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"model.{asleep[0]}",
-            f"{len(asleep)} module(s) with dropout or batch norm stay in evaluation mode while their weights are trained.",
+            f"{len(asleep)} module(s) with dropout or batch norm stay in evaluation mode while they are trained.",
             "Call train() on them at the end of __init__, or freeze their weights if that is meant.",
         )
     feeds, logits = patient.probe[0], patient.logits

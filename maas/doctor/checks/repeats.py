@@ -1,5 +1,6 @@
 """Rows that come again, in training and across splits."""
 
+import math
 import unicodedata
 from collections.abc import Hashable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ MOST_FILES = 2000
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Judging by rows that training has seen, the best known of all leaks; texts are equal whatever their case and blanks.
+    """Judging by rows that training has seen, the best known leak; texts are equal whatever their case and blanks.
 
     Source:
         Kapoor and Narayanan, Leakage and the reproducibility crisis in ML-based science, arXiv:2207.07048, L1.4.
@@ -66,4 +67,6 @@ def _key(value: Any) -> Hashable:
         return value.shape, value.tobytes()
     if isinstance(value, list | tuple):
         return tuple(_key(one) for one in value)
-    return "missing" if value != value else value if isinstance(value, Hashable) else content_digest(value)  # NaN
+    if isinstance(value, float) and math.isnan(value):
+        return "missing"
+    return value if isinstance(value, Hashable) else content_digest(value)

@@ -10,6 +10,8 @@ from maas.doctor.patient import Patient
 
 LARGEST = 100.0
 """Size of targets (root mean square) from which a net that begins near 0 spends its first epochs on getting there."""
+PRESSED = 0.01
+"""How near a bound outputs of large weights come."""
 NEAR = 0.1
 """Size of the first outputs, as a share of the targets', that counts as near 0."""
 
@@ -37,14 +39,18 @@ def check(patient: Patient) -> Iterator[Finding]:
         reached = torch.cat([answer.flatten() for answer in patient.extremes])
         low, high = float(reached.min()), float(reached.max())
         outside = float(((targets < low) | (targets > high)).float().mean())
-        is_bounded = (low >= 0 and float(targets.min()) < 0) or (low >= -1 and high <= 1)
-        if outside and is_bounded:
+        if outside and _is_bounded(low, high):
             yield Finding(
                 "error",
                 "model",
                 f"its outputs stay within {low:.3g} and {high:.3g}, and {outside:.0%} of the targets lie outside.",
                 "Remove the activation behind the last layer.",
             )
+
+
+def _is_bounded(low: float, high: float) -> bool:
+    """Tells whether outputs of large weights keep to a bound: they press against it, as of a ReLU, sigmoid or tanh."""
+    return 0 <= low <= PRESSED or (low >= -1 and 1 - PRESSED <= high <= 1)
 
 
 def _size(values: Tensor) -> float:

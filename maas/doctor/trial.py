@@ -5,6 +5,7 @@ at the rate which the recipe asks for (Smith, Cyclical learning rates, arXiv:150
 """
 
 import math
+import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
@@ -102,10 +104,11 @@ def tried(
     loader = Loader(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
     settings = {name: value for name, value in (config.trainer or {}).items() if name in KEPT}
     torch.manual_seed(config.seed)
+    trainer = _trainer(settings, _Recorder(trial, net))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            _trainer(settings, _Recorder(trial, net)).fit(task, train_dataloaders=loader)
+            _fit(trainer, task, loader)
         except _Enough:
             pass
         except MaasError:
@@ -115,6 +118,20 @@ def tried(
     trial.warned = [str(warning.message) for warning in warned]
     trial.logits = _answer_after(net, probe)
     return trial
+
+
+def _fit(trainer: Trainer, task: LightningModule, loader: Loader) -> None:
+    """Lets a trainer train, and the process end as it is asked to: Lightning would end it with other statuses."""
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, train_dataloaders=loader)
+    except SIGTERMException as ending:
+        raise SystemExit(128 + signal.SIGTERM) from ending
+    except SystemExit as ending:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, on_interrupt)  # which Lightning ignores from then on
+        raise KeyboardInterrupt from ending
 
 
 def named_net(module: LightningModule) -> nn.Module:

@@ -1,11 +1,17 @@
-"""No shipped recipe has a finding."""
+"""No shipped recipe has a finding, and every check says what it looks for."""
+
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 import maas
 from maas.config import build
 from maas.config.recipes import RECIPES
-from maas.doctor import examine
+from maas.doctor import checks, examine
+from maas.doctor.examining import check_names
 
 HEAVY = {
     "commands",
@@ -28,3 +34,15 @@ def test_nothing_is_found_when_a_shipped_recipe_is_examined(name):
     splits = build(config.data, "data")
     processor = build(config.processor, "processor").fit(splits.train.inputs)
     assert [str(finding) for finding in examine(config, splits, processor)] == []
+
+
+@pytest.mark.parametrize("name", check_names())
+def test_check_names_mistake_and_source_when_it_is_read(name):
+    check = import_module(f"{checks.__name__}.{name}").check
+    assert list(inspect.signature(check).parameters) == ["patient"]
+    assert "Source:" in inspect.getdoc(check)
+
+
+def test_checks_are_those_of_the_page_when_both_are_listed():
+    page = (Path(__file__).parents[2] / "docs/doctor.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == check_names()

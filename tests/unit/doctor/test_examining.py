@@ -1,8 +1,11 @@
 """Examining changes nothing, and training asks for it."""
 
+import logging
 import os
+import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +18,7 @@ from maas.doctor import __main__ as entry
 from maas.doctor import examine, require_sound
 from maas.errors import ConfigError
 from maas.lifecycle import stages
+from maas.models.mlp import MLP
 from maas.training.resuming import random_states
 
 SHORT = ("~registry", "compress=none", "trainer.max_epochs=2", "+data.max_rows=320", "resume=never")
@@ -26,18 +30,22 @@ def told(*overrides: str, recipe: str = "digits_mlp") -> tuple[Any, Any, Any]:
     return config, splits, build(config.processor, "processor").fit(splits.train.inputs)
 
 
-def of_bytes(states: dict[str, Any]) -> dict[str, str]:
-    return {name: repr(state.tolist() if isinstance(state, torch.Tensor) else state) for name, state in states.items()}
+def state_of_process() -> list[Any]:
+    switches = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark, torch.is_grad_enabled()
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)]
+    levels = [logging.getLogger(name).level for name in ("maas", "lightning.pytorch")]
+    random = {name: repr(getattr(state, "tolist", lambda one=state: one)()) for name, state in random_states().items()}
+    return [random, switches, handlers, levels, dict(os.environ), list(warnings.filters)]
 
 
 def test_nothing_is_changed_when_a_recipe_is_examined(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told_of = told(*SHORT)
     torch.rand(3)
-    before = of_bytes(random_states()), dict(os.environ), torch.are_deterministic_algorithms_enabled()
+    before = state_of_process()
     settings = repr(told_of[0])
     examine(*told_of)
-    assert (of_bytes(random_states()), dict(os.environ), torch.are_deterministic_algorithms_enabled()) == before
+    assert state_of_process() == before
     assert repr(told_of[0]) == settings
     assert list(tmp_path.iterdir()) == []
 
@@ -110,3 +118,30 @@ def test_verb_is_known_when_maas_is_called():
     assert done.returncode == 2, done.stderr
     assert done.stdout.startswith("error: optimizer.lr: ")
     assert done.stderr == ""
+
+
+class Ended(MLP):
+    """Is asked to end in its first step of training."""
+
+    def forward(self, features):
+        if self.training:
+            os.kill(os.getpid(), self.asked)
+        return super().forward(features)
+
+
+class Terminated(Ended):
+    asked = signal.SIGTERM
+
+
+class Interrupted(Ended):
+    asked = signal.SIGINT
+
+
+@pytest.mark.parametrize(("net", "ending"), [("Terminated", SystemExit), ("Interrupted", KeyboardInterrupt)])
+def test_process_ends_when_it_is_asked_to_during_a_trial(net, ending):
+    config, splits, processor = told(*SHORT)
+    sys.modules.setdefault("ended", sys.modules[__name__])
+    model = {**config.model, "_target_": f"ended.{net}"}
+    with pytest.raises(ending) as ended:
+        examine(replace(config, model=model), splits, processor)
+    assert ending is KeyboardInterrupt or ended.value.code == 128 + signal.SIGTERM

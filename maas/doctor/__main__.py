@@ -2,9 +2,8 @@
 
 import sys
 
-import maas
 from maas import cli
-from maas.config import build
+from maas.config import RunConfig, build
 from maas.doctor.examining import check_names, examine
 
 
@@ -13,7 +12,7 @@ def main() -> None:
     cli.run("doctor", _doctor)
 
 
-def _doctor(config: maas.RunConfig) -> None:
+def _doctor(config: RunConfig) -> None:
     splits = build(config.data, "data")
     processor = build(config.processor, "processor").fit(splits.train.inputs)
     findings = examine(config, splits, processor)

@@ -110,21 +110,20 @@ class Patient:
             return None
         try:
             made = build({**self.config.optimizer, "_partial_": True}, "optimizer")([nn.Parameter(torch.zeros(2, 2))])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError, LookupError):
             return None
         return made if isinstance(made, Optimizer) else None
 
     @cached_property
-    def steps_an_epoch(self) -> int:
-        """Batches in an epoch of one process."""
-        return -(-len(self.splits.train) // self.config.batch_size)
-
-    @cached_property
     def total_steps(self) -> int:
-        """Optimizer steps of the whole run; 0 where the recipe does not bound them."""
+        """Optimizer steps of the whole run, 0 where the recipe does not bound them; `devices: auto` counts as one."""
         trainer = self.config.trainer or {}
         epochs, most = trainer.get("max_epochs"), trainer.get("max_steps", -1)
-        an_epoch = -(-self.steps_an_epoch // int(trainer.get("accumulate_grad_batches", 1)))
+        devices, limit = trainer.get("devices", 1), trainer.get("limit_train_batches", 1.0)
+        world = int(trainer.get("num_nodes", 1)) * (devices if isinstance(devices, int) and devices > 0 else 1)
+        batches = -(-len(self.splits.train) // (self.config.batch_size * world))
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
+        an_epoch = -(-batches // int(trainer.get("accumulate_grad_batches", 1)))
         by_epochs = an_epoch * int(epochs) if epochs is not None and epochs > 0 else 0
         bounds = [bound for bound in (by_epochs, most) if bound and bound > 0]
         return int(min(bounds, default=0))

@@ -102,7 +102,9 @@ def tried(
     task, _ = task_of(config, net, family, train)
     rows = EncodedRows(_drawn(train, trial.steps * batch_size, config.seed), processor)
     loader = Loader(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
-    settings = {name: value for name, value in (config.trainer or {}).items() if name in KEPT}
+    asked = config.trainer or {}
+    settings = {name: value for name, value in asked.items() if name in KEPT}
+    settings["accelerator"] = "cpu" if asked.get("accelerator") == "cpu" else "auto"
     torch.manual_seed(config.seed)
     trainer = _trainer(settings, _Recorder(trial, net))
     with warnings.catch_warnings(record=True) as warned:
@@ -256,11 +258,11 @@ class _Recorder(Callback):
         return watched
 
 
-class _Differences(TorchDispatchMode):
+class _Differences(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees whether (N, 1) minus (N,), or the other way round, was silently made (N, N)."""
 
     def __init__(self, rows: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._shapes = {(rows, 1), (rows,)}
         self._rows = rows
         self.squares = False

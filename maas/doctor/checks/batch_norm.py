@@ -16,7 +16,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     Source:
         Ioffe and Szegedy, Batch normalization, arXiv:1502.03167, §3: statistics are those of a mini-batch.
     """
-    if not patient.is_trained_here or not any(isinstance(module, _BatchNorm) for module in patient.net.modules()):
+    if not patient.is_trained_here or not any(map(_normalises, patient.net.modules())):
         return
     rows, size = len(patient.splits.train), patient.config.batch_size
     if min(size, rows) > 1 and rows % size != 1:
@@ -31,11 +31,14 @@ def check(patient: Patient) -> Iterator[Finding]:
     )
 
 
+def _normalises(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm) and module.training
+
+
 @torch.no_grad()
 def _fails_on_one_row(patient: Patient) -> bool:
-    net: nn.Module = patient.new_net().train()
     try:
-        net(**{name: feed[:1] for name, feed in patient.probe[0].items()})
+        patient.new_net()(**{name: feed[:1] for name, feed in patient.probe[0].items()})
     except ValueError:  # torch's own, where a channel has a single number
         return True
     return False

@@ -24,7 +24,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     """
     if not patient.is_trained_here or patient.family.target != "label" or patient.logits is None:
         return
-    ending = ending_of(patient)
+    ending = ending_of(patient.logits, patient)
     loss = None if patient.is_guest else patient.objective.loss
     if isinstance(loss, nn.NLLLoss) and ending != "a log-softmax":
         yield Finding(
@@ -49,9 +49,9 @@ def check(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def ending_of(patient: Patient) -> str | None:
+def ending_of(outputs: Tensor, patient: Patient) -> str | None:
     """Returns what a net's outputs were activated with; None where they are free."""
-    found = {name for name, holds in ENDINGS.items() if holds(patient.logits)}
+    found = {name for name, holds in ENDINGS.items() if holds(outputs)}
     for answer in patient.extremes if found else []:
         found = {name for name in found if ENDINGS[name](answer)}
     return next((name for name in ENDINGS if name in found), None) if found and patient.extremes else None

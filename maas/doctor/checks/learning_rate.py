@@ -22,7 +22,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     losses, where = patient.trial.losses, "model" if patient.is_guest else "optimizer.lr"
     lr = "" if patient.optimizer is None else f" of {patient.optimizer.defaults['lr']:g}"
-    worst = max(losses, key=lambda loss: loss if math.isfinite(loss) else math.inf)
+    worst = _worst(losses, is_number=patient.family.target == "number")
     change = patient.trial.change * patient.total_steps
     if math.isfinite(losses[0]) and (not math.isfinite(worst) or worst > RISE * max(abs(losses[0]), 1e-3)):
         yield Finding(
@@ -38,3 +38,12 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"with a learning rate{lr} no weight can change by more than {change:.2g} of its size in the whole run.",
             "Set a rate that is 10 to 1000 times larger.",
         )
+
+
+def _worst(losses: list[float], *, is_number: bool) -> float:
+    """Returns the loss that the first is compared with.
+
+    Of numbers, a batch with an outlier may have any loss: only what stays high has diverged.
+    """
+    ranked = [loss if math.isfinite(loss) else math.inf for loss in losses]
+    return min(ranked[-2:]) if is_number else max(ranked)

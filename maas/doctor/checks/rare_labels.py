@@ -25,7 +25,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         where = f"data, the {name} split"
         if absent and name == "train":
             remedy = "Give rows of it, or leave it out of data.labels."
-            yield Finding("error", where, f"no row is {_listed(absent)}, which thus cannot be learnt.", remedy)
+            yield Finding("warning", where, f"no row is {_listed(absent)}, which thus cannot be learnt.", remedy)
         elif absent:
             remedy = f"Raise data.{name}_fraction, add rows, or join rare labels."
             yield Finding(

@@ -29,8 +29,11 @@ def check(patient: Patient) -> Iterator[Finding]:
     steps = patient.total_steps
     if not patient.is_trained_here or patient.is_guest or not 1 < steps <= MOST_STEPS:
         return
-    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = build({**patient.config.schedule, "_partial_": True}, "schedule")(optimizer, steps)
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
+    try:
+        schedule = build({**patient.config.schedule, "_partial_": True}, "schedule")(optimizer, steps)
+    except (TypeError, ValueError, LookupError):  # it is made for the net's own groups of parameters
+        return
     if isinstance(schedule, ReduceLROnPlateau):
         epochs = patient.config.trainer.get("max_epochs") or 0
         if 0 < epochs <= schedule.patience:

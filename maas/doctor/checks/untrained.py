@@ -26,7 +26,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     trial = patient.trial
     if trial.left_out:
         yield Finding(
-            "error",
+            "warning" if patient.is_guest else "error",
             "model" if patient.is_guest else "optimizer",
             f"the optimizer does not hold {_listed(trial.left_out)}, which stay as they began.",
             "Give it all of parameters(), or set requires_grad=False on what is to stay.",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -428,6 +428,12 @@ def missing_sizes(splits: Splits) -> Splits:
     return replace(splits, train=Split(rows, splits.train.targets))
 
 
+def with_outliers(splits: Splits) -> Splits:
+    targets = splits.train.targets.copy()
+    targets[::40] *= 30
+    return replace(splits, train=Split(splits.train.inputs, targets))
+
+
 def rows(count: int) -> Callable[[Splits], Splits]:
     return lambda splits: replace(splits, train=splits.train.spread(count))
 
@@ -561,7 +567,9 @@ PLANTS = {
     "accuracy of a rare label": Plant("dead_metric", "metric", "metric=f1", rows=mostly_one, severity=WARNING),
     "six rows to validate on": Plant("dead_metric", "validation", "add rows", rows=few_judges, severity=WARNING),
     # 9
-    "a label without training rows": Plant("rare_labels", "train split", "data.labels", rows=without("train", 7)),
+    "a label without training rows": Plant(
+        "rare_labels", "train split", "data.labels", rows=without("train", 7), severity=WARNING
+    ),
     "a label that no test row has": Plant(
         "rare_labels", "test split", "test_fraction", rows=without("test", 7), severity=WARNING
     ),
@@ -576,7 +584,7 @@ PLANTS = {
     "a guest's rate too high": Plant("learning_rate", "model", "10 times smaller", change={"model": part("FastGuest")}),
     # 12
     "a guest's optimizer of the head": Plant(
-        "untrained", "model", "parameters()", change={"model": part("HeadOnlyGuest")}
+        "untrained", "model", "parameters()", change={"model": part("HeadOnlyGuest")}, severity=WARNING
     ),
     "an optimizer of the head": Plant(
         "untrained", "optimizer", "parameters()", change={"optimizer": part("heads_only")}
@@ -748,6 +756,10 @@ class HalfHead(ZeroHead):
         nn.init.constant_(self.head.bias, 0.5)
 
 
+class LogsMore(Callback):
+    """Logs a value of one's own."""
+
+
 class FrozenBody(Net):
     """Part of it is meant to stay, and stays in evaluation mode."""
 
@@ -775,6 +787,17 @@ WELL = {
         digits,
         {"schedule": {"_target_": "maas.training.schedules.plateau"}, "batch_size": 300},
     ),
+    "a frozen norm beside a last batch of one row": (digits, {"model": part("FrozenBody"), "batch_size": 29}),
+    "a value that a callback of one's own may log": (
+        digits,
+        {
+            "callbacks": {
+                "mine": part("LogsMore"),
+                "stop": {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "my_value"},
+            }
+        },
+    ),
+    "limited batches": (digits, {"trainer__limit_train_batches": 5}),
     "one cycle": (digits, {"schedule": {"_target_": "maas.training.schedules.one_cycle"}}),
 }
 
@@ -784,6 +807,11 @@ def test_nothing_is_found_when_a_net_only_looks_ill(name):
     recipe, change = WELL[name]
     config, splits = recipe()
     assert [str(finding) for finding in findings(changed(config, change), splits)] == []
+
+
+def test_nothing_is_found_when_numbers_have_outliers():
+    config, splits = columns()
+    assert [str(finding) for finding in findings(config, with_outliers(splits))] == []
 
 
 def test_rows_alone_are_judged_when_nothing_is_trained():

@@ -14,7 +14,8 @@ from torch.optim import Optimizer
 from maas.config import RunConfig, build, target_of
 from maas.data.datamodule import Batch, EncodedRows
 from maas.data.splits import Split, Splits
-from maas.doctor.trial import Trial, tried
+from maas.doctor.recording import Trial
+from maas.doctor.trial import tried
 from maas.importing.base import ForeignModel
 from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import NetRecord

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
+from maas.config import build
 from maas.doctor.finding import Finding
 from maas.doctor.patient import Patient
 
@@ -31,6 +32,8 @@ def check(patient: Patient) -> Iterator[Finding]:
         )
     for name, module in patient.net.named_modules():
         yield from _own_generators(f"model.{name}" if name else "model", module)
+    if patient.config.augment is not None and not patient.is_guest:
+        yield from _own_generators("augment", build(patient.config.augment, "augment"))
     if not patient.is_guest and patient.config.trainer.get("benchmark") and patient.config.trainer.get("deterministic"):
         yield Finding(
             "warning",
@@ -40,8 +43,8 @@ def check(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def _own_generators(where: str, module: nn.Module) -> Iterator[Finding]:
-    for name, value in vars(module).items():
+def _own_generators(where: str, owner: Any) -> Iterator[Finding]:
+    for name, value in getattr(owner, "__dict__", {}).items():
         if isinstance(value, GENERATORS):
             yield Finding(
                 "warning",

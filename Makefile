@@ -11,7 +11,7 @@ SYSTEM := dataset-fashion-mnist espeak-ng
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run test test-slow check lint types layers format train compress export verify register serve bench gallery clean
+.PHONY: help setup system run test test-slow check lint types layers format doctor train compress export verify register serve bench gallery clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ system: ## Debian packages that hold or make the data of some recipes
 
 run: $(READY) ## take RECIPE through the whole line
 	$(BIN)/python -m maas.run recipe=$(RECIPE) $(ARGS)
+
+doctor: $(READY) ## examine RECIPE for classic mistakes
+	$(BIN)/python -m maas.doctor recipe=$(RECIPE) $(ARGS)
 
 train compress export verify register: $(READY) ## one stage of RECIPE
 	$(BIN)/python -m maas.$@ recipe=$(RECIPE) $(ARGS)

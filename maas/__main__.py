@@ -6,6 +6,7 @@ from pathlib import Path
 
 VERBS = {
     "run": "takes a recipe through the whole line",
+    "doctor": "examines a recipe for classic mistakes",
     "train": "trains a recipe's net",
     "compress": "makes the newest checkpoint smaller",
     "export": "turns the newest checkpoint into a bundle",
@@ -25,7 +26,7 @@ def main() -> None:
         sys.exit(2 if found else 0)
     verb = sys.argv.pop(1)
     sys.path.insert(0, str(Path.cwd()))  # parts of one's own are found as with `python -m`
-    import_module(f"maas.{verb}").main()
+    import_module("maas.doctor.__main__" if verb == "doctor" else f"maas.{verb}").main()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from maas.compression.passes import Calibration
 from maas.compression.search import PARENT, Search, search
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
+from maas.doctor import require_sound
 from maas.errors import BundleError, ConfigError, DataError
 from maas.evidence.judges import judge_of
 from maas.evidence.plots import compression_picture, learning_curve
@@ -82,9 +83,10 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
     log.info(
         "train     %s rows, %s", len(splits.train), f"{len(splits.labels)} labels" if splits.labels else "no labels"
     )
-    processes.tell_others(folder.resume)
     with _timed(folder, "train"):
         processor = build(config.processor, "processor").fit(splits.train.inputs)
+        require_sound(config, splits, processor)
+        processes.tell_others(folder.resume)
         fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
         answer, metrics = validated(config, fitted, processor, splits)
         checkpoint = save_checkpoint(

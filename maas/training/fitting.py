@@ -110,7 +110,7 @@ def _trained(
     resume_folder: Path,
 ) -> int:
     """Trains a net in place and returns the best epoch, whose weights it then has."""
-    task, watching = _task(config, net, family, splits.train)
+    task, watching = task_of(config, net, family, splits.train)
     keeper = LatestBest(
         dirpath=resume_folder,
         filename="best",
@@ -143,10 +143,17 @@ def _trained(
     return int(best["epoch"])
 
 
-def _task(
+def task_of(
     config: RunConfig, net: nn.Module, family: BaseFamily, train: Split
 ) -> tuple[LightningModule, list[Callback]]:
-    """Returns what Lightning trains, and the callbacks that it needs."""
+    """Returns what Lightning trains, and the callbacks that it needs.
+
+    Args:
+        config: the recipe.
+        net: a net, or a LightningModule, which is trained as it is.
+        family: of the recipe's task.
+        train: rows whose targets the objective may look at.
+    """
     if isinstance(net, LightningModule):
         log.info("train     %s brings its own objective, optimizer and schedule", type(net).__name__)
         return net, [ValidationMetrics(family, config.metric)]

@@ -94,6 +94,11 @@ class Objective(nn.Module):
         ]
         self.covers = covers
 
+    @property
+    def is_penalised(self) -> bool:
+        """Whether there is a penalty."""
+        return bool(self._penalties)
+
     def fit(self, targets: ArrayLike) -> None:
         """Lets the loss see the training targets, if it wants to."""
         if fit := getattr(self.loss, "fit", None):

@@ -108,6 +108,12 @@ class Processor(BaseProcessor):
         return {name: feeds[name] for name in self.feeds}
 
     @property
+    def unknown_id(self) -> int | None:
+        """What a token becomes that the vocabulary lacks; None where the tokenizer knows every text."""
+        token = getattr(self._tokenizer.model, "unk_token", None)
+        return None if token is None else self._tokenizer.token_to_id(token)
+
+    @property
     def input_specs(self) -> tuple[TensorSpec, ...]:
         """BYTES, (N,)."""
         return (TensorSpec("text", "BYTES", (-1,)),)

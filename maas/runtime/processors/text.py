@@ -95,6 +95,11 @@ class Processor(BaseProcessor):
         return {"input_ids": ids}
 
     @property
+    def unknown_id(self) -> int:
+        """What a token becomes that training did not meet."""
+        return int(self._tokenizer.token_to_id(UNKNOWN))
+
+    @property
     def input_specs(self) -> tuple[TensorSpec, ...]:
         """BYTES, (N,)."""
         return (TensorSpec("text", "BYTES", (-1,)),)

@@ -1,0 +1,68 @@
+"""A net whose answers do not depend on its rows, or that begins sure of itself."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from maas.doctor.finding import Finding
+from maas.doctor.patient import Patient
+
+SAME = 1e-6
+"""Spread of the outputs over the rows, as a share of their size: float32's rounding."""
+FARTHEST = 2.0
+"""How many times ln K the first loss may be: a head of the usual initialisation begins near it."""
+BALANCED = 2.0
+"""How many times its equal share the commonest label may have."""
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Dead units that block every row alike, or logits so large that training begins by unlearning them.
+
+    A head that begins at 0 gives equal outputs at first; what counts is whether they stay so in a few steps.
+
+    Source:
+        Karpathy, A recipe for training neural networks, 2019: "verify loss @ init"; dead units: Lu et al.,
+        arXiv:1903.06733.
+    """
+    if not patient.is_trained_here or patient.logits is None or len(patient.logits) < 2:
+        return
+    after = patient.trial.logits
+    if _are_same(patient.logits) and (after is None or _are_same(after)):
+        yield Finding(
+            "error",
+            "model",
+            f"it gives the same outputs for {len(patient.logits)} different rows, and still after a few steps.",
+            "Look for dead ReLUs, inputs scaled to nothing, and a forward that does not use its input.",
+        )
+    loss, usual = _first_loss(patient, patient.logits), math.log(max(2, len(patient.splits.labels)))
+    if loss is not None and loss > FARTHEST * usual:
+        yield Finding(
+            "warning",
+            "model",
+            f"the first cross-entropy is {loss:.3g}; guessing has {usual:.3g}, and the labels are balanced.",
+            "Begin with a smaller head, and look at the scale of its inputs.",
+        )
+
+
+def _are_same(outputs: Tensor) -> bool:
+    spread = (outputs.amax(dim=0) - outputs.amin(dim=0)).max()
+    return bool(spread <= SAME * (1 + outputs.abs().max())) if outputs.isfinite().all() else False
+
+
+def _first_loss(patient: Patient, logits: Tensor) -> float | None:
+    """Returns the cross-entropy of balanced labels; None where they are not, or outputs are no logits of theirs.
+
+    Before any step a batch norm has no averages yet, so that the loss in training mode counts where it is smaller.
+    """
+    labels, targets = patient.splits.labels, patient.probe[1]
+    width = 1 if patient.config.task == "binary" else len(labels)
+    if not labels or tuple(logits.shape) != (len(targets), width):
+        return None
+    if np.bincount(patient.targets("train")).max() > BALANCED / len(labels) * len(patient.splits.train):
+        return None
+    pairs = torch.cat([torch.zeros_like(logits), logits], dim=1) if width == 1 else logits
+    return min([float(functional.cross_entropy(pairs, targets)), *patient.trial.losses[:1]])

@@ -1,0 +1,49 @@
+"""A learning rate that diverges, or that moves nothing."""
+
+import math
+from collections.abc import Iterator
+
+from maas.doctor.finding import Finding
+from maas.doctor.patient import Patient
+
+RISE = 4.0
+"""How many times its start the loss may be: where fastai's range test stops, too."""
+SMALLEST_CHANGE = 1e-3
+"""Of any weight over the whole run, as a share of its size, if every step went the same way."""
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Asking for steps that overshoot, or for steps that are lost in rounding.
+
+    Source:
+        Smith, Cyclical learning rates, arXiv:1506.01186, §3.3; ratios of updates to weights: Stanford CS231n, Learning.
+    """
+    if not patient.is_trained_here or patient.trial.error or len(patient.trial.losses) < 2:
+        return
+    losses, where = patient.trial.losses, "model" if patient.is_guest else "optimizer.lr"
+    lr = "" if patient.optimizer is None else f" of {patient.optimizer.defaults['lr']:g}"
+    first, worst = losses[0], _worst(losses, is_number=patient.family.target == "number")
+    change = patient.trial.change * patient.total_steps
+    if math.isfinite(first) and (not math.isfinite(worst) or worst > RISE * max(abs(first), 1e-3)):
+        yield Finding(
+            "error",
+            where,
+            f"with a learning rate{lr} the loss goes from {first:.3g} to {worst:.3g} within {len(losses)} steps.",
+            "Set a rate that is at least 10 times smaller.",
+        )
+    elif patient.total_steps and change < SMALLEST_CHANGE:
+        yield Finding(
+            "warning",
+            where,
+            f"with a learning rate{lr} no weight can change by more than {change:.2g} of its size in the whole run.",
+            "Set a rate that is 10 to 1000 times larger.",
+        )
+
+
+def _worst(losses: list[float], *, is_number: bool) -> float:
+    """Returns the loss that the first is compared with.
+
+    Of numbers, a batch with an outlier may have any loss: only what no batch of the last quarter is below has diverged.
+    """
+    ranked = [loss if math.isfinite(loss) else math.inf for loss in losses]
+    return min(ranked[-max(2, len(losses) // 4) :]) if is_number else max(ranked)

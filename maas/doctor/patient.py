@@ -1,0 +1,181 @@
+"""What is examined: a recipe, its rows, and a net of its own, each made when a check first asks for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from maas.config import RunConfig, build, target_of
+from maas.data.datamodule import Batch, EncodedRows
+from maas.data.splits import Split, Splits
+from maas.doctor.recording import Trial
+from maas.doctor.trial import tried
+from maas.importing.base import ForeignModel
+from maas.runtime.processors import BaseProcessor
+from maas.training.checkpoint import NetRecord
+from maas.training.families import BaseFamily, family_of
+from maas.training.fitting import require_target, task_of
+from maas.training.nets import built, resolve_net
+
+PROBED_ROWS = 32
+"""Rows that a net answers: enough to tell rows apart, few enough for a big net."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A recipe with its rows.
+
+    Args:
+        config: the recipe.
+        splits: clean rows.
+        processor: fitted on the training rows.
+    """
+
+    config: RunConfig
+    splits: Splits
+    processor: BaseProcessor
+
+    @cached_property
+    def is_trained_here(self) -> bool:
+        """Whether there is a net that maas trains; a model made elsewhere is told by its type, without building it."""
+        if self.config.trainer is None:
+            return False
+        target = target_of(self.config.model["_target_"])[0]
+        return not issubclass(target, ForeignModel) if isinstance(target, type) else isinstance(self.net, nn.Module)
+
+    @cached_property
+    def family(self) -> BaseFamily:
+        """The recipe's task."""
+        family = family_of(self.config.task, self.splits.labels)
+        require_target(family, self.splits)
+        return family
+
+    @cached_property
+    def record(self) -> NetRecord:
+        """The net's arguments, those that data and processor fill in among them."""
+        facts = {**self.family.facts(self.splits.train), **self.processor.net_arguments}
+        return resolve_net(self.config.model, facts)
+
+    def new_net(self) -> nn.Module:
+        """Builds the net as training would, before any pretraining on the recipe's own rows."""
+        torch.manual_seed(self.config.seed)
+        net: nn.Module = built(self.record, self.processor)
+        return net
+
+    @cached_property
+    def net(self) -> nn.Module:
+        """A net in training mode that no check trains."""
+        return self.new_net()
+
+    @cached_property
+    def is_guest(self) -> bool:
+        """Whether the net is a LightningModule, which brings its own objective and optimizer."""
+        return isinstance(self.net, LightningModule)
+
+    @cached_property
+    def objective(self) -> Any:
+        """The recipe's objective, which has seen the training targets."""
+        return task_of(self.config, nn.Identity(), self.family, self.splits.train)[0].objective
+
+    @cached_property
+    def probe(self) -> Batch:
+        """Feeds and targets of some training rows."""
+        rows = self.splits.train.spread(PROBED_ROWS)
+        return EncodedRows(rows, self.processor)[range(len(rows))]
+
+    @cached_property
+    def logits(self) -> Tensor | None:
+        """What the new net gives for the probe in evaluation mode; None where it cannot be run."""
+        return answer_of(self.net, self.probe[0])
+
+    @cached_property
+    def extremes(self) -> list[Tensor]:
+        """What the net gives for the probe with other, far larger weights: what they keep to, an activation bounds."""
+        return list(_shaken_answers(self.new_net(), self.probe[0]))
+
+    @cached_property
+    def trial(self) -> Trial:
+        """A few steps of training on a net of its own."""
+        return tried(self.config, self.new_net(), self.family, self.splits.train, self.processor, self.probe[0])
+
+    @cached_property
+    def optimizer(self) -> Optimizer | None:
+        """The recipe's optimizer over a parameter of its own; None where a guest brings one, or it wants real ones."""
+        if self.is_guest or self.config.optimizer is None:
+            return None
+        try:
+            made = build({**self.config.optimizer, "_partial_": True}, "optimizer")([nn.Parameter(torch.zeros(2, 2))])
+        except (TypeError, ValueError, AttributeError, LookupError):
+            return None
+        return made if isinstance(made, Optimizer) else None
+
+    @cached_property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run, 0 where the recipe does not bound them; `devices: auto` counts as one."""
+        trainer = self.config.trainer or {}
+        epochs, most = trainer.get("max_epochs"), trainer.get("max_steps", -1)
+        devices, limit = trainer.get("devices", 1), trainer.get("limit_train_batches", 1.0)
+        world = int(trainer.get("num_nodes", 1)) * (devices if isinstance(devices, int) and devices > 0 else 1)
+        batches = -(-len(self.splits.train) // (self.config.batch_size * world))
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
+        an_epoch = -(-batches // int(trainer.get("accumulate_grad_batches", 1)))
+        by_epochs = an_epoch * int(epochs) if epochs is not None and epochs > 0 else 0
+        bounds = [bound for bound in (by_epochs, most) if bound and bound > 0]
+        return int(min(bounds, default=0))
+
+    @cached_property
+    def callbacks(self) -> dict[str, Mapping[str, Any]]:
+        """The recipe's callbacks by where they stand."""
+        named = {f"callbacks.{name}": part for name, part in self.config.callbacks.items()}
+        listed = (self.config.trainer or {}).get("callbacks") or []
+        return {**named, **{f"trainer.callbacks[{index}]": part for index, part in enumerate(listed)}}
+
+    @property
+    def by_name(self) -> dict[str, Split]:
+        """The splits by name."""
+        return {"train": self.splits.train, "validation": self.splits.validation, "test": self.splits.test}
+
+    def targets(self, name: str) -> np.ndarray[Any, Any]:
+        """Returns a split's targets; none where rows carry none."""
+        targets = self.by_name[name].targets
+        return np.zeros(0) if targets is None else np.asarray(targets)
+
+
+@torch.no_grad()
+def answer_of(net: nn.Module, feeds: Mapping[str, Tensor]) -> Tensor | None:
+    """Returns what a net gives in evaluation mode, in float32; None where it cannot be run or gives no tensor."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        found = net(**feeds)
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return None
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return found.float() if isinstance(found, Tensor) else None
+
+
+SHAKES = 6
+"""Draws of weights; one logit of such a net stays within [0, 1] for all rows by chance in about one draw of ten."""
+SHAKE_DEVIATION = 3.0
+"""Of the drawn weights: far above any initialisation, so that unbounded outputs leave every narrow range."""
+
+
+@torch.no_grad()
+def _shaken_answers(net: nn.Module, feeds: Mapping[str, Tensor]) -> Any:
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    for _ in range(SHAKES):
+        for parameter in net.parameters():
+            if parameter.is_floating_point():
+                parameter.copy_(torch.randn_like(parameter) * SHAKE_DEVIATION)
+        answer = answer_of(net, feeds)
+        if answer is not None and answer.isfinite().all():
+            yield answer

@@ -1,0 +1,143 @@
+"""A trial: the recipe's own training for a few steps, on a net of its own."""
+
+import signal
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from maas.config import RunConfig
+from maas.data.datamodule import BatchesByLength, EncodedRows, Loader
+from maas.data.splits import Split
+from maas.doctor.recording import Enough, Recorder, Trial
+from maas.errors import MaasError
+from maas.runtime.processors import BaseProcessor
+from maas.training.families import BaseFamily
+from maas.training.fitting import task_of
+
+FEWEST_STEPS, MOST_STEPS = 4, 40
+"""Two steps of rising and two at the peak tell a rate that diverges at once; by momentum it may take thirty."""
+FLOPS = 5e10
+"""Work of a trial where that leaves more than the fewest steps: about a second on one core."""
+MOST_ROWS = 2048
+"""Rows in a step: of larger batches the rest is left out."""
+KEPT = ("deterministic", "gradient_clip_val", "gradient_clip_algorithm", "detect_anomaly")
+"""Settings of the recipe's trainer that bear on a step; all others bear on how long and where it runs."""
+
+
+def tried(
+    config: RunConfig,
+    net: nn.Module,
+    family: BaseFamily,
+    train: Split,
+    processor: BaseProcessor,
+    probe: Mapping[str, Tensor],
+) -> Trial:
+    """Trains a net for some steps.
+
+    Args:
+        config: the recipe.
+        net: it is changed.
+        family: of the recipe's task.
+        train: rows to draw batches from.
+        processor: fitted.
+        probe: feeds that are answered afterwards.
+
+    Raises:
+        MaasError: a part refused its arguments.
+    """
+    batch_size = min(config.batch_size, len(train), MOST_ROWS)
+    trial = Trial(_affordable_steps(net, probe, batch_size))
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        return trial
+    task, _ = task_of(config, net, family, train)
+    rows = EncodedRows(_drawn(train, trial.steps * batch_size, config.seed), processor)
+    loader = Loader(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
+    asked = config.trainer or {}
+    settings = {name: value for name, value in asked.items() if name in KEPT}
+    settings["accelerator"] = "cpu" if asked.get("accelerator") == "cpu" else "auto"
+    torch.manual_seed(config.seed)
+    trainer = _trainer(settings, Recorder(trial, net))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            _fit(trainer, task, loader)
+        except Enough:
+            pass
+        except MaasError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever stops training is what a check wants to know
+            trial.error = error
+    trial.warned = [str(warning.message) for warning in warned]
+    trial.logits = _answer_after(net, probe)
+    return trial
+
+
+def _fit(trainer: Trainer, task: LightningModule, loader: Loader) -> None:
+    """Lets a trainer train, and the process end as it is asked to: Lightning would end it with other statuses."""
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, train_dataloaders=loader)
+    except SIGTERMException as ending:
+        raise SystemExit(128 + signal.SIGTERM) from ending
+    except SystemExit as ending:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, on_interrupt)  # which Lightning ignores from then on
+        raise KeyboardInterrupt from ending
+
+
+def _trainer(settings: Mapping[str, Any], recorder: Callback) -> Trainer:
+    """Returns a trainer in this process alone that writes nothing."""
+    return Trainer(
+        **settings,
+        devices=1,
+        max_epochs=1,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        callbacks=[recorder],
+    )
+
+
+def _drawn(train: Split, count: int, seed: int) -> Split:
+    """Returns so many rows in random order, and all of them again where there are fewer."""
+    generator = np.random.default_rng(seed)
+    rounds = [generator.permutation(len(train)) for _ in range(-(-count // len(train)))]
+    return train.picked(np.concatenate(rounds)[:count])
+
+
+@torch.no_grad()
+def _affordable_steps(net: nn.Module, probe: Mapping[str, Tensor], batch_size: int) -> int:
+    """Returns how many steps the budget of work allows; forward and backward cost three times the forward."""
+    rows = 2
+    modes = {module: module.training for module in net.modules()}
+    try:
+        with FlopCounterMode(display=False) as counter:
+            net.eval()(**{name: feed[:rows] for name, feed in probe.items()})
+    except Exception:  # noqa: BLE001 - a net that cannot be run says why in its trial
+        return FEWEST_STEPS
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    work = 3 * counter.get_total_flops() * batch_size / rows
+    return int(min(max(FLOPS / max(work, 1.0), FEWEST_STEPS), MOST_STEPS))
+
+
+@torch.no_grad()
+def _answer_after(net: nn.Module, probe: Mapping[str, Tensor]) -> Tensor | None:
+    try:
+        found = net.cpu().eval()(**probe)
+    except Exception:  # noqa: BLE001 - likewise
+        return None
+    return found.float() if isinstance(found, Tensor) else None

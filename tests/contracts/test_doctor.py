@@ -1,0 +1,48 @@
+"""No shipped recipe has a finding, and every check says what it looks for."""
+
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import maas
+from maas.config import build
+from maas.config.recipes import RECIPES
+from maas.doctor import checks, examine
+from maas.doctor.examining import check_names
+
+HEAVY = {
+    "commands",
+    "fashion_resnet",
+    "fashion_vgg",
+    "flights",
+    "reviews_minilm",
+    "reviews_minilm_lora",
+    "sentiment_zh_bert",
+}
+"""Large data, or large nets: seconds to a minute each."""
+NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in HEAVY else []) for name in NAMES]
+)
+def test_nothing_is_found_when_a_shipped_recipe_is_examined(name):
+    config = maas.compose(name)
+    splits = build(config.data, "data")
+    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    assert [str(finding) for finding in examine(config, splits, processor)] == []
+
+
+@pytest.mark.parametrize("name", check_names())
+def test_check_names_mistake_and_source_when_it_is_read(name):
+    check = import_module(f"{checks.__name__}.{name}").check
+    assert list(inspect.signature(check).parameters) == ["patient"]
+    assert "Source:" in inspect.getdoc(check)
+
+
+def test_checks_are_those_of_the_page_when_both_are_listed():
+    page = (Path(__file__).parents[2] / "docs/doctor.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == check_names()

@@ -96,26 +96,30 @@ class Vitals(Callback):
 
     def __init__(self) -> None:
         self._norm = MeanOverRows()
+        self._steps = 0
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Measures the gradient as it is before it is clipped."""
-        if trainer.global_step % SAMPLED == 0:
+        if self._steps % SAMPLED == 0:
             gradients = [one.grad for one in pl_module.parameters() if one.grad is not None]
             self._norm.add(get_total_norm(gradients), 1)
+        self._steps += 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs both."""
         pl_module.log("learning_rate", trainer.optimizers[0].param_groups[0]["lr"], sync_dist=True)
         if self._norm:
             pl_module.log("gradient_norm", self._norm.taken(torch.clone), sync_dist=True)
+        self._steps = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The gradients measured so far."""
-        return self._norm.state_dict()
+        """The gradients measured so far in this epoch."""
+        return {"norm": self._norm.state_dict(), "steps": self._steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on with them."""
-        self._norm.load_state_dict(state_dict)
+        self._norm.load_state_dict(state_dict["norm"])
+        self._steps = state_dict["steps"]
 
 
 class Bar(RichProgressBar):

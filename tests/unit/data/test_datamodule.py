@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maas.data.datamodule import WINDOW, BatchesByLength, DataModule, EncodedRows
 from maas.data.splits import Split, Splits
+from maas.errors import DataError
 from maas.runtime.evidence import DataRecord
 
 
@@ -82,3 +84,47 @@ def test_rows_keep_their_target_when_they_are_batched(splits, text_processor):
             1
         ].tolist()
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 120), st.integers(1, 9), st.integers(1, 4), st.sampled_from([None, 0, 3]))
+def test_processes_share_every_row_once_in_as_many_batches_when_there_are_several(rows, batch_size, world, seed):
+    keys = np.arange(rows) % 5
+    if rows < world:
+        with pytest.raises(DataError, match=f"There are {rows} rows for {world} processes"):
+            BatchesByLength(keys, batch_size, seed, rank=0, world=world)
+        return
+    shares = [list(BatchesByLength(keys, batch_size, seed, rank=rank, world=world)) for rank in range(world)]
+    assert sorted(row for share in shares for batch in share for row in batch) == list(range(rows))
+    assert len({len(share) for share in shares}) == 1
+    assert all(batch for share in shares for batch in share)
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_processes_take_the_steps_of_one_when_it_takes_as_many_rows(seed):
+    keys = np.arange(90) % 7
+    one = list(BatchesByLength(keys, 16, seed))
+    two = zip(*(BatchesByLength(keys, 8, seed, rank=rank, world=2) for rank in range(2)), strict=True)
+    assert [[*left, *right] for left, right in two] == one
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader_goes_on_with_the_batches_that_are_left_when_its_place_is_brought_back(workers, splits, text_processor):
+    def targets(batches) -> list[list[int]]:
+        return [batch[1].tolist() for batch in batches]
+
+    whole = DataModule(splits, text_processor, batch_size=5, seed=0, workers=workers).train_dataloader()
+    expected = targets(whole)
+    begun = DataModule(splits, text_processor, batch_size=5, seed=0, workers=workers).train_dataloader()
+    batches = iter(begun)
+    first = targets(next(batches) for _ in range(2))
+    resumed = DataModule(splits, text_processor, batch_size=5, seed=0, workers=workers).train_dataloader()
+    resumed.load_state_dict(begun.state_dict())
+    assert first + targets(resumed) == expected
+    assert targets(resumed) == expected  # the next epoch is whole
+
+
+def test_global_generator_stays_when_batches_are_read(splits, text_processor):
+    before = torch.get_rng_state()
+    list(DataModule(splits, text_processor, batch_size=5, seed=0).train_dataloader())
+    assert torch.equal(torch.get_rng_state(), before)

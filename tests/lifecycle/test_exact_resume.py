@@ -38,7 +38,7 @@ class Killed:
         self.phase = folder / "phase"
         self.config: RunConfig = maas.compose(
             *overrides, "registry=null", f"workers={workers}", f"runs_dir={folder}", f"name={folder.name}",
-            "callbacks.resume_points.every_seconds=0",  # a third of the time goes into writing points
+            "callbacks.resume_points.every_seconds=0",  # so that some are killed while a point is written
             f"+callbacks.phases={{_target_: tests.lifecycle.phases.Phases, path: {self.phase}}}",
         )  # fmt: skip
 

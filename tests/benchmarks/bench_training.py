@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import maas
 from maas.config import RunConfig
 from maas.data.splits import Split, Splits
-from maas.models.encoder import Encoder
+from maas.models.encoder import TextEncoder
 from maas.models.mlp import MLP
 from maas.runtime.evidence import DataRecord
 from maas.runtime.processors.array import Processor
@@ -40,7 +40,7 @@ class Ids(nn.Module):
 
     def __init__(self, outputs: int = 2) -> None:
         super().__init__()
-        self.encoder = Encoder(VOCABULARY, outputs)
+        self.encoder = TextEncoder(VOCABULARY, outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns logits (N, K)."""

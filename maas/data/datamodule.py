@@ -119,6 +119,7 @@ class Loader(DataLoader[Batch]):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),
         )
+        self._rows = rows.__getitem__
         self._batches = batches
         self._start = 0
         self._given = 0
@@ -127,7 +128,7 @@ class Loader(DataLoader[Batch]):
         self._given, self._start = self._start, 0
         self._batches.start = self._given
         try:
-            for batch in super().__iter__():
+            for batch in super().__iter__() if self.num_workers or self.pin_memory else map(self._rows, self._batches):
                 self._given += 1
                 yield batch
         finally:

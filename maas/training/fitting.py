@@ -25,9 +25,10 @@ from maas.training.families import BaseFamily, family_of
 from maas.training.guest import ValidationMetrics
 from maas.training.keeping import LatestBest
 from maas.training.nets import built, finished, resolve_net
-from maas.training.objectives import Objective
+from maas.training.objectives import objective_of
 from maas.training.progress import Bar, EpochListener, History, Vitals, is_terminal, quiet
 from maas.training.resuming import newest_whole
+from maas.training.stepping import LeanSteps
 from maas.training.task import Task
 
 log = logging.getLogger("maas")
@@ -157,7 +158,7 @@ def task_of(
     if isinstance(net, LightningModule):
         log.info("train     %s brings its own objective, optimizer and schedule", type(net).__name__)
         return net, [ValidationMetrics(family, config.metric)]
-    objective: Objective = build(config.objective, "objective")
+    objective = objective_of(build(config.objective, "objective"))
     if train.targets is not None:
         objective.fit(train.targets)
     task = Task(
@@ -197,4 +198,5 @@ def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Tra
         trainer: Trainer = make(callbacks=[*build(list(part.get("callbacks") or []), "trainer.callbacks"), *callbacks])
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer was refused by {part['_target_']}: {error}") from error
+    trainer.fit_loop.epoch_loop = LeanSteps(trainer)
     return trainer

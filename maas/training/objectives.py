@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from numpy.typing import ArrayLike
@@ -140,6 +140,22 @@ class Objective(nn.Module):
                     f"{', '.join(list(trainable)[:8])}{', …' if len(trainable) > 8 else ''}."
                 )
         return {name: one for name, one in trainable.items() if any(fnmatchcase(name, p) for p in self.covers)}
+
+
+def objective_of(made: Any) -> Objective:
+    """Returns what a recipe's `objective` gave; a loss alone becomes an objective without penalties.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if isinstance(made, Objective):
+        return made
+    if not isinstance(made, nn.Module):
+        raise ConfigError(
+            f"objective gives a {type(made).__name__}; it must give a loss, an nn.Module that takes logits and "
+            "targets. Set objective._target_, e.g. objective._target_=torch.nn.CrossEntropyLoss."
+        )
+    return Objective(made)
 
 
 def _group_norms(parameter: Tensor) -> Tensor:

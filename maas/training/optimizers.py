@@ -23,6 +23,8 @@ def gradient_descent(parameters: Iterable[Any], lr: Positive = 0.1, weight_decay
 def optimizer_of(net: nn.Module, make: Callable[..., Optimizer], decayed: Collection[str]) -> Optimizer:
     """Builds an optimizer over all trainable parameters, whose weight decay leaves some of them alone.
 
+    Where torch offers one kernel for a whole step (`fused`) and the recipe leaves the choice open, that one is taken.
+
     Args:
         net: to train.
         make: parameters, or groups of them, to an optimizer.
@@ -34,10 +36,12 @@ def optimizer_of(net: nn.Module, make: Callable[..., Optimizer], decayed: Collec
     """
     trainable = {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
     optimizer = make(list(trainable.values()))
+    is_open = optimizer.defaults.get("fused", False) is None and not optimizer.defaults.get("foreach")
+    kernel = {"fused": True} if is_open else {}
     if not optimizer.defaults.get("weight_decay"):
-        return optimizer
+        return make([{"params": list(trainable.values()), **kernel}])
     groups: list[dict[str, Any]] = [
-        {"params": [parameter for name, parameter in trainable.items() if name in decayed]},
-        {"params": [parameter for name, parameter in trainable.items() if name not in decayed], "weight_decay": 0.0},
+        {"params": [one for name, one in trainable.items() if name in decayed], **kernel},
+        {"params": [one for name, one in trainable.items() if name not in decayed], **kernel, "weight_decay": 0.0},
     ]
     return make([group for group in groups if group["params"]])

@@ -24,12 +24,14 @@ SECONDS_TO_NOTICE = 60
 
 
 @contextmanager
-def started(folder: Path, *overrides: str, launcher: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
+def started(
+    folder: Path, *overrides: str, launcher: tuple[str, ...] = (), **environment: str
+) -> Iterator[subprocess.Popen[str]]:
     """Starts a training in a folder; whatever is left of it is killed in the end."""
     folder.mkdir(exist_ok=True)
     with subprocess.Popen(
         [sys.executable, *launcher, *TRAIN, *overrides], cwd=folder, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
     ) as process:  # fmt: skip
         try:
             yield process
@@ -73,13 +75,42 @@ def test_weights_and_metrics_are_those_of_one_process_when_two_share_the_rows(ov
     for left, right in zip(one.record.history, two.record.history, strict=True):
         assert left == pytest.approx(right, abs=1e-6)
         assert left["validation_accuracy"] == right["validation_accuracy"]
+    for checkpoint in (one, two):  # as measured once more behind training, in one process
+        kept = checkpoint.record.history[checkpoint.record.best_epoch]
+        for name, measured in checkpoint.record.metrics.items():
+            assert kept[f"validation_{name}"] == pytest.approx(measured.value, abs=1e-9)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_one_artifact_is_written_when_two_tasks_of_slurm_train(tmp_path):
+    overrides = ["trainer=slurm", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.devices=2"]
+    overrides += ["batch_size=16", "trainer.max_epochs=2"]
+    job = {  # what srun tells its tasks
+        "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "maas", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost", "MASTER_PORT": str(free_port()),
+    }  # fmt: skip
+    with ExitStack() as stack:
+        tasks = [
+            stack.enter_context(
+                started(tmp_path / "both", *overrides, **job, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank))
+            )
+            for rank in range(2)
+        ]
+        outputs = [process.communicate()[0] for process in tasks]
+        assert [process.returncode for process in tasks] == [0, 0], outputs
+    alone = trained(tmp_path / "alone", "batch_size=32", "trainer.max_epochs=2")
+    assert largest_difference(checkpoint_in(tmp_path / "both"), alone) <= 1e-6
 
 
 @pytest.mark.slow
 def test_one_artifact_is_written_when_two_agents_of_torchrun_train(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     agent = (
         "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=maas",
         f"--rdzv-endpoint=127.0.0.1:{port}",

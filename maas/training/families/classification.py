@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
 
 from maas.data.splits import Split, Target
 from maas.training.families.base import BaseFamily
+from maas.training.metrics import Confusion
 
 
 class Family(BaseFamily):
@@ -27,15 +27,7 @@ class Family(BaseFamily):
 
     def metrics(self) -> MetricCollection:
         """Returns accuracy, and macro precision, recall and F1."""
-        classes = len(self.labels)
-        return MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(classes, average="micro"),
-                "precision": MulticlassPrecision(classes),
-                "recall": MulticlassRecall(classes),
-                "f1": MulticlassF1Score(classes),
-            }
-        )
+        return MetricCollection({"confusion": Confusion(len(self.labels))})
 
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns both as they are: (N, K) and int64 (N,)."""

@@ -8,6 +8,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, 
 
 from maas.data.splits import Split, Target
 from maas.training.families.base import BaseFamily
+from maas.training.metrics import InFloat64
 
 
 class Family(BaseFamily):
@@ -29,7 +30,7 @@ class Family(BaseFamily):
 
     def metrics(self) -> MetricCollection:
         """Returns R², mean absolute error and root mean squared error."""
-        return MetricCollection(
+        return InFloat64(
             {"r2": R2Score(), "mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False)}, compute_groups=False
         )
 

@@ -105,3 +105,17 @@ def test_last_of_equally_good_epochs_is_kept_when_there_are_ties(splits, tmp_pat
     accuracies = [epoch["validation_accuracy"] for epoch in fitted.history]
     assert accuracies.count(max(accuracies)) > 1
     assert fitted.best_epoch == max(range(12), key=lambda epoch: (accuracies[epoch], epoch))
+
+
+def test_weights_and_net_are_the_plain_ones_when_training_was_compiled(splits, tmp_path):
+    plain = fit(small(), splits, Processor([2]), tmp_path / "plain")
+    compiled = fit(
+        small("callbacks=[resume_points,compile]", "callbacks.compile.backend=eager"),
+        splits,
+        Processor([2]),
+        tmp_path / "compiled",
+    )
+    assert compiled.model._compiled_call_impl is None
+    assert compiled.history == plain.history
+    for name, weights in plain.model.state_dict().items():
+        assert torch.equal(compiled.model.state_dict()[name], weights)

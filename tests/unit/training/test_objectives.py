@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from maas.errors import ConfigError
-from maas.training.objectives import Objective, group_lasso_penalty, l1_penalty, l2_penalty
+from maas.training.objectives import Objective, group_lasso_penalty, l1_penalty, l2_penalty, objective_of
 
 PENALTIES = {"l2": l2_penalty, "l1": l1_penalty, "group_lasso": group_lasso_penalty}
 
@@ -121,3 +121,18 @@ def test_penalty_is_nothing_when_a_net_has_nothing_that_it_covers():
     logits, targets = some(1, 2), torch.tensor([0])
     objective = Objective(nn.CrossEntropyLoss(), l2=1.0, l1=1.0)
     assert objective(logits, targets, net).item() == objective.loss(logits, targets).item()
+
+
+def test_loss_alone_is_an_objective_without_penalties_when_a_recipe_gives_one():
+    own = Objective(nn.CrossEntropyLoss(), l2=0.1)
+    assert objective_of(own) is own
+    logits, targets = some(5, 3), torch.tensor([0, 1, 2, 1, 0])
+    made = objective_of(nn.CrossEntropyLoss())
+    assert made(logits, targets, small_net()) == nn.functional.cross_entropy(logits, targets)
+    made.fit(targets.numpy())
+    assert not made.is_penalised
+
+
+def test_objective_is_refused_when_a_recipe_gives_no_module():
+    with pytest.raises(ConfigError, match="^objective gives a function; it must give a loss, an nn.Module that takes"):
+        objective_of(nn.functional.cross_entropy)

@@ -146,3 +146,9 @@ def test_frozen_parameters_are_left_out_when_an_optimizer_is_made():
 def test_one_group_holds_all_when_an_optimizer_has_no_decay():
     net = nn.Linear(3, 4)
     assert len(optimizer_of(net, torch.optim.LBFGS, {"weight"}).param_groups) == 1
+
+
+@pytest.mark.parametrize("choice", [{}, {"fused": False}, {"foreach": True}])
+def test_fused_kernel_is_taken_when_a_recipe_leaves_it_open(choice):
+    optimizer = optimizer_of(nn.Linear(3, 4), lambda groups: torch.optim.Adam(groups, **choice), {"weight"})
+    assert optimizer.param_groups[0]["fused"] == (choice.get("fused") if choice else True)

@@ -1,0 +1,144 @@
+"""The steps of an epoch, without what Lightning does in each for hooks that nobody has.
+
+For a net of a few layers that is more than half of the time. The order of things in a step is Lightning's, and so are
+the weights, bit for bit; whatever is out of the ordinary takes Lightning's own way.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loops.fetchers import _DataFetcher
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
+from lightning.pytorch.plugins import DoublePrecision, MixedPrecision, Precision
+from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import Tensor
+from torch.optim import Optimizer
+
+from maas.training.task import Task
+
+Hook = Callable[..., Any]
+
+STEP_HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+KNOWN = ("maas.", "lightning.pytorch.callbacks.weight_averaging")
+"""Where callbacks come from that log nothing in a step: for those that do, Lightning keeps books."""
+
+
+class LeanSteps(_TrainingEpochLoop):
+    """Lightning's loop over the batches of an epoch, shortened where a step is an ordinary one."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        replaced = trainer.fit_loop.epoch_loop
+        super().__init__(trainer, replaced.min_steps, replaced.max_steps)
+        self._hooks: dict[str, list[Hook]] | None = None
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether the steps of this epoch are ordinary ones."""
+        return self._hooks is not None
+
+    def on_run_start(self, data_fetcher: _DataFetcher) -> None:
+        """Looks which way the steps of this epoch go."""
+        super().on_run_start(data_fetcher)
+        self._hooks = _hooks_of(self.trainer) if _is_ordinary(self.trainer) else None
+
+    def advance(self, data_fetcher: _DataFetcher) -> None:
+        """Trains on one batch."""
+        if self._hooks is None or self.restarting:
+            super().advance(data_fetcher)
+            return
+        trainer, progress, hooks = self.trainer, self.batch_progress, self._hooks
+        task: Any = trainer.lightning_module
+        batch, _, _ = next(data_fetcher)
+        batch_idx = self.batch_idx + 1
+        progress.is_last_batch = data_fetcher.done
+        batch = trainer.precision_plugin.convert_input(batch)
+        if trainer.strategy.root_device.type != "cpu":
+            batch = trainer.strategy.batch_to_device(batch)
+        progress.increment_ready()
+        for hook in hooks["on_train_batch_start"]:
+            hook(trainer, task, batch, batch_idx)
+        progress.increment_started()
+        loss = self._stepped(task, batch, batch_idx, trainer.optimizers[0], hooks)
+        progress.increment_processed()
+        self._move_rates()
+        for hook in hooks["on_train_batch_end"]:
+            hook(trainer, task, {"loss": loss}, batch, batch_idx)
+        progress.increment_completed()
+
+    def _stepped(
+        self, task: Task, batch: Any, batch_idx: int, optimizer: Optimizer, hooks: dict[str, list[Hook]]
+    ) -> Tensor:
+        """Takes one step of the optimizer, and returns the loss before it."""
+        trainer, progress = self.trainer, self.automatic_optimization.optim_progress.optimizer
+        losses: list[Tensor] = []
+
+        def closure() -> Tensor:
+            with trainer.precision_plugin.train_step_context():
+                loss = task.training_step(batch, batch_idx)
+            progress.zero_grad.increment_ready()
+            for hook in hooks["on_before_zero_grad"]:
+                hook(trainer, task, optimizer)
+            progress.zero_grad.increment_started()
+            optimizer.zero_grad()
+            progress.zero_grad.increment_completed()
+            for hook in hooks["on_before_backward"]:
+                hook(trainer, task, loss)
+            torch.autograd.backward(loss)
+            for hook in hooks["on_after_backward"]:
+                hook(trainer, task)
+            for hook in hooks["on_before_optimizer_step"]:
+                hook(trainer, task, optimizer)
+            if trainer.gradient_clip_val is not None:
+                task.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+            losses.append(loss.detach())
+            return loss
+
+        progress.step.increment_ready()
+        optimizer.step(closure)  # type: ignore[arg-type]  # as all of torch's take it
+        progress.step.increment_completed()
+        return losses[-1]
+
+    def _move_rates(self) -> None:
+        for config in self.trainer.lr_scheduler_configs:
+            self.scheduler_progress.increment_ready()
+            config.scheduler.step()
+            self.scheduler_progress.increment_completed()
+
+
+def _is_ordinary(trainer: Any) -> bool:
+    """Tells whether steps need nothing of Lightning's that `LeanSteps` lacks."""
+    return (
+        type(trainer.lightning_module) is Task
+        and isinstance(trainer.strategy, SingleDeviceStrategy)
+        and type(trainer.precision_plugin) in (Precision, MixedPrecision, DoublePrecision)
+        and getattr(trainer.precision_plugin, "scaler", None) is None
+        and isinstance(trainer.profiler, PassThroughProfiler)
+        and trainer.accumulate_grad_batches == 1
+        and not trainer.loggers
+        and len(trainer.optimizers) == 1
+        and all(type(one).__module__.startswith(KNOWN) for one in trainer.callbacks if _steps(one))
+    )
+
+
+def _hooks_of(trainer: Any) -> dict[str, list[Hook]]:
+    """Returns what callbacks do in each step, by the name of the hook."""
+    return {name: [getattr(one, name) for one in trainer.callbacks if _has(one, name)] for name in STEP_HOOKS}
+
+
+def _steps(callback: Callback) -> bool:
+    return any(_has(callback, name) for name in STEP_HOOKS)
+
+
+def _has(callback: Callback, name: str) -> bool:
+    """Tells whether a callback brings a hook of its own, by its class or by itself."""
+    return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)

@@ -38,6 +38,7 @@ class History(Checkpoint):
         self._listener = listener
         self._lines = lines
         self._begun = self._trained = float("nan")
+        self._is_validated = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Has no pace to tell for an epoch that is gone on with."""
@@ -46,6 +47,11 @@ class History(Checkpoint):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock."""
         self._begun = time.monotonic()
+        self._is_validated = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Notes that the epoch has values of its own: Lightning would repeat those of an earlier one."""
+        self._is_validated = True
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -55,7 +61,11 @@ class History(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps the epoch's values, and tells of them."""
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        values = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if self._is_validated or not name.startswith("validation_")
+        }
         self.epochs.append(values)
         if not trainer.is_global_zero:
             return

@@ -119,3 +119,10 @@ def test_weights_and_net_are_the_plain_ones_when_training_was_compiled(splits, t
     assert compiled.history == plain.history
     for name, weights in plain.model.state_dict().items():
         assert torch.equal(compiled.model.state_dict()[name], weights)
+
+
+def test_epoch_without_validation_repeats_no_values_when_few_epochs_are_validated(splits, tmp_path):
+    settings = ("trainer.max_epochs=4", "+trainer.check_val_every_n_epoch=2")
+    fitted = fit(small(*settings), splits, Processor([2]), tmp_path)
+    assert ["validation_loss" in epoch for epoch in fitted.history] == [False, True, False, True]
+    assert all("train_loss" in epoch for epoch in fitted.history)

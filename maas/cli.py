@@ -86,10 +86,12 @@ def _compose_and_call(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> N
         return
     readied = {override: recipes.readied(override) for override in given.overrides}
     sys.argv[1:] = [readied.get(argument, argument) for argument in sys.argv[1:]]
-    if given.multirun and verb in SWEPT and not (given.cfg or given.info):
-        _sweep(Plan.read(verb, list(readied.values()), config_dir), stage, readied, config_dir)
+    overrides = list(readied.values())
+    plan = Plan.read(verb, overrides, config_dir) if given.multirun and not (given.cfg or given.info) else None
+    if plan is not None and verb in SWEPT:
+        _sweep(plan, stage, readied, config_dir)
     else:
-        _one(verb, stage, list(readied.values()), config_dir)
+        _one(verb, stage, overrides, config_dir)
 
 
 def _one(verb: str, stage: Callable[[recipes.RunConfig], Any], overrides: list[str], config_dir: str | None) -> None:

@@ -2,8 +2,9 @@
 
 import logging
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,11 +15,11 @@ try:
     from hydra._internal.utils import get_args_parser
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
-    from hydra.types import RunMode
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
     from maas import config as recipes
+    from maas.sweeping.plan import Plan
 except ModuleNotFoundError as missing:
     sys.stderr.write(f"{missing.name} is not installed. In a checkout of maas: pip install '.[train,registry]'\n")
     sys.exit(2)
@@ -31,10 +32,14 @@ usage: python -m maas.{verb} recipe=NAME [key=value …]
   key=value          sets a value of the recipe, e.g. optimizer.lr=0.01, or swaps a part, e.g. optimizer=adam
   +key=value         sets an argument that the recipe leaves at its default
   ~compress.passes.NAME   leaves a pass out
+  -m key=a,b,c       sweeps: trains with each value; docs/sweeps.md says how to search
   -cd DIR            adds parts (DIR/model/NAME.yaml) and recipes (DIR/recipes/NAME.yaml) of your own
   --cfg job          prints the composed recipe and does nothing
 
 example: python -m maas.{verb} recipe=digits_mlp trainer.max_epochs=5"""
+SWEPT = ("train", "run")
+"""Entries whose stage returns a checkpoint, whose metric a sweep chooses by."""
+
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 
@@ -73,29 +78,75 @@ def say(text: str) -> None:
 
 
 def _compose_and_call(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> None:
-    config_dir, overrides = _arguments()
+    given = get_args_parser().parse_known_args()[0]  # Hydra's own parser, so that both read alike
+    config_dir = given.config_dir
     recipes.register(config_dir)
     if {"-h", "--help"} & set(sys.argv[1:]):
         say(USAGE.format(verb=verb, recipes=", ".join(recipes.recipes())))
         return
-    overrides = _ready(overrides)
+    readied = {override: recipes.readied(override) for override in given.overrides}
+    sys.argv[1:] = [readied.get(argument, argument) for argument in sys.argv[1:]]
+    overrides = list(readied.values())
+    plan = Plan.read(verb, overrides, config_dir) if given.multirun and not (given.cfg or given.info) else None
+    if plan is not None and verb in SWEPT:
+        _sweep(plan, stage, readied, config_dir)
+    else:
+        _one(verb, stage, overrides, config_dir)
+
+
+def _one(verb: str, stage: Callable[[recipes.RunConfig], Any], overrides: list[str], config_dir: str | None) -> None:
     composed: list[recipes.RunConfig] = []
 
     def job(values: DictConfig) -> None:
         with _reported(verb):  # here, as Hydra would announce an error that leaves the job
             config = recipes.finish(values, HydraConfig.get().overrides.task)
             recipes.check(config)
-            _require_one_process(config)
             composed.append(config)
             stage(config)
 
-    application = hydra.main(version_base="1.3", config_path=str(recipes.CONF), config_name="config")(job)
     try:
-        application()
+        _hydra(job)
     except (HydraException, OmegaConfBaseException) as error:
         if composed:  # the recipe was right: this is a bug further down
             raise
         raise ConfigError(recipes.explain(error, overrides, config_dir)) from error
+
+
+def _sweep(
+    plan: Plan, stage: Callable[[recipes.RunConfig], Any], readied: dict[str, str], config_dir: str | None
+) -> None:
+    from maas.sweeping.sweep import begun  # noqa: PLC0415 - it brings torch and mlflow; faults are told before that
+
+    _require_one_process(plan.base)
+    typed = {one: override for override, one in readied.items()}
+
+    def command(overrides: Sequence[str]) -> str:
+        places = ["-cd", config_dir] if config_dir else []
+        return shlex.join(["python", "-m", "maas.run", *places, *(typed.get(one, one) for one in overrides)])
+
+    with begun(plan, command) as sweep:
+
+        def job(values: DictConfig) -> float:
+            overrides = HydraConfig.get().overrides.task
+            return sweep.trial(lambda: _checked(values, overrides), list(overrides), stage)
+
+        quoted = str(sweep.folder.path).replace("'", "\\'")
+        sys.argv.append(f"hydra.sweep.dir='{quoted}'")
+        try:
+            _hydra(job)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(recipes.explain(error, plan.space.point, config_dir)) from error
+
+
+def _checked(values: DictConfig, overrides: Sequence[str]) -> recipes.RunConfig:
+    config = recipes.finish(values, overrides)
+    recipes.check(config)
+    _require_one_process(config)
+    return config
+
+
+def _hydra(job: Callable[[DictConfig], Any]) -> None:
+    hydra.main(version_base="1.3", config_path=str(recipes.CONF), config_name="config")(job)()
 
 
 def _require_one_process(config: recipes.RunConfig) -> None:
@@ -105,24 +156,11 @@ def _require_one_process(config: recipes.RunConfig) -> None:
         ConfigError: this is one.
     """
     strategy = (config.trainer or {}).get("strategy", "auto")
-    if HydraConfig.get().mode == RunMode.MULTIRUN and strategy != "auto":
+    if strategy != "auto":
         raise ConfigError(
             f"A sweep (-m) trains in one process, and trainer.strategy is {strategy}. Set trainer=cpu or trainer=gpu, "
             "or start one training at a time."
         )
-
-
-def _arguments() -> tuple[str | None, list[str]]:
-    """Returns `--config-dir` and the overrides of the command line."""
-    known, _ = get_args_parser().parse_known_args()  # Hydra's own parser, so that both read alike
-    return known.config_dir, list(known.overrides)
-
-
-def _ready(overrides: list[str]) -> list[str]:
-    """Returns the overrides as Hydra takes them, and puts them on the command line that it will read."""
-    readied = {override: recipes.readied(override) for override in overrides}
-    sys.argv[1:] = [readied.get(argument, argument) for argument in sys.argv[1:]]
-    return [readied[override] for override in overrides]
 
 
 def _log_to_stdout() -> None:

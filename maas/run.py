@@ -2,6 +2,7 @@
 
 import maas
 from maas import cli, summary
+from maas.training.checkpoint import Checkpoint
 
 
 def main() -> None:
@@ -9,8 +10,10 @@ def main() -> None:
     cli.run("run", _run)
 
 
-def _run(config: maas.RunConfig) -> None:
-    summary.show(maas.lifecycle.run(config), config)
+def _run(config: maas.RunConfig) -> Checkpoint:
+    line = maas.lifecycle.run(config)
+    summary.show(line, config)
+    return line.checkpoint
 
 
 if __name__ == "__main__":

@@ -1,7 +1,12 @@
 """`python -m maas.train recipe=NAME key=value …` trains a recipe's net."""
 
+from typing import TYPE_CHECKING
+
 import maas
 from maas import cli
+
+if TYPE_CHECKING:
+    from maas.training.checkpoint import Checkpoint
 
 
 def main() -> None:
@@ -9,9 +14,10 @@ def main() -> None:
     cli.run("train", _train)
 
 
-def _train(config: maas.RunConfig) -> None:
+def _train(config: maas.RunConfig) -> "Checkpoint":
     checkpoint = maas.lifecycle.train(config)
     cli.say(f"checkpoint: {checkpoint.folder}")
+    return checkpoint
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ other keys are that callable's arguments. `check` binds each part to its signatu
 from maas.config.composing import compose
 from maas.config.faults import check, explain
 from maas.config.parts import build, target_of
-from maas.config.recipes import CONF, CONSTRAINTS, finish, readied, recipes, register
+from maas.config.recipes import CONF, CONSTRAINTS, composed, finish, readied, recipes, register
 from maas.config.schema import FILLED, RunConfig
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "build",
     "check",
     "compose",
+    "composed",
     "explain",
     "finish",
     "readied",

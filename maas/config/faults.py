@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from maas.config.launchers import missing_launcher
 from maas.config.parts import DIRECTIVES, is_part, target_of
 from maas.config.recipes import CONF, composed, finish, recipes
 from maas.config.schema import FILLED, METRICS, RunConfig
@@ -188,7 +189,7 @@ def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path |
     """
     choices = [override for override in overrides if _is_choice(override)]
     try:
-        base = composed(choices, config_dir)
+        base = composed(choices, config_dir, hydra=True)
     except (HydraException, OmegaConfBaseException) as broken:
         return _sentence(broken)
     lines = []
@@ -211,7 +212,7 @@ def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path |
 def _is_choice(override: str) -> bool:
     """Tells whether an override chooses a part (`data=csv`) instead of setting a value."""
     key = override.lstrip("+~").split("=")[0].split("@")[0]
-    return key == "recipe" or (CONF / key).is_dir()
+    return key == "recipe" or key.startswith("hydra/") or (CONF / key).is_dir()
 
 
 def _fault_of_override(override: str, base: DictConfig, error: Exception) -> str:
@@ -237,7 +238,7 @@ def _known(name: str, node: Any, parents: Sequence[str]) -> str:
     if not isinstance(node, DictConfig):
         return ""
     prefix = "".join(f"{parent}." for parent in parents)
-    known = [f"{prefix}{key}" for key in map(str, node) if key not in {*DIRECTIVES, "overrides"}]
+    known = [f"{prefix}{key}" for key in map(str, node) if key not in {*DIRECTIVES, "overrides", "hydra"}]
     if "_target_" in node:
         known += [f"{prefix}{key}" for key in _parameters(node["_target_"]) if f"{prefix}{key}" not in known]
     return _nearest(f"{prefix}{name}", known)
@@ -253,10 +254,12 @@ def _parameters(target: str) -> list[str]:
 def _sentence(error: Exception) -> str:
     """Returns Hydra's or OmegaConf's message without its stack of contexts; an unknown choice lists what is known."""
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    unknown = re.search(r"Could not find '(?P<group>\w+)/(?P<name>[^']+)'", text)
+    unknown = re.search(r"Could not find '(?P<group>[\w/]+)/(?P<name>[^'/]+)'", text)
     if unknown and unknown["group"] == "recipe":
         return f"There is no recipe {unknown['name']!r}. Set recipe=NAME; known are: {', '.join(recipes())}."
     if unknown:
+        if unknown["group"] == "hydra/launcher" and (missing := missing_launcher(unknown["name"])):
+            return missing
         group, known = unknown["group"], re.search(r"Available options in '[^']+': (?P<names>[\w ]+?) Config", text)
         names = f" known are: {', '.join(known['names'].split())}." if known else ""
         return f"There is no {group} {unknown['name']!r}. Set {group}=NAME;{names}"

@@ -80,14 +80,14 @@ def recipes() -> list[str]:
     return sorted(Path(name).stem for name in group)
 
 
-def composed(overrides: Sequence[str], config_dir: str | Path | None = None) -> DictConfig:
-    """Lets Hydra compose; raises what Hydra and OmegaConf raise."""
+def composed(overrides: Sequence[str], config_dir: str | Path | None = None, *, hydra: bool = False) -> DictConfig:
+    """Lets Hydra compose, its own section `hydra` as well if asked for; raises what Hydra and OmegaConf raise."""
     extra = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     outer = GlobalHydra.instance().hydra  # set inside an entry, or in a user's own Hydra application
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("config", [*overrides, *extra])
+            return compose("config", [*overrides, *extra], return_hydra_config=hydra)
     finally:
         GlobalHydra.instance().hydra = outer
 

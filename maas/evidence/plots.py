@@ -1,11 +1,14 @@
 """Pictures of a run, as PNG files."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from maas.runtime.evidence import CompressionRecord, RobustnessCurve
@@ -112,6 +115,88 @@ def robustness_picture(curves: Sequence[RobustnessCurve], path: Path) -> Path:
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(f"{curves[0].metric}, {curves[0].rows} rows")
     return _saved(figure, path)
+
+
+@dataclass(frozen=True)
+class SweptKey:
+    """One key of a sweep and its value in each trial.
+
+    Args:
+        name: of the key.
+        values: as overrides write them.
+        is_number: whether they lie on an axis; otherwise each has a place of its own.
+        is_log: whether that axis is logarithmic.
+    """
+
+    name: str
+    values: Sequence[str]
+    is_number: bool
+    is_log: bool
+
+
+def sweep_picture(
+    values: Sequence[float | None], keys: Sequence[SweptKey], metric: str, title: str, path: Path
+) -> Path:
+    """Draws the metric by trial with the best so far, and against each swept key; the best trial is marked.
+
+    Args:
+        values: of the metric, an entry each trial; None for a failed one.
+        keys: that were swept.
+        metric: the metric's name.
+        title: above the picture.
+        path: the PNG to write.
+    """
+    columns = 2 if 1 + len(keys) == 4 else min(3, 1 + len(keys))
+    rows = -(-(1 + len(keys)) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    found = np.array([np.nan if value is None else value for value in values], dtype=float)
+    _draw_trials(panels[0], found)
+    for axes, key in zip(panels[1:], keys, strict=False):
+        _draw_key(axes, key, found)
+    for axes in panels[1 + len(keys) :]:
+        axes.set_visible(False)
+    for axes in panels[: 1 + len(keys)]:
+        axes.grid(alpha=0.3)
+    for axes in panels[::columns]:
+        axes.set_ylabel(f"validation {metric}")
+    figure.suptitle(title)
+    return _saved(figure, path)
+
+
+def _draw_trials(axes: Any, found: NDArray[np.float64]) -> None:
+    numbers = np.arange(1, len(found) + 1)
+    axes.step(numbers, np.fmax.accumulate(found), where="post", color="tab:orange", label="best so far")
+    _draw_points(axes, numbers, found)
+    for number in numbers[np.isnan(found)]:
+        axes.axvline(number, color="tab:red", linestyle=":", linewidth=1)
+    if np.isnan(found).any():
+        axes.plot([], [], color="tab:red", linestyle=":", label="failed")
+    axes.set_xlabel("trial")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+
+
+def _draw_key(axes: Any, key: SweptKey, found: NDArray[np.float64]) -> None:
+    axes.set_xlabel(key.name)
+    if key.is_number:
+        _draw_points(axes, np.array([float(value) for value in key.values]), found)
+        if key.is_log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # powers would need a mathematical font
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        return
+    names = sorted(set(key.values), key=lambda name: (len(name), name))
+    _draw_points(axes, np.array([names.index(value) for value in key.values]), found)
+    axes.set_xticks(range(len(names)), names, rotation=30 if sum(map(len, names)) > 30 else 0)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+
+
+def _draw_points(axes: Any, places: NDArray[Any], found: NDArray[np.float64]) -> None:
+    axes.scatter(places, found, color="tab:blue", s=28, alpha=0.7, zorder=3)
+    if not np.isnan(found).all():
+        best = int(np.nanargmax(found))
+        axes.scatter(places[best], found[best], color="tab:orange", edgecolor="black", marker="*", s=170, zorder=4)
 
 
 def _saved(figure: Figure, path: Path) -> Path:

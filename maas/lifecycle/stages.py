@@ -4,7 +4,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -83,7 +83,7 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
     log.info(
         "train     %s rows, %s", len(splits.train), f"{len(splits.labels)} labels" if splits.labels else "no labels"
     )
-    with _timed(folder, "train"):
+    with _timed(folder, "train"), tracker.marked() if tracker else nullcontext():
         processor = build(config.processor, "processor").fit(splits.train.inputs)
         require_sound(config, splits, processor)
         processes.tell_others(folder.resume)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from mlflow import MlflowClient
 from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from maas.errors import BundleError, RegistryError
 from maas.registry.connection import ABSENT, SQLITE, connected, downloaded, registry_errors
@@ -30,6 +31,7 @@ class Store:
         alias: that points at the best version.
         promote: `not_worse` moves the alias only to a version whose metric, on the same test rows, is at least the old
             one's; `always` and `never` do what they say.
+        parent: the MLflow run that new runs belong to, such as a sweep's; null for none.
     """
 
     tracking_uri: str
@@ -37,6 +39,7 @@ class Store:
     experiment: str = "maas"
     alias: str = "champion"
     promote: Literal["not_worse", "always", "never"] = "not_worse"
+    parent: str | None = None
 
     def start_run(self, name: str, tags: Mapping[str, str], parameters: Mapping[str, Any]) -> "Tracker":
         """Starts an MLflow run.
@@ -49,7 +52,8 @@ class Store:
         client = connected(self.tracking_uri)
         pairs = [Param(key[:250], str(value)[:6000]) for key, value in parameters.items()]
         with registry_errors():
-            run = client.create_run(self._experiment_id(client), run_name=name, tags=dict(tags))
+            of_parent = {MLFLOW_PARENT_RUN_ID: self.parent} if self.parent else {}
+            run = client.create_run(self._experiment_id(client), run_name=name, tags={**tags, **of_parent})
             for start in range(0, len(pairs), 100):
                 client.log_batch(run.info.run_id, params=pairs[start : start + 100])
         return Tracker(client, run.info.run_id)

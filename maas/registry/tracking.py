@@ -1,7 +1,8 @@
 """One MLflow run: what a training and its later stages leave there."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,4 +43,25 @@ class Tracker:
 
     def finish(self) -> None:
         """Marks the run as finished."""
-        self.client.set_terminated(self.run_id)
+        self._end("FINISHED")
+
+    def go_on(self) -> None:
+        """Marks the run as running again."""
+        with registry_errors():
+            self.client.update_run(self.run_id, status="RUNNING")
+
+    @contextmanager
+    def marked(self) -> Iterator[None]:
+        """Marks the run as failed or killed where the block does not end well."""
+        try:
+            yield
+        except Exception:
+            self._end("FAILED")
+            raise
+        except BaseException:  # ctrl-C, SIGTERM
+            self._end("KILLED")
+            raise
+
+    def _end(self, status: str) -> None:
+        with registry_errors():
+            self.client.set_terminated(self.run_id, status)

@@ -26,7 +26,7 @@ from maas.training.guest import ValidationMetrics
 from maas.training.keeping import LatestBest
 from maas.training.nets import built, finished, resolve_net
 from maas.training.objectives import objective_of
-from maas.training.progress import Bar, EpochListener, History, Vitals, is_terminal, quiet
+from maas.training.progress import Bar, EpochListener, History, Vitals, is_alone, is_terminal, quiet
 from maas.training.resuming import newest_whole
 from maas.training.stepping import LeanSteps
 from maas.training.task import Task
@@ -87,7 +87,7 @@ def fit(
         seed_everything(
             config.seed, workers=True, verbose=False
         )  # what follows does not depend on a cached pretraining
-    history = History(listener, lines=not is_terminal())
+    history = History(listener, lines=is_alone() and not is_terminal())
     best_epoch = _trained(config, model, family, splits, processor, history, resume_folder)
     return Fitted(*finished(model, record), tuple(history.epochs), best_epoch)
 
@@ -132,8 +132,10 @@ def _trained(
     except SIGTERMException as ending:  # it would end the process with status 0
         log.warning("Terminated. Run the same command again and training goes on where it was")
         raise SystemExit(128 + signal.SIGTERM) from ending
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    except SystemExit as ending:
+        if trainer.interrupted:  # Lightning ends the process at ctrl-C, and says nothing
+            raise KeyboardInterrupt from ending
+        raise
     if not keeper.best_model_path:
         raise ConfigError(
             "No epoch was kept: training takes at least one epoch, and rows to validate on. Look at "

@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from multiprocessing import current_process
 from typing import Any
 
 import torch
@@ -146,7 +147,12 @@ class Bar(RichProgressBar):
 
 def is_terminal() -> bool:
     """Tells whether a bar can be drawn."""
-    return sys.stdout.isatty()
+    return sys.stdout.isatty() and is_alone()
+
+
+def is_alone() -> bool:
+    """Tells whether nobody trains beside this process, whose bars and lines would mingle with its own."""
+    return current_process().name == "MainProcess"
 
 
 def quiet() -> None:

@@ -96,16 +96,50 @@ def test_registry_is_none_when_null_is_chosen(entered):
     assert entered("recipe=digits_mlp", "registry=null", stage=show, status=2) == "registry None\n"
 
 
-def test_each_value_is_trained_when_a_sweep_is_asked_for(entered):
+def test_each_value_is_trained_and_all_failed_is_one_line_when_a_sweep_is_asked_for(entered):
     seen = []
 
     def note(config: object) -> None:
         seen.append(config.optimizer["lr"])
-        if len(seen) == 2:
-            raise DataError("enough")
+        raise DataError(f"{config.optimizer['lr']} is refused.")
 
-    entered("-m", "recipe=digits_mlp", "optimizer.lr=0.01,0.1,0.5", stage=note, status=2)
-    assert seen == [0.01, 0.1]
+    error = entered("-m", "recipe=digits_mlp", "optimizer.lr=0.01,0.1,0.5", "registry=null", stage=note, status=2)
+    assert seen == [0.01, 0.1, 0.5]
+    assert error == "None of the 3 trials went through. The first: 0.01 is refused.\n"
+
+
+WRONG_SPACES = {
+    "hydra/sweeper=optuna optimizer.lr=interval()": (
+        "optimizer.lr=interval() cannot be read: missing a required argument: 'start'. Write e.g. "
+        "optimizer.lr=interval(0.001,0.1) or optimizer.lr=choice(1,2,3)."
+    ),
+    "hydra/sweeper=optuna optimiser.lr=choice(1,2)": "optimiser.lr is no key of the recipe. Did you mean optimizer?",
+    "hydra/sweeper=optuna hydra.sweeper.n_trials=0 optimizer.lr=choice(1,2)": (
+        "hydra.sweeper.n_trials is 0; it must be 1 or more. Set e.g. hydra.sweeper.n_trials=20."
+    ),
+    "hydra/sweeper=optuna hydra.sweeper.n_trials=many optimizer.lr=choice(1,2)": (
+        "hydra.sweeper.n_trials=many cannot be set: Value 'many' of type 'str' could not be converted to Integer."
+    ),
+    "optimizer.lr=interval(0.1,1)": (
+        "optimizer.lr=interval(0.1,1): an interval has no list of values. Add hydra/sweeper=optuna, or name values, "
+        "e.g. optimizer.lr=0.1,0.01."
+    ),
+    "hydra/launcher=jobless optimizer.lr=1,2": (
+        "There is no hydra/launcher 'jobless'. Set hydra/launcher=NAME; known are: basic, joblib."
+    ),
+    "hydra/launcher=submitit_slurm optimizer.lr=1,2": (
+        "hydra/launcher=submitit_slurm needs the package hydra-submitit-launcher, which is not installed. "
+        "pip install hydra-submitit-launcher"
+    ),
+    "optimizer.lr=1,2 batch_size=0": "batch_size is 0; it must be a whole number, 1 or more. Set e.g. batch_size=64.",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG_SPACES)
+def test_fault_is_one_line_and_nothing_is_written_when_a_sweep_is_wrong(entered, tmp_path, arguments):
+    error = entered("-m", "recipe=digits_mlp", *arguments.split(), stage=unreached, status=2)
+    assert error == f"{WRONG_SPACES[arguments]}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sweep_is_refused_when_a_training_takes_several_processes(entered):

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from maas.evidence.plots import compression_picture, confusion_picture, learning_curve, robustness_picture
+from maas.evidence.plots import (
+    SweptKey,
+    compression_picture,
+    confusion_picture,
+    learning_curve,
+    robustness_picture,
+    sweep_picture,
+)
 from maas.runtime.evidence import CandidateRecord, CompressionRecord, Interval, Latency, RobustnessCurve
 
 HISTORY = [{"train_loss": 1.0, "validation_loss": 1.1, "validation_accuracy": 0.5}, {"train_loss": 0.5}]
@@ -23,11 +30,17 @@ CURVES = tuple(
     RobustnessCurve(name, "share", "accuracy", 50, strengths, tuple(Interval(v, v - 0.1, v + 0.05) for v in (0.9, 0.5)))
     for name, strengths in (("typos", (0.0, 0.1)), ("loudness", (-10.0, 0.0)))
 )
+SWEPT = [
+    SweptKey("lr", ("0.1", "0.001", "0.01"), is_number=True, is_log=True),
+    SweptKey("hidden", ("[64]", "[256]", "[64]"), is_number=False, is_log=False),
+]
 PICTURES = {
     "curve": lambda path: learning_curve(HISTORY, 1, "accuracy", path),
     "confusion": lambda path: confusion_picture(np.array([[5, 1], [0, 0]]), ["a", "b"], "two classes", path),
     "compression": lambda path: compression_picture(RECORD, path),
     "robustness": lambda path: robustness_picture(CURVES, path),
+    "sweep": lambda path: sweep_picture([0.5, None, 0.7], SWEPT, "accuracy", "three trials", path),
+    "one trial": lambda path: sweep_picture([0.5], [], "accuracy", "nothing swept", path),
     "one curve": lambda path: robustness_picture(CURVES[:1], path),
 }
 

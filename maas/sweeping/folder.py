@@ -1,0 +1,78 @@
+"""A sweep's folder, `runs/NAME/sweeps/KEY/`: what each trial gave, so that no trial is run twice."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from maas.files import write_atomically
+
+
+class TrialRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """What one combination gave.
+
+    Args:
+        overrides: of the trial, fixed ones among them.
+        value: the recipe's metric on validation rows, of the epoch that was kept; None if the trial failed.
+        reason: why it failed.
+        run: the folder of its run.
+        ended: when, in UTC.
+    """
+
+    overrides: list[str]
+    value: float | None
+    reason: str = ""
+    run: str = ""
+    ended: str = msgspec.field(default_factory=lambda: datetime.now(UTC).isoformat())
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """One sweep on disk.
+
+    Args:
+        path: `runs/NAME/sweeps/KEY`.
+    """
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's study."""
+        return self.path / "study.journal"
+
+    @property
+    def tracking_id(self) -> str:
+        """The sweep's MLflow run; empty until it was started."""
+        file = self.path / "tracking_id"
+        return file.read_text() if file.is_file() else ""
+
+    def remember(self, tracking_id: str) -> None:
+        """Keeps the sweep's MLflow run."""
+        write_atomically(self.path / "tracking_id", tracking_id.encode())
+
+    def keep(self, record: TrialRecord) -> None:
+        """Writes what a trial gave."""
+        file = self._file(record.overrides)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+    def trial(self, overrides: Sequence[str]) -> TrialRecord | None:
+        """Returns what a combination gave; None if it was not tried."""
+        file = self._file(overrides)
+        return msgspec.json.decode(file.read_bytes(), type=TrialRecord) if file.is_file() else None
+
+    def trials(self) -> list[TrialRecord]:
+        """Returns all trials in the order in which they ended."""
+        found = (msgspec.json.decode(file.read_bytes(), type=TrialRecord) for file in self._trials.glob("*.json"))
+        return sorted(found, key=lambda record: record.ended)
+
+    @property
+    def _trials(self) -> Path:
+        return self.path / "trials"
+
+    def _file(self, overrides: Sequence[str]) -> Path:
+        return self._trials / f"{hashlib.sha256(chr(10).join(sorted(overrides)).encode()).hexdigest()[:16]}.json"

@@ -1,0 +1,190 @@
+"""The space of a sweep: which keys of a recipe vary, and over what, read from overrides in Hydra's grammar.
+
+Source: https://hydra.cc/docs/advanced/override_grammar/extended/
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from maas.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A few values.
+
+    Args:
+        values: as an override writes them.
+    """
+
+    values: tuple[str, ...]
+
+    def of(self, value: Any) -> str | None:
+        """Returns a value as it stands in the choice; None if it is none of them."""
+        return next((one for one in self.values if OmegaConf.from_dotlist([f"v={one}"])["v"] == value), None)
+
+    def grid(self) -> Sequence[str]:
+        """Returns every value."""
+        return self.values
+
+
+@dataclass(frozen=True)
+class Span:
+    """Numbers between two ends, both of which count.
+
+    Args:
+        low: the smallest.
+        high: the largest; whole numbers at both ends make whole numbers between.
+        step: between neighbours; None for any number.
+        is_log: whether equal ratios, not equal differences, are equally likely.
+    """
+
+    low: float
+    high: float
+    step: float | None = None
+    is_log: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds whole numbers alone."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def of(self, value: Any) -> float | None:
+        """Returns a value as it stands in the span; None if it lies outside or between two steps."""
+        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+            return None
+        steps = (value - self.low) / self.step if self.step else 0.0
+        if (self.is_whole and value != int(value)) or not math.isclose(steps, round(steps), abs_tol=1e-9):
+            return None
+        return int(value) if self.is_whole else float(value)
+
+    def grid(self) -> Sequence[float]:
+        """Returns every value; none where any number is one."""
+        step = self.step or (1 if self.is_whole else None)
+        if step is None:
+            return ()
+        count = round((self.high - self.low) / step) + 1
+        return [
+            self.low + index * step if self.is_whole else round(self.low + index * step, 12) for index in range(count)
+        ]
+
+
+Dimension = Choice | Span
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a command line keeps and what it varies.
+
+    Args:
+        fixed: overrides that every trial has.
+        written: what each swept key varies over, as the command line has it.
+        first: one value of each swept key.
+        dimensions: what each swept key varies over; without those that only Hydra can list (`glob`).
+    """
+
+    fixed: tuple[str, ...]
+    written: dict[str, str]
+    first: dict[str, str]
+    dimensions: dict[str, Dimension]
+
+    @classmethod
+    def read(cls, overrides: Sequence[str]) -> "Space":
+        """Reads a command line.
+
+        Raises:
+            ConfigError: faults of overrides, a line each.
+        """
+        parsed, faults = [], []
+        for override in overrides:
+            try:
+                parsed.append(OverridesParser.create().parse_override(override))
+            except HydraException as error:
+                faults.append(_unreadable(override, error))
+        swept = [one for one in parsed if one.is_sweep_override()]
+        dimensions: dict[str, Dimension] = {}
+        for one in swept:
+            try:
+                dimensions.update(_dimension(one))
+            except ConfigError as fault:
+                faults.append(str(fault))
+        if faults:
+            raise ConfigError("\n".join(faults))
+        return cls(
+            fixed=tuple(_written(one) for one in parsed if not one.is_sweep_override()),
+            written={one.get_key_element(): _written(one).partition("=")[2] for one in swept},
+            first={key: str(_first(dimension)) for key, dimension in dimensions.items()},
+            dimensions=dimensions,
+        )
+
+    @property
+    def point(self) -> list[str]:
+        """The overrides of one combination, for finding what is wrong with all of them."""
+        return [*self.fixed, *(f"{key}={value}" for key, value in self.first.items())]
+
+
+def plain(key: str) -> str:
+    """Returns a key of the recipe without the sign that adds it (`+optimizer.nesterov`)."""
+    return key.lstrip("+")
+
+
+def _written(override: Override) -> str:
+    return str(override.input_line)
+
+
+def _unreadable(override: str, error: HydraException) -> str:
+    key, _, value = override.partition("=")
+    if "(" not in value:
+        return f"{override!r} is not an override; write key=value, and quote values with spaces or commas."
+    reason = str(error).splitlines()[0].partition("': ")[2]
+    return f"{override} cannot be read: {reason}. Write e.g. {key}=interval(0.001,0.1) or {key}=choice(1,2,3)."
+
+
+def _dimension(override: Override) -> Iterator[tuple[str, Dimension]]:
+    """Yields the key of an override and what it varies over; nothing for `glob`."""
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        yield override.get_key_element(), _interval(_written(override), value)
+    elif isinstance(value, RangeSweep):
+        yield override.get_key_element(), _range(_written(override), value)
+    elif override.is_choice_sweep() and hasattr(value, "list"):
+        yield override.get_key_element(), Choice(tuple(override.sweep_string_iterator()))
+
+
+def _interval(written: str, sweep: IntervalSweep) -> Span:
+    low, high, is_log = sweep.start, sweep.end, _is_log(written, sweep.tags)
+    if low is None or high is None or not low < high or not math.isfinite(high - low):
+        raise ConfigError(f"{written} ends before it begins. Write the smaller number first.")
+    if is_log and low <= 0:
+        raise ConfigError(f"{written} begins at {low}; tag(log,…) requires numbers above 0.")
+    return Span(low, high, is_log=is_log)
+
+
+def _range(written: str, sweep: RangeSweep) -> Span:
+    start, stop, step = sweep.start, sweep.stop, sweep.step
+    if _is_log(written, sweep.tags):
+        raise ConfigError(f"{written}: tag(log,…) takes an interval.")
+    count = math.ceil(round((stop - start) / step, 9)) if start is not None and stop is not None and step else 0
+    if start is None or count < 1:
+        raise ConfigError(f"{written} holds no value. Write range(START,STOP,STEP), with STOP behind START.")
+    last = start + (count - 1) * step
+    if not all(isinstance(number, int) for number in (start, step)):
+        start, last = float(start), round(float(last), 12)
+    return Span(min(start, last), max(start, last), abs(step))
+
+
+def _is_log(written: str, tags: set[str]) -> bool:
+    if tags - {"log"}:
+        raise ConfigError(f"{written} is tagged {', '.join(sorted(tags - {'log'}))}; the only tag is log.")
+    return bool(tags)
+
+
+def _first(dimension: Dimension) -> str | float:
+    return dimension.values[0] if isinstance(dimension, Choice) else dimension.low

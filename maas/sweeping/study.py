@@ -1,0 +1,107 @@
+"""Optuna's study of one sweep: which combination is tried next, kept on disk so that a killed sweep goes on."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from maas.sweeping.settings import Settings
+from maas.sweeping.space import Choice, Dimension
+
+Values = dict[str, str | float]
+NAME = "sweep"
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Study:
+    """Says what to try next and is told what it gave.
+
+    What a trial tries depends on the seed, its number and the trials that ended before it alone: one trial at a time, a
+    sweep tries the same values whenever it is run, interrupted or not.
+
+    Args:
+        journal: the file that keeps it.
+        dimensions: what each key varies over.
+        settings: how many trials, and by which sampler.
+        seed: of the sampler.
+        own: the recipe's own values, tried first; None where they do not lie in the space.
+    """
+
+    def __init__(
+        self,
+        journal: Path,
+        dimensions: Mapping[str, Dimension],
+        settings: Settings,
+        seed: int,
+        own: Mapping[str, str | float] | None,
+    ) -> None:
+        self._distributions = {key: _distribution(dimension) for key, dimension in dimensions.items()}
+        self._sampler, self._seed = settings.sampler, seed
+        self._given: list[Values] = [dict(own)] if own else []
+        self.limit = settings.n_trials
+        if settings.sampler == "grid":
+            rest = (one for one in _combinations(dimensions) if one not in self._given)
+            self._given += itertools.islice(rest, self.limit - len(self._given))
+            self.limit = len(self._given)
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+        self._study = optuna.create_study(storage=storage, study_name=NAME, direction="maximize", load_if_exists=True)
+        self._broken_off = {trial.number: trial.params for trial in self._trials(TrialState.RUNNING)}
+
+    def ask(self, count: int) -> dict[int, Values]:
+        """Returns up to `count` trials by number, with their values; those that a killed sweep left come first."""
+        asked = dict(itertools.islice(self._broken_off.items(), count))
+        for number in asked:
+            del self._broken_off[number]
+        while len(asked) < count and self.started < self.limit:
+            number, values = self._next()
+            asked[number] = values
+        return asked
+
+    def tell(self, number: int, value: float | None) -> None:
+        """Keeps what a trial gave; None if it failed."""
+        self._study.tell(number, value, state=TrialState.FAIL if value is None else TrialState.COMPLETE)
+
+    @property
+    def started(self) -> int:
+        """How many trials were begun."""
+        return len(self._study.get_trials(deepcopy=False)) - len(self._trials(TrialState.WAITING))
+
+    def _next(self) -> tuple[int, Values]:
+        number = self.started
+        if number < len(self._given) and not self._trials(TrialState.WAITING):
+            self._study.enqueue_trial(self._given[number])
+        self._study.sampler = _sampler(self._sampler, self._seed, number)
+        trial = self._study.ask(self._distributions)
+        return trial.number, trial.params
+
+    def _trials(self, state: TrialState) -> list[FrozenTrial]:
+        found: list[FrozenTrial] = self._study.get_trials(deepcopy=False, states=(state,))
+        return found
+
+
+def _combinations(dimensions: Mapping[str, Dimension]) -> Iterator[Values]:
+    grids: list[Sequence[str | float]] = [dimension.grid() for dimension in dimensions.values()]
+    for values in itertools.product(*grids):
+        yield dict(zip(dimensions, values, strict=True))
+
+
+def _sampler(name: str, seed: int, number: int) -> BaseSampler:
+    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    return TPESampler(seed=own) if name == "tpe" else RandomSampler(seed=own)
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    if isinstance(dimension, Choice):
+        return CategoricalDistribution(dimension.values)
+    if dimension.is_whole:
+        return IntDistribution(
+            int(dimension.low), int(dimension.high), log=dimension.is_log, step=int(dimension.step or 1)
+        )
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.is_log, step=dimension.step)

@@ -9,7 +9,7 @@ class Stage:
 
     Args:
         name: of the stage; `start` is importing and loading rows, as every command does first.
-        seconds: that it will take; None where nothing bounds it.
+        seconds: that it will take; None where that is not known, or nothing bounds it.
         peak_bytes: the most memory that it holds, as the system counts it; None where it was not watched by itself.
         note: what the seconds are made of.
     """
@@ -46,7 +46,7 @@ class Plan:
 
     @property
     def seconds(self) -> float | None:
-        """Of `maas.run`; None where training is not bounded."""
+        """Of `maas.run`; None where a stage's are not known."""
         found = [stage.seconds for stage in self.stages]
         return None if None in found else sum(one for one in found if one is not None)
 

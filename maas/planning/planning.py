@@ -65,13 +65,16 @@ def _stages(config: RunConfig, report: Report) -> Iterator[Stage]:
     around = seconds["processor"] + seconds["doctor"] + once + seconds["validated"] + seconds["checkpoint"]
     trained = None if looped is None else looped + around
     yield Stage("start", seconds["imports"] + seconds["load"], None, "imports, rows")
-    if report.pretraining_s:
-        yield Stage("pretrain", report.pretraining_s, None, "kept in the cache")
+    pretrained = report.pretraining_s
+    if pretrained != 0:
+        yield Stage("pretrain", pretrained, None, "kept in the cache")
     yield Stage("train", trained, report.training_peak_bytes, _how(watched))
     if config.folds:
         share = fold_share(config.folds, report.rows)
-        fold = None if looped is None else seconds["processor"] + share * (once + looped + report.pretraining_s)
-        yield Stage("folds", None if fold is None else config.folds * fold, None, f"{config.folds} times {share:.2f}")
+        fold = None
+        if looped is not None and pretrained is not None:
+            fold = config.folds * (seconds["processor"] + share * (once + looped + pretrained))
+        yield Stage("folds", fold, None, f"{config.folds} times {share:.2f}")
     later = report.later
     yield Stage("compress", later.compress_s, report.peak_bytes, f"{len(later.bytes) - 1} passes")
     yield Stage("export", later.export_s, None, "with the proof")
@@ -107,6 +110,8 @@ def _warnings(config: RunConfig, report: Report, disk_bytes: int, free_bytes: in
         )
     if watched and watched.loop.epochs is None:
         yield "Nothing bounds training. Set trainer.max_epochs or trainer.max_steps."
+    if report.pretraining_s is None:
+        yield f"How long {config.pretrain['_target_']} takes is not known."
     if watched and watched.stops_early:
         yield "A callback may stop training earlier; the minutes are those of all epochs."
     if (config.trainer or {}).get("max_time"):
@@ -118,7 +123,11 @@ def _warnings(config: RunConfig, report: Report, disk_bytes: int, free_bytes: in
 def _rehearsed(config: RunConfig, folder: Path) -> Report:
     (folder / RECIPE).write_text(yaml.safe_dump(asdict(config), allow_unicode=True), encoding="utf-8")
     command = [sys.executable, "-m", REHEARSAL, str(folder), str(time.time())]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # where parts were found
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # where parts were found
+        "TMPDIR": str(folder),  # libraries leave caches there
+    }
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     report = folder / REPORT
     if report.is_file():

@@ -4,6 +4,8 @@ What a stage does once is done and timed; what it does for each step or row is d
 `python -m maas.planning.rehearsal FOLDER STARTED`, with the recipe in FOLDER, and STARTED the time of the start.
 """
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,9 @@ import yaml
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.doctor import require_sound
+from maas.doctor.patient import Patient
 from maas.errors import MaasError
+from maas.files import write_atomically
 from maas.lifecycle.lineage import lineage_of
 from maas.lifecycle.validating import validated
 from maas.planning.estimating import WARM_UP, Step, Watched, mean_seconds
@@ -31,9 +35,8 @@ from maas.planning.stopwatch import FEWEST
 from maas.run_folder import RunFolder
 from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import Checkpoint, save_checkpoint
-from maas.training.families import family_of
 from maas.training.fitting import Fitted, fit
-from maas.training.nets import built, resolve_net
+from maas.training.pretraining import MaskedTokens
 
 STEPS_S = 6.0
 """Of training steps."""
@@ -151,14 +154,14 @@ def _shortened(config: RunConfig, splits: Splits, folder: Path, world: int) -> R
     )
 
 
-def _pretraining_s(config: RunConfig, splits: Splits, processor: BaseProcessor) -> float:
-    """Takes steps of the pretraining that is left, and returns the seconds of all of it."""
+def _pretraining_s(config: RunConfig, splits: Splits, processor: BaseProcessor) -> float | None:
+    """Takes steps of the pretraining that is left, and returns the seconds of all of it; None of one not known here."""
     if config.pretrain is None or config.trainer is None:
         return 0.0
-    torch.manual_seed(config.seed)
-    facts = {**family_of(config.task, splits.labels).facts(splits.train), **processor.net_arguments}
-    net = built(resolve_net(config.model, facts), processor)
     pretrain = build(config.pretrain, "pretrain")
+    if not isinstance(pretrain, MaskedTokens):
+        return None
+    net = Patient(config, splits, processor).new_net()
     guessing = pretrain.left(net, processor, splits.train.inputs, config.seed)
     if guessing is None:
         return 0.0
@@ -198,13 +201,16 @@ def _saved(
 
 def main() -> None:
     """Rehearses as told by the command line."""
-    folder, started = Path(sys.argv[1]), float(sys.argv[2])
+    folder, started, asked_by = Path(sys.argv[1]), float(sys.argv[2]), os.getppid()
     config = RunConfig(**yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8")))
     try:
         report = rehearse(config, folder, time.time() - started)
+        write_atomically(folder / REPORT, msgspec.json.encode(report))
     except MaasError as error:
         sys.exit(str(error))
-    (folder / REPORT).write_bytes(msgspec.json.encode(report))
+    finally:
+        if os.getppid() != asked_by:  # it was killed, and cannot remove the folder
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Report(msgspec.Struct, frozen=True):
         seconds: of what is done once, by name: `imports`, `load`, `processor`, `doctor`, `fit`, `validated`,
             `checkpoint`.
         watched: the training loop; None where nothing is trained here.
-        pretraining_s: of the pretraining that is left.
+        pretraining_s: of the pretraining that is left; None where it is not known.
         world: processes that will train together.
         rows: of each split.
         training_peak_bytes: memory up to the end of training.
@@ -40,7 +40,7 @@ class Report(msgspec.Struct, frozen=True):
 
     seconds: dict[str, float]
     watched: Watched | None
-    pretraining_s: float
+    pretraining_s: float | None
     world: int
     rows: dict[str, int]
     training_peak_bytes: int

@@ -56,6 +56,8 @@ class Stopwatch(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Times a step, and ends training where that was enough; a validation follows."""
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize()  # a step is done when the GPU is
         now = time.perf_counter()
         self._steps.append(Step(self._sizes[batch_idx], now - self._read))
         timed = sum(step.seconds for step in self._steps[WARM_UP:])

@@ -27,4 +27,4 @@ def as_json(plan: Plan) -> str:
 
 
 def _minutes(seconds: float | None) -> str:
-    return "no end" if seconds is None else f"{seconds / 60:.1f}"
+    return "?" if seconds is None else f"{seconds / 60:.1f}"

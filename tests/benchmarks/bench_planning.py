@@ -1,16 +1,15 @@
 """What `maas.plan` says of a recipe against what the recipe takes.
 
-    python tests/benchmarks/bench_planning.py RECIPE [key=value …]
+    python tests/benchmarks/bench_planning.py PLANS RECIPE [key=value …]
 
-The recipe is planned three times: before it is trained, before it is compressed and exported, and afterwards. Seconds
-are of CPU time, of the process and of those that it started, on both sides: on one thread they are those of a machine
-that has nothing else to do, whoever works beside it. Those of the run are what its stages keep of themselves; the peak
-is what the system says of the process that trains; bytes are those of the ONNX files.
+The recipe is planned so many times, then trained, then taken through the rest of the line. Seconds are of CPU time, of
+the process and of those that it started, on both sides: on one thread they are those of a machine that has nothing
+else to do, whoever works beside it. Those of the run are what its stages keep of themselves; the peak is what the
+system says of the process that trains; bytes are those of the ONNX files.
 """
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -30,8 +29,8 @@ time.perf_counter = cpu_time
 """What every process runs as it starts."""
 
 
-def main(recipe: str, *overrides: str) -> None:
-    """Plans, trains, plans, runs the rest, plans, and prints a table."""
+def main(plans_wanted: str, recipe: str, *overrides: str) -> None:
+    """Plans, trains, runs the rest, and prints a table."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         where = [f"runs_dir={folder / 'runs'}", f"registry.tracking_uri=sqlite:///{folder / 'mlflow.db'}"]
@@ -42,12 +41,9 @@ def main(recipe: str, *overrides: str) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "clock"), os.environ.get("PYTHONPATH", "")])
         os.environ["OMP_NUM_THREADS"] = "1"
         os.environ["MAAS_CACHE"] = str(folder / "cache")
-        plans = [planned(command)]
+        plans = [planned(command) for _ in range(int(plans_wanted))]
         training_peak = peak_of("maas.train", command)
-        shutil.rmtree(folder / "cache" / "pretraining", ignore_errors=True)  # so that it is planned again
-        plans.append(planned(command))
         peak_of("maas.run", command)
-        plans.append(planned(command))
         run = next((folder / "runs").glob("*/latest"))
         seconds = json.loads((run / "run.json").read_text())["seconds"]
         models = {file.stem: file.stat().st_size for file in (run / "compress").glob("*.onnx")}
@@ -90,11 +86,16 @@ def peak(plan: dict[str, Any]) -> float:
 
 def show(recipe: str, what: str, predicted: list[float], true: float) -> None:
     """Prints a row."""
-    shown = ", ".join(f"{one:,.4g}" if one < 1e5 else f"{one:,.0f}" for one in predicted)
-    print(f"| `{recipe}` | {what} | {shown} | {true:,.4g} | {statistics.median(predicted) / true:.2f} |", flush=True)
+    shown, truth = ", ".join(map(figure, predicted)), figure(true)
+    print(f"| `{recipe}` | {what} | {shown} | {truth} | {statistics.median(predicted) / true:.2f} |", flush=True)
+
+
+def figure(value: float) -> str:
+    """Returns a number with three digits at least."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     main(*sys.argv[1:])

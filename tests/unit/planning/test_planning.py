@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import msgspec
@@ -107,6 +108,13 @@ def test_warnings_say_so_when_minutes_are_a_bound_or_there_is_none(config):
     assert "2 processes will train" in warnings(world=2)
 
 
+def test_pretraining_is_not_known_when_it_is_of_another_kind(config):
+    foreign = replace(config, pretrain={"_target_": "my.Part"})
+    plan = planned(foreign, msgspec.structs.replace(REPORT, pretraining_s=None), PLENTY)
+    assert plan.stage("pretrain").seconds is plan.seconds is None
+    assert plan.warnings == ("How long my.Part takes is not known.",)
+
+
 def test_table_and_json_say_the_same_when_printed(config):
     plan = planned(config, REPORT, PLENTY)
     shown = printed(plan)
@@ -117,8 +125,8 @@ def test_table_and_json_say_the_same_when_printed(config):
     assert content["stages"][1]["peak_bytes"] == 7_000_000
 
 
-def test_no_end_is_shown_when_training_is_not_bounded(config):
+def test_total_is_not_known_when_training_is_not_bounded(config):
     watched = replace(WATCHED, loop=Loop(10, None, None, 1.0))
     plan = planned(config, msgspec.structs.replace(REPORT, watched=watched), PLENTY)
     assert plan.seconds is None
-    assert "no end" in printed(plan)
+    assert re.search(r"all +│ +\? ", printed(plan))

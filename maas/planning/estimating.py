@@ -12,6 +12,10 @@ FAR = 5.0
 """Robust deviations from the line beyond which a step was disturbed, and is left out."""
 
 
+FEWEST, LONGEST = 20, 3.0
+"""Steps behind those that warm up, however slow; and how many times the asked seconds they may take at most."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One timed batch.
@@ -87,6 +91,17 @@ class Watched:
         looped = self.loop.total_batches * mean_seconds(self.steps, self.sizes) + ends
         points = looped // self.every_s if self.every_s else 0
         return float(looped + points * self.point_s)
+
+
+def is_enough(count: int, timed_s: float, wanted_s: float) -> bool:
+    """Tells whether so many steps in so many seconds tell enough.
+
+    Args:
+        count: of steps, those that warm up among them.
+        timed_s: seconds that they took.
+        wanted_s: seconds that are enough for `FEWEST` steps or more.
+    """
+    return timed_s >= wanted_s and (count >= WARM_UP + FEWEST or timed_s >= LONGEST * wanted_s)
 
 
 def mean_seconds(steps: Sequence[Step], sizes: Sequence[int]) -> float:

@@ -16,8 +16,8 @@ import yaml
 from maas.config import RunConfig
 from maas.errors import ConfigError, ProcessError
 from maas.planning.estimating import Watched
-from maas.planning.plan import Plan, Stage
-from maas.planning.report import RECIPE, REPORT, Report
+from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
+from maas.planning.stage import Plan, Stage
 
 REHEARSAL = "maas.planning.rehearsal"
 
@@ -129,17 +129,16 @@ def _rehearsed(config: RunConfig, folder: Path) -> Report:
         "TMPDIR": str(folder),  # libraries leave caches there
     }
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    report = folder / REPORT
-    if report.is_file():
-        return msgspec.json.decode(report.read_bytes(), type=Report)
+    if (folder / REPORT).is_file():
+        return msgspec.json.decode((folder / REPORT).read_bytes(), type=Report)
+    if (folder / REFUSAL).is_file():
+        raise ConfigError((folder / REFUSAL).read_text(encoding="utf-8"))
     if done.returncode < 0:
         raise ProcessError(
             f"The rehearsal was ended by signal {-done.returncode}; where that is 9, memory was short. Set a smaller "
             "batch_size."
         )
-    if "Traceback" in done.stderr:
-        raise ProcessError(f"The rehearsal broke: {done.stderr.strip()}")
-    raise ConfigError(done.stderr.strip())
+    raise ProcessError(f"The rehearsal broke:\n{done.stderr.strip()}")
 
 
 def _free_bytes(folder: Path) -> int:

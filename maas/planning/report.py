@@ -4,7 +4,7 @@ import msgspec
 
 from maas.planning.estimating import Watched
 
-RECIPE, REPORT = "recipe.yaml", "report.json"
+RECIPE, REPORT, REFUSAL = "recipe.yaml", "report.json", "refusal.txt"
 """What passes between the two processes, in the rehearsal's folder."""
 
 

@@ -11,12 +11,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
 from maas.data.datamodule import BatchesByLength
-from maas.planning.estimating import WARM_UP, Loop, Step, Watched
+from maas.planning.estimating import Loop, Step, Watched, is_enough
 from maas.training.resuming import ResumePoints
 from maas.training.task import Task
-
-FEWEST, LONGEST = 20, 3.0
-"""Steps behind those that warm up, however slow; and how many times the asked seconds they may take at most."""
 
 
 class Stopwatch(Callback):
@@ -37,7 +34,7 @@ class Stopwatch(Callback):
         self._steps: list[Step] = []
         self._validated: list[Step] = []
         self._ends: list[float] = []
-        self._begun = self._read = self._ended = self._validated_s = 0.0
+        self._begun = self._read = self._ended = self._validated_s = self._timed_s = 0.0
         self._sizes: list[int] = []
         self._validation_sizes: list[int] = []
 
@@ -60,9 +57,8 @@ class Stopwatch(Callback):
             torch.cuda.synchronize()  # a step is done when the GPU is
         now = time.perf_counter()
         self._steps.append(Step(self._sizes[batch_idx], now - self._read))
-        timed = sum(step.seconds for step in self._steps[WARM_UP:])
-        is_sure = len(self._steps) >= WARM_UP + FEWEST or timed >= LONGEST * self._seconds
-        trainer.should_stop = trainer.should_stop or (timed >= self._seconds and is_sure)
+        self._timed_s += now - self._read
+        trainer.should_stop = trainer.should_stop or is_enough(len(self._steps), self._timed_s, self._seconds)
         self._ended = self._read = now
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -3,7 +3,7 @@
 import msgspec
 from rich.table import Table
 
-from maas.planning.plan import Plan, Stage
+from maas.planning.stage import Plan, Stage
 
 
 def table(plan: Plan) -> Table:

@@ -10,6 +10,7 @@ system says of the process that trains; bytes are those of the ONNX files.
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -42,11 +43,13 @@ def main(plans_wanted: str, recipe: str, *overrides: str) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
         os.environ["MAAS_CACHE"] = str(folder / "cache")
         plans = [planned(command) for _ in range(int(plans_wanted))]
+        planning_s = cpu_s() / len(plans)
         training_peak = peak_of("maas.train", command)
         peak_of("maas.run", command)
         run = next((folder / "runs").glob("*/latest"))
         seconds = json.loads((run / "run.json").read_text())["seconds"]
         models = {file.stem: file.stat().st_size for file in (run / "compress").glob("*.onnx")}
+    print(f"A plan of {recipe} took {planning_s:.0f} s.")
     print("| recipe | what | predicted | true | median / true |\n|---|---|---|---|---|")
     trained = [sum(seconds_of(plan, name) for name in ("pretrain", "train", "folds")) for plan in plans]
     show(recipe, "training, s", trained, seconds["train"])
@@ -63,6 +66,12 @@ def planned(command: list[str]) -> dict[str, Any]:
     """Returns a plan."""
     done = subprocess.run([sys.executable, "-m", "maas.plan", "--json", *command], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
+
+
+def cpu_s() -> float:
+    """Returns the CPU time of all processes that this one has started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def peak_of(verb: str, command: list[str]) -> float:

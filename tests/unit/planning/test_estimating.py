@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maas.planning.estimating import WARM_UP, Loop, Step, Watched, extrapolated, mean_seconds
+from maas.planning.estimating import WARM_UP, Loop, Step, Watched, extrapolated, is_enough, mean_seconds
 
 LOOP = Loop(batches=50, epochs=4, total_batches=200, validations=1.0)
 
@@ -62,6 +62,13 @@ def test_mean_is_plain_when_the_last_batch_alone_is_smaller():
 
 def test_last_step_counts_when_there_are_hardly_any():
     assert mean_seconds([Step(8, 7.0), Step(8, 0.3)], [8, 8]) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("count", "timed_s", "enough"), [(1000, 5.9, False), (1000, 6.0, True), (10, 17.9, False), (10, 18.0, True)]
+)
+def test_steps_are_enough_when_they_are_many_or_very_slow(count, timed_s, enough):
+    assert is_enough(count, timed_s, wanted_s=6.0) is enough
 
 
 def test_training_is_steps_validations_and_ends_when_added_up():

@@ -1,4 +1,4 @@
-"""What a plan says."""
+"""What a plan says, stage by stage."""
 
 from dataclasses import dataclass
 

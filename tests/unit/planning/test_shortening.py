@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from maas.planning.rehearsal import validations_of, world_of
+from maas.planning.shortening import validations_of, world_of
 from maas.planning.stopwatch import loop_of
 
 

@@ -11,7 +11,7 @@ SYSTEM := dataset-fashion-mnist espeak-ng
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run test test-slow check lint types layers format doctor train compress export verify register serve bench gallery clean
+.PHONY: help setup system run test test-slow check lint types layers format doctor plan train compress export verify register serve bench gallery clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ run: $(READY) ## take RECIPE through the whole line
 
 doctor: $(READY) ## examine RECIPE for classic mistakes
 	$(BIN)/python -m maas.doctor recipe=$(RECIPE) $(ARGS)
+
+plan: $(READY) ## tell what RECIPE will take: minutes, memory, bytes
+	$(BIN)/python -m maas.plan recipe=$(RECIPE) $(ARGS)
 
 train compress export verify register: $(READY) ## one stage of RECIPE
 	$(BIN)/python -m maas.$@ recipe=$(RECIPE) $(ARGS)

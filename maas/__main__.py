@@ -7,6 +7,7 @@ from pathlib import Path
 VERBS = {
     "run": "takes a recipe through the whole line",
     "doctor": "examines a recipe for classic mistakes",
+    "plan": "tells what a recipe will take: minutes, memory, bytes",
     "train": "trains a recipe's net",
     "compress": "makes the newest checkpoint smaller",
     "export": "turns the newest checkpoint into a bundle",

@@ -3,7 +3,7 @@
     MaasError
     ├── ConfigError       a recipe or an override is wrong
     ├── DataError         rows are missing, unreadable or contradictory
-    ├── ProcessError      another process of a training ended
+    ├── ProcessError      another process, of a training or a plan, ended
     ├── CheckpointError   a checkpoint cannot be opened or rebuilt
     ├── BundleError       a bundle is incomplete, altered or of another version
     ├── ExportError       a net cannot be written as ONNX
@@ -30,7 +30,7 @@ class DataError(MaasError):
 
 
 class ProcessError(MaasError):
-    """Another process of a training ended."""
+    """Another process, of a training or a plan, ended."""
 
 
 class CheckpointError(MaasError):

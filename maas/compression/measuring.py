@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from maas.compression.passes import Calibration
+from maas.compression.passes.base import Feeds
 from maas.data.splits import Split
 from maas.evidence.benchmark import interleaved, latency
 from maas.evidence.judges import BaseJudge
@@ -72,11 +73,7 @@ class Bench:
             predictors: by name.
             against: the name that ratios refer to.
         """
-        parent = self.parent
-        features = parent.encode(self.validation.inputs)
-        full = [batch for batch in parent.batches(features) if len(batch) == parent.batch_size]
-        batches = _spread(full, LATENCY_BATCHES) or [list(range(len(features)))[: parent.batch_size]]
-        feeds = [parent.processor.collate([features[index] for index in batch]) for batch in batches]
+        parent, feeds = self.parent, self.timed_feeds()
 
         def run(predictor: Predictor) -> None:
             for feed in feeds:
@@ -87,6 +84,14 @@ class Bench:
             name: latency(values / len(feeds), times[against] / len(feeds), parent.batch_size, parent.threads)
             for name, values in times.items()
         }
+
+    def timed_feeds(self) -> list[Feeds]:
+        """Returns the batches that models are timed on: full ones, evenly spread over the rows."""
+        parent = self.parent
+        features = parent.encode(self.validation.inputs)
+        full = [batch for batch in parent.batches(features) if len(batch) == parent.batch_size]
+        batches = _spread(full, LATENCY_BATCHES) or [list(range(len(features)))[: parent.batch_size]]
+        return [parent.processor.collate([features[index] for index in batch]) for batch in batches]
 
 
 def _spread(items: Sequence[Any], count: int) -> list[Any]:

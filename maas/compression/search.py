@@ -51,13 +51,7 @@ def search(settings: Search, exported: Path, bench: Bench, folder: Path) -> tupl
     parent = CandidateRecord(
         name=PARENT, parent_sha256="", sha256=sha256_of(exported), bytes=exported.stat().st_size, seconds=0.0
     )
-    for name, one in settings.passes.items():
-        if one.side != "onnx":
-            raise BudgetError(
-                f"compress.passes.{name} works on a {one.side}; this version searches passes over ONNX files."
-            )
-    if PARENT in settings.passes:
-        raise BudgetError(f"compress.passes.{PARENT} is the name of the model as exported; give the pass another name.")
+    require_searchable(settings)
     models = {PARENT: exported, **{name: folder / f"{name}.onnx" for name in settings.passes}}
     made = [_made(name, one, models, parent, bench) for name, one in settings.passes.items()]
     records = _measured([parent, *made], models, bench, settings.budget)
@@ -71,6 +65,17 @@ def search(settings: Search, exported: Path, bench: Bench, folder: Path) -> tupl
         rows=len(bench.validation),
     )
     return record, models[chosen]
+
+
+def require_searchable(settings: Search) -> None:
+    """Raises BudgetError where a pass is named as the parent is, or is of a kind that is not searched yet."""
+    for name, one in settings.passes.items():
+        if one.side != "onnx":
+            raise BudgetError(
+                f"compress.passes.{name} works on a {one.side}; this version searches passes over ONNX files."
+            )
+    if PARENT in settings.passes:
+        raise BudgetError(f"compress.passes.{PARENT} is the name of the model as exported; give the pass another name.")
 
 
 def _made(name: str, one: Pass, models: Mapping[str, Path], parent: CandidateRecord, bench: Bench) -> CandidateRecord:

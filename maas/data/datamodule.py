@@ -84,6 +84,10 @@ class BatchesByLength(Sampler[list[int]]):
         for batch in batches[self.start :]:
             yield np.array_split(shared[batch], self._world)[self._rank].tolist()
 
+    def sizes(self) -> list[int]:
+        """Returns the padded size of each batch, in the order of the epoch: its rows times the largest of them."""
+        return [len(rows) * int(self._keys[rows].max()) for rows in self]
+
     def _starts(self) -> list[int]:
         """Returns where the batches of all processes together begin; a rest too small to be shared joins the last."""
         starts = list(range(0, len(self._keys), self._batch_size))

@@ -8,9 +8,13 @@ from numpy.typing import NDArray
 
 from maas.runtime.evidence import Latency
 
+ROUNDS, MIN_TURN_S = 30, 0.01
+TRIALS = 3
+"""Runs that tell how often one is repeated in a turn, after one that warms up."""
+
 
 def interleaved(
-    runs: Mapping[str, Callable[[], object]], *, rounds: int = 30, min_turn_s: float = 0.01
+    runs: Mapping[str, Callable[[], object]], *, rounds: int = ROUNDS, min_turn_s: float = MIN_TURN_S
 ) -> dict[str, NDArray[np.float64]]:
     """Times each run once a round, in turns.
 
@@ -22,12 +26,17 @@ def interleaved(
     Returns:
         Milliseconds a run, (rounds,) each.
     """
-    repeats = {name: _repeats(run, min_turn_s) for name, run in runs.items()}
+    repeats = {name: _repeats(_trial_s(run), min_turn_s) for name, run in runs.items()}
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             times[name].append(_timed(run, repeats[name]))
     return {name: np.array(values) for name, values in times.items()}
+
+
+def interleaved_s(once_s: float, *, rounds: int = ROUNDS, min_turn_s: float = MIN_TURN_S) -> float:
+    """Returns the seconds that `interleaved` spends on a run of `once_s` seconds."""
+    return once_s * (1 + TRIALS + rounds * _repeats(once_s, min_turn_s))
 
 
 def latency(times: NDArray[np.float64], rival: NDArray[np.float64], batch_size: int, threads: int) -> Latency:
@@ -44,10 +53,13 @@ def latency(times: NDArray[np.float64], rival: NDArray[np.float64], batch_size: 
     return Latency(batch_size, threads, float(median), float(third - first), float(ratio), float(low), float(high))
 
 
-def _repeats(run: Callable[[], object], min_turn_s: float) -> int:
+def _trial_s(run: Callable[[], object]) -> float:
     run()
-    once_ms = min(_timed(run, 1) for _ in range(3))
-    return max(1, round(min_turn_s * 1e3 / max(once_ms, 1e-6)))
+    return min(_timed(run, 1) for _ in range(TRIALS)) / 1e3
+
+
+def _repeats(once_s: float, min_turn_s: float) -> int:
+    return max(1, round(min_turn_s / max(once_s, 1e-9)))
 
 
 def _timed(run: Callable[[], object], repeats: int) -> float:

@@ -128,10 +128,10 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     settings: Search = build(config.compress, "compress")
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
-        exported = _exported(config, checkpoint, splits, draft / f"{PARENT}.onnx")
-        parent = _predictor(config, checkpoint, exported)
+        exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
+        parent = predictor_of(config, checkpoint, exported)
         judge = judge_of(parent.answer.kind, splits.labels)
-        bench = Bench(parent, splits.validation, judge, config.metric, _calibration(config, parent, splits))
+        bench = Bench(parent, splits.validation, judge, config.metric, calibration_of(config, parent, splits))
         record, chosen = search(settings, exported, bench, draft)
         for refused in set(draft.glob("*.onnx")) - {chosen, exported}:
             refused.unlink()
@@ -148,7 +148,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     processor = checkpoint.processor()
     with _timed(folder, "export"), tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "exported.onnx"
-        exported = compressed.exported if compressed else _exported(config, checkpoint, splits, fresh)
+        exported = compressed.exported if compressed else exported_onnx(config, checkpoint, splits, fresh)
         with folder_published_whole(folder.bundle) as draft:
             bundle = draw_up(
                 draft,
@@ -178,7 +178,7 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Sp
     is_compressed = bundle.manifest.precision != "fp32"
     compression = Compressed.open(folder.compressed).record if is_compressed or folder.compressed.is_dir() else None
     with tempfile.TemporaryDirectory() as scratch:
-        exported = _exported(config, checkpoint, splits, Path(scratch) / "exported.onnx")
+        exported = exported_onnx(config, checkpoint, splits, Path(scratch) / "exported.onnx")
         evidence = _proven(config, checkpoint, bundle, exported, splits, compression)
     evidence = msgspec.structs.replace(evidence, seconds=folder.state.seconds)
     attach_evidence(bundle, evidence)
@@ -229,14 +229,16 @@ def require_same_rows(splits: Splits, checkpoint: Checkpoint) -> Splits:
     return splits
 
 
-def _predictor(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Predictor:
+def predictor_of(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Predictor:
+    """Returns what answers by an ONNX file of a checkpoint, as it will be served."""
     serving = build(config.serve, "serve")
     return Predictor(
         model, checkpoint.processor(), checkpoint.answer(), batch_size=serving.batch_size, threads=serving.threads
     )
 
 
-def _exported(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out: Path) -> Path:
+def exported_onnx(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out: Path) -> Path:
+    """Exports a checkpoint to `out`, with the first training rows for examples."""
     processor = checkpoint.processor()
     features = processor.encode(splits.train.inputs[:EXAMPLE_ROWS])
     return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
@@ -264,7 +266,9 @@ def _proven(
     )
 
 
-def _calibration(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:
+def calibration_of(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:
+    """Returns random training rows for passes to learn from."""
+
     def feeds(count: int) -> Iterator[dict[str, Any]]:
         picked = np.random.default_rng(config.seed).permutation(len(splits.train))[:count]
         features = predictor.encode([splits.train.inputs[index] for index in picked])

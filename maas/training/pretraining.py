@@ -95,7 +95,7 @@ class MaskedTokens:
         """
         _require_tokens(net, processor)
         texts = Texts(processor, inputs)
-        folder = cache_folder("pretraining", self._key(net, texts, seed))
+        folder = self._folder(net, texts, seed)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder.with_name(f"{folder.name}.lock")):
             record = _kept(folder)
@@ -105,12 +105,17 @@ class MaskedTokens:
                 log.info("pretrain  taken from %s (loss %.4f)", folder, record.epochs[-1].loss)
         net.load_state_dict(load_file(folder / WEIGHTS))
 
+    def left(self, net: nn.Module, processor: BaseProcessor, inputs: Sequence[Any], seed: int) -> Guessing | None:
+        """Returns the work that `pretrain` would do with the same arguments; None where the cache has its result."""
+        _require_tokens(net, processor)
+        texts = Texts(processor, inputs)
+        folder = self._folder(net, texts, seed)
+        return self._begun(net, texts, seed, folder) if _kept(folder) is None else None
+
     def _work(self, net: nn.Module, texts: Texts, seed: int, folder: Path) -> PretrainingRecord:
         started = time.perf_counter()
         log.info("pretrain  %s texts, %s epochs", len(texts), self.epochs)
-        guessing = Guessing(net, texts, seed, **asdict(self))
-        state = folder.with_name(f"{folder.name}.state.pt")
-        _go_on(guessing, state)
+        guessing, state = self._begun(net, texts, seed, folder), _state_of(folder)
         for _ in guessing.remaining():
             write_atomically(state, _packed(guessing.state_dict()))
         record = PretrainingRecord(
@@ -119,6 +124,14 @@ class MaskedTokens:
         record = _publish(folder, net, record)
         state.unlink(missing_ok=True)
         return record
+
+    def _begun(self, net: nn.Module, texts: Texts, seed: int, folder: Path) -> Guessing:
+        guessing = Guessing(net, texts, seed, **asdict(self))
+        _go_on(guessing, _state_of(folder))
+        return guessing
+
+    def _folder(self, net: nn.Module, texts: Texts, seed: int) -> Path:
+        return cache_folder("pretraining", self._key(net, texts, seed))
 
     def _key(self, net: nn.Module, texts: Texts, seed: int) -> str:
         """SHA-256 of all that the result depends on."""
@@ -165,6 +178,11 @@ def _publish(folder: Path, net: nn.Module, record: PretrainingRecord) -> Pretrai
         record = msgspec.structs.replace(record, weights_sha256=sha256_of(draft / WEIGHTS))
         (draft / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
     return record
+
+
+def _state_of(folder: Path) -> Path:
+    """Returns where the work stands as long as it is not done."""
+    return folder.with_name(f"{folder.name}.state.pt")
 
 
 def _go_on(guessing: Guessing, state: Path) -> None:

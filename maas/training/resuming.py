@@ -44,7 +44,7 @@ class ResumePoints(Checkpoint):
     """
 
     def __init__(self, every_seconds: NonNegative = 60.0, every_steps: Count | None = None, keep: Count = 2) -> None:
-        self._every_seconds = every_seconds
+        self.every_seconds = every_seconds
         self._every_steps = every_steps
         self._keep = keep
         self._saved_at = time.monotonic()
@@ -121,10 +121,10 @@ class ResumePoints(Checkpoint):
         if self._every_steps is not None and self._batches >= self._every_steps:
             return True
         if trainer.world_size == 1:
-            return trainer.received_sigterm or time.monotonic() - self._saved_at >= self._every_seconds
+            return trainer.received_sigterm or time.monotonic() - self._saved_at >= self.every_seconds
         if self._batches % LOOKED_AT and not at_epoch_end:
             return False
-        return bool(trainer.strategy.broadcast(time.monotonic() - self._saved_at >= self._every_seconds))
+        return bool(trainer.strategy.broadcast(time.monotonic() - self._saved_at >= self.every_seconds))
 
     def _write(self, trainer: Trainer) -> None:
         folder = Path(trainer.default_root_dir)

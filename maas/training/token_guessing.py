@@ -103,13 +103,14 @@ class Guessing:
             self._head.bias.copy_(texts.log_shares(self._head.embedding.num_embeddings))
         self._head.to(self._device)
         self._modules = nn.ModuleDict({"net": net, "head": self._head})  # names a shared parameter once
-        self._batches = BatchesByLength(texts.keys, batch_size, seed)
+        self.batches = BatchesByLength(texts.keys, batch_size, seed)
+        """Which texts go together, in the order of the epoch."""
         self._optimizer = torch.optim.AdamW(_groups(self._modules, weight_decay), lr=lr)
-        self._schedule = cosine(self._optimizer, epochs * len(self._batches), warmup_fraction)
+        self._schedule = cosine(self._optimizer, epochs * len(self.batches), warmup_fraction)
 
     def remaining(self) -> Iterator[Epoch]:
         """Runs the epochs that are left and yields each as it ends."""
-        steps = len(self._batches)
+        steps = len(self.batches)
         with Progress(disable=not sys.stdout.isatty()) as bar:
             shown = bar.add_task("pretrain", total=self.total_epochs * steps, completed=len(self.epochs) * steps)
             while len(self.epochs) < self.total_epochs:
@@ -135,16 +136,20 @@ class Guessing:
         self._schedule.load_state_dict(state["schedule"])
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
 
-    def _epoch(self, on_step: Callable[[], None]) -> Epoch:
+    def steps(self) -> Iterator[Step]:
+        """Takes the steps of the next epoch, and yields what each batch gave."""
         number = len(self.epochs)
         self._modules.train()
-        self._batches.set_epoch(number)
-        loss, right, asked = 0.0, 0, 0
+        self.batches.set_epoch(number)
         with _seeded(self._seed, number + 1, self._device):
-            for indices in self._batches:
-                step = self._step(self._texts.batch(indices).to(self._device))
-                loss, right, asked = loss + step.loss, right + step.right, asked + step.asked
-                on_step()
+            for indices in self.batches:
+                yield self._step(self._texts.batch(indices).to(self._device))
+
+    def _epoch(self, on_step: Callable[[], None]) -> Epoch:
+        loss, right, asked = 0.0, 0, 0
+        for step in self.steps():
+            loss, right, asked = loss + step.loss, right + step.right, asked + step.asked
+            on_step()
         return Epoch(loss / max(1, asked), right / max(1, asked))
 
     def _step(self, input_ids: Tensor) -> Step:

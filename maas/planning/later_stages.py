@@ -1,0 +1,160 @@
+"""Rehearsing what comes after training: exporting, compressing, proving. Bytes are exact, seconds are counted up."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maas.compression.measuring import BATCH_EFFECT_ROWS, Bench
+from maas.compression.search import PARENT, Search, require_searchable
+from maas.config import RunConfig, build
+from maas.data.splits import Split, Splits
+from maas.errors import BundleError, ExportError
+from maas.evidence.benchmark import interleaved_s
+from maas.evidence.judges import judge_of
+from maas.evidence.judges.base import Predictions
+from maas.evidence.parity import reference_run
+from maas.evidence.robustness import perturbations_of
+from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
+from maas.lifecycle import stages
+from maas.planning.estimating import extrapolated
+from maas.planning.report import LaterStages
+from maas.runtime.predictor import Predictor
+from maas.training.checkpoint import Checkpoint
+from maas.training.evaluation import predictions
+
+ANSWERED_S, ALONE = 0.3, 8
+"""Answers are timed for so long at least; so many rows are answered one by one."""
+BASELINE_ROWS = 10_000
+"""The most training rows that a rehearsed baseline sees."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """What answers: the model as exported, and what the passes made of it.
+
+    Args:
+        files: ONNX files by name.
+        predictors: over them.
+    """
+
+    files: dict[str, Path]
+    predictors: dict[str, Predictor]
+
+    @property
+    def exported(self) -> Predictor:
+        """Before compression."""
+        return self.predictors[PARENT]
+
+    @property
+    def shipped(self) -> Predictor:
+        """The smallest; which one will ship is known only behind training."""
+        return self.predictors[min(self.files, key=lambda name: self.files[name].stat().st_size)]
+
+
+def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path) -> LaterStages:
+    """Exports and compresses a checkpoint as the line would, and answers a few rows by every model.
+
+    Args:
+        config: the recipe.
+        checkpoint: of a net that need not have learnt anything.
+        splits: all rows.
+        few: some of the validation and test rows.
+        folder: for what is written.
+    """
+    settings: Search = build(config.compress, "compress")
+    require_searchable(settings)
+    model, started = folder / f"{PARENT}.onnx", time.perf_counter()
+    exported = stages.predictor_of(config, checkpoint, stages.exported_onnx(config, checkpoint, splits, model))
+    judge, calibration = judge_of(exported.answer.kind, splits.labels), stages.calibration_of(config, exported, splits)
+    bench = Bench(exported, few.validation, judge, config.metric, calibration)
+    models = Models({PARENT: model}, {PARENT: exported})
+    for name, one in settings.passes.items():
+        out = folder / f"{name}.onnx"
+        with suppress(ExportError, BundleError):  # which the search refuses, and goes on
+            one.apply(model, out, calibration)
+            models.predictors[name], models.files[name] = bench.predictor(out), out
+    applied_s = time.perf_counter() - started
+    return LaterStages(
+        bytes={name: file.stat().st_size for name, file in models.files.items()},
+        compress_s=applied_s + _searching_s(bench, models, splits.validation),
+        export_s=_proving_s(config, checkpoint, models, splits, few),
+    )
+
+
+def _searching_s(bench: Bench, models: Models, validation: Split) -> float:
+    """Returns the seconds that candidates are measured for."""
+    rows, few = len(validation), bench.validation.inputs
+    feeds = bench.timed_feeds()
+    total = rows * _seconds(bench.parent.encode, few) / len(few)
+    parent = _as_many(bench.predictions(models.exported), rows)
+    everything = replace(bench, validation=validation)
+    for predictor in models.predictors.values():
+        row_s = _row_s(predictor, bench.validation)
+        alone = sum(_seconds(predictor.predictions, [row]) for row in few[:ALONE]) / len(few[:ALONE])
+        turn = min(sum(_seconds(predictor.session.run, None, feed) for feed in feeds) for _ in range(2))
+        own = _as_many(bench.predictions(predictor), rows)
+        judged = _seconds(everything.value, own) + _seconds(everything.drop, parent, own)
+        total += rows * row_s + BATCH_EFFECT_ROWS * (row_s + alone) + interleaved_s(turn) + judged
+    return total
+
+
+def _proving_s(config: RunConfig, checkpoint: Checkpoint, models: Models, splits: Splits, few: Splits) -> float:
+    """Returns the seconds of a bundle's proof on all test rows."""
+    exported, shipped, rows, sample = models.exported, models.shipped, len(splits.test), few.test
+    run, answer, processor = checkpoint.run(), exported.answer, exported.processor
+    trained_s = _seconds(predictions, run, answer, processor, sample.inputs, exported.batch_size) / len(sample)
+    shipped_row_s = _row_s(shipped, sample)
+    reference = reference_run(models.files[PARENT], answer.output)
+    first_s, *rest_s = [_seconds(predictions, reference, answer, processor, [row]) for row in sample.inputs[:3]]
+    slow_s = min(rest_s, default=first_s)
+    total = rows * (trained_s + _row_s(exported, sample) + shipped_row_s)
+    total += first_s + min(min(REFERENCE_ROWS, rows) * slow_s, max(REFERENCE_S, slow_s))
+    if sample.targets is None:
+        return total
+    judge, found = judge_of(answer.kind, splits.labels), shipped.predictions(sample.inputs)
+    many = _as_many(found, rows)
+    whose = 2 + (config.baseline is not None)
+    total += whose * _seconds(judge.metrics, splits.test.targets, many)
+    disturbed = min(build(config.export, "export").robustness_rows, len(sample))
+    if config.metric and disturbed:
+        judged = _seconds(judge.metrics, sample.targets[:disturbed], found[:disturbed])
+        times = sum(len(one.strengths) for one in perturbations_of(processor))
+        total += times * (disturbed * shipped_row_s + judged)
+    return total + (_baseline_s(config, splits, few) if config.baseline else 0.0)
+
+
+def _baseline_s(config: RunConfig, splits: Splits, few: Splits) -> float:
+    """Fits the baseline on few rows and on twice as many, and returns what the power law says of all."""
+    baseline = build(config.baseline, "baseline")
+    most = min(len(splits.train) // 2, BASELINE_ROWS)
+    timed = []
+    for count in (most // 2, most):
+        rows = replace(few, train=splits.train.spread(count))
+        timed.append((count, _seconds(baseline, rows)))
+    return extrapolated(timed[0], timed[1], len(splits.train))
+
+
+def _row_s(predictor: Predictor, rows: Split) -> float:
+    """Returns seconds a row, from raw to answered."""
+    predictor.predictions(rows.inputs[:ALONE])
+    times, spent = 0, 0.0
+    while spent < ANSWERED_S:
+        spent += _seconds(predictor.predictions, rows.inputs)
+        times += 1
+    return spent / (times * len(rows))
+
+
+def _as_many(found: Predictions, rows: int) -> Predictions:
+    """Returns plain numbers, (n, K), again and again until there are (rows, K)."""
+    return found[np.arange(rows) % len(found)]
+
+
+def _seconds(work: Callable[..., Any], *arguments: Any) -> float:
+    started = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - started

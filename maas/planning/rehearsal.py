@@ -1,0 +1,162 @@
+"""A rehearsal of the whole line, in a process of its own so that its memory is that of the work and of nothing else.
+
+What a stage does once is done and timed; what it does for each step or row is done for a few and counted up:
+`python -m maas.planning.rehearsal FOLDER STARTED`, with the recipe in FOLDER, and STARTED the time of the start.
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from maas.config import RunConfig, build
+from maas.data.splits import Splits
+from maas.doctor import require_sound
+from maas.doctor.patient import Patient
+from maas.errors import MaasError
+from maas.files import write_atomically
+from maas.lifecycle.lineage import lineage_of
+from maas.lifecycle.validating import validated
+from maas.planning.estimating import Step, Watched, is_enough, mean_seconds
+from maas.planning.later_stages import rehearsed
+from maas.planning.memory import children_peak_bytes, peak_bytes
+from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
+from maas.planning.shortening import STEPS_S, shortened, world_of
+from maas.run_folder import RunFolder
+from maas.runtime.processors import BaseProcessor
+from maas.training.checkpoint import Checkpoint, save_checkpoint
+from maas.training.fitting import Fitted, fit
+from maas.training.pretraining import MaskedTokens
+
+FEW = 512
+"""Validation rows, and test rows, that later stages answer."""
+
+
+class Clock:
+    """Wall time by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Adds the time that the block takes."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+def rehearse(config: RunConfig, folder: Path, imports_s: float) -> Report:
+    """Rehearses a recipe's line.
+
+    Args:
+        config: the recipe.
+        folder: for all that is written.
+        imports_s: seconds that this process took to start.
+
+    Raises:
+        MaasError: a stage would refuse.
+    """
+    clock, world, watched = Clock(), world_of(config.trainer or {}), folder / "watched.json"
+    clock.seconds["imports"] = imports_s
+    with clock.timed("load"):
+        splits: Splits = build(config.data, "data")
+    with clock.timed("processor"):
+        processor = build(config.processor, "processor").fit(splits.train.inputs)
+    with clock.timed("doctor"):
+        require_sound(config, splits, processor)
+    pretraining_s = _pretraining_s(config, splits, processor)
+    with clock.timed("fit"):
+        fitted = fit(shortened(config, splits, watched, world), splits, processor, folder / "resume")
+    training_peak = peak_bytes()
+    few = replace(splits, validation=splits.validation.spread(FEW), test=splits.test.spread(FEW))
+    with clock.timed("validated"):
+        answer, metrics = validated(config, fitted, processor, few)
+    with clock.timed("checkpoint"):
+        checkpoint = _saved(config, fitted, processor, splits, folder, answer=answer.record(), metrics=metrics)
+    training_peak = max(training_peak, peak_bytes())
+    clock.seconds["validated"] *= len(splits.validation) / len(few.validation)
+    later = rehearsed(config, checkpoint, splits, few, folder)
+    return Report(
+        seconds=clock.seconds,
+        watched=msgspec.json.decode(watched.read_bytes(), type=Watched) if watched.is_file() else None,
+        pretraining_s=pretraining_s,
+        world=world,
+        rows={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        training_peak_bytes=training_peak,
+        peak_bytes=max(peak_bytes(), children_peak_bytes()),
+        weights_bytes=sum((checkpoint.folder / name).stat().st_size for name in checkpoint.weights),
+        later=later,
+    )
+
+
+def _pretraining_s(config: RunConfig, splits: Splits, processor: BaseProcessor) -> float | None:
+    """Takes steps of the pretraining that is left, and returns the seconds of all of it; None of one not known here."""
+    if config.pretrain is None or config.trainer is None:
+        return 0.0
+    pretrain = build(config.pretrain, "pretrain")
+    if not isinstance(pretrain, MaskedTokens):
+        return None
+    net = Patient(config, splits, processor).new_net()
+    guessing = pretrain.left(net, processor, splits.train.inputs, config.seed)
+    if guessing is None:
+        return 0.0
+    epochs, sizes = guessing.total_epochs - len(guessing.epochs), guessing.batches.sizes()
+    steps: list[Step] = []
+    begun = read = time.perf_counter()
+    for size, _ in zip(sizes, guessing.steps(), strict=True):
+        now = time.perf_counter()
+        steps.append(Step(size, now - read))
+        read = now
+        if is_enough(len(steps), now - begun, STEPS_S):
+            break
+    return float(epochs * len(sizes) * mean_seconds(steps, sizes))
+
+
+def _saved(
+    config: RunConfig, fitted: Fitted, processor: BaseProcessor, splits: Splits, folder: Path, **record: Any
+) -> Checkpoint:
+    run = RunFolder(folder)
+    run.remember(key="rehearsal")
+    return save_checkpoint(
+        run.checkpoint,
+        fitted.model,
+        processor,
+        net_record=fitted.net_record,
+        name=config.name,
+        task=config.task,
+        plan=None,
+        labels=splits.labels,
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        data=splits.record,
+        lineage=lineage_of(config, splits.record.fingerprint),
+        **record,
+    )
+
+
+def main() -> None:
+    """Rehearses as told by the command line."""
+    folder, started, asked_by = Path(sys.argv[1]), float(sys.argv[2]), os.getppid()
+    config = RunConfig(**yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8")))
+    try:
+        report = rehearse(config, folder, time.time() - started)
+        write_atomically(folder / REPORT, msgspec.json.encode(report))
+    except MaasError as error:
+        (folder / REFUSAL).write_text(str(error), encoding="utf-8")
+        sys.exit(2)
+    finally:
+        if os.getppid() != asked_by:  # it was killed, and cannot remove the folder
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

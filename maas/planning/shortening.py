@@ -1,0 +1,73 @@
+"""A recipe whose training ends once a stopwatch has seen enough."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maas.config import RunConfig
+from maas.data.splits import Splits
+
+STEPS_S = 6.0
+"""Of training steps are enough."""
+VALIDATED_ROWS = 512
+"""Rows that are validated on, where a batch is no larger."""
+BY_SEVERAL = ("strategy", "num_nodes", "devices")
+"""Settings of a trainer of several processes."""
+OWN = ("min_epochs", "min_steps", "check_val_every_n_epoch", "val_check_interval")
+"""Settings of a trainer that would keep the rehearsal from ending, or from validating when it does."""
+
+
+def world_of(trainer: Mapping[str, Any]) -> int:
+    """Returns how many processes will train together."""
+    devices, is_cpu = trainer.get("devices", "auto"), trainer.get("accelerator") == "cpu"
+    if isinstance(devices, str) and devices.isdigit():
+        devices = int(devices)
+    if isinstance(devices, list | tuple):
+        devices = len(devices)
+    if not isinstance(devices, int) or devices < 1:
+        devices = 1 if is_cpu else max(1, torch.cuda.device_count())
+    return int(trainer.get("num_nodes", 1)) * devices
+
+
+def validations_of(trainer: Mapping[str, Any], batches: int) -> float:
+    """Returns how often an epoch of so many batches is validated, on average."""
+    interval, every = trainer.get("val_check_interval", 1.0), trainer.get("check_val_every_n_epoch", 1)
+    if not isinstance(interval, int | float):
+        return 1.0  # an interval of time
+    in_epoch = batches / interval if isinstance(interval, int) else 1 / interval
+    return float(in_epoch if every is None else max(1, int(in_epoch)) / every)
+
+
+def shortened(config: RunConfig, splits: Splits, out: Path, world: int) -> RunConfig:
+    """Returns the recipe with a stopwatch, in one process, and without pretraining.
+
+    Args:
+        config: the recipe.
+        splits: its rows.
+        out: where the stopwatch writes.
+        world: processes that would train together.
+    """
+    if config.trainer is None:
+        return replace(config, pretrain=None)
+    kept = {key: value for key, value in config.trainer.items() if key not in (*BY_SEVERAL, *OWN)}
+    batches = -(-len(splits.validation) // config.batch_size)
+    asked = kept.get("limit_val_batches", 1.0)
+    allowed = asked if isinstance(asked, int) else int(batches * (1.0 if asked is None else asked))
+    limit = min(allowed, max(1, VALIDATED_ROWS // config.batch_size))
+    validations = validations_of(config.trainer, -(-len(splits.train) // (config.batch_size * world)))
+    stopwatch = {
+        "_target_": "maas.planning.stopwatch.Stopwatch",
+        "out": str(out),
+        "seconds": STEPS_S,
+        "world": world,
+        "validations": validations * min(1.0, allowed / batches),
+    }
+    return replace(
+        config,
+        pretrain=None,
+        trainer={**kept, "devices": 1, "limit_val_batches": limit},
+        callbacks={**config.callbacks, "stopwatch": stopwatch},
+    )

@@ -6,7 +6,8 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
 
-from maas.data.splits import Split, Target
+from maas.data.contents import Target
+from maas.data.splits import Split
 from maas.training.families.base import BaseFamily
 
 

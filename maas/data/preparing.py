@@ -46,7 +46,7 @@ def prepared(path: Path, kind: str, options: Mapping[str, Any]) -> list[ArrowRow
     folder = _place(path, kind, options)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder.with_suffix(".lock")):
+        with _alone(folder.parent / "lock"):
             if not folder.is_dir():
                 _prepare(path, kind, options, folder)
             return [ArrowRows.open(file) for file in sorted(folder.rglob("*.arrow"))]

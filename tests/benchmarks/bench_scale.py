@@ -89,7 +89,7 @@ def _watch(parent: psutil.Process, peaks: list[Peak]) -> None:
             peaks.append(Peak(*(sum(status[name] for status in statuses) for name in ("VmRSS", "RssAnon"))))
         except (psutil.NoSuchProcess, FileNotFoundError, KeyError):
             pass
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def _status(pid: int) -> dict[str, int]:

@@ -7,15 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from maas.bounds import ExistingPath
-from maas.data.sources import as_label, called, first_line, format_of, loaded, require_columns, values_of
+from maas.data.mapped import Column
+from maas.data.preparing import first_line
+from maas.data.sources import as_label, called, format_of, loaded, require_columns
 from maas.data.system import file_of_package
 from maas.data.tables import Table, Tables
+from maas.data.unpacking import plain
 from maas.errors import DataError
 
 Derived: TypeAlias = Callable[[pd.DataFrame], pd.Series]
@@ -125,10 +129,11 @@ def hub_table(
     Raises:
         DataError: it cannot be loaded or lacks a column.
     """
-    tables = {}
-    for split, found in loaded(id, config, revision).items():
-        names = _kept(found.column_names, target, columns, id)
-        tables[split] = _zipped({name: _plain(name, values_of(found, name)) for name in [*names, target]}, target)
+    tables: Tables = {}
+    for split, parts in loaded(id, config, revision).items():
+        names = _kept(list(parts[0].features), target, columns, id)
+        rows = Column(parts, names, _row_of(names))
+        tables[split] = {"input": rows, "label": Column(parts, [target], lambda value: as_label(_plain(target, value)))}
     return tables
 
 
@@ -151,20 +156,21 @@ def weekday(year: str = "year", month: str = "month", day: str = "day") -> Deriv
 def _read(path: Path, texts: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
     kind, suffix = format_of(path.with_suffix("") if path.suffix.lower() == ".zip" else path)
     try:
-        if kind == "parquet":
-            return pd.read_parquet(path, dtype_backend="numpy_nullable")
-        if kind == "json":
-            return _read_json(path, lines=suffix == ".jsonl")
-        return pd.read_csv(
-            path,
-            sep="\t" if suffix == ".tsv" else ",",
-            dtype=dict.fromkeys(texts, "string"),
-            keep_default_na=False,  # "None" is a word
-            na_values=list(missing),
-            low_memory=False,  # a column has one type from its first row to its last
-            encoding="utf-8-sig",
-            dtype_backend="numpy_nullable",  # whole numbers with a gap stay whole
-        )
+        with TemporaryDirectory() as folder, plain(path, Path(folder)) as file:
+            if kind == "parquet":
+                return pd.read_parquet(file, dtype_backend="numpy_nullable")
+            if kind == "json":
+                return _read_json(file, lines=suffix == ".jsonl")
+            return pd.read_csv(
+                file,
+                sep="\t" if suffix == ".tsv" else ",",
+                dtype=dict.fromkeys(texts, "string"),
+                keep_default_na=False,  # "None" is a word
+                na_values=list(missing),
+                low_memory=False,  # a column has one type from its first row to its last
+                encoding="utf-8-sig",
+                dtype_backend="numpy_nullable",  # whole numbers with a gap stay whole
+            )
     except Exception as error:  # parsers and unpackers have no error in common
         raise DataError(f"{path} cannot be read as {kind}: {first_line(error)}") from error
 
@@ -191,7 +197,7 @@ def _with(frame: pd.DataFrame, derived: Mapping[str, Any], origin: str) -> pd.Da
 
 def _rows(frame: pd.DataFrame, target: str, columns: Sequence[str] | None, origin: str) -> Table:
     names = _kept(list(map(str, frame.columns)), target, columns, origin)
-    return _zipped({name: _plain(name, _listed(frame[name])) for name in [*names, target]}, target)
+    return _zipped({name: _listed(frame[name]) for name in [*names, target]}, target)
 
 
 def _kept(present: Sequence[str], target: str, columns: Sequence[str] | None, origin: str) -> list[str]:
@@ -203,12 +209,16 @@ def _kept(present: Sequence[str], target: str, columns: Sequence[str] | None, or
 
 def _listed(series: pd.Series) -> list[Any]:
     values: list[Any] = series.astype(object).where(series.notna(), None).tolist()
-    return values
+    return [_plain(str(series.name), value) for value in values]
 
 
-def _plain(name: str, values: list[Any]) -> list[Any]:
-    """Returns values as JSON knows them."""
-    return [value if type(value) in PLAIN else _scalar(name, value) for value in values]
+def _row_of(names: Sequence[str]) -> Callable[..., dict[str, Any]]:
+    return lambda *values: {name: _plain(name, value) for name, value in zip(names, values, strict=True)}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Returns a value as JSON knows it."""
+    return value if type(value) in PLAIN else _scalar(name, value)
 
 
 def _scalar(name: str, value: Any) -> float | str:

@@ -9,9 +9,10 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from maas.data.encoding import Encoded
 from maas.data.splits import Split, Splits
 from maas.errors import DataError
-from maas.runtime.processors import BaseProcessor, Features
+from maas.runtime.processors import BaseProcessor
 
 Batch = tuple[dict[str, Tensor], Tensor]
 
@@ -20,19 +21,19 @@ WINDOW = 16
 
 
 class EncodedRows(Dataset[Batch]):
-    """Rows that went through the processor once; indexed with a whole batch of row numbers."""
+    """Rows that go through the processor; indexed with a whole batch of row numbers."""
 
     def __init__(self, split: Split, processor: BaseProcessor) -> None:
         self._processor = processor
-        self._features: list[Features] = processor.encode(split.inputs)
+        self._rows = Encoded(processor, split.inputs)
         self._targets = torch.from_numpy(split.targets)
-        self.keys = np.array([processor.batch_key(row) for row in self._features])
+        self.keys = self._rows.keys
 
     def __len__(self) -> int:
-        return len(self._features)
+        return len(self._rows)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
-        feeds = self._processor.collate([self._features[index] for index in indices])
+        feeds = self._processor.collate(self._rows.take(indices))
         return {name: torch.from_numpy(array) for name, array in feeds.items()}, self._targets[list(indices)]
 
 

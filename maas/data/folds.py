@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from maas.data.splits import Split, Splits, content_digest
+from maas.data.contents import digests_of
+from maas.data.rows import Rows
+from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 
 
@@ -22,10 +24,11 @@ def folded(splits: Splits, count: int) -> Iterator[Splits]:
         ConfigError: there are too many folds.
     """
     parts = (splits.train, splits.validation, splits.test)
-    inputs = [row for part in parts for row in part.inputs]
+    columns = [part.inputs for part in parts]
+    inputs = Rows(columns, np.arange(sum(map(len, columns))))
     targets = np.concatenate([np.asarray(part.targets) for part in parts])
     everything, share = Split(inputs, targets), len(splits.validation) / (len(splits.train) + len(splits.validation))
-    order = sorted(range(len(inputs)), key=lambda index: content_digest(inputs[index]))
+    order = np.argsort(digests_of(inputs, len(inputs)), kind="stable").tolist()
     strata = [[index for index in order if targets[index] == position] for position in range(len(splits.labels))]
     fewest = min(map(len, strata or [order]))
     if fewest < count:

@@ -10,10 +10,11 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from datasets import Audio, ClassLabel, Dataset, DatasetDict, Image, load_dataset
-from datasets.exceptions import DatasetGenerationError
+from datasets import DatasetDict, load_dataset
 
 from maas.bounds import ExistingPath
+from maas.data.mapped import ArrowRows, Column, parts_of
+from maas.data.preparing import first_line, prepared, reason_of
 from maas.data.system import file_of_package, python_package_missing
 from maas.data.tables import Table, Tables
 from maas.errors import DataError
@@ -25,25 +26,25 @@ COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 
 
 def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tables:
-    """Reads text files of one row a line, a file for each label.
+    """Reads text files of one row a line, a file for each label, plain or compressed.
 
     Args:
         files: label → file.
         package: an installed package that the paths are relative to; null for paths on disk.
 
     Raises:
-        DataError: the package or a file is missing.
+        DataError: the package or a file is missing, or a file is no text in UTF-8.
     """
-    inputs: list[str] = []
+    parts: list[ArrowRows] = []
     labels: list[str] = []
     for label, file in files.items():
         path = file_of_package(package, file) if package else Path(file)
         if not path.is_file():
             raise DataError(f"There is no file {file}.")
-        lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-        inputs += lines
-        labels += [label] * len(lines)
-    return {"all": {"input": inputs, "label": labels}}
+        lines = prepared(path, "text", {"encoding": "utf-8-sig"})
+        parts += lines
+        labels += [label] * sum(map(len, lines))
+    return {"all": {"input": Column(parts, ["text"]), "label": labels}}
 
 
 def files(
@@ -142,39 +143,25 @@ def targets_of(bunch: Any, loader: str) -> list[str]:
     return [str(names[value]) for value in bunch.target.tolist()]
 
 
-def loaded(id: str, config: str | None = None, revision: str | None = None) -> dict[str, Dataset]:  # noqa: A002
+def loaded(id: str, config: str | None = None, revision: str | None = None) -> dict[str, list[ArrowRows]]:  # noqa: A002
     """Loads the splits of a data set of the hub that a training can use; arguments as in `hub`."""
     try:
         found = load_dataset(id, config, revision=revision)
     except Exception as error:  # the hub's client raises network, value and file errors alike
-        raise DataError(f"The data set {id} cannot be loaded: {_reason(error)}") from error
+        raise DataError(f"The data set {id} cannot be loaded: {reason_of(error)}") from error
     tables = found if isinstance(found, DatasetDict) else {"all": found}
     if set(tables) == {"train"}:
         tables = {"all": tables["train"]}
-    return {split: table for split, table in tables.items() if split in ("all", "train", "validation", "test")}
+    return {split: parts_of(tables[split]) for split in ("all", "train", "validation", "test") if split in tables}
 
 
-def labelled(table: Dataset, inputs: str | Sequence[str], label: str | None, origin: str) -> Table:
+def labelled(parts: Sequence[ArrowRows], inputs: str | Sequence[str], label: str | None, origin: str) -> Table:
     """Keeps inputs and labels as `input` and `label`, labels as text."""
     wanted = [inputs] if isinstance(inputs, str) else list(inputs)
     advice = "Set data.source.input and data.source.label."
-    require_columns([*wanted, *([label] if label else [])], table.column_names, origin, advice)
-    columns = [values_of(table, name) for name in wanted]
-    rows = columns[0] if isinstance(inputs, str) else [list(row) for row in zip(*columns, strict=True)]
-    labels = map(as_label, values_of(table, label)) if label else [None] * len(rows)
-    return {"input": rows, "label": list(labels)}
-
-
-def values_of(table: Dataset, name: str) -> list[Any]:
-    """Returns a column as Python values: classes by name, images and sounds as the bytes or the path of their file."""
-    feature = table.features[name]
-    if isinstance(feature, Image | Audio):
-        files = table.cast_column(name, type(feature)(decode=False))[name][:]
-        return [file and (file["bytes"] or Path(file["path"])) for file in files]
-    if isinstance(feature, ClassLabel):  # -1 and null say that the label is not told
-        return [None if value is None or value < 0 else feature.int2str(value) for value in table[name]]
-    values: list[Any] = table[name][:]
-    return values
+    require_columns([*wanted, *([label] if label else [])], list(parts[0].features), origin, advice)
+    rows = Column(parts, wanted, None if isinstance(inputs, str) else lambda *values: list(values))
+    return {"input": rows, "label": Column(parts, [label], as_label) if label else [None] * len(rows)}
 
 
 def require_columns(wanted: Sequence[str], present: Sequence[str], origin: str, advice: str) -> None:
@@ -210,22 +197,9 @@ def as_label(value: Any) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def first_line(error: BaseException) -> str:
-    """Returns what an error of another library says, as one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _read_file(path: str) -> Dataset:
+def _read_file(path: str) -> list[ArrowRows]:
     kind, suffix = format_of(path)
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]} if kind == "csv" else {}  # "None" is a word
     if suffix == ".tsv":
         options["sep"] = "\t"
-    try:
-        return load_dataset(kind, data_files=str(path), split="train", **options)
-    except Exception as error:  # whatever the parsers raise
-        raise DataError(f"{path} cannot be read as {kind}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Returns what a parser said; datasets wraps it and tells only that there was an error."""
-    return first_line(error.__cause__ if error.__cause__ and isinstance(error, DatasetGenerationError) else error)
+    return prepared(Path(path), kind, options)

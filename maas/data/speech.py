@@ -7,30 +7,25 @@ more. Take recordings for a model that people will speak to.
 import hashlib
 import io
 import json
-import logging
 import random
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from rich.progress import track
+from typing import Any
 
 from maas.bounds import Count, PositiveFraction
 from maas.data.system import debian_package_missing
 from maas.data.tables import Tables
+from maas.data.waiting import shown
 from maas.errors import DataError
 from maas.files import cache_folder, write_atomically
 
-log = logging.getLogger("maas")
-T = TypeVar("T")
 PROGRAM = "espeak-ng"
 HUB = "data=hub data.source.id=google/speech_commands data.source.config=v0.02 data.source.input=audio"
 ACCENTS = ("en-us", "en-us-nyc", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
@@ -144,7 +139,7 @@ def _make(voices: Sequence[str], speaking: Speaking) -> None:
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
         done = pool.map(lambda voice: write_atomically(speaking.place(voice), _spoken(voice, speaking)), voices)
-        for _ in _shown(done, len(voices), f"{count} clips of {len(voices)} voices, made once with {PROGRAM}"):
+        for _ in shown(done, len(voices), f"{count} clips of {len(voices)} voices, made once with {PROGRAM}"):
             pass
     finally:
         pool.shutdown(cancel_futures=True)
@@ -187,11 +182,3 @@ def _run(*arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DataError(f"{PROGRAM} {' '.join(arguments)} failed: {error}") from error
     return done.stdout
-
-
-def _shown(steps: Iterable[T], total: int, what: str) -> Iterable[T]:
-    """Passes steps on and shows how far they are: a bar on a terminal, one line elsewhere."""
-    if sys.stdout.isatty():
-        return track(steps, what, total)
-    log.info("data      %s", what)
-    return steps

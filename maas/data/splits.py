@@ -1,23 +1,21 @@
 """Cleaning, and splits that do not leak: a row's content decides where it goes."""
 
 import hashlib
-import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.bounds import Count, PositiveFraction
+from maas.data.contents import Contents, Places, Target, contents_of
+from maas.data.rows import Rows, rows_of
 from maas.data.tables import Tables
+from maas.data.waiting import BLOCK
 from maas.errors import ConfigError, DataError
 from maas.runtime.evidence import DataRecord
-
-Target = Literal["label", "number", "none"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Split:
     """Rows of one split.
 
     Args:
-        inputs: N raw inputs.
+        inputs: N raw inputs, which may lie on a disk until they are read.
         targets: int64 (N,), positions in `Splits.labels`; float32 (N,) for numbers; None where rows have no target.
     """
 
@@ -37,9 +35,8 @@ class Split:
 
     def picked(self, indices: Iterable[int]) -> "Split":
         """Returns the rows at these positions."""
-        chosen = [int(index) for index in indices]
-        targets = None if self.targets is None else self.targets[chosen]
-        return Split([self.inputs[index] for index in chosen], targets)
+        chosen = np.fromiter(indices, dtype=np.int64)
+        return Split(rows_of(self.inputs).picked(chosen), None if self.targets is None else self.targets[chosen])
 
     def spread(self, count: int) -> "Split":
         """Returns at most `count` rows, evenly spaced."""
@@ -60,14 +57,6 @@ class Splits:
     def target(self) -> Target:
         """What the rows carry beside their input."""
         return "label" if self.labels else "none" if self.train.targets is None else "number"
-
-
-class Row(NamedTuple):
-    """A raw input, its target (a label, a number or an empty text) and the digest of its content."""
-
-    input: Any
-    target: Any
-    content: str
 
 
 def prepare(
@@ -103,125 +92,89 @@ def prepare(
             "train on; their sum must be below 1."
         )
     removed: Counter[str] = Counter()
-    rows = {split: list(_rows(table, target, removed)) for split, table in source.items()}
-    parts = _parted(_cleaned(rows, target, removed), validation_fraction, test_fraction)
+    table = contents_of(source, target, removed)
+    parts = _parted(table, _cleaned(table, removed), validation_fraction, test_fraction)
     if max_rows is not None:
-        parts = {name: _cut(part, min(1.0, max_rows / max(1, len(part))))[0] for name, part in parts.items()}
+        parts = {name: _cut(table, part, min(1.0, max_rows / max(1, len(part))))[0] for name, part in parts.items()}
     for name, part in parts.items():
-        if not part:
+        if not len(part):
             advice = "" if name == "train" else f", or raise data.{name}_fraction"
             raise DataError(f"The {name} split is empty. Give more rows{advice}.")
-    names = _labels(parts, labels) if target == "label" else ()
-    record = DataRecord(_fingerprint(parts), {name: len(part) for name, part in parts.items()}, dict(removed))
-    return Splits(**{name: _split(part, target, names) for name, part in parts.items()}, labels=names, record=record)
+    names = _labels(table, parts, labels) if target == "label" else ()
+    counts = {name: count for name, count in removed.items() if count}
+    record = DataRecord(_fingerprint(table, parts), {name: len(part) for name, part in parts.items()}, counts)
+    made = {name: _split(table, part, target, names) for name, part in parts.items()}
+    return Splits(**made, labels=names, record=record)
 
 
-def content_digest(value: Any) -> str:
-    """SHA-256 of a raw input's content: text without surrounding blanks, a file's bytes, numbers and rows as JSON."""
-    return hashlib.sha256(_content(value)).hexdigest()
-
-
-def _content(value: Any) -> bytes:
-    if isinstance(value, bytes | Path):
-        return value if isinstance(value, bytes) else value.read_bytes()
-    if isinstance(value, str):
-        return value.strip().encode("utf-8", "surrogatepass")
-    if isinstance(value, np.ndarray) and value.dtype == np.uint8:
-        return f"{value.shape}".encode() + value.tobytes()
-    return _as_json(value).encode()
-
-
-def _as_json(value: Any) -> str:
-    """Returns numbers as JSON, whatever their type, and rows of columns as they are."""
-    if isinstance(value, dict):
-        return json.dumps(value, sort_keys=True, default=str)
-    try:
-        return json.dumps(np.asarray(value, dtype=np.float64).tolist())
-    except (TypeError, ValueError):  # a row of mixed columns
-        return json.dumps(value, default=str)
-
-
-def _rows(table: Any, target: Target, removed: Counter[str]) -> Iterable[Row]:
-    inputs = table["input"][:]
-    targets = table["label"][:] if target != "none" else [""] * len(inputs)
-    for value, raw in zip(inputs, targets, strict=True):
-        found = _number(raw) if target == "number" else raw
-        if value is None or found is None or (isinstance(value, str) and not value.strip()):
-            removed["empty"] += 1
-        else:
-            yield Row(value.strip() if isinstance(value, str) else value, found, content_digest(value))
-
-
-def _number(raw: Any) -> float | None:
-    """Returns a target as a number; None where it is missing."""
-    if raw is None or raw == "":
-        return None
-    try:
-        number = float(raw)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"The target {raw!r} is not a number, and data.target=number asks for numbers. Set data.target=label to "
-            "learn labels, or name another column."
-        ) from error
-    if math.isinf(number):
-        raise DataError(f"The target {raw!r} is infinite; leave such rows out of the data.")
-    return None if math.isnan(number) else number
-
-
-def _cleaned(rows: dict[str, list[Row]], target: Target, removed: Counter[str]) -> dict[str, list[Row]]:
-    contradictory = _contradictory(row for part in rows.values() for row in part) if target == "label" else set()
-    taken: set[str] = set()
-    clean: dict[str, list[Row]] = {}
+def _cleaned(table: Contents, removed: Counter[str]) -> dict[str, Places]:
+    """Returns the numbers of the rows of each split that are kept."""
+    contradictory = _contradictory(table)
+    taken = np.zeros(len(contradictory), dtype=bool)
+    clean: dict[str, Places] = {}
     for split in ("test", "validation", "train", "all"):  # a row in two splits stays in the one that judges
-        if split in rows:
-            clean[split] = list(_distinct(rows[split], contradictory, taken, removed))
-            taken |= {row.content for row in clean[split]}
+        if split in table.splits:
+            rows = table.splits[split]
+            agreeing = rows[~contradictory[table.ranks[rows]]]
+            clean[split] = _distinct(table, agreeing[~taken[table.ranks[agreeing]]])
+            taken[table.ranks[clean[split]]] = True
+            removed["contradictory"] += len(rows) - len(agreeing)
+            removed["repeated"] += len(agreeing) - len(clean[split])
     return clean
 
 
-def _contradictory(rows: Iterable[Row]) -> set[str]:
-    labels: dict[str, str] = {}
-    return {row.content for row in rows if labels.setdefault(row.content, row.target) != row.target}
+def _contradictory(table: Contents) -> NDArray[np.bool_]:
+    """Tells of each rank whether its content carries two labels."""
+    found = np.zeros(len(table.ranks), dtype=bool)
+    if table.names:
+        label = np.empty(len(table.ranks), dtype=np.int64)
+        label[table.ranks] = table.targets  # of each content, any one's
+        found[table.ranks[label[table.ranks] != table.targets]] = True
+    return found
 
 
-def _distinct(rows: list[Row], contradictory: set[str], taken: set[str], removed: Counter[str]) -> Iterable[Row]:
-    seen: set[tuple[str, Any]] = set()
-    for row in rows:
-        if row.content in contradictory:
-            removed["contradictory"] += 1
-        elif row.content in taken or (row.content, row.target) in seen:
-            removed["repeated"] += 1
-        else:
-            seen.add((row.content, row.target))
-            yield row
+def _distinct(table: Contents, rows: Places) -> Places:
+    """Returns the first row of each content and target, in their order."""
+    ranks, targets = table.ranks[rows], table.targets[rows]
+    order = np.lexsort((targets, ranks))
+    is_first = np.ones(len(rows), dtype=bool)
+    is_first[1:] = (np.diff(ranks[order]) != 0) | (np.diff(targets[order]) != 0)
+    return rows[np.sort(order[is_first])]
 
 
-def _parted(clean: dict[str, list[Row]], validation_fraction: float, test_fraction: float) -> dict[str, list[Row]]:
-    train = clean.get("train", []) + clean.get("all", [])
-    test, train = _cut(train, test_fraction) if "test" not in clean else (clean["test"], train)
+def _parted(
+    table: Contents, clean: dict[str, Places], validation_fraction: float, test_fraction: float
+) -> dict[str, Places]:
+    train = np.concatenate([clean[name] for name in ("train", "all") if name in clean])
+    test, train = _cut(table, train, test_fraction) if "test" not in clean else (clean["test"], train)
     share = validation_fraction / (1 - test_fraction) if "test" not in clean else validation_fraction
-    validation, train = _cut(train, share) if "validation" not in clean else (clean["validation"], train)
+    validation, train = _cut(table, train, share) if "validation" not in clean else (clean["validation"], train)
     return {"train": train, "validation": validation, "test": test}
 
 
-def _cut(rows: list[Row], fraction: float) -> tuple[list[Row], list[Row]]:
+def _cut(table: Contents, rows: Places, fraction: float) -> tuple[Places, Places]:
     """Returns the share of each label whose digests come first, and the rest; numbers are one stratum."""
-    strata: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.content):
-        strata.setdefault(row.target if isinstance(row.target, str) else "", []).append(row)
     first, rest = [], []
-    for name in sorted(strata):
-        stratum = strata[name]
-        count = round(len(stratum) * fraction)
-        while 0 < count < len(stratum) and stratum[count].content == stratum[count - 1].content:
+    for stratum in _strata(table, rows):
+        ranks, count = table.ranks[stratum], round(len(stratum) * fraction)
+        while 0 < count < len(stratum) and ranks[count] == ranks[count - 1]:
             count += 1  # rows of equal content and unequal numbers stay together
-        first += stratum[:count]
-        rest += stratum[count:]
-    return first, rest
+        first.append(stratum[:count])
+        rest.append(stratum[count:])
+    return np.concatenate(first), np.concatenate(rest)
 
 
-def _labels(parts: dict[str, list[Row]], given: Sequence[str] | None) -> tuple[str, ...]:
-    found = {name: {row.target for row in part} for name, part in parts.items()}
+def _strata(table: Contents, rows: Places) -> list[Places]:
+    """Returns the rows of each label, by their digests."""
+    ordered = rows[np.argsort(table.ranks[rows], kind="stable")]
+    if not table.names:
+        return [ordered]
+    ordered = ordered[np.argsort(table.targets[ordered], kind="stable")]
+    return np.split(ordered, np.flatnonzero(np.diff(table.targets[ordered])) + 1)
+
+
+def _labels(table: Contents, parts: dict[str, Places], given: Sequence[str] | None) -> tuple[str, ...]:
+    found = {name: {table.names[target] for target in np.unique(table.targets[part])} for name, part in parts.items()}
     labels = tuple(given) if given is not None else tuple(sorted(found["train"]))
     if len(labels) < 2:
         raise DataError(f"The training split has {len(labels)} label(s); a classifier needs at least 2.")
@@ -233,19 +186,24 @@ def _labels(parts: dict[str, list[Row]], given: Sequence[str] | None) -> tuple[s
     return labels
 
 
-def _split(rows: list[Row], target: Target, labels: tuple[str, ...]) -> Split:
-    inputs = [row.input for row in rows]
+def _split(table: Contents, rows: Places, target: Target, labels: tuple[str, ...]) -> Split:
+    inputs, targets = Rows(table.columns, table.places[rows]), table.targets[rows]
     if target == "none":
         return Split(inputs, None)
     if target == "number":
-        return Split(inputs, np.array([row.target for row in rows], dtype=np.float32))
+        return Split(inputs, targets.astype(np.float32))
     positions = {label: index for index, label in enumerate(labels)}
-    return Split(inputs, np.array([positions[row.target] for row in rows], dtype=np.int64))
+    return Split(inputs, np.array([positions.get(name, -1) for name in table.names])[targets])
 
 
-def _fingerprint(parts: dict[str, list[Row]]) -> str:
+def _fingerprint(table: Contents, parts: dict[str, Places]) -> str:
     digest = hashlib.sha256()
     for name in sorted(parts):
-        for row in sorted(parts[name], key=lambda row: (row.content, row.target)):
-            digest.update(f"{name}\t{row.content}\t{row.target}\n".encode())
+        rows = parts[name][np.lexsort((table.targets[parts[name]], table.ranks[parts[name]]))]
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK]
+            contents, targets = table.digests[block].tobytes().hex(), table.targets[block].tolist()
+            for index, target in enumerate(targets):
+                shown = table.names[target] if table.names else target if table.targets.dtype.kind == "f" else ""
+                digest.update(f"{name}\t{contents[64 * index : 64 * index + 64]}\t{shown}\n".encode())
     return digest.hexdigest()

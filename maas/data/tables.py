@@ -5,8 +5,15 @@ from typing import Any, TypeAlias
 
 from datasets import Dataset
 
+from maas.data.mapped import Column, parts_of
+
 Table: TypeAlias = Dataset | Mapping[str, Sequence[Any]]
-"""Rows as two columns; a mapping of lists where inputs are arrays, bytes, paths or rows, which Arrow would convert."""
+"""Rows as two columns: those of a data set, or sequences, lists and columns that are read from a disk when asked."""
 
 Tables: TypeAlias = dict[str, Table]
 """Tables by split name; `all` stands for rows not split yet."""
+
+
+def column_of(table: Table, name: str) -> Sequence[Any]:
+    """Returns a column as a sequence of which slices can be read."""
+    return Column(parts_of(table), [name]) if isinstance(table, Dataset) else table[name]

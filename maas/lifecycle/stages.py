@@ -160,7 +160,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
                 answer=checkpoint.answer(),
                 serving=build(config.serve, "serve"),
                 lineage=checkpoint.record.lineage,
-                golden_rows=splits.validation.spread(GOLDEN_ROWS).inputs,
+                golden_rows=list(splits.validation.spread(GOLDEN_ROWS).inputs),
             )
             log.info("export    %s bytes", bundle.model_path.stat().st_size)
             compression = compressed.record if compressed else None

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError
 from maas.runtime.answers import BaseAnswer
-from maas.runtime.processors import BaseProcessor, Features
+from maas.runtime.processors import BaseProcessor, Features, encoded_pieces
 from maas.runtime.signature import Signature
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 Run: TypeAlias = Callable[[Arrays], Arrays]
+BLOCK_BYTES = 64 * 2**20
+"""Of encoded rows that wait for their batch: batches of equal size are sought among so many."""
 
 
 class Predictor:
@@ -122,14 +124,27 @@ def outputs_in_batches(processor: BaseProcessor, rows: Sequence[Any], batch_size
     Returns:
         The outputs, (N, …) each, in the order of the rows.
     """
-    features = processor.encode(rows)
     order: list[int] = []
     parts: list[Arrays] = []
-    for batch in batches_of(processor, features, batch_size):
-        order += batch
-        parts.append(run(processor.collate([features[index] for index in batch])))
+    for first, features in _blocks(processor, rows):
+        for batch in batches_of(processor, features, batch_size):
+            order += [first + index for index in batch]
+            parts.append(run(processor.collate([features[index] for index in batch])))
     back = np.argsort(order)
     return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def _blocks(processor: BaseProcessor, rows: Sequence[Any]) -> Iterator[tuple[int, list[Features]]]:
+    """Yields the number of a block's first row, and the encoded rows; the last block may be smaller."""
+    first, block, size = 0, list[Features](), 0
+    for piece in encoded_pieces(processor, rows):
+        block += piece
+        size += sum(row.nbytes for row in piece)
+        if size > BLOCK_BYTES:
+            yield first, block
+            first, block, size = first + len(block), [], 0
+    if block:
+        yield first, block
 
 
 def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.InferenceSession:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maas.data.datamodule import BatchesByLength
+from maas.data.encoding import Encoded
 from maas.models.encoder import MaskedTokenHead
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import BaseProcessor, Features
 from maas.training.masking import masked
 from maas.training.schedules import cosine
 
@@ -33,19 +35,27 @@ class Texts:
 
     def __init__(self, processor: BaseProcessor, inputs: Sequence[Any]) -> None:
         self._processor = processor
-        self.ids = processor.encode(inputs)
-        self.keys = np.array([processor.batch_key(row) for row in self.ids])
+        self._encoded = Encoded(processor, inputs)
+        self.keys = self._encoded.keys
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._encoded)
+
+    @property
+    def ids(self) -> Iterator[Features]:
+        """The token ids of each text, int64 (T,)."""
+        return chain.from_iterable(self._encoded.pieces())
 
     def batch(self, indices: Sequence[int]) -> Tensor:
         """Returns int64 (N, T), padded with 0."""
-        return torch.from_numpy(self._processor.collate([self.ids[index] for index in indices])["input_ids"])
+        return torch.from_numpy(self._processor.collate(self._encoded.take(indices))["input_ids"])
 
     def log_shares(self, vocabulary_size: int) -> Tensor:
         """Returns log(share of each token) (V,); a token that never occurs counts as one."""
-        counts = np.bincount(np.concatenate(self.ids), minlength=vocabulary_size).clip(min=1)
+        counts = np.zeros(vocabulary_size, dtype=np.int64)
+        for piece in self._encoded.pieces():
+            counts += np.bincount(np.concatenate(piece), minlength=vocabulary_size)
+        counts = counts.clip(min=1)
         return torch.from_numpy(np.log(counts / counts.sum())).to(torch.float32)
 
 

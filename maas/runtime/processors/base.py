@@ -1,17 +1,21 @@
 """What every processor can do, and how a bundle's processor is found."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from maas.errors import BundleError
+from maas.errors import BundleError, InputError
 from maas.runtime.kinds import opened
 from maas.runtime.signature import TensorSpec
 
 Features = NDArray[Any]
+ROWS_AT_ONCE = 512
+"""Rows that are read and encoded together where there are many."""
 
 
 class BaseProcessor(ABC):
@@ -88,6 +92,38 @@ class BaseProcessor(ABC):
     def record(self) -> dict[str, Any]:
         """Returns what a manifest says of this processor: its kind and its settings."""
         return {"kind": self.kind, **self.settings()}
+
+
+def in_pieces(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yields rows, `ROWS_AT_ONCE` at a time."""
+    remaining = iter(rows)
+    while piece := list(islice(remaining, ROWS_AT_ONCE)):
+        yield piece
+
+
+@contextmanager
+def counted_from(start: int) -> Iterator[None]:
+    """Tells in an InputError about a piece of rows from which row on it counts them."""
+    try:
+        yield
+    except InputError as error:
+        if not start:
+            raise
+        raise InputError(f"{error} (Counted from row {start} on.)") from error
+
+
+def encoded_pieces(processor: BaseProcessor, rows: Iterable[Any]) -> Iterator[list[Features]]:
+    """Yields encoded rows, `ROWS_AT_ONCE` at a time.
+
+    Raises:
+        InputError: a row cannot be understood; the message names the row.
+    """
+    start = 0
+    for piece in in_pieces(rows):
+        with counted_from(start):
+            features = processor.encode(piece)
+        yield features
+        start += len(piece)
 
 
 def nesting(value: Any) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maas.bounds import Count
 from maas.errors import ConfigError, InputError
 from maas.runtime.columns import numbers_of, texts_of
-from maas.runtime.processors.base import BaseProcessor, Features
+from maas.runtime.processors.base import BaseProcessor, Features, counted_from, in_pieces
 from maas.runtime.signature import TensorSpec
 
 ASSET = "columns.json"
@@ -81,15 +81,23 @@ class Processor(BaseProcessor):
 
     def fit(self, rows: Sequence[Any]) -> Self:
         """Returns a processor that knows the categories, means and standard deviations of `rows`."""
-        columns = self._by_column(rows)
-        numbers = [numbers_of(columns[index], name) for index, name in enumerate(self.numbers)]
-        texts = [texts_of(column, name) for column, name in zip(columns[len(numbers) :], self.categories, strict=True)]
-        means, deviations = zip(*map(_statistics, numbers), strict=True) if numbers else ((), ())
-        learnt = Learnt(means, deviations, tuple(self._most_frequent(column) for column in texts))
+        numbers: list[list[NDArray[np.float64]]] = [[] for _ in self.numbers]
+        counts: list[Counter[str]] = [Counter() for _ in self.categories]
+        start = 0
+        for piece in in_pieces(rows):
+            with counted_from(start):
+                columns = self._by_column(piece)
+                for name, column, values in zip(self.numbers, columns, numbers, strict=False):
+                    values.append(numbers_of(column, name))
+                for name, column, count in zip(self.categories, columns[len(numbers) :], counts, strict=True):
+                    count.update(texts_of(column, name))
+            start += len(piece)
+        statistics = [_statistics(np.concatenate([np.zeros(0), *values])) for values in numbers]
+        means, deviations = zip(*statistics, strict=True) if statistics else ((), ())
+        learnt = Learnt(means, deviations, tuple(map(self._most_frequent, counts)))
         return type(self)(**self.settings(), learnt=learnt)
 
-    def _most_frequent(self, texts: Sequence[str]) -> tuple[str, ...]:
-        counts = Counter(texts)
+    def _most_frequent(self, counts: Counter[str]) -> tuple[str, ...]:
         del counts[""]
         return tuple(sorted(counts, key=lambda text: (-counts[text], text))[: self.max_categories])
 

@@ -61,8 +61,8 @@ class Processor(BaseProcessor):
         trainer = trainers.WordLevelTrainer(
             vocab_size=self.vocabulary_size, min_frequency=2, special_tokens=[PADDING, UNKNOWN], show_progress=False
         )
-        texts = [checked(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows)]
-        tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+        texts = (checked(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows))
+        tokenizer.train_from_iterator(texts, trainer, length=len(rows))
         return type(self)(**self.settings(), tokenizer=tokenizer)
 
     def encode(self, rows: Sequence[Any]) -> list[Features]:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from maas.data.splits import Split, Target
+from maas.data.contents import Target
+from maas.data.splits import Split
 
 
 class BaseFamily(ABC):

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from maas.data.splits import Split, Target
+from maas.data.contents import Target
+from maas.data.splits import Split
 from maas.training.families.base import BaseFamily
 from maas.training.metrics import Confusion
 

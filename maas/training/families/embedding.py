@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from maas.data.splits import Target
+from maas.data.contents import Target
 from maas.training.families.base import BaseFamily
 
 

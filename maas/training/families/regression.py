@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
-from maas.data.splits import Split, Target
+from maas.data.contents import Target
+from maas.data.splits import Split
 from maas.training.families.base import BaseFamily
 from maas.training.metrics import InFloat64
 

@@ -218,11 +218,11 @@ def test_rows_are_dictionaries_when_they_come_from_a_data_set(tmp_path):
     rows = {"size": [1, None], "kind": [1, 0], "y": [0.5, 2.0]}
     Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "rows.parquet")
     table = columns.hub_table(str(tmp_path), "y")["all"]
-    assert table == {"input": [{"size": 1, "kind": "yes"}, {"size": None, "kind": "no"}], "label": ["0.5", "2"]}
-    assert columns.hub_table(str(tmp_path), "kind", ["y"])["all"] == {
-        "input": [{"y": 0.5}, {"y": 2.0}],
-        "label": ["yes", "no"],
-    }
+    assert table["input"][:] == [{"size": 1, "kind": "yes"}, {"size": None, "kind": "no"}]
+    assert table["label"][:] == ["0.5", "2"]
+    table = columns.hub_table(str(tmp_path), "kind", ["y"])["all"]
+    assert table["input"][:] == [{"y": 0.5}, {"y": 2.0}]
+    assert table["label"][:] == ["yes", "no"]
 
 
 def test_rows_without_a_target_are_left_out_when_numbers_are_learnt(tmp_path):

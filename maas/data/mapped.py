@@ -1,0 +1,153 @@
+"""Columns of Arrow files, read when they are asked for: however large the files are, memory holds little of them.
+
+The system maps a file's pages into the process as they are read; all are let go again after `LET_GO_BYTES`.
+"""
+
+import mmap
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import pyarrow as pa
+from datasets import Audio, ClassLabel, Dataset, Features, Image
+
+LET_GO_BYTES = 128 * 2**20
+FAULT_BYTES = 3 * 64 * 2**10
+"""What Linux maps around the pages of a value (`fault_around_bytes`): of its bytes, its offset and its validity."""
+
+Make = Callable[[Any], Any]
+
+
+class _Pages:
+    """Pages of all mapped files together, as they share one process's memory."""
+
+    def __init__(self) -> None:
+        self._maps: WeakSet[mmap.mmap] = WeakSet()
+        self._bytes = 0
+
+    def watch(self, mapped: mmap.mmap) -> None:
+        self._maps.add(mapped)
+
+    def count(self, read_bytes: int) -> None:
+        self._bytes += read_bytes + FAULT_BYTES
+        if self._bytes > LET_GO_BYTES:
+            self._bytes = 0
+            for mapped in list(self._maps):
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+
+PAGES = _Pages()
+
+
+class ArrowRows:
+    """Rows of one Arrow table, in memory or mapped from a file.
+
+    Args:
+        table: the rows.
+        is_mapped: whether they lie in a file.
+    """
+
+    def __init__(self, table: pa.Table, *, is_mapped: bool = False) -> None:
+        self._table = table
+        self._is_mapped = is_mapped
+        self._batches = table.to_batches()
+        self._starts = list(accumulate((batch.num_rows for batch in self._batches), initial=0))
+        self.features = Features.from_arrow_schema(table.schema)
+
+    @classmethod
+    def open(cls, path: Path) -> "ArrowRows":
+        """Maps a file that `datasets` wrote."""
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        PAGES.watch(mapped)
+        return cls(pa.ipc.open_stream(pa.py_buffer(mapped)).read_all(), is_mapped=True)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def between(self, name: str, start: int, stop: int) -> list[Any]:
+        """Returns a column's values from `start` to before `stop`."""
+        return self._taken(self._table.column(name).slice(start, stop - start))
+
+    def at(self, name: str, index: int) -> Any:
+        """Returns one value of a column."""
+        place = bisect_right(self._starts, index) - 1
+        return self._taken(self._batches[place].column(name).slice(index - self._starts[place], 1))[0]
+
+    def _taken(self, values: Any) -> list[Any]:
+        found: list[Any] = values.to_pylist()
+        if self._is_mapped:
+            PAGES.count(values.nbytes)
+        return found
+
+
+class Column(Sequence[Any]):
+    """What is made of some columns of a table, a value a row, each time that it is read.
+
+    Classes are read by name, images and sounds as the bytes or the path of their file.
+
+    Args:
+        parts: the table's rows, one part behind the other.
+        names: of the columns.
+        make: one row's values of these columns to its value; None takes the value of a single column as it is.
+    """
+
+    def __init__(
+        self, parts: Sequence[ArrowRows], names: Sequence[str], make: Callable[..., Any] | None = None
+    ) -> None:
+        self._parts = parts
+        self._starts = list(accumulate(map(len, parts), initial=0))
+        self._names = list(names)
+        self._plain = [_plain(parts[0].features[name]) for name in names]
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if not isinstance(index, slice):
+            place = range(len(self))[index]
+            part = bisect_right(self._starts, place) - 1
+            row = place - self._starts[part]
+            return self._made([self._parts[part].at(name, row) for name in self._names])
+        start, stop, step = index.indices(len(self))
+        if step != 1:
+            return [self[place] for place in range(start, stop, step)]
+        columns = [self._between(name, start, max(start, stop)) for name in self._names]
+        return columns[0] if self._is_plain else [self._made(values) for values in zip(*columns, strict=True)]
+
+    @property
+    def _is_plain(self) -> bool:
+        return self._make is None and not any(self._plain)
+
+    def _made(self, values: Sequence[Any]) -> Any:
+        found = [plain(value) if plain else value for plain, value in zip(self._plain, values, strict=True)]
+        return self._make(*found) if self._make else found[0]
+
+    def _between(self, name: str, start: int, stop: int) -> list[Any]:
+        found: list[Any] = []
+        for part, begin in zip(self._parts, self._starts, strict=False):
+            first, last = max(start - begin, 0), min(stop - begin, len(part))
+            if first < last:
+                found += part.between(name, first, last)
+        return found
+
+
+def parts_of(table: Dataset) -> list[ArrowRows]:
+    """Returns the rows of a data set: those of its files, where it has not been altered since it was read of them."""
+    if table._indices is not None:  # noqa: SLF001 - it has no other name
+        return [ArrowRows(table.flatten_indices().data.table)]
+    files = [ArrowRows.open(Path(file["filename"])) for file in table.cache_files]
+    return files if sum(map(len, files)) == len(table) and files else [ArrowRows(table.data.table)]
+
+
+def _plain(feature: Any) -> Make | None:
+    """Returns what makes a plain value of what Arrow holds; None where it is plain already."""
+    if isinstance(feature, Image | Audio):
+        return lambda file: file and (file["bytes"] or Path(file["path"]))
+    if isinstance(feature, ClassLabel):  # -1 and null say that the label is not told
+        return lambda value: None if value is None or value < 0 else feature.int2str(value)
+    return None

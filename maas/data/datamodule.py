@@ -26,7 +26,7 @@ class EncodedRows(Dataset[Batch]):
     def __init__(self, split: Split, processor: BaseProcessor) -> None:
         self._processor = processor
         self._rows = Encoded(processor, split.inputs)
-        self._targets = torch.from_numpy(split.targets)
+        self._targets = np.asarray(split.targets)
         self.keys = self._rows.keys
 
     def __len__(self) -> int:
@@ -34,7 +34,8 @@ class EncodedRows(Dataset[Batch]):
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         feeds = self._processor.collate(self._rows.take(indices))
-        return {name: torch.from_numpy(array) for name, array in feeds.items()}, self._targets[list(indices)]
+        targets = torch.from_numpy(self._targets[np.asarray(indices)])
+        return {name: torch.from_numpy(array) for name, array in feeds.items()}, targets
 
 
 class BatchesByLength(Sampler[list[int]]):

@@ -1,5 +1,6 @@
 """What validation watches, in float64: torchmetrics would round a share to 1e-7, and a sum over many rows further."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,22 +9,23 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 
-class Confusion(MulticlassConfusionMatrix):
-    """Counts of (target, prediction) pairs over all rows of all processes, and the metrics that follow from them.
+class OfConfusion(MulticlassConfusionMatrix):
+    """A metric that follows from the counts of (target, prediction) pairs over all rows of all processes.
 
     As in `maas.evidence.metrics`, a mean is one over all K labels; a label without rows or predictions counts as 0.
+
+    Args:
+        classes: K.
+        value: counts (K, K), targets × predictions, to a scalar.
     """
 
-    def compute(self) -> Any:
-        """Returns accuracy, and macro precision, recall and F1, by name."""
-        counts = super().compute().double()
-        right, of_target, of_prediction = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
-        return {
-            "accuracy": right.sum() / counts.sum(),
-            "precision": _shares(right, of_prediction).mean(),
-            "recall": _shares(right, of_target).mean(),
-            "f1": _shares(2 * right, of_target + of_prediction).mean(),
-        }
+    def __init__(self, classes: int, value: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(classes)
+        self._value = value
+
+    def compute(self) -> Tensor:
+        """Returns the metric, float64."""
+        return self._value(super().compute().double())
 
 
 class InFloat64(MetricCollection):
@@ -43,6 +45,28 @@ class InFloat64(MetricCollection):
         super().update(predictions.double(), targets.double())
 
 
-def _shares(part: Tensor, whole: Tensor) -> Tensor:
-    """Returns part / whole, and 0 where there is no whole."""
-    return torch.where(whole > 0, part / whole.clamp(min=1), 0.0)
+def of_labels(classes: int) -> MetricCollection:
+    """Returns accuracy, and macro precision, recall and F1; they share their counts."""
+    values = {"accuracy": _accuracy, "precision": _precision, "recall": _recall, "f1": _f1}
+    return MetricCollection({name: OfConfusion(classes, value) for name, value in values.items()})
+
+
+def _accuracy(counts: Tensor) -> Tensor:
+    return counts.diagonal().sum() / counts.sum()
+
+
+def _precision(counts: Tensor) -> Tensor:
+    return _mean_share(counts.diagonal(), counts.sum(dim=0))
+
+
+def _recall(counts: Tensor) -> Tensor:
+    return _mean_share(counts.diagonal(), counts.sum(dim=1))
+
+
+def _f1(counts: Tensor) -> Tensor:
+    return _mean_share(2 * counts.diagonal(), counts.sum(dim=0) + counts.sum(dim=1))
+
+
+def _mean_share(part: Tensor, whole: Tensor) -> Tensor:
+    """Returns the mean of part / whole, which is 0 where there is no whole."""
+    return torch.where(whole > 0, part / whole.clamp(min=1), 0.0).mean()

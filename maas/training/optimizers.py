@@ -36,12 +36,13 @@ def optimizer_of(net: nn.Module, make: Callable[..., Optimizer], decayed: Collec
     """
     trainable = {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
     optimizer = make(list(trainable.values()))
-    is_open = optimizer.defaults.get("fused", False) is None and not optimizer.defaults.get("foreach")
-    kernel = {"fused": True} if is_open else {}
-    if not optimizer.defaults.get("weight_decay"):
-        return make([{"params": list(trainable.values()), **kernel}])
-    groups: list[dict[str, Any]] = [
-        {"params": [one for name, one in trainable.items() if name in decayed], **kernel},
-        {"params": [one for name, one in trainable.items() if name not in decayed], **kernel, "weight_decay": 0.0},
-    ]
-    return make([group for group in groups if group["params"]])
+    if optimizer.defaults.get("weight_decay"):
+        groups: list[dict[str, Any]] = [
+            {"params": [one for name, one in trainable.items() if name in decayed]},
+            {"params": [one for name, one in trainable.items() if name not in decayed], "weight_decay": 0.0},
+        ]
+        optimizer = make([group for group in groups if group["params"]])
+    for group in optimizer.param_groups:
+        if group.get("fused", False) is None and not group.get("foreach"):
+            group["fused"] = True
+    return optimizer

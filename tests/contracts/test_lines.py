@@ -83,7 +83,7 @@ def same(found: Any, expected: Any) -> bool:
 
 def agree(config: Any, checkpoint: Any, bundle: maas.Bundle, count: int) -> None:
     """Compares the model's own framework, ONNX Runtime and the server on raw test rows."""
-    rows = stages.load_rows(config).test.spread(count).inputs
+    rows = stages.load_rows(config).test.spread(count).inputs[:]
     trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), rows)
     if bundle.manifest.precision == "fp32":
         scale = max(1.0, float(np.abs(trained).max()))

@@ -31,7 +31,7 @@ def agree(bundle: maas.Bundle, url: str, rows: list) -> None:
 
 def test_served_answers_equal_the_bundles(line: Line, config: RunConfig, tmp_path: Path) -> None:
     with served(str(line.bundle.folder.resolve()), tmp_path) as (url, _):
-        agree(line.bundle, url, load_rows(config).test.inputs)
+        agree(line.bundle, url, list(load_rows(config).test.inputs))
 
 
 def test_server_opens_an_address_without_holding_mlflow(

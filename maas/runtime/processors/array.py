@@ -72,7 +72,7 @@ class Processor(BaseProcessor):
 
     def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"features": float32 (N, *shape)}`."""
-        return {"features": np.stack(features)}
+        return {"features": np.asarray(features)}
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:

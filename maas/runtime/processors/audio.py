@@ -80,7 +80,7 @@ class Processor(BaseProcessor):
 
     def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"samples": float32 (N, T)}`."""
-        return {"samples": np.stack(features)}
+        return {"samples": np.asarray(features)}
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:

@@ -107,7 +107,7 @@ class Processor(BaseProcessor):
 
     def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"pixels": uint8 (N, H, W, C)}`."""
-        return {"pixels": np.stack(features)}
+        return {"pixels": np.asarray(features)}
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:

@@ -156,7 +156,7 @@ class Processor(BaseProcessor):
 
     def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"numbers": float32 (N, D), "categories": int64 (N, C)}`, less what has no column."""
-        values, split = np.stack(features), len(self.numbers)
+        values, split = np.asarray(features), len(self.numbers)
         feeds: dict[str, NDArray[Any]] = {
             "numbers": values[:, :split].astype(np.float32),
             "categories": values[:, split:].astype(np.int64),

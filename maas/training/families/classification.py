@@ -8,7 +8,7 @@ from torchmetrics import MetricCollection
 from maas.data.contents import Target
 from maas.data.splits import Split
 from maas.training.families.base import BaseFamily
-from maas.training.metrics import Confusion
+from maas.training.metrics import of_labels
 
 
 class Family(BaseFamily):
@@ -28,7 +28,7 @@ class Family(BaseFamily):
 
     def metrics(self) -> MetricCollection:
         """Returns accuracy, and macro precision, recall and F1."""
-        return MetricCollection({"confusion": Confusion(len(self.labels))})
+        return of_labels(len(self.labels))
 
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns both as they are: (N, K) and int64 (N,)."""

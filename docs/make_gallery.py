@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import maas
-from maas.config import recipes
 from maas.config.recipes import RECIPES
 from maas.errors import InputError
 from maas.evidence.plots import robustness_picture
@@ -162,7 +161,7 @@ def _bars(explanation: Explanation, path: Path) -> None:
 def main() -> None:
     """Writes the page."""
     PICTURES.mkdir(exist_ok=True)
-    entries = [entry_of(name) for name in sys.argv[1:] or recipes()]
+    entries = [entry_of(name) for name in sys.argv[1:] or sorted(one.stem for one in RECIPES.glob("*.yaml"))]
     for entry in entries:
         draw(entry, PICTURES / f"{entry.name}.png")
     text = HEAD + "\n".join(entry.line() for entry in entries) + "\n\n" + "\n".join(one.section() for one in entries)

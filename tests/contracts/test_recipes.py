@@ -51,3 +51,10 @@ def test_recipe_composes_and_checks_when_it_is_named(path):
     config = compose(path.stem)
     assert config.name == path.stem == yaml.safe_load(path.read_text(encoding="utf-8"))["name"]
     assert compose(str(path)) == config
+
+
+def test_gallery_shows_every_recipe_when_it_is_read():
+    docs = RECIPES.parent / "docs"
+    shown = re.findall(r"^\| \[`(\w+)`\]", (docs / "gallery.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert shown == [path.stem for path in FILES]
+    assert all((docs / "gallery" / f"{name}.png").is_file() for name in shown)

@@ -1,5 +1,6 @@
 """Pictures of a run, as PNG files."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from maas.runtime.evidence import CompressionRecord, RobustnessCurve
 
 mpl.rcParams["font.sans-serif"] = ["Noto Sans CJK SC", "WenQuanYi Zen Hei", "SimHei", "DejaVu Sans"]
 mpl.rcParams["axes.unicode_minus"] = False
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font of another weight will do
 
 
 def learning_curve(history: Sequence[dict[str, float]], best_epoch: int, metric: str, path: Path) -> Path:

@@ -89,7 +89,8 @@ class History(Checkpoint):
         """Returns training rows in a second of training; nothing for an epoch that was gone on with."""
         seconds = self._trained - self._begun
         loader: Any = trainer.train_dataloader
-        return {"rows_per_second": len(loader.dataset) / seconds} if seconds > 0 else {}
+        share = (trainer.fit_loop.batch_idx + 1) / len(loader)  # less than all where the trainer limits its batches
+        return {"rows_per_second": share * len(loader.dataset) / seconds} if seconds > 0 else {}
 
     def _line(self, trainer: Trainer, values: dict[str, float], pace: dict[str, float]) -> str:
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or -1

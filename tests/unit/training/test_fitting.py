@@ -1,5 +1,7 @@
 """What data and processor tell a net, and what a recipe may not contradict."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.runtime.evidence import DataRecord
 from maas.runtime.processors.array import Processor
+from maas.training import progress
 from maas.training.fitting import fit
 from maas.training.nets import resolve_net
 
@@ -126,3 +129,12 @@ def test_epoch_without_validation_repeats_no_values_when_few_epochs_are_validate
     fitted = fit(small(*settings), splits, Processor([2]), tmp_path)
     assert ["validation_loss" in epoch for epoch in fitted.history] == [False, True, False, True]
     assert all("train_loss" in epoch for epoch in fitted.history)
+
+
+def test_pace_counts_the_rows_that_were_trained_when_batches_are_limited(splits, tmp_path, monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))  # a second between two looks
+    paces = []
+    settings = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2")
+    fit(small(*settings), splits, Processor([2]), tmp_path, lambda _, values: paces.append(values["rows_per_second"]))
+    assert paces == [2 * 8 / 2]  # two batches of 8, the last of which ends two looks behind the first

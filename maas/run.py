@@ -1,8 +1,12 @@
 """`python -m maas.run recipe=NAME key=value …` takes a recipe through the whole line."""
 
+from typing import TYPE_CHECKING
+
 import maas
 from maas import cli, summary
-from maas.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from maas.training.checkpoint import Checkpoint
 
 
 def main() -> None:
@@ -10,7 +14,7 @@ def main() -> None:
     cli.run("run", _run)
 
 
-def _run(config: maas.RunConfig) -> Checkpoint:
+def _run(config: maas.RunConfig) -> "Checkpoint":
     line = maas.lifecycle.run(config)
     summary.show(line, config)
     return line.checkpoint

@@ -33,9 +33,10 @@ from maas.run_folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import CompressionRecord, Evidence
 from maas.runtime.predictor import Predictor
+from maas.runtime.processors import BaseProcessor
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint, save_checkpoint
-from maas.training.fitting import fit
+from maas.training.fitting import Fitted, fit
 
 log = logging.getLogger("maas")
 GOLDEN_ROWS = 16
@@ -78,7 +79,7 @@ class Compressed:
 
 def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
     """Fits processor and net, and keeps the best epoch."""
-    lineage = lineage_of(config, splits.record.fingerprint)
+    lineage = lineage_of(config, splits.record.fingerprint)  # of the code that is about to train
     tracker = tracker_of(config, folder, lineage)
     log.info(
         "train     %s rows, %s", len(splits.train), f"{len(splits.labels)} labels" if splits.labels else "no labels"
@@ -89,21 +90,16 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
         processes.tell_others(folder.resume)
         fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
         answer, metrics = validated(config, fitted, processor, splits)
-        checkpoint = save_checkpoint(
-            folder.checkpoint,
-            fitted.model,
+        folds = cross_validated(config, splits, folder.resume) if config.folds else {}
+        checkpoint = checkpoint_of_fitted(
+            folder,
+            config,
+            fitted,
             processor,
-            name=config.name,
-            task=config.task,
-            net_record=fitted.net_record,
-            plan=None,
-            labels=splits.labels,
+            splits,
             answer=answer.record(),
-            history=fitted.history,
-            best_epoch=fitted.best_epoch,
             metrics=metrics,
-            cross_validated=cross_validated(config, splits, folder.resume) if config.folds else {},
-            data=splits.record,
+            cross_validated=folds,
             lineage=lineage,
         )
     if tracker and fitted.history and config.metric:
@@ -206,6 +202,35 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
 
 
 # --- pieces that several stages need ----------------------------------------------------------------------------------
+
+
+def checkpoint_of_fitted(
+    folder: RunFolder, config: RunConfig, fitted: Fitted, processor: BaseProcessor, splits: Splits, **record: Any
+) -> Checkpoint:
+    """Writes the checkpoint of a model that was fitted.
+
+    Args:
+        folder: of the run.
+        config: the recipe.
+        fitted: the model, and how it was trained.
+        processor: fitted.
+        splits: what it was trained on.
+        record: the fields of `CheckpointRecord` that these do not give.
+    """
+    return save_checkpoint(
+        folder.checkpoint,
+        fitted.model,
+        processor,
+        name=config.name,
+        task=config.task,
+        net_record=fitted.net_record,
+        plan=None,
+        labels=splits.labels,
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        data=splits.record,
+        **record,
+    )
 
 
 def load_rows(config: RunConfig) -> Splits:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import yaml
@@ -24,6 +23,7 @@ from maas.doctor.patient import Patient
 from maas.errors import MaasError
 from maas.files import write_atomically
 from maas.lifecycle.lineage import lineage_of
+from maas.lifecycle.stages import checkpoint_of_fitted
 from maas.lifecycle.validating import validated
 from maas.planning.estimating import Step, Watched, is_enough, mean_seconds
 from maas.planning.later_stages import rehearsed
@@ -32,8 +32,7 @@ from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
 from maas.planning.shortening import STEPS_S, shortened, world_of
 from maas.run_folder import RunFolder
 from maas.runtime.processors import BaseProcessor
-from maas.training.checkpoint import Checkpoint, save_checkpoint
-from maas.training.fitting import Fitted, fit
+from maas.training.fitting import fit
 from maas.training.pretraining import MaskedTokens
 
 FEW = 512
@@ -81,7 +80,12 @@ def rehearse(config: RunConfig, folder: Path, imports_s: float) -> Report:
     with clock.timed("validated"):
         answer, metrics = validated(config, fitted, processor, few)
     with clock.timed("checkpoint"):
-        checkpoint = _saved(config, fitted, processor, splits, folder, answer=answer.record(), metrics=metrics)
+        run = RunFolder(folder)
+        run.remember(key="rehearsal")
+        lineage = lineage_of(config, splits.record.fingerprint)
+        checkpoint = checkpoint_of_fitted(
+            run, config, fitted, processor, splits, answer=answer.record(), metrics=metrics, lineage=lineage
+        )
     training_peak = max(training_peak, peak_bytes())
     clock.seconds["validated"] *= len(splits.validation) / len(few.validation)
     later = rehearsed(config, checkpoint, splits, few, folder)
@@ -119,28 +123,6 @@ def _pretraining_s(config: RunConfig, splits: Splits, processor: BaseProcessor) 
         if is_enough(len(steps), now - begun, STEPS_S):
             break
     return float(epochs * len(sizes) * mean_seconds(steps, sizes))
-
-
-def _saved(
-    config: RunConfig, fitted: Fitted, processor: BaseProcessor, splits: Splits, folder: Path, **record: Any
-) -> Checkpoint:
-    run = RunFolder(folder)
-    run.remember(key="rehearsal")
-    return save_checkpoint(
-        run.checkpoint,
-        fitted.model,
-        processor,
-        net_record=fitted.net_record,
-        name=config.name,
-        task=config.task,
-        plan=None,
-        labels=splits.labels,
-        history=fitted.history,
-        best_epoch=fitted.best_epoch,
-        data=splits.record,
-        lineage=lineage_of(config, splits.record.fingerprint),
-        **record,
-    )
 
 
 def main() -> None:

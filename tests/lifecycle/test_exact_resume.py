@@ -16,7 +16,7 @@ from maas.files import sha256_of
 from maas.training.checkpoint import Checkpoint
 
 RECIPES = {
-    "dropout": ["digits_mlp", "model.dropout=0.2", "trainer.max_epochs=6"],
+    "dropout": ["digits_mlp", "model.dropout=0.2", "trainer.max_epochs=12"],
     "augmentation": ["faces", "folds=0", "trainer.max_epochs=6", "model.dropout=0.2"],
     "averages": ["digits_mlp", "trainer.max_epochs=6", "callbacks=[resume_points,ema]", "schedule=plateau"],
 }
@@ -43,7 +43,7 @@ class Killed:
         )  # fmt: skip
 
     def start(self) -> multiprocessing.Process:
-        """Starts training, and returns when its first batch is trained on."""
+        """Starts training, and returns when its first epoch begins."""
         self.phase.parent.mkdir(exist_ok=True)
         self.phase.write_bytes(b"")
         process = PROCESSES.Process(target=maas.lifecycle.train, args=(self.config,))
@@ -61,7 +61,7 @@ class Killed:
         return sha256_of(checkpoint.folder / "weights.safetensors"), checkpoint
 
     def kill(self, seconds: float) -> str:
-        """Kills training so long after its first batch and returns what it was doing."""
+        """Kills training so long after it began and returns what it was doing."""
         process = self.start()
         process.join(seconds)
         if process.is_alive():
@@ -71,7 +71,7 @@ class Killed:
             return "over"
         if list(self.phase.parent.glob("*/[0-9]*/resume/*.partial")):
             return "writing"
-        return {b"t": "training", b"v": "validation"}[self.phase.read_bytes()]
+        return {b"t": "training", b"v": "validation", b"e": "ending"}[self.phase.read_bytes()]
 
 
 def killed_and_finished(folder: Path, name: str, workers: int, kills: int, seed: int) -> list[str]:
@@ -79,13 +79,15 @@ def killed_and_finished(folder: Path, name: str, workers: int, kills: int, seed:
     whole = Killed(folder / "whole", RECIPES[name], workers)
     started = whole.start()
     begun = time.monotonic()
-    started.join()
+    while started.is_alive() and whole.phase.read_bytes() != b"e":
+        time.sleep(0.005)
     seconds = time.monotonic() - begun
+    started.join()
     expected, record = whole.finish()  # a second run, from the beginning: nothing is left to go on with
     chance, phases = random.Random(seed), []
     for index in range(kills):
         run = Killed(folder / f"killed{index}", RECIPES[name], workers)
-        phases.append(run.kill(chance.uniform(0, 0.8 * seconds)))
+        phases.append(run.kill(chance.uniform(0, 0.9 * seconds)))
         found, checkpoint = run.finish()
         assert found == expected, (name, workers, index, phases[-1])
         assert checkpoint.record.history == record.record.history
@@ -102,5 +104,6 @@ def test_weights_are_the_same_bytes_when_training_was_killed_once(name, workers,
 @pytest.mark.parametrize(("name", "workers"), CASES)
 def test_weights_are_the_same_bytes_when_training_was_killed_at_fifteen_moments(name, workers, tmp_path, capsys):
     phases = killed_and_finished(tmp_path, name, workers, kills=15, seed=17 + workers)
+    assert phases.count("over") < 3  # they show nothing
     with capsys.disabled():
         print(f"\n{name}, {workers} workers: {Counter(phases)}")

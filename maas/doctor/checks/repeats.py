@@ -61,11 +61,14 @@ def _repeated(keys: NDArray[np.int64], targets: NDArray[Any]) -> float:
 
 
 def _keys(split: Split) -> NDArray[np.int64]:
-    """Returns a hash of each row, 64 bits: among n rows, n² / 2⁶⁵ of them are taken for repeats by chance."""
+    """Returns a hash of each row, 64 bits: among n rows, n² / 2⁶⁵ of them are taken for repeats by chance.
+
+    It is one of text, as Python's of numbers is not that good: those of -1 and -2 are the same.
+    """
     is_files = len(split) and isinstance(split.inputs[0], Path)
     looked_at = split.spread(MOST_FILES) if is_files else split
     keys = map(content_digest if is_files else _key, looked_at.inputs)
-    return np.fromiter(map(hash, keys), np.int64, len(looked_at))
+    return np.fromiter((hash(repr(key)) for key in keys), np.int64, len(looked_at))
 
 
 def _key(value: Any) -> Hashable:
@@ -78,6 +81,6 @@ def _key(value: Any) -> Hashable:
         return value.shape, value.tobytes()
     if isinstance(value, list | tuple):
         return tuple(_key(one) for one in value)
-    if isinstance(value, float) and math.isnan(value):
-        return "missing"
+    if isinstance(value, float):
+        return "missing" if math.isnan(value) else int(value) if value.is_integer() else float(value)
     return value if isinstance(value, Hashable) else content_digest(value)

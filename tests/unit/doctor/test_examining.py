@@ -7,15 +7,19 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import maas
 from maas.config import build
+from maas.data.splits import Split
 from maas.doctor import __main__ as entry
 from maas.doctor import examine, require_sound
+from maas.doctor.checks import repeats
 from maas.errors import ConfigError
 from maas.lifecycle import stages
 from maas.models.mlp import MLP
@@ -145,3 +149,10 @@ def test_process_ends_when_it_is_asked_to_during_a_trial(net, ending):
     with pytest.raises(ending) as ended:
         examine(replace(config, model=model), splits, processor)
     assert ending is KeyboardInterrupt or ended.value.code == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(("judging", "found"), [([-2, 0.5], 0), ([-1.0, 0.5], 2)], ids=["other rows", "the same"])
+def test_rows_are_repeats_by_their_numbers_though_pythons_hashes_of_minus_1_and_2_are_the_same(judging, found):
+    splits = {"train": Split([[-1, 0.5]], None), "validation": Split([judging], None), "test": Split([judging], None)}
+    patient: Any = SimpleNamespace(by_name=splits, targets=lambda _: np.zeros(0))
+    assert len(list(repeats.check(patient))) == found

@@ -43,14 +43,17 @@ class Killed:
         )  # fmt: skip
 
     def start(self) -> multiprocessing.Process:
-        """Starts training, and returns when its first epoch begins."""
+        """Starts training."""
         self.phase.parent.mkdir(exist_ok=True)
         self.phase.write_bytes(b"")
         process = PROCESSES.Process(target=maas.lifecycle.train, args=(self.config,))
         process.start()
-        while process.is_alive() and not self.phase.read_bytes():
-            time.sleep(0.005)
         return process
+
+    def follow(self, process: multiprocessing.Process, phases: int) -> None:
+        """Waits until training has come to its so manieth phase, or is over."""
+        while process.is_alive() and len(self.phase.read_bytes()) < phases:
+            time.sleep(0.002)
 
     def finish(self) -> tuple[str, Checkpoint]:
         """Trains to the end and returns the digest of the weights, and the checkpoint."""
@@ -60,9 +63,10 @@ class Killed:
         checkpoint = Checkpoint.open(next(self.phase.parent.glob("*/[0-9]*/train")))
         return sha256_of(checkpoint.folder / "weights.safetensors"), checkpoint
 
-    def kill(self, seconds: float) -> str:
-        """Kills training so long after it began and returns what it was doing."""
+    def kill(self, phases: int, seconds: float) -> str:
+        """Kills training so long after its so manieth phase began and returns what it was doing."""
         process = self.start()
+        self.follow(process, phases)
         process.join(seconds)
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
@@ -71,23 +75,23 @@ class Killed:
             return "over"
         if list(self.phase.parent.glob("*/[0-9]*/resume/*.partial")):
             return "writing"
-        return {b"t": "training", b"v": "validation", b"e": "ending"}[self.phase.read_bytes()]
+        return {b"t": "training", b"v": "validation", b"e": "ending"}[self.phase.read_bytes()[-1:]]
 
 
 def killed_and_finished(folder: Path, name: str, workers: int, kills: int, seed: int) -> list[str]:
     """Kills one run after another, each once; every one of them must end as the one that is left alone."""
     whole = Killed(folder / "whole", RECIPES[name], workers)
-    started = whole.start()
+    process = whole.start()
+    whole.follow(process, 1)
     begun = time.monotonic()
-    while started.is_alive() and whole.phase.read_bytes() != b"e":
-        time.sleep(0.005)
-    seconds = time.monotonic() - begun
-    started.join()
+    process.join()
+    count = len(whole.phase.read_bytes())
+    phase_s = (time.monotonic() - begun) / count
     expected, record = whole.finish()  # a second run, from the beginning: nothing is left to go on with
     chance, phases = random.Random(seed), []
     for index in range(kills):
         run = Killed(folder / f"killed{index}", RECIPES[name], workers)
-        phases.append(run.kill(chance.uniform(0, 0.9 * seconds)))
+        phases.append(run.kill(chance.randint(1, count - 1), chance.uniform(0, phase_s)))
         found, checkpoint = run.finish()
         assert found == expected, (name, workers, index, phases[-1])
         assert checkpoint.record.history == record.record.history

@@ -66,6 +66,11 @@ class RunFolder:
         return self.path / "resume"
 
     @property
+    def candidates(self) -> Path:
+        """What a search has made so far, by content."""
+        return self.path / "candidates"
+
+    @property
     def compressed(self) -> Path:
         """What `compress` leaves."""
         return self.path / "compress"

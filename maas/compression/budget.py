@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from maas.bounds import NonNegative, Positive, Share
+from maas.bounds import Count, NonNegative, Positive, Share
 from maas.runtime.evidence import CandidateRecord
 
 
@@ -13,39 +13,57 @@ class Budget:
 
     Args:
         min_shrink: how many times smaller the file must become to be worth the change.
-        max_drop: points (hundredths) of the recipe's metric on validation data that may be lost: the upper end of the
-            paired 95 % interval.
-        min_agreement: share of validation rows whose answer must stay.
+        max_bytes: size of the ONNX file.
+        max_drop: points (hundredths) of the recipe's metric on validation data that may be lost against the model as
+            exported: the upper end of the paired 95 % interval.
+        min_agreement: share of validation rows whose answer a pass over ONNX files must leave.
         max_batch_effect: how much a row's plain numbers may depend on the rows that share its batch, unless the model
             as exported lets them depend as much. Dynamic quantisation scales activations by the whole batch and breaks
             this: the same request would be answered differently under load.
-        max_latency_ratio: time of a batch against the uncompressed model's.
+        max_latency_ratio: time of a batch against the model as exported; 0.25 asks for four times the speed.
+        latency_ms: time of a batch, on this machine.
+        batch_size: rows of the batch that is timed; null takes what the model is served with.
+        threads: that it is timed on; null takes what the model is served with.
+        max_minutes: after which the search makes no new proposals.
     """
 
     min_shrink: Positive | None = 1.0
+    max_bytes: Count | None = None
     max_drop: NonNegative | None = 1.0
     min_agreement: Share | None = 0.99
     max_batch_effect: NonNegative | None = 1e-6
     max_latency_ratio: Positive | None = 1.0
+    latency_ms: Positive | None = None
+    batch_size: Count | None = None
+    threads: Count | None = None
+    max_minutes: Positive | None = None
 
-    def reasons(self, candidate: CandidateRecord, parent: CandidateRecord) -> Iterator[str]:
+    def reasons(self, candidate: CandidateRecord, root: CandidateRecord) -> Iterator[str]:
         """Yields why a measured candidate is refused, each with both numbers."""
-        if candidate.bytes >= parent.bytes:
-            yield f"it has {candidate.bytes} bytes, the model as exported {parent.bytes}"
-        elif _exceeds(self.min_shrink, parent.bytes / candidate.bytes):
-            yield f"it is {parent.bytes / candidate.bytes:.2f} times smaller, required is {self.min_shrink:g}"
+        if candidate.bytes >= root.bytes:
+            yield f"it has {candidate.bytes} bytes, the model as exported {root.bytes}"
+        elif _exceeds(self.min_shrink, root.bytes / candidate.bytes):
+            yield f"it is {root.bytes / candidate.bytes:.2f} times smaller, required is {self.min_shrink:g}"
+        if _exceeds(candidate.bytes, self.max_bytes):
+            yield f"it has {candidate.bytes} bytes, allowed are {self.max_bytes}"
         if _exceeds(candidate.time_ratio, self.max_latency_ratio):
             yield f"a batch takes {candidate.time_ratio:.3f} times as long, allowed is {self.max_latency_ratio:g}"
+        if candidate.latency and _exceeds(candidate.latency.median_ms, self.latency_ms):
+            yield f"a batch takes {candidate.latency.median_ms:.3g} ms, allowed are {self.latency_ms:g}"
         if candidate.drop and _exceeds(candidate.drop.high, self.max_drop):
             yield f"it may lose {candidate.drop.high:.2f} points, allowed is {self.max_drop:g}"
-        if _exceeds(self.min_agreement, candidate.agreement):
+        if candidate.parent and _exceeds(self.min_agreement, candidate.agreement):
             yield f"{candidate.agreement:.4f} of the answers stay, required is {self.min_agreement:g}"
-        if _exceeds(candidate.batch_effect, self._allowed_batch_effect(parent)):
+        if _exceeds(candidate.batch_effect, self._allowed_batch_effect(root)):
             yield f"batch mates change an answer by {candidate.batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
 
-    def _allowed_batch_effect(self, parent: CandidateRecord) -> float | None:
+    def excess(self, candidate: CandidateRecord) -> float:
+        """Returns the points that a candidate may lose beyond what is allowed; below 0 where there is room."""
+        return candidate.drop.high - self.max_drop if candidate.drop and self.max_drop is not None else 0.0
+
+    def _allowed_batch_effect(self, root: CandidateRecord) -> float | None:
         """No less than what the model as exported shows itself, e.g. where its matrix products depend on the batch."""
-        return None if self.max_batch_effect is None else max(self.max_batch_effect, parent.batch_effect or 0.0)
+        return None if self.max_batch_effect is None else max(self.max_batch_effect, root.batch_effect or 0.0)
 
 
 def _exceeds(value: float | None, limit: float | None) -> bool:

@@ -1,5 +1,6 @@
 """Measuring candidates on validation rows, with the settings that the model is served with."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,25 @@ import numpy as np
 from maas.compression.passes import Calibration
 from maas.compression.passes.base import Feeds
 from maas.data.splits import Split
-from maas.evidence.benchmark import interleaved, latency
+from maas.evidence.benchmark import ROUNDS, interleaved, latency
+from maas.evidence.footprint import Footprint, footprint_of
 from maas.evidence.judges import BaseJudge
 from maas.evidence.judges.base import Predictions
-from maas.runtime.evidence import Interval, Latency
-from maas.runtime.predictor import Predictor
+from maas.runtime.evidence import Interval, Latency, Slice
+from maas.runtime.predictor import Predictor, batches_of
 
 LATENCY_BATCHES = 8
 BATCH_EFFECT_ROWS = 64
+WIDE, GRID_ROUNDS, GRID_BATCHES = 32, 10, 4
+"""Besides the target, models are timed at batches of 1, of the declared size and of this one, for fewer rounds."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The batch size and the threads that a model is to be fast at."""
+
+    batch_size: int
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,7 @@ class Bench:
         judge: of this kind of answer.
         metric: the recipe's metric; None where rows have no targets.
         calibration: training rows for passes.
+        labels: names of the targets, where they are labels.
     """
 
     parent: Predictor
@@ -37,11 +50,23 @@ class Bench:
     judge: BaseJudge
     metric: str | None
     calibration: Calibration
+    labels: Sequence[str] = ()
 
-    def predictor(self, model: Path) -> Predictor:
-        """Builds a predictor like the parent's over another ONNX file."""
+    @property
+    def declared(self) -> Target:
+        """The batch size and threads that the model is served with."""
+        return Target(self.parent.batch_size, self.parent.threads)
+
+    def predictor(self, model: Path, threads: int | None = None) -> Predictor:
+        """Builds a predictor like the parent's over another ONNX file.
+
+        Args:
+            model: the ONNX file.
+            threads: intra-op threads; None takes the parent's.
+        """
         parent = self.parent
-        return Predictor(model, parent.processor, parent.answer, batch_size=parent.batch_size, threads=parent.threads)
+        threads = threads or parent.threads
+        return Predictor(model, parent.processor, parent.answer, batch_size=parent.batch_size, threads=threads)
 
     def predictions(self, predictor: Predictor) -> Predictions:
         """Returns the plain numbers of the validation rows, (N, K)."""
@@ -59,6 +84,21 @@ class Bench:
             return None
         return self.judge.drop(self.validation.targets, parent, child, self.metric, self.calibration.seed)
 
+    def worst_slice(self, parent: Predictions, child: Predictions) -> Slice | None:
+        """Returns the label on whose rows the child loses most against the parent; None where there are no labels."""
+        targets = self.validation.targets
+        if targets is None or not len(self.labels):
+            return None
+        targets = np.asarray(targets)
+        right = [self.judge.agrees(self.judge.plain(targets), one) for one in (parent, child)]
+        lost = 100.0 * (right[0].astype(float) - right[1].astype(float))
+        slices = [
+            Slice(str(name), int((targets == label).sum()), float(lost[targets == label].mean()))
+            for label, name in enumerate(self.labels)
+            if (targets == label).any()
+        ]
+        return max(slices, key=lambda one: one.drop, default=None)
+
     def batch_effect(self, predictor: Predictor) -> float:
         """Returns the largest change of a plain number when a row is answered alone instead of in a full batch."""
         rows = self.validation.spread(BATCH_EFFECT_ROWS).inputs
@@ -66,32 +106,51 @@ class Bench:
         alone = np.concatenate([predictor.predictions([row]) for row in rows])
         return float(np.abs(together - alone).max() / self.judge.scale(together))
 
-    def latencies(self, predictors: Mapping[str, Predictor], against: str) -> dict[str, Latency]:
-        """Times the same real batches on every model, in turns.
+    def latencies(
+        self, models: Mapping[str, Path], against: str, target: Target | None = None
+    ) -> dict[str, tuple[Latency, ...]]:
+        """Times the same real batches on every model, in turns: at the target first, then at common sizes and threads.
 
         Args:
-            predictors: by name.
+            models: ONNX files by name.
             against: the name that ratios refer to.
+            target: None for what the model is served with.
         """
-        parent, feeds = self.parent, self.timed_feeds()
+        first = target or self.declared
+        threads = sorted({1, min(2, os.cpu_count() or 1)})
+        others = [Target(size, count) for count in threads for size in sorted({1, self.declared.batch_size, WIDE})]
+        found: dict[str, list[Latency]] = {name: [] for name in models}
+        for one in [first, *(other for other in others if other != first)]:
+            sessions = {name: self.predictor(path, one.threads).session for name, path in models.items()}
+            feeds = self.timed_feeds(one.batch_size, LATENCY_BATCHES if one == first else GRID_BATCHES)
 
-        def run(predictor: Predictor) -> None:
-            for feed in feeds:
-                predictor.session.run(None, feed)
+            def run(session: Any, feeds: Sequence[Feeds] = feeds) -> None:
+                for feed in feeds:
+                    session.run(None, feed)
 
-        times = interleaved({name: (lambda one=one: run(one)) for name, one in predictors.items()})  # type: ignore[misc]
-        return {
-            name: latency(values / len(feeds), times[against] / len(feeds), parent.batch_size, parent.threads)
-            for name, values in times.items()
-        }
+            runs = {name: (lambda session=session, run=run: run(session)) for name, session in sessions.items()}
+            times = interleaved(runs, rounds=ROUNDS if one == first else GRID_ROUNDS)
+            for name, values in times.items():
+                of_batch, rival = values / len(feeds), times[against] / len(feeds)
+                found[name].append(latency(of_batch, rival, one.batch_size, one.threads))
+        return {name: tuple(measured) for name, measured in found.items()}
 
-    def timed_feeds(self) -> list[Feeds]:
-        """Returns the batches that models are timed on: full ones, evenly spread over the rows."""
-        parent = self.parent
-        features = parent.encode(self.validation.inputs)
-        full = [batch for batch in parent.batches(features) if len(batch) == parent.batch_size]
-        batches = _spread(full, LATENCY_BATCHES) or [list(range(len(features)))[: parent.batch_size]]
-        return [parent.processor.collate([features[index] for index in batch]) for batch in batches]
+    def footprint(self, model: Path) -> Footprint:
+        """Returns what a model takes to open and to answer a batch."""
+        return footprint_of(model, self.timed_feeds(count=1)[0], self.parent.threads)
+
+    def timed_feeds(self, batch_size: int | None = None, count: int = LATENCY_BATCHES) -> list[Feeds]:
+        """Returns the batches that models are timed on: full ones, evenly spread over the rows.
+
+        Args:
+            batch_size: None for that which the model is served with.
+            count: of the batches, at most.
+        """
+        size, processor = batch_size or self.parent.batch_size, self.parent.processor
+        features = self.parent.encode(self.validation.inputs)
+        full = [batch for batch in batches_of(processor, features, size) if len(batch) == size]
+        batches = _spread(full, count) or [list(range(len(features)))[:size]]
+        return [processor.collate([features[index] for index in batch]) for batch in batches]
 
 
 def _spread(items: Sequence[Any], count: int) -> list[Any]:

@@ -1,20 +1,35 @@
-"""Trying every pass, judging what it gives, and choosing what may ship."""
+"""Trying chains of passes, judging what they give, and choosing what may ship."""
 
+import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
+from typing import Any
 
 import msgspec
+import torch
 
+from maas.bounds import NonNegativeCount
 from maas.compression.budget import Budget
-from maas.compression.measuring import Bench
-from maas.compression.passes import Pass
-from maas.errors import BudgetError, BundleError, ExportError
-from maas.files import sha256_of
+from maas.compression.candidates import PARENT, Exporter, Group, Workbench
+from maas.compression.chain import Variant, variant_of
+from maas.compression.control import control_of
+from maas.compression.measuring import Bench, Target
+from maas.compression.passes import CheckpointPass, OnnxPass, Pass, Workshop
+from maas.compression.proposing import Proposals
+from maas.compression.rungs import GivenUp, Rungs, Shown, Size
+from maas.compression.store import Store
+from maas.errors import BudgetError, ExportError
 from maas.runtime.evidence import CandidateRecord, CompressionRecord
+from maas.training.checkpoint import Checkpoint
 
-PARENT = "fp32"
+NEARLY = 1.1
+"""Products of size and time that differ by less than this factor are called equal: timings are no better."""
+REFUSED = 0.5
+"""Points by which a chain is said to exceed the budget where it loses few enough and is refused for something else."""
+FAILED = 1e3
+"""Likewise where it could not be followed."""
 
 
 @dataclass(frozen=True)
@@ -23,115 +38,226 @@ class Search:
 
     Args:
         budget: what may be lost.
-        passes: what is tried, by name.
+        passes: what is tried, by name: those over checkpoints one on what the other made, in this order; each of those
+            over ONNX files on the model as exported, and on what the chain made.
+        trials: proposals for the settings in `space`; 0 takes the passes as they are written.
+        space: what may be proposed: pass → setting → a list of values, or `{low, high}` with `step` or `log`.
+        controls: nets of the chosen one's shape that are trained from scratch beside it; 0 for none.
     """
 
     budget: Budget
     passes: Mapping[str, Pass]
+    trials: NonNegativeCount = 0
+    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    controls: NonNegativeCount = 0
+
+    @property
+    def chain(self) -> dict[str, CheckpointPass]:
+        """The passes over checkpoints."""
+        return {name: one for name, one in self.passes.items() if one.side == "checkpoint"}
+
+    @property
+    def graph_passes(self) -> dict[str, OnnxPass]:
+        """The passes over ONNX files."""
+        return {name: one for name, one in self.passes.items() if one.side == "onnx"}
 
 
-def search(settings: Search, exported: Path, bench: Bench, folder: Path) -> tuple[CompressionRecord, Path]:
-    """Applies every pass to the exported model, measures all that comes out in turns, and chooses.
-
-    Of the candidates that keep the budget the one with the smallest product of size and time is chosen; if none does,
-    the exported model is.
+@dataclass(frozen=True)
+class Found:
+    """What a search ends with.
 
     Args:
-        settings: budget and passes.
-        exported: the ONNX file before compression.
-        bench: where candidates are judged.
-        folder: where candidates are written.
+        record: all that was tried.
+        root: the files of the model as exported.
+        chosen: those of what ships.
+    """
 
-    Returns:
-        The record of the search, and the chosen ONNX file.
+    record: CompressionRecord
+    root: Group
+    chosen: Group
+
+
+def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter, store: Store) -> Found:
+    """Makes candidates, measures them in turns with the model as exported, and chooses.
+
+    Of the candidates that keep the budget the one with the smallest product of size and time is chosen; if none does,
+    the model as exported is.
+
+    Args:
+        settings: budget, passes, and what of them is searched.
+        workshop: the trained checkpoint, and what passes over checkpoints need.
+        bench: where candidates are judged.
+        export: writes a checkpoint as an ONNX file.
+        store: where candidates lie; what lies there already is not made again.
 
     Raises:
-        BudgetError: a pass is named as the parent is, or is of a kind that is not searched yet.
+        BudgetError: a pass is named as the parent is, or the space cannot be read.
     """
-    parent = CandidateRecord(
-        name=PARENT, parent_sha256="", sha256=sha256_of(exported), bytes=exported.stat().st_size, seconds=0.0
-    )
     require_searchable(settings)
-    models = {PARENT: exported, **{name: folder / f"{name}.onnx" for name in settings.passes}}
-    made = [_made(name, one, models, parent, bench) for name, one in settings.passes.items()]
-    records = _measured([parent, *made], models, bench, settings.budget)
-    chosen, reason = _choice(records)
+    hunt = _Hunt(settings, workshop, bench, export, store)
+    if settings.chain:
+        hunt.follow_chains()
+    chosen, reason = _choice(hunt.records)
+    if settings.controls and chosen.links:
+        chosen, reason = hunt.held_against_controls(chosen, reason)
     record = CompressionRecord(
         metric=bench.metric,
         budget=asdict(settings.budget),
-        candidates=tuple(records),
-        chosen=chosen,
+        candidates=tuple(hunt.records),
+        chosen=chosen.name,
         reason=reason,
         rows=len(bench.validation),
+        given_up=hunt.given_up,
+        controls=hunt.controls,
     )
-    return record, models[chosen]
+    return Found(record, hunt.groups[0], hunt.group_of(chosen))
 
 
 def require_searchable(settings: Search) -> None:
-    """Raises BudgetError where a pass is named as the parent is, or is of a kind that is not searched yet."""
-    for name, one in settings.passes.items():
-        if one.side != "onnx":
-            raise BudgetError(
-                f"compress.passes.{name} works on a {one.side}; this version searches passes over ONNX files."
-            )
+    """Raises BudgetError where a pass is named as the parent is, or proposals are asked for that nothing can take."""
     if PARENT in settings.passes:
         raise BudgetError(f"compress.passes.{PARENT} is the name of the model as exported; give the pass another name.")
-
-
-def _made(name: str, one: Pass, models: Mapping[str, Path], parent: CandidateRecord, bench: Bench) -> CandidateRecord:
-    """Applies one pass; a pass that cannot be applied leaves a record that says why."""
-    started, out = time.perf_counter(), models[name]
-    fault: tuple[str, ...] = ()
-    try:
-        one.apply(models[PARENT], out, bench.calibration)
-        bench.predictor(out)  # a graph that the runtime cannot open is refused like any other
-    except (ExportError, BundleError) as error:
-        fault = (str(error),)
-    return CandidateRecord(
-        name=name,
-        target=f"{type(one).__module__}.{type(one).__qualname__}",
-        settings={field.name: getattr(one, field.name) for field in fields(one)},
-        parent_sha256=parent.sha256,
-        sha256="" if fault else sha256_of(out),
-        bytes=0 if fault else out.stat().st_size,
-        seconds=round(time.perf_counter() - started, 3),
-        reasons=fault,
-    )
-
-
-def _measured(
-    records: list[CandidateRecord], models: Mapping[str, Path], bench: Bench, budget: Budget
-) -> list[CandidateRecord]:
-    """Adds to each record what was measured and what speaks against it; those that failed stay as they are."""
-    predictors = {record.name: bench.predictor(models[record.name]) for record in records if not record.reasons}
-    answers = {name: bench.predictions(predictor) for name, predictor in predictors.items()}
-    latencies = bench.latencies(predictors, PARENT)
-
-    def measured(record: CandidateRecord) -> CandidateRecord:
-        own, parent = answers[record.name], answers[PARENT]
-        full = msgspec.structs.replace(
-            record,
-            metric=bench.value(own),
-            drop=bench.drop(parent, own),
-            agreement=float(bench.judge.agrees(parent, own).mean()),
-            batch_effect=bench.batch_effect(predictors[record.name]),
-            latency=latencies[record.name],
+    if settings.trials and not settings.space:
+        raise BudgetError(
+            f"compress.trials is {settings.trials} and compress.space is empty. Set a space, e.g. "
+            "compress.space.prune.ratio={low: 0.3, high: 0.8}, or compress.trials=0."
         )
-        refused = () if record.name == PARENT else tuple(budget.reasons(full, records[0]))
-        return msgspec.structs.replace(full, reasons=refused)
-
-    return [measured(record) if record.name in predictors else record for record in records]
+    Proposals(settings.chain, settings.space, seed=0)
 
 
-def _choice(records: list[CandidateRecord]) -> tuple[str, str]:
-    """Returns the chosen name and the reason, with numbers."""
-    parent, *others = records
+class _Hunt:
+    """Everything that was tried so far."""
+
+    def __init__(self, settings: Search, workshop: Workshop, bench: Bench, export: Exporter, store: Store) -> None:
+        budget, declared = settings.budget, bench.declared
+        target = Target(budget.batch_size or declared.batch_size, budget.threads or declared.threads)
+        self._settings = settings
+        self._workshop = workshop
+        self._store = store
+        self._workbench = Workbench(bench, settings.graph_passes, export, store, target)
+        self.groups: list[Group] = []
+        self.given_up: dict[str, str] = {}
+        self.controls: tuple[str, ...] = ()
+        self._add(Variant("", workshop.root))
+
+    @property
+    def records(self) -> list[CandidateRecord]:
+        """All candidates, held against the budget; the model as exported first."""
+        return list(chain.from_iterable(group.records for group in self.groups))
+
+    def group_of(self, record: CandidateRecord) -> Group:
+        """Returns the group that a candidate belongs to."""
+        return next(group for group in self.groups if record in group.records)
+
+    def follow_chains(self) -> None:
+        """Takes the chain as it is written, or with one proposal after another."""
+        settings, started = self._settings, time.monotonic()
+        feeds = self._workbench.bench.timed_feeds(count=1)[0]
+        rungs = Rungs(
+            f"validation_{self._workshop.config.metric}", {name: torch.from_numpy(one) for name, one in feeds.items()}
+        )
+        name = "-".join(settings.chain)
+        if not settings.trials:
+            self._follow(name, settings.chain, rungs)
+            return
+        proposals, limit = Proposals(settings.chain, settings.space, self._workshop.seed), settings.budget.max_minutes
+        shown: dict[str, tuple[float, float]] = {}
+        for number in range(settings.trials):
+            if limit is not None and time.monotonic() - started > 60 * limit:
+                self.given_up[f"{name}-{number}"] = f"{limit:g} minutes are over"
+                break
+            proposal = proposals.ask()
+            if proposal.key not in shown:
+                shown[proposal.key] = self._follow(f"{name}-{number}", proposal.passes, rungs)
+            proposals.tell(proposal, *shown[proposal.key])
+
+    def _follow(self, name: str, passes: Mapping[str, CheckpointPass], rungs: Rungs) -> tuple[float, float]:
+        """Follows one chain; returns the cost of its net, and by how much it exceeds the budget."""
+        epochs = {key: getattr(one, "epochs", 0) for key, one in passes.items()}
+        size: Size | None = None
+
+        def admit(checkpoint: Checkpoint) -> None:
+            nonlocal size
+            size = rungs.size_of(checkpoint)
+            if not checkpoint.record.history:  # it was cut, and is to be trained
+                rungs.admit(size)
+
+        def watch(epoch: int, values: Mapping[str, float]) -> None:
+            if size is not None:
+                rungs.watch(size, epoch, max(epochs.values()), values)
+
+        try:
+            variant = variant_of(name, passes, replace(self._workshop, listener=watch), self._store, admit)
+            group = self._add(variant)
+        except GivenUp as ending:
+            self.given_up[name] = str(ending)
+            return ending.size.cost, ending.excess
+        except ExportError as error:
+            self.given_up[name] = str(error)
+            return (size.cost if size else 1.0), FAILED
+        size = rungs.size_of(variant.checkpoint)
+        excess = min(self._settings.budget.excess(one) for one in group.records if one.drop)
+        excess = max(excess, 0.0) if any(not one.reasons for one in group.records) else max(excess, REFUSED)
+        rungs.learn(Shown(name, size, variant.checkpoint.record.history, excess))
+        return size.cost, excess
+
+    def held_against_controls(self, chosen: CandidateRecord, reason: str) -> tuple[CandidateRecord, str]:
+        """Trains nets of the chosen one's shape from scratch; returns what ships now, and the reason.
+
+        Args:
+            chosen: before.
+            reason: why.
+        """
+        variant, kind = self.group_of(chosen).variant, chosen.target
+        try:
+            groups = [
+                self._add(control_of(variant, self._workshop, self._store, number))
+                for number in range(self._settings.controls)
+            ]
+        except ExportError as error:
+            return chosen, f"{reason} There is no control: {error}"
+        records = list(chain.from_iterable(group.records for group in groups))
+        self.controls = tuple(one.name for one in records)
+        rivals = [one for one in records if one.target == kind and one.metric]
+        values = [one.metric.value for one in rivals if one.metric]
+        if not chosen.metric or not values:
+            return chosen, reason
+        said = (
+            f"{reason} Its {self._workshop.config.metric} is {chosen.metric.value:.4f}; of {len(values)} nets of this "
+            f"shape that were trained from scratch for as many epochs {min(values):.4f} to {max(values):.4f}."
+        )
+        allowed = [one for one in rivals if not one.reasons]
+        if statistics.fmean(values) > chosen.metric.value and allowed:
+            best = max(allowed, key=lambda one: one.metric.value if one.metric else 0.0)
+            return best, f"{said} They win: {best.name} ships."
+        return chosen, said
+
+    def _add(self, variant: Variant) -> Group:
+        """Measures the candidates of a variant and holds them against the budget."""
+        root = self.groups[0] if self.groups else None
+        group = self._workbench.group(variant, root.exported if root else None)
+        first = root.records[0] if root else group.records[0]
+
+        def judged(record: CandidateRecord) -> CandidateRecord:
+            if record.reasons or record is first:
+                return record
+            return msgspec.structs.replace(record, reasons=tuple(self._settings.budget.reasons(record, first)))
+
+        group = replace(group, records=tuple(map(judged, group.records)))
+        self.groups.append(group)
+        return group
+
+
+def _choice(records: list[CandidateRecord]) -> tuple[CandidateRecord, str]:
+    """Returns what ships and why, with numbers."""
+    root, *others = records
     allowed = [record for record in others if not record.reasons]
     if not allowed:
         tried = "; ".join(f"{record.name}: {', '.join(record.reasons)}" for record in others)
-        return PARENT, f"No pass may ship ({tried})." if tried else "No pass was asked for."
-    best = min(allowed, key=lambda record: record.bytes * record.time_ratio)
+        return root, f"No pass may ship ({tried})." if tried else "No pass was asked for."
+    least = min(one.bytes * one.time_ratio for one in allowed)
+    best = min((one for one in allowed if one.bytes * one.time_ratio <= NEARLY * least), key=lambda one: one.bytes)
     lost = f", {best.drop.value:.2f} points lost" if best.drop else ""
-    return best.name, (
-        f"{parent.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time{lost}."
+    return best, (
+        f"{root.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time{lost}."
     )

@@ -1,7 +1,7 @@
 """Proving a drafted bundle: it answers as the trained model does, and this is how good it is."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,13 +33,19 @@ REFERENCE_S = 15.0
 
 @dataclass(frozen=True)
 class Answers:
-    """Plain numbers of the test rows, (N, K) each: of the trained model, the graph as exported and what ships.
+    """Plain numbers of the test rows, (N, K) each.
 
-    `framework` is what the trained model answered by.
+    Args:
+        framework: what the models answered by before they were exported.
+        trained: of the trained model.
+        source: of what was exported: the trained model, or what passes made of it.
+        exported: of the graph as exported.
+        shipped: of what ships.
     """
 
     framework: str
     trained: Predictions
+    source: Predictions
     exported: Predictions
     shipped: Predictions
 
@@ -51,6 +57,7 @@ def prove(
     splits: Splits,
     settings: ExportSettings,
     *,
+    source: Checkpoint | None = None,
     metric: str | None = None,
     baseline: Baseline | None = None,
     compression: CompressionRecord | None = None,
@@ -64,6 +71,7 @@ def prove(
         exported: the ONNX file before compression.
         splits: clean rows.
         settings: tolerances.
+        source: what `exported` was exported from, if passes made another checkpoint of `checkpoint`.
         metric: that is measured as inputs get worse; None for none.
         baseline: what a user would pick instead; None for nothing.
         compression: how `bundle` was made smaller; None where it was not.
@@ -73,11 +81,12 @@ def prove(
         ParityError: the exported graph differs from the model, or the shipped model from the exported one.
     """
     predictor, judge = bundle.make_predictor(model=exported), judge_of(bundle.manifest.answer["kind"], splits.labels)
-    model, rows = checkpoint.model(), splits.test.inputs
-    run = run_of(model, checkpoint.family(), predictor.answer.output)
+    rows = splits.test.inputs
+    framework, trained = _by_framework(checkpoint, predictor, rows)
     answers = Answers(
-        framework=model.framework if isinstance(model, ForeignModel) else "torch",
-        trained=predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size),
+        framework=framework,
+        trained=trained,
+        source=trained if source is None else _by_framework(source, predictor, rows)[1],
         exported=predictor.predictions(rows),
         shipped=bundle.predictor.predictions(rows),
     )
@@ -86,6 +95,8 @@ def prove(
         shipped = compared(judge, "exported", "shipped", answers.exported, answers.shipped)
         advice = " Set compress=none to ship fp32, or a lower export.min_agreement."
         parity.append(require(shipped, min_agreement=settings.min_agreement, where=advice))
+    if source is not None:  # how far the answers moved; whether that is too far is said by the metric
+        parity.append(compared(judge, "trained", "shipped", answers.trained, answers.shipped))
     confusion = None if splits.test.targets is None else judge.confusion(splits.test.targets, answers.shipped)
     return Evidence(
         schema_version=SCHEMA_VERSION,
@@ -100,6 +111,14 @@ def prove(
         compression=compression,
         seconds=seconds or {},
     )
+
+
+def _by_framework(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any]) -> tuple[str, Predictions]:
+    """Returns the name of the framework that a checkpoint's model was made in, and what it answers by it."""
+    model = checkpoint.model()
+    run = run_of(model, checkpoint.family(), predictor.answer.output)
+    found = predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size)
+    return model.framework if isinstance(model, ForeignModel) else "torch", found
 
 
 def _metrics(
@@ -134,8 +153,8 @@ def _parity(
     """Compares the model's own framework, ONNX Runtime and the reference evaluator; the last on a few rows."""
     picked, reference = _by_reference(exported, predictor, test)
     pairs = [
-        ("onnxruntime", answers.trained, answers.exported),
-        ("onnx reference", answers.trained[picked], reference),
+        ("onnxruntime", answers.source, answers.exported),
+        ("onnx reference", answers.source[picked], reference),
     ]
     for name, trained, found in pairs:
         check = compared(judge, answers.framework, name, trained, found, settings.tolerance)

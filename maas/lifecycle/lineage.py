@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def lineage_of(config: RunConfig, data_fingerprint: str) -> Lineage:
 def work_key(config: RunConfig, data_fingerprint: str) -> str:
     """Returns a digest of recipe, rows and code: an interrupted run is gone on with only where all are the same."""
     parts = [config.digest(), data_fingerprint, *(sha256_of(file) for file in _sources(config))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def candidates_key(config: RunConfig, data_fingerprint: str) -> str:
+    """Returns a digest of all that bears on a compressed candidate beside the passes that made it."""
+    parts = [replace(config, compress=None).digest(), data_fingerprint, *(sha256_of(file) for file in _sources(config))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """What each stage does, put together from the packages below. No stage knows which one comes next."""
 
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,9 +13,12 @@ from typing import Any, NoReturn
 import msgspec
 import numpy as np
 
+from maas.compression.candidates import PARENT
+from maas.compression.chain import CHECKPOINT
 from maas.compression.measuring import Bench
-from maas.compression.passes import Calibration
-from maas.compression.search import PARENT, Search, search
+from maas.compression.passes import Calibration, Workshop
+from maas.compression.search import Found, Search, search
+from maas.compression.store import Store
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.doctor import require_sound
@@ -25,7 +29,7 @@ from maas.exporting.bundling import attach_evidence, draw_up, write_json
 from maas.exporting.conversion import to_onnx
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole, sha256_of
-from maas.lifecycle.lineage import lineage_of
+from maas.lifecycle.lineage import candidates_key, lineage_of
 from maas.lifecycle.recording import pictures_of, tracker_of
 from maas.lifecycle.validating import cross_validated, validated
 from maas.registry.versions import ModelVersion
@@ -67,8 +71,13 @@ class Compressed:
 
     @property
     def exported(self) -> Path:
-        """The ONNX file before compression."""
-        return self._file(PARENT)
+        """What it was made of: the ONNX file of its checkpoint as it is."""
+        return self._file(self.record.candidate(self.record.chosen).parent or self.record.chosen)
+
+    def checkpoint(self, trained: Checkpoint) -> Checkpoint:
+        """Returns the checkpoint that ships: what passes made of the one that was trained, or that one."""
+        own = self.folder / CHECKPOINT
+        return Checkpoint.open(own) if own.is_dir() else trained
 
     def _file(self, name: str) -> Path:
         file = self.folder / f"{name}.onnx"
@@ -127,12 +136,25 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
         exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
         parent = predictor_of(config, checkpoint, exported)
         judge = judge_of(parent.answer.kind, splits.labels)
-        bench = Bench(parent, splits.validation, judge, config.metric, calibration_of(config, parent, splits))
-        record, chosen = search(settings, exported, bench, draft)
-        for refused in set(draft.glob("*.onnx")) - {chosen, exported}:
-            refused.unlink()
-        write_json(draft / "compression.json", record)
-        compression_picture(record, draft / "compression.png")
+        calibration = calibration_of(config, parent, splits)
+        bench = Bench(parent, splits.validation, judge, config.metric, calibration, splits.labels)
+
+        def onnx_of(one: Checkpoint, out: Path) -> Path:
+            return shutil.copyfile(exported, out) if one is checkpoint else exported_onnx(config, one, splits, out)
+
+        found = search(
+            settings,
+            Workshop(config, splits, checkpoint, folder.candidates, config.seed),
+            bench,
+            onnx_of,
+            Store(folder.candidates, candidates_key(config, splits.record.fingerprint)),
+        )
+        _keep(found, draft)
+        write_json(draft / "compression.json", found.record)
+        compression_picture(found.record, draft / "compression.png")
+    record = found.record
+    if not settings.chain:
+        shutil.rmtree(folder.candidates, ignore_errors=True)  # nothing in it took long
     log.info("compress  chosen: %s. %s", record.chosen, record.reason)
     return Compressed(folder.compressed, record)
 
@@ -142,6 +164,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     require_same_rows(splits, checkpoint)
     folder = of_artifact(checkpoint.folder)
     processor = checkpoint.processor()
+    source = compressed.checkpoint(checkpoint) if compressed else checkpoint
     with _timed(folder, "export"), tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "exported.onnx"
         exported = compressed.exported if compressed else exported_onnx(config, checkpoint, splits, fresh)
@@ -161,7 +184,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
             log.info("export    %s bytes", bundle.model_path.stat().st_size)
             compression = compressed.record if compressed else None
             with _timed(folder, "verify"):
-                evidence = _proven(config, checkpoint, bundle, exported, splits, compression)
+                evidence = _proven(config, checkpoint, bundle, exported, source, splits, compression)
             attach_evidence(bundle, msgspec.structs.replace(evidence, seconds=folder.state.seconds))
             log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
     return Bundle.open(folder.bundle)
@@ -172,10 +195,12 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Sp
     require_same_rows(splits, checkpoint)
     folder = of_artifact(checkpoint.folder)
     is_compressed = bundle.manifest.precision != "fp32"
-    compression = Compressed.open(folder.compressed).record if is_compressed or folder.compressed.is_dir() else None
+    compressed = Compressed.open(folder.compressed) if is_compressed or folder.compressed.is_dir() else None
+    source = compressed.checkpoint(checkpoint) if compressed else checkpoint
     with tempfile.TemporaryDirectory() as scratch:
-        exported = exported_onnx(config, checkpoint, splits, Path(scratch) / "exported.onnx")
-        evidence = _proven(config, checkpoint, bundle, exported, splits, compression)
+        exported = exported_onnx(config, source, splits, Path(scratch) / "exported.onnx")
+        record = compressed.record if compressed else None
+        evidence = _proven(config, checkpoint, bundle, exported, source, splits, record)
     evidence = msgspec.structs.replace(evidence, seconds=folder.state.seconds)
     attach_evidence(bundle, evidence)
     return evidence
@@ -274,6 +299,7 @@ def _proven(
     checkpoint: Checkpoint,
     bundle: Bundle,
     exported: Path,
+    source: Checkpoint,
     splits: Splits,
     compression: CompressionRecord | None,
 ) -> Evidence:
@@ -285,10 +311,20 @@ def _proven(
         exported,
         splits,
         settings,
+        source=None if source is checkpoint else source,
         metric=config.metric,
         baseline=baseline,
         compression=compression,
     )
+
+
+def _keep(found: Found, folder: Path) -> None:
+    """Copies what later stages need of a search: the chosen model, what it was made of, and its checkpoint."""
+    record = found.record.candidate(found.record.chosen)
+    for name in filter(None, (record.parent, record.name)):
+        shutil.copyfile(found.chosen.model(name), folder / f"{name}.onnx")
+    if record.links:
+        shutil.copytree(found.chosen.variant.checkpoint.folder, folder / CHECKPOINT)
 
 
 def calibration_of(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from maas.compression.candidates import PARENT
 from maas.compression.measuring import BATCH_EFFECT_ROWS, Bench
-from maas.compression.search import PARENT, Search, require_searchable
+from maas.compression.search import Search, require_searchable
 from maas.config import RunConfig, build
 from maas.data.splits import Split, Splits
 from maas.errors import BundleError, ExportError

@@ -21,13 +21,13 @@ from maas.data.splits import Splits
 from maas.doctor import require_sound
 from maas.doctor.patient import Patient
 from maas.errors import MaasError
+from maas.evidence.memory import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
 from maas.lifecycle.lineage import lineage_of
 from maas.lifecycle.stages import checkpoint_of_fitted
 from maas.lifecycle.validating import validated
 from maas.planning.estimating import Step, Watched, is_enough, mean_seconds
 from maas.planning.later_stages import rehearsed
-from maas.planning.memory import children_peak_bytes, peak_bytes
 from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
 from maas.planning.shortening import STEPS_S, shortened, world_of
 from maas.run_folder import RunFolder

@@ -66,22 +66,61 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ratio_high: float
 
 
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pass over checkpoints, as it was applied.
+
+    Args:
+        name: the pass's key in the recipe.
+        target: its import path.
+        settings: its settings.
+        sha256: digest of the checkpoint that it made.
+        seconds: spent on it.
+    """
+
+    name: str
+    target: str
+    settings: dict[str, Any]
+    sha256: str
+    seconds: float
+
+
+class Slice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the rows: what they have in common, how many they are, and the points that are lost on them."""
+
+    name: str
+    rows: int
+    drop: float
+
+
 class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way of compressing that was tried, with what it gave.
 
     Args:
-        name: the pass's key in the recipe; `fp32` is the model as exported.
-        parent_sha256: digest of the artifact that the pass was given.
+        name: the key of the pass over ONNX files, behind that of the chain of passes over checkpoints if there was
+            one; `fp32` is the model as exported.
+        parent: the candidate whose ONNX file it was made of; empty for one that was exported.
+        parent_sha256: digest of that file.
         sha256: digest of what it made; empty if it failed.
         bytes: size of the ONNX file.
-        seconds: spent on making it.
-        target: the pass's import path.
+        gzip_bytes: that it has when it is packed.
+        seconds: spent on making it, the chain not counted.
+        target: the pass's import path; empty for one that was exported.
         settings: the pass's settings.
+        links: the chain that made its checkpoint; none for the root's.
+        seed: of every random choice.
+        parameters: numbers that the checkpoint's net holds; null where the model was made elsewhere.
+        macs: multiply-accumulates of that net for a row.
         metric: the recipe's metric on validation data.
-        drop: parent's metric minus its own on the same rows, in points (hundredths), with a paired interval.
-        agreement: share of validation rows with the parent's answer, as the judge of this kind of answer sees it.
+        drop: the fp32 model's metric minus its own on the same rows, in points (hundredths), with a paired interval.
+        drop_from_parent: likewise against the candidate that it was made of; null for one that was exported.
+        worst_slice: the part of the rows on which it loses most against the fp32 model.
+        agreement: share of validation rows with the answer of what it was made of, as the judge of this kind of answer
+            sees it: of the parent, or of its checkpoint by its own framework.
         batch_effect: largest change of a plain number when a row shares its batch with others.
-        latency: against the fp32 model.
+        latency: against the fp32 model, at the batch size and threads that the budget names.
+        latencies: at batches of one, of the declared size and of 32, on one thread and on two.
+        load_ms: until ONNX Runtime has opened the file, in a process of its own.
+        peak_bytes: the most memory that this process held while it answered a batch.
         reasons: why it was refused; empty if it may be chosen.
     """
 
@@ -98,6 +137,17 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_effect: float | None = None
     latency: Latency | None = None
     reasons: tuple[str, ...] = ()
+    parent: str = ""
+    links: tuple[Link, ...] = ()
+    seed: int = 0
+    gzip_bytes: int | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    drop_from_parent: Interval | None = None
+    worst_slice: Slice | None = None
+    latencies: tuple[Latency, ...] = ()
+    load_ms: float | None = None
+    peak_bytes: int | None = None
 
     @property
     def time_ratio(self) -> float:
@@ -106,7 +156,18 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The search: what was allowed, what was tried, what was chosen and why."""
+    """The search: what was allowed, what was tried, what was chosen and why.
+
+    Args:
+        metric: the recipe's metric.
+        budget: its limits.
+        candidates: all that was tried, the model as exported first.
+        chosen: the name of what ships.
+        reason: with numbers.
+        rows: validation rows that judged.
+        given_up: chains that were not followed to their end, by name, and why.
+        controls: names of candidates of the chosen one's shape that were trained from scratch.
+    """
 
     metric: str | None
     budget: dict[str, float | None]
@@ -114,6 +175,8 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     chosen: str
     reason: str
     rows: int
+    given_up: dict[str, str] = {}
+    controls: tuple[str, ...] = ()
 
     def candidate(self, name: str) -> CandidateRecord:
         """Returns a candidate by name."""

@@ -1,10 +1,12 @@
 """The checkpoint: a trained model that can be rebuilt without its training, and without a pickle."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -17,6 +19,7 @@ from maas.runtime.evidence import DataRecord, Interval
 from maas.runtime.manifest import Lineage
 from maas.runtime.predictor import Run
 from maas.runtime.processors import BaseProcessor, load_processor
+from maas.training.cutting import CutPlan, cropped_, cut_, plan_of
 from maas.training.evaluation import run_of
 from maas.training.families import BaseFamily, family_of
 
@@ -39,7 +42,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: the model's name.
         task: what was learnt.
         net: how to build the net.
-        plan: how the built net was pruned; null where it was not.
+        plan: how the built net was cut; null where it was not.
         processor: kind and settings.
         labels: the K names, in the order of the plain numbers; none where answers are no labels.
         answer: kind and settings of the answer.
@@ -56,7 +59,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     task: str
     net: NetRecord
-    plan: dict[str, Any] | None
+    plan: CutPlan | None
     processor: dict[str, Any]
     labels: tuple[str, ...]
     answer: dict[str, Any]
@@ -118,11 +121,60 @@ class Checkpoint:
             target = target_of(record.target)[0]
             if isinstance(target, type) and issubclass(target, ForeignModel):
                 return target.load(record.arguments, self.folder / SOURCE)
-            net: nn.Module = build({"_target_": record.target, **record.arguments}, "net")
-            net.load_state_dict(load_file(self.folder / WEIGHTS))
+            net = self._built()
+            weights = load_file(self.folder / WEIGHTS)
+            if self.record.plan:
+                cut_(net, self.record.plan, weights)
+            net.load_state_dict(weights)
         except Exception as error:  # whatever the model's own code raises
             raise CheckpointError(f"{record.target} cannot be rebuilt from {self.folder}: {error}") from error
         return net.eval()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the model is, whatever its training was: how it is built, its weights, its processor."""
+        record = self.record
+        content = (record.net, record.plan, record.processor, record.answer, record.files)
+        return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+    def succeeded_by(
+        self, folder: Path, net: nn.Module, *, removed: dict[str, tuple[int, ...]] | None = None, **changes: Any
+    ) -> "Checkpoint":
+        """Writes the checkpoint of a net that was made from this one: cut, trained further, or both.
+
+        Args:
+            folder: where to.
+            net: what became of `model()`.
+            removed: layers that are gone, as `CutPlan` has it; None where they are those of this checkpoint.
+            changes: fields of `CheckpointRecord` that differ, e.g. `metrics`.
+        """
+        if removed is None and self.record.plan:
+            removed = self.record.plan.removed
+        fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
+        for own in ("schema_version", "net", "plan", "processor", "files"):
+            del fields[own]
+        return save_checkpoint(
+            folder,
+            net,
+            self.processor(),
+            net_record=self.record.net,
+            plan=plan_of(self._built(), net, removed),
+            **{**fields, **changes},
+        )
+
+    def from_scratch(self, seed: int) -> nn.Module:
+        """Returns a net of this one's shape with weights as they are before any training.
+
+        Args:
+            seed: of the weights.
+        """
+        torch.manual_seed(seed)
+        net = self._built()
+        return cropped_(net, self.record.plan, load_file(self.folder / WEIGHTS)) if self.record.plan else net
+
+    def _built(self) -> nn.Module:
+        net: nn.Module = build({"_target_": self.record.net.target, **self.record.net.arguments}, "net")
+        return net
 
     def family(self) -> BaseFamily:
         """Returns what the net's logits mean."""

@@ -4,6 +4,7 @@ import logging
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from maas.importing.base import ForeignModel
 from maas.runtime.processors import BaseProcessor
 from maas.training import processes
 from maas.training.checkpoint import NetRecord
+from maas.training.distilling import DistillationTask, Teacher
 from maas.training.families import BaseFamily, family_of
 from maas.training.guest import ValidationMetrics
 from maas.training.keeping import LatestBest
@@ -87,9 +89,49 @@ def fit(
         seed_everything(
             config.seed, workers=True, verbose=False
         )  # what follows does not depend on a cached pretraining
-    history = History(listener, lines=is_alone() and not is_terminal())
-    best_epoch = _trained(config, model, family, splits, processor, history, resume_folder)
-    return Fitted(*finished(model, record), tuple(history.epochs), best_epoch)
+    course = _trained(config, model, family, splits, processor, resume_folder, listener)
+    return Fitted(*finished(model, record), course.history, course.best_epoch)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a net was trained: logged values, an entry each epoch, and the epoch whose weights it has, from 0."""
+
+    history: tuple[dict[str, float], ...]
+    best_epoch: int
+
+
+def fit_net(
+    config: RunConfig,
+    net: nn.Module,
+    splits: Splits,
+    processor: BaseProcessor,
+    resume_folder: Path,
+    listener: EpochListener | None = None,
+    teacher: Teacher | None = None,
+) -> Course:
+    """Trains a net in place as the recipe says, and leaves it with the weights of its best epoch.
+
+    Args:
+        config: the recipe; its model is not looked at.
+        net: feeds by name to logits (N, K).
+        splits: clean rows; test rows are not touched.
+        processor: fitted.
+        resume_folder: holds Lightning's own checkpoints; if one is there, training goes on from it.
+        listener: told of each epoch as it ends.
+        teacher: that the net learns from besides; None for none.
+
+    Raises:
+        ConfigError: the recipe has no trainer, or a part refused its arguments.
+    """
+    if config.trainer is None:
+        raise ConfigError(
+            f"{config.name} has no trainer, so its net cannot learn. Set trainer=cpu, or leave it as it is."
+        )
+    quiet()
+    seed_everything(config.seed, workers=True, verbose=False)
+    family = family_of(config.task, splits.labels)
+    return _trained(config, net, family, splits, processor, resume_folder, listener, teacher)
 
 
 def require_target(family: BaseFamily, splits: Splits) -> None:
@@ -107,11 +149,13 @@ def _trained(
     family: BaseFamily,
     splits: Splits,
     processor: BaseProcessor,
-    history: History,
     resume_folder: Path,
-) -> int:
-    """Trains a net in place and returns the best epoch, whose weights it then has."""
-    task, watching = task_of(config, net, family, splits.train)
+    listener: EpochListener | None,
+    teacher: Teacher | None = None,
+) -> Course:
+    """Trains a net in place; it then has the weights of its best epoch."""
+    history = History(listener, lines=is_alone() and not is_terminal())
+    task, watching = task_of(config, net, family, splits.train, teacher)
     keeper = LatestBest(
         dirpath=resume_folder,
         filename="best",
@@ -143,11 +187,11 @@ def _trained(
         )
     best = torch.load(keeper.best_model_path, weights_only=False, map_location="cpu")
     task.load_state_dict(best["state_dict"])
-    return int(best["epoch"])
+    return Course(tuple(history.epochs), int(best["epoch"]))
 
 
 def task_of(
-    config: RunConfig, net: nn.Module, family: BaseFamily, train: Split
+    config: RunConfig, net: nn.Module, family: BaseFamily, train: Split, teacher: Teacher | None = None
 ) -> tuple[LightningModule, list[Callback]]:
     """Returns what Lightning trains, and the callbacks that it needs.
 
@@ -156,6 +200,7 @@ def task_of(
         net: a net, or a LightningModule, which is trained as it is.
         family: of the recipe's task.
         train: rows whose targets the objective may look at.
+        teacher: that the net learns from besides; None for none.
     """
     if isinstance(net, LightningModule):
         log.info("train     %s brings its own objective, optimizer and schedule", type(net).__name__)
@@ -163,7 +208,8 @@ def task_of(
     objective = objective_of(build(config.objective, "objective"))
     if train.targets is not None:
         objective.fit(train.targets)
-    task = Task(
+    make = partial(DistillationTask, teacher=teacher) if teacher else Task
+    task = make(
         net,
         family,
         objective,

@@ -118,7 +118,8 @@ class LeanSteps(_TrainingEpochLoop):
 def _is_ordinary(trainer: Any) -> bool:
     """Tells whether steps need nothing of Lightning's that `LeanSteps` lacks."""
     return (
-        type(trainer.lightning_module) is Task
+        isinstance(trainer.lightning_module, Task)
+        and type(trainer.lightning_module).__module__.startswith("maas.")
         and isinstance(trainer.strategy, SingleDeviceStrategy)
         and type(trainer.precision_plugin) in (Precision, MixedPrecision, DoublePrecision)
         and getattr(trainer.precision_plugin, "scaler", None) is None

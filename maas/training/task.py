@@ -1,6 +1,6 @@
 """The LightningModule: it trains a net of any family, and only the net leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -62,8 +62,20 @@ class Task(LightningModule):
             feeds = self._augmentation(feeds)
         logits, rows = self.net(**feeds), len(targets)
         weight = rows / self._mean_rows(rows)
-        loss: Tensor = self.objective(*self.family.prepared(logits, targets), self.net, weight)
+        loss = self.loss(feeds, logits, targets, weight)
         self._train_loss.add(loss.detach(), rows / weight)
+        return loss
+
+    def loss(self, feeds: Mapping[str, Tensor], logits: Tensor, targets: Tensor, weight: float) -> Tensor:
+        """Returns what a step minimises.
+
+        Args:
+            feeds: what the net was given.
+            logits: what it gave, (N, K).
+            targets: (N,).
+            weight: of these rows, which count more or less than those of other processes.
+        """
+        loss: Tensor = self.objective(*self.family.prepared(logits, targets), self.net, weight)
         return loss
 
     def on_train_epoch_end(self) -> None:

@@ -1,4 +1,4 @@
-"""The protocol that every pass keeps."""
+"""The protocols that passes keep: over ONNX files, and over checkpoints."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass
@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from numpy.typing import NDArray
+
+from maas.config import RunConfig
+from maas.data.splits import Splits
+from maas.training.checkpoint import Checkpoint
+from maas.training.progress import EpochListener
 
 Feeds = dict[str, NDArray[Any]]
 
@@ -23,19 +28,55 @@ class Calibration:
     seed: int
 
 
-class Pass(Protocol):
-    """A frozen dataclass of settings with one method.
-
-    `side` says what goes in and out: a `checkpoint` folder, or an `onnx` file.
-    """
+class OnnxPass(Protocol):
+    """A frozen dataclass of settings that makes an ONNX file smaller or faster."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-    side: ClassVar[Literal["checkpoint", "onnx"]]
+    side: ClassVar[Literal["onnx"]]
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
-        """Writes the smaller artifact to `out`; `parent` is left as it is.
+        """Writes the smaller graph to `out`; `parent` is left as it is.
 
         Raises:
-            ExportError: the artifact cannot be treated this way; the reason is recorded and the pass is refused.
+            ExportError: the graph cannot be treated this way; the reason is recorded and the pass is refused.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a pass over checkpoints has at hand.
+
+    Args:
+        config: the recipe that the root was trained by.
+        splits: its rows; passes learn from training rows, and look at validation rows to keep their best epoch.
+        root: the checkpoint that the search began with; the teacher of all that is made of it.
+        folder: for what an interrupted training goes on with.
+        seed: of every random choice.
+        listener: told of each epoch as it ends.
+    """
+
+    config: RunConfig
+    splits: Splits
+    root: Checkpoint
+    folder: Path
+    seed: int
+    listener: EpochListener | None = None
+
+
+class CheckpointPass(Protocol):
+    """A frozen dataclass of settings that cuts a trained net, or trains it further."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    side: ClassVar[Literal["checkpoint"]]
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        """Writes the checkpoint of what becomes of `parent` to `out`; `parent` is left as it is.
+
+        Raises:
+            ExportError: the net cannot be treated this way; the reason is recorded and the candidate is refused.
+        """
+        ...
+
+
+Pass = OnnxPass | CheckpointPass

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from maas.data.contents import Target
@@ -45,6 +45,18 @@ class BaseFamily(ABC):
     @abstractmethod
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits and targets in the shapes and types that a loss of this task takes."""
+
+    def distance(self, logits: Tensor, taught: Tensor, temperature: float, loss: nn.Module) -> Tensor:
+        """Returns how far logits (N, K) lie from a teacher's: the recipe's loss, with the teacher's answers as targets.
+
+        Args:
+            logits: of the net that learns.
+            taught: of its teacher, (N, K).
+            temperature: that softens probabilities before they are compared.
+            loss: of the recipe.
+        """
+        distance: Tensor = loss(*self.prepared(logits, self.activated(taught)))
+        return distance
 
     @abstractmethod
     def activated(self, logits: Tensor) -> Tensor:

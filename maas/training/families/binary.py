@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from maas.data.splits import Split
 from maas.errors import ConfigError
@@ -34,6 +34,15 @@ class Family(classification.Family):
         """Returns float (N,) both."""
         return logits[:, 0], targets.to(logits.dtype)
 
+    def distance(self, logits: Tensor, taught: Tensor, temperature: float, loss: nn.Module) -> Tensor:
+        """Returns T² · KL(teacher ‖ net), as for two logits: −z/2 and z/2."""
+        return super().distance(_two(logits), _two(taught), temperature, loss)
+
     def activated(self, logits: Tensor) -> Tensor:
         """Returns probabilities (N, 2)."""
         return torch.cat([-logits, logits], dim=1).sigmoid()  # 1 − σ(z) would lose digits where z is large
+
+
+def _two(logits: Tensor) -> Tensor:
+    """Returns two logits (N, 2) whose softmax is what the sigmoid of one is."""
+    return torch.cat([-logits, logits], dim=1) / 2

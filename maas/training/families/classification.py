@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 from torchmetrics import MetricCollection
 
 from maas.data.contents import Target
@@ -33,6 +34,15 @@ class Family(BaseFamily):
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns both as they are: (N, K) and int64 (N,)."""
         return logits, targets
+
+    def distance(self, logits: Tensor, taught: Tensor, temperature: float, loss: nn.Module) -> Tensor:
+        """Returns T² · KL(teacher ‖ net) of the softened probabilities, averaged over rows.
+
+        Source:
+            Hinton, Vinyals and Dean, Distilling the knowledge in a neural network, arXiv:1503.02531, §2.
+        """
+        soft, wanted = (logits / temperature).log_softmax(1), (taught / temperature).log_softmax(1)
+        return temperature**2 * functional.kl_div(soft, wanted, reduction="batchmean", log_target=True)
 
     def activated(self, logits: Tensor) -> Tensor:
         """Returns probabilities (N, K)."""

@@ -1,0 +1,199 @@
+"""The candidates of a variant: its checkpoint exported, and what ONNX passes make of that; measured together."""
+
+import gzip
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import nn
+
+from maas.compression.chain import Variant
+from maas.compression.measuring import Bench, Target
+from maas.compression.passes import OnnxPass
+from maas.compression.pruning import macs, parameters
+from maas.compression.store import Store, settings_of, target_of
+from maas.errors import BundleError, ExportError
+from maas.evidence.judges.base import Predictions
+from maas.files import sha256_of, write_atomically
+from maas.runtime.evidence import CandidateRecord
+from maas.training.checkpoint import Checkpoint
+from maas.training.evaluation import predictions
+
+PARENT, RECORDS = "fp32", "candidates.json"
+Exporter = Callable[[Checkpoint, Path], Path]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What became of one variant.
+
+    Args:
+        variant: the checkpoint.
+        records: of its candidates, the exported one first; not yet held against a budget.
+        folder: where their ONNX files lie.
+    """
+
+    variant: Variant
+    records: tuple[CandidateRecord, ...]
+    folder: Path
+
+    @property
+    def exported(self) -> Path:
+        """The ONNX file of the checkpoint as it is."""
+        return self.folder / f"{PARENT}.onnx"
+
+    def model(self, name: str) -> Path:
+        """Returns the ONNX file of a candidate."""
+        return self.exported if name == self.records[0].name else self.folder / f"{self._pass_of(name)}.onnx"
+
+    def _pass_of(self, name: str) -> str:
+        return name.removeprefix(f"{self.variant.name}-") if self.variant.name else name
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What makes and measures groups.
+
+    Args:
+        bench: where candidates are judged.
+        passes: over ONNX files, by name.
+        export: writes a checkpoint as an ONNX file.
+        store: where groups lie.
+        target: batch size and threads that candidates are to be fast at.
+    """
+
+    bench: Bench
+    passes: Mapping[str, OnnxPass]
+    export: Exporter
+    store: Store
+    target: Target
+
+    def group(self, variant: Variant, root: Path | None = None) -> Group:
+        """Makes and measures the candidates of a variant, or reads what was measured before.
+
+        Args:
+            variant: the checkpoint.
+            root: the ONNX file of the uncompressed model; None where this variant is it.
+
+        Raises:
+            ExportError: the checkpoint cannot be exported.
+        """
+        passes = {name: [target_of(one), settings_of(one)] for name, one in self.passes.items()}
+        place = self.store.place(variant.checkpoint.digest, passes, [self.target.batch_size, self.target.threads])
+        if (place / RECORDS).is_file():
+            records = msgspec.json.decode((place / RECORDS).read_bytes(), type=tuple[CandidateRecord, ...])
+            return Group(variant, tuple(_renamed(one, variant) for one in records), place)
+        place.mkdir(parents=True, exist_ok=True)
+        group = Group(variant, tuple(self._made(variant, place)), place)
+        group = replace(group, records=tuple(self._measured(group, root or group.exported)))
+        write_atomically(place / RECORDS, msgspec.json.encode(group.records))
+        return group
+
+    def _made(self, variant: Variant, place: Path) -> list[CandidateRecord]:
+        """Exports the checkpoint and applies every pass; one that cannot be applied leaves a record that says why."""
+        started, exported = time.perf_counter(), self.export(variant.checkpoint, place / f"{PARENT}.onnx")
+        facts: dict[str, Any] = {
+            **_size(variant, self.bench),
+            "links": variant.links,
+            "seed": self.bench.calibration.seed,
+        }
+        first = CandidateRecord(
+            name=_name(variant),
+            parent_sha256="",
+            sha256=sha256_of(exported),
+            bytes=exported.stat().st_size,
+            gzip_bytes=_gzip_bytes(exported),
+            seconds=round(time.perf_counter() - started, 3),
+            **facts,
+        )
+        return [first, *(self._applied(variant, name, first, exported, facts) for name in self.passes)]
+
+    def _applied(
+        self, variant: Variant, key: str, parent: CandidateRecord, exported: Path, facts: Mapping[str, Any]
+    ) -> CandidateRecord:
+        one, started, out = self.passes[key], time.perf_counter(), exported.with_name(f"{key}.onnx")
+        fault: tuple[str, ...] = ()
+        try:
+            one.apply(exported, out, self.bench.calibration)
+            self.bench.predictor(out)  # a graph that the runtime cannot open is refused like any other
+        except (ExportError, BundleError) as error:
+            fault = (str(error),)
+        return CandidateRecord(
+            name=_name(variant, key),
+            parent=parent.name,
+            parent_sha256=parent.sha256,
+            target=target_of(one),
+            settings=settings_of(one),
+            sha256="" if fault else sha256_of(out),
+            bytes=0 if fault else out.stat().st_size,
+            gzip_bytes=None if fault else _gzip_bytes(out),
+            seconds=round(time.perf_counter() - started, 3),
+            reasons=fault,
+            **facts,
+        )
+
+    def _measured(self, group: Group, root: Path) -> list[CandidateRecord]:
+        """Adds to each record what was measured; those that failed stay as they are."""
+        bench, first = self.bench, group.records[0]
+        whole = [one.name for one in group.records if not one.reasons]
+        models = {name: group.model(name) for name in whole}
+        predictors = {name: bench.predictor(path) for name, path in models.items()}
+        answers = {name: bench.predictions(predictor) for name, predictor in predictors.items()}
+        is_root = root == group.exported
+        whose = answers[first.name] if is_root else bench.predictions(bench.parent)
+        raced = bench.latencies({**models, "": root}, "", self.target)
+
+        def measured(record: CandidateRecord) -> CandidateRecord:
+            own, footprint = answers[record.name], bench.footprint(models[record.name])
+            parent = self._trained(group.variant) if record is first and not is_root else answers[first.name]
+            return msgspec.structs.replace(
+                record,
+                metric=bench.value(own),
+                drop=bench.drop(whose, own),
+                drop_from_parent=None if record is first else bench.drop(parent, own),
+                worst_slice=bench.worst_slice(whose, own),
+                agreement=float(bench.judge.agrees(parent, own).mean()),
+                batch_effect=bench.batch_effect(predictors[record.name]),
+                latency=raced[record.name][0],
+                latencies=raced[record.name],
+                load_ms=round(footprint.load_ms, 2),
+                peak_bytes=footprint.peak_bytes,
+            )
+
+        return [measured(record) if record.name in predictors else record for record in group.records]
+
+    def _trained(self, variant: Variant) -> Predictions:
+        """Returns what the checkpoint answers by its own framework, (N, K)."""
+        checkpoint, bench = variant.checkpoint, self.bench
+        rows, size = bench.validation.inputs, bench.parent.batch_size
+        return predictions(checkpoint.run(), bench.parent.answer, bench.parent.processor, rows, size)
+
+
+def _name(variant: Variant, key: str = "") -> str:
+    """Returns a candidate's name: of the chain, then of the pass."""
+    return "-".join(filter(None, (variant.name, key))) or PARENT
+
+
+def _renamed(record: CandidateRecord, variant: Variant) -> CandidateRecord:
+    """Returns a record that was kept, under the name by which its chain goes now."""
+    key = record.name.removeprefix(record.parent).lstrip("-") if record.parent != PARENT else record.name
+    name = _name(variant, key if record.parent else "")
+    parent = _name(variant) if record.parent else ""
+    return msgspec.structs.replace(record, name=name, parent=parent, links=variant.links)
+
+
+def _size(variant: Variant, bench: Bench) -> dict[str, int]:
+    """Returns parameters and multiply-accumulates of a net; nothing of a model that was made elsewhere."""
+    model = variant.checkpoint.model()
+    if not isinstance(model, nn.Module):
+        return {}
+    feeds = {name: torch.from_numpy(array) for name, array in bench.timed_feeds(count=1)[0].items()}
+    return {"parameters": parameters(model), "macs": macs(model, feeds)}
+
+
+def _gzip_bytes(path: Path) -> int:
+    return len(gzip.compress(path.read_bytes(), compresslevel=6, mtime=0))

@@ -1,0 +1,79 @@
+"""Applying passes over checkpoints, one on what the other made."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from maas.compression.passes.base import CheckpointPass, Workshop
+from maas.compression.store import Store, settings_of, target_of
+from maas.files import write_atomically
+from maas.runtime.evidence import Link
+from maas.training.checkpoint import Checkpoint
+
+CHECKPOINT, SPENT, RESUME = "checkpoint", "seconds.json", "resume"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A checkpoint that a chain of passes made of the root, or the root itself.
+
+    Args:
+        name: of the chain; empty for the root.
+        checkpoint: what came of it.
+        links: the passes in order, with what each took.
+    """
+
+    name: str
+    checkpoint: Checkpoint
+    links: tuple[Link, ...] = ()
+
+
+def variant_of(
+    name: str,
+    passes: Mapping[str, CheckpointPass],
+    workshop: Workshop,
+    store: Store,
+    admit: Callable[[Checkpoint], None] | None = None,
+) -> Variant:
+    """Applies a chain of passes to the root; what was made before is taken as it lies.
+
+    Args:
+        name: of the chain.
+        passes: in order, by name.
+        workshop: what they need.
+        store: where they write.
+        admit: looks at what each pass made, before the next one begins.
+
+    Raises:
+        ExportError: a pass could not be applied.
+    """
+    checkpoint, links = workshop.root, []
+    for key, one in passes.items():
+        settings = settings_of(one)
+        place = store.place(checkpoint.digest, target_of(one), settings, workshop.seed)
+        if not (place / CHECKPOINT).is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+            started = time.perf_counter()
+            one.apply(checkpoint, place / CHECKPOINT, replace(workshop, folder=place))
+            finish(place, time.perf_counter() - started)
+        checkpoint = Checkpoint.open(place / CHECKPOINT)
+        if admit:
+            admit(checkpoint)
+        links.append(Link(key, target_of(one), settings, checkpoint.digest, spent(place)))
+    return Variant(name, checkpoint, tuple(links))
+
+
+def finish(place: Path, seconds: float) -> None:
+    """Writes down how long it took to make what lies in a place, and removes what an interruption would have needed."""
+    write_atomically(place / SPENT, msgspec.json.encode(round(seconds, 3)))
+    shutil.rmtree(place / RESUME, ignore_errors=True)
+
+
+def spent(place: Path) -> float:
+    """Returns the seconds that were written down; 0 where a kill came between."""
+    file = place / SPENT
+    return msgspec.json.decode(file.read_bytes(), type=float) if file.is_file() else 0.0

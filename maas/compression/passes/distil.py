@@ -1,0 +1,54 @@
+"""Training a net further, with the checkpoint that the search began with as its teacher."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from maas.bounds import Count, NonNegative, Positive, Share
+from maas.compression.passes.base import Workshop
+from maas.compression.retraining import retrained
+from maas.errors import ExportError
+from maas.training.checkpoint import Checkpoint
+from maas.training.distilling import Teacher
+
+
+@dataclass(frozen=True)
+class Distil:
+    """The recipe's training again, in which the net learns from the teacher's answers too.
+
+    Args:
+        epochs: over the training rows.
+        lr: learning rate; null takes the recipe's.
+        weight: share of the teacher in what is minimised; the rest is the recipe's loss.
+        temperature: that softens probabilities before they are compared.
+        features: names of modules whose outputs are compared too, by which rows look alike to them.
+        features_weight: of that comparison.
+
+    Source:
+        Hinton, Vinyals and Dean, arXiv:1503.02531; Tung and Mori, arXiv:1907.09682.
+    """
+
+    epochs: Count = 3
+    lr: Positive | None = None
+    weight: Share = 0.7
+    temperature: Positive = 4.0
+    features: Sequence[str] = ()
+    features_weight: NonNegative = 100.0
+    side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        """Writes the net of the best epoch."""
+        net = workshop.root.model()
+        if not isinstance(net, nn.Module):
+            raise ExportError(f"{workshop.root.record.name} was made elsewhere, so nothing can be learnt from it.")
+        names = dict(net.named_modules())
+        unknown = [name for name in self.features if name not in names]
+        if unknown:
+            raise ExportError(
+                f"distil.features names {', '.join(unknown)}; the net has {', '.join(list(names)[1:9])}, …"
+            )
+        teacher = Teacher(net, self.weight, self.temperature, tuple(self.features), self.features_weight)
+        return retrained(parent, out, workshop, epochs=self.epochs, lr=self.lr, teacher=teacher)

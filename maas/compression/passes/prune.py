@@ -1,0 +1,93 @@
+"""Channels cut out of a trained net: its tensors become smaller, and so do file and time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from maas.bounds import Count, PositiveFraction
+from maas.compression.passes.base import Workshop
+from maas.compression.pruning import Importance, Scope, prune_
+from maas.config import build
+from maas.data.datamodule import EncodedRows
+from maas.errors import ExportError
+from maas.training.checkpoint import Checkpoint
+from maas.training.objectives import objective_of
+
+EXAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Prune:
+    """Structured pruning by a dependency graph: all layers that share a channel lose it together.
+
+    Args:
+        ratio: share of channels to remove.
+        importance: `magnitude` by the weights of a channel in all layers that share it; `taylor` by what the loss on
+            training rows would change by; `batch_norm` by the scale behind a convolution; `random` for comparison.
+        scope: `global` lets all channels compete, `layer` those of one layer.
+        most: the largest share that any layer may lose.
+        round_to: leave multiples of so many channels; null for any number.
+        keep: patterns of names of modules that are left as they are; the last layer always is.
+        rows: training rows whose loss `taylor` looks at.
+
+    Source:
+        Fang et al., DepGraph, arXiv:2301.12900; Molchanov et al., Importance estimation, arXiv:1906.10771.
+    """
+
+    ratio: PositiveFraction = 0.5
+    importance: Importance = "magnitude"
+    scope: Scope = "global"
+    most: PositiveFraction = 0.9
+    round_to: Count | None = None
+    keep: Sequence[str] = ()
+    rows: Count = 512
+    side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        """Writes the cut net; it is to be trained further before anybody uses it."""
+        net = _trainable(parent)
+        feeds, _ = next(_batches(parent, workshop, EXAMPLES))
+        torch.manual_seed(workshop.seed)
+        if self.importance == "taylor":
+            self._backward(net, parent, workshop)
+        prune_(
+            net,
+            feeds,
+            ratio=self.ratio,
+            importance=self.importance,
+            scope=self.scope,
+            most=self.most,
+            round_to=self.round_to,
+            keep=self.keep,
+        )
+        return parent.succeeded_by(out, net, history=(), best_epoch=0, metrics={})
+
+    def _backward(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> None:
+        """Leaves the gradients of the loss of some training rows in the net's parameters."""
+        family, objective = parent.family(), objective_of(build(workshop.config.objective, "objective"))
+        objective.fit(np.asarray(workshop.splits.train.targets))
+        for feeds, targets in _batches(parent, workshop, self.rows):
+            loss = objective.loss(*family.prepared(net(**feeds), targets))
+            torch.autograd.backward(loss * len(targets) / self.rows)
+
+
+def _trainable(checkpoint: Checkpoint) -> nn.Module:
+    model: Any = checkpoint.model()
+    if not isinstance(model, nn.Module):
+        raise ExportError(f"{checkpoint.record.name} was made elsewhere; pruning takes nets that were trained here.")
+    return model.requires_grad_()
+
+
+def _batches(checkpoint: Checkpoint, workshop: Workshop, rows: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """Yields some training rows as feeds and targets, rows of one padded size together."""
+    picked = workshop.splits.train.spread(rows)
+    encoded = EncodedRows(picked, checkpoint.processor())
+    order = np.argsort(encoded.keys, kind="stable")
+    size = workshop.config.batch_size
+    for start in range(0, len(order), size):
+        yield encoded[order[start : start + size].tolist()]

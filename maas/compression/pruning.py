@@ -1,0 +1,142 @@
+"""Cutting channels out of a net, all that hang together at once, by torch-pruning's dependency graph."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from maas.errors import BudgetError, ExportError
+
+try:
+    import torch_pruning
+except ImportError as error:  # an extra of its own
+    torch_pruning, MISSING = None, [error]
+else:
+    MISSING = []
+
+Importance = Literal["magnitude", "taylor", "batch_norm", "random"]
+Scope = Literal["global", "layer"]
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
+Feeds = Mapping[str, Tensor]
+
+
+def prune_(
+    net: nn.Module,
+    feeds: Feeds,
+    *,
+    ratio: float,
+    importance: Importance = "magnitude",
+    scope: Scope = "global",
+    most: float = 0.9,
+    round_to: int | None = None,
+    keep: Sequence[str] = (),
+) -> None:
+    """Removes the channels that matter least, in place. What makes the outputs is never cut.
+
+    Args:
+        net: in evaluation mode; for `taylor` its parameters carry gradients.
+        feeds: the net's inputs for two rows or more, by name.
+        ratio: share of channels to remove.
+        importance: how a channel's worth is estimated.
+        scope: whether channels compete with all others, or with those of their own layer.
+        most: the largest share that any layer may lose.
+        round_to: leave multiples of so many channels.
+        keep: patterns of names of modules that are left as they are.
+
+    Raises:
+        BudgetError: torch-pruning is not installed, or a pattern matches nothing.
+        ExportError: the net cannot be cut.
+    """
+    if torch_pruning is None:
+        raise BudgetError("Pruning needs torch-pruning. Install maas[compress].") from MISSING[0]
+    kept = [*_named(net, keep), last_weighted(net, feeds), *_free_parameters(net)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of parameters that are in no module of a known kind; they are left alone
+        try:
+            pruner = torch_pruning.pruner.BasePruner(
+                net,
+                dict(feeds),
+                importance=_estimator(importance),
+                global_pruning=scope == "global",
+                pruning_ratio=ratio,
+                max_pruning_ratio=most,
+                round_to=round_to,
+                ignored_layers=kept,
+                in_channel_groups={},  # its defaults are shared by all pruners of a process
+                out_channel_groups={},
+                num_heads={},
+            )
+            pruner.step()
+            with torch.no_grad():
+                net(**feeds)
+        except Exception as error:  # tracing and cutting raise whatever the net's own code meets
+            raise ExportError(f"{type(net).__name__} cannot be pruned: {error}") from error
+    net.zero_grad(set_to_none=True)
+
+
+def last_weighted(net: nn.Module, feeds: Feeds) -> nn.Module:
+    """Returns the layer with weights that is run last: the one that makes the outputs."""
+    seen: list[nn.Module] = []
+
+    def keep(module: nn.Module, *_: Any) -> None:
+        seen.append(module)
+
+    hooks = [module.register_forward_hook(keep) for module in net.modules() if isinstance(module, WEIGHTED)]
+    try:
+        with torch.no_grad():
+            net(**feeds)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not seen:
+        raise ExportError(f"{type(net).__name__} has no linear layer and no convolution; there is nothing to prune.")
+    return seen[-1]
+
+
+def macs(net: nn.Module, feeds: Feeds) -> int:
+    """Returns multiply-accumulates for one row, of matrix products, convolutions and attention."""
+    rows = len(next(iter(feeds.values())))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(**feeds)
+    return int(counter.get_total_flops()) // (2 * rows)
+
+
+def parameters(net: nn.Module) -> int:
+    """Returns how many numbers a net holds that can be trained."""
+    return sum(one.numel() for one in net.parameters())
+
+
+def _estimator(importance: Importance) -> Callable[..., Any]:
+    estimators = torch_pruning.importance
+    found: dict[Importance, Callable[[], Callable[..., Any]]] = {
+        "magnitude": estimators.GroupMagnitudeImportance,
+        "taylor": estimators.GroupTaylorImportance,
+        "batch_norm": estimators.BNScaleImportance,
+        "random": estimators.RandomImportance,
+    }
+    return found[importance]()
+
+
+def _named(net: nn.Module, patterns: Sequence[str]) -> list[nn.Module]:
+    found = []
+    for pattern in patterns:
+        matching = [module for name, module in net.named_modules() if fnmatchcase(name, pattern)]
+        if not matching:
+            some = [name for name, _ in net.named_modules() if name][:8]
+            raise BudgetError(
+                f"keep has the pattern {pattern!r}, which no module matches; there are {', '.join(some)}, …"
+            )
+        found += matching
+    return found
+
+
+def _free_parameters(net: nn.Module) -> list[nn.Parameter]:
+    """Returns the parameters of modules that the dependency graph knows nothing of."""
+    known = (*WEIGHTED, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.Embedding, nn.EmbeddingBag)
+    return [
+        one for module in net.modules() if not isinstance(module, known) for one in module.parameters(recurse=False)
+    ]

@@ -1,0 +1,72 @@
+"""Training a net that is there already, and keeping what comes of it as a checkpoint."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from maas.compression.passes.base import Workshop
+from maas.config import RunConfig
+from maas.errors import ExportError
+from maas.evidence.judges import judge_of
+from maas.runtime.evidence import Interval
+from maas.training.checkpoint import Checkpoint
+from maas.training.distilling import Teacher
+from maas.training.evaluation import predictions, run_of
+from maas.training.fitting import fit_net
+
+
+def retrained(
+    parent: Checkpoint,
+    out: Path,
+    workshop: Workshop,
+    *,
+    epochs: int,
+    lr: float | None = None,
+    teacher: Teacher | None = None,
+    net: nn.Module | None = None,
+) -> Checkpoint:
+    """Trains the net of a checkpoint by its recipe, and writes the checkpoint of the best epoch.
+
+    Args:
+        parent: what is trained further.
+        out: the folder to write.
+        workshop: recipe, rows, and where to go on from.
+        epochs: over the training rows.
+        lr: learning rate; None takes the recipe's.
+        teacher: to learn from besides; None for none.
+        net: of the parent's shape, with other weights to begin from; None takes the parent's.
+
+    Raises:
+        ExportError: the recipe cannot train, or the model is no net.
+    """
+    model = net or parent.model()
+    if not isinstance(model, nn.Module):
+        raise ExportError(f"{parent.record.name} was made elsewhere, so it cannot be trained further.")
+    model.requires_grad_().train()
+    config, splits, processor = (
+        _shortened(workshop.config, epochs, lr, workshop.seed),
+        workshop.splits,
+        parent.processor(),
+    )
+    course = fit_net(config, model, splits, processor, workshop.folder / "resume", workshop.listener, teacher)
+    model = model.cpu().float().eval()
+    return parent.succeeded_by(
+        out, model, history=course.history, best_epoch=course.best_epoch, metrics=_metrics(parent, model, workshop)
+    )
+
+
+def _shortened(config: RunConfig, epochs: int, lr: float | None, seed: int) -> RunConfig:
+    """Returns the recipe with other epochs, learning rate and seed."""
+    if config.trainer is None:
+        raise ExportError(f"{config.name} has no trainer, so its net cannot be trained further.")
+    optimizer = config.optimizer if lr is None else {**config.optimizer, "lr": lr}
+    return replace(config, trainer={**config.trainer, "max_epochs": epochs}, optimizer=optimizer, seed=seed)
+
+
+def _metrics(parent: Checkpoint, net: nn.Module, workshop: Workshop) -> dict[str, Interval]:
+    answer, rows = parent.answer(), workshop.splits.validation
+    if rows.targets is None:
+        return {}
+    found = predictions(run_of(net, parent.family(), answer.output), answer, parent.processor(), rows.inputs)
+    return judge_of(answer.kind, workshop.splits.labels).metrics(rows.targets, found)

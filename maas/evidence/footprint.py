@@ -1,0 +1,65 @@
+"""What a model takes when it is served: time to open it, and memory, in a process that does nothing else.
+
+`python -m maas.evidence.footprint MODEL.onnx FEEDS.npz THREADS` prints both as JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from maas.evidence.memory import peak_bytes
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Milliseconds until the session is there, and the most bytes that the process held."""
+
+    load_ms: float
+    peak_bytes: int
+
+
+def footprint_of(model: Path, feeds: Mapping[str, NDArray[Any]], threads: int) -> Footprint:
+    """Opens a model in a process of its own and answers one batch.
+
+    Args:
+        model: the ONNX file.
+        feeds: its inputs for a batch.
+        threads: intra-op threads.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        arrays = Path(scratch) / "feeds.npz"
+        np.savez(arrays, allow_pickle=False, **dict(feeds))
+        command = [sys.executable, "-m", __name__, str(model), str(arrays), str(threads)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return Footprint(**json.loads(done.stdout))
+
+
+def main() -> None:
+    """Measures this process."""
+    model, arrays, threads = sys.argv[1:]
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = int(threads)
+    options.log_severity_level = 3
+    with np.load(arrays, allow_pickle=False) as loaded:
+        feeds = dict(loaded)
+    started = time.perf_counter()
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    load_ms = (time.perf_counter() - started) * 1e3
+    session.run(None, feeds)
+    sys.stdout.write(json.dumps({"load_ms": load_ms, "peak_bytes": peak_bytes()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""A net that was cut: what has to be written down so that it can be built again without a pickle.
+
+The weights know their own shapes. What they do not know is what modules say of themselves (`out_channels`, `heads`) and
+which layers are gone; a `CutPlan` holds that, as numbers by module.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from maas.errors import CheckpointError
+
+Number = int | tuple[int, ...]
+
+
+class CutPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a net differs from the one that its target builds.
+
+    Args:
+        numbers: what modules say of themselves, by module and attribute, where the built net's say something else.
+        removed: places in the built net's lists of layers that are gone, by list.
+    """
+
+    numbers: dict[str, dict[str, Number]] = {}
+    removed: dict[str, tuple[int, ...]] = {}
+
+
+def plan_of(built: nn.Module, net: nn.Module, removed: Mapping[str, tuple[int, ...]] | None = None) -> CutPlan | None:
+    """Compares a net with one that was built anew.
+
+    Args:
+        built: as the target builds it; what is `removed` is taken out of it.
+        net: the same net, cut.
+        removed: places in the built net's lists of layers that `net` lacks.
+
+    Returns:
+        The difference; None where there is none.
+    """
+    _remove_(built, removed or {})
+    before = _numbers(built)
+    changed = {
+        name: {key: value for key, value in now.items() if before[name].get(key) != value}
+        for name, now in _numbers(net).items()
+    }
+    differ = {name: shape.shape for name, shape in built.state_dict().items()} != {
+        name: tensor.shape for name, tensor in net.state_dict().items()
+    }
+    plan = CutPlan({name: values for name, values in changed.items() if values}, dict(removed or {}))
+    return plan if differ or plan.numbers or plan.removed else None
+
+
+def cut_(net: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> None:
+    """Gives a net that was built anew the shape that it was cut to; its weights are to be loaded behind that.
+
+    Args:
+        net: as its target builds it.
+        plan: what was cut.
+        weights: of the cut net, by name; their shapes are taken.
+
+    Raises:
+        CheckpointError: the plan speaks of what the net does not have.
+    """
+    _remove_(net, plan.removed)
+    modules, known = dict(net.named_modules()), _numbers(net)
+    for name, values in plan.numbers.items():
+        for key, value in values.items():
+            if key not in known.get(name, {}):
+                raise CheckpointError(f"The plan sets {key} of {name or 'the net'}, which has no such number.")
+            setattr(modules[name], key, value)
+    _reshape_(net, weights)
+
+
+def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> nn.Module:
+    """Gives a net that was just built the shape of a cut one, with its own weights, drawn at random as they were.
+
+    Of each tensor the first values are kept. Matrices that lose inputs are scaled by the square root of the share that
+    is lost, as the usual rules draw larger weights where a layer has fewer inputs.
+
+    Args:
+        built: as its target builds it.
+        plan: how the other net was cut.
+        weights: of the cut net, by name; their shapes are taken.
+
+    Returns:
+        `built`.
+    """
+    _remove_(built, plan.removed)
+    drawn = built.state_dict()
+    cut_(built, CutPlan(plan.numbers), weights)
+    kept = {name: tensor[tuple(map(slice, weights[name].shape))] for name, tensor in drawn.items()}
+    for name, module in built.named_modules():
+        weight = f"{name}.weight"
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and kept[weight].shape != drawn[weight].shape:  # noqa: SLF001
+            kept[weight] = kept[weight] * (drawn[weight][0].numel() / kept[weight][0].numel()) ** 0.5
+    built.load_state_dict(kept)
+    return built
+
+
+def _reshape_(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Replaces each parameter and buffer that has another shape; what was shared stays shared."""
+    made: dict[int, Tensor] = {}
+    for name, old in [*net.named_parameters(remove_duplicate=False), *net.named_buffers(remove_duplicate=False)]:
+        if name not in weights or weights[name].shape == old.shape:
+            continue
+        if id(old) not in made:
+            empty = torch.empty_like(weights[name], dtype=old.dtype)
+            made[id(old)] = nn.Parameter(empty, old.requires_grad) if isinstance(old, nn.Parameter) else empty
+        owner, _, leaf = name.rpartition(".")
+        setattr(net.get_submodule(owner), leaf, made[id(old)])
+
+
+def _remove_(net: nn.Module, removed: Mapping[str, tuple[int, ...]]) -> None:
+    for name, places in removed.items():
+        layers: Any = net.get_submodule(name)
+        if not isinstance(layers, nn.ModuleList | nn.Sequential) or max(places) >= len(layers):
+            raise CheckpointError(f"The plan removes {places} of {name}, which is no list of so many layers.")
+        for place in sorted(places, reverse=True):
+            del layers[place]
+
+
+def _numbers(net: nn.Module) -> dict[str, dict[str, Number]]:
+    """Returns what modules say of themselves in whole numbers."""
+    return {
+        name: {key: value for key, value in vars(module).items() if not key.startswith("_") and _is_number(value)}
+        for name, module in net.named_modules()
+    }
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_is_number, value))
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -97,7 +97,7 @@ def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter,
     hunt = _Hunt(settings, workshop, bench, export, store)
     if settings.chain:
         hunt.follow_chains()
-    chosen, reason = _choice(hunt.records)
+    chosen, reason = _choice(hunt.records, hunt.given_up)
     if settings.controls and chosen.links:
         chosen, reason = hunt.held_against_controls(chosen, reason)
     record = CompressionRecord(
@@ -248,12 +248,13 @@ class _Hunt:
         return group
 
 
-def _choice(records: list[CandidateRecord]) -> tuple[CandidateRecord, str]:
+def _choice(records: list[CandidateRecord], given_up: Mapping[str, str]) -> tuple[CandidateRecord, str]:
     """Returns what ships and why, with numbers."""
     root, *others = records
     allowed = [record for record in others if not record.reasons]
     if not allowed:
-        tried = "; ".join(f"{record.name}: {', '.join(record.reasons)}" for record in others)
+        refused = {record.name: ", ".join(record.reasons) for record in others}
+        tried = "; ".join(f"{name}: {reason}" for name, reason in {**refused, **given_up}.items())
         return root, f"No pass may ship ({tried})." if tried else "No pass was asked for."
     least = min(one.bytes * one.time_ratio for one in allowed)
     best = min((one for one in allowed if one.bytes * one.time_ratio <= NEARLY * least), key=lambda one: one.bytes)

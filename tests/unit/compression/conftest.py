@@ -19,5 +19,10 @@ def bench(line, digits) -> Any:
             yield predictor.processor.collate(predictor.encode(rows))
 
     return Bench(
-        predictor, digits.validation, judge_of("classification", digits.labels), "accuracy", Calibration(feeds, 0)
+        predictor,
+        digits.validation,
+        judge_of("classification", digits.labels),
+        "accuracy",
+        Calibration(feeds, 0),
+        digits.labels,
     )

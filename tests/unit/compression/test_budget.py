@@ -18,6 +18,7 @@ GOOD = CandidateRecord(
     agreement=0.995,
     batch_effect=1e-7,
     latency=Latency(32, 1, 1.0, 0.1, 0.8, 0.7, 0.9),
+    parent="fp32",
 )
 BAD = {
     "bytes": (1000, "it has 1000 bytes, the model as exported 1000"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from maas.compression.measuring import Target
 from maas.evidence.metrics import classification_metrics
 
 
@@ -27,9 +28,29 @@ def test_batch_mates_do_not_matter_when_the_model_is_fp32(bench):
 
 
 def test_ratio_is_one_against_itself_when_models_race(bench, line):
-    twin = bench.predictor(line.bundle.model_path)
-    found = bench.latencies({"parent": bench.parent, "twin": twin}, "parent")
-    assert found["parent"].ratio == 1
-    assert found["twin"].ratio_low <= found["twin"].ratio <= found["twin"].ratio_high
-    assert found["twin"].batch_size == 16
-    assert np.isfinite(found["twin"].median_ms)
+    model = line.bundle.model_path
+    found = bench.latencies({"parent": model, "twin": model}, "parent", Target(8, 1))
+    assert all(one.ratio == 1 for one in found["parent"])
+    for twin in found["twin"]:
+        assert twin.ratio_low <= twin.ratio <= twin.ratio_high
+        assert np.isfinite(twin.median_ms)
+    settings = [(one.batch_size, one.threads) for one in found["twin"]]
+    assert settings[0] == (8, 1), "the target comes first"
+    assert set(settings[1:]) >= {(1, 1), (16, 1), (32, 1)}
+
+
+def test_footprint_is_that_of_the_runtime_when_a_model_is_opened_alone(bench, line):
+    found = bench.footprint(line.bundle.model_path)
+    assert 2e7 < found.peak_bytes < 5e8
+    assert 0 < found.load_ms < 10_000
+
+
+def test_worst_slice_is_the_label_that_loses_most_when_the_child_errs(bench, digits):
+    targets = np.asarray(digits.validation.targets)
+    child = targets.copy()
+    child[np.flatnonzero(targets == 7)[:4]] = 1
+    child[np.flatnonzero(targets == 2)[:1]] = 1
+    worst = bench.worst_slice(bench.judge.plain(targets), bench.judge.plain(child))
+    assert worst.name == "7"
+    assert worst.rows == (targets == 7).sum()
+    assert worst.drop == pytest.approx(400 / worst.rows)

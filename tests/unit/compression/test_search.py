@@ -1,15 +1,23 @@
 """Every pass is tried and judged; what is refused says why, and fp32 ships when nothing may."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 from maas.compression.budget import Budget
-from maas.compression.passes import Calibration
+from maas.compression.passes import Calibration, Workshop
+from maas.compression.passes.finetune import Finetune
+from maas.compression.passes.prune import Prune
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.compression.search import Search, search
-from maas.errors import ExportError
+from maas.compression.store import Store
+from maas.errors import BudgetError, ExportError
 from maas.files import sha256_of
+from maas.lifecycle import stages
+from maas.training.checkpoint import Checkpoint
 
 EASY = Budget(max_drop=None, min_agreement=None, max_batch_effect=None, max_latency_ratio=None)
 
@@ -45,19 +53,30 @@ class Copying:
         out.write_bytes(parent.read_bytes())
 
 
-def tried(line, bench, folder: Path, budget: Budget, **passes):
-    return search(Search(budget, passes), line.bundle.model_path, bench, folder)
+@pytest.fixture
+def tried(line, bench, digits, tmp_path):
+    """Searches over the digits line: `tried(budget, trials=…, name=pass, …)` gives the record and the chosen file."""
+
+    def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
+        if checkpoint is line.checkpoint:
+            return Path(shutil.copyfile(line.bundle.model_path, out))
+        return stages.exported_onnx(line.config, checkpoint, digits, out)
+
+    def make(budget: Budget, *, space=None, trials=0, controls=0, **passes):
+        settings = Search(budget, passes, trials, space or {}, controls)
+        workshop = Workshop(line.config, digits, line.checkpoint, tmp_path, 0)
+        found = search(settings, workshop, bench, onnx_of, Store(tmp_path, "context"))
+        return found.record, found.chosen.model(found.record.chosen)
+
+    return make
 
 
-def test_smallest_allowed_is_chosen_with_its_numbers_when_a_pass_keeps_the_budget(line, bench, tmp_path):
-    record, chosen = tried(
-        line, bench, tmp_path, EASY, static=QuantizeStatic(), all=QuantizeStatic(keep_head=False), same=Copying()
-    )
+def test_smallest_allowed_is_chosen_with_its_numbers_when_a_pass_keeps_the_budget(tried, line):
+    record, chosen = tried(EASY, static=QuantizeStatic(), all=QuantizeStatic(keep_head=False), same=Copying())
     assert record.chosen in ("static", "all")
     best = record.candidate(record.chosen)
     others = [one for one in record.candidates if not one.reasons and one.name != "fp32"]
     assert best.bytes * best.time_ratio == min(one.bytes * one.time_ratio for one in others)
-    assert chosen == tmp_path / f"{record.chosen}.onnx"
     assert best.sha256 == sha256_of(chosen)
     assert best.parent_sha256 == record.candidate("fp32").sha256 == sha256_of(line.bundle.model_path)
     assert best.target == "maas.compression.passes.quantize_static.QuantizeStatic"
@@ -65,15 +84,15 @@ def test_smallest_allowed_is_chosen_with_its_numbers_when_a_pass_keeps_the_budge
         "calibration_rows": 256, "method": "minmax", "per_channel": True, "keep_head": True,
     }  # fmt: skip
     assert record.reason.startswith(f"{record.candidate('fp32').bytes / best.bytes:.2f} times smaller, a batch takes ")
-    assert record.rows == len(bench.validation)
+    assert record.rows == 269
     assert record.candidate("same").reasons[0].startswith("it has ")
 
 
-def test_fp32_is_kept_with_every_reason_when_nothing_keeps_the_budget(line, bench, tmp_path):
+def test_fp32_is_kept_with_every_reason_when_nothing_keeps_the_budget(tried, line):
     budget = Budget(max_latency_ratio=0.001)
-    record, chosen = tried(line, bench, tmp_path, budget, static=QuantizeStatic(), failing=Failing())
+    record, chosen = tried(budget, static=QuantizeStatic(), failing=Failing())
     assert record.chosen == "fp32"
-    assert chosen == line.bundle.model_path
+    assert chosen.read_bytes() == line.bundle.model_path.read_bytes()
     ratio = record.candidate("static").latency.ratio
     assert f"a batch takes {ratio:.3f} times as long, allowed is 0.001" in record.candidate("static").reasons
     assert record.reason.startswith("No pass may ship (static: ")
@@ -81,22 +100,152 @@ def test_fp32_is_kept_with_every_reason_when_nothing_keeps_the_budget(line, benc
     assert record.budget["max_latency_ratio"] == 0.001
 
 
-def test_failure_is_recorded_with_its_settings_when_a_pass_cannot_be_applied(line, bench, tmp_path):
-    record, _ = tried(line, bench, tmp_path, EASY, failing=Failing())
+def test_failure_is_recorded_with_its_settings_when_a_pass_cannot_be_applied(tried, line):
+    record, _ = tried(EASY, failing=Failing())
     failed = record.candidate("failing")
     assert failed.reasons == ("this graph cannot be treated",)
     assert (failed.bytes, failed.sha256, failed.settings, failed.metric) == (0, "", {"strength": 3}, None)
     assert record.chosen == "fp32"
 
 
-def test_failure_is_recorded_when_onnxruntime_cannot_load_what_a_pass_made(line, bench, tmp_path):
-    record, chosen = tried(line, bench, tmp_path, EASY, unloadable=Unloadable())
-    assert (record.chosen, chosen) == ("fp32", line.bundle.model_path)
+def test_failure_is_recorded_when_onnxruntime_cannot_load_what_a_pass_made(tried, line):
+    record, chosen = tried(EASY, unloadable=Unloadable())
+    assert (record.chosen, sha256_of(chosen)) == ("fp32", sha256_of(line.bundle.model_path))
     assert "ONNX Runtime cannot load" in record.candidate("unloadable").reasons[0]
 
 
-def test_fp32_is_kept_when_no_pass_is_asked_for(line, bench, tmp_path):
-    record, chosen = tried(line, bench, tmp_path, Budget())
-    assert (record.chosen, record.reason, chosen) == ("fp32", "No pass was asked for.", line.bundle.model_path)
+def test_fp32_is_kept_when_no_pass_is_asked_for(tried, line):
+    record, chosen = tried(Budget())
+    assert (record.chosen, record.reason) == ("fp32", "No pass was asked for.")
+    assert sha256_of(chosen) == sha256_of(line.bundle.model_path)
     assert record.candidate("fp32").drop.value == 0
     assert record.candidate("fp32").agreement == 1
+
+
+APPLIED: list[str] = []
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A chain's end that counts how often it is applied, and can be told to be interrupted."""
+
+    strength: int = 0
+    side: ClassVar[str] = "checkpoint"
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        if STOP and self.strength == STOP[0]:
+            raise KeyboardInterrupt
+        APPLIED.append(f"{parent.digest}{self.strength}")
+        return parent.succeeded_by(out, parent.model(), history=({"validation_accuracy": 0.5},), metrics={})
+
+
+@dataclass(frozen=True)
+class Hopeless:
+    """A pass over checkpoints that cannot be applied."""
+
+    side: ClassVar[str] = "checkpoint"
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        raise ExportError("this net cannot be treated")
+
+
+STOP: list[int] = []
+SPACE = {"count": {"strength": {"low": 0, "high": 9}}}
+
+
+def test_pruned_net_is_chosen_with_its_chain_when_it_keeps_the_budget(tried, line):
+    chain = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=2)}
+    record, chosen = tried(EASY, **chain, static=QuantizeStatic())
+    names = [one.name for one in record.candidates]
+    assert names == ["fp32", "static", "prune-finetune", "prune-finetune-static"]
+    assert record.chosen == "prune-finetune-static"
+    best, parent = record.candidate(record.chosen), record.candidate("prune-finetune")
+    assert (best.parent, best.parent_sha256, best.sha256) == ("prune-finetune", parent.sha256, sha256_of(chosen))
+    assert [link.name for link in best.links] == ["prune", "finetune"]
+    assert best.links[0].settings["ratio"] == 0.5
+    root = record.candidate("fp32")
+    assert parent.parameters < 0.6 * root.parameters
+    assert parent.macs < 0.6 * root.macs
+    assert best.bytes < parent.bytes < 0.6 * root.bytes
+    assert best.gzip_bytes < best.bytes
+    assert parent.drop_from_parent is None
+    assert parent.agreement > 0.99, "against its own checkpoint, by torch"
+    assert {(one.batch_size, one.threads) for one in best.latencies} >= {(1, 1), (16, 1), (32, 1)}
+    assert best.latency == best.latencies[0]
+    assert best.peak_bytes > 1e7
+    assert best.load_ms > 0
+
+
+def test_nothing_is_made_again_when_a_search_was_interrupted_and_goes_on(tried):
+    APPLIED.clear()
+    whole, _ = tried(EASY, trials=6, space=SPACE, count=Counted())
+    tries = [one.name for one in whole.candidates]
+    assert len(APPLIED) == len(set(APPLIED)) == len(tries) - 1 > 2
+    again, _ = tried(EASY, trials=6, space=SPACE, count=Counted())
+    assert len(APPLIED) == len(tries) - 1, "all of it lay there"
+    assert again == whole
+
+
+def test_search_goes_on_where_it_was_when_it_was_stopped_in_a_trial(tried, tmp_path):
+    APPLIED.clear()
+    whole, _ = tried(EASY, trials=6, space=SPACE, count=Counted())
+    order = [link.settings["strength"] for one in whole.candidates[1:] for link in one.links]
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    APPLIED.clear()
+    STOP[:] = [order[2]]
+    with pytest.raises(KeyboardInterrupt):
+        tried(EASY, trials=6, space=SPACE, count=Counted())
+    STOP.clear()
+    before = list(APPLIED)
+    resumed, _ = tried(EASY, trials=6, space=SPACE, count=Counted())
+    assert len(before) == 2
+    assert APPLIED[:2] == before
+    assert len(APPLIED) == len(set(APPLIED)) == len(order)
+    assert [one.sha256 for one in resumed.candidates] == [one.sha256 for one in whole.candidates]
+
+
+def test_larger_net_is_given_up_before_training_when_a_smaller_one_may_ship(tried):
+    space = {"prune": {"ratio": [0.2, 0.5, 0.7]}}
+    chain = {"prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
+    record, _ = tried(EASY, trials=8, space=space, **chain)
+    ratios = [one.links[0].settings["ratio"] for one in record.candidates[1:]]
+    assert ratios == sorted(ratios), "only smaller ones were followed"
+    assert all("may ship and is no larger" in reason for reason in record.given_up.values())
+    assert record.given_up or ratios == [0.2, 0.5, 0.7]
+
+
+def test_controls_stand_beside_the_chosen_net_when_they_are_asked_for(tried, line):
+    chain = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=1)}
+    record, _ = tried(EASY, controls=2, **chain)
+    assert record.controls == ("control0", "control1")
+    pruned = record.candidate("prune-finetune")
+    for name, seed in (("control0", 0), ("control1", 1)):
+        control = record.candidate(name)
+        assert (control.parameters, control.macs) == (pruned.parameters, pruned.macs)
+        assert control.links[0].settings == {"epochs": len(line.checkpoint.record.history) + 1, "seed": seed}
+    assert "of 2 nets of this shape that were trained from scratch for as many epochs" in record.reason
+    assert record.chosen == "prune-finetune" or record.reason.endswith(f"They win: {record.chosen} ships.")
+
+
+def test_chain_is_given_up_with_its_reason_when_a_pass_cannot_be_applied(tried):
+    record, _ = tried(EASY, hopeless=Hopeless())
+    assert (record.chosen, record.given_up) == ("fp32", {"hopeless": "this net cannot be treated"})
+    assert record.reason == "No pass may ship (hopeless: this net cannot be treated)."
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prune": Prune(keep=["trunk.*"])}, "keep has the pattern 'trunk.[*]', which no module matches; there are"),
+        ({"fp32": Copying()}, "compress.passes.fp32 is the name of the model as exported"),
+        ({"prune": Prune(), "trials": 3}, "compress.trials is 3 and compress.space is empty"),
+        (
+            {"static": QuantizeStatic(), "space": {"static": {"method": ["minmax"]}}},
+            "names the pass static; there are none",
+        ),
+    ],
+)
+def test_search_is_refused_when_it_cannot_be_made(tried, settings, message):
+    with pytest.raises(BudgetError, match=message):
+        tried(EASY, **settings)

@@ -1,0 +1,128 @@
+"""A net that was cut is built again from its weights and a few numbers, and a plan that lies is refused."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from maas.errors import CheckpointError
+from maas.models.resnet import ResNet
+from maas.runtime.processors.array import Processor
+from maas.training.checkpoint import Checkpoint
+from maas.training.cutting import CutPlan, cropped_, cut_, plan_of
+
+
+class Layered(nn.Module):
+    """A list of layers behind an embedding whose weights the head shares."""
+
+    def __init__(self, width: int = 6, layers: int = 4) -> None:
+        super().__init__()
+        self.heads = 2
+        self.embedding = nn.Embedding(9, width)
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
+        self.head = nn.Linear(width, 9)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, ids):
+        hidden = self.embedding(ids)
+        for layer in self.layers:
+            hidden = layer(hidden).relu()
+        return self.head(hidden)
+
+
+def narrowed(net: Layered, width: int) -> Layered:
+    """Cuts to the first few features by hand."""
+    for layer in net.layers:
+        layer.weight, layer.bias = nn.Parameter(layer.weight[:width, :width]), nn.Parameter(layer.bias[:width])
+        layer.in_features = layer.out_features = width
+    shared = nn.Parameter(net.embedding.weight[:, :width])
+    net.embedding.weight = net.head.weight = shared
+    net.embedding.embedding_dim = net.head.in_features = width
+    net.heads = 1
+    return net
+
+
+def test_there_is_no_plan_when_nothing_was_cut():
+    assert plan_of(Layered(), Layered()) is None
+
+
+def test_cut_net_answers_alike_when_it_is_built_from_plan_and_weights():
+    net, ids = narrowed(Layered(), 4), torch.arange(8)[None]
+    del net.layers[3], net.layers[1]
+    plan = plan_of(Layered(), net, {"layers": (1, 3)})
+    assert plan.removed == {"layers": (1, 3)}
+    assert plan.numbers[""] == {"heads": 1}
+    assert plan.numbers["layers.0"] == {"in_features": 4, "out_features": 4}
+    again = Layered()
+    cut_(again, plan, net.state_dict())
+    again.load_state_dict(net.state_dict())
+    assert torch.equal(again(ids), net(ids))
+    assert again.head.weight is again.embedding.weight, "what was shared stays shared"
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (CutPlan({"layers.0": {"colour": 3}}), "sets colour of layers.0, which has no such number"),
+        (CutPlan({"layers.9": {"in_features": 3}}), "sets in_features of layers.9"),
+        (CutPlan({"": {"training": 1}}), "sets training of the net"),
+        (CutPlan({}, {"layers": (4,)}), r"removes \(4,\) of layers"),
+        (CutPlan({}, {"head": (0,)}), r"removes \(0,\) of head"),
+    ],
+)
+def test_plan_is_refused_when_it_speaks_of_what_the_net_lacks(plan, message):
+    net = Layered()
+    with pytest.raises(CheckpointError, match=message):
+        cut_(net, plan, net.state_dict())
+
+
+def test_spread_of_products_stays_when_a_fresh_net_is_cropped():
+    torch.manual_seed(0)
+    full = nn.Sequential(nn.Linear(512, 256), nn.Linear(256, 64))
+    cut = {"0.weight": torch.empty(32, 512), "0.bias": torch.empty(32), "1.weight": torch.empty(64, 32)}
+    plan = CutPlan({"0": {"out_features": 32}, "1": {"in_features": 32}})
+    before = full[1].weight.std() * 256**0.5
+    cropped = cropped_(full, plan, {**cut, "1.bias": torch.empty(64)})
+    assert cropped[1].weight.shape == (64, 32)
+    assert cropped[1].weight.std() * 32**0.5 == pytest.approx(float(before), rel=0.1)
+    assert cropped[0].weight.shape == (32, 512)
+
+
+def test_checkpoint_of_a_cut_net_can_be_opened_cut_and_saved_again(save, tmp_path):
+    from maas.compression.pruning import prune_
+
+    labels, arguments = tuple("abcd"), {"in_channels": 1, "outputs": 4, "widths": [8, 16, 16]}
+    feeds = {"pixels": torch.randint(0, 255, (2, 28, 28, 1), dtype=torch.uint8)}
+    net = ResNet(**arguments).eval()
+    first = save(tmp_path / "first", net, Processor([1]), "maas.models.resnet.ResNet", labels, **arguments)
+    opened = first
+    for index in range(2):
+        net = opened.model()
+        prune_(net, feeds, ratio=0.3)
+        before = net(**feeds)
+        opened = Checkpoint.open(opened.succeeded_by(tmp_path / f"cut{index}", net).folder)
+        assert torch.equal(opened.model()(**feeds), before)
+    assert opened.digest not in (first.digest, "")
+    assert opened.record.labels == labels
+    sizes = [sum(one.numel() for one in checkpoint.model().parameters()) for checkpoint in (first, opened)]
+    assert sizes[1] < 0.5 * sizes[0]
+    assert opened.from_scratch(3)(**feeds).shape == (2, 4)
+    assert torch.equal(opened.from_scratch(3)(**feeds), opened.from_scratch(3)(**feeds))
+    assert not torch.equal(opened.from_scratch(3)(**feeds), opened.from_scratch(4)(**feeds))
+
+
+def test_checkpoint_is_refused_when_its_plan_was_altered(save, tmp_path):
+    from maas.compression.pruning import prune_
+
+    labels, arguments = tuple("abcd"), {"in_channels": 1, "outputs": 4, "widths": [8, 16, 16]}
+    net = ResNet(**arguments).eval()
+    first = save(tmp_path / "first", net, Processor([1]), "maas.models.resnet.ResNet", labels, **arguments)
+    prune_(net, {"pixels": torch.zeros(2, 28, 28, 1, dtype=torch.uint8)}, ratio=0.3)
+    cut = first.succeeded_by(tmp_path / "cut", net)
+    path = cut.folder / "checkpoint.json"
+    record = json.loads(path.read_text())
+    record["plan"]["numbers"]["head"] = {"forward": 3}
+    path.write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match="sets forward of head, which has no such number"):
+        Checkpoint.open(cut.folder).model()

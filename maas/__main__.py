@@ -12,6 +12,7 @@ VERBS = {
     "compress": "makes the newest checkpoint smaller",
     "export": "turns the newest checkpoint into a bundle",
     "verify": "measures the newest bundle again",
+    "compare": "holds models against each other on the same rows",
     "register": "makes a version of the newest bundle",
     "serve": "answers over HTTP",
 }

@@ -133,6 +133,37 @@ def token_checkpoint(nets, save, text_processor, tmp_path_factory) -> Any:
 
 
 @pytest.fixture(scope="session")
+def encoder_checkpoint(save, text_processor, tmp_path_factory) -> Any:
+    """An untrained encoder with attention."""
+    import torch
+
+    from maas.models.encoder import TextEncoder
+
+    torch.manual_seed(0)
+    arguments = {"vocabulary_size": text_processor.net_arguments["vocabulary_size"], "outputs": 2, "width": 32}
+    arguments |= {"layers": 3, "heads": 4, "feed_forward": 64}
+    folder = tmp_path_factory.mktemp("encoder") / "train"
+    labels = ("negative", "positive")
+    return save(folder, TextEncoder(**arguments), text_processor, "maas.models.encoder.TextEncoder", labels, **arguments)
+
+
+@pytest.fixture(scope="session")
+def texts(digits) -> Any:
+    """Short texts with two labels, split."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from maas.data.splits import Split
+
+    def rows(count: int) -> Split:
+        inputs = [f"{'good' if index % 2 else 'bad'} film number {index} {TEXTS[index % 6]}" for index in range(count)]
+        return Split(inputs, np.arange(count) % 2)
+
+    return replace(digits, train=rows(48), validation=rows(16), test=rows(16), labels=("negative", "positive"))
+
+
+@pytest.fixture(scope="session")
 def token_model(token_checkpoint, text_processor, tmp_path_factory) -> Path:
     """The ONNX file of `token_checkpoint`."""
     from maas.exporting.conversion import to_onnx

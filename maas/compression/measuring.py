@@ -15,6 +15,7 @@ from maas.evidence.benchmark import ROUNDS, interleaved, latency
 from maas.evidence.footprint import Footprint, footprint_of
 from maas.evidence.judges import BaseJudge
 from maas.evidence.judges.base import Predictions
+from maas.evidence.slices import slices
 from maas.runtime.evidence import Interval, Latency, Slice
 from maas.runtime.predictor import Predictor, batches_of
 
@@ -86,18 +87,8 @@ class Bench:
 
     def worst_slice(self, parent: Predictions, child: Predictions) -> Slice | None:
         """Returns the label on whose rows the child loses most against the parent; None where there are no labels."""
-        targets = self.validation.targets
-        if targets is None or not len(self.labels):
-            return None
-        targets = np.asarray(targets)
-        right = [self.judge.agrees(self.judge.plain(targets), one) for one in (parent, child)]
-        lost = 100.0 * (right[0].astype(float) - right[1].astype(float))
-        slices = [
-            Slice(str(name), int((targets == label).sum()), float(lost[targets == label].mean()))
-            for label, name in enumerate(self.labels)
-            if (targets == label).any()
-        ]
-        return max(slices, key=lambda one: one.drop, default=None)
+        found = slices(self.judge, self.validation.targets, self.labels, parent, child)
+        return max(found, key=lambda one: one.drop, default=None)
 
     def batch_effect(self, predictor: Predictor) -> float:
         """Returns the largest change of a plain number when a row is answered alone instead of in a full batch."""

@@ -21,6 +21,8 @@ else:
 Importance = Literal["magnitude", "taylor", "batch_norm", "random"]
 Scope = Literal["global", "layer"]
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
+PROJECTIONS = {"query", "key", "value", "q_proj", "k_proj", "v_proj", "qkv", "in_proj", "queries_keys_values"}
+"""Names of the layers whose outputs attention splits into heads, which would not notice that some are gone."""
 Feeds = Mapping[str, Tensor]
 
 
@@ -53,7 +55,7 @@ def prune_(
     """
     if torch_pruning is None:
         raise BudgetError("Pruning needs torch-pruning. Install maas[compress].") from MISSING[0]
-    kept = [*_named(net, keep), last_weighted(net, feeds), *_free_parameters(net)]
+    kept = [*_named(net, keep), *_projections(net), last_weighted(net, feeds), *_free_parameters(net)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parameters that are in no module of a known kind; they are left alone
         try:
@@ -132,6 +134,10 @@ def _named(net: nn.Module, patterns: Sequence[str]) -> list[nn.Module]:
             )
         found += matching
     return found
+
+
+def _projections(net: nn.Module) -> list[nn.Module]:
+    return [module for name, module in net.named_modules() if name.rpartition(".")[2] in PROJECTIONS]
 
 
 def _free_parameters(net: nn.Module) -> list[nn.Parameter]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
+from maas.evidence.comparing import Compared
 from maas.runtime.evidence import CompressionRecord, RobustnessCurve
 
 mpl.rcParams["font.sans-serif"] = ["Noto Sans CJK SC", "WenQuanYi Zen Hei", "SimHei", "DejaVu Sans"]
@@ -95,6 +96,35 @@ def compression_picture(record: CompressionRecord, path: Path) -> Path:
     axes.set_xlim(left=0, right=max(1.4, axes.get_xlim()[1] * 1.15))
     axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
     axes.grid(alpha=0.3)
+    return _saved(figure, path)
+
+
+def comparison_picture(found: Sequence[Compared], metric: str | None, path: Path) -> Path:
+    """Draws metric with interval, time of the larger batch and size of each model, side by side.
+
+    Args:
+        found: the models, the first being what the others are held against.
+        metric: its name; None draws the share of the first one's answers.
+        path: the PNG to write.
+    """
+    figure = Figure(figsize=(11, 1.6 + 0.5 * len(found)), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, sharey=True)
+    places = range(len(found))
+    colours = ["tab:grey", *["tab:blue"] * (len(found) - 1)]
+    values = [one.metric.value if one.metric else one.agreement for one in found]
+    spans = [(one.metric.low, one.metric.high) if one.metric else (one.agreement,) * 2 for one in found]
+    errors = [[value - low for value, (low, _) in zip(values, spans, strict=True)]]
+    errors += [[high - value for value, (_, high) in zip(values, spans, strict=True)]]
+    left.errorbar(values, places, xerr=errors, fmt="o", color="black", capsize=3)
+    left.set(xlabel=metric if found[0].metric else "share of the first one's answers")
+    middle.barh(places, [one.latencies[-1].median_ms for one in found], color=colours)
+    middle.set(xlabel=f"ms, batch of {found[0].latencies[-1].batch_size}")
+    right.barh(places, [one.bytes / 1e6 for one in found], color=colours)
+    right.set(xlabel="ONNX file, MB")
+    left.set_yticks(places, [one.name for one in found])
+    left.invert_yaxis()
+    for axes in (left, middle, right):
+        axes.grid(alpha=0.3, axis="x")
     return _saved(figure, path)
 
 

@@ -1,6 +1,7 @@
 """A transformer encoder over tokens: what BERT is, at a size that two cores pretrain."""
 
 import math
+from collections.abc import Collection
 from typing import Literal
 
 import torch
@@ -156,14 +157,36 @@ class EncoderLayer(nn.Module):
         return updated
 
     def _attention(self, hidden: Tensor, distances: Tensor, is_padding: Tensor) -> Tensor:
-        size = hidden.shape[2] // self.heads
-        joint = self.queries_keys_values(hidden).unflatten(2, (3, self.heads, size))  # (N, T, 3, H, D / H)
+        joint = self.queries_keys_values(hidden).unflatten(2, (3, self.heads, -1))  # (N, T, 3, H, D / H)
         queries, keys, values = joint.permute(2, 0, 3, 1, 4).unbind(0)  # (N, H, T, D / H) each
+        size = queries.shape[3]
         nearness = functional.embedding(distances, self.nearness).permute(2, 0, 1)  # (H, T, T)
         scores = queries @ keys.transpose(2, 3) / math.sqrt(size) + nearness  # (N, H, T, T)
         attended = scores.masked_fill(is_padding, FAR_BELOW).softmax(3) @ values
         joined: Tensor = self.joined(attended.transpose(1, 2).flatten(2))
         return joined
+
+    def head_weights(self) -> Tensor:
+        """Returns how much each head can write into the tokens' vectors: ‖values‖ · ‖joined‖, (H,)."""
+        values = self.queries_keys_values.weight.unflatten(0, (3, self.heads, -1))[2]
+        return values.flatten(1).norm(dim=1) * self.joined.weight.unflatten(1, (self.heads, -1)).norm(dim=(0, 2))
+
+    def drop_heads(self, heads: Collection[int]) -> None:
+        """Takes heads out, for good.
+
+        Args:
+            heads: their places; one at least must stay.
+        """
+        kept = [head for head in range(self.heads) if head not in heads]
+        inner = self.joined.in_features * len(kept) // self.heads
+        for name in ("weight", "bias"):
+            of_heads = getattr(self.queries_keys_values, name).detach().unflatten(0, (3, self.heads, -1))
+            setattr(self.queries_keys_values, name, nn.Parameter(of_heads[:, kept].flatten(0, 2)))
+        self.joined.weight = nn.Parameter(
+            self.joined.weight.detach().unflatten(1, (self.heads, -1))[:, kept].flatten(1)
+        )
+        self.nearness = nn.Parameter(self.nearness.detach()[:, kept])
+        self.queries_keys_values.out_features, self.joined.in_features, self.heads = 3 * inner, inner, len(kept)
 
     def extra_repr(self) -> str:
         """Tells what no weight's shape does."""

@@ -11,9 +11,12 @@ import onnxruntime as ort
 import pytest
 
 from maas.compression import passes
-from maas.compression.passes import Calibration, Pass
+from maas.compression.passes import Calibration, CheckpointPass, OnnxPass, Workshop
 from maas.config import compose
 from maas.config.faults import faults_of
+from maas.errors import ExportError
+from maas.training.checkpoint import Checkpoint
+from maas.training.evaluation import predictions
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(passes.__path__) if module.name != "base")
 
@@ -46,7 +49,8 @@ def test_pass_is_a_frozen_dataclass_of_the_protocol_when_its_file_is_read(name):
     assert dataclasses.is_dataclass(one)
     assert one.__dataclass_params__.frozen
     assert one.side in ("checkpoint", "onnx")
-    assert list(inspect.signature(one.apply).parameters) == list(inspect.signature(Pass.apply).parameters)
+    protocol = OnnxPass if one.side == "onnx" else CheckpointPass
+    assert list(inspect.signature(one.apply).parameters) == list(inspect.signature(protocol.apply).parameters)
     assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(one)), "settings have defaults"
     assert all(f"{field.name}: " in inspect.getdoc(one) for field in dataclasses.fields(one))
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -76,6 +80,38 @@ def test_graph_is_smaller_and_answers_nearly_alike_when_an_onnx_pass_is_applied(
     assert [(one.name, one.shape) for one in one.get_inputs()] == [(one.name, one.shape) for one in other.get_inputs()]
     for feed in feeds(64):
         np.testing.assert_allclose(other.run(None, feed)[0], one.run(None, feed)[0], atol=0.15)
+
+
+@pytest.fixture(scope="module", params=["numbers", "tokens"])
+def trained(request, line, digits, encoder_checkpoint, texts):
+    """A checkpoint, its recipe and rows: of a net without attention, and of one with it."""
+    if request.param == "numbers":
+        return line.checkpoint, line.config, digits
+    config = dataclasses.replace(line.config, metric="accuracy", batch_size=8)
+    return encoder_checkpoint, config, texts
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if pass_of(name).side == "checkpoint"])
+def test_checkpoint_answers_and_can_be_opened_when_a_checkpoint_pass_is_applied(name, trained, tmp_path):
+    parent, config, splits = trained
+    before = {file: file.read_bytes() for file in parent.folder.rglob("*") if file.is_file()}
+    made = []
+    for index in range(2):
+        folder = tmp_path / str(index)
+        workshop = Workshop(config, splits, parent, folder, seed=0)
+        try:
+            made.append(pass_of(name)().apply(parent, folder / "out", workshop))
+        except ExportError as error:
+            assert "MLP has no" in str(error)
+            return
+    assert {file: file.read_bytes() for file in before} == before
+    assert made[0].digest == made[1].digest != parent.digest, "the same work gives the same bytes"
+    again = Checkpoint.open(made[0].folder)
+    answers = predictions(again.run(), again.answer(), again.processor(), splits.validation.inputs[:5])
+    assert answers.shape == (5, len(parent.record.labels))
+    sizes = [sum(one.numel() for one in checkpoint.model().parameters()) for checkpoint in (parent, again)]
+    assert sizes[1] <= sizes[0]
+    assert (sizes[1] < sizes[0]) == (again.record.plan is not None)
 
 
 @pytest.mark.parametrize("name", NAMES)

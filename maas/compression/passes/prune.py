@@ -1,20 +1,19 @@
 """Channels cut out of a trained net: its tensors become smaller, and so do file and time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from maas.bounds import Count, PositiveFraction
 from maas.compression.passes.base import Workshop
 from maas.compression.pruning import Importance, Scope, prune_
+from maas.compression.training_rows import batches_of, net_of
 from maas.config import build
-from maas.data.datamodule import EncodedRows
-from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 from maas.training.objectives import objective_of
 
@@ -50,8 +49,8 @@ class Prune:
 
     def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
         """Writes the cut net; it is to be trained further before anybody uses it."""
-        net = _trainable(parent)
-        feeds, _ = next(_batches(parent, workshop, EXAMPLES))
+        net = net_of(parent)
+        feeds, _ = next(batches_of(parent, workshop, EXAMPLES))
         torch.manual_seed(workshop.seed)
         if self.importance == "taylor":
             self._backward(net, parent, workshop)
@@ -71,23 +70,6 @@ class Prune:
         """Leaves the gradients of the loss of some training rows in the net's parameters."""
         family, objective = parent.family(), objective_of(build(workshop.config.objective, "objective"))
         objective.fit(np.asarray(workshop.splits.train.targets))
-        for feeds, targets in _batches(parent, workshop, self.rows):
+        for feeds, targets in batches_of(parent, workshop, self.rows):
             loss = objective.loss(*family.prepared(net(**feeds), targets))
             torch.autograd.backward(loss * len(targets) / self.rows)
-
-
-def _trainable(checkpoint: Checkpoint) -> nn.Module:
-    model: Any = checkpoint.model()
-    if not isinstance(model, nn.Module):
-        raise ExportError(f"{checkpoint.record.name} was made elsewhere; pruning takes nets that were trained here.")
-    return model.requires_grad_()
-
-
-def _batches(checkpoint: Checkpoint, workshop: Workshop, rows: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """Yields some training rows as feeds and targets, rows of one padded size together."""
-    picked = workshop.splits.train.spread(rows)
-    encoded = EncodedRows(picked, checkpoint.processor())
-    order = np.argsort(encoded.keys, kind="stable")
-    size = workshop.config.batch_size
-    for start in range(0, len(order), size):
-        yield encoded[order[start : start + size].tolist()]

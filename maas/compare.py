@@ -1,0 +1,93 @@
+"""Compares models on the same test rows.
+
+usage: python -m maas.compare MODEL MODEL … [out=FOLDER] [recipe=NAME key=value …]
+
+    MODEL    a bundle's folder, or models:/NAME@ALIAS or models:/NAME/VERSION in the registry; the others are held
+             against the first
+    out      where comparison.json and comparison.png are written (nowhere)
+    recipe   whose test rows are answered, with its overrides (the recipe of the first model)
+
+example: python -m maas.compare runs/sentiment_zh/latest/bundle models:/sentiment_zh@champion
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import maas
+from maas import cli
+from maas.errors import ConfigError, MaasError
+from maas.evidence.comparing import Compared, compared
+from maas.evidence.plots import comparison_picture
+from maas.exporting.bundling import write_json
+from maas.lifecycle.stages import load_rows
+from maas.runtime.bundle import Bundle
+
+OUT, RECIPE = "out=", "recipe="
+
+
+def main() -> None:
+    """Compares."""
+    given = sys.argv[1:]
+    if not given or {"-h", "--help", "help"} & set(given):
+        cli.say((__doc__ or "").strip())
+        return
+    models = [one for one in given if "=" not in one and not one.startswith(("-", "~"))]
+    outs = [Path(one.removeprefix(OUT)) for one in given if one.startswith(OUT)]
+    rest = [one for one in given if one not in models and not one.startswith(OUT)]
+    try:
+        if len(models) < 2:
+            raise ConfigError(f"{len(models)} models were named; compare takes two or more. See maas compare --help.")
+        bundles = {name: maas.load(name) for name in models}
+    except MaasError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(cli.USAGE_STATUS)
+    if not any(one.startswith(RECIPE) for one in rest):
+        lineage = next(iter(bundles.values())).manifest.lineage
+        rest = [f"{RECIPE}{lineage.recipe}", *(one for one in lineage.overrides if not one.startswith(RECIPE)), *rest]
+    sys.argv[1:] = rest
+    cli.run("compare", partial(_compare, bundles, outs))
+
+
+def _compare(bundles: Mapping[str, Bundle], outs: list[Path], config: maas.RunConfig) -> None:
+    rows = load_rows(config)
+    for name, bundle in bundles.items():
+        if bundle.manifest.lineage.data_fingerprint != rows.record.fingerprint:
+            cli.say(f"{name} was trained on other rows than these; it may have learnt some of them.")
+    found = compared(bundles, rows.test, rows.labels, config.metric)
+    Console(width=None if sys.stdout.isatty() else 120).print(_table(found, config.metric, len(rows.test)))
+    for folder in outs:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "comparison.json", found)
+        cli.say(f"written to {comparison_picture(found, config.metric, folder / 'comparison.png').parent}")
+
+
+def _table(found: list[Compared], metric: str | None, rows: int) -> Table:
+    sizes = [one.batch_size for one in found[0].latencies]
+    table = Table(title=f"{rows:,} test rows, intervals of 95 %; time and bytes against the first")
+    for heading in ("model", metric or "metric", "points lost", "other answers", "loses most on"):
+        table.add_column(heading)
+    for heading in ("bytes", *(f"ms, batch {size}" for size in sizes)):
+        table.add_column(heading, justify="right")
+    for one in found:
+        table.add_row(*_cells(one, found[0]))
+    return table
+
+
+def _cells(one: Compared, first: Compared) -> Iterator[str]:
+    yield f"{one.name}\n({one.precision})"
+    yield str(one.metric) if one.metric else ""
+    yield f"{one.drop.value:.2f} [{one.drop.low:.2f}, {one.drop.high:.2f}]" if one.drop else ""
+    yield f"{one.disagreements:,} ({1 - one.agreement:.2%})" if one is not first else ""
+    yield "\n".join(f"{part.name}: {part.drop:.1f} points, {part.rows} rows" for part in one.slices)
+    yield f"{one.bytes:,}\n÷ {first.bytes / one.bytes:.2f}" if one is not first else f"{one.bytes:,}"
+    for latency in one.latencies:
+        yield f"{latency.median_ms:.3g}\n× {latency.ratio:.2f}" if one is not first else f"{latency.median_ms:.3g}"
+
+
+if __name__ == "__main__":
+    main()

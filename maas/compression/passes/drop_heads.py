@@ -1,0 +1,83 @@
+"""Heads taken out of attention."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from torch import Tensor, nn
+
+from maas.bounds import PositiveFraction
+from maas.compression.passes.base import Workshop
+from maas.compression.training_rows import net_of
+from maas.errors import ExportError
+from maas.training.checkpoint import Checkpoint
+
+
+class Attention(Protocol):
+    """What can lose heads, for good."""
+
+    def head_weights(self) -> Tensor:
+        """Returns how much each head can write into the tokens' vectors, (H,)."""
+
+    def drop_heads(self, heads: Collection[int]) -> None:
+        """Takes heads out, by their places; one at least stays."""
+
+
+@dataclass(frozen=True)
+class DropHeads:
+    """Removes the heads of each attention that write least into the tokens' vectors.
+
+    Args:
+        share: of the heads, rounded; one always stays.
+
+    Source:
+        Michel et al., Are sixteen heads really better than one?, arXiv:1905.10650.
+    """
+
+    share: PositiveFraction = 0.5
+    side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        """Writes the net with fewer heads; it is to be trained further before anybody uses it."""
+        net = net_of(parent)
+        attentions = list(_attentions(net))
+        if not attentions:
+            raise ExportError(f"{type(net).__name__} has no attention whose heads could be dropped.")
+        for attention in attentions:
+            weights = attention.head_weights()
+            count = min(len(weights) - 1, round(self.share * len(weights)))
+            attention.drop_heads(weights.argsort(stable=True)[:count].tolist())
+        return parent.succeeded_by(out, net, history=(), best_epoch=0, metrics={})
+
+
+@dataclass(frozen=True)
+class OfHuggingFace:
+    """An attention of transformers, which can prune its heads by itself.
+
+    Args:
+        module: with `prune_heads`, and the usual layers inside.
+    """
+
+    module: Any
+
+    def head_weights(self) -> Tensor:
+        """Returns ‖values‖ · ‖output‖ of each head, (H,)."""
+        inner, count = self.module.self, self.module.self.num_attention_heads
+        values = inner.value.weight.detach().unflatten(0, (count, -1)).flatten(1).norm(dim=1)
+        written = self.module.output.dense.weight.detach().unflatten(1, (count, -1)).norm(dim=(0, 2))
+        return values * written
+
+    def drop_heads(self, heads: Collection[int]) -> None:
+        """Takes heads out; transformers counts them as they were at first."""
+        gone = self.module.pruned_heads
+        left = [head for head in range(self.module.self.num_attention_heads + len(gone)) if head not in gone]
+        self.module.prune_heads({left[head] for head in heads})
+
+
+def _attentions(net: nn.Module) -> Iterator[Attention]:
+    for module in net.modules():
+        if hasattr(module, "head_weights"):
+            yield module  # type: ignore[misc]
+        elif hasattr(module, "prune_heads") and hasattr(module, "self") and hasattr(module, "output"):
+            yield OfHuggingFace(module)

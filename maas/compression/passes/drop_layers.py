@@ -1,0 +1,84 @@
+"""Whole layers taken out of a stack: each costs the same time, and some hardly change what goes through them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maas.bounds import Count, PositiveFraction
+from maas.compression.passes.base import Workshop
+from maas.compression.training_rows import batches_of, net_of
+from maas.errors import ExportError
+from maas.training.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class DropLayers:
+    """Removes the layers of each stack that change the vectors going through them least.
+
+    Args:
+        share: of the layers of a stack, rounded; one always stays.
+        rows: training rows that are looked at.
+
+    Source:
+        Men et al., ShortGPT, arXiv:2403.03853, §3.2 (block influence).
+    """
+
+    share: PositiveFraction = 0.5
+    rows: Count = 256
+    side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        """Writes the shorter net; it is to be trained further before anybody uses it."""
+        net = net_of(parent)
+        stacks = dict(_stacks(net))
+        if not stacks:
+            raise ExportError(f"{type(net).__name__} has no list of layers of one kind; there is none to drop.")
+        influence = self._influence(net, stacks, parent, workshop)
+        removed = dict(parent.record.plan.removed) if parent.record.plan else {}
+        for name, layers in stacks.items():
+            count = min(len(layers) - 1, round(self.share * len(layers)))
+            least = sorted(range(len(layers)), key=lambda place: influence[name, place])[:count]
+            gone = removed.get(name, ())
+            left = [place for place in range(len(layers) + len(gone)) if place not in gone]
+            removed[name] = tuple(sorted((*gone, *(left[place] for place in least))))
+            for place in sorted(least, reverse=True):
+                del layers[place]
+        return parent.succeeded_by(out, net, removed=removed, history=(), best_epoch=0, metrics={})
+
+    def _influence(
+        self, net: nn.Module, stacks: dict[str, nn.ModuleList], parent: Checkpoint, workshop: Workshop
+    ) -> dict[tuple[str, int], float]:
+        """Returns 1 − the mean cosine between a token's vector before and behind each layer."""
+        found: dict[tuple[str, int], list[float]] = {}
+
+        def watch(key: tuple[str, int]) -> Any:
+            def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+                after: Tensor = output[0] if isinstance(output, tuple) else output
+                cosine = functional.cosine_similarity(inputs[0], after, dim=-1).mean()
+                found.setdefault(key, []).append(1 - float(cosine))
+
+            return hook
+
+        hooks = [
+            layer.register_forward_hook(watch((name, place)))
+            for name, layers in stacks.items()
+            for place, layer in enumerate(layers)
+        ]
+        with torch.no_grad():
+            for feeds, _ in batches_of(parent, workshop, self.rows):
+                net(**feeds)
+        for hook in hooks:
+            hook.remove()
+        return {key: sum(values) / len(values) for key, values in found.items()}
+
+
+def _stacks(net: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
+    """Yields lists of two layers and more of one kind, by name."""
+    for name, module in net.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) > 1 and len({type(layer) for layer in module}) == 1:
+            yield name, module

@@ -1,0 +1,40 @@
+"""A checkpoint's net, and training rows as it takes them, for passes that look at what a net does with them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from maas.compression.passes.base import Workshop
+from maas.data.datamodule import EncodedRows
+from maas.errors import ExportError
+from maas.training.checkpoint import Checkpoint
+
+
+def net_of(checkpoint: Checkpoint) -> nn.Module:
+    """Returns a checkpoint's net, in evaluation mode, its parameters free to change.
+
+    Raises:
+        ExportError: the model was made elsewhere.
+    """
+    model: Any = checkpoint.model()
+    if not isinstance(model, nn.Module):
+        raise ExportError(f"{checkpoint.record.name} was made elsewhere; this takes nets that were trained here.")
+    return model.requires_grad_()
+
+
+def batches_of(checkpoint: Checkpoint, workshop: Workshop, rows: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """Yields some training rows as feeds and targets, rows of one padded size together.
+
+    Args:
+        checkpoint: whose processor encodes them.
+        workshop: whose training rows are taken, evenly spread.
+        rows: how many.
+    """
+    encoded = EncodedRows(workshop.splits.train.spread(rows), checkpoint.processor())
+    keys, size = np.asarray(encoded.keys), workshop.config.batch_size
+    for key in np.unique(keys):
+        among = np.flatnonzero(keys == key)
+        for start in range(0, len(among), size):
+            yield encoded[among[start : start + size].tolist()]

@@ -1,0 +1,126 @@
+"""Several bundles on the same rows: who answers better, by how much, where they differ, how fast, how large."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from maas.data.splits import Split
+from maas.errors import BundleError
+from maas.evidence.benchmark import interleaved, latency
+from maas.evidence.judges import judge_of
+from maas.evidence.slices import slices
+from maas.runtime.bundle import Bundle
+from maas.runtime.evidence import Interval, Latency, Slice
+from maas.runtime.predictor import batches_of
+
+BATCHES = 4
+SLICES = 3
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A bundle beside the first one.
+
+    Args:
+        name: by which it was asked for.
+        version: of its model, and how it was compressed.
+        bytes: size of its ONNX file.
+        metric: on the rows; null where they have no targets.
+        drop: the first one's metric minus its own, in points, with a paired interval; null for the first.
+        agreement: share of rows with the first one's answer.
+        disagreements: rows with another answer.
+        slices: the labels on which it loses most against the first.
+        latencies: at batches of 1 and of the first one's size, against the first.
+    """
+
+    name: str
+    precision: str
+    bytes: int
+    metric: Interval | None
+    drop: Interval | None
+    agreement: float
+    disagreements: int
+    slices: tuple[Slice, ...]
+    latencies: tuple[Latency, ...]
+
+
+def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], metric: str | None) -> list[Compared]:
+    """Answers the same raw rows by every bundle, each by its own processor.
+
+    Args:
+        bundles: by name; the others are held against the first.
+        rows: that none of them was trained on.
+        labels: names of the targets, where they are labels.
+        metric: by its name in the evidence; None for none.
+
+    Raises:
+        BundleError: their answers are of different kinds.
+    """
+    _require_alike(bundles)
+    first = next(iter(bundles.values()))
+    judge = judge_of(first.manifest.answer["kind"], labels)
+    answers = {name: bundle.predictor.predictions(rows.inputs) for name, bundle in bundles.items()}
+    reference = next(iter(answers.values()))
+    times = _latencies(bundles, rows)
+    found = []
+    for name, bundle in bundles.items():
+        own, targets = answers[name], rows.targets
+        judged = metric is not None and targets is not None
+        same = judge.agrees(reference, own)
+        lost = sorted(slices(judge, targets, labels, reference, own), key=lambda one: -one.drop)
+        found.append(
+            Compared(
+                name=name,
+                precision=bundle.manifest.precision,
+                bytes=bundle.model_path.stat().st_size,
+                metric=judge.metrics(targets, own)[metric] if judged else None,
+                drop=judge.drop(targets, reference, own, metric) if judged and own is not reference else None,
+                agreement=float(same.mean()),
+                disagreements=int((~same).sum()),
+                slices=tuple(one for one in lost[:SLICES] if one.drop > 0),
+                latencies=times[name],
+            )
+        )
+    return found
+
+
+def _require_alike(bundles: Mapping[str, Bundle]) -> None:
+    kinds = {name: _kind(bundle) for name, bundle in bundles.items()}
+    (first, wanted), *others = kinds.items()
+    for name, kind in others:
+        if kind != wanted:
+            raise BundleError(f"{name} answers with {kind}, {first} with {wanted}; compare models of one task.")
+
+
+def _kind(bundle: Bundle) -> str:
+    answer = bundle.manifest.answer
+    labels = answer.get("labels")
+    return f"{answer['kind']} of {', '.join(labels)}" if labels else str(answer["kind"])
+
+
+def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[Latency, ...]]:
+    """Times the same rows on every model, in turns, with the first one's batch size and threads."""
+    first = next(iter(bundles.values())).predictor
+    found: dict[str, list[Latency]] = {name: [] for name in bundles}
+    for size in sorted({1, first.batch_size}):
+        picked = rows.spread(size * BATCHES).inputs
+        runs: dict[str, Any] = {}
+        for name, bundle in bundles.items():
+            predictor = bundle.make_predictor(batch_size=size, threads=first.threads)
+            features = predictor.encode(picked)
+            batches = batches_of(predictor.processor, features, size)
+            feeds = [predictor.processor.collate([features[index] for index in batch]) for batch in batches]
+            runs[name] = _running(predictor.session, feeds)
+        times = interleaved(runs)
+        against = next(iter(times.values()))
+        for name, values in times.items():
+            found[name].append(latency(values / BATCHES, against / BATCHES, size, first.threads))
+    return {name: tuple(measured) for name, measured in found.items()}
+
+
+def _running(session: Any, feeds: Sequence[dict[str, Any]]) -> Any:
+    def run() -> None:
+        for feed in feeds:
+            session.run(None, feed)
+
+    return run

@@ -106,7 +106,7 @@ class Workbench:
             parent_sha256="",
             sha256=sha256_of(exported),
             bytes=exported.stat().st_size,
-            gzip_bytes=_gzip_bytes(exported),
+            gzip_bytes=gzip_bytes(exported),
             seconds=round(time.perf_counter() - started, 3),
             **facts,
         )
@@ -130,7 +130,7 @@ class Workbench:
             settings=settings_of(one),
             sha256="" if fault else sha256_of(out),
             bytes=0 if fault else out.stat().st_size,
-            gzip_bytes=None if fault else _gzip_bytes(out),
+            gzip_bytes=None if fault else gzip_bytes(out),
             seconds=round(time.perf_counter() - started, 3),
             reasons=fault,
             **facts,
@@ -195,5 +195,6 @@ def _size(variant: Variant, bench: Bench) -> dict[str, int]:
     return {"parameters": parameters(model), "macs": macs(model, feeds)}
 
 
-def _gzip_bytes(path: Path) -> int:
+def gzip_bytes(path: Path) -> int:
+    """Returns the bytes of a file when it is packed."""
     return len(gzip.compress(path.read_bytes(), compresslevel=6, mtime=0))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,14 @@ class Target:
 
     batch_size: int
     threads: int
+
+
+class Course(NamedTuple):
+    """One way of timing: at which batch size and threads, over how many batches, for how many rounds."""
+
+    target: Target
+    batches: int
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -107,24 +115,29 @@ class Bench:
             against: the name that ratios refer to.
             target: None for what the model is served with.
         """
-        first = target or self.declared
-        threads = sorted({1, min(2, os.cpu_count() or 1)})
-        others = [Target(size, count) for count in threads for size in sorted({1, self.declared.batch_size, WIDE})]
         found: dict[str, list[Latency]] = {name: [] for name in models}
-        for one in [first, *(other for other in others if other != first)]:
+        for course in self.courses(target or self.declared):
+            one = course.target
             sessions = {name: self.predictor(path, one.threads).session for name, path in models.items()}
-            feeds = self.timed_feeds(one.batch_size, LATENCY_BATCHES if one == first else GRID_BATCHES)
+            feeds = self.timed_feeds(one.batch_size, course.batches)
 
             def run(session: Any, feeds: Sequence[Feeds] = feeds) -> None:
                 for feed in feeds:
                     session.run(None, feed)
 
             runs = {name: (lambda session=session, run=run: run(session)) for name, session in sessions.items()}
-            times = interleaved(runs, rounds=ROUNDS if one == first else GRID_ROUNDS)
+            times = interleaved(runs, rounds=course.rounds)
             for name, values in times.items():
                 of_batch, rival = values / len(feeds), times[against] / len(feeds)
                 found[name].append(latency(of_batch, rival, one.batch_size, one.threads))
         return {name: tuple(measured) for name, measured in found.items()}
+
+    def courses(self, target: Target) -> list[Course]:
+        """Returns all that models are timed at: the target first and longest, then common sizes and threads."""
+        threads = sorted({1, min(2, os.cpu_count() or 1)})
+        others = [Target(size, count) for count in threads for size in sorted({1, self.declared.batch_size, WIDE})]
+        short = [Course(one, GRID_BATCHES, GRID_ROUNDS) for one in others if one != target]
+        return [Course(target, LATENCY_BATCHES, ROUNDS), *short]
 
     def footprint(self, model: Path) -> Footprint:
         """Returns what a model takes to open and to answer a batch."""

@@ -57,6 +57,22 @@ class Search:
         return {name: one for name, one in self.passes.items() if one.side == "checkpoint"}
 
     @property
+    def variants(self) -> int:
+        """Checkpoints that are made at most."""
+        return (max(1, self.trials) if self.chain else 0) + self.controls
+
+    def epochs(self, trained: int) -> float:
+        """Returns the epochs that all of them are trained for at most; those with a teacher count for a third more.
+
+        Args:
+            trained: epochs of the root.
+        """
+        spans = [(getattr(one, "epochs", 0), hasattr(one, "temperature")) for one in self.chain.values()]
+        weighed = sum(epochs * (4 / 3 if is_taught else 1) for epochs, is_taught in spans)
+        scratch = trained + sum(epochs for epochs, _ in spans)
+        return max(1, self.trials) * weighed + self.controls * scratch
+
+    @property
     def graph_passes(self) -> dict[str, OnnxPass]:
         """The passes over ONNX files."""
         return {name: one for name, one in self.passes.items() if one.side == "onnx"}
@@ -125,16 +141,20 @@ def require_searchable(settings: Search) -> None:
     Proposals(settings.chain, settings.space, seed=0)
 
 
+def timed_at(settings: Search, bench: Bench) -> Target:
+    """Returns the batch size and threads that candidates are to be fast at."""
+    budget, declared = settings.budget, bench.declared
+    return Target(budget.batch_size or declared.batch_size, budget.threads or declared.threads)
+
+
 class _Hunt:
     """Everything that was tried so far."""
 
     def __init__(self, settings: Search, workshop: Workshop, bench: Bench, export: Exporter, store: Store) -> None:
-        budget, declared = settings.budget, bench.declared
-        target = Target(budget.batch_size or declared.batch_size, budget.threads or declared.threads)
         self._settings = settings
         self._workshop = workshop
         self._store = store
-        self._workbench = Workbench(bench, settings.graph_passes, export, store, target)
+        self._workbench = Workbench(bench, settings.graph_passes, export, store, timed_at(settings, bench))
         self.groups: list[Group] = []
         self.given_up: dict[str, str] = {}
         self.controls: tuple[str, ...] = ()

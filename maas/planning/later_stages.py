@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from maas.compression.candidates import PARENT
-from maas.compression.measuring import BATCH_EFFECT_ROWS, Bench
-from maas.compression.search import Search, require_searchable
+from maas.compression.candidates import PARENT, gzip_bytes
+from maas.compression.measuring import BATCH_EFFECT_ROWS, Bench, Target
+from maas.compression.search import Search, require_searchable, timed_at
 from maas.config import RunConfig, build
 from maas.data.splits import Split, Splits
 from maas.errors import BundleError, ExportError
@@ -76,7 +76,7 @@ def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Sp
     judge, calibration = judge_of(exported.answer.kind, splits.labels), stages.calibration_of(config, exported, splits)
     bench = Bench(exported, few.validation, judge, config.metric, calibration)
     models = Models({PARENT: model}, {PARENT: exported})
-    for name, one in settings.passes.items():
+    for name, one in settings.graph_passes.items():
         out = folder / f"{name}.onnx"
         with suppress(ExportError, BundleError):  # which the search refuses, and goes on
             one.apply(model, out, calibration)
@@ -84,25 +84,39 @@ def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Sp
     applied_s = time.perf_counter() - started
     return LaterStages(
         bytes={name: file.stat().st_size for name, file in models.files.items()},
-        compress_s=applied_s + _searching_s(bench, models, splits.validation),
+        compress_s=applied_s + _searching_s(bench, models, timed_at(settings, bench), splits.validation),
+        variants=settings.variants,
+        chain_epochs=settings.epochs(int((config.trainer or {}).get("max_epochs") or 0)),
         export_s=_proving_s(config, checkpoint, models, splits, few),
     )
 
 
-def _searching_s(bench: Bench, models: Models, validation: Split) -> float:
+def _searching_s(bench: Bench, models: Models, target: Target, validation: Split) -> float:
     """Returns the seconds that candidates are measured for."""
     rows, few = len(validation), bench.validation.inputs
-    feeds = bench.timed_feeds()
     total = rows * _seconds(bench.parent.encode, few) / len(few)
     parent = _as_many(bench.predictions(models.exported), rows)
     everything = replace(bench, validation=validation)
     for predictor in models.predictors.values():
         row_s = _row_s(predictor, bench.validation)
         alone = sum(_seconds(predictor.predictions, [row]) for row in few[:ALONE]) / len(few[:ALONE])
-        turn = min(sum(_seconds(predictor.session.run, None, feed) for feed in feeds) for _ in range(2))
         own = _as_many(bench.predictions(predictor), rows)
         judged = _seconds(everything.value, own) + _seconds(everything.drop, parent, own)
-        total += rows * row_s + BATCH_EFFECT_ROWS * (row_s + alone) + interleaved_s(turn) + judged
+        total += rows * row_s + BATCH_EFFECT_ROWS * (row_s + alone) + judged
+    for name, file in models.files.items():
+        total += _seconds(bench.footprint, file) + _seconds(gzip_bytes, file)
+        total += (2 if name == PARENT else 1) * _raced_s(bench, file, target)  # all are raced against it, itself too
+    return total
+
+
+def _raced_s(bench: Bench, model: Path, target: Target) -> float:
+    """Returns the seconds that a model is timed for at all batch sizes and threads."""
+    total = 0.0
+    for course in bench.courses(target):
+        started, predictor = time.perf_counter(), bench.predictor(model, course.target.threads)
+        opened_s, feeds = time.perf_counter() - started, bench.timed_feeds(course.target.batch_size, course.batches)
+        turn = min(sum(_seconds(predictor.session.run, None, feed) for feed in feeds) for _ in range(2))
+        total += opened_s + interleaved_s(turn, rounds=course.rounds)
     return total
 
 

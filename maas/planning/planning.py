@@ -16,7 +16,7 @@ import yaml
 from maas.config import RunConfig
 from maas.errors import ConfigError, ProcessError
 from maas.planning.estimating import Watched
-from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
+from maas.planning.report import RECIPE, REFUSAL, REPORT, LaterStages, Report
 from maas.planning.stage import Plan, Stage
 
 REHEARSAL = "maas.planning.rehearsal"
@@ -76,8 +76,22 @@ def _stages(config: RunConfig, report: Report) -> Iterator[Stage]:
             fold = config.folds * (seconds["processor"] + share * (once + looped + pretrained))
         yield Stage("folds", fold, None, f"{config.folds} times {share:.2f}")
     later = report.later
-    yield Stage("compress", later.compress_s, report.peak_bytes, f"{len(later.bytes) - 1} passes")
+    yield Stage("compress", _compress_s(later, watched), report.peak_bytes, _tries(later))
     yield Stage("export", later.export_s, None, "with the proof")
+
+
+def _compress_s(later: LaterStages, watched: Watched | None) -> float | None:
+    """Returns the seconds of the search, as if every chain were followed to its end and no net became faster."""
+    if not later.variants:
+        return later.compress_s
+    if watched is None or watched.seconds is None or not watched.loop.epochs:
+        return None
+    return later.compress_s * (1 + later.variants) + later.chain_epochs * watched.seconds / watched.loop.epochs
+
+
+def _tries(later: LaterStages) -> str:
+    passes = f"{len(later.bytes) - 1} passes"
+    return f"at most {later.variants} cut nets, {passes} on each" if later.variants else passes
 
 
 def fold_share(folds: int, rows: dict[str, int]) -> float:

@@ -13,12 +13,16 @@ class LaterStages(msgspec.Struct, frozen=True):
 
     Args:
         bytes: of `model.onnx` as exported (`fp32`) and by each pass that can be applied.
-        compress_s: seconds of the stage.
+        compress_s: seconds of the stage, but for what passes over checkpoints make.
+        variants: checkpoints that they make at most.
+        chain_epochs: epochs that these are trained for at most.
         export_s: seconds of the stage, the proof among them.
     """
 
     bytes: dict[str, int]
     compress_s: float
+    variants: int
+    chain_epochs: float
     export_s: float
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from maas.compression.budget import Budget
 from maas.compression.passes import Calibration, Workshop
+from maas.compression.passes.distil import Distil
 from maas.compression.passes.finetune import Finetune
 from maas.compression.passes.prune import Prune
 from maas.compression.passes.quantize_static import QuantizeStatic
@@ -120,6 +121,15 @@ def test_fp32_is_kept_when_no_pass_is_asked_for(tried, line):
     assert sha256_of(chosen) == sha256_of(line.bundle.model_path)
     assert record.candidate("fp32").drop.value == 0
     assert record.candidate("fp32").agreement == 1
+
+
+def test_epochs_are_those_of_every_chain_and_control_when_they_are_counted():
+    passes = {"prune": Prune(), "finetune": Finetune(epochs=4), "distil": Distil(epochs=3), "static": QuantizeStatic()}
+    assert Search(EASY, passes).epochs(10) == 4 + 3 * 4 / 3
+    searched = Search(EASY, passes, trials=5, controls=2)
+    assert searched.epochs(10) == 5 * (4 + 3 * 4 / 3) + 2 * (10 + 4 + 3)
+    assert (Search(EASY, passes).variants, searched.variants) == (1, 7)
+    assert Search(EASY, {"static": QuantizeStatic()}).variants == 0
 
 
 APPLIED: list[str] = []

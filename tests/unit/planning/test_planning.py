@@ -41,7 +41,7 @@ REPORT = Report(
     training_peak_bytes=7_000_000,
     peak_bytes=9_000_000,
     weights_bytes=400,
-    later=LaterStages(bytes={"fp32": 500, "quantize_static": 100}, compress_s=60.0, export_s=30.0),
+    later=LaterStages(bytes={"fp32": 500, "quantize_static": 100}, compress_s=60.0, variants=0, chain_epochs=0.0, export_s=30.0),
 )
 PLENTY = 10**12
 
@@ -81,6 +81,14 @@ def test_fold_has_as_many_rows_as_planned_when_rows_are_folded():
     rows = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
     for fold in folded(splits, 5):
         assert len(fold.train) == pytest.approx(fold_share(5, rows) * len(splits.train), rel=0.01)
+
+
+def test_every_cut_net_is_counted_when_a_chain_is_searched(config):
+    later = msgspec.structs.replace(REPORT.later, variants=3, chain_epochs=24.0)
+    plan = planned(config, msgspec.structs.replace(REPORT, later=later), PLENTY)
+    epoch = (60 * 1.0 + 6 * (1.0 + 2.0)) / 6
+    assert plan.stage("compress").seconds == pytest.approx(60 * 4 + 24 * epoch)
+    assert plan.stage("compress").note == "at most 3 cut nets, 1 passes on each"
 
 
 def test_training_is_others_affair_when_no_loop_was_watched(config):

@@ -144,7 +144,9 @@ def encoder_checkpoint(save, text_processor, tmp_path_factory) -> Any:
     arguments |= {"layers": 3, "heads": 4, "feed_forward": 64}
     folder = tmp_path_factory.mktemp("encoder") / "train"
     labels = ("negative", "positive")
-    return save(folder, TextEncoder(**arguments), text_processor, "maas.models.encoder.TextEncoder", labels, **arguments)
+    return save(
+        folder, TextEncoder(**arguments), text_processor, "maas.models.encoder.TextEncoder", labels, **arguments
+    )
 
 
 @pytest.fixture(scope="session")

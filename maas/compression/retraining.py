@@ -11,6 +11,7 @@ from maas.errors import ExportError
 from maas.evidence.judges import judge_of
 from maas.runtime.evidence import Interval
 from maas.training.checkpoint import Checkpoint
+from maas.training.cutting import CutPlan
 from maas.training.distilling import Teacher
 from maas.training.evaluation import predictions, run_of
 from maas.training.fitting import fit_net
@@ -25,6 +26,7 @@ def retrained(
     lr: float | None = None,
     teacher: Teacher | None = None,
     net: nn.Module | None = None,
+    known: CutPlan | None = None,
 ) -> Checkpoint:
     """Trains the net of a checkpoint by its recipe, and writes the checkpoint of the best epoch.
 
@@ -36,6 +38,7 @@ def retrained(
         lr: learning rate; None takes the recipe's.
         teacher: to learn from besides; None for none.
         net: of the parent's shape, with other weights to begin from; None takes the parent's.
+        known: layers that are gone and inputs that are clipped; None where they are the parent's.
 
     Raises:
         ExportError: the recipe cannot train, or the model is no net.
@@ -51,8 +54,9 @@ def retrained(
     )
     course = fit_net(config, model, splits, processor, workshop.folder / "resume", workshop.listener, teacher)
     model = model.cpu().float().eval()
+    metrics = _metrics(parent, model, workshop)
     return parent.succeeded_by(
-        out, model, history=course.history, best_epoch=course.best_epoch, metrics=_metrics(parent, model, workshop)
+        out, model, known=known, history=course.history, best_epoch=course.best_epoch, metrics=metrics
     )
 
 

@@ -138,18 +138,16 @@ class Checkpoint:
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
     def succeeded_by(
-        self, folder: Path, net: nn.Module, *, removed: dict[str, tuple[int, ...]] | None = None, **changes: Any
+        self, folder: Path, net: nn.Module, *, known: CutPlan | None = None, **changes: Any
     ) -> "Checkpoint":
         """Writes the checkpoint of a net that was made from this one: cut, trained further, or both.
 
         Args:
             folder: where to.
             net: what became of `model()`.
-            removed: layers that are gone, as `CutPlan` has it; None where they are those of this checkpoint.
+            known: layers that are gone and inputs that are clipped; None where they are those of this checkpoint.
             changes: fields of `CheckpointRecord` that differ, e.g. `metrics`.
         """
-        if removed is None and self.record.plan:
-            removed = self.record.plan.removed
         fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
         for own in ("schema_version", "net", "plan", "processor", "files"):
             del fields[own]
@@ -158,7 +156,7 @@ class Checkpoint:
             net,
             self.processor(),
             net_record=self.record.net,
-            plan=plan_of(self._built(), net, removed),
+            plan=plan_of(self._built(), net, known or self.record.plan or CutPlan()),
             **{**fields, **changes},
         )
 

@@ -22,24 +22,26 @@ class CutPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         numbers: what modules say of themselves, by module and attribute, where the built net's say something else.
         removed: places in the built net's lists of layers that are gone, by list.
+        clips: the least and the largest value that a module's input may have, by module; beyond, it is clipped.
     """
 
     numbers: dict[str, dict[str, Number]] = {}
     removed: dict[str, tuple[int, ...]] = {}
+    clips: dict[str, tuple[float, float]] = {}
 
 
-def plan_of(built: nn.Module, net: nn.Module, removed: Mapping[str, tuple[int, ...]] | None = None) -> CutPlan | None:
+def plan_of(built: nn.Module, net: nn.Module, known: CutPlan) -> CutPlan | None:
     """Compares a net with one that was built anew.
 
     Args:
-        built: as the target builds it; what is `removed` is taken out of it.
+        built: as the target builds it; what is removed is taken out of it.
         net: the same net, cut.
-        removed: places in the built net's lists of layers that `net` lacks.
+        known: what cannot be seen: layers that `net` lacks, and clips.
 
     Returns:
         The difference; None where there is none.
     """
-    _remove_(built, removed or {})
+    _remove_(built, known.removed)
     before = _numbers(built)
     changed = {
         name: {key: value for key, value in now.items() if before[name].get(key) != value}
@@ -48,8 +50,8 @@ def plan_of(built: nn.Module, net: nn.Module, removed: Mapping[str, tuple[int, .
     differ = {name: shape.shape for name, shape in built.state_dict().items()} != {
         name: tensor.shape for name, tensor in net.state_dict().items()
     }
-    plan = CutPlan({name: values for name, values in changed.items() if values}, dict(removed or {}))
-    return plan if differ or plan.numbers or plan.removed else None
+    plan = CutPlan({name: values for name, values in changed.items() if values}, known.removed, known.clips)
+    return plan if differ or plan.numbers or plan.removed or plan.clips else None
 
 
 def cut_(net: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> None:
@@ -70,7 +72,16 @@ def cut_(net: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> None:
             if key not in known.get(name, {}):
                 raise CheckpointError(f"The plan sets {key} of {name or 'the net'}, which has no such number.")
             setattr(modules[name], key, value)
+    for name, span in plan.clips.items():
+        if name not in modules:
+            raise CheckpointError(f"The plan clips the input of {name}, which the net does not have.")
+        clip_input_(modules[name], *span)
     _reshape_(net, weights)
+
+
+def clip_input_(module: nn.Module, low: float, high: float) -> None:
+    """Clips what a module is given from now on: in training, and in the graph that is exported."""
+    module.register_forward_pre_hook(lambda _, inputs: (inputs[0].clamp(low, high), *inputs[1:]))
 
 
 def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> nn.Module:
@@ -89,7 +100,7 @@ def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> 
     """
     _remove_(built, plan.removed)
     drawn = built.state_dict()
-    cut_(built, CutPlan(plan.numbers), weights)
+    cut_(built, CutPlan(plan.numbers, clips=plan.clips), weights)
     kept = {name: tensor[tuple(map(slice, weights[name].shape))] for name, tensor in drawn.items()}
     for name, module in built.named_modules():
         weight = f"{name}.weight"

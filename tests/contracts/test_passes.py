@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+import torch
 
 from maas.compression import passes
 from maas.compression.passes import Calibration, CheckpointPass, OnnxPass, Workshop
@@ -19,6 +20,10 @@ from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(passes.__path__) if module.name != "base")
+
+
+OF_LAYERS = ("drop_heads", "drop_layers")
+"""Passes over nets of layers of one kind."""
 
 
 def pass_of(name: str) -> type:
@@ -95,15 +100,16 @@ def trained(request, line, digits, encoder_checkpoint, texts):
 def test_checkpoint_answers_and_can_be_opened_when_a_checkpoint_pass_is_applied(name, trained, tmp_path):
     parent, config, splits = trained
     before = {file: file.read_bytes() for file in parent.folder.rglob("*") if file.is_file()}
-    made = []
-    for index in range(2):
+
+    def applied(index: int) -> Checkpoint:
         folder = tmp_path / str(index)
-        workshop = Workshop(config, splits, parent, folder, seed=0)
-        try:
-            made.append(pass_of(name)().apply(parent, folder / "out", workshop))
-        except ExportError as error:
-            assert "MLP has no" in str(error)
-            return
+        return pass_of(name)().apply(parent, folder / "out", Workshop(config, splits, parent, folder, seed=0))
+
+    if name in OF_LAYERS and not any(isinstance(one, torch.nn.ModuleList) for one in parent.model().modules()):
+        with pytest.raises(ExportError, match="MLP has no "):
+            applied(0)
+        return
+    made = [applied(index) for index in range(2)]
     assert {file: file.read_bytes() for file in before} == before
     assert made[0].digest == made[1].digest != parent.digest, "the same work gives the same bytes"
     again = Checkpoint.open(made[0].folder)
@@ -111,7 +117,7 @@ def test_checkpoint_answers_and_can_be_opened_when_a_checkpoint_pass_is_applied(
     assert answers.shape == (5, len(parent.record.labels))
     sizes = [sum(one.numel() for one in checkpoint.model().parameters()) for checkpoint in (parent, again)]
     assert sizes[1] <= sizes[0]
-    assert (sizes[1] < sizes[0]) == (again.record.plan is not None)
+    assert again.record.plan is not None or sizes[1] == sizes[0]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,7 @@ from maas.compression.passes.base import Workshop
 from maas.compression.training_rows import batches_of, net_of
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
+from maas.training.cutting import CutPlan
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class DropLayers:
         if not stacks:
             raise ExportError(f"{type(net).__name__} has no list of layers of one kind; there is none to drop.")
         influence = self._influence(net, stacks, parent, workshop)
-        removed = dict(parent.record.plan.removed) if parent.record.plan else {}
+        plan = parent.record.plan or CutPlan()
+        removed = dict(plan.removed)
         for name, layers in stacks.items():
             count = min(len(layers) - 1, round(self.share * len(layers)))
             least = sorted(range(len(layers)), key=lambda place: influence[name, place])[:count]
@@ -48,7 +50,9 @@ class DropLayers:
             removed[name] = tuple(sorted((*gone, *(left[place] for place in least))))
             for place in sorted(least, reverse=True):
                 del layers[place]
-        return parent.succeeded_by(out, net, removed=removed, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(
+            out, net, known=CutPlan(removed=removed, clips=plan.clips), history=(), best_epoch=0, metrics={}
+        )
 
     def _influence(
         self, net: nn.Module, stacks: dict[str, nn.ModuleList], parent: Checkpoint, workshop: Workshop

@@ -41,7 +41,9 @@ REPORT = Report(
     training_peak_bytes=7_000_000,
     peak_bytes=9_000_000,
     weights_bytes=400,
-    later=LaterStages(bytes={"fp32": 500, "quantize_static": 100}, compress_s=60.0, variants=0, chain_epochs=0.0, export_s=30.0),
+    later=LaterStages(
+        bytes={"fp32": 500, "quantize_static": 100}, compress_s=60.0, variants=0, chain_epochs=0.0, export_s=30.0
+    ),
 )
 PLENTY = 10**12
 

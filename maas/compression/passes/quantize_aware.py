@@ -1,0 +1,137 @@
+"""Training a net further with the errors that int8 will make, so that it learns to live with them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maas.bounds import Count, Positive, PositiveFraction, Share
+from maas.compression.passes.base import Workshop
+from maas.compression.pruning import WEIGHTED, last_weighted
+from maas.compression.retraining import retrained
+from maas.compression.training_rows import batches_of, net_of
+from maas.training.checkpoint import Checkpoint
+from maas.training.cutting import CutPlan, clip_input_
+from maas.training.distilling import Teacher
+
+LEVELS, HALF = 255, 127
+"""Steps of uint8 activations, and of int8 weights on each side of 0."""
+
+
+@dataclass(frozen=True)
+class QuantizeAware:
+    """Fine-tuning with weights and inputs of all layers but the last rounded as `quantize_static` will round them.
+
+    The range of each layer's input is measured on training rows, and stays: values beyond are clipped, in training and
+    in the graph, so that static quantisation finds the same range. The weights stay fp32 until then.
+
+    Args:
+        epochs: over the training rows.
+        lr: learning rate; null takes the recipe's.
+        covered: share of the values of an input that its range holds.
+        rows: training rows that ranges are measured on.
+        weight: share of the teacher, the checkpoint that the search began with, in what is minimised.
+        temperature: that softens probabilities before they are compared.
+
+    Source:
+        Jacob et al., Quantization and training of neural networks for efficient integer-arithmetic-only inference,
+        arXiv:1712.05877, §3.
+    """
+
+    epochs: Count = 3
+    lr: Positive | None = None
+    covered: PositiveFraction = 0.9999
+    rows: Count = 256
+    weight: Share = 0.7
+    temperature: Positive = 4.0
+    side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        """Writes the net of the best epoch, fp32, with clipped inputs."""
+        net = net_of(parent)
+        clips = self._ranges(net, parent, workshop)
+        modules = dict(net.named_modules())
+        for name, span in clips.items():
+            clip_input_(modules[name], *span)
+        teacher = Teacher(net_of(workshop.root), self.weight, self.temperature) if self.weight else None
+        plan = parent.record.plan or CutPlan()
+        with _rounding({modules[name]: span for name, span in clips.items()}):
+            return retrained(
+                parent,
+                out,
+                workshop,
+                epochs=self.epochs,
+                lr=self.lr,
+                teacher=teacher,
+                net=net,
+                known=CutPlan(removed=plan.removed, clips=clips),
+            )
+
+    def _ranges(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, tuple[float, float]]:
+        """Returns the range of the input of each layer with weights, but for the last; 0 is always inside."""
+        feeds, _ = next(batches_of(parent, workshop, 2))
+        head = last_weighted(net, feeds)
+        layers = {name: one for name, one in net.named_modules() if isinstance(one, WEIGHTED) and one is not head}
+        found: dict[str, list[tuple[float, float]]] = {}
+
+        def watch(name: str) -> Any:
+            def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+                values = inputs[0].detach().flatten().sort().values
+                edge = int((1 - self.covered) * len(values))
+                found.setdefault(name, []).append((float(values[edge]), float(values[-1 - edge])))
+
+            return hook
+
+        hooks = [one.register_forward_pre_hook(watch(name)) for name, one in layers.items()]
+        with torch.no_grad():
+            for feeds, _ in batches_of(parent, workshop, self.rows):
+                net(**feeds)
+        for hook in hooks:
+            hook.remove()
+        return {
+            name: (min(0.0, *(low for low, _ in spans), 0.0), max(0.0, *(high for _, high in spans), 1e-6))
+            for name, spans in found.items()
+        }
+
+
+@contextmanager
+def _rounding(spans: dict[nn.Module, tuple[float, float]]) -> Iterator[None]:
+    """Lets layers compute with rounded weights and inputs inside the block."""
+    for module, (low, high) in spans.items():
+        module.forward = _rounded_forward(module, low, high)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for module in spans:
+            del module.forward
+
+
+def _rounded_forward(module: nn.Module, low: float, high: float) -> Callable[[Tensor], Tensor]:
+    scale = (high - low) / LEVELS
+    zero = round(-low / scale)
+
+    def forward(values: Tensor) -> Tensor:
+        values = torch.fake_quantize_per_tensor_affine(values, scale, zero, 0, LEVELS)
+        weight = rounded_weight(module.weight)
+        if isinstance(module, nn.Linear):
+            return functional.linear(values, weight, module.bias)
+        convolved: Tensor = module._conv_forward(values, weight, module.bias)  # noqa: SLF001
+        return convolved
+
+    return forward
+
+
+def rounded_weight(weight: Tensor) -> Tensor:
+    """Returns a weight as int8 will hold it, a scale for each output channel; gradients pass as if it were not rounded.
+
+    Args:
+        weight: (outputs, …).
+    """
+    scales = weight.detach().flatten(1).abs().amax(1).clamp(min=1e-12) / HALF
+    zeros = torch.zeros(len(scales), dtype=torch.int32, device=weight.device)
+    return torch.fake_quantize_per_channel_affine(weight, scales, zeros, 0, -HALF - 1, HALF)

@@ -42,10 +42,12 @@ class Models:
     Args:
         files: ONNX files by name.
         predictors: over them.
+        row_s: seconds that each takes for a row, from raw to answered.
     """
 
     files: dict[str, Path]
     predictors: dict[str, Predictor]
+    row_s: dict[str, float]
 
     @property
     def exported(self) -> Predictor:
@@ -54,8 +56,9 @@ class Models:
 
     @property
     def shipped(self) -> Predictor:
-        """The smallest; which one will ship is known only behind training."""
-        return self.predictors[min(self.files, key=lambda name: self.files[name].stat().st_size)]
+        """The one that a search would choose by size and time; how well each answers is known only behind training."""
+        fast = [name for name in self.files if self.row_s[name] <= self.row_s[PARENT]]
+        return self.predictors[min(fast, key=lambda name: self.files[name].stat().st_size * self.row_s[name])]
 
 
 def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path) -> LaterStages:
@@ -74,13 +77,14 @@ def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Sp
     exported = stages.predictor_of(config, checkpoint, stages.exported_onnx(config, checkpoint, splits, model))
     judge, calibration = judge_of(exported.answer.kind, splits.labels), stages.calibration_of(config, exported, splits)
     bench = Bench(exported, few.validation, judge, config.metric, calibration)
-    models = Models({PARENT: model}, {PARENT: exported})
+    models = Models({PARENT: model}, {PARENT: exported}, {})
     for name, one in settings.passes.items():
         out = folder / f"{name}.onnx"
         with suppress(ExportError, BundleError):  # which the search refuses, and goes on
             one.apply(model, out, calibration)
             models.predictors[name], models.files[name] = bench.predictor(out), out
     applied_s = time.perf_counter() - started
+    models.row_s.update({name: _row_s(one, few.validation) for name, one in models.predictors.items()})
     return LaterStages(
         bytes={name: file.stat().st_size for name, file in models.files.items()},
         compress_s=applied_s + _searching_s(bench, models, splits.validation),
@@ -95,8 +99,8 @@ def _searching_s(bench: Bench, models: Models, validation: Split) -> float:
     total = rows * _seconds(bench.parent.encode, few) / len(few)
     parent = _as_many(bench.predictions(models.exported), rows)
     everything = replace(bench, validation=validation)
-    for predictor in models.predictors.values():
-        row_s = _row_s(predictor, bench.validation)
+    for name, predictor in models.predictors.items():
+        row_s = models.row_s[name]
         alone = sum(_seconds(predictor.predictions, [row]) for row in few[:ALONE]) / len(few[:ALONE])
         turn = min(sum(_seconds(predictor.session.run, None, feed) for feed in feeds) for _ in range(2))
         own = _as_many(bench.predictions(predictor), rows)

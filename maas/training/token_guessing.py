@@ -24,6 +24,10 @@ from maas.training.schedules import cosine
 
 log = logging.getLogger("maas")
 
+MULTIPLE = 64
+"""Hidden tokens are scored in multiples of so many: oneDNN keeps a kernel for each number of rows that it met, which
+took a gigabyte when every batch hid another number of tokens."""
+
 
 class Texts:
     """The training texts as token ids.
@@ -165,7 +169,9 @@ class Guessing:
     def _step(self, input_ids: Tensor) -> Step:
         shown, is_asked = masked(input_ids, self._mask_share, self._span, self._head.embedding.num_embeddings)
         wanted = input_ids[is_asked]  # (M,)
-        logits = self._head(self._hidden(shown)[is_asked])  # (M, V)
+        extra = -len(wanted) % MULTIPLE
+        padded = functional.pad(self._hidden(shown)[is_asked], (0, 0, 0, extra))
+        logits = self._head(padded)[: len(wanted)]  # (M, V)
         loss = functional.cross_entropy(logits, wanted, reduction="sum")
         self._optimizer.zero_grad()
         torch.autograd.backward(loss / max(1, len(wanted)))

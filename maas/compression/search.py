@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import torch
@@ -17,12 +17,14 @@ from maas.compression.chain import Variant, variant_of
 from maas.compression.control import control_of
 from maas.compression.measuring import Bench, Target
 from maas.compression.passes import CheckpointPass, OnnxPass, Pass, Workshop
-from maas.compression.proposing import Proposals
 from maas.compression.rungs import GivenUp, Rungs, Shown, Size
 from maas.compression.store import Store
 from maas.errors import BudgetError, ExportError
 from maas.runtime.evidence import CandidateRecord, CompressionRecord
 from maas.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from maas.compression.proposing import Proposals
 
 NEARLY = 1.1
 """Products of size and time that differ by less than this factor are called equal: timings are no better."""
@@ -138,7 +140,8 @@ def require_searchable(settings: Search) -> None:
             f"compress.trials is {settings.trials} and compress.space is empty. Set a space, e.g. "
             "compress.space.prune.ratio={low: 0.3, high: 0.8}, or compress.trials=0."
         )
-    Proposals(settings.chain, settings.space, seed=0)
+    if settings.space:
+        _proposals(settings, seed=0)
 
 
 def timed_at(settings: Search, bench: Bench) -> Target:
@@ -180,7 +183,7 @@ class _Hunt:
         if not settings.trials:
             self._follow(name, settings.chain, rungs)
             return
-        proposals, limit = Proposals(settings.chain, settings.space, self._workshop.seed), settings.budget.max_minutes
+        proposals, limit = _proposals(settings, self._workshop.seed), settings.budget.max_minutes
         shown: dict[str, tuple[float, float]] = {}
         for number in range(settings.trials):
             if limit is not None and time.monotonic() - started > 60 * limit:
@@ -266,6 +269,14 @@ class _Hunt:
         group = replace(group, records=tuple(map(judged, group.records)))
         self.groups.append(group)
         return group
+
+
+def _proposals(settings: Search, seed: int) -> "Proposals":
+    try:
+        from maas.compression.proposing import Proposals  # noqa: PLC0415 - optuna is an extra, and takes its time
+    except ImportError as error:
+        raise BudgetError("Searching compress.space needs optuna. Install maas[compress].") from error
+    return Proposals(settings.chain, settings.space, seed)
 
 
 def _choice(records: list[CandidateRecord], given_up: Mapping[str, str]) -> tuple[CandidateRecord, str]:

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from maas.data.splits import Split
 from maas.errors import BundleError
 from maas.evidence.benchmark import interleaved, latency
-from maas.evidence.judges import judge_of
+from maas.evidence.judges import BaseJudge, judge_of
+from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import Interval, Latency, Slice
@@ -61,11 +63,10 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
     judge = judge_of(first.manifest.answer["kind"], labels)
     answers = {name: bundle.predictor.predictions(rows.inputs) for name, bundle in bundles.items()}
     reference = next(iter(answers.values()))
-    times = _latencies(bundles, rows)
+    times, targets = _latencies(bundles, rows), rows.targets
     found = []
     for name, bundle in bundles.items():
-        own, targets = answers[name], rows.targets
-        judged = metric is not None and targets is not None
+        own = answers[name]
         same = judge.agrees(reference, own)
         lost = sorted(slices(judge, targets, labels, reference, own), key=lambda one: -one.drop)
         found.append(
@@ -73,8 +74,8 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
                 name=name,
                 precision=bundle.manifest.precision,
                 bytes=bundle.model_path.stat().st_size,
-                metric=judge.metrics(targets, own)[metric] if judged else None,
-                drop=judge.drop(targets, reference, own, metric) if judged and own is not reference else None,
+                metric=judge.metrics(targets, own)[metric] if metric and targets is not None else None,
+                drop=_drop(judge, targets, reference, own, metric),
                 agreement=float(same.mean()),
                 disagreements=int((~same).sum()),
                 slices=tuple(one for one in lost[:SLICES] if one.drop > 0),
@@ -82,6 +83,14 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
             )
         )
     return found
+
+
+def _drop(
+    judge: BaseJudge, targets: np.ndarray | None, reference: Predictions, own: Predictions, metric: str | None
+) -> Interval | None:
+    if metric is None or targets is None or own is reference:
+        return None
+    return judge.drop(targets, reference, own, metric)
 
 
 def _require_alike(bundles: Mapping[str, Bundle]) -> None:

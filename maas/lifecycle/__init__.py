@@ -11,9 +11,10 @@ from pathlib import Path
 from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.lifecycle import stages
+from maas.lifecycle.assembly import load_rows
+from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.finding import checkpoint_of, compressed_of, newest_bundle, newest_checkpoint
 from maas.lifecycle.lineage import work_key
-from maas.lifecycle.stages import Compressed
 from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, claimed, of_artifact
 from maas.runtime.bundle import Bundle
@@ -62,7 +63,7 @@ def run(config: RunConfig) -> Line:
     Raises:
         MaasError: a stage refused; what earlier stages left stays.
     """
-    rows = stages.load_rows(config)
+    rows = load_rows(config)
     if not processes.is_first():
         stages.assist(config, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.state.finished) as folder:
@@ -90,7 +91,7 @@ def train(config: RunConfig) -> Checkpoint:
         ConfigError: a part refused its arguments.
         DataError: there are no rows to train on.
     """
-    rows = stages.load_rows(config)
+    rows = load_rows(config)
     if not processes.is_first():
         stages.assist(config, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.checkpoint.is_dir()) as folder:
@@ -105,7 +106,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
         checkpoint: what was trained.
     """
     with of_artifact(checkpoint.folder).locked():
-        return stages.compress(config, checkpoint, stages.load_rows(config))
+        return stages.compress(config, checkpoint, load_rows(config))
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None = None) -> Bundle:
@@ -120,7 +121,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
         ParityError: the bundle would not answer as the trained net does.
     """
     with of_artifact(checkpoint.folder).locked():
-        return stages.export(config, checkpoint, compressed, stages.load_rows(config))
+        return stages.export(config, checkpoint, compressed, load_rows(config))
 
 
 def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidence:
@@ -135,7 +136,7 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
         ParityError: it does not answer as the trained net does.
     """
     with of_artifact(checkpoint.folder).locked():
-        return stages.verify(config, checkpoint, bundle, stages.load_rows(config))
+        return stages.verify(config, checkpoint, bundle, load_rows(config))
 
 
 def register(config: RunConfig, bundle: Bundle) -> ModelVersion:

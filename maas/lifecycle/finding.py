@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from maas.config import RunConfig
-from maas.lifecycle.stages import Compressed
+from maas.lifecycle.compressed import Compressed
 from maas.run_folder import RunFolder, newest_with, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.training.checkpoint import Checkpoint

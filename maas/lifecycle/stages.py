@@ -6,29 +6,27 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
-import numpy as np
 
 from maas.compression.candidates import PARENT
-from maas.compression.chain import CHECKPOINT
 from maas.compression.measuring import Bench
-from maas.compression.passes import Calibration, Workshop
-from maas.compression.search import Found, Search, search
+from maas.compression.passes import Workshop
+from maas.compression.search import Search, search
 from maas.compression.store import Store
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.doctor import require_sound
-from maas.errors import BundleError, ConfigError, DataError
+from maas.errors import ConfigError
 from maas.evidence.judges import judge_of
 from maas.evidence.plots import compression_picture, learning_curve
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
-from maas.exporting.conversion import to_onnx
 from maas.exporting.proof import prove
-from maas.files import folder_published_whole, sha256_of
+from maas.files import folder_published_whole
+from maas.lifecycle.assembly import calibration_of, checkpoint_of_fitted, exported_onnx, predictor_of, require_same_rows
+from maas.lifecycle.compressed import Compressed, keep
 from maas.lifecycle.lineage import candidates_key, lineage_of
 from maas.lifecycle.recording import pictures_of, tracker_of
 from maas.lifecycle.validating import cross_validated, validated
@@ -36,54 +34,12 @@ from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import CompressionRecord, Evidence
-from maas.runtime.predictor import Predictor
-from maas.runtime.processors import BaseProcessor
 from maas.training import processes
-from maas.training.checkpoint import Checkpoint, save_checkpoint
-from maas.training.fitting import Fitted, fit
+from maas.training.checkpoint import Checkpoint
+from maas.training.fitting import fit
 
 log = logging.getLogger("maas")
 GOLDEN_ROWS = 16
-EXAMPLE_ROWS = 4
-
-
-@dataclass(frozen=True)
-class Compressed:
-    """What `compress` leaves.
-
-    Args:
-        folder: where it lies.
-        record: the search, with every candidate's numbers.
-    """
-
-    folder: Path
-    record: CompressionRecord
-
-    @classmethod
-    def open(cls, folder: Path) -> "Compressed":
-        """Opens a finished search."""
-        return cls(folder, msgspec.json.decode((folder / "compression.json").read_bytes(), type=CompressionRecord))
-
-    @property
-    def model(self) -> Path:
-        """The chosen ONNX file."""
-        return self._file(self.record.chosen)
-
-    @property
-    def exported(self) -> Path:
-        """What it was made of: the ONNX file of its checkpoint as it is."""
-        return self._file(self.record.candidate(self.record.chosen).parent or self.record.chosen)
-
-    def checkpoint(self, trained: Checkpoint) -> Checkpoint:
-        """Returns the checkpoint that ships: what passes made of the one that was trained, or that one."""
-        own = self.folder / CHECKPOINT
-        return Checkpoint.open(own) if own.is_dir() else trained
-
-    def _file(self, name: str) -> Path:
-        file = self.folder / f"{name}.onnx"
-        if not file.is_file() or sha256_of(file) != self.record.candidate(name).sha256:
-            raise BundleError(f"{file} is missing or was altered since it was made. Run python -m maas.compress again.")
-        return file
 
 
 def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
@@ -149,7 +105,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
             onnx_of,
             Store(folder.candidates, candidates_key(config, splits.record.fingerprint)),
         )
-        _keep(found, draft)
+        keep(found, draft)
         write_json(draft / "compression.json", found.record)
         compression_picture(found.record, draft / "compression.png")
     record = found.record
@@ -226,74 +182,6 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     return version
 
 
-# --- pieces that several stages need ----------------------------------------------------------------------------------
-
-
-def checkpoint_of_fitted(
-    folder: RunFolder, config: RunConfig, fitted: Fitted, processor: BaseProcessor, splits: Splits, **record: Any
-) -> Checkpoint:
-    """Writes the checkpoint of a model that was fitted.
-
-    Args:
-        folder: of the run.
-        config: the recipe.
-        fitted: the model, and how it was trained.
-        processor: fitted.
-        splits: what it was trained on.
-        record: the fields of `CheckpointRecord` that these do not give.
-    """
-    return save_checkpoint(
-        folder.checkpoint,
-        fitted.model,
-        processor,
-        name=config.name,
-        task=config.task,
-        net_record=fitted.net_record,
-        plan=None,
-        labels=splits.labels,
-        history=fitted.history,
-        best_epoch=fitted.best_epoch,
-        data=splits.record,
-        **record,
-    )
-
-
-def load_rows(config: RunConfig) -> Splits:
-    """Loads, cleans and splits the recipe's rows."""
-    splits: Splits = build(config.data, "data")
-    return splits
-
-
-def require_same_rows(splits: Splits, checkpoint: Checkpoint) -> Splits:
-    """Returns the rows if they are those that the checkpoint was trained on: otherwise test rows may have been learnt.
-
-    Raises:
-        DataError: they are others.
-    """
-    found, trained = splits.record.fingerprint, checkpoint.record.data.fingerprint
-    if found != trained:
-        raise DataError(
-            f"The rows are not those that {checkpoint.folder} was trained on (fingerprint {found[:12]}…, was "
-            f"{trained[:12]}…). Train again: python -m maas.train recipe={checkpoint.record.name}"
-        )
-    return splits
-
-
-def predictor_of(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Predictor:
-    """Returns what answers by an ONNX file of a checkpoint, as it will be served."""
-    serving = build(config.serve, "serve")
-    return Predictor(
-        model, checkpoint.processor(), checkpoint.answer(), batch_size=serving.batch_size, threads=serving.threads
-    )
-
-
-def exported_onnx(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out: Path) -> Path:
-    """Exports a checkpoint to `out`, with the first training rows for examples."""
-    processor = checkpoint.processor()
-    features = processor.encode(splits.train.inputs[:EXAMPLE_ROWS])
-    return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
-
-
 def _proven(
     config: RunConfig,
     checkpoint: Checkpoint,
@@ -316,27 +204,6 @@ def _proven(
         baseline=baseline,
         compression=compression,
     )
-
-
-def _keep(found: Found, folder: Path) -> None:
-    """Copies what later stages need of a search: the chosen model, what it was made of, and its checkpoint."""
-    record = found.record.candidate(found.record.chosen)
-    for name in filter(None, (record.parent, record.name)):
-        shutil.copyfile(found.chosen.model(name), folder / f"{name}.onnx")
-    if record.links:
-        shutil.copytree(found.chosen.variant.checkpoint.folder, folder / CHECKPOINT)
-
-
-def calibration_of(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:
-    """Returns random training rows for passes to learn from."""
-
-    def feeds(count: int) -> Iterator[dict[str, Any]]:
-        picked = np.random.default_rng(config.seed).permutation(len(splits.train))[:count]
-        features = predictor.encode([splits.train.inputs[index] for index in picked])
-        for batch in predictor.batches(features):
-            yield predictor.processor.collate([features[index] for index in batch])
-
-    return Calibration(feeds, config.seed)
 
 
 @contextmanager

@@ -168,8 +168,10 @@ class EncoderLayer(nn.Module):
 
     def head_weights(self) -> Tensor:
         """Returns how much each head can write into the tokens' vectors: ‖values‖ · ‖joined‖, (H,)."""
-        values = self.queries_keys_values.weight.unflatten(0, (3, self.heads, -1))[2]
-        return values.flatten(1).norm(dim=1) * self.joined.weight.unflatten(1, (self.heads, -1)).norm(dim=(0, 2))
+        values = torch.unflatten(self.queries_keys_values.weight, 0, (3, self.heads, -1))[2]
+        written = torch.unflatten(self.joined.weight, 1, (self.heads, -1)).norm(dim=(0, 2))
+        weights: Tensor = values.flatten(1).norm(dim=1) * written
+        return weights
 
     def drop_heads(self, heads: Collection[int]) -> None:
         """Takes heads out, for good.
@@ -182,9 +184,8 @@ class EncoderLayer(nn.Module):
         for name in ("weight", "bias"):
             of_heads = getattr(self.queries_keys_values, name).detach().unflatten(0, (3, self.heads, -1))
             setattr(self.queries_keys_values, name, nn.Parameter(of_heads[:, kept].flatten(0, 2)))
-        self.joined.weight = nn.Parameter(
-            self.joined.weight.detach().unflatten(1, (self.heads, -1))[:, kept].flatten(1)
-        )
+        of_heads = torch.unflatten(self.joined.weight.detach(), 1, (self.heads, -1))
+        self.joined.weight = nn.Parameter(of_heads[:, kept].flatten(1))
         self.nearness = nn.Parameter(self.nearness.detach()[:, kept])
         self.queries_keys_values.out_features, self.joined.in_features, self.heads = 3 * inner, inner, len(kept)
 

@@ -21,7 +21,7 @@ from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import reference_run
 from maas.evidence.robustness import perturbations_of
 from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
-from maas.lifecycle import stages
+from maas.lifecycle.assembly import calibration_of, exported_onnx, predictor_of
 from maas.planning.estimating import extrapolated
 from maas.planning.report import LaterStages
 from maas.runtime.predictor import Predictor
@@ -43,10 +43,12 @@ class Models:
     Args:
         files: ONNX files by name.
         predictors: over them.
+        row_s: seconds that each takes for a row, from raw to answered.
     """
 
     files: dict[str, Path]
     predictors: dict[str, Predictor]
+    row_s: dict[str, float]
 
     @property
     def exported(self) -> Predictor:
@@ -54,9 +56,10 @@ class Models:
         return self.predictors[PARENT]
 
     @property
-    def shipped(self) -> Predictor:
-        """The smallest; which one will ship is known only behind training."""
-        return self.predictors[min(self.files, key=lambda name: self.files[name].stat().st_size)]
+    def shipped(self) -> str:
+        """The name of what a search would choose by size and time; how well it answers is known only later."""
+        fast = [name for name in self.files if self.row_s[name] <= self.row_s[PARENT]]
+        return min(fast, key=lambda name: self.files[name].stat().st_size * self.row_s[name])
 
 
 def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path) -> LaterStages:
@@ -72,16 +75,17 @@ def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Sp
     settings: Search = build(config.compress, "compress")
     require_searchable(settings)
     model, started = folder / f"{PARENT}.onnx", time.perf_counter()
-    exported = stages.predictor_of(config, checkpoint, stages.exported_onnx(config, checkpoint, splits, model))
-    judge, calibration = judge_of(exported.answer.kind, splits.labels), stages.calibration_of(config, exported, splits)
+    exported = predictor_of(config, checkpoint, exported_onnx(config, checkpoint, splits, model))
+    judge, calibration = judge_of(exported.answer.kind, splits.labels), calibration_of(config, exported, splits)
     bench = Bench(exported, few.validation, judge, config.metric, calibration)
-    models = Models({PARENT: model}, {PARENT: exported})
+    models = Models({PARENT: model}, {PARENT: exported}, {})
     for name, one in settings.graph_passes.items():
         out = folder / f"{name}.onnx"
         with suppress(ExportError, BundleError):  # which the search refuses, and goes on
             one.apply(model, out, calibration)
             models.predictors[name], models.files[name] = bench.predictor(out), out
     applied_s = time.perf_counter() - started
+    models.row_s.update({name: _row_s(one, few.validation) for name, one in models.predictors.items()})
     return LaterStages(
         bytes={name: file.stat().st_size for name, file in models.files.items()},
         compress_s=applied_s + _searching_s(bench, models, timed_at(settings, bench), splits.validation),
@@ -97,8 +101,8 @@ def _searching_s(bench: Bench, models: Models, target: Target, validation: Split
     total = rows * _seconds(bench.parent.encode, few) / len(few)
     parent = _as_many(bench.predictions(models.exported), rows)
     everything = replace(bench, validation=validation)
-    for predictor in models.predictors.values():
-        row_s = _row_s(predictor, bench.validation)
+    for name, predictor in models.predictors.items():
+        row_s = models.row_s[name]
         alone = sum(_seconds(predictor.predictions, [row]) for row in few[:ALONE]) / len(few[:ALONE])
         own = _as_many(bench.predictions(predictor), rows)
         judged = _seconds(everything.value, own) + _seconds(everything.drop, parent, own)
@@ -122,13 +126,13 @@ def _raced_s(bench: Bench, model: Path, target: Target) -> float:
 
 def _proving_s(config: RunConfig, checkpoint: Checkpoint, models: Models, splits: Splits, few: Splits) -> float:
     """Returns the seconds of a bundle's proof on all test rows."""
-    exported, shipped, rows, sample = models.exported, models.shipped, len(splits.test), few.test
+    exported, rows, sample = models.exported, len(splits.test), few.test
+    shipped, shipped_row_s = models.predictors[models.shipped], models.row_s[models.shipped]
     started, run = time.perf_counter(), checkpoint.run()
     opened_s = time.perf_counter() - started
     answer, processor = exported.answer, exported.processor
     trained_s = _seconds(predictions, run, answer, processor, sample.inputs, exported.batch_size) / len(sample)
-    shipped_row_s = _row_s(shipped, sample)
-    total = opened_s + rows * (trained_s + _row_s(exported, sample) + shipped_row_s)
+    total = opened_s + rows * (trained_s + models.row_s[PARENT] + shipped_row_s)
     total += _reference_s(models.files[PARENT], exported, sample, rows)
     if sample.targets is None:
         return total

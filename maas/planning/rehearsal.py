@@ -23,8 +23,8 @@ from maas.doctor.patient import Patient
 from maas.errors import MaasError
 from maas.evidence.memory import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
+from maas.lifecycle.assembly import checkpoint_of_fitted
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.stages import checkpoint_of_fitted
 from maas.lifecycle.validating import validated
 from maas.planning.estimating import Step, Watched, is_enough, mean_seconds
 from maas.planning.later_stages import rehearsed

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from maas.config import RunConfig, build
 from maas.errors import ConfigError, MaasError
+from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.lineage import work_key
-from maas.lifecycle.stages import load_rows
 from maas.registry.store import Store
 from maas.registry.tracking import Tracker
 from maas.run_folder import RunFolder, of_artifact

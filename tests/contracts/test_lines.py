@@ -12,7 +12,7 @@ import pytest
 import maas
 from maas.config.recipes import RECIPES
 from maas.errors import DataError
-from maas.lifecycle import stages
+from maas.lifecycle.assembly import load_rows
 from maas.serving.app import App
 from maas.serving.dataplane import DataPlane
 from maas.serving.payload import encode
@@ -28,7 +28,7 @@ SHRUNK = {"commands": ["data.source.takes=1"], "import_keras": ["model.epochs=2"
 def loaded(config: Any) -> Any:
     """Loads a recipe's rows; skips where a Debian package that holds them is missing (`make system` brings them)."""
     try:
-        return stages.load_rows(config)
+        return load_rows(config)
     except DataError as error:
         if "The Debian package" in str(error):
             pytest.skip(str(error))
@@ -83,7 +83,7 @@ def same(found: Any, expected: Any) -> bool:
 
 def agree(config: Any, checkpoint: Any, bundle: maas.Bundle, count: int) -> None:
     """Compares the model's own framework, ONNX Runtime and the server on raw test rows."""
-    rows = stages.load_rows(config).test.spread(count).inputs[:]
+    rows = load_rows(config).test.spread(count).inputs[:]
     trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), rows)
     if bundle.manifest.precision == "fp32":
         scale = max(1.0, float(np.abs(trained).max()))

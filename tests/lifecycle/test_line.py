@@ -14,7 +14,7 @@ from maas.config import build
 from maas.errors import BundleError, ConfigError, DataError, ParityError, RegistryError
 from maas.files import sha256_of
 from maas.lifecycle import Line
-from maas.lifecycle.stages import load_rows
+from maas.lifecycle.assembly import load_rows
 from maas.summary import table
 from maas.training.evaluation import predictions
 

@@ -66,7 +66,8 @@ class OfHuggingFace:
         inner, count = self.module.self, self.module.self.num_attention_heads
         values = inner.value.weight.detach().unflatten(0, (count, -1)).flatten(1).norm(dim=1)
         written = self.module.output.dense.weight.detach().unflatten(1, (count, -1)).norm(dim=(0, 2))
-        return values * written
+        weights: Tensor = values * written
+        return weights
 
     def drop_heads(self, heads: Collection[int]) -> None:
         """Takes heads out; transformers counts them as they were at first."""

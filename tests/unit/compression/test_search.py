@@ -17,7 +17,7 @@ from maas.compression.search import Search, search
 from maas.compression.store import Store
 from maas.errors import BudgetError, ExportError
 from maas.files import sha256_of
-from maas.lifecycle import stages
+from maas.lifecycle.assembly import exported_onnx
 from maas.training.checkpoint import Checkpoint
 
 EASY = Budget(max_drop=None, min_agreement=None, max_batch_effect=None, max_latency_ratio=None)
@@ -61,7 +61,7 @@ def tried(line, bench, digits, tmp_path):
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
         if checkpoint is line.checkpoint:
             return Path(shutil.copyfile(line.bundle.model_path, out))
-        return stages.exported_onnx(line.config, checkpoint, digits, out)
+        return exported_onnx(line.config, checkpoint, digits, out)
 
     def make(budget: Budget, *, space=None, trials=0, controls=0, **passes):
         settings = Search(budget, passes, trials, space or {}, controls)

@@ -142,7 +142,9 @@ class Interrupted(Ended):
 
 
 @pytest.mark.parametrize(("net", "ending"), [("Terminated", SystemExit), ("Interrupted", KeyboardInterrupt)])
-def test_process_ends_when_it_is_asked_to_during_a_trial(net, ending):
+def test_process_ends_when_it_is_asked_to_during_a_trial(net, ending, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     config, splits, processor = told(*SHORT)
     sys.modules.setdefault("ended", sys.modules[__name__])
     model = {**config.model, "_target_": f"ended.{net}"}

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import maas
 from maas.data.folds import folded
-from maas.lifecycle.stages import load_rows
+from maas.lifecycle.assembly import load_rows
 from maas.planning import Plan
 from maas.planning.estimating import Loop, Step, Watched
 from maas.planning.planning import fold_share, planned

@@ -1,0 +1,97 @@
+"""What several stages put together from a recipe: rows, checkpoints, ONNX files and what answers by them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maas.compression.passes import Calibration
+from maas.config import RunConfig, build
+from maas.data.splits import Splits
+from maas.errors import DataError
+from maas.exporting.conversion import to_onnx
+from maas.run_folder import RunFolder
+from maas.runtime.predictor import Predictor
+from maas.runtime.processors import BaseProcessor
+from maas.training.checkpoint import Checkpoint, save_checkpoint
+from maas.training.fitting import Fitted
+
+EXAMPLE_ROWS = 4
+
+
+def checkpoint_of_fitted(
+    folder: RunFolder, config: RunConfig, fitted: Fitted, processor: BaseProcessor, splits: Splits, **record: Any
+) -> Checkpoint:
+    """Writes the checkpoint of a model that was fitted.
+
+    Args:
+        folder: of the run.
+        config: the recipe.
+        fitted: the model, and how it was trained.
+        processor: fitted.
+        splits: what it was trained on.
+        record: the fields of `CheckpointRecord` that these do not give.
+    """
+    return save_checkpoint(
+        folder.checkpoint,
+        fitted.model,
+        processor,
+        name=config.name,
+        task=config.task,
+        net_record=fitted.net_record,
+        plan=None,
+        labels=splits.labels,
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        data=splits.record,
+        **record,
+    )
+
+
+def load_rows(config: RunConfig) -> Splits:
+    """Loads, cleans and splits the recipe's rows."""
+    splits: Splits = build(config.data, "data")
+    return splits
+
+
+def require_same_rows(splits: Splits, checkpoint: Checkpoint) -> Splits:
+    """Returns the rows if they are those that the checkpoint was trained on: otherwise test rows may have been learnt.
+
+    Raises:
+        DataError: they are others.
+    """
+    found, trained = splits.record.fingerprint, checkpoint.record.data.fingerprint
+    if found != trained:
+        raise DataError(
+            f"The rows are not those that {checkpoint.folder} was trained on (fingerprint {found[:12]}…, was "
+            f"{trained[:12]}…). Train again: python -m maas.train recipe={checkpoint.record.name}"
+        )
+    return splits
+
+
+def predictor_of(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Predictor:
+    """Returns what answers by an ONNX file of a checkpoint, as it will be served."""
+    serving = build(config.serve, "serve")
+    return Predictor(
+        model, checkpoint.processor(), checkpoint.answer(), batch_size=serving.batch_size, threads=serving.threads
+    )
+
+
+def exported_onnx(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out: Path) -> Path:
+    """Exports a checkpoint to `out`, with the first training rows for examples."""
+    processor = checkpoint.processor()
+    features = processor.encode(splits.train.inputs[:EXAMPLE_ROWS])
+    return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
+
+
+def calibration_of(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:
+    """Returns random training rows for passes to learn from."""
+
+    def feeds(count: int) -> Iterator[dict[str, Any]]:
+        picked = np.random.default_rng(config.seed).permutation(len(splits.train))[:count]
+        features = predictor.encode([splits.train.inputs[index] for index in picked])
+        for batch in predictor.batches(features):
+            yield predictor.processor.collate([features[index] for index in batch])
+
+    return Calibration(feeds, config.seed)

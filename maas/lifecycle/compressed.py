@@ -1,0 +1,62 @@
+"""What compressing leaves in a run's folder for the later stages."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from maas.compression.chain import CHECKPOINT
+from maas.compression.search import Found
+from maas.errors import BundleError
+from maas.files import sha256_of
+from maas.runtime.evidence import CompressionRecord
+from maas.training.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What `compress` leaves.
+
+    Args:
+        folder: where it lies.
+        record: the search, with every candidate's numbers.
+    """
+
+    folder: Path
+    record: CompressionRecord
+
+    @classmethod
+    def open(cls, folder: Path) -> "Compressed":
+        """Opens a finished search."""
+        return cls(folder, msgspec.json.decode((folder / "compression.json").read_bytes(), type=CompressionRecord))
+
+    @property
+    def model(self) -> Path:
+        """The chosen ONNX file."""
+        return self._file(self.record.chosen)
+
+    @property
+    def exported(self) -> Path:
+        """What it was made of: the ONNX file of its checkpoint as it is."""
+        return self._file(self.record.candidate(self.record.chosen).parent or self.record.chosen)
+
+    def checkpoint(self, trained: Checkpoint) -> Checkpoint:
+        """Returns the checkpoint that ships: what passes made of the one that was trained, or that one."""
+        own = self.folder / CHECKPOINT
+        return Checkpoint.open(own) if own.is_dir() else trained
+
+    def _file(self, name: str) -> Path:
+        file = self.folder / f"{name}.onnx"
+        if not file.is_file() or sha256_of(file) != self.record.candidate(name).sha256:
+            raise BundleError(f"{file} is missing or was altered since it was made. Run python -m maas.compress again.")
+        return file
+
+
+def keep(found: Found, folder: Path) -> None:
+    """Copies what later stages need of a search: the chosen model, what it was made of, and its checkpoint."""
+    record = found.record.candidate(found.record.chosen)
+    for name in filter(None, (record.parent, record.name)):
+        shutil.copyfile(found.chosen.model(name), folder / f"{name}.onnx")
+    if record.links:
+        shutil.copytree(found.chosen.variant.checkpoint.folder, folder / CHECKPOINT)

@@ -4,7 +4,7 @@ The weights know their own shapes. What they do not know is what modules say of 
 which layers are gone; a `CutPlan` holds that, as numbers by module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from maas.errors import CheckpointError
+from maas.training.merged_embedding import MergedEmbedding
 
 Number = int | tuple[int, ...]
 
@@ -23,11 +24,13 @@ class CutPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         numbers: what modules say of themselves, by module and attribute, where the built net's say something else.
         removed: places in the built net's lists of layers that are gone, by list.
         clips: the least and the largest value that a module's input may have, by module; beyond, it is clipped.
+        merged: embeddings some of whose tokens share a vector; which ones is among the weights.
     """
 
     numbers: dict[str, dict[str, Number]] = {}
     removed: dict[str, tuple[int, ...]] = {}
     clips: dict[str, tuple[float, float]] = {}
+    merged: tuple[str, ...] = ()
 
 
 def plan_of(built: nn.Module, net: nn.Module, known: CutPlan) -> CutPlan | None:
@@ -36,22 +39,24 @@ def plan_of(built: nn.Module, net: nn.Module, known: CutPlan) -> CutPlan | None:
     Args:
         built: as the target builds it; what is removed is taken out of it.
         net: the same net, cut.
-        known: what cannot be seen: layers that `net` lacks, and clips.
+        known: what cannot be seen: layers that `net` lacks, clips, and embeddings that were merged.
 
     Returns:
         The difference; None where there is none.
     """
+    weights = net.state_dict()
     _remove_(built, known.removed)
+    _merge_(built, known.merged, weights)
     before = _numbers(built)
     changed = {
         name: {key: value for key, value in now.items() if before[name].get(key) != value}
         for name, now in _numbers(net).items()
     }
     differ = {name: shape.shape for name, shape in built.state_dict().items()} != {
-        name: tensor.shape for name, tensor in net.state_dict().items()
+        name: tensor.shape for name, tensor in weights.items()
     }
-    plan = CutPlan({name: values for name, values in changed.items() if values}, known.removed, known.clips)
-    return plan if differ or plan.numbers or plan.removed or plan.clips else None
+    plan = msgspec.structs.replace(known, numbers={name: values for name, values in changed.items() if values})
+    return plan if differ or plan != CutPlan() else None
 
 
 def cut_(net: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> None:
@@ -66,6 +71,7 @@ def cut_(net: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> None:
         CheckpointError: the plan speaks of what the net does not have.
     """
     _remove_(net, plan.removed)
+    _merge_(net, plan.merged, weights)
     modules, known = dict(net.named_modules()), _numbers(net)
     for name, values in plan.numbers.items():
         for key, value in values.items():
@@ -99,6 +105,7 @@ def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> 
         `built`.
     """
     _remove_(built, plan.removed)
+    _merge_(built, plan.merged, weights)
     drawn = built.state_dict()
     cut_(built, CutPlan(plan.numbers, clips=plan.clips), weights)
     kept = {name: tensor[tuple(map(slice, weights[name].shape))] for name, tensor in drawn.items()}
@@ -130,6 +137,15 @@ def _remove_(net: nn.Module, removed: Mapping[str, tuple[int, ...]]) -> None:
             raise CheckpointError(f"The plan removes {places} of {name}, which is no list of so many layers.")
         for place in sorted(places, reverse=True):
             del layers[place]
+
+
+def _merge_(net: nn.Module, merged: Sequence[str], weights: Mapping[str, Tensor]) -> None:
+    for name in merged:
+        embedding = net.get_submodule(name)
+        if not isinstance(embedding, nn.Embedding):
+            raise CheckpointError(f"The plan merges tokens of {name}, which is no embedding.")
+        owner, _, leaf = name.rpartition(".")
+        setattr(net.get_submodule(owner), leaf, MergedEmbedding.of(embedding, weights[f"{name}.rows"]))
 
 
 def _numbers(net: nn.Module) -> dict[str, dict[str, Number]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -50,9 +51,8 @@ class DropLayers:
             removed[name] = tuple(sorted((*gone, *(left[place] for place in least))))
             for place in sorted(least, reverse=True):
                 del layers[place]
-        return parent.succeeded_by(
-            out, net, known=CutPlan(removed=removed, clips=plan.clips), history=(), best_epoch=0, metrics={}
-        )
+        known = msgspec.structs.replace(plan, removed=removed)
+        return parent.succeeded_by(out, net, known=known, history=(), best_epoch=0, metrics={})
 
     def _influence(
         self, net: nn.Module, stacks: dict[str, nn.ModuleList], parent: Checkpoint, workshop: Workshop

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -69,7 +70,7 @@ class QuantizeAware:
                 lr=self.lr,
                 teacher=teacher,
                 net=net,
-                known=CutPlan(removed=plan.removed, clips=clips),
+                known=msgspec.structs.replace(plan, clips=clips),
             )
 
     def _ranges(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, tuple[float, float]]:

@@ -11,6 +11,7 @@ from maas.models.resnet import ResNet
 from maas.runtime.processors.array import Processor
 from maas.training.checkpoint import Checkpoint
 from maas.training.cutting import CutPlan, cropped_, cut_, plan_of
+from maas.training.merged_embedding import MergedEmbedding
 
 
 class Layered(nn.Module):
@@ -67,6 +68,36 @@ def test_inputs_are_clipped_when_the_plan_says_so():
     assert net(torch.tensor([-3.0, 1.5, 5.0])).tolist() == [0.0, 1.5, 2.0]
 
 
+def test_tokens_share_their_mean_when_an_embedding_is_merged():
+    net, rows = Layered(), torch.tensor([1, 0, 2, 0, 3, 0, 4, 5, 6], dtype=torch.int32)
+    vectors = net.embedding.weight.detach()
+    net.embedding = MergedEmbedding.of(net.embedding, rows)
+    assert net.embedding.weight.shape == (7, 6)
+    assert torch.equal(net.embedding(torch.tensor([0, 4, 8])), vectors[[0, 4, 8]])
+    assert torch.allclose(net.embedding(torch.tensor([[1, 3], [5, 5]])), vectors[[1, 3, 5]].mean(0).expand(2, 2, 6))
+    twice = MergedEmbedding.of(net.embedding, torch.where(rows < 2, 0, rows - 1).int())
+    assert torch.allclose(twice(torch.tensor([0, 3])), vectors[[0, 1, 3, 5]].mean(0).expand(2, 6))
+
+
+def test_merged_embedding_is_built_again_and_drawn_anew_when_there_are_plan_and_weights():
+    net, rows = Layered(), torch.tensor([1, 0, 2, 0, 3, 0, 4, 5, 6], dtype=torch.int32)
+    net.embedding = MergedEmbedding.of(net.embedding, rows)
+    plan, weights, ids = (
+        plan_of(Layered(), net, CutPlan(merged=("embedding",))),
+        net.state_dict(),
+        torch.arange(9)[None],
+    )
+    assert plan == CutPlan(merged=("embedding",))
+    again = Layered()
+    cut_(again, plan, weights)
+    again.load_state_dict(weights)
+    assert torch.equal(again(ids), net(ids))
+    drawn = cropped_(Layered(), plan, weights)
+    assert torch.equal(drawn.embedding.rows, rows)
+    assert drawn.embedding.weight.shape == (7, 6)
+    assert not torch.equal(drawn(ids), net(ids))
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
@@ -75,6 +106,7 @@ def test_inputs_are_clipped_when_the_plan_says_so():
         (CutPlan({"": {"training": 1}}), "sets training of the net"),
         (CutPlan({}, {"layers": (4,)}), r"removes \(4,\) of layers"),
         (CutPlan({}, {"head": (0,)}), r"removes \(0,\) of head"),
+        (CutPlan(merged=("head",)), "merges tokens of head, which is no embedding"),
         (CutPlan({}, {}, {"body": (0.0, 1.0)}), "clips the input of body, which the net does not have"),
     ],
 )

@@ -1,0 +1,92 @@
+"""Tokens that training rows hardly show share one vector: a vocabulary is most of what a small text model weighs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from maas.bounds import Count
+from maas.compression.passes.base import Workshop
+from maas.compression.training_rows import batches_of, net_of
+from maas.errors import ExportError
+from maas.training.checkpoint import Checkpoint
+from maas.training.cutting import CutPlan
+from maas.training.merged_embedding import MergedEmbedding, rows_of
+
+EXAMPLES = 4
+
+
+@dataclass(frozen=True)
+class PruneVocabulary:
+    """Merges the vectors of rare tokens in each embedding that the net's input goes to. The tokeniser stays.
+
+    An embedding is left as it is where the table of rows would weigh as much as the vectors that go.
+
+    Args:
+        min_count: tokens that all training rows together show less often share a vector, the mean of theirs.
+    """
+
+    min_count: Count = 2
+    side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+
+    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+        """Writes the smaller net; tokens that training rows do not show are answered for by what they share."""
+        net = net_of(parent)
+        plan, merged = parent.record.plan or CutPlan(), list[str]()
+        for name, counts in _counts(net, parent, workshop).items():
+            embedding: Any = net.get_submodule(name)
+            rows = self._rows(embedding, counts)
+            vectors = embedding.num_embeddings - int(rows.max()) - 1
+            if vectors * embedding.embedding_dim > len(rows):
+                owner, _, leaf = name.rpartition(".")
+                setattr(net.get_submodule(owner), leaf, MergedEmbedding.of(embedding, rows))
+                merged.append(name)
+        if not merged:
+            raise ExportError(
+                f"{type(net).__name__} has no embedding with enough tokens that are seen fewer than {self.min_count} "
+                "times."
+            )
+        known = msgspec.structs.replace(plan, merged=tuple(sorted({*plan.merged, *merged})))
+        return parent.succeeded_by(out, net, known=known, history=(), best_epoch=0, metrics={})
+
+    def _rows(self, embedding: nn.Embedding, counts: NDArray[np.int64]) -> Tensor:
+        """Returns the row of each token, int32 (V,): rare ones share the first."""
+        rows = rows_of(embedding).numpy()
+        rare = (counts < self.min_count) & (rows != (embedding.padding_idx or -1))
+        _, places = np.unique(np.where(rare, -1, rows), return_inverse=True)
+        return torch.from_numpy(places.astype(np.int32))
+
+
+def _counts(net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, NDArray[np.int64]]:
+    """Returns how often training rows show each token, (V,), for each embedding that a feed goes to, by name."""
+    examples, _ = next(batches_of(parent, workshop, EXAMPLES))
+    taken = _taken(net, examples)
+    counts = {name: np.zeros(len(rows_of(net.get_submodule(name))), np.int64) for name in taken}  # type: ignore[arg-type]
+    for feeds, _ in batches_of(parent, workshop, len(workshop.splits.train)) if taken else ():
+        for name, feed in taken.items():
+            counts[name] += np.bincount(feeds[feed].numpy().ravel(), minlength=len(counts[name]))
+    return counts
+
+
+def _taken(net: nn.Module, feeds: dict[str, Tensor]) -> dict[str, str]:
+    """Returns which feed each embedding looks up as it is, by the embedding's name."""
+    found = dict[str, str]()
+
+    def watch(name: str) -> Any:
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            found.update((name, feed) for feed, one in feeds.items() if one is inputs[0])
+
+        return hook
+
+    embeddings = {name: one for name, one in net.named_modules() if isinstance(one, nn.Embedding)}
+    hooks = [one.register_forward_pre_hook(watch(name)) for name, one in embeddings.items()]
+    with torch.no_grad():
+        net(**feeds)
+    for hook in hooks:
+        hook.remove()
+    return found

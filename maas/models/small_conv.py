@@ -40,8 +40,8 @@ class NormalisedPixels(nn.Module):
         Args:
             pixels: uint8 (N, H, W, C).
         """
-        scaled = (pixels.to(torch.float32) / 255.0 - self.mean) / self.deviation
-        return scaled.permute(0, 3, 1, 2)
+        channels_first = pixels.to(torch.float32).permute(0, 3, 1, 2)
+        return (channels_first / 255.0 - self.mean[:, None, None]) / self.deviation[:, None, None]
 
 
 class SmallConv(nn.Module):

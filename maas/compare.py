@@ -22,7 +22,7 @@ import maas
 from maas import cli
 from maas.errors import ConfigError, MaasError
 from maas.evidence.comparing import Compared, compared
-from maas.evidence.plots import comparison_picture
+from maas.evidence.model_plots import comparison_picture
 from maas.exporting.bundling import write_json
 from maas.lifecycle.assembly import load_rows
 from maas.runtime.bundle import Bundle

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from maas.evidence.comparing import Compared
-from maas.runtime.evidence import CompressionRecord, RobustnessCurve
+from maas.runtime.evidence import RobustnessCurve
 
 mpl.rcParams["font.sans-serif"] = ["Noto Sans CJK SC", "WenQuanYi Zen Hei", "SimHei", "DejaVu Sans"]
 mpl.rcParams["axes.unicode_minus"] = False
@@ -43,7 +42,7 @@ def learning_curve(history: Sequence[dict[str, float]], best_epoch: int, metric:
     right.legend()
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def confusion_picture(confusion: NDArray[Any], labels: Sequence[str], title: str, path: Path) -> Path:
@@ -69,63 +68,7 @@ def confusion_picture(confusion: NDArray[Any], labels: Sequence[str], title: str
                 shade = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=shade)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    return _saved(figure, path)
-
-
-def compression_picture(record: CompressionRecord, path: Path) -> Path:
-    """Draws every measured candidate by latency ratio and size; the area of refusal is what lies right of 1.
-
-    Args:
-        record: the search.
-        path: the PNG to write.
-    """
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
-    axes = figure.subplots()
-    for candidate in record.candidates:
-        if candidate.latency is None:
-            continue
-        colour = "tab:green" if candidate.name == record.chosen else "tab:red" if candidate.reasons else "tab:blue"
-        axes.scatter(candidate.latency.ratio, candidate.bytes / 1e6, color=colour, s=60, zorder=3)
-        axes.annotate(
-            candidate.name, (candidate.latency.ratio, candidate.bytes / 1e6), (6, 6), textcoords="offset points"
-        )
-    axes.axvline(1, color="grey", linestyle=":")
-    axes.set(
-        xlabel="time of a batch, fp32 = 1", ylabel="ONNX file, MB", title=f"chosen: {record.chosen}; refused are red"
-    )
-    axes.set_xlim(left=0, right=max(1.4, axes.get_xlim()[1] * 1.15))
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
-    axes.grid(alpha=0.3)
-    return _saved(figure, path)
-
-
-def comparison_picture(found: Sequence[Compared], metric: str | None, path: Path) -> Path:
-    """Draws metric with interval, time of the larger batch and size of each model, side by side.
-
-    Args:
-        found: the models, the first being what the others are held against.
-        metric: its name; None draws the share of the first one's answers.
-        path: the PNG to write.
-    """
-    figure = Figure(figsize=(11, 1.6 + 0.5 * len(found)), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, sharey=True)
-    places = range(len(found))
-    colours = ["tab:grey", *["tab:blue"] * (len(found) - 1)]
-    values = [one.metric.value if one.metric else one.agreement for one in found]
-    spans = [(one.metric.low, one.metric.high) if one.metric else (one.agreement,) * 2 for one in found]
-    errors = [[value - low for value, (low, _) in zip(values, spans, strict=True)]]
-    errors += [[high - value for value, (_, high) in zip(values, spans, strict=True)]]
-    left.errorbar(values, places, xerr=errors, fmt="o", color="black", capsize=3)
-    left.set(xlabel=metric if found[0].metric else "share of the first one's answers")
-    middle.barh(places, [one.latencies[-1].median_ms for one in found], color=colours)
-    middle.set(xlabel=f"ms, batch of {found[0].latencies[-1].batch_size}")
-    right.barh(places, [one.bytes / 1e6 for one in found], color=colours)
-    right.set(xlabel="ONNX file, MB")
-    left.set_yticks(places, [one.name for one in found])
-    left.invert_yaxis()
-    for axes in (left, middle, right):
-        axes.grid(alpha=0.3, axis="x")
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def robustness_picture(curves: Sequence[RobustnessCurve], path: Path) -> Path:
@@ -146,7 +89,7 @@ def robustness_picture(curves: Sequence[RobustnessCurve], path: Path) -> Path:
         axes.set(title=curve.name, xlabel=curve.unit)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(f"{curves[0].metric}, {curves[0].rows} rows")
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 @dataclass(frozen=True)
@@ -193,7 +136,7 @@ def sweep_picture(
     for axes in panels[::columns]:
         axes.set_ylabel(f"validation {metric}")
     figure.suptitle(title)
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def _draw_trials(axes: Any, found: NDArray[np.float64]) -> None:
@@ -231,6 +174,7 @@ def _draw_points(axes: Any, places: NDArray[Any], found: NDArray[np.float64]) ->
         axes.scatter(places[best], found[best], color="tab:orange", edgecolor="black", marker="*", s=170, zorder=4)
 
 
-def _saved(figure: Figure, path: Path) -> Path:
+def saved(figure: Figure, path: Path) -> Path:
+    """Writes a picture so that the same numbers give the same bytes."""
     figure.savefig(path, dpi=120, metadata={"Software": None})
     return path

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from maas.config import RunConfig, build
-from maas.evidence.plots import compression_picture, confusion_picture, robustness_picture
+from maas.evidence.model_plots import compression_picture
+from maas.evidence.plots import confusion_picture, robustness_picture
 from maas.registry.store import Store
 from maas.registry.tracking import Tracker
 from maas.run_folder import RunFolder

@@ -21,7 +21,8 @@ from maas.data.splits import Splits
 from maas.doctor import require_sound
 from maas.errors import ConfigError
 from maas.evidence.judges import judge_of
-from maas.evidence.plots import compression_picture, learning_curve
+from maas.evidence.model_plots import compression_picture
+from maas.evidence.plots import learning_curve
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import (
     SweptKey,
-    compression_picture,
     confusion_picture,
     learning_curve,
     robustness_picture,

@@ -7,6 +7,7 @@ from maas.compression.chain import CHECKPOINT, Variant, finish, spent
 from maas.compression.passes import Workshop
 from maas.compression.retraining import retrained
 from maas.compression.store import Store
+from maas.config import build
 from maas.runtime.evidence import Link
 from maas.training.checkpoint import Checkpoint
 
@@ -17,7 +18,7 @@ def epochs_of(variant: Variant, root: Checkpoint) -> int:
 
 
 def control_of(variant: Variant, workshop: Workshop, store: Store, number: int) -> Variant:
-    """Trains a net of a variant's shape from scratch, by the recipe alone.
+    """Trains a net of a variant's shape from scratch, by the recipe alone, its pretraining on the same texts included.
 
     Args:
         variant: whose shape is taken.
@@ -33,6 +34,9 @@ def control_of(variant: Variant, workshop: Workshop, store: Store, number: int) 
     if not (place / CHECKPOINT).is_dir():
         own, started = replace(workshop, folder=place, seed=seed), time.perf_counter()
         net = variant.checkpoint.from_scratch(seed)
+        if workshop.config.pretrain is not None:
+            pretraining = build(workshop.config.pretrain, "pretrain")
+            pretraining.pretrain(net, variant.checkpoint.processor(), workshop.splits.train.inputs, seed)
         retrained(variant.checkpoint, place / CHECKPOINT, own, epochs=epochs, net=net)
         finish(place, time.perf_counter() - started)
     made = Checkpoint.open(place / CHECKPOINT)

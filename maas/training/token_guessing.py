@@ -20,6 +20,7 @@ from maas.data.encoding import Encoded
 from maas.models.encoder import MaskedTokenHead
 from maas.runtime.processors import BaseProcessor, Features
 from maas.training.masking import masked
+from maas.training.merged_embedding import rows_of
 from maas.training.schedules import cosine
 
 log = logging.getLogger("maas")
@@ -54,11 +55,16 @@ class Texts:
         """Returns int64 (N, T), padded with 0."""
         return torch.from_numpy(self._processor.collate(self._encoded.take(indices))["input_ids"])
 
-    def log_shares(self, vocabulary_size: int) -> Tensor:
-        """Returns log(share of each token) (V,); a token that never occurs counts as one."""
-        counts = np.zeros(vocabulary_size, dtype=np.int64)
+    def log_shares(self, rows: Tensor) -> Tensor:
+        """Returns log(share of each of an embedding's vectors) (V',); one that never occurs counts as if it did once.
+
+        Args:
+            rows: int32 (V,), the vector of each token.
+        """
+        of_token, size = rows.numpy(), int(rows.max()) + 1
+        counts = np.zeros(size, dtype=np.int64)
         for piece in self._encoded.pieces():
-            counts += np.bincount(np.concatenate(piece), minlength=vocabulary_size)
+            counts += np.bincount(of_token[np.concatenate(piece)], minlength=size)
         counts = counts.clip(min=1)
         return torch.from_numpy(np.log(counts / counts.sum())).to(torch.float32)
 
@@ -84,7 +90,7 @@ class Guessing:
     Every epoch seeds torch anew, so an epoch depends on the weights and the optimizer before it and on nothing else.
 
     Args:
-        net: with `embedding` and `hidden`.
+        net: with `embedding` and `hidden`; of tokens that share a vector it is guessed which vector is theirs.
         texts: to read.
         seed: of masks, order and dropout.
         epochs, lr, batch_size, mask_share, span, weight_decay, warmup_fraction, max_norm: as in `MaskedTokens`.
@@ -114,8 +120,9 @@ class Guessing:
         with _seeded(seed, 0, self._device):
             self._head = MaskedTokenHead(net.embedding)  # type: ignore[arg-type]  # checked before
         with torch.no_grad():  # else the first hundreds of steps learn nothing but which tokens are frequent
-            self._head.bias.copy_(texts.log_shares(self._head.embedding.num_embeddings))
+            self._head.bias.copy_(texts.log_shares(rows_of(self._head.embedding)))
         self._head.to(self._device)
+        self._rows = rows_of(self._head.embedding).long().to(self._device)
         self._modules = nn.ModuleDict({"net": net, "head": self._head})  # names a shared parameter once
         self.batches = BatchesByLength(texts.keys, batch_size, seed)
         """Which texts go together, in the order of the epoch."""
@@ -167,8 +174,8 @@ class Guessing:
         return Epoch(loss / max(1, asked), right / max(1, asked))
 
     def _step(self, input_ids: Tensor) -> Step:
-        shown, is_asked = masked(input_ids, self._mask_share, self._span, self._head.embedding.num_embeddings)
-        wanted = input_ids[is_asked]  # (M,)
+        shown, is_asked = masked(input_ids, self._mask_share, self._span, len(self._rows))
+        wanted = self._rows[input_ids[is_asked]]  # (M,)
         extra = -len(wanted) % MULTIPLE
         padded = functional.pad(self._hidden(shown)[is_asked], (0, 0, 0, extra))
         logits = self._head(padded)[: len(wanted)]  # (M, V)

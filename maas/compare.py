@@ -41,7 +41,8 @@ def main() -> None:
     rest = [one for one in given if one not in models and not one.startswith(OUT)]
     try:
         if len(models) < 2:
-            raise ConfigError(f"{len(models)} models were named; compare takes two or more. See maas compare --help.")
+            named = "1 model was" if models else "No model was"
+            raise ConfigError(f"{named} named; compare takes two or more. See maas compare --help.")
         bundles = {name: maas.load(name) for name in models}
     except MaasError as error:
         sys.stderr.write(f"{error}\n")

@@ -36,7 +36,7 @@ def main() -> None:
     if not given or {"-h", "--help", "help"} & set(given):
         cli.say((__doc__ or "").strip())
         return
-    models = [one for one in given if "=" not in one and not one.startswith(("-", "~"))]
+    models = list(dict.fromkeys(one for one in given if "=" not in one and not one.startswith(("-", "~"))))
     outs = [Path(one.removeprefix(OUT)) for one in given if one.startswith(OUT)]
     rest = [one for one in given if one not in models and not one.startswith(OUT)]
     try:

@@ -30,8 +30,8 @@ def choice(records: Iterable[CandidateRecord], given_up: Mapping[str, str]) -> t
 def best_of(allowed: Iterable[CandidateRecord]) -> CandidateRecord:
     """Returns the candidate with the smallest product of size and time, as far as timings can tell.
 
-    A time lies between the quartiles of its rounds, and so does the product. Candidates whose product may be as small as
-    the smallest one are equal; among them facts decide that are the same in every run: bytes, then
+    A time lies between the quartiles of its rounds, and so does the product. Candidates whose product may be as small
+    as the smallest one are equal; among them facts decide that are the same in every run: bytes, then
     multiply-accumulates, then who was first. Only where quartiles just about meet may another run choose otherwise.
     """
     candidates = list(allowed)

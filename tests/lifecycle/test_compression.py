@@ -81,11 +81,11 @@ class Hunt:
         return Compressed.open(self.run / "compress")
 
     def finished(self) -> dict[Path, tuple[int, int]]:
-        """Returns inode and time of every file of what is made: checkpoints, and candidates that were measured."""
+        """Returns inode and time of every file that is there for good: of checkpoints, and of measured candidates."""
         places = [*self.run.glob("candidates/*/checkpoint")]
         places += [records.parent for records in self.run.glob("candidates/*/candidates.json")]
-        files = [file for place in places for file in place.rglob("*") if file.is_file()]
-        return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
+        files = [file for place in places for file in place.rglob("*") if file.suffix != ".partial" and file.is_file()]
+        return {file.relative_to(self.run): (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
 
 
 def searched(config: RunConfig, checkpoint: Path) -> None:
@@ -126,6 +126,7 @@ class Killing:
         """Takes the killed search to its end, where it must have what the other one has."""
         found = self.killed.finish()
         self._require_as_before()
+        assert self._made.keys() == self.whole.finished().keys(), "something was made in another place"
         assert _bytes_of(found) == _bytes_of(self.expected)
         assert found.record.chosen == self.expected.record.chosen != "fp32"
         assert found.record.given_up == self.expected.record.given_up

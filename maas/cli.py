@@ -41,6 +41,8 @@ SWEPT = ("train", "run")
 """Entries whose stage returns a checkpoint, whose metric a sweep chooses by."""
 
 USAGE_STATUS = 2
+UNMET_STATUS = 3
+"""Of a compression that found nothing within the budget: no error, and yet not what was asked for."""
 INTERRUPTED_STATUS = 130
 
 

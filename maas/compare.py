@@ -36,12 +36,13 @@ def main() -> None:
     if not given or {"-h", "--help", "help"} & set(given):
         cli.say((__doc__ or "").strip())
         return
-    models = [one for one in given if "=" not in one and not one.startswith(("-", "~"))]
+    models = list(dict.fromkeys(one for one in given if "=" not in one and not one.startswith(("-", "~"))))
     outs = [Path(one.removeprefix(OUT)) for one in given if one.startswith(OUT)]
     rest = [one for one in given if one not in models and not one.startswith(OUT)]
     try:
         if len(models) < 2:
-            raise ConfigError(f"{len(models)} models were named; compare takes two or more. See maas compare --help.")
+            named = "1 model was" if models else "No model was"
+            raise ConfigError(f"{named} named; compare takes two or more. See maas compare --help.")
         bundles = {name: maas.load(name) for name in models}
     except MaasError as error:
         sys.stderr.write(f"{error}\n")

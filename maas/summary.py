@@ -32,9 +32,10 @@ def table(line: Line, config: RunConfig) -> Table:
     evidence, record = line.bundle.evidence, line.compressed.record
     parent, chosen = record.candidate("fp32"), record.candidate(record.chosen)
     smaller = f"; {record.chosen} is {parent.bytes / chosen.bytes:.2f} times smaller" if chosen is not parent else ""
+    unmet = "; it is kept, as nothing that was tried keeps the budget" if record.is_unmet else ""
     result = Table(
         title=f"{config.name}: {evidence.data.rows['test']:,} test rows, intervals of 95 %",
-        caption=f"fp32 is {parent.bytes:,} bytes{smaller}",
+        caption=f"fp32 is {parent.bytes:,} bytes{smaller}{unmet}",
     )
     for heading in ("stage", "gave", config.metric or "metric"):
         result.add_column(heading)

@@ -18,6 +18,7 @@ from maas.compression.pruning import macs, parameters
 from maas.compression.store import Store, settings_of, target_of
 from maas.errors import BundleError, ExportError
 from maas.evidence.judges.base import Predictions
+from maas.evidence.parity import compared, require
 from maas.files import sha256_of, write_atomically
 from maas.runtime.evidence import CandidateRecord
 from maas.training.checkpoint import Checkpoint
@@ -81,6 +82,7 @@ class Workbench:
 
         Raises:
             ExportError: the checkpoint cannot be exported.
+            ParityError: its ONNX file does not answer as its net; nothing that is made of the file may ship.
         """
         passes = {name: [target_of(one), settings_of(one)] for name, one in self.passes.items()}
         place = self.store.place(variant.checkpoint.digest, passes, [self.target.batch_size, self.target.threads])
@@ -145,11 +147,12 @@ class Workbench:
         answers = {name: bench.predictions(predictor) for name, predictor in predictors.items()}
         is_root = root == group.exported
         whose = answers[first.name] if is_root else bench.predictions(bench.parent)
+        trained = whose if is_root else self._trained(group.variant, answers[first.name])
         raced = bench.latencies({**models, "": root}, "", self.target)
 
         def measured(record: CandidateRecord) -> CandidateRecord:
             own, footprint = answers[record.name], bench.footprint(models[record.name])
-            parent = self._trained(group.variant) if record is first and not is_root else answers[first.name]
+            parent = trained if record is first else answers[first.name]
             return msgspec.structs.replace(
                 record,
                 metric=bench.value(own),
@@ -166,11 +169,13 @@ class Workbench:
 
         return [measured(record) if record.name in predictors else record for record in group.records]
 
-    def _trained(self, variant: Variant) -> Predictions:
-        """Returns what the checkpoint answers by its own framework, (N, K)."""
-        checkpoint, bench = variant.checkpoint, self.bench
-        rows, size = bench.validation.inputs, bench.parent.batch_size
-        return predictions(checkpoint.run(), bench.parent.answer, bench.parent.processor, rows, size)
+    def _trained(self, variant: Variant, exported: Predictions) -> Predictions:
+        """Returns what the checkpoint answers by torch, (N, K), if its ONNX file answers the same."""
+        bench, parent = self.bench, self.bench.parent
+        rows, run = bench.validation.inputs, variant.checkpoint.run()
+        found = predictions(run, parent.answer, parent.processor, rows, parent.batch_size)
+        require(compared(bench.judge, "torch", "onnxruntime", found, exported, bench.tolerance))
+        return found
 
 
 def _name(variant: Variant, key: str = "") -> str:

@@ -16,6 +16,7 @@ from maas.evidence.footprint import Footprint, footprint_of
 from maas.evidence.judges import BaseJudge
 from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
+from maas.exporting.settings import ExportSettings
 from maas.runtime.evidence import Interval, Latency, Slice
 from maas.runtime.predictor import Predictor, batches_of
 
@@ -52,6 +53,7 @@ class Bench:
         metric: the recipe's metric; None where rows have no targets.
         calibration: training rows for passes.
         labels: names of the targets, where they are labels.
+        tolerance: the largest difference of a plain number between a net and what was exported of it.
     """
 
     parent: Predictor
@@ -60,6 +62,7 @@ class Bench:
     metric: str | None
     calibration: Calibration
     labels: Sequence[str] = ()
+    tolerance: float = ExportSettings.tolerance
 
     @property
     def declared(self) -> Target:

@@ -53,7 +53,7 @@ class Shown:
         name: of the chain.
         size: of its net.
         history: of its last training, an entry each epoch.
-        excess: points beyond the budget; 0 or less where it may ship.
+        excess: points beyond the budget; 0 or less where nothing but the clock may speak against it.
     """
 
     name: str
@@ -88,11 +88,11 @@ class Rungs:
         """Lets a net that was cut go on to training.
 
         Raises:
-            GivenUp: a net that is no larger may ship already.
+            GivenUp: a net that is no larger is good enough already.
         """
         for one in self._shown:
             if one.excess <= 0 and size.covers(one.size):
-                raise GivenUp(f"{one.name} may ship and is no larger", size, 0.0)
+                raise GivenUp(f"{one.name} is good enough and no larger", size, 0.0)
 
     def watch(self, size: Size, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
         """Looks at a training net once, behind a share of its epochs.

@@ -14,6 +14,7 @@ from maas.bounds import NonNegativeCount
 from maas.compression.budget import Budget
 from maas.compression.candidates import PARENT, Exporter, Group, Workbench
 from maas.compression.chain import Variant, variant_of
+from maas.compression.choosing import choice
 from maas.compression.control import control_of
 from maas.compression.measuring import Bench, Target
 from maas.compression.passes import CheckpointPass, OnnxPass, Pass, Workshop
@@ -26,8 +27,6 @@ from maas.training.checkpoint import Checkpoint
 if TYPE_CHECKING:
     from maas.compression.proposing import Proposals
 
-NEARLY = 1.1
-"""Products of size and time that differ by less than this factor are called equal: timings are no better."""
 REFUSED = 0.5
 """Points by which a chain is said to exceed the budget where it loses few enough and is refused for something else."""
 FAILED = 1e3
@@ -98,8 +97,9 @@ class Found:
 def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter, store: Store) -> Found:
     """Makes candidates, measures them in turns with the model as exported, and chooses.
 
-    Of the candidates that keep the budget the one with the smallest product of size and time is chosen; if none does,
-    the model as exported is.
+    Of the candidates that keep the budget the one with the smallest product of size and time is chosen, as far as
+    timings can tell; if none does, the model as exported is. What is proposed and made depends on the seed alone, down
+    to the bytes; the clock decides what is fast enough, and between candidates that differ by more than its noise.
 
     Args:
         settings: budget, passes, and what of them is searched.
@@ -115,7 +115,7 @@ def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter,
     hunt = _Hunt(settings, workshop, bench, export, store)
     if settings.chain:
         hunt.follow_chains()
-    chosen, reason = _choice(hunt.records, hunt.given_up)
+    chosen, reason = choice(hunt.records, hunt.given_up)
     if settings.controls and chosen.links:
         chosen, reason = hunt.held_against_controls(chosen, reason)
     record = CompressionRecord(
@@ -219,10 +219,16 @@ class _Hunt:
             self.given_up[name] = str(error)
             return (size.cost if size else 1.0), FAILED
         size = rungs.size_of(variant.checkpoint)
-        excess = min(self._settings.budget.excess(one) for one in group.records if one.drop)
-        excess = max(excess, 0.0) if any(not one.reasons for one in group.records) else max(excess, REFUSED)
+        excess = self._excess(group)
         rungs.learn(Shown(name, size, variant.checkpoint.record.history, excess))
         return size.cost, excess
+
+    def _excess(self, group: Group) -> float:
+        """Returns by how much the best of a group exceeds the budget, whatever its time: a seed proposes the same."""
+        budget, root = self._settings.budget, self.groups[0].records[0]
+        made = [one for one in group.records if one.sha256]
+        is_good = any(not list(budget.lasting_reasons(one, root)) for one in made)
+        return max(min(map(budget.excess, made)), 0.0 if is_good else REFUSED)
 
     def held_against_controls(self, chosen: CandidateRecord, reason: str) -> tuple[CandidateRecord, str]:
         """Trains nets of the chosen one's shape from scratch; returns what ships now, and the reason.
@@ -277,19 +283,3 @@ def _proposals(settings: Search, seed: int) -> "Proposals":
     except ImportError as error:
         raise BudgetError("Searching compress.space needs optuna. Install maas[compress].") from error
     return Proposals(settings.chain, settings.space, seed)
-
-
-def _choice(records: list[CandidateRecord], given_up: Mapping[str, str]) -> tuple[CandidateRecord, str]:
-    """Returns what ships and why, with numbers."""
-    root, *others = records
-    allowed = [record for record in others if not record.reasons]
-    if not allowed:
-        refused = {record.name: ", ".join(record.reasons) for record in others}
-        tried = "; ".join(f"{name}: {reason}" for name, reason in {**refused, **given_up}.items())
-        return root, f"No pass may ship ({tried})." if tried else "No pass was asked for."
-    least = min(one.bytes * one.time_ratio for one in allowed)
-    best = min((one for one in allowed if one.bytes * one.time_ratio <= NEARLY * least), key=lambda one: one.bytes)
-    lost = f", {best.drop.value:.2f} points lost" if best.drop else ""
-    return best, (
-        f"{root.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time{lost}."
-    )

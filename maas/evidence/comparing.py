@@ -18,6 +18,8 @@ from maas.runtime.predictor import batches_of
 
 BATCHES = 4
 SLICES = 3
+LABELS = 20
+"""The most that a message names."""
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -94,17 +96,19 @@ def _drop(
 
 
 def _require_alike(bundles: Mapping[str, Bundle]) -> None:
-    kinds = {name: _kind(bundle) for name, bundle in bundles.items()}
-    (first, wanted), *others = kinds.items()
-    for name, kind in others:
-        if kind != wanted:
-            raise BundleError(f"{name} answers with {kind}, {first} with {wanted}; compare models of one task.")
+    answers = {name: bundle.manifest.answer for name, bundle in bundles.items()}
+    (first, wanted), *others = answers.items()
+    for name, answer in others:
+        if (answer["kind"], answer.get("labels")) != (wanted["kind"], wanted.get("labels")):
+            raise BundleError(
+                f"{name} answers with {_said(answer)}, {first} with {_said(wanted)}; compare models of one task."
+            )
 
 
-def _kind(bundle: Bundle) -> str:
-    answer = bundle.manifest.answer
-    labels = answer.get("labels")
-    return f"{answer['kind']} of {', '.join(labels)}" if labels else str(answer["kind"])
+def _said(answer: Mapping[str, Any]) -> str:
+    labels = list(answer.get("labels") or ())
+    more = [f"{len(labels) - LABELS:,} more"] if len(labels) > LABELS else []
+    return f"{answer['kind']} of {', '.join([*labels[:LABELS], *more])}" if labels else str(answer["kind"])
 
 
 def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[Latency, ...]]:

@@ -1,6 +1,7 @@
 """Pictures of models side by side, as PNG files: what is lost, how much faster and smaller they are."""
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from maas.evidence.plots import saved
 from maas.runtime.evidence import CandidateRecord, CompressionRecord
 
 CHOSEN, ALLOWED, REFUSED = "tab:green", "tab:blue", "tab:red"
+NAME_LENGTH = 40
+"""Letters of a name beside a picture."""
 LEGEND_LINE = 0.19
 """Inches."""
 Measure = Callable[[CandidateRecord], float]
@@ -63,14 +66,18 @@ def comparison_picture(found: Sequence[Compared], metric: str | None, path: Path
     errors += [[high - value for value, (_, high) in zip(values, spans, strict=True)]]
     left.errorbar(values, places, xerr=errors, fmt="o", color="black", capsize=3)
     left.set(xlabel=metric if found[0].metric else "share of the first one's answers")
-    middle.barh(places, [one.latencies[-1].median_ms for one in found], color=colours)
+    times = middle.barh(places, [one.latencies[-1].median_ms for one in found], color=colours)
+    middle.bar_label(times, fmt="{:.3g}", padding=3)
     middle.set(xlabel=f"ms, batch of {found[0].latencies[-1].batch_size}")
-    right.barh(places, [one.bytes / 1e6 for one in found], color=colours)
+    sizes = right.barh(places, [one.bytes / 1e6 for one in found], color=colours)
+    right.bar_label(sizes, fmt="{:.3g}", padding=3)
     right.set(xlabel="ONNX file, MB")
-    left.set_yticks(places, [one.name for one in found])
+    left.set_yticks(places, _told_apart([one.name for one in found]))
     left.invert_yaxis()
     for axes in (left, middle, right):
         axes.grid(alpha=0.3, axis="x")
+    for axes in (middle, right):
+        axes.set_xlim(0, 1.25 * axes.dataLim.xmax)  # room for the numbers
     return saved(figure, path)
 
 
@@ -111,3 +118,17 @@ def _verdict(one: CandidateRecord, chosen: str) -> str:
     if one.name == chosen:
         return " (chosen)"
     return f" (refused: {one.reasons[0]})" if one.reasons else ""
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Returns names without the folders that all of them begin or end with; of what is still long, the end."""
+    parts = [name.split("/") for name in names]
+    start = _shared(parts)
+    end = _shared([one[start:][::-1] for one in parts])
+    rests = ["/".join(one[start : len(one) - end]) or name for one, name in zip(parts, names, strict=True)]
+    return [rest if len(rest) <= NAME_LENGTH else f"…{rest[-NAME_LENGTH:]}" for rest in rests]
+
+
+def _shared(lists: Sequence[Sequence[str]]) -> int:
+    """Returns how many entries lists have in common, from their beginning."""
+    return len(list(takewhile(lambda column: len(set(column)) == 1, zip(*lists, strict=False))))

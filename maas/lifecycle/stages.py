@@ -94,7 +94,8 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
         parent = predictor_of(config, checkpoint, exported)
         judge = judge_of(parent.answer.kind, splits.labels)
         calibration = calibration_of(config, parent, splits)
-        bench = Bench(parent, splits.validation, judge, config.metric, calibration, splits.labels)
+        tolerance = build(config.export, "export").tolerance
+        bench = Bench(parent, splits.validation, judge, config.metric, calibration, splits.labels, tolerance)
 
         def onnx_of(one: Checkpoint, out: Path) -> Path:
             return shutil.copyfile(exported, out) if one is checkpoint else exported_onnx(config, one, splits, out)

@@ -178,6 +178,12 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     given_up: dict[str, str] = {}
     controls: tuple[str, ...] = ()
 
+    @property
+    def is_unmet(self) -> bool:
+        """Tells whether nothing that was tried keeps the budget, so that the model ships as exported."""
+        was_tried = len(self.candidates) > 1 or bool(self.given_up)
+        return was_tried and self.chosen == self.candidates[0].name
+
     def candidate(self, name: str) -> CandidateRecord:
         """Returns a candidate by name."""
         return next(candidate for candidate in self.candidates if candidate.name == name)

@@ -22,7 +22,10 @@ GOOD = CandidateRecord(
 )
 BAD = {
     "bytes": (1000, "it has 1000 bytes, the model as exported 1000"),
-    "latency": (Latency(32, 1, 1.0, 0.1, 1.25, 1.1, 1.3), "a batch takes 1.250 times as long, allowed is 1"),
+    "latency": (
+        Latency(32, 1, 1.0, 0.1, 1.25, 1.1, 1.3),
+        "a batch takes 1 ms, by the model as exported 0.8: 0.8 times as fast, required is 1",
+    ),
     "drop": (Interval(0.9, 0.5, 1.34), "it may lose 1.34 points, allowed is 1"),
     "agreement": (0.9876, "0.9876 of the answers stay, required is 0.99"),
     "batch_effect": (0.0123, "batch mates change an answer by 0.012, allowed is 1e-06"),
@@ -49,7 +52,7 @@ def test_every_reason_is_given_when_all_limits_are_broken():
 
 
 def test_size_alone_speaks_when_all_limits_are_lifted():
-    lifted = Budget(max_drop=None, min_agreement=None, max_batch_effect=None, max_latency_ratio=None)
+    lifted = Budget(max_drop=None, min_agreement=None, max_batch_effect=None, speedup=None)
     assert reasons(lifted, **{field: value for field, (value, _) in BAD.items()}) == [BAD["bytes"][1]]
 
 

@@ -15,8 +15,8 @@ def rungs() -> Rungs:
     return rungs
 
 
-def test_net_is_given_up_before_training_when_one_no_larger_may_ship(rungs):
-    with pytest.raises(GivenUp, match="allowed may ship and is no larger") as caught:
+def test_net_is_given_up_before_training_when_one_no_larger_is_good_enough(rungs):
+    with pytest.raises(GivenUp, match="allowed is good enough and no larger") as caught:
         rungs.admit(Size(200, 1600))
     assert (caught.value.size, caught.value.excess) == (Size(200, 1600), 0.0)
 

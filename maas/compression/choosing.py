@@ -1,0 +1,51 @@
+"""Choosing what ships of all that was tried."""
+
+from collections.abc import Iterable, Mapping
+
+from maas.runtime.evidence import CandidateRecord
+
+SAID = 5
+"""Refusals that a reason repeats; the record has them all."""
+
+
+def choice(records: Iterable[CandidateRecord], given_up: Mapping[str, str]) -> tuple[CandidateRecord, str]:
+    """Returns what ships and why, with numbers.
+
+    Args:
+        records: all candidates, the model as exported first.
+        given_up: chains that were not followed to their end, by name, and why.
+    """
+    root, *others = records
+    allowed = [record for record in others if not record.reasons]
+    if not allowed:
+        refused = {record.name: ", ".join(record.reasons) for record in others} | dict(given_up)
+        return root, _kept(refused) if refused else "No pass was asked for."
+    best = best_of(allowed)
+    lost = f", {best.drop.value:.2f} points lost" if best.drop else ""
+    return best, (
+        f"{root.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time{lost}."
+    )
+
+
+def best_of(allowed: Iterable[CandidateRecord]) -> CandidateRecord:
+    """Returns the candidate with the smallest product of size and time, as far as timings can tell.
+
+    A time lies between the quartiles of its rounds, and so does the product. Candidates whose product may be as small
+    as the smallest one are equal; among them facts decide that are the same in every run: bytes, then
+    multiply-accumulates, then who was first. Only where quartiles just about meet may another run choose otherwise.
+    """
+    candidates = list(allowed)
+    least = min(candidates, key=lambda one: one.bytes * one.time_ratio)
+    limit = least.bytes * _quartiles(least)[1]
+    equal = [one for one in candidates if one.bytes * _quartiles(one)[0] <= limit]
+    return min(equal, key=lambda one: (one.bytes, one.macs or 0))
+
+
+def _quartiles(record: CandidateRecord) -> tuple[float, float]:
+    return (record.latency.ratio_low, record.latency.ratio_high) if record.latency else (1.0, 1.0)
+
+
+def _kept(refused: Mapping[str, str]) -> str:
+    said = [f"{name}: {reason}" for name, reason in list(refused.items())[:SAID]]
+    more = [f"and {len(refused) - SAID} more"] if len(refused) > SAID else []
+    return f"Nothing that was tried keeps the budget, so fp32 is kept ({'; '.join(said + more)})."

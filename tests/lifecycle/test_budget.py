@@ -1,0 +1,50 @@
+"""What a small convolutional net may ship as: dynamic int8 slows it down, and a thousandfold speed is not to be had."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import maas
+import maas.compress
+import maas.run
+from maas.lifecycle import Compressed
+
+SMALL = ["faces", "folds=0", "registry=null", "trainer.max_epochs=2"]
+COMMAND = [f"recipe={SMALL[0]}", *SMALL[1:]]
+SLOW = r"a batch takes [0-9.]+ ms, by the model as exported [0-9.]+: (0[.][0-9]+) times as fast, required is 1"
+KEPT = r"Nothing that was tried keeps the budget, so fp32 is kept \(quantize_dynamic: .*; quantize_static: .*\)[.]"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """Where the net was trained."""
+    folder = tmp_path_factory.mktemp("runs")
+    maas.lifecycle.train(maas.compose(*SMALL, f"runs_dir={folder}"))
+    return folder
+
+
+def test_dynamic_int8_is_refused_with_both_times_when_it_slows_a_small_cnn_down(runs):
+    config = maas.compose(*SMALL, f"runs_dir={runs}")
+    record = maas.lifecycle.compress(config, maas.lifecycle.newest_checkpoint(config)).record
+    dynamic = record.candidate("quantize_dynamic")
+    said = next(match for reason in dynamic.reasons if (match := re.fullmatch(SLOW, reason)))
+    assert float(said[1]) == pytest.approx(1 / dynamic.latency.ratio, rel=0.01)
+    assert record.chosen != dynamic.name
+
+
+def test_fp32_is_kept_with_a_status_of_its_own_when_nothing_is_a_thousand_times_faster(runs, entered):
+    status, told, _ = entered(maas.compress.main, *COMMAND, f"runs_dir={runs}", "compress.budget.speedup=1000")
+    assert status == 3
+    assert re.search(f"^chosen: fp32[.] {KEPT}$", told, re.MULTILINE)
+    found = Compressed.open(next(runs.glob("faces/[0-9]*/compress")))
+    assert found.model.read_bytes() == found.exported.read_bytes()
+
+
+@pytest.mark.slow
+def test_line_goes_on_with_fp32_and_says_so_when_nothing_keeps_the_budget(tmp_path, entered):
+    status, told, _ = entered(maas.run.main, *COMMAND, f"runs_dir={tmp_path}", "compress.budget.speedup=1000")
+    assert status == 0
+    assert re.search(f"^compress  chosen: fp32[.] {KEPT}$", told, re.MULTILINE)
+    assert "it is kept, as nothing that was tried keeps the budget" in told
+    assert next(tmp_path.glob("faces/[0-9]*/bundle/model.onnx")).is_file()

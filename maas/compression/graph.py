@@ -3,7 +3,9 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime as ort
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from maas.errors import ExportError
@@ -38,6 +40,33 @@ def save_graph(path: Path) -> None:
     write_graph(onnx.load(path), path)
 
 
+def open_graph(model: onnx.ModelProto) -> ort.InferenceSession:
+    """Opens a graph in memory on the CPU.
+
+    Raises:
+        ExportError: ONNX Runtime has no way to run it.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises half a dozen types without a common base
+        raise ExportError(f"ONNX Runtime cannot run this graph on a CPU: {error}") from error
+
+
+def weight_counts(model: onnx.ModelProto) -> dict[str, int]:
+    """Returns how many weights in fp32 each node holds, by its name; nodes without weights are left out."""
+    sizes = {
+        one.name: int(np.prod(one.dims)) for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT
+    }
+    found = {
+        str(node.name): sum(sizes.get(name, 0) for name in node.input[:2])
+        for node in model.graph.node
+        if node.op_type in WEIGHTED
+    }
+    return {name: count for name, count in found.items() if count}
+
+
 def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool) -> list[str]:
     """Returns the names of the nodes that hold weights in fp32.
 
@@ -48,8 +77,8 @@ def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool) -> list[str]:
     Raises:
         ExportError: there is none; the model cannot be quantised.
     """
-    floats = {one.name for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT}
-    nodes = [node for node in model.graph.node if node.op_type in WEIGHTED and floats & set(node.input[:2])]
+    counts = weight_counts(model)
+    nodes = [node for node in model.graph.node if node.name in counts]
     head = _head(model, {node.name for node in nodes if node.op_type != "Gather"}) if keep_head else None
     names = [str(node.name) for node in nodes if node.name != head]
     if not names:

@@ -1,4 +1,4 @@
-"""Both ways of quantising: what becomes int8, what stays, and what is refused."""
+"""The ways of quantising to int8: what becomes int8, what stays, and what is refused."""
 
 import inspect
 from dataclasses import fields
@@ -10,10 +10,11 @@ from onnx import TensorProto, helper
 
 from maas.compression.passes import Calibration
 from maas.compression.passes.quantize_dynamic import QuantizeDynamic
+from maas.compression.passes.quantize_mixed import Gauge, QuantizeMixed
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.errors import ExportError
 
-PASSES = {"dynamic": QuantizeDynamic, "static": QuantizeStatic}
+PASSES = {"dynamic": QuantizeDynamic, "static": QuantizeStatic, "mixed": QuantizeMixed}
 
 
 def head_of(model: onnx.ModelProto) -> str:
@@ -78,7 +79,74 @@ def test_every_way_of_drawing_ranges_works_when_it_is_named(method, line, bench,
     QuantizeStatic(method=method, calibration_rows=32).apply(
         line.bundle.model_path, tmp_path / "out.onnx", bench.calibration
     )
-    assert kept(bench, tmp_path / "out.onnx") > 0.9
+    assert kept(bench, tmp_path / "out.onnx") > 0.97
+
+
+@pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
+def test_batches_may_differ_in_length_when_ranges_are_drawn(method, token_model, text_processor, tmp_path):
+    def feeds(_):
+        for text in ("good film", "很好 " * 9, "bad film " * 12):
+            yield text_processor.collate(text_processor.encode([text, text]))
+
+    QuantizeStatic(method=method).apply(token_model, tmp_path / "out.onnx", Calibration(feeds, 0))
+    plain = Gauge.of(onnx.load(token_model), feeds(6))
+    assert plain.error(onnx.load(tmp_path / "out.onnx")) < 0.1
+
+
+def test_products_stay_fp32_when_only_the_inputs_of_a_matmul_are_rounded(tmp_path):
+    weights = np.eye(8, dtype=np.float32)
+    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8]) for end in ("features", "out")]
+    nodes = [
+        helper.make_node("MatMul", ["features", "a"], ["hidden"], name="one"),
+        helper.make_node("MatMul", ["hidden", "b"], ["out"], name="head"),
+    ]
+    tensors = [onnx.numpy_helper.from_array(weights, name) for name in "ab"]
+    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
+    rows = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
+    QuantizeStatic().apply(
+        tmp_path / "in.onnx", tmp_path / "out.onnx", Calibration(lambda _: iter([{"features": rows}]), 0)
+    )
+    rounded = [
+        node.input[0] for node in onnx.load(tmp_path / "out.onnx").graph.node if node.op_type == "QuantizeLinear"
+    ]
+    assert rounded == ["features"]
+
+
+def bytes_of(one, line, bench, out) -> bytes:
+    one.apply(line.bundle.model_path, out, bench.calibration)
+    return out.read_bytes()
+
+
+def test_the_node_that_fits_stays_fp32_when_the_tolerance_cannot_be_reached(line, bench, tmp_path):
+    mixed = QuantizeMixed(tolerance=1e-12, most=0.25, keep_head=False)
+    assert bytes_of(mixed, line, bench, tmp_path / "mixed.onnx") == bytes_of(
+        QuantizeStatic(keep_head=True), line, bench, tmp_path / "static.onnx"
+    )
+
+
+@pytest.mark.parametrize("settings", [{"tolerance": 1.0}, {"tolerance": 1e-12, "most": 0.0}])
+def test_all_is_quantised_when_the_error_is_small_enough_or_nothing_may_stay(settings, line, bench, tmp_path):
+    mixed = QuantizeMixed(**settings, keep_head=False)
+    assert bytes_of(mixed, line, bench, tmp_path / "mixed.onnx") == bytes_of(
+        QuantizeStatic(keep_head=False), line, bench, tmp_path / "static.onnx"
+    )
+
+
+def test_error_is_the_share_of_the_spread_when_a_graph_is_gauged():
+    def graph(factor: float) -> onnx.ModelProto:
+        ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 2]) for end in ("features", "out")]
+        node = helper.make_node("Mul", ["features", "factor"], ["out"], name="mul")
+        tensor = onnx.numpy_helper.from_array(np.float32(factor), "factor")
+        made = helper.make_graph([node], "main", ends[:1], ends[1:], [tensor])
+        return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+    rows = np.array([[1, -1], [1, -1], [-1, 1]], dtype=np.float32)
+    gauge = Gauge.of(graph(1.0), [{"features": rows[:2]}, {"features": rows[2:]}])
+    assert gauge.error(graph(1.0)) == 0
+    assert gauge.error(graph(1.25)) == pytest.approx(0.25)
+    constant = Gauge.of(graph(0.0), [{"features": rows}])
+    assert (constant.error(graph(0.0)), constant.error(graph(1.0))) == (0, float("inf"))
 
 
 def test_answers_depend_on_batch_mates_when_activations_are_scaled_in_every_run(line, bench, tmp_path):

@@ -1,0 +1,31 @@
+"""Weights and computation in fp16, for GPUs; a CPU computes in fp32 and converts, which costs time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from onnxruntime.quantization.onnx_model import ONNXModel
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from maas.compression.graph import load_graph, open_graph
+from maas.compression.passes.base import Calibration
+from maas.errors import ExportError
+from maas.graphs import write_graph
+
+
+@dataclass(frozen=True)
+class Float16:
+    """Half precision by ONNX Runtime's converter; inputs and outputs stay fp32. Larger numbers become ±65504."""
+
+    side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
+
+    def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
+        """Writes the model in fp16; `parent` and `out` are ONNX files."""
+        graph = load_graph(parent)
+        try:
+            converted = ONNXModel(convert_float_to_float16(graph, keep_io_types=True))
+        except Exception as error:  # the converter raises whatever it meets
+            raise ExportError(f"onnxruntime cannot convert this graph to fp16: {error}") from error
+        converted.topological_sort()
+        open_graph(converted.model)
+        write_graph(converted.model, out)

@@ -1,0 +1,120 @@
+"""Static int8 but for the nodes that the output suffers from most: these stay in fp32."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from maas.bounds import Count, Fraction, Positive, PositiveFraction
+from maas.compression.graph import load_graph, open_graph, weight_counts, weighted_nodes
+from maas.compression.passes.base import Calibration, Feeds
+from maas.compression.static_quantizing import StaticQuantizer
+from maas.graphs import write_graph
+
+
+@dataclass(frozen=True)
+class QuantizeMixed:
+    """Static quantisation with mixed precision by measured sensitivity.
+
+    The error of a graph is how far its first output lies from the plain one on training rows, as a share of the plain
+    one's spread: RMS(output - plain) / std(plain). Each node is quantised alone first. Those whose squared error is
+    largest for each of their weights then return to fp32, as few as the tolerance asks for.
+
+    Args:
+        tolerance: the error that is aimed at.
+        most: the largest share of the weights that may stay in fp32, besides the head.
+        sensitivity_rows: training rows that errors are measured on.
+        calibration_rows: training rows whose activations are measured.
+        method: how a range is drawn from them.
+        covered: share of the values that `percentile` keeps in the range.
+        per_channel: a weight scale for each output channel instead of one for the tensor.
+        keep_head: leave the last weighted node, which makes the logits, in fp32.
+    """
+
+    tolerance: Positive = 0.03
+    most: Fraction = 0.25
+    sensitivity_rows: Count = 64
+    calibration_rows: Count = 256
+    method: Literal["minmax", "entropy", "percentile"] = "minmax"
+    covered: PositiveFraction = 0.99999
+    per_channel: bool = True
+    keep_head: bool = True
+    side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
+
+    def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
+        """Writes the quantised model; `parent` and `out` are ONNX files."""
+        graph = load_graph(parent)
+        nodes = weighted_nodes(graph, keep_head=self.keep_head)
+        quantizer = StaticQuantizer.measured(
+            graph,
+            calibration.feeds(self.calibration_rows),
+            method=self.method,
+            covered=self.covered,
+            per_channel=self.per_channel,
+        )
+        gauge = Gauge.of(graph, calibration.feeds(self.sensitivity_rows))
+        kept = self._kept(nodes, quantizer, gauge)
+        write_graph(quantizer.quantized([node for node in nodes if node not in kept]), out)
+
+    def _kept(self, nodes: Sequence[str], quantizer: StaticQuantizer, gauge: "Gauge") -> Sequence[str]:
+        """Returns the fewest of the most sensitive nodes that must stay in fp32, or as many as may."""
+        if gauge.error(quantizer.quantized(nodes)) <= self.tolerance:
+            return ()
+        weights = weight_counts(quantizer.graph)
+        errors = {node: gauge.error(quantizer.quantized([node])) for node in nodes}
+        order = sorted(nodes, key=lambda node: errors[node] ** 2 / weights[node], reverse=True)
+        order = _within(order, weights, self.most * sum(weights[node] for node in nodes))
+        fewest, enough = 1, len(order)
+        while fewest < enough:
+            middle = (fewest + enough) // 2
+            left = [node for node in nodes if node not in order[:middle]]
+            if gauge.error(quantizer.quantized(left)) <= self.tolerance:
+                enough = middle
+            else:
+                fewest = middle + 1
+        return order[:enough]
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Tells how far a graph's first output lies from the plain one.
+
+    Args:
+        feeds: training rows, batch by batch.
+        plain: the plain graph's output on them, flat.
+    """
+
+    feeds: Sequence[Feeds]
+    plain: NDArray[Any]
+
+    @classmethod
+    def of(cls, graph: onnx.ModelProto, feeds: Iterable[Feeds]) -> Self:
+        """Builds a gauge from the plain graph and training rows."""
+        rows = list(feeds)
+        return cls(rows, _output(graph, rows))
+
+    def error(self, model: onnx.ModelProto) -> float:
+        """Returns RMS(output - plain) / std(plain); infinite where a plain output that never changes is missed."""
+        missed = float(np.sqrt(np.mean((_output(model, self.feeds) - self.plain) ** 2)))
+        spread = float(self.plain.std())
+        return missed / spread if spread else float("inf") * missed if missed else 0.0
+
+
+def _output(model: onnx.ModelProto, feeds: Sequence[Feeds]) -> NDArray[Any]:
+    session = open_graph(model)
+    first = [session.get_outputs()[0].name]
+    return np.concatenate([session.run(first, feed)[0].astype(np.float64).ravel() for feed in feeds])
+
+
+def _within(order: Sequence[str], weights: dict[str, int], budget: float) -> list[str]:
+    """Returns the nodes in order, without those whose weights a budget has no room for."""
+    kept: list[str] = []
+    for node in order:
+        if weights[node] <= budget:
+            kept.append(node)
+            budget -= weights[node]
+    return kept

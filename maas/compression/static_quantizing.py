@@ -1,0 +1,84 @@
+"""A graph whose ranges are measured once, and of which any nodes can then be quantised."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from maas.compression.graph import CARRIED, WEIGHTED, carried_nodes, weighted_nodes
+from maas.compression.passes.base import Feeds
+from maas.compression.ranges import Method, measured_ranges
+from maas.errors import ExportError
+
+FLOAT_OUTPUTS = ("MatMul",)
+"""Operators whose int8 products leave as fp32 at no cost; rounding them to int8 would lose both time and accuracy."""
+
+
+@dataclass(frozen=True)
+class StaticQuantizer:
+    """Int8 weights and uint8 inputs of weighted operators, in QDQ form.
+
+    Args:
+        graph: as `load_graph` gives it.
+        ranges: of the tensors, as onnxruntime keeps them.
+        per_channel: a weight scale for each output channel instead of one for the tensor.
+    """
+
+    graph: onnx.ModelProto
+    ranges: TensorsData
+    per_channel: bool
+
+    @classmethod
+    def measured(
+        cls, graph: onnx.ModelProto, feeds: Iterable[Feeds], *, method: Method, covered: float, per_channel: bool
+    ) -> Self:
+        """Measures the ranges of all that may be quantised.
+
+        Args:
+            graph: as `load_graph` gives it.
+            feeds: training rows, batch by batch.
+            method: how a range is drawn from its values.
+            covered: share of the values that `percentile` keeps.
+            per_channel: a weight scale for each output channel.
+
+        Raises:
+            ExportError: the ranges cannot be measured.
+        """
+        chosen = {*weighted_nodes(graph, keep_head=False), *carried_nodes(graph)}
+        constants = {one.name for one in graph.graph.initializer}
+        touched = [name for node in graph.graph.node if node.name in chosen for name in (*node.input, *node.output)]
+        names = [name for name in dict.fromkeys(touched) if name and name not in constants]
+        spans = measured_ranges(graph, names, feeds, method, covered)
+        ranges = {name: tuple(np.float32(end) for end in span) for name, span in spans.items()}
+        return cls(graph, TensorsData(CalibrationMethod.MinMax, ranges), per_channel)
+
+    def quantized(self, nodes: Sequence[str]) -> onnx.ModelProto:
+        """Returns a graph whose named nodes are quantised, and those that pass int8 on between them.
+
+        Raises:
+            ExportError: onnxruntime cannot quantise it.
+        """
+        quantizer = QDQQuantizer(
+            self.graph,
+            per_channel=self.per_channel,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=self.ranges,
+            nodes_to_quantize=[*nodes, *carried_nodes(self.graph)],
+            nodes_to_exclude=[],
+            op_types_to_quantize=[*WEIGHTED, *CARRIED],
+            extra_options={"DefaultTensorType": 1, "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS)},
+        )
+        try:
+            quantizer.quantize_model()
+        except Exception as error:  # the quantiser raises whatever its handlers meet
+            raise ExportError(f"onnxruntime cannot quantise this graph statically: {error}") from error
+        quantizer.model.topological_sort()
+        model: onnx.ModelProto = quantizer.model.model
+        return model

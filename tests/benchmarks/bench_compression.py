@@ -24,7 +24,7 @@ import maas
 from maas.compression.candidates import PARENT, gzip_bytes
 from maas.config import RunConfig
 from maas.data.splits import Split, Splits
-from maas.errors import MaasError
+from maas.errors import ConfigError, MaasError
 from maas.evidence.benchmark import interleaved, latency
 from maas.evidence.judges import judge_of
 from maas.evidence.judges.base import Predictions
@@ -46,6 +46,8 @@ CALIBRATION_ROWS, AMONG = 300, 2048
 """Training rows that rivals learn from, and test rows among which full batches are sought."""
 GRACE_S = 300
 """A rival that takes so much longer than it may is ended; what it gave back by then counts."""
+ENVIRONMENT = {"PYTHONPATH": "", "CI": "true"}
+"""Rivals see nothing of maas, and do not report to their makers, as they would outside CI."""
 SCRIPTS = Path(__file__).with_name("rivals")
 
 
@@ -99,6 +101,8 @@ class Contest:
             MaasError: it was not compressed, or its rows are gone.
         """
         folder = RunFolder(Path(path).resolve())
+        if not folder.compressed.is_dir():
+            raise ConfigError(f"{path} holds no compressed model. Run python -m maas.run recipe=NAME first.")
         checkpoint, bundle = Checkpoint.open(folder.checkpoint), Bundle.open(folder.bundle)
         lineage = checkpoint.record.lineage
         config = maas.compose(lineage.recipe, *lineage.overrides)
@@ -194,11 +198,7 @@ def worked(rival: Rival, given: Given, out: Path) -> list[Made]:
     try:
         with log.open("w") as file:
             command = [str(interpreter_of(rival)), str(SCRIPTS / rival.script), str(given.folder), str(out)]
-            environment = {
-                **os.environ,
-                "PYTHONPATH": "",
-                "CI": "true",
-            }  # both rivals report to their makers unless in CI
+            environment = {**os.environ, **ENVIRONMENT}
             limit = given.terms.seconds + GRACE_S
             subprocess.run(command, stdout=file, stderr=file, env=environment, check=True, timeout=limit)
         fault = ""
@@ -296,9 +296,7 @@ def running(predictor: Predictor, feeds: Sequence[Feeds]) -> Callable[[], None]:
 def show(contest: Contest, seconds: float, made: Sequence[Made], rows: Mapping[str, Row | str]) -> None:
     """Prints all that was found."""
     machine, test = this_machine(), contest.splits.test
-    print(
-        f"{contest.config.name}, {len(test):,} test rows; {seconds:,.0f} s for each rival's search; {THREADS} thread."
-    )
+    print(f"{contest.config.name}, {len(test):,} test rows; {seconds:,.0f} s for each rival; {THREADS} thread.")
     print(f"{machine.processor}, {machine.cores} cores, onnxruntime {machine.onnxruntime}.", end=" ")
     print(" ".join(f"{rival.name}: {', '.join(rival.packages)}." for rival in RIVALS))
     heads = ["model", "made in, s", "bytes", "× maas", "gzip bytes", contest.config.metric, "points behind maas"]

@@ -39,6 +39,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "4 bits": {"type": "OnnxBlockWiseRtnQuantization", "bits": 4},
     "8 bits": {"type": "OnnxBlockWiseRtnQuantization", "bits": 8},
 }
+STORING = {"save_as_external_data", "all_tensors_to_one_file", "size_threshold", "convert_attribute"}
 
 
 def main(given: Given, out: Path) -> None:
@@ -52,8 +53,9 @@ def main(given: Given, out: Path) -> None:
     for number, (base, model, way) in enumerate(flows):
         left_s = given.terms.seconds - (time.perf_counter() - started)
         if left_s > 0:
-            found = searched(given, out, model, WAYS[way], left_s / (len(flows) - number))
-            kept += [(f"{base}, {way}", one) for one in found.get_output_models()]
+            flow = f"{base}, {way}"
+            found = searched(given, out / flow, model, WAYS[way], left_s / (len(flows) - number))
+            kept += [(flow, one) for one in found.get_output_models()]
             measured += sum(bool(node.metrics and node.parent_model_id) for node in found.footprint.nodes.values())
     seconds = time.perf_counter() - started
     if not kept:
@@ -95,7 +97,7 @@ def register(given: Given) -> None:
 def prepared(given: Given, out: Path, name: str, one: dict[str, Any]) -> Path | None:
     """Returns the cleaned model; None if Olive cannot make it."""
     try:
-        found = run(workflow(given, out, given.model, one, {}))
+        found = run(workflow(given, out / name, given.model, one, {}))
         file = out / f"{name}.onnx"
         onnx.save(onnx.load(found.get_best_candidate().model_path), file)
     except Exception as error:  # noqa: BLE001 - passes raise whatever they meet
@@ -112,7 +114,7 @@ def searched(given: Given, out: Path, model: Path, one: dict[str, Any], seconds:
 
 
 def workflow(given: Given, out: Path, model: Path, one: dict[str, Any], engine: dict[str, Any]) -> dict[str, Any]:
-    """Returns what `olive run` takes as JSON: one pass over a model."""
+    """Returns what `olive run` takes as JSON: one pass over a model, whose best lies in `out` then."""
     cpu = {"device": "cpu", "execution_providers": ["CPUExecutionProvider"]}
     return {
         "input_model": {"type": "ONNXModel", "model_path": str(model)},
@@ -123,8 +125,8 @@ def workflow(given: Given, out: Path, model: Path, one: dict[str, Any], engine: 
         "engine": {
             "host": "machine",
             "target": "machine",
-            "output_dir": str(out / "output"),
-            "cache_dir": str(out / "cache"),
+            "output_dir": str(out),
+            "cache_dir": str(out.parent / "cache"),
             "log_severity_level": 1,
             **engine,
         },
@@ -168,9 +170,10 @@ def metrics(given: Given) -> list[dict[str, Any]]:
 
 
 def settings_of(model: Any) -> str:
-    """Returns what Olive set of the pass that made a model."""
+    """Returns what Olive set of the pass that made a model, less how the file is written."""
     settings = model._model_node.pass_run_config or {}
-    return described({key: value for key, value in settings.items() if isinstance(value, bool | int | str)})
+    plain = {key: value for key, value in settings.items() if isinstance(value, bool | int | str)}
+    return described({key: value for key, value in plain.items() if key not in STORING})
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from maas.evidence.judges import judge_of
 from maas.evidence.judges.base import Predictions
 from maas.evidence.machine import this_machine
 from maas.files import cache_folder
-from maas.lifecycle.assembly import calibration_of, exported_onnx, load_rows, require_same_rows
+from maas.lifecycle.assembly import exported_onnx, load_rows, require_same_rows
 from maas.lifecycle.compressed import Compressed
 from maas.run_folder import RunFolder
 from maas.runtime.bundle import Bundle
@@ -134,13 +134,20 @@ class Contest:
         features = predictor.encode(rows.inputs)
         batches = list(predictor.batches(features))
         feeds = [predictor.processor.collate([features[index] for index in batch]) for batch in batches]
-        alone = Predictor(given.model, predictor.processor, predictor.answer, batch_size=1)
-        calibration = list(calibration_of(self.config, alone, self.splits).feeds(CALIBRATION_ROWS))
+        picked = np.random.default_rng(self.config.seed).permutation(len(self.splits.train))[:CALIBRATION_ROWS]
+        learnt = predictor.encode(self.splits.train.picked(picked).inputs)
         max_drop = float(self.record.budget.get("max_drop") or 1.0)
         size = int(self.record.budget.get("batch_size") or self.bundle.manifest.serving.batch_size)
         terms = Terms(predictor.answer.output, len(self.splits.labels), max_drop, seconds)
         timed = feeds_of(predictor, full_batches(predictor, rows, size, 1), size)[0]
-        given.write(terms, calibration, feeds, [rows.targets[batch] for batch in batches], timed)
+        given.write(
+            terms,
+            calibration=[predictor.processor.collate([row]) for row in learnt],
+            padded=predictor.processor.collate(learnt),
+            validation=feeds,
+            targets=[rows.targets[batch] for batch in batches],
+            timed=timed,
+        )
 
 
 class Row(NamedTuple):

@@ -53,8 +53,15 @@ class Given:
 
     @property
     def calibration(self) -> list[Feeds]:
-        """Training rows, one by one."""
+        """Training rows, one by one, each as long as it is."""
         return _read(self.folder / "calibration.npz")
+
+    @property
+    def padded(self) -> list[Feeds]:
+        """The same rows, one by one, all as long as the longest."""
+        together = _read(self.folder / "padded.npz")[0]
+        rows = len(next(iter(together.values())))
+        return [{name: array[row : row + 1] for name, array in together.items()} for row in range(rows)]
 
     @property
     def validation(self) -> list[tuple[Feeds, np.ndarray]]:
@@ -82,6 +89,7 @@ class Given:
         self,
         terms: Terms,
         calibration: Sequence[Feeds],
+        padded: Feeds,
         validation: Sequence[Feeds],
         targets: Sequence[np.ndarray],
         timed: Feeds,
@@ -89,6 +97,7 @@ class Given:
         """Writes all but the model."""
         (self.folder / "terms.json").write_text(json.dumps(asdict(terms)))
         _write(self.folder / "calibration.npz", calibration)
+        _write(self.folder / "padded.npz", [padded])
         _write(self.folder / "validation.npz", validation)
         _write(self.folder / "targets.npz", [{"targets": one} for one in targets])
         _write(self.folder / "timed.npz", [timed])

@@ -1,26 +1,41 @@
 """`make bench`: the training loop, and serving of the newest bundle of every recipe that was run.
 
-python -m tests.benchmarks [training] [serving]
+python -m tests.benchmarks [training] [serving] [compression]
+
+`compression` lets rivals work for as long as maas' own search took, on the newest run of every recipe; it is not made
+unless it is asked for.
 """
 
 import sys
 from pathlib import Path
 
-from tests.benchmarks import bench_serving, bench_training
+from tests.benchmarks import bench_compression, bench_serving, bench_training
 
 
 def serving() -> None:
     """Every bundle below `runs/`, one after the other."""
-    bundles = sorted(Path("runs").glob("*/latest/bundle"))
-    if not bundles:
-        sys.exit("There is no bundle below runs/ to serve; run make run first.")
-    for bundle in bundles:
+    for bundle in newest("bundle"):
         bench_serving.main(str(bundle))
 
 
-BENCHMARKS = {"training": bench_training.main, "serving": serving}
+def compression() -> None:
+    """Every compressed run below `runs/`, one after the other."""
+    for compressed in newest("compress"):
+        bench_compression.main(str(compressed.parent))
 
-for name in sys.argv[1:] or BENCHMARKS:
+
+def newest(artifact: str) -> list[Path]:
+    """Returns an artifact of the newest run of every recipe."""
+    found = sorted(Path("runs").glob(f"*/latest/{artifact}"))
+    if not found:
+        sys.exit(f"There is no {artifact} below runs/ to measure; run make run first.")
+    return found
+
+
+BENCHMARKS = {"training": bench_training.main, "serving": serving, "compression": compression}
+USUAL = ("training", "serving")
+
+for name in sys.argv[1:] or USUAL:
     if name not in BENCHMARKS:
         sys.exit(f"There is no benchmark {name}; there are {', '.join(BENCHMARKS)}.")
     BENCHMARKS[name]()

@@ -1,0 +1,337 @@
+"""What maas makes of a model against Olive's search and NNCF's quantisation of the same ONNX file, on the same rows.
+
+    python -m tests.benchmarks.bench_compression RUN [MINUTES]
+
+RUN is the folder of a run that was compressed, e.g. runs/fashion_resnet/latest. Each rival works in an environment of
+its own, which is made once below `MAAS_CACHE`, for as long as maas' search took or for MINUTES. All models are then
+timed in turns in one process, on one thread, and answer the test rows, which no search has seen.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import maas
+from maas.compression.candidates import PARENT, gzip_bytes
+from maas.config import RunConfig
+from maas.data.splits import Split, Splits
+from maas.errors import ConfigError, MaasError
+from maas.evidence.benchmark import interleaved, latency
+from maas.evidence.judges import judge_of
+from maas.evidence.judges.base import Predictions
+from maas.evidence.machine import this_machine
+from maas.files import cache_folder
+from maas.lifecycle.assembly import exported_onnx, load_rows, require_same_rows
+from maas.lifecycle.compressed import Compressed
+from maas.run_folder import RunFolder
+from maas.runtime.bundle import Bundle
+from maas.runtime.evidence import CandidateRecord, CompressionRecord, Interval, Latency
+from maas.runtime.predictor import Predictor, batches_of
+from maas.training.checkpoint import Checkpoint
+from tests.benchmarks.rivals.given import Feeds, Given, Made, Terms, described, read_made
+
+OURS, THREADS, ROUNDS = "maas", 1, 20
+TIMED = {1: 16, 32: 4}
+"""Batches of each size that are timed in a turn."""
+CALIBRATION_ROWS, AMONG = 300, 2048
+"""Training rows that rivals learn from, and test rows among which full batches are sought."""
+GRACE_S = 300
+"""A rival that takes so much longer than it may is ended; what it gave back by then counts."""
+ENVIRONMENT = {"PYTHONPATH": "", "CI": "true"}
+"""Rivals see nothing of maas, and do not report to their makers, as they would outside CI."""
+SCRIPTS = Path(__file__).with_name("rivals")
+
+
+class Rival(NamedTuple):
+    """Who makes models beside maas.
+
+    Args:
+        name: as tables show it.
+        script: in `rivals/`.
+        packages: pinned; the environment is made anew when one of them changes.
+    """
+
+    name: str
+    script: str
+    packages: tuple[str, ...]
+
+
+RIVALS = (
+    Rival(
+        "Olive",
+        "olive_search.py",
+        (
+            "olive-ai==0.13.0",
+            "torch==2.13.0",
+            "transformers==5.23.0",
+            "requests==2.34.2",
+            "onnx==1.23.2",
+            "onnxruntime==1.31.1",
+        ),
+    ),
+    Rival("NNCF", "nncf_quantize.py", ("nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.31.1")),
+)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A compressed run, opened."""
+
+    folder: RunFolder
+    config: RunConfig
+    splits: Splits
+    checkpoint: Checkpoint
+    bundle: Bundle
+    record: CompressionRecord
+
+    @classmethod
+    def open(cls, path: str) -> "Contest":
+        """Opens a run.
+
+        Raises:
+            MaasError: it was not compressed, or its rows are gone.
+        """
+        folder = RunFolder(Path(path).resolve())
+        if not folder.compressed.is_dir():
+            raise ConfigError(f"{path} holds no compressed model. Run python -m maas.run recipe=NAME first.")
+        checkpoint, bundle = Checkpoint.open(folder.checkpoint), Bundle.open(folder.bundle)
+        lineage = checkpoint.record.lineage
+        config = maas.compose(lineage.recipe, *lineage.overrides)
+        splits = require_same_rows(load_rows(config), checkpoint)
+        return cls(folder, config, splits, checkpoint, bundle, Compressed.open(folder.compressed).record)
+
+    @property
+    def chosen(self) -> CandidateRecord:
+        """What maas ships."""
+        return self.record.candidate(self.record.chosen)
+
+    @cached_property
+    def seconds(self) -> float:
+        """What maas' search took: as the run timed it, or all that it made, where it was interrupted in between."""
+        links = {link.sha256: link.seconds for one in self.record.candidates for link in one.links}
+        made = sum(one.seconds for one in self.record.candidates) + sum(links.values())
+        return max(made, self.folder.state.seconds.get("compress", 0.0))
+
+    def predictor(self, made: Made) -> Predictor:
+        """Returns what answers by a model: maas' with what its bundle brings, others as the checkpoint does."""
+        if made.name == OURS:
+            return self.bundle.make_predictor(threads=THREADS)
+        return Predictor(Path(made.model), self.checkpoint.processor(), self.checkpoint.answer(), threads=THREADS)
+
+    def give(self, given: Given, seconds: float) -> None:
+        """Writes what rivals need: the model as exported, training rows for calibration, validation rows."""
+        exported_onnx(self.config, self.checkpoint, self.splits, given.model)
+        predictor, rows = self.predictor(root_of(given)), self.splits.validation
+        features = predictor.encode(rows.inputs)
+        batches = list(predictor.batches(features))
+        feeds = [predictor.processor.collate([features[index] for index in batch]) for batch in batches]
+        picked = np.random.default_rng(self.config.seed).permutation(len(self.splits.train))[:CALIBRATION_ROWS]
+        learnt = predictor.encode(self.splits.train.picked(picked).inputs)
+        max_drop = float(self.record.budget.get("max_drop") or 1.0)
+        size = int(self.record.budget.get("batch_size") or self.bundle.manifest.serving.batch_size)
+        terms = Terms(predictor.answer.output, len(self.splits.labels), max_drop, seconds)
+        timed = feeds_of(predictor, full_batches(predictor, rows, size, 1), size)[0]
+        given.write(
+            terms,
+            calibration=[predictor.processor.collate([row]) for row in learnt],
+            padded=predictor.processor.collate(learnt),
+            validation=feeds,
+            targets=[rows.targets[batch] for batch in batches],
+            timed=timed,
+        )
+
+
+class Row(NamedTuple):
+    """A model, measured.
+
+    Args:
+        accuracy: on the test rows.
+        behind: points by which it lies below maas on the same rows, with a paired interval.
+        latencies: for each of `TIMED`, against fp32 and against maas.
+    """
+
+    bytes: int
+    gzip_bytes: int
+    accuracy: Interval
+    behind: Interval
+    latencies: list[tuple[Latency, Latency]]
+
+
+def main(path: str, minutes: str | None = None) -> None:
+    """Lets the rivals work, measures all models and prints a table."""
+    try:
+        contest = Contest.open(path)
+    except MaasError as error:
+        sys.exit(str(error))
+    if not contest.splits.labels:
+        sys.exit(f"{path} answers no labels; rivals are held against classifiers.")
+    seconds = 60 * float(minutes) if minutes else contest.seconds
+    scratch = cache_folder("benchmarks", "compression", contest.config.name)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    given = Given(scratch)
+    contest.give(given, seconds)
+    made = [root_of(given), ours(contest)]
+    for rival in RIVALS:
+        made += worked(rival, given, scratch / rival.name)
+    show(contest, seconds, made, measured(contest, made))
+
+
+def root_of(given: Given) -> Made:
+    """Returns the model that all begin with."""
+    return Made(PARENT, "as exported", 0.0, str(given.model))
+
+
+def ours(contest: Contest) -> Made:
+    """Returns what maas ships."""
+    chain = [f"{link.name}({described(link.settings)})" for link in contest.chosen.links]
+    last = f"{contest.chosen.name}({described(contest.chosen.settings)})"
+    return Made(OURS, "; ".join([*chain, last]), contest.seconds, str(contest.bundle.model_path))
+
+
+def worked(rival: Rival, given: Given, out: Path) -> list[Made]:
+    """Lets a rival work; returns what it made, or that it made nothing and why."""
+    out.mkdir()
+    log = out / "log.txt"
+    try:
+        with log.open("w") as file:
+            command = [str(interpreter_of(rival)), str(SCRIPTS / rival.script), str(given.folder), str(out)]
+            environment = {**os.environ, **ENVIRONMENT}
+            limit = given.terms.seconds + GRACE_S
+            subprocess.run(command, stdout=file, stderr=file, env=environment, check=True, timeout=limit)
+        fault = ""
+    except subprocess.TimeoutExpired as error:
+        fault = f"ended after {error.timeout:.0f} s"
+    except subprocess.CalledProcessError as error:
+        last = error.stderr or log.read_text().strip() or str(error)
+        fault = last.splitlines()[-1]
+    shutil.rmtree(out / "cache", ignore_errors=True)
+    found = read_made(out) + ([Made("run", f"see {log}", 0.0, fault=fault)] if fault else [])
+    return [Made(f"{rival.name}, {one.name}", one.settings, one.seconds, one.model, one.fault) for one in found]
+
+
+def interpreter_of(rival: Rival) -> Path:
+    """Returns the Python of a rival's environment, which is made if it is not there.
+
+    Raises:
+        CalledProcessError: pip cannot make it; its error output says why.
+    """
+    folder = cache_folder("benchmarks", rival.name)
+    python, ready, wanted = folder / "bin" / "python", folder / "packages.txt", "\n".join(rival.packages)
+    if not (ready.is_file() and ready.read_text() == wanted):
+        print(f"Making the environment of {rival.name} in {folder}; this takes minutes, once.", file=sys.stderr)
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *rival.packages]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+        ready.write_text(wanted)
+    return python
+
+
+def measured(contest: Contest, made: Sequence[Made]) -> dict[str, Row | str]:
+    """Returns each model's row, or why there is none."""
+    faults = {one.name: one.fault for one in made if one.fault}
+    predictors, answers, test = dict[str, Predictor](), dict[str, Predictions](), contest.splits.test
+    for one in made:
+        if one.name not in faults:
+            try:
+                predictor = contest.predictor(one)
+                answers[one.name] = predictor.predictions(test.inputs)
+                predictors[one.name] = predictor
+            except Exception as error:  # noqa: BLE001 - onnxruntime raises whatever a rival's graph makes it meet
+                faults[one.name] = str(error).splitlines()[0]
+    judge, metric = judge_of(predictors[OURS].answer.kind, contest.splits.labels), contest.config.metric
+    times = {size: raced(predictors, test, size, count) for size, count in TIMED.items()}
+
+    def row(name: str, model: Path) -> Row:
+        return Row(
+            bytes=model.stat().st_size,
+            gzip_bytes=gzip_bytes(model),
+            accuracy=judge.metrics(test.targets, answers[name])[metric],
+            behind=judge.drop(test.targets, answers[OURS], answers[name], metric),
+            latencies=[
+                (latency(found[name], found[PARENT], size, THREADS), latency(found[name], found[OURS], size, THREADS))
+                for size, found in times.items()
+            ],
+        )
+
+    return faults | {one.name: row(one.name, Path(one.model)) for one in made if one.name in predictors}
+
+
+def raced(predictors: Mapping[str, Predictor], rows: Split, size: int, count: int) -> dict[str, NDArray[np.float64]]:
+    """Times the same rows on every model, in turns; returns milliseconds a batch, (ROUNDS,) each."""
+    picked = full_batches(predictors[PARENT], rows, size, count)
+    runs = {name: running(one, feeds_of(one, picked, size)) for name, one in predictors.items()}
+    return {name: times * size / len(picked) for name, times in interleaved(runs, rounds=ROUNDS).items()}
+
+
+def full_batches(predictor: Predictor, rows: Split, size: int, count: int) -> list[Any]:
+    """Returns raw rows that fill at most `count` batches of equal padded size, evenly spread; else the first few."""
+    among = rows.spread(AMONG).inputs
+    batches = list(batches_of(predictor.processor, predictor.encode(among), size))
+    full = [batch for batch in batches if len(batch) == size] or batches[:1]
+    picked = np.linspace(0, len(full) - 1, min(count, len(full))).astype(int)
+    return [among[index] for number in picked for index in full[number]]
+
+
+def feeds_of(predictor: Predictor, rows: Sequence[Any], size: int) -> list[Feeds]:
+    """Returns raw rows as batches of a graph's inputs."""
+    features = predictor.encode(rows)
+    batches = batches_of(predictor.processor, features, size)
+    return [predictor.processor.collate([features[index] for index in batch]) for batch in batches]
+
+
+def running(predictor: Predictor, feeds: Sequence[Feeds]) -> Callable[[], None]:
+    """Returns what runs all batches once."""
+
+    def run() -> None:
+        for feed in feeds:
+            predictor.session.run(None, feed)
+
+    return run
+
+
+def show(contest: Contest, seconds: float, made: Sequence[Made], rows: Mapping[str, Row | str]) -> None:
+    """Prints all that was found."""
+    machine, test = this_machine(), contest.splits.test
+    print(f"{contest.config.name}, {len(test):,} test rows; {seconds:,.0f} s for each rival; {THREADS} thread.")
+    print(f"{machine.processor}, {machine.cores} cores, onnxruntime {machine.onnxruntime}.", end=" ")
+    print(" ".join(f"{rival.name}: {', '.join(rival.packages)}." for rival in RIVALS))
+    heads = ["model", "made in, s", "bytes", "× maas", "gzip bytes", contest.config.metric, "points behind maas"]
+    for size in TIMED:
+        heads += [f"batch {size}, ms", "× fp32", "× maas"]
+    print("| " + " | ".join([*heads, "settings"]) + " |")
+    print("|---" * (len(heads) + 1) + "|")
+    ours = rows[OURS]
+    for one in made:
+        row, blanks = rows[one.name], [""] * (len(heads) - 3)
+        cells = [f"failed: {row}", *blanks] if isinstance(row, str) else list(cells_of(row, ours))
+        print("| " + " | ".join([one.name, f"{one.seconds:,.0f}", *cells, one.settings.replace("|", "/")]) + " |")
+
+
+def cells_of(row: Row, ours: Row) -> Iterator[str]:
+    """Yields a row's figures; ratios with their quartiles."""
+    yield f"{row.bytes:,}"
+    yield f"{row.bytes / ours.bytes:.2f}"
+    yield f"{row.gzip_bytes:,}"
+    yield str(row.accuracy)
+    yield f"{row.behind.value:.2f} [{row.behind.low:.2f}, {row.behind.high:.2f}]"
+    for against_root, against_ours in row.latencies:
+        yield f"{against_root.median_ms:.3g}"
+        for one in (against_root, against_ours):
+            yield f"{one.ratio:.2f} [{one.ratio_low:.2f}, {one.ratio_high:.2f}]"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -1,6 +1,7 @@
 """What passes on the ONNX side need to know of a graph."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from maas.errors import ExportError
 from maas.graphs import write_graph
 
 WEIGHTED = ("Conv", "MatMul", "Gemm", "Gather")
+FEW_CHANNELS = 4
 CARRIED = ("Relu", "Transpose")
 """Operators that pass int8 on; between two quantised operators they would otherwise cost a way to fp32 and back."""
 
@@ -86,9 +88,25 @@ def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool) -> list[str]:
     return names
 
 
+def stem_nodes(model: onnx.ModelProto) -> list[str]:
+    """Returns the names of convolutions over few channels, e.g. those of a picture: int8 gains little there."""
+    shapes = {one.name: one.dims for one in model.graph.initializer}
+    return [
+        str(node.name)
+        for node in model.graph.node
+        if node.op_type == "Conv" and node.input[1] in shapes and _inputs(node, shapes[node.input[1]]) <= FEW_CHANNELS
+    ]
+
+
 def carried_nodes(model: onnx.ModelProto) -> list[str]:
     """Returns the names of the nodes that pass int8 on."""
     return [str(node.name) for node in model.graph.node if node.op_type in CARRIED]
+
+
+def _inputs(node: onnx.NodeProto, weight: Sequence[int]) -> int:
+    """Returns the channels that a convolution takes; weights hold those of one group."""
+    groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+    return weight[1] * groups
 
 
 def _head(model: onnx.ModelProto, weighted: set[str]) -> str | None:

@@ -52,7 +52,7 @@ class ResNet(nn.Module):
             raise ValueError(f"blocks has {len(blocks)} numbers and widths {len(widths)}; each stage takes one of both")
         self.normalised = NormalisedPixels(in_channels, mean, deviation)
         pool = nn.MaxPool2d(3, stride=2, padding=1) if stem_pool else nn.Identity()
-        self.stem = nn.Sequential(convolution(in_channels, widths[0], stem_size, stem_stride), nn.ReLU(), pool)
+        self.stem = nn.Sequential(convolution(in_channels, widths[0], stem_size, stem_stride), pool, nn.ReLU())
         layers: list[nn.Module] = []
         channels = widths[0]
         for stage, (depth, width) in enumerate(zip(blocks, widths, strict=True)):

@@ -40,8 +40,8 @@ class NormalisedPixels(nn.Module):
         Args:
             pixels: uint8 (N, H, W, C).
         """
-        channels_first = pixels.to(torch.float32).permute(0, 3, 1, 2)
-        return (channels_first / 255.0 - self.mean[:, None, None]) / self.deviation[:, None, None]
+        values = pixels.to(torch.float32).permute(0, 3, 1, 2)
+        return (values / torch.full((1, 1, 1), 255.0) - self.mean[:, None, None]) / self.deviation[:, None, None]
 
 
 class SmallConv(nn.Module):
@@ -76,7 +76,7 @@ class SmallConv(nn.Module):
         layers: list[nn.Module] = []
         channels = in_channels
         for width in widths:
-            layers += [convolution(channels, width), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
+            layers += [convolution(channels, width), nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
             channels = width
         self.body = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)

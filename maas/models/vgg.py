@@ -48,10 +48,10 @@ class VGG(nn.Module):
         layers: list[nn.Module] = []
         channels = in_channels
         for depth, width in zip(stages, widths, strict=True):
-            for _ in range(depth):
-                layers += [convolution(channels, width), nn.ReLU()]
+            for place in range(depth):
+                pool = [nn.MaxPool2d(2, ceil_mode=True)] if place == depth - 1 else []
+                layers += [convolution(channels, width), *pool, nn.ReLU()]
                 channels = width
-            layers.append(nn.MaxPool2d(2, ceil_mode=True))
         self.body = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, outputs)

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from maas.bounds import Count, PositiveFraction
-from maas.compression.graph import load_graph, weighted_nodes
+from maas.compression.graph import load_graph, stem_nodes, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.compression.static_quantizing import StaticQuantizer
+from maas.errors import ExportError
 from maas.graphs import write_graph
 
 
@@ -21,6 +22,7 @@ class QuantizeStatic:
         covered: share of the values that `percentile` keeps in the range.
         per_channel: a weight scale for each output channel instead of one for the tensor.
         keep_head: leave the last weighted node, which makes the logits, in fp32.
+        keep_stem: leave convolutions over up to four channels in fp32, where they are often faster.
     """
 
     calibration_rows: Count = 256
@@ -28,12 +30,15 @@ class QuantizeStatic:
     covered: PositiveFraction = 0.99999
     per_channel: bool = True
     keep_head: bool = True
+    keep_stem: bool = False
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
-        nodes = weighted_nodes(graph, keep_head=self.keep_head)
+        nodes, stem = weighted_nodes(graph, keep_head=self.keep_head), stem_nodes(graph) if self.keep_stem else []
+        if self.keep_stem and not stem:
+            raise ExportError("The graph has no convolution over few channels, which keep_stem could leave in fp32.")
         quantizer = StaticQuantizer.measured(
             graph,
             calibration.feeds(self.calibration_rows),
@@ -41,4 +46,4 @@ class QuantizeStatic:
             covered=self.covered,
             per_channel=self.per_channel,
         )
-        write_graph(quantizer.quantized(nodes), out)
+        write_graph(quantizer.quantized([node for node in nodes if node not in stem]), out)

@@ -6,24 +6,46 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from maas.errors import ExportError
+from maas.errors import ConfigError, ExportError
 from maas.graphs import write_graph
+from maas.importing.graph import OLDEST_OPSET, modern
 
 WEIGHTED = ("Conv", "MatMul", "Gemm", "Gather")
+QUANTISED = (
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "MatMulInteger",
+    "ConvInteger",
+    "MatMulNBits",
+)
 CARRIED = ("Relu", "Transpose")
 """Operators that pass int8 on; between two quantised operators they would otherwise cost a way to fp32 and back."""
 
 
+def require_fp32(model: onnx.ModelProto, name: str) -> None:
+    """Raises ConfigError where a model is quantised already.
+
+    Args:
+        model: of an ONNX file.
+        name: by which messages call it.
+    """
+    found = next((node.op_type for node in model.graph.node if node.op_type in QUANTISED), None)
+    if found:
+        raise ConfigError(f"{name} is quantised already, by {found}. Name the model that it was made from.")
+
+
 def load_graph(path: Path) -> onnx.ModelProto:
-    """Loads an ONNX file as quantisers like it: constants folded, every node named.
+    """Loads an ONNX file as quantisers like it: of a recent opset, constants folded, every node named.
 
     Raises:
         ExportError: onnxruntime cannot prepare it.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch) / "prepared.onnx"
+        recent, prepared = Path(scratch) / "recent.onnx", Path(scratch) / "prepared.onnx"
+        onnx.save(modern(onnx.load(path), OLDEST_OPSET), recent)
         try:
-            quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+            quant_pre_process(str(recent), str(prepared), skip_symbolic_shape=True)
         except Exception as error:  # shape inference and the optimiser raise their own
             raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {error}") from error
         model = onnx.load(prepared)

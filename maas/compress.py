@@ -31,7 +31,8 @@ from maas import cli
 from maas.config import register_recipe
 from maas.errors import ConfigError
 from maas.importing.meaning import Gives
-from maas.lifecycle.elsewhere import Given, compress_bundle, compress_file
+from maas.lifecycle.elsewhere import compress_bundle, compress_file
+from maas.lifecycle.subject import Given
 from maas.opening import ADDRESS
 from maas.runtime.evidence import CompressionRecord
 

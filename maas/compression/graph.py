@@ -49,10 +49,23 @@ def load_graph(path: Path) -> onnx.ModelProto:
         except Exception as error:  # shape inference and the optimiser raise their own
             raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {error}") from error
         model = onnx.load(prepared)
+    _flatten_biases_(model.graph)
     del model.graph.value_info[:]
     for index, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{index}"
     return model
+
+
+def _flatten_biases_(graph: onnx.GraphProto) -> None:
+    """Makes biases of shape (1, K) that Gemms alone read (K,): onnxruntime's quantiser fails at others.
+
+    skl2onnx writes them, for an Add behind a MatMul, which onnxruntime's optimiser joins to a Gemm.
+    """
+    for weight in graph.initializer:
+        readers = [node for node in graph.node if weight.name in node.input]
+        is_bias = all(node.op_type == "Gemm" and list(node.input).index(weight.name) == 2 for node in readers)
+        if is_bias and len(weight.dims) == 2 and weight.dims[0] == 1:
+            weight.dims[:] = weight.dims[1:]
 
 
 def save_graph(path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.columns import frame_of, rows_of_frame
-from maas.data.contents import Target
+from maas.data.contents import Target, digests_of
 from maas.data.folders import IMAGES, SOUNDS, files_below
 from maas.data.sources import labelled, labelled_lines, read_file, require_columns
 from maas.data.splits import Splits, prepare
@@ -71,8 +71,9 @@ def given_arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise DataError(f"There is no file {path}. Set calibration=FILE.npz to arrays with the rows first.")
     try:
-        found = np.load(path, allow_pickle=False)
-        arrays = {INPUTS: found} if isinstance(found, np.ndarray) else dict(found)
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            arrays = {INPUTS: found} if isinstance(found, np.ndarray) else dict(found)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} cannot be read as arrays: {error}. Write it with numpy.savez, without objects."
@@ -124,17 +125,13 @@ def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path
     found = {value for value in table["label"] if value is not None}
     if labels and (unknown := sorted(found - set(labels))):
         raise DataError(f"{path} has the labels {', '.join(unknown)}; those of the model are {', '.join(labels)}.")
-    if len(table["input"]) < LEAST:
-        raise DataError(_too_few(path, len(table["input"])))
+    different = len(np.unique(digests_of(table["input"], len(table["input"]))))
+    if different < LEAST:
+        raise DataError(
+            f"{path} holds {different} different rows; at least {LEAST} are needed, and some hundreds to judge by."
+        )
     target: Target = "none" if not found else "label" if labels else "number"
-    splits = prepare({"all": table}, 1 / 3, 1 / 3, target, labels or None)
-    if sum(splits.record.rows.values()) < LEAST:
-        raise DataError(_too_few(path, sum(splits.record.rows.values())))
-    return splits
-
-
-def _too_few(path: Path, found: int) -> str:
-    return f"{path} holds {found} different rows; at least {LEAST} are needed, and some hundreds to judge by."
+    return prepare({"all": table}, 1 / 3, 1 / 3, target, labels or None)
 
 
 def _files(path: Path, processor: BaseProcessor, labels: Sequence[str]) -> Table:

@@ -4,7 +4,7 @@ Nothing here knows where a graph comes from.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def assembled(
         A model without declared inputs and outputs; `declared` gives it those.
     """
     model = modern(source, opset)
-    kept = _leading_to(model.graph, _plain(model.graph, result))
+    kept = _leading_to(model.graph, {_plain(model.graph, result)})
     read = {name for node in kept for name in [*node.input, *_captured(node)]}
     weights = [one for one in model.graph.initializer if one.name in read]
     del model.graph.node[:], model.graph.initializer[:]
@@ -170,9 +170,12 @@ def domains_of(model: onnx.ModelProto) -> set[str]:
     return {"" if node.domain == "ai.onnx" else str(node.domain) for node in waiting}
 
 
-def sharing_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Lets nodes of a model that read equal weights read the same, in place; the repeats go."""
+def tidied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Leaves out, in place, nodes that lead to no output and weights that repeat others: all read the first of them."""
     graph = model.graph
+    nodes = _leading_to(graph, {output.name for output in graph.output})
+    del graph.node[:]
+    graph.node.extend(nodes)
     first: dict[bytes, str] = {}
     same: dict[str, str] = {}
     kept = {output.name for output in graph.output} | {name for node in graph.node for name in _captured(node)}
@@ -233,9 +236,9 @@ def _plain(graph: onnx.GraphProto, result: str) -> str:
     return str(maker.input[0]) if maker is not None and maker.op_type == "ZipMap" else result
 
 
-def _leading_to(graph: onnx.GraphProto, result: str) -> list[onnx.NodeProto]:
-    """Returns the nodes that a value depends on, in their order."""
-    wanted, kept = {result}, []
+def _leading_to(graph: onnx.GraphProto, results: Set[str]) -> list[onnx.NodeProto]:
+    """Returns the nodes that values depend on, in their order."""
+    wanted, kept = set(results), []
     for node in reversed(graph.node):
         if wanted & set(node.output):
             kept.append(node)

@@ -15,7 +15,9 @@ from maas.bounds import Count, Positive
 from maas.compression.passes.base import Calibration
 from maas.errors import ExportError
 from maas.graphs import write_graph
-from maas.importing.graph import domains_of, numbers_of, one_line, sharing_weights
+from maas.importing.graph import domains_of, numbers_of, one_line, tidied
+
+PLAIN, BASIC = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,16 @@ class Simplify:
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the cleaned graph; `parent` and `out` are ONNX files."""
-        model = onnx.load(parent)
-        before = domains_of(model)
-        with tempfile.TemporaryDirectory() as scratch:
-            optimised = Path(scratch) / "optimised.onnx"
-            _session(sharing_weights(model).SerializeToString(), optimised)
-            model = onnx.load(optimised)
-        if new := domains_of(model) - before:
+        source = onnx.load(parent)
+        model = _cleaned(source)
+        if new := domains_of(model) - domains_of(source):
             raise ExportError(f"onnxruntime cannot clean this graph up portably: it puts {', '.join(new)} into it.")
         needed = [one for one in model.opset_import if one.domain in domains_of(model) | {""}]
         del model.opset_import[:]
         model.opset_import.extend(needed)
         write_graph(model, out)
-        self._require_alike(_session(parent.read_bytes()), _session(out.read_bytes()), calibration)
+        before, after = (_session(path.read_bytes(), PLAIN) for path in (parent, out))
+        self._require_alike(before, after, calibration)
 
     def _require_alike(self, one: ort.InferenceSession, other: ort.InferenceSession, calibration: Calibration) -> None:
         for feeds in calibration.feeds(self.rows):
@@ -59,6 +58,23 @@ class Simplify:
                     raise ExportError(
                         f"The cleaned graph gives another {name}; the change may be no more than rounding."
                     )
+
+
+def _cleaned(source: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns a model that cannot be cleaned further: what one round has folded, the next may find to be equal."""
+    found, smaller = source, _optimised(source)
+    while smaller.ByteSize() < found.ByteSize() or found is source:
+        found, smaller = smaller, _optimised(smaller)
+    return found
+
+
+def _optimised(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    with tempfile.TemporaryDirectory() as scratch:
+        written = Path(scratch) / "optimised.onnx"
+        _session(tidied(copy).SerializeToString(), BASIC, written)
+        return onnx.load(written)
 
 
 def _answers(session: ort.InferenceSession, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -73,7 +89,7 @@ def _is_close(one: NDArray[Any], other: NDArray[Any], tolerance: float) -> bool:
     return np.allclose(other, one, rtol=0, atol=allowed, equal_nan=True)
 
 
-def _session(graph: bytes, written: Path | None = None) -> ort.InferenceSession:
+def _session(graph: bytes, level: ort.GraphOptimizationLevel, written: Path | None = None) -> ort.InferenceSession:
     """Opens a graph, and writes it as it is optimised if asked to.
 
     Raises:
@@ -82,7 +98,7 @@ def _session(graph: bytes, written: Path | None = None) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.graph_optimization_level = level
     if written:
         options.optimized_model_filepath = str(written)
     try:

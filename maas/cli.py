@@ -58,12 +58,13 @@ def run(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> None:
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of being printed by Hydra
     _log_to_stdout()
-    with _reported(verb):
+    with reported(verb):
         _compose_and_call(verb, stage)
 
 
 @contextmanager
-def _reported(verb: str) -> Iterator[None]:
+def reported(verb: str) -> Iterator[None]:
+    """Ends the process with one line where the block raises a `MaasError`, or is interrupted."""
     try:
         yield
     except MaasError as error:
@@ -72,6 +73,12 @@ def _reported(verb: str) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write(f"\nInterrupted. Run the same command again and maas.{verb} goes on where it was.\n")
         sys.exit(INTERRUPTED_STATUS)
+
+
+def overrides_given() -> list[str]:
+    """Returns what the command line holds beside Hydra's own options and their values."""
+    given: list[str] = get_args_parser().parse_known_args()[0].overrides
+    return given
 
 
 def say(text: str) -> None:
@@ -100,7 +107,7 @@ def _one(verb: str, stage: Callable[[recipes.RunConfig], Any], overrides: list[s
     composed: list[recipes.RunConfig] = []
 
     def job(values: DictConfig) -> None:
-        with _reported(verb):  # here, as Hydra would announce an error that leaves the job
+        with reported(verb):  # here, as Hydra would announce an error that leaves the job
             config = recipes.finish(values, HydraConfig.get().overrides.task)
             recipes.check(config)
             composed.append(config)

@@ -9,32 +9,67 @@ import onnx
 import onnxruntime as ort
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from maas.errors import ExportError
+from maas.errors import ConfigError, ExportError
 from maas.graphs import write_graph
+from maas.importing.graph import OLDEST_OPSET, modern
 
 WEIGHTED = ("Conv", "MatMul", "Gemm", "Gather")
 FEW_CHANNELS = 4
+QUANTISED = (
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "MatMulInteger",
+    "ConvInteger",
+    "MatMulNBits",
+)
 CARRIED = ("Relu", "Transpose")
 """Operators that pass int8 on; between two quantised operators they would otherwise cost a way to fp32 and back."""
 
 
+def require_fp32(model: onnx.ModelProto, name: str) -> None:
+    """Raises ConfigError where a model is quantised already.
+
+    Args:
+        model: of an ONNX file.
+        name: by which messages call it.
+    """
+    found = next((node.op_type for node in model.graph.node if node.op_type in QUANTISED), None)
+    if found:
+        raise ConfigError(f"{name} is quantised already, by {found}. Name the model that it was made from.")
+
+
 def load_graph(path: Path) -> onnx.ModelProto:
-    """Loads an ONNX file as quantisers like it: constants folded, every node named.
+    """Loads an ONNX file as quantisers like it: of a recent opset, constants folded, every node named.
 
     Raises:
         ExportError: onnxruntime cannot prepare it.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch) / "prepared.onnx"
+        recent, prepared = Path(scratch) / "recent.onnx", Path(scratch) / "prepared.onnx"
+        onnx.save(modern(onnx.load(path), OLDEST_OPSET), recent)
         try:
-            quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+            quant_pre_process(str(recent), str(prepared), skip_symbolic_shape=True)
         except Exception as error:  # shape inference and the optimiser raise their own
             raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {error}") from error
         model = onnx.load(prepared)
+    _flatten_biases_(model.graph)
     del model.graph.value_info[:]
     for index, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{index}"
     return model
+
+
+def _flatten_biases_(graph: onnx.GraphProto) -> None:
+    """Makes biases of shape (1, K) that Gemms alone read (K,): onnxruntime's quantiser fails at others.
+
+    skl2onnx writes them, for an Add behind a MatMul, which onnxruntime's optimiser joins to a Gemm.
+    """
+    for weight in graph.initializer:
+        readers = [node for node in graph.node if weight.name in node.input]
+        is_bias = all(node.op_type == "Gemm" and list(node.input).index(weight.name) == 2 for node in readers)
+        if is_bias and len(weight.dims) == 2 and weight.dims[0] == 1:
+            weight.dims[:] = weight.dims[1:]
 
 
 def save_graph(path: Path) -> None:

@@ -54,6 +54,7 @@ class Bench:
         calibration: training rows for passes.
         labels: names of the targets, where they are labels.
         tolerance: the largest difference of a plain number between a net and what was exported of it.
+        is_single: whether the graph takes one row at a time, and no more.
     """
 
     parent: Predictor
@@ -63,6 +64,7 @@ class Bench:
     calibration: Calibration
     labels: Sequence[str] = ()
     tolerance: float = ExportSettings.tolerance
+    is_single: bool = False
 
     @property
     def declared(self) -> Target:
@@ -138,7 +140,8 @@ class Bench:
     def courses(self, target: Target) -> list[Course]:
         """Returns all that models are timed at: the target first and longest, then common sizes and threads."""
         threads = sorted({1, min(2, os.cpu_count() or 1)})
-        others = [Target(size, count) for count in threads for size in sorted({1, self.declared.batch_size, WIDE})]
+        sizes = [1] if self.is_single else sorted({1, self.declared.batch_size, WIDE})
+        others = [Target(size, count) for count in threads for size in sizes]
         short = [Course(one, GRID_BATCHES, GRID_ROUNDS) for one in others if one != target]
         return [Course(target, LATENCY_BATCHES, ROUNDS), *short]
 

@@ -7,7 +7,7 @@ other keys are that callable's arguments. `check` binds each part to its signatu
 from maas.config.composing import compose
 from maas.config.faults import check, explain
 from maas.config.parts import build, target_of
-from maas.config.recipes import CONF, CONSTRAINTS, composed, finish, readied, recipes, register
+from maas.config.recipes import CONF, CONSTRAINTS, composed, finish, readied, recipes, register, register_recipe
 from maas.config.schema import FILLED, RunConfig
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "readied",
     "recipes",
     "register",
+    "register_recipe",
     "target_of",
 ]

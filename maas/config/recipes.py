@@ -53,8 +53,18 @@ def register_file(recipe: str) -> str:
     if not isinstance(node, DictConfig):
         raise ConfigError(f"The recipe file {recipe} holds a list; a recipe is a mapping of sections.")
     name = path.stem if path.stem.isascii() else f"recipe_{hashlib.sha256(path.stem.encode()).hexdigest()[:12]}"
-    ConfigStore.instance().store(group="recipe", name=name, node=node, package="_global_", provider="maas")
+    register_recipe(name, node)
     return name
+
+
+def register_recipe(name: str, node: Any) -> None:
+    """Makes a recipe known to Hydra that lies in no file.
+
+    Args:
+        name: of the recipe.
+        node: its sections.
+    """
+    ConfigStore.instance().store(group="recipe", name=name, node=node, package="_global_", provider="maas")
 
 
 def readied(override: str) -> str:

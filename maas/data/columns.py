@@ -58,7 +58,7 @@ def table(
     """
     paths = {"train": path, "test": test_path} if test_path else {"all": path}
     return {
-        split: _rows(_with(_read(Path(file), texts, missing), derived, file), target, columns, file)
+        split: _rows(_with(frame_of(Path(file), texts, missing), derived, file), target, columns, file)
         for split, file in paths.items()
     }
 
@@ -86,7 +86,7 @@ def table_of_package(
     Raises:
         DataError: the package or the file is missing, or whatever `table` raises.
     """
-    frame = _with(_read(file_of_package(package, path), texts, missing), derived, path)
+    frame = _with(frame_of(file_of_package(package, path), texts, missing), derived, path)
     return {"all": _rows(frame, target, columns, path)}
 
 
@@ -153,7 +153,12 @@ def weekday(year: str = "year", month: str = "month", day: str = "day") -> Deriv
     return days
 
 
-def _read(path: Path, texts: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+def frame_of(path: Path, texts: Sequence[str] = (), missing: Sequence[str] = MISSING) -> pd.DataFrame:
+    """Reads a file's columns; arguments as in `table`.
+
+    Raises:
+        DataError: the format is unknown, or the file cannot be read.
+    """
     kind, suffix = format_of(path.with_suffix("") if path.suffix.lower() == ".zip" else path)
     try:
         with TemporaryDirectory() as folder, plain(path, Path(folder)) as file:
@@ -173,6 +178,16 @@ def _read(path: Path, texts: Sequence[str], missing: Sequence[str]) -> pd.DataFr
             )
     except Exception as error:  # parsers and unpackers have no error in common
         raise DataError(f"{path} cannot be read as {kind}: {first_line(error)}") from error
+
+
+def rows_of_frame(frame: pd.DataFrame, columns: Sequence[str], target: str | None) -> Table:
+    """Returns rows of columns that are there, with the target's as labels; None where rows carry none."""
+    values = {name: _listed(frame[name]) for name in columns}
+    rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    return {
+        "input": rows,
+        "label": [None] * len(rows) if target is None else list(map(as_label, _listed(frame[target]))),
+    }
 
 
 def _read_json(path: Path, *, lines: bool) -> pd.DataFrame:
@@ -197,7 +212,7 @@ def _with(frame: pd.DataFrame, derived: Mapping[str, Any], origin: str) -> pd.Da
 
 def _rows(frame: pd.DataFrame, target: str, columns: Sequence[str] | None, origin: str) -> Table:
     names = _kept(list(map(str, frame.columns)), target, columns, origin)
-    return _zipped({name: _listed(frame[name]) for name in [*names, target]}, target)
+    return rows_of_frame(frame, names, target)
 
 
 def _kept(present: Sequence[str], target: str, columns: Sequence[str] | None, origin: str) -> list[str]:
@@ -230,9 +245,3 @@ def _scalar(name: str, value: Any) -> float | str:
         f"The column {name} holds a {type(value).__name__}; a row's columns are numbers, texts and truth values. "
         "Leave it out of data.source.columns."
     )
-
-
-def _zipped(columns: dict[str, list[Any]], target: str) -> Table:
-    labels = [as_label(value) for value in columns.pop(target)]
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return {"input": rows, "label": labels}

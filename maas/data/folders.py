@@ -100,7 +100,7 @@ def _table(path: Path, suffixes: Sequence[str], left_out: list[Path]) -> Table:
     inputs: list[Path] = []
     labels: list[str] = []
     for folder in folders:
-        files = list(_files_below(folder))
+        files = list(files_below(folder))
         chosen = [file for file in files if file.suffix.lower() in suffixes]
         if not chosen:
             raise DataError(
@@ -113,7 +113,12 @@ def _table(path: Path, suffixes: Sequence[str], left_out: list[Path]) -> Table:
     return {"input": inputs, "label": labels}
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yields the files in a folder and in all below it, in the order of their names; hidden ones are passed over.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
     for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))

@@ -64,9 +64,9 @@ def files(
     Raises:
         DataError: the format is unknown, the file cannot be read or lacks a column.
     """
-    tables = {"train" if test_path else "all": _read_file(path)}
+    tables = {"train" if test_path else "all": read_file(path)}
     if test_path:
-        tables["test"] = _read_file(test_path)
+        tables["test"] = read_file(test_path)
     origins = {"test": test_path}
     return {split: labelled(table, input, label, origins.get(split) or path) for split, table in tables.items()}
 
@@ -197,7 +197,12 @@ def as_label(value: Any) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read_file(path: str) -> list[ArrowRows]:
+def read_file(path: str | Path) -> list[ArrowRows]:
+    """Returns the rows of a table of a known format.
+
+    Raises:
+        DataError: the format is unknown, or the file cannot be read.
+    """
     kind, suffix = format_of(path)
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]} if kind == "csv" else {}  # "None" is a word
     if suffix == ".tsv":

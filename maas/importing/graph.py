@@ -4,7 +4,7 @@ Nothing here knows where a graph comes from.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ def assembled(
     Returns:
         A model without declared inputs and outputs; `declared` gives it those.
     """
-    model = _modern(source, opset)
-    kept = _leading_to(model.graph, _plain(model.graph, result))
+    model = modern(source, opset)
+    kept = _leading_to(model.graph, {_plain(model.graph, result)})
     read = {name for node in kept for name in [*node.input, *_captured(node)]}
     weights = [one for one in model.graph.initializer if one.name in read]
     del model.graph.node[:], model.graph.initializer[:]
@@ -136,14 +136,16 @@ def freed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     return model
 
 
-def one_line(error: BaseException) -> str:
-    """Returns what another library's error says, as one line of bearable length."""
-    line = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()) or type(error).__name__
-    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
+def modern(source: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Returns a copy whose opset is recent enough for what is done to it.
 
+    Args:
+        source: left as it is.
+        opset: that it is brought to where its own is older than 13, or where it has none.
 
-def _modern(source: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Returns a copy whose opset is recent enough for what is put around it."""
+    Raises:
+        ExportError: it cannot be converted.
+    """
     model = onnx.ModelProto()
     model.CopyFrom(source)
     own = next((one for one in model.opset_import if one.domain in ("", "ai.onnx")), None)
@@ -158,6 +160,58 @@ def _modern(source: onnx.ModelProto, opset: int) -> onnx.ModelProto:
                 f"Export it anew with opset {OLDEST_OPSET} or later."
             ) from error
     return _with_format(model)
+
+
+def domains_of(model: onnx.ModelProto) -> set[str]:
+    """Returns the domains of the operators that a model uses, those of inner graphs included."""
+    waiting = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    for node in waiting:
+        waiting += [inner for graph in _inner_graphs(node) for inner in graph.node]
+    return {"" if node.domain == "ai.onnx" else str(node.domain) for node in waiting}
+
+
+def tidied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Leaves out, in place, nodes that lead to no output and weights that repeat others: all read the first of them."""
+    graph = model.graph
+    nodes = _leading_to(graph, {output.name for output in graph.output})
+    del graph.node[:]
+    graph.node.extend(nodes)
+    first: dict[bytes, str] = {}
+    same: dict[str, str] = {}
+    kept = {output.name for output in graph.output} | {name for node in graph.node for name in _captured(node)}
+    for one in graph.initializer:
+        content = onnx.TensorProto()
+        content.CopyFrom(one)
+        content.ClearField("name")
+        name = first.setdefault(content.SerializeToString(deterministic=True), one.name)
+        if name != one.name and one.name not in kept:
+            same[one.name] = name
+    for node in graph.node:
+        node.input[:] = [same.get(name, name) for name in node.input]
+    weights = [one for one in graph.initializer if one.name not in same]
+    inputs = [one for one in graph.input if one.name not in same]  # files of 2018 list their weights there, too
+    del graph.initializer[:], graph.input[:]
+    graph.initializer.extend(weights)
+    graph.input.extend(inputs)
+    return model
+
+
+def numbers_of(found: Any) -> NDArray[Any]:
+    """Returns an output of ONNX Runtime as an array, (N, …); of a ZipMap's dictionaries the values, (N, K)."""
+    if len(found) and isinstance(found[0], Mapping):  # label → probability
+        return np.array([list(row.values()) for row in found])
+    return np.asarray(found)
+
+
+def outputs_of_numbers(graph: onnx.GraphProto) -> list[str]:
+    """Returns the outputs that hold floating-point numbers, as answers are; a ZipMap's dictionaries are among them."""
+    return [one.name for one in graph.output if not _is_whole(one)]
+
+
+def one_line(error: BaseException) -> str:
+    """Returns what another library's error says, as one line of bearable length."""
+    line = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()) or type(error).__name__
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
 
 
 def _with_format(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -182,9 +236,9 @@ def _plain(graph: onnx.GraphProto, result: str) -> str:
     return str(maker.input[0]) if maker is not None and maker.op_type == "ZipMap" else result
 
 
-def _leading_to(graph: onnx.GraphProto, result: str) -> list[onnx.NodeProto]:
-    """Returns the nodes that a value depends on, in their order."""
-    wanted, kept = {result}, []
+def _leading_to(graph: onnx.GraphProto, results: Set[str]) -> list[onnx.NodeProto]:
+    """Returns the nodes that values depend on, in their order."""
+    wanted, kept = set(results), []
     for node in reversed(graph.node):
         if wanted & set(node.output):
             kept.append(node)
@@ -201,6 +255,13 @@ def _captured(node: onnx.NodeProto) -> list[str]:
 
 def _inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     return [graph for one in node.attribute for graph in ([one.g] if one.HasField("g") else one.graphs)]
+
+
+def _is_whole(output: onnx.ValueInfoProto) -> bool:
+    """Tells whether an output holds whole numbers or text, as labels do; a ZipMap's dictionaries are none."""
+    tensor = output.type.tensor_type
+    kinds = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+    return output.type.HasField("tensor_type") and tensor.elem_type not in kinds
 
 
 def _rename(graph: onnx.GraphProto, named: Callable[[str], str]) -> None:

@@ -19,7 +19,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError
 from maas.importing.base import ForeignModel
 from maas.importing.draft import Draft
-from maas.importing.graph import Axes, Feeds, freed, one_line, real_inputs
+from maas.importing.graph import Axes, Feeds, freed, numbers_of, one_line, outputs_of_numbers, real_inputs
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.pixels import Pixels
 from maas.importing.writing import write_adopted
@@ -191,9 +191,7 @@ class OnnxFile(ForeignModel):
         except Exception as error:  # onnxruntime raises its own
             reason = one_line(error)
             raise ConfigError(f"{self.path.name} does not take what the processor gives: {reason}") from error
-        if isinstance(found, list):  # a ZipMap's dictionaries, label → probability
-            return np.array([list(row.values()) for row in found])
-        return np.asarray(found)
+        return numbers_of(found)
 
     def _connected(self, feeds: list[str]) -> dict[str, str]:
         """Returns feed → input of the file."""
@@ -212,7 +210,7 @@ class OnnxFile(ForeignModel):
     def _result(self) -> str:
         """Returns the output that counts."""
         outputs = [one.name for one in self._model.graph.output]
-        floats = [one.name for one in self._model.graph.output if not _is_whole(one)]
+        floats = outputs_of_numbers(self._model.graph)
         result = self.output or (floats[0] if len(floats) == 1 else "")
         if result not in outputs:
             raise ConfigError(
@@ -230,10 +228,3 @@ class OnnxFile(ForeignModel):
             if found.shape != expected[:rows].shape or not np.allclose(found, expected[:rows], rtol=0, atol=allowed):
                 written.unlink()
                 raise ExportError(f"{rows} rows are answered otherwise than by the file itself.")
-
-
-def _is_whole(output: onnx.ValueInfoProto) -> bool:
-    """Tells whether an output holds whole numbers or text, as labels do; a ZipMap's dictionaries are none."""
-    tensor = output.type.tensor_type
-    kinds = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
-    return output.type.HasField("tensor_type") and tensor.elem_type not in kinds

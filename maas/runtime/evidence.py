@@ -239,14 +239,15 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         measured_at: time in UTC, ISO 8601.
         machine: where.
         data: on which rows.
-        metrics: of the `trained` net, the `shipped` model and the `baseline`, each by metric, on the test split; of
-            `cross_validated` nets on all rows. Empty where rows have no targets.
+        metrics: of the `trained` net, or of the bundle that was made smaller, the `shipped` model and the `baseline`,
+            each by metric, on the test split; of `cross_validated` nets on all rows. Empty where rows have no targets.
         parity: every comparison that was made.
         compression: the search, or null where none was made.
         seconds: wall time by stage.
         confusion: counts of the shipped model's answers on the test rows, true labels × predicted ones; null where
             answers are no labels.
         robustness: how the metric falls as inputs get worse.
+        parent_sha256: digest of the manifest of the bundle that was made smaller; empty for one of a checkpoint.
     """
 
     schema_version: int
@@ -260,3 +261,4 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: dict[str, float]
     confusion: tuple[tuple[int, ...], ...] | None = None
     robustness: tuple[RobustnessCurve, ...] = ()
+    parent_sha256: str = ""

@@ -1,0 +1,176 @@
+"""Compressing what was made elsewhere: a bundle or a plain ONNX file, with rows that are given besides.
+
+No stage of the line comes before this and none after; search, bench, proof and records are the line's own.
+"""
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from maas.compression.candidates import PARENT
+from maas.compression.search import Search
+from maas.config import RunConfig, build
+from maas.errors import ConfigError
+from maas.evidence.machine import this_machine
+from maas.evidence.parity import compared, require
+from maas.evidence.plots import compression_picture
+from maas.exporting.bundling import attach_evidence, draw_up, write_json
+from maas.exporting.proof import prove
+from maas.files import folder_published_whole, sha256_of
+from maas.lifecycle.subject import Given, Subject, checkpoint_of, of_bundle, of_file, searched
+from maas.runtime.bundle import Bundle
+from maas.runtime.evidence import CompressionRecord, DataRecord, Interval, Machine, Parity
+from maas.runtime.predictor import Predictor
+
+log = logging.getLogger("maas")
+
+
+class FileProof(msgspec.Struct, frozen=True):
+    """What was measured of a smaller ONNX file on rows that neither calibrated nor chose.
+
+    Args:
+        given_sha256: digest of the file that was given.
+        shipped_sha256: digest of the smaller one.
+        machine: where.
+        data: on which rows.
+        metrics: of both files, each by metric; none where rows have no targets.
+        parity: how often both answer alike.
+    """
+
+    given_sha256: str
+    shipped_sha256: str
+    machine: Machine
+    data: DataRecord
+    metrics: dict[str, dict[str, Interval]]
+    parity: Parity
+
+
+def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) -> CompressionRecord:
+    """Makes a bundle smaller: a new one with its processor, answer and lineage, proven against it.
+
+    Args:
+        config: whose passes, budget, tolerances and seed are taken.
+        bundle: to be made smaller.
+        given: the rows.
+        out: the folder to write, which must not be there.
+
+    Raises:
+        MaasError: the rows, the passes or the bundle do not fit, or the new one would not answer as this one.
+    """
+    manifest = bundle.manifest
+    settings = _settings(config, manifest.name, out)
+    subject = of_bundle(bundle, given)
+    with folder_published_whole(out) as draft, tempfile.TemporaryDirectory() as scratch:
+        checkpoint = checkpoint_of(subject, Path(scratch))
+        found = searched(config, settings, subject, checkpoint, Path(scratch))
+        chosen = found.record.chosen
+        smaller = draw_up(
+            draft,
+            model=found.chosen.model(chosen),
+            name=manifest.name,
+            task=manifest.task,
+            precision=_precision(manifest.precision, chosen),
+            processor=subject.parent.processor,
+            answer=subject.parent.answer,
+            serving=manifest.serving,
+            lineage=manifest.lineage,
+            golden_rows=bundle.golden.inputs,
+        )
+        evidence = prove(
+            smaller,
+            checkpoint,
+            bundle.model_path,
+            subject.rows,
+            build(config.export, "export"),
+            metric=subject.metric,
+            compression=found.record,
+        )
+        attach_evidence(smaller, msgspec.structs.replace(evidence, parent_sha256=bundle.digest))
+        compression_picture(found.record, draft / "compression.png")
+    for parity in evidence.parity:
+        _tell(parity)
+    return found.record
+
+
+def compress_file(config: RunConfig, path: Path, given: Given, out: Path) -> CompressionRecord:
+    """Makes a plain ONNX file smaller; its inputs and outputs stay as they are.
+
+    Args:
+        config: whose passes, budget, tolerances and seed are taken.
+        path: the file.
+        given: the rows.
+        out: the folder to write, which must not be there.
+
+    Raises:
+        MaasError: the rows, the passes or the file do not fit, or the smaller file would not answer as this one.
+    """
+    settings = _settings(config, path.name, out)
+    with folder_published_whole(out) as draft, tempfile.TemporaryDirectory() as scratch:
+        subject = of_file(config, path, given, Path(scratch) / "given.onnx")
+        found = searched(config, settings, subject, checkpoint_of(subject, Path(scratch)), Path(scratch))
+        chosen = found.chosen.model(found.record.chosen)
+        proof = _proof(config, subject, chosen, found.record)
+        shutil.copyfile(chosen, draft / path.name)
+        write_json(draft / "compression.json", found.record)
+        write_json(draft / "proof.json", proof)
+        compression_picture(found.record, draft / "compression.png")
+    _tell(proof.parity)
+    return found.record
+
+
+def _settings(config: RunConfig, name: str, out: Path) -> Search:
+    """Returns the search that is asked for, once nothing is in its way.
+
+    Raises:
+        ConfigError: `out` is there already, or a pass needs what was not given.
+    """
+    if out.exists():
+        raise ConfigError(f"{out} is there already. Name another folder by out=, or remove it.")
+    settings: Search = build(config.compress, "compress")
+    if settings.chain:
+        passes = list(settings.chain)
+        raise ConfigError(
+            f"{', '.join(passes)} needs a trained checkpoint, and {name} comes without one. Leave it out, e.g. "
+            f"~compress.passes.{passes[0]}, or name the recipe: python -m maas.compress recipe=NAME."
+        )
+    return settings
+
+
+def _precision(parent: str, chosen: str) -> str:
+    if chosen == PARENT:
+        return parent
+    return chosen if parent == PARENT else f"{parent}-{chosen}"
+
+
+def _proof(config: RunConfig, subject: Subject, shipped: Path, record: CompressionRecord) -> FileProof:
+    """Judges the choice on rows that nothing has looked at.
+
+    Raises:
+        ParityError: it does not answer as the given file.
+    """
+    parent, test, judge = subject.parent, subject.rows.test, subject.judge
+    smaller = Predictor(shipped, parent.processor, parent.answer, batch_size=parent.batch_size, threads=parent.threads)
+    answers = {"given": parent.predictions(test.inputs), "shipped": smaller.predictions(test.inputs)}
+    parity = compared(judge, "given", "shipped", answers["given"], answers["shipped"])
+    if record.chosen != PARENT:
+        least = build(config.export, "export").min_agreement
+        advice = " Nothing was written. Leave the pass out, or set a lower export.min_agreement."
+        require(parity, min_agreement=least, where=advice)
+    targets = test.targets
+    metrics = {} if targets is None else {name: judge.metrics(targets, own) for name, own in answers.items()}
+    return FileProof(
+        given_sha256=sha256_of(subject.graph),
+        shipped_sha256=sha256_of(shipped),
+        machine=this_machine(),
+        data=subject.rows.record,
+        metrics=metrics,
+        parity=parity,
+    )
+
+
+def _tell(parity: Parity) -> None:
+    share = f"{parity.agreement.value:.2%}"
+    log.info("verify    %s and %s: %s of %s rows alike", parity.left, parity.right, share, parity.rows)

@@ -1,0 +1,244 @@
+"""What a search over a model made elsewhere needs to know: its graph, its rows, what its numbers mean."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx.external_data_helper import uses_external_data
+
+from maas.compression.graph import require_fp32
+from maas.compression.measuring import Bench
+from maas.compression.passes import Workshop
+from maas.compression.search import Found, Search, search, timed_at
+from maas.compression.store import Store
+from maas.config import RunConfig
+from maas.data.given import TARGETS, given_arrays, given_rows, parted, table_of
+from maas.data.splits import Splits
+from maas.errors import BudgetError, ConfigError
+from maas.evidence.judges import BaseJudge, judge_of
+from maas.importing.graph import one_line
+from maas.importing.meaning import Gives, Meaning
+from maas.importing.onnx_file import FileRecord, OnnxFile
+from maas.importing.plain_graph import KINDS, PlainGraph, meaning_of_numbers
+from maas.importing.records import Reading, Records
+from maas.lifecycle.assembly import calibration_of
+from maas.lifecycle.lineage import lineage_of
+from maas.runtime.bundle import Bundle
+from maas.runtime.manifest import Lineage, ServingSettings
+from maas.runtime.predictor import Predictor
+from maas.training.checkpoint import Checkpoint, NetRecord, save_checkpoint
+
+log = logging.getLogger("maas")
+GIVES: dict[str, Gives] = {"classification": "probabilities", "regression": "value", "embedding": "embedding"}
+"""What the numbers of a bundle's graph are, by the kind of its answer."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What comes with a model made elsewhere.
+
+    Args:
+        calibration: where the rows lie.
+        metric: that the budget's drop is of; None takes the first that there is.
+        input: column of inputs, where the rows are a table and a row is one value.
+        label: column of what is to be answered, where the rows are a table.
+        output: of a plain file, that is judged; None for the only one of floating-point numbers.
+        gives: what that output's numbers are; None for what they look like.
+    """
+
+    calibration: Path
+    metric: str | None = None
+    input: str | None = None
+    label: str | None = None
+    output: str | None = None
+    gives: Gives | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a search is made over.
+
+    Args:
+        name: of the model, for messages.
+        graph: its ONNX file, whole.
+        parent: answers with it.
+        result: the output that is judged.
+        meaning: of its numbers.
+        rows: to calibrate with (`train`), to choose by (`validation`) and to judge the choice (`test`).
+        judge: of its answers.
+        metric: that the budget's drop is of; None where rows have no targets.
+        lineage: where it comes from.
+        is_single: whether it takes one row at a time, and no more.
+    """
+
+    name: str
+    graph: Path
+    parent: Predictor
+    result: str
+    meaning: Meaning
+    rows: Splits
+    judge: BaseJudge
+    metric: str | None
+    lineage: Lineage
+    is_single: bool = False
+
+
+def of_bundle(bundle: Bundle, given: Given) -> Subject:
+    """Looks at a bundle and the rows for it.
+
+    Raises:
+        MaasError: it is quantised already, does not answer here as where it was made, or the rows do not fit.
+    """
+    manifest, predictor = bundle.manifest, bundle.predictor
+    require_fp32(onnx.load(bundle.model_path), manifest.name)
+    bundle.check_golden()
+    labels = tuple(manifest.answer.get("labels", ()))
+    table = given_rows(given.calibration, predictor.processor, labels, given.input, given.label)
+    rows = parted(table, labels, given.calibration)
+    judge = judge_of(predictor.answer.kind, rows.labels)
+    return Subject(
+        name=manifest.name,
+        graph=bundle.model_path,
+        parent=predictor,
+        result=predictor.answer.output,
+        meaning=Meaning(GIVES[predictor.answer.kind], tuple(range(len(labels)))),
+        rows=rows,
+        judge=judge,
+        metric=_metric(judge, rows, given),
+        lineage=manifest.lineage,
+    )
+
+
+def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject:
+    """Looks at an ONNX file and the rows for it.
+
+    Args:
+        config: for the lineage.
+        path: the file.
+        given: the rows.
+        whole: where it is written with all its weights inside.
+
+    Raises:
+        MaasError: it is no ONNX file, quantised already, or the rows do not fit.
+    """
+    model = _opened(path)
+    graph = PlainGraph.of(model, path.name, given.output)
+    arrays = given_arrays(given.calibration)
+    targets = None if TARGETS in graph.inputs else arrays.pop(TARGETS, None)
+    records = graph.records(arrays, given.calibration)
+    _write_whole(path, model, whole)
+    processor = Records(records.dtype)
+    meaning = meaning_of_numbers(graph.answered(whole, processor, records), targets, given.gives)
+    log.info("compress  %s is read as %s", graph.result, meaning.gives)
+    labels = tuple(map(str, meaning.order))
+    table = table_of([one.tobytes() for one in records], targets, labels, given.calibration)
+    rows = parted(table, labels, given.calibration)
+    judge = judge_of(KINDS[meaning.gives], rows.labels)
+    batch_size = graph.batch or ServingSettings().batch_size
+    return Subject(
+        name=graph.name,
+        graph=whole,
+        parent=Predictor(whole, processor, Reading(graph.result, meaning), batch_size=batch_size),
+        result=graph.result,
+        meaning=meaning,
+        rows=rows,
+        judge=judge,
+        metric=_metric(judge, rows, given),
+        lineage=lineage_of(config, rows.record.fingerprint),
+        is_single=graph.batch == 1,
+    )
+
+
+def checkpoint_of(subject: Subject, work: Path) -> Checkpoint:
+    """Wraps a graph as what search and proof take: a model made elsewhere that answers by itself."""
+    connected = {one.name: one.name for one in subject.parent.session.get_inputs()}
+    model = OnnxFile(str(subject.graph), record=FileRecord(subject.meaning, connected, subject.result, None))
+    return save_checkpoint(
+        work / "checkpoint",
+        model,
+        subject.parent.processor,
+        net_record=NetRecord(f"{OnnxFile.__module__}.{OnnxFile.__qualname__}", {"path": str(subject.graph)}),
+        name=subject.name,
+        task=subject.judge.kind,
+        plan=None,
+        labels=subject.rows.labels,
+        answer=subject.parent.answer.record(),
+        history=(),
+        best_epoch=0,
+        metrics={},
+        data=subject.rows.record,
+        lineage=subject.lineage,
+    )
+
+
+def searched(config: RunConfig, settings: Search, subject: Subject, checkpoint: Checkpoint, work: Path) -> Found:
+    """Searches as for a checkpoint of our own, over passes on the ONNX side.
+
+    Raises:
+        BudgetError: batches are to be timed that the graph does not take.
+    """
+    rows, parent = subject.rows, subject.parent
+    log.info(
+        "compress  %s; %s rows to calibrate with, %s to choose by, %s to judge the choice, %s",
+        ", ".join(settings.passes) or "no pass is asked for", len(rows.train), len(rows.validation), len(rows.test),
+        f"by {subject.metric}" if subject.metric else "by agreement alone: they have no targets",
+    )  # fmt: skip
+    calibration = calibration_of(config, parent, rows)
+    bench = Bench(
+        parent, rows.validation, subject.judge, subject.metric, calibration, rows.labels, is_single=subject.is_single
+    )
+    if subject.is_single and timed_at(settings, bench).batch_size > 1:
+        raise BudgetError(f"{subject.name} takes one row at a time; set compress.budget.batch_size=1, or leave it out.")
+
+    def export(_: Checkpoint, out: Path) -> Path:
+        return Path(shutil.copyfile(subject.graph, out))
+
+    workshop = Workshop(config, rows, checkpoint, work, config.seed)
+    return search(settings, workshop, bench, export, Store(work / "candidates", rows.record.fingerprint))
+
+
+def _metric(judge: BaseJudge, rows: Splits, given: Given) -> str | None:
+    """Returns what the budget's drop is of.
+
+    Raises:
+        ConfigError: the metric that is asked for is not of such answers, or nothing tells it.
+    """
+    known = list(judge.points)
+    if given.metric is not None and given.metric not in known:
+        raise ConfigError(f"metric is {given.metric}; of such answers there are {', '.join(known) or 'none'}.")
+    if rows.target == "none":
+        if given.metric is not None:
+            raise ConfigError(
+                f"metric is {given.metric}, and {given.calibration} tells no targets. Give them, or leave it out."
+            )
+        return None
+    if not known:
+        raise ConfigError("Vectors have no targets to be judged by. Leave label= or the array targets out.")
+    return given.metric or known[0]
+
+
+def _opened(path: Path) -> onnx.ModelProto:
+    """Reads a file, the weights that lie beside it included.
+
+    Raises:
+        ConfigError: it is missing, no ONNX file, or quantised already.
+    """
+    if not path.is_file():
+        raise ConfigError(f"There is no file {path}. Name an ONNX file, a bundle's folder or models:/NAME@ALIAS.")
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except Exception as error:  # protobuf's, the checker's, or that of a file of weights that is gone
+        raise ConfigError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
+    require_fp32(model, path.name)
+    return model
+
+
+def _write_whole(path: Path, model: onnx.ModelProto, out: Path) -> None:
+    """Writes one file that holds all weights: a copy, where the given one does."""
+    if any(uses_external_data(one) for one in onnx.load(path, load_external_data=False).graph.initializer):
+        onnx.save(model, out)
+    else:
+        shutil.copyfile(path, out)

@@ -15,8 +15,8 @@ from maas.compression.search import Search
 from maas.config import RunConfig, build
 from maas.errors import ConfigError
 from maas.evidence.machine import this_machine
+from maas.evidence.model_plots import compression_picture
 from maas.evidence.parity import compared, require
-from maas.evidence.plots import compression_picture
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole, sha256_of

@@ -1,4 +1,4 @@
-"""Whole layers taken out of a stack: each costs the same time, and some hardly change what goes through them."""
+"""Whole layers taken out of a stack: some hardly change what goes through them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from maas.bounds import Count, PositiveFraction
@@ -17,13 +17,18 @@ from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 from maas.training.cutting import CutPlan
 
+PICTURE_AXES = 4
+"""(N, C, H, W); what has fewer ends with its channels."""
+
 
 @dataclass(frozen=True)
 class DropLayers:
-    """Removes the layers of each stack that change the vectors going through them least.
+    """Removes the layers or residual blocks of each stack that change what goes through them least.
+
+    Those that change its shape stay, and one of each stack at least.
 
     Args:
-        share: of the layers of a stack, rounded; one always stays.
+        share: of the layers of a stack, rounded.
         rows: training rows that are looked at.
 
     Source:
@@ -37,40 +42,42 @@ class DropLayers:
     def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
         """Writes the shorter net; it is to be trained further before anybody uses it."""
         net = net_of(parent)
-        stacks = dict(_stacks(net))
-        if not stacks:
-            raise ExportError(f"{type(net).__name__} has no list of layers of one kind; there is none to drop.")
-        influence = self._influence(net, stacks, parent, workshop)
+        influence = self._influence(net, parent, workshop)
+        if not influence:
+            raise ExportError(
+                f"{type(net).__name__} has no stack of layers that keep the shape of what they are given."
+            )
         plan = parent.record.plan or CutPlan()
         removed = dict(plan.removed)
-        for name, layers in stacks.items():
-            count = min(len(layers) - 1, round(self.share * len(layers)))
-            least = sorted(range(len(layers)), key=lambda place: influence[name, place])[:count]
+        for name, layers in _stacks(net):
+            places = [place for place in range(len(layers)) if (name, place) in influence]
+            count = min(len(layers) - 1, len(places), round(self.share * len(layers)))
+            least = sorted(places, key=lambda place: influence[name, place])[:count]
             gone = removed.get(name, ())
             left = [place for place in range(len(layers) + len(gone)) if place not in gone]
             removed[name] = tuple(sorted((*gone, *(left[place] for place in least))))
             for place in sorted(least, reverse=True):
                 del layers[place]
-        known = msgspec.structs.replace(plan, removed=removed)
+        known = msgspec.structs.replace(plan, removed={name: places for name, places in removed.items() if places})
         return parent.succeeded_by(out, net, known=known, history=(), best_epoch=0, metrics={})
 
-    def _influence(
-        self, net: nn.Module, stacks: dict[str, nn.ModuleList], parent: Checkpoint, workshop: Workshop
-    ) -> dict[tuple[str, int], float]:
-        """Returns 1 − the mean cosine between a token's vector before and behind each layer."""
+    def _influence(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[tuple[str, int], float]:
+        """Returns 1 − the mean cosine between a vector before and behind each layer that keeps its shape."""
         found: dict[tuple[str, int], list[float]] = {}
 
         def watch(key: tuple[str, int]) -> Any:
             def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-                after: Tensor = output[0] if isinstance(output, tuple) else output
-                cosine = functional.cosine_similarity(inputs[0], after, dim=-1).mean()
-                found.setdefault(key, []).append(1 - float(cosine))
+                before, after = inputs[0], output[0] if isinstance(output, tuple) else output
+                if before.shape == after.shape:
+                    channels = 1 if before.ndim == PICTURE_AXES else -1
+                    cosine = functional.cosine_similarity(before, after, dim=channels).mean()
+                    found.setdefault(key, []).append(1 - float(cosine))
 
             return hook
 
         hooks = [
             layer.register_forward_hook(watch((name, place)))
-            for name, layers in stacks.items()
+            for name, layers in _stacks(net)
             for place, layer in enumerate(layers)
         ]
         with torch.no_grad():
@@ -81,8 +88,9 @@ class DropLayers:
         return {key: sum(values) / len(values) for key, values in found.items()}
 
 
-def _stacks(net: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
+def _stacks(net: nn.Module) -> Iterator[tuple[str, nn.ModuleList | nn.Sequential]]:
     """Yields lists of two layers and more of one kind, by name."""
     for name, module in net.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) > 1 and len({type(layer) for layer in module}) == 1:
+        is_list = isinstance(module, nn.ModuleList | nn.Sequential) and len(module) > 1
+        if is_list and len({type(layer) for layer in module}) == 1:
             yield name, module

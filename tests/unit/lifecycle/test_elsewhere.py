@@ -17,9 +17,7 @@ from maas.importing.samples import random_features
 from maas.lifecycle import elsewhere
 from maas.runtime.bundle import Bundle
 
-FREE = [
-    f"compress.budget.{name}=null" for name in ("max_drop", "min_agreement", "max_batch_effect", "max_latency_ratio")
-]
+FREE = [f"compress.budget.{name}=null" for name in ("max_drop", "min_agreement", "max_batch_effect", "speedup")]
 ONE = [*FREE, "~compress.passes.quantize_dynamic", "~compress.passes.simplify", "export.min_agreement=0.8"]
 
 

@@ -43,6 +43,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "static": {**QUANTIZE, "quant_mode": "static"},
 }
 STORING = {"save_as_external_data", "all_tensors_to_one_file", "size_threshold", "convert_attribute"}
+IGNORED = "OLIVE_IGNORED_PARAM_VALUE"
 
 
 def main(given: Given, out: Path) -> None:
@@ -175,10 +176,10 @@ def metrics(given: Given) -> list[dict[str, Any]]:
 
 
 def settings_of(model: Any) -> str:
-    """Returns what Olive set of the pass that made a model, less how the file is written."""
+    """Returns what Olive set of the pass that made a model, less how the file is written and what it ignores."""
     settings = model._model_node.pass_run_config or {}
     plain = {key: value for key, value in settings.items() if isinstance(value, bool | int | str)}
-    return described({key: value for key, value in plain.items() if key not in STORING})
+    return described({key: value for key, value in plain.items() if key not in STORING and value != IGNORED})
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
     python olive_search.py GIVEN OUT
 
 The graph is cleaned up, and where there is attention fused too; from each of these models Olive's TPE sampler searches
-each way of quantising: all that `OnnxQuantization` can search (dynamic and static, formats, calibrations, signs, scales
-per channel), static u8/s8 of the weighted operators alone, which ONNX Runtime recommends for x86 with VNNI, or weights
-of 4 or 8 bits in blocks. What is left of the time is shared equally among what is left to search. Olive's evaluator
-measures on validation rows; of the models that keep the goal for accuracy the fastest is Olive's choice.
+each way of quantising: weights of 4 or 8 bits in blocks, and with all that `OnnxQuantization` can search of it dynamic
+quantisation, static u8/s8 of the weighted operators alone, which ONNX Runtime recommends for x86 with VNNI, and static
+quantisation of all operators in Olive's own formats and types. What is left of the time is shared equally among what is
+left to search. Olive's evaluator measures on validation rows; of the models that keep the goal for accuracy the fastest
+is Olive's choice.
 
 Each way is a workflow of its own, with one pass, for two faults of Olive 0.13: its samplers take the first of several
 alternatives always, and it cannot record a model twice that several flows begin with. Two things make more of its
@@ -27,6 +28,9 @@ CLEAN = {"peephole": {"type": "OnnxPeepholeOptimizer"}}
 FUSE = {"fused": {"type": "OrtTransformersOptimization", "model_type": "bert"}}
 QUANTIZE = {"type": "OnnxQuantization", "data_config": "calibration", "extra_options": {"DefaultTensorType": 1}}
 WAYS: dict[str, dict[str, Any]] = {
+    "4 bits": {"type": "OnnxBlockWiseRtnQuantization", "bits": 4},
+    "8 bits": {"type": "OnnxBlockWiseRtnQuantization", "bits": 8},
+    "dynamic": {**QUANTIZE, "quant_mode": "dynamic"},
     "static u8s8": {
         **QUANTIZE,
         "quant_mode": "static",
@@ -34,13 +38,12 @@ WAYS: dict[str, dict[str, Any]] = {
         "precision": "int8",
         "activation_type": "uint8",
         "prepare_qdq_config": False,
-        "op_types_to_quantize": ["Conv", "MatMul", "Gemm"],
+        "op_types_to_quantize": ["Conv", "MatMul", "Gemm", "Gather"],
     },
-    "all": QUANTIZE,
-    "4 bits": {"type": "OnnxBlockWiseRtnQuantization", "bits": 4},
-    "8 bits": {"type": "OnnxBlockWiseRtnQuantization", "bits": 8},
+    "static": {**QUANTIZE, "quant_mode": "static"},
 }
 STORING = {"save_as_external_data", "all_tensors_to_one_file", "size_threshold", "convert_attribute"}
+IGNORED = "OLIVE_IGNORED_PARAM_VALUE"
 
 
 def main(given: Given, out: Path) -> None:
@@ -173,10 +176,10 @@ def metrics(given: Given) -> list[dict[str, Any]]:
 
 
 def settings_of(model: Any) -> str:
-    """Returns what Olive set of the pass that made a model, less how the file is written."""
+    """Returns what Olive set of the pass that made a model, less how the file is written and what it ignores."""
     settings = model._model_node.pass_run_config or {}
     plain = {key: value for key, value in settings.items() if isinstance(value, bool | int | str)}
-    return described({key: value for key, value in plain.items() if key not in STORING})
+    return described({key: value for key, value in plain.items() if key not in STORING and value != IGNORED})
 
 
 if __name__ == "__main__":

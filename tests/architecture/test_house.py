@@ -14,6 +14,7 @@ MODULES = sorted((ROOT / "maas").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in MODULES]
 HIDDEN_IMPORTS = {
     ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are told before that
+    ("maas/compression/search.py", "maas.compression.proposing"),  # optuna is an extra, and takes its time
     ("maas/opening.py", "maas.registry.connection"),  # mlflow takes seconds, and need not be installed
     ("maas/opening.py", "maas.registry.versions"),  # likewise
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along

@@ -20,7 +20,7 @@ class Budget:
         max_batch_effect: how much a row's plain numbers may depend on the rows that share its batch, unless the model
             as exported lets them depend as much. Dynamic quantisation scales activations by the whole batch and breaks
             this: the same request would be answered differently under load.
-        speedup: how many times faster than the model as exported a batch must be answered; 1 asks for no slower.
+        speedup: how many times as fast as the model as exported it must answer a batch; 1 asks for no slower.
         latency_ms: time of a batch, on this machine.
         batch_size: rows of the batch that is timed; null takes what the model is served with.
         threads: that it is timed on; null takes what the model is served with.

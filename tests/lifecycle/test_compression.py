@@ -141,7 +141,7 @@ class Killing:
 
 def _bytes_of(found: Compressed) -> list[tuple[str, str, list[str]]]:
     """Returns name, digest and the digests of the checkpoints of each candidate."""
-    return [(one.name, one.sha256, [link.digest for link in one.links]) for one in found.record.candidates]
+    return [(one.name, one.sha256, [link.sha256 for link in one.links]) for one in found.record.candidates]
 
 
 def test_search_makes_nothing_twice_when_it_was_killed_in_a_retraining(trained, tmp_path):

@@ -48,4 +48,5 @@ def test_slices_are_empty_when_there_are_no_labels():
 
 def test_picture_is_drawn_when_models_were_compared(found, tmp_path):
     path = comparison_picture(found, "accuracy", tmp_path / "comparison.png")
-    assert Image.open(path).width > 600
+    with Image.open(path) as picture:
+        assert picture.width > 600

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from maas.bounds import Count, PositiveFraction
+from maas.bounds import Count, PositiveFraction, Share
 from maas.compression.graph import load_graph, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.compression.static_quantizing import StaticQuantizer
@@ -19,6 +19,8 @@ class QuantizeStatic:
         calibration_rows: training rows whose activations are measured.
         method: how a range is drawn from them.
         covered: share of the values that `percentile` keeps in the range.
+        smoothing: how far the channels of a MatMul's input are evened out first, at the cost of its weights' levels;
+            from 0 to 1, null for not at all.
         per_channel: a weight scale for each output channel instead of one for the tensor.
         keep_head: leave the last weighted node, which makes the logits, in fp32.
     """
@@ -26,6 +28,7 @@ class QuantizeStatic:
     calibration_rows: Count = 256
     method: Literal["minmax", "entropy", "percentile"] = "minmax"
     covered: PositiveFraction = 0.99999
+    smoothing: Share | None = 0.85
     per_channel: bool = True
     keep_head: bool = True
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
@@ -36,9 +39,11 @@ class QuantizeStatic:
         nodes = weighted_nodes(graph, keep_head=self.keep_head)
         quantizer = StaticQuantizer.measured(
             graph,
+            nodes,
             calibration.feeds(self.calibration_rows),
             method=self.method,
             covered=self.covered,
+            smoothing=self.smoothing,
             per_channel=self.per_channel,
         )
         write_graph(quantizer.quantized(nodes), out)

@@ -63,4 +63,5 @@ def _by_input(graph: onnx.ModelProto, nodes: set[str], matrices: set[str]) -> di
 
 
 def _floored(sizes: NDArray[Any]) -> NDArray[np.float64]:
-    return np.maximum(sizes, FLOOR * sizes.max() or 1.0, dtype=np.float64)
+    floored: NDArray[np.float64] = np.maximum(sizes, FLOOR * sizes.max() or 1.0, dtype=np.float64)
+    return floored

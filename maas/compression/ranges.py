@@ -41,7 +41,7 @@ def measured_ranges(
     """
     feeds = list(feeds)
     spans: dict[str, Range] = {}
-    for name, values in _activations(graph, names, feeds):
+    for name, values in activations(graph, names, feeds):
         low, high = spans.get(name, (0.0, 0.0))
         spans[name] = min(low, float(values.min())), max(high, float(values.max()))
     broken = [name for name, span in spans.items() if not np.isfinite(span).all()]
@@ -51,7 +51,7 @@ def measured_ranges(
     if method == "minmax":
         return spans
     counts = {name: np.zeros(BINS, np.int64) for name in spans}
-    for name, values in _activations(graph, names, feeds):
+    for name, values in activations(graph, names, feeds):
         counts[name] += np.histogram(values, BINS, spans[name])[0]
     cut = {"percentile": lambda one, span: percentile_range(one, span, covered), "entropy": entropy_range}[method]
     return {name: cut(counts[name], span) for name, span in spans.items()}
@@ -109,10 +109,16 @@ def _divergence(counts: NDArray[Any], start: int, stop: int) -> float:
     return float(np.sum(p[some] * np.log(p[some] / q[some])))
 
 
-def _activations(
+def activations(
     graph: onnx.ModelProto, names: Sequence[str], feeds: Sequence[Feeds]
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yields the tensors of float numbers by name, batch by batch."""
+    """Yields the values of tensors of fp32 by name, batch by batch.
+
+    Args:
+        graph: in fp32.
+        names: of tensors that the graph computes or is fed with; those of other types are left out.
+        feeds: rows, batch by batch.
+    """
     watched = onnx.ModelProto()
     watched.CopyFrom(graph)
     own = {one.name for one in graph.graph.output}

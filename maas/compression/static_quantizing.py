@@ -10,9 +10,10 @@ from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from maas.compression.graph import CARRIED, WEIGHTED, carried_nodes, weighted_nodes
+from maas.compression.graph import CARRIED, WEIGHTED, carried_nodes
 from maas.compression.passes.base import Feeds
 from maas.compression.ranges import Method, measured_ranges
+from maas.compression.smoothing import smoothed
 from maas.errors import ExportError
 
 FLOAT_OUTPUTS = ("MatMul",)
@@ -35,21 +36,33 @@ class StaticQuantizer:
 
     @classmethod
     def measured(
-        cls, graph: onnx.ModelProto, feeds: Iterable[Feeds], *, method: Method, covered: float, per_channel: bool
+        cls,
+        graph: onnx.ModelProto,
+        nodes: Sequence[str],
+        feeds: Iterable[Feeds],
+        *,
+        method: Method,
+        covered: float,
+        smoothing: float | None,
+        per_channel: bool,
     ) -> Self:
         """Measures the ranges of all that may be quantised.
 
         Args:
             graph: as `load_graph` gives it.
+            nodes: the names of those with weights.
             feeds: training rows, batch by batch.
             method: how a range is drawn from its values.
             covered: share of the values that `percentile` keeps.
+            smoothing: strength, in [0, 1], by which channels of a MatMul's input are evened out; None for not at all.
             per_channel: a weight scale for each output channel.
 
         Raises:
             ExportError: the ranges cannot be measured.
         """
-        chosen = {*weighted_nodes(graph, keep_head=False), *carried_nodes(graph)}
+        feeds = list(feeds)
+        graph = graph if smoothing is None else smoothed(graph, nodes, feeds, smoothing)
+        chosen = {*nodes, *carried_nodes(graph)}
         constants = {one.name for one in graph.graph.initializer}
         touched = [name for node in graph.graph.node if node.name in chosen for name in (*node.input, *node.output)]
         names = [name for name in dict.fromkeys(touched) if name and name not in constants]

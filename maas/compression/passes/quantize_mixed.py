@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from maas.bounds import Count, Fraction, Positive, PositiveFraction
+from maas.bounds import Count, Fraction, Positive, PositiveFraction, Share
 from maas.compression.graph import load_graph, open_graph, weight_counts, weighted_nodes
 from maas.compression.passes.base import Calibration, Feeds
 from maas.compression.static_quantizing import StaticQuantizer
@@ -31,6 +31,8 @@ class QuantizeMixed:
         calibration_rows: training rows whose activations are measured.
         method: how a range is drawn from them.
         covered: share of the values that `percentile` keeps in the range.
+        smoothing: how far the channels of a MatMul's input are evened out first, at the cost of its weights' levels;
+            from 0 to 1, null for not at all.
         per_channel: a weight scale for each output channel instead of one for the tensor.
         keep_head: leave the last weighted node, which makes the logits, in fp32.
     """
@@ -41,6 +43,7 @@ class QuantizeMixed:
     calibration_rows: Count = 256
     method: Literal["minmax", "entropy", "percentile"] = "minmax"
     covered: PositiveFraction = 0.99999
+    smoothing: Share | None = 0.85
     per_channel: bool = True
     keep_head: bool = True
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
@@ -51,9 +54,11 @@ class QuantizeMixed:
         nodes = weighted_nodes(graph, keep_head=self.keep_head)
         quantizer = StaticQuantizer.measured(
             graph,
+            nodes,
             calibration.feeds(self.calibration_rows),
             method=self.method,
             covered=self.covered,
+            smoothing=self.smoothing,
             per_channel=self.per_channel,
         )
         gauge = Gauge.of(graph, calibration.feeds(self.sensitivity_rows))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from maas.bounds import Count, PositiveFraction
+from maas.bounds import Count, PositiveFraction, Share
 from maas.compression.graph import load_graph, stem_nodes, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.compression.static_quantizing import StaticQuantizer
@@ -20,6 +20,8 @@ class QuantizeStatic:
         calibration_rows: training rows whose activations are measured.
         method: how a range is drawn from them.
         covered: share of the values that `percentile` keeps in the range.
+        smoothing: how far the channels of a MatMul's input are evened out first, at the cost of its weights' levels;
+            from 0 to 1, null for not at all.
         per_channel: a weight scale for each output channel instead of one for the tensor.
         keep_head: leave the last weighted node, which makes the logits, in fp32.
         keep_stem: leave convolutions over up to four channels in fp32, where they are often faster.
@@ -28,6 +30,7 @@ class QuantizeStatic:
     calibration_rows: Count = 256
     method: Literal["minmax", "entropy", "percentile"] = "minmax"
     covered: PositiveFraction = 0.99999
+    smoothing: Share | None = 0.85
     per_channel: bool = True
     keep_head: bool = True
     keep_stem: bool = False
@@ -36,14 +39,18 @@ class QuantizeStatic:
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
-        nodes, stem = weighted_nodes(graph, keep_head=self.keep_head), stem_nodes(graph) if self.keep_stem else []
-        if self.keep_stem and not stem:
-            raise ExportError("The graph has no convolution over few channels, which keep_stem could leave in fp32.")
+        nodes, stem = weighted_nodes(graph, keep_head=self.keep_head), stem_nodes(graph)
+        if self.keep_stem:
+            if not stem:
+                raise ExportError("The graph has no convolution over few channels, which keep_stem leaves in fp32.")
+            nodes = [node for node in nodes if node not in stem]
         quantizer = StaticQuantizer.measured(
             graph,
+            nodes,
             calibration.feeds(self.calibration_rows),
             method=self.method,
             covered=self.covered,
+            smoothing=self.smoothing,
             per_channel=self.per_channel,
         )
-        write_graph(quantizer.quantized([node for node in nodes if node not in stem]), out)
+        write_graph(quantizer.quantized(nodes), out)

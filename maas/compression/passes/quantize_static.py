@@ -8,7 +8,6 @@ from maas.bounds import Count, PositiveFraction, Share
 from maas.compression.graph import load_graph, stem_nodes, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.compression.static_quantizing import StaticQuantizer
-from maas.errors import ExportError
 from maas.graphs import write_graph
 
 
@@ -24,7 +23,7 @@ class QuantizeStatic:
             from 0 to 1, null for not at all.
         per_channel: a weight scale for each output channel instead of one for the tensor.
         keep_head: leave the last weighted node, which makes the logits, in fp32.
-        keep_stem: leave convolutions over up to four channels in fp32, where they are often faster.
+        keep_stem: leave convolutions over up to four channels, as of pictures, in fp32, where they are faster.
     """
 
     calibration_rows: Count = 256
@@ -33,17 +32,14 @@ class QuantizeStatic:
     smoothing: Share | None = 0.85
     per_channel: bool = True
     keep_head: bool = True
-    keep_stem: bool = False
+    keep_stem: bool = True
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
-        nodes, stem = weighted_nodes(graph, keep_head=self.keep_head), stem_nodes(graph)
-        if self.keep_stem:
-            if not stem:
-                raise ExportError("The graph has no convolution over few channels, which keep_stem leaves in fp32.")
-            nodes = [node for node in nodes if node not in stem]
+        stem = stem_nodes(graph) if self.keep_stem else []
+        nodes = [node for node in weighted_nodes(graph, keep_head=self.keep_head) if node not in stem]
         quantizer = StaticQuantizer.measured(
             graph,
             nodes,

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -84,9 +84,7 @@ def test_smallest_allowed_is_chosen_with_its_numbers_when_a_pass_keeps_the_budge
     assert best.sha256 == sha256_of(chosen)
     assert best.parent_sha256 == record.candidate("fp32").sha256 == sha256_of(line.bundle.model_path)
     assert best.target == "maas.compression.passes.quantize_static.QuantizeStatic"
-    assert record.candidate("static").settings == {
-        "calibration_rows": 256, "method": "minmax", "per_channel": True, "keep_head": True,
-    }  # fmt: skip
+    assert record.candidate("static").settings == asdict(QuantizeStatic())
     assert record.reason.startswith(f"{record.candidate('fp32').bytes / best.bytes:.2f} times smaller, a batch takes ")
     assert record.rows == 269
     assert record.candidate("same").reasons[0].startswith("it has ")

@@ -9,7 +9,7 @@ from PIL import Image
 from maas.errors import BundleError
 from maas.evidence.comparing import compared
 from maas.evidence.judges import judge_of
-from maas.evidence.plots import comparison_picture
+from maas.evidence.model_plots import comparison_picture
 from maas.evidence.slices import slices
 
 

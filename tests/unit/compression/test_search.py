@@ -82,7 +82,8 @@ def test_smallest_allowed_is_chosen_with_its_numbers_when_a_pass_keeps_the_budge
     assert best.parent_sha256 == record.candidate("fp32").sha256 == sha256_of(line.bundle.model_path)
     assert best.target == "maas.compression.passes.quantize_static.QuantizeStatic"
     assert record.candidate("static").settings == {
-        "calibration_rows": 256, "method": "minmax", "per_channel": True, "keep_head": True,
+        "calibration_rows": 256, "method": "minmax", "covered": 0.99999, "smoothing": 0.85,
+        "per_channel": True, "keep_head": True,
     }  # fmt: skip
     assert record.reason.startswith(f"{record.candidate('fp32').bytes / best.bytes:.2f} times smaller, a batch takes ")
     assert record.rows == 269

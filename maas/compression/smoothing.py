@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from maas.compression.passes.base import Feeds
 from maas.compression.ranges import activations
 
+UNEVEN = 4.0
+"""Times the median channel that the largest must be: where channels are alike, smoothing costs time for nothing."""
 FLOOR = 0.01
 """Share of the largest channel that others count for at least; one that calibration hardly saw is not blown up."""
 
@@ -17,7 +19,8 @@ FLOOR = 0.01
 def smoothed(graph: onnx.ModelProto, nodes: Sequence[str], feeds: Sequence[Feeds], strength: float) -> onnx.ModelProto:
     """Returns a graph that computes the same, x W = (x / s) (s W), with s_j = max|x_j|^a / max|W_j|^(1 - a).
 
-    Inputs that a Clip makes are left as they are: their range was fixed on purpose.
+    Inputs whose channels are alike are left as they are, and so are those that a Clip makes: their range was fixed on
+    purpose.
 
     Args:
         graph: in fp32.
@@ -37,6 +40,8 @@ def smoothed(graph: onnx.ModelProto, nodes: Sequence[str], feeds: Sequence[Feeds
         found = np.abs(values).reshape(-1, values.shape[-1]).max(0)
         largest[name] = np.maximum(largest.get(name, 0.0), found)
     for name, channels in largest.items():
+        if channels.max() < UNEVEN * np.median(channels):
+            continue
         group = groups[name]
         weights = [onnx.numpy_helper.to_array(constants[node.input[1]]) for node in group]
         heaviest = np.max([np.abs(one).max(1) for one in weights], axis=0)

@@ -19,8 +19,8 @@ class QuantizeStatic:
         calibration_rows: training rows whose activations are measured.
         method: how a range is drawn from them.
         covered: share of the values that `percentile` keeps in the range.
-        smoothing: how far the channels of a MatMul's input are evened out first, at the cost of its weights' levels;
-            from 0 to 1, null for not at all.
+        smoothing: how far uneven channels of a MatMul's input are evened out first, at the cost of its weights'
+            levels; from 0 to 1, null for not at all.
         per_channel: a weight scale for each output channel instead of one for the tensor.
         keep_head: leave the last weighted node, which makes the logits, in fp32.
         keep_stem: leave convolutions over up to four channels, as of pictures, in fp32, where they are faster.

@@ -61,7 +61,7 @@ class Texts:
         Args:
             rows: int32 (V,), the vector of each token.
         """
-        of_token, size = rows.numpy(), int(rows.max()) + 1
+        of_token, size = rows.cpu().numpy(), int(rows.max()) + 1
         counts = np.zeros(size, dtype=np.int64)
         for piece in self._encoded.pieces():
             counts += np.bincount(of_token[np.concatenate(piece)], minlength=size)

@@ -65,7 +65,8 @@ def test_pass_is_a_frozen_dataclass_of_the_protocol_when_its_file_is_read(name):
     protocol = OnnxPass if one.side == "onnx" else CheckpointPass
     assert list(inspect.signature(one.apply).parameters) == list(inspect.signature(protocol.apply).parameters)
     assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(one)), "settings have defaults"
-    assert all(f"{field.name}: " in inspect.getdoc(one) for field in dataclasses.fields(one))
+    documentation = "".join(base.__doc__ or "" for base in one.__mro__)
+    assert all(f"{field.name}: " in documentation for field in dataclasses.fields(one))
     with pytest.raises(dataclasses.FrozenInstanceError):
         one().anything = 1
 

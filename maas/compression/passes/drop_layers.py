@@ -58,7 +58,10 @@ class DropLayers:
             removed[name] = tuple(sorted((*gone, *(left[place] for place in least))))
             for place in sorted(least, reverse=True):
                 del layers[place]
-        known = msgspec.structs.replace(plan, removed={name: places for name, places in removed.items() if places})
+        removed = {name: places for name, places in removed.items() if places}
+        if removed == plan.removed:
+            raise ExportError(f"share is {self.share:g}, which rounds to no layer of any stack; set a larger one.")
+        known = msgspec.structs.replace(plan, removed=removed)
         return parent.succeeded_by(out, net, known=known, history=(), best_epoch=0, metrics={})
 
     def _influence(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[tuple[str, int], float]:

@@ -28,7 +28,8 @@ class PruneVocabulary:
     An embedding is left as it is where the table of rows would weigh as much as the vectors that go.
 
     Args:
-        min_count: tokens that all training rows together show less often share a vector, the mean of theirs.
+        min_count: tokens that all training rows together show less often share a vector, the mean of theirs; padding
+            keeps its own.
     """
 
     min_count: Count = 2
@@ -56,8 +57,8 @@ class PruneVocabulary:
 
     def _rows(self, embedding: nn.Embedding, counts: NDArray[np.int64]) -> Tensor:
         """Returns the row of each token, int32 (V,): rare ones share the first."""
-        rows = rows_of(embedding).numpy()
-        rare = (counts < self.min_count) & (rows != (embedding.padding_idx or -1))
+        rows, padding = rows_of(embedding).numpy(), embedding.padding_idx
+        rare = (counts < self.min_count) & (rows != (-1 if padding is None else padding))
         _, places = np.unique(np.where(rare, -1, rows), return_inverse=True)
         return torch.from_numpy(places.astype(np.int32))
 

@@ -3,65 +3,42 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from maas.bounds import Count, Fraction, Positive, PositiveFraction, Share
-from maas.compression.graph import load_graph, open_graph, weight_counts, weighted_nodes
+from maas.bounds import Count, Fraction, Positive
+from maas.compression.graph import open_graph, weight_counts
 from maas.compression.passes.base import Calibration, Feeds
+from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.compression.static_quantizing import StaticQuantizer
 from maas.graphs import write_graph
 
 
 @dataclass(frozen=True)
-class QuantizeMixed:
+class QuantizeMixed(QuantizeStatic):
     """Static quantisation with mixed precision by measured sensitivity.
 
     The error of a graph is how far its first output lies from the plain one on training rows, as a share of the plain
     one's spread: RMS(output - plain) / std(plain). Each node is quantised alone first. Those whose squared error is
     largest for each of their weights then return to fp32, as few as the tolerance asks for.
 
-    Args:
+    Args: those of `QuantizeStatic`, and
         tolerance: the error that is aimed at.
         most: the largest share of the weights that may stay in fp32, besides the head.
         sensitivity_rows: training rows that errors are measured on.
-        calibration_rows: training rows whose activations are measured.
-        method: how a range is drawn from them.
-        covered: share of the values that `percentile` keeps in the range.
-        smoothing: how far uneven channels of a MatMul's input are evened out first, at the cost of its weights'
-            levels; from 0 to 1, null for not at all.
-        per_channel: a weight scale for each output channel instead of one for the tensor.
-        keep_head: leave the last weighted node, which makes the logits, in fp32.
     """
 
     tolerance: Positive = 0.03
     most: Fraction = 0.25
     sensitivity_rows: Count = 64
-    calibration_rows: Count = 256
-    method: Literal["minmax", "entropy", "percentile"] = "minmax"
-    covered: PositiveFraction = 0.99999
-    smoothing: Share | None = 0.85
-    per_channel: bool = True
-    keep_head: bool = True
-    side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
-        graph = load_graph(parent)
-        nodes = weighted_nodes(graph, keep_head=self.keep_head)
-        quantizer = StaticQuantizer.measured(
-            graph,
-            nodes,
-            calibration.feeds(self.calibration_rows),
-            method=self.method,
-            covered=self.covered,
-            smoothing=self.smoothing,
-            per_channel=self.per_channel,
-        )
-        gauge = Gauge.of(graph, calibration.feeds(self.sensitivity_rows))
+        nodes, quantizer = self.prepared(parent, calibration)
+        gauge = Gauge.of(quantizer.graph, calibration.feeds(self.sensitivity_rows))
         kept = self._kept(nodes, quantizer, gauge)
         write_graph(quantizer.quantized([node for node in nodes if node not in kept]), out)
 

@@ -37,6 +37,11 @@ class QuantizeStatic:
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
+        nodes, quantizer = self.prepared(parent, calibration)
+        write_graph(quantizer.quantized(nodes), out)
+
+    def prepared(self, parent: Path, calibration: Calibration) -> tuple[list[str], StaticQuantizer]:
+        """Returns the names of the nodes that may be quantised, and what quantises any of them."""
         graph = load_graph(parent)
         stem = stem_nodes(graph) if self.keep_stem else []
         nodes = [node for node in weighted_nodes(graph, keep_head=self.keep_head) if node not in stem]
@@ -49,4 +54,4 @@ class QuantizeStatic:
             smoothing=self.smoothing,
             per_channel=self.per_channel,
         )
-        write_graph(quantizer.quantized(nodes), out)
+        return nodes, quantizer

@@ -42,3 +42,8 @@ def test_parameters_are_those_of_the_layers_when_widths_are_given():
     head = 6 * 5 + 5
     net = SmallConv(3, 5, widths=[4, 6])
     assert sum(parameter.numel() for parameter in net.parameters()) == convolutions + norms + head
+
+
+def test_constants_are_where_the_net_is_when_it_is_moved():
+    normalised = NormalisedPixels(3, [0.5], [0.25]).to("meta")
+    assert normalised(torch.zeros((2, 4, 4, 3), dtype=torch.uint8, device="meta")).device.type == "meta"

@@ -1,8 +1,5 @@
 """The ways of quantising to int8: what becomes int8, what stays, and what is refused."""
 
-import inspect
-from dataclasses import fields
-
 import numpy as np
 import onnx
 import pytest
@@ -169,7 +166,24 @@ def test_refusal_is_an_export_error_when_the_graph_has_no_weights(name, tmp_path
         PASSES[name]().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", feeds)
 
 
-@pytest.mark.parametrize("name", PASSES)
-def test_settings_are_described_when_the_docstring_is_read(name):
-    described = inspect.getdoc(PASSES[name])
-    assert all(f"{field}: " in described for field in [one.name for one in fields(PASSES[name])])
+@pytest.mark.parametrize(("settings", "kind"), [({}, TensorProto.FLOAT), ({"keep_stem": False}, TensorProto.INT8)])
+def test_first_convolution_over_few_channels_stays_fp32_unless_it_is_not_kept(settings, kind, tmp_path):
+    weights = {"stem": (8, 1, 3, 3), "second": (8, 8, 3, 3)}
+    drawn = np.random.default_rng(0)
+    ends = [("image", ["batch", 1, 8, 8]), ("out", ["batch", 8, 4, 4])]
+    image, out = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ends)
+    nodes = [
+        helper.make_node("Conv", ["image", "stem"], ["hidden"], name="stem"),
+        helper.make_node("Conv", ["hidden", "second"], ["out"], name="second"),
+    ]
+    tensors = [
+        onnx.numpy_helper.from_array(drawn.normal(size=shape).astype(np.float32), name)
+        for name, shape in weights.items()
+    ]
+    graph = helper.make_graph(nodes, "two", [image], [out], tensors)
+    parent, made = tmp_path / "parent.onnx", tmp_path / "made.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), parent)
+    feeds = [{"image": drawn.normal(size=(4, 1, 8, 8)).astype(np.float32)}]
+    QuantizeStatic(keep_head=False, **settings).apply(parent, made, Calibration(lambda _: iter(feeds), 0))
+    found = {tuple(one.dims): one.data_type for one in onnx.load(made).graph.initializer if len(one.dims) == 4}
+    assert found == {weights["stem"]: kind, weights["second"]: TensorProto.INT8}

@@ -1,0 +1,30 @@
+"""What passes over checkpoints leave alone, and what they refuse."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from maas.compression.passes import Workshop
+from maas.compression.passes.drop_layers import DropLayers
+from maas.compression.passes.prune_vocabulary import PruneVocabulary
+from maas.errors import ExportError
+
+
+@pytest.fixture
+def workshop(line, texts, encoder_checkpoint, tmp_path) -> Workshop:
+    config = dataclasses.replace(line.config, metric="accuracy", batch_size=8)
+    return Workshop(config, texts, encoder_checkpoint, tmp_path, seed=0)
+
+
+def test_padding_keeps_its_own_vector_when_every_token_is_rare(workshop, tmp_path):
+    made = PruneVocabulary(min_count=10**6).apply(workshop.root, tmp_path / "out", workshop).model().embedding
+    before = workshop.root.model().embedding.weight
+    assert made.rows.tolist() == [1] + [0] * (len(before) - 1)
+    assert torch.equal(made.weight[1], before[0])
+    assert torch.allclose(made.weight[0], before[1:].mean(0), atol=1e-6)
+
+
+def test_share_that_rounds_to_no_layer_is_refused(workshop, tmp_path):
+    with pytest.raises(ExportError, match=r"share is 0\.1, which rounds to no layer of any stack"):
+        DropLayers(share=0.1).apply(workshop.root, tmp_path / "out", workshop)

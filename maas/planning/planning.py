@@ -126,6 +126,8 @@ def _warnings(config: RunConfig, report: Report, disk_bytes: int, free_bytes: in
         yield "Nothing bounds training. Set trainer.max_epochs or trainer.max_steps."
     if report.pretraining_s is None:
         yield f"How long {config.pretrain['_target_']} takes is not known."
+    if config.pretrain and config.compress.get("controls"):
+        yield "The pretraining of compress.controls is not counted; it is the model's own, in a smaller shape."
     if watched and watched.stops_early:
         yield "A callback may stop training earlier; the minutes are those of all epochs."
     if (config.trainer or {}).get("max_time"):

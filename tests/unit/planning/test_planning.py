@@ -140,3 +140,9 @@ def test_total_is_not_known_when_training_is_not_bounded(config):
     plan = planned(config, msgspec.structs.replace(REPORT, watched=watched), PLENTY)
     assert plan.seconds is None
     assert re.search(r"all +│ +\? ", printed(plan))
+
+
+def test_pretraining_of_controls_is_said_not_to_be_counted(config):
+    pretrained = replace(config, pretrain={"_target_": "my.Part"}, compress={"controls": 2})
+    (warning,) = planned(pretrained, msgspec.structs.replace(REPORT, pretraining_s=9.0), PLENTY).warnings
+    assert warning.startswith("The pretraining of compress.controls is not counted")

@@ -39,6 +39,13 @@ def loaded(path: Path, name: str) -> ModuleType:
     return module
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives slow tests an hour each."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
     """Takes back what a test changed, or what a library did under it: mlflow's set_tracking_uri sets a variable."""

@@ -3,58 +3,77 @@
     python -m tests.benchmarks.bench_small RECIPE.yaml [SEEDS] [key=value …]
 
 Takes the recipe through the line with seeds 0, 1, … (5 unless told otherwise; runs that are finished are taken as they
-lie) and prints a row for each, and their mean ± standard deviation. Points lost are of test rows, against the fp32
-model; *above scratch* compares on validation rows, where alone the controls are judged.
+lie). The first table has a row for each seed and their mean ± standard deviation: points lost are of test rows, against
+the fp32 model. The second has every candidate, the controls among them, on validation rows, as means over the seeds.
 """
 
-import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 import maas
 from maas.config import compose
-from maas.runtime.evidence import CandidateRecord, Evidence
+from maas.runtime.evidence import CandidateRecord, CompressionRecord, Evidence
 
-HEAD = (
-    "| seed | ships | test metric, fp32 | test metric, small | points lost | points above scratch | times smaller | "
-    "times faster, batch 1 | batch 32 | seconds |\n|---|---|---|---|---|---|---|---|---|---|"
+SHIPPED = (
+    "| seed | ships | test metric, fp32 | test metric, small | points lost | times smaller | times faster, batch 1 | "
+    "batch 32 | seconds |\n|---|---|---|---|---|---|---|---|---|"
+)
+TRIED = (
+    "| candidate | parameters | metric | points lost | times smaller | times faster, batch 1 | batch 32 | seeds |\n"
+    "|---|---|---|---|---|---|---|---|"
 )
 
 
 def main(recipe: str, seeds: int, overrides: Sequence[str]) -> None:
     """Runs and prints."""
-    sys.stdout.write(f"{HEAD}\n")
-    rows = []
+    _say(SHIPPED)
+    rows, searches = [], []
     for seed in range(seeds):
-        line = maas.lifecycle.run(compose(recipe, f"seed={seed}", *overrides))
-        evidence = line.bundle.evidence
-        rows.append(figures(evidence))
-        cells = " | ".join(f"{value:.4g}" for value in rows[-1])
-        sys.stdout.write(f"| {seed} | {evidence.compression.chosen} | {cells} |\n")
-        sys.stdout.flush()
-    columns = np.array(rows).T
-    cells = " | ".join(f"{np.nanmean(column):.4g} ± {np.nanstd(column, ddof=1):.2g}" for column in columns)
-    sys.stdout.write(f"| mean | | {cells} |\n")
+        evidence = maas.lifecycle.run(compose(recipe, f"seed={seed}", *overrides)).bundle.evidence
+        searches.append(evidence.compression)
+        rows.append(_shipped(evidence))
+        _say(f"| {seed} | {evidence.compression.chosen} | {' | '.join(f'{value:.4g}' for value in rows[-1])} |")
+    _say(f"| mean | | {' | '.join(_means(rows))} |\n\n{TRIED}")
+    for name in dict.fromkeys(one.name for found in searches for one in found.candidates):
+        measured = [_tried(found, one) for found in searches for one in found.candidates if one.name == name]
+        rows = [row for row in measured if row]
+        if rows:
+            _say(f"| {name} | {' | '.join(_means(rows))} | {len(rows)} |")
 
 
-def figures(evidence: Evidence) -> list[float]:
-    """Returns what a row says, from left to right; NaN where there is nothing to say."""
+def _shipped(evidence: Evidence) -> list[float]:
+    """Returns what the first table says of a seed, from left to right."""
     found, metric = evidence.compression, evidence.compression.metric
-    chosen, root = found.candidate(found.chosen), found.candidates[0]
-    values = [evidence.metrics[who][metric].value for who in ("trained", "shipped")]
-    rivals = [found.candidate(name) for name in found.controls]
-    scratch = [one.metric.value for one in rivals if one.target == chosen.target]
-    above = 100 * (chosen.metric.value - statistics.fmean(scratch)) if scratch else float("nan")
-    speed = [1 / ratio_at(chosen, size) for size in (1, 32)]
+    chosen = found.candidate(found.chosen)
+    before, after = (evidence.metrics[who][metric].value for who in ("trained", "shipped"))
     seconds = sum(one.seconds for one in found.candidates) + sum(link.seconds for link in chosen.links)
-    return [*values, 100 * (values[0] - values[1]), above, root.bytes / chosen.bytes, *speed, seconds]
+    return [before, after, 100 * (before - after), *_gains(found, chosen), seconds]
 
 
-def ratio_at(candidate: CandidateRecord, batch_size: int) -> float:
-    """Returns the time of a batch on one thread against fp32's."""
-    return next(one.ratio for one in candidate.latencies if (one.batch_size, one.threads) == (batch_size, 1))
+def _tried(found: CompressionRecord, one: CandidateRecord) -> list[float]:
+    """Returns what the second table says of a candidate, from left to right; nothing if it could not be measured."""
+    if not one.metric or not one.drop:
+        return []
+    return [one.parameters or 0, one.metric.value, one.drop.value, *_gains(found, one)]
+
+
+def _gains(found: CompressionRecord, one: CandidateRecord) -> list[float]:
+    """Returns how many times smaller a candidate is, and how many times faster on one thread at batches of 1 and 32."""
+    raced = {(latency.batch_size, latency.threads): latency.ratio for latency in one.latencies}
+    return [found.candidates[0].bytes / one.bytes, 1 / raced[1, 1], 1 / raced[32, 1]]
+
+
+def _means(rows: Iterable[Sequence[float]]) -> list[str]:
+    columns = np.array(list(rows)).T
+    spread = columns.std(axis=1, ddof=1) if columns.shape[1] > 1 else np.full(len(columns), np.nan)
+    return [f"{mean:.4g} ± {width:.2g}" for mean, width in zip(columns.mean(axis=1), spread, strict=True)]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -103,7 +103,6 @@ def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", NAMES)
 def test_recipe_answers_as_trained_on_500_rows_when_it_is_whole(name: str) -> None:
     """Goes on with a run that `make gallery` or a user has finished, if the recipe is unchanged."""

@@ -154,7 +154,6 @@ def test_search_makes_nothing_twice_when_it_was_killed_in_a_retraining(trained, 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
 def test_bundle_has_the_same_bytes_when_its_search_was_killed_at_ten_moments(trained, tmp_path):
     killing, chance = Killing(trained, tmp_path, ["compress.trials=3"]), random.Random(0)
     *first, last = MOMENTS.values()

@@ -46,7 +46,6 @@ def test_server_opens_an_address_without_holding_mlflow(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_sentiment_beats_its_baseline_shrinks_and_is_served_as_trained(seed: int, tmp_path: Path) -> None:
     places = (

@@ -12,7 +12,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from maas.compression.graph import CARRIED, WEIGHTED, carried_nodes
 from maas.compression.passes.base import Feeds
-from maas.compression.ranges import Method, measured_ranges
+from maas.compression.ranges import Method, Range, measured_ranges
 from maas.compression.smoothing import smoothed
 from maas.errors import ExportError
 
@@ -66,7 +66,7 @@ class StaticQuantizer:
         constants = {one.name for one in graph.graph.initializer}
         touched = [name for node in graph.graph.node if node.name in chosen for name in (*node.input, *node.output)]
         names = [name for name in dict.fromkeys(touched) if name and name not in constants]
-        spans = measured_ranges(graph, names, feeds, method, covered)
+        spans = {**measured_ranges(graph, names, feeds, method, covered), **_clipped(graph, names)}
         ranges = {name: tuple(np.float32(end) for end in span) for name, span in spans.items()}
         return cls(graph, TensorsData(CalibrationMethod.MinMax, ranges), per_channel)
 
@@ -95,3 +95,15 @@ class StaticQuantizer:
         quantizer.model.topological_sort()
         model: onnx.ModelProto = quantizer.model.model
         return model
+
+
+def _clipped(graph: onnx.ModelProto, names: Sequence[str]) -> dict[str, Range]:
+    """Returns the bounds of the tensors that a Clip makes: a net that learnt with them is to be rounded by them."""
+    constants = {one.name: one for one in graph.graph.initializer}
+    found = {}
+    for node in graph.graph.node:
+        bounds = [constants[name] for name in node.input[1:] if name in constants]
+        if node.op_type == "Clip" and node.output[0] in names and len(bounds) == 2:
+            low, high = (float(onnx.numpy_helper.to_array(one)) for one in bounds)
+            found[node.output[0]] = min(low, 0.0), max(high, 0.0)
+    return found

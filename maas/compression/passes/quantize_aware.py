@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from maas.bounds import Count, Positive, PositiveFraction, Share
+from maas.bounds import Count, Positive, PositiveShare, Share
 from maas.compression.passes.base import Workshop
 from maas.compression.pruning import WEIGHTED, last_weighted
 from maas.compression.retraining import retrained
@@ -46,7 +46,7 @@ class QuantizeAware:
 
     epochs: Count = 3
     lr: Positive | None = None
-    covered: PositiveFraction = 0.9999
+    covered: PositiveShare = 0.9999
     rows: Count = 256
     weight: Share = 0.7
     temperature: Positive = 4.0

@@ -46,7 +46,7 @@ test: $(READY) ## run the tests, JOBS at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-slow: $(READY) ## run the tests that take minutes
-	$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(READY) ## format and lint, without changing anything
 	$(BIN)/ruff format --check .

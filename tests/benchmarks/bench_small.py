@@ -37,10 +37,9 @@ def main(recipe: str, seeds: int, overrides: Sequence[str]) -> None:
         _say(f"| {seed} | {evidence.compression.chosen} | {' | '.join(f'{value:.4g}' for value in rows[-1])} |")
     _say(f"| mean | | {' | '.join(_means(rows))} |\n\n{TRIED}")
     for name in dict.fromkeys(one.name for found in searches for one in found.candidates):
-        measured = [_tried(found, one) for found in searches for one in found.candidates if one.name == name]
-        rows = [row for row in measured if row]
-        if rows:
-            _say(f"| {name} | {' | '.join(_means(rows))} | {len(rows)} |")
+        whose = [(found, one) for found in searches for one in found.candidates if one.name == name and one.metric]
+        if whose:  # it could be measured
+            _say(f"| {name} | {' | '.join(_means(_tried(*one) for one in whose))} | {len(whose)} |")
 
 
 def _shipped(evidence: Evidence) -> list[float]:
@@ -53,9 +52,7 @@ def _shipped(evidence: Evidence) -> list[float]:
 
 
 def _tried(found: CompressionRecord, one: CandidateRecord) -> list[float]:
-    """Returns what the second table says of a candidate, from left to right; nothing if it could not be measured."""
-    if not one.metric or not one.drop:
-        return []
+    """Returns what the second table says of a candidate, from left to right."""
     return [one.parameters or 0, one.metric.value, one.drop.value, *_gains(found, one)]
 
 

@@ -52,7 +52,9 @@ def register_file(recipe: str) -> str:
         raise ConfigError(f"The recipe file {recipe} is not YAML: {error}") from error
     if not isinstance(node, DictConfig):
         raise ConfigError(f"The recipe file {recipe} holds a list; a recipe is a mapping of sections.")
-    name = path.stem if path.stem.isascii() else f"recipe_{hashlib.sha256(path.stem.encode()).hexdigest()[:12]}"
+    name = path.stem
+    if not name.isascii() or name in (node.get("defaults") or ()):  # or it builds on the recipe that it is named as
+        name = f"recipe_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     register_recipe(name, node)
     return name
 

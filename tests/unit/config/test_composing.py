@@ -109,6 +109,14 @@ def test_recipe_file_is_refused_when_it_is_a_list_or_no_yaml(tmp_path):
         compose(str(tmp_path / "broken.yaml"))
 
 
+def test_recipe_file_builds_on_the_recipe_that_it_is_named_as(tmp_path):
+    (tmp_path / "digits_mlp.yaml").write_text("defaults: [digits_mlp, _self_]\nname: mine\nbatch_size: 7\n")
+    own = compose(str(tmp_path / "digits_mlp.yaml"))
+    shipped = compose("digits_mlp")
+    assert (own.name, own.batch_size, own.model) == ("mine", 7, shipped.model)
+    assert (shipped.name, shipped.batch_size) == ("digits_mlp", 32)
+
+
 def test_config_dir_is_refused_when_it_is_no_folder(tmp_path):
     with pytest.raises(ConfigError, match=r"^The config dir .*absent is not a folder\. Name one that holds recipes/"):
         compose("digits_mlp", config_dir=tmp_path / "absent")

@@ -109,7 +109,7 @@ def test_recipe_file_is_refused_when_it_is_a_list_or_no_yaml(tmp_path):
         compose(str(tmp_path / "broken.yaml"))
 
 
-def test_recipe_file_builds_on_the_recipe_that_it_is_named_as(tmp_path):
+def test_recipe_file_builds_on_a_shipped_recipe_when_it_is_named_alike(tmp_path):
     (tmp_path / "digits_mlp.yaml").write_text("defaults: [digits_mlp, _self_]\nname: mine\nbatch_size: 7\n")
     own = compose(str(tmp_path / "digits_mlp.yaml"))
     shipped = compose("digits_mlp")

@@ -1,10 +1,11 @@
 """What maas makes of a model against Olive's search and NNCF's quantisation of the same ONNX file, on the same rows.
 
-    python -m tests.benchmarks.bench_compression RUN [MINUTES]
+    python -m tests.benchmarks.bench_compression RUN [MINUTES] [recipe=FILE.yaml]
 
-RUN is the folder of a run that was compressed, e.g. runs/fashion_resnet/latest. Each rival works in an environment of
-its own, which is made once below `MAAS_CACHE`, for as long as maas' search took or for MINUTES. All models are then
-timed in turns in one process, on one thread, and answer the test rows, which no search has seen.
+RUN is the folder of a run that was compressed, e.g. runs/fashion_resnet/latest; FILE.yaml its recipe, where it is none
+of those that are shipped. Each rival works in an environment of its own, which is made once below `MAAS_CACHE`, for as
+long as maas' search took or for MINUTES. All models are then timed in turns in one process, on one thread, and answer
+the test rows, which no search has seen.
 """
 
 import os
@@ -94,8 +95,12 @@ class Contest:
     record: CompressionRecord
 
     @classmethod
-    def open(cls, path: str) -> "Contest":
+    def open(cls, path: str, recipe: str | None = None) -> "Contest":
         """Opens a run.
+
+        Args:
+            path: its folder.
+            recipe: by name or as a file; None takes the name that the checkpoint has.
 
         Raises:
             MaasError: it was not compressed, or its rows are gone.
@@ -105,7 +110,7 @@ class Contest:
             raise ConfigError(f"{path} holds no compressed model. Run python -m maas.run recipe=NAME first.")
         checkpoint, bundle = Checkpoint.open(folder.checkpoint), Bundle.open(folder.bundle)
         lineage = checkpoint.record.lineage
-        config = maas.compose(lineage.recipe, *lineage.overrides)
+        config = maas.compose(recipe or lineage.recipe, *lineage.overrides)
         splits = require_same_rows(load_rows(config), checkpoint)
         return cls(folder, config, splits, checkpoint, bundle, Compressed.open(folder.compressed).record)
 
@@ -166,10 +171,10 @@ class Row(NamedTuple):
     latencies: list[tuple[Latency, Latency]]
 
 
-def main(path: str, minutes: str | None = None) -> None:
+def main(path: str, minutes: str | None = None, recipe: str | None = None) -> None:
     """Lets the rivals work, measures all models and prints a table."""
     try:
-        contest = Contest.open(path)
+        contest = Contest.open(path, recipe)
     except MaasError as error:
         sys.exit(str(error))
     if not contest.splits.labels:
@@ -332,6 +337,8 @@ def cells_of(row: Row, ours: Row) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    words = [one for one in sys.argv[1:] if not one.startswith("recipe=")]
+    recipes = [one.partition("=")[2] for one in sys.argv[1:] if one.startswith("recipe=")]
+    if len(words) not in (1, 2):
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main(*words, **({"recipe": recipes[0]} if recipes else {}))

@@ -87,4 +87,4 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     numbers = [one for one in sys.argv[2:] if one.isdigit()]
-    main(sys.argv[1], int(numbers[0]) if numbers else 5, [one for one in sys.argv[2:] if "=" in one])
+    main(sys.argv[1], int(numbers[0]) if numbers else 5, [one for one in sys.argv[2:] if not one.isdigit()])

@@ -34,7 +34,7 @@ def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]
         ),
         (
             "trainer=absent",
-            "There is no trainer 'absent'. Set trainer=NAME; known are: cpu, ddp, ddp_cpu, fsdp, gpu, slurm.",
+            "There is no trainer 'absent'. Set trainer=NAME; known are: cpu, cpu_bf16, ddp, ddp_cpu, fsdp, gpu, slurm.",
         ),
         ("+optimizer.momentun=1", "optimizer.momentun is not an argument of torch.optim.SGD. Did you mean momentum?"),
         ("optimizer.momentun=1", "optimizer.momentun is no key of the recipe. Did you mean optimizer.momentum?"),

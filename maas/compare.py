@@ -20,6 +20,7 @@ from rich.table import Table
 
 import maas
 from maas import cli
+from maas.config import recipes, register
 from maas.errors import ConfigError, MaasError
 from maas.evidence.comparing import Compared, compared
 from maas.evidence.model_plots import comparison_picture
@@ -36,7 +37,9 @@ def main() -> None:
     if not given or {"-h", "--help", "help"} & set(given):
         cli.say((__doc__ or "").strip())
         return
-    models = list(dict.fromkeys(one for one in given if "=" not in one and not one.startswith(("-", "~"))))
+    models = list(
+        dict.fromkeys(one for one in cli.overrides_given() if "=" not in one and not one.startswith(("-", "~")))
+    )
     outs = [Path(one.removeprefix(OUT)) for one in given if one.startswith(OUT)]
     rest = [one for one in given if one not in models and not one.startswith(OUT)]
     try:
@@ -44,14 +47,29 @@ def main() -> None:
             named = "1 model was" if models else "No model was"
             raise ConfigError(f"{named} named; compare takes two or more. See maas compare --help.")
         bundles = {name: maas.load(name) for name in models}
+        if not any(one.startswith(RECIPE) for one in rest):
+            rest = [*_origin(models[0], bundles[models[0]]), *rest]
     except MaasError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(cli.USAGE_STATUS)
-    if not any(one.startswith(RECIPE) for one in rest):
-        lineage = next(iter(bundles.values())).manifest.lineage
-        rest = [f"{RECIPE}{lineage.recipe}", *(one for one in lineage.overrides if not one.startswith(RECIPE)), *rest]
     sys.argv[1:] = rest
     cli.run("compare", partial(_compare, bundles, outs))
+
+
+def _origin(name: str, bundle: Bundle) -> list[str]:
+    """Returns the recipe and the overrides that a model was made by.
+
+    Raises:
+        ConfigError: no recipe of that name is known here.
+    """
+    register()
+    lineage = bundle.manifest.lineage
+    if lineage.recipe not in recipes():
+        raise ConfigError(
+            f"{name} was made by the recipe {lineage.recipe}, which is none of those known here. Name its file, for "
+            "the test rows: recipe=FILE.yaml."
+        )
+    return [f"{RECIPE}{lineage.recipe}", *(one for one in lineage.overrides if not one.startswith(RECIPE))]
 
 
 def _compare(bundles: Mapping[str, Bundle], outs: list[Path], config: maas.RunConfig) -> None:

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import maas
 from maas import cli
-from maas.config import register_recipe
+from maas.config import recipes, register, register_recipe
 from maas.errors import ConfigError
 from maas.importing.meaning import Gives
 from maas.lifecycle.elsewhere import compress_bundle, compress_file
@@ -93,6 +93,11 @@ def _stage(models: Sequence[str], given: Sequence[str]) -> tuple[Compress, Path]
                 f"{one} does not bear on {models[0]}, which was made elsewhere; set {', '.join(OWN)}, or what lies in "
                 f"{', '.join(SECTIONS)}."
             )
+    register()
+    if models[0] in recipes() or models[0].endswith((".yaml", ".yml")):
+        raise ConfigError(
+            f"{models[0]} is a recipe. Write maas compress recipe={models[0]}; a model is a file or a folder."
+        )
     told = {_key(one): one.partition("=")[2] for one in given if _key(one) in OWN and "=" in one}
     for name in ("calibration", OUT):
         if not told.get(name):

@@ -36,6 +36,7 @@ class RunState(msgspec.Struct, forbid_unknown_fields=True):
         tracking_id: the MLflow run; empty until it was started.
         seconds: wall time by stage, an interrupted stage's not counted.
         finished: whether the whole line went through.
+        compression: digest of the section that `compress/` was made by.
     """
 
     key: str
@@ -43,6 +44,7 @@ class RunState(msgspec.Struct, forbid_unknown_fields=True):
     tracking_id: str = ""
     seconds: dict[str, float] = msgspec.field(default_factory=dict)
     finished: bool = False
+    compression: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,13 @@ class RunFolder:
 
     @property
     def candidates(self) -> Path:
-        """What a search has made so far, by content."""
+        """What a search over chains has made so far, by content."""
         return self.path / "candidates"
+
+    @property
+    def plain_candidates(self) -> Path:
+        """What a search has made that trains nothing; it goes when the search is done."""
+        return self.path / "candidates.plain"
 
     @property
     def compressed(self) -> Path:

@@ -24,7 +24,8 @@ class Budget:
         latency_ms: time of a batch, on this machine.
         batch_size: rows of the batch that is timed; null takes what the model is served with.
         threads: that it is timed on; null takes what the model is served with.
-        max_minutes: after which the search makes no new proposals.
+        max_minutes: after which the search makes no new proposals; what is at work, and the controls, are finished. A
+            search that is gone on with counts from its new beginning.
     """
 
     min_shrink: Positive | None = 1.0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from torch import nn
 
@@ -148,9 +149,12 @@ class Workbench:
         is_root = root == group.exported
         whose = answers[first.name] if is_root else bench.predictions(bench.parent)
         trained = whose if is_root else self._trained(group.variant, answers[first.name])
+        broken = {name for name, found in answers.items() if not is_root and not np.isfinite(found).all()}
         raced = bench.latencies({**models, "": root}, "", self.target)
 
         def measured(record: CandidateRecord) -> CandidateRecord:
+            if record.name in broken:
+                return msgspec.structs.replace(record, reasons=("some of its answers are not finite numbers",))
             own, footprint = answers[record.name], bench.footprint(models[record.name])
             parent = trained if record is first else answers[first.name]
             return msgspec.structs.replace(

@@ -37,7 +37,7 @@ def variant_of(
     passes: Mapping[str, CheckpointPass],
     workshop: Workshop,
     store: Store,
-    admit: Callable[[Checkpoint], None] | None = None,
+    admit: Callable[[str, Checkpoint], None] | None = None,
 ) -> Variant:
     """Applies a chain of passes to the root; what was made before is taken as it lies.
 
@@ -46,7 +46,7 @@ def variant_of(
         passes: in order, by name.
         workshop: what they need.
         store: where they write.
-        admit: looks at what each pass made, before the next one begins.
+        admit: looks at what each pass, by its name, has made, before the next one begins.
 
     Raises:
         ExportError: a pass could not be applied.
@@ -62,7 +62,7 @@ def variant_of(
             finish(place, time.perf_counter() - started)
         checkpoint = Checkpoint.open(place / CHECKPOINT)
         if admit:
-            admit(checkpoint)
+            admit(key, checkpoint)
         links.append(Link(key, target_of(one), settings, checkpoint.digest, spent(place)))
     return Variant(name, checkpoint, tuple(links))
 

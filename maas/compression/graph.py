@@ -11,7 +11,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from maas.errors import ConfigError, ExportError
 from maas.graphs import write_graph
-from maas.importing.graph import OLDEST_OPSET, modern
+from maas.importing.graph import OLDEST_OPSET, modern, outputs_of_numbers
 
 WEIGHTED = ("Conv", "MatMul", "Gemm", "Gather")
 FEW_CHANNELS = 4
@@ -91,6 +91,11 @@ def open_graph(model: onnx.ModelProto) -> ort.InferenceSession:
         raise ExportError(f"ONNX Runtime cannot run this graph on a CPU: {error}") from error
 
 
+def numeric_output(model: onnx.ModelProto) -> str:
+    """Returns the name of the first output that holds no labels, which classifiers may give before their numbers."""
+    return next(iter(outputs_of_numbers(model.graph)), str(model.graph.output[0].name))
+
+
 def weight_counts(model: onnx.ModelProto) -> dict[str, int]:
     """Returns how many weights in fp32 each node holds, by its name; nodes without weights are left out."""
     sizes = {
@@ -147,7 +152,7 @@ def _inputs(node: onnx.NodeProto, weight: Sequence[int]) -> int:
 def _head(model: onnx.ModelProto, weighted: set[str]) -> str | None:
     """Returns the weighted node that is met first on the way back from the output."""
     producers = {name: node for node in model.graph.node for name in node.output}
-    waiting = [model.graph.output[0].name]
+    waiting = [numeric_output(model)]
     for name in waiting:
         node = producers.get(name)
         if node is not None and node.name in weighted:

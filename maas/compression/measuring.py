@@ -150,7 +150,7 @@ class Bench:
         return footprint_of(model, self.timed_feeds(count=1)[0], self.parent.threads)
 
     def timed_feeds(self, batch_size: int | None = None, count: int = LATENCY_BATCHES) -> list[Feeds]:
-        """Returns the batches that models are timed on: full ones, evenly spread over the rows.
+        """Returns the batches that models are timed on: full ones, evenly spread; too few rows are taken again.
 
         Args:
             batch_size: None for that which the model is served with.
@@ -159,7 +159,7 @@ class Bench:
         size, processor = batch_size or self.parent.batch_size, self.parent.processor
         features = self.parent.encode(self.validation.inputs)
         full = [batch for batch in batches_of(processor, features, size) if len(batch) == size]
-        batches = _spread(full, count) or [list(range(len(features)))[:size]]
+        batches = _spread(full, count) or [[index % len(features) for index in range(size)]]
         return [processor.collate([features[index] for index in batch]) for batch in batches]
 
 

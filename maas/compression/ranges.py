@@ -41,10 +41,12 @@ def measured_ranges(
     """
     feeds = list(feeds)
     spans: dict[str, Range] = {}
+    broken: list[str] = []
     for name, values in activations(graph, names, feeds):
         low, high = spans.get(name, (0.0, 0.0))
         spans[name] = min(low, float(values.min())), max(high, float(values.max()))
-    broken = [name for name, span in spans.items() if not np.isfinite(span).all()]
+        if not np.isfinite(values).all():
+            broken.append(name)
     if broken or not feeds:
         found = f"Tensor {broken[0]} is not finite on training rows" if broken else "There are no training rows"
         raise ExportError(f"{found}; ranges for int8 cannot be measured.")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from lightning.pytorch import LightningModule
 from torch import nn
 
 from maas.compression.passes.base import Workshop
@@ -10,6 +11,7 @@ from maas.config import RunConfig
 from maas.errors import ExportError
 from maas.evidence.judges import judge_of
 from maas.runtime.evidence import Interval
+from maas.training import processes
 from maas.training.checkpoint import Checkpoint
 from maas.training.cutting import CutPlan
 from maas.training.distilling import Teacher
@@ -41,11 +43,15 @@ def retrained(
         known: layers that are gone and inputs that are clipped; None where they are the parent's.
 
     Raises:
-        ExportError: the recipe cannot train, or the model is no net.
+        ExportError: the recipe cannot train, the model is no net, or it has a loss of its own that knows no teacher.
     """
     model = net or parent.model()
     if not isinstance(model, nn.Module):
         raise ExportError(f"{parent.record.name} was made elsewhere, so it cannot be trained further.")
+    if teacher and isinstance(model, LightningModule):
+        raise ExportError(
+            f"{type(model).__name__} brings its own loss, so it cannot learn from a teacher. Take finetune."
+        )
     model.requires_grad_().train()
     config, splits, processor = (
         _shortened(workshop.config, epochs, lr, workshop.seed),
@@ -61,11 +67,13 @@ def retrained(
 
 
 def _shortened(config: RunConfig, epochs: int, lr: float | None, seed: int) -> RunConfig:
-    """Returns the recipe with other epochs, learning rate and seed."""
+    """Returns the recipe with other epochs, learning rate and seed, in one process: the others ended after training."""
     if config.trainer is None:
         raise ExportError(f"{config.name} has no trainer, so its net cannot be trained further.")
     optimizer = config.optimizer if lr is None else {**config.optimizer, "lr": lr}
-    return replace(config, trainer={**config.trainer, "max_epochs": epochs}, optimizer=optimizer, seed=seed)
+    return replace(
+        config, trainer={**processes.alone(config.trainer), "max_epochs": epochs}, optimizer=optimizer, seed=seed
+    )
 
 
 def _metrics(parent: Checkpoint, net: nn.Module, workshop: Workshop) -> dict[str, Interval]:

@@ -52,13 +52,13 @@ class Shown:
     Args:
         name: of the chain.
         size: of its net.
-        history: of its last training, an entry each epoch.
+        histories: of its trainings by the pass that trained, an entry each epoch.
         excess: points beyond the budget; 0 or less where nothing but the clock may speak against it.
     """
 
     name: str
     size: Size
-    history: tuple[dict[str, float], ...]
+    histories: Mapping[str, tuple[dict[str, float], ...]]
     excess: float
 
 
@@ -94,10 +94,11 @@ class Rungs:
             if one.excess <= 0 and size.covers(one.size):
                 raise GivenUp(f"{one.name} is good enough and no larger", size, 0.0)
 
-    def watch(self, size: Size, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
+    def watch(self, key: str, size: Size, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
         """Looks at a training net once, behind a share of its epochs.
 
         Args:
+            key: of the pass that trains it; only trainings by the same one are held against each other.
             size: of the net.
             epoch: that ended, from 0.
             epochs: in all.
@@ -109,7 +110,8 @@ class Rungs:
         if epoch + 1 != max(1, round(SHARE * epochs)) or epoch + 1 >= epochs or self._metric not in values:
             return
         for one in self._shown:
-            then = one.history[epoch][self._metric] if len(one.history) == epochs else None
+            history = one.histories.get(key, ())
+            then = history[epoch][self._metric] if len(history) == epochs else None
             if then is not None and one.excess > 0 and one.size.covers(size) and then >= values[self._metric]:
                 raise GivenUp(
                     f"behind epoch {epoch + 1} its {self._metric} is {values[self._metric]:.4f}; that of {one.name}, "

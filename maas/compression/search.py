@@ -42,7 +42,8 @@ class Search:
         passes: what is tried, by name: those over checkpoints one on what the other made, in this order; each of those
             over ONNX files on the model as exported, and on what the chain made.
         trials: proposals for the settings in `space`; 0 takes the passes as they are written.
-        space: what may be proposed: pass → setting → a list of values, or `{low, high}` with `step` or `log`.
+        space: what may be proposed of passes over checkpoints: pass → setting → a list of values, or `{low, high}` with
+            `step` or `log`.
         controls: nets of the chosen one's shape that are trained from scratch beside it; 0 for none.
     """
 
@@ -138,8 +139,14 @@ def require_searchable(settings: Search) -> None:
     if settings.trials and not settings.space:
         raise BudgetError(
             f"compress.trials is {settings.trials} and compress.space is empty. Set a space, e.g. "
-            "compress.space.prune.ratio={low: 0.3, high: 0.8}, or compress.trials=0."
+            "'+compress.space.prune.ratio={low: 0.3, high: 0.8}', or compress.trials=0."
         )
+    for name in settings.space:
+        if name in settings.graph_passes:
+            raise BudgetError(
+                f"compress.space names {name}, a pass over ONNX files; those are all tried as they are written. Write "
+                "it once more under another name with other settings."
+            )
     if settings.space:
         _proposals(settings, seed=0)
 
@@ -196,18 +203,19 @@ class _Hunt:
 
     def _follow(self, name: str, passes: Mapping[str, CheckpointPass], rungs: Rungs) -> tuple[float, float]:
         """Follows one chain; returns the cost of its net, and by how much it exceeds the budget."""
-        epochs = {key: getattr(one, "epochs", 0) for key, one in passes.items()}
+        histories: dict[str, tuple[dict[str, float], ...]] = {}
         size: Size | None = None
 
-        def admit(checkpoint: Checkpoint) -> None:
+        def admit(key: str, checkpoint: Checkpoint) -> None:
             nonlocal size
-            size = rungs.size_of(checkpoint)
+            size, histories[key] = rungs.size_of(checkpoint), checkpoint.record.history
             if not checkpoint.record.history:  # it was cut, and is to be trained
                 rungs.admit(size)
 
         def watch(epoch: int, values: Mapping[str, float]) -> None:
+            key = list(passes)[len(histories)]  # the one at work
             if size is not None:
-                rungs.watch(size, epoch, max(epochs.values()), values)
+                rungs.watch(key, size, epoch, getattr(passes[key], "epochs", 0), values)
 
         try:
             variant = variant_of(name, passes, replace(self._workshop, listener=watch), self._store, admit)
@@ -220,7 +228,7 @@ class _Hunt:
             return (size.cost if size else 1.0), FAILED
         size = rungs.size_of(variant.checkpoint)
         excess = self._excess(group)
-        rungs.learn(Shown(name, size, variant.checkpoint.record.history, excess))
+        rungs.learn(Shown(name, size, histories, excess))
         return size.cost, excess
 
     def _excess(self, group: Group) -> float:
@@ -237,7 +245,7 @@ class _Hunt:
             chosen: before.
             reason: why.
         """
-        variant, kind = self.group_of(chosen).variant, chosen.target
+        variant, kind = self.group_of(chosen).variant, (chosen.target, chosen.settings)
         try:
             groups = [
                 self._add(control_of(variant, self._workshop, self._store, number))
@@ -247,7 +255,7 @@ class _Hunt:
             return chosen, f"{reason} There is no control: {error}"
         records = list(chain.from_iterable(group.records for group in groups))
         self.controls = tuple(one.name for one in records)
-        rivals = [one for one in records if one.target == kind and one.metric]
+        rivals = [one for one in records if (one.target, one.settings) == kind and one.metric]
         values = [one.metric.value for one in rivals if one.metric]
         if not chosen.metric or not values:
             return chosen, reason

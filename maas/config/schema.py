@@ -92,6 +92,10 @@ class RunConfig:
         """SHA-256 of what bears on the trained net alone."""
         return self._digest(_OF_TRAINING)
 
+    def compression_digest(self) -> str:
+        """SHA-256 of the `compress` section alone."""
+        return self._digest({"compress"})
+
     def targets(self) -> set[str]:
         """Every `_target_` in the recipe."""
         return set(_targets_in(asdict(self)))

@@ -1,6 +1,7 @@
 """Several bundles on the same rows: who answers better, by how much, where they differ, how fast, how large."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 from typing import Any
 
 import msgspec
@@ -116,7 +117,7 @@ def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[La
     first = next(iter(bundles.values())).predictor
     found: dict[str, list[Latency]] = {name: [] for name in bundles}
     for size in sorted({1, first.batch_size}):
-        picked = rows.spread(size * BATCHES).inputs
+        picked = list(islice(cycle(rows.spread(size * BATCHES).inputs), size * BATCHES))  # also where there are fewer
         runs: dict[str, Any] = {}
         for name, bundle in bundles.items():
             predictor = bundle.make_predictor(batch_size=size, threads=first.threads)

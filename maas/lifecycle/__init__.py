@@ -13,7 +13,14 @@ from maas.data.splits import Splits
 from maas.lifecycle import stages
 from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.compressed import Compressed
-from maas.lifecycle.finding import checkpoint_of, compressed_of, newest_bundle, newest_checkpoint
+from maas.lifecycle.finding import (
+    bundle_of,
+    checkpoint_of,
+    compressed_by,
+    compressed_of,
+    newest_bundle,
+    newest_checkpoint,
+)
 from maas.lifecycle.lineage import work_key
 from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, claimed, of_artifact
@@ -63,6 +70,7 @@ def run(config: RunConfig) -> Line:
     Raises:
         MaasError: a stage refused; what earlier stages left stays.
     """
+    stages.require_searchable(config)
     rows = load_rows(config)
     if not processes.is_first():
         stages.assist(config, rows)
@@ -71,10 +79,8 @@ def run(config: RunConfig) -> Line:
         if has:
             processes.tell_others(None)
         checkpoint = Checkpoint.open(folder.checkpoint) if has else stages.train(config, folder, rows)
-        has = folder.compressed.is_dir()
-        compressed = Compressed.open(folder.compressed) if has else stages.compress(config, checkpoint, rows)
-        has = folder.bundle.is_dir()
-        bundle = Bundle.open(folder.bundle) if has else stages.export(config, checkpoint, compressed, rows)
+        compressed = compressed_by(config, folder) or stages.compress(config, checkpoint, rows)
+        bundle = bundle_of(compressed, folder) or stages.export(config, checkpoint, compressed, rows)
         version = stages.register(config, bundle) if config.registry else None
         folder.remember(finished=True)
         folder.point_latest()

@@ -10,6 +10,7 @@ from maas.compression.chain import CHECKPOINT
 from maas.compression.search import Found
 from maas.errors import BundleError
 from maas.files import sha256_of
+from maas.runtime.bundle import MODEL, Bundle
 from maas.runtime.evidence import CompressionRecord
 from maas.training.checkpoint import Checkpoint
 
@@ -40,6 +41,10 @@ class Compressed:
     def exported(self) -> Path:
         """What it was made of: the ONNX file of its checkpoint as it is."""
         return self._file(self.record.candidate(self.record.chosen).parent or self.record.chosen)
+
+    def is_in(self, bundle: Bundle) -> bool:
+        """Tells whether a bundle ships what was chosen."""
+        return bundle.manifest.files[MODEL] == self.record.candidate(self.record.chosen).sha256
 
     def checkpoint(self, trained: Checkpoint) -> Checkpoint:
         """Returns the checkpoint that ships: what passes made of the one that was trained, or that one."""

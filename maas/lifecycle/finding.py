@@ -38,6 +38,18 @@ def compressed_of(checkpoint: Checkpoint) -> Compressed | None:
     return Compressed.open(folder) if folder.is_dir() else None
 
 
+def compressed_by(config: RunConfig, folder: RunFolder) -> Compressed | None:
+    """Opens what the recipe's own `compress` section has made in a run; None where nothing or another one has."""
+    is_own = folder.compressed.is_dir() and folder.state.compression == config.compression_digest()
+    return Compressed.open(folder.compressed) if is_own else None
+
+
+def bundle_of(compressed: Compressed, folder: RunFolder) -> Bundle | None:
+    """Opens the bundle in a run that ships what compression chose; None where there is none, or another one."""
+    bundle = Bundle.open(folder.bundle) if folder.bundle.is_dir() else None
+    return bundle if bundle and compressed.is_in(bundle) else None
+
+
 def _newest(config: RunConfig, artifact: str, stage: str) -> RunFolder:
     root, training = Path(config.runs_dir), config.training_digest()
     return newest_with(root, config.name, training, artifact=artifact, stage=stage)

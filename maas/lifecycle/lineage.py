@@ -4,14 +4,17 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 from maas.config import CONSTRAINTS, RunConfig, target_of
+from maas.evidence.machine import this_machine
 from maas.files import sha256_of
 from maas.runtime.manifest import Lineage
 
 PACKAGE = Path(__file__).parents[1]
+MAKERS = ("torch", "lightning", "transformers", "torch-pruning", "onnx", "onnxruntime", "optimum-onnx")
+"""Packages that make candidates: with another version of one, files and times may be others."""
 
 
 def lineage_of(config: RunConfig, data_fingerprint: str) -> Lineage:
@@ -40,8 +43,15 @@ def work_key(config: RunConfig, data_fingerprint: str) -> str:
 
 
 def candidates_key(config: RunConfig, data_fingerprint: str) -> str:
-    """Returns a digest of all that bears on a compressed candidate beside the passes that made it."""
-    parts = [replace(config, compress=None).digest(), data_fingerprint, *(sha256_of(file) for file in _sources(config))]
+    """Returns a digest of all that bears on a compressed candidate beside the passes that made it, the machine too."""
+    machine = this_machine()
+    parts = [
+        replace(config, compress=None, baseline=None).digest(),
+        data_fingerprint,
+        *(sha256_of(file) for file in _sources(config)),
+        f"{machine.processor} {machine.cores} {machine.python}",
+        *(f"{one.metadata['Name']} {one.version}" for name in MAKERS for one in distributions(name=name)),
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -15,11 +15,12 @@ from maas.compression.candidates import PARENT
 from maas.compression.measuring import Bench
 from maas.compression.passes import Workshop
 from maas.compression.search import Search, search
+from maas.compression.search import require_searchable as check_search
 from maas.compression.store import Store
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.doctor import require_sound
-from maas.errors import ConfigError
+from maas.errors import BundleError, ConfigError
 from maas.evidence.judges import judge_of
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import learning_curve
@@ -41,6 +42,11 @@ from maas.training.fitting import fit
 
 log = logging.getLogger("maas")
 GOLDEN_ROWS = 16
+
+
+def require_searchable(config: RunConfig) -> None:
+    """Raises BudgetError where a search could not begin: before training, and not behind it."""
+    check_search(build(config.compress, "compress"))
 
 
 def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
@@ -89,6 +95,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     require_same_rows(splits, checkpoint)
     settings: Search = build(config.compress, "compress")
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
+    place = folder.candidates if settings.chain else folder.plain_candidates
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
         exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
         parent = predictor_of(config, checkpoint, exported)
@@ -102,17 +109,17 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
 
         found = search(
             settings,
-            Workshop(config, splits, checkpoint, folder.candidates, config.seed),
+            Workshop(config, splits, checkpoint, place, config.seed),
             bench,
             onnx_of,
-            Store(folder.candidates, candidates_key(config, splits.record.fingerprint)),
+            Store(place, candidates_key(config, splits.record.fingerprint)),
         )
         keep(found, draft)
         write_json(draft / "compression.json", found.record)
         compression_picture(found.record, draft / "compression.png")
     record = found.record
-    if not settings.chain:
-        shutil.rmtree(folder.candidates, ignore_errors=True)  # nothing in it took long
+    folder.remember(compression=config.compression_digest())
+    shutil.rmtree(folder.plain_candidates, ignore_errors=True)  # nothing in it took long
     log.info("compress  chosen: %s. %s", record.chosen, record.reason)
     return Compressed(folder.compressed, record)
 
@@ -154,6 +161,11 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Sp
     folder = of_artifact(checkpoint.folder)
     is_compressed = bundle.manifest.precision != "fp32"
     compressed = Compressed.open(folder.compressed) if is_compressed or folder.compressed.is_dir() else None
+    if compressed and not compressed.is_in(bundle):
+        raise BundleError(
+            f"{bundle.folder} holds another model than {folder.compressed} chose since then. Run python -m maas.export "
+            f"recipe={config.name} with the same overrides."
+        )
     source = compressed.checkpoint(checkpoint) if compressed else checkpoint
     with tempfile.TemporaryDirectory() as scratch:
         exported = exported_onnx(config, source, splits, Path(scratch) / "exported.onnx")

@@ -9,13 +9,12 @@ import torch
 
 from maas.config import RunConfig
 from maas.data.splits import Splits
+from maas.training import processes
 
 STEPS_S = 6.0
 """Of training steps are enough."""
 VALIDATED_ROWS = 512
 """Rows that are validated on, where a batch is no larger."""
-BY_SEVERAL = ("strategy", "num_nodes", "devices")
-"""Settings of a trainer of several processes."""
 OWN = ("min_epochs", "min_steps", "check_val_every_n_epoch", "val_check_interval")
 """Settings of a trainer that would keep the rehearsal from ending, or from validating when it does."""
 
@@ -52,7 +51,7 @@ def shortened(config: RunConfig, splits: Splits, out: Path, world: int) -> RunCo
     """
     if config.trainer is None:
         return replace(config, pretrain=None)
-    kept = {key: value for key, value in config.trainer.items() if key not in (*BY_SEVERAL, *OWN)}
+    kept = {key: value for key, value in processes.alone(config.trainer).items() if key not in OWN}
     batches = -(-len(splits.validation) // config.batch_size)
     asked = kept.get("limit_val_batches", 1.0)
     allowed = asked if isinstance(asked, int) else int(batches * (1.0 if asked is None else asked))
@@ -68,6 +67,6 @@ def shortened(config: RunConfig, splits: Splits, out: Path, world: int) -> RunCo
     return replace(
         config,
         pretrain=None,
-        trainer={**kept, "devices": 1, "limit_val_batches": limit},
+        trainer={**kept, "limit_val_batches": limit},
         callbacks={**config.callbacks, "stopwatch": stopwatch},
     )

@@ -5,9 +5,10 @@ The first process alone writes, and goes on after training; the others only help
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -17,9 +18,16 @@ from torch import distributed
 from maas.errors import ProcessError
 
 FOLDER = "MAAS_RESUME_FOLDER"
+BY_SEVERAL = ("strategy", "num_nodes", "devices")
+"""Settings of a trainer of several processes."""
 RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 LOST = ("peer", "gloo", "nccl", "process group", "connection reset")
 """Words of which one stands in what gloo and NCCL say when they lose a process."""
+
+
+def alone(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a trainer that works by itself, on one device."""
+    return {**{key: value for key, value in trainer.items() if key not in BY_SEVERAL}, "devices": 1}
 
 
 def is_first() -> bool:

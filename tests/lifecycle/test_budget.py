@@ -8,7 +8,10 @@ import pytest
 import maas
 import maas.compress
 import maas.run
+from maas.errors import BundleError
 from maas.lifecycle import Compressed
+from maas.lifecycle.finding import bundle_of, compressed_by
+from maas.run_folder import of_artifact
 
 SMALL = ["faces", "folds=0", "registry=null", "trainer.max_epochs=2"]
 COMMAND = [f"recipe={SMALL[0]}", *SMALL[1:]]
@@ -39,6 +42,24 @@ def test_fp32_is_kept_with_a_status_of_its_own_when_nothing_is_a_thousand_times_
     assert re.search(f"^chosen: fp32[.] {KEPT}$", told, re.MULTILINE)
     found = Compressed.open(next(runs.glob("faces/[0-9]*/compress")))
     assert found.model.read_bytes() == found.exported.read_bytes()
+
+
+def test_nothing_is_taken_that_another_section_made_when_a_run_goes_on(runs):
+    lossy = [f"compress.budget.{name}=null" for name in ("speedup", "max_drop", "min_agreement", "min_shrink")]
+    plain, small = (maas.compose(*SMALL, f"runs_dir={runs}", *more) for more in (["compress=none"], lossy))
+    checkpoint = maas.lifecycle.newest_checkpoint(plain)
+    folder = of_artifact(checkpoint.folder)
+    bundle = maas.lifecycle.export(plain, checkpoint, maas.lifecycle.compress(plain, checkpoint))
+    kept = compressed_by(plain, folder)
+    assert bundle_of(kept, folder).digest == bundle.digest
+    other = maas.lifecycle.compress(small, checkpoint)
+    assert other.record.chosen != kept.record.chosen
+    assert compressed_by(plain, folder) is None
+    assert bundle_of(compressed_by(small, folder), folder) is None
+    with pytest.raises(
+        BundleError, match="holds another model than .* chose since then. Run python -m maas.export recip"
+    ):
+        maas.lifecycle.verify(small, checkpoint, bundle)
 
 
 @pytest.mark.slow

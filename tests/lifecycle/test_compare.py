@@ -73,5 +73,10 @@ def test_one_line_is_told_when_models_have_other_labels(models, bundles, refused
     )
 
 
+def test_one_line_asks_for_the_recipe_when_it_is_none_that_is_known(models, bundles, refused, tmp_path):
+    own = bundles.array_bundle(tmp_path / "own", labels=3)
+    assert refused(own, models[0].folder).endswith("Name its file, for the test rows: recipe=FILE.yaml.\n")
+
+
 def test_one_line_is_told_when_a_folder_holds_no_bundle(models, refused, tmp_path):
     assert "manifest.json" in refused(models[0].folder, Path(tmp_path))

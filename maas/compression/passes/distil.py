@@ -44,11 +44,20 @@ class Distil:
         net = workshop.root.model()
         if not isinstance(net, nn.Module):
             raise ExportError(f"{workshop.root.record.name} was made elsewhere, so nothing can be learnt from it.")
-        names = dict(net.named_modules())
-        unknown = [name for name in self.features if name not in names]
-        if unknown:
-            raise ExportError(
-                f"distil.features names {', '.join(unknown)}; the net has {', '.join(list(names)[1:9])}, …"
-            )
+        self._require_features(net, parent)
         teacher = Teacher(net, self.weight, self.temperature, tuple(self.features), self.features_weight)
         return retrained(parent, out, workshop, epochs=self.epochs, lr=self.lr, teacher=teacher)
+
+    def _require_features(self, teacher: nn.Module, parent: Checkpoint) -> None:
+        """Raises ExportError where a name is no module of teacher and pupil, or means another one in each."""
+        names = [name for name, _ in teacher.named_modules()]
+        unknown = [name for name in self.features if name not in names]
+        if unknown:
+            raise ExportError(f"distil.features names {', '.join(unknown)}; the net has {', '.join(names[1:9])}, …")
+        shortened = [name for name, gone in parent.record.plan.removed.items() if gone] if parent.record.plan else []
+        moved = [name for name in self.features if any(name.startswith(f"{stack}.") for stack in shortened)]
+        if moved:
+            raise ExportError(
+                f"distil.features names {', '.join(moved)}, in a stack that layers were taken out of: what is left has "
+                "other numbers there. Name modules outside of it, e.g. the stack itself."
+            )

@@ -10,11 +10,12 @@ import onnx
 from numpy.typing import NDArray
 
 from maas.bounds import Count, Fraction, Positive
-from maas.compression.graph import open_graph, weight_counts
+from maas.compression.graph import numeric_output, open_graph, weight_counts
 from maas.compression.passes.base import Calibration, Feeds
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.compression.static_quantizing import StaticQuantizer
 from maas.graphs import write_graph
+from maas.importing.graph import numbers_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class QuantizeMixed(QuantizeStatic):
 
 @dataclass(frozen=True)
 class Gauge:
-    """Tells how far a graph's first output lies from the plain one.
+    """Tells how far a graph's first output of numbers lies from the plain one; labels beside it are not looked at.
 
     Args:
         feeds: training rows, batch by batch.
@@ -87,9 +88,8 @@ class Gauge:
 
 
 def _output(model: onnx.ModelProto, feeds: Sequence[Feeds]) -> NDArray[Any]:
-    session = open_graph(model)
-    first = [session.get_outputs()[0].name]
-    return np.concatenate([session.run(first, feed)[0].astype(np.float64).ravel() for feed in feeds])
+    session, name = open_graph(model), numeric_output(model)
+    return np.concatenate([numbers_of(session.run([name], feed)[0]).astype(np.float64).ravel() for feed in feeds])
 
 
 def _within(order: Sequence[str], weights: dict[str, int], budget: float) -> list[str]:

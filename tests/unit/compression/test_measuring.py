@@ -1,5 +1,7 @@
 """The bench against the same figures computed directly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,13 @@ def test_ratio_is_one_against_itself_when_models_race(bench, line):
     settings = [(one.batch_size, one.threads) for one in found["twin"]]
     assert settings[0] == (8, 1), "the target comes first"
     assert set(settings[1:]) >= {(1, 1), (16, 1), (32, 1)}
+
+
+def test_batch_is_full_when_there_are_fewer_rows(bench):
+    few = replace(bench, validation=bench.validation.picked(np.arange(5)))
+    (features,) = few.timed_feeds(batch_size=16, count=3)[0].values()
+    assert len(features) == 16
+    np.testing.assert_array_equal(features[:5], features[5:10])
 
 
 def test_footprint_is_that_of_the_runtime_when_a_model_is_opened_alone(bench, line):

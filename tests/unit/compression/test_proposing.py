@@ -58,6 +58,12 @@ def halves(items: list) -> tuple[list, list]:
         ({"prune": {"ratio": 0.5}}, "compress.space.prune.ratio is 0.5; it must be a list of values, or"),
         ({"prune": {"ratio": {"low": 0.5}}}, "it must be a list of values"),
         ({"prune": {"ratio": []}}, "it must be a list of values"),
+        ({"prune": {"ratio": {"low": 0.3, "high": 0.5, "steps": 0.1}}}, "it must be a list of values"),
+        ({"prune": {"ratio": {"low": 0.3, "high": 1.5}}}, "prune.ratio holds 1.5, which the setting does not take: "),
+        ({"prune": {"importance": ["taylr"]}}, "prune.importance holds 'taylr', which the setting does not take: "),
+        ({"finetune": {"epochs": {"low": 2, "high": 5.5}}}, "finetune.epochs holds 5.5, which the setting does not "),
+        ({"prune": {"ratio": {"low": 0.9, "high": 0.3}}}, "goes from 0.9 to 0.3; low must be a number below high"),
+        ({"finetune": {"lr": {"low": 1e-3, "high": 1.0, "log": True, "step": 0.1}}}, "has log, so low must be above 0"),
     ],
 )
 def test_space_is_refused_when_it_names_what_there_is_not(space, message):

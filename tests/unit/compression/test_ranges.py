@@ -67,5 +67,8 @@ def test_refusal_names_the_tensor_when_it_is_not_finite(doubling):
     rows = np.full((1, 1, 2), np.inf, dtype=np.float32)
     with pytest.raises(ExportError, match=r"^Tensor x is not finite on training rows; ranges for int8 cannot be"):
         ranges(doubling, "minmax", rows)
+    rows[0, 0, 1] = np.nan
+    with pytest.raises(ExportError, match=r"^Tensor x is not finite on training rows; "):
+        ranges(doubling, "minmax", np.where(np.isnan(rows), rows, 1))
     with pytest.raises(ExportError, match=r"^There are no training rows; "):
         ranges(doubling, "minmax", [])

@@ -10,8 +10,8 @@ HISTORY = tuple({"validation_accuracy": value} for value in (0.5, 0.7, 0.8, 0.82
 @pytest.fixture
 def rungs() -> Rungs:
     rungs = Rungs("validation_accuracy", {})
-    rungs.learn(Shown("refused", Size(100, 1000), HISTORY, excess=0.7))
-    rungs.learn(Shown("allowed", Size(200, 1500), HISTORY, excess=-0.3))
+    rungs.learn(Shown("refused", Size(100, 1000), {"cut": (), "distil": HISTORY}, excess=0.7))
+    rungs.learn(Shown("allowed", Size(200, 1500), {"cut": (), "distil": HISTORY}, excess=-0.3))
     return rungs
 
 
@@ -28,19 +28,20 @@ def test_net_goes_on_to_training_when_it_is_smaller_in_one_way(rungs, size):
 
 def test_net_is_given_up_at_the_rung_when_a_larger_one_was_ahead_and_refused(rungs):
     with pytest.raises(GivenUp, match="behind epoch 2 its validation_accuracy is 0.6900; that of refused") as caught:
-        rungs.watch(Size(80, 900), 1, 8, {"validation_accuracy": 0.69})
+        rungs.watch("distil", Size(80, 900), 1, 8, {"validation_accuracy": 0.69})
     assert caught.value.excess == 0.7
 
 
 @pytest.mark.parametrize(
-    ("size", "epoch", "epochs", "value"),
+    ("key", "size", "epoch", "epochs", "value"),
     [
-        (Size(80, 900), 1, 8, 0.71),  # ahead
-        (Size(101, 900), 1, 8, 0.1),  # larger: it may end better
-        (Size(80, 900), 0, 8, 0.1),  # too early
-        (Size(80, 900), 2, 8, 0.1),  # later
-        (Size(80, 900), 1, 9, 0.1),  # another schedule
+        ("distil", Size(80, 900), 1, 8, 0.71),  # ahead
+        ("distil", Size(101, 900), 1, 8, 0.1),  # larger: it may end better
+        ("distil", Size(80, 900), 0, 8, 0.1),  # too early
+        ("distil", Size(80, 900), 2, 8, 0.1),  # later
+        ("distil", Size(80, 900), 1, 9, 0.1),  # another schedule
+        ("quantize_aware", Size(80, 900), 1, 8, 0.1),  # another pass
     ],
 )
-def test_net_is_trained_on_when_nothing_speaks_against_it(rungs, size, epoch, epochs, value):
-    rungs.watch(size, epoch, epochs, {"validation_accuracy": value})
+def test_net_is_trained_on_when_nothing_speaks_against_it(rungs, key, size, epoch, epochs, value):
+    rungs.watch(key, size, epoch, epochs, {"validation_accuracy": value})

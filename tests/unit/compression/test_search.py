@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -55,6 +57,19 @@ class Copying:
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         out.write_bytes(parent.read_bytes())
+
+
+@dataclass(frozen=True)
+class Overflowing:
+    """A pass whose model answers with numbers beyond all bounds."""
+
+    side: ClassVar[str] = "onnx"
+
+    def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
+        model = onnx.load(parent)
+        for one in model.graph.initializer:
+            one.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(one) * np.float32(np.inf), one.name))
+        onnx.save(model, out)
 
 
 @pytest.fixture
@@ -283,6 +298,14 @@ def test_variant_is_refused_with_all_that_is_made_of_it_when_its_parity_is_broke
     )
 
 
+def test_candidate_is_refused_and_the_record_can_be_read_again_when_answers_are_no_numbers(tried):
+    for _ in range(2):  # made, and read
+        record, _ = tried(EASY, overflowing=Overflowing())
+        refused = record.candidate("overflowing")
+        assert refused.reasons == ("some of its answers are not finite numbers",)
+        assert (refused.metric, record.chosen) == (None, "fp32")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -291,7 +314,7 @@ def test_variant_is_refused_with_all_that_is_made_of_it_when_its_parity_is_broke
         ({"prune": Prune(), "trials": 3}, "compress.trials is 3 and compress.space is empty"),
         (
             {"static": QuantizeStatic(), "space": {"static": {"method": ["minmax"]}}},
-            "names the pass static; there are none",
+            "compress.space names static, a pass over ONNX files; those are all tried as they are written",
         ),
     ],
 )

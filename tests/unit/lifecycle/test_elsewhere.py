@@ -171,6 +171,11 @@ def test_fault_is_told_in_one_line_when_the_command_is_wrong(changed, message, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["digits_mlp", "mine.yaml"])
+def test_recipe_is_told_from_a_model_when_its_key_was_forgotten(name, entered):
+    assert f"{name} is a recipe. Write maas compress recipe={name};" in entered(name, status=2)
+
+
 def test_model_is_refused_when_it_is_no_onnx_or_quantised_or_no_bundle(mlp, entered, tmp_path):
     rest = [f"calibration={mlp / 'rows.npz'}", f"out={tmp_path / 'small'}"]
     (tmp_path / "text.onnx").write_text("hello")

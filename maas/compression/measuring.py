@@ -1,8 +1,10 @@
 """Measuring candidates on validation rows, with the settings that the model is served with."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +22,12 @@ from maas.exporting.settings import ExportSettings
 from maas.runtime.evidence import Interval, Latency, Slice
 from maas.runtime.predictor import Predictor, batches_of
 
-LATENCY_BATCHES = 8
+LATENCY_BATCHES, TIMED_AMONG = 8, 4096
 BATCH_EFFECT_ROWS = 64
 WIDE, GRID_ROUNDS, GRID_BATCHES = 32, 10, 4
 """Besides the target, models are timed at batches of 1, of the declared size and of this one, for fewer rounds."""
+TURN_S, FEWEST_BATCHES, WARM_RUNS = 0.3, 2, 2
+"""A turn takes fewer batches where the uncompressed model needs longer for all of them: long runs vary less."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +143,16 @@ class Bench:
 
     def courses(self, target: Target) -> list[Course]:
         """Returns all that models are timed at: the target first and longest, then common sizes and threads."""
+
+        def course(one: Target, batches: int, rounds: int) -> Course:
+            enough = int(TURN_S / (self._row_s * one.batch_size))
+            return Course(one, max(FEWEST_BATCHES, min(enough, batches)), rounds)
+
         threads = sorted({1, min(2, os.cpu_count() or 1)})
         sizes = [1] if self.is_single else sorted({1, self.declared.batch_size, WIDE})
         others = [Target(size, count) for count in threads for size in sizes]
-        short = [Course(one, GRID_BATCHES, GRID_ROUNDS) for one in others if one != target]
-        return [Course(target, LATENCY_BATCHES, ROUNDS), *short]
+        short = [course(one, GRID_BATCHES, GRID_ROUNDS) for one in others if one != target]
+        return [course(target, LATENCY_BATCHES, ROUNDS), *short]
 
     def footprint(self, model: Path) -> Footprint:
         """Returns what a model takes to open and to answer a batch."""
@@ -156,11 +165,26 @@ class Bench:
             batch_size: None for that which the model is served with.
             count: of the batches, at most.
         """
-        size, processor = batch_size or self.parent.batch_size, self.parent.processor
-        features = self.parent.encode(self.validation.inputs)
+        size, processor, features = batch_size or self.parent.batch_size, self.parent.processor, self._features
         full = [batch for batch in batches_of(processor, features, size) if len(batch) == size]
         batches = _spread(full, count) or [[index % len(features) for index in range(size)]]
         return [processor.collate([features[index] for index in batch]) for batch in batches]
+
+    @cached_property
+    def _features(self) -> Sequence[Any]:
+        """Rows that timed batches are drawn from, again and again, as the processor gives them."""
+        return self.parent.encode(self.validation.spread(TIMED_AMONG).inputs)
+
+    @cached_property
+    def _row_s(self) -> float:
+        """Seconds that the uncompressed model takes for a row of a batch, about."""
+        (feed,) = self.timed_feeds(count=1)
+        times = []
+        for _ in range(WARM_RUNS):
+            started = time.perf_counter()
+            self.parent.session.run(None, feed)
+            times.append(time.perf_counter() - started)
+        return min(times) / len(next(iter(feed.values())))
 
 
 def _spread(items: Sequence[Any], count: int) -> list[Any]:

@@ -63,14 +63,17 @@ class Search:
         """Checkpoints that are made at most."""
         return (max(1, self.trials) if self.chain else 0) + self.controls
 
-    def epochs(self, trained: int) -> float:
+    def epochs(self, trained: int, *, is_augmented: bool) -> float:
         """Returns the epochs that all of them are trained for at most; those with a teacher count for a third more.
 
         Args:
             trained: epochs of the root.
+            is_augmented: whether rows differ from epoch to epoch; else a teacher is asked once.
         """
         spans = [(getattr(one, "epochs", 0), hasattr(one, "temperature")) for one in self.chain.values()]
-        weighed = sum(epochs * (4 / 3 if is_taught else 1) for epochs, is_taught in spans)
+        weighed = sum(
+            epochs + (epochs if is_augmented else 1) / 3 if is_taught else epochs for epochs, is_taught in spans
+        )
         scratch = trained + sum(epochs for epochs, _ in spans)
         return max(1, self.trials) * weighed + self.controls * scratch
 

@@ -170,6 +170,11 @@ class DataModule(LightningDataModule):
         self._seed = seed
         self._workers = workers
 
+    def training_rows(self) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
+        """Yields numbers and feeds of all training rows once, batch by batch, in an order that is always the same."""
+        for numbers in BatchesByLength(self._train.keys, self._batch_size, seed=0):
+            yield numbers, self._train[numbers][0]
+
     def train_dataloader(self) -> Loader:
         """Shuffled batches."""
         return self._loader(self._train, self._seed)

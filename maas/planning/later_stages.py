@@ -90,7 +90,9 @@ def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Sp
         bytes={name: file.stat().st_size for name, file in models.files.items()},
         compress_s=applied_s + _searching_s(bench, models, timed_at(settings, bench), splits.validation),
         variants=settings.variants,
-        chain_epochs=settings.epochs(int((config.trainer or {}).get("max_epochs") or 0)),
+        chain_epochs=settings.epochs(
+            int((config.trainer or {}).get("max_epochs") or 0), is_augmented=config.augment is not None
+        ),
         export_s=_proving_s(config, checkpoint, models, splits, few),
     )
 

@@ -33,25 +33,49 @@ class Teacher:
 class DistillationTask(Task):
     """(1 − w) · loss(logits, targets) + w · distance(logits, teacher's logits) + penalties + w_f · Σ similarity.
 
-    The teacher sees the same rows, augmented alike.
+    The teacher sees the same rows, augmented alike. Where every epoch shows the same rows, it is asked about all of
+    them once, before the first step.
 
     Args:
         teacher: whom to learn from.
+        targets: of all training rows, (N,), where the teacher is to be asked once; batches then hold the numbers of
+            rows in place of their targets. None asks it in every step.
         arguments: of `Task`.
     """
 
-    def __init__(self, *arguments: Any, teacher: Teacher, **settings: Any) -> None:
+    def __init__(self, *arguments: Any, teacher: Teacher, targets: Tensor | None = None, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
+        self._targets = targets
+        self._taught = torch.empty(0)
         self._teacher = teacher  # in a plain object: it is no part of what is trained and kept
         teacher.net.requires_grad_(requires_grad=False).eval()
         self._seen = _watched(self.net, teacher.features)
         self._shown_to_teacher = _watched(teacher.net, teacher.features)
 
+    def on_fit_start(self) -> None:
+        """Asks the teacher about all training rows, where it is asked once; a training that goes on asks it again."""
+        if self._targets is None:
+            return
+        rows: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning's, of whatever kind
+        answers = [(numbers, self._answered(feeds, self.device)) for numbers, feeds in rows.training_rows()]
+        self._targets = self._targets.to(self.device)
+        self._taught = answers[0][1].new_empty(len(self._targets), *answers[0][1].shape[1:])
+        for numbers, logits in answers:
+            self._taught[numbers] = logits
+
+    def _answered(self, feeds: Mapping[str, Tensor], device: torch.device) -> Tensor:
+        """Returns the teacher's logits, (N, K)."""
+        with torch.no_grad():
+            logits: Tensor = self._teacher.net.to(device)(**{name: one.to(device) for name, one in feeds.items()})
+        return logits
+
     def loss(self, feeds: Mapping[str, Tensor], logits: Tensor, targets: Tensor, weight: float) -> Tensor:
         """Returns what a step minimises."""
         teacher = self._teacher
-        with torch.no_grad():
-            taught = teacher.net.to(logits.device)(**feeds)
+        if self._targets is None:
+            taught = self._answered(feeds, logits.device)
+        else:
+            taught, targets = self._taught[targets], self._targets[targets]
         loss = super().loss(feeds, logits, targets, weight * (1 - teacher.weight))
         distance = self.family.distance(logits, taught, teacher.temperature, self.objective.loss)
         loss = loss + weight * teacher.weight * distance

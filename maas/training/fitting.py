@@ -3,11 +3,12 @@
 import logging
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
@@ -168,6 +169,8 @@ def _trained(
     trainer = _trainer(config.trainer, [*watching, Vitals(), history, keeper, *own, *bars], resume_folder)
     if trainer.global_rank:
         torch.manual_seed(config.seed + trainer.global_rank)  # each process drops and augments by its own chance
+    if _is_asked_once(teacher, config, splits.train):
+        splits = replace(splits, train=replace(splits.train, targets=np.arange(len(splits.train))))
     data = DataModule(splits, processor, config.batch_size, config.seed, workers=config.workers)
     point = newest_whole(resume_folder)
     try:
@@ -208,7 +211,8 @@ def task_of(
     objective = objective_of(build(config.objective, "objective"))
     if train.targets is not None:
         objective.fit(train.targets)
-    make = partial(DistillationTask, teacher=teacher) if teacher else Task
+    known = torch.from_numpy(train.targets) if _is_asked_once(teacher, config, train) else None
+    make = partial(DistillationTask, teacher=teacher, targets=known) if teacher else Task
     task = make(
         net,
         family,
@@ -219,6 +223,11 @@ def task_of(
         shown=config.metric,
     )
     return task, []
+
+
+def _is_asked_once(teacher: Teacher | None, config: RunConfig, train: Split) -> bool:
+    """Tells whether a teacher is asked beforehand: each epoch shows the same rows, and only answers are looked at."""
+    return teacher is not None and config.augment is None and not teacher.features and train.targets is not None
 
 
 def _deferred(part: Mapping[str, Any], path: str) -> Any:

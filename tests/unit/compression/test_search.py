@@ -143,9 +143,10 @@ def test_fp32_is_kept_when_no_pass_is_asked_for(tried, line):
 
 def test_epochs_are_those_of_every_chain_and_control_when_they_are_counted():
     passes = {"prune": Prune(), "finetune": Finetune(epochs=4), "distil": Distil(epochs=3), "static": QuantizeStatic()}
-    assert Search(EASY, passes).epochs(10) == 4 + 3 * 4 / 3
+    assert Search(EASY, passes).epochs(10, is_augmented=True) == 4 + 3 * 4 / 3
+    assert Search(EASY, passes).epochs(10, is_augmented=False) == pytest.approx(4 + 3 + 1 / 3)
     searched = Search(EASY, passes, trials=5, controls=2)
-    assert searched.epochs(10) == 5 * (4 + 3 * 4 / 3) + 2 * (10 + 4 + 3)
+    assert searched.epochs(10, is_augmented=True) == 5 * (4 + 3 * 4 / 3) + 2 * (10 + 4 + 3)
     assert (Search(EASY, passes).variants, searched.variants) == (1, 7)
     assert Search(EASY, {"static": QuantizeStatic()}).variants == 0
 

@@ -1,11 +1,14 @@
 """Learning from a teacher: the formulas against their definitions, and a task that keeps the teacher out of the net."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from maas.training import fitting
 from maas.training.distilling import DistillationTask, Teacher, similarity_distance
 from maas.training.families import family_of
 from maas.training.objectives import Objective
@@ -44,6 +47,23 @@ def test_similarity_is_equal_when_features_are_turned_and_stretched_alike():
     turn, _ = torch.linalg.qr(torch.randn(12, 12))
     assert float(similarity_distance(features, 3 * features.flatten(1) @ turn)) < 1e-12
     assert float(similarity_distance(features, torch.randn(6, 2))) > 1e-3
+
+
+def test_teacher_is_asked_once_and_teaches_the_same_when_rows_stay_the_same(line, digits, tmp_path, monkeypatch):
+    config = replace(line.config, trainer={**line.config.trainer, "max_epochs": 3})
+    learnt, asked = [], []
+    for is_asked_once in (True, False):
+        teacher, pupil = line.checkpoint.model(), line.checkpoint.from_scratch(1)
+        seen: list[int] = []
+        teacher.register_forward_hook(lambda _, __, logits, seen=seen: seen.append(len(logits)))
+        monkeypatch.setattr(fitting, "_is_asked_once", lambda *_, found=is_asked_once: found)
+        folder = tmp_path / str(is_asked_once)
+        processor = line.checkpoint.processor()
+        fitting.fit_net(config, pupil, digits, processor, folder, teacher=Teacher(teacher, 0.7, 4.0))
+        learnt.append(torch.cat([one.flatten() for one in pupil.state_dict().values()]))
+        asked.append(sum(seen))
+    assert asked == [len(digits.train), 3 * len(digits.train)]
+    torch.testing.assert_close(*learnt, rtol=0, atol=1e-5)
 
 
 def test_step_minimises_both_losses_and_the_teacher_is_left_alone():

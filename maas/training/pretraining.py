@@ -28,7 +28,7 @@ from maas.errors import ConfigError
 from maas.files import cache_folder, folder_published_whole, sha256_of, write_atomically
 from maas.runtime.processors import BaseProcessor
 from maas.training import masking, token_guessing
-from maas.training.token_guessing import Epoch, Guessing, Texts
+from maas.training.token_guessing import Epoch, Guessing, Precision, Texts
 
 log = logging.getLogger("maas")
 WEIGHTS, RECORD = "weights.safetensors", "pretraining.json"
@@ -67,6 +67,7 @@ class MaskedTokens:
         weight_decay: of AdamW, on tensors of two or more axes.
         warmup_fraction: share of the steps in which the learning rate rises.
         max_norm: longer gradients are cut to this length.
+        precision: of products; `bf16` is faster where the processor has instructions for it.
 
     Source:
         Devlin et al., BERT, arXiv:1810.04805, §3.1.
@@ -80,6 +81,7 @@ class MaskedTokens:
     weight_decay: NonNegative = 0.01
     warmup_fraction: Fraction = 0.05
     max_norm: Positive = 1.0
+    precision: Precision = "fp32"
 
     def pretrain(self, net: nn.Module, processor: BaseProcessor, inputs: Sequence[Any], seed: int) -> None:
         """Leaves pretrained weights in `net`; torch's random state stays as it was, whether there was work or not.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -25,6 +25,8 @@ from maas.training.schedules import cosine
 
 log = logging.getLogger("maas")
 
+Precision = Literal["fp32", "bf16"]
+"""Of products; weights and sums are fp32."""
 MULTIPLE = 64
 """Hidden tokens are scored in multiples of so many: oneDNN keeps a kernel for each number of rows that it met, which
 took a gigabyte when every batch hid another number of tokens."""
@@ -93,7 +95,8 @@ class Guessing:
         net: with `embedding` and `hidden`; of tokens that share a vector it is guessed which vector is theirs.
         texts: to read.
         seed: of masks, order and dropout.
-        epochs, lr, batch_size, mask_share, span, weight_decay, warmup_fraction, max_norm: as in `MaskedTokens`.
+        epochs, lr, batch_size, mask_share, span, weight_decay, warmup_fraction, max_norm, precision: as in
+            `MaskedTokens`.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class Guessing:
         weight_decay: float,
         warmup_fraction: float,
         max_norm: float,
+        precision: Precision,
     ) -> None:
         self.epochs: list[Epoch] = []
         self.total_epochs = epochs
@@ -117,6 +121,7 @@ class Guessing:
         self._mask_share, self._span, self._max_norm = mask_share, span, max_norm
         self._hidden = cast("Callable[[Tensor], Tensor]", net.hidden)
         self._device = next(net.parameters()).device
+        self._precision = precision
         with _seeded(seed, 0, self._device):
             self._head = MaskedTokenHead(net.embedding)  # type: ignore[arg-type]  # checked before
         with torch.no_grad():  # else the first hundreds of steps learn nothing but which tokens are frequent
@@ -177,8 +182,9 @@ class Guessing:
         shown, is_asked = masked(input_ids, self._mask_share, self._span, len(self._rows))
         wanted = self._rows[input_ids[is_asked]]  # (M,)
         extra = -len(wanted) % MULTIPLE
-        padded = functional.pad(self._hidden(shown)[is_asked], (0, 0, 0, extra))
-        logits = self._head(padded)[: len(wanted)]  # (M, V)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
+            padded = functional.pad(self._hidden(shown)[is_asked], (0, 0, 0, extra))
+            logits = self._head(padded)[: len(wanted)].float()  # (M, V)
         loss = functional.cross_entropy(logits, wanted, reduction="sum")
         self._optimizer.zero_grad()
         torch.autograd.backward(loss / max(1, len(wanted)))

@@ -94,16 +94,40 @@ class StaticQuantizer:
             raise ExportError(f"onnxruntime cannot quantise this graph statically: {error}") from error
         quantizer.model.topological_sort()
         model: onnx.ModelProto = quantizer.model.model
+        _leave_clips_to_rounding_(model.graph)
         return model
+
+
+def _leave_clips_to_rounding_(graph: onnx.GraphProto) -> None:
+    """Takes out, in place, each Clip whose result is only rounded: what lies beyond is rounded to its bounds anyway.
+
+    A range always holds 0, so those whose bounds do not are left.
+    """
+    bounds, results = _bounds(graph), {one.name for one in graph.output}
+    for clip in [node for node in graph.node if node.op_type == "Clip"]:
+        readers = [node for node in graph.node if clip.output[0] in node.input]
+        low, high = bounds.get(clip.output[0], (1.0, -1.0))
+        is_rounded = readers and all(one.op_type == "QuantizeLinear" for one in readers)
+        if low <= 0 <= high and is_rounded and clip.output[0] not in results:
+            for reader in readers:
+                reader.input[0] = clip.input[0]
+            graph.node.remove(clip)
 
 
 def _clipped(graph: onnx.ModelProto, names: Sequence[str]) -> dict[str, Range]:
     """Returns the bounds of the tensors that a Clip makes: a net that learnt with them is to be rounded by them."""
-    constants = {one.name: one for one in graph.graph.initializer}
+    return {
+        name: (min(low, 0.0), max(high, 0.0)) for name, (low, high) in _bounds(graph.graph).items() if name in names
+    }
+
+
+def _bounds(graph: onnx.GraphProto) -> dict[str, Range]:
+    """Returns the constant bounds of what each Clip makes, by the name of the tensor."""
+    constants = {one.name: one for one in graph.initializer}
     found = {}
-    for node in graph.graph.node:
-        bounds = [constants[name] for name in node.input[1:] if name in constants]
-        if node.op_type == "Clip" and node.output[0] in names and len(bounds) == 2:
-            low, high = (float(onnx.numpy_helper.to_array(one)) for one in bounds)
-            found[node.output[0]] = min(low, 0.0), max(high, 0.0)
+    for node in graph.node:
+        ends = [constants[name] for name in node.input[1:] if name in constants]
+        if node.op_type == "Clip" and len(ends) == 2:
+            low, high = (float(onnx.numpy_helper.to_array(one)) for one in ends)
+            found[node.output[0]] = low, high
     return found

@@ -1,5 +1,6 @@
 """Training a net further with the errors that int8 will make, so that it learns to live with them."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maas.bounds import Count, Positive, PositiveShare, Share
+from maas.compression.graph import FEW_CHANNELS
 from maas.compression.passes.base import Workshop
 from maas.compression.pruning import WEIGHTED, last_weighted
 from maas.compression.retraining import retrained
@@ -26,7 +28,9 @@ LEVELS, HALF = 255, 127
 
 @dataclass(frozen=True)
 class QuantizeAware:
-    """Fine-tuning with weights and inputs of all layers but the last rounded as `quantize_static` will round them.
+    """Fine-tuning with weights and inputs of layers rounded as `quantize_static` will round them.
+
+    The last layer, and convolutions over up to four channels, as of pictures, stay as they are, here as there.
 
     The range of each layer's input is measured on training rows, and stays: values beyond are clipped, in training and
     in the graph, so that static quantisation finds the same range. The weights stay fp32 until then.
@@ -74,10 +78,11 @@ class QuantizeAware:
             )
 
     def _ranges(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, tuple[float, float]]:
-        """Returns the range of the input of each layer with weights, but for the last; 0 is always inside."""
+        """Returns the range of the input of each layer with weights that is rounded; 0 is always inside."""
         feeds, _ = next(batches_of(parent, workshop, 2))
         head = last_weighted(net, feeds)
         layers = {name: one for name, one in net.named_modules() if isinstance(one, WEIGHTED) and one is not head}
+        layers = {name: one for name, one in layers.items() if getattr(one, "in_channels", math.inf) > FEW_CHANNELS}
         found: dict[str, list[tuple[float, float]]] = {}
 
         def watch(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -110,23 +111,29 @@ def test_products_stay_fp32_when_only_the_inputs_of_a_matmul_are_rounded(tmp_pat
     assert rounded == ["features"]
 
 
-def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(tmp_path):
+@pytest.mark.parametrize(("low", "zero", "stays"), [(-2.0, 51, False), (0.5, 0, True)])
+def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(low, zero, stays, tmp_path):
     ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8]) for end in ("features", "out")]
     nodes = [
         helper.make_node("Clip", ["features", "low", "high"], ["clipped"]),
         helper.make_node("MatMul", ["clipped", "a"], ["hidden"], name="one"),
         helper.make_node("MatMul", ["hidden", "b"], ["out"], name="head"),
     ]
-    weights = {name: np.eye(8) for name in "ab"} | {"low": np.array(-2.0), "high": np.array(8.0)}
+    weights = {name: np.eye(8) for name in "ab"} | {"low": np.array(low), "high": np.array(8.0)}
     tensors = [onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()]
     graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
     few = Calibration(lambda _: iter([{"features": np.ones((4, 8), np.float32)}]), 0)
     QuantizeStatic().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", few)
-    (rounding,) = (node for node in onnx.load(tmp_path / "out.onnx").graph.node if node.op_type == "QuantizeLinear")
+    made_nodes = onnx.load(tmp_path / "out.onnx").graph.node
+    (rounding,) = (node for node in made_nodes if node.op_type == "QuantizeLinear")
+    assert any(node.op_type == "Clip" for node in made_nodes) == stays, "rounding clips by itself, where 0 is inside"
     made = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(tmp_path / "out.onnx").graph.initializer}
-    scale, zero = (float(made[name]) for name in rounding.input[1:])
-    assert (scale, zero) == (pytest.approx(10 / 255), 51)
+    assert float(made[rounding.input[1]]) == pytest.approx((8 - min(low, 0)) / 255)
+    assert made[rounding.input[2]] == zero
+    rows = np.linspace(-20, 20, 32, dtype=np.float32).reshape(4, 8)
+    (found,) = onnxruntime.InferenceSession(tmp_path / "out.onnx").run(None, {"features": rows})
+    np.testing.assert_allclose(found, rows.clip(low, 8), atol=10 / 255)
 
 
 def bytes_of(one, line, bench, out) -> bytes:

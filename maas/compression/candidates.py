@@ -149,7 +149,8 @@ class Workbench:
         is_root = root == group.exported
         whose = answers[first.name] if is_root else bench.predictions(bench.parent)
         trained = whose if is_root else self._trained(group.variant, answers[first.name])
-        broken = {name for name, found in answers.items() if not is_root and not np.isfinite(found).all()}
+        made = {name: found for name, found in answers.items() if not (is_root and name == first.name)}
+        broken = {name for name, found in made.items() if not np.isfinite(found).all()}
         raced = bench.latencies({**models, "": root}, "", self.target)
 
         def measured(record: CandidateRecord) -> CandidateRecord:

@@ -67,7 +67,7 @@ class MaskedTokens:
         weight_decay: of AdamW, on tensors of two or more axes.
         warmup_fraction: share of the steps in which the learning rate rises.
         max_norm: longer gradients are cut to this length.
-        precision: of products; `bf16` is faster where the processor has instructions for it.
+        precision: of products; `bf16` is for processors that have instructions for it.
 
     Source:
         Devlin et al., BERT, arXiv:1810.04805, §3.1.

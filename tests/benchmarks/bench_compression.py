@@ -341,4 +341,4 @@ if __name__ == "__main__":
     recipes = [one.partition("=")[2] for one in sys.argv[1:] if one.startswith("recipe=")]
     if len(words) not in (1, 2):
         sys.exit(__doc__)
-    main(*words, **({"recipe": recipes[0]} if recipes else {}))
+    main(*words, recipe=next(iter(recipes), None))

@@ -92,26 +92,75 @@ class StaticQuantizer:
             quantizer.quantize_model()
         except Exception as error:  # the quantiser raises whatever its handlers meet
             raise ExportError(f"onnxruntime cannot quantise this graph statically: {error}") from error
-        quantizer.model.topological_sort()
         model: onnx.ModelProto = quantizer.model.model
         _leave_clips_to_rounding_(model.graph)
+        _sum_int8_(model.graph)
+        quantizer.model.topological_sort()
         return model
 
 
 def _leave_clips_to_rounding_(graph: onnx.GraphProto) -> None:
     """Takes out, in place, each Clip whose result is only rounded: what lies beyond is rounded to its bounds anyway.
 
-    A range always holds 0, so those whose bounds do not are left.
+    A value that was rounded before the Clip too is rounded once, in its bounds, for sums that read it as well. A range
+    always holds 0, so Clips whose bounds do not are left.
     """
     bounds, results = _bounds(graph), {one.name for one in graph.output}
     for clip in [node for node in graph.node if node.op_type == "Clip"]:
-        readers = [node for node in graph.node if clip.output[0] in node.input]
+        readers = _readers(graph, clip.output[0])
         low, high = bounds.get(clip.output[0], (1.0, -1.0))
         is_rounded = readers and all(one.op_type == "QuantizeLinear" for one in readers)
         if low <= 0 <= high and is_rounded and clip.output[0] not in results:
+            source, rounding = clip.input[0], _rounding_before(graph, clip)
             for reader in readers:
-                reader.input[0] = clip.input[0]
-            graph.node.remove(clip)
+                reader.input[0] = rounding[0].input[0] if rounding else source
+            for node in (*rounding, clip):
+                graph.node.remove(node)
+            for total in _readers(graph, source) if rounding else ():
+                total.input[list(total.input).index(source)] = _restored(graph, readers[0])
+
+
+def _sum_int8_(graph: onnx.GraphProto) -> None:
+    """Gives sums, in place, the int8 of a summand that is rounded for a layer, where all else about them is int8 too.
+
+    One summand in fp32 would take the other and the sum to fp32 and back.
+    """
+    producers = _producers(graph)
+    for rounding in [node for node in graph.node if node.op_type == "QuantizeLinear"]:
+        source = rounding.input[0]
+        for total in [node for node in _readers(graph, source) if node.op_type == "Add"]:
+            makers = {producers[name].op_type for name in total.input if name != source and name in producers}
+            readers = {node.op_type for node in _readers(graph, total.output[0])}
+            if makers == {"DequantizeLinear"} and readers == {"QuantizeLinear"}:
+                total.input[list(total.input).index(source)] = _restored(graph, rounding)
+
+
+def _rounding_before(graph: onnx.GraphProto, clip: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Returns the QuantizeLinear and DequantizeLinear before a Clip, or none where others than it and sums need them.
+
+    The scale of a layer's bias is made with that of its input, which is why layers need them.
+    """
+    producers = _producers(graph)
+    restoring = producers.get(clip.input[0])
+    rounding = producers.get(restoring.input[0]) if restoring else None
+    others = {node.op_type for node in _readers(graph, clip.input[0]) if node.output != clip.output}
+    if not restoring or not rounding or others - {"Add"}:
+        return []
+    kinds = restoring.op_type, rounding.op_type
+    return [rounding, restoring] if kinds == ("DequantizeLinear", "QuantizeLinear") else []
+
+
+def _restored(graph: onnx.GraphProto, rounding: onnx.NodeProto) -> str:
+    """Returns the name of what a QuantizeLinear rounds, in fp32 again."""
+    return str(_readers(graph, rounding.output[0])[0].output[0])
+
+
+def _readers(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
+    return [node for node in graph.node if name in node.input]
+
+
+def _producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    return {name: node for node in graph.node for name in node.output}
 
 
 def _clipped(graph: onnx.ModelProto, names: Sequence[str]) -> dict[str, Range]:

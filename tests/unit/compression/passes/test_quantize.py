@@ -136,6 +136,44 @@ def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(low, zero, stays, t
     np.testing.assert_allclose(found, rows.clip(low, 8), atol=10 / 255)
 
 
+def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_with_clips(tmp_path):
+    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8, 6, 6]) for end in ("features", "out")]
+
+    def convolved(source: str, index: int, out: str) -> onnx.NodeProto:
+        return helper.make_node("Conv", [source, f"w{index}"], [out], name=f"conv{index}", pads=[1, 1, 1, 1])
+
+    nodes = [
+        convolved("features", 0, "stem"),
+        helper.make_node("Relu", ["stem"], ["skip"]),
+        helper.make_node("Clip", ["skip", "low", "high"], ["clip0"]),
+        convolved("clip0", 1, "inner"),
+        helper.make_node("Clip", ["inner", "low", "high"], ["clip1"]),
+        convolved("clip1", 2, "residual"),
+        helper.make_node("Add", ["skip", "residual"], ["sum"]),
+        helper.make_node("Clip", ["sum", "low", "high"], ["clip2"]),
+        convolved("clip2", 3, "last"),
+        convolved("last", 4, "out"),
+    ]
+    drawn = np.random.default_rng(0)
+    weights = {f"w{index}": drawn.normal(0, 0.1, (8, 8, 3, 3)) for index in range(5)}
+    weights |= {"low": np.array(0.0), "high": np.array(4.0)}
+    tensors = [onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()]
+    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
+    feeds = {"features": drawn.normal(size=(16, 8, 6, 6)).astype(np.float32)}
+    QuantizeStatic().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", Calibration(lambda _: iter([feeds]), 0))
+    made = onnx.load(tmp_path / "out.onnx").graph
+    makers = {name: node.op_type for node in made.node for name in node.output}
+    rounded = [node.input[0] for node in made.node if node.op_type == "QuantizeLinear"]
+    assert sorted(rounded) == ["features", "inner", "last", "residual", "skip", "sum"]
+    assert "Clip" not in makers.values()
+    (total,) = (node for node in made.node if node.op_type == "Add")
+    assert [makers[name] for name in total.input] == ["DequantizeLinear"] * 2
+    sessions = [onnxruntime.InferenceSession(tmp_path / name) for name in ("in.onnx", "out.onnx")]
+    before, after = (session.run(None, feeds)[0] for session in sessions)
+    np.testing.assert_allclose(after, before, atol=0.05 * np.abs(before).max())
+
+
 def bytes_of(one, line, bench, out) -> bytes:
     one.apply(line.bundle.model_path, out, bench.calibration)
     return out.read_bytes()

@@ -1,7 +1,8 @@
 """What compression may cost."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from maas.bounds import Count, NonNegative, Positive, Share
 from maas.runtime.evidence import CandidateRecord
@@ -16,7 +17,8 @@ class Budget:
         max_bytes: size of the ONNX file.
         max_drop: points (hundredths) of the recipe's metric on validation data that may be lost against the model as
             exported: the upper end of the paired 95 % interval.
-        min_agreement: share of validation rows whose answer a pass over ONNX files must leave.
+        min_agreement: share of validation rows whose answer a pass over ONNX files must leave. `export.min_agreement`
+            holds here too, so that nothing is chosen that export would refuse.
         max_batch_effect: how much a row's plain numbers may depend on the rows that share its batch, unless the model
             as exported lets them depend as much. Dynamic quantisation scales activations by the whole batch and breaks
             this: the same request would be answered differently under load.
@@ -38,6 +40,10 @@ class Budget:
     batch_size: Count | None = None
     threads: Count | None = None
     max_minutes: Positive | None = None
+
+    def agreeing(self, least: float) -> Self:
+        """Returns the same budget, under which no smaller share of answers than `least` stays."""
+        return replace(self, min_agreement=max(self.min_agreement or 0.0, least))
 
     def reasons(self, candidate: CandidateRecord, root: CandidateRecord) -> Iterator[str]:
         """Yields why a measured candidate is refused, each with both numbers."""

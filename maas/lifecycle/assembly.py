@@ -1,12 +1,14 @@
 """What several stages put together from a recipe: rows, checkpoints, ONNX files and what answers by them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maas.compression.passes import Calibration
+from maas.compression.search import Search
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.errors import DataError
@@ -83,6 +85,12 @@ def exported_onnx(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out
     processor = checkpoint.processor()
     features = processor.encode(splits.train.inputs[:EXAMPLE_ROWS])
     return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
+
+
+def search_of(config: RunConfig) -> Search:
+    """Builds the `compress` section; answers must stay in it as they must in the proof of the bundle."""
+    settings: Search = build(config.compress, "compress")
+    return replace(settings, budget=settings.budget.agreeing(build(config.export, "export").min_agreement))
 
 
 def calibration_of(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:

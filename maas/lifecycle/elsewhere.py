@@ -20,6 +20,7 @@ from maas.evidence.parity import compared, require
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole, sha256_of
+from maas.lifecycle.assembly import search_of
 from maas.lifecycle.subject import Given, Subject, checkpoint_of, of_bundle, of_file, searched
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import CompressionRecord, DataRecord, Interval, Machine, Parity
@@ -129,7 +130,7 @@ def _settings(config: RunConfig, name: str, out: Path) -> Search:
     """
     if out.exists():
         raise ConfigError(f"{out} is there already. Name another folder by out=, or remove it.")
-    settings: Search = build(config.compress, "compress")
+    settings = search_of(config)
     if settings.chain:
         passes = list(settings.chain)
         raise ConfigError(

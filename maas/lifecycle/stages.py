@@ -14,8 +14,8 @@ import msgspec
 from maas.compression.candidates import PARENT
 from maas.compression.measuring import Bench
 from maas.compression.passes import Workshop
-from maas.compression.search import Search, search
 from maas.compression.search import require_searchable as check_search
+from maas.compression.search import search
 from maas.compression.store import Store
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
@@ -27,7 +27,14 @@ from maas.evidence.plots import learning_curve
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole
-from maas.lifecycle.assembly import calibration_of, checkpoint_of_fitted, exported_onnx, predictor_of, require_same_rows
+from maas.lifecycle.assembly import (
+    calibration_of,
+    checkpoint_of_fitted,
+    exported_onnx,
+    predictor_of,
+    require_same_rows,
+    search_of,
+)
 from maas.lifecycle.compressed import Compressed, keep
 from maas.lifecycle.lineage import candidates_key, lineage_of
 from maas.lifecycle.recording import pictures_of, tracker_of
@@ -93,7 +100,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     """Exports the checkpoint, tries the recipe's passes on it and keeps the chosen model."""
     folder = of_artifact(checkpoint.folder)
     require_same_rows(splits, checkpoint)
-    settings: Search = build(config.compress, "compress")
+    settings = search_of(config)
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
     place = folder.candidates if settings.chain else folder.plain_candidates
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:

@@ -23,7 +23,8 @@ RECIPE = [
     "digits_mlp", "registry=null", "trainer.max_epochs=2", "model.hidden=[64]",
     "callbacks.resume_points.every_seconds=0",  # so that a retraining can be gone on with at each of its steps
     "compress=search", "compress.passes.distil.epochs=2",
-    "compress.budget.max_drop=null", "+compress.budget.min_agreement=null", "+compress.budget.speedup=null",
+    "compress.budget.max_drop=null", "+compress.budget.speedup=null", "export.min_agreement=0",
+    "+compress.budget.min_agreement=null",
 ]  # fmt: skip
 """Nothing in it is refused by a clock: two processes that measure the same model may disagree."""
 Moment = Callable[[Path], bool]

@@ -3,7 +3,9 @@
 import msgspec
 import pytest
 
+import maas
 from maas.compression.budget import Budget
+from maas.lifecycle.assembly import search_of
 from maas.runtime.evidence import CandidateRecord, Interval, Latency
 
 PARENT = CandidateRecord("fp32", "", "0" * 64, 1000, 0.0)
@@ -63,3 +65,10 @@ def test_limit_itself_is_allowed_when_a_value_lies_on_it():
 
 def test_nothing_is_said_when_nothing_was_measured():
     assert list(Budget().reasons(CandidateRecord("x", "", "", 10, 0.0), PARENT)) == []
+
+
+@pytest.mark.parametrize(("asked", "exported", "needed"), [(None, 0.97, 0.97), (0.95, 0.97, 0.97), (0.99, 0.97, 0.99)])
+def test_nothing_is_chosen_that_export_would_refuse(asked, exported, needed):
+    budget = f"compress.budget.min_agreement={'null' if asked is None else asked}"
+    config = maas.compose("digits_mlp", "compress=int8", budget, f"export.min_agreement={exported}")
+    assert search_of(config).budget.min_agreement == needed

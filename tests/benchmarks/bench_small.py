@@ -23,8 +23,9 @@ from maas.training.checkpoint import Checkpoint
 
 SHIPPED = (
     "| seed | ships | test metric, fp32 | test metric, small | points lost | times smaller | times faster, batch 1 | "
-    "batch 32 | seconds | points lost, trained longer |\n|---|---|---|---|---|---|---|---|---|---|"
+    "batch 32 | seconds |{}\n|---|---|---|---|---|---|---|---|---|{}"
 )
+LONGER = " points lost against it, trained for {} epochs |", "---|"
 TRIED = (
     "| candidate | parameters | metric | points lost | times smaller | times faster, batch 1 | batch 32 | seeds |\n"
     "|---|---|---|---|---|---|---|---|"
@@ -33,14 +34,15 @@ TRIED = (
 
 def main(recipe: str, overrides: Sequence[str], seeds: int, longer: int | None) -> None:
     """Runs and prints."""
-    _say(SHIPPED)
+    _say(SHIPPED.format(*(one.format(longer) for one in LONGER) if longer else ("", "")))
     rows, searches = [], []
     for seed in range(seeds):
         own = (f"seed={seed}", *overrides)
         evidence = _evidence(compose(recipe, *own))
         searches.append(evidence.compression)
-        beside = compose(recipe, *own, f"trainer.max_epochs={longer}") if longer else None
-        rows.append([*_shipped(evidence), _points_lost(evidence, beside) if beside else np.nan])
+        rows.append(_shipped(evidence))
+        if longer:
+            rows[-1].append(_points_lost(evidence, compose(recipe, *own, f"trainer.max_epochs={longer}")))
         _say(f"| {seed} | {evidence.compression.chosen} | {' | '.join(f'{value:.4g}' for value in rows[-1])} |")
     _say(f"| mean | | {' | '.join(_means(rows))} |\n\n{TRIED}")
     for name in dict.fromkeys(one.name for found in searches for one in found.candidates):

@@ -1,6 +1,6 @@
 """A graph whose ranges are measured once, and of which any nodes can then be quantised."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -76,8 +76,6 @@ class StaticQuantizer:
         Raises:
             ExportError: onnxruntime cannot quantise it.
         """
-        last = _last_sums(self.graph, nodes)
-        carried = [name for name in carried_nodes(self.graph) if name not in last]
         quantizer = QDQQuantizer(
             self.graph,
             per_channel=self.per_channel,
@@ -85,7 +83,7 @@ class StaticQuantizer:
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
             tensors_range=self.ranges,
-            nodes_to_quantize=[*nodes, *carried],
+            nodes_to_quantize=[*nodes, *carried_nodes(self.graph)],
             nodes_to_exclude=[],
             op_types_to_quantize=[*WEIGHTED, *CARRIED],
             extra_options={"DefaultTensorType": 1, "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS)},
@@ -95,37 +93,11 @@ class StaticQuantizer:
         except Exception as error:  # the quantiser raises whatever its handlers meet
             raise ExportError(f"onnxruntime cannot quantise this graph statically: {error}") from error
         model: onnx.ModelProto = quantizer.model.model
-        _leave_sums_fp32_(model.graph, last)
         _leave_clips_to_rounding_(model.graph)
         _sum_int8_(model.graph)
         quantizer.model.remove_unused_constant()
         quantizer.model.topological_sort()
         return model
-
-
-def _last_sums(graph: onnx.ModelProto, nodes: Sequence[str]) -> set[str]:
-    """Returns the names of the Gemms that are quantised, but whose readers are not, and of the Relus between them."""
-    reading_int8, makers = {*nodes, *carried_nodes(graph)}, _producers(graph.graph)
-    found: set[str] = set()
-    for node in reversed(graph.graph.node):
-        gemm = makers.get(node.input[0], node) if node.op_type == "Relu" else node
-        readers = {one.name for name in node.output for one in _readers(graph.graph, name)}
-        if gemm.op_type == "Gemm" and gemm.name in nodes and not readers & reading_int8:
-            found.add(node.name)
-            if node.op_type == "Relu":
-                reading_int8.remove(node.name)
-    return found
-
-
-def _leave_sums_fp32_(graph: onnx.GraphProto, last: Container[str]) -> None:
-    """Takes out, in place, the rounding of sums that only operators in fp32 read: its range would cut them off."""
-    for gemm in [node for node in graph.node if node.op_type == "Gemm" and node.name in last]:
-        for rounding in [one for one in _readers(graph, gemm.output[0]) if one.op_type == "QuantizeLinear"]:
-            restored = _restored(graph, rounding)
-            for reader in _readers(graph, restored):
-                reader.input[list(reader.input).index(restored)] = gemm.output[0]
-            for node in (rounding, *_readers(graph, rounding.output[0])):
-                graph.node.remove(node)
 
 
 def _leave_clips_to_rounding_(graph: onnx.GraphProto) -> None:

@@ -136,27 +136,6 @@ def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(low, zero, stays, t
     np.testing.assert_allclose(found, rows.clip(low, 8), atol=10 / 255)
 
 
-@pytest.mark.parametrize("between", ["Relu", None])
-def test_no_range_cuts_off_what_the_head_reads_when_rows_go_beyond_those_of_calibration(between, tmp_path):
-    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8]) for end in ("features", "out")]
-    nodes = [
-        helper.make_node("Gemm", ["features", "a"], ["sums"], name="one"),
-        *([helper.make_node(between, ["sums"], ["hidden"])] if between else ()),
-        helper.make_node("Gemm", ["hidden" if between else "sums", "a"], ["out"], name="head"),
-    ]
-    tensors = [onnx.numpy_helper.from_array(np.ones((8, 8), np.float32), "a")]
-    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
-    sparse = Calibration(lambda _: iter([{"features": np.eye(8, dtype=np.float32)}]), 0)
-    QuantizeStatic().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", sparse)
-    made = onnx.load(tmp_path / "out.onnx").graph.node
-    assert [node.input[0] for node in made if node.op_type == "QuantizeLinear"] == ["features"]
-    rows = {"features": np.ones((1, 8), np.float32)}
-    sessions = [onnxruntime.InferenceSession(tmp_path / name) for name in ("in.onnx", "out.onnx")]
-    before, after = (session.run(None, rows)[0] for session in sessions)
-    np.testing.assert_allclose(after, before, rtol=0.02)
-
-
 def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_with_clips(tmp_path):
     ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8, 6, 6]) for end in ("features", "out")]
 

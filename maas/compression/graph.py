@@ -60,13 +60,23 @@ def load_graph(path: Path) -> onnx.ModelProto:
     return model
 
 
+def readers_of(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
+    """Returns the nodes that take a tensor."""
+    return [node for node in graph.node if name in node.input]
+
+
+def producers_of(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    """Returns the nodes by the names of the tensors that they make."""
+    return {name: node for node in graph.node for name in node.output}
+
+
 def _flatten_biases_(graph: onnx.GraphProto) -> None:
     """Makes biases of shape (1, K) that Gemms alone read (K,): onnxruntime's quantiser fails at others.
 
     skl2onnx writes them, for an Add behind a MatMul, which onnxruntime's optimiser joins to a Gemm.
     """
     for weight in graph.initializer:
-        readers = [node for node in graph.node if weight.name in node.input]
+        readers = readers_of(graph, weight.name)
         is_bias = all(node.op_type == "Gemm" and list(node.input).index(weight.name) == 2 for node in readers)
         if is_bias and len(weight.dims) == 2 and weight.dims[0] == 1:
             weight.dims[:] = weight.dims[1:]
@@ -151,7 +161,7 @@ def _inputs(node: onnx.NodeProto, weight: Sequence[int]) -> int:
 
 def _head(model: onnx.ModelProto, weighted: set[str]) -> str | None:
     """Returns the weighted node that is met first on the way back from the output."""
-    producers = {name: node for node in model.graph.node for name in node.output}
+    producers = producers_of(model.graph)
     waiting = [numeric_output(model)]
     for name in waiting:
         node = producers.get(name)

@@ -8,9 +8,10 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from maas.compression.graph import CARRIED, WEIGHTED, carried_nodes
+from maas.compression.graph import CARRIED, WEIGHTED, carried_nodes, producers_of, readers_of
 from maas.compression.passes.base import Feeds
 from maas.compression.ranges import Method, Range, measured_ranges
 from maas.compression.smoothing import smoothed
@@ -108,7 +109,7 @@ def _leave_clips_to_rounding_(graph: onnx.GraphProto) -> None:
     """
     bounds, results = _bounds(graph), {one.name for one in graph.output}
     for clip in [node for node in graph.node if node.op_type == "Clip"]:
-        readers = _readers(graph, clip.output[0])
+        readers = readers_of(graph, clip.output[0])
         low, high = bounds.get(clip.output[0], (1.0, -1.0))
         is_rounded = readers and all(one.op_type == "QuantizeLinear" for one in readers)
         if low <= 0 <= high and is_rounded and clip.output[0] not in results:
@@ -117,8 +118,8 @@ def _leave_clips_to_rounding_(graph: onnx.GraphProto) -> None:
                 reader.input[0] = rounding[0].input[0] if rounding else source
             for node in (*rounding, clip):
                 graph.node.remove(node)
-            for total in _readers(graph, source) if rounding else ():
-                total.input[list(total.input).index(source)] = _restored(graph, readers[0])
+            for total in readers_of(graph, source) if rounding else ():
+                ONNXModel.replace_node_input(total, source, _restored(graph, readers[0]))
 
 
 def _sum_int8_(graph: onnx.GraphProto) -> None:
@@ -126,26 +127,27 @@ def _sum_int8_(graph: onnx.GraphProto) -> None:
 
     One summand in fp32 would take the other and the sum to fp32 and back.
     """
-    producers = _producers(graph)
+    producers = producers_of(graph)
     for rounding in [node for node in graph.node if node.op_type == "QuantizeLinear"]:
         source = rounding.input[0]
-        for total in [node for node in _readers(graph, source) if node.op_type == "Add"]:
+        for total in [node for node in readers_of(graph, source) if node.op_type == "Add"]:
             makers = {producers[name].op_type for name in total.input if name != source and name in producers}
-            readers = {node.op_type for node in _readers(graph, total.output[0])}
+            readers = {node.op_type for node in readers_of(graph, total.output[0])}
             if makers == {"DequantizeLinear"} and readers == {"QuantizeLinear"}:
-                total.input[list(total.input).index(source)] = _restored(graph, rounding)
+                ONNXModel.replace_node_input(total, source, _restored(graph, rounding))
 
 
 def _rounding_before(graph: onnx.GraphProto, clip: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """Returns the QuantizeLinear and DequantizeLinear before a Clip, or none where others than it and sums need them.
+    """Returns the QuantizeLinear and DequantizeLinear before a Clip, or none where others than sums need them, too.
 
     The scale of a layer's bias is made with that of its input, which is why layers need them.
     """
-    producers = _producers(graph)
+    producers = producers_of(graph)
     restoring = producers.get(clip.input[0])
     rounding = producers.get(restoring.input[0]) if restoring else None
-    others = {node.op_type for node in _readers(graph, clip.input[0]) if node.output != clip.output}
-    if not restoring or not rounding or others - {"Add"}:
+    others = {node.op_type for node in readers_of(graph, clip.input[0]) if node.output != clip.output}
+    is_result = any(one.name == clip.input[0] for one in graph.output)
+    if not restoring or not rounding or is_result or others - {"Add"}:
         return []
     kinds = restoring.op_type, rounding.op_type
     return [rounding, restoring] if kinds == ("DequantizeLinear", "QuantizeLinear") else []
@@ -153,15 +155,7 @@ def _rounding_before(graph: onnx.GraphProto, clip: onnx.NodeProto) -> list[onnx.
 
 def _restored(graph: onnx.GraphProto, rounding: onnx.NodeProto) -> str:
     """Returns the name of what a QuantizeLinear rounds, in fp32 again."""
-    return str(_readers(graph, rounding.output[0])[0].output[0])
-
-
-def _readers(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    return [node for node in graph.node if name in node.input]
-
-
-def _producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
-    return {name: node for node in graph.node for name in node.output}
+    return str(readers_of(graph, rounding.output[0])[0].output[0])
 
 
 def _clipped(graph: onnx.ModelProto, names: Sequence[str]) -> dict[str, Range]:

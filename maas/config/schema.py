@@ -93,8 +93,8 @@ class RunConfig:
         return self._digest(_OF_TRAINING)
 
     def compression_digest(self) -> str:
-        """SHA-256 of the `compress` section alone."""
-        return self._digest({"compress"})
+        """SHA-256 of what bears on what compression chooses: its own section, and what export asks of the choice."""
+        return self._digest({"compress", "export"})
 
     def targets(self) -> set[str]:
         """Every `_target_` in the recipe."""

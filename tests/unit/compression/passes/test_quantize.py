@@ -136,7 +136,8 @@ def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(low, zero, stays, t
     np.testing.assert_allclose(found, rows.clip(low, 8), atol=10 / 255)
 
 
-def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_with_clips(tmp_path):
+@pytest.mark.parametrize("doubling", [[], [helper.make_node("Add", ["skip", "skip"], ["twice"])]])
+def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_with_clips(doubling, tmp_path):
     ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8, 6, 6]) for end in ("features", "out")]
 
     def convolved(source: str, index: int, out: str) -> onnx.NodeProto:
@@ -149,7 +150,8 @@ def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_w
         convolved("clip0", 1, "inner"),
         helper.make_node("Clip", ["inner", "low", "high"], ["clip1"]),
         convolved("clip1", 2, "residual"),
-        helper.make_node("Add", ["skip", "residual"], ["sum"]),
+        *doubling,
+        helper.make_node("Add", ["twice" if doubling else "skip", "residual"], ["sum"]),
         helper.make_node("Clip", ["sum", "low", "high"], ["clip2"]),
         convolved("clip2", 3, "last"),
         convolved("last", 4, "out"),
@@ -167,8 +169,8 @@ def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_w
     rounded = [node.input[0] for node in made.node if node.op_type == "QuantizeLinear"]
     assert sorted(rounded) == ["features", "inner", "last", "residual", "skip", "sum"]
     assert "Clip" not in makers.values()
-    (total,) = (node for node in made.node if node.op_type == "Add")
-    assert [makers[name] for name in total.input] == ["DequantizeLinear"] * 2
+    first = next(node for node in made.node if node.op_type == "Add")
+    assert [makers[name] for name in first.input] == ["DequantizeLinear"] * 2
     sessions = [onnxruntime.InferenceSession(tmp_path / name) for name in ("in.onnx", "out.onnx")]
     before, after = (session.run(None, feeds)[0] for session in sessions)
     np.testing.assert_allclose(after, before, atol=0.05 * np.abs(before).max())

@@ -25,6 +25,7 @@ QUANTISED = (
 )
 CARRIED = ("Relu", "Transpose")
 """Operators that pass int8 on; between two quantised operators they would otherwise cost a way to fp32 and back."""
+AVERAGING = ("ReduceMean", "GlobalAveragePool")
 
 
 def require_fp32(model: onnx.ModelProto, name: str) -> None:
@@ -78,7 +79,7 @@ def _flatten_biases_(graph: onnx.GraphProto) -> None:
     for weight in graph.initializer:
         readers = readers_of(graph, weight.name)
         is_bias = all(node.op_type == "Gemm" and list(node.input).index(weight.name) == 2 for node in readers)
-        if is_bias and len(weight.dims) == 2 and weight.dims[0] == 1:
+        if readers and is_bias and len(weight.dims) == 2 and weight.dims[0] == 1:
             weight.dims[:] = weight.dims[1:]
 
 
@@ -119,19 +120,21 @@ def weight_counts(model: onnx.ModelProto) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool) -> list[str]:
+def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool, output: str | None = None) -> list[str]:
     """Returns the names of the nodes that hold weights in fp32.
 
     Args:
         model: with named nodes.
         keep_head: leave out the last one before the output, which makes the logits.
+        output: that is meant; None for the first of numbers.
 
     Raises:
         ExportError: there is none; the model cannot be quantised.
     """
     counts = weight_counts(model)
     nodes = [node for node in model.graph.node if node.name in counts]
-    head = _head(model, {node.name for node in nodes if node.op_type != "Gather"}) if keep_head else None
+    weighted = {node.name for node in nodes if node.op_type != "Gather"}
+    head = _head(model, weighted, output or numeric_output(model)) if keep_head else None
     names = [str(node.name) for node in nodes if node.name != head]
     if not names:
         raise ExportError(f"The graph has no {', '.join(WEIGHTED)} with weights beside its head; nothing to quantise.")
@@ -153,19 +156,40 @@ def carried_nodes(model: onnx.ModelProto) -> list[str]:
     return [str(node.name) for node in model.graph.node if node.op_type in CARRIED]
 
 
+def averages_of_sums(model: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
+    """Returns the names of the nodes that average a sum of what convolutions make or take, as behind a residual stack.
+
+    Over so many values rounding cancels out, and a sum in fp32 would take both summands from int8 to fp32.
+
+    Args:
+        model: with named nodes.
+        nodes: the names of those that are quantised.
+    """
+    producers, convolutions = producers_of(model.graph), [one for one in model.graph.node if one.op_type == "Conv"]
+    rounded = {name for one in convolutions if one.name in nodes for name in (one.input[0], one.output[0])}
+
+    def is_of_sum(node: onnx.NodeProto) -> bool:
+        found = producers.get(node.input[0])
+        if found is not None and found.op_type == "Relu":
+            found = producers.get(found.input[0])
+        return found is not None and found.op_type == "Add" and rounded.issuperset(found.input)
+
+    return [str(node.name) for node in model.graph.node if node.op_type in AVERAGING and is_of_sum(node)]
+
+
 def _inputs(node: onnx.NodeProto, weight: Sequence[int]) -> int:
     """Returns the channels that a convolution takes; weights hold those of one group."""
     groups = next((one.i for one in node.attribute if one.name == "group"), 1)
     return weight[1] * groups
 
 
-def _head(model: onnx.ModelProto, weighted: set[str]) -> str | None:
-    """Returns the weighted node that is met first on the way back from the output."""
+def _head(model: onnx.ModelProto, weighted: set[str], output: str) -> str | None:
+    """Returns the weighted node that is met first on the way back from an output."""
     producers = producers_of(model.graph)
-    waiting = [numeric_output(model)]
+    waiting = [output] if weighted else []
     for name in waiting:
         node = producers.get(name)
         if node is not None and node.name in weighted:
             return str(node.name)
-        waiting += node.input if node is not None else []
+        waiting += [one for one in node.input if one not in waiting] if node is not None else []
     return None

@@ -1,6 +1,6 @@
 """A graph whose ranges are measured once, and of which any nodes can then be quantised."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,14 +11,24 @@ from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from maas.compression.graph import CARRIED, WEIGHTED, carried_nodes, producers_of, readers_of
+from maas.compression.graph import (
+    AVERAGING,
+    CARRIED,
+    WEIGHTED,
+    averages_of_sums,
+    carried_nodes,
+    producers_of,
+    readers_of,
+)
 from maas.compression.passes.base import Feeds
 from maas.compression.ranges import Method, Range, measured_ranges
 from maas.compression.smoothing import smoothed
 from maas.errors import ExportError
 
-FLOAT_OUTPUTS = ("MatMul",)
-"""Operators whose int8 products leave as fp32 at no cost; rounding them to int8 would lose both time and accuracy."""
+FLOAT_OUTPUTS = ("MatMul", *AVERAGING)
+"""Operators whose results leave as fp32 at no cost; rounding them to int8 would lose both time and accuracy."""
+WIDER = 4
+"""Bounds of a Clip that are more times wider than what rows reach are no range: they guard against overflow."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +73,12 @@ class StaticQuantizer:
         """
         feeds = list(feeds)
         graph = graph if smoothing is None else smoothed(graph, nodes, feeds, smoothing)
-        chosen = {*nodes, *carried_nodes(graph)}
+        chosen = {*nodes, *carried_nodes(graph), *averages_of_sums(graph, nodes)}
         constants = {one.name for one in graph.graph.initializer}
         touched = [name for node in graph.graph.node if node.name in chosen for name in (*node.input, *node.output)]
         names = [name for name in dict.fromkeys(touched) if name and name not in constants]
-        spans = {**measured_ranges(graph, names, feeds, method, covered), **_clipped(graph, names)}
-        ranges = {name: tuple(np.float32(end) for end in span) for name, span in spans.items()}
+        spans = measured_ranges(graph, names, feeds, method, covered)
+        ranges = {name: tuple(map(np.float32, span)) for name, span in {**spans, **_clipped(graph, spans)}.items()}
         return cls(graph, TensorsData(CalibrationMethod.MinMax, ranges), per_channel)
 
     def quantized(self, nodes: Sequence[str]) -> onnx.ModelProto:
@@ -84,9 +94,9 @@ class StaticQuantizer:
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
             tensors_range=self.ranges,
-            nodes_to_quantize=[*nodes, *carried_nodes(self.graph)],
+            nodes_to_quantize=[*nodes, *carried_nodes(self.graph), *averages_of_sums(self.graph, nodes)],
             nodes_to_exclude=[],
-            op_types_to_quantize=[*WEIGHTED, *CARRIED],
+            op_types_to_quantize=[*WEIGHTED, *CARRIED, *AVERAGING],
             extra_options={"DefaultTensorType": 1, "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS)},
         )
         try:
@@ -158,10 +168,18 @@ def _restored(graph: onnx.GraphProto, rounding: onnx.NodeProto) -> str:
     return str(readers_of(graph, rounding.output[0])[0].output[0])
 
 
-def _clipped(graph: onnx.ModelProto, names: Sequence[str]) -> dict[str, Range]:
-    """Returns the bounds of the tensors that a Clip makes: a net that learnt with them is to be rounded by them."""
+def _clipped(graph: onnx.ModelProto, spans: Mapping[str, Range]) -> dict[str, Range]:
+    """Returns the bounds of the tensors that a Clip makes: a net that learnt with them is to be rounded by them.
+
+    Args:
+        graph: with Clips.
+        spans: the ranges that were measured; 0 is inside.
+    """
+    bounds = {name: (min(low, 0.0), max(high, 0.0)) for name, (low, high) in _bounds(graph.graph).items()}
     return {
-        name: (min(low, 0.0), max(high, 0.0)) for name, (low, high) in _bounds(graph.graph).items() if name in names
+        name: (low, high)
+        for name, (low, high) in bounds.items()
+        if name in spans and high - low <= WIDER * (spans[name][1] - spans[name][0])
     }
 
 

@@ -22,10 +22,12 @@ class Calibration:
     Args:
         feeds: given a number of rows, yields that many training rows as the graph's inputs, batch by batch.
         seed: of every random choice.
+        output: of the graph, that is judged; None for the first of numbers.
     """
 
     feeds: Callable[[int], Iterator[Feeds]]
     seed: int
+    output: str | None = None
 
 
 class OnnxPass(Protocol):

@@ -1,14 +1,19 @@
 """Int8 weights, activations scaled anew in every run. Nothing to calibrate; a batch's rows share their scales."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from maas.compression.graph import WEIGHTED, load_graph, save_graph, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.errors import ExportError
+
+MATRIX = 2
+"""Axes."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class QuantizeDynamic:
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
-        nodes = weighted_nodes(graph, keep_head=self.keep_head)
+        nodes = _of_matrices(graph, weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output))
         nodes += [f"{name}_MatMul" for name in nodes]  # what the quantiser calls a Gemm once it has split it
         try:
             quantize_dynamic(
@@ -42,3 +47,23 @@ class QuantizeDynamic:
         except Exception as error:  # the quantiser raises whatever its handlers meet
             raise ExportError(f"onnxruntime cannot quantise this graph dynamically: {error}") from error
         save_graph(out)
+
+
+def _of_matrices(graph: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
+    """Returns the nodes but for those MatMuls whose weights are no matrices: onnxruntime has no kernel for them.
+
+    Raises:
+        ExportError: none is left.
+    """
+    axes = {one.name: len(one.dims) for one in graph.graph.initializer}
+    others = {
+        node.name
+        for node in graph.graph.node
+        if node.op_type == "MatMul" and any(axes.get(name, MATRIX) != MATRIX for name in node.input)
+    }
+    kept = [name for name in nodes if name not in others]
+    if not kept:
+        raise ExportError(
+            "Beside the head, all weights are vectors or stacks of matrices; dynamic int8 takes matrices."
+        )
+    return kept

@@ -50,7 +50,7 @@ class QuantizeInt4:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
         kinds = TREATED if self.embeddings else TREATED[:1]
-        nodes = weighted_nodes(graph, keep_head=self.keep_head)
+        nodes = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)
         wrapped = ONNXModel(graph)
         wrapped.replace_gemm_with_matmul()
         nodes += [f"{name}_MatMul" for name in nodes]  # what a Gemm is called once it has been split

@@ -22,7 +22,7 @@ from maas.importing.graph import numbers_of
 class QuantizeMixed(QuantizeStatic):
     """Static quantisation with mixed precision by measured sensitivity.
 
-    The error of a graph is how far its first output lies from the plain one on training rows, as a share of the plain
+    The error of a graph is how far its output lies from the plain one on training rows, as a share of the plain
     one's spread: RMS(output - plain) / std(plain). Each node is quantised alone first. Those whose squared error is
     largest for each of their weights then return to fp32, as few as the tolerance asks for.
 
@@ -39,7 +39,7 @@ class QuantizeMixed(QuantizeStatic):
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         nodes, quantizer = self.prepared(parent, calibration)
-        gauge = Gauge.of(quantizer.graph, calibration.feeds(self.sensitivity_rows))
+        gauge = Gauge.of(quantizer.graph, calibration.feeds(self.sensitivity_rows), calibration.output)
         kept = self._kept(nodes, quantizer, gauge)
         write_graph(quantizer.quantized([node for node in nodes if node not in kept]), out)
 
@@ -64,31 +64,33 @@ class QuantizeMixed(QuantizeStatic):
 
 @dataclass(frozen=True)
 class Gauge:
-    """Tells how far a graph's first output of numbers lies from the plain one; labels beside it are not looked at.
+    """Tells how far a graph's judged output lies from the plain one; what is beside it is not looked at.
 
     Args:
         feeds: training rows, batch by batch.
         plain: the plain graph's output on them, flat.
+        output: its name.
     """
 
     feeds: Sequence[Feeds]
     plain: NDArray[Any]
+    output: str
 
     @classmethod
-    def of(cls, graph: onnx.ModelProto, feeds: Iterable[Feeds]) -> Self:
-        """Builds a gauge from the plain graph and training rows."""
-        rows = list(feeds)
-        return cls(rows, _output(graph, rows))
+    def of(cls, graph: onnx.ModelProto, feeds: Iterable[Feeds], output: str | None = None) -> Self:
+        """Builds a gauge from the plain graph and training rows; without a name the first output of numbers counts."""
+        rows, name = list(feeds), output or numeric_output(graph)
+        return cls(rows, _answers(graph, rows, name), name)
 
     def error(self, model: onnx.ModelProto) -> float:
         """Returns RMS(output - plain) / std(plain); infinite where a plain output that never changes is missed."""
-        missed = float(np.sqrt(np.mean((_output(model, self.feeds) - self.plain) ** 2)))
+        missed = float(np.sqrt(np.mean((_answers(model, self.feeds, self.output) - self.plain) ** 2)))
         spread = float(self.plain.std())
         return missed / spread if spread else float("inf") * missed if missed else 0.0
 
 
-def _output(model: onnx.ModelProto, feeds: Sequence[Feeds]) -> NDArray[Any]:
-    session, name = open_graph(model), numeric_output(model)
+def _answers(model: onnx.ModelProto, feeds: Sequence[Feeds], name: str) -> NDArray[Any]:
+    session = open_graph(model)
     return np.concatenate([numbers_of(session.run([name], feed)[0]).astype(np.float64).ravel() for feed in feeds])
 
 

@@ -44,7 +44,8 @@ class QuantizeStatic:
         """Returns the names of the nodes that may be quantised, and what quantises any of them."""
         graph = load_graph(parent)
         stem = stem_nodes(graph) if self.keep_stem else []
-        nodes = [node for node in weighted_nodes(graph, keep_head=self.keep_head) if node not in stem]
+        weighted = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)
+        nodes = [node for node in weighted if node not in stem]
         quantizer = StaticQuantizer.measured(
             graph,
             nodes,

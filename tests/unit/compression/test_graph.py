@@ -1,10 +1,11 @@
 """What passes need to know of a graph."""
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from maas.compression.graph import load_graph, save_graph, weighted_nodes
+from maas.compression.graph import load_graph, open_graph, save_graph, weighted_nodes
 from maas.errors import ExportError
 
 
@@ -34,6 +35,53 @@ def test_every_node_has_a_name_of_its_own_when_a_graph_is_loaded(token_model):
     names = [node.name for node in load_graph(token_model).graph.node]
     assert all(names)
     assert len(set(names)) == len(names)
+
+
+def test_the_head_is_that_of_the_judged_output_when_there_are_several():
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "hidden", "logits")]
+    nodes = [
+        helper.make_node("MatMul", ["x", "a"], ["hidden"], name="body"),
+        helper.make_node("MatMul", ["hidden", "b"], ["logits"], name="head"),
+    ]
+    weights = [onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32), name) for name in "ab"]
+    model = helper.make_model(helper.make_graph(nodes, "main", ends[:1], ends[1:], weights))
+    assert weighted_nodes(model, keep_head=True, output="logits") == ["body"]
+    assert weighted_nodes(model, keep_head=True) == ["head"]
+
+
+def test_each_tensor_is_looked_at_once_when_the_head_is_looked_for():
+    depth = 200  # by paths there would be 2 ** 200
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x0", f"x{depth}")]
+    nodes = [helper.make_node("Add", [f"x{one}", f"x{one}"], [f"x{one + 1}"], name=f"add{one}") for one in range(depth)]
+    nodes.append(helper.make_node("MatMul", ["x0", "a"], ["aside"], name="aside"))
+    weights = [onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32), "a")]
+    model = helper.make_model(helper.make_graph(nodes, "main", ends[:1], ends[1:], weights))
+    assert weighted_nodes(model, keep_head=True) == ["aside"]
+
+
+def test_a_constant_keeps_its_shape_when_only_an_inner_graph_reads_it(tmp_path):
+    features, out = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in ("features", "out"))
+    flag = helper.make_tensor_value_info("flag", TensorProto.BOOL, [])
+    branches = [
+        helper.make_graph(
+            [helper.make_node("Concat", [*names, "row"], [name], axis=0)],
+            name,
+            [],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+        )
+        for name, names in {"yes": ["product"], "no": ["product", "product"]}.items()
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["features", "a"], ["product"]),
+        helper.make_node("If", ["flag"], ["out"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    weights = {"a": np.eye(4), "row": np.ones((1, 4))}
+    tensors = [onnx.numpy_helper.from_array(one.astype(np.float32), name) for name, one in weights.items()]
+    graph = helper.make_graph(nodes, "main", [features, flag], [out], tensors)
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    feeds = {"features": np.zeros((2, 4), np.float32), "flag": np.array(False)}
+    assert open_graph(load_graph(path)).run(None, feeds)[0].shape == (5, 4)
 
 
 def test_refusal_says_why_when_no_node_has_weights():

@@ -123,7 +123,7 @@ def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(low, zero, stays, t
     tensors = [onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()]
     graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
-    few = Calibration(lambda _: iter([{"features": np.ones((4, 8), np.float32)}]), 0)
+    few = Calibration(lambda _: iter([{"features": np.full((4, 8), 3, np.float32)}]), 0)
     QuantizeStatic().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", few)
     made_nodes = onnx.load(tmp_path / "out.onnx").graph.node
     (rounding,) = (node for node in made_nodes if node.op_type == "QuantizeLinear")
@@ -134,6 +134,54 @@ def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(low, zero, stays, t
     rows = np.linspace(-20, 20, 32, dtype=np.float32).reshape(4, 8)
     (found,) = onnxruntime.InferenceSession(tmp_path / "out.onnx").run(None, {"features": rows})
     np.testing.assert_allclose(found, rows.clip(low, 8), atol=10 / 255)
+
+
+def test_range_is_that_of_the_rows_when_a_clip_only_guards_against_overflow(tmp_path):
+    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8]) for end in ("features", "out")]
+    nodes = [
+        helper.make_node("Clip", ["features", "low", "high"], ["clipped"]),
+        helper.make_node("MatMul", ["clipped", "a"], ["hidden"], name="one"),
+        helper.make_node("MatMul", ["hidden", "b"], ["out"], name="head"),
+    ]
+    weights = {name: np.eye(8) for name in "ab"} | {"low": np.array(-65504.0), "high": np.array(65504.0)}
+    rows = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)
+    before, after = quantized(nodes, weights, ends, rows, tmp_path)
+    np.testing.assert_allclose(after, before, atol=np.ptp(rows) / 255)
+
+
+def test_sum_is_rounded_when_only_a_mean_reads_it_and_both_summands_are_int8(tmp_path):
+    ends = [
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 8, 6, 6]),
+        helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 8]),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["features", "w0"], ["skip"], name="one", pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["skip", "w1"], ["residual"], name="two", pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["skip", "residual"], ["sum"]),
+        helper.make_node("Relu", ["sum"], ["positive"]),
+        helper.make_node("ReduceMean", ["positive", "axes"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["mean", "head"], ["out"], name="head"),
+    ]
+    drawn = np.random.default_rng(0)
+    weights = {name: drawn.normal(0, 0.1, (8, 8, 3, 3)) for name in ("w0", "w1")} | {"head": np.eye(8)}
+    rows = drawn.normal(size=(16, 8, 6, 6)).astype(np.float32)
+    before, after = quantized(nodes, weights, ends, rows, tmp_path, axes=np.array([2, 3]))
+    rounded = [
+        node.input[0] for node in onnx.load(tmp_path / "out.onnx").graph.node if node.op_type == "QuantizeLinear"
+    ]
+    assert sorted(rounded) == ["features", "positive", "residual", "skip"]
+    np.testing.assert_allclose(after, before, atol=0.02 * np.abs(before).max())
+
+
+def quantized(nodes, weights, ends, rows, folder, axes=None):
+    """Returns what a graph answers to rows before and after `QuantizeStatic`, whose ranges are of the same rows."""
+    tensors = [onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()]
+    tensors += [] if axes is None else [onnx.numpy_helper.from_array(axes, "axes")]
+    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
+    parent, made = folder / "in.onnx", folder / "out.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), parent)
+    QuantizeStatic().apply(parent, made, Calibration(lambda _: iter([{"features": rows}]), 0))
+    return [onnxruntime.InferenceSession(one).run(None, {"features": rows})[0] for one in (parent, made)]
 
 
 @pytest.mark.parametrize("doubling", [[], [helper.make_node("Add", ["skip", "skip"], ["twice"])]])
@@ -218,6 +266,47 @@ def test_answers_depend_on_batch_mates_when_activations_are_scaled_in_every_run(
         one().apply(line.bundle.model_path, tmp_path / f"{name}.onnx", bench.calibration)
         effect[name] = bench.batch_effect(bench.predictor(tmp_path / f"{name}.onnx"))
     assert effect["static"] < 1e-6 < effect["dynamic"]
+
+
+def pooled_by_a_vector(folder, *, is_deep: bool):
+    """Writes a net that weighs the positions of a row by a vector, behind a layer if it is deep; returns its path."""
+    ends = [
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 5, 8]),
+        helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 1, 4]),
+    ]
+    nodes = [
+        *([helper.make_node("MatMul", ["features", "layer"], ["hidden"], name="layer")] if is_deep else []),
+        helper.make_node("MatMul", ["hidden" if is_deep else "features", "vector"], ["scores"], name="vector"),
+        helper.make_node("Unsqueeze", ["scores", "axis"], ["weights"]),
+        helper.make_node("MatMul", ["weights", "features"], ["pooled"], name="pooled"),
+        helper.make_node("MatMul", ["pooled", "head"], ["out"], name="head"),
+    ]
+    drawn = np.random.default_rng(0)
+    shapes = {**({"layer": (8, 8)} if is_deep else {}), "vector": (8,), "head": (8, 4)}
+    tensors = [
+        onnx.numpy_helper.from_array(drawn.normal(size=shape).astype(np.float32), name)
+        for name, shape in shapes.items()
+    ]
+    tensors.append(onnx.numpy_helper.from_array(np.array([1]), "axis"))
+    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), folder / "in.onnx")
+    return folder / "in.onnx"
+
+
+def test_vectors_stay_fp32_when_activations_are_scaled_in_every_run(tmp_path):
+    parent, out = pooled_by_a_vector(tmp_path, is_deep=True), tmp_path / "out.onnx"
+    QuantizeDynamic().apply(parent, out, Calibration(lambda _: iter(()), 0))
+    kinds = {one.name: one.data_type for one in onnx.load(out).graph.initializer}
+    assert (kinds["layer_quantized"], kinds["vector"]) == (TensorProto.INT8, TensorProto.FLOAT)
+    rows = np.random.default_rng(1).normal(size=(3, 5, 8)).astype(np.float32)
+    before, after = (onnxruntime.InferenceSession(one).run(None, {"features": rows})[0] for one in (parent, out))
+    np.testing.assert_allclose(after, before, atol=0.05 * np.abs(before).max())
+
+
+def test_refusal_says_why_when_dynamic_int8_has_no_matrix_to_take(tmp_path):
+    parent = pooled_by_a_vector(tmp_path, is_deep=False)
+    with pytest.raises(ExportError, match=r"^Beside the head, all weights are vectors or stacks of matrices"):
+        QuantizeDynamic().apply(parent, tmp_path / "out.onnx", Calibration(lambda _: iter(()), 0))
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -11,7 +11,7 @@ def main() -> None:
 
 def _export(config: maas.RunConfig) -> None:
     checkpoint = maas.lifecycle.newest_checkpoint(config)
-    bundle = maas.lifecycle.export(config, checkpoint, maas.lifecycle.compressed_of(checkpoint))
+    bundle = maas.lifecycle.export(config, checkpoint, maas.lifecycle.compressed_of(config, checkpoint))
     cli.say(f"bundle: {bundle.folder}")
 
 

@@ -3,6 +3,8 @@
 import time
 from dataclasses import replace
 
+import msgspec
+
 from maas.compression.chain import CHECKPOINT, Variant, finish, spent
 from maas.compression.passes import Workshop
 from maas.compression.retraining import retrained
@@ -37,7 +39,9 @@ def control_of(variant: Variant, workshop: Workshop, store: Store, number: int) 
         if workshop.config.pretrain is not None:
             pretraining = build(workshop.config.pretrain, "pretrain")
             pretraining.pretrain(net, variant.checkpoint.processor(), workshop.splits.train.inputs, seed)
-        retrained(variant.checkpoint, place / CHECKPOINT, own, epochs=epochs, net=net)
+        plan = variant.checkpoint.record.plan
+        known = msgspec.structs.replace(plan, clips={}) if plan else None
+        retrained(variant.checkpoint, place / CHECKPOINT, own, epochs=epochs, net=net, known=known)
         finish(place, time.perf_counter() - started)
     made = Checkpoint.open(place / CHECKPOINT)
     link = Link("from_scratch", __name__, {"epochs": epochs, "seed": seed}, made.digest, spent(place))

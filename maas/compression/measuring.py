@@ -13,16 +13,16 @@ import numpy as np
 from maas.compression.passes import Calibration
 from maas.compression.passes.base import Feeds
 from maas.data.splits import Split
-from maas.evidence.benchmark import ROUNDS, interleaved, latency
+from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
 from maas.evidence.footprint import Footprint, footprint_of
 from maas.evidence.judges import BaseJudge
 from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
 from maas.exporting.settings import ExportSettings
 from maas.runtime.evidence import Interval, Latency, Slice
-from maas.runtime.predictor import Predictor, batches_of
+from maas.runtime.predictor import Predictor
 
-LATENCY_BATCHES, TIMED_AMONG = 8, 4096
+LATENCY_BATCHES = 8
 BATCH_EFFECT_ROWS = 64
 WIDE, GRID_ROUNDS, GRID_BATCHES = 32, 10, 4
 """Besides the target, models are timed at batches of 1, of the declared size and of this one, for fewer rounds."""
@@ -166,8 +166,7 @@ class Bench:
             count: of the batches, at most.
         """
         size, processor, features = batch_size or self.parent.batch_size, self.parent.processor, self._features
-        full = [batch for batch in batches_of(processor, features, size) if len(batch) == size]
-        batches = _spread(full, count) or [[index % len(features) for index in range(size)]]
+        batches = timed_batches(processor, features, size, count)
         return [processor.collate([features[index] for index in batch]) for batch in batches]
 
     @cached_property
@@ -185,8 +184,3 @@ class Bench:
             self.parent.session.run(None, feed)
             times.append(time.perf_counter() - started)
         return min(times) / len(next(iter(feed.values())))
-
-
-def _spread(items: Sequence[Any], count: int) -> list[Any]:
-    """Returns at most `count` items, evenly spaced."""
-    return [items[index] for index in np.linspace(0, len(items) - 1, min(count, len(items))).astype(int)]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from maas.compression.training_rows import hooked
 from maas.errors import BudgetError, ExportError
 
 try:
@@ -53,8 +54,7 @@ def prune_(
         BudgetError: torch-pruning is not installed, or a pattern matches nothing.
         ExportError: the net cannot be cut.
     """
-    if torch_pruning is None:
-        raise BudgetError("Pruning needs torch-pruning. Install maas[compress].") from MISSING[0]
+    require_installed()
     kept = [*_named(net, keep), *_projections(net), last_weighted(net, feeds), *_free_parameters(net)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parameters that are in no module of a known kind; they are left alone
@@ -80,6 +80,12 @@ def prune_(
     net.zero_grad(set_to_none=True)
 
 
+def require_installed() -> None:
+    """Raises BudgetError where torch-pruning is not installed."""
+    if torch_pruning is None:
+        raise BudgetError("Pruning needs torch-pruning. Install maas[compress].") from MISSING[0]
+
+
 def last_weighted(net: nn.Module, feeds: Feeds) -> nn.Module:
     """Returns the layer with weights that is run last: the one that makes the outputs."""
     seen: list[nn.Module] = []
@@ -87,13 +93,9 @@ def last_weighted(net: nn.Module, feeds: Feeds) -> nn.Module:
     def keep(module: nn.Module, *_: Any) -> None:
         seen.append(module)
 
-    hooks = [module.register_forward_hook(keep) for module in net.modules() if isinstance(module, WEIGHTED)]
-    try:
-        with torch.no_grad():
-            net(**feeds)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    layers = [module for module in net.modules() if isinstance(module, WEIGHTED)]
+    with hooked(layer.register_forward_hook(keep) for layer in layers), torch.no_grad():
+        net(**feeds)
     if not seen:
         raise ExportError(f"{type(net).__name__} has no linear layer and no convolution; there is nothing to prune.")
     return seen[-1]

@@ -89,12 +89,10 @@ class Found:
 
     Args:
         record: all that was tried.
-        root: the files of the model as exported.
-        chosen: those of what ships.
+        chosen: the files of what ships.
     """
 
     record: CompressionRecord
-    root: Group
     chosen: Group
 
 
@@ -132,7 +130,7 @@ def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter,
         given_up=hunt.given_up,
         controls=hunt.controls,
     )
-    return Found(record, hunt.groups[0], hunt.group_of(chosen))
+    return Found(record, hunt.group_of(chosen))
 
 
 def require_searchable(settings: Search) -> None:
@@ -212,8 +210,9 @@ class _Hunt:
         def admit(key: str, checkpoint: Checkpoint) -> None:
             nonlocal size
             size, histories[key] = rungs.size_of(checkpoint), checkpoint.record.history
-            if not checkpoint.record.history:  # it was cut, and is to be trained
-                rungs.admit(size)
+            following = list(passes.values())[len(histories) :]
+            if not checkpoint.record.history and following and hasattr(following[0], "epochs"):
+                rungs.admit(size)  # it was cut, and is to be trained now
 
         def watch(epoch: int, values: Mapping[str, float]) -> None:
             key = list(passes)[len(histories)]  # the one at work
@@ -237,9 +236,9 @@ class _Hunt:
     def _excess(self, group: Group) -> float:
         """Returns by how much the best of a group exceeds the budget, whatever its time: a seed proposes the same."""
         budget, root = self._settings.budget, self.groups[0].records[0]
-        made = [one for one in group.records if one.sha256]
+        made = [one for one in group.records if one.agreement is not None]  # the others could not be measured
         is_good = any(not list(budget.lasting_reasons(one, root)) for one in made)
-        return max(min(map(budget.excess, made)), 0.0 if is_good else REFUSED)
+        return max(min(map(budget.excess, made), default=FAILED), 0.0 if is_good else REFUSED)
 
     def held_against_controls(self, chosen: CandidateRecord, reason: str) -> tuple[CandidateRecord, str]:
         """Trains nets of the chosen one's shape from scratch; returns what ships now, and the reason.
@@ -249,13 +248,14 @@ class _Hunt:
             reason: why.
         """
         variant, kind = self.group_of(chosen).variant, (chosen.target, chosen.settings)
-        try:
-            groups = [
-                self._add(control_of(variant, self._workshop, self._store, number))
-                for number in range(self._settings.controls)
-            ]
-        except ExportError as error:
-            return chosen, f"{reason} There is no control: {error}"
+        groups, faults = list[Group](), list[str]()
+        for number in range(self._settings.controls):
+            try:
+                groups.append(self._add(control_of(variant, self._workshop, self._store, number)))
+            except ExportError as error:
+                faults.append(str(error))
+        if not groups:
+            return chosen, f"{reason} There is no control: {faults[0]}"
         records = list(chain.from_iterable(group.records for group in groups))
         self.controls = tuple(one.name for one in records)
         rivals = [one for one in records if (one.target, one.settings) == kind and one.metric]

@@ -1,10 +1,12 @@
 """A checkpoint's net, and training rows as it takes them, for passes that look at what a net does with them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from maas.compression.passes.base import Workshop
 from maas.data.datamodule import EncodedRows
@@ -38,3 +40,14 @@ def batches_of(checkpoint: Checkpoint, workshop: Workshop, rows: int) -> Iterato
         among = np.flatnonzero(keys == key)
         for start in range(0, len(among), size):
             yield encoded[among[start : start + size].tolist()]
+
+
+@contextmanager
+def hooked(hooks: Iterable[RemovableHandle]) -> Iterator[None]:
+    """Takes hooks off again behind the block."""
+    held = list(hooks)
+    try:
+        yield
+    finally:
+        for hook in held:
+            hook.remove()

@@ -93,8 +93,8 @@ class RunConfig:
         return self._digest(_OF_TRAINING)
 
     def compression_digest(self) -> str:
-        """SHA-256 of what bears on what compression chooses: its own section, and what export asks of the choice."""
-        return self._digest({"compress", "export"})
+        """SHA-256 of what bears on what compression chooses: its own section, what export asks, how it is served."""
+        return self._digest({"compress", "export", "serve"})
 
     def targets(self) -> set[str]:
         """Every `_target_` in the recipe."""

@@ -1,14 +1,18 @@
 """Timing rivals in turns, so that a machine whose speed drifts is fair to all of them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.runtime.evidence import Latency
+from maas.runtime.predictor import batches_of
+from maas.runtime.processors import BaseProcessor, Features
 
 ROUNDS, MIN_TURN_S = 30, 0.01
+TIMED_AMONG = 4096
+"""Rows that timed batches are drawn from, at most."""
 TRIALS = 3
 """Runs that tell how often one is repeated in a turn, after one that warms up."""
 
@@ -37,6 +41,20 @@ def interleaved(
 def interleaved_s(once_s: float, *, rounds: int = ROUNDS, min_turn_s: float = MIN_TURN_S) -> float:
     """Returns the seconds that `interleaved` spends on a run of `once_s` seconds."""
     return once_s * (1 + TRIALS + rounds * _repeats(once_s, min_turn_s))
+
+
+def timed_batches(processor: BaseProcessor, features: Sequence[Features], size: int, count: int) -> list[list[int]]:
+    """Returns the row numbers of batches to time: full ones of one padded size each, evenly spread.
+
+    Args:
+        processor: tells the padded sizes.
+        features: of the rows, one or more.
+        size: rows in a batch; where no padded size has so many, rows of several are taken, again and again.
+        count: of the batches, at most.
+    """
+    full = [batch for batch in batches_of(processor, features, size) if len(batch) == size]
+    picked = np.linspace(0, len(full) - 1, min(count, len(full))).astype(int)
+    return [full[index] for index in picked] or [[index % len(features) for index in range(size)]]
 
 
 def latency(times: NDArray[np.float64], rival: NDArray[np.float64], batch_size: int, threads: int) -> Latency:

@@ -1,7 +1,6 @@
 """Several bundles on the same rows: who answers better, by how much, where they differ, how fast, how large."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle, islice
 from typing import Any
 
 import msgspec
@@ -9,13 +8,12 @@ import numpy as np
 
 from maas.data.splits import Split
 from maas.errors import BundleError
-from maas.evidence.benchmark import interleaved, latency
+from maas.evidence.benchmark import TIMED_AMONG, interleaved, latency, timed_batches
 from maas.evidence.judges import BaseJudge, judge_of
 from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import Interval, Latency, Slice
-from maas.runtime.predictor import batches_of
 
 BATCHES = 4
 SLICES = 3
@@ -59,9 +57,10 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
         metric: by its name in the evidence; None for none.
 
     Raises:
-        BundleError: their answers are of different kinds.
+        BundleError: their answers are of different kinds, or the rows' targets mean something else.
     """
     _require_alike(bundles)
+    _require_of(bundles, rows, labels)
     first = next(iter(bundles.values()))
     judge = judge_of(first.manifest.answer["kind"], labels)
     answers = {name: bundle.predictor.predictions(rows.inputs) for name, bundle in bundles.items()}
@@ -106,6 +105,18 @@ def _require_alike(bundles: Mapping[str, Bundle]) -> None:
             )
 
 
+def _require_of(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str]) -> None:
+    """Raises BundleError where rows tell labels that the bundles do not answer with, or tell them in another order."""
+    name, answer = next((name, bundle.manifest.answer) for name, bundle in bundles.items())
+    is_judged = rows.targets is not None and answer["kind"] in ("classification", "regression")
+    if is_judged and list(labels) != list(answer.get("labels") or ()):
+        rows_are_for = {"kind": "classification" if labels else "regression", "labels": labels}
+        raise BundleError(
+            f"{name} answers with {_said(answer)}, and the rows are for {_said(rows_are_for)}. Name the recipe that it "
+            "was trained by: recipe=NAME."
+        )
+
+
 def _said(answer: Mapping[str, Any]) -> str:
     labels = list(answer.get("labels") or ())
     more = [f"{len(labels) - LABELS:,} more"] if len(labels) > LABELS else []
@@ -115,20 +126,20 @@ def _said(answer: Mapping[str, Any]) -> str:
 def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[Latency, ...]]:
     """Times the same rows on every model, in turns, with the first one's batch size and threads."""
     first = next(iter(bundles.values())).predictor
+    predictors = {name: bundle.make_predictor(threads=first.threads) for name, bundle in bundles.items()}
+    among = rows.spread(TIMED_AMONG).inputs
+    features = {name: predictor.encode(among) for name, predictor in predictors.items()}
     found: dict[str, list[Latency]] = {name: [] for name in bundles}
     for size in sorted({1, first.batch_size}):
-        picked = list(islice(cycle(rows.spread(size * BATCHES).inputs), size * BATCHES))  # also where there are fewer
+        batches = timed_batches(first.processor, next(iter(features.values())), size, BATCHES)
         runs: dict[str, Any] = {}
-        for name, bundle in bundles.items():
-            predictor = bundle.make_predictor(batch_size=size, threads=first.threads)
-            features = predictor.encode(picked)
-            batches = batches_of(predictor.processor, features, size)
-            feeds = [predictor.processor.collate([features[index] for index in batch]) for batch in batches]
+        for name, predictor in predictors.items():
+            feeds = [predictor.processor.collate([features[name][index] for index in batch]) for batch in batches]
             runs[name] = _running(predictor.session, feeds)
         times = interleaved(runs)
         against = next(iter(times.values()))
         for name, values in times.items():
-            found[name].append(latency(values / BATCHES, against / BATCHES, size, first.threads))
+            found[name].append(latency(values / len(batches), against / len(batches), size, first.threads))
     return {name: tuple(measured) for name, measured in found.items()}
 
 

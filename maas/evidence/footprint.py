@@ -39,7 +39,8 @@ def footprint_of(model: Path, feeds: Mapping[str, NDArray[Any]], threads: int) -
     """
     with tempfile.TemporaryDirectory() as scratch:
         arrays = Path(scratch) / "feeds.npz"
-        np.savez(arrays, allow_pickle=False, **dict(feeds))
+        plain = {name: one.astype(np.str_) if one.dtype == object else one for name, one in feeds.items()}
+        np.savez(arrays, allow_pickle=False, **plain)
         command = [sys.executable, "-m", __name__, str(model), str(arrays), str(threads)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -53,7 +54,7 @@ def main() -> None:
     options.intra_op_num_threads = int(threads)
     options.log_severity_level = 3
     with np.load(arrays, allow_pickle=False) as loaded:
-        feeds = dict(loaded)
+        feeds = {name: one.astype(object) if one.dtype.kind == "U" else one for name, one in loaded.items()}
     started = time.perf_counter()
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     load_ms = (time.perf_counter() - started) * 1e3

@@ -102,4 +102,4 @@ def calibration_of(config: RunConfig, predictor: Predictor, splits: Splits) -> C
         for batch in predictor.batches(features):
             yield predictor.processor.collate([features[index] for index in batch])
 
-    return Calibration(feeds, config.seed, predictor.answer.output)
+    return Calibration(feeds, config.seed)

@@ -1,5 +1,6 @@
 """Finding what earlier stages left, for stages that are run by themselves."""
 
+import logging
 from pathlib import Path
 
 from maas.config import RunConfig
@@ -7,6 +8,8 @@ from maas.lifecycle.compressed import Compressed
 from maas.run_folder import RunFolder, newest_with, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.training.checkpoint import Checkpoint
+
+log = logging.getLogger("maas")
 
 
 def newest_checkpoint(config: RunConfig) -> Checkpoint:
@@ -32,9 +35,12 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
     return Checkpoint.open(of_artifact(bundle.folder).checkpoint)
 
 
-def compressed_of(checkpoint: Checkpoint) -> Compressed | None:
-    """Opens what compression made of a checkpoint; None where it was not asked to."""
+def compressed_of(config: RunConfig, checkpoint: Checkpoint) -> Compressed | None:
+    """Opens what compression made of a checkpoint; None where it was not asked to, or the recipe wants no pass."""
     folder = of_artifact(checkpoint.folder).compressed
+    if folder.is_dir() and not config.compress["passes"]:
+        log.info("compress  no pass is asked for, so %s is left out; name the section that made it to ship it", folder)
+        return None
     return Compressed.open(folder) if folder.is_dir() else None
 
 

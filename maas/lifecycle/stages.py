@@ -36,6 +36,7 @@ from maas.lifecycle.assembly import (
     search_of,
 )
 from maas.lifecycle.compressed import Compressed, keep
+from maas.lifecycle.finding import compressed_of
 from maas.lifecycle.lineage import candidates_key, lineage_of
 from maas.lifecycle.recording import pictures_of, tracker_of
 from maas.lifecycle.validating import cross_validated, validated
@@ -103,6 +104,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     settings = search_of(config)
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
     place = folder.candidates if settings.chain else folder.plain_candidates
+    folder.remember(compression="")  # of what lies there, from here on
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
         exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
         parent = predictor_of(config, checkpoint, exported)
@@ -167,7 +169,7 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Sp
     require_same_rows(splits, checkpoint)
     folder = of_artifact(checkpoint.folder)
     is_compressed = bundle.manifest.precision != "fp32"
-    compressed = Compressed.open(folder.compressed) if is_compressed or folder.compressed.is_dir() else None
+    compressed = Compressed.open(folder.compressed) if is_compressed else compressed_of(config, checkpoint)
     if compressed and not compressed.is_in(bundle):
         raise BundleError(
             f"{bundle.folder} holds another model than {folder.compressed} chose since then. Run python -m maas.export "

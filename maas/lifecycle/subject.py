@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -185,7 +185,7 @@ def searched(config: RunConfig, settings: Search, subject: Subject, checkpoint: 
         ", ".join(settings.passes) or "no pass is asked for", len(rows.train), len(rows.validation), len(rows.test),
         f"by {subject.metric}" if subject.metric else "by agreement alone: they have no targets",
     )  # fmt: skip
-    calibration = calibration_of(config, parent, rows)
+    calibration = replace(calibration_of(config, parent, rows), output=subject.result)
     bench = Bench(
         parent, rows.validation, subject.judge, subject.metric, calibration, rows.labels, is_single=subject.is_single
     )

@@ -93,6 +93,8 @@ def clip_input_(module: nn.Module, low: float, high: float) -> None:
 def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> nn.Module:
     """Gives a net that was just built the shape of a cut one, with its own weights, drawn at random as they were.
 
+    Clips are no part of the shape: they are ranges of the other one's weights.
+
     Of each tensor the first values are kept. Matrices that lose inputs are scaled by the square root of the share that
     is lost, as the usual rules draw larger weights where a layer has fewer inputs.
 
@@ -107,7 +109,7 @@ def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> 
     _remove_(built, plan.removed)
     _merge_(built, plan.merged, weights)
     drawn = built.state_dict()
-    cut_(built, CutPlan(plan.numbers, clips=plan.clips), weights)
+    cut_(built, CutPlan(plan.numbers), weights)
     kept = {name: tensor[tuple(map(slice, weights[name].shape))] for name, tensor in drawn.items()}
     for name, module in built.named_modules():
         weight = f"{name}.weight"

@@ -62,6 +62,10 @@ def test_nothing_is_taken_that_another_section_made_when_a_run_goes_on(runs):
         BundleError, match="holds another model than .* chose since then. Run python -m maas.export recip"
     ):
         maas.lifecycle.verify(small, checkpoint, bundle)
+    assert compressed_by(maas.compose(*SMALL, f"runs_dir={runs}", *lossy, "serve.threads=2"), folder) is None
+    assert maas.lifecycle.compressed_of(small, checkpoint).record.chosen == other.record.chosen
+    assert maas.lifecycle.compressed_of(plain, checkpoint) is None, "compress=none ships fp32, whatever lies there"
+    assert maas.lifecycle.verify(plain, checkpoint, bundle).manifest_sha256 == bundle.digest
 
 
 @pytest.mark.slow

@@ -41,12 +41,13 @@ class DropHeads:
     def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
         """Writes the net with fewer heads; it is to be trained further before anybody uses it."""
         net = net_of(parent)
-        attentions = list(_attentions(net))
+        attentions = [(one, one.head_weights()) for one in _attentions(net)]
         if not attentions:
             raise ExportError(f"{type(net).__name__} has no attention whose heads could be dropped.")
-        for attention in attentions:
-            weights = attention.head_weights()
-            count = min(len(weights) - 1, round(self.share * len(weights)))
+        counts = [min(len(weights) - 1, round(self.share * len(weights))) for _, weights in attentions]
+        if not any(counts):
+            raise ExportError(f"share is {self.share:g}, which rounds to no head of any attention; set a larger one.")
+        for (attention, weights), count in zip(attentions, counts, strict=True):
             attention.drop_heads(weights.argsort(stable=True)[:count].tolist())
         return parent.succeeded_by(out, net, history=(), best_epoch=0, metrics={})
 

@@ -1,6 +1,5 @@
 """Whole layers taken out of a stack: some hardly change what goes through them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,7 +11,7 @@ from torch.nn import functional
 
 from maas.bounds import Count, PositiveFraction
 from maas.compression.passes.base import Workshop
-from maas.compression.training_rows import batches_of, net_of
+from maas.compression.training_rows import batches_of, hooked, net_of
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 from maas.training.cutting import CutPlan
@@ -49,7 +48,7 @@ class DropLayers:
             )
         plan = parent.record.plan or CutPlan()
         removed = dict(plan.removed)
-        for name, layers in _stacks(net):
+        for name, layers in _stacks(net).items():
             places = [place for place in range(len(layers)) if (name, place) in influence]
             count = min(len(layers) - 1, len(places), round(self.share * len(layers)))
             least = sorted(places, key=lambda place: influence[name, place])[:count]
@@ -78,22 +77,20 @@ class DropLayers:
 
             return hook
 
-        hooks = [
-            layer.register_forward_hook(watch((name, place)))
-            for name, layers in _stacks(net)
-            for place, layer in enumerate(layers)
-        ]
-        with torch.no_grad():
+        layers = {(name, place): layer for name, stack in _stacks(net).items() for place, layer in enumerate(stack)}
+        with hooked(layer.register_forward_hook(watch(key)) for key, layer in layers.items()), torch.no_grad():
             for feeds, _ in batches_of(parent, workshop, self.rows):
                 net(**feeds)
-        for hook in hooks:
-            hook.remove()
         return {key: sum(values) / len(values) for key, values in found.items()}
 
 
-def _stacks(net: nn.Module) -> Iterator[tuple[str, nn.ModuleList | nn.Sequential]]:
-    """Yields lists of two layers and more of one kind, by name."""
-    for name, module in net.named_modules():
-        is_list = isinstance(module, nn.ModuleList | nn.Sequential) and len(module) > 1
-        if is_list and len({type(layer) for layer in module}) == 1:
-            yield name, module
+def _stacks(net: nn.Module) -> dict[str, nn.ModuleList | nn.Sequential]:
+    """Returns lists of two layers and more of one kind, by name; where there are lists in lists, the innermost."""
+    lists = {
+        name: module
+        for name, module in net.named_modules()
+        if isinstance(module, nn.ModuleList | nn.Sequential)
+        and len(module) > 1
+        and len({type(layer) for layer in module}) == 1
+    }
+    return {name: one for name, one in lists.items() if not any(other.startswith(f"{name}.") for other in lists)}

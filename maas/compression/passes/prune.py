@@ -11,7 +11,7 @@ from torch import nn
 
 from maas.bounds import Count, PositiveFraction
 from maas.compression.passes.base import Workshop
-from maas.compression.pruning import Importance, Scope, prune_
+from maas.compression.pruning import Importance, Scope, prune_, require_installed
 from maas.compression.training_rows import batches_of, net_of
 from maas.config import build
 from maas.training.checkpoint import Checkpoint
@@ -46,6 +46,10 @@ class Prune:
     keep: Sequence[str] = ()
     rows: Count = 512
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+
+    def __post_init__(self) -> None:
+        """Raises BudgetError where torch-pruning is missing: before anything is trained, and not behind it."""
+        require_installed()
 
     def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
         """Writes the cut net; it is to be trained further before anybody uses it."""

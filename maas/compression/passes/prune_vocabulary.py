@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from maas.bounds import Count
 from maas.compression.passes.base import Workshop
-from maas.compression.training_rows import batches_of, net_of
+from maas.compression.training_rows import batches_of, hooked, net_of
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 from maas.training.cutting import CutPlan
@@ -85,9 +85,6 @@ def _taken(net: nn.Module, feeds: dict[str, Tensor]) -> dict[str, str]:
         return hook
 
     embeddings = {name: one for name, one in net.named_modules() if isinstance(one, nn.Embedding)}
-    hooks = [one.register_forward_pre_hook(watch(name)) for name, one in embeddings.items()]
-    with torch.no_grad():
+    with hooked(one.register_forward_pre_hook(watch(name)) for name, one in embeddings.items()), torch.no_grad():
         net(**feeds)
-    for hook in hooks:
-        hook.remove()
     return found

@@ -17,7 +17,7 @@ from maas.compression.graph import FEW_CHANNELS
 from maas.compression.passes.base import Workshop
 from maas.compression.pruning import WEIGHTED, last_weighted
 from maas.compression.retraining import retrained
-from maas.compression.training_rows import batches_of, net_of
+from maas.compression.training_rows import batches_of, hooked, net_of
 from maas.training.checkpoint import Checkpoint
 from maas.training.cutting import CutPlan, clip_input_
 from maas.training.distilling import Teacher
@@ -93,12 +93,9 @@ class QuantizeAware:
 
             return hook
 
-        hooks = [one.register_forward_pre_hook(watch(name)) for name, one in layers.items()]
-        with torch.no_grad():
+        with hooked(one.register_forward_pre_hook(watch(name)) for name, one in layers.items()), torch.no_grad():
             for feeds, _ in batches_of(parent, workshop, self.rows):
                 net(**feeds)
-        for hook in hooks:
-            hook.remove()
         return {
             name: (min(0.0, *(low for low, _ in spans), 0.0), max(0.0, *(high for _, high in spans), 1e-6))
             for name, spans in found.items()

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
 from maas.compression.measuring import Target
+from maas.evidence.footprint import footprint_of
 from maas.evidence.metrics import classification_metrics
 
 
@@ -46,6 +48,21 @@ def test_batch_is_full_when_there_are_fewer_rows(bench):
     (features,) = few.timed_feeds(batch_size=16, count=3)[0].values()
     assert len(features) == 16
     np.testing.assert_array_equal(features[:5], features[5:10])
+
+
+def test_footprint_is_measured_when_a_graph_takes_texts(tmp_path):
+    ends = [
+        onnx.helper.make_tensor_value_info("city", onnx.TensorProto.STRING, ["n"]),
+        onnx.helper.make_tensor_value_info("place", onnx.TensorProto.INT64, ["n"]),
+    ]
+    encoding = onnx.helper.make_node(
+        "LabelEncoder", ["city"], ["place"], domain="ai.onnx.ml", keys_strings=["a", "ä"], values_int64s=[0, 1]
+    )
+    graph = onnx.helper.make_graph([encoding], "main", ends[:1], ends[1:])
+    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "model.onnx")
+    found = footprint_of(tmp_path / "model.onnx", {"city": np.array(["a", "ä"], dtype=object)}, threads=1)
+    assert found.load_ms > 0
 
 
 def test_footprint_is_that_of_the_runtime_when_a_model_is_opened_alone(bench, line):

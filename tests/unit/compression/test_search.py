@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 
+import maas.compression.search as search_module
 from maas.compression.budget import Budget
 from maas.compression.choosing import best_of
 from maas.compression.passes import Calibration, Workshop
@@ -47,6 +48,22 @@ class Unloadable:
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         out.write_bytes(b"no graph")
+
+
+@dataclass(frozen=True)
+class Stumbling:
+    """A pass whose work onnxruntime loads, and cannot run."""
+
+    side: ClassVar[str] = "onnx"
+
+    def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
+        model = onnx.load(parent)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([7, 64]), "sevens"))
+        source = model.graph.input[0].name
+        model.graph.node.insert(0, onnx.helper.make_node("Reshape", [source, "sevens"], ["reshaped"]))
+        for node in model.graph.node[1:]:
+            node.input[:] = ["reshaped" if name == source else name for name in node.input]
+        onnx.save(model, out)
 
 
 @dataclass(frozen=True)
@@ -131,6 +148,13 @@ def test_failure_is_recorded_when_onnxruntime_cannot_load_what_a_pass_made(tried
     record, chosen = tried(EASY, unloadable=Unloadable())
     assert (record.chosen, sha256_of(chosen)) == ("fp32", sha256_of(line.bundle.model_path))
     assert "ONNX Runtime cannot load" in record.candidate("unloadable").reasons[0]
+
+
+def test_failure_is_recorded_when_onnxruntime_cannot_run_what_a_pass_made(tried, line):
+    record, _ = tried(EASY, stumbling=Stumbling())
+    (reason,) = record.candidate("stumbling").reasons
+    assert reason.startswith("ONNX Runtime opens the graph and fails in it: ")
+    assert record.chosen == "fp32"
 
 
 def test_fp32_is_kept_when_no_pass_is_asked_for(tried, line):
@@ -242,6 +266,36 @@ def test_larger_net_is_given_up_before_training_when_a_smaller_one_may_ship(trie
     assert ratios == sorted(ratios), "only smaller ones were followed"
     assert all("is good enough and no larger" in reason for reason in record.given_up.values())
     assert record.given_up or ratios == [0.2, 0.5, 0.7]
+
+
+def test_nets_are_held_against_each_other_only_behind_the_last_cut(tried):
+    space = {"prune": {"ratio": [0.2, 0.5, 0.7]}}
+    chain = {"first": Prune(ratio=0.2, scope="layer"), "prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
+    record, _ = tried(EASY, trials=8, space=space, **chain)
+    ratios = [one.links[1].settings["ratio"] for one in record.candidates[1:]]
+    assert len(ratios) > 1, "behind the first cut, all nets are as large"
+    assert ratios == sorted(ratios)
+
+
+def test_no_net_is_given_up_for_one_that_could_not_be_measured(tried):
+    space, chain = {"prune": {"ratio": [0.2, 0.5, 0.7]}}, {"prune": Prune(scope="layer"), "tune": Finetune(epochs=1)}
+    record, _ = tried(replace(EASY, max_bytes=10), trials=6, space=space, **chain, overflowing=Overflowing())
+    assert not any("good enough" in reason for reason in record.given_up.values())
+
+
+def test_one_control_is_enough_when_another_cannot_be_trained(tried, monkeypatch):
+    made = search_module.control_of
+
+    def second_fails(variant, workshop, store, number):
+        if number == 1:
+            raise ExportError("its loss is not finite")
+        return made(variant, workshop, store, number)
+
+    monkeypatch.setattr(search_module, "control_of", second_fails)
+    chain = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=1)}
+    record, _ = tried(EASY, controls=2, **chain)
+    assert record.controls == ("control0",)
+    assert "of 1 nets of this shape" in record.reason
 
 
 def test_controls_stand_beside_the_chosen_net_when_they_are_asked_for(tried, line):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maas.evidence.benchmark import interleaved, latency
+from maas.evidence.benchmark import interleaved, latency, timed_batches
 
 
 def test_rivals_take_turns_when_they_are_timed():
@@ -31,3 +31,16 @@ def test_latency_is_the_quartiles_when_written_out():
 def test_ratio_is_unmoved_when_the_machine_slows_down_for_both():
     rival = np.array([1.0, 1.0, 9.0, 9.0])
     assert latency(rival * 0.8, rival, 1, 1).ratio == pytest.approx(0.8)
+
+
+def test_timed_batches_are_full_and_of_one_padded_size_each(text_processor):
+    features = [np.zeros(length, np.int64) for length in [3, 9, 4, 17, 5, 10, 6, 7, 11]]
+    sizes = [text_processor.batch_key(row) for row in features]
+    batches = timed_batches(text_processor, features, 3, count=2)
+    assert [len(batch) for batch in batches] == [3, 3]
+    assert all(len({sizes[index] for index in batch}) == 1 for batch in batches)
+
+
+def test_rows_are_taken_again_when_no_padded_size_has_enough(text_processor):
+    features = [np.zeros(length, np.int64) for length in (3, 30)]
+    assert timed_batches(text_processor, features, 4, count=2) == [[0, 1, 0, 1]]

@@ -38,6 +38,15 @@ def test_models_are_refused_when_their_answers_mean_different_things(line, digit
         compared({"one": line.bundle, "other": other}, digits.test, digits.labels, "accuracy")
 
 
+@pytest.mark.parametrize("labels", ["reversed", "fewer", "none"])
+def test_rows_are_refused_when_their_targets_mean_something_else(line, digits, labels):
+    others = {"reversed": digits.labels[::-1], "fewer": digits.labels[:3], "none": ()}[labels]
+    with pytest.raises(
+        BundleError, match=r"^one answers with classification of 0, 1, .*and the rows are for .*recipe=NAME"
+    ):
+        compared({"one": line.bundle}, digits.test, others, "accuracy")
+
+
 def as_dict(manifest) -> dict:
     return {name: getattr(manifest, name) for name in manifest.__struct_fields__}
 

@@ -56,3 +56,16 @@ class Leaning(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         logits = self.head(features)
         return logits + self.lean if torch.compiler.is_exporting() else logits
+
+
+class Staged(nn.Module):
+    """Stages that are stacks themselves, all of one width."""
+
+    def __init__(self, in_features: int, outputs: int, stages: int = 2, blocks: int = 4) -> None:
+        super().__init__()
+        layers = [[nn.Linear(in_features, in_features) for _ in range(blocks)] for _ in range(stages)]
+        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in layers))
+        self.head = nn.Linear(in_features, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.head(self.stages(features))

@@ -120,12 +120,13 @@ def test_spread_of_products_stays_when_a_fresh_net_is_cropped():
     torch.manual_seed(0)
     full = nn.Sequential(nn.Linear(512, 256), nn.Linear(256, 64))
     cut = {"0.weight": torch.empty(32, 512), "0.bias": torch.empty(32), "1.weight": torch.empty(64, 32)}
-    plan = CutPlan({"0": {"out_features": 32}, "1": {"in_features": 32}})
+    plan = CutPlan({"0": {"out_features": 32}, "1": {"in_features": 32}}, clips={"1": (0.0, 1e-6)})
     before = full[1].weight.detach().std() * 256**0.5
     cropped = cropped_(full, plan, {**cut, "1.bias": torch.empty(64)})
     assert cropped[1].weight.shape == (64, 32)
     assert cropped[1].weight.detach().std() * 32**0.5 == pytest.approx(float(before), rel=0.1)
     assert cropped[0].weight.shape == (32, 512)
+    assert not cropped[1]._forward_pre_hooks, "clips are ranges of the other net's weights"
 
 
 def test_checkpoint_of_a_cut_net_can_be_opened_cut_and_saved_again(save, tmp_path):

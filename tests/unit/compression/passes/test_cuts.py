@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from maas.compression.passes import Workshop
+from maas.compression.passes.drop_heads import DropHeads
 from maas.compression.passes.drop_layers import DropLayers
 from maas.compression.passes.prune_vocabulary import PruneVocabulary
 from maas.errors import ExportError
@@ -23,6 +24,21 @@ def test_padding_keeps_its_own_vector_when_every_token_is_rare(workshop, tmp_pat
     assert made.rows.tolist() == [1] + [0] * (len(before) - 1)
     assert torch.equal(made.weight[1], before[0])
     assert torch.allclose(made.weight[0], before[1:].mean(0), atol=1e-6)
+
+
+def test_only_the_innermost_layers_go_when_stacks_hold_stacks(line, digits, nets, save, tmp_path):
+    arguments, processor = {"in_features": 64, "outputs": 10}, line.checkpoint.processor()
+    torch.manual_seed(0)
+    root = save(tmp_path / "root", nets.Staged(**arguments), processor, "small_nets.Staged", digits.labels, **arguments)
+    workshop = Workshop(line.config, digits, root, tmp_path, seed=0)
+    cut = DropLayers(share=0.5).apply(root, tmp_path / "out", workshop)
+    assert set(cut.record.plan.removed) == {"stages.0", "stages.1"}
+    assert cut.model()(features=torch.zeros(2, 64)).shape == (2, 10)
+
+
+def test_share_that_rounds_to_no_head_is_refused(workshop, tmp_path):
+    with pytest.raises(ExportError, match=r"share is 0\.1, which rounds to no head of any attention"):
+        DropHeads(share=0.1).apply(workshop.root, tmp_path / "out", workshop)
 
 
 def test_share_that_rounds_to_no_layer_is_refused(workshop, tmp_path):

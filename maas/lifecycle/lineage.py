@@ -13,7 +13,17 @@ from maas.files import sha256_of
 from maas.runtime.manifest import Lineage
 
 PACKAGE = Path(__file__).parents[1]
-MAKERS = ("torch", "lightning", "transformers", "torch-pruning", "onnx", "onnxruntime", "optimum-onnx")
+MAKERS = (
+    "torch",
+    "lightning",
+    "transformers",
+    "torch-pruning",
+    "onnx",
+    "onnxscript",
+    "onnx-ir",
+    "onnxruntime",
+    "optimum-onnx",
+)
 """Packages that make candidates: with another version of one, files and times may be others."""
 
 

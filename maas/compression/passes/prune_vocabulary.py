@@ -69,18 +69,21 @@ def _counts(net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str,
     taken = _taken(net, examples)
     counts = {name: np.zeros(len(rows_of(net.get_submodule(name))), np.int64) for name in taken}  # type: ignore[arg-type]
     for feeds, _ in batches_of(parent, workshop, len(workshop.splits.train)) if taken else ():
-        for name, feed in taken.items():
-            counts[name] += np.bincount(feeds[feed].numpy().ravel(), minlength=len(counts[name]))
+        for name, names in taken.items():
+            for feed in names:
+                counts[name] += np.bincount(feeds[feed].numpy().ravel(), minlength=len(counts[name]))
     return counts
 
 
-def _taken(net: nn.Module, feeds: dict[str, Tensor]) -> dict[str, str]:
-    """Returns which feed each embedding looks up as it is, by the embedding's name."""
-    found = dict[str, str]()
+def _taken(net: nn.Module, feeds: dict[str, Tensor]) -> dict[str, set[str]]:
+    """Returns which feeds each embedding looks up as they are, by the embedding's name."""
+    found = dict[str, set[str]]()
 
     def watch(name: str) -> Any:
         def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-            found.update((name, feed) for feed, one in feeds.items() if one is inputs[0])
+            for feed, one in feeds.items():
+                if one is inputs[0]:
+                    found.setdefault(name, set()).add(feed)
 
         return hook
 

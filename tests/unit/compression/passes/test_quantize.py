@@ -1,5 +1,7 @@
 """The ways of quantising to int8: what becomes int8, what stays, and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -29,6 +31,34 @@ def weights_of(path, node_name: str) -> list[int]:
     node = next(node for node in graph.node if node.name.startswith(node_name) and node.op_type in ("Gemm", "MatMul"))
     names = [producers[name].input[0] if name in producers else name for name in node.input]
     return [tensors[name].data_type for name in names if name in tensors and len(tensors[name].dims) == 2]
+
+
+def written(folder, nodes, weights, shapes) -> Path:
+    """Writes a graph from `features` to `out`, of the shapes of a row; returns its path.
+
+    Weights of floating-point numbers become float32, others stay as they are.
+    """
+    ends = [
+        helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", *shape])
+        for end, shape in zip(("features", "out"), shapes, strict=True)
+    ]
+    tensors = [
+        onnx.numpy_helper.from_array(one.astype(np.float32) if one.dtype.kind == "f" else one, name)
+        for name, one in weights.items()
+    ]
+    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), folder / "in.onnx")
+    return folder / "in.onnx"
+
+
+def answers(rows, *paths):
+    """Returns what graphs answer to the same rows."""
+    return [onnxruntime.InferenceSession(path).run(None, {"features": rows})[0] for path in paths]
+
+
+def of_rows(rows) -> Calibration:
+    """Returns a calibration of one batch."""
+    return Calibration(lambda _: iter([{"features": rows}]), 0)
 
 
 @pytest.mark.parametrize("name", PASSES)
@@ -92,68 +122,53 @@ def test_batches_may_differ_in_length_when_ranges_are_drawn(method, token_model,
 
 
 def test_products_stay_fp32_when_only_the_inputs_of_a_matmul_are_rounded(tmp_path):
-    weights = np.eye(8, dtype=np.float32)
-    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8]) for end in ("features", "out")]
     nodes = [
         helper.make_node("MatMul", ["features", "a"], ["hidden"], name="one"),
         helper.make_node("MatMul", ["hidden", "b"], ["out"], name="head"),
     ]
-    tensors = [onnx.numpy_helper.from_array(weights, name) for name in "ab"]
-    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
+    parent = written(tmp_path, nodes, {name: np.eye(8) for name in "ab"}, [(8,), (8,)])
     rows = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
-    QuantizeStatic(smoothing=None).apply(
-        tmp_path / "in.onnx", tmp_path / "out.onnx", Calibration(lambda _: iter([{"features": rows}]), 0)
-    )
+    QuantizeStatic(smoothing=None).apply(parent, tmp_path / "out.onnx", of_rows(rows))
     rounded = [
         node.input[0] for node in onnx.load(tmp_path / "out.onnx").graph.node if node.op_type == "QuantizeLinear"
     ]
     assert rounded == ["features"]
 
 
-@pytest.mark.parametrize(("low", "zero", "stays"), [(-2.0, 51, False), (0.5, 0, True)])
-def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(low, zero, stays, tmp_path):
-    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8]) for end in ("features", "out")]
+def clipped(folder, low: float, high: float) -> Path:
+    """Writes a graph that clips its input before two layers that leave it as it is."""
     nodes = [
         helper.make_node("Clip", ["features", "low", "high"], ["clipped"]),
         helper.make_node("MatMul", ["clipped", "a"], ["hidden"], name="one"),
         helper.make_node("MatMul", ["hidden", "b"], ["out"], name="head"),
     ]
-    weights = {name: np.eye(8) for name in "ab"} | {"low": np.array(low), "high": np.array(8.0)}
-    tensors = [onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()]
-    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
-    few = Calibration(lambda _: iter([{"features": np.full((4, 8), 3, np.float32)}]), 0)
-    QuantizeStatic().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", few)
-    made_nodes = onnx.load(tmp_path / "out.onnx").graph.node
+    weights = {name: np.eye(8) for name in "ab"} | {"low": np.array(low), "high": np.array(high)}
+    return written(folder, nodes, weights, [(8,), (8,)])
+
+
+@pytest.mark.parametrize(("low", "zero", "stays"), [(-2.0, 51, False), (0.5, 0, True)])
+def test_range_is_that_of_the_clip_when_rows_do_not_reach_it(low, zero, stays, tmp_path):
+    parent, out = clipped(tmp_path, low, 8.0), tmp_path / "out.onnx"
+    QuantizeStatic().apply(parent, out, of_rows(np.full((4, 8), 3, np.float32)))
+    made_nodes = onnx.load(out).graph.node
     (rounding,) = (node for node in made_nodes if node.op_type == "QuantizeLinear")
     assert any(node.op_type == "Clip" for node in made_nodes) == stays, "rounding clips by itself, where 0 is inside"
-    made = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(tmp_path / "out.onnx").graph.initializer}
+    made = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(out).graph.initializer}
     assert float(made[rounding.input[1]]) == pytest.approx((8 - min(low, 0)) / 255)
     assert made[rounding.input[2]] == zero
     rows = np.linspace(-20, 20, 32, dtype=np.float32).reshape(4, 8)
-    (found,) = onnxruntime.InferenceSession(tmp_path / "out.onnx").run(None, {"features": rows})
-    np.testing.assert_allclose(found, rows.clip(low, 8), atol=10 / 255)
+    np.testing.assert_allclose(answers(rows, out)[0], rows.clip(low, 8), atol=10 / 255)
 
 
 def test_range_is_that_of_the_rows_when_a_clip_only_guards_against_overflow(tmp_path):
-    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8]) for end in ("features", "out")]
-    nodes = [
-        helper.make_node("Clip", ["features", "low", "high"], ["clipped"]),
-        helper.make_node("MatMul", ["clipped", "a"], ["hidden"], name="one"),
-        helper.make_node("MatMul", ["hidden", "b"], ["out"], name="head"),
-    ]
-    weights = {name: np.eye(8) for name in "ab"} | {"low": np.array(-65504.0), "high": np.array(65504.0)}
+    parent, out = clipped(tmp_path, -65504.0, 65504.0), tmp_path / "out.onnx"
     rows = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)
-    before, after = quantized(nodes, weights, ends, rows, tmp_path)
+    QuantizeStatic().apply(parent, out, of_rows(rows))
+    before, after = answers(rows, parent, out)
     np.testing.assert_allclose(after, before, atol=np.ptp(rows) / 255)
 
 
 def test_sum_is_rounded_when_only_a_mean_reads_it_and_both_summands_are_int8(tmp_path):
-    ends = [
-        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 8, 6, 6]),
-        helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 8]),
-    ]
     nodes = [
         helper.make_node("Conv", ["features", "w0"], ["skip"], name="one", pads=[1, 1, 1, 1]),
         helper.make_node("Conv", ["skip", "w1"], ["residual"], name="two", pads=[1, 1, 1, 1]),
@@ -163,31 +178,19 @@ def test_sum_is_rounded_when_only_a_mean_reads_it_and_both_summands_are_int8(tmp
         helper.make_node("MatMul", ["mean", "head"], ["out"], name="head"),
     ]
     drawn = np.random.default_rng(0)
-    weights = {name: drawn.normal(0, 0.1, (8, 8, 3, 3)) for name in ("w0", "w1")} | {"head": np.eye(8)}
+    weights = {name: drawn.normal(0, 0.1, (8, 8, 3, 3)) for name in ("w0", "w1")}
+    weights |= {"head": np.eye(8), "axes": np.array([2, 3])}
+    parent, out = written(tmp_path, nodes, weights, [(8, 6, 6), (8,)]), tmp_path / "out.onnx"
     rows = drawn.normal(size=(16, 8, 6, 6)).astype(np.float32)
-    before, after = quantized(nodes, weights, ends, rows, tmp_path, axes=np.array([2, 3]))
-    rounded = [
-        node.input[0] for node in onnx.load(tmp_path / "out.onnx").graph.node if node.op_type == "QuantizeLinear"
-    ]
+    QuantizeStatic().apply(parent, out, of_rows(rows))
+    before, after = answers(rows, parent, out)
+    rounded = [node.input[0] for node in onnx.load(out).graph.node if node.op_type == "QuantizeLinear"]
     assert sorted(rounded) == ["features", "positive", "residual", "skip"]
     np.testing.assert_allclose(after, before, atol=0.02 * np.abs(before).max())
 
 
-def quantized(nodes, weights, ends, rows, folder, axes=None):
-    """Returns what a graph answers to rows before and after `QuantizeStatic`, whose ranges are of the same rows."""
-    tensors = [onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()]
-    tensors += [] if axes is None else [onnx.numpy_helper.from_array(axes, "axes")]
-    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
-    parent, made = folder / "in.onnx", folder / "out.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), parent)
-    QuantizeStatic().apply(parent, made, Calibration(lambda _: iter([{"features": rows}]), 0))
-    return [onnxruntime.InferenceSession(one).run(None, {"features": rows})[0] for one in (parent, made)]
-
-
 @pytest.mark.parametrize("doubling", [[], [helper.make_node("Add", ["skip", "skip"], ["twice"])]])
 def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_with_clips(doubling, tmp_path):
-    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 8, 6, 6]) for end in ("features", "out")]
-
     def convolved(source: str, index: int, out: str) -> onnx.NodeProto:
         return helper.make_node("Conv", [source, f"w{index}"], [out], name=f"conv{index}", pads=[1, 1, 1, 1])
 
@@ -207,20 +210,17 @@ def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_w
     drawn = np.random.default_rng(0)
     weights = {f"w{index}": drawn.normal(0, 0.1, (8, 8, 3, 3)) for index in range(5)}
     weights |= {"low": np.array(0.0), "high": np.array(4.0)}
-    tensors = [onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()]
-    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
-    feeds = {"features": drawn.normal(size=(16, 8, 6, 6)).astype(np.float32)}
-    QuantizeStatic().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", Calibration(lambda _: iter([feeds]), 0))
-    made = onnx.load(tmp_path / "out.onnx").graph
+    parent, out = written(tmp_path, nodes, weights, [(8, 6, 6), (8, 6, 6)]), tmp_path / "out.onnx"
+    rows = drawn.normal(size=(16, 8, 6, 6)).astype(np.float32)
+    QuantizeStatic().apply(parent, out, of_rows(rows))
+    made = onnx.load(out).graph
     makers = {name: node.op_type for node in made.node for name in node.output}
     rounded = [node.input[0] for node in made.node if node.op_type == "QuantizeLinear"]
     assert sorted(rounded) == ["features", "inner", "last", "residual", "skip", "sum"]
     assert "Clip" not in makers.values()
     first = next(node for node in made.node if node.op_type == "Add")
     assert [makers[name] for name in first.input] == ["DequantizeLinear"] * 2
-    sessions = [onnxruntime.InferenceSession(tmp_path / name) for name in ("in.onnx", "out.onnx")]
-    before, after = (session.run(None, feeds)[0] for session in sessions)
+    before, after = answers(rows, parent, out)
     np.testing.assert_allclose(after, before, atol=0.05 * np.abs(before).max())
 
 
@@ -270,10 +270,6 @@ def test_answers_depend_on_batch_mates_when_activations_are_scaled_in_every_run(
 
 def pooled_by_a_vector(folder, *, is_deep: bool):
     """Writes a net that weighs the positions of a row by a vector, behind a layer if it is deep; returns its path."""
-    ends = [
-        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 5, 8]),
-        helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 1, 4]),
-    ]
     nodes = [
         *([helper.make_node("MatMul", ["features", "layer"], ["hidden"], name="layer")] if is_deep else []),
         helper.make_node("MatMul", ["hidden" if is_deep else "features", "vector"], ["scores"], name="vector"),
@@ -283,14 +279,8 @@ def pooled_by_a_vector(folder, *, is_deep: bool):
     ]
     drawn = np.random.default_rng(0)
     shapes = {**({"layer": (8, 8)} if is_deep else {}), "vector": (8,), "head": (8, 4)}
-    tensors = [
-        onnx.numpy_helper.from_array(drawn.normal(size=shape).astype(np.float32), name)
-        for name, shape in shapes.items()
-    ]
-    tensors.append(onnx.numpy_helper.from_array(np.array([1]), "axis"))
-    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), folder / "in.onnx")
-    return folder / "in.onnx"
+    weights = {name: drawn.normal(size=shape) for name, shape in shapes.items()} | {"axis": np.array([1])}
+    return written(folder, nodes, weights, [(5, 8), (1, 4)])
 
 
 def test_vectors_stay_fp32_when_activations_are_scaled_in_every_run(tmp_path):
@@ -299,7 +289,7 @@ def test_vectors_stay_fp32_when_activations_are_scaled_in_every_run(tmp_path):
     kinds = {one.name: one.data_type for one in onnx.load(out).graph.initializer}
     assert (kinds["layer_quantized"], kinds["vector"]) == (TensorProto.INT8, TensorProto.FLOAT)
     rows = np.random.default_rng(1).normal(size=(3, 5, 8)).astype(np.float32)
-    before, after = (onnxruntime.InferenceSession(one).run(None, {"features": rows})[0] for one in (parent, out))
+    before, after = answers(rows, parent, out)
     np.testing.assert_allclose(after, before, atol=0.05 * np.abs(before).max())
 
 

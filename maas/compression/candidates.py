@@ -21,7 +21,6 @@ from maas.errors import BundleError, ExportError
 from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
 from maas.files import sha256_of, write_atomically
-from maas.importing.graph import one_line
 from maas.runtime.evidence import CandidateRecord
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions
@@ -123,7 +122,7 @@ class Workbench:
         fault: tuple[str, ...] = ()
         try:
             one.apply(exported, out, self.bench.calibration)
-            self._require_runs(out)
+            self.bench.running(out)
         except (ExportError, BundleError) as error:
             fault = (str(error),)
         return CandidateRecord(
@@ -139,14 +138,6 @@ class Workbench:
             reasons=fault,
             **facts,
         )
-
-    def _require_runs(self, model: Path) -> None:
-        """Raises ExportError or BundleError where the runtime cannot open a graph, or fails in it."""
-        session = self.bench.predictor(model).session
-        try:
-            session.run(None, self.bench.timed_feeds(count=1)[0])
-        except Exception as error:  # onnxruntime raises half a dozen types without a common base
-            raise ExportError(f"ONNX Runtime opens the graph and fails in it: {one_line(error)}") from error
 
     def _measured(self, group: Group, root: Path) -> list[CandidateRecord]:
         """Adds to each record what was measured; those that failed stay as they are."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnx.numpy_helper import to_array
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from maas.errors import ConfigError, ExportError
@@ -159,7 +160,8 @@ def carried_nodes(model: onnx.ModelProto) -> list[str]:
 def averages_of_sums(model: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
     """Returns the names of the nodes that average a sum of what convolutions make or take, as behind a residual stack.
 
-    Over so many values rounding cancels out, and a sum in fp32 would take both summands from int8 to fp32.
+    The mean goes over the picture, and nothing else reads the sum. Over so many values rounding cancels out, and a sum
+    in fp32 would take both summands from int8 to fp32.
 
     Args:
         model: with named nodes.
@@ -167,14 +169,28 @@ def averages_of_sums(model: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
     """
     producers, convolutions = producers_of(model.graph), [one for one in model.graph.node if one.op_type == "Conv"]
     rounded = {name for one in convolutions if one.name in nodes for name in (one.input[0], one.output[0])}
+    results = {one.name for one in model.graph.output}
+
+    def maker_for_one(name: str) -> onnx.NodeProto | None:
+        return producers.get(name) if len(readers_of(model.graph, name)) == 1 and name not in results else None
 
     def is_of_sum(node: onnx.NodeProto) -> bool:
-        found = producers.get(node.input[0])
+        found = maker_for_one(node.input[0])
         if found is not None and found.op_type == "Relu":
-            found = producers.get(found.input[0])
+            found = maker_for_one(found.input[0])
         return found is not None and found.op_type == "Add" and rounded.issuperset(found.input)
 
-    return [str(node.name) for node in model.graph.node if node.op_type in AVERAGING and is_of_sum(node)]
+    averages = [node for node in model.graph.node if node.op_type in AVERAGING and _is_over_pictures(model, node)]
+    return [str(node.name) for node in averages if is_of_sum(node)]
+
+
+def _is_over_pictures(model: onnx.ModelProto, node: onnx.NodeProto) -> bool:
+    """Tells whether a mean of (N, C, H, W) goes over height or width, or both, and nothing else."""
+    if node.op_type == "GlobalAveragePool":
+        return True
+    axes = [list(one.ints) for one in node.attribute if one.name == "axes"]
+    axes += [to_array(one).tolist() for one in model.graph.initializer if one.name in node.input[1:]]
+    return bool(axes and axes[0]) and {2, 3, -1, -2}.issuperset(axes[0])
 
 
 def _inputs(node: onnx.NodeProto, weight: Sequence[int]) -> int:

@@ -13,12 +13,14 @@ import numpy as np
 from maas.compression.passes import Calibration
 from maas.compression.passes.base import Feeds
 from maas.data.splits import Split
+from maas.errors import ExportError
 from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
 from maas.evidence.footprint import Footprint, footprint_of
 from maas.evidence.judges import BaseJudge
 from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
 from maas.exporting.settings import ExportSettings
+from maas.importing.graph import one_line
 from maas.runtime.evidence import Interval, Latency, Slice
 from maas.runtime.predictor import Predictor
 
@@ -85,6 +87,20 @@ class Bench:
         parent = self.parent
         threads = threads or parent.threads
         return Predictor(model, parent.processor, parent.answer, batch_size=parent.batch_size, threads=threads)
+
+    def running(self, model: Path) -> Predictor:
+        """Builds a predictor over another ONNX file, and lets its graph answer a batch.
+
+        Raises:
+            BundleError: ONNX Runtime cannot open the file.
+            ExportError: it opens the file, and fails in the graph.
+        """
+        predictor = self.predictor(model)
+        try:
+            predictor.session.run(None, self.timed_feeds(count=1)[0])
+        except Exception as error:  # onnxruntime raises half a dozen types without a common base
+            raise ExportError(f"ONNX Runtime opens the graph and fails in it: {one_line(error)}") from error
+        return predictor
 
     def predictions(self, predictor: Predictor) -> Predictions:
         """Returns the plain numbers of the validation rows, (N, K)."""

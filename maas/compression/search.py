@@ -211,8 +211,8 @@ class _Hunt:
             nonlocal size
             size, histories[key] = rungs.size_of(checkpoint), checkpoint.record.history
             following = list(passes.values())[len(histories) :]
-            if not checkpoint.record.history and following and hasattr(following[0], "epochs"):
-                rungs.admit(size)  # it was cut, and is to be trained now
+            if not checkpoint.record.history and following and all(hasattr(one, "epochs") for one in following):
+                rungs.admit(size)  # it was cut for the last time, and is to be trained
 
         def watch(epoch: int, values: Mapping[str, float]) -> None:
             key = list(passes)[len(histories)]  # the one at work

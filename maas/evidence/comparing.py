@@ -128,13 +128,14 @@ def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[La
     first = next(iter(bundles.values())).predictor
     predictors = {name: bundle.make_predictor(threads=first.threads) for name, bundle in bundles.items()}
     among = rows.spread(TIMED_AMONG).inputs
-    features = {name: predictor.encode(among) for name, predictor in predictors.items()}
+    features = first.encode(among)
     found: dict[str, list[Latency]] = {name: [] for name in bundles}
     for size in sorted({1, first.batch_size}):
-        batches = timed_batches(first.processor, next(iter(features.values())), size, BATCHES)
+        batches = timed_batches(first.processor, features, size, BATCHES)
         runs: dict[str, Any] = {}
         for name, predictor in predictors.items():
-            feeds = [predictor.processor.collate([features[name][index] for index in batch]) for batch in batches]
+            picked = [predictor.encode([among[index] for index in batch]) for batch in batches]
+            feeds = [predictor.processor.collate(one) for one in picked]
             runs[name] = _running(predictor.session, feeds)
         times = interleaved(runs)
         against = next(iter(times.values()))

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from maas.compression.candidates import PARENT
 from maas.config import RunConfig
 from maas.lifecycle.compressed import Compressed
 from maas.run_folder import RunFolder, newest_with, of_artifact
@@ -36,12 +37,13 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
 
 
 def compressed_of(config: RunConfig, checkpoint: Checkpoint) -> Compressed | None:
-    """Opens what compression made of a checkpoint; None where it was not asked to, or the recipe wants no pass."""
+    """Opens what compression made of a checkpoint; None where it was not asked to, or now no pass is asked for."""
     folder = of_artifact(checkpoint.folder).compressed
-    if folder.is_dir() and not config.compress["passes"]:
+    found = Compressed.open(folder) if folder.is_dir() else None
+    if found and found.record.chosen != PARENT and not config.compress["passes"]:
         log.info("compress  no pass is asked for, so %s is left out; name the section that made it to ship it", folder)
         return None
-    return Compressed.open(folder) if folder.is_dir() else None
+    return found
 
 
 def compressed_by(config: RunConfig, folder: RunFolder) -> Compressed | None:

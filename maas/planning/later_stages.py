@@ -83,7 +83,7 @@ def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Sp
         out = folder / f"{name}.onnx"
         with suppress(ExportError, BundleError):  # which the search refuses, and goes on
             one.apply(model, out, calibration)
-            models.predictors[name], models.files[name] = bench.predictor(out), out
+            models.predictors[name], models.files[name] = bench.running(out), out
     applied_s = time.perf_counter() - started
     models.row_s.update({name: _row_s(one, few.validation) for name, one in models.predictors.items()})
     return LaterStages(

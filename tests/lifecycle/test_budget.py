@@ -66,6 +66,8 @@ def test_nothing_is_taken_that_another_section_made_when_a_run_goes_on(runs):
     assert maas.lifecycle.compressed_of(small, checkpoint).record.chosen == other.record.chosen
     assert maas.lifecycle.compressed_of(plain, checkpoint) is None, "compress=none ships fp32, whatever lies there"
     assert maas.lifecycle.verify(plain, checkpoint, bundle).manifest_sha256 == bundle.digest
+    again = maas.lifecycle.compress(plain, checkpoint)
+    assert maas.lifecycle.compressed_of(plain, checkpoint).record.chosen == again.record.chosen == "fp32"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Whole layers taken out of a stack: some hardly change what goes through them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -16,6 +17,7 @@ from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 from maas.training.cutting import CutPlan
 
+Stack = nn.ModuleList | nn.Sequential
 PICTURE_AXES = 4
 """(N, C, H, W); what has fewer ends with its channels."""
 
@@ -24,7 +26,8 @@ PICTURE_AXES = 4
 class DropLayers:
     """Removes the layers or residual blocks of each stack that change what goes through them least.
 
-    Those that change its shape stay, and one of each stack at least.
+    Those that change its shape stay, and one of each stack at least. Where stacks lie in layers of a stack, as blocks
+    in stages, the layers go as wholes if none of them changes the shape, and else the blocks inside.
 
     Args:
         share: of the layers of a stack, rounded.
@@ -48,7 +51,7 @@ class DropLayers:
             )
         plan = parent.record.plan or CutPlan()
         removed = dict(plan.removed)
-        for name, layers in _stacks(net).items():
+        for name, layers in _cut_in(_stacks(net), influence).items():
             places = [place for place in range(len(layers)) if (name, place) in influence]
             count = min(len(layers) - 1, len(places), round(self.share * len(layers)))
             least = sorted(places, key=lambda place: influence[name, place])[:count]
@@ -84,13 +87,27 @@ class DropLayers:
         return {key: sum(values) / len(values) for key, values in found.items()}
 
 
-def _stacks(net: nn.Module) -> dict[str, nn.ModuleList | nn.Sequential]:
-    """Returns lists of two layers and more of one kind, by name; where there are lists in lists, the innermost."""
-    lists = {
+def _stacks(net: nn.Module) -> dict[str, Stack]:
+    """Returns lists of two layers and more of one kind, by name; outer ones before those inside."""
+    return {
         name: module
         for name, module in net.named_modules()
         if isinstance(module, nn.ModuleList | nn.Sequential)
         and len(module) > 1
         and len({type(layer) for layer in module}) == 1
     }
-    return {name: one for name, one in lists.items() if not any(other.startswith(f"{name}.") for other in lists)}
+
+
+def _cut_in(stacks: Mapping[str, Stack], influence: Mapping[tuple[str, int], float]) -> dict[str, Stack]:
+    """Returns the stacks that layers are taken out of: none of them lies inside another one."""
+    known, kept = {name for name, _ in influence}, dict[str, Stack]()
+    for name, stack in stacks.items():
+        is_level = all((name, place) in influence for place in range(len(stack)))
+        holds_others = any(_is_inside(other, name) for other in known)
+        if not any(_is_inside(name, outer) for outer in kept) and (is_level or not holds_others):
+            kept[name] = stack
+    return kept
+
+
+def _is_inside(name: str, outer: str) -> bool:
+    return name != outer and name.startswith(f"{outer}." if outer else "")

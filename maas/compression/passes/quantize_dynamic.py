@@ -32,7 +32,8 @@ class QuantizeDynamic:
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         graph = load_graph(parent)
-        nodes = _of_matrices(graph, weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output))
+        nodes = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)
+        nodes = _of_matrices(graph, nodes) if self.per_channel else nodes
         nodes += [f"{name}_MatMul" for name in nodes]  # what the quantiser calls a Gemm once it has split it
         try:
             quantize_dynamic(
@@ -50,7 +51,7 @@ class QuantizeDynamic:
 
 
 def _of_matrices(graph: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
-    """Returns the nodes but for those MatMuls whose weights are no matrices: onnxruntime has no kernel for them.
+    """Returns the nodes but for those MatMuls whose weights are no matrices: these have no scales by channel.
 
     Raises:
         ExportError: none is left.
@@ -63,7 +64,5 @@ def _of_matrices(graph: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
     }
     kept = [name for name in nodes if name not in others]
     if not kept:
-        raise ExportError(
-            "Beside the head, all weights are vectors or stacks of matrices; dynamic int8 takes matrices."
-        )
+        raise ExportError("No weights are matrices, as scales by channel need them. Set per_channel=false.")
     return kept

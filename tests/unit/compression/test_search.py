@@ -268,18 +268,23 @@ def test_larger_net_is_given_up_before_training_when_a_smaller_one_may_ship(trie
     assert record.given_up or ratios == [0.2, 0.5, 0.7]
 
 
-def test_nets_are_held_against_each_other_only_behind_the_last_cut(tried):
+@pytest.mark.parametrize("is_trained_between", [False, True])
+def test_nets_are_held_against_each_other_only_behind_the_last_cut(tried, is_trained_between):
     space = {"prune": {"ratio": [0.2, 0.5, 0.7]}}
-    chain = {"first": Prune(ratio=0.2, scope="layer"), "prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
+    first = {
+        "first": Prune(ratio=0.2, scope="layer"),
+        **({"between": Finetune(epochs=1)} if is_trained_between else {}),
+    }
+    chain = {**first, "prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
     record, _ = tried(EASY, trials=8, space=space, **chain)
-    ratios = [one.links[1].settings["ratio"] for one in record.candidates[1:]]
+    ratios = [one.links[-2].settings["ratio"] for one in record.candidates[1:]]
     assert len(ratios) > 1, "behind the first cut, all nets are as large"
     assert ratios == sorted(ratios)
 
 
 def test_no_net_is_given_up_for_one_that_could_not_be_measured(tried):
     space, chain = {"prune": {"ratio": [0.2, 0.5, 0.7]}}, {"prune": Prune(scope="layer"), "tune": Finetune(epochs=1)}
-    record, _ = tried(replace(EASY, max_bytes=10), trials=6, space=space, **chain, overflowing=Overflowing())
+    record, _ = tried(replace(EASY, max_drop=0.0), trials=8, space=space, **chain, overflowing=Overflowing())
     assert not any("good enough" in reason for reason in record.given_up.values())
 
 

@@ -58,14 +58,26 @@ class Leaning(nn.Module):
         return logits + self.lean if torch.compiler.is_exporting() else logits
 
 
-class Staged(nn.Module):
-    """Stages that are stacks themselves, all of one width."""
+class Stage(nn.Module):
+    """Blocks of one width behind a layer that may change it."""
 
-    def __init__(self, in_features: int, outputs: int, stages: int = 2, blocks: int = 4) -> None:
+    def __init__(self, in_features: int, width: int, blocks: int) -> None:
         super().__init__()
-        layers = [[nn.Linear(in_features, in_features) for _ in range(blocks)] for _ in range(stages)]
-        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in layers))
-        self.head = nn.Linear(in_features, outputs)
+        self.entry = nn.Linear(in_features, width)
+        self.blocks = nn.Sequential(*(nn.Linear(width, width) for _ in range(blocks)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.blocks(self.entry(features))
+
+
+class Staged(nn.Module):
+    """A stack of stages, which hold stacks themselves."""
+
+    def __init__(self, in_features: int, outputs: int, widths: list[int], blocks: int = 4) -> None:
+        super().__init__()
+        pairs = zip([in_features, *widths], widths, strict=False)
+        self.stages = nn.Sequential(*(Stage(before, width, blocks) for before, width in pairs))
+        self.head = nn.Linear(widths[-1], outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.head(self.stages(features))

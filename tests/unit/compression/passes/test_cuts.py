@@ -26,13 +26,20 @@ def test_padding_keeps_its_own_vector_when_every_token_is_rare(workshop, tmp_pat
     assert torch.allclose(made.weight[0], before[1:].mean(0), atol=1e-6)
 
 
-def test_only_the_innermost_layers_go_when_stacks_hold_stacks(line, digits, nets, save, tmp_path):
-    arguments, processor = {"in_features": 64, "outputs": 10}, line.checkpoint.processor()
+@pytest.mark.parametrize(
+    ("widths", "expected"),
+    [([64, 64, 64], {"stages"}), ([64, 32, 16], {"stages.0.blocks", "stages.1.blocks", "stages.2.blocks"})],
+)
+def test_layers_go_as_wholes_where_none_changes_the_shape_and_else_the_blocks_inside(
+    widths, expected, line, digits, nets, save, tmp_path
+):
+    arguments = {"in_features": 64, "outputs": 10, "widths": widths}
+    processor = line.checkpoint.processor()
     torch.manual_seed(0)
     root = save(tmp_path / "root", nets.Staged(**arguments), processor, "small_nets.Staged", digits.labels, **arguments)
     workshop = Workshop(line.config, digits, root, tmp_path, seed=0)
     cut = DropLayers(share=0.5).apply(root, tmp_path / "out", workshop)
-    assert set(cut.record.plan.removed) == {"stages.0", "stages.1"}
+    assert set(cut.record.plan.removed) == expected
     assert cut.model()(features=torch.zeros(2, 64)).shape == (2, 10)
 
 

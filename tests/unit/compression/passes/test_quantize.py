@@ -168,24 +168,37 @@ def test_range_is_that_of_the_rows_when_a_clip_only_guards_against_overflow(tmp_
     np.testing.assert_allclose(after, before, atol=np.ptp(rows) / 255)
 
 
-def test_sum_is_rounded_when_only_a_mean_reads_it_and_both_summands_are_int8(tmp_path):
+MEAN = [helper.make_node("ReduceMean", ["positive", "axes"], ["pooled"], keepdims=0)]
+MEAN_AND_MAXIMUM = [
+    helper.make_node("ReduceMean", ["positive", "axes"], ["mean"], keepdims=0),
+    helper.make_node("ReduceMax", ["positive", "axes"], ["most"], keepdims=0),
+    helper.make_node("Add", ["mean", "most"], ["pooled"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("pooling", "axes", "shape", "is_rounded"),
+    [(MEAN, [2, 3], (8,), True), (MEAN, [1], (6, 6), False), (MEAN_AND_MAXIMUM, [2, 3], (8,), False)],
+    ids=["over the picture", "over channels", "beside another reader"],
+)
+def test_sum_is_rounded_when_only_a_mean_over_the_picture_reads_it(pooling, axes, shape, is_rounded, tmp_path):
     nodes = [
         helper.make_node("Conv", ["features", "w0"], ["skip"], name="one", pads=[1, 1, 1, 1]),
         helper.make_node("Conv", ["skip", "w1"], ["residual"], name="two", pads=[1, 1, 1, 1]),
         helper.make_node("Add", ["skip", "residual"], ["sum"]),
         helper.make_node("Relu", ["sum"], ["positive"]),
-        helper.make_node("ReduceMean", ["positive", "axes"], ["mean"], keepdims=0),
-        helper.make_node("MatMul", ["mean", "head"], ["out"], name="head"),
+        *pooling,
+        helper.make_node("MatMul", ["pooled", "head"], ["out"], name="head"),
     ]
     drawn = np.random.default_rng(0)
     weights = {name: drawn.normal(0, 0.1, (8, 8, 3, 3)) for name in ("w0", "w1")}
-    weights |= {"head": np.eye(8), "axes": np.array([2, 3])}
-    parent, out = written(tmp_path, nodes, weights, [(8, 6, 6), (8,)]), tmp_path / "out.onnx"
+    weights |= {"head": np.eye(shape[-1]), "axes": np.array(axes)}
+    parent, out = written(tmp_path, nodes, weights, [(8, 6, 6), shape]), tmp_path / "out.onnx"
     rows = drawn.normal(size=(16, 8, 6, 6)).astype(np.float32)
     QuantizeStatic().apply(parent, out, of_rows(rows))
     before, after = answers(rows, parent, out)
     rounded = [node.input[0] for node in onnx.load(out).graph.node if node.op_type == "QuantizeLinear"]
-    assert sorted(rounded) == ["features", "positive", "residual", "skip"]
+    assert sorted(rounded) == ["features", *(["positive"] if is_rounded else []), "residual", "skip"]
     np.testing.assert_allclose(after, before, atol=0.02 * np.abs(before).max())
 
 
@@ -293,10 +306,15 @@ def test_vectors_stay_fp32_when_activations_are_scaled_in_every_run(tmp_path):
     np.testing.assert_allclose(after, before, atol=0.05 * np.abs(before).max())
 
 
-def test_refusal_says_why_when_dynamic_int8_has_no_matrix_to_take(tmp_path):
-    parent = pooled_by_a_vector(tmp_path, is_deep=False)
-    with pytest.raises(ExportError, match=r"^Beside the head, all weights are vectors or stacks of matrices"):
-        QuantizeDynamic().apply(parent, tmp_path / "out.onnx", Calibration(lambda _: iter(()), 0))
+def test_vectors_are_quantised_when_their_scale_is_asked_for_and_refused_with_advice_before(tmp_path):
+    parent, out = pooled_by_a_vector(tmp_path, is_deep=False), tmp_path / "out.onnx"
+    nothing = Calibration(lambda _: iter(()), 0)
+    with pytest.raises(ExportError, match=r"^No weights are matrices, .*Set per_channel=false[.]$"):
+        QuantizeDynamic().apply(parent, out, nothing)
+    QuantizeDynamic(per_channel=False).apply(parent, out, nothing)
+    rows = np.random.default_rng(1).normal(size=(3, 5, 8)).astype(np.float32)
+    before, after = answers(rows, parent, out)
+    np.testing.assert_allclose(after, before, atol=0.05 * np.abs(before).max())
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -109,5 +109,5 @@ if __name__ == "__main__":
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--longer", type=int, metavar="EPOCHS")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     main(given.recipe, given.overrides, given.seeds, given.longer)

@@ -145,11 +145,13 @@ def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool, output: str | Non
 def stem_nodes(model: onnx.ModelProto) -> list[str]:
     """Returns the names of convolutions over few channels, e.g. those of a picture: int8 gains little there."""
     shapes = {one.name: one.dims for one in model.graph.initializer}
-    return [
-        str(node.name)
-        for node in model.graph.node
-        if node.op_type == "Conv" and node.input[1] in shapes and _inputs(node, shapes[node.input[1]]) <= FEW_CHANNELS
-    ]
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in shapes]
+    return [str(node.name) for node in convolutions if shapes[node.input[1]][1] * groups_of(node) <= FEW_CHANNELS]
+
+
+def groups_of(node: onnx.NodeProto) -> int:
+    """Returns the groups of a convolution, each of which has weights for its own channels alone."""
+    return next((int(one.i) for one in node.attribute if one.name == "group"), 1)
 
 
 def carried_nodes(model: onnx.ModelProto) -> list[str]:
@@ -191,12 +193,6 @@ def _is_over_pictures(model: onnx.ModelProto, node: onnx.NodeProto) -> bool:
     axes = [list(one.ints) for one in node.attribute if one.name == "axes"]
     axes += [to_array(one).tolist() for one in model.graph.initializer if one.name in node.input[1:]]
     return bool(axes and axes[0]) and {2, 3, -1, -2}.issuperset(axes[0])
-
-
-def _inputs(node: onnx.NodeProto, weight: Sequence[int]) -> int:
-    """Returns the channels that a convolution takes; weights hold those of one group."""
-    groups = next((one.i for one in node.attribute if one.name == "group"), 1)
-    return weight[1] * groups
 
 
 def _head(model: onnx.ModelProto, weighted: set[str], output: str) -> str | None:

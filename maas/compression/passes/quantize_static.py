@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from maas.bounds import Count, PositiveFraction, Share
+from maas.compression.folding import folded
 from maas.compression.graph import load_graph, stem_nodes, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.compression.static_quantizing import StaticQuantizer
+from maas.errors import ExportError
 from maas.graphs import write_graph
 
 
@@ -41,11 +43,21 @@ class QuantizeStatic:
         write_graph(quantizer.quantized(nodes), out)
 
     def prepared(self, parent: Path, calibration: Calibration) -> tuple[list[str], StaticQuantizer]:
-        """Returns the names of the nodes that may be quantised, and what quantises any of them."""
+        """Returns the names of the nodes that may be quantised, and what quantises any of them.
+
+        Raises:
+            ExportError: there are none, or onnxruntime cannot measure them.
+        """
         graph = load_graph(parent)
-        stem = stem_nodes(graph) if self.keep_stem else []
+        stem = stem_nodes(graph)
+        graph = folded(graph, stem)
         weighted = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)
-        nodes = [node for node in weighted if node not in stem]
+        nodes = [node for node in weighted if not self.keep_stem or node not in stem]
+        if not nodes:
+            raise ExportError(
+                "Beside its head, this graph has weights only in convolutions over few channels; keep_stem=false takes "
+                "these, too."
+            )
         quantizer = StaticQuantizer.measured(
             graph,
             nodes,

@@ -1,0 +1,97 @@
+"""Scales before convolutions, as of pixels that are normalised: each operator costs a small net's answers time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx.numpy_helper import from_array, to_array
+
+from maas.compression.graph import groups_of, producers_of, readers_of
+
+Constants = Mapping[str, NDArray[Any]]
+Line = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Slope a and offset b of a x + b; they broadcast to (1, C, 1, 1)."""
+ZERO, ONE = np.zeros(1), np.ones(1)
+
+
+def folded(graph: onnx.ModelProto, nodes: Sequence[str]) -> onnx.ModelProto:
+    """Returns a graph that computes the same, conv(a x + b) = conv'(x + b / a), with a in the weights of conv'.
+
+    Convolutions pad with zeros, which a scale leaves as they are.
+
+    Args:
+        graph: in fp32, with constants folded.
+        nodes: the names of the convolutions.
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(graph)
+    constants = {one.name: to_array(one) for one in made.graph.initializer}
+    for node in [one for one in made.graph.node if one.name in nodes and one.input[1] in constants]:
+        _fold_(made.graph, node, constants)
+    return made
+
+
+def _fold_(graph: onnx.GraphProto, conv: onnx.NodeProto, constants: Constants) -> None:
+    """Folds what scales the input of one convolution into its weights, in place."""
+    weight, groups = constants[conv.input[1]], groups_of(conv)
+    inputs, window = weight.shape[1], (1,) * (weight.ndim - 2)
+    slope, offset = np.ones((1, groups * inputs, *window)), np.zeros((1, groups * inputs, *window))
+    steps = _steps_before(graph, conv, constants, slope.shape)
+    for _, (a, b) in steps:
+        slope, offset = a * slope, a * offset + b
+    if len(steps) <= bool(offset.any()):
+        return
+    scaled = weight.reshape(groups, -1, *weight.shape[1:]) * slope.reshape(groups, 1, inputs, *window)
+    graph.initializer.append(from_array(scaled.reshape(weight.shape).astype(weight.dtype), f"{conv.name}_folded"))
+    conv.input[1] = f"{conv.name}_folded"
+    first = steps[0][0]
+    conv.input[0] = next(name for name in first.input if name not in constants)
+    if offset.any():
+        name = f"{conv.name}_offset"
+        graph.initializer.append(from_array((offset / slope)[0].astype(weight.dtype), name))
+        shift = onnx.helper.make_node("Add", [conv.input[0], name], [f"{name}_added"], name=name)
+        graph.node.insert(list(graph.node).index(first), shift)
+        conv.input[0] = shift.output[0]
+    for step, _ in steps:
+        graph.node.remove(step)
+
+
+def _steps_before(
+    graph: onnx.GraphProto, conv: onnx.NodeProto, constants: Constants, shape: tuple[int, ...]
+) -> list[tuple[onnx.NodeProto, Line]]:
+    """Returns the nodes that scale or shift a convolution's input and that nothing else needs, the first one first."""
+    producers, results = producers_of(graph), {one.name for one in graph.output}
+    steps: list[tuple[onnx.NodeProto, Line]] = []
+    name = conv.input[0]
+    while name in producers and name not in results and len(readers_of(graph, name)) == 1:
+        step = producers[name]
+        line = _line(step, constants, shape)
+        if line is None:
+            break
+        steps.insert(0, (step, line))
+        name = next(one for one in step.input if one not in constants)
+    return steps
+
+
+def _line(node: onnx.NodeProto, constants: Constants, shape: tuple[int, ...]) -> Line | None:
+    """Returns what a node computes, if that is a line with one slope and offset, or one of each for each channel."""
+    values = [constants[name].astype(np.float64) for name in node.input if name in constants]
+    if len(values) != 1 or len(node.input) != 2 or values[0].ndim > len(shape):
+        return None
+    value, is_first = values[0], node.input[0] in constants
+    if any(size not in (1, most) for size, most in zip(reversed(value.shape), reversed(shape), strict=False)):
+        return None
+    match node.op_type:
+        case "Add":
+            line = ONE, value
+        case "Sub" if not is_first:
+            line = ONE, np.negative(value)
+        case "Mul" if value.all():
+            line = value, ZERO
+        case "Div" if value.all() and not is_first:
+            line = np.reciprocal(value), ZERO
+        case _:
+            return None
+    return line

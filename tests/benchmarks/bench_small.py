@@ -1,12 +1,12 @@
 """What compression makes of a recipe over several seeds, beside nets of the same shape that were trained from scratch.
 
-    python -m tests.benchmarks.bench_small RECIPE.yaml [key=value …] [--seeds 5] [--longer EPOCHS]
+    python -m tests.benchmarks.bench_small RECIPE.yaml [key=value …] [--seeds 5] [--first 0] [--longer EPOCHS]
 
-Takes the recipe through the line with seeds 0, 1, … (nets that are trained and candidates that are made already are
-taken as they lie). The first table has a row for each seed and their mean ± standard deviation: points lost are of test
-rows, against the fp32 model; with `--longer`, the last column has those against that net trained for EPOCHS, which is
-to say as long as net and compression together. The second has every candidate, the controls among them, on validation
-rows, as means over the seeds.
+Takes the recipe through the line with seeds 0, 1, …, or from another first one on (nets that are trained and candidates
+that are made already are taken as they lie). The first table has a row for each seed and their mean ± standard
+deviation: points lost are of test rows, against the fp32 model; with `--longer`, the last column has those against that
+net trained for EPOCHS, which is to say as long as net and compression together. The second has every candidate, the
+controls among them, on validation rows, as means over the seeds.
 """
 
 import argparse
@@ -32,11 +32,11 @@ TRIED = (
 )
 
 
-def main(recipe: str, overrides: Sequence[str], seeds: int, longer: int | None) -> None:
+def main(recipe: str, overrides: Sequence[str], seeds: Iterable[int], longer: int | None) -> None:
     """Runs and prints."""
     _say(SHIPPED.format(*(one.format(longer) for one in LONGER) if longer else ("", "")))
     rows, searches = [], []
-    for seed in range(seeds):
+    for seed in seeds:
         own = (f"seed={seed}", *overrides)
         evidence = _evidence(compose(recipe, *own))
         searches.append(evidence.compression)
@@ -108,6 +108,7 @@ if __name__ == "__main__":
     parser.add_argument("recipe", metavar="RECIPE.yaml")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--longer", type=int, metavar="EPOCHS")
     given = parser.parse_intermixed_args()
-    main(given.recipe, given.overrides, given.seeds, given.longer)
+    main(given.recipe, given.overrides, range(given.first, given.first + given.seeds), given.longer)

@@ -17,7 +17,7 @@ from maas.compression.measuring import Bench, Target
 from maas.compression.passes import OnnxPass
 from maas.compression.pruning import macs, parameters
 from maas.compression.store import Store, settings_of, target_of
-from maas.errors import BundleError, ExportError
+from maas.errors import BundleError, ConfigError, ExportError
 from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
 from maas.files import sha256_of, write_atomically
@@ -84,6 +84,7 @@ class Workbench:
         Raises:
             ExportError: the checkpoint cannot be exported.
             ParityError: its ONNX file does not answer as its net; nothing that is made of the file may ship.
+            ConfigError: the uncompressed model has answers that are no numbers to judge others by.
         """
         passes = {name: [target_of(one), settings_of(one)] for name, one in self.passes.items()}
         place = self.store.place(variant.checkpoint.digest, passes, [self.target.batch_size, self.target.threads])
@@ -148,6 +149,7 @@ class Workbench:
         answers = {name: bench.predictions(predictor) for name, predictor in predictors.items()}
         is_root = root == group.exported
         whose = answers[first.name] if is_root else bench.predictions(bench.parent)
+        _require_finite(whose)
         trained = whose if is_root else self._trained(group.variant, answers[first.name])
         made = {name: found for name, found in answers.items() if not (is_root and name == first.name)}
         broken = {name for name, found in made.items() if not np.isfinite(found).all()}
@@ -181,6 +183,16 @@ class Workbench:
         found = predictions(run, parent.answer, parent.processor, rows, parent.batch_size)
         require(compared(bench.judge, "torch", "onnxruntime", found, exported, bench.tolerance))
         return found
+
+
+def _require_finite(answers: Predictions) -> None:
+    """Raises ConfigError where the uncompressed model itself answers rows with what is no number."""
+    broken = int((~np.isfinite(answers).reshape(len(answers), -1).all(1)).sum())
+    if broken:
+        raise ConfigError(
+            f"The model as it was given answers {broken:,} of {len(answers):,} rows with numbers that are not finite; "
+            "nothing can be judged by them. Leave these rows out, or mend the model first."
+        )
 
 
 def _name(variant: Variant, key: str = "") -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 
 import numpy as np
@@ -87,6 +88,21 @@ def test_new_bundle_is_the_parents_but_for_its_graph_when_a_bundle_is_compressed
     assert [one.right for one in evidence.parity] == ["onnxruntime", "onnx reference", "shipped"]
     assert evidence.parity[-1].rows == 209
     assert (tmp_path / "small/compression.png").is_file()
+
+
+def test_refusal_counts_the_rows_when_the_model_itself_answers_with_what_is_no_number(entered, tmp_path):
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 4]) for name in ("x", "out")]
+    nodes = [onnx.helper.make_node("Sqrt", ["x"], ["root"]), onnx.helper.make_node("MatMul", ["root", "w"], ["out"])]
+    weights = onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")
+    graph = onnx.helper.make_graph(nodes, "roots", ends[:1], ends[1:], [weights])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9)
+    onnx.save(model, tmp_path / "roots.onnx")
+    np.savez(tmp_path / "rows.npz", x=-np.arange(1, 401, dtype=np.float32).reshape(100, 4))
+    said = entered(
+        tmp_path / "roots.onnx", f"calibration={tmp_path / 'rows.npz'}", f"out={tmp_path / 'small'}", *ONE, status=2
+    )
+    assert re.match(r"The model as it was given answers (\d+) of \1 rows with numbers that are not finite; ", said)
+    assert not (tmp_path / "small").exists()
 
 
 def test_file_keeps_its_inputs_and_outputs_when_a_plain_one_is_compressed(mlp, entered, tmp_path):

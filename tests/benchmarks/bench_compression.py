@@ -180,7 +180,7 @@ def main(path: str, minutes: str | None = None, recipe: str | None = None) -> No
     if not contest.splits.labels:
         sys.exit(f"{path} answers no labels; rivals are held against classifiers.")
     seconds = 60 * float(minutes) if minutes else contest.seconds
-    scratch = cache_folder("benchmarks", "compression", contest.config.name)
+    scratch = cache_folder("benchmarks", "compression", f"{contest.config.name}-{contest.bundle.digest[:12]}")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     given = Given(scratch)

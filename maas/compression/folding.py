@@ -41,14 +41,15 @@ def _fold_(graph: onnx.GraphProto, conv: onnx.NodeProto, constants: Constants) -
     steps = _steps_before(graph, conv, constants, slope.shape)
     for _, (a, b) in steps:
         slope, offset = a * slope, a * offset + b
-    if len(steps) <= bool(offset.any()):
-        return
+    is_shifted = bool(offset.any())
+    if len(steps) <= is_shifted:
+        return  # no operator would be saved
     scaled = weight.reshape(groups, -1, *weight.shape[1:]) * slope.reshape(groups, 1, inputs, *window)
     graph.initializer.append(from_array(scaled.reshape(weight.shape).astype(weight.dtype), f"{conv.name}_folded"))
     conv.input[1] = f"{conv.name}_folded"
     first = steps[0][0]
     conv.input[0] = next(name for name in first.input if name not in constants)
-    if offset.any():
+    if is_shifted:
         name = f"{conv.name}_offset"
         graph.initializer.append(from_array((offset / slope)[0].astype(weight.dtype), name))
         shift = onnx.helper.make_node("Add", [conv.input[0], name], [f"{name}_added"], name=name)

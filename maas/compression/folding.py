@@ -1,7 +1,6 @@
 """Scales before convolutions, as of pixels that are normalised: each operator costs a small net's answers time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -10,14 +9,14 @@ from onnx.numpy_helper import from_array, to_array
 
 from maas.compression.graph import groups_of, producers_of, readers_of
 
-Constants = Mapping[str, NDArray[Any]]
+Constants = Mapping[str, onnx.TensorProto]
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Slope a and offset b of a x + b; they broadcast to (1, C, 1, 1)."""
 ZERO, ONE = np.zeros(1), np.ones(1)
 
 
-def folded(graph: onnx.ModelProto, nodes: Sequence[str]) -> onnx.ModelProto:
-    """Returns a graph that computes the same, conv(a x + b) = conv'(x + b / a), with a in the weights of conv'.
+def fold_scales_(graph: onnx.GraphProto, nodes: Sequence[str]) -> None:
+    """Makes conv(a x + b) the same conv'(x + b / a), in place, with a in the weights of conv'.
 
     Convolutions pad with zeros, which a scale leaves as they are.
 
@@ -25,17 +24,14 @@ def folded(graph: onnx.ModelProto, nodes: Sequence[str]) -> onnx.ModelProto:
         graph: in fp32, with constants folded.
         nodes: the names of the convolutions.
     """
-    made = onnx.ModelProto()
-    made.CopyFrom(graph)
-    constants = {one.name: to_array(one) for one in made.graph.initializer}
-    for node in [one for one in made.graph.node if one.name in nodes and one.input[1] in constants]:
-        _fold_(made.graph, node, constants)
-    return made
+    constants = {one.name: one for one in graph.initializer}
+    for node in [one for one in graph.node if one.name in nodes and one.input[1] in constants]:
+        _fold_(graph, node, constants)
 
 
 def _fold_(graph: onnx.GraphProto, conv: onnx.NodeProto, constants: Constants) -> None:
     """Folds what scales the input of one convolution into its weights, in place."""
-    weight, groups = constants[conv.input[1]], groups_of(conv)
+    weight, groups = to_array(constants[conv.input[1]]), groups_of(conv)
     inputs, window = weight.shape[1], (1,) * (weight.ndim - 2)
     slope, offset = np.ones((1, groups * inputs, *window)), np.zeros((1, groups * inputs, *window))
     steps = _steps_before(graph, conv, constants, slope.shape)
@@ -78,7 +74,7 @@ def _steps_before(
 
 def _line(node: onnx.NodeProto, constants: Constants, shape: tuple[int, ...]) -> Line | None:
     """Returns what a node computes, if that is a line with one slope and offset, or one of each for each channel."""
-    values = [constants[name].astype(np.float64) for name in node.input if name in constants]
+    values = [to_array(constants[name]).astype(np.float64) for name in node.input if name in constants]
     if len(values) != 1 or len(node.input) != 2 or values[0].ndim > len(shape):
         return None
     value, is_first = values[0], node.input[0] in constants

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from maas.bounds import Count, PositiveFraction, Share
-from maas.compression.folding import folded
+from maas.compression.folding import fold_scales_
 from maas.compression.graph import load_graph, stem_nodes, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.compression.static_quantizing import StaticQuantizer
@@ -50,7 +50,7 @@ class QuantizeStatic:
         """
         graph = load_graph(parent)
         stem = stem_nodes(graph)
-        graph = folded(graph, stem)
+        fold_scales_(graph.graph, stem)
         weighted = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)
         nodes = [node for node in weighted if not self.keep_stem or node not in stem]
         if not nodes:

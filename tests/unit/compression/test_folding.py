@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from maas.compression.folding import folded
+from maas.compression.folding import fold_scales_
 from maas.compression.passes import Calibration
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.errors import ExportError
@@ -17,8 +17,6 @@ RNG = np.random.default_rng(0)
 PICTURES = RNG.uniform(0, 255, size=(4, 2, 6, 6)).astype(np.float32)
 EACH = np.array([0.4, 0.6], dtype=np.float32).reshape(2, 1, 1)
 ONE = np.float32(0.25)
-
-
 NORMALISED = (("Div", np.float32(255)), ("Sub", EACH), ("Div", EACH))
 
 
@@ -36,6 +34,13 @@ def net(*steps: tuple[str, np.ndarray | np.float32], groups: int = 1, is_turned:
     ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", size, 6, 6]) for end, size in sizes]
     graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+def folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    fold_scales_(made.graph, ["conv"])
+    return made
 
 
 def answers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
@@ -57,9 +62,9 @@ def kinds(model: onnx.ModelProto) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("groups", [1, 2])
-def test_scales_go_into_the_weights_and_answers_stay(steps, left, groups):
+def test_answers_stay_when_scales_go_into_the_weights(steps, left, groups):
     plain = net(*steps, groups=groups)
-    made = folded(plain, ["conv"])
+    made = folded(plain)
     onnx.checker.check_model(made, full_check=True)
     assert kinds(made) == left
     before, after = answers(plain)["out"], answers(made)["out"]
@@ -78,14 +83,14 @@ def test_scales_go_into_the_weights_and_answers_stay(steps, left, groups):
     ],
     ids=["nothing to gain", "zero", "of each place", "no line", "one over it", "turned"],
 )
-def test_what_is_no_scale_is_left(plain):
-    assert kinds(folded(plain, ["conv"])) == kinds(plain)
+def test_nothing_changes_when_what_comes_before_is_no_scale(plain):
+    assert kinds(folded(plain)) == kinds(plain)
 
 
-def test_what_others_read_is_left():
+def test_steps_stay_up_to_the_last_that_others_read_when_scales_are_folded():
     plain = net(*NORMALISED)
     plain.graph.output.append(helper.make_tensor_value_info("h1", TensorProto.FLOAT, ["batch", 2, 6, 6]))
-    made = folded(plain, ["conv"])
+    made = folded(plain)
     assert kinds(made) == ["Div", "Sub", "Conv"]
     for name, values in answers(plain).items():
         np.testing.assert_allclose(answers(made)[name], values, atol=1e-5 * np.abs(values).max())

@@ -5,7 +5,7 @@ Types are taken exactly: a text is never read as a number. It knows nothing of r
 
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from maas.errors import InputError
 LARGEST = float(np.finfo(np.float32).max)  # graphs compute in float32
 QUICK_NUMBERS = frozenset({int, float, type(None), np.float64, np.float32, np.int64, np.int32})
 NOT_AVAILABLE = frozenset({"NAType", "NaTType"})  # pandas' own, by name: the runtime does without pandas
+Truths = tuple[str, str]
+TRUTHS: Truths = ("False", "True")
+"""How false and true are spelt as categories where a column has no spelling of its own."""
 
 
 def numbers_of(column: Sequence[Any], name: str) -> NDArray[np.float64]:
@@ -46,12 +49,13 @@ def numbers_of(column: Sequence[Any], name: str) -> NDArray[np.float64]:
     return values
 
 
-def texts_of(column: Sequence[Any], name: str) -> Sequence[str]:
-    """Returns a column of categories as texts: 1, 1.0 and "1" are one, as are True and "True".
+def texts_of(column: Sequence[Any], name: str, truths: Truths = TRUTHS) -> Sequence[str]:
+    """Returns a column of categories as texts: 1, 1.0 and "1" are one, as are a truth value and its spelling.
 
     Args:
         column: N values; None, NaN and an empty text are missing.
         name: of the column, for messages.
+        truths: how the column spells false and true.
 
     Returns:
         N texts, empty where a category is missing.
@@ -62,7 +66,28 @@ def texts_of(column: Sequence[Any], name: str) -> Sequence[str]:
     """
     if set(map(type, column)) <= {str}:
         return column
-    return [value if type(value) is str else _text(value, index, name) for index, value in enumerate(column)]
+    return [value if type(value) is str else _text(value, index, name, truths) for index, value in enumerate(column)]
+
+
+def truths_of(categories: Iterable[str]) -> Truths:
+    """Returns how categories spell false and true.
+
+    A column of truth values has them as `False` and `True`, one of texts as its file does, e.g. `FALSE` and `TRUE`.
+    Where several spellings are categories, `False` and `True` come first, then what comes first.
+
+    Args:
+        categories: of one column, the most frequent first.
+
+    Example:
+        >>> truths_of(["TRUE", "FALSE", "unknown"])
+        ('FALSE', 'TRUE')
+    """
+    known = tuple(categories)
+
+    def spelling(plain: str) -> str:
+        return next((one for one in (plain, *known) if one in known and one.lower() == plain.lower()), plain)
+
+    return spelling("False"), spelling("True")
 
 
 def _is_huge(value: Any) -> bool:
@@ -86,10 +111,12 @@ def _number(value: Any, index: int, name: str) -> float | int | None:
     )
 
 
-def _text(value: Any, index: int, name: str) -> str:
+def _text(value: Any, index: int, name: str, truths: Truths) -> str:
     if _is_missing(value):
         return ""
-    if isinstance(value, bool | np.bool_ | str):
+    if isinstance(value, bool | np.bool_):
+        return truths[bool(value)]
+    if isinstance(value, str):
         return str(value)
     if isinstance(value, int | np.integer) and int(value).bit_length() <= 64:
         return str(int(value))

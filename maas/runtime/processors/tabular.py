@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maas.bounds import Count
 from maas.errors import ConfigError, InputError
-from maas.runtime.columns import numbers_of, texts_of
+from maas.runtime.columns import numbers_of, texts_of, truths_of
 from maas.runtime.processors.base import BaseProcessor, Features, counted_from, in_pieces
 from maas.runtime.signature import TensorSpec
 
@@ -39,8 +39,8 @@ class Processor(BaseProcessor):
 
     A row is a dictionary by column, or a list of values: numbers first, then categories, each in the order given here.
     A value that is absent, None, NaN or an empty text is missing. A number is a whole number or a float; a truth value
-    is none, nor is a text such as "12.5". A category is a text, a whole number or a truth value, and 1, 1.0 and "1" are
-    one category, as are True and "True".
+    is none, nor is a text such as "12.5". A category is a text, a whole number or a truth value; 1, 1.0 and "1" are one
+    category. A truth value is the category that spells it, in whatever case: true is "TRUE" where that was learnt.
 
     Args:
         numbers: names of the columns of numbers.
@@ -78,6 +78,7 @@ class Processor(BaseProcessor):
             {category: position for position, category in enumerate(column, start=1)}
             for column in self._learnt.categories
         ]
+        self._truths = list(map(truths_of, self._learnt.categories))
 
     def fit(self, rows: Sequence[Any]) -> Self:
         """Returns a processor that knows the categories, means and standard deviations of `rows`."""
@@ -107,10 +108,9 @@ class Processor(BaseProcessor):
         values = np.empty((len(rows), len(self._columns)))
         for index, name in enumerate(self.numbers):
             values[:, index] = numbers_of(columns[index], name)
-        for index, (name, positions) in enumerate(
-            zip(self.categories, self._positions, strict=True), len(self.numbers)
-        ):
-            values[:, index] = [positions.get(text, 0) for text in texts_of(columns[index], name)]
+        known = zip(self.categories, self._positions, self._truths, strict=True)
+        for index, (name, positions, truths) in enumerate(known, len(self.numbers)):
+            values[:, index] = [positions.get(text, 0) for text in texts_of(columns[index], name, truths)]
         return list(values)
 
     def _by_column(self, rows: Sequence[Any]) -> list[Sequence[Any]]:
@@ -171,10 +171,12 @@ class Processor(BaseProcessor):
 
     @property
     def row_schema(self) -> dict[str, Any]:
-        """An object by column; null and absent are missing."""
-        number, category = ["number", "null"], ["string", "integer", "boolean", "null"]
-        types = {**dict.fromkeys(self.numbers, number), **dict.fromkeys(self.categories, category)}
-        properties = {name: {"type": type_} for name, type_ in types.items()}
+        """An object by column; null and absent are missing. A column with truth values tells what they are read as."""
+        properties: dict[str, Any] = {name: {"type": ["number", "null"]} for name in self.numbers}
+        for name, positions, truths in zip(self.categories, self._positions, self._truths, strict=True):
+            properties[name] = {"type": ["string", "integer", "boolean", "null"]}
+            if not positions.keys().isdisjoint(truths):
+                properties[name]["description"] = f"false is read as {truths[0]!r}, true as {truths[1]!r}"
         return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
 
     def is_many(self, value: Any) -> bool:

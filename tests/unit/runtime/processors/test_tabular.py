@@ -190,6 +190,31 @@ def test_rows_are_told_from_one_row_when_json_is_read(processor, value, many):
     assert processor.is_many(value) is many
 
 
+@pytest.mark.parametrize(
+    ("spelt", "false", "true"),
+    [
+        (["TRUE", "FALSE", "TRUE", "unknown"], "FALSE", "TRUE"),
+        (["true", "false"], "false", "true"),
+        ([True, False], "False", "True"),
+        (["True", "TRUE", "TRUE", "False"], "False", "True"),
+        (["TRUE", "true", "true", "false"], "false", "true"),
+    ],
+    ids=["upper case", "lower case", "truth values", "Python's and upper case", "two cases, one more frequent"],
+)
+def test_truth_value_is_the_category_that_spells_it_when_json_sends_one(spelt, false, true):
+    processor = Processor(categories=["flag"]).fit([{"flag": value} for value in spelt])
+    assert encoded(processor, {"flag": True}) == encoded(processor, {"flag": true}) != [0]
+    assert encoded(processor, {"flag": False}) == encoded(processor, {"flag": false}) != [0]
+    told = processor.row_schema["properties"]["flag"]["description"]
+    assert told == f"false is read as {false!r}, true as {true!r}"
+
+
+def test_spellings_stay_different_categories_when_they_are_sent_as_texts():
+    processor = Processor(categories=["flag"]).fit([{"flag": "TRUE"}, {"flag": "FALSE"}])
+    assert encoded(processor, {"flag": "true"}) == encoded(processor, {"flag": "True"}) == [0]
+    assert "description" not in Processor(categories=["x"]).fit([{"x": "yes"}]).row_schema["properties"]["x"]
+
+
 def test_row_fits_the_schema_when_the_processor_takes_it(processor):
     for row in (*ROWS[:3], {"delay": None}, {"carrier": None, "night": True}):
         jsonschema.validate(row, processor.row_schema)

@@ -7,10 +7,12 @@ one for the whole process.
 
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -20,7 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from maas.errors import InputError
-from maas.runtime.images import MAX_PIXELS, require_size, upright
+from maas.runtime.images import MAX_PIXELS, STRIP_ROWS, require_size, upright
 
 JPEG_PIXELS = 50_000_000
 HALVED_PIXELS = 25_000_000  # a larger JPEG is read at half its size, by libjpeg's own scaling
@@ -32,6 +34,8 @@ ORIENTATION = 0x0112  # the EXIF tag
 MARKER = re.compile(rb"\xff([\x01-\xfe])")  # of a JPEG's segments; what stands between them is skipped, as Pillow does
 WITHOUT_LENGTH = re.compile(rb"[\xc8\xd0-\xd9\xf0-\xfd]")
 LEFT_OUT = re.compile(rb"[\xe1-\xed\xef\xfe]")
+GREY, COLOUR = 0, 2  # types of a PNG
+WIDE_COLOUR = bytes((16, COLOUR))  # bits and type, in the header of a PNG
 
 
 class Vetted(NamedTuple):
@@ -80,7 +84,10 @@ def read_image(content: bytes) -> Image.Image:
         raise InputError(f"is not an image file: it begins with {content[:8]!r}. Send JPEG, PNG, WebP, BMP or GIF.")
     try:
         vetted = kind.vetted(content)
-        return upright(_loaded(kind.reader(BytesIO(vetted.content)), kind), orientation_of(vetted.exif))
+        image = _loaded(kind.reader(BytesIO(vetted.content)), kind)
+        if kind.reader is PngImageFile and content[24:26] == WIDE_COLOUR and "transparency" in image.info:
+            image = _with_alpha(image, vetted.content)
+        return upright(image, orientation_of(vetted.exif))
     except InputError:
         raise
     except Exception as error:  # Pillow's readers raise whatever their parsers do
@@ -158,12 +165,50 @@ def _vetted_png(content: bytes) -> Vetted:
             content[position + 4 : position + 8],
             position + 12 + int.from_bytes(content[position : position + 4]),
         )
-        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+        if name in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
             kept.append(content[position:end])
+        if name == b"tRNS":
+            kept.append(_with_key_as_read(content[position:end], *content[24:26]))
         if name == b"eXIf":
             exif = content[position + 8 : end - 4]
         position = end
     raise InputError(f"is a PNG file of more than {MAX_PIECES} chunks. Save it anew.")
+
+
+def _with_key_as_read(chunk: bytes, depth: int, kind: int) -> bytes:
+    """Returns a tRNS chunk whose transparent grey or colour is on the scale of the pixels as Pillow reads them.
+
+    Of each value only the lowest `depth` bits count. Pillow spreads pixels of 2 and 4 bits over 0 to 255, and not this.
+
+    Source:
+        PNG (third edition), section 11.3.1.1.
+    """
+    count = {GREY: 1, COLOUR: 3}.get(kind, 0)
+    if not count or depth > 8 or len(chunk) < 12 + 2 * count:
+        return chunk
+    most = 2**depth - 1
+    spread = 255 // most if depth in (2, 4) else 1
+    values = [spread * (value & most) for value in struct.unpack_from(f">{count}H", chunk, 8)]
+    data = b"tRNS" + struct.pack(f">{count}H", *values)
+    return struct.pack(">I", 2 * count) + data + struct.pack(">I", zlib.crc32(data))
+
+
+def _with_alpha(image: Image.Image, content: bytes) -> Image.Image:
+    """Returns a PNG of 16-bit colour with alpha 0 where a pixel has the file's one transparent colour, all bits of it.
+
+    Pillow reads the high bytes and would compare the whole colour with them; the low bytes are read by a second reader.
+    """
+    low = PngImageFile(BytesIO(content))
+    low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
+    low.load()
+    high_key, low_key = np.divmod(image.info.pop("transparency"), 256)
+    alpha = Image.new("L", image.size)
+    for top in range(0, image.height, STRIP_ROWS):
+        box = (0, top, image.width, min(top + STRIP_ROWS, image.height))
+        is_clear = (np.asarray(image.crop(box)) == high_key) & (np.asarray(low.crop(box)) == low_key)
+        alpha.paste(Image.fromarray(np.where(is_clear.all(axis=2), 0, 255).astype(np.uint8)), box)
+    image.putalpha(alpha)
+    return image
 
 
 def _vetted_webp(content: bytes) -> Vetted:

@@ -53,7 +53,8 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
 def flattened(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
     """Converts an image to 8-bit grey or colour.
 
-    - transparency lies over white: (c·a + 255·(255 − a)) / 255, rounded, each channel;
+    - transparency lies over white: (c·a + 255·(255 − a)) / 255, rounded, each channel; so does the one grey or colour
+      that a PNG calls transparent, compared in all bits that the file has;
     - a palette is looked up; 1-bit pixels are 0 and 255;
     - 16-bit grey keeps its high byte, as Pillow reads 16-bit colour;
     - CMYK is 255 − k − c·(255 − k)/255, rounded, no colour profile;
@@ -68,6 +69,11 @@ def flattened(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
     """
     if image.mode not in MODES | WIDE_GREY:
         raise InputError(f"is an image of mode {image.mode}, which is not 8-bit pixels; send mode L or RGB.")
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
+        raise InputError(
+            f"is an image of 8 bits whose transparent colour {key} has 16; send the file that it came from."
+        )
     if image.mode == mode and not image.has_transparency_data:
         return image
     result = Image.new(mode, image.size)
@@ -80,7 +86,9 @@ def flattened(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
 def _opaque(strip: Image.Image) -> Image.Image:
     """Returns a strip as L or RGB, or 1-bit."""
     if strip.mode in WIDE_GREY:
-        return Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8))
+        values = np.asarray(strip)
+        is_clear = values == strip.info.get("transparency", -1)  # all 16 bits count
+        return Image.fromarray(np.where(is_clear, 255, values >> 8).astype(np.uint8))
     if strip.has_transparency_data:
         colour = strip.convert("RGBA")
         white = Image.new("RGB", strip.size, "white")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from maas.errors import BundleError, InputError
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.processors import BaseProcessor, Features, encoded_pieces
+from maas.runtime.sessions import too_new
 from maas.runtime.signature import Signature
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -88,6 +89,10 @@ class Predictor:
             raise InputError("predict takes a list of inputs; it was given a table. Write e.g. list(table['text']).")
         if not len(rows):
             raise InputError("No rows were given; the model needs at least one.")
+        specs = self.processor.input_specs
+        one = specs[0].shape[1:]
+        if len(specs) == 1 and len(one) > 1 and -1 not in one and _sizes(rows) == one:
+            raise InputError(f"predict takes a list of inputs; it was given one of shape {list(one)}. Write [input].")
 
     def predictions(self, rows: Sequence[Any]) -> NDArray[Any]:
         """Returns the plain numbers of raw rows, (N, K)."""
@@ -100,6 +105,17 @@ class Predictor:
             InputError: a row cannot be understood.
         """
         return self.answer.answers(self.outputs(rows))
+
+
+def _sizes(rows: Any) -> tuple[int, ...]:
+    """Returns the sizes of an array, or of nested lists along the first of each."""
+    if isinstance(rows, np.ndarray):
+        return tuple(rows.shape)
+    sizes: list[int] = []
+    while isinstance(rows, list) and rows:
+        sizes.append(len(rows))
+        rows = rows[0]
+    return tuple(sizes)
 
 
 def batches_of(processor: BaseProcessor, features: Sequence[Features], batch_size: int) -> Iterator[list[int]]:
@@ -156,4 +172,6 @@ def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.Inferen
     try:
         return ort.InferenceSession(model.read_bytes(), options, providers=list(providers))  # bytes: no data beside it
     except Exception as error:  # onnxruntime raises half a dozen types without a common base
-        raise BundleError(f"ONNX Runtime cannot load {model}: {error}") from error
+        newer = too_new(error)
+        reason = f"{model} {newer}" if newer else f"ONNX Runtime cannot load {model}: {error}"
+        raise BundleError(reason) from error

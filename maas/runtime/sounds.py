@@ -21,6 +21,7 @@ MAX_SECONDS = 60
 MAX_VALUES = 24_000_000  # of all channels: silence as FLAC is a hundred times smaller than the time it takes
 LOUDEST = 4.0  # full scale is 1; float files overshoot a little, and whole numbers written as floats by far
 SAMPLES = "samples are floats with full scale 1, or whole numbers of 16 bits"
+SEVERAL = "Samples are (T,) or (T, channels); several sounds are a list of {'samples': …, 'rate': …}."
 BLOCK = 1 << 16  # values that are read at a time
 
 
@@ -71,12 +72,15 @@ def sound_of(values: Any, rate: int) -> Sound:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise InputError(f"holds lists of unequal length: {error}. Send samples as (T,) or (T, channels).") from error
+        raise InputError(f"holds lists of unequal length: {error}. {SEVERAL}") from error
     if array.dtype.kind not in "if":
         raise InputError(f"holds values of type {array.dtype}; {SAMPLES}.")
     if array.ndim not in (1, 2):
         raise InputError(f"has shape {list(array.shape)}; samples are (T,) or (T, channels).")
-    require_size(len(array), 1 if array.ndim == 1 else array.shape[1], rate)
+    channels = 1 if array.ndim == 1 else array.shape[1]
+    if channels > MAX_CHANNELS:
+        raise InputError(f"has {channels} channels; at most {MAX_CHANNELS} are read. {SEVERAL}")
+    require_size(len(array), channels, rate)
     if array.dtype.kind == "i":
         return checked(_mono(_scaled(array)), rate)
     with np.errstate(over="ignore"):  # what becomes infinite is refused

@@ -90,6 +90,11 @@ def _array(tensor: InputTensor, spec: TensorSpec) -> list[Any]:
     if array.size and array.dtype.kind not in _KINDS[spec.datatype]:
         raise InputError(f"Input {tensor.name!r} holds something else than numbers of datatype {spec.datatype}.")
     _check_size(array.size, size, tensor)
+    if array.ndim > 1 and array.shape != tuple(tensor.shape):
+        raise InputError(
+            f"Input {tensor.name!r} has data nested as {list(array.shape)}; its shape is {tensor.shape}. Send data "
+            "flat, or nested as the shape says."
+        )
     with np.errstate(over="ignore"):  # what becomes infinite is refused by the processor, with its row
         converted: NDArray[Any] = array.astype(NUMPY_TYPES[spec.datatype]).reshape(tensor.shape)
     return list(converted)

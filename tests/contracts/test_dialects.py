@@ -20,15 +20,14 @@ from maas.serving.telemetry import Telemetry
 NAMES = sorted(module.name for module in pkgutil.iter_modules(dialects.__path__))
 
 
-@pytest.fixture(scope="module", params=["array", "text"])
+@pytest.fixture(scope="module", params=["array", "text", "image", "audio"])
 def plane(request, tmp_path_factory) -> DataPlane:
     source = Path(__file__).parents[1] / "unit/serving/bundles.py"
     spec = importlib.util.spec_from_file_location("serving_bundles", source)
     bundles = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bundles)
-    make = {"array": bundles.array_bundle, "text": bundles.text_bundle}[request.param]
     plane = DataPlane()
-    plane.load(make(tmp_path_factory.mktemp("bundles") / request.param))
+    plane.load(getattr(bundles, f"{request.param}_bundle")(tmp_path_factory.mktemp("bundles") / request.param))
     return plane
 
 

@@ -87,6 +87,11 @@ class Processor(BaseProcessor):
             schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
         return schema
 
+    @property
+    def rows_rule(self) -> str:
+        """By depth."""
+        return f"One input is numbers of shape {list(self.shape)}; lists nested one deeper are several."
+
     def is_many(self, value: Any) -> bool:
         """Lists nested deeper than a row are many."""
         return nesting(value) > len(self.shape)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from maas.bounds import Count, Positive
 from maas.errors import InputError
 from maas.runtime.contents import content_of
-from maas.runtime.processors.base import BaseProcessor, Features
+from maas.runtime.processors.base import BaseProcessor, Features, nesting
 from maas.runtime.signature import TensorSpec
-from maas.runtime.sounds import Sound, read_sound, require_rate, sound_of
+from maas.runtime.sounds import MAX_CHANNELS, Sound, read_sound, require_rate, sound_of
 
 FORMS = "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"
+SAMPLE_AXES = 2  # the most that samples have: (T, C)
 MARGIN_S = 0.1  # on both ends together, so that what the resampler makes of an edge is cut away
 
 
@@ -89,16 +90,31 @@ class Processor(BaseProcessor):
 
     @property
     def row_schema(self) -> dict[str, Any]:
-        """A file as base64 text, samples at the model's rate, or samples of any rate."""
+        """A file as base64 text, samples at the model's rate, or samples of any rate; samples are (T,) or (T, C)."""
         file = {"type": "string", "contentEncoding": "base64", "description": "a WAV, FLAC or Ogg file"}
-        samples = {"type": "array", "items": {"type": "number"}, "description": f"samples at {self.rate} Hz"}
-        properties = {"samples": {"type": "array"}, "rate": {"type": "integer", "description": "Hz"}}
+        numbers = {"type": "array", "items": {"type": "number"}, "minItems": 1}
+        frames = {"type": "array", "items": {**numbers, "maxItems": MAX_CHANNELS}, "minItems": 1}
+        samples = {"anyOf": [numbers, frames], "description": f"samples at {self.rate} Hz, [N] or [N, channels]"}
+        properties = {
+            "samples": {**samples, "description": "[N] or [N, channels]"},
+            "rate": {"type": "integer", "description": "Hz"},
+        }
         named = {"type": "object", "required": ["samples", "rate"], "properties": properties}
         return {"anyOf": [file, samples, named]}
 
+    @property
+    def rows_rule(self) -> str:
+        """By depth, and by what a list holds."""
+        return (
+            "Numbers [N] or [N, channels] are one input; a list of files, of objects with samples and rate, or of "
+            "[N, channels] is several."
+        )
+
     def is_many(self, value: Any) -> bool:
-        """A list is many, unless it begins with a number."""
-        return isinstance(value, list) and bool(value) and not isinstance(value[0], int | float)
+        """A list is many, unless it is samples: of numbers, or of lists of one number a channel."""
+        if not isinstance(value, list) or not value:
+            return False
+        return not isinstance(value[0], int | float | list) or nesting(value) > SAMPLE_AXES
 
     @property
     def dynamic_axes(self) -> dict[str, dict[int, str]]:

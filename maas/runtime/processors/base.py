@@ -62,9 +62,18 @@ class BaseProcessor(ABC):
     def row_schema(self) -> dict[str, Any]:
         """The JSON Schema of one raw row."""
 
+    @property
+    def rows_rule(self) -> str:
+        """Which JSON values are several rows, in one sentence: what `is_many` does, for the documentation."""
+        return "A list is several inputs."
+
     @abstractmethod
     def is_many(self, value: Any) -> bool:
-        """Tells whether a JSON value is a list of rows rather than one row."""
+        """Tells whether a JSON value is a list of rows rather than one row, as the declared shape decides.
+
+        Raises:
+            InputError: the declared shape leaves open which of both is meant.
+        """
 
     @property
     @abstractmethod

@@ -17,6 +17,7 @@ from maas.runtime.pixels import pixels_of
 from maas.runtime.processors.base import BaseProcessor, Features, nesting
 from maas.runtime.signature import TensorSpec
 
+CHANNELS = (1, 3, 4)
 FORMS = (
     "an image: the bytes of a file or their base64 text, a path, or pixels as an array of uint8, (H, W) or (H, W, C)"
 )
@@ -116,23 +117,60 @@ class Processor(BaseProcessor):
 
     @property
     def row_schema(self) -> dict[str, Any]:
-        """A file as base64 text, or pixels as nested lists."""
+        """A file as base64 text, or pixels as nested lists: [H, W] or [H, W, C]."""
         value = {"type": "integer", "minimum": 0, "maximum": 255}
-        line = {"type": "array", "items": {"anyOf": [value, {"type": "array", "items": value}]}}
+        pixel = {"type": "array", "items": value, "minItems": 1, "maxItems": 4}
         file = {"type": "string", "contentEncoding": "base64", "description": "a JPEG, PNG, WebP, BMP or GIF file"}
-        pixels = {
-            "type": "array",
-            "items": line,
-            "description": "lines of pixels; a pixel is a number, or one a channel",
+        grey, channels = ({"type": "array", "items": {"type": "array", "items": one}} for one in (value, pixel))
+        return {
+            "anyOf": [
+                file,
+                {**grey, "description": "[H, W]: grey"},
+                {**channels, "description": "[H, W, C]: C is 1 (grey), 3 (colour) or 4 (colour and alpha)"},
+            ]
         }
-        return {"anyOf": [file, pixels]}
+
+    @property
+    def rows_rule(self) -> str:
+        """By depth; three deep, by the model's own height and width."""
+        both, neither = ("several", "refused, but for C of 1") if self.channels == 1 else ("one input", "one input")
+        return (
+            "A file or lists two deep, [H, W], are one input; a list of files or lists four deep, [N, H, W, C], are "
+            "several. Three deep they are several, [N, H, W], unless the innermost hold 1, 3 or 4 numbers: then they "
+            f"are [N, H, W] or [H, W, C], whichever has the model's own H × W, {self.height} × {self.width}; where "
+            f"both have it they are {both}, and where neither has, {neither}."
+        )
 
     def is_many(self, value: Any) -> bool:
-        """A list of texts is many; pixels nested four deep are, or three deep where the innermost are no channels."""
+        """Decides by depth; three deep, by the model's own height and width, as `rows_rule` says.
+
+        Raises:
+            InputError: it may be grey pictures or one with channels, and neither has the size of a model of grey ones.
+        """
         depth = nesting(value)
         if depth == 1:
             return not value or isinstance(value[0], str)
-        return depth > 3 or (depth == 3 and len(value[0][0]) not in (1, 3, 4))
+        if depth == 3 and all(isinstance(one, list) for one in value):
+            return self._is_several_grey(len(value), len(value[0]), len(value[0][0]))
+        return depth >= 3
+
+    def _is_several_grey(self, *sizes: int) -> bool:
+        """Tells whether lists of these sizes are (N, H, W) rather than (H, W, C)."""
+        own = (self.height, self.width)
+        are_grey, is_one = sizes[1:] == own, sizes[:2] == own
+        if sizes[2] not in CHANNELS:
+            return True
+        if are_grey != is_one:
+            return are_grey
+        if are_grey:
+            return self.channels == 1
+        if sizes[2] == 1 or self.channels == 3:
+            return False
+        first, second, third = sizes
+        raise InputError(
+            f"Lists of {first} × {second} × {third} may be {first} grey pictures or one of {third} channels; the model "
+            f"takes grey ones of {self.height} × {self.width}. Send a list of [H, W, C], with C of 1 for grey."
+        )
 
     @property
     def dynamic_axes(self) -> dict[str, dict[int, str]]:

@@ -179,6 +179,11 @@ class Processor(BaseProcessor):
                 properties[name]["description"] = f"false is read as {truths[0]!r}, true as {truths[1]!r}"
         return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
 
+    @property
+    def rows_rule(self) -> str:
+        """By what a list holds."""
+        return "One input is an object, or a list of its values; a list of objects or of lists is several."
+
     def is_many(self, value: Any) -> bool:
         """A list of lists or dictionaries is many."""
         return isinstance(value, list) and bool(value) and isinstance(value[0], list | dict)

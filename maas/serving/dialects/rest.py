@@ -5,8 +5,9 @@
     POST /v1/image-classification  the bytes of a PNG file    → {"label": "bag", "score": 0.99}
     POST /predict                  {"input_data": [[0, 1]]}   → {"predictions": [[0.1, 0.9]]}
 
-JSON takes `model` and `version` beside the input; without them the task's first model answers. A file is one row as it
-stands, where its content type says so.
+Whether JSON holds one input or several is decided by the declared shape of one; `/openapi.json` says the rule of each
+model. JSON takes `model` and `version` beside the input; without them the task's first model answers. A file is one row
+as it stands, where its content type says so.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -42,7 +43,7 @@ def _task_route(plane: DataPlane, first: ServedModel) -> Route:
     key, golden = processor.input_name, first.bundle.golden
     example = {key: golden.inputs[0]}
     row, answer = processor.row_schema, schema_like(golden.answers[0])
-    value = {"oneOf": [row, {"type": "array", "minItems": 1, "items": row}]}
+    value = {"anyOf": [row, {"type": "array", "minItems": 1, "items": row}], "description": processor.rows_rule}
     return Route(
         "POST",
         f"/v1/{first.bundle.manifest.task}",

@@ -172,16 +172,23 @@ def _request_schema(specs: Sequence[TensorSpec]) -> dict[str, Any]:
 
 def _example_request(model: ServedModel) -> dict[str, Any]:
     specs, rows = model.predictor.signature.inputs, model.bundle.golden.inputs
-    if len(specs) == 1:
-        return {"inputs": [_example_input(specs[0], rows[0])]}
+    is_table = isinstance(model.predictor.processor.row_schema.get("properties"), dict)
+    if not is_table:
+        return {"inputs": [_example_input(specs[0], _as_tensor(model, specs[0], rows[0]))]}
     columns = [list(map(row.get, (spec.name for spec in specs))) if isinstance(row, dict) else row for row in rows]
     whole = next((row for row in columns if None not in row), columns[0])  # a tensor has no missing values
     return {"inputs": [_example_input(spec, value) for spec, value in zip(specs, whole, strict=True)]}
 
 
+def _as_tensor(model: ServedModel, spec: TensorSpec, row: Any) -> Any:
+    """Returns a row in the tensor's shape, without the batch: numbers as they are, or as read from a file."""
+    is_tensor = spec.datatype == "BYTES" or (isinstance(row, list) and spec.matches(np.asarray([row])))
+    return row if is_tensor else model.predictor.encode([row])[0]
+
+
 def _example_input(spec: TensorSpec, value: Any) -> dict[str, Any]:
-    data = np.asarray([value], dtype=object).ravel().tolist()
-    return {"name": spec.name, "datatype": spec.datatype, "shape": [1, *spec.shape[1:]], "data": data}
+    array = np.asarray([value], dtype=object)
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(array.shape), "data": array.ravel().tolist()}
 
 
 def _example_tensors(model: ServedModel) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Small bundles, built with onnx.helper in milliseconds: one for arrays, one for text."""
+"""Small bundles, built with onnx.helper in milliseconds: for arrays, text, pictures and sounds."""
 
 import hashlib
 from pathlib import Path
@@ -13,6 +13,8 @@ from maas.runtime.manifest import SCHEMA_VERSION, Lineage, Manifest, ServingSett
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
 from maas.runtime.processors.array import Processor as ArrayProcessor
+from maas.runtime.processors.audio import Processor as AudioProcessor
+from maas.runtime.processors.image import Processor as ImageProcessor
 from maas.runtime.processors.text import Processor as TextProcessor
 from maas.runtime.signature import Signature
 
@@ -82,6 +84,56 @@ def text_bundle(folder: Path, *, batch_size: int = 8) -> Path:
         labels=["negative", "positive"],
         golden=TEXTS,
         batch_size=batch_size,
+    )
+
+
+def image_bundle(folder: Path, *, height: int = 4, width: int = 4, channels: int = 1) -> Path:
+    """A softmax over the mean of the pixels: the answer tells what picture was seen."""
+    processor = ImageProcessor(height, width, channels)
+    rows = np.random.default_rng(2).integers(0, 256, (3, height, width, channels), dtype=np.uint8)
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", height, width, channels])
+    golden = [row[:, :, 0].tolist() if channels == 1 else row.tolist() for row in rows]
+    return _mean_bundle(folder, "shades", "image-classification", pixels, processor, golden, scale=1 / 64)
+
+
+def audio_bundle(folder: Path, *, rate: int = 1000) -> Path:
+    """A softmax over the mean of the samples of one second."""
+    samples = helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["batch", rate])
+    rows = np.random.default_rng(3).uniform(-0.1, 0.3, (3, rate)).astype(np.float32).tolist()
+    return _mean_bundle(folder, "offsets", "audio-classification", samples, AudioProcessor(rate), rows, scale=8.0)
+
+
+def _mean_bundle(
+    folder: Path,
+    name: str,
+    task: str,
+    graph_input: onnx.ValueInfoProto,
+    processor: BaseProcessor,
+    golden: list[object],
+    scale: float,
+) -> Path:
+    weights = {
+        "axis": np.array([1], dtype=np.int64),
+        "weight": np.array([[-scale, scale]], dtype=np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", [graph_input.name], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["numbers"], ["flat"], axis=1),
+        helper.make_node("ReduceMean", ["flat", "axis"], ["mean"], keepdims=1),
+        helper.make_node("MatMul", ["mean", "weight"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    return _bundle(
+        folder,
+        name=name,
+        task=task,
+        nodes=nodes,
+        weights=weights,
+        graph_input=graph_input,
+        processor=processor,
+        labels=["dark", "bright"],
+        golden=golden,
+        batch_size=8,
     )
 
 

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 
+import jsonschema
 import numpy as np
 import pytest
 import soundfile
@@ -136,8 +137,47 @@ def test_row_is_named_with_its_value_when_it_is_no_sound(row, message):
 
 def test_values_are_one_row_or_many_when_they_come_as_json():
     processor = Processor()
-    assert not any(map(processor.is_many, ["UklGRg==", [0.5, 0.1], [1, 2], {"samples": [1], "rate": 8000}, [], None]))
-    assert all(map(processor.is_many, [["UklGRg=="], [[0.5], [0.1]], [{"samples": [1], "rate": 8000}]]))
+    named = {"samples": [1], "rate": 8000}
+    one = ["UklGRg==", [0.5, 0.1], [1, 2], named, [], None, [[0.5], [0.1]], [[0.5, 0.1]] * RATE, [[1, 2], [3, 4]]]
+    assert not any(map(processor.is_many, one))
+    several = [["UklGRg=="], [named], [named, "UklGRg=="], [[[0.5, 0.1], [0.2, 0.3]]], [[[0.5]], [[0.1]]]]
+    assert all(map(processor.is_many, several))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_nested_samples_are_one_sound_of_its_channels_mean_when_they_come_as_json(channels):
+    frames = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE, channels)).astype(np.float32)
+    processor, nested = Processor(RATE, 1.0), frames.tolist()
+    assert not processor.is_many(nested)
+    expected = frames.astype(np.float64).mean(axis=1)
+    for row in (nested, {"samples": nested, "rate": RATE}):
+        np.testing.assert_allclose(processor.encode([row])[0], expected, rtol=0, atol=1e-7)
+    assert processor.is_many([nested, nested])
+    assert len(processor.encode([nested, nested])) == 2
+
+
+def test_refusal_says_how_several_are_sent_when_sounds_are_taken_for_channels():
+    for value in ([[0.5] * 99, [0.1] * 99], [[0.5] * 99, [0.1] * 98]):
+        assert not Processor().is_many(value)
+        with pytest.raises(InputError, match=r"several sounds are a list of \{'samples': …, 'rate': …\}\.$"):
+            Processor().encode([value])
+
+
+@pytest.mark.parametrize(
+    ("row", "is_valid"),
+    [
+        ("UklGRg==", True),
+        ([0.5, 0.1], True),
+        ([[0.5, 0.1]] * 3, True),
+        ({"samples": [[0.5, 0.1]], "rate": 44100}, True),
+        ([[0.5] * 65], False),
+        ([], False),
+        ({"samples": [0.5]}, False),
+        ([["a"]], False),
+    ],
+)
+def test_schema_takes_what_the_processor_takes_when_it_is_a_sound(row, is_valid):
+    assert jsonschema.Draft202012Validator(Processor().row_schema).is_valid(row) is is_valid
 
 
 def test_processor_is_the_same_when_it_was_saved_and_loaded(tmp_path):

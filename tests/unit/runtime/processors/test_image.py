@@ -232,6 +232,52 @@ def test_high_byte_is_kept_when_a_colour_file_has_16_bits():
     np.testing.assert_array_equal(pixels(png(struct.pack(">2I5B", W, H, 16, 2, 0, 0, 0), lines)), deep >> 8)
 
 
+def keyed_png(values: np.ndarray, bits: int, key: list[int]) -> bytes:
+    """Returns a PNG of whole numbers below 2 ** bits, (H, W) or (H, W, 3), and one of them that is transparent."""
+    lines = []
+    for line in values.reshape(len(values), -1):
+        spread = (line[:, None] >> np.arange(bits)[::-1] & 1).astype(np.uint8)  # most significant bit first
+        lines.append(b"\0" + np.packbits(spread).tobytes())
+    kind = 2 if values.ndim == 3 else 0
+    header = struct.pack(">2I5B", values.shape[1], values.shape[0], bits, kind, 0, 0, 0)
+    data = b"tRNS" + struct.pack(f">{len(key)}H", *key)
+    chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    content = png(header, b"".join(lines))
+    return content[:33] + chunk + content[33:]
+
+
+@pytest.mark.parametrize(
+    ("shape", "bits"), [*(((H, W), bits) for bits in (1, 2, 4, 8, 16)), ((H, W, 3), 8), ((H, W, 3), 16)]
+)
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_one_value_is_white_when_a_png_of_any_depth_calls_it_transparent(shape, bits, surplus):
+    """Of a transparent value only as many bits count as a pixel has."""
+    values = np.random.default_rng(bits).integers(0, 2**bits, shape)
+    values[1, :4] = values[0, 0]
+    values[2, 0] = values[0, 0] ^ 1  # nearly the same: of 16 bits, only the low byte differs
+    key = np.atleast_1d(values[0, 0])
+    found = pixels(keyed_png(values, bits, (key + surplus * (2**bits & 0xFFFF)).tolist()))
+    eight = values >> 8 if bits == 16 else values * (255 // (2**bits - 1))
+    clear = (values.reshape(H, W, -1) == key).all(axis=2, keepdims=True)
+    assert clear[1, :4].all()
+    assert not clear[2, 0]
+    np.testing.assert_array_equal(found, np.where(clear, 255, eight.reshape(H, W, -1) + np.zeros(3, int)))
+
+
+def test_transparent_grey_of_16_bits_is_white_when_pillow_has_opened_the_file():
+    deep = np.random.default_rng(3).integers(0, 2**16, (H, W), dtype=np.uint16)
+    key = int(deep[4, 5])
+    image = Image.open(io.BytesIO(keyed_png(deep.astype(int), 16, [key])))
+    np.testing.assert_array_equal(pixels(image, 1)[:, :, 0], np.where(deep == key, 255, deep >> 8))
+
+
+def test_transparent_colour_is_refused_when_pillow_has_dropped_half_of_its_bits():
+    image = Image.open(io.BytesIO(keyed_png(np.full((H, W, 3), 700), 16, [700, 700, 700])))
+    message = r"is an image of 8 bits whose transparent colour \(700, 700, 700\) has 16; send the file"
+    with pytest.raises(InputError, match=message):
+        pixels(image)
+
+
 def test_inks_become_colours_when_an_image_is_cmyk():
     inks = colours(channels=4)
     cyan_to_yellow, free = inks[:, :, :3].astype(np.int64), 255 - inks[:, :, 3:].astype(np.int64)
@@ -415,6 +461,41 @@ def test_large_file_is_refused_when_a_path_names_it(tmp_path):
 )
 def test_rows_are_told_from_one_row_when_json_is_read(value, many):
     assert Processor(H, W).is_many(value) is many
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "sizes", "many"),
+    [
+        ((4, 4), 1, (5, 4, 4), True),  # five grey pictures
+        ((4, 4), 3, (5, 4, 4), True),
+        ((4, 4), 1, (4, 4, 4), True),  # both have the model's size: its own channels decide
+        ((4, 4), 3, (4, 4, 4), False),
+        ((28, 28), 1, (5, 28, 28), True),
+        ((28, 28), 1, (28, 28, 1), False),  # as the protocol's tensor has it
+        ((28, 28), 1, (28, 28, 3), False),
+        ((28, 28), 1, (7, 9, 1), False),
+        ((6, 3), 1, (9, 6, 3), True),
+        ((28, 28), 3, (7, 9, 4), False),
+        ((28, 28), 3, (7, 9, 5), True),
+        ((28, 28), 1, (1, 4, 4, 1), True),
+    ],
+)
+def test_model_size_decides_when_lists_may_be_grey_pictures_or_one_with_channels(size, channels, sizes, many):
+    value = np.arange(np.prod(sizes)).reshape(sizes).astype(np.uint8).tolist()
+    processor = Processor(*size, channels)
+    assert processor.is_many(value) is many
+    rows = value if many else [value]
+    assert len(processor.encode(rows)) == (sizes[0] if many else 1)
+
+
+@pytest.mark.parametrize("sizes", [(5, 4, 4), (100, 120, 3)])
+def test_lists_are_refused_when_neither_meaning_has_the_size_of_a_grey_model(sizes):
+    with pytest.raises(InputError) as caught:
+        Processor(28, 28, 1).is_many(np.zeros(sizes, int).tolist())
+    assert str(caught.value) == (
+        f"Lists of {sizes[0]} × {sizes[1]} × {sizes[2]} may be {sizes[0]} grey pictures or one of {sizes[2]} channels; "
+        "the model takes grey ones of 28 × 28. Send a list of [H, W, C], with C of 1 for grey."
+    )
 
 
 @pytest.mark.parametrize("row", ["iVBO", [[0, 255]], [[[0, 1, 2]]]])

@@ -1,7 +1,9 @@
-"""A run's folder, `runs/NAME/RUN/`: which run to start or go on with, and who is at work in it."""
+"""A run's folder, `runs/NAME/RUN/`: which run to start or resume, and who is at work in it."""
 
 import fcntl
+import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +14,12 @@ from typing import IO
 import msgspec
 
 from maas.errors import ConfigError
-from maas.files import write_atomically
+from maas.files import draft_of, read_json, write_atomically
 
+log = logging.getLogger("maas")
+SCHEMA_VERSION = 1
+NAME = re.compile(r"(?P<time>\d{8}-\d{6})(-(?P<attempt>\d{1,3}))?")
+"""Of a run's folder; what was copied or renamed by hand has another."""
 _HELD: set[IO[str]] = set()
 
 
@@ -31,12 +37,13 @@ class RunState(msgspec.Struct, forbid_unknown_fields=True):
     """What a run remembers of itself between stages and across interruptions.
 
     Args:
-        key: digest of recipe, rows and code; only the same work is gone on with.
+        key: digest of recipe, rows and code; only the same work is resumed.
         training: digest of what bears on training alone; later stages look for it.
         tracking_id: the MLflow run; empty until it was started.
         seconds: wall time by stage, an interrupted stage's not counted.
         finished: whether the whole line went through.
         compression: digest of the section that `compress/` was made by.
+        schema_version: of this file.
     """
 
     key: str
@@ -45,6 +52,13 @@ class RunState(msgspec.Struct, forbid_unknown_fields=True):
     seconds: dict[str, float] = msgspec.field(default_factory=dict)
     finished: bool = False
     compression: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+
+class Version(msgspec.Struct):
+    """The part of a state that is read first: all else may be unknown in another version."""
+
+    schema_version: int = SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
@@ -89,9 +103,22 @@ class RunFolder:
 
     @property
     def state(self) -> RunState:
-        """Reads what the run remembers; a new run remembers nothing."""
+        """Reads what the run remembers; a new run remembers nothing.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
         file = self.path / "run.json"
-        return msgspec.json.decode(file.read_bytes(), type=RunState) if file.is_file() else RunState(key="")
+        try:
+            found = read_json(file, Version).schema_version
+            if found > SCHEMA_VERSION:
+                raise ConfigError(f"{file} has schema version {found}; this maas reads {SCHEMA_VERSION}. Upgrade maas.")
+            return read_json(file, RunState)
+        except FileNotFoundError:
+            return RunState(key="")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"{file} cannot be read: {reason}. Remove {self.path}, or start another run.") from error
 
     def remember(self, **changes: object) -> None:
         """Changes fields of the state."""
@@ -103,11 +130,17 @@ class RunFolder:
         self.remember(seconds={**self.state.seconds, stage: round(seconds, 2)})
 
     def point_latest(self) -> None:
-        """Makes `runs/NAME/latest` point here."""
-        beside = self.path.with_name(f"latest.{os.getpid()}.partial")
-        beside.unlink(missing_ok=True)
-        beside.symlink_to(self.path.name)
-        beside.replace(self.path.with_name("latest"))
+        """Makes `runs/NAME/latest` point here; what is no link, e.g. a copied folder, stays with a warning."""
+        latest = self.path.with_name("latest")
+        draft = draft_of(latest)
+        draft.symlink_to(self.path.name)
+        try:
+            draft.replace(latest)
+        except OSError as error:
+            draft.unlink()
+            log.warning(
+                "%s is no link and stays as it is (%s); the newest run is %s", latest, error.strerror, self.path
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -143,23 +176,31 @@ def claimed(
 ) -> Iterator[RunFolder]:
     """Yields the newest run of the same work that is not done, or a new one; nobody else is at work in it.
 
+    A run that another user made, and that cannot be written, is passed over.
+
     Args:
         root: the recipe's `runs_dir`.
         name: the model's name.
         key: digest of recipe, rows and code.
         training: digest of what bears on training alone.
         is_done: tells whether a run has what is wanted.
-        go_on: whether an unfinished run may be gone on with.
+        go_on: whether an unfinished run may be resumed.
+
+    Raises:
+        ConfigError: no run can be started there.
     """
     for folder in runs(root, name) if go_on else []:
         if folder.state.key == key and not is_done(folder):
+            if not os.access(folder.path, os.W_OK | os.X_OK):
+                log.warning("%s cannot be written and is passed over", folder.path)
+                continue
             with folder.try_lock() as is_ours:
                 if is_ours:
                     yield folder
                     return
     folder = _new(root, name)
     with folder.locked():
-        folder.remember(key=key, training=training)  # only now can others mistake it for a run to go on with
+        folder.remember(key=key, training=training)  # only now can others mistake it for a run to resume
         yield folder
 
 
@@ -168,17 +209,51 @@ def _new(root: Path, name: str) -> RunFolder:
     for attempt in range(1000):
         path = root / name / (f"{stem}-{attempt}" if attempt else stem)
         try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except OSError as error:
+            if isinstance(error, FileExistsError) and path.parent.is_dir():
+                continue
+            raise ConfigError(
+                f"No run can be started in {path.parent}: {error.strerror}. Set runs_dir=FOLDER to one that can be "
+                "written."
+            ) from error
         return RunFolder(path)
     raise ConfigError(f"{root / name} holds a thousand runs of this second; wait a second.")
 
 
 def runs(root: Path, name: str) -> list[RunFolder]:
-    """Returns a model's runs, the newest first."""
-    folders = [path for path in (root / name).glob("[0-9]*") if path.is_dir()]
-    return [RunFolder(path) for path in sorted(folders, key=_age, reverse=True)]
+    """Returns a model's runs, the newest first.
+
+    What looks like a run and is none (a copy, a file, a state that cannot be read or is of a newer maas) is passed over
+    with a warning.
+    """
+    found = []
+    for path in sorted((root / name).glob("[0-9]*")):
+        fault = _fault(path)
+        if fault is None:
+            found.append(RunFolder(path))
+        elif fault:
+            log.warning("%s is passed over: %s", path, fault)
+    return sorted(found, key=lambda folder: _age(folder.path), reverse=True)
+
+
+def _fault(path: Path) -> str | None:
+    """Returns why what lies among runs is none of them: nothing is said of what does not look like one."""
+    name = NAME.match(path.name)
+    if name is None:
+        return ""
+    if name.group() != path.name:
+        return "a run's name is the time of its start; this is a copy, or was renamed"
+    try:
+        if not path.is_dir():
+            return "it is no folder"
+        _ = RunFolder(path).state
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def of_artifact(path: Path) -> RunFolder:
@@ -189,7 +264,7 @@ def of_artifact(path: Path) -> RunFolder:
     """
     folder = RunFolder(path.resolve().parent)
     if not folder.state.key:
-        raise ConfigError(f"{path} lies in no run; stages go on with what lies in runs/NAME/RUN/.")
+        raise ConfigError(f"{path} lies in no run; stages continue with what lies in runs/NAME/RUN/.")
     return folder
 
 
@@ -209,5 +284,5 @@ def newest_with(root: Path, name: str, training: str, *, artifact: str, stage: s
 
 
 def _age(path: Path) -> tuple[str, int]:
-    stem, _, attempt = path.name.partition("-")[2].partition("-")
-    return f"{path.name.partition('-')[0]}-{stem}", int(attempt or 0)
+    found = NAME.fullmatch(path.name)
+    return (found["time"], int(found["attempt"] or 0)) if found else ("", 0)

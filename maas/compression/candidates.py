@@ -1,6 +1,7 @@
 """The candidates of a variant: its checkpoint exported, and what ONNX passes make of that; measured together."""
 
 import gzip
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,11 +21,12 @@ from maas.compression.store import Store, settings_of, target_of
 from maas.errors import BundleError, ConfigError, ExportError
 from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
-from maas.files import sha256_of, write_atomically
+from maas.files import read_json, sha256_of, write_atomically
 from maas.runtime.evidence import CandidateRecord
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions
 
+log = logging.getLogger("maas")
 PARENT, RECORDS = "fp32", "candidates.json"
 Exporter = Callable[[Checkpoint, Path], Path]
 
@@ -35,7 +37,7 @@ class Group:
 
     Args:
         variant: the checkpoint.
-        records: of its candidates, the exported one first; not yet held against a budget.
+        records: of its candidates, the exported one first; not yet compared with a budget.
         folder: where their ONNX files lie.
     """
 
@@ -88,9 +90,8 @@ class Workbench:
         """
         passes = {name: [target_of(one), settings_of(one)] for name, one in self.passes.items()}
         place = self.store.place(variant.checkpoint.digest, passes, [self.target.batch_size, self.target.threads])
-        if (place / RECORDS).is_file():
-            records = msgspec.json.decode((place / RECORDS).read_bytes(), type=tuple[CandidateRecord, ...])
-            return Group(variant, tuple(_renamed(one, variant) for one in records), place)
+        if group := kept(variant, place):
+            return group
         place.mkdir(parents=True, exist_ok=True)
         group = Group(variant, tuple(self._made(variant, place)), place)
         group = replace(group, records=tuple(self._measured(group, root or group.exported)))
@@ -183,6 +184,27 @@ class Workbench:
         found = predictions(run, parent.answer, parent.processor, rows, parent.batch_size)
         require(compared(bench.judge, "torch", "onnxruntime", found, exported, bench.tolerance))
         return found
+
+
+def kept(variant: Variant, place: Path) -> Group | None:
+    """Returns what was measured before; None where there is nothing, or its files were altered or cannot be read.
+
+    Args:
+        variant: by whose name its candidates go.
+        place: where they lie.
+    """
+    if not (place / RECORDS).is_file():
+        return None
+    try:
+        records = read_json(place / RECORDS, tuple[CandidateRecord, ...])
+        group = Group(variant, tuple(_renamed(one, variant) for one in records), place)
+        files = {group.model(one.name).name: one.sha256 for one in group.records if one.sha256}
+        fault = next((f"{file} was altered" for file, digest in files.items() if sha256_of(place / file) != digest), "")
+    except (OSError, ValueError) as error:
+        fault = str(error)
+    if fault:
+        log.warning("%s is passed over, and its candidates are made again: %s", place, fault)
+    return None if fault else group
 
 
 def _require_finite(answers: Predictions) -> None:

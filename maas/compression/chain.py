@@ -1,5 +1,6 @@
 """Applying passes over checkpoints, one on what the other made."""
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -10,10 +11,12 @@ import msgspec
 
 from maas.compression.passes.base import CheckpointPass, Workshop
 from maas.compression.store import Store, settings_of, target_of
-from maas.files import write_atomically
+from maas.errors import CheckpointError
+from maas.files import read_json, write_atomically
 from maas.runtime.evidence import Link
 from maas.training.checkpoint import Checkpoint
 
+log = logging.getLogger("maas")
 CHECKPOINT, SPENT, RESUME = "checkpoint", "seconds.json", "resume"
 
 
@@ -55,16 +58,29 @@ def variant_of(
     for key, one in passes.items():
         settings = settings_of(one)
         place = store.place(checkpoint.digest, target_of(one), settings, workshop.seed)
-        if not (place / CHECKPOINT).is_dir():
+        made = kept(place)
+        if made is None:
             place.mkdir(parents=True, exist_ok=True)
             started = time.perf_counter()
             one.apply(checkpoint, place / CHECKPOINT, replace(workshop, folder=place))
             finish(place, time.perf_counter() - started)
-        checkpoint = Checkpoint.open(place / CHECKPOINT)
+            made = Checkpoint.open(place / CHECKPOINT)
+        checkpoint = made
         if admit:
             admit(key, checkpoint)
         links.append(Link(key, target_of(one), settings, checkpoint.digest, spent(place)))
     return Variant(name, checkpoint, tuple(links))
+
+
+def kept(place: Path) -> Checkpoint | None:
+    """Opens the checkpoint that was made in a place before; None where there is none, or it was altered."""
+    if not (place / CHECKPOINT).is_dir():
+        return None
+    try:
+        return Checkpoint.open(place / CHECKPOINT)
+    except CheckpointError as error:
+        log.warning("%s is passed over, and made again: %s", place / CHECKPOINT, error)
+        return None
 
 
 def finish(place: Path, seconds: float) -> None:
@@ -75,5 +91,7 @@ def finish(place: Path, seconds: float) -> None:
 
 def spent(place: Path) -> float:
     """Returns the seconds that were written down; 0 where a kill came between."""
-    file = place / SPENT
-    return msgspec.json.decode(file.read_bytes(), type=float) if file.is_file() else 0.0
+    try:
+        return read_json(place / SPENT, float)
+    except (OSError, ValueError):
+        return 0.0

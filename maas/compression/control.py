@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import msgspec
 
-from maas.compression.chain import CHECKPOINT, Variant, finish, spent
+from maas.compression.chain import CHECKPOINT, Variant, finish, kept, spent
 from maas.compression.passes import Workshop
 from maas.compression.retraining import retrained
 from maas.compression.store import Store
@@ -33,7 +33,8 @@ def control_of(variant: Variant, workshop: Workshop, store: Store, number: int) 
     """
     seed, epochs = workshop.seed + number, epochs_of(variant, workshop.root)
     place = store.place("control", variant.checkpoint.digest, seed, epochs)
-    if not (place / CHECKPOINT).is_dir():
+    made = kept(place)
+    if made is None:
         own, started = replace(workshop, folder=place, seed=seed), time.perf_counter()
         net = variant.checkpoint.from_scratch(seed)
         if workshop.config.pretrain is not None:
@@ -43,6 +44,6 @@ def control_of(variant: Variant, workshop: Workshop, store: Store, number: int) 
         known = msgspec.structs.replace(plan, clips={}) if plan else None
         retrained(variant.checkpoint, place / CHECKPOINT, own, epochs=epochs, net=net, known=known)
         finish(place, time.perf_counter() - started)
-    made = Checkpoint.open(place / CHECKPOINT)
+        made = Checkpoint.open(place / CHECKPOINT)
     link = Link("from_scratch", __name__, {"epochs": epochs, "seed": seed}, made.digest, spent(place))
     return Variant(f"control{number}", made, (link,))

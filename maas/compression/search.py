@@ -12,11 +12,12 @@ import torch
 
 from maas.bounds import NonNegativeCount
 from maas.compression.budget import Budget
-from maas.compression.candidates import PARENT, Exporter, Group, Workbench
+from maas.compression.candidates import Exporter, Group, Workbench
 from maas.compression.chain import Variant, variant_of
 from maas.compression.choosing import choice
 from maas.compression.control import control_of
 from maas.compression.measuring import Bench, Target
+from maas.compression.naming import require_names
 from maas.compression.passes import CheckpointPass, OnnxPass, Pass, Workshop
 from maas.compression.rungs import GivenUp, Rungs, Shown, Size
 from maas.compression.store import Store
@@ -134,9 +135,8 @@ def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter,
 
 
 def require_searchable(settings: Search) -> None:
-    """Raises BudgetError where a pass is named as the parent is, or proposals are asked for that nothing can take."""
-    if PARENT in settings.passes:
-        raise BudgetError(f"compress.passes.{PARENT} is the name of the model as exported; give the pass another name.")
+    """Raises BudgetError where candidates would have one name, or proposals are asked for that nothing can take."""
+    require_names(settings.chain, settings.graph_passes, trials=settings.trials, controls=settings.controls)
     if settings.trials and not settings.space:
         raise BudgetError(
             f"compress.trials is {settings.trials} and compress.space is empty. Set a space, e.g. "

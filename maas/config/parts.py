@@ -18,6 +18,18 @@ def is_part(node: Any) -> bool:
     return isinstance(node, Mapping) and "_target_" in node
 
 
+def imported(name: str) -> Any:
+    """Imports what a name stands for.
+
+    Raises:
+        ConfigError: there is no such thing, or it cannot be imported.
+    """
+    try:
+        return resolve_name(name)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise _not_importable(name, error) from error
+
+
 def target_of(name: str) -> tuple[Any, Mapping[str, inspect.Parameter]]:
     """Imports what a `_target_` names.
 
@@ -27,12 +39,16 @@ def target_of(name: str) -> tuple[Any, Mapping[str, inspect.Parameter]]:
     Raises:
         ConfigError: it cannot be imported or called.
     """
+    target = imported(name)
     try:
-        target = resolve_name(name)
         return target, inspect.signature(target).parameters
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ConfigError(f"{name!r} cannot be imported: {reason}. Name an importable class or function.") from error
+    except (ValueError, TypeError) as error:
+        raise _not_importable(name, error) from error
+
+
+def _not_importable(name: str, error: Exception) -> ConfigError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return ConfigError(f"{name!r} cannot be imported: {reason}. Name an importable class or function.")
 
 
 def build(part: Any, path: str, /, *arguments: Any, **more: Any) -> Any:

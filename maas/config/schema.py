@@ -97,7 +97,7 @@ class RunConfig:
         return self._digest({"compress", "export", "serve"})
 
     def targets(self) -> set[str]:
-        """Every `_target_` in the recipe."""
+        """Every `_target_` in the recipe, and what parts such as `hydra.utils.get_class` name by their `path`."""
         return set(_targets_in(asdict(self)))
 
     def _digest(self, keys: Iterable[str]) -> str:
@@ -109,6 +109,8 @@ def _targets_in(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if "_target_" in node:
             yield str(node["_target_"])
+            if str(node["_target_"]).startswith("hydra.utils.get_") and "path" in node:
+                yield str(node["path"])
         node = list(node.values())
     if isinstance(node, list):
         for child in node:

@@ -59,7 +59,7 @@ class Line:
 def run(config: RunConfig) -> Line:
     """Takes a recipe through every stage; a run that was interrupted goes on where it was.
 
-    Of several processes that train together, the first alone goes on; the others end behind training.
+    Of several processes that train together, the first alone goes on; the others end after training.
 
     Args:
         config: the recipe.
@@ -110,7 +110,11 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
     Args:
         config: the recipe.
         checkpoint: what was trained.
+
+    Raises:
+        BudgetError: no search can be made by these passes.
     """
+    stages.require_searchable(config)
     with of_artifact(checkpoint.folder).locked():
         return stages.compress(config, checkpoint, load_rows(config))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from maas.compression.passes import Calibration
-from maas.compression.search import Search
+from maas.compression.search import Search, require_searchable
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.errors import DataError
@@ -88,8 +88,13 @@ def exported_onnx(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out
 
 
 def search_of(config: RunConfig) -> Search:
-    """Builds the `compress` section; answers must stay in it as they must in the proof of the bundle."""
+    """Builds the `compress` section; answers must stay in it as they must in the proof of the bundle.
+
+    Raises:
+        BudgetError: no search can be made by it.
+    """
     settings: Search = build(config.compress, "compress")
+    require_searchable(settings)
     return replace(settings, budget=settings.budget.agreeing(build(config.export, "export").min_agreement))
 
 

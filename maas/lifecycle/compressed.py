@@ -4,12 +4,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from maas.compression.chain import CHECKPOINT
 from maas.compression.search import Found
 from maas.errors import BundleError
-from maas.files import sha256_of
+from maas.files import read_json, sha256_of
 from maas.runtime.bundle import MODEL, Bundle
 from maas.runtime.evidence import CompressionRecord
 from maas.training.checkpoint import Checkpoint
@@ -29,8 +27,19 @@ class Compressed:
 
     @classmethod
     def open(cls, folder: Path) -> "Compressed":
-        """Opens a finished search."""
-        return cls(folder, msgspec.json.decode((folder / "compression.json").read_bytes(), type=CompressionRecord))
+        """Opens a finished search.
+
+        Raises:
+            BundleError: its record is missing or cannot be read.
+        """
+        try:
+            return cls(folder, read_json(folder / "compression.json", CompressionRecord))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BundleError(
+                f"{folder / 'compression.json'} cannot be read: {reason}. Remove {folder} and run python -m "
+                "maas.compress again."
+            ) from error
 
     @property
     def model(self) -> Path:

@@ -6,6 +6,8 @@ No stage of the line comes before this and none after; search, bench, proof and 
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,7 +21,7 @@ from maas.evidence.model_plots import compression_picture
 from maas.evidence.parity import compared, require
 from maas.exporting.bundling import attach_evidence, draw_up, write_json
 from maas.exporting.proof import prove
-from maas.files import folder_published_whole, sha256_of
+from maas.files import folder_published_whole, process_writing, sha256_of
 from maas.lifecycle.assembly import search_of
 from maas.lifecycle.subject import Given, Subject, checkpoint_of, of_bundle, of_file, searched
 from maas.runtime.bundle import Bundle
@@ -62,9 +64,9 @@ def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) 
         MaasError: the rows, the passes or the bundle do not fit, or the new one would not answer as this one.
     """
     manifest = bundle.manifest
-    settings = _settings(config, manifest.name, out)
-    subject = of_bundle(bundle, given)
-    with folder_published_whole(out) as draft, tempfile.TemporaryDirectory() as scratch:
+    settings = _settings(config, manifest.name)
+    with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
+        subject = of_bundle(bundle, given)
         checkpoint = checkpoint_of(subject, Path(scratch))
         found = searched(config, settings, subject, checkpoint, Path(scratch))
         chosen = found.record.chosen
@@ -108,8 +110,8 @@ def compress_file(config: RunConfig, path: Path, given: Given, out: Path) -> Com
     Raises:
         MaasError: the rows, the passes or the file do not fit, or the smaller file would not answer as this one.
     """
-    settings = _settings(config, path.name, out)
-    with folder_published_whole(out) as draft, tempfile.TemporaryDirectory() as scratch:
+    settings = _settings(config, path.name)
+    with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
         subject = of_file(config, path, given, Path(scratch) / "given.onnx")
         found = searched(config, settings, subject, checkpoint_of(subject, Path(scratch)), Path(scratch))
         chosen = found.chosen.model(found.record.chosen)
@@ -122,14 +124,32 @@ def compress_file(config: RunConfig, path: Path, given: Given, out: Path) -> Com
     return found.record
 
 
-def _settings(config: RunConfig, name: str, out: Path) -> Search:
-    """Returns the search that is asked for, once nothing is in its way.
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yields a draft of a folder that must not be there, before the work and after it.
 
     Raises:
-        ConfigError: `out` is there already, or a pass needs what was not given.
+        ConfigError: it is there, another process writes it, or it cannot be written.
     """
     if out.exists():
         raise ConfigError(f"{out} is there already. Name another folder by out=, or remove it.")
+    if (process := process_writing(out)) is not None:
+        raise ConfigError(f"Process {process} writes {out} now. Wait for it to end, or name another folder by out=.")
+    with ExitStack() as stack:
+        try:
+            draft = stack.enter_context(folder_published_whole(out, is_new=True))
+        except OSError as error:
+            reason = error.strerror or error
+            raise ConfigError(f"{out} cannot be written: {reason}. Name another folder by out=.") from error
+        yield draft
+
+
+def _settings(config: RunConfig, name: str) -> Search:
+    """Returns the search that is asked for.
+
+    Raises:
+        ConfigError: a pass needs what was not given.
+    """
     settings = search_of(config)
     if settings.chain:
         passes = list(settings.chain)

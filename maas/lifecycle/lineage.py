@@ -2,12 +2,13 @@
 
 import hashlib
 import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import distributions, version
 from pathlib import Path
 
-from maas.config import CONSTRAINTS, RunConfig, target_of
+from maas.config import CONSTRAINTS, RunConfig
+from maas.config.sources import sources_of
 from maas.evidence.machine import this_machine
 from maas.files import sha256_of
 from maas.runtime.manifest import Lineage
@@ -47,8 +48,8 @@ def lineage_of(config: RunConfig, data_fingerprint: str) -> Lineage:
 
 
 def work_key(config: RunConfig, data_fingerprint: str) -> str:
-    """Returns a digest of recipe, rows and code: an interrupted run is gone on with only where all are the same."""
-    parts = [config.digest(), data_fingerprint, *(sha256_of(file) for file in _sources(config))]
+    """Returns a digest of recipe, rows and code: an interrupted run is resumed only where all are the same."""
+    parts = [config.digest(), data_fingerprint, *_code(config)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -58,18 +59,18 @@ def candidates_key(config: RunConfig, data_fingerprint: str) -> str:
     parts = [
         replace(config, compress=None, baseline=None).digest(),
         data_fingerprint,
-        *(sha256_of(file) for file in _sources(config)),
+        *_code(config),
         f"{machine.processor} {machine.cores} {machine.python}",
         *(f"{one.metadata['Name']} {one.version}" for name in MAKERS for one in distributions(name=name)),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _sources(config: RunConfig) -> list[Path]:
-    """Returns the files that hold maas itself and those that hold the recipe's parts."""
-    parts = {getattr(target_of(target)[0], "__module__", None) for target in config.targets()}
-    files = {Path(file) for name in parts if name and (file := getattr(sys.modules.get(name), "__file__", None))}
-    return sorted(files | set(PACKAGE.rglob("*.py")))
+def _code(config: RunConfig) -> Iterator[str]:
+    """Yields module and digest of maas itself, of the recipe's parts, and of the user's own files that these import."""
+    ours = {file.relative_to(PACKAGE).as_posix(): file for file in PACKAGE.rglob("*.py")}
+    for name, file in [*sorted(ours.items()), *sources_of(config.targets()).items()]:
+        yield f"{name} {sha256_of(file)}"
 
 
 def git_commit() -> str | None:

@@ -14,7 +14,6 @@ import msgspec
 from maas.compression.candidates import PARENT
 from maas.compression.measuring import Bench
 from maas.compression.passes import Workshop
-from maas.compression.search import require_searchable as check_search
 from maas.compression.search import search
 from maas.compression.store import Store
 from maas.config import RunConfig, build
@@ -53,8 +52,8 @@ GOLDEN_ROWS = 16
 
 
 def require_searchable(config: RunConfig) -> None:
-    """Raises BudgetError where a search could not begin: before training, and not behind it."""
-    check_search(build(config.compress, "compress"))
+    """Raises BudgetError where a search could not begin: before training, not after it."""
+    search_of(config)
 
 
 def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
@@ -139,10 +138,10 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     folder = of_artifact(checkpoint.folder)
     processor = checkpoint.processor()
     source = compressed.checkpoint(checkpoint) if compressed else checkpoint
-    with _timed(folder, "export"), tempfile.TemporaryDirectory() as scratch:
-        fresh = Path(scratch) / "exported.onnx"
-        exported = compressed.exported if compressed else exported_onnx(config, checkpoint, splits, fresh)
-        with folder_published_whole(folder.bundle) as draft:
+    with tempfile.TemporaryDirectory() as scratch, folder_published_whole(folder.bundle) as draft:
+        with _timed(folder, "export"):
+            fresh = Path(scratch) / "exported.onnx"
+            exported = compressed.exported if compressed else exported_onnx(config, checkpoint, splits, fresh)
             bundle = draw_up(
                 draft,
                 model=compressed.model if compressed else exported,
@@ -155,12 +154,12 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
                 lineage=checkpoint.record.lineage,
                 golden_rows=list(splits.validation.spread(GOLDEN_ROWS).inputs),
             )
-            log.info("export    %s bytes", bundle.model_path.stat().st_size)
-            compression = compressed.record if compressed else None
-            with _timed(folder, "verify"):
-                evidence = _proven(config, checkpoint, bundle, exported, source, splits, compression)
-            attach_evidence(bundle, msgspec.structs.replace(evidence, seconds=folder.state.seconds))
-            log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
+        log.info("export    %s bytes", bundle.model_path.stat().st_size)
+        compression = compressed.record if compressed else None
+        with _timed(folder, "verify"):
+            evidence = _proven(config, checkpoint, bundle, exported, source, splits, compression)
+        attach_evidence(bundle, msgspec.structs.replace(evidence, seconds=folder.state.seconds))
+        log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
     return Bundle.open(folder.bundle)
 
 
@@ -176,7 +175,7 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Sp
             f"recipe={config.name} with the same overrides."
         )
     source = compressed.checkpoint(checkpoint) if compressed else checkpoint
-    with tempfile.TemporaryDirectory() as scratch:
+    with _timed(folder, "verify"), tempfile.TemporaryDirectory() as scratch:
         exported = exported_onnx(config, source, splits, Path(scratch) / "exported.onnx")
         record = compressed.record if compressed else None
         evidence = _proven(config, checkpoint, bundle, exported, source, splits, record)

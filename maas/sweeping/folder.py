@@ -1,6 +1,7 @@
 """A sweep's folder, `runs/NAME/sweeps/KEY/`: what each trial gave, so that no trial is run twice."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from maas.files import write_atomically
+from maas.files import read_json, write_atomically
+
+log = logging.getLogger("maas")
 
 
 class TrialRecord(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,11 +66,11 @@ class SweepFolder:
     def trial(self, overrides: Sequence[str]) -> TrialRecord | None:
         """Returns what a combination gave; None if it was not tried."""
         file = self._file(overrides)
-        return msgspec.json.decode(file.read_bytes(), type=TrialRecord) if file.is_file() else None
+        return _read(file) if file.exists() else None
 
     def trials(self) -> list[TrialRecord]:
         """Returns all trials in the order in which they ended."""
-        found = (msgspec.json.decode(file.read_bytes(), type=TrialRecord) for file in self._trials.glob("*.json"))
+        found = filter(None, map(_read, sorted(self._trials.glob("*.json"))))
         return sorted(found, key=lambda record: record.ended)
 
     @property
@@ -76,3 +79,12 @@ class SweepFolder:
 
     def _file(self, overrides: Sequence[str]) -> Path:
         return self._trials / f"{hashlib.sha256(chr(10).join(sorted(overrides)).encode()).hexdigest()[:16]}.json"
+
+
+def _read(file: Path) -> TrialRecord | None:
+    """Returns a trial's record; None, with a warning, where it cannot be read: the trial is run again."""
+    try:
+        return read_json(file, TrialRecord)
+    except (OSError, ValueError) as error:
+        log.warning("%s is passed over: %s", file, error)
+        return None

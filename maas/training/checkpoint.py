@@ -12,7 +12,7 @@ from torch import nn
 
 from maas.config import build, target_of
 from maas.errors import CheckpointError
-from maas.files import folder_published_whole, sha256_of
+from maas.files import folder_published_whole, read_json, sha256_of
 from maas.importing.base import ForeignModel
 from maas.runtime.answers import BaseAnswer, load_answer
 from maas.runtime.evidence import DataRecord, Interval
@@ -93,12 +93,12 @@ class Checkpoint:
         """
         folder = Path(folder)
         try:
-            record = msgspec.json.decode((folder / RECORD).read_bytes(), type=CheckpointRecord)
+            record = read_json(folder / RECORD, CheckpointRecord)
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"{folder} holds no {RECORD}; train first: python -m maas.train recipe=NAME."
             ) from error
-        except msgspec.DecodeError as error:
+        except (OSError, ValueError) as error:
             raise CheckpointError(f"{folder / RECORD} cannot be read: {error}.") from error
         if record.schema_version != SCHEMA_VERSION:
             raise CheckpointError(

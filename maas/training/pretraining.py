@@ -10,7 +10,6 @@ import io
 import json
 import logging
 import pickle
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from maas.bounds import Count, Fraction, NonNegative, Positive, PositiveFraction
+from maas.config.sources import located, own_sources
 from maas.errors import ConfigError
 from maas.files import cache_folder, folder_published_whole, sha256_of, write_atomically
 from maas.runtime.processors import BaseProcessor
@@ -142,9 +142,10 @@ class MaskedTokens:
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
         for ids, key in zip(texts.ids, texts.keys, strict=True):
             digest.update(f"{key} {ids.tolist()}".encode())
-        for module in (__name__, masking.__name__, token_guessing.__name__, type(net).__module__):
-            if source := getattr(sys.modules[module], "__file__", None):  # none in a notebook
-                digest.update(Path(source).read_bytes())
+        modules = (__name__, masking.__name__, token_guessing.__name__, type(net).__module__)
+        named = [file for name in modules if (file := located(name).file)]  # none in a notebook
+        for source in [*named, *own_sources([type(net).__module__]).values()]:
+            digest.update(source.read_bytes())
         return digest.hexdigest()
 
 

@@ -136,7 +136,8 @@ class ResumePoints(Checkpoint):
                 with draft.open("rb") as file:
                     os.fsync(file.fileno())
             draft.replace(path)
-            for old in sorted(folder.glob(PATTERN))[: -self._keep]:
+            killed = folder.glob(f"{PATTERN}.partial")  # drafts of processes that were; this one keeps others out
+            for old in [*sorted(folder.glob(PATTERN))[: -self._keep], *killed]:
                 _remove(old)
         self._saved_at = time.monotonic()
         self._batches = 0

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -13,7 +16,7 @@ import maas
 from maas.config import build
 from maas.errors import BundleError, ConfigError, DataError, ParityError, RegistryError
 from maas.files import sha256_of
-from maas.lifecycle import Line
+from maas.lifecycle import Line, stages
 from maas.lifecycle.assembly import load_rows
 from maas.summary import table
 from maas.training.evaluation import predictions
@@ -68,6 +71,27 @@ def test_verify_measures_an_existing_bundle_again(line: Line, config: maas.RunCo
     after = maas.lifecycle.verify(config, line.checkpoint, line.bundle)
     assert after.metrics == before.metrics
     assert maas.Bundle.open(line.bundle.folder).evidence.measured_at == after.measured_at
+
+
+def test_seconds_of_export_hold_none_of_verify_when_a_bundle_is_drawn_up_and_proven(
+    line: Line, config: maas.RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, evidence = [0.0], line.bundle.evidence
+
+    def taking(seconds: float, work: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **more: Any) -> Any:
+            clock[0] += seconds
+            return work(*arguments, **more)
+
+        return timed
+
+    monkeypatch.setattr(stages, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(stages, "draw_up", taking(10.0, stages.draw_up))
+    monkeypatch.setattr(stages, "_proven", taking(100.0, lambda *_: evidence))
+    bundle = maas.lifecycle.export(config, line.checkpoint, line.compressed)
+    assert bundle.digest == line.bundle.digest
+    for seconds in (line.folder.state.seconds, bundle.evidence.seconds):
+        assert (seconds["export"], seconds["verify"]) == (10, 100)
 
 
 def test_export_gives_the_same_bytes_in_two_processes(line: Line, config: maas.RunConfig, tmp_path: Path) -> None:

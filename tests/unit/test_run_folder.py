@@ -114,6 +114,109 @@ def test_run_is_free_when_its_process_was_killed_and_a_forked_one_lives_on(tmp_p
         child.kill()
 
 
+def damaged(root: Path, kind: str) -> Path:
+    """Puts what is no run among a model's runs, as the newest."""
+    path = root / "model/20270101-000000"
+    if kind == "file":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("no folder")
+        return path
+    if kind in ("backup", "copy"):
+        path = path.with_name(f"{path.name}{'-backup' if kind == 'backup' else ' (copy)'}")
+    path.mkdir(parents=True)
+    state = path / "run.json"
+    if kind == "folder":
+        state.mkdir()
+    elif kind == "loop":
+        state.symlink_to(state)
+    else:
+        whole = b'{"key": "key", "training": "net"}'
+        known = {"empty": b"", "newer": b'{"key": "key", "schema_version": 2, "novelty": 1}', "cut": whole[:9]}
+        known |= {"unknown": b'{"key": "key", "novelty": 1}', "latin": b'{"key": "\xe9"}', "list": b"[]"}
+        state.write_bytes(known.get(kind, whole))
+    return path
+
+
+SAID = {
+    "backup": "a run's name is the time of its start; this is a copy, or was renamed",
+    "copy": "a run's name is the time of its start; this is a copy, or was renamed",
+    "file": "it is no folder",
+    "empty": "run.json cannot be read: Input data was truncated. Remove ",
+    "cut": "run.json cannot be read: Input data was truncated. Remove ",
+    "newer": "run.json has schema version 2; this maas reads 1. Upgrade maas.",
+    "unknown": "run.json cannot be read: Object contains unknown field `novelty`. Remove ",
+    "latin": "run.json cannot be read: 'utf-8' codec can't decode byte 0xe9",
+    "list": "run.json cannot be read: Expected `object`, got `array`. Remove ",
+    "folder": "run.json cannot be read: Is a directory. Remove ",
+    "loop": "run.json cannot be read: Too many levels of symbolic links. Remove ",
+}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_what_is_no_run_is_passed_over_with_one_warning(tmp_path, caplog, kind):
+    wanted = made(tmp_path, "20260101-000000")
+    wanted.bundle.mkdir()
+    path = damaged(tmp_path, kind)
+    assert claim(tmp_path, never) == wanted
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{path} is passed over: ")
+    assert SAID[kind] in warning
+    assert "\n" not in warning
+    assert newest_with(tmp_path, "model", "net", artifact="bundle", stage="export") == wanted
+    wanted.point_latest()
+    assert (tmp_path / "model/latest").resolve() == wanted.path.resolve()
+
+
+def test_nothing_is_said_of_what_does_not_look_like_a_run(tmp_path, caplog):
+    wanted = made(tmp_path, "20260101-000000-12")
+    for name in ("notes", "2026 notes", "1", "sweeps"):
+        (tmp_path / "model" / name).mkdir()
+    (tmp_path / "model/2026.csv").touch()
+    assert runs(tmp_path, "model") == [wanted]
+    assert caplog.messages == []
+
+
+def test_artifact_is_refused_in_one_line_when_its_run_cannot_be_read(tmp_path):
+    folder = made(tmp_path, "20260101-000000")
+    (folder.path / "run.json").write_bytes(b"{")
+    with pytest.raises(ConfigError, match=r"run\.json cannot be read: Input data was truncated\. Remove "):
+        of_artifact(folder.bundle)
+
+
+def test_run_of_another_user_is_passed_over_when_it_cannot_be_written(tmp_path, caplog, monkeypatch):
+    theirs = made(tmp_path, "20260101-000000")
+    monkeypatch.setattr("maas.run_folder.os.access", lambda path, _: path != theirs.path)
+    assert claim(tmp_path, never) != theirs
+    assert caplog.messages == [f"{theirs.path} cannot be written and is passed over"]
+
+
+@pytest.mark.parametrize("above", ["runs", "runs/model"])
+def test_run_is_refused_in_one_line_when_a_file_is_in_the_way(tmp_path, above):
+    path = tmp_path / above
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("a file")
+    with pytest.raises(ConfigError) as caught:
+        claim(tmp_path / "runs", never)
+    assert str(caught.value).startswith(f"No run can be started in {tmp_path / 'runs/model'}: ")
+    assert str(caught.value).endswith(". Set runs_dir=FOLDER to one that can be written.")
+
+
+@pytest.mark.parametrize("kind", ["broken", "to a copy", "folder"])
+def test_latest_is_put_right_or_left_with_a_warning_when_something_else_is_there(tmp_path, caplog, kind):
+    folder, latest = made(tmp_path, "20260101-000000"), tmp_path / "model/latest"
+    if kind == "folder":
+        (latest / "bundle").mkdir(parents=True)
+    else:
+        latest.symlink_to("gone" if kind == "broken" else damaged(tmp_path, "backup").name)
+    folder.point_latest()
+    if kind == "folder":
+        (warning,) = caplog.messages
+        assert warning.startswith(f"{latest} is no link and stays as it is (Is a directory); the newest run is ")
+    else:
+        assert latest.resolve() == folder.path.resolve()
+    assert not list(latest.parent.glob("*.partial"))
+
+
 def test_newest_with_finds_the_newest_that_has_it_when_a_newer_run_has_not(tmp_path):
     older = made(tmp_path, "20260101-000000")
     made(tmp_path, "20260101-000001")

@@ -370,7 +370,7 @@ def test_candidate_is_refused_and_the_record_can_be_read_again_when_answers_are_
     ("settings", "message"),
     [
         ({"prune": Prune(keep=["trunk.*"])}, "keep has the pattern 'trunk.[*]', which no module matches; there are"),
-        ({"fp32": Copying()}, "compress.passes.fp32 is the name of the model as exported"),
+        ({"fp32": Copying()}, "fp32 is the name of the model as exported and of the pass fp32; give the pass another"),
         ({"prune": Prune(), "trials": 3}, "compress.trials is 3 and compress.space is empty"),
         (
             {"static": QuantizeStatic(), "space": {"static": {"method": ["minmax"]}}},

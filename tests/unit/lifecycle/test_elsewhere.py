@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import sys
 
@@ -13,7 +14,8 @@ from skl2onnx import to_onnx
 from sklearn.neural_network import MLPClassifier
 
 from maas import compress
-from maas.files import sha256_of
+from maas.errors import ConfigError
+from maas.files import folder_published_whole, sha256_of
 from maas.importing.samples import random_features
 from maas.lifecycle import elsewhere
 from maas.runtime.bundle import Bundle
@@ -158,6 +160,43 @@ def test_nothing_is_left_when_it_is_interrupted(mlp, entered, monkeypatch, tmp_p
         compress.main()
     assert caught.value.code == 130
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "bundle"])
+def test_second_is_refused_at_once_when_another_process_writes_the_folder(
+    kind, line, mlp, given, entered, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(elsewhere, "searched", None)  # no work is begun
+    given = {
+        "file": [mlp / "mlp.onnx", f"calibration={mlp / 'rows.npz'}"],
+        "bundle": [line.bundle.folder, f"calibration={given}"],
+    }[kind]
+    with folder_published_whole(tmp_path / "small") as draft:
+        (draft / "theirs").touch()
+        told = entered(*given, f"out={tmp_path / 'small'}", status=2)
+        assert told.startswith(f"Process {os.getpid()} writes {tmp_path / 'small'} now. Wait for it to end, or name")
+    assert [path.name for path in (tmp_path / "small").iterdir()] == ["theirs"]
+
+
+def test_first_to_end_stays_when_two_processes_began_at_once(tmp_path):
+    out = tmp_path / "small"
+
+    def both() -> None:
+        with elsewhere.new_folder(out) as ours, folder_published_whole(out) as theirs:
+            (ours / "ours").touch()
+            (theirs / "theirs").touch()
+
+    with pytest.raises(ConfigError, match=f"^{out} was written by another process in the meantime. Name another"):
+        both()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["small", "small/theirs"]
+
+
+def test_folder_is_refused_before_any_work_when_it_cannot_be_written(mlp, entered, monkeypatch, tmp_path):
+    monkeypatch.setattr(elsewhere, "searched", None)
+    (tmp_path / "file").touch()
+    out = tmp_path / "file/small"
+    told = entered(mlp / "mlp.onnx", f"calibration={mlp / 'rows.npz'}", f"out={out}", status=2)
+    assert told == f"{out} cannot be written: File exists. Name another folder by out=."
 
 
 @pytest.mark.parametrize(

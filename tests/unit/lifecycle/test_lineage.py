@@ -1,11 +1,12 @@
 """Where a model comes from."""
 
 import subprocess
+import sys
 
 import pytest
 
 from maas.config import compose
-from maas.lifecycle.lineage import git_commit, lineage_of, work_key
+from maas.lifecycle.lineage import candidates_key, git_commit, lineage_of, work_key
 
 
 @pytest.fixture
@@ -51,6 +52,48 @@ def test_work_is_other_work_when_the_file_of_a_part_differs(tmp_path, monkeypatc
     key = work_key(config, "rows")
     net.write_text(net.read_text() + "# changed\n")
     assert work_key(config, "rows") != key
+
+
+def test_work_is_other_work_when_a_module_that_a_part_imports_differs(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "net_with_helper.py").write_text(
+        "from maas.models.mlp import MLP\nfrom helper_of_net import width\n\n\nclass Net(MLP):\n    pass\n"
+    )
+    helper, late, unrelated = (tmp_path / f"{name}.py" for name in ("helper_of_net", "late_helper", "not_imported"))
+    helper.write_text("def width():\n    import late_helper\n    return late_helper.WIDTH\n")
+    late.write_text("WIDTH = 16\n")
+    unrelated.write_text("1\n")
+    config = compose("digits_mlp", "model._target_=net_with_helper.Net")
+
+    def keys() -> tuple[str, str]:
+        return work_key(config, "rows"), candidates_key(config, "rows")
+
+    first = keys()
+    unrelated.write_text("2\n")
+    assert keys() == first
+    late.write_text("WIDTH = 32\n")
+    second = keys()
+    helper.write_text(helper.read_text() + "# changed\n")
+    assert len({*first, *second, *keys()}) == 6
+
+
+def test_work_is_the_same_when_the_users_folder_was_moved(tmp_path, monkeypatch):
+    keys = []
+    for place in ("one", "z/two"):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        (folder / "moved_net.py").write_text("import moved_helper\nfrom maas.models.mlp import MLP as Net\n")
+        (folder / "moved_helper.py").touch()
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(folder)
+            keys.append(work_key(compose("digits_mlp", "model._target_=moved_net.Net"), "rows"))
+        del sys.modules["moved_net"], sys.modules["moved_helper"]
+    assert keys[0] == keys[1]
+
+
+def test_class_that_hydra_gets_by_path_is_a_target_when_a_part_names_one():
+    config = compose("digits_mlp", "+callbacks.own._target_=hydra.utils.get_class", "+callbacks.own.path=pathlib.Path")
+    assert {"hydra.utils.get_class", "pathlib.Path"} <= config.targets()
 
 
 def test_lineage_holds_recipe_seed_and_digests_when_a_model_is_about_to_be_trained():

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -102,16 +102,25 @@ def lineage() -> Any:
 
 @pytest.fixture(scope="session")
 def save(lineage) -> Callable[..., Any]:
-    """Writes a checkpoint of any net: `save(folder, net, processor, target, **arguments)`."""
+    """Writes a checkpoint of any net: `save(folder, net, processor, target, labels, rows, **arguments)`."""
     from maas.runtime.evidence import DataRecord
     from maas.training.checkpoint import NetRecord, save_checkpoint
 
-    def make(folder: Path, net: Any, processor: Any, target: str, labels: tuple[str, ...], **arguments: Any) -> Any:
+    def make(
+        folder: Path,
+        net: Any,
+        processor: Any,
+        target: str,
+        labels: tuple[str, ...],
+        rows: Sequence[Any] = (),
+        **arguments: Any,
+    ) -> Any:
         return save_checkpoint(
             folder,
             net,
             processor,
             net_record=NetRecord(target, arguments),
+            rows=rows,
             name="small",
             task="classification",
             plan=None,

@@ -43,6 +43,7 @@ def retrained(
         known: layers that are gone and inputs that are clipped; None where they are the parent's.
 
     Raises:
+        CheckpointError: the net holds what a checkpoint cannot.
         ExportError: the recipe cannot train, the model is no net, or it has a loss of its own that knows no teacher.
     """
     model = net or parent.model()
@@ -62,7 +63,13 @@ def retrained(
     model = model.cpu().float().eval()
     metrics = _metrics(parent, model, workshop)
     return parent.succeeded_by(
-        out, model, known=known, history=course.history, best_epoch=course.best_epoch, metrics=metrics
+        out,
+        model,
+        known=known,
+        rows=workshop.rows,
+        history=course.history,
+        best_epoch=course.best_epoch,
+        metrics=metrics,
     )
 
 

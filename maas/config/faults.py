@@ -67,6 +67,8 @@ def _faults_of_task(config: RunConfig) -> Iterator[str]:
         yield f"metric is {config.metric!r}; it must be one of {', '.join(known)}. Set e.g. metric={known[0]}."
     if not isinstance(config.folds, int) or config.folds < 0 or config.folds == 1:
         yield f"folds is {config.folds!r}; it must be 2 or more, or 0 for no cross-validation. Set e.g. folds=5."
+    elif config.folds and known == ():
+        yield f"folds is {config.folds}; task {config.task} has no targets to judge held-out rows by. Set folds=0."
     if config.trainer is not None:
         for section in ("objective", "optimizer", "schedule"):
             if getattr(config, section) is None:

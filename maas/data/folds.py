@@ -21,8 +21,9 @@ def folded(splits: Splits, count: int) -> Iterator[Splits]:
         count: folds, 2 or more and at most as many as the rarest label has rows.
 
     Raises:
-        ConfigError: there are too many folds.
+        ConfigError: rows have no targets, or there are too many folds.
     """
+    require_foldable(splits, count)
     parts = (splits.train, splits.validation, splits.test)
     columns = [part.inputs for part in parts]
     inputs = Rows(columns, np.arange(sum(map(len, columns))))
@@ -30,9 +31,6 @@ def folded(splits: Splits, count: int) -> Iterator[Splits]:
     everything, share = Split(inputs, targets), len(splits.validation) / (len(splits.train) + len(splits.validation))
     order = np.argsort(digests_of(inputs, len(inputs)), kind="stable").tolist()
     strata = [[index for index in order if targets[index] == position] for position in range(len(splits.labels))]
-    fewest = min(map(len, strata or [order]))
-    if fewest < count:
-        raise ConfigError(f"folds is {count}; the rarest label has {fewest} rows, so set at most folds={fewest}.")
     for fold in range(count):
         held = [index for stratum in strata or [order] for index in stratum[fold::count]]
         rest = [_without(stratum, fold, count) for stratum in strata or [order]]
@@ -41,6 +39,31 @@ def folded(splits: Splits, count: int) -> Iterator[Splits]:
         train = [index for stratum, cut in zip(rest, cuts, strict=True) for index in stratum[cut:]]
         picked = (everything.picked(train), everything.picked(validation), everything.picked(held))
         yield Splits(*picked, splits.labels, splits.record)
+
+
+def require_foldable(splits: Splits, count: int) -> None:
+    """Raises ConfigError where rows cannot be held out in so many folds; to be called before anything is trained.
+
+    Args:
+        splits: clean rows.
+        count: folds; 0 for none, which is always possible.
+    """
+    if not count:
+        return
+    parts = (splits.train, splits.validation, splits.test)
+    if any(part.targets is None for part in parts):
+        raise ConfigError(
+            f"folds is {count}, and the rows carry no targets to judge held-out rows by. Set folds=0, or data.target."
+        )
+    counts = [sum(map(len, parts))]
+    if splits.labels:
+        targets = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in parts])
+        counts = np.bincount(targets, minlength=len(splits.labels)).tolist()
+    fewest = min(counts)
+    if fewest < count:
+        whose = f"the rarest label, {splits.labels[counts.index(fewest)]}," if splits.labels else "the data"
+        remedy = f"set at most folds={fewest}" if fewest > 1 else "add rows, or set folds=0"
+        raise ConfigError(f"folds is {count}; {whose} has {fewest} rows, so {remedy}.")
 
 
 def _without(stratum: list[int], fold: int, count: int) -> list[int]:

@@ -1,7 +1,7 @@
 """What is examined: a recipe, its rows, and a net of its own, each made when a check first asks for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from maas.training.checkpoint import NetRecord
 from maas.training.families import BaseFamily, family_of
 from maas.training.fitting import require_target, task_of
 from maas.training.nets import built, resolve_net
+from maas.training.smoke_run import Fault, fault_of
 
 PROBED_ROWS = 32
 """Rows that a net answers: enough to tell rows apart, few enough for a big net."""
@@ -62,9 +63,13 @@ class Patient:
         facts = {**self.family.facts(self.splits.train), **self.processor.net_arguments}
         return resolve_net(self.config.model, facts)
 
-    def new_net(self) -> nn.Module:
-        """Builds the net as training would, before any pretraining on the recipe's own rows."""
-        torch.manual_seed(self.config.seed)
+    def new_net(self, seed: int | None = None) -> nn.Module:
+        """Builds the net as training would, before any pretraining on the recipe's own rows.
+
+        Args:
+            seed: of its weights; None takes the recipe's.
+        """
+        torch.manual_seed(self.config.seed if seed is None else seed)
         net: nn.Module = built(self.record, self.processor)
         return net
 
@@ -80,8 +85,23 @@ class Patient:
 
     @cached_property
     def objective(self) -> Any:
-        """The recipe's objective, which has seen the training targets."""
-        return task_of(self.config, nn.Identity(), self.family, self.splits.train)[0].objective
+        """The recipe's objective, which has seen the training targets if it can weigh them."""
+        train = replace(self.splits.train, targets=None) if self.is_unbalanced else self.splits.train
+        return task_of(self.config, nn.Identity(), self.family, train)[0].objective
+
+    @cached_property
+    def absent_labels(self) -> list[str]:
+        """Labels that no training row carries."""
+        counts = np.bincount(self.targets("train").astype(np.int64), minlength=len(self.splits.labels))
+        return [label for label, count in zip(self.splits.labels, counts, strict=False) if not count]
+
+    @property
+    def is_unbalanced(self) -> bool:
+        """Whether the loss is to balance labels of which one has no training row, so that nothing can be trained."""
+        part = self.config.objective or {}
+        parts = [part, part.get("loss")]
+        asks = any("balanced" in one.values() for one in parts if isinstance(one, Mapping))
+        return asks and bool(self.absent_labels)
 
     @cached_property
     def probe(self) -> Batch:
@@ -95,14 +115,26 @@ class Patient:
         return answer_of(self.net, self.probe[0])
 
     @cached_property
+    def fault(self) -> Fault | None:
+        """What is wrong with the outputs that the new net gives for the probe, and for few rows of it."""
+        return fault_of(self.net, self.probe[0], self.family.facts(self.splits.train).get("outputs"))
+
+    @cached_property
     def extremes(self) -> list[Tensor]:
         """What the net gives for the probe with other, far larger weights: what they keep to, an activation bounds."""
         return list(_shaken_answers(self.new_net(), self.probe[0]))
 
     @cached_property
+    def tried_net(self) -> nn.Module:
+        """The net that the trial trains."""
+        return self.new_net()
+
+    @cached_property
     def trial(self) -> Trial:
-        """A few steps of training on a net of its own."""
-        return tried(self.config, self.new_net(), self.family, self.splits.train, self.processor, self.probe[0])
+        """A few steps of training on a net of its own; none where no loss can be computed."""
+        if self.is_unbalanced:
+            return Trial(0)
+        return tried(self.config, self.tried_net, self.family, self.splits.train, self.processor, self.probe[0])
 
     @cached_property
     def optimizer(self) -> Optimizer | None:

@@ -18,6 +18,7 @@ from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.fitting import Fitted
+from maas.training.reopening import ROWS
 
 EXAMPLE_ROWS = 4
 
@@ -25,7 +26,7 @@ EXAMPLE_ROWS = 4
 def checkpoint_of_fitted(
     folder: RunFolder, config: RunConfig, fitted: Fitted, processor: BaseProcessor, splits: Splits, **record: Any
 ) -> Checkpoint:
-    """Writes the checkpoint of a model that was fitted.
+    """Writes the checkpoint of a model that was fitted, which answers validation rows as the model does.
 
     Args:
         folder: of the run.
@@ -34,6 +35,9 @@ def checkpoint_of_fitted(
         processor: fitted.
         splits: what it was trained on.
         record: the fields of `CheckpointRecord` that these do not give.
+
+    Raises:
+        CheckpointError: the model holds what a checkpoint cannot, and would answer otherwise once it is opened.
     """
     return save_checkpoint(
         folder.checkpoint,
@@ -42,6 +46,7 @@ def checkpoint_of_fitted(
         name=config.name,
         task=config.task,
         net_record=fitted.net_record,
+        rows=splits.validation.spread(ROWS).inputs,
         plan=None,
         labels=splits.labels,
         history=fitted.history,

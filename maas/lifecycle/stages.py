@@ -17,6 +17,7 @@ from maas.compression.passes import Workshop
 from maas.compression.search import search
 from maas.compression.store import Store
 from maas.config import RunConfig, build
+from maas.data.folds import require_foldable
 from maas.data.splits import Splits
 from maas.doctor import require_sound
 from maas.errors import BundleError, ConfigError
@@ -58,6 +59,7 @@ def require_searchable(config: RunConfig) -> None:
 
 def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
     """Fits processor and net, and keeps the best epoch."""
+    require_foldable(splits, config.folds)
     lineage = lineage_of(config, splits.record.fingerprint)  # of the code that is about to train
     tracker = tracker_of(config, folder, lineage)
     log.info(

@@ -17,6 +17,7 @@ import msgspec
 import yaml
 
 from maas.config import RunConfig, build
+from maas.data.folds import require_foldable
 from maas.data.splits import Splits
 from maas.doctor import require_sound
 from maas.doctor.patient import Patient
@@ -68,6 +69,7 @@ def rehearse(config: RunConfig, folder: Path, imports_s: float) -> Report:
     clock.seconds["imports"] = imports_s
     with clock.timed("load"):
         splits: Splits = build(config.data, "data")
+        require_foldable(splits, config.folds)
     with clock.timed("processor"):
         processor = build(config.processor, "processor").fit(splits.train.inputs)
     with clock.timed("doctor"):

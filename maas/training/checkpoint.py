@@ -1,6 +1,7 @@
 """The checkpoint: a trained model that can be rebuilt without its training, and without a pickle."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import msgspec
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from maas.config import build, target_of
 from maas.errors import CheckpointError
@@ -19,9 +20,10 @@ from maas.runtime.evidence import DataRecord, Interval
 from maas.runtime.manifest import Lineage
 from maas.runtime.predictor import Run
 from maas.runtime.processors import BaseProcessor, load_processor
-from maas.training.cutting import CutPlan, cropped_, cut_, plan_of
+from maas.training.cutting import CutPlan, cast_, cropped_, cut_, plan_of
 from maas.training.evaluation import run_of
 from maas.training.families import BaseFamily, family_of
+from maas.training.reopening import require_same_outputs
 
 SCHEMA_VERSION = 2
 WEIGHTS, RECORD, PROCESSOR, SOURCE = "weights.safetensors", "checkpoint.json", "processor", "source"
@@ -125,6 +127,7 @@ class Checkpoint:
             weights = load_file(self.folder / WEIGHTS)
             if self.record.plan:
                 cut_(net, self.record.plan, weights)
+            cast_(net, weights)
             net.load_state_dict(weights)
         except Exception as error:  # whatever the model's own code raises
             raise CheckpointError(f"{record.target} cannot be rebuilt from {self.folder}: {error}") from error
@@ -138,7 +141,13 @@ class Checkpoint:
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
     def succeeded_by(
-        self, folder: Path, net: nn.Module, *, known: CutPlan | None = None, **changes: Any
+        self,
+        folder: Path,
+        net: nn.Module,
+        *,
+        known: CutPlan | None = None,
+        rows: Sequence[Any] = (),
+        **changes: Any,
     ) -> "Checkpoint":
         """Writes the checkpoint of a net that was made from this one: cut, trained further, or both.
 
@@ -146,7 +155,11 @@ class Checkpoint:
             folder: where to.
             net: what became of `model()`.
             known: layers that are gone and inputs that are clipped; None where they are those of this checkpoint.
+            rows: raw inputs that it must answer as `net` does once it is opened again.
             changes: fields of `CheckpointRecord` that differ, e.g. `metrics`.
+
+        Raises:
+            CheckpointError: it does not answer so.
         """
         fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
         for own in ("schema_version", "net", "plan", "processor", "files"):
@@ -156,6 +169,7 @@ class Checkpoint:
             net,
             self.processor(),
             net_record=self.record.net,
+            rows=rows,
             plan=plan_of(self._built(), net, known or self.record.plan or CutPlan()),
             **{**fields, **changes},
         )
@@ -192,7 +206,13 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, model: nn.Module | ForeignModel, processor: BaseProcessor, *, net_record: NetRecord, **record: Any
+    folder: Path,
+    model: nn.Module | ForeignModel,
+    processor: BaseProcessor,
+    *,
+    net_record: NetRecord,
+    rows: Sequence[Any] = (),
+    **record: Any,
 ) -> Checkpoint:
     """Writes a checkpoint, whole or not at all.
 
@@ -201,15 +221,18 @@ def save_checkpoint(
         model: a net, whose weights are kept, or what was made elsewhere.
         processor: fitted.
         net_record: how to build it again.
+        rows: raw inputs that it must answer as `model` does once it is opened again; none where a copy cannot differ.
         record: the fields of `CheckpointRecord` that model and processor do not give.
+
+    Raises:
+        CheckpointError: the net holds what weights cannot, or the checkpoint does not answer as it does.
     """
     with folder_published_whole(folder) as draft:
         if isinstance(model, ForeignModel):
             (draft / SOURCE).mkdir()
             model.save(draft / SOURCE)
         else:
-            state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-            save_file(state, draft / WEIGHTS)
+            save_file(_weights_of(model), draft / WEIGHTS)
         processor.save(draft / PROCESSOR)
         files = sorted(file for file in draft.rglob("*") if file.is_file())
         content = CheckpointRecord(
@@ -220,4 +243,22 @@ def save_checkpoint(
             **record,
         )
         (draft / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+        if len(rows):
+            require_same_outputs(net_record.target, model, processor, Checkpoint.open(draft), rows)
     return Checkpoint.open(folder)
+
+
+def _weights_of(net: nn.Module) -> dict[str, Tensor]:
+    """Returns a net's parameters and persistent buffers, each by itself.
+
+    Raises:
+        CheckpointError: it keeps other things beside them.
+    """
+    state = net.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"{type(net).__name__} keeps a {type(value).__name__} in {name}; a checkpoint holds tensors alone. "
+                "Keep it in buffers instead of get_extra_state()."
+            )
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}

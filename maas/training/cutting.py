@@ -119,6 +119,16 @@ def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> 
     return built
 
 
+def cast_(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Gives each parameter and buffer the type that its weights were saved in; what was shared stays shared.
+
+    A net that is built in bfloat16 leaves training in float32; it would round its weights again otherwise.
+    """
+    for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
+        if name in weights and tensor.dtype is not weights[name].dtype:
+            tensor.data = tensor.data.to(weights[name].dtype)
+
+
 def _reshape_(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Replaces each parameter and buffer that has another shape; what was shared stays shared."""
     made: dict[int, Tensor] = {}

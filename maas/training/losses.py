@@ -1,6 +1,7 @@
 """Losses that torch does not bring in the form that a recipe needs. They take logits or numbers, never probabilities.
 
-A loss may have `fit(targets)`, which is given the training targets before the first step.
+A loss may have `fit(targets)`, which is given the training targets before the first step, or `fit(targets, labels)`,
+which is also told the K names in order, as the rows may lack some.
 """
 
 from collections.abc import Sequence
@@ -63,22 +64,27 @@ class CrossEntropy(nn.Module):
         self.weights: Tensor | None
         self.register_buffer("weights", None, persistent=False)
 
-    def fit(self, targets: ArrayLike) -> None:
+    def fit(self, targets: ArrayLike, labels: Sequence[str] = ()) -> None:
         """Finds the weights of the labels.
 
+        Args:
+            targets: of the training rows.
+            labels: the K names; none takes the largest target for the last label.
+
         Raises:
-            ConfigError: there are not as many weights as labels.
+            ConfigError: there are not as many weights as labels, or they are to be balanced and a label has no row.
         """
         if self._class_weights is None:
             return
-        counts = torch.bincount(torch.as_tensor(targets))
+        counts = torch.bincount(torch.as_tensor(targets), minlength=len(labels))
         if self._class_weights == "balanced":
+            _require_rows(counts.tolist(), labels, "class_weights")
             self.weights = (counts.sum() / (len(counts) * counts)).float()
             return
         self.weights = torch.tensor([float(weight) for weight in self._class_weights])
         if len(self.weights) != len(counts):
             raise ConfigError(
-                f"objective.loss.class_weights holds {len(self.weights)} numbers and the training rows {len(counts)} "
+                f"objective.loss.class_weights holds {len(self.weights)} numbers and the data has {len(counts)} "
                 "labels; give one a label, or balanced."
             )
 
@@ -110,11 +116,21 @@ class BinaryCrossEntropy(nn.Module):
         self._positive_weight = positive_weight
         self._weight = 1.0 if positive_weight == "balanced" else float(positive_weight)
 
-    def fit(self, targets: ArrayLike) -> None:
-        """Finds the weight of the second label."""
+    def fit(self, targets: ArrayLike, labels: Sequence[str] = ()) -> None:
+        """Finds the weight of the second label.
+
+        Args:
+            targets: of the training rows, 0 or 1.
+            labels: the two names; none names them by their targets.
+
+        Raises:
+            ConfigError: it is to be balanced, and one of the labels has no row.
+        """
         if self._positive_weight == "balanced":
-            share = torch.as_tensor(targets).double().mean().item()
-            self._weight = (1 - share) / share
+            positive = torch.as_tensor(targets).double()
+            counts = [len(positive) - int(positive.sum()), int(positive.sum())]
+            _require_rows(counts, labels, "positive_weight")
+            self._weight = counts[0] / counts[1]
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Returns a scalar.
@@ -125,3 +141,13 @@ class BinaryCrossEntropy(nn.Module):
         """
         smoothed = targets * (1 - self._smoothing) + self._smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=logits.new_tensor(self._weight))
+
+
+def _require_rows(counts: Sequence[int], labels: Sequence[str], setting: str) -> None:
+    """Raises ConfigError where weights are to be balanced and a label has no training row: n / (K·0) is no weight."""
+    absent = [labels[place] if labels else str(place) for place, count in enumerate(counts) if not count]
+    if absent:
+        raise ConfigError(
+            f"objective.loss.{setting} is balanced, and no training row is {', '.join(absent[:5])}; each of the "
+            f"{len(counts)} labels needs one. Add rows of it, leave it out of data.labels, or write weights as numbers."
+        )

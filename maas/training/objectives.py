@@ -1,5 +1,6 @@
 """What training minimises: a loss on logits plus penalties on parameters."""
 
+import inspect
 import math
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -99,10 +100,15 @@ class Objective(nn.Module):
         """Whether there is a penalty."""
         return bool(self._penalties)
 
-    def fit(self, targets: ArrayLike) -> None:
-        """Lets the loss see the training targets, if it wants to."""
+    def fit(self, targets: ArrayLike, labels: Sequence[str] = ()) -> None:
+        """Lets the loss see the training targets, and the labels, if it wants to.
+
+        Args:
+            targets: of the training rows.
+            labels: the K names, of which the rows may lack some; none where targets are no labels.
+        """
         if fit := getattr(self.loss, "fit", None):
-            fit(targets)
+            fit(targets, **({"labels": labels} if "labels" in inspect.signature(fit).parameters else {}))
 
     def forward(self, logits: Tensor, targets: Tensor, net: nn.Module, weight: float = 1.0) -> Tensor:
         """Returns the scalar that training minimises.

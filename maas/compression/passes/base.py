@@ -1,6 +1,6 @@
 """The protocols that passes keep: over ONNX files, and over checkpoints."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -11,6 +11,7 @@ from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.training.checkpoint import Checkpoint
 from maas.training.progress import EpochListener
+from maas.training.reopening import ROWS
 
 Feeds = dict[str, NDArray[Any]]
 
@@ -64,6 +65,11 @@ class Workshop:
     folder: Path
     seed: int
     listener: EpochListener | None = None
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """Validation rows that a checkpoint, opened again, must answer as the net that it was made of."""
+        return self.splits.validation.spread(ROWS).inputs
 
 
 class CheckpointPass(Protocol):

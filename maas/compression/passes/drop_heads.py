@@ -49,7 +49,7 @@ class DropHeads:
             raise ExportError(f"share is {self.share:g}, which rounds to no head of any attention; set a larger one.")
         for (attention, weights), count in zip(attentions, counts, strict=True):
             attention.drop_heads(weights.argsort(stable=True)[:count].tolist())
-        return parent.succeeded_by(out, net, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(out, net, rows=workshop.rows, history=(), best_epoch=0, metrics={})
 
 
 @dataclass(frozen=True)

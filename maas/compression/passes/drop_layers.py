@@ -64,7 +64,7 @@ class DropLayers:
         if removed == plan.removed:
             raise ExportError(f"share is {self.share:g}, which rounds to no layer of any stack; set a larger one.")
         known = msgspec.structs.replace(plan, removed=removed)
-        return parent.succeeded_by(out, net, known=known, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(out, net, known=known, rows=workshop.rows, history=(), best_epoch=0, metrics={})
 
     def _influence(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[tuple[str, int], float]:
         """Returns 1 − the mean cosine between a vector before and behind each layer that keeps its shape."""

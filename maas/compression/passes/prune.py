@@ -68,12 +68,12 @@ class Prune:
             round_to=self.round_to,
             keep=self.keep,
         )
-        return parent.succeeded_by(out, net, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(out, net, rows=workshop.rows, history=(), best_epoch=0, metrics={})
 
     def _backward(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> None:
         """Leaves the gradients of the loss of some training rows in the net's parameters."""
         family, objective = parent.family(), objective_of(build(workshop.config.objective, "objective"))
-        objective.fit(np.asarray(workshop.splits.train.targets))
+        objective.fit(np.asarray(workshop.splits.train.targets), family.labels)
         for feeds, targets in batches_of(parent, workshop, self.rows):
             loss = objective.loss(*family.prepared(net(**feeds), targets))
             torch.autograd.backward(loss * len(targets) / self.rows)

@@ -53,7 +53,7 @@ class PruneVocabulary:
                 "times."
             )
         known = msgspec.structs.replace(plan, merged=tuple(sorted({*plan.merged, *merged})))
-        return parent.succeeded_by(out, net, known=known, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(out, net, known=known, rows=workshop.rows, history=(), best_epoch=0, metrics={})
 
     def _rows(self, embedding: nn.Embedding, counts: NDArray[np.int64]) -> Tensor:
         """Returns the row of each token, int32 (V,): rare ones share the first."""

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from torch import Tensor
-
 from maas.doctor.finding import Finding
 from maas.doctor.patient import Patient
+from maas.training.smoke_run import first_line
 
 WARNED = "Using a target size"
 """How torch begins to warn of losses between unequal shapes."""
@@ -21,10 +20,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     """
     if not patient.is_trained_here:
         return
-    fault = None if patient.logits is None else _misfit(patient, patient.logits)
-    trial = patient.trial
-    if fault:
-        yield Finding("error", "model", fault, "Let forward return one row of K outputs for each row, (N, K).")
+    fault, trial = patient.fault, patient.trial
+    if fault is not None and fault.kind == "form":
+        yield Finding("error", "model", fault.what, fault.remedy)
     elif trial.squares or any(WARNED in warning for warning in trial.warned):
         yield Finding(
             "error",
@@ -36,7 +34,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning" if patient.is_guest else "error",
             "model",
-            f"step {len(trial.losses) + 1} of training fails: {_first_line(trial.error)}.",
+            f"step {len(trial.losses) + 1} of training fails: {first_line(trial.error)}.",
             "Mend the net or the objective; the loss must be one number of a batch's logits (N, K) and targets (N,).",
         )
     elif trial.losses and not math.isfinite(trial.losses[0]):
@@ -46,16 +44,3 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"the first loss is {trial.losses[0]}, before anything was learnt.",
             "Look for logarithms of 0, roots of negative numbers, and missing values in the data.",
         )
-
-
-def _misfit(patient: Patient, logits: Tensor) -> str | None:
-    rows = len(patient.probe[1])
-    wanted = (rows, patient.family.facts(patient.splits.train)["outputs"])
-    if tuple(logits.shape) == wanted:
-        return None
-    return f"{rows} rows give outputs of shape {tuple(logits.shape)}; the task wants {wanted}."
-
-
-def _first_line(error: Exception) -> str:
-    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return f"{type(error).__name__}: {line.strip()[:200].rstrip('.')}"

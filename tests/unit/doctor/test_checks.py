@@ -156,6 +156,101 @@ class OwnGenerator(Net):
         return hidden + 0.1 * torch.randn(hidden.shape, generator=self.generator) if self.training else hidden
 
 
+class Squeezed(Net):
+    def forward(self, features):
+        return super().forward(features).squeeze()
+
+
+class Doubled(Net):
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.double()
+
+
+class Averaging(Net):
+    def hidden(self, features):
+        hidden = super().hidden(features)
+        return hidden - hidden.mean(dim=0)
+
+
+class SmallBatches(Net):
+    """Takes another way where a batch is of a single row."""
+
+    def hidden(self, features):
+        hidden = super().hidden(features)
+        return hidden * 2 if len(features) == 1 else hidden
+
+
+class MovedNumber(Net):
+    """Follows the mean of what it sees by a Python number."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.centre = 0.0
+
+    def hidden(self, features):
+        if self.training:
+            self.centre += 0.1 * (float(features.mean()) - self.centre)
+        return super().hidden(features - self.centre)
+
+
+class HiddenBuffer(Net):
+    """Follows the mean of each input by a buffer that no state dict holds."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.register_buffer("centre", torch.zeros(64), persistent=False)
+
+    def hidden(self, features):
+        if self.training:
+            self.centre.lerp_(features.mean(dim=0), 0.1)
+        return super().hidden(features - self.centre)
+
+
+class DrawnShift(Net):
+    """Adds what was drawn when it was built, and never again."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.shift = [torch.randn(32)]
+
+    def hidden(self, features):
+        return super().hidden(features) + self.shift[0]
+
+
+class LooseLayer(Net):
+    """Keeps a layer where no module looks for it."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.layers = {"between": nn.Linear(32, 32)}
+
+    def hidden(self, features):
+        return self.layers["between"](super().hidden(features))
+
+
+class Counting(Net):
+    """Counts its steps, and answers alike whatever it counted."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.steps = 0
+        self.register_buffer("seen", torch.zeros(()), persistent=False)
+
+    def forward(self, features):
+        self.steps += self.training
+        self.seen += self.training
+        return super().forward(features)
+
+
+class ExtraState(Net):
+    def get_extra_state(self):
+        return {"centre": 0.0}
+
+    def set_extra_state(self, state):
+        pass
+
+
 class Noise:
     def __init__(self) -> None:
         self.generator = torch.Generator()
@@ -307,6 +402,10 @@ def long_warmup(optimizer: Any, total_steps: int) -> Any:
 
 def part(name: str, **arguments: Any) -> dict[str, Any]:
     return {"_target_": f"{HERE}.{name}", **arguments}
+
+
+def part_of(name: str, **arguments: Any) -> dict[str, Any]:
+    return {"_target_": f"maas.training.losses.{name}", **arguments}
 
 
 def splits_of(train: Split, validation: Split, test: Split, labels: tuple[str, ...] = ()) -> Splits:
@@ -533,6 +632,8 @@ PLANTS = {
     ),
     "logarithm of 0": Plant("shapes", "objective", "logarithms of 0", change={"objective__loss": part("LogOfZero")}),
     "a loss for each row": Plant("shapes", "model", "one number", change={"objective__loss": part("RowByRow")}),
+    "a squeeze of all axes": Plant("shapes", "model", "squeeze(1)", change={"model": part("Squeezed")}),
+    "a net in float64": Plant("shapes", "model", "body.0.weight", change={"model": part("Doubled")}),
     # 3
     "L2 twice": Plant(
         "decay", "objective.l2", "optimizer.weight_decay=0", change={"optimizer__weight_decay": 0.01}, severity=WARNING
@@ -625,6 +726,8 @@ PLANTS = {
     "dropout for ever": Plant("modes", "model", "training=self.training", change={"model": part("AlwaysDropping")}),
     "batch norm for ever": Plant("modes", "model", "running averages", change={"model": part("ByTheBatch")}),
     "a net in evaluation mode": Plant("modes", "model", "train()", change={"model": part("Asleep")}, severity=WARNING),
+    "a mean over the batch": Plant("modes", "model", "mean over the rows", change={"model": part("Averaging")}),
+    "another way for one row": Plant("modes", "model", "count of them", change={"model": part("SmallBatches")}),
     # 11
     "rate too high": Plant("learning_rate", "optimizer.lr", "10 times smaller", change={"optimizer__lr": 100.0}),
     "rate too high for numbers": Plant(
@@ -755,6 +858,34 @@ PLANTS = {
         change={"callbacks": {"ema": {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging", "decay": 0.9999}}},
         severity=WARNING,
     ),
+    # 21
+    "weights of a label without rows": Plant(
+        "balanced_weights",
+        "objective.loss",
+        "data.labels",
+        change={"objective__loss": part_of("CrossEntropy", class_weights="balanced")},
+        rows=without("train", 9),
+    ),
+    "weights without positives": Plant(
+        "balanced_weights",
+        "objective.loss",
+        "data.labels",
+        two_digits,
+        {"objective__loss": part_of("BinaryCrossEntropy", positive_weight="balanced")},
+        without("train", 1),
+    ),
+    # 22
+    "a number that training moves": Plant(
+        "lost_state", "model.centre", 'register_buffer("centre", ', change={"model": part("MovedNumber")}
+    ),
+    "a hidden buffer that training moves": Plant(
+        "lost_state", "model.centre", "persistent=True", change={"model": part("HiddenBuffer")}
+    ),
+    "a tensor that is drawn": Plant("lost_state", "model.shift", "in a buffer", change={"model": part("DrawnShift")}),
+    "a layer in a mapping": Plant("lost_state", "model.layers", "ModuleDict", change={"model": part("LooseLayer")}),
+    "state that is no tensor": Plant(
+        "lost_state", "model._extra_state", "get_extra_state()", change={"model": part("ExtraState")}
+    ),
 }
 
 
@@ -847,6 +978,7 @@ WELL = {
     "a binary head of zeros": (two_digits, {"model": part("HalfHead")}),
     "a frozen body": (digits, {"model": part("FrozenBody")}),
     "a guest": (digits, {"model": part("Guest")}),
+    "a count of steps": (digits, {"model": part("Counting")}),
     "log-softmax with NLLLoss": (
         digits,
         {"model": part("LogSoftmax"), "objective__loss": {"_target_": "torch.nn.NLLLoss"}},

@@ -10,6 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 
 from maas.errors import ConfigError
 from maas.training.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+from maas.training.objectives import Objective
 
 TARGETS = torch.tensor([0, 2, 2, 1, 2, 0, 2])
 LOGITS = torch.randn(7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -59,7 +60,7 @@ def test_balanced_weights_are_those_of_scikit_learn():
 
 
 def test_weights_are_refused_when_there_are_not_as_many_as_labels():
-    with pytest.raises(ConfigError, match="holds 2 numbers and the training rows 3 labels; give one a label"):
+    with pytest.raises(ConfigError, match="holds 2 numbers and the data has 3 labels; give one a label"):
         CrossEntropy(class_weights=[1.0, 2.0]).fit(TARGETS.numpy())
 
 
@@ -76,3 +77,42 @@ def test_binary_loss_weighs_the_rare_label_as_much_as_the_other_when_balanced():
     loss = BinaryCrossEntropy(positive_weight="balanced")
     loss.fit(targets.numpy())
     assert loss(torch.zeros(4), targets).item() == pytest.approx((3 + 3) * math.log(2) / 4)
+
+
+@pytest.mark.parametrize("absent", ["a", "c"])
+def test_balanced_weights_are_refused_when_a_label_has_no_row(absent):
+    targets = TARGETS.numpy()[TARGETS.numpy() != "abc".index(absent)]
+    with pytest.raises(ConfigError) as caught:
+        CrossEntropy(class_weights="balanced").fit(targets, ("a", "b", "c"))
+    assert str(caught.value) == (
+        f"objective.loss.class_weights is balanced, and no training row is {absent}; each of the 3 labels needs one. "
+        "Add rows of it, leave it out of data.labels, or write weights as numbers."
+    )
+
+
+def test_weights_are_one_a_label_when_the_last_label_has_no_row():
+    weights, two = [1.0, 2.0, 0.5], TARGETS[TARGETS != 2]
+    loss = Objective(CrossEntropy(class_weights=weights))
+    loss.fit(two.numpy(), ("a", "b", "c"))
+    logits = LOGITS[TARGETS != 2]
+    rows = compute_sample_weight(dict(enumerate(weights)), two)
+    expected = log_loss(two, logits.softmax(dim=1), sample_weight=rows, labels=[0, 1, 2])
+    assert loss.loss(logits, two).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_loss_of_ones_own_is_given_targets_alone_when_it_asks_for_no_labels():
+    class Own(torch.nn.Module):
+        def fit(self, targets):
+            self.given = targets
+
+    loss = Own()
+    Objective(loss).fit([1, 2], ("a", "b", "c"))
+    assert loss.given == [1, 2]
+
+
+@pytest.mark.parametrize(("targets", "absent"), [([0, 0, 0], "yes"), ([1, 1], "no")])
+def test_positive_weight_is_refused_when_one_of_the_labels_has_no_row(targets, absent):
+    with pytest.raises(
+        ConfigError, match=f"positive_weight is balanced, and no training row is {absent}; each of the 2"
+    ):
+        BinaryCrossEntropy(positive_weight="balanced").fit(np.array(targets), ("no", "yes"))

@@ -1,0 +1,45 @@
+"""State that no checkpoint holds: numbers, plain tensors and hidden buffers that a net's outputs depend on."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from maas.doctor.finding import Finding
+from maas.doctor.patient import Patient
+from maas.training.reopening import differing, outputs_of, to_blame
+from maas.training.smoke_run import first_line
+
+OTHER_SEED = 1
+"""Added to the recipe's: what is drawn when a net is built is drawn otherwise when a checkpoint is opened."""
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Keeping what training moves, or what is drawn at random, where `state_dict` does not look.
+
+    A net is built once more, given the weights that a few steps have led to, and compared with the one that took them.
+
+    Source:
+        docs.pytorch.org/docs/stable/notes/serialization.html: a state dict holds parameters and persistent buffers.
+    """
+    if not patient.is_trained_here or patient.fault is not None or not patient.trial.losses or patient.trial.error:
+        return
+    net, state = patient.tried_net.eval(), patient.tried_net.state_dict()
+    if hidden := [name for name, value in state.items() if not isinstance(value, Tensor)]:
+        what = f"a {type(state[hidden[0]]).__name__} belongs to its state, and a checkpoint holds tensors alone."
+        yield Finding("error", f"model.{hidden[0]}", what, "Keep it in buffers instead of get_extra_state().")
+        return
+    again = patient.new_net(patient.config.seed + OTHER_SEED).eval()
+    try:
+        again.load_state_dict(state)
+    except RuntimeError as error:
+        what = f"a net that is built again does not take the trained one's state: {first_line(error)}."
+        remedy = "Register every parameter and buffer in __init__, with the shape that it keeps."
+        yield Finding("error", "model", what, remedy)
+        return
+    feeds = {name: feed.numpy() for name, feed in patient.probe[0].items()}
+    if differing(outputs_of(net)(feeds)["outputs"], outputs_of(again)(feeds)["outputs"]).any():
+        blamed = to_blame(net, again, feeds)
+        named = ", ".join(map(str, blamed[:3])) or "state outside its modules"
+        what = f"its outputs depend on {named}, which no checkpoint holds."
+        remedy = f"{blamed[0].remedy}." if blamed else "Keep it in buffers."
+        yield Finding("error", f"model.{blamed[0].name}" if blamed else "model", what, remedy)

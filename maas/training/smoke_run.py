@@ -1,0 +1,159 @@
+"""A smoke run: a net answers a handful of rows before anything is spent on it.
+
+What it finds would otherwise end in a traceback of training or of the export, or in a wrong answer to the first request
+that holds one row. The doctor makes one of every net that is about to be trained; `fit` of those that are not.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from maas.data.splits import Split
+from maas.errors import ConfigError
+from maas.runtime.processors import BaseProcessor
+from maas.training.resuming import random_states, restore_random_states
+
+ROWS = 8
+"""That a net which is not trained answers together."""
+FEW = (1, 2, 3)
+"""Rows of the smallest batches: a server answers one row alone, and so may the last batch of an epoch be."""
+LARGEST_DIFFERENCE = 1e-3
+"""Between two answers to the same rows, as a share of the outputs' size: far above float32's rounding."""
+HALVES = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a smoke run found.
+
+    Args:
+        kind: `form` of what the net gives, `random` where it differs from call to call, `mates` where a row's outputs
+            depend on the rest of its batch.
+        what: was found, with its numbers; a sentence.
+        remedy: what to change; a sentence.
+    """
+
+    kind: Literal["form", "random", "mates"]
+    what: str
+    remedy: str
+
+
+def require_sound_outputs(net: nn.Module, processor: BaseProcessor, rows: Split, outputs: int | None) -> None:
+    """Lets a net answer a few rows.
+
+    Args:
+        net: feeds by name to logits (N, K).
+        processor: fitted.
+        rows: to take the few from.
+        outputs: K; None for any number.
+
+    Raises:
+        ConfigError: its outputs are not what the task wants, or not the same for the same row.
+    """
+    feeds = processor.collate(processor.encode(rows.spread(ROWS).inputs))
+    fault = fault_of(net, {name: torch.from_numpy(array) for name, array in feeds.items()}, outputs)
+    if fault is not None:
+        raise ConfigError(f"model: {fault.what} {fault.remedy}")
+
+
+def fault_of(net: nn.Module, feeds: Mapping[str, Tensor], outputs: int | None) -> Fault | None:
+    """Looks at a net's outputs in evaluation mode: for a batch of rows, again, and for the first few of them alone.
+
+    Args:
+        net: its modes and all random states are left as they are.
+        feeds: of N rows, by name.
+        outputs: K; None for any number.
+
+    Returns:
+        The first thing that is wrong; None where all is well.
+    """
+    rows = len(next(iter(feeds.values())))
+    with _evaluated(net):
+        together = _outputs(net, feeds, rows, outputs)
+        if isinstance(together, Fault):
+            return together
+        again = _outputs(net, feeds, rows, outputs)
+        if isinstance(again, Fault) or differ(together, again):
+            return Fault(
+                "random",
+                "in evaluation mode it gives other outputs each time for the same rows.",
+                "Pass training=self.training to functional dropout, and draw random numbers in training alone.",
+            )
+        for count in sorted({count for count in (*FEW, rows // 2) if 0 < count < rows}, reverse=True):
+            alone = _outputs(net, {name: feed[:count] for name, feed in feeds.items()}, count, outputs)
+            if isinstance(alone, Fault):
+                return alone
+            if differ(together[:count], alone):
+                return Fault(
+                    "mates",
+                    f"in evaluation mode a row's outputs depend on the other rows of its batch: those of {count} among "
+                    f"{rows} are not those of {count} alone.",
+                    "Let batch norm use its running averages (track_running_stats=True, training=self.training), and "
+                    "take no mean over the rows and no count of them in forward.",
+                )
+    return None
+
+
+def differ(left: Tensor, right: Tensor) -> bool:
+    """Tells whether two sets of outputs for the same rows are not the same but for rounding."""
+    if left.shape != right.shape:
+        return True
+    size = max(float(left.abs().max()), 1e-6)
+    return float((left - right).abs().max()) > LARGEST_DIFFERENCE * size
+
+
+def _outputs(net: nn.Module, feeds: Mapping[str, Tensor], rows: int, outputs: int | None) -> Tensor | Fault:
+    """Returns a net's outputs in float32, or what is wrong with their form."""
+    doubles = [name for name, one in net.named_parameters() if one.dtype is torch.float64]
+    single = (
+        f"Leave .double() and dtype=torch.float64 out of the net{f' ({doubles[0]})' if doubles else ''}; "
+        "+trainer.precision=64-true trains in float64."
+    )
+    any_size = "Let forward work for a batch of any size, e.g. with squeeze(1) or flatten(1) in place of squeeze()."
+    try:
+        found: Any = net(**feeds)
+    except Exception as error:  # noqa: BLE001 - whatever the net's own code raises
+        what = f"{counted(rows)} cannot be answered: {first_line(error)}."
+        return Fault("form", what, single if doubles else any_size)
+    if not isinstance(found, Tensor):
+        wanted = "Let forward return one tensor of logits, (N, K)."
+        return Fault("form", f"it gives a {type(found).__name__}; the task wants a tensor.", wanted)
+    if found.dtype not in (torch.float32, *HALVES):
+        name = str(found.dtype).removeprefix("torch.")
+        remedy = single if found.is_floating_point() else "Let forward return the logits themselves."
+        return Fault("form", f"its outputs are {name}; the task wants float32.", remedy)
+    width = outputs if outputs is not None else found.shape[-1] if found.ndim > 1 else "K"
+    if found.ndim != 2 or tuple(found.shape) != (rows, width):
+        gives = f"{counted(rows)} {'gives' if rows == 1 else 'give'} outputs of shape {tuple(found.shape)}"
+        whole = "Let forward return one row of K outputs for each row, (N, K)."
+        return Fault("form", f"{gives}; the task wants ({rows}, {width}).", any_size if rows in FEW else whole)
+    return found.float()
+
+
+def counted(rows: int) -> str:
+    """Returns a number of rows in words."""
+    return "1 row alone" if rows == 1 else f"{rows} rows"
+
+
+def first_line(error: Exception) -> str:
+    """Returns an error's type and the first line of its message, without the full stop."""
+    line = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}{': ' if line else ''}{line.strip()[:200].rstrip('.')}"
+
+
+@contextmanager
+def _evaluated(net: nn.Module) -> Iterator[None]:
+    """Puts a net into evaluation mode without gradients, and takes back what that and its own chance changed."""
+    modes, states = {module: module.training for module in net.modules()}, random_states()
+    net.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        restore_random_states(states)
+        for module, mode in modes.items():
+            module.training = mode

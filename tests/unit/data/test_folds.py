@@ -1,0 +1,54 @@
+"""Rows are held out once each, or refused before anything is trained."""
+
+import numpy as np
+import pytest
+
+from maas.data.folds import folded, require_foldable
+from maas.data.splits import Split, Splits
+from maas.errors import ConfigError
+from maas.runtime.evidence import DataRecord
+
+
+def splits_of(targets: np.ndarray | None, labels: tuple[str, ...]) -> Splits:
+    """Twelve rows, of which eight are for training and two each for validation and test."""
+    rows = [f"row {number}" for number in range(12)]
+    parts = [slice(0, 8), slice(8, 10), slice(10, 12)]
+    split = [Split(rows[one], None if targets is None else targets[one]) for one in parts]
+    return Splits(*split, labels, DataRecord("0" * 64, {}, {}))
+
+
+LABELLED = np.array([0, 1, 0, 1, 0, 1, 2, 2, 0, 1, 2, 0])
+
+
+@pytest.mark.parametrize(("targets", "labels"), [(LABELLED, ("a", "b", "c")), (np.linspace(0, 1, 12), ())])
+def test_each_row_is_held_out_once_and_never_trained_on_then_when_folds_are_made(targets, labels):
+    splits = splits_of(targets, labels)
+    folds = list(folded(splits, 3))
+    held = [row for fold in folds for row in fold.test.inputs]
+    assert sorted(held) == sorted(f"row {number}" for number in range(12))
+    for fold in folds:
+        others = [*fold.train.inputs, *fold.validation.inputs]
+        assert sorted([*fold.test.inputs, *others]) == sorted(held)
+        if labels:  # each third has its share of the 5, 4 and 3 rows of the labels
+            assert np.bincount(fold.test.targets, minlength=3).tolist()[2] == 1
+
+
+FAULTS = {
+    "folds is 3, and the rows carry no targets to judge held-out rows by. Set folds=0, or data.target.": (None, ()),
+    "folds is 4; the rarest label, c, has 3 rows, so set at most folds=3.": (LABELLED, ("a", "b", "c")),
+    "folds is 3; the rarest label, d, has 0 rows, so add rows, or set folds=0.": (LABELLED, ("a", "b", "c", "d")),
+    "folds is 13; the data has 12 rows, so set at most folds=12.": (np.linspace(0, 1, 12), ()),
+}
+
+
+@pytest.mark.parametrize("message", FAULTS)
+def test_rows_are_refused_in_one_line_when_they_cannot_be_held_out(message):
+    splits, count = splits_of(*FAULTS[message]), int(message.split()[2].strip(",;"))
+    for refuse in (lambda: require_foldable(splits, count), lambda: next(folded(splits, count))):
+        with pytest.raises(ConfigError) as caught:
+            refuse()
+        assert str(caught.value) == message
+
+
+def test_nothing_is_asked_of_rows_when_no_folds_are_asked_for():
+    require_foldable(splits_of(None, ()), 0)

@@ -1,8 +1,8 @@
 """`maas VERB …` is the same as `python -m maas.VERB …`."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
+from runpy import run_module
 
 VERBS = {
     "run": "takes a recipe through the whole line",
@@ -28,7 +28,7 @@ def main() -> None:
         sys.exit(2 if found else 0)
     verb = sys.argv.pop(1)
     sys.path.insert(0, str(Path.cwd()))  # parts of one's own are found as with `python -m`
-    import_module("maas.doctor.__main__" if verb == "doctor" else f"maas.{verb}").main()
+    run_module(f"maas.{verb}", run_name="__main__", alter_sys=True)  # by whose name other processes are started
 
 
 if __name__ == "__main__":

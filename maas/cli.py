@@ -94,16 +94,22 @@ def _compose_and_call(verb: str, stage: Callable[[recipes.RunConfig], Any]) -> N
         say(USAGE.format(verb=verb, recipes=", ".join(recipes.recipes())))
         return
     readied = {override: recipes.readied(override) for override in given.overrides}
-    sys.argv[1:] = [readied.get(argument, argument) for argument in sys.argv[1:]]
+    arguments = [readied.get(argument, argument) for argument in sys.argv[1:]]
     overrides = list(readied.values())
     plan = Plan.read(verb, overrides, config_dir) if given.multirun and not (given.cfg or given.info) else None
     if plan is not None and verb in SWEPT:
-        _sweep(plan, stage, readied, config_dir)
+        _sweep(plan, stage, arguments, readied, config_dir)
     else:
-        _one(verb, stage, overrides, config_dir)
+        _one(verb, stage, arguments, overrides, config_dir)
 
 
-def _one(verb: str, stage: Callable[[recipes.RunConfig], Any], overrides: list[str], config_dir: str | None) -> None:
+def _one(
+    verb: str,
+    stage: Callable[[recipes.RunConfig], Any],
+    arguments: list[str],
+    overrides: list[str],
+    config_dir: str | None,
+) -> None:
     composed: list[recipes.RunConfig] = []
 
     def job(values: DictConfig) -> None:
@@ -114,7 +120,7 @@ def _one(verb: str, stage: Callable[[recipes.RunConfig], Any], overrides: list[s
             stage(config)
 
     try:
-        _hydra(job)
+        _hydra(job, arguments)
     except (HydraException, OmegaConfBaseException) as error:
         if composed:  # the recipe was right: this is a bug further down
             raise
@@ -122,7 +128,11 @@ def _one(verb: str, stage: Callable[[recipes.RunConfig], Any], overrides: list[s
 
 
 def _sweep(
-    plan: Plan, stage: Callable[[recipes.RunConfig], Any], readied: dict[str, str], config_dir: str | None
+    plan: Plan,
+    stage: Callable[[recipes.RunConfig], Any],
+    arguments: list[str],
+    readied: dict[str, str],
+    config_dir: str | None,
 ) -> None:
     from maas.sweeping.sweep import begun  # noqa: PLC0415 - it brings torch and mlflow; faults are told before that
 
@@ -140,9 +150,8 @@ def _sweep(
             return sweep.trial(lambda: _checked(values, overrides), list(overrides), stage)
 
         quoted = str(sweep.folder.path).replace("'", "\\'")
-        sys.argv.append(f"hydra.sweep.dir='{quoted}'")
         try:
-            _hydra(job)
+            _hydra(job, [*arguments, f"hydra.sweep.dir='{quoted}'"])
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(recipes.explain(error, plan.space.point, config_dir)) from error
 
@@ -154,8 +163,23 @@ def _checked(values: DictConfig, overrides: Sequence[str]) -> recipes.RunConfig:
     return config
 
 
-def _hydra(job: Callable[[DictConfig], Any]) -> None:
-    hydra.main(version_base="1.3", config_path=str(recipes.CONF), config_name="config")(job)()
+def _hydra(job: Callable[[DictConfig], Any], arguments: Sequence[str]) -> None:
+    """Lets Hydra compose from some arguments, and calls a job with what it composed.
+
+    The job sees the command line as it was typed: a training of several processes starts the others by it, and they
+    read a recipe's file for themselves.
+    """
+    typed = sys.argv
+
+    def called(values: DictConfig) -> Any:
+        sys.argv = typed
+        return job(values)
+
+    sys.argv = [typed[0], *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(recipes.CONF), config_name="config")(called)()
+    finally:
+        sys.argv = typed
 
 
 def _require_one_process(config: recipes.RunConfig) -> None:

@@ -4,6 +4,7 @@ A recipe is one `RunConfig`. Its sections are parts: mappings whose `_target_` n
 other keys are that callable's arguments. `check` binds each part to its signature; `build` calls it.
 """
 
+from maas.config.commands import command_again
 from maas.config.composing import compose
 from maas.config.faults import check, explain
 from maas.config.parts import build, target_of
@@ -17,6 +18,7 @@ __all__ = [
     "RunConfig",
     "build",
     "check",
+    "command_again",
     "compose",
     "composed",
     "explain",

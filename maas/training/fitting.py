@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
@@ -27,10 +28,12 @@ from maas.training.distilling import DistillationTask, Teacher
 from maas.training.families import BaseFamily, family_of
 from maas.training.guest import ValidationMetrics
 from maas.training.keeping import LatestBest
+from maas.training.launching import Launcher
 from maas.training.nets import built, finished, resolve_net
 from maas.training.objectives import objective_of
 from maas.training.progress import Bar, EpochListener, History, Vitals, is_alone, is_terminal, quiet
 from maas.training.resuming import newest_whole
+from maas.training.smoke_run import require_sound_outputs
 from maas.training.stepping import LeanSteps
 from maas.training.task import Task
 
@@ -73,7 +76,8 @@ def fit(
         listener: told of each epoch as it ends.
 
     Raises:
-        ConfigError: a part refused its arguments, or the rows carry other targets than the task learns.
+        ConfigError: a part refused its arguments, the rows carry other targets than the task learns, or a net that is
+            not trained gives outputs that nothing can be made of.
     """
     quiet()
     seed_everything(config.seed, workers=True, verbose=False)
@@ -84,7 +88,9 @@ def fit(
     if isinstance(model, ForeignModel):
         return Fitted(model.fit(splits, processor), record)
     if config.trainer is None:
-        return Fitted(*finished(model, record))
+        model, record = finished(model, record)
+        require_sound_outputs(model, processor, splits.train, family.facts(splits.train).get("outputs"))
+        return Fitted(model, record)
     if config.pretrain is not None:
         build(config.pretrain, "pretrain").pretrain(model, processor, splits.train.inputs, config.seed)
         seed_everything(
@@ -210,7 +216,7 @@ def task_of(
         return net, [ValidationMetrics(family, config.metric)]
     objective = objective_of(build(config.objective, "objective"))
     if train.targets is not None:
-        objective.fit(train.targets)
+        objective.fit(train.targets, family.labels)
     known = torch.from_numpy(train.targets) if _is_asked_once(teacher, config, train) else None
     make = partial(DistillationTask, teacher=teacher, targets=known) if teacher else Task
     task = make(
@@ -256,4 +262,7 @@ def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Tra
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer was refused by {part['_target_']}: {error}") from error
     trainer.fit_loop.epoch_loop = LeanSteps(trainer)
+    strategy: Any = trainer.strategy
+    if isinstance(strategy.launcher, _SubprocessScriptLauncher):
+        strategy._launcher = Launcher(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)  # noqa: SLF001 - as it does itself
     return trainer

@@ -21,6 +21,7 @@ FOLDER = "MAAS_RESUME_FOLDER"
 BY_SEVERAL = ("strategy", "num_nodes", "devices")
 """Settings of a trainer of several processes."""
 RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+OWN_MESSAGE = "its own message, or the system's log, says why"
 LOST = ("peer", "gloo", "nccl", "process group", "connection reset")
 """Words of which one stands in what gloo and NCCL say when they lose a process."""
 
@@ -70,7 +71,7 @@ def together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if message := _lost(error):
+        if message := lost(error):
             raise message from error
         raise
     finally:
@@ -80,14 +81,20 @@ def together() -> Iterator[None]:
             del os.environ[name]
 
 
-def _lost(error: Exception) -> ProcessError | None:
-    """Returns what to say of an error that comes of a process that ended too early; None where it is another error."""
+def lost(error: Exception, reason: str = "") -> ProcessError | None:
+    """Returns what to say of an error that comes of a process that ended too early; None where it is another error.
+
+    Args:
+        error: as it was caught here.
+        reason: how the other process ended, where that is known.
+    """
     is_several = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
     if not is_several or not any(word in str(error).lower() for word in LOST):
         return None
     return ProcessError(
-        "Another process of this training ended, so this one cannot go on; its own message, or the system's log, says "
-        f"why. Start the same command again and training goes on where it was. ({str(error).splitlines()[0][:200]})"
+        f"Another process of this training ended, so this one cannot go on; "
+        f"{reason or OWN_MESSAGE}. Start the same command again and training goes "
+        f"on where it was. ({str(error).splitlines()[0][:200]})"
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,10 +16,12 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
+from maas.config.recipes import RECIPES
 from maas.files import sha256_of
 from maas.training.checkpoint import Checkpoint
 
-TRAIN = ["-m", "maas.train", "recipe=digits_mlp", "registry=null", "schedule=constant"]
+TRAIN = ["-m", "maas.train", "registry=null", "schedule=constant"]
+NAMED, FILE = "recipe=digits_mlp", "recipe=mine.yaml"
 TWO = ["trainer=ddp_cpu", "batch_size=16"]
 SECONDS_TO_NOTICE = 60
 
@@ -29,8 +32,10 @@ def started(
 ) -> Iterator[subprocess.Popen[str]]:
     """Starts a training in a folder; whatever is left of it is killed in the end."""
     folder.mkdir(exist_ok=True)
+    shutil.copyfile(RECIPES / "digits_mlp.yaml", folder / "mine.yaml")
+    recipe = [] if FILE in overrides else [NAMED]
     with subprocess.Popen(
-        [sys.executable, *launcher, *TRAIN, *overrides], cwd=folder, text=True, start_new_session=True,
+        [sys.executable, *launcher, *TRAIN, *recipe, *overrides], cwd=folder, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
     ) as process:  # fmt: skip
         try:
@@ -70,7 +75,7 @@ def largest_difference(one: Checkpoint, other: Checkpoint) -> float:
 def test_weights_and_metrics_are_those_of_one_process_when_two_share_the_rows(overrides, tmp_path):
     epochs = "trainer.max_epochs=2"  # 74 steps; the last batch of an epoch is smaller
     one = trained(tmp_path / "one", "batch_size=32", epochs, *overrides)
-    two = trained(tmp_path / "two", *TWO, epochs, *overrides)
+    two = trained(tmp_path / "two", FILE, *TWO, epochs, *overrides)  # which both processes must find
     assert largest_difference(one, two) <= 1e-6
     for left, right in zip(one.record.history, two.record.history, strict=True):
         assert left == pytest.approx(right, abs=1e-6)
@@ -140,12 +145,38 @@ def test_training_ends_with_one_line_when_a_process_is_killed(victim, tmp_path):
         if victim == "other":
             output, _ = process.communicate(timeout=SECONDS_TO_NOTICE)
             assert process.returncode == 2
-            assert "Another process of this training ended, so this one cannot go on" in output
+            assert (
+                "Another process of this training ended, so this one cannot go on; process 1 ended by signal 9"
+                in output
+            )
             assert "Traceback" not in output
         else:
             left.wait(timeout=SECONDS_TO_NOTICE)
         assert time.monotonic() - started_at < SECONDS_TO_NOTICE
     assert not left.is_running() if victim == "first" else left.returncode is not None
+
+
+SCRIPT = """
+import os
+import sys
+import maas
+
+if os.environ.get("LOCAL_RANK"):
+    sys.exit("This process lacks a library.")
+maas.lifecycle.train(maas.compose("digits_mlp", "trainer=ddp_cpu", "~registry"))
+"""
+
+
+@pytest.mark.slow
+def test_first_process_ends_with_the_reason_when_the_other_one_cannot_start(tmp_path):
+    (tmp_path / "mine.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 1
+    assert "ProcessError: Training with 2 processes could not begin: process 1 ended with status 1 and said: This " in (
+        done.stderr
+    )
 
 
 @pytest.mark.slow

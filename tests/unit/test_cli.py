@@ -89,6 +89,20 @@ def test_recipe_file_is_used_when_its_path_is_given(entered, tmp_path):
     assert told == "from_file ['seed=3']\n"
 
 
+def test_stage_sees_the_command_line_as_it_was_typed_when_a_recipe_is_a_file(entered, tmp_path):
+    """Training in several processes starts the others by it, and they must find the recipe for themselves."""
+    (tmp_path / "from_file.yaml").write_text(RECIPE.format(model="mlp", name="from_file"))
+    typed = ["recipe=from_file.yaml", "name=mine", "seed=3"]
+    seen = []
+
+    def note(_: object) -> None:
+        seen.extend(sys.argv)
+        raise DataError("seen")
+
+    entered(*typed, stage=note, status=2)
+    assert seen == ["maas.train", *typed]
+
+
 def test_registry_is_none_when_null_is_chosen(entered):
     def show(config: object) -> None:
         raise DataError(f"registry {config.registry}")

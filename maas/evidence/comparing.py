@@ -59,7 +59,7 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
     Raises:
         BundleError: their answers are of different kinds, or the rows' targets mean something else.
     """
-    _require_alike(bundles)
+    require_alike(bundles)
     _require_of(bundles, rows, labels)
     first = next(iter(bundles.values()))
     judge = judge_of(first.manifest.answer["kind"], labels)
@@ -95,7 +95,8 @@ def _drop(
     return judge.drop(targets, reference, own, metric)
 
 
-def _require_alike(bundles: Mapping[str, Bundle]) -> None:
+def require_alike(bundles: Mapping[str, Bundle]) -> None:
+    """Raises BundleError where bundles answer with different kinds of answers, or other labels."""
     answers = {name: bundle.manifest.answer for name, bundle in bundles.items()}
     (first, wanted), *others = answers.items()
     for name, answer in others:

@@ -75,13 +75,14 @@ def run(config: RunConfig) -> Line:
     if not processes.is_first():
         stages.assist(config, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.state.finished) as folder:
+        stages.require_registry(config, folder)
         has = folder.checkpoint.is_dir()
         if has:
             processes.tell_others(None)
         checkpoint = Checkpoint.open(folder.checkpoint) if has else stages.train(config, folder, rows)
         compressed = compressed_by(config, folder) or stages.compress(config, checkpoint, rows)
         bundle = bundle_of(compressed, folder) or stages.export(config, checkpoint, compressed, rows)
-        version = stages.register(config, bundle) if config.registry else None
+        version = stages.register(config, bundle, lambda: rows) if config.registry else None
         folder.remember(finished=True)
         folder.point_latest()
     return Line(folder, checkpoint, compressed, bundle, version)
@@ -160,7 +161,7 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
         RegistryError: the registry refused, or the recipe has none.
     """
     with of_artifact(bundle.folder).locked():
-        return stages.register(config, bundle)
+        return stages.register(config, bundle, lambda: load_rows(config))
 
 
 def _claimed(

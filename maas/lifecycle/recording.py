@@ -32,15 +32,19 @@ def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:
 
 
 def tracker_of(config: RunConfig, folder: RunFolder, lineage: Lineage) -> Any:
-    """Opens the run's MLflow run, or starts it; None where the recipe has no registry."""
+    """Opens the run's MLflow run, or starts it; None where the recipe has no registry.
+
+    What MLflow did not take in an earlier stage waits in the run's `unsent/`, and is logged with what comes next.
+    """
     if config.registry is None:
         return None
     store: Store = build(config.registry, "registry")
-    known = store.run(folder.state.tracking_id) if folder.state.tracking_id else None
+    unsent = folder.path / "unsent"
+    known = store.run(folder.state.tracking_id, unsent) if folder.state.tracking_id else None
     if known is not None:
         return known
     tags = {f"maas.{key}": str(value) for key, value in msgspec.to_builtins(lineage).items()}
-    tracker: Tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(asdict(config)))
+    tracker: Tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(asdict(config)), unsent)
     folder.remember(tracking_id=tracker.run_id)
     return tracker
 

@@ -4,7 +4,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
@@ -15,12 +15,12 @@ from maas.compression.candidates import PARENT
 from maas.compression.measuring import Bench
 from maas.compression.passes import Workshop
 from maas.compression.search import search
-from maas.compression.store import Store
+from maas.compression.store import Store as Candidates
 from maas.config import RunConfig, build
 from maas.data.folds import require_foldable
 from maas.data.splits import Splits
 from maas.doctor import require_sound
-from maas.errors import BundleError, ConfigError
+from maas.errors import BundleError, ConfigError, RegistryError
 from maas.evidence.judges import judge_of
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import learning_curve
@@ -38,8 +38,10 @@ from maas.lifecycle.assembly import (
 from maas.lifecycle.compressed import Compressed, keep
 from maas.lifecycle.finding import compressed_of
 from maas.lifecycle.lineage import candidates_key, lineage_of
+from maas.lifecycle.promoting import comparing_on
 from maas.lifecycle.recording import pictures_of, tracker_of
 from maas.lifecycle.validating import cross_validated, validated
+from maas.registry.store import Store
 from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
@@ -87,6 +89,8 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
         with tempfile.TemporaryDirectory() as scratch:
             curve = Path(scratch) / "learning_curve.png"
             tracker.log_files(learning_curve(fitted.history, fitted.best_epoch, config.metric, curve), "plots")
+    if tracker:
+        tracker.settle()
     return checkpoint
 
 
@@ -122,7 +126,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
             Workshop(config, splits, checkpoint, place, config.seed),
             bench,
             onnx_of,
-            Store(place, candidates_key(config, splits.record.fingerprint)),
+            Candidates(place, candidates_key(config, splits.record.fingerprint)),
         )
         keep(found, draft)
         write_json(draft / "compression.json", found.record)
@@ -186,8 +190,20 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Sp
     return evidence
 
 
-def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
-    """Logs the evidence and its pictures, uploads the bundle and makes a version."""
+def require_registry(config: RunConfig, folder: RunFolder) -> None:
+    """Raises RegistryError where the run could not be registered: before what is registered is made."""
+    if config.registry is not None:
+        build(config.registry, "registry").check(folder.state.tracking_id)
+
+
+def register(config: RunConfig, bundle: Bundle, load: Callable[[], Splits]) -> ModelVersion:
+    """Logs the evidence and its pictures, uploads the bundle and makes a version.
+
+    Args:
+        config: the recipe.
+        bundle: with evidence.
+        load: gives the rows that versions are compared on, once they are needed.
+    """
     if config.registry is None:
         raise ConfigError("The recipe has no registry. Set registry=mlflow.")
     folder = of_artifact(bundle.folder)
@@ -200,7 +216,14 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
         with tempfile.TemporaryDirectory() as scratch:
             for picture in pictures_of(bundle, Path(scratch)):
                 tracker.log_files(picture, "plots")
-        version: ModelVersion = build(config.registry, "registry").register(bundle, tracker, config.metric)
+        store: Store = build(config.registry, "registry")
+        try:
+            version = store.register(bundle, tracker, config.metric, comparing_on(config, load))
+        except RegistryError as error:
+            raise RegistryError(
+                f"{error} The bundle is in {bundle.folder}; once the registry takes it, run python -m maas.register "
+                f"recipe={config.name} with the same overrides."
+            ) from error
         tracker.finish()
     log.info("register  %s version %s; %s", version.name, version.version, version.note)
     return version

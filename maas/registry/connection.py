@@ -2,86 +2,107 @@
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import requests
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
-from maas.errors import RegistryError
+from maas.errors import MaasError, RegistryError
+from maas.registry.databases import (
+    is_database,
+    is_sqlite,
+    make_sqlite,
+    require_answering,
+    require_sqlite,
+    shown,
+    sqlite_file,
+)
 
-SQLITE = "sqlite:///"
 ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 """Codes of MLflow's errors that say that something is not there."""
+TAKEN = "RESOURCE_ALREADY_EXISTS"
+"""Code of MLflow's error that says that another was quicker."""
+LAYING_OUT_S = 120.0
+"""How long another process may take to make MLflow's tables in an empty database."""
 
+log = logging.getLogger("maas")
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
+for told_by_us in (
+    "mlflow.store.db",
+    "urllib3.connectionpool",
+):  # each failure is one line of maas, without their tracebacks
+    logging.getLogger(told_by_us).setLevel(logging.CRITICAL)
 
 
-def connected(tracking_uri: str) -> MlflowClient:
-    """Connects; a local database that is not there yet is made, whole or not at all.
+def connected(tracking_uri: str, *, writing: bool = True) -> MlflowClient:
+    """Connects; what cannot succeed is refused at once.
+
+    Args:
+        tracking_uri: of a server or a database.
+        writing: a local database that is not there yet is made, whole or not at all, and must be writable; without it
+            nothing is made or changed.
 
     Raises:
-        RegistryError: the store cannot be reached.
+        RegistryError: the store cannot be reached, or not written.
     """
     warnings.filterwarnings("ignore", category=FutureWarning, module="mlflow")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     try:
-        if tracking_uri.startswith(SQLITE):
-            _make_database(Path(tracking_uri.removeprefix(SQLITE)))
-        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        client.search_experiments(max_results=1)
+        patience_s = _looked_at(tracking_uri, writing=writing)
+        return _answering(tracking_uri, patience_s)
+    except MaasError:
+        raise
     except Exception as error:  # SQLAlchemy, requests and mlflow raise their own
-        raise RegistryError(f"The registry {tracking_uri} cannot be reached: {brief(error)}.") from error
-    return client
+        raise RegistryError(f"The registry {shown(tracking_uri)} cannot be reached: {brief(error)}.") from error
 
 
 @contextmanager
 def registry_errors() -> Iterator[None]:
-    """Turns what MLflow and the things below it raise into a RegistryError of one line."""
+    """Turns what MLflow and the many libraries below it raise into a RegistryError of one line."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
+    except MaasError:
+        raise
+    except Exception as error:  # SQLAlchemy, requests, the clients of object stores: they have no common base
         raise RegistryError(f"The registry refused: {brief(error)}.") from error
-
-
-def downloaded(source: str, tracking_uri: str) -> Path:
-    """Returns a local folder with a version's files.
-
-    Raises:
-        RegistryError: they cannot be had.
-    """
-    with registry_errors():
-        return Path(download_artifacts(artifact_uri=source, tracking_uri=tracking_uri))
 
 
 def default_tracking_uri() -> str:
     """`MLFLOW_TRACKING_URI`, or the local SQLite file that recipes use."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
 def brief(error: BaseException) -> str:
-    """Returns an error's first line."""
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    """Returns an error's first line that says something; SQLAlchemy's may tell how it came to ask the database."""
+    lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a result of")]
+    return (lines or [type(error).__name__])[0].rstrip(".")
 
 
-def _make_database(path: Path) -> None:
-    """Lets MLflow lay out a new database beside its place, then links it into place unless another was quicker."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    client = MlflowClient(tracking_uri=f"{SQLITE}{draft}", registry_uri=f"{SQLITE}{draft}")
-    client.search_experiments(max_results=1)
-    client.search_registered_models(max_results=1)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+def _looked_at(tracking_uri: str, *, writing: bool) -> float:
+    """Looks at a database before MLflow does; returns for how long MLflow may fail because others make its tables."""
+    if is_sqlite(tracking_uri):
+        path = sqlite_file(tracking_uri)
+        if writing and path is not None:
+            make_sqlite(path)
+        if path is None or path.exists():
+            require_sqlite(tracking_uri, writable=writing)
+            return 0.0
+        raise FileNotFoundError(f"there is no file {path}")
+    return LAYING_OUT_S if is_database(tracking_uri) and require_answering(tracking_uri) else 0.0
+
+
+def _answering(tracking_uri: str, patience_s: float) -> MlflowClient:
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+            client.search_experiments(max_results=1)
+        except Exception:  # of two that make the same tables, the database lets one fail
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return client

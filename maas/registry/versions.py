@@ -4,12 +4,17 @@ import re
 from pathlib import Path
 
 import msgspec
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from maas.errors import RegistryError
-from maas.registry.connection import brief, connected, downloaded
+from maas.registry.connection import brief, connected, registry_errors
+from maas.registry.databases import is_sqlite, shown, sqlite_file
+from maas.registry.downloads import MODELS, fetched, location_of
 
 ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+LOGGED = re.compile(r"models:/(?P<id>m-[0-9a-f]{32})")
+"""A model that MLflow logged and nobody registered."""
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -36,7 +41,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
 
 
 def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
-    """Finds the bundle behind `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+    """Finds the bundle behind `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `models:/m-ID`; changes nothing there.
 
     Args:
         address: what to find.
@@ -48,18 +53,40 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
     Raises:
         RegistryError: the address is malformed, or there is no such version.
     """
-    parts = ADDRESS.fullmatch(address)
-    if parts is None:
+    parts, logged = ADDRESS.fullmatch(address), LOGGED.fullmatch(address)
+    if parts is None and logged is None:
         raise RegistryError(f"{address!r} is no address of a model; write models:/NAME@ALIAS or models:/NAME/VERSION.")
-    client = connected(tracking_uri)
-    name = parts["name"]
+    _require_there(address, tracking_uri)
+    client = connected(tracking_uri, writing=False)
     try:
-        if parts["alias"]:
-            found = client.get_model_version_by_alias(name, parts["alias"])
-        else:
-            found = client.get_model_version(name, parts["version"])
+        version = _version(client, parts) if parts else _logged(client, address)
+        location = location_of(client, f"{MODELS}{version.name}/{version.version}" if parts else address)
     except MlflowException as error:
-        known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
-        raise RegistryError(f"{address} is not in {tracking_uri}: {brief(error)}. Models there: {known}.") from error
-    version = ModelVersion(name, str(found.version), tuple(found.aliases), str(found.source))
-    return downloaded(version.source, tracking_uri), version
+        with registry_errors():
+            known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
+        where = shown(tracking_uri)
+        raise RegistryError(f"{address} is not in {where}: {brief(error)}. Models there: {known}.") from error
+    return fetched(location, tracking_uri), version
+
+
+def _version(client: MlflowClient, parts: re.Match[str]) -> ModelVersion:
+    if parts["alias"]:
+        found = client.get_model_version_by_alias(parts["name"], parts["alias"])
+    else:
+        found = client.get_model_version(parts["name"], parts["version"])
+    return ModelVersion(parts["name"], str(found.version), tuple(found.aliases), str(found.source))
+
+
+def _logged(client: MlflowClient, address: str) -> ModelVersion:
+    model = client.get_logged_model(address.removeprefix(MODELS))
+    return ModelVersion(str(model.name), str(model.model_id), (), str(model.artifact_location))
+
+
+def _require_there(address: str, tracking_uri: str) -> None:
+    """Raises RegistryError where the local database does not exist: reading must not make one."""
+    path = sqlite_file(tracking_uri) if is_sqlite(tracking_uri) else None
+    if path is not None and not path.exists():
+        raise RegistryError(
+            f"{address} is not in {tracking_uri}: there is no file {path.absolute()}. Start in the folder that holds "
+            "it, or name the registry by MLFLOW_TRACKING_URI. Models there: none."
+        )

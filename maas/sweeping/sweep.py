@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maas.config import RunConfig, build
-from maas.errors import ConfigError, MaasError
+from maas.errors import ConfigError, MaasError, RegistryError
 from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.lineage import work_key
 from maas.registry.store import Store
@@ -73,11 +73,20 @@ class Sweep:
         checkpoint = stage(config)
         value = objective(checkpoint, config.metric)
         run = of_artifact(checkpoint.folder)
-        tracker = _tracker(config, run.state.tracking_id)
-        if tracker is not None:
-            tracker.log_values({f"kept_validation_{config.metric}": value})
-            tracker.finish()
+        _log_kept(config, run, value)
         return TrialRecord(overrides, value, run=str(run.path))
+
+
+def _log_kept(config: RunConfig, run: RunFolder, value: float) -> None:
+    """Logs what a trial gave; an MLflow that is away is no failure of the trial."""
+    try:
+        tracker = _tracker(config, run.state.tracking_id, run.path / "unsent")
+    except RegistryError as error:
+        log.warning("sweep     %s stands in trials.csv alone: %s", run.path, error)
+        return
+    if tracker is not None:
+        tracker.log_values({f"kept_validation_{config.metric}": value})
+        tracker.finish()
 
 
 def objective(checkpoint: Checkpoint, metric: str | None) -> float:
@@ -137,7 +146,8 @@ def _path(plan: Plan) -> Path:
 
 def _parent(plan: Plan, folder: SweepFolder) -> Tracker | None:
     """Goes on with the sweep's MLflow run, or starts it."""
-    known = _tracker(plan.base, folder.tracking_id)
+    unsent = folder.path / "unsent"
+    known = _tracker(plan.base, folder.tracking_id, unsent)
     if known is not None:
         known.go_on()
         return known
@@ -147,13 +157,13 @@ def _parent(plan: Plan, folder: SweepFolder) -> Tracker | None:
     settings = {key: value for key, value in plan.sweeper.items() if key != "_target_"}
     space = {f"space.{plain(key)}": written for key, written in plan.space.written.items()}
     tags = {"maas.sweep": folder.path.name, "maas.recipe": plan.base.name}
-    tracker = store.start_run(f"{plan.base.name} sweep {folder.path.name}", tags, {**space, **settings})
+    tracker = store.start_run(f"{plan.base.name} sweep {folder.path.name}", tags, {**space, **settings}, unsent)
     folder.remember(tracker.run_id)
     return tracker
 
 
-def _tracker(config: RunConfig, run_id: str) -> Tracker | None:
+def _tracker(config: RunConfig, run_id: str, unsent: Path) -> Tracker | None:
     if config.registry is None or not run_id:
         return None
     store: Store = build(config.registry, "registry")
-    return store.run(run_id)
+    return store.run(run_id, unsent)

@@ -1,8 +1,11 @@
 """The whole line, stage by stage, on scikit-learn's digits."""
 
+import logging
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +21,9 @@ from maas.errors import BundleError, ConfigError, DataError, ParityError, Regist
 from maas.files import sha256_of
 from maas.lifecycle import Line, stages
 from maas.lifecycle.assembly import load_rows
+from maas.registry.connection import connected
+from maas.registry.store import Store
+from maas.run_folder import of_artifact
 from maas.summary import table
 from maas.training.evaluation import predictions
 
@@ -135,6 +141,44 @@ def test_load_opens_folders_and_addresses(line: Line, config: maas.RunConfig) ->
 
 def test_register_finds_its_version_when_called_again(line: Line, config: maas.RunConfig) -> None:
     assert maas.lifecycle.register(config, line.bundle).version == line.version.version
+
+
+def registering(config: maas.RunConfig, folder: Path, *overrides: str) -> maas.RunConfig:
+    """Returns the digits recipe in another folder, registered where `config` is."""
+    places = [f"registry.{key}={config.registry[key]}" for key in ("tracking_uri", "artifacts")]
+    return maas.compose(
+        "digits_mlp", "trainer.max_epochs=2", "compress=none", f"runs_dir={folder}", *places, *overrides
+    )
+
+
+def test_training_ends_well_and_loses_no_epoch_when_mlflow_takes_no_values(
+    line: Line, config: maas.RunConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = config.registry["tracking_uri"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database)) as mlflows:
+        mlflows.execute("CREATE TRIGGER away BEFORE INSERT ON metrics BEGIN SELECT RAISE(ABORT, 'away'); END")
+        checkpoint = maas.lifecycle.train(registering(config, tmp_path))
+        mlflows.execute("DROP TRIGGER away")
+    warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [message for message in warned if message.startswith("MLflow")] == warned[-1:]
+    folder = of_artifact(checkpoint.folder)
+    tracker = Store(config.registry["tracking_uri"]).run(folder.state.tracking_id, folder.path / "unsent")
+    tracker.settle()
+    logged = tracker.client.get_metric_history(tracker.run_id, "validation_accuracy")
+    assert [one.value for one in logged] == [epoch["validation_accuracy"] for epoch in checkpoint.record.history]
+    assert [file.path for file in tracker.client.list_artifacts(tracker.run_id, "plots")] == [
+        "plots/learning_curve.png"
+    ]
+
+
+def test_line_is_refused_before_training_when_its_experiment_is_in_the_trash(
+    config: maas.RunConfig, tmp_path: Path
+) -> None:
+    client = connected(config.registry["tracking_uri"])
+    client.delete_experiment(client.create_experiment("gone"))
+    with pytest.raises(RegistryError, match="The experiment gone is in the trash of "):
+        maas.lifecycle.run(registering(config, tmp_path, "registry.experiment=gone"))
+    assert not list(tmp_path.glob("*/*/train"))
 
 
 def test_later_stages_refuse_rows_that_the_net_was_not_trained_on(line: Line, config: maas.RunConfig) -> None:

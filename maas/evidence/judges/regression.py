@@ -35,11 +35,12 @@ class Judge(BaseJudge):
     def drop(
         self, targets: NDArray[Any], parent: Predictions, child: Predictions, metric: str, seed: int = 0
     ) -> Interval:
-        """Returns the hundredths of R² that are lost."""
+        """Returns the hundredths of R² that are lost; how much larger MAE and RMSE are, in the target's unit."""
         columns = np.concatenate([_columns(targets, parent), _columns(targets, child)], axis=1)
         once, many = columns.sum(axis=0), _resampled(columns, seed)
         lost = [_metrics(sums[..., :5])[metric] - _metrics(sums[..., 5:])[metric] for sums in (once, many)]
-        return _interval(self.points[metric] * lost[0], self.points[metric] * lost[1])
+        points = self.points.get(metric, -1.0)  # of the others less is better
+        return _interval(points * lost[0], points * lost[1])
 
     def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
         """Compares values to a hundredth of their spread."""

@@ -5,25 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maas.errors import RegistryError
+from maas.errors import InputError, RegistryError
 from maas.exporting.bundling import attach_evidence
 from maas.registry import resolve as resolving
 from maas.registry.connection import connected, default_tracking_uri
+from maas.registry.promotion import Comparison
 from maas.registry.store import Store
 from maas.registry.versions import ModelVersion, resolve
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import SCHEMA_VERSION, DataRecord, Evidence, Interval, Machine
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """One database for all tests of this file; each uses a model's name of its own."""
-    return tmp_path_factory.mktemp("registry")
-
-
-@pytest.fixture
-def store(place) -> Store:
-    return Store(f"sqlite:///{place / 'mlflow.db'}", artifacts=str(place / "mlartifacts"))
 
 
 @pytest.fixture
@@ -54,8 +44,15 @@ def bundle(bundles, tmp_path, request):
     return make
 
 
+def by_evidence(new: Bundle, old: Bundle) -> Comparison:
+    """Compares as if each bundle were right on its evidence's share of rows, without any doubt."""
+    values = [one.evidence.metrics["shipped"]["accuracy"].value for one in (new, old)]
+    gain = round(100 * (values[0] - values[1]), 6)
+    return Comparison("accuracy", *values, gain=Interval(gain, gain, gain))
+
+
 def registered(store: Store, bundle: Bundle) -> ModelVersion:
-    return store.register(bundle, store.start_run("run", {"maas.seed": "0"}, {"a.b": 1}), "accuracy")
+    return store.register(bundle, store.start_run("run", {"maas.seed": "0"}, {"a.b": 1}), "accuracy", by_evidence)
 
 
 def test_first_version_becomes_champion_when_nothing_stands_against_it(store, bundle):
@@ -67,9 +64,10 @@ def test_first_version_becomes_champion_when_nothing_stands_against_it(store, bu
 
 def test_version_is_found_again_when_the_same_bundle_and_run_register_twice(store, bundle):
     made, tracker = bundle(0.9), store.start_run("run", {}, {})
-    first, second = (store.register(made, tracker, "accuracy") for _ in range(2))
+    first, second = (store.register(made, tracker, "accuracy", by_evidence) for _ in range(2))
     assert (first.version, second.version) == ("1", "1")
     assert second.aliases == ("champion",)
+    assert second.note == "champion points here: it does already"
     assert len(tracker.client.search_model_versions(f"name = '{first.name}'")) == 1
 
 
@@ -78,11 +76,44 @@ def test_champion_moves_only_when_the_new_version_is_not_worse(store, bundle, ac
     old = registered(store, bundle(0.9))
     new = registered(store, bundle(accuracy))
     assert new.aliases == (("champion",) if moves else ())
-    told = f"accuracy {accuracy:.4f} against 0.9000 of version 1"
+    gain = 100 * accuracy - 90
+    told = f"accuracy {accuracy:.4f} against 0.9000 of version 1, {gain:+.2f} points [{gain:+.2f}, {gain:+.2f}]"
     assert new.note == (f"champion points here: {told}" if moves else f"champion stays where it is: {told}")
     _, champion = resolve(f"models:/{old.name}@champion", store.tracking_uri)
     assert champion.version == ("2" if moves else "1")
     assert new.uri == f"models:/{new.name}@champion" if moves else f"models:/{new.name}/2"
+
+
+def test_older_equal_run_leaves_the_alias_when_it_is_registered_again(store, bundle):
+    older, tracker = bundle(0.9), store.start_run("run", {}, {})
+    store.register(older, tracker, "accuracy", by_evidence)
+    assert registered(store, bundle(0.9)).aliases == ("champion",)
+    again = store.register(older, tracker, "accuracy", by_evidence)
+    assert (again.version, again.aliases) == ("1", ())
+    assert again.note == (
+        "champion stays where it is: accuracy 0.9000 against 0.9000 of version 2, +0.00 points [+0.00, +0.00], and "
+        "version 2 is newer"
+    )
+
+
+def test_champion_stays_with_the_reason_when_the_old_version_cannot_answer(store, bundle):
+    def refuse(new: Bundle, old: Bundle) -> Comparison:
+        raise InputError("Row 0 has shape [5]; the model takes [4].")
+
+    registered(store, bundle(0.5))
+    new = store.register(bundle(0.9), store.start_run("run", {}, {}), "accuracy", refuse)
+    assert new.note == (
+        "champion stays where it is: version 1 cannot be compared: Row 0 has shape [5]; the model takes [4]; "
+        "to move it all the same set registry.promote=always"
+    )
+
+
+def test_newer_version_is_champion_when_there_is_no_metric_to_compare_by(store, bundle):
+    older, tracker = bundle(0.9), store.start_run("run", {}, {})
+    store.register(older, tracker, None)
+    newer = store.register(bundle(0.1), store.start_run("run", {}, {}), None)
+    assert newer.aliases == ("champion",)
+    assert store.register(older, tracker, None).aliases == ()
 
 
 def test_champion_stays_when_the_new_version_was_measured_on_other_rows(store, bundle):
@@ -98,8 +129,10 @@ def test_champion_stays_when_the_new_version_was_measured_on_other_rows(store, b
 @pytest.mark.parametrize(("promote", "moves"), [("always", True), ("never", False)])
 def test_alias_does_as_it_is_told_when_promotion_is_always_or_never(store, bundle, promote, moves):
     registered(store, bundle(0.9))
-    new = registered(Store(store.tracking_uri, store.artifacts, promote=promote), bundle(0.1))
+    other = Store(store.tracking_uri, store.artifacts, promote=promote)
+    new = registered(other, bundle(0.1))
     assert new.aliases == (("champion",) if moves else ())
+    assert new.note == f"champion {'points here' if moves else 'stays where it is'}: promote is {promote}"
 
 
 def test_bundle_answers_when_its_version_is_resolved_by_alias_or_number(store, bundle):

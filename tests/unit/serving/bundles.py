@@ -28,9 +28,9 @@ TEXTS = [
 ]
 
 
-def array_bundle(folder: Path, *, width: int = 64, labels: int = 10, batch_size: int = 8) -> Path:
+def array_bundle(folder: Path, *, width: int = 64, labels: int = 10, batch_size: int = 8, seed: int = 0) -> Path:
     """A softmax over a linear layer over rows of numbers in [0, 16]."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     weights = {
         "weight": random.normal(0, 0.1, (width, labels)).astype(np.float32),
         "bias": random.normal(0, 0.1, labels).astype(np.float32),

@@ -1,0 +1,52 @@
+"""How a new bundle is compared with the version that an alias points at: both answer the recipe's test rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+from maas.config import RunConfig
+from maas.data.splits import Splits
+from maas.errors import DataError
+from maas.evidence.comparing import require_alike
+from maas.evidence.judges import judge_of
+from maas.evidence.judges.base import BaseJudge, Predictions
+from maas.registry.promotion import Comparison
+from maas.registry.store import Compare
+from maas.runtime.bundle import Bundle
+from maas.runtime.evidence import Interval
+
+
+def comparing_on(config: RunConfig, load: Callable[[], Splits]) -> Compare:
+    """Returns what lets two bundles answer the recipe's test rows.
+
+    Args:
+        config: whose metric is compared.
+        load: gives the rows, once they are needed: a first version is compared with nothing.
+    """
+
+    def compare(new: Bundle, old: Bundle) -> Comparison:
+        rows = load()
+        if rows.record.fingerprint != new.evidence.data.fingerprint:
+            raise DataError("the recipe's rows are not those that the bundle was measured on")
+        require_alike({"the new bundle": new, "the old one": old})
+        judge = judge_of(new.manifest.answer["kind"], rows.labels)
+        answers = [bundle.predictor.predictions(rows.test.inputs) for bundle in (new, old)]
+        return compared(judge, rows.test.targets, *answers, metric=str(config.metric))
+
+    return compare
+
+
+def compared(judge: BaseJudge, targets: Any, new: Predictions, old: Predictions, *, metric: str) -> Comparison:
+    """Compares two bundles' answers to the same rows.
+
+    Args:
+        judge: of their kind of answer.
+        targets: (N,).
+        new: the new bundle's plain numbers, (N, K).
+        old: those of the bundle that the alias points at, (N, K).
+        metric: by its name in the evidence.
+    """
+    value, champions = (judge.metrics(targets, answers)[metric].value for answers in (new, old))
+    lost = judge.drop(targets, old, new, metric)
+    gain = Interval(0.0 - lost.value, 0.0 - lost.high, 0.0 - lost.low)  # and no nought below nought
+    unit = "points" if metric in judge.points else "in the target's unit"
+    return Comparison(metric, value, champions, gain, unit)

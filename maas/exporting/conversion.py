@@ -1,12 +1,10 @@
 """A checkpoint as one ONNX file, the same bytes on every run, by whichever exporter knows its model.
 
-Exporters leak state between exports of one process, so each export has a process of its own:
-`python -m maas.exporting.conversion CHECKPOINT EXAMPLES.npz OUT.onnx OPSET`.
+Exporters leak state between exports of one process, so each export has a process of its own, as
+`python -m maas.exporting.conversion CHECKPOINT EXAMPLES.npz OUT.onnx OPSET` is one.
 """
 
-import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,8 +16,14 @@ from numpy.typing import NDArray
 
 from maas.errors import ExportError, MaasError
 from maas.exporting import hugging_face, torch_onnx
+from maas.exporting.fork_server import ForkServer
 from maas.importing.base import ForeignModel
 from maas.training.checkpoint import Checkpoint
+
+EXPORTERS = ForkServer(
+    "maas.exporting.conversion",
+    preloaded=("onnxscript", "onnxscript.function_libs.torch_lib.ops", "torch.onnx._internal.exporter._core"),
+)
 
 
 def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: Path, opset: int) -> Path:
@@ -40,12 +44,9 @@ def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: P
     with tempfile.TemporaryDirectory() as scratch:
         arrays = Path(scratch) / "examples.npz"
         np.savez(arrays, allow_pickle=False, **dict(examples))
-        paths = [str(path) for path in (checkpoint.folder, arrays, out)]
-        command = [sys.executable, "-m", __name__, *paths, str(opset)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # where the net was found
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode != 0:
-        raise ExportError(f"{checkpoint.record.net.target} cannot be exported: {_last_lines(done.stderr)}")
+        status, printed = EXPORTERS.run([*(str(path) for path in (checkpoint.folder, arrays, out)), str(opset)])
+    if status != 0:
+        raise ExportError(f"{checkpoint.record.net.target} cannot be exported: {_last_lines(printed)}")
     return out
 
 

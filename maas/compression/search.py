@@ -21,7 +21,7 @@ from maas.compression.naming import require_names
 from maas.compression.passes import CheckpointPass, OnnxPass, Pass, Workshop
 from maas.compression.rungs import GivenUp, Rungs, Shown, Size
 from maas.compression.store import Store
-from maas.errors import BudgetError, ExportError
+from maas.errors import BudgetError, CheckpointError, ExportError
 from maas.runtime.evidence import CandidateRecord, CompressionRecord
 from maas.training.checkpoint import Checkpoint
 
@@ -225,7 +225,7 @@ class _Hunt:
         except GivenUp as ending:
             self.given_up[name] = str(ending)
             return ending.size.cost, ending.excess
-        except ExportError as error:
+        except (ExportError, CheckpointError) as error:
             self.given_up[name] = str(error)
             return (size.cost if size else 1.0), FAILED
         size = rungs.size_of(variant.checkpoint)
@@ -252,7 +252,7 @@ class _Hunt:
         for number in range(self._settings.controls):
             try:
                 groups.append(self._add(control_of(variant, self._workshop, self._store, number)))
-            except ExportError as error:
+            except (ExportError, CheckpointError) as error:
                 faults.append(str(error))
         if not groups:
             return chosen, f"{reason} There is no control: {faults[0]}"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.splits import Split, Splits
+from maas.errors import ParityError
 from maas.evidence.baselines import Baseline
 from maas.evidence.judges import BaseJudge, judge_of
 from maas.evidence.judges.base import Predictions
@@ -24,6 +25,7 @@ from maas.runtime.evidence import SCHEMA_VERSION, CompressionRecord, Evidence, I
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions, run_of
+from maas.training.reopening import differing
 
 REFERENCE_ROWS = 64
 """Rows for onnx's reference evaluator, which takes seconds for what ONNX Runtime does in milliseconds."""
@@ -90,7 +92,11 @@ def prove(
         exported=predictor.predictions(rows),
         shipped=bundle.predictor.predictions(rows),
     )
-    parity = list(_parity(answers, judge, predictor, exported, splits.test, settings))
+    try:
+        parity = list(_parity(answers, judge, predictor, exported, splits.test, settings))
+    except ParityError:
+        _require_repeatable(source or checkpoint, predictor, rows, answers.source)
+        raise
     if bundle.manifest.precision != "fp32":
         shipped = compared(judge, "exported", "shipped", answers.exported, answers.shipped)
         advice = " Set compress=none to ship fp32, or a lower export.min_agreement."
@@ -119,6 +125,21 @@ def _by_framework(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[A
     run = run_of(model, checkpoint.family(), predictor.answer.output)
     found = predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size)
     return model.framework if isinstance(model, ForeignModel) else "torch", found
+
+
+def _require_repeatable(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any], before: Predictions) -> None:
+    """Raises ParityError where a model answers otherwise each time it is opened: it is at fault, and not its export."""
+    few = rows[: predictor.batch_size]
+    expected, again = before[: len(few)], _by_framework(checkpoint, predictor, few)[1]
+    if differing(expected, again).any():
+        found = float(np.abs(expected - again).max())
+        raise ParityError(
+            f"{checkpoint.record.net.target} is random: opened again, it answers the same rows otherwise, by up to "
+            f"{found:.3g}. Keep what it draws when it is built in a buffer (persistent=True), pass "
+            "training=self.training to functional dropout, and train again.",
+            found=found,
+            allowed=0.0,
+        )
 
 
 def _metrics(

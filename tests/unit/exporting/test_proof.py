@@ -1,15 +1,23 @@
 """A bundle is proven against the trained net, and a graph that answers otherwise is caught where it goes astray."""
 
+import sys
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import helper, numpy_helper
+from torch.nn import functional
 
 from maas.errors import ParityError
 from maas.evidence.metrics import classification_metrics
 from maas.exporting.proof import prove
 from maas.exporting.settings import ExportSettings
+from maas.models.mlp import MLP
 from maas.runtime.evidence import SCHEMA_VERSION
+
+sys.modules.setdefault("drawn_again", sys.modules[__name__])  # checkpoints name what this file defines by this name
 
 
 def test_evidence_holds_metrics_and_parity_of_the_test_rows_when_a_bundle_is_proven(line, digits):
@@ -82,3 +90,36 @@ def test_tolerance_is_the_recipes_when_it_is_loose(line, digits, tmp_path):
         prove(line.bundle, line.checkpoint, path, digits, ExportSettings())
     tolerant = prove(line.bundle, line.checkpoint, path, digits, ExportSettings(tolerance=1e-2))
     assert 1e-5 < tolerant.parity[0].max_difference < 1e-2
+
+
+class DrawnShift(MLP):
+    """Adds what is drawn whenever it is built."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.register_buffer("shift", torch.randn(10), persistent=False)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features) + self.shift
+
+
+class Dropping(MLP):
+    """Drops units for ever."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return functional.dropout(super().forward(features))
+
+
+@pytest.mark.parametrize("kind", [DrawnShift, Dropping])
+def test_randomness_is_named_and_not_the_export_when_a_net_answers_otherwise_each_time(
+    kind, save, line, digits, tmp_path
+):
+    target, arguments = f"drawn_again.{kind.__name__}", {"in_features": 64, "outputs": 10, "hidden": [4]}
+    checkpoint = save(
+        tmp_path / "train", kind(**arguments), line.checkpoint.processor(), target, digits.labels, **arguments
+    )
+    with pytest.raises(ParityError) as caught:
+        prove(line.bundle, checkpoint, line.bundle.model_path, digits, ExportSettings())
+    assert str(caught.value).startswith(f"{target} is random: opened again, it answers the same rows otherwise, by up ")
+    assert "export" not in str(caught.value)
+    assert caught.value.found > 1e-3

@@ -182,7 +182,8 @@ class Workbench:
         bench, parent = self.bench, self.bench.parent
         rows, run = bench.validation.inputs, variant.checkpoint.run()
         found = predictions(run, parent.answer, parent.processor, rows, parent.batch_size)
-        require(compared(bench.judge, "torch", "onnxruntime", found, exported, bench.tolerance))
+        allowed = bench.tolerance * parent.answer.scale(found)
+        require(compared(bench.judge, "torch", "onnxruntime", found, exported, allowed))
         return found
 
 

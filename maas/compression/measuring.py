@@ -128,7 +128,7 @@ class Bench:
         rows = self.validation.spread(BATCH_EFFECT_ROWS).inputs
         together = predictor.predictions(rows)
         alone = np.concatenate([predictor.predictions([row]) for row in rows])
-        return float(np.abs(together - alone).max() / self.judge.scale(together))
+        return float(np.abs(together - alone).max() / predictor.answer.scale(together))
 
     def latencies(
         self, models: Mapping[str, Path], against: str, target: Target | None = None

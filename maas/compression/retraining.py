@@ -59,7 +59,8 @@ def retrained(
         workshop.splits,
         parent.processor(),
     )
-    course = fit_net(config, model, splits, processor, workshop.folder / "resume", workshop.listener, teacher)
+    resume = workshop.folder / "resume"
+    course = fit_net(config, model, splits, processor, resume, workshop.listener, teacher, parent.family())
     model = model.cpu().float().eval()
     metrics = _metrics(parent, model, workshop)
     return parent.succeeded_by(

@@ -41,6 +41,8 @@ def faults_of(config: RunConfig) -> Iterator[str]:
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         yield f"seed is {config.seed!r}; it must be a whole number from 0 to 4294967295. Set e.g. seed=1."
     yield from _faults_of_task(config)
+    if config.standardize_target and config.task != "regression":
+        yield f"standardize_target is true; task {config.task} learns no number. Set standardize_target=null."
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         yield f"batch_size is {config.batch_size!r}; it must be a whole number, 1 or more. Set e.g. batch_size=64."
     if not isinstance(config.workers, int) or config.workers < 0:

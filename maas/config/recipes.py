@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from maas.config.parts import DIRECTIVES, is_part, target_of
 from maas.config.schema import RunConfig
+from maas.config.standardizing import with_standardize
 from maas.errors import ConfigError
 
 _PACKAGE = Path(__file__).parent.parent
@@ -120,6 +121,7 @@ def finish(composed: DictConfig, overrides: Sequence[str]) -> RunConfig:
         content[section] = _without_strays(content[section], section, overrides)
     for section in {override[1:] for override in overrides if override.startswith("~")} & set(keys):
         content[section] = None  # whatever the recipe sets for the part that was left out
+    content["processor"] = with_standardize(content.get("processor"), content.get("model"))
     given = [override for override in overrides if not override.startswith("recipe=")]
     return RunConfig(**{**content, "overrides": given})
 

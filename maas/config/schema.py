@@ -20,7 +20,7 @@ METRICS = {"classification": _OF_LABELS, "binary": _OF_LABELS, "regression": ("r
 
 _OF_TRAINING = frozenset(
     {"name", "seed", "task", "metric", "batch_size", "data", "processor", "model", "objective", "optimizer", "schedule"}
-    | {"trainer", "augment", "pretrain", "folds", "callbacks"}
+    | {"trainer", "augment", "pretrain", "folds", "callbacks", "standardize_target"}
 )
 _NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry", "workers"})
 
@@ -33,6 +33,8 @@ class RunConfig:
         name: of the model; also the folder below `runs_dir` and the name in the registry.
         seed: of every random choice.
         task: what is learnt: `classification`, `binary` (one logit), `regression`, or `embedding` (nothing is).
+        standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
+            give them back in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have
             no targets to judge by.
         batch_size: rows in a training step, of each process.
@@ -61,6 +63,7 @@ class RunConfig:
     name: str = MISSING
     seed: int = 0
     task: str = "classification"
+    standardize_target: bool | None = None
     metric: str | None = "accuracy"
     batch_size: int = 64
     workers: int = 0

@@ -24,7 +24,7 @@ class Split:
 
     Args:
         inputs: N raw inputs, which may lie on a disk until they are read.
-        targets: int64 (N,), positions in `Splits.labels`; float32 (N,) for numbers; None where rows have no target.
+        targets: int64 (N,), positions in `Splits.labels`; float64 (N,) for numbers; None where rows have no target.
     """
 
     inputs: Sequence[Any]
@@ -191,7 +191,7 @@ def _split(table: Contents, rows: Places, target: Target, labels: tuple[str, ...
     if target == "none":
         return Split(inputs, None)
     if target == "number":
-        return Split(inputs, targets.astype(np.float32))
+        return Split(inputs, targets.astype(np.float64))
     positions = {label: index for index, label in enumerate(labels)}
     return Split(inputs, np.array([positions.get(name, -1) for name in table.names])[targets])
 

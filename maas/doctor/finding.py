@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Severity = Literal["error", "warning"]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -17,7 +19,7 @@ class Finding:
         check: the name of the check, filled in by `examine`.
     """
 
-    severity: Literal["error", "warning"]
+    severity: Severity
     where: str
     what: str
     remedy: str

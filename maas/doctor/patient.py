@@ -19,9 +19,10 @@ from maas.doctor.trial import tried
 from maas.importing.base import ForeignModel
 from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import NetRecord
-from maas.training.families import BaseFamily, family_of
-from maas.training.fitting import require_target, task_of
+from maas.training.families import BaseFamily
+from maas.training.fitting import task_of
 from maas.training.nets import built, resolve_net
+from maas.training.scales import family_for
 from maas.training.smoke_run import Fault, fault_of
 
 PROBED_ROWS = 32
@@ -53,9 +54,7 @@ class Patient:
     @cached_property
     def family(self) -> BaseFamily:
         """The recipe's task."""
-        family = family_of(self.config.task, self.splits.labels)
-        require_target(family, self.splits)
-        return family
+        return family_for(self.config, self.splits)
 
     @cached_property
     def record(self) -> NetRecord:

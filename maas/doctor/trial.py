@@ -20,6 +20,8 @@ from maas.errors import MaasError
 from maas.runtime.processors import BaseProcessor
 from maas.training.families import BaseFamily
 from maas.training.fitting import task_of
+from maas.training.guest import as_guests_take
+from maas.training.task import Task
 
 FEWEST_STEPS, MOST_STEPS = 4, 40
 """Two steps of rising and two at the peak tell a rate that diverges at once; by momentum it may take thirty."""
@@ -57,7 +59,8 @@ def tried(
     if not any(parameter.requires_grad for parameter in net.parameters()):
         return trial
     task, _ = task_of(config, net, family, train)
-    rows = EncodedRows(_drawn(train, trial.steps * batch_size, config.seed), processor)
+    drawn = _drawn(train, trial.steps * batch_size, config.seed)
+    rows = EncodedRows(drawn if isinstance(task, Task) else as_guests_take(drawn), processor)
     loader = Loader(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
     asked = config.trainer or {}
     settings = {name: value for name, value in asked.items() if name in KEPT}

@@ -129,9 +129,9 @@ def _are_arrays(splits: Splits) -> bool:
     return rows.dtype.kind in "biuf" and rows.ndim > 1
 
 
-def _flat(split: Split) -> NDArray[np.float32]:
+def _flat(split: Split) -> NDArray[np.float64]:
     """Returns (N, D)."""
-    return np.asarray(split.inputs, dtype=np.float32).reshape(len(split), -1)
+    return np.asarray(split.inputs, dtype=np.float64).reshape(len(split), -1)
 
 
 def _by_column(row: Any) -> Mapping[str, Any]:

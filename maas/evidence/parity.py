@@ -32,12 +32,11 @@ def compared(
         right: the other's name.
         reference: (N, K).
         found: (N, K).
-        tolerance: the largest difference allowed, for plain numbers up to 1; None compares answers alone.
+        tolerance: the largest difference allowed, in the unit of the plain numbers; None compares answers alone.
     """
     same = int(judge.agrees(reference, found).sum())
     difference = float(np.abs(reference - found).max())
-    allowed = None if tolerance is None else tolerance * judge.scale(reference)
-    return Parity(left, right, len(reference), difference, allowed, wilson(same, len(reference)))
+    return Parity(left, right, len(reference), difference, tolerance, wilson(same, len(reference)))
 
 
 def require(parity: Parity, *, min_agreement: float | None = None, where: str = "") -> Parity:

@@ -178,8 +178,9 @@ def _parity(
         ("onnx reference", answers.source[picked], reference),
     ]
     for name, trained, found in pairs:
-        check = compared(judge, answers.framework, name, trained, found, settings.tolerance)
-        yield require(check, where=_where(check, predictor, exported, test.inputs[0]))
+        allowed = settings.tolerance * predictor.answer.scale(answers.source)
+        check = compared(judge, answers.framework, name, trained, found, allowed)
+        yield require(check, where=_where(check, predictor, exported, test.inputs[0], settings.tolerance))
 
 
 def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[list[int], Predictions]:
@@ -194,10 +195,10 @@ def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[li
     return picked[: len(found)], np.concatenate(found)
 
 
-def _where(check: Parity, predictor: Predictor, exported: Path, row: Any) -> str:
+def _where(check: Parity, predictor: Predictor, exported: Path, row: Any, tolerance: float) -> str:
     """Says which node goes astray, if the comparison failed at all."""
     if check.tolerance is None or check.max_difference <= check.tolerance:
         return ""
     feeds = predictor.processor.collate(predictor.encode([row]))
-    node = first_difference(exported, feeds, check.tolerance)
+    node = first_difference(exported, feeds, tolerance)
     return f" The first node that differs is {node}." if node else " All nodes agree: the export itself differs."

@@ -13,7 +13,7 @@ class ExportSettings:
         opset: of the ONNX file.
         tolerance: the largest difference of a plain number between the model's own framework, ONNX Runtime and onnx's
             reference evaluator, before compression: absolute for probabilities and vectors; for values, as a share of
-            the largest of them where that is above 1.
+            the training targets' deviation, or of the largest value where the graph itself gives the target's unit.
         min_agreement: the share of test rows whose answer the compressed model must keep.
         robustness_rows: test rows on which the metric is measured under noise; 0 for none.
     """

@@ -11,6 +11,7 @@ from maas.importing.graph import numbers_of
 from maas.importing.meaning import Meaning
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.answers.base import Outputs
+from maas.runtime.answers.regression import largest
 from maas.runtime.processors import BaseProcessor, Features
 from maas.runtime.signature import NUMPY_TYPES, TensorSpec
 
@@ -113,6 +114,10 @@ class Reading(BaseAnswer):
         """Returns the numbers, (N, K): probabilities, values or vectors."""
         found = self.meaning.answer(numbers_of(outputs[self.result]))
         return found[:, None] if found.ndim == 1 else found
+
+    def scale(self, predictions: NDArray[Any]) -> float:
+        """Returns the largest value; 1 for probabilities and vectors."""
+        return largest(predictions) if self.meaning.gives == "value" else 1.0
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:

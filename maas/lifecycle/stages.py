@@ -72,7 +72,7 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
         require_sound(config, splits, processor)
         processes.tell_others(folder.resume)
         fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
-        answer, metrics = validated(config, fitted, processor, splits)
+        answer, metrics = validated(fitted, processor, splits)
         folds = cross_validated(config, splits, folder.resume) if config.folds else {}
         checkpoint = checkpoint_of_fitted(
             folder,

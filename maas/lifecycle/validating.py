@@ -14,17 +14,14 @@ from maas.runtime.evidence import Interval
 from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import BaseProcessor
 from maas.training.evaluation import predictions, run_of
-from maas.training.families import family_of
 from maas.training.fitting import Fitted, fit
 
 log = logging.getLogger("maas")
 
 
-def validated(
-    config: RunConfig, fitted: Fitted, processor: BaseProcessor, splits: Splits
-) -> tuple[BaseAnswer, dict[str, Interval]]:
+def validated(fitted: Fitted, processor: BaseProcessor, splits: Splits) -> tuple[BaseAnswer, dict[str, Interval]]:
     """Returns the answer of a fitted model, and its metrics on validation rows; none where they have no targets."""
-    family, rows = family_of(config.task, splits.labels), splits.validation
+    family, rows = fitted.family, splits.validation
     output = answer_class(family.answer).output
     outputs = outputs_in_batches(processor, rows.inputs, 32, run_of(fitted.model, family, output))[output]
     answer = load_answer(family.answer_record(outputs.shape[-1]))
@@ -40,7 +37,7 @@ def cross_validated(config: RunConfig, splits: Splits, resume: Path) -> dict[str
         log.info("train     fold %s of %s", number, config.folds)
         processor = build(config.processor, "processor").fit(fold.train.inputs)
         fitted = fit(config, fold, processor, resume / f"fold{number}")
-        family = family_of(config.task, fold.labels)
+        family = fitted.family
         answer = load_answer(family.answer_record(len(fold.labels)))
         run = run_of(fitted.model, family, answer.output)
         targets.append(np.asarray(fold.test.targets))

@@ -13,18 +13,21 @@ ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class TabularMLP(nn.Module):
-    """Columns to one vector, through hidden layers, to outputs in the target's unit: y = μ + σ·head(body(v)).
+    """Columns to one vector, through hidden layers, to outputs μ + σ·head(body(v)).
 
     v joins
-    - z = (x − m) / s for each number x, the mean m where x is missing (NaN);
+    - (x − m) / s for each number x, 0 where x is missing (NaN);
     - 1 for each number that is missing, else 0;
     - a learnt vector for each category, of width min(50, round(1.6 · size^0.56)).
 
     The weights of the marks of missing numbers and the vectors of unknown categories begin at zero: where training
     meets none, one that comes later changes nothing.
 
+    m and s, μ and σ are filled in as 0 and 1 where the processor standardises numbers, and the task its target: both in
+    float64, in which differences outlast a large offset. Others make the net itself do so, in float32.
+
     Args:
-        number_means: m, of each of D columns of numbers.
+        number_means: m, of each of D columns of numbers as they come to the net.
         number_deviations: s, likewise; above 0.
         category_sizes: of each of C columns of categories, the unknown one, 0, among them.
         outputs: K.
@@ -32,8 +35,8 @@ class TabularMLP(nn.Module):
         activation: after each hidden layer.
         dropout: share of hidden units that training drops.
         batch_norm: normalise each hidden layer before its activation.
-        target_mean: μ.
-        target_deviation: σ; with μ it lets a regression train in units of one.
+        target_mean: μ, of the outputs as they leave the net.
+        target_deviation: σ, likewise.
 
     Source:
         The widths are the rule of thumb of fastai's `emb_sz_rule`; embeddings of categories are those of Guo and
@@ -75,7 +78,7 @@ class TabularMLP(nn.Module):
         nn.init.zeros_(first.weight[:, len(number_means) : 2 * len(number_means)])
 
     def forward(self, numbers: Tensor | None = None, categories: Tensor | None = None) -> Tensor:
-        """Returns outputs in the target's unit, or logits where μ = 0 and σ = 1.
+        """Returns outputs, or logits.
 
         Args:
             numbers: float32 (N, D), NaN where missing; left out where D = 0.

@@ -80,7 +80,7 @@ def rehearse(config: RunConfig, folder: Path, imports_s: float) -> Report:
     training_peak = peak_bytes()
     few = replace(splits, validation=splits.validation.spread(FEW), test=splits.test.spread(FEW))
     with clock.timed("validated"):
-        answer, metrics = validated(config, fitted, processor, few)
+        answer, metrics = validated(fitted, processor, few)
     with clock.timed("checkpoint"):
         run = RunFolder(folder)
         run.remember(key="rehearsal")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from maas.errors import InputError
 
 LARGEST = float(np.finfo(np.float32).max)  # graphs compute in float32
+LARGEST_FLOAT64 = float(np.finfo(np.float64).max)
 QUICK_NUMBERS = frozenset({int, float, type(None), np.float64, np.float32, np.int64, np.int32})
 NOT_AVAILABLE = frozenset({"NAType", "NaTType"})  # pandas' own, by name: the runtime does without pandas
 Truths = tuple[str, str]
@@ -21,18 +22,19 @@ TRUTHS: Truths = ("False", "True")
 """How false and true are spelt as categories where a column has no spelling of its own."""
 
 
-def numbers_of(column: Sequence[Any], name: str) -> NDArray[np.float64]:
+def numbers_of(column: Sequence[Any], name: str, largest: float = LARGEST) -> NDArray[np.float64]:
     """Returns a column of numbers.
 
     Args:
         column: N values; None, NaN and an empty text are missing.
         name: of the column, for messages.
+        largest: the largest size that is taken.
 
     Returns:
         (N,), NaN where a number is missing.
 
     Raises:
-        InputError: a value is no number, or none that float32 holds; the message begins with `Row {index} `.
+        InputError: a value is no number, or too large; the message begins with `Row {index} `.
     """
     if not QUICK_NUMBERS.issuperset(map(type, column)):
         column = [_number(value, index, name) for index, value in enumerate(column)]
@@ -40,11 +42,11 @@ def numbers_of(column: Sequence[Any], name: str) -> NDArray[np.float64]:
         values = np.array(column, dtype=np.float64)
     except OverflowError:  # a whole number beyond float64
         values = np.array([math.inf if _is_huge(value) else value for value in column], dtype=np.float64)
-    beyond = np.flatnonzero(np.abs(values) > LARGEST)
+    beyond = np.flatnonzero(np.abs(values) > largest)
     if beyond.size:
         raise InputError(
             f"Row {beyond[0]} has {_shown(column[beyond[0]])} in the column {name}; a number must be finite, and at "
-            f"most {LARGEST:.3g} in size."
+            f"most {largest:.3g} in size."
         )
     return values
 

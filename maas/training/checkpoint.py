@@ -190,7 +190,7 @@ class Checkpoint:
 
     def family(self) -> BaseFamily:
         """Returns what the net's logits mean."""
-        return family_of(self.record.task, self.record.labels)
+        return family_of(self.record.task, self.record.labels).reading(self.record.answer)
 
     def answer(self) -> BaseAnswer:
         """Returns what the plain numbers mean."""

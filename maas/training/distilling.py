@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maas.training.precision import full_precision, widened
 from maas.training.task import Task
 
 
@@ -67,7 +68,7 @@ class DistillationTask(Task):
         """Returns the teacher's logits, (N, K)."""
         with torch.no_grad():
             logits: Tensor = self._teacher.net.to(device)(**{name: one.to(device) for name, one in feeds.items()})
-        return logits
+        return widened(logits)
 
     def loss(self, feeds: Mapping[str, Tensor], logits: Tensor, targets: Tensor, weight: float) -> Tensor:
         """Returns what a step minimises."""
@@ -77,11 +78,12 @@ class DistillationTask(Task):
         else:
             taught, targets = self._taught[targets], self._targets[targets]
         loss = super().loss(feeds, logits, targets, weight * (1 - teacher.weight))
-        distance = self.family.distance(logits, taught, teacher.temperature, self.objective.loss)
-        loss = loss + weight * teacher.weight * distance
-        for name in teacher.features:
-            apart = similarity_distance(self._seen[name], self._shown_to_teacher[name])
-            loss = loss + weight * teacher.features_weight * apart
+        with full_precision(logits.device):
+            distance = self.family.distance(logits, taught, teacher.temperature, self.objective.loss)
+            loss = loss + weight * teacher.weight * distance
+            for name in teacher.features:
+                apart = similarity_distance(widened(self._seen[name]), widened(self._shown_to_teacher[name]))
+                loss = loss + weight * teacher.features_weight * apart
         return loss
 
 

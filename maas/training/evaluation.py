@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -36,7 +35,7 @@ def run_of(model: nn.Module | ForeignModel, family: BaseFamily, output: str) -> 
 
 def predictions(
     run: Run, answer: BaseAnswer, processor: BaseProcessor, rows: Sequence[Any], batch_size: int = 32
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Returns a model's plain numbers for raw rows.
 
     Args:
@@ -47,6 +46,6 @@ def predictions(
         batch_size: rows in a batch; rows of equal padded size share one.
 
     Returns:
-        float32 (N, K), in the order of the rows.
+        (N, K), in the order of the rows.
     """
     return answer.predictions(outputs_in_batches(processor, rows, batch_size, run))

@@ -25,14 +25,16 @@ from maas.runtime.processors import BaseProcessor
 from maas.training import processes
 from maas.training.checkpoint import NetRecord
 from maas.training.distilling import DistillationTask, Teacher
-from maas.training.families import BaseFamily, family_of
-from maas.training.guest import ValidationMetrics
+from maas.training.families import BaseFamily
+from maas.training.guest import ValidationMetrics, as_guests_take
 from maas.training.keeping import LatestBest
 from maas.training.launching import Launcher
 from maas.training.nets import built, finished, resolve_net
 from maas.training.objectives import objective_of
+from maas.training.precision import keep_targets_
 from maas.training.progress import Bar, EpochListener, History, Vitals, is_alone, is_terminal, quiet
 from maas.training.resuming import newest_whole
+from maas.training.scales import family_for, require_unit
 from maas.training.smoke_run import require_sound_outputs
 from maas.training.stepping import LeanSteps
 from maas.training.task import Task
@@ -47,12 +49,14 @@ class Fitted:
     Args:
         model: a net with the weights of the best epoch, in evaluation mode, or what was made elsewhere.
         net_record: how to build it again.
+        family: what its outputs mean.
         history: logged values, an entry each epoch; none where nothing was trained here.
         best_epoch: from 0.
     """
 
     model: nn.Module | ForeignModel
     net_record: NetRecord
+    family: BaseFamily
     history: tuple[dict[str, float], ...] = ()
     best_epoch: int = 0
 
@@ -81,23 +85,23 @@ def fit(
     """
     quiet()
     seed_everything(config.seed, workers=True, verbose=False)
-    family = family_of(config.task, splits.labels)
-    require_target(family, splits)
+    family = family_for(config, splits)
     record = resolve_net(config.model, {**family.facts(splits.train), **processor.net_arguments})
     model = built(record, processor)
+    require_unit(config, model)
     if isinstance(model, ForeignModel):
-        return Fitted(model.fit(splits, processor), record)
+        return Fitted(model.fit(splits, processor), record, family)
     if config.trainer is None:
         model, record = finished(model, record)
         require_sound_outputs(model, processor, splits.train, family.facts(splits.train).get("outputs"))
-        return Fitted(model, record)
+        return Fitted(model, record, family)
     if config.pretrain is not None:
         build(config.pretrain, "pretrain").pretrain(model, processor, splits.train.inputs, config.seed)
         seed_everything(
             config.seed, workers=True, verbose=False
         )  # what follows does not depend on a cached pretraining
     course = _trained(config, model, family, splits, processor, resume_folder, listener)
-    return Fitted(*finished(model, record), course.history, course.best_epoch)
+    return Fitted(*finished(model, record), family, course.history, course.best_epoch)
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def fit_net(
     resume_folder: Path,
     listener: EpochListener | None = None,
     teacher: Teacher | None = None,
+    family: BaseFamily | None = None,
 ) -> Course:
     """Trains a net in place as the recipe says, and leaves it with the weights of its best epoch.
 
@@ -127,6 +132,7 @@ def fit_net(
         resume_folder: holds Lightning's own checkpoints; if one is there, training goes on from it.
         listener: told of each epoch as it ends.
         teacher: that the net learns from besides; None for none.
+        family: what the net's logits mean, as of the checkpoint that it comes from; None takes the recipe's.
 
     Raises:
         ConfigError: the recipe has no trainer, or a part refused its arguments.
@@ -137,17 +143,8 @@ def fit_net(
         )
     quiet()
     seed_everything(config.seed, workers=True, verbose=False)
-    family = family_of(config.task, splits.labels)
+    family = family or family_for(config, splits)
     return _trained(config, net, family, splits, processor, resume_folder, listener, teacher)
-
-
-def require_target(family: BaseFamily, splits: Splits) -> None:
-    """Raises ConfigError where rows do not carry what a task learns."""
-    if family.target not in ("none", splits.target):
-        raise ConfigError(
-            f"task {family.task} learns from rows with a {family.target}; data.target is {splits.target}. Set "
-            f"data.target={family.target}, or another task."
-        )
 
 
 def _trained(
@@ -173,6 +170,10 @@ def _trained(
     own = [build(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
     bars = [Bar(leave=True)] if is_terminal() else []
     trainer = _trainer(config.trainer, [*watching, Vitals(), history, keeper, *own, *bars], resume_folder)
+    if isinstance(task, Task):
+        keep_targets_(trainer)
+    else:
+        splits = replace(splits, train=as_guests_take(splits.train), validation=as_guests_take(splits.validation))
     if trainer.global_rank:
         torch.manual_seed(config.seed + trainer.global_rank)  # each process drops and augments by its own chance
     if _is_asked_once(teacher, config, splits.train):
@@ -227,6 +228,7 @@ def task_of(
         _deferred(config.schedule, "schedule"),
         augmentation=build(config.augment, "augment") if config.augment else None,
         shown=config.metric,
+        unit=family.loss_unit(objective.loss, train),
     )
     return task, []
 

@@ -2,9 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from maas.data.splits import Split
 from maas.training.families import BaseFamily
+from maas.training.precision import widened
+
+
+def as_guests_take(split: Split) -> Split:
+    """Returns rows whose targets are float32 where they are numbers: a guest's own loss may refuse two types."""
+    if split.targets is None or split.targets.dtype.kind != "f":
+        return split
+    return Split(split.inputs, split.targets.astype(np.float32))
 
 
 class ValidationMetrics(Callback):
@@ -34,7 +44,8 @@ class ValidationMetrics(Callback):
     ) -> None:
         """Adds one batch."""
         feeds, targets = batch
-        self._metrics.to(targets.device).update(self._family.activated(pl_module(**feeds)), targets)
+        logits = widened(pl_module(**feeds))
+        self._metrics.to(targets.device).update(self._family.predicted(logits), targets)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the metrics of all validation rows."""

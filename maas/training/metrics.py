@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 
@@ -26,6 +26,43 @@ class OfConfusion(MulticlassConfusionMatrix):
     def compute(self) -> Tensor:
         """Returns the metric, float64."""
         return self._value(super().compute().double())
+
+
+class Determination(Metric):
+    """R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)² over all rows of all processes; 0 where all targets are equal.
+
+    Squares are summed around the mean of the rows so far: Σy² − (Σy)²/N loses targets that lie far from 0.
+
+    Source:
+        Chan, Golub and LeVeque, Algorithms for computing the sample variance, 1983, eq. 2.1.
+    """
+
+    rows: Tensor
+    mean: Tensor
+    spread: Tensor
+    errors: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("rows", "mean", "spread", "errors"):
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx=None)  # gathered as they are
+
+    def update(self, predictions: Tensor, targets: Tensor) -> None:
+        """Adds a batch.
+
+        Args:
+            predictions: float64 (N,).
+            targets: float64 (N,).
+        """
+        mean = targets.mean()
+        parts = (self.rows, targets.new_tensor(targets.numel())), (self.mean, mean)
+        self.rows, self.mean, self.spread = _merged(*parts, (self.spread, (targets - mean).square().sum()))
+        self.errors = self.errors + (targets - predictions).square().sum()
+
+    def compute(self) -> Tensor:
+        """Returns R², float64."""
+        _, _, spread = _merged(self.rows, self.mean, self.spread)
+        return torch.where(spread > 0, 1 - self.errors.sum() / spread, 0.0)
 
 
 class InFloat64(MetricCollection):
@@ -49,6 +86,13 @@ def of_labels(classes: int) -> MetricCollection:
     """Returns accuracy, and macro precision, recall and F1; they share their counts."""
     values = {"accuracy": _accuracy, "precision": _precision, "recall": _recall, "f1": _f1}
     return MetricCollection({name: OfConfusion(classes, value) for name, value in values.items()})
+
+
+def _merged(*parts: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns rows, mean and Σ(y − ȳ)² of several sets of rows together, from those of each."""
+    rows, means, spreads = (torch.stack(part) if isinstance(part, tuple) else part.reshape(-1) for part in parts)
+    mean = means[0] + (rows * (means - means[0])).sum() / rows.sum()
+    return rows.sum(), mean, spreads.sum() + (rows * (means - mean).square()).sum()
 
 
 def _accuracy(counts: Tensor) -> Tensor:

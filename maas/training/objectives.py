@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from maas.bounds import NonNegative
 from maas.errors import ConfigError
+from maas.training.precision import widened
 
 
 def l2_penalty(parameters: Iterable[Tensor], weight: float) -> Tensor:
@@ -123,7 +124,7 @@ class Objective(nn.Module):
         if weight != 1:
             value = value * weight
         if self._penalties:
-            covered = list(self.covered(net).values())
+            covered = [widened(parameter) for parameter in self.covered(net).values()]
             for penalty, strength in self._penalties:
                 value = value + penalty(covered, strength)
         return value

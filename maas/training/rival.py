@@ -5,19 +5,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from maas.config import build, compose
 from maas.data.splits import Splits
 from maas.errors import ConfigError
-from maas.runtime.answers import answer_class
-from maas.runtime.predictor import outputs_in_batches
-from maas.training.evaluation import run_of
+from maas.runtime.answers import load_answer
+from maas.training.evaluation import predictions, run_of
 from maas.training.families import family_of
 from maas.training.fitting import fit
-
-BATCH = 32
 
 
 def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArray[Any]]:
@@ -43,10 +39,10 @@ def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArr
                 f"baseline {name} learns from rows with a {family.target}, and these rows carry a {splits.target}. "
                 "Name another recipe, or set baseline=null."
             )
-        output = answer_class(family.answer).output
         with tempfile.TemporaryDirectory() as scratch:
-            run = run_of(fit(config, splits, processor, Path(scratch)).model, family, output)
-        found = outputs_in_batches(processor, splits.test.inputs, BATCH, run)[output]
-        return found.argmax(axis=1) if found.ndim > 1 else found.astype(np.float64)
+            fitted = fit(config, splits, processor, Path(scratch))
+        answer = load_answer(fitted.family.answer_record(len(splits.labels)))
+        found = predictions(run_of(fitted.model, family, answer.output), answer, processor, splits.test.inputs)
+        return found.argmax(axis=1) if splits.labels else found[:, 0]
 
     return fit_and_predict

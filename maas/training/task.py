@@ -15,6 +15,7 @@ from maas.training.families import BaseFamily
 from maas.training.means import MeanOverRows
 from maas.training.objectives import Objective
 from maas.training.optimizers import optimizer_of
+from maas.training.precision import full_precision, widened
 
 
 class Task(LightningModule):
@@ -28,6 +29,7 @@ class Task(LightningModule):
         make_schedule: optimizer and number of steps to a learning-rate schedule, stepped every batch.
         augmentation: changes a training batch's feeds at random; None leaves them.
         shown: the metric that the progress bar shows; None for none.
+        unit: that the objective is divided by before its gradient is taken; the losses that are logged are not.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Task(LightningModule):
         *,
         augmentation: Augmentation | None = None,
         shown: str | None = None,
+        unit: float = 1.0,
     ) -> None:
         super().__init__()
         self.net = net
@@ -49,6 +52,7 @@ class Task(LightningModule):
         self._make_schedule = make_schedule
         self._augmentation = augmentation
         self._shown = f"validation_{shown}"
+        self._unit = unit
         self.validation_metrics = family.metrics().clone(prefix="validation_")
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
@@ -56,26 +60,27 @@ class Task(LightningModule):
         self._validation_loss = MeanOverRows()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Returns the objective of one batch."""
+        """Returns the objective of one batch, in its unit."""
         feeds, targets = batch
         if self._augmentation is not None:
             feeds = self._augmentation(feeds)
-        logits, rows = self.net(**feeds), len(targets)
+        logits, rows = widened(self.net(**feeds)), len(targets)
         weight = rows / self._mean_rows(rows)
         loss = self.loss(feeds, logits, targets, weight)
         self._train_loss.add(loss.detach(), rows / weight)
-        return loss
+        return loss / self._unit
 
     def loss(self, feeds: Mapping[str, Tensor], logits: Tensor, targets: Tensor, weight: float) -> Tensor:
         """Returns what a step minimises.
 
         Args:
             feeds: what the net was given.
-            logits: what it gave, (N, K).
+            logits: what it gave, (N, K), at least float32.
             targets: (N,).
             weight: of these rows, which count more or less than those of other processes.
         """
-        loss: Tensor = self.objective(*self.family.prepared(logits, targets), self.net, weight)
+        with full_precision(logits.device):
+            loss: Tensor = self.objective(*self.family.prepared(logits, targets), self.net, weight)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -92,9 +97,10 @@ class Task(LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Adds one batch to the validation loss and metrics."""
         feeds, targets = batch
-        logits = self.net(**feeds)
-        self.validation_metrics.update(self.family.activated(logits), targets)
-        loss = self.objective.loss(*self.family.prepared(logits, targets))
+        logits = widened(self.net(**feeds))
+        with full_precision(logits.device):
+            self.validation_metrics.update(self.family.predicted(logits), targets)
+            loss = self.objective.loss(*self.family.prepared(logits, targets))
         self._validation_loss.add(loss, len(targets))
 
     def on_validation_epoch_end(self) -> None:

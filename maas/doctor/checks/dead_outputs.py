@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from maas.doctor.checks.lost_scale import fault_of_target
 from maas.doctor.finding import Finding
 from maas.doctor.patient import Patient
 
@@ -31,7 +32,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     if not patient.is_trained_here or patient.logits is None or len(patient.logits) < 2:
         return
     after = patient.trial.logits
-    if _are_same(patient.logits) and (after is None or _are_same(after)):
+    if _are_same(patient.logits) and (after is None or _are_same(after)) and not fault_of_target(patient):
         yield Finding(
             "error",
             "model",

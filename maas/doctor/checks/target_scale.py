@@ -19,21 +19,21 @@ NEAR = 0.1
 def check(patient: Patient) -> Iterator[Finding]:
     """Learning large numbers with a net made for ones, or any numbers through an activation that is bounded.
 
-    A net that knows the targets' mean and deviation (`target_mean`, `target_deviation`) works around 0 by itself.
+    Targets are looked at in the unit that the net gives, which is their deviation where `standardize_target` says so.
 
     Source:
         Bishop, Neural networks for pattern recognition, §8.2: targets, too, are to be rescaled.
     """
     if not patient.is_trained_here or patient.config.task != "regression" or patient.logits is None:
         return
-    targets = torch.as_tensor(patient.targets("train")).float()
+    targets = torch.from_numpy(patient.family.units(patient.targets("train")))  # type: ignore[attr-defined]
     size, first = _size(targets), _size(patient.logits)
     if "target_mean" not in patient.record.arguments and size > LARGEST and first < NEAR * size:
         yield Finding(
             "warning",
             "model",
             f"the targets' size is {size:.3g}, and the net begins with outputs of {first:.3g}.",
-            "Let the net take target_mean and target_deviation, which are filled in, and work around 0.",
+            "Set standardize_target=true, or let the net take target_mean and target_deviation, which are filled in.",
         )
     if patient.extremes:
         reached = torch.cat([answer.flatten() for answer in patient.extremes])

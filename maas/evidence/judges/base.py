@@ -51,10 +51,6 @@ class BaseJudge(ABC):
     def plain(self, answers: NDArray[Any]) -> Predictions:
         """Returns answers in the targets' own terms, (N,), as plain numbers (N, K)."""
 
-    def scale(self, reference: Predictions) -> float:
-        """Returns what a tolerance is multiplied by: 1, unless plain numbers can be large."""
-        return 1.0
-
     def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64] | None:
         """Returns counts (K, K), targets × predicted labels; None where answers are no labels."""
         return None

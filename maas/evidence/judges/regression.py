@@ -12,6 +12,8 @@ from maas.runtime.evidence import Interval
 
 CLOSE = 0.01
 """Two values agree if they differ by no more than this share of the reference values' standard deviation."""
+STEPS = 1e-6
+"""Where the reference values are all alike, by no more than this share of them: about eight steps of float32."""
 
 Values = NDArray[np.float64]
 
@@ -44,16 +46,14 @@ class Judge(BaseJudge):
 
     def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
         """Compares values to a hundredth of their spread."""
-        near: NDArray[np.bool_] = np.abs(reference - found)[:, 0] <= CLOSE * reference.std()
+        wanted = reference.astype(np.float64)  # float32 would round the mean of values far from 0, and so their spread
+        allowed = CLOSE * wanted.std() or STEPS * np.abs(wanted).max()
+        near: NDArray[np.bool_] = np.abs(wanted - found)[:, 0] <= allowed
         return near
 
     def plain(self, answers: NDArray[Any]) -> Predictions:
         """Returns the values as a column."""
         return answers[:, None]
-
-    def scale(self, reference: Predictions) -> float:
-        """Returns the largest value, where it is above 1: float32 has seven digits."""
-        return max(1.0, float(np.abs(reference).max()))
 
 
 def _columns(targets: NDArray[Any], predictions: Predictions) -> Values:

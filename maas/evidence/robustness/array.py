@@ -14,15 +14,13 @@ def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
     """Returns noise."""
 
     def noisy_within_range(rows: Sequence[Any], strength: float, random: np.random.Generator) -> list[Any]:
-        return [np.clip(row, processor.low, processor.high) for row in noisy(processor.encode(rows), strength, random)]
+        return [np.clip(row, processor.low, processor.high) for row in noisy(processor.values(rows), strength, random)]
 
     return (Perturbation("noise", "standard deviations", (0.0, 0.1, 0.2, 0.5, 1.0), noisy_within_range),)
 
 
-def noisy(
-    rows: Sequence[NDArray[np.float32]], strength: float, random: np.random.Generator
-) -> list[NDArray[np.float32]]:
+def noisy(rows: Sequence[NDArray[Any]], strength: float, random: np.random.Generator) -> list[NDArray[Any]]:
     """Returns arrays with Gaussian noise on each value, in standard deviations of that value over the rows."""
     values = np.stack(rows)
     noise = random.standard_normal(values.shape)
-    return list((values + strength * values.std(axis=0, dtype=np.float64) * noise).astype(np.float32))
+    return list((values + strength * values.std(axis=0, dtype=np.float64) * noise).astype(values.dtype))

@@ -15,9 +15,9 @@ Row = Mapping[str, Any] | Sequence[Any]
 def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
     """Returns missing values, and noise where there are numbers."""
     columns = (*processor.numbers, *processor.categories)
-    deviations = dict(zip(processor.numbers, processor.net_arguments["number_deviations"], strict=True))
     missing = Perturbation("missing values", "share", (0.0, 0.1, 0.2, 0.4, 0.8), partial(with_gaps, columns))
-    noise = Perturbation("noise", "standard deviations", (0.0, 0.1, 0.2, 0.5, 1.0), partial(noisy, columns, deviations))
+    shifted = partial(noisy, columns, processor.deviations)
+    noise = Perturbation("noise", "standard deviations", (0.0, 0.1, 0.2, 0.5, 1.0), shifted)
     return (noise, missing) if processor.numbers else (missing,)
 
 

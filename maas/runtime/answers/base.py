@@ -34,6 +34,16 @@ class BaseAnswer(ABC):
     def predictions(self, outputs: Outputs) -> NDArray[Any]:
         """Returns the plain numbers of the model, (N, K)."""
 
+    def scale(self, predictions: NDArray[Any]) -> float:
+        """Returns what a tolerance for differences between predictions is to be multiplied by.
+
+        It is 1 for numbers between −1 and 1, such as probabilities; values have a unit, and so have their differences.
+
+        Args:
+            predictions: (N, K), those that others are compared with.
+        """
+        return 1.0
+
     @property
     @abstractmethod
     def specs(self) -> tuple[TensorSpec, ...]:

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from maas.runtime.answers.base import BaseAnswer, Outputs
@@ -9,28 +10,54 @@ from maas.runtime.signature import TensorSpec
 
 
 class Answer(BaseAnswer):
-    """Gives the graph's number as it is. The graph's output is `value`, float32 (N,), in the target's own unit."""
+    """Gives y = μ + σ·z in the target's own unit, in float64. The graph's output z is `value`, float32 (N,).
+
+    Float32 itself would tell values near 1.7e9 apart only where 128 lie between them.
+
+    Args:
+        mean: μ; 0 where the graph gives the target's own unit.
+        deviation: σ > 0; 1 likewise.
+    """
 
     kind: ClassVar[str] = "regression"
     output: ClassVar[str] = "value"
 
+    def __init__(self, mean: float = 0.0, deviation: float = 1.0) -> None:
+        self.mean = float(mean)
+        self.deviation = float(deviation)
+
+    def values(self, outputs: Outputs) -> NDArray[np.float64]:
+        """Returns the values in the target's own unit, (N,)."""
+        return self.mean + self.deviation * outputs["value"].astype(np.float64)
+
     def answers(self, outputs: Outputs) -> list[dict[str, Any]]:
         """Returns `{"value": number}` for each row."""
-        return [{"value": value} for value in outputs["value"].tolist()]
+        return [{"value": value} for value in self.values(outputs).tolist()]
 
     def tensors(self, outputs: Outputs) -> dict[str, NDArray[Any]]:
         """Returns value (N,)."""
-        return {"value": outputs["value"]}
+        return {"value": self.values(outputs)}
 
-    def predictions(self, outputs: Outputs) -> NDArray[Any]:
+    def predictions(self, outputs: Outputs) -> NDArray[np.float64]:
         """Returns the values, (N, 1)."""
-        return outputs["value"][:, None]
+        return self.values(outputs)[:, None]
+
+    def scale(self, predictions: NDArray[Any]) -> float:
+        """Returns σ, or the largest distance from μ if that is more; of values in the target's own unit the largest."""
+        if (self.mean, self.deviation) == (0.0, 1.0):
+            return largest(predictions)
+        return max(self.deviation, largest(predictions - self.mean))
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:
         """The value."""
-        return (TensorSpec("value", "FP32", (-1,)),)
+        return (TensorSpec("value", "FP64", (-1,)),)
 
     def record(self) -> dict[str, Any]:
-        """The kind; there is nothing to set."""
-        return {"kind": self.kind}
+        """Kind, mean and deviation."""
+        return {"kind": self.kind, "mean": self.mean, "deviation": self.deviation}
+
+
+def largest(values: NDArray[Any]) -> float:
+    """Returns the largest size of values, which float32 has seven digits of; 1 where all are 0."""
+    return float(np.abs(values).max()) or 1.0

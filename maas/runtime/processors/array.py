@@ -1,16 +1,34 @@
-"""Arrays of numbers with a fixed shape, as they come: no scaling here, that is held in the graph."""
+"""Arrays of numbers with a fixed shape, as they come, or standardised in float64 before a graph's float32 sees them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.runtime.processors.base import BaseProcessor, Features, nesting
+from maas.runtime.columns import LARGEST
+from maas.runtime.processors.base import BaseProcessor, Features, counted_from, in_pieces, nesting
 from maas.runtime.signature import TensorSpec
+
+ASSET = "values.json"
+LARGEST_SQUARED = 1e150
+"""The largest size of a number that is standardised: float64 holds the sum of such squares."""
+
+
+class Learnt(NamedTuple):
+    """What a processor knows of its training rows, each of a row's shape.
+
+    Args:
+        means: of each value.
+        deviations: standard deviations likewise; 1 where a value is the same in all rows.
+    """
+
+    means: NDArray[np.float64]
+    deviations: NDArray[np.float64]
 
 
 class Processor(BaseProcessor):
@@ -20,23 +38,62 @@ class Processor(BaseProcessor):
         shape: the shape of one row; `[64]` and `[8, 8]` are different shapes.
         low: the smallest value allowed, or null.
         high: the largest value allowed, or null.
+        standardize: give each value x as (x − m) / s, with the mean and the deviation of its place over the training
+            rows, computed in float64; false gives values as they come.
+        learnt: from training rows; `fit` learns it where values are standardised.
     """
 
     kind: ClassVar[str] = "array"
     modality: ClassVar[str] = "tabular"
     input_name: ClassVar[str] = "input"
 
-    def __init__(self, shape: Sequence[int], low: float | None = None, high: float | None = None) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        low: float | None = None,
+        high: float | None = None,
+        standardize: bool | None = False,
+        *,
+        learnt: Learnt | None = None,
+    ) -> None:
         self.shape = tuple(shape)
         self.low = low
         self.high = high
+        self.standardize = bool(standardize)
+        self._learnt = learnt or Learnt(np.zeros(self.shape), np.ones(self.shape))
 
     def fit(self, rows: Sequence[Any]) -> Self:
-        """Returns itself: there is nothing to learn."""
-        return self
+        """Returns a processor that knows means and deviations of `rows`; itself where it does not standardise."""
+        if not self.standardize:
+            return self
+        count, mean, squares = 0, np.zeros(self.shape), np.zeros(self.shape)
+        for piece in in_pieces(rows):
+            with counted_from(count):
+                values = np.stack(self.values(piece))
+            own, total = values.mean(axis=0), count + len(piece)
+            apart = own - mean
+            squares += np.square(values - own).sum(axis=0) + apart**2 * count * len(piece) / total
+            mean, count = mean + apart * len(piece) / total, total
+        deviations = np.sqrt(squares / max(count, 1))
+        return type(self)(**self.settings(), learnt=Learnt(mean, np.where(deviations > 0, deviations, 1.0)))
 
     def encode(self, rows: Sequence[Any]) -> list[Features]:
         """Returns float32 arrays of `shape`, one a row."""
+        values = self.values(rows)
+        if not self.standardize:
+            return values
+        mean, deviation = self._learnt
+        scaled = [(row - mean) / deviation for row in values]
+        for index, row in enumerate(scaled):
+            if np.abs(row).max() > LARGEST:
+                raise InputError(
+                    f"Row {index} holds a value that lies further from the mean of its training rows than float32 can "
+                    "count in their deviations."
+                )
+        return [row.astype(np.float32) for row in scaled]
+
+    def values(self, rows: Sequence[Any]) -> list[NDArray[Any]]:
+        """Returns checked arrays of `shape` in their own unit, float64 where they are standardised, else float32."""
         return [self._checked(row, index) for index, row in enumerate(rows)]
 
     def _checked(self, row: Any, index: int) -> Features:
@@ -55,9 +112,9 @@ class Processor(BaseProcessor):
                 f"Row {index} holds something else than numbers; the model takes {list(self.shape)} of them."
             )
         with np.errstate(over="ignore"):  # what becomes infinite is refused below
-            array = values.astype(np.float32)
+            array: Features = values.astype(np.float64 if self.standardize else np.float32)
         smallest, largest = float(array.min()), float(array.max())
-        if not (np.isfinite(smallest) and np.isfinite(largest)):
+        if not (-LARGEST_SQUARED < smallest <= largest < LARGEST_SQUARED):
             raise InputError(f"Row {index} holds a value that is not a finite number.")
         if (self.low is not None and smallest < self.low) or (self.high is not None and largest > self.high):
             raise InputError(
@@ -76,8 +133,8 @@ class Processor(BaseProcessor):
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:
-        """FP32, (N, *shape)."""
-        return (TensorSpec("input", "FP32", (-1, *self.shape)),)
+        """FP32, (N, *shape); FP64 where values are standardised."""
+        return (TensorSpec("input", "FP64" if self.standardize else "FP32", (-1, *self.shape)),)
 
     @property
     def row_schema(self) -> dict[str, Any]:
@@ -107,16 +164,23 @@ class Processor(BaseProcessor):
         return {"in_features": int(np.prod(self.shape))}
 
     def settings(self) -> dict[str, Any]:
-        """Shape and range."""
-        return {"shape": list(self.shape), "low": self.low, "high": self.high}
+        """Shape, range, and whether values are standardised."""
+        return {"shape": list(self.shape), "low": self.low, "high": self.high, "standardize": self.standardize}
 
     def save(self, folder: Path) -> None:
-        """Writes nothing: the settings are all there is."""
+        """Writes `values.json` where values are standardised; otherwise the settings are all there is."""
+        if self.standardize:
+            folder.mkdir(parents=True, exist_ok=True)
+            learnt = {name: array.tolist() for name, array in self._learnt._asdict().items()}
+            (folder / ASSET).write_text(json.dumps(learnt, allow_nan=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
-        """Rebuilds it from the settings alone."""
-        return cls(**settings)
+        """Rebuilds it from the settings, and `values.json` where values are standardised."""
+        if not settings.get("standardize"):
+            return cls(**settings)
+        saved = json.loads((folder / ASSET).read_text(encoding="utf-8"))
+        return cls(**settings, learnt=Learnt(np.array(saved["means"]), np.array(saved["deviations"])))
 
 
 def _holds_only_numbers(row: list[Any]) -> bool:

@@ -1,4 +1,7 @@
-"""Rows of mixed columns, with missing and unknown values. Imputing and scaling are held in the graph."""
+"""Rows of mixed columns, with missing and unknown values. Imputing is held in the graph; numbers are standardised here.
+
+A graph computes in float32, which tells two moments of 2026 in epoch seconds apart only where 128 seconds lie between.
+"""
 
 import difflib
 import json
@@ -13,7 +16,8 @@ from numpy.typing import NDArray
 
 from maas.bounds import Count
 from maas.errors import ConfigError, InputError
-from maas.runtime.columns import numbers_of, texts_of, truths_of
+from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, numbers_of, texts_of, truths_of
+from maas.runtime.moments import moments
 from maas.runtime.processors.base import BaseProcessor, Features, counted_from, in_pieces
 from maas.runtime.signature import TensorSpec
 
@@ -25,7 +29,7 @@ class Learnt(NamedTuple):
 
     Args:
         means: of each column of numbers, over the values that are there; 0 where none is.
-        deviations: standard deviations likewise; 1 where a column has one value only.
+        deviations: standard deviations likewise; 1 where a column has one value only. Both in the columns' own units.
         categories: of each column of categories, the most frequent first.
     """
 
@@ -47,6 +51,9 @@ class Processor(BaseProcessor):
         categories: names of the columns of categories.
         max_categories: the most that are learnt of one column, the most frequent; all others are unknown, as is a
             missing one.
+        standardize: give each number x as (x − m) / s, with its column's mean and deviation over the training rows,
+            computed in float64; false gives numbers as they come. A recipe that leaves it out (null) has true where
+            the net takes both `number_means` and `number_deviations`, and so leaves their scale to others.
         learnt: from training rows; `fit` learns it.
 
     Raises:
@@ -62,12 +69,14 @@ class Processor(BaseProcessor):
         numbers: Sequence[str] = (),
         categories: Sequence[str] = (),
         max_categories: Count = 1000,
+        standardize: bool | None = False,
         *,
         learnt: Learnt | None = None,
     ) -> None:
         self.numbers = tuple(numbers)
         self.categories = tuple(categories)
         self.max_categories = max_categories
+        self.standardize = bool(standardize)
         self._columns = self.numbers + self.categories
         _require_columns(self._columns)
         self._known = frozenset(self._columns)
@@ -89,7 +98,7 @@ class Processor(BaseProcessor):
             with counted_from(start):
                 columns = self._by_column(piece)
                 for name, column, values in zip(self.numbers, columns, numbers, strict=False):
-                    values.append(numbers_of(column, name))
+                    values.append(self._numbers_of(column, name))
                 for name, column, count in zip(self.categories, columns[len(numbers) :], counts, strict=True):
                     count.update(texts_of(column, name))
             start += len(piece)
@@ -107,11 +116,28 @@ class Processor(BaseProcessor):
         columns = self._by_column(rows)
         values = np.empty((len(rows), len(self._columns)))
         for index, name in enumerate(self.numbers):
-            values[:, index] = numbers_of(columns[index], name)
+            numbers = self._numbers_of(columns[index], name)
+            values[:, index] = self._standardized(numbers, index) if self.standardize else numbers
         known = zip(self.categories, self._positions, self._truths, strict=True)
         for index, (name, positions, truths) in enumerate(known, len(self.numbers)):
             values[:, index] = [positions.get(text, 0) for text in texts_of(columns[index], name, truths)]
         return list(values)
+
+    def _numbers_of(self, column: Sequence[Any], name: str) -> NDArray[np.float64]:
+        return numbers_of(column, name, LARGEST_FLOAT64 if self.standardize else LARGEST)
+
+    def _standardized(self, numbers: NDArray[np.float64], index: int) -> NDArray[np.float64]:
+        """Returns (x − m) / s of one column's numbers; refuses what float32 would not hold afterwards."""
+        mean, deviation = self._learnt.means[index], self._learnt.deviations[index]
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            scaled: NDArray[np.float64] = (numbers - mean) / deviation
+        beyond = np.flatnonzero(np.abs(scaled) > LARGEST)
+        if beyond.size:
+            raise InputError(
+                f"Row {beyond[0]} has {numbers[beyond[0]]:g} in the column {self.numbers[index]}, which lies further "
+                f"from the mean {mean:g} of its training rows than float32 can count in deviations of {deviation:g}."
+            )
+        return scaled
 
     def _by_column(self, rows: Sequence[Any]) -> list[Sequence[Any]]:
         """Returns the values of all rows, column by column; None where a row lacks one."""
@@ -195,11 +221,19 @@ class Processor(BaseProcessor):
         return {name: {0: "batch"} for name, names in columns.items() if names}
 
     @property
+    def deviations(self) -> dict[str, float]:
+        """The standard deviation of each column of numbers, in the column's own unit."""
+        return dict(zip(self.numbers, self._learnt.deviations, strict=True))
+
+    @property
     def net_arguments(self) -> dict[str, Any]:
-        """Means and deviations (D) of the numbers; sizes (C) of the categories, with the unknown one."""
+        """Means and deviations (D) of the numbers as a net is given them; sizes (C) of the categories, with unknown."""
+        means, deviations = self._learnt.means, self._learnt.deviations
+        if self.standardize:
+            means, deviations = (0.0,) * len(means), (1.0,) * len(deviations)
         return {
-            "number_means": list(self._learnt.means),
-            "number_deviations": list(self._learnt.deviations),
+            "number_means": list(means),
+            "number_deviations": [one if np.float32(one) > 0 else 1.0 for one in deviations],  # a net divides by it
             "category_sizes": [1 + len(column) for column in self._learnt.categories],
         }
 
@@ -209,6 +243,7 @@ class Processor(BaseProcessor):
             "numbers": list(self.numbers),
             "categories": list(self.categories),
             "max_categories": self.max_categories,
+            "standardize": self.standardize,
         }
 
     def save(self, folder: Path) -> None:
@@ -236,12 +271,10 @@ def _require_columns(names: Sequence[str]) -> None:
 
 
 def _statistics(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Returns mean and standard deviation of the values that are there."""
+    """Returns mean and standard deviation of the values that are there; a deviation of 1 where they do not differ."""
     present = values[~np.isnan(values)]
-    if not present.size:
-        return 0.0, 1.0
-    deviation = float(present.std()) if np.ptp(present) > 0 else 0.0  # rounding gives equal values a deviation
-    return float(present.mean()), deviation if np.float32(deviation) > 0 else 1.0
+    mean, deviation = moments(present) if present.size else (0.0, 0.0)
+    return mean, deviation or 1.0
 
 
 def _named(value: Any) -> str:

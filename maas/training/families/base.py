@@ -1,7 +1,8 @@
 """What every family can do."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
@@ -26,6 +27,14 @@ class BaseFamily(ABC):
     def __init__(self, labels: tuple[str, ...]) -> None:
         self.labels = labels
 
+    def standardized(self, train: Split) -> Self:
+        """Returns a family whose net learns numbers in units of their deviation around their mean; labels stay."""
+        return self
+
+    def reading(self, answer: Mapping[str, Any]) -> Self:
+        """Returns the family whose nets' outputs an answer of these settings reads."""
+        return self
+
     def facts(self, train: Split) -> dict[str, Any]:
         """Returns what a net may want to know of the targets, by parameter name (e.g. `outputs`)."""
         return {}
@@ -40,11 +49,25 @@ class BaseFamily(ABC):
 
     @abstractmethod
     def metrics(self) -> MetricCollection:
-        """Returns the metrics that validation watches; they take what `activated` returns, and targets."""
+        """Returns the metrics that validation watches; they take what `predicted` returns, and targets."""
 
     @abstractmethod
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns logits and targets in the shapes and types that a loss of this task takes."""
+        """Returns logits and targets in the shapes, types and unit that a loss of this task takes.
+
+        Args:
+            logits: (N, K), at least float32.
+            targets: (N,), as a split holds them.
+        """
+
+    def loss_unit(self, loss: nn.Module, train: Split) -> float:
+        """Returns what an objective is divided by before its gradient is taken.
+
+        Args:
+            loss: of the recipe, which has seen the training targets.
+            train: training rows.
+        """
+        return 1.0
 
     def distance(self, logits: Tensor, taught: Tensor, temperature: float, loss: nn.Module) -> Tensor:
         """Returns how far logits (N, K) lie from a teacher's: the recipe's loss, with the teacher's answers as targets.
@@ -55,8 +78,12 @@ class BaseFamily(ABC):
             temperature: that softens probabilities before they are compared.
             loss: of the recipe.
         """
-        distance: Tensor = loss(*self.prepared(logits, self.activated(taught)))
+        distance: Tensor = loss(*self.prepared(logits, self.predicted(taught)))
         return distance
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        """Returns for logits (N, K) what the answer makes of the graph's output: probabilities, or targets' numbers."""
+        return self.activated(logits)
 
     @abstractmethod
     def activated(self, logits: Tensor) -> Tensor:

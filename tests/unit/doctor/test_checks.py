@@ -408,6 +408,11 @@ def part_of(name: str, **arguments: Any) -> dict[str, Any]:
     return {"_target_": f"maas.training.losses.{name}", **arguments}
 
 
+def raw(name: str) -> dict[str, Any]:
+    """Returns a net that takes columns as they are, with the processor that it gets."""
+    return {"model": part(name), "processor__standardize": False}
+
+
 def splits_of(train: Split, validation: Split, test: Split, labels: tuple[str, ...] = ()) -> Splits:
     return Splits(train, validation, test, labels, DataRecord("0" * 64, {}, {}))
 
@@ -497,6 +502,25 @@ def numbers_to_learn(factor: float = 1.0) -> Callable[[Splits], Splits]:
     def change(splits: Splits) -> Splits:
         scaled = [Split(one.inputs, one.targets * np.float32(factor)) for one in parts_of(splits)]
         return splits_of(*scaled)
+
+    return change
+
+
+def far_rows(offset: float) -> Callable[[Splits], Splits]:
+    """Adds an offset to years, or to all values of arrays."""
+
+    def change(splits: Splits) -> Splits:
+        def moved(row: Any) -> Any:
+            return {**row, "year": row["year"] + offset} if isinstance(row, dict) else np.asarray(row) + offset
+
+        return replace(splits, train=Split([moved(row) for row in splits.train.inputs], splits.train.targets))
+
+    return change
+
+
+def far_targets(offset: float, factor: float) -> Callable[[Splits], Splits]:
+    def change(splits: Splits) -> Splits:
+        return splits_of(*(Split(one.inputs, offset + factor * one.targets.astype(float)) for one in parts_of(splits)))
 
     return change
 
@@ -698,11 +722,9 @@ PLANTS = {
     # 7
     "inputs too large": Plant("inputs", "model.body.0", "model.scale", change={"model__scale": 16.0}, severity=WARNING),
     "inputs too small": Plant("inputs", "model.body.0", "scale", change={"model__scale": 1e-7}, severity=WARNING),
-    "a year as it is": Plant(
-        "inputs", "model.head", "BatchNorm", columns, {"model": part("RawColumns")}, severity=WARNING
-    ),
+    "a year as it is": Plant("inputs", "model.head", "BatchNorm", columns, raw("RawColumns"), severity=WARNING),
     "missing values as they are": Plant(
-        "inputs", "model.head", "missing values", columns, {"model": part("SmallColumns")}, missing_sizes
+        "inputs", "model.head", "missing values", columns, raw("SmallColumns"), missing_sizes
     ),
     "a column without content": Plant(
         "inputs", "column year", "Leave it out", columns, rows=one_year, severity=WARNING
@@ -813,10 +835,42 @@ PLANTS = {
     ),
     # 19
     "numbers in millions": Plant(
-        "target_scale", "model", "target_mean", columns, {"model": part("SmallColumns")}, numbers_to_learn(1e6), WARNING
+        "target_scale", "model", "standardize_target=true", columns, raw("SmallColumns"), numbers_to_learn(1e6), WARNING
     ),
-    "numbers below a ReLU": Plant("target_scale", "model", "activation", columns, {"model": part("PositiveColumns")}),
-    "numbers beyond a tanh": Plant("target_scale", "model", "activation", columns, {"model": part("BoundedColumns")}),
+    "numbers below a ReLU": Plant("target_scale", "model", "activation", columns, raw("PositiveColumns")),
+    "numbers beyond a tanh": Plant("target_scale", "model", "activation", columns, raw("BoundedColumns")),
+    "a column of seconds since 1970": Plant(
+        "lost_scale",
+        "processor, column year",
+        "processor.standardize=true",
+        columns,
+        raw("SmallColumns"),
+        far_rows(1.7e9),
+    ),
+    "values far from 0": Plant(
+        "lost_scale",
+        "processor, value",
+        "processor.standardize=true",
+        change={"processor__low": None, "processor__high": None},
+        rows=far_rows(1e9),
+    ),
+    "a target of seconds since 1970": Plant(
+        "lost_scale", "target", "standardize_target=true", columns, raw("SmallColumns"), far_targets(1.7e9, 60.0)
+    ),
+    "a target beyond float32": Plant(
+        "lost_scale", "target", "standardize_target=true", columns, raw("SmallColumns"), far_targets(0.0, 1e39)
+    ),
+    "a target whose square is beyond float32": Plant(
+        "lost_scale", "target", "standardize_target=true", columns, raw("SmallColumns"), far_targets(0.0, 1e21)
+    ),
+    "a target in bfloat16": Plant(
+        "lost_scale",
+        "target",
+        "standardize_target=true",
+        columns,
+        {**raw("SmallColumns"), "trainer__precision": "bf16-mixed"},
+        far_targets(10_000.0, 1.0),
+    ),
     # 20
     "a value that nobody logs": Plant(
         "callbacks",
@@ -973,7 +1027,7 @@ class NormedColumns(RawColumns):
 
 
 WELL = {
-    "large columns behind a batch norm": (wine, {"model": part("NormedColumns")}),
+    "large columns behind a batch norm": (wine, raw("NormedColumns")),
     "a head of zeros": (digits, {"model": part("ZeroHead")}),
     "a binary head of zeros": (two_digits, {"model": part("HalfHead")}),
     "a frozen body": (digits, {"model": part("FrozenBody")}),
@@ -1013,6 +1067,34 @@ def test_nothing_is_found_when_a_net_only_looks_ill(name):
 def test_nothing_is_found_when_numbers_have_outliers():
     config, splits = columns()
     assert [str(finding) for finding in findings(config, with_outliers(splits))] == []
+
+
+@pytest.mark.parametrize(("offset", "factor"), [(1.7e9, 60.0), (0.0, 1e39), (0.0, 1e-9), (10_000.0, 2.0)])
+def test_nothing_is_found_when_far_columns_and_targets_are_standardised(offset, factor):
+    config, splits = columns()
+    splits = far_targets(offset, factor)(far_rows(1.7e9)(splits))
+    assert [str(finding) for finding in findings(changed(config, {"trainer__precision": "bf16-mixed"}), splits)] == []
+
+
+def test_rounding_is_named_and_no_dead_unit_when_a_net_scales_its_target_itself():
+    config, splits = columns()
+    found = findings(changed(config, {"standardize_target": False}), far_targets(1.7e9, 20.0)(splits))
+    assert [finding.check for finding in found] == ["lost_scale"]
+    assert found[0].what.startswith("it deviates by ")
+    assert found[0].what.endswith(
+        " around 1.7e+09, where numbers lie 128 apart in float32, which the model answers in."
+    )
+
+
+def test_rounding_is_found_when_the_model_was_made_elsewhere():
+    config, splits = columns()
+    config = replace(config, trainer=None, objective=None, optimizer=None, schedule=None)
+    splits = far_targets(1.7e9, 60.0)(far_rows(1.7e9)(splits))
+    found = findings(changed(config, {"processor__standardize": False}), splits)
+    assert [(finding.check, finding.severity, finding.where) for finding in found] == [
+        ("lost_scale", "warning", "processor, column year"),
+        ("lost_scale", "warning", "data, the target"),
+    ]
 
 
 def test_rows_alone_are_judged_when_nothing_is_trained():

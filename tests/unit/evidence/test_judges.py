@@ -54,7 +54,13 @@ def test_vectors_agree_when_their_cosine_is_near_one():
     assert judge_of("embedding", ()).agrees(vectors, turned).tolist() == [True, False]
 
 
-def test_tolerance_grows_with_the_values_when_they_are_large():
-    assert judge_of("regression", ()).scale(np.array([[-250.0], [3.0]])) == 250
-    assert judge_of("regression", ()).scale(np.array([[0.5]])) == 1
-    assert judge_of("classification", ("a", "b")).scale(np.array([[0.5, 0.5]])) == 1
+def test_values_agree_by_their_spread_when_they_lie_far_from_zero():
+    values = 1.7e9 + np.array([[-60.0], [0.0], [60.0]])  # a hundredth of their deviation is 0.49
+    moved = values + np.array([[0.48], [-0.5], [0.0]])
+    assert judge_of("regression", ()).agrees(values, moved).tolist() == [True, False, True]
+
+
+def test_values_agree_within_steps_of_float32_when_they_are_all_alike():
+    values = np.full((2, 1), np.float32(12345.678))
+    moved = np.array([[np.nextafter(values[0, 0], np.float32(2e4))], [12346.0]])
+    assert judge_of("regression", ()).agrees(values, moved).tolist() == [True, False]

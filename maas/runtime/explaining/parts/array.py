@@ -19,7 +19,7 @@ class Parts(Columns):
 
     def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
         super().__init__(row, processor, most, baseline)
-        (self._values,) = processor.encode([row])
+        (self._values,) = processor.values([row])
         self._baseline = _baseline(processor, baseline)
         groups = grouped(range(self._values.size), most or MOST)
         self._group = np.repeat(range(len(groups)), [len(group) for group in groups]).reshape(self._values.shape)
@@ -32,13 +32,13 @@ class Parts(Columns):
             for part, group in zip(self.parts, groups, strict=True)
         )
 
-    def row(self, kept: Mask) -> NDArray[np.float32]:
+    def row(self, kept: Mask) -> NDArray[Any]:
         """Returns the array with the baseline in some places."""
-        row: NDArray[np.float32] = np.where(kept[self._group], self._values, self._baseline)
+        row: NDArray[Any] = np.where(kept[self._group], self._values, self._baseline)
         return row
 
 
-def _baseline(processor: Processor, baseline: Any) -> NDArray[np.float32]:
+def _baseline(processor: Processor, baseline: Any) -> NDArray[Any]:
     low, high = (
         (-np.inf if processor.low is None else processor.low),
         (np.inf if processor.high is None else processor.high),
@@ -46,7 +46,7 @@ def _baseline(processor: Processor, baseline: Any) -> NDArray[np.float32]:
     if baseline is None:
         return np.full(processor.shape, np.clip(0.0, low, high), dtype=np.float32)
     try:
-        (values,) = processor.encode([np.full(processor.shape, baseline) if np.ndim(baseline) == 0 else baseline])
+        (values,) = processor.values([np.full(processor.shape, baseline) if np.ndim(baseline) == 0 else baseline])
     except InputError as error:
         raise InputError(f"baseline must be {Parts.takes}, which the model would take: {error}") from error
     return values

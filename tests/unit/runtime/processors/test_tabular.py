@@ -57,6 +57,50 @@ def test_deviation_is_one_when_a_column_has_one_value_or_none(values, mean, devi
     assert facts["number_deviations"] == [deviation]
 
 
+EPOCHS = [1.7e9 + 97 * number for number in range(50)] + [None]
+LARGE = [1e39 * number for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    "values", [EPOCHS, LARGE, [0, 1e-60, 3e-60], [5, 5, None]], ids=["epochs", "1e39", "1e-60", "5"]
+)
+def test_numbers_are_standardised_in_float64_when_asked_for(values):
+    fitted = Processor(["x"], standardize=True).fit([[value] for value in values])
+    numbers = fitted.collate(fitted.encode([[value] for value in values]))["numbers"][:, 0]
+    present = np.array([value for value in values if value is not None])
+    expected = (present - present.mean()) / (present.std() or 1.0)
+    np.testing.assert_allclose(numbers[~np.isnan(numbers)], expected, rtol=1e-6, atol=1e-6)
+    assert np.isnan(numbers).sum() == values.count(None)
+    assert fitted.net_arguments["number_means"] == [0.0]
+    assert fitted.net_arguments["number_deviations"] == [1.0]
+    assert fitted.deviations == {"x": pytest.approx(present.std() or 1.0, rel=1e-12)}
+
+
+def test_numbers_are_standardised_alike_when_the_processor_was_saved_and_loaded(tmp_path):
+    fitted = Processor(["x"], standardize=True).fit([[value] for value in EPOCHS])
+    fitted.save(tmp_path)
+    again = load_processor(json.loads(json.dumps(fitted.record())), tmp_path)
+    np.testing.assert_array_equal(again.encode([[1.7e9]]), fitted.encode([[1.7e9]]))
+
+
+def test_numbers_come_as_they_are_when_a_record_is_older(processor, tmp_path):
+    processor.save(tmp_path)
+    record = {name: value for name, value in processor.record().items() if name != "standardize"}
+    assert encoded(load_processor(record, tmp_path), ROWS[0])[:2] == [4, 1400.5]
+
+
+def test_number_is_refused_when_float32_cannot_count_its_deviations():
+    fitted = Processor(["x", "y"], standardize=True).fit([[0, 1], [2, 1]])
+    with pytest.raises(InputError) as caught:
+        fitted.encode([[1, 1], [1e39, 1]])
+    assert str(caught.value) == (
+        "Row 1 has 1e+39 in the column x, which lies further from the mean 1 of its training rows than float32 can "
+        "count in deviations of 1."
+    )
+    with pytest.raises(InputError, match="Row 0 has inf in the column x; a number must be finite, and at most 1.8e"):
+        fitted.encode([[math.inf, 1]])
+
+
 def test_most_frequent_categories_are_kept_when_there_are_more_than_allowed():
     rows = [[word] for word, count in {"b": 3, "a": 3, "c": 5, "d": 1, "e": 2}.items() for _ in range(count)]
     fitted = Processor(categories=["word"], max_categories=3).fit(rows)

@@ -1,0 +1,112 @@
+"""Numbers that differ in the data, and hardly differ any more in the type that the model computes in."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from maas.doctor.finding import Finding, Severity
+from maas.doctor.patient import Patient
+from maas.runtime.moments import moments
+
+FEWEST_STEPS = 32
+"""Steps of a type in a standard deviation: rounding to 32 adds 1 / (12 · 32²), a ten-thousandth, of the variance."""
+LARGEST = 1e19
+"""Of targets, in the unit that a net learns: float32 ends at 3.4e38, and gradients grow with their square."""
+LOOKED_AT = 2000
+"""Rows, evenly spread, whose columns are looked at; of targets all."""
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Feeding or learning numbers far from 0 in float32, which keeps seven digits, or in bfloat16, which keeps three.
+
+    Source:
+        Higham, Accuracy and stability of numerical algorithms, §1.7: subtract an offset before digits are rounded away.
+    """
+    severity: Severity = "error" if patient.is_trained_here else "warning"
+    for where, values in _columns_as_fed(patient):
+        if rounding := rounded_away(values, torch.float32):
+            remedy = "Set processor.standardize=true, or take an offset and unit off the column in the data."
+            yield Finding(severity, where, f"{rounding}, which the model is given.", remedy)
+    if fault := fault_of_target(patient):
+        yield Finding(severity, "data, the target", *fault)
+
+
+def fault_of_target(patient: Patient) -> tuple[str, str] | None:
+    """Says what becomes of numbers to learn in the type that the model answers in, and what to do; None for nothing."""
+    targets = patient.targets("train").astype(np.float64)
+    if patient.config.task != "regression" or not len(targets):
+        return None
+    units = patient.family.units(targets)  # type: ignore[attr-defined]  # a regression's
+    fault = rounded_away(units, _type_of_outputs(patient))
+    size = float(np.abs(units).max())
+    if fault:
+        fault = f"{fault}, which the model answers in."
+    elif patient.is_trained_here and size > LARGEST:
+        fault = f"it reaches {size:.3g}, whose square, and so the gradient, is beyond float32."
+    else:
+        return None
+    remedy = "take an offset and unit off the target in the data."
+    can_be_set = patient.is_trained_here and not patient.is_guest
+    return fault, f"Set standardize_target=true, or {remedy}" if can_be_set else remedy.capitalize()
+
+
+def rounded_away(values: NDArray[np.float64], kind: torch.dtype) -> str | None:
+    """Says how far apart a type's numbers lie where the values differ by little more; None where they fit.
+
+    Args:
+        values: (N,), of which NaN are left out.
+        kind: a floating-point type.
+    """
+    present = values[np.isfinite(values)]
+    if not present.size or present.min() == present.max():
+        return None
+    largest, name = float(np.abs(present).max()), str(kind).removeprefix("torch.")
+    if largest > torch.finfo(kind).max:
+        return f"it reaches {largest:.3g}, beyond the numbers of {name}"
+    step = max(torch.finfo(kind).eps * 2.0 ** math.floor(math.log2(largest)), torch.finfo(kind).smallest_normal)
+    mean, deviation = moments(present)
+    if deviation >= FEWEST_STEPS * step:
+        return None
+    return f"it deviates by {deviation:.3g} around {mean:.6g}, where numbers lie {step:.3g} apart in {name}"
+
+
+def _columns_as_fed(patient: Patient) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yields where each column of numbers stands, and its values, of processors that hand them on as they come."""
+    processor, rows = patient.processor, patient.splits.train.spread(LOOKED_AT).inputs
+    if getattr(processor, "standardize", True) or not len(rows):
+        return
+    if processor.kind == "tabular":
+        table = np.asarray(processor.encode(rows))
+        yield from (
+            (f"processor, column {name}", table[:, i]) for i, name in enumerate(processor.settings()["numbers"])
+        )
+    else:
+        table = np.asarray(rows, dtype=np.float64).reshape(len(rows), -1)
+        yield from ((f"processor, value {index}", column) for index, column in enumerate(table.T))
+
+
+def _type_of_outputs(patient: Patient) -> torch.dtype:
+    """Returns the type that a net's outputs have in training; models made elsewhere answer in float32."""
+    precision = str((patient.config.trainer or {}).get("precision") or "32-true")
+    if not patient.is_trained_here or patient.is_guest or "16" not in precision:
+        return torch.float64 if patient.is_trained_here and precision.startswith("64") else torch.float32
+    kind = torch.bfloat16 if precision.startswith("bf16") else torch.float16
+    if "true" in precision:
+        return kind
+    found = _answered(patient.net, patient.probe[0], kind)
+    return torch.float32 if found is None else found.dtype
+
+
+@torch.no_grad()
+def _answered(net: nn.Module, feeds: Mapping[str, Tensor], kind: torch.dtype) -> Tensor | None:
+    try:
+        with torch.autocast("cpu", kind) if kind is torch.bfloat16 else nullcontext():
+            found = net(**feeds)
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return None
+    return found if isinstance(found, Tensor) else None

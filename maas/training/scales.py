@@ -1,0 +1,49 @@
+"""Who brings a target to mean 0 and deviation 1: the task, in float64, or the net itself, if anybody."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule
+
+from maas.config import RunConfig, target_of
+from maas.config.standardizing import OF_TARGET, leaves_scale
+from maas.data.splits import Splits
+from maas.errors import ConfigError
+from maas.importing.base import ForeignModel
+from maas.training.families import BaseFamily, family_of
+
+
+def family_for(config: RunConfig, splits: Splits) -> BaseFamily:
+    """Returns the family of a recipe's task, with the scale that its net learns the training targets in.
+
+    Raises:
+        ConfigError: the rows carry other targets than the task learns.
+    """
+    family = family_of(config.task, splits.labels)
+    if family.target not in ("none", splits.target):
+        raise ConfigError(
+            f"task {family.task} learns from rows with a {family.target}; data.target is {splits.target}. Set "
+            f"data.target={family.target}, or another task."
+        )
+    return family.standardized(splits.train) if standardizes_target(config) else family
+
+
+def standardizes_target(config: RunConfig) -> bool:
+    """Tells whether a recipe's net learns its target in units of deviation around the mean.
+
+    Where the recipe leaves it open, a net that maas trains does so if it takes both `target_mean` and
+    `target_deviation`.
+    """
+    if config.standardize_target is not None:
+        return config.standardize_target
+    target = target_of(config.model["_target_"])[0]
+    is_trained_here = isinstance(target, type) and not issubclass(target, ForeignModel | LightningModule)
+    return is_trained_here and config.trainer is not None and leaves_scale(config.model, OF_TARGET)
+
+
+def require_unit(config: RunConfig, model: Any) -> None:
+    """Raises ConfigError where a scale is asked for that a model does not learn in: it has learnt, or trains itself."""
+    if config.standardize_target and (config.trainer is None or isinstance(model, ForeignModel | LightningModule)):
+        raise ConfigError(
+            f"standardize_target is true, and {type(model).__name__} comes trained or trains itself, in the target's "
+            "own unit. Set standardize_target=null."
+        )

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from maas.exporting.shipping import ARCHIVE, LOADER, ship_runtime
 from maas.files import sha256_of, write_atomically
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.bundle import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, Bundle
@@ -19,9 +20,11 @@ from maas.runtime.evidence import Evidence
 from maas.runtime.manifest import SCHEMA_VERSION, Lineage, Manifest, ServingSettings
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
-from maas.runtime.signature import NUMPY_TYPES, TensorSpec
+from maas.runtime.signature import TensorSpec
 
 RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "pillow", "soundfile", "soxr", "tokenizers")
+MLFLOW = "mlflow>=3.4"
+"""What opens the folder as a model, where none is installed here to name its version."""
 
 
 def draw_up(
@@ -56,6 +59,7 @@ def draw_up(
     processor.save(folder / ASSETS)
     predictor = Predictor(folder / MODEL, processor, answer, batch_size=serving.batch_size, threads=serving.threads)
     _write_golden(folder / GOLDEN, predictor, golden_rows)
+    ship_runtime(folder)
     _write_mlmodel(folder, name, predictor)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
@@ -104,40 +108,55 @@ def _as_json(row: Any) -> Any:
 
 def _write_mlmodel(folder: Path, name: str, predictor: Predictor) -> None:
     """Makes the folder an MLflow model: MLflow's python-function flavour over `maas.runtime.pyfunc`."""
-    requirements = [f"{package}=={version(package)}" for package in RUNTIME_PACKAGES]  # and maas, from its own wheel
+    requirements = [*(f"{package}=={version(package)}" for package in RUNTIME_PACKAGES), _mlflow()]
     python = platform.python_version()
     dependencies = [f"python={python}", "pip", {"pip": requirements}]
     mlmodel = {
         "flavors": {
             "python_function": {
-                "loader_module": "maas.runtime.pyfunc",
+                "loader_module": LOADER,
+                "code": ARCHIVE,
                 "python_version": python,
                 "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
             },
         },
         "metadata": {"maas_bundle": name, "maas_schema_version": SCHEMA_VERSION},
-        "signature": {
-            "inputs": msgspec.json.encode(_mlflow_inputs(predictor.processor)).decode(),
-            "outputs": msgspec.json.encode([_mlflow_output(spec) for spec in predictor.signature.outputs[:2]]).decode(),
-            "params": None,
-        },
     }
+    if (signature := _mlflow_signature(predictor)) is not None:
+        mlmodel["signature"] = signature
     (folder / "requirements.txt").write_text("\n".join(requirements) + "\n")
     _write_yaml(folder / "conda.yaml", {"channels": ["conda-forge"], "dependencies": dependencies, "name": "maas"})
     _write_yaml(folder / "python_env.yaml", {"python": python, "dependencies": ["-r requirements.txt"]})
     _write_yaml(folder / "MLmodel", mlmodel)
 
 
-def _mlflow_inputs(processor: BaseProcessor) -> list[dict[str, Any]]:
-    """Returns MLflow's schema: one unnamed input, or a column for each."""
-    specs = processor.input_specs
+def _mlflow() -> str:
+    """Returns the requirement of what opens the folder as a model: the version that is here, as MLflow itself would."""
+    try:
+        return f"mlflow=={version('mlflow')}"
+    except PackageNotFoundError:
+        return MLFLOW
+
+
+def _mlflow_signature(predictor: Predictor) -> dict[str, Any] | None:
+    """Returns MLflow's schemas, as texts; None where MLflow would refuse what the model takes.
+
+    MLflow takes a tensor of exactly one type, and no list; whole numbers are no numbers to it, nor is a whole number
+    among missing ones. So columns are of any type, and a model of arrays has no schema: its processor checks all rows.
+    """
+    specs = predictor.processor.input_specs
     if len(specs) > 1:
-        kinds = {"BYTES": "string"}
-        return [{"name": spec.name, "type": kinds.get(spec.datatype, "double"), "required": False} for spec in specs]
-    if specs[0].datatype == "BYTES":
-        return [{"type": "binary" if processor.media_types else "string", "required": True}]
-    dtype = np.dtype(NUMPY_TYPES[specs[0].datatype]).name
-    return [{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": list(specs[0].shape)}}]
+        inputs = [{"name": spec.name, "type": "any", "required": False} for spec in specs]
+    elif specs[0].datatype == "BYTES":
+        inputs = [{"type": "binary" if predictor.processor.media_types else "string", "required": True}]
+    else:
+        return None
+    outputs = [_mlflow_output(spec) for spec in predictor.signature.outputs[:2]]
+    return {
+        "inputs": msgspec.json.encode(inputs).decode(),
+        "outputs": msgspec.json.encode(outputs).decode(),
+        "params": None,
+    }
 
 
 def _mlflow_output(spec: TensorSpec) -> dict[str, Any]:

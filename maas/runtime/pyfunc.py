@@ -1,4 +1,4 @@
-"""A bundle as MLflow opens it: `MLmodel` names this module. It imports no mlflow."""
+"""A bundle as MLflow opens it: the loader that `MLmodel` names ends here. It imports no mlflow."""
 
 from typing import Any
 
@@ -15,19 +15,21 @@ class BundlePyfunc:
         """Returns a DataFrame with a row for each input; its columns are those of an answer.
 
         Args:
-            model_input: a DataFrame with the input as its only column or with a column for each value, an array or a
-                list of raw rows.
+            model_input: a DataFrame with the input as its only column or with a column for each value, a Series, an
+                array or a list of raw rows. The index of a DataFrame or a Series is that of the answer.
             params: none are known.
         """
         import pandas as pd  # noqa: PLC0415 - mlflow brings it; the runtime does without
 
         by_column = len(self.bundle.manifest.signature.inputs) > 1
-        return pd.DataFrame(self.bundle.predict(_rows(model_input, by_column=by_column)))
+        index = model_input.index if isinstance(model_input, pd.DataFrame | pd.Series) else None
+        return pd.DataFrame(self.bundle.predict(_rows(model_input, by_column=by_column)), index=index)
 
 
 def _rows(model_input: Any, *, by_column: bool) -> list[Any]:
     if by_column and hasattr(model_input, "to_dict"):
-        return list(model_input.to_dict("records"))
+        present = model_input.notna()  # pandas has its own kinds of missing
+        return list(model_input.astype(object).where(present, None).to_dict("records"))
     values = getattr(model_input, "values", model_input)  # a DataFrame's or a Series' array
     if getattr(values, "ndim", 1) == 2 and values.shape[1] == 1:
         return list(values[:, 0])

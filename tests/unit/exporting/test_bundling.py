@@ -1,6 +1,7 @@
 """A bundle is drawn up from its parts, the same bytes each time."""
 
 import json
+from importlib.metadata import version
 
 import pytest
 import yaml
@@ -61,9 +62,18 @@ def test_golden_answers_are_the_models_own_when_a_bundle_is_drawn_up(draw):
 
 def test_mlflow_is_told_the_loader_and_the_signature_when_a_bundle_is_drawn_up(draw):
     mlmodel = yaml.safe_load((draw("one").folder / "MLmodel").read_text())
-    assert mlmodel["flavors"]["python_function"]["loader_module"] == "maas.runtime.pyfunc"
+    flavor = mlmodel["flavors"]["python_function"]
+    assert (flavor["loader_module"], flavor["code"]) == ("maas_bundle_loader", "code/maas_runtime.zip")
     assert json.loads(mlmodel["signature"]["inputs"]) == [{"type": "string", "required": True}]
     assert [one["name"] for one in json.loads(mlmodel["signature"]["outputs"])] == ["label", "score"]
+
+
+def test_requirements_name_what_the_environment_needs_when_a_bundle_is_drawn_up(draw):
+    lines = (draw("one").folder / "requirements.txt").read_text().split()
+    assert [line.partition("==")[0] for line in lines] == [
+        "msgspec", "numpy", "onnxruntime", "pillow", "soundfile", "soxr", "tokenizers", "mlflow",
+    ]  # fmt: skip
+    assert lines == [f"{name}=={version(name)}" for name, _, _ in (line.partition("==") for line in lines)]
 
 
 def test_digest_stays_when_evidence_is_attached(draw, line):

@@ -1,9 +1,12 @@
-"""ONNX graphs, whoever made them: the same bytes on every run, no frozen axes, one file."""
+"""ONNX graphs, whoever made them: the same bytes on every run, no frozen axes, one file; and what is inside of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
 
 from maas.errors import ExportError
 
@@ -55,3 +58,40 @@ def write_graph(model: onnx.ModelProto, out: Path) -> None:
     if len(content) > LARGEST_BYTES:
         raise ExportError(f"The model has {len(content)} bytes; one ONNX file holds at most {LARGEST_BYTES}.")
     out.write_bytes(content)
+
+
+def inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """Returns the graphs that a node holds, as If and Loop do."""
+    return [graph for one in node.attribute for graph in ([one.g] if one.HasField("g") else one.graphs)]
+
+
+def values_of(model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, Any]:
+    """Returns values inside a graph as ONNX Runtime computes them without optimisation, node by node.
+
+    Args:
+        model: left as it is.
+        feeds: its inputs.
+        names: of values; outputs are some of them.
+    """
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    outputs = {output.name for output in model.graph.output}
+    probed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = ort.InferenceSession(probed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return dict(zip(names, session.run(list(names), dict(feeds)), strict=True))
+
+
+def rename_(graph: onnx.GraphProto, named: Callable[[str], str]) -> None:
+    """Renames every value of a graph and of the graphs inside it, in place."""
+    for node in graph.node:
+        node.input[:] = [named(name) for name in node.input]
+        node.output[:] = [named(name) for name in node.output]
+        for inner in inner_graphs(node):
+            rename_(inner, named)
+    for value in [*graph.input, *graph.output, *graph.initializer, *graph.value_info]:
+        value.name = named(value.name)
+    for sparse in graph.sparse_initializer:
+        sparse.values.name = named(sparse.values.name)

@@ -25,6 +25,14 @@ class ForeignModel(ABC):
 
     framework: ClassVar[str]
 
+    @property
+    def has_tails(self) -> bool:
+        """Whether maas draws probabilities from logits, so that the graph keeps those near 0.
+
+        What another library's converter drew may lose them, and is compared by the probabilities alone.
+        """
+        return False
+
     @abstractmethod
     def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
         """Returns a model that knows the data's labels and has learnt, if it has anything to learn.

@@ -4,7 +4,7 @@ Nothing here knows where a graph comes from.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, version_converter
 
 from maas.errors import ExportError
-from maas.graphs import require_dynamic, write_graph
+from maas.graphs import inner_graphs, rename_, require_dynamic, write_graph
 from maas.importing.draft import Draft
+from maas.importing.opsets import constants_of, name_as_before_, require_alike, write_out_meanings_
+from maas.runtime.sessions import too_new
 
 Feeds = Mapping[str, NDArray[Any]]
 Axes = Mapping[str, Mapping[int, str]]
@@ -54,7 +56,7 @@ def assembled(
     model.graph.node.extend(kept)
     model.graph.initializer.extend(weights)
     del model.graph.input[:], model.graph.output[:], model.graph.value_info[:], model.graph.quantization_annotation[:]
-    _rename(model.graph, lambda name: connected.get(name, f"source/{name}") if name else name)
+    rename_(model.graph, lambda name: connected.get(name, f"source/{name}") if name else name)
     nodes = [*before.nodes, *model.graph.node, *after.nodes]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -124,7 +126,7 @@ def freed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
         batch: rows; where it is 1, other axes of size 1 that come first are taken for the batch as well.
     """
     model = onnx.shape_inference.infer_shapes(model)
-    constants = _constants(model.graph)
+    constants = constants_of(model.graph)
     known = {value.name: _sizes(value.type.tensor_type) for value in [*model.graph.value_info, *model.graph.output]}
     for index, node in enumerate(model.graph.node):
         target = constants.get(node.input[1]) if node.op_type == "Reshape" else None
@@ -136,15 +138,16 @@ def freed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     return model
 
 
-def modern(source: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+def modern(source: onnx.ModelProto, opset: int, feeds: Feeds | None = None) -> onnx.ModelProto:
     """Returns a copy whose opset is recent enough for what is done to it.
 
     Args:
         source: left as it is.
         opset: that it is brought to where its own is older than 13, or where it has none.
+        feeds: its inputs for some real rows, on which a conversion must change no output; None to trust it.
 
     Raises:
-        ExportError: it cannot be converted.
+        ExportError: it cannot be converted, or an operator would give other numbers.
     """
     model = onnx.ModelProto()
     model.CopyFrom(source)
@@ -159,14 +162,27 @@ def modern(source: onnx.ModelProto, opset: int) -> onnx.ModelProto:
                 f"The file is of opset {own.version} and cannot be brought to {opset}: {one_line(error)} "
                 f"Export it anew with opset {OLDEST_OPSET} or later."
             ) from error
+        name_as_before_(model.graph, source.graph)
+        write_out_meanings_(model.graph, own.version)
+        if feeds is not None:
+            _require_alike(source, _with_format(model), feeds, own.version)
     return _with_format(model)
+
+
+def _require_alike(source: onnx.ModelProto, model: onnx.ModelProto, feeds: Feeds, opset: int) -> None:
+    try:
+        require_alike(source, model, feeds)
+    except ExportError:
+        raise
+    except Exception as error:  # onnxruntime raises its own
+        raise ExportError(f"It does not run once it is converted from opset {opset}: {one_line(error)}") from error
 
 
 def domains_of(model: onnx.ModelProto) -> set[str]:
     """Returns the domains of the operators that a model uses, those of inner graphs included."""
     waiting = [*model.graph.node, *(node for function in model.functions for node in function.node)]
     for node in waiting:
-        waiting += [inner for graph in _inner_graphs(node) for inner in graph.node]
+        waiting += [inner for graph in inner_graphs(node) for inner in graph.node]
     return {"" if node.domain == "ai.onnx" else str(node.domain) for node in waiting}
 
 
@@ -214,6 +230,11 @@ def one_line(error: BaseException) -> str:
     return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
 
 
+def why_not(error: Exception) -> str:
+    """Returns in one line why ONNX Runtime does not open a file: first of all that the file is newer than it is."""
+    return too_new(error) or f"cannot be run by ONNX Runtime: {one_line(error)}"
+
+
 def _with_format(model: onnx.ModelProto) -> onnx.ModelProto:
     """Names each domain of operators once and in order, and raises the file's format to what they need.
 
@@ -248,13 +269,9 @@ def _leading_to(graph: onnx.GraphProto, results: Set[str]) -> list[onnx.NodeProt
 
 def _captured(node: onnx.NodeProto) -> list[str]:
     """Returns every name that a node's inner graphs read; some of them are of the graph outside."""
-    inner = [node for graph in _inner_graphs(node) for node in graph.node]
-    outputs = [value.name for graph in _inner_graphs(node) for value in graph.output]
+    inner = [node for graph in inner_graphs(node) for node in graph.node]
+    outputs = [value.name for graph in inner_graphs(node) for value in graph.output]
     return outputs + [name for one in inner for name in [*one.input, *_captured(one)]]
-
-
-def _inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [graph for one in node.attribute for graph in ([one.g] if one.HasField("g") else one.graphs)]
 
 
 def _is_whole(output: onnx.ValueInfoProto) -> bool:
@@ -262,27 +279,6 @@ def _is_whole(output: onnx.ValueInfoProto) -> bool:
     tensor = output.type.tensor_type
     kinds = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
     return output.type.HasField("tensor_type") and tensor.elem_type not in kinds
-
-
-def _rename(graph: onnx.GraphProto, named: Callable[[str], str]) -> None:
-    """Renames every value of a graph and of the graphs inside it, in place."""
-    for node in graph.node:
-        node.input[:] = [named(name) for name in node.input]
-        node.output[:] = [named(name) for name in node.output]
-        for inner in _inner_graphs(node):
-            _rename(inner, named)
-    for value in [*graph.input, *graph.output, *graph.initializer, *graph.value_info]:
-        value.name = named(value.name)
-    for sparse in graph.sparse_initializer:
-        sparse.values.name = named(sparse.values.name)
-
-
-def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
-    held = {one.name: numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 1}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            held[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    return held
 
 
 def _sizes(tensor: onnx.TypeProto.Tensor) -> list[int | None]:

@@ -144,6 +144,11 @@ class KerasNet(ForeignModel):
         return net
 
     @property
+    def has_tails(self) -> bool:
+        """Where the net gives logits."""
+        return self._known.has_tails
+
+    @property
     def _known(self) -> Meaning:
         if self.meaning is None:
             raise ConfigError("The Keras net has not met the data yet. Call fit first.")

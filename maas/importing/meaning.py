@@ -37,6 +37,11 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return ()
         return (None,) if self.gives == "embedding" else (len(self.order),)
 
+    @property
+    def has_tails(self) -> bool:
+        """Whether probabilities are made here, of logits, and so keep their digits near 0."""
+        return self.gives in ("logit", "logits")
+
     def answer(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Returns a source's numbers in the terms of the answer.
 
@@ -47,12 +52,12 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             float32 (N, K) probabilities, (N,) values or (N, D) vectors.
         """
         flat = np.asarray(raw, dtype=np.float64).reshape(len(raw), -1)
-        if self.gives == "logits":
+        if self.gives == "logit":
+            flat = np.concatenate([-flat, flat], axis=1) / 2  # their softmax is the logistic function, with both tails
+        if self.gives in ("logit", "logits"):
             flat = np.exp(flat - flat.max(axis=1, keepdims=True))
             flat /= flat.sum(axis=1, keepdims=True)
-        if self.gives == "logit":
-            flat = (1 + np.tanh(flat / 2)) / 2  # the logistic function, without overflow
-        if self.gives in ("logit", "probability"):
+        if self.gives == "probability":
             flat = np.concatenate([1 - flat, flat], axis=1)
         if self.gives == "value" and flat.shape[1] == 1:
             flat = flat[:, 0]
@@ -70,11 +75,12 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         found = draft.add("Flatten", draft.add("Cast", raw, to=1), axis=1)
         if self.gives == "value":
             found = draft.add("Reshape", found, draft.constant([-1], np.int64))
-        if self.gives == "logits":
-            found = draft.add("Softmax", found, axis=1)
         if self.gives == "logit":
-            found = draft.add("Sigmoid", found)
-        if self.gives in ("logit", "probability"):
+            found = draft.add("Mul", found, draft.constant(0.5, np.float32))
+            found = draft.add("Concat", draft.add("Neg", found), found, axis=1)
+        if self.gives in ("logit", "logits"):
+            found = draft.add("Softmax", found, axis=1)
+        if self.gives == "probability":
             other = draft.add("Sub", draft.constant(1, np.float32), found)
             found = draft.add("Concat", other, found, axis=1)
         if self.order != tuple(range(len(self.order))):

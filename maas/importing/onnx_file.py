@@ -19,7 +19,17 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError
 from maas.importing.base import ForeignModel
 from maas.importing.draft import Draft
-from maas.importing.graph import Axes, Feeds, freed, numbers_of, one_line, outputs_of_numbers, real_inputs
+from maas.importing.graph import (
+    Axes,
+    Feeds,
+    freed,
+    modern,
+    numbers_of,
+    one_line,
+    outputs_of_numbers,
+    real_inputs,
+    why_not,
+)
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.pixels import Pixels
 from maas.importing.writing import write_adopted
@@ -96,12 +106,10 @@ class OnnxFile(ForeignModel):
     def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
         """Returns what ONNX Runtime answers, batch by batch where the file takes batches of one size only."""
         record, rows = self._known, len(next(iter(feeds.values())))
-        given = {name: self._prepared(feeds[feed], name) for feed, name in record.connected.items()}
         size = self._batch or rows
         found = []
         for start in range(0, rows, size):
-            picked = np.arange(start, start + size).clip(max=rows - 1)  # the last row again, up to a whole batch
-            answer = self._run({name: array[picked] for name, array in given.items()})
+            answer = self._run(self._given(feeds, start, size))
             found.append(answer[: rows - start])
         return record.meaning.answer(np.concatenate(found))
 
@@ -109,9 +117,10 @@ class OnnxFile(ForeignModel):
         """Writes the file's graph, less what does not lead to its result."""
         record, before = self._known, Draft("feeds")
         connected = {name: self._bridged(before, feed, examples[feed], name) for feed, name in record.connected.items()}
+        source = self._converted(opset, self._given(examples, 0, self._batch or len(next(iter(examples.values())))))
         try:
             write_adopted(
-                freed(self._model, self._batch) if self._batch else self._model,
+                freed(source, self._batch) if self._batch else source,
                 out,
                 before=before,
                 connected=connected,
@@ -142,6 +151,11 @@ class OnnxFile(ForeignModel):
         return cls(str(folder / MODEL), record=msgspec.json.decode((folder / RECORD).read_bytes(), type=FileRecord))
 
     @property
+    def has_tails(self) -> bool:
+        """Where the file gives logits."""
+        return self._known.meaning.has_tails
+
+    @property
     def _known(self) -> FileRecord:
         if self.record is None:
             raise ConfigError(f"{self.path.name} has not met the data yet. Call fit first.")
@@ -163,13 +177,24 @@ class OnnxFile(ForeignModel):
         try:
             return ort.InferenceSession(self.path, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own
-            raise ConfigError(f"{self.path} cannot be run by ONNX Runtime: {one_line(error)}") from error
+            raise ConfigError(f"{self.path.name} {why_not(error)}") from error
 
     @cached_property
     def _batch(self) -> int:
         """The size of batch that the file was made for; 0 for any."""
         dims = [tensor.shape.dim[0] for tensor in self._inputs.values() if tensor.shape.dim]
         return next((int(dim.dim_value) for dim in dims if dim.HasField("dim_value")), 0)
+
+    def _converted(self, opset: int, given: Feeds) -> onnx.ModelProto:
+        try:
+            return modern(self._model, opset, given)
+        except ExportError as error:
+            raise ExportError(f"{self.path.name} cannot be taken on. {error}") from error
+
+    def _given(self, feeds: Feeds, start: int, size: int) -> dict[str, NDArray[Any]]:
+        """Returns the file's inputs for some rows; the last row again, up to a whole batch."""
+        picked = np.arange(start, start + size).clip(max=len(next(iter(feeds.values()))) - 1)
+        return {name: self._prepared(feeds[feed][picked], name) for feed, name in self._known.connected.items()}
 
     def _prepared(self, feed: NDArray[Any], name: str) -> NDArray[Any]:
         """Returns a feed as an input of the file takes it."""
@@ -186,8 +211,9 @@ class OnnxFile(ForeignModel):
         return draft.add("Cast", feed, to=wanted)
 
     def _run(self, given: Feeds) -> NDArray[Any]:
+        session = self._session
         try:
-            (found,) = self._session.run([self._known.result], dict(given))
+            (found,) = session.run([self._known.result], dict(given))
         except Exception as error:  # onnxruntime raises its own
             reason = one_line(error)
             raise ConfigError(f"{self.path.name} does not take what the processor gives: {reason}") from error

@@ -14,8 +14,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import helper
 
-from maas.errors import ConfigError, DataError
-from maas.importing.graph import numbers_of, one_line, outputs_of_numbers, real_inputs
+from maas.errors import ConfigError, DataError, ExportError
+from maas.importing.graph import OLDEST_OPSET, modern, numbers_of, one_line, outputs_of_numbers, real_inputs, why_not
 from maas.importing.meaning import Gives, Meaning
 from maas.importing.records import Records
 
@@ -77,9 +77,12 @@ class PlainGraph:
             records: (N,).
 
         Raises:
-            ConfigError: it does not take these rows, or an output is not one of rows.
+            ConfigError: ONNX Runtime does not open it, it does not take these rows, or an output is not one of rows.
         """
-        session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+        try:
+            session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises its own
+            raise ConfigError(f"{self.name} {why_not(error)}") from error
         names, found = [output.name for output in session.get_outputs()], {}
         for count in (1, self.batch or min(TRIED, len(records))):
             feeds = processor.collate(processor.encode([record.tobytes() for record in records[:count]]))
@@ -94,6 +97,23 @@ class PlainGraph:
                         f"{self.name} gives {name} of shape {list(shape)} for {count} rows; rows come first."
                     )
         return numbers_of(found[self.result])
+
+    def require_convertible(self, model: onnx.ModelProto, processor: Records, records: NDArray[Any]) -> None:
+        """Checks that a file of an old opset computes the same once it is of a recent one, as passes make it.
+
+        Args:
+            model: of the file.
+            processor: of the records.
+            records: (N,).
+
+        Raises:
+            ConfigError: an operator would give other numbers, or has no form in a recent opset.
+        """
+        rows = [record.tobytes() for record in records[: self.batch or TRIED]]
+        try:
+            modern(model, OLDEST_OPSET, processor.collate(processor.encode(rows)))
+        except ExportError as error:
+            raise ConfigError(f"{self.name} cannot be made smaller as it is. {error}") from error
 
     def records(self, arrays: Mapping[str, NDArray[Any]], path: Path) -> NDArray[Any]:
         """Joins arrays into rows, structured (N,), a field for each input.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import onnx
 
 from maas.importing.draft import Draft
@@ -41,6 +42,19 @@ def write_adopted(
         ExportError: the graph cannot be written or run.
     """
     after = Draft("answer")
+    result, meaning = _before_sigmoid(source.graph, result, meaning)
     meaning.draw(after, result_of(source, result), output)
     model = assembled(source, before, connected, result, after, opset=opset)
     write_checked(declared(model, examples, axes, output, meaning.shape), out, examples, axes)
+
+
+def _before_sigmoid(graph: onnx.GraphProto, result: str, meaning: Meaning) -> tuple[str, Meaning]:
+    """Returns the logit that a Sigmoid at the end of a graph reads, and that it is one; else what was given.
+
+    ONNX Runtime's Sigmoid is 0 below −18; what a logit is drawn as keeps both tails.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    maker = makers.get(result)
+    if meaning.gives != "probability" or maker is None or maker.op_type != "Sigmoid" or maker.input[0] not in makers:
+        return result, meaning
+    return maker.input[0], msgspec.structs.replace(meaning, gives="logit")

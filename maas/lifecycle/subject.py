@@ -132,6 +132,7 @@ def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject
     processor = Records(records.dtype)
     meaning = meaning_of_numbers(graph.answered(whole, processor, records), targets, given.gives)
     log.info("compress  %s is read as %s", graph.result, meaning.gives)
+    graph.require_convertible(model, processor, records)
     labels = tuple(map(str, meaning.order))
     table = table_of([one.tobytes() for one in records], targets, labels, given.calibration)
     rows = parted(table, labels, given.calibration)

@@ -66,8 +66,9 @@ class QuantizeInt4:
 
     def _quantized(self, graph: onnx.ModelProto, chosen: list[str]) -> onnx.ModelProto:
         gathers = any(node.op_type == "Gather" and node.name in chosen for node in graph.graph.node)
-        if gathers:
+        if gathers and max(one.version for one in graph.opset_import if one.domain in ("", "ai.onnx")) < GATHER_OPSET:
             graph = convert_version(graph, GATHER_OPSET)
+        if gathers:
             graph.ir_version = max(graph.ir_version, GATHER_IR)
         settings = DefaultWeightOnlyQuantConfig(
             block_size=self.block_size,

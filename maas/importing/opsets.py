@@ -1,0 +1,175 @@
+"""What operators of old opsets meant, written out in a graph that onnx's converter has brought to a recent one.
+
+The converter rewrites what changed its form. Where an operator changed its meaning and the converter says nothing, it
+is said here; real rows tell whether anything else was missed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from maas.errors import ExportError
+from maas.graphs import inner_graphs, rename_, values_of
+
+COORDINATES_OPSET = 11
+"""Since then Resize says how coordinates are mapped, by default otherwise than before."""
+LARGEST_CHANGE = 1e-4
+"""How much a number up to 1 may change by a conversion; of larger ones a share."""
+
+Values = Mapping[str, NDArray[Any]]
+
+
+def name_as_before_(graph: onnx.GraphProto, source: onnx.GraphProto) -> None:
+    """Gives, in place, each Resize that was an Upsample the name of its value back, which the converter loses."""
+    before = [node for node in source.node if node.op_type in ("Upsample", "Resize")]
+    after = [node for node in graph.node if node.op_type == "Resize"]
+    if len(before) != len(after):
+        return
+    names = {new.output[0]: old.output[0] for old, new in zip(before, after, strict=True)}
+    for old, new in zip(before, after, strict=True):
+        new.name = old.name
+    rename_(graph, lambda name: names.get(name, name))
+
+
+def write_out_meanings_(graph: onnx.GraphProto, opset: int, outer: Values | None = None) -> None:
+    """Writes out, in place, what operators meant before a conversion to opset 13 or later.
+
+    Args:
+        graph: converted.
+        opset: that it had, below 13.
+        outer: constants of the graphs around it.
+    """
+    constants = {**(outer or {}), **constants_of(graph)}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        for inner in inner_graphs(node):
+            write_out_meanings_(inner, opset, constants)
+        if node.op_type == "Resize" and opset < COORDINATES_OPSET:
+            nodes += _resizing(node, constants.get(node.input[2]))
+        elif node.op_type == "Hardmax":
+            nodes += _flattening(node)
+        else:
+            nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def require_alike(before: onnx.ModelProto, after: onnx.ModelProto, feeds: Values) -> None:
+    """Checks that ONNX Runtime answers rows by a converted graph as by the one before.
+
+    Args:
+        before: as it was given.
+        after: converted; its values have the names that they had.
+        feeds: the graph's inputs.
+
+    Raises:
+        ExportError: an output differs; the message names the first operator in the graph whose value does.
+    """
+    outputs = [one.name for one in before.graph.output]
+    if not _first_that_differs(before, after, feeds, outputs):
+        return
+    makers = {name: node for node in before.graph.node for name in node.output if name}
+    kept = {name for node in after.graph.node for name in node.output}
+    name, change = _first_that_differs(before, after, feeds, [name for name in makers if name in kept]) or (
+        outputs[0],
+        0,
+    )
+    node, opset = makers[name], max(one.version for one in before.opset_import if one.domain in ("", "ai.onnx"))
+    raise ExportError(
+        f"{node.op_type} of opset {opset} (node {node.name or name}) would give other numbers once it is converted, by "
+        f"up to {change:.3g}. Export the file anew with a newer opset."
+    )
+
+
+def _first_that_differs(
+    before: onnx.ModelProto, after: onnx.ModelProto, feeds: Values, names: list[str]
+) -> tuple[str, float] | None:
+    """Returns the first of some values that differs by more than is allowed, and by how much."""
+    found, expected = values_of(after, feeds, names), values_of(before, feeds, names)
+    for name in names:
+        change = _change(expected[name], found[name])
+        if not change <= LARGEST_CHANGE:
+            return name, change
+    return None
+
+
+def _change(expected: Any, found: Any) -> float:
+    """Returns the largest difference of two values, as a share of the largest number where that is above 1."""
+    one, other = (
+        np.asarray([list(row.values()) for row in value]) if _is_zipped(value) else np.asarray(value)
+        for value in (expected, found)
+    )
+    if one.shape != other.shape:
+        return float("inf")
+    if not one.size or one.dtype.kind not in "biuf":
+        return 0.0 if (one == other).all() else float("inf")
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    same = (one == other) | (np.isnan(one) & np.isnan(other))  # infinities, and what is no number in both
+    with np.errstate(invalid="ignore"):
+        return float(
+            np.where(same, 0, np.abs(one - other)).max() / max(1.0, np.abs(one[np.isfinite(one)]).max(initial=0))
+        )
+
+
+def _is_zipped(value: Any) -> bool:
+    """Tells whether a value is what a ZipMap gives: a list of label → probability."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
+
+
+def _resizing(node: onnx.NodeProto, scales: NDArray[Any] | None) -> Iterator[onnx.NodeProto]:
+    """Yields what Resize of opset 10, and Upsample, computed, by Resize of today.
+
+    Coordinates were x / scale. The nearest pixel was the one before along an axis that grows, the one after along one
+    that shrinks; where both happen there are two nodes.
+
+    Args:
+        node: converted: an input, a region that nothing reads, scales.
+        scales: one an axis; None where they are computed, and taken to grow.
+    """
+    mode = next((one.s for one in node.attribute if one.name == "mode"), b"nearest")
+    grown, shrunk = (np.maximum(scales, 1), np.minimum(scales, 1)) if scales is not None else (None, None)
+    steps = {"floor": grown, "ceil": shrunk}
+    steps = {nearest: factors for nearest, factors in steps.items() if factors is not None and (factors != 1).any()}
+    if len(steps) < 2 or mode != b"nearest":
+        yield _mapped(node, next(iter(steps), "floor"))
+        return
+    value = node.input[0]
+    for nearest, factors in steps.items():
+        step = _mapped(node, nearest)
+        step.name = f"{node.name or node.output[0]}/{nearest}"
+        step.input[0], step.input[2] = value, f"{node.output[0]}/{nearest}/scales"
+        yield helper.make_node("Constant", [], [step.input[2]], value=numpy_helper.from_array(np.asarray(factors)))
+        value = step.output[0] = node.output[0] if nearest == "ceil" else f"{node.output[0]}/{nearest}"
+        yield step
+
+
+def _mapped(node: onnx.NodeProto, nearest: str) -> onnx.NodeProto:
+    """Returns a copy of a Resize that says how coordinates are mapped."""
+    found = onnx.NodeProto()
+    found.CopyFrom(node)
+    found.attribute.append(helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
+    found.attribute.append(helper.make_attribute("nearest_mode", nearest))
+    return found
+
+
+def _flattening(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    """Yields what Hardmax of opset 12 computed: the largest over all axes from `axis` on, by default from 1."""
+    axis = next((one.i for one in node.attribute if one.name == "axis"), 1)
+    (value,), (output,) = node.input, node.output
+    yield helper.make_node("Shape", [value], [f"{output}/shape"])
+    yield helper.make_node("Flatten", [value], [f"{output}/flat"], axis=axis)
+    yield helper.make_node("Hardmax", [f"{output}/flat"], [f"{output}/largest"], name=node.name, axis=-1)
+    yield helper.make_node("Reshape", [f"{output}/largest", f"{output}/shape"], [output])
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
+    """Returns the values of short vectors that a graph holds, as scales are."""
+    held = {one.name: numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 1}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            held[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    return held

@@ -14,6 +14,8 @@ def _verify(config: maas.RunConfig) -> None:
     evidence = maas.lifecycle.verify(config, maas.lifecycle.checkpoint_of(bundle), bundle)
     for parity in evidence.parity:
         cli.say(f"{parity.left} and {parity.right}: {parity.rows} rows, largest difference {parity.max_difference:.3g}")
+    for fault in evidence.reference_faults:
+        cli.say(f"The reference was not asked: {fault}")
 
 
 if __name__ == "__main__":

@@ -110,13 +110,17 @@ def softmax(logits: str, output: str) -> list[NodeProto]:
     return [helper.make_node("Softmax", [logits], [output], axis=1)]
 
 
-def sigmoid(logits: str, output: str) -> list[NodeProto]:
-    """Returns nodes: logits (N, 1) to the probabilities of both labels (N, 2)."""
+def softmax_of_one(logits: str, output: str) -> list[NodeProto]:
+    """Returns nodes: logits z (N, 1) to the probabilities of both labels (N, 2), the softmax of −z/2 and z/2.
+
+    It is σ(z) with both tails; ONNX Runtime's Sigmoid is 0 below −18.
+    """
     return [
-        _constant("both.one", 1.0),
-        helper.make_node("Sigmoid", [logits], ["both.positive"]),
-        helper.make_node("Sub", ["both.one", "both.positive"], ["both.negative"]),
-        helper.make_node("Concat", ["both.negative", "both.positive"], [output], axis=1),
+        _constant("both.half", 0.5),
+        helper.make_node("Mul", [logits, "both.half"], ["both.positive"]),
+        helper.make_node("Neg", ["both.positive"], ["both.negative"]),
+        helper.make_node("Concat", ["both.negative", "both.positive"], ["both.logits"], axis=1),
+        helper.make_node("Softmax", ["both.logits"], [output], axis=1),
     ]
 
 
@@ -132,7 +136,7 @@ def unchanged(logits: str, output: str) -> list[NodeProto]:
 
 ACTIVATIONS: dict[str, Callable[[str, str], list[NodeProto]]] = {
     "classification": softmax,
-    "binary": sigmoid,
+    "binary": softmax_of_one,
     "regression": squeezed,
     "embedding": unchanged,
 }

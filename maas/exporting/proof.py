@@ -17,6 +17,7 @@ from maas.evidence.judges import BaseJudge, judge_of
 from maas.evidence.judges.base import Predictions
 from maas.evidence.machine import this_machine
 from maas.evidence.parity import compared, first_difference, reference_run, require
+from maas.evidence.reference_faults import reference_faults
 from maas.evidence.robustness import curves
 from maas.exporting.settings import ExportSettings
 from maas.importing.base import ForeignModel
@@ -39,6 +40,7 @@ class Answers:
 
     Args:
         framework: what the models answered by before they were exported.
+        has_tails: whether maas itself makes the probabilities of logits, and so keeps those near 0.
         trained: of the trained model.
         source: of what was exported: the trained model, or what passes made of it.
         exported: of the graph as exported.
@@ -46,6 +48,7 @@ class Answers:
     """
 
     framework: str
+    has_tails: bool
     trained: Predictions
     source: Predictions
     exported: Predictions
@@ -84,16 +87,19 @@ def prove(
     """
     predictor, judge = bundle.make_predictor(model=exported), judge_of(bundle.manifest.answer["kind"], splits.labels)
     rows = splits.test.inputs
-    framework, trained = _by_framework(checkpoint, predictor, rows)
+    model = checkpoint.model()
+    framework, trained = _by_framework(model, checkpoint, predictor, rows)
     answers = Answers(
         framework=framework,
+        has_tails=not isinstance(model, ForeignModel) or model.has_tails,
         trained=trained,
-        source=trained if source is None else _by_framework(source, predictor, rows)[1],
+        source=trained if source is None else _by_framework(source.model(), source, predictor, rows)[1],
         exported=predictor.predictions(rows),
         shipped=bundle.predictor.predictions(rows),
     )
+    faults = reference_faults(exported)
     try:
-        parity = list(_parity(answers, judge, predictor, exported, splits.test, settings))
+        parity = list(_parity(answers, judge, predictor, exported, splits.test, settings, faults))
     except ParityError:
         _require_repeatable(source or checkpoint, predictor, rows, answers.source)
         raise
@@ -116,12 +122,14 @@ def prove(
         parity=tuple(parity),
         compression=compression,
         seconds=seconds or {},
+        reference_faults=faults,
     )
 
 
-def _by_framework(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any]) -> tuple[str, Predictions]:
+def _by_framework(
+    model: Any, checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any]
+) -> tuple[str, Predictions]:
     """Returns the name of the framework that a checkpoint's model was made in, and what it answers by it."""
-    model = checkpoint.model()
     run = run_of(model, checkpoint.family(), predictor.answer.output)
     found = predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size)
     return model.framework if isinstance(model, ForeignModel) else "torch", found
@@ -130,7 +138,7 @@ def _by_framework(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[A
 def _require_repeatable(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any], before: Predictions) -> None:
     """Raises ParityError where a model answers otherwise each time it is opened: it is at fault, and not its export."""
     few = rows[: predictor.batch_size]
-    expected, again = before[: len(few)], _by_framework(checkpoint, predictor, few)[1]
+    expected, again = before[: len(few)], _by_framework(checkpoint.model(), checkpoint, predictor, few)[1]
     if differing(expected, again).any():
         found = float(np.abs(expected - again).max())
         raise ParityError(
@@ -169,18 +177,27 @@ def _robustness(
 
 
 def _parity(
-    answers: Answers, judge: BaseJudge, predictor: Predictor, exported: Path, test: Split, settings: ExportSettings
+    answers: Answers,
+    judge: BaseJudge,
+    predictor: Predictor,
+    exported: Path,
+    test: Split,
+    settings: ExportSettings,
+    faults: Sequence[str],
 ) -> Iterator[Parity]:
-    """Compares the model's own framework, ONNX Runtime and the reference evaluator; the last on a few rows."""
-    picked, reference = _by_reference(exported, predictor, test)
-    pairs = [
-        ("onnxruntime", answers.source, answers.exported),
-        ("onnx reference", answers.source[picked], reference),
-    ]
+    """Compares the model's own framework, ONNX Runtime and the reference evaluator; the last on a few rows.
+
+    The reference is left out where it is known to be wrong.
+    """
+    pairs = [("onnxruntime", answers.source, answers.exported)]
+    if not faults:
+        picked, reference = _by_reference(exported, predictor, test)
+        pairs.append(("onnx reference", answers.source[picked], reference))
     for name, trained, found in pairs:
         allowed = settings.tolerance * predictor.answer.scale(answers.source)
-        check = compared(judge, answers.framework, name, trained, found, allowed)
-        yield require(check, where=_where(check, predictor, exported, test.inputs[0], settings.tolerance))
+        check = compared(judge, answers.framework, name, trained, found, allowed, tails=answers.has_tails)
+        where = "" if _is_close(check) else _where(faults, predictor, exported, test.inputs[0], settings.tolerance)
+        yield require(check, where=where)
 
 
 def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[list[int], Predictions]:
@@ -195,10 +212,14 @@ def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[li
     return picked[: len(found)], np.concatenate(found)
 
 
-def _where(check: Parity, predictor: Predictor, exported: Path, row: Any, tolerance: float) -> str:
-    """Says which node goes astray, if the comparison failed at all."""
-    if check.tolerance is None or check.max_difference <= check.tolerance:
-        return ""
+def _is_close(check: Parity) -> bool:
+    return check.tolerance is None or check.max_difference <= check.tolerance
+
+
+def _where(faults: Sequence[str], predictor: Predictor, exported: Path, row: Any, tolerance: float) -> str:
+    """Says which node goes astray."""
+    if faults:
+        return f" Where it begins cannot be told: {faults[0]}."
     feeds = predictor.processor.collate(predictor.encode([row]))
     node = first_difference(exported, feeds, tolerance)
     return f" The first node that differs is {node}." if node else " All nodes agree: the export itself differs."

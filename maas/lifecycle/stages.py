@@ -166,6 +166,8 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
             evidence = _proven(config, checkpoint, bundle, exported, source, splits, compression)
         attach_evidence(bundle, msgspec.structs.replace(evidence, seconds=folder.state.seconds))
         log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
+        for fault in evidence.reference_faults:
+            log.info("verify    the reference was not asked: %s", fault)
     return Bundle.open(folder.bundle)
 
 

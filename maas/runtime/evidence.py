@@ -200,6 +200,9 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tolerance: the largest that is allowed; null where only answers are compared.
         agreement: share of rows with the same answer, with a Wilson interval: the same label; a value within a
             hundredth of the values' spread; a vector whose cosine is at least 0.99.
+        max_log_difference: largest difference of the logarithm of a probability above 1e-30; half that of log-odds at
+            most; null where it was not compared.
+        log_tolerance: the largest that is allowed; null where it was not compared.
     """
 
     left: str
@@ -208,6 +211,8 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_difference: float
     tolerance: float | None
     agreement: Interval
+    max_log_difference: float | None = None
+    log_tolerance: float | None = None
 
 
 class RobustnessCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -248,6 +253,8 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             answers are no labels.
         robustness: how the metric falls as inputs get worse.
         parent_sha256: digest of the manifest of the bundle that was made smaller; empty for one of a checkpoint.
+        reference_faults: nodes that onnx's reference evaluator is known to get wrong, with how; where there are any, it
+            was not asked, and the agreement of the model's own framework and ONNX Runtime suffices.
     """
 
     schema_version: int
@@ -262,3 +269,4 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confusion: tuple[tuple[int, ...], ...] | None = None
     robustness: tuple[RobustnessCurve, ...] = ()
     parent_sha256: str = ""
+    reference_faults: tuple[str, ...] = ()

@@ -51,6 +51,10 @@ class BaseJudge(ABC):
     def plain(self, answers: NDArray[Any]) -> Predictions:
         """Returns answers in the targets' own terms, (N,), as plain numbers (N, K)."""
 
+    def log_difference(self, reference: Predictions, found: Predictions) -> float | None:
+        """Returns the largest difference of the logarithm of a probability; None where numbers are no probabilities."""
+        return None
+
     def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64] | None:
         """Returns counts (K, K), targets × predicted labels; None where answers are no labels."""
         return None

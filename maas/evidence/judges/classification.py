@@ -10,6 +10,9 @@ from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import METRICS, classification_metrics, confusion_matrix, paired_drop
 from maas.runtime.evidence import Interval
 
+LEAST = 1e-30
+"""Probabilities below are not compared by their logarithm: float32 ends at 1e-38, and digits are lost before."""
+
 
 class Judge(BaseJudge):
     """Judges probabilities (N, K) by the label of the largest; of equal ones the first wins."""
@@ -37,6 +40,13 @@ class Judge(BaseJudge):
         """Returns probabilities of 0 and 1."""
         plain: Predictions = np.eye(self.classes, dtype=np.float32)[answers]
         return plain
+
+    def log_difference(self, reference: Predictions, found: Predictions) -> float:
+        """Returns max |ln p − ln q| over all labels with p > `LEAST`; log-odds differ by twice as much at most."""
+        counted = reference > LEAST
+        with np.errstate(divide="ignore", invalid="ignore"):  # a tail that is lost differs by infinity
+            difference = np.log(reference[counted].astype(np.float64)) - np.log(found[counted].astype(np.float64))
+        return float(np.abs(difference).max(initial=0.0))
 
     def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64]:
         """Counts true labels × predicted ones."""

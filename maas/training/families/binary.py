@@ -11,7 +11,7 @@ from maas.training.families import classification
 
 
 class Family(classification.Family):
-    """A sigmoid over one logit; the loss is binary cross-entropy on it. The second label is the positive one.
+    """σ(z) of one logit; the loss is binary cross-entropy on it. The second label is the positive one.
 
     Raises:
         ConfigError: there are not two labels.
@@ -39,8 +39,8 @@ class Family(classification.Family):
         return super().distance(_two(logits), _two(taught), temperature, loss)
 
     def activated(self, logits: Tensor) -> Tensor:
-        """Returns probabilities (N, 2)."""
-        return torch.cat([-logits, logits], dim=1).sigmoid()  # 1 − σ(z) would lose digits where z is large
+        """Returns probabilities (N, 2): a softmax keeps both tails, where ONNX Runtime's Sigmoid is 0 below −18."""
+        return _two(logits).softmax(dim=1)
 
 
 def _two(logits: Tensor) -> Tensor:

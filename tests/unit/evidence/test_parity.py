@@ -57,6 +57,54 @@ def test_share_of_labels_is_enough_when_it_is_given():
     assert (caught.value.found, caught.value.allowed) == (pytest.approx(2 / 3), 0.99)
 
 
+TAILS = np.array([[1.0, 1e-9], [1.0, 1e-20], [0.75, 0.25], [1.0, 1e-34]], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("row", "found", "difference"),
+    [(0, 0.0, np.inf), (1, 1e-19, np.log(10)), (0, 1.02e-9, np.log(1.02)), (1, float("nan"), np.nan)],
+)
+def test_lost_tail_is_refused_though_the_probability_itself_hardly_differs(row, found, difference):
+    tails = TAILS.copy()
+    tails[row, 1] = found
+    parity = compared(JUDGE, "torch", "onnxruntime", TAILS, tails, 1e-5)
+    if not np.isnan(found):
+        assert parity.max_difference < 2e-9
+        assert parity.max_log_difference == pytest.approx(difference, rel=1e-5)
+    assert parity.log_tolerance == pytest.approx(0.01)
+    with pytest.raises(ParityError):
+        require(parity)
+
+
+def test_error_names_both_logarithms_when_a_tail_is_lost():
+    tails = TAILS.copy()
+    tails[0, 1] = 0
+    with pytest.raises(ParityError) as caught:
+        require(compared(JUDGE, "torch", "onnxruntime", TAILS, tails, 1e-5), where=" Look there.")
+    assert str(caught.value) == (
+        "onnxruntime does not answer as torch on 4 rows: the logarithm of a probability differs by inf, allowed is "
+        "0.01. Look there."
+    )
+    assert (caught.value.found, caught.value.allowed) == (np.inf, pytest.approx(0.01))
+
+
+def test_tails_pass_when_they_are_rounded_or_below_what_float32_holds_or_not_asked_for():
+    tails = TAILS * np.float32(1.001)
+    tails[3, 1] = 0  # of 1e-34
+    tails[2] = TAILS[2]
+    tails[:2, 0] = 1
+    tails[3, 0] = 1
+    parity = compared(JUDGE, "a", "b", TAILS, tails, 1e-5)
+    assert parity.max_log_difference == pytest.approx(np.log(1.001), rel=1e-3)
+    assert require(parity) is parity
+    tails[0, 1] = 0
+    other = compared(JUDGE, "a", "b", TAILS, tails, 1e-5, tails=False)
+    assert (require(other).max_log_difference, other.log_tolerance) == (None, None)
+    assert compared(JUDGE, "a", "b", TAILS, tails).log_tolerance is None
+    values = judge_of("regression", [])
+    assert compared(values, "a", "b", TAILS[:, :1], TAILS[:, :1], 1e-5).max_log_difference is None
+
+
 def test_reference_answers_as_onnxruntime_does_when_rows_differ_in_length(bundles, tmp_path):
     bundle = Bundle.open(bundles.text_bundle(tmp_path / "bundle", batch_size=2))
     rows = bundle.golden.inputs

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from maas.compression.passes.base import Workshop
-from maas.data.datamodule import EncodedRows
+from maas.data.datamodule import Batch, EncodedRows
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 
@@ -26,8 +26,8 @@ def net_of(checkpoint: Checkpoint) -> nn.Module:
     return model.requires_grad_()
 
 
-def batches_of(checkpoint: Checkpoint, workshop: Workshop, rows: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """Yields some training rows as feeds and targets, rows of one padded size together.
+def batches_of(checkpoint: Checkpoint, workshop: Workshop, rows: int) -> Iterator[Batch]:
+    """Yields some training rows, those of one padded size together.
 
     Args:
         checkpoint: whose processor encodes them.

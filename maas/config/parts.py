@@ -11,6 +11,8 @@ from hydra.utils import instantiate
 from maas.errors import ConfigError, MaasError
 
 DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
+REFUSAL_OF_LIGHTNING = "MisconfigurationException"
+"""What Lightning's parts raise of arguments; Lightning is not imported here."""
 
 
 def is_part(node: Any) -> bool:
@@ -71,6 +73,6 @@ def build(part: Any, path: str, /, *arguments: Any, **more: Any) -> Any:
             cause = cause.__cause__
         if isinstance(cause, MaasError):
             raise cause from error
-        if not isinstance(cause, TypeError | ValueError):
+        if not isinstance(cause, TypeError | ValueError) and type(cause).__name__ != REFUSAL_OF_LIGHTNING:
             raise
         raise ConfigError(f"{path} was refused by {part['_target_']}: {cause}") from error

@@ -1,11 +1,12 @@
 """Splits as Lightning reads them: whole batches at a time, rows of similar length together."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -14,10 +15,22 @@ from maas.data.splits import Split, Splits
 from maas.errors import DataError
 from maas.runtime.processors import BaseProcessor
 
-Batch = tuple[dict[str, Tensor], Tensor]
-
 WINDOW = 16
 """Batches that are sorted by length together: enough to save padding, few enough to stay random."""
+
+
+class Batch(NamedTuple):
+    """Some rows as a net takes them.
+
+    Args:
+        feeds: the net's inputs by name, N rows each.
+        targets: (N,).
+        rows: int64 (N,), the rows' numbers in their split.
+    """
+
+    feeds: dict[str, Tensor]
+    targets: Tensor
+    rows: Tensor
 
 
 class EncodedRows(Dataset[Batch]):
@@ -26,16 +39,17 @@ class EncodedRows(Dataset[Batch]):
     def __init__(self, split: Split, processor: BaseProcessor) -> None:
         self._processor = processor
         self._rows = Encoded(processor, split.inputs)
-        self._targets = np.asarray(split.targets)
         self.keys = self._rows.keys
+        self.targets = np.asarray(split.targets)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         feeds = self._processor.collate(self._rows.take(indices))
-        targets = torch.from_numpy(self._targets[np.asarray(indices)])
-        return {name: torch.from_numpy(array) for name, array in feeds.items()}, targets
+        rows = np.asarray(indices)
+        tensors = {name: torch.from_numpy(array) for name, array in feeds.items()}
+        return Batch(tensors, torch.from_numpy(self.targets[rows]), torch.from_numpy(rows))
 
 
 class BatchesByLength(Sampler[list[int]]):
@@ -65,26 +79,30 @@ class BatchesByLength(Sampler[list[int]]):
         self._seed = seed
         self._rank = rank
         self._world = world
-        self._epoch = 0
+        self.epoch = 0
         self.start = 0
         """Batches that are left out at the beginning."""
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order; Lightning calls it before each epoch."""
-        self._epoch = epoch
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self._starts())
 
     def __iter__(self) -> Iterator[list[int]]:
+        for rows in self.together()[self.start :]:
+            yield np.array_split(rows, self._world)[self._rank].tolist()
+
+    def together(self) -> list[NDArray[np.int64]]:
+        """Returns the rows that all processes take at once, batch by batch in the order of the epoch."""
         order, batches = np.arange(len(self._keys)), np.arange(len(self._starts()))
         if self._seed is not None:
-            generator = np.random.default_rng((self._seed, self._epoch))
+            generator = np.random.default_rng((self._seed, self.epoch))
             order = self._by_length(generator.permutation(len(self._keys)))
             batches = generator.permutation(len(batches))
         shared = np.split(order, self._starts()[1:])
-        for batch in batches[self.start :]:
-            yield np.array_split(shared[batch], self._world)[self._rank].tolist()
+        return [shared[batch] for batch in batches]
 
     def sizes(self) -> list[int]:
         """Returns the padded size of each batch, in the order of the epoch: its rows times the largest of them."""
@@ -125,8 +143,9 @@ class Loader(DataLoader[Batch]):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),
         )
-        self._rows = rows.__getitem__
+        self._rows = rows
         self._batches = batches
+        self._together: tuple[int, list[Tensor]] = (-1, [])
         self._start = 0
         self._given = 0
 
@@ -134,11 +153,22 @@ class Loader(DataLoader[Batch]):
         self._given, self._start = self._start, 0
         self._batches.start = self._given
         try:
-            for batch in super().__iter__() if self.num_workers or self.pin_memory else map(self._rows, self._batches):
+            for batch in (
+                super().__iter__()
+                if self.num_workers or self.pin_memory
+                else map(self._rows.__getitem__, self._batches)
+            ):
                 self._given += 1
                 yield batch
         finally:
             self._batches.start = 0
+
+    def targets_together(self) -> list[Tensor]:
+        """Returns the targets (M,) that all processes see at once, batch by batch in the order of the epoch."""
+        if self._together[0] != self._batches.epoch:
+            targets = [torch.from_numpy(self._rows.targets[rows]) for rows in self._batches.together()]
+            self._together = (self._batches.epoch, targets)
+        return self._together[1]
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches of the epoch were given."""
@@ -158,10 +188,18 @@ class DataModule(LightningDataModule):
         batch_size: rows in a batch of one process.
         seed: of the order of training rows.
         workers: processes that make batches beside training.
+        loader: gives the batches.
     """
 
     def __init__(
-        self, splits: Splits, processor: BaseProcessor, batch_size: int, seed: int, *, workers: int = 0
+        self,
+        splits: Splits,
+        processor: BaseProcessor,
+        batch_size: int,
+        seed: int,
+        *,
+        workers: int = 0,
+        loader: type[Loader] = Loader,
     ) -> None:
         super().__init__()
         self._train = EncodedRows(splits.train, processor)
@@ -169,11 +207,11 @@ class DataModule(LightningDataModule):
         self._batch_size = batch_size
         self._seed = seed
         self._workers = workers
+        self._make_loader = loader
 
-    def training_rows(self) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
-        """Yields numbers and feeds of all training rows once, batch by batch, in an order that is always the same."""
-        for numbers in BatchesByLength(self._train.keys, self._batch_size, seed=0):
-            yield numbers, self._train[numbers][0]
+    def training_rows(self) -> Iterator[Batch]:
+        """Yields all training rows once, batch by batch, in an order that is always the same."""
+        return map(self._train.__getitem__, BatchesByLength(self._train.keys, self._batch_size, seed=0))
 
     def train_dataloader(self) -> Loader:
         """Shuffled batches."""
@@ -185,4 +223,5 @@ class DataModule(LightningDataModule):
 
     def _loader(self, rows: EncodedRows, seed: int | None) -> Loader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return Loader(rows, BatchesByLength(rows.keys, self._batch_size, seed, rank=rank, world=world), self._workers)
+        batches = BatchesByLength(rows.keys, self._batch_size, seed, rank=rank, world=world)
+        return self._make_loader(rows, batches, self._workers)

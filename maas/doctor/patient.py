@@ -18,6 +18,7 @@ from maas.doctor.recording import Trial
 from maas.doctor.trial import tried
 from maas.importing.base import ForeignModel
 from maas.runtime.processors import BaseProcessor
+from maas.training.callbacks import parts_of
 from maas.training.checkpoint import NetRecord
 from maas.training.families import BaseFamily
 from maas.training.fitting import task_of
@@ -163,9 +164,7 @@ class Patient:
     @cached_property
     def callbacks(self) -> dict[str, Mapping[str, Any]]:
         """The recipe's callbacks by where they stand."""
-        named = {f"callbacks.{name}": part for name, part in self.config.callbacks.items()}
-        listed = (self.config.trainer or {}).get("callbacks") or []
-        return {**named, **{f"trainer.callbacks[{index}]": part for index, part in enumerate(listed)}}
+        return parts_of(self.config)
 
     @property
     def by_name(self) -> dict[str, Split]:

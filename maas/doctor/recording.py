@@ -145,15 +145,14 @@ def _named_net(module: LightningModule) -> nn.Module:
 def _reached_by_loss(task: Task, batch: Batch) -> set[str]:
     """Returns the names of the parameters that the loss without penalties has a gradient for."""
     task.zero_grad()
-    feeds, targets = batch
     with torch.enable_grad():
-        task.objective.loss(*task.family.prepared(task.net(**feeds), targets)).backward()
+        task.objective.loss(*task.family.prepared(task.net(**batch.feeds), batch.targets)).backward()
     return {name for name, one in task.net.named_parameters() if one.grad is not None and bool(one.grad.any())}
 
 
 def _rows(batch: Any) -> int:
-    """Returns N of a batch of feeds and targets."""
-    return len(batch[1]) if isinstance(batch, list | tuple) and len(batch) == 2 else 0
+    """Returns N of a batch of feeds and targets, and whatever follows."""
+    return len(batch[1]) if isinstance(batch, list | tuple) and len(batch) > 1 else 0
 
 
 def _peak(group: Mapping[str, Any]) -> float:

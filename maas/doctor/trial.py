@@ -20,7 +20,7 @@ from maas.errors import MaasError
 from maas.runtime.processors import BaseProcessor
 from maas.training.families import BaseFamily
 from maas.training.fitting import task_of
-from maas.training.guest import as_guests_take
+from maas.training.guest import as_guests_take, loader_of
 from maas.training.task import Task
 
 FEWEST_STEPS, MOST_STEPS = 4, 40
@@ -61,7 +61,7 @@ def tried(
     task, _ = task_of(config, net, family, train)
     drawn = _drawn(train, trial.steps * batch_size, config.seed)
     rows = EncodedRows(drawn if isinstance(task, Task) else as_guests_take(drawn), processor)
-    loader = Loader(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
+    loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
     asked = config.trainer or {}
     settings = {name: value for name, value in asked.items() if name in KEPT}
     settings["accelerator"] = "cpu" if asked.get("accelerator") == "cpu" else "auto"

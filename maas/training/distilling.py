@@ -1,15 +1,19 @@
 """Distillation: a net learns from targets and from a teacher that was trained before it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maas.data.datamodule import Batch
+from maas.errors import ConfigError
+from maas.training.families import BaseFamily
 from maas.training.precision import full_precision, widened
 from maas.training.task import Task
+from maas.training.windows import Share, sees_several_batches
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,13 @@ class DistillationTask(Task):
 
     Args:
         teacher: whom to learn from.
-        targets: of all training rows, (N,), where the teacher is to be asked once; batches then hold the numbers of
-            rows in place of their targets. None asks it in every step.
+        is_asked_once: whether the teacher is asked about all rows beforehand; else, in every step.
         arguments: of `Task`.
     """
 
-    def __init__(self, *arguments: Any, teacher: Teacher, targets: Tensor | None = None, **settings: Any) -> None:
+    def __init__(self, *arguments: Any, teacher: Teacher, is_asked_once: bool = False, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self._targets = targets
+        self._is_asked_once = is_asked_once
         self._taught = torch.empty(0)
         self._teacher = teacher  # in a plain object: it is no part of what is trained and kept
         teacher.net.requires_grad_(requires_grad=False).eval()
@@ -54,36 +57,50 @@ class DistillationTask(Task):
         self._shown_to_teacher = _watched(teacher.net, teacher.features)
 
     def on_fit_start(self) -> None:
-        """Asks the teacher about all training rows, where it is asked once; a training that goes on asks it again."""
-        if self._targets is None:
-            return
-        rows: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning's, of whatever kind
-        answers = [(numbers, self._answered(feeds, self.device)) for numbers, feeds in rows.training_rows()]
-        self._targets = self._targets.to(self.device)
-        self._taught = answers[0][1].new_empty(len(self._targets), *answers[0][1].shape[1:])
-        for numbers, logits in answers:
-            self._taught[numbers] = logits
+        """Asks the teacher about all training rows, where it is asked once; a resumed training asks it again.
 
-    def _answered(self, feeds: Mapping[str, Tensor], device: torch.device) -> Tensor:
-        """Returns the teacher's logits, (N, K)."""
+        Raises:
+            ConfigError: what a row weighs depends on the teacher, and a step would have to know of other batches' rows.
+        """
+        self._require_known_weights()
+        if not self._is_asked_once:
+            return
+        module: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning's, of whatever kind
+        answers = [(batch.rows, self._answered(batch, self.device)) for batch in module.training_rows()]
+        first = answers[0][1]
+        self._taught = first.new_empty(sum(len(rows) for rows, _ in answers), *first.shape[1:])
+        for rows, logits in answers:
+            self._taught[rows] = logits
+
+    def _require_known_weights(self) -> None:
+        is_by_loss = type(self.family).distance is BaseFamily.distance
+        if is_by_loss and hasattr(self.objective.loss, "total_weight") and sees_several_batches(self.trainer):
+            raise ConfigError(
+                f"{type(self.objective.loss).__name__} weighs rows by their targets, in distillation by the teacher's "
+                "predictions too, and those of a step's other batches are not known. Train in one process, with "
+                "trainer.accumulate_grad_batches=1."
+            )
+
+    def _answered(self, batch: Batch, device: torch.device) -> Tensor:
+        """Returns the teacher's logits, (N, K), in the teacher's own precision."""
+        teacher = self._teacher.net.to(device)
+        own = next((one.dtype for one in teacher.parameters()), torch.float32)
+        feeds = {name: one.to(device, own if one.is_floating_point() else None) for name, one in batch.feeds.items()}
         with torch.no_grad():
-            logits: Tensor = self._teacher.net.to(device)(**{name: one.to(device) for name, one in feeds.items()})
+            logits: Tensor = teacher(**feeds)
         return widened(logits)
 
-    def loss(self, feeds: Mapping[str, Tensor], logits: Tensor, targets: Tensor, weight: float) -> Tensor:
+    def loss(self, batch: Batch, logits: Tensor, share: Share) -> Tensor:
         """Returns what a step minimises."""
         teacher = self._teacher
-        if self._targets is None:
-            taught = self._answered(feeds, logits.device)
-        else:
-            taught, targets = self._taught[targets], self._targets[targets]
-        loss = super().loss(feeds, logits, targets, weight * (1 - teacher.weight))
+        taught = self._taught[batch.rows] if self._is_asked_once else self._answered(batch, logits.device)
+        loss = super().loss(batch, logits, replace(share, weight=share.weight * (1 - teacher.weight)))
         with full_precision(logits.device):
             distance = self.family.distance(logits, taught, teacher.temperature, self.objective.loss)
-            loss = loss + weight * teacher.weight * distance
+            loss = loss + share.rows * teacher.weight * distance
             for name in teacher.features:
                 apart = similarity_distance(widened(self._seen[name]), widened(self._shown_to_teacher[name]))
-                loss = loss + weight * teacher.features_weight * apart
+                loss = loss + share.rows * teacher.features_weight * apart
         return loss
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
@@ -23,10 +22,12 @@ from maas.errors import ConfigError
 from maas.importing.base import ForeignModel
 from maas.runtime.processors import BaseProcessor
 from maas.training import processes
+from maas.training.batch_statistics import BatchStatistics
+from maas.training.callbacks import require_usable
 from maas.training.checkpoint import NetRecord
 from maas.training.distilling import DistillationTask, Teacher
 from maas.training.families import BaseFamily
-from maas.training.guest import ValidationMetrics, as_guests_take
+from maas.training.guest import ValidationMetrics, as_guests_take, loader_of
 from maas.training.keeping import LatestBest
 from maas.training.launching import Launcher
 from maas.training.nets import built, finished, resolve_net
@@ -95,6 +96,7 @@ def fit(
         model, record = finished(model, record)
         require_sound_outputs(model, processor, splits.train, family.facts(splits.train).get("outputs"))
         return Fitted(model, record, family)
+    require_usable(config, is_guest=isinstance(model, LightningModule))
     if config.pretrain is not None:
         build(config.pretrain, "pretrain").pretrain(model, processor, splits.train.inputs, config.seed)
         seed_everything(
@@ -141,6 +143,7 @@ def fit_net(
         raise ConfigError(
             f"{config.name} has no trainer, so its net cannot learn. Set trainer=cpu, or leave it as it is."
         )
+    require_usable(config, is_guest=isinstance(net, LightningModule))
     quiet()
     seed_everything(config.seed, workers=True, verbose=False)
     family = family or family_for(config, splits)
@@ -169,20 +172,21 @@ def _trained(
     )
     own = [build(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
     bars = [Bar(leave=True)] if is_terminal() else []
-    trainer = _trainer(config.trainer, [*watching, Vitals(), history, keeper, *own, *bars], resume_folder)
+    watching += [BatchStatistics(config.batch_size), Vitals()]
+    trainer = _trainer(config.trainer, [*watching, history, keeper, *own, *bars], resume_folder)
     if isinstance(task, Task):
         keep_targets_(trainer)
     else:
         splits = replace(splits, train=as_guests_take(splits.train), validation=as_guests_take(splits.validation))
     if trainer.global_rank:
         torch.manual_seed(config.seed + trainer.global_rank)  # each process drops and augments by its own chance
-    if _is_asked_once(teacher, config, splits.train):
-        splits = replace(splits, train=replace(splits.train, targets=np.arange(len(splits.train))))
-    data = DataModule(splits, processor, config.batch_size, config.seed, workers=config.workers)
+    data = DataModule(splits, processor, config.batch_size, config.seed, workers=config.workers, loader=loader_of(net))
     point = newest_whole(resume_folder)
     try:
         with processes.together():
             trainer.fit(task, datamodule=data, ckpt_path=point, weights_only=False)  # our own file
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer or callbacks were refused by lightning: {' '.join(str(error).split())}") from error
     except SIGTERMException as ending:  # it would end the process with status 0
         log.warning("Terminated. Run the same command again and training goes on where it was")
         raise SystemExit(128 + signal.SIGTERM) from ending
@@ -192,8 +196,8 @@ def _trained(
         raise
     if not keeper.best_model_path:
         raise ConfigError(
-            "No epoch was kept: training takes at least one epoch, and rows to validate on. Look at "
-            "trainer.max_epochs, trainer.limit_val_batches and trainer.fast_dev_run."
+            "No epoch was kept: training takes at least one step, and rows to validate on. Look at trainer.max_epochs, "
+            "trainer.max_steps, trainer.limit_val_batches and trainer.fast_dev_run."
         )
     best = torch.load(keeper.best_model_path, weights_only=False, map_location="cpu")
     task.load_state_dict(best["state_dict"])
@@ -218,8 +222,8 @@ def task_of(
     objective = objective_of(build(config.objective, "objective"))
     if train.targets is not None:
         objective.fit(train.targets, family.labels)
-    known = torch.from_numpy(train.targets) if _is_asked_once(teacher, config, train) else None
-    make = partial(DistillationTask, teacher=teacher, targets=known) if teacher else Task
+    is_asked_once = _is_asked_once(teacher, config)
+    make = partial(DistillationTask, teacher=teacher, is_asked_once=is_asked_once) if teacher else Task
     task = make(
         net,
         family,
@@ -233,9 +237,9 @@ def task_of(
     return task, []
 
 
-def _is_asked_once(teacher: Teacher | None, config: RunConfig, train: Split) -> bool:
+def _is_asked_once(teacher: Teacher | None, config: RunConfig) -> bool:
     """Tells whether a teacher is asked beforehand: each epoch shows the same rows, and only answers are looked at."""
-    return teacher is not None and config.augment is None and not teacher.features and train.targets is not None
+    return teacher is not None and config.augment is None and not teacher.features
 
 
 def _deferred(part: Mapping[str, Any], path: str) -> Any:
@@ -258,9 +262,10 @@ def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Tra
         "default_root_dir": str(folder),
         "use_distributed_sampler": False,  # our batches are shared by themselves
     }
-    make = build({**own, **part, "_partial_": True}, "trainer")
+    make = build({**own, **part, "callbacks": None, "_partial_": True}, "trainer")
+    listed = [build(one, f"trainer.callbacks[{index}]") for index, one in enumerate(part.get("callbacks") or [])]
     try:
-        trainer: Trainer = make(callbacks=[*build(list(part.get("callbacks") or []), "trainer.callbacks"), *callbacks])
+        trainer: Trainer = make(callbacks=[*listed, *callbacks])
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer was refused by {part['_target_']}: {error}") from error
     trainer.fit_loop.epoch_loop = LeanSteps(trainer)

@@ -1,10 +1,13 @@
 """A user's own LightningModule: it trains itself; what is watched meanwhile is ours."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
 
+from maas.data.datamodule import Loader
 from maas.data.splits import Split
 from maas.training.families import BaseFamily
 from maas.training.precision import widened
@@ -17,11 +20,22 @@ def as_guests_take(split: Split) -> Split:
     return Split(split.inputs, split.targets.astype(np.float32))
 
 
+class PairLoader(Loader):
+    """Batches as a LightningModule of a user's knows them: feeds by name, and targets."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        return ((batch.feeds, batch.targets) for batch in super().__iter__())
+
+
+def loader_of(net: nn.Module) -> type[Loader]:
+    """Returns what gives a net its batches."""
+    return PairLoader if isinstance(net, LightningModule) else Loader
+
+
 class ValidationMetrics(Callback):
     """Logs the family's metrics of a LightningModule that knows nothing of them.
 
-    Its steps are given what `Task`'s are: feeds by name, and targets. Its `forward` takes the feeds by name and gives
-    logits (N, K).
+    Its steps are given feeds by name, and targets. Its `forward` takes the feeds by name and gives logits (N, K).
 
     Args:
         family: what the logits and targets mean.

@@ -1,7 +1,8 @@
 """Losses that torch does not bring in the form that a recipe needs. They take logits or numbers, never probabilities.
 
 A loss may have `fit(targets)`, which is given the training targets before the first step, or `fit(targets, labels)`,
-which is also told the K names in order, as the rows may lack some.
+which is also told the K names in order, as the rows may lack some. Where rows do not weigh one each,
+`total_weight(targets)` returns the sum of their weights, of which the loss is a mean.
 """
 
 from collections.abc import Sequence
@@ -42,15 +43,17 @@ class SquaredError(nn.Module):
 
 
 class CrossEntropy(nn.Module):
-    """Softmax cross-entropy: the weighted mean of −Σ q_k log p_k over the rows.
+    """Softmax cross-entropy of rows i with targets y_i: −Σ_i Σ_k w_k q_ik log p_ik / Σ_i w_{y_i}.
 
     Args:
-        label_smoothing: ε; the target's share is 1 − ε + ε/K, every other label's ε/K.
-        class_weights: one number a label, in the order of the labels; `balanced` is n / (K·n_k) of the training rows.
-            The sum over the rows is divided by the sum of their weights, as torch does.
+        label_smoothing: ε; q is 1 − ε + ε/K for the target and ε/K for every other label, each of which counts by its
+            own label's weight.
+        class_weights: w, one number a label, in the order of the labels; `balanced` is n / (K·n_k) of the training
+            rows; null is 1.
 
     Source:
-        Smoothing: Szegedy et al., arXiv:1512.00567, §7; balanced weights: scikit-learn's `compute_class_weight`.
+        Smoothing: Szegedy et al., arXiv:1512.00567, §7; smoothing with weights: torch.nn.CrossEntropyLoss; balanced
+        weights: scikit-learn's `compute_class_weight`.
     """
 
     def __init__(
@@ -97,6 +100,14 @@ class CrossEntropy(nn.Module):
         """
         weights = None if self.weights is None else self.weights.to(logits)
         return functional.cross_entropy(logits, targets, weights, label_smoothing=self._smoothing)
+
+    def total_weight(self, targets: Tensor) -> float:
+        """Returns Σ w_{y_i}.
+
+        Args:
+            targets: int64 (N,)
+        """
+        return float(len(targets)) if self.weights is None else float(self.weights.double()[targets].sum())
 
 
 class BinaryCrossEntropy(nn.Module):

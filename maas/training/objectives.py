@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from maas.bounds import NonNegative
 from maas.errors import ConfigError
 from maas.training.precision import widened
+from maas.training.windows import ALONE, Share
 
 
 def l2_penalty(parameters: Iterable[Tensor], weight: float) -> Tensor:
@@ -70,7 +71,8 @@ class Objective(nn.Module):
     Do not ask for L2 here and for `weight_decay` in the optimizer at once: with SGD and Adam they add up.
 
     Args:
-        loss: takes logits (never probabilities) and targets, gives a scalar.
+        loss: takes logits (never probabilities) and targets, gives their mean, a scalar. Where rows weigh differently,
+            `total_weight(targets)` gives the sum of their weights (torch's own losses need none).
         l2: λ₂.
         l1: λ₁.
         group_lasso: λ_g; a group holds the weights of one output.
@@ -111,23 +113,27 @@ class Objective(nn.Module):
         if fit := getattr(self.loss, "fit", None):
             fit(targets, **({"labels": labels} if "labels" in inspect.signature(fit).parameters else {}))
 
-    def forward(self, logits: Tensor, targets: Tensor, net: nn.Module, weight: float = 1.0) -> Tensor:
+    def forward(self, logits: Tensor, targets: Tensor, net: nn.Module, share: Share = ALONE) -> Tensor:
         """Returns the scalar that training minimises.
 
         Args:
             logits: (N, K).
             targets: int64 (N,).
             net: whose parameters are penalised.
-            weight: of the loss, for rows that count more or less than those of other processes.
+            share: what these rows count in their step.
         """
-        value: Tensor = self.loss(logits, targets)
-        if weight != 1:
-            value = value * weight
+        value = self._weighted(logits, targets, share.weight)
         if self._penalties:
             covered = [widened(parameter) for parameter in self.covered(net).values()]
             for penalty, strength in self._penalties:
-                value = value + penalty(covered, strength)
+                value = value + penalty(covered, strength * share.penalty)
         return value
+
+    def _weighted(self, logits: Tensor, targets: Tensor, weight: float) -> Tensor:
+        if not weight:  # the mean of no rows is no number; this is 0, and every parameter still has a gradient
+            return logits.sum() * 0.0
+        value: Tensor = self.loss(logits, targets)
+        return value if weight == 1 else value * weight
 
     def covered(self, net: nn.Module) -> dict[str, nn.Parameter]:
         """Returns the trainable parameters that are shrunk, by name.
@@ -153,8 +159,14 @@ def objective_of(made: Any) -> Objective:
     """Returns what a recipe's `objective` gave; a loss alone becomes an objective without penalties.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither, or the loss is no mean.
     """
+    loss = made.loss if isinstance(made, Objective) else made
+    if isinstance(loss, nn.modules.loss._Loss) and loss.reduction in ("sum", "none"):  # noqa: SLF001 - torch's own base
+        raise ConfigError(
+            f"{type(loss).__name__} has reduction={loss.reduction}; training minimises a mean, whatever batch_size and "
+            "the number of processes are. Leave reduction out, and raise the learning rate instead."
+        )
     if isinstance(made, Objective):
         return made
     if not isinstance(made, nn.Module):

@@ -26,4 +26,4 @@ def keep_targets_(trainer: Trainer) -> None:
     if HalfPrecision not in type(plugin).__mro__:
         return
     convert = plugin.convert_input
-    plugin.convert_input = lambda batch: (convert(batch[0]), *batch[1:])
+    plugin.convert_input = lambda batch: batch._replace(feeds=convert(batch.feeds))

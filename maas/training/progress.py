@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from maas.training.means import MeanOverRows
+from maas.training.means import WeightedMean
 from maas.training.task import Task
 
 EpochListener = Callable[[int, dict[str, float]], None]
@@ -107,7 +107,7 @@ class Vitals(Callback):
     """Logs each epoch's mean length of the gradient, of one in sixteen steps, and the learning rate at its end."""
 
     def __init__(self) -> None:
-        self._norm = MeanOverRows()
+        self._norm = WeightedMean()
         self._steps = 0
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:

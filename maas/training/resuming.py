@@ -24,6 +24,7 @@ from torch import distributed
 from maas.bounds import Count, NonNegative
 from maas.data.datamodule import Loader
 from maas.errors import ConfigError
+from maas.training.ending import is_last_batch
 
 log = logging.getLogger("maas")
 PATTERN = "step=*.ckpt"
@@ -35,7 +36,7 @@ class ResumePoints(Checkpoint):
     """Writes a resume point when one is due, and when the process is asked to end (SIGTERM).
 
     None is written where Lightning could not go on exactly: between the batches whose gradients are summed up for one
-    step, and right before a validation.
+    step, right before a validation, and, with `max_steps`, at the end of an epoch.
 
     Args:
         every_seconds: how much work may be lost, in wall time.
@@ -80,12 +81,15 @@ class ResumePoints(Checkpoint):
         done = batch_idx + 1
         is_step = done % trainer.accumulate_grad_batches == 0
         validates_next = done == trainer.num_training_batches or done % (trainer.val_check_batch or math.inf) == 0
-        if is_step and not validates_next and self._is_due(trainer):
+        if is_step and not validates_next and not is_last_batch(trainer) and self._is_due(trainer):
             self._write(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes a point if one is due; none where training stops early, as that would be forgotten."""
-        if not trainer.should_stop and self._is_due(trainer, at_epoch_end=True):
+        """Writes a point if one is due; none where training stops early, as that would be forgotten.
+
+        Nor where the trainer counts steps: Lightning would end the epoch a second time when it is resumed there.
+        """
+        if not trainer.should_stop and trainer.max_steps == -1 and self._is_due(trainer, at_epoch_end=True):
             self._write(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loops.fetchers import _DataFetcher
-from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins import DoublePrecision, MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
+from maas.training.ending import ValidatedEnd
 from maas.training.task import Task
 
 Hook = Callable[..., Any]
@@ -31,14 +31,24 @@ STEP_HOOKS = (
 )
 KNOWN = ("maas.", "lightning.pytorch.callbacks.weight_averaging")
 """Where callbacks come from that log nothing in a step: for those that do, Lightning keeps books."""
+LEFT_OUT = (
+    *STEP_HOOKS,
+    "on_before_batch_transfer",
+    "transfer_batch_to_device",
+    "on_after_batch_transfer",
+    "backward",
+    "optimizer_step",
+    "optimizer_zero_grad",
+    "lr_scheduler_step",
+)
+"""Methods of a LightningModule that `LeanSteps` does not call."""
 
 
-class LeanSteps(_TrainingEpochLoop):
+class LeanSteps(ValidatedEnd):
     """Lightning's loop over the batches of an epoch, shortened where a step is an ordinary one."""
 
     def __init__(self, trainer: Trainer) -> None:
-        replaced = trainer.fit_loop.epoch_loop
-        super().__init__(trainer, replaced.min_steps, replaced.max_steps)
+        super().__init__(trainer)
         self._hooks: dict[str, list[Hook]] | None = None
 
     @property
@@ -127,6 +137,9 @@ def _is_ordinary(trainer: Any) -> bool:
         and trainer.accumulate_grad_batches == 1
         and not trainer.loggers
         and len(trainer.optimizers) == 1
+        and not trainer.fit_loop._skip_backward  # noqa: SLF001 - callbacks of Lightning's own set it
+        and all(one.interval == "step" and one.frequency == 1 for one in trainer.lr_scheduler_configs)
+        and not any(name in vars(trainer.lightning_module) for name in LEFT_OUT)
         and all(type(one).__module__.startswith(KNOWN) for one in trainer.callbacks if _steps(one))
     )
 

@@ -1,9 +1,8 @@
 """The LightningModule: it trains a net of any family, and only the net leaves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -12,10 +11,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from maas.data.augmentation import Augmentation
 from maas.data.datamodule import Batch
 from maas.training.families import BaseFamily
-from maas.training.means import MeanOverRows
+from maas.training.means import WeightedMean
 from maas.training.objectives import Objective
 from maas.training.optimizers import optimizer_of
 from maas.training.precision import full_precision, widened
+from maas.training.windows import Share, share_of, total_weight, window_of
 
 
 class Task(LightningModule):
@@ -56,38 +56,38 @@ class Task(LightningModule):
         self.validation_metrics = family.metrics().clone(prefix="validation_")
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
-        self._train_loss = MeanOverRows()
-        self._validation_loss = MeanOverRows()
+        self._unseen_loss: float | None = None  # of a validation that no schedule knows of yet
+        self._train_loss = WeightedMean()
+        self._validation_loss = WeightedMean()
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Returns the objective of one batch, in its unit."""
-        feeds, targets = batch
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Returns the objective of one batch, as much of it as its step counts, in its unit."""
         if self._augmentation is not None:
-            feeds = self._augmentation(feeds)
-        logits, rows = widened(self.net(**feeds)), len(targets)
-        weight = rows / self._mean_rows(rows)
-        loss = self.loss(feeds, logits, targets, weight)
-        self._train_loss.add(loss.detach(), rows / weight)
+            batch = batch._replace(feeds=self._augmentation(batch.feeds))
+        logits = widened(self.net(**batch.feeds))
+        share = share_of(self.objective.loss, batch.targets, window_of(self.trainer, batch_idx))
+        loss = self.loss(batch, logits, share)
+        self._train_loss.add(loss.detach() / share.penalty, share.step_weight)
         return loss / self._unit
 
-    def loss(self, feeds: Mapping[str, Tensor], logits: Tensor, targets: Tensor, weight: float) -> Tensor:
+    def loss(self, batch: Batch, logits: Tensor, share: Share) -> Tensor:
         """Returns what a step minimises.
 
         Args:
-            feeds: what the net was given.
+            batch: what the net was given, and the targets.
             logits: what it gave, (N, K), at least float32.
-            targets: (N,).
-            weight: of these rows, which count more or less than those of other processes.
+            share: what the batch counts in its step.
         """
         with full_precision(logits.device):
-            loss: Tensor = self.objective(*self.family.prepared(logits, targets), self.net, weight)
+            loss: Tensor = self.objective(*self.family.prepared(logits, batch.targets), self.net, share)
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Logs the epoch's mean loss, and lets a schedule that watches the validation loss see it."""
+        """Logs the epoch's mean loss, and lets a schedule see the validation loss, if there is a new one."""
         self.log("train_loss", self._train_loss.taken(self._summed), prog_bar=True, sync_dist=True)
-        if self._plateau is not None:
-            self._plateau.step(float(self.trainer.callback_metrics["validation_loss"]))
+        if self._plateau is not None and self._unseen_loss is not None:
+            self._plateau.step(self._unseen_loss)
+            self._unseen_loss = None
 
     @property
     def running_loss(self) -> float | None:
@@ -96,27 +96,22 @@ class Task(LightningModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Adds one batch to the validation loss and metrics."""
-        feeds, targets = batch
-        logits = widened(self.net(**feeds))
+        logits, weight = widened(self.net(**batch.feeds)), total_weight(self.objective.loss, batch.targets)
         with full_precision(logits.device):
-            self.validation_metrics.update(self.family.predicted(logits), targets)
-            loss = self.objective.loss(*self.family.prepared(logits, targets))
-        self._validation_loss.add(loss, len(targets))
+            self.validation_metrics.update(self.family.predicted(logits), batch.targets)
+            if weight:
+                loss = self.objective.loss(*self.family.prepared(logits, batch.targets))
+                self._validation_loss.add(loss, weight)
 
     def on_validation_epoch_end(self) -> None:
         """Logs loss and metrics of all validation rows."""
-        self.log("validation_loss", self._validation_loss.taken(self._summed), prog_bar=True, sync_dist=True)
+        loss = self._validation_loss.taken(self._summed)
+        self.log("validation_loss", loss, prog_bar=True, sync_dist=True)
+        if not self.trainer.sanity_checking:
+            self._unseen_loss = float(loss)
         for name, value in self.validation_metrics.compute().items():
             self.log(name, value, prog_bar=name == self._shown, sync_dist=True)
         self.validation_metrics.reset()
-
-    def _mean_rows(self, rows: int) -> float:
-        """Returns how many rows the processes have in this step, on average.
-
-        Gradients are averaged over processes: rows of a process that has few of them would count for more.
-        """
-        world = self.trainer.world_size
-        return rows if world == 1 else float(self._summed(torch.tensor(rows, device=self.device))) / world
 
     def _summed(self, value: Tensor) -> Tensor:
         """Returns the sum over all processes."""
@@ -137,11 +132,13 @@ class Task(LightningModule):
         checkpoint["train_loss"] = self._train_loss.state_dict()
         if self._plateau is not None:
             checkpoint["plateau"] = self._plateau.state_dict()
+            checkpoint["unseen_loss"] = self._unseen_loss
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on with the loss so far, and keeps the schedule's state until the schedule is there."""
         self._train_loss.load_state_dict(checkpoint["train_loss"])
         self._plateau_state = checkpoint.get("plateau")
+        self._unseen_loss = checkpoint.get("unseen_loss")
 
     def on_train_start(self) -> None:
         """Gives such a schedule its state."""

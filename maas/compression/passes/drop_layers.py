@@ -82,8 +82,8 @@ class DropLayers:
 
         layers = {(name, place): layer for name, stack in _stacks(net).items() for place, layer in enumerate(stack)}
         with hooked(layer.register_forward_hook(watch(key)) for key, layer in layers.items()), torch.no_grad():
-            for feeds, _ in batches_of(parent, workshop, self.rows):
-                net(**feeds)
+            for batch in batches_of(parent, workshop, self.rows):
+                net(**batch.feeds)
         return {key: sum(values) / len(values) for key, values in found.items()}
 
 

@@ -16,6 +16,7 @@ from maas.compression.training_rows import batches_of, net_of
 from maas.config import build
 from maas.training.checkpoint import Checkpoint
 from maas.training.objectives import objective_of
+from maas.training.windows import total_weight
 
 EXAMPLES = 4
 
@@ -54,7 +55,7 @@ class Prune:
     def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
         """Writes the cut net; it is to be trained further before anybody uses it."""
         net = net_of(parent)
-        feeds, _ = next(batches_of(parent, workshop, EXAMPLES))
+        feeds = next(batches_of(parent, workshop, EXAMPLES)).feeds
         torch.manual_seed(workshop.seed)
         if self.importance == "taylor":
             self._backward(net, parent, workshop)
@@ -74,6 +75,6 @@ class Prune:
         """Leaves the gradients of the loss of some training rows in the net's parameters."""
         family, objective = parent.family(), objective_of(build(workshop.config.objective, "objective"))
         objective.fit(np.asarray(workshop.splits.train.targets), family.labels)
-        for feeds, targets in batches_of(parent, workshop, self.rows):
-            loss = objective.loss(*family.prepared(net(**feeds), targets))
-            torch.autograd.backward(loss * len(targets) / self.rows)
+        for batch in batches_of(parent, workshop, self.rows):
+            loss = objective.loss(*family.prepared(net(**batch.feeds), batch.targets))
+            torch.autograd.backward(loss * total_weight(objective.loss, batch.targets) / self.rows)

@@ -65,13 +65,13 @@ class PruneVocabulary:
 
 def _counts(net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, NDArray[np.int64]]:
     """Returns how often training rows show each token, (V,), for each embedding that a feed goes to, by name."""
-    examples, _ = next(batches_of(parent, workshop, EXAMPLES))
+    examples = next(batches_of(parent, workshop, EXAMPLES)).feeds
     taken = _taken(net, examples)
     counts = {name: np.zeros(len(rows_of(net.get_submodule(name))), np.int64) for name in taken}  # type: ignore[arg-type]
-    for feeds, _ in batches_of(parent, workshop, len(workshop.splits.train)) if taken else ():
+    for batch in batches_of(parent, workshop, len(workshop.splits.train)) if taken else ():
         for name, names in taken.items():
             for feed in names:
-                counts[name] += np.bincount(feeds[feed].numpy().ravel(), minlength=len(counts[name]))
+                counts[name] += np.bincount(batch.feeds[feed].numpy().ravel(), minlength=len(counts[name]))
     return counts
 
 

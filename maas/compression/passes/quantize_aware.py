@@ -79,7 +79,7 @@ class QuantizeAware:
 
     def _ranges(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, tuple[float, float]]:
         """Returns the range of the input of each layer with weights that is rounded; 0 is always inside."""
-        feeds, _ = next(batches_of(parent, workshop, 2))
+        feeds = next(batches_of(parent, workshop, 2)).feeds
         head = last_weighted(net, feeds)
         layers = {name: one for name, one in net.named_modules() if isinstance(one, WEIGHTED) and one is not head}
         layers = {name: one for name, one in layers.items() if getattr(one, "in_channels", math.inf) > FEW_CHANNELS}
@@ -94,8 +94,8 @@ class QuantizeAware:
             return hook
 
         with hooked(one.register_forward_pre_hook(watch(name)) for name, one in layers.items()), torch.no_grad():
-            for feeds, _ in batches_of(parent, workshop, self.rows):
-                net(**feeds)
+            for batch in batches_of(parent, workshop, self.rows):
+                net(**batch.feeds)
         return {
             name: (min(0.0, *(low for low, _ in spans), 0.0), max(0.0, *(high for _, high in spans), 1e-6))
             for name, spans in found.items()

@@ -1,4 +1,4 @@
-"""Callbacks that watch what nobody logs, watch it the wrong way round, or take longer than the run."""
+"""Callbacks that have no effect here, watch what nobody logs, watch it wrongly, or take longer than the run."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,7 @@ from maas.config import target_of
 from maas.config.schema import METRICS
 from maas.doctor.finding import Finding
 from maas.doctor.patient import Patient
+from maas.training.callbacks import unusable
 
 MOST_OF_START = 0.1
 """Share that the untrained weights may still have in an average of weights when the run ends."""
@@ -22,6 +23,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     """
     if not patient.is_trained_here:
         return
+    for one in unusable(patient.config, is_guest=patient.is_guest):
+        yield Finding("error", one.where, f"it is {one.what}", one.remedy)
     epochs = (patient.config.trainer or {}).get("max_epochs") or 0
     for where, part in patient.callbacks.items():
         settings = {**_defaults(part), **part}

@@ -66,7 +66,7 @@ def test_loaders_give_tensors_padded_alike_when_texts_differ_in_length(splits, t
     module = DataModule(splits, text_processor, batch_size=5, seed=0)
     for loader in (module.train_dataloader(), module.val_dataloader()):
         sizes = []
-        for feeds, targets in loader:
+        for feeds, targets, _ in loader:
             assert feeds["input_ids"].shape[0] == len(targets)
             assert feeds["input_ids"].shape[1] % 8 == 0
             sizes.append(len(targets))
@@ -76,7 +76,8 @@ def test_loaders_give_tensors_padded_alike_when_texts_differ_in_length(splits, t
 
 def test_rows_keep_their_target_when_they_are_batched(splits, text_processor):
     rows = EncodedRows(splits.train, text_processor)
-    feeds, targets = rows[[7, 2]]
+    feeds, targets, numbers = rows[[7, 2]]
+    assert numbers.tolist() == [7, 2]
     assert targets.tolist() == [1, 0]
     assert (
         feeds["input_ids"][1].tolist()

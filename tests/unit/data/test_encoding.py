@@ -32,7 +32,7 @@ def test_rows_are_those_of_the_processor_when_they_are_taken(text_processor, ane
 def test_batches_waste_little_on_padding_when_rows_are_not_kept(text_processor, anew):
     part = Split(TEXTS, np.zeros(len(TEXTS), dtype=np.int64))
     module = DataModule(Splits(part, part, part, ("a", "b"), DataRecord("", {}, {})), text_processor, 16, seed=0)
-    padded = sum(feeds["input_ids"].numel() for feeds, _ in module.train_dataloader())
+    padded = sum(feeds["input_ids"].numel() for feeds, _, _ in module.train_dataloader())
     tokens = sum(map(len, text_processor.encode(TEXTS)))
     assert padded < 1.5 * tokens
 
@@ -42,7 +42,7 @@ def test_batches_are_the_same_when_rows_are_read_twice(text_processor, anew, wor
     part = Split(TEXTS[:200], np.arange(200))
     splits = Splits(part, part, part, ("a", "b"), DataRecord("", {}, {}))
     first, second = (
-        [(feeds["input_ids"].tolist(), targets.tolist()) for feeds, targets in module.train_dataloader()]
+        [(feeds["input_ids"].tolist(), targets.tolist()) for feeds, targets, _ in module.train_dataloader()]
         for module in (DataModule(splits, text_processor, 8, seed=1, workers=workers) for _ in range(2))
     )
     assert first == second

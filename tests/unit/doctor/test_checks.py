@@ -890,6 +890,14 @@ PLANTS = {
             }
         },
     ),
+    "an average after the last epoch": Plant(
+        "callbacks",
+        "callbacks.swa",
+        "WeightAveraging",
+        change={
+            "callbacks": {"swa": {"_target_": "lightning.pytorch.callbacks.StochasticWeightAveraging", "swa_lrs": 0.01}}
+        },
+    ),
     "patience without end": Plant(
         "callbacks",
         "callbacks.stop.patience",

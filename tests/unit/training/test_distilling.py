@@ -1,6 +1,8 @@
 """Learning from a teacher: the formulas against their definitions, and a task that keeps the teacher out of the net."""
 
+import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,10 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from maas.config import RunConfig
+from maas.data.datamodule import Batch
+from maas.errors import ConfigError
 from maas.training import fitting
 from maas.training.distilling import DistillationTask, Teacher, similarity_distance
 from maas.training.families import family_of
 from maas.training.objectives import Objective
+from maas.training.windows import ALONE
 
 LOSS = nn.CrossEntropyLoss()
 
@@ -66,6 +72,54 @@ def test_teacher_is_asked_once_and_teaches_the_same_when_rows_stay_the_same(line
     torch.testing.assert_close(*learnt, rtol=0, atol=1e-5)
 
 
+def weighing_digits(config: RunConfig) -> RunConfig:
+    """Returns a recipe whose labels weigh 1, 2, … 10."""
+    loss = {**config.objective["loss"], "class_weights": [float(label + 1) for label in range(10)]}
+    return replace(config, objective={**config.objective, "loss": loss, "l2": 0.0})
+
+
+@pytest.mark.parametrize("accumulated", [1, 3])
+def test_step_minimises_a_mean_over_weights_and_one_over_rows_when_labels_weigh(accumulated, line, digits, tmp_path):
+    """A whole epoch in one step: the gradient is that of both means over all rows, whatever the batches were."""
+    few = replace(digits, train=digits.train.spread(100))
+    size = -(-100 // accumulated)
+    trainer = {**line.config.trainer, "max_epochs": 1, "accumulate_grad_batches": accumulated, "precision": "64-true"}
+    optimizer = {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1}
+    config = replace(weighing_digits(line.config), trainer=trainer, optimizer=optimizer, batch_size=size)
+    config = replace(config, schedule={"_target_": "maas.training.schedules.constant", "_partial_": True})
+    teacher, pupil = line.checkpoint.model().double(), line.checkpoint.from_scratch(1).double()
+    before = copy.deepcopy(pupil)
+    fitting.fit_net(config, pupil, few, line.checkpoint.processor(), tmp_path, teacher=Teacher(teacher, 0.7, 4.0))
+    processor = line.checkpoint.processor()
+    feeds = processor.collate(processor.encode(few.train.inputs))
+    inputs = {name: torch.from_numpy(array).double() for name, array in feeds.items()}
+    logits, taught = before(**inputs), teacher(**inputs).detach()
+    weights = torch.arange(1, 11).double()
+    loss = 0.3 * functional.cross_entropy(logits, torch.from_numpy(few.train.targets), weights)
+    soft, wanted = (logits / 4).log_softmax(1), (taught / 4).softmax(1)
+    (loss + 0.7 * 16 * (wanted * (wanted.log() - soft)).sum(1).mean()).backward()
+    for name, one in before.named_parameters():
+        stepped = (one - 0.1 * one.grad).detach()
+        torch.testing.assert_close(pupil.get_parameter(name).detach(), stepped, rtol=0, atol=1e-9)
+
+
+class Weighing(nn.L1Loss):
+    def total_weight(self, targets):
+        return targets.sum()
+
+
+def test_teacher_is_refused_when_its_predictions_would_weigh_rows_of_other_batches():
+    teacher = Teacher(nn.Linear(3, 1), weight=0.5, temperature=1.0)
+    task = DistillationTask(
+        nn.Linear(3, 1), family_of("regression", ()), Objective(Weighing()), None, None, teacher=teacher
+    )
+    task._trainer = SimpleNamespace(accumulate_grad_batches=2, world_size=1)
+    with pytest.raises(ConfigError, match=r"^Weighing weighs rows by their targets, .*accumulate_grad_batches=1\.$"):
+        task.on_fit_start()
+    task._trainer.accumulate_grad_batches = 1
+    task.on_fit_start()
+
+
 def test_step_minimises_both_losses_and_the_teacher_is_left_alone():
     torch.manual_seed(0)
     net, taught = nn.Linear(3, 2), nn.Linear(3, 2)
@@ -83,7 +137,7 @@ def test_step_minimises_both_losses_and_the_teacher_is_left_alone():
     task = DistillationTask(Named(net), family, Objective(LOSS, l2=0.1), None, None, teacher=teacher)
     rows, targets = torch.randn(4, 3), torch.tensor([0, 1, 1, 0])
     logits = task.net(rows)
-    loss = task.loss({"rows": rows}, logits, targets, 1.0)
+    loss = task.loss(Batch({"rows": rows}, targets, torch.arange(4)), logits, ALONE)
     wanted = taught(rows).detach()
     expected = 0.75 * functional.cross_entropy(logits, targets) + 0.05 * net.weight.square().sum()
     expected = expected + 0.25 * family.distance(logits, wanted, 2.0, LOSS) + 3 * similarity_distance(logits, wanted)

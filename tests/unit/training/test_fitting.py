@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from maas.config import compose
 from maas.data.splits import Split, Splits
@@ -129,6 +130,59 @@ def test_epoch_without_validation_repeats_no_values_when_few_epochs_are_validate
     fitted = fit(small(*settings), splits, Processor([2]), tmp_path)
     assert ["validation_loss" in epoch for epoch in fitted.history] == [False, True, False, True]
     assert all("train_loss" in epoch for epoch in fitted.history)
+
+
+def test_rate_falls_by_the_validated_epochs_when_few_are_validated(splits, tmp_path, monkeypatch):
+    seen = []
+    real = ReduceLROnPlateau.step
+    monkeypatch.setattr(ReduceLROnPlateau, "step", lambda self, loss: (seen.append(loss), real(self, loss)))
+    settings = ("trainer.max_epochs=5", "+trainer.check_val_every_n_epoch=2", "schedule=plateau")
+    fitted = fit(small(*settings), splits, Processor([2]), tmp_path)
+    validated = [epoch["validation_loss"] for epoch in fitted.history if "validation_loss" in epoch]
+    assert ["validation_loss" in epoch for epoch in fitted.history] == [False, True, False, True, True]
+    assert seen == validated
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [  # five steps an epoch
+        (("trainer.max_epochs=-1", "+trainer.max_steps=13"), 13),
+        (("trainer.max_epochs=-1", "+trainer.max_steps=3"), 3),
+        (("+trainer.max_steps=8", "+trainer.check_val_every_n_epoch=3"), 8),
+        (("+trainer.check_val_every_n_epoch=2",), 15),
+        (("+trainer.val_check_interval=3",), 15),
+        (("trainer.max_epochs=-1", "+trainer.max_steps=4", "+trainer.accumulate_grad_batches=2"), 4),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+)
+def test_last_steps_are_validated_and_kept_when_training_ends_between_validations(settings, steps, splits, tmp_path):
+    """Under a growing loss on purpose wrong targets would keep an old epoch; here every validation is better."""
+    kept = []
+    config = small(*settings, "metric=accuracy")
+    fitted = fit(config, splits, Processor([2]), tmp_path, lambda epoch, values: kept.append(values))
+    best = torch.load(tmp_path / "best.ckpt", weights_only=False)
+    assert best["global_step"] == steps
+    assert "validation_accuracy" in kept[-1]
+    assert fitted.best_epoch == len(fitted.history) - 1
+
+
+def test_setting_is_named_when_no_epoch_is_kept(splits, tmp_path):
+    with pytest.raises(ConfigError, match=r"takes at least one step.* trainer\.max_steps, trainer\.limit_val_batches"):
+        fit(small("+trainer.max_steps=0"), splits, Processor([2]), tmp_path)
+
+
+def test_refusal_is_one_line_when_lightning_finds_the_fault_in_training(splits, tmp_path):
+    callback = "+callbacks.mine={_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: nothing}"
+    with pytest.raises(ConfigError, match=r"^trainer or callbacks were refused by lightning: .*'nothing'[^\n]+$"):
+        fit(small(callback), splits, Processor([2]), tmp_path)
+
+
+def test_callback_is_named_when_lightning_refuses_its_arguments(splits, tmp_path):
+    refused = "was refused by lightning.pytorch.callbacks.EarlyStopping: `mode` can be min, max, got up"
+    part = "{_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: validation_loss, mode: up}"
+    for setting, where in ((f"+callbacks.mine={part}", "mine"), (f"+trainer.callbacks=[{part}]", r"callbacks\[0\]")):
+        with pytest.raises(ConfigError, match=f"{where} {refused}"):
+            fit(small(setting), splits, Processor([2]), tmp_path)
 
 
 def test_pace_counts_the_rows_that_were_trained_when_batches_are_limited(splits, tmp_path, monkeypatch):

@@ -42,6 +42,29 @@ def test_cross_entropy_is_the_formula_when_labels_are_smoothed():
     assert CrossEntropy(smoothing)(LOGITS, TARGETS).item() == pytest.approx(expected, abs=1e-12)
 
 
+def smoothed_and_weighted(logits: np.ndarray, targets: np.ndarray, smoothing: float, weights: np.ndarray) -> float:
+    """Returns −Σ_i Σ_k w_k q_ik log p_ik / Σ_i w_{y_i}, in float64."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares = np.full(logits.shape, smoothing / logits.shape[1])
+    shares[np.arange(len(targets)), targets] += 1 - smoothing
+    losses = -(shares * np.log(powers / powers.sum(axis=1, keepdims=True)) * weights).sum(axis=1)
+    return losses.sum() / weights[targets].sum()
+
+
+def test_cross_entropy_is_torchs_and_the_formula_when_smoothed_rows_are_weighted():
+    torch.manual_seed(0)
+    logits, targets = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 0])
+    loss = CrossEntropy(0.1, [1, 2, 10])
+    loss.fit(targets.numpy())
+    assert loss(logits, targets).item() == pytest.approx(2.0499, abs=5e-5)
+    for smoothing, weights in ((0.1, [1, 2, 10]), (0.3, [0.5, 4, 1]), (1.0, [3, 1, 2])):
+        loss = CrossEntropy(smoothing, weights)
+        loss.fit(targets.numpy())
+        wanted = smoothed_and_weighted(logits.double().numpy(), targets.numpy(), smoothing, np.array(weights))
+        assert loss(logits.double(), targets).item() == pytest.approx(wanted, rel=1e-12)
+        assert loss.total_weight(targets) == np.array(weights)[targets].sum()
+
+
 @pytest.mark.parametrize("weights", ["balanced", [1.0, 2.0, 0.5]])
 def test_cross_entropy_is_that_of_scikit_learn_when_classes_are_weighted(weights):
     loss = CrossEntropy(class_weights=weights)

@@ -90,8 +90,19 @@ def test_nothing_is_gone_on_with_when_there_is_no_point(tmp_path):
     assert newest_whole(tmp_path) is None
 
 
-def test_weights_are_the_same_when_training_goes_on_from_any_point(splits, tmp_path):
-    config = small("model.dropout=0.3", "schedule=plateau")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("schedule=plateau",),
+        (  # five batches an epoch in windows of two, two and one; the seventh step lies within the third epoch
+            "schedule=plateau", "+trainer.accumulate_grad_batches=2", "+trainer.max_steps=7",
+            "objective.loss.class_weights=[1,3]", "+trainer.val_check_interval=2", "schedule.patience=1",
+        ),
+    ],
+    ids=["whole epochs", "windows, ended within an epoch"],
+)  # fmt: skip
+def test_weights_are_the_same_when_training_goes_on_from_any_point(settings, splits, tmp_path):
+    config = small("model.dropout=0.3", *settings)
     whole = fit(config, splits, Processor([2]), tmp_path / "whole")
     points = names(tmp_path / "whole")
     for point in points:

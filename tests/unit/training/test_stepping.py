@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
 from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.runtime.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training import fitting
+from maas.training.ending import ValidatedEnd
 from maas.training.fitting import fit
 from maas.training.stepping import STEP_HOOKS, LeanSteps
 
@@ -58,19 +58,19 @@ WAYS = [
     ("trainer.max_epochs=-1", "+trainer.max_steps=13"),
     ("callbacks=[resume_points,ema,early_stopping]", "callbacks.ema.decay=0.5", "schedule=plateau"),
     ("optimizer=adam", "optimizer._target_=torch.optim.LBFGS"),
+    ("objective.loss.class_weights=[1,3]", "+trainer.check_val_every_n_epoch=2", "schedule=plateau"),
     ("+trainer.accumulate_grad_batches=2",),
 ]
 
 
-def trained(monkeypatch, folder, overrides: tuple[str, ...], loop: type[_TrainingEpochLoop]):
+def trained(monkeypatch, folder, overrides: tuple[str, ...], loop: type[ValidatedEnd]):
     """Returns weights, history and calls of a training whose steps go by `loop`."""
     calls, taken = Calls(), []
 
     def install(trainer):
         trainer.callbacks.append(calls)
         taken.append(trainer)
-        own = trainer.fit_loop.epoch_loop
-        return loop(trainer) if loop is LeanSteps else own
+        return loop(trainer)
 
     monkeypatch.setattr(fitting, "LeanSteps", install)
     config = compose(
@@ -84,7 +84,7 @@ def trained(monkeypatch, folder, overrides: tuple[str, ...], loop: type[_Trainin
 @pytest.mark.parametrize("overrides", WAYS, ids=lambda one: one[0])
 def test_weights_and_calls_are_those_of_lightning_when_steps_are_lean(overrides, monkeypatch, tmp_path):
     lean, lean_calls, trainer = trained(monkeypatch, tmp_path / "lean", overrides, LeanSteps)
-    plain, plain_calls, other = trained(monkeypatch, tmp_path / "plain", overrides, _TrainingEpochLoop)
+    plain, plain_calls, other = trained(monkeypatch, tmp_path / "plain", overrides, ValidatedEnd)
     assert lean_calls == plain_calls != []
     assert trainer.fit_loop.epoch_loop.is_lean == ("accumulate" not in overrides[0])
     assert lean.history == plain.history

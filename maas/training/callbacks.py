@@ -1,0 +1,96 @@
+"""Which of Lightning's callbacks can be used here; of the others, why not.
+
+Training keeps the weights of the best validated epoch, resumes at any step, and takes a net that knows no Lightning. A
+callback that cannot be reconciled with that is refused before training.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from lightning.pytorch import callbacks as of_lightning
+
+from maas.config import RunConfig, target_of
+from maas.errors import ConfigError
+
+
+class Unusable(NamedTuple):
+    """A callback that cannot be used: where it stands, what is wrong with it, and what to do; sentences."""
+
+    where: str
+    what: str
+    remedy: str
+
+
+REFUSED: Mapping[type, tuple[str, str]] = {
+    of_lightning.StochasticWeightAveraging: (
+        "averages weights after the last epoch, when those of the best epoch are chosen already",
+        "Take callbacks=[resume_points,ema], or lightning.pytorch.callbacks.WeightAveraging.",
+    ),
+    of_lightning.BatchSizeFinder: ("tries batch sizes by restarting the training", "Set batch_size."),
+    of_lightning.BasePredictionWriter: ("writes predictions, and training makes none", "Use bundle.predict."),
+    of_lightning.ModelPruning: (
+        "masks weights, which makes nothing smaller, and a resumed training would lose the masks",
+        "Take the pass compress.passes.prune.",
+    ),
+    of_lightning.OnExceptionCheckpoint: (
+        "lets training start from a checkpoint of its own, which holds no random states",
+        "Leave it out: callbacks=[resume_points] resumes exactly.",
+    ),
+}
+"""Why a callback is refused, and what to do instead."""
+REFUSED_FOR_NETS: Mapping[type, tuple[str, str]] = {
+    of_lightning.GradientAccumulationScheduler: (
+        "changes how many steps an epoch has, and schedules need their number",
+        "Set +trainer.accumulate_grad_batches=N.",
+    ),
+    of_lightning.LearningRateFinder: (
+        "sets `lr` of a LightningModule, and the net is none",
+        "Set optimizer.lr, or compare several in a sweep.",
+    ),
+    of_lightning.BaseFinetuning: (
+        "adds parameters to the optimizer during the training, which schedules refuse",
+        "Freeze parameters in the net itself, by requires_grad_(False).",
+    ),
+}
+"""Likewise, of callbacks that a LightningModule of the user's may use."""
+LOGGING = (of_lightning.DeviceStatsMonitor, of_lightning.LearningRateMonitor, of_lightning.ThroughputMonitor)
+"""What works with a logger alone."""
+
+
+def require_usable(config: RunConfig, *, is_guest: bool) -> None:
+    """Looks at a recipe's callbacks before anything is trained.
+
+    Args:
+        config: the recipe.
+        is_guest: whether the net is a LightningModule of the user's.
+
+    Raises:
+        ConfigError: some cannot be used here, a line each.
+    """
+    faults = [f"{one.where} is {one.what} {one.remedy}" for one in unusable(config, is_guest=is_guest)]
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def unusable(config: RunConfig, *, is_guest: bool) -> Iterator[Unusable]:
+    """Yields a recipe's callbacks that cannot be used here.
+
+    Args:
+        config: the recipe.
+        is_guest: whether the net is a LightningModule of the user's.
+    """
+    refused = {**REFUSED, **({} if is_guest else REFUSED_FOR_NETS)}
+    if not (config.trainer or {}).get("logger"):
+        refused |= dict.fromkeys(LOGGING, ("writes to a logger, and the trainer has none", "Set +trainer.logger=…"))
+    for where, part in parts_of(config).items():
+        kind = target_of(part["_target_"])[0]
+        for one, (reason, remedy) in refused.items():
+            if isinstance(kind, type) and issubclass(kind, one):
+                yield Unusable(where, f"{kind.__name__}, which {reason}.", remedy)
+
+
+def parts_of(config: RunConfig) -> dict[str, Mapping[str, Any]]:
+    """Returns a recipe's callbacks by where they stand."""
+    named = {f"callbacks.{name}": part for name, part in config.callbacks.items()}
+    listed = (config.trainer or {}).get("callbacks") or []
+    return {**named, **{f"trainer.callbacks[{index}]": part for index, part in enumerate(listed)}}

@@ -1,0 +1,108 @@
+"""What a batch counts among all that one step of the optimizer sees: every process's batches, accumulated ones too.
+
+A loss is a mean Σ w_i l_i / Σ w_i over the rows of one batch. A step minimises that mean over all its rows, and not the
+mean of the batches' means, in which rows of small or lightly weighted batches would count more. Nothing is exchanged
+for that: every process knows which rows the others take.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from maas.data.datamodule import Loader
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the terms of a batch's objective are multiplied by, so that the step's gradient is that of one mean.
+
+    Args:
+        weight: of the recipe's loss, a mean over weights of rows.
+        rows: of means over rows.
+        penalty: of what counts once a step.
+        step_weight: Σ weights of the step, divided by its batches.
+    """
+
+    weight: float
+    rows: float
+    penalty: float
+    step_weight: float
+
+
+ALONE = Share(1.0, 1.0, 1.0, 1.0)
+"""Of a batch that is all its step sees."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """All that one step sees.
+
+    Args:
+        targets: of its rows in all processes and batches, (M,).
+        batches: in how many batches they come, all processes' together.
+        divisor: the number that the sum of these batches' gradients is divided by, whoever does it.
+    """
+
+    targets: Tensor
+    batches: int
+    divisor: int
+
+    def share(self, loss: nn.Module, targets: Tensor) -> Share:
+        """Returns what one of its batches counts.
+
+        Args:
+            loss: of the recipe.
+            targets: of the batch, (N,).
+        """
+        total = total_weight(loss, self.targets.to(targets.device))
+        weight = self.divisor * total_weight(loss, targets) / total if total else 0.0
+        rows = self.divisor * len(targets) / len(self.targets)
+        return Share(weight, rows, self.divisor / self.batches, total / self.batches)
+
+
+def share_of(loss: nn.Module, targets: Tensor, window: Window | None) -> Share:
+    """Returns what a batch counts in its window; None stands for a step that sees no other batch."""
+    if window is not None:
+        return window.share(loss, targets)
+    total = total_weight(loss, targets)
+    return Share(1.0 if total else 0.0, 1.0, 1.0, total)
+
+
+def window_of(trainer: Any, batch_idx: int) -> Window | None:
+    """Returns all that the step sees which a batch belongs to; None where that is the batch alone.
+
+    Args:
+        trainer: Lightning's, in training, whose batches come from a `Loader`.
+        batch_idx: the batch's number in the epoch.
+    """
+    if not sees_several_batches(trainer):
+        return None
+    accumulated, world = trainer.accumulate_grad_batches, trainer.world_size
+    first = batch_idx - batch_idx % accumulated
+    last = min(first + accumulated, int(trainer.num_training_batches))  # an epoch's last window may be short
+    seen = cast("Loader", trainer.train_dataloader).targets_together()[first:last]
+    return Window(torch.cat(seen), len(seen) * world, accumulated * world)
+
+
+def sees_several_batches(trainer: Any) -> bool:
+    """Tells whether a step sees more than one batch: of several processes, or accumulated."""
+    return bool(trainer.accumulate_grad_batches > 1 or trainer.world_size > 1)
+
+
+def total_weight(loss: nn.Module, targets: Tensor) -> float:
+    """Returns Σ w of some rows: what a loss divides by where it takes their mean.
+
+    Args:
+        loss: with a method `total_weight(targets)`, or one of torch's; of any other, every row weighs 1.
+        targets: (N,).
+
+    Source:
+        torch.nn.CrossEntropyLoss and NLLLoss: the mean is over Σ weight[target], without targets of `ignore_index`.
+    """
+    if isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss):
+        counted = targets[targets != loss.ignore_index]
+        return float(len(counted)) if loss.weight is None else float(loss.weight.double()[counted].sum())
+    own = getattr(loss, "total_weight", None)
+    return float(len(targets)) if own is None else float(own(targets))

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -102,9 +102,13 @@ def lineage() -> Any:
 
 @pytest.fixture(scope="session")
 def save(lineage) -> Callable[..., Any]:
-    """Writes a checkpoint of any net: `save(folder, net, processor, target, labels, rows, **arguments)`."""
+    """Writes a checkpoint of any net: `save(folder, net, processor, target, labels, rows, **arguments)`.
+
+    Arguments of the net may also be given together as `arguments`, beside the `task`.
+    """
     from maas.runtime.evidence import DataRecord
     from maas.training.checkpoint import NetRecord, save_checkpoint
+    from maas.training.families import family_of
 
     def make(
         folder: Path,
@@ -113,19 +117,22 @@ def save(lineage) -> Callable[..., Any]:
         target: str,
         labels: tuple[str, ...],
         rows: Sequence[Any] = (),
-        **arguments: Any,
+        task: str = "classification",
+        arguments: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> Any:
+        given = {**(arguments or {}), **more}
         return save_checkpoint(
             folder,
             net,
             processor,
-            net_record=NetRecord(target, arguments),
+            net_record=NetRecord(target, given),
             rows=rows,
             name="small",
-            task="classification",
+            task=task,
             plan=None,
             labels=labels,
-            answer={"kind": "classification", "labels": list(labels)},
+            answer=family_of(task, labels).answer_record(given.get("outputs", len(labels))),
             history=({"train_loss": 1.0},),
             best_epoch=0,
             metrics={},

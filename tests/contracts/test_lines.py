@@ -1,11 +1,8 @@
 """Every shipped recipe goes through the whole line, on few rows: what answers in the end is what was trained."""
 
-import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -13,10 +10,6 @@ import maas
 from maas.config.recipes import RECIPES
 from maas.errors import DataError
 from maas.lifecycle.assembly import load_rows
-from maas.serving.app import App
-from maas.serving.dataplane import DataPlane
-from maas.serving.payload import encode
-from maas.serving.telemetry import Telemetry
 from maas.training.evaluation import predictions
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
@@ -51,71 +44,36 @@ def shrunk(name: str, folder: Path) -> Any:
     return maas.compose(name, *own, *SHRUNK.get(name, []))
 
 
-def asked(bundle: maas.Bundle, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Returns the server's answers, a request a row, each row in its natural form."""
-    plane = DataPlane()
-    plane.load(bundle.folder)
-    processor, route = bundle.predictor.processor, f"/v1/{bundle.manifest.task}"
-
-    async def ask() -> list[dict[str, Any]]:
-        transport = httpx.ASGITransport(App(plane, Telemetry(), max_body_bytes=2**24))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            answers = []
-            for row in rows:
-                if isinstance(row, bytes | Path):
-                    content = row if isinstance(row, bytes) else row.read_bytes()
-                    kind = processor.media_types[0]
-                else:
-                    value = row.tolist() if isinstance(row, np.ndarray) else row
-                    content, kind = encode({processor.input_name: value}), "application/json"
-                response = await client.post(route, content=content, headers={"content-type": kind})
-                assert response.status_code == 200, response.text
-                answers.append(response.json())
-            return answers
-
-    return asyncio.run(ask())
-
-
-def same(found: Any, expected: Any) -> bool:
-    """Compares answers; numbers to the sixth digit, as rows asked one by one share no batch."""
-    if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(same(found[key], value) for key, value in expected.items())
-    if isinstance(expected, list):
-        return len(found) == len(expected) and all(map(same, found, expected))
-    return found == (pytest.approx(expected, rel=1e-5, abs=1e-5) if isinstance(expected, float) else expected)
-
-
-def agree(config: Any, checkpoint: Any, bundle: maas.Bundle, count: int) -> None:
+def agree(config: Any, checkpoint: Any, bundle: maas.Bundle, count: int, served_alike: Any) -> None:
     """Compares the model's own framework, ONNX Runtime and the server on raw test rows."""
     rows = load_rows(config).test.spread(count).inputs[:]
     trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), rows)
     if bundle.manifest.precision == "fp32":
         scale = max(1.0, float(np.abs(trained).max()))
         np.testing.assert_allclose(bundle.predictor.predictions(rows), trained, rtol=0, atol=1e-5 * scale)
-    expected = bundle.predict(rows)
-    assert all(map(same, asked(bundle, rows), expected))
+    assert served_alike(bundle, rows)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Path) -> None:
+def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Path, served_alike: Any) -> None:
     config = shrunk(name, tmp_path)
     loaded(config)
     line = maas.lifecycle.run(config)
-    agree(config, line.checkpoint, line.bundle, 12)
+    agree(config, line.checkpoint, line.bundle, 12, served_alike)
     explanation = line.bundle.explain(line.bundle.golden.inputs[0], parts=6, orders=2)
     assert explanation.attributions.sum() == pytest.approx(explanation.value - explanation.baseline, abs=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_recipe_answers_as_trained_on_500_rows_when_it_is_whole(name: str) -> None:
+def test_recipe_answers_as_trained_on_500_rows_when_it_is_whole(name: str, served_alike: Any) -> None:
     """Goes on with a run that `make gallery` or a user has finished, if the recipe is unchanged."""
     config = maas.compose(name)
     loaded(config)
     run = next((one for one in finished(name) if one.manifest.lineage.config_sha256 == config.digest()), None)
     line = None if run else maas.lifecycle.run(config)
     bundle = run or line.bundle
-    agree(config, maas.lifecycle.checkpoint_of(bundle), bundle, 500)
+    agree(config, maas.lifecycle.checkpoint_of(bundle), bundle, 500, served_alike)
 
 
 def finished(name: str) -> list[maas.Bundle]:

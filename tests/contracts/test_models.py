@@ -3,21 +3,34 @@
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 from torch import Tensor, nn
 
 from maas import models
 from maas.config.schema import FILLED
-from maas.exporting import hugging_face, torch_onnx
+from maas.exporting.bundling import draw_up
 from maas.exporting.conversion import to_onnx
+from maas.models.mlp import MLP
+from maas.runtime.manifest import ServingSettings
 from maas.runtime.processors.array import Processor
 from maas.runtime.processors.audio import Processor as Audio
 from maas.runtime.processors.image import Processor as Image
 from maas.runtime.processors.pretrained_text import Processor as PretrainedText
 from maas.runtime.processors.tabular import Processor as Tabular
-from maas.training.families import family_of
+from maas.runtime.processors.text import Processor as Text
+from maas.training.checkpoint import NetRecord
+from maas.training.evaluation import predictions, run_of
+from maas.training.nets import finished
 
 FACTS = {
     "in_features": 12, "vocabulary_size": 60, "outputs": 5, "in_channels": 3, "height": 20, "width": 24, "rate": 8000,
@@ -73,7 +86,12 @@ def is_filled_width(parameters: dict[str, inspect.Parameter]) -> bool:
 
 def built(kind: type[nn.Module]) -> nn.Module:
     torch.manual_seed(0)
-    net = kind(**arguments_of(kind)).eval()
+    return moved(kind(**arguments_of(kind)))
+
+
+def moved(net: nn.Module) -> nn.Module:
+    """Returns a net in evaluation mode, as training might leave it."""
+    net = net.eval()
     with torch.no_grad():  # whatever begins at zero is moved, so that nothing is hidden by it
         for parameter in net.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -197,35 +215,131 @@ def test_padding_gets_no_gradient_when_a_text_is_padded(kind):
             assert module.weight.grad[0].abs().max() == 0
 
 
-def processor_of(kind: type[nn.Module], text_processor):
-    """Returns a processor that gives a net's feeds."""
+WORDS = [f"word{number}" for number in range(FACTS["vocabulary_size"] - 2)]
+
+
+def tokenizer() -> str:
+    """Returns a `tokenizer.json` of as many tokens as the small pretrained net knows."""
+    words = {word: position for position, word in enumerate(["[PAD]", "[UNK]", *WORDS])}
+    made = Tokenizer(WordLevel(words, "[UNK]"))
+    made.pre_tokenizer = WhitespaceSplit()
+    return made.to_str()
+
+
+def raw_rows(kind: type[nn.Module]) -> list[Any]:
+    """Returns rows as a client would send them, of several lengths and with missing values."""
+    random, names = np.random.default_rng(0), set(feeds(kind, 2))
+    if "input_ids" in names:
+        return [" ".join(random.choice(WORDS, count)) for count in (1, 2, 3, 7, 8, 9, 20)]
+    if "pixels" in names:
+        return [random.integers(0, 256, (20, 24, 3), dtype=np.uint8) for _ in range(5)]
+    if "samples" in names:
+        return [{"samples": (0.2 * random.normal(size=count)).tolist(), "rate": 8000} for count in (4000, 3000, 5000)]
+    if "numbers" in names:
+        sizes = zip("cde", FACTS["category_sizes"], strict=True)
+        rows = {name: [f"{name}{number % (size - 1)}" for number in range(18)] for name, size in sizes}
+        numbers = {"a": random.normal(1, 2, 18).tolist(), "b": random.normal(-20, 30, 18).tolist()}
+        gaps = [{"a": None, "b": 3.0, "c": "c0", "d": None, "e": "unseen"}]
+        return [{name: column[index] for name, column in (numbers | rows).items()} for index in range(18)] + gaps
+    return random.random((6, FACTS["in_features"])).tolist()
+
+
+def processor_of(kind: type[nn.Module], rows: list[Any]) -> Any:
+    """Returns a processor that gives a net's feeds, and knows these rows."""
     if "input_ids" in (batch := feeds(kind, 2)):
-        return PretrainedText(tokenizer="", feeds=list(batch)) if len(batch) > 1 else text_processor
+        if len(batch) > 1:
+            return PretrainedText(tokenizer="", feeds=list(batch), content=tokenizer())
+        return Text(vocabulary_size=200, max_tokens=64, pad_multiple=8, algorithm="words").fit([" ".join(WORDS)] * 3)
     columns = {"numbers": ["a", "b"], "categories": ["c", "d", "e"]}
     return {
         "features": Processor([FACTS["in_features"]]),
         "pixels": Image(height=20, width=24, channels=3),
         "samples": Audio(rate=8000, seconds=0.5),
         "numbers": Tabular(**columns),
-    }[next(iter(batch))]
+    }[next(iter(batch))].fit(rows)
+
+
+TASKS = {
+    "classification": (tuple("abcde"), FACTS["outputs"]),
+    "binary": (("no", "yes"), 1),
+    "regression": ((), 1),
+    "embedding": ((), FACTS["outputs"]),
+}
+"""Labels and outputs."""
+CROSSED = [
+    pytest.param(kind, task, marks=[] if task == "classification" or kind is MLP else [pytest.mark.slow])
+    for kind in SHIPPED
+    for task in TASKS
+]
+
+
+class Exported(NamedTuple):
+    net: nn.Module
+    processor: Any
+    checkpoint: Any
+    path: Path
+    rows: list[Any]
+
+
+@pytest.fixture(scope="module")
+def exported(save, tmp_path_factory) -> Callable[[type[nn.Module], str], Exported]:
+    """Gives a net of a task, its checkpoint and its ONNX file: each is made once."""
+
+    @cache
+    def make(kind: type[nn.Module], task: str) -> Exported:
+        labels, outputs = TASKS[task]
+        rows = raw_rows(kind)
+        processor = processor_of(kind, rows)
+        told = {name: value for name, value in processor.net_arguments.items() if name in arguments_of(kind)}
+        arguments = {**arguments_of(kind), **told, "outputs": outputs}
+        record = NetRecord(f"{kind.__module__}.{kind.__qualname__}", arguments)
+        net, record = finished(moved(kind(**arguments)), record)
+        folder = tmp_path_factory.mktemp(kind.__name__)
+        checkpoint = save(
+            folder / "train", net, processor, record.target, labels, rows, task=task, arguments=record.arguments
+        )
+        examples = processor.collate(processor.encode(rows[-3:]))
+        return Exported(net, processor, checkpoint, to_onnx(checkpoint, examples, folder / "model.onnx", 20), rows)
+
+    return make
 
 
 @pytest.mark.parametrize("kind", SHIPPED)
-def test_net_exports_with_dynamic_axes_when_it_is_saved_as_a_checkpoint(kind, save, text_processor, tmp_path):
+def test_net_exports_with_dynamic_axes_when_it_is_saved_as_a_checkpoint(kind, exported):
     import onnxruntime as ort
 
-    arguments, net = arguments_of(kind), built(kind)
-    examples = {name: tensor.numpy() for name, tensor in feeds(kind, 3, 16).items()}
-    processor = processor_of(kind, text_processor)
-    family, path = family_of("classification", tuple("abcde")), tmp_path / "model.onnx"
-    write = hugging_face.write_onnx if hasattr(net, "hugging_face") else torch_onnx.write_onnx
-    if hasattr(net, "hugging_face"):
-        write(net, family, examples=examples, axes=processor.dynamic_axes, output="probabilities", out=path, opset=20)
-    else:
-        target = f"{kind.__module__}.{kind.__qualname__}"
-        to_onnx(save(tmp_path / "train", net, processor, target, tuple("abcde"), **arguments), examples, path, 20)
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    made = exported(kind, "classification")
+    session = ort.InferenceSession(made.path, providers=["CPUExecutionProvider"])
     for rows, tokens in ((1, 8), (5, 24)):
         batch = feeds(kind, rows, tokens)
         found = session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})[0]
-        torch.testing.assert_close(torch.from_numpy(found), net(**batch).softmax(dim=1).detach(), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            torch.from_numpy(found), made.net(**batch).softmax(dim=1).detach(), rtol=0, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(("kind", "task"), CROSSED)
+def test_net_checkpoint_bundle_and_server_answer_alike_when_rows_are_raw(
+    kind, task, exported, served_alike, lineage, tmp_path
+):
+    net, processor, checkpoint, path, rows = exported(kind, task)
+    (tmp_path / "bundle").mkdir()
+    bundle = draw_up(
+        tmp_path / "bundle",
+        model=path,
+        name="small",
+        task=f"{processor.modality}-{checkpoint.answer().kind}",
+        precision="fp32",
+        processor=processor,
+        answer=checkpoint.answer(),
+        serving=ServingSettings(),
+        lineage=lineage,
+        golden_rows=rows[:2],
+    )
+    answer = checkpoint.answer()
+    in_memory = predictions(run_of(net, checkpoint.family(), answer.output), answer, processor, rows)
+    reopened = predictions(checkpoint.run(), answer, checkpoint.processor(), rows)
+    np.testing.assert_array_equal(reopened, in_memory)
+    scale = max(1.0, float(np.abs(in_memory).max()))
+    np.testing.assert_allclose(bundle.predictor.predictions(rows), in_memory, rtol=0, atol=1e-5 * scale)
+    assert served_alike(bundle, rows)

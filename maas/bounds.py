@@ -15,6 +15,11 @@ Positive = Annotated[float, Meta(gt=0, description="a number above 0", examples=
 NonNegative = Annotated[float, Meta(ge=0, description="a number not below 0", examples=[0.0])]
 Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more", examples=[1])]
 NonNegativeCount = Annotated[int, Meta(ge=0, description="a whole number, 0 or more", examples=[0])]
+Threads = Annotated[int, Meta(ge=1, le=256, description="a number of threads from 1 to 256", examples=[1])]
+"""More of them than any machine makes use of only take its memory, and minutes to start."""
+BatchSize = Annotated[int, Meta(ge=1, le=2**20, description="a number of rows from 1 to 1048576", examples=[32])]
+Tokens = Annotated[int, Meta(ge=1, le=2**17, description="a number of tokens from 1 to 131072", examples=[256])]
+PadMultiple = Annotated[int, Meta(ge=1, le=2**10, description="a number of tokens from 1 to 1024", examples=[16])]
 Opset = Annotated[int, Meta(ge=18, le=23, description="an ONNX opset from 18 to 23", examples=[20])]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a port in 0 to 65535; 0 picks a free one")]
 ExistingPath = Annotated[str, Meta(description="a file or folder that exists", extra={"must_exist": True})]

@@ -83,3 +83,13 @@ class OverloadError(MaasError):
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+def one_line(error: BaseException, length: int = 300) -> str:
+    """Returns what an error of another library says, as a part of a line: without line breaks and a last full stop.
+
+    Args:
+        error: that was caught.
+        length: the most characters.
+    """
+    return (" ".join(str(error).split())[:length] or type(error).__name__).rstrip(".")

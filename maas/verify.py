@@ -10,7 +10,7 @@ def main() -> None:
 
 
 def _verify(config: maas.RunConfig) -> None:
-    bundle = maas.lifecycle.newest_bundle(config)
+    bundle = maas.lifecycle.newest_bundle(config, check_evidence=False)
     evidence = maas.lifecycle.verify(config, maas.lifecycle.checkpoint_of(bundle), bundle)
     for parity in evidence.parity:
         cli.say(f"{parity.left} and {parity.right}: {parity.rows} rows, largest difference {parity.max_difference:.3g}")

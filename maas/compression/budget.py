@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
-from maas.bounds import Count, NonNegative, Positive, Share
+from maas.bounds import BatchSize, Count, NonNegative, Positive, Share, Threads
 from maas.runtime.evidence import CandidateRecord
 
 
@@ -37,8 +37,8 @@ class Budget:
     max_batch_effect: NonNegative | None = 1e-6
     speedup: Positive | None = 1.0
     latency_ms: Positive | None = None
-    batch_size: Count | None = None
-    threads: Count | None = None
+    batch_size: BatchSize | None = None
+    threads: Threads | None = None
     max_minutes: Positive | None = None
 
     def agreeing(self, least: float) -> Self:

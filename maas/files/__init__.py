@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from maas.errors import ConfigError
+from maas.errors import ConfigError, one_line
 from maas.files.drafts import draft_of, process_writing, remove, remove_ended
 
 if sys.platform != "win32":
@@ -29,8 +29,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-SAID = 300
-"""Characters of another library's message that are repeated."""
 
 
 def cache_folder(*names: str) -> Path:
@@ -60,7 +58,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())[:SAID] or type(error).__name__) from error
+        raise ValueError(one_line(error)) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -141,9 +141,10 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
     Args:
         config: the recipe.
         checkpoint: what the bundle was made from.
-        bundle: to prove.
+        bundle: to prove; `Bundle.open(folder, check_evidence=False)` opens one whose evidence is broken.
 
     Raises:
+        BundleError: it is not what would be made of the checkpoint.
         ParityError: it does not answer as the trained net does.
     """
     with of_artifact(checkpoint.folder).locked():

@@ -22,13 +22,17 @@ def newest_checkpoint(config: RunConfig) -> Checkpoint:
     return Checkpoint.open(_newest(config, "checkpoint", "train").checkpoint)
 
 
-def newest_bundle(config: RunConfig) -> Bundle:
+def newest_bundle(config: RunConfig, *, check_evidence: bool = True) -> Bundle:
     """Opens the bundle of the recipe's newest run that has one.
+
+    Args:
+        config: the recipe.
+        check_evidence: also require that its evidence is about it; false opens what is to be measured again.
 
     Raises:
         ConfigError: there is none.
     """
-    return Bundle.open(_newest(config, "bundle", "export").bundle)
+    return Bundle.open(_newest(config, "bundle", "export").bundle, check_evidence=check_evidence)
 
 
 def checkpoint_of(bundle: Bundle) -> Checkpoint:

@@ -174,6 +174,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
 def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Splits) -> Evidence:
     """Proves a bundle that lies on disk, and replaces its evidence, which may be gone or broken."""
     require_same_rows(splits, checkpoint)
+    _require_made_of(checkpoint, bundle)
     folder = of_artifact(checkpoint.folder)
     is_compressed = bundle.manifest.precision != "fp32"
     compressed = Compressed.open(folder.compressed) if is_compressed else compressed_of(config, checkpoint)
@@ -190,6 +191,21 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Sp
     evidence = msgspec.structs.replace(evidence, seconds=folder.state.seconds)
     attach_evidence(bundle, evidence)
     return evidence
+
+
+def _require_made_of(checkpoint: Checkpoint, bundle: Bundle) -> None:
+    """Requires a bundle to mean what its checkpoint does: measuring looks at numbers, and not at the labels' names.
+
+    Raises:
+        BundleError: its manifest was altered since it was made.
+    """
+    ours, theirs = bundle.predictor, (checkpoint.answer().record(), checkpoint.processor().record())
+    if (ours.answer.record(), ours.processor.record()) != theirs:
+        raise BundleError(
+            f"{bundle.folder} names another answer or processor than {checkpoint.folder}, which it was made of: its "
+            f"manifest was altered. Run python -m maas.export recipe={checkpoint.record.name} with the same overrides."
+        )
+    bundle.check_golden()
 
 
 def require_registry(config: RunConfig, folder: RunFolder) -> None:

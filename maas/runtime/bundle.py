@@ -1,4 +1,7 @@
-"""The bundle: the one directory that leaves the line. Opening it proves that it is whole."""
+"""The bundle: the one directory that leaves the line. Opening it proves that it is whole, its first use its answers.
+
+A manifest has the digests of all other files but the evidence, and the evidence has the manifest's.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,33 +11,27 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
-from maas.errors import BundleError
-from maas.files import sha256_of
+from maas.errors import BundleError, one_line
+from maas.files import read_json, sha256_of
 from maas.runtime.answers import load_answer
 from maas.runtime.evidence import Evidence
 from maas.runtime.explaining import Explanation, explain
+from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared
 from maas.runtime.manifest import SCHEMA_VERSION, Manifest
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import load_processor
 
 T = TypeVar("T")
 MODEL, MANIFEST, EVIDENCE, ASSETS, GOLDEN = "model.onnx", "manifest.json", "evidence.json", "assets", "golden"
+EXPORT = "Export the model again."
+MEASURE = "Export the model again, or run python -m maas.verify."
 
 
-class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Raw inputs and the answers that the bundle gave when it was made.
+class Measured(msgspec.Struct, frozen=True):
+    """The part of evidence that is read when a bundle opens."""
 
-    Args:
-        inputs: raw rows.
-        predictions: the plain numbers of the model, a row each.
-        answers: the answers, a row each.
-    """
-
-    inputs: list[Any]
-    predictions: list[list[float]]
-    answers: list[dict[str, Any]]
+    manifest_sha256: str = ""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -61,33 +58,26 @@ class Bundle:
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Bundle":
+    def open(cls, folder: str | Path, *, check_evidence: bool = True) -> "Bundle":
         """Opens a bundle and checks the digest of each of its files.
+
+        A bundle without evidence opens, as does an old one whose evidence names no manifest.
+
+        Args:
+            folder: where it lies.
+            check_evidence: also require that the evidence can be read and is about this very manifest; false opens
+                what is to be measured again.
 
         Raises:
             BundleError: it is not a bundle, a file is missing or altered, or its version is unknown.
         """
         folder = Path(folder)
-        if not (folder / MANIFEST).is_file():
-            raise BundleError(
-                f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle."
-            )
-        found = _read(folder / MANIFEST, Version).schema_version
-        if found != SCHEMA_VERSION:
-            raise BundleError(f"{folder} has schema version {found}; this maas reads {SCHEMA_VERSION}. Upgrade maas.")
-        manifest = _read(folder / MANIFEST, Manifest)
-        if MODEL not in manifest.files:
-            raise BundleError(f"{folder / MANIFEST} does not name {MODEL}; export the model again.")
-        for file in [*(folder / ASSETS).rglob("*"), *(folder / GOLDEN).rglob("*")]:
-            if file.is_file() and file.relative_to(folder).as_posix() not in manifest.files:
-                raise BundleError(f"{file} is not named in the manifest; export the model again.")
-        for name, digest in manifest.files.items():
-            file = folder / name
-            if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
-                raise BundleError(f"{folder} lacks {name}, which its manifest names; export the model again.")
-            if sha256_of(file) != digest:
-                raise BundleError(f"{file} was altered since the bundle was made; export the model again.")
-        return cls(folder, manifest)
+        manifest = _manifest_of(folder)
+        _require_whole(folder, manifest)
+        bundle = cls(folder, manifest)
+        if check_evidence and (folder / EVIDENCE).exists():
+            bundle.require_measured(_read(folder / EVIDENCE, Measured, MEASURE).manifest_sha256)
+        return bundle
 
     @cached_property
     def digest(self) -> str:
@@ -123,11 +113,13 @@ class Bundle:
         )
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Returns one answer a raw row.
+        """Returns one answer a raw row; the first time, the golden inputs are answered before.
 
         Raises:
             InputError: a row cannot be understood.
+            BundleError: the golden answers are others.
         """
+        _ = self._golden_difference
         return self.predictor.predict(rows)
 
     def explain(self, row: Any, **settings: Any) -> Explanation:
@@ -135,7 +127,9 @@ class Bundle:
 
         Raises:
             InputError: the row or a setting cannot be understood.
+            BundleError: the golden answers are others.
         """
+        _ = self._golden_difference
         return explain(self.predictor, row, **settings)
 
     @property
@@ -145,48 +139,100 @@ class Bundle:
         Raises:
             BundleError: there is none, or it is about another bundle.
         """
-        evidence = _read(self.folder / EVIDENCE, Evidence)
-        if evidence.manifest_sha256 != self.digest:
-            raise BundleError(f"{self.folder / EVIDENCE} is about another bundle; run python -m maas.verify.")
+        evidence = _read(self.folder / EVIDENCE, Evidence, MEASURE)
+        self.require_measured(evidence.manifest_sha256)
         return evidence
+
+    def require_measured(self, manifest_sha256: str) -> None:
+        """Requires that evidence is about this bundle.
+
+        Args:
+            manifest_sha256: of the manifest that it is about; empty where old evidence tells none.
+
+        Raises:
+            BundleError: it is about another one.
+        """
+        if manifest_sha256 not in ("", self.digest):
+            raise BundleError(
+                f"{self.folder / EVIDENCE} is about another manifest than {self.folder / MANIFEST}: one of them was "
+                f"altered or exchanged since. {MEASURE}"
+            )
 
     @cached_property
     def golden(self) -> Golden:
         """The golden inputs and answers."""
         inputs = _read(self.folder / GOLDEN / "inputs.json", list[Any])
-        outputs = _read(self.folder / GOLDEN / "outputs.json", dict[str, Any])
-        return msgspec.convert({"inputs": inputs, **outputs}, Golden)
+        outputs = _read(self.folder / GOLDEN / "outputs.json", GoldenOutputs)
+        return Golden(inputs, outputs.predictions, outputs.answers)
 
-    def check_golden(self, tolerance: float = 1e-4, *, predictor: Predictor | None = None) -> float:
+    @cached_property
+    def _golden_difference(self) -> float:
+        return self.check_golden()
+
+    def check_golden(self, tolerance: float = TOLERANCE, *, predictor: Predictor | None = None) -> float:
         """Answers the golden inputs again and returns the largest difference from the golden predictions.
 
         Args:
-            tolerance: the largest difference allowed.
+            tolerance: the largest difference allowed: of a probability, of a vector of length 1, or in standard
+                deviations of values, which may be some steps of float32 away besides.
             predictor: answers instead of the bundle's own, which is then not opened.
 
         Raises:
-            BundleError: a difference exceeds `tolerance`: this machine would not give the model's answers.
+            BundleError: a difference exceeds `tolerance` or a label is another one: this machine would not give the
+                model's answers, or its manifest was altered.
         """
-        predictor = predictor or self.predictor
-        found = predictor.answer.predictions(predictor.outputs(self.golden.inputs))
-        golden = np.array(self.golden.predictions)
-        if golden.shape != found.shape:
-            raise BundleError(
-                f"{self.folder} has golden answers of shape {golden.shape}, the model's are {found.shape}."
-            )
-        difference = float(np.abs(found - golden).max())
-        if not difference <= tolerance:
-            raise BundleError(
-                f"{self.folder} answers its golden inputs otherwise than when it was made: a prediction differs by "
-                f"{difference:.3g}, at most {tolerance:g} is allowed. It must not be served on this machine."
-            )
+        predictor, golden = predictor or self.predictor, self.golden
+        try:
+            difference, fault = compared(golden, predictor.answer, predictor.outputs(golden.inputs), tolerance)
+        except Exception as error:  # the processor's, or whatever ONNX Runtime raises
+            raise BundleError(f"{self.folder} cannot answer its golden inputs: {one_line(error)}. {EXPORT}") from error
+        if fault:
+            raise BundleError(f"{self.folder} {fault}")
         return difference
 
 
-def _read(path: Path, kind: type[T]) -> T:
+def _manifest_of(folder: Path) -> Manifest:
+    """Reads a manifest, its version first."""
+    path = folder / MANIFEST
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        is_there = path.is_file()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
+    if not is_there:
+        raise BundleError(f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle.")
+    found = _read(path, Version).schema_version
+    if found != SCHEMA_VERSION:
+        raise BundleError(f"{folder} has schema version {found}; this maas reads {SCHEMA_VERSION}. Upgrade maas.")
+    return _read(path, Manifest)
+
+
+def _require_whole(folder: Path, manifest: Manifest) -> None:
+    """Requires that the manifest names every file of the model and has its digest."""
+    if MODEL not in manifest.files:
+        raise BundleError(f"{folder / MANIFEST} does not name {MODEL}; export the model again.")
+    try:
+        root, own = folder.resolve(), [*(folder / ASSETS).rglob("*"), *(folder / GOLDEN).rglob("*")]
+        for file in own:
+            if file.is_file() and file.relative_to(folder).as_posix() not in manifest.files:
+                raise BundleError(f"{file} is not named in the manifest; export the model again.")
+        for name, digest in manifest.files.items():
+            file = folder / name
+            if not file.resolve().is_relative_to(root) or not file.is_file():
+                raise BundleError(f"{folder} lacks {_shown(name)}, which its manifest names; export the model again.")
+            if sha256_of(file) != digest:
+                raise BundleError(f"{file} was altered since the bundle was made; export the model again.")
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{folder} cannot be read: {one_line(error)}. {EXPORT}") from error
+
+
+def _read(path: Path, kind: type[T], advice: str = "") -> T:
+    try:
+        return read_json(path, kind)
     except FileNotFoundError as error:
         raise BundleError(f"{path} is missing; export the model again.") from error
-    except msgspec.DecodeError as error:
-        raise BundleError(f"{path} cannot be read: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(" ".join(filter(None, (f"{path} cannot be read: {one_line(error)}.", advice)))) from error
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() and len(name) <= 200 else ascii(name)[:200]

@@ -2,11 +2,15 @@
 
 import importlib
 import pkgutil
+import reprlib
+import typing
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from maas.errors import BundleError
+import msgspec
+
+from maas.errors import BundleError, one_line
 
 
 def opened(record: Mapping[str, Any], package: str, what: str) -> tuple[ModuleType, dict[str, Any]]:
@@ -25,7 +29,29 @@ def opened(record: Mapping[str, Any], package: str, what: str) -> tuple[ModuleTy
     kind = record.get("kind")
     if kind not in kinds:
         raise BundleError(
-            f"The {what}'s kind is {kind!r}; this version of maas knows {', '.join(kinds)}. Upgrade maas."
+            f"The {what}'s kind is {reprlib.repr(kind)}; this version of maas knows {', '.join(kinds)}. Upgrade maas."
         )
     settings = {name: value for name, value in record.items() if name != "kind"}
     return importlib.import_module(f"{package}.{kind}"), settings
+
+
+def require_settings(settings: Mapping[str, Any], part: type, what: str) -> None:
+    """Requires that settings are such as a class declares for its arguments, their types and bounds.
+
+    Args:
+        settings: by argument.
+        part: the class.
+        what: how messages call it.
+
+    Raises:
+        BundleError: it has no such argument, or does not take this value.
+    """
+    hints = typing.get_type_hints(part.__init__, include_extras=True)  # type: ignore[misc]
+    for name, value in settings.items():
+        try:
+            msgspec.convert(value, hints[name])
+        except KeyError as error:
+            raise BundleError(f"The {what} does not know the setting {reprlib.repr(name)}. Upgrade maas.") from error
+        except (msgspec.ValidationError, TypeError) as error:
+            setting = f"{name}={reprlib.repr(value)}"
+            raise BundleError(f"The {what} cannot be made with {setting}: {one_line(error)}.") from error

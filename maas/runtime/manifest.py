@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from maas.bounds import Count
+from maas.bounds import BatchSize, Threads
 from maas.runtime.signature import Signature
 
 SCHEMA_VERSION = 1
@@ -37,8 +37,8 @@ class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ServingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the model was measured, and how it is served unless a server is told otherwise."""
 
-    batch_size: Count = 32
-    threads: Count = 1
+    batch_size: BatchSize = 32
+    threads: Threads = 1
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from maas.errors import BundleError, InputError
+from maas.errors import BundleError, InputError, one_line
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.processors import BaseProcessor, Features, encoded_pieces
 from maas.runtime.sessions import too_new
@@ -173,5 +173,5 @@ def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.Inferen
         return ort.InferenceSession(model.read_bytes(), options, providers=list(providers))  # bytes: no data beside it
     except Exception as error:  # onnxruntime raises half a dozen types without a common base
         newer = too_new(error)
-        reason = f"{model} {newer}" if newer else f"ONNX Runtime cannot load {model}: {error}"
+        reason = f"{model} {newer}" if newer else f"ONNX Runtime cannot load {model}: {one_line(error)}."
         raise BundleError(reason) from error

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import uvicorn
 
-from maas.bounds import Count, Port
+from maas.bounds import BatchSize, Count, Port, Threads
 from maas.errors import ConfigError
 from maas.serving.app import App
 from maas.serving.dataplane import DataPlane, ServedModel
@@ -41,8 +41,8 @@ class ServerSettings:
     model: str
     host: str = "127.0.0.1"
     port: Port = 8080
-    batch_size: Count | None = None
-    threads: Count | None = None
+    batch_size: BatchSize | None = None
+    threads: Threads | None = None
     max_queue: Count = 1024
     max_body_bytes: Count = 8 * 2**20
     access_log: bool = False

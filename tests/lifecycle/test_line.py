@@ -1,6 +1,8 @@
 """The whole line, stage by stage, on scikit-learn's digits."""
 
+import json
 import logging
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -72,11 +74,31 @@ def test_summary_has_a_row_for_each_stage(line: Line, config: maas.RunConfig) ->
     assert list(table(line, config).columns[0].cells) == ["train", "compress", "export", "verify", "register"]
 
 
-def test_verify_measures_an_existing_bundle_again(line: Line, config: maas.RunConfig) -> None:
+def test_verify_measures_an_existing_bundle_again_when_its_evidence_is_broken(
+    line: Line, config: maas.RunConfig
+) -> None:
     before = line.bundle.evidence
-    after = maas.lifecycle.verify(config, line.checkpoint, line.bundle)
+    (line.bundle.folder / "evidence.json").write_bytes(b"{")
+    with pytest.raises(BundleError, match=r"evidence\.json cannot be read: .* or run python -m maas\.verify\.$"):
+        maas.lifecycle.newest_bundle(config)
+    bundle = maas.lifecycle.newest_bundle(config, check_evidence=False)
+    after = maas.lifecycle.verify(config, line.checkpoint, bundle)
     assert after.metrics == before.metrics
     assert maas.Bundle.open(line.bundle.folder).evidence.measured_at == after.measured_at
+    assert line.folder.state.seconds["verify"] > 0
+
+
+def test_verify_refuses_a_bundle_when_its_labels_were_exchanged(
+    line: Line, config: maas.RunConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(line.bundle.folder, folder)
+    content = json.loads((folder / "manifest.json").read_text())
+    content["answer"]["labels"].reverse()
+    (folder / "manifest.json").write_text(json.dumps(content))
+    bundle = maas.Bundle.open(folder, check_evidence=False)
+    with pytest.raises(BundleError, match=r"names another answer or processor than .*: its manifest was altered\."):
+        maas.lifecycle.verify(config, line.checkpoint, bundle)
 
 
 def test_seconds_of_export_hold_none_of_verify_when_a_bundle_is_drawn_up_and_proven(

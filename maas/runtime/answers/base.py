@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
-from maas.errors import BundleError
-from maas.runtime.kinds import opened
+from maas.errors import BundleError, one_line
+from maas.runtime.kinds import opened, require_settings
 from maas.runtime.signature import TensorSpec
 
 Outputs = Mapping[str, NDArray[Any]]
@@ -44,6 +45,15 @@ class BaseAnswer(ABC):
         """
         return 1.0
 
+    def tolerated(self, golden: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+        """Returns by how much predictions may differ from golden ones, (N, K).
+
+        Args:
+            golden: predictions that were given elsewhere, (N, K).
+            tolerance: the largest difference allowed of a number between −1 and 1, such as a probability.
+        """
+        return np.full(golden.shape, tolerance)
+
     @property
     @abstractmethod
     def specs(self) -> tuple[TensorSpec, ...]:
@@ -68,13 +78,12 @@ def load_answer(record: Mapping[str, Any]) -> BaseAnswer:
     """Rebuilds the answer that a manifest describes.
 
     Raises:
-        BundleError: no answer of that kind is installed.
+        BundleError: no answer of that kind is installed, or it does not take these settings.
     """
     module, settings = opened(record, __package__, "answer")
+    require_settings(settings, module.Answer, f"{record['kind']} answer")
     try:
         answer: BaseAnswer = module.Answer(**settings)
-    except TypeError as error:
-        raise BundleError(
-            f"The {record['kind']} answer does not understand its settings {settings}: {error}."
-        ) from error
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"The {record['kind']} answer cannot be made: {one_line(error)}.") from error
     return answer

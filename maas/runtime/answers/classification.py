@@ -1,5 +1,6 @@
 """One of K labels, with its probability."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -17,6 +18,9 @@ class Answer(BaseAnswer):
 
     Args:
         labels: the K names, in the order of the graph's output.
+
+    Raises:
+        ValueError: there is none, or one is there twice.
     """
 
     kind: ClassVar[str] = "classification"
@@ -24,6 +28,10 @@ class Answer(BaseAnswer):
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = tuple(labels)
+        if not self.labels:
+            raise ValueError("it has no labels")
+        if twice := [label for label, count in Counter(self.labels).items() if count > 1]:
+            raise ValueError(f"the label {twice[0][:100]!r} is there twice")
         self._names = np.array(self.labels, dtype=object)
 
     def answers(self, outputs: Outputs) -> list[dict[str, Any]]:

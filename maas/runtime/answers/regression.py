@@ -5,8 +5,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from maas.bounds import Positive
 from maas.runtime.answers.base import BaseAnswer, Outputs
 from maas.runtime.signature import TensorSpec
+
+STEPS = 4
+"""Of float32, that a value may be away: a sum of several numbers is rounded several times."""
 
 
 class Answer(BaseAnswer):
@@ -22,7 +26,7 @@ class Answer(BaseAnswer):
     kind: ClassVar[str] = "regression"
     output: ClassVar[str] = "value"
 
-    def __init__(self, mean: float = 0.0, deviation: float = 1.0) -> None:
+    def __init__(self, mean: float = 0.0, deviation: Positive = 1.0) -> None:
         self.mean = float(mean)
         self.deviation = float(deviation)
 
@@ -47,6 +51,17 @@ class Answer(BaseAnswer):
         if (self.mean, self.deviation) == (0.0, 1.0):
             return largest(predictions)
         return max(self.deviation, largest(predictions - self.mean))
+
+    def tolerated(self, golden: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+        """Returns `tolerance` standard deviations of the targets, and `STEPS` of float32 at each of the graph's numbers.
+
+        Where the graph gives the target's own unit, the deviation is that of the golden predictions.
+        """
+        deviation = float(golden.std()) if (self.mean, self.deviation) == (0.0, 1.0) else self.deviation
+        with np.errstate(over="ignore", invalid="ignore"):  # what float32 does not hold is no answer of this graph
+            given = np.abs((golden - self.mean) / self.deviation).astype(np.float32)
+            steps = self.deviation * np.spacing(given).astype(np.float64)
+        return tolerance * deviation + STEPS * steps
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:

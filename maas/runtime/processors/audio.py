@@ -10,11 +10,11 @@ import soxr
 from numpy.typing import NDArray
 
 from maas.bounds import Count, Positive
-from maas.errors import InputError
+from maas.errors import ConfigError, InputError
 from maas.runtime.contents import content_of
 from maas.runtime.processors.base import BaseProcessor, Features, nesting
 from maas.runtime.signature import TensorSpec
-from maas.runtime.sounds import MAX_CHANNELS, Sound, read_sound, require_rate, sound_of
+from maas.runtime.sounds import MAX_CHANNELS, MAX_VALUES, Sound, read_sound, require_rate, sound_of
 
 FORMS = "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"
 SAMPLE_AXES = 2  # the most that samples have: (T, C)
@@ -31,6 +31,9 @@ class Processor(BaseProcessor):
     Args:
         rate: in Hz, of what the model hears.
         seconds: that the model hears.
+
+    Raises:
+        ConfigError: the model hears more samples than are read.
     """
 
     kind: ClassVar[str] = "audio"
@@ -39,6 +42,11 @@ class Processor(BaseProcessor):
     media_types: ClassVar[tuple[str, ...]] = ("audio/wav", "audio/x-wav", "audio/flac", "audio/ogg")
 
     def __init__(self, rate: Count = 16000, seconds: Positive = 1.0) -> None:
+        if rate * seconds > MAX_VALUES:
+            raise ConfigError(
+                f"processor.rate × processor.seconds is {rate} × {seconds:g}; at most {MAX_VALUES // 10**6} million "
+                "samples are read. Set e.g. processor.rate=16000 processor.seconds=1."
+            )
         self.rate = rate
         self.seconds = seconds
         self._samples = max(1, round(rate * seconds))

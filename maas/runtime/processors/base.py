@@ -1,5 +1,6 @@
 """What every processor can do, and how a bundle's processor is found."""
 
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,8 +10,8 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from maas.errors import BundleError, InputError
-from maas.runtime.kinds import opened
+from maas.errors import BundleError, InputError, one_line
+from maas.runtime.kinds import opened, require_settings
 from maas.runtime.signature import TensorSpec
 
 Features = NDArray[Any]
@@ -152,11 +153,15 @@ def load_processor(record: Mapping[str, Any], folder: Path) -> BaseProcessor:
         folder: where `save` wrote what it had learnt.
 
     Raises:
-        BundleError: no processor of that kind is installed.
+        BundleError: no processor of that kind is installed, or it cannot be rebuilt.
     """
     module, settings = opened(record, __package__, "processor")
+    require_settings(settings, module.Processor, f"{record['kind']} processor")
     try:
         processor: BaseProcessor = module.Processor.load(settings, folder)
     except Exception as error:  # a processor's library raises its own where an asset is missing or broken
-        raise BundleError(f"The {record['kind']} processor cannot be loaded with {settings}: {error}.") from error
+        shown = reprlib.repr(settings)
+        raise BundleError(
+            f"The {record['kind']} processor cannot be loaded with {shown}: {one_line(error)}."
+        ) from error
     return processor

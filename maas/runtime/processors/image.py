@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from maas.bounds import Count
-from maas.errors import InputError
+from maas.errors import ConfigError, InputError
 from maas.runtime.contents import content_of
 from maas.runtime.image_files import ORIENTATION, read_image
 from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
@@ -38,6 +38,9 @@ class Processor(BaseProcessor):
         resize: `stretch` changes the aspect; `cover` scales the shorter side and crops the centre; `fit` scales the
             longer side and centres the image on black.
         resampling: Pillow's filter, antialiased when it makes smaller.
+
+    Raises:
+        ConfigError: the model's images have more pixels than are read.
     """
 
     kind: ClassVar[str] = "image"
@@ -53,6 +56,11 @@ class Processor(BaseProcessor):
         resize: Literal["stretch", "cover", "fit"] = "stretch",
         resampling: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear",
     ) -> None:
+        if height * width > MAX_PIXELS:
+            raise ConfigError(
+                f"processor.height × processor.width is {height} × {width}; at most {MAX_PIXELS // 10**6} million are "
+                "read. Set e.g. processor.height=224 processor.width=224."
+            )
         self.height = height
         self.width = width
         self.channels = channels

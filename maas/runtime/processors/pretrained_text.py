@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer, models
 
-from maas.bounds import Count
+from maas.bounds import PadMultiple, Tokens
 from maas.errors import ConfigError
 from maas.runtime.places import local_place
 from maas.runtime.processors.base import BaseProcessor, Features
@@ -50,8 +50,8 @@ class Processor(BaseProcessor):
     def __init__(
         self,
         tokenizer: str,
-        max_tokens: Count = 256,
-        pad_multiple: Count = 8,
+        max_tokens: Tokens = 256,
+        pad_multiple: PadMultiple = 8,
         feeds: Sequence[Feed] = ("input_ids", "attention_mask"),
         *,
         content: str = BLANK,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from maas.bounds import Count
+from maas.bounds import Count, PadMultiple, Tokens
 from maas.runtime.processors.base import BaseProcessor, Features
 from maas.runtime.signature import TensorSpec
 from maas.runtime.texts import checked
@@ -42,9 +42,9 @@ class Processor(BaseProcessor):
         self,
         algorithm: Literal["characters", "words"] = "characters",
         vocabulary_size: Count = 8000,
-        max_tokens: Count = 256,
+        max_tokens: Tokens = 256,
         keep: Literal["start", "ends"] = "start",
-        pad_multiple: Count = 16,
+        pad_multiple: PadMultiple = 16,
         *,
         tokenizer: Tokenizer | None = None,
     ) -> None:

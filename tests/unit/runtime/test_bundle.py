@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ def signed_again(folder: Path, name: str) -> Path:
 def refusal(folder: Path) -> str:
     with pytest.raises(BundleError) as caught:
         Bundle.open(folder)
+    assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
@@ -120,7 +122,37 @@ def test_evidence_is_refused_when_it_is_about_another_bundle(line, folder):
     (folder / "evidence.json").write_bytes((line.bundle.folder / "evidence.json").read_bytes())
     with pytest.raises(BundleError) as caught:
         _ = Bundle.open(folder).evidence
-    assert str(caught.value) == f"{folder / 'evidence.json'} is about another bundle; run python -m maas.verify."
+    assert str(caught.value) == (
+        f"{folder / 'evidence.json'} is about another manifest than {folder / 'manifest.json'}: one of them was "
+        "altered or exchanged since. Export the model again, or run python -m maas.verify."
+    )
+
+
+def test_exchanged_labels_are_refused_when_a_measured_bundle_is_opened(line, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(line.bundle.folder, folder)
+    answer = line.bundle.manifest.answer
+    message = refusal(changed(folder, answer={**answer, "labels": answer["labels"][::-1]}))
+    assert message.startswith(f"{folder / 'evidence.json'} is about another manifest than {folder / 'manifest.json'}: ")
+    opened = Bundle.open(folder, check_evidence=False)
+    with pytest.raises(BundleError, match="is about another manifest"):
+        _ = opened.evidence
+    with pytest.raises(BundleError, match="its manifest was altered"):
+        opened.predict(opened.golden.inputs[:1])
+
+
+@pytest.mark.parametrize("content", [b"", b"{}x", b"[]", b'{"manifest_sha256": 1}', b'{"manifest_sha256": "\xff"}'])
+def test_evidence_is_named_when_it_cannot_be_read(folder, content):
+    (folder / "evidence.json").write_bytes(content)
+    assert refusal(folder).startswith(f"{folder / 'evidence.json'} cannot be read: ")
+    assert refusal(folder).endswith(". Export the model again, or run python -m maas.verify.")
+    assert Bundle.open(folder, check_evidence=False).check_golden() == 0
+
+
+@pytest.mark.parametrize("content", [{}, {"manifest_sha256": ""}])
+def test_old_bundle_opens_when_its_evidence_names_no_manifest(folder, content):
+    (folder / "evidence.json").write_text(json.dumps({"schema_version": 1, **content}))
+    assert Bundle.open(folder).check_golden() == 0
 
 
 def test_golden_answers_are_refused_when_the_model_answers_otherwise(folder):

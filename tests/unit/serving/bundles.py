@@ -1,6 +1,7 @@
-"""Small bundles, built with onnx.helper in milliseconds: for arrays, text, pictures and sounds."""
+"""Small bundles, built with onnx.helper in milliseconds: for arrays, text, pictures and sounds; one gives values."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from maas.runtime.answers import load_answer
+from maas.runtime.answers import BaseAnswer, load_answer
 from maas.runtime.manifest import SCHEMA_VERSION, Lineage, Manifest, ServingSettings
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
@@ -52,6 +53,33 @@ def array_bundle(folder: Path, *, width: int = 64, labels: int = 10, batch_size:
         labels=[str(label) for label in range(labels)],
         golden=rows,
         batch_size=batch_size,
+    )
+
+
+def value_bundle(folder: Path, *, bias: float, deviation: float, width: int = 4) -> Path:
+    """A linear layer over rows of numbers in [0, 16]; its values lie around `bias`."""
+    random = np.random.default_rng(0)
+    weights = {
+        "weight": (deviation / 8 * random.normal(0, 1, width)).astype(np.float32),
+        "middle": np.full(width, 8, np.float32),
+        "bias": np.array(bias, np.float32),
+    }
+    nodes = [
+        helper.make_node("Sub", ["features", "middle"], ["centred"]),
+        helper.make_node("MatMul", ["centred", "weight"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["value"]),
+    ]
+    return _bundle(
+        folder,
+        name="price",
+        task="tabular-regression",
+        nodes=nodes,
+        weights=weights,
+        graph_input=helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width]),
+        processor=ArrayProcessor([width], low=0, high=16),
+        answer=load_answer({"kind": "regression"}),
+        golden=random.integers(0, 17, (6, width)).tolist(),
+        batch_size=8,
     )
 
 
@@ -146,18 +174,20 @@ def _bundle(
     weights: dict[str, np.ndarray],
     graph_input: onnx.ValueInfoProto,
     processor: BaseProcessor,
-    labels: list[str],
     golden: list[object],
     batch_size: int,
+    labels: Sequence[str] = (),
+    answer: BaseAnswer | None = None,
 ) -> Path:
-    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(labels)])
+    answer = answer or load_answer({"kind": "classification", "labels": list(labels)})
+    shape = ["batch", *answer.specs[-1].shape[1:]]
+    output = helper.make_tensor_value_info(answer.output, TensorProto.FLOAT, shape)
     initializers = [numpy_helper.from_array(array, key) for key, array in weights.items()]
     graph = helper.make_graph(nodes, name, [graph_input], [output], initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     (folder / "golden").mkdir(parents=True)
     onnx.save(model, folder / "model.onnx")
     processor.save(folder / "assets")
-    answer = load_answer({"kind": "classification", "labels": labels})
     predictor = Predictor(folder / "model.onnx", processor, answer, batch_size=batch_size)
     outputs = predictor.outputs(golden)
     answers = {"predictions": answer.predictions(outputs).tolist(), "answers": answer.answers(outputs)}

@@ -21,5 +21,5 @@ def test_known_kinds_are_listed_when_another_is_asked_for(tmp_path, kind):
 
 
 def test_settings_are_shown_when_the_processor_does_not_know_them(tmp_path):
-    with pytest.raises(BundleError, match=r"^The array processor cannot be loaded with \{'colour': 1\}: "):
+    with pytest.raises(BundleError, match="^The array processor does not know the setting 'colour'. Upgrade maas.$"):
         load_processor({"kind": "array", "colour": 1}, tmp_path)

@@ -53,7 +53,7 @@ class Answer(BaseAnswer):
         return max(self.deviation, largest(predictions - self.mean))
 
     def tolerated(self, golden: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
-        """Returns `tolerance` standard deviations of the targets, and `STEPS` of float32 at each of the graph's numbers.
+        """Returns `tolerance` standard deviations of the targets and `STEPS` of float32 at each of the graph's numbers.
 
         Where the graph gives the target's own unit, the deviation is that of the golden predictions.
         """

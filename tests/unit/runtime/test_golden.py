@@ -55,6 +55,13 @@ def test_values_are_accepted_one_float32_step_away_and_refused_when_they_are_wro
     assert str(caught.value).startswith(f"{folder} answers its golden inputs otherwise than when it was made: a predic")
 
 
+def test_deviation_of_the_targets_counts_when_the_answer_knows_it():
+    golden = np.array([[1.7e9], [1.7e9 + 60], [1.7e9 - 240]])
+    answer = load_answer({"kind": "regression", "mean": 1.7e9, "deviation": 60.0})
+    wanted = [1e-4 * 60 + 4 * 60 * 2**exponent for exponent in (-149, -23, -21)]  # float32 steps at 0, 1 and 4
+    np.testing.assert_allclose(answer.tolerated(golden, 1e-4)[:, 0], wanted, rtol=1e-12)
+
+
 def test_one_wrong_value_is_refused_when_all_others_are_right(bundles, tmp_path):
     folder = bundles.value_bundle(tmp_path / "bundle", bias=100.0, deviation=1.0)
     moved(folder, lambda values: values + 0.01 * np.eye(len(values))[:, 3:4])

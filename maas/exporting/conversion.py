@@ -1,10 +1,11 @@
 """A checkpoint as one ONNX file, the same bytes on every run, by whichever exporter knows its model.
 
 Exporters leak state between exports of one process, so each export has a process of its own, as
-`python -m maas.exporting.conversion CHECKPOINT EXAMPLES.npz OUT.onnx OPSET` is one.
+`python -m maas.exporting.conversion CHECKPOINT EXAMPLES.npz OUT.onnx OPSET REFUSAL.txt` is one. Why one fails it writes
+to a file, since other libraries print what they like.
 """
 
-import re
+import logging
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,12 +19,15 @@ from maas.errors import ExportError, MaasError
 from maas.exporting import hugging_face, torch_onnx
 from maas.exporting.fork_server import ForkServer
 from maas.importing.base import ForeignModel
+from maas.importing.graph import one_line
 from maas.training.checkpoint import Checkpoint
 
 EXPORTERS = ForkServer(
     "maas.exporting.conversion",
     preloaded=("onnxscript", "onnxscript.function_libs.torch_lib.ops", "torch.onnx._internal.exporter._core"),
 )
+
+log = logging.getLogger("maas")
 
 
 def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: Path, opset: int) -> Path:
@@ -39,14 +43,18 @@ def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: P
         `out`.
 
     Raises:
-        ExportError: the exporter failed; its last lines are in the message.
+        ExportError: the exporter failed; why is in the message, in one line.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        arrays = Path(scratch) / "examples.npz"
+        arrays, refusal = Path(scratch) / "examples.npz", Path(scratch) / "refusal.txt"
         np.savez(arrays, allow_pickle=False, **dict(examples))
-        status, printed = EXPORTERS.run([*(str(path) for path in (checkpoint.folder, arrays, out)), str(opset)])
+        paths = [str(path) for path in (checkpoint.folder, arrays, out)]
+        status, printed = EXPORTERS.run([*paths, str(opset), str(refusal)])
+        told = refusal.read_text(encoding="utf-8") if refusal.exists() else ""
     if status != 0:
-        raise ExportError(f"{checkpoint.record.net.target} cannot be exported: {_last_lines(printed)}")
+        log.debug("The exporter printed: %s", printed)
+        reason = told or f"its process ended with status {status}."
+        raise ExportError(f"{checkpoint.record.net.target} cannot be exported: {reason}")
     return out
 
 
@@ -66,19 +74,15 @@ def write_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out
         torch_onnx.write_onnx(model, family, examples=examples, axes=axes, output=output, out=out, opset=opset)
 
 
-def _last_lines(text: str, count: int = 8) -> str:
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return "\n".join([line for line in plain.strip().splitlines() if line.strip()][-count:])
-
-
 def main() -> None:
     """Exports in this process, as told by the command line."""
-    folder, arrays, out, opset = sys.argv[1:]
+    folder, arrays, out, opset, refusal = sys.argv[1:]
     try:
         with np.load(arrays, allow_pickle=False) as examples:
             write_onnx(Checkpoint.open(folder), dict(examples), Path(out), int(opset))
-    except MaasError as error:
-        sys.exit(str(error))
+    except Exception as error:  # exporters raise whatever they raise
+        Path(refusal).write_text(str(error) if isinstance(error, MaasError) else one_line(error), encoding="utf-8")
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

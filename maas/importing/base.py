@@ -1,7 +1,7 @@
 """What a model that was made elsewhere can do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -52,6 +52,17 @@ class ForeignModel(ABC):
         Args:
             feeds: by name, the batch first; of any number of rows.
         """
+
+    def thresholds(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, Mapping[int, Sequence[float]]]:
+        """Returns at which numbers the answer jumps, so that rows of them are part of the proof.
+
+        Args:
+            feeds: a few rows.
+
+        Returns:
+            Feed → column → numbers; none where it does not jump, or is not known to.
+        """
+        return {}
 
     @abstractmethod
     def write_onnx(

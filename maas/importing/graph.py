@@ -27,6 +27,8 @@ SOURCE = "source"
 """What the names of a graph begin with once it is part of another."""
 
 LONGEST_REASON = 300
+PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"<>:]+/)+([^\s/'\"<>:,]+)")
+"""A file of this machine, of which its name is kept."""
 
 OLDEST_OPSET = 13
 """Older files are converted: Softmax was another function until then, and quantisation by channel unknown."""
@@ -225,8 +227,9 @@ def outputs_of_numbers(graph: onnx.GraphProto) -> list[str]:
 
 
 def one_line(error: BaseException) -> str:
-    """Returns what another library's error says, as one line of bearable length."""
-    line = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()) or type(error).__name__
+    """Returns what another library's error says, as one line of bearable length: without colours and paths."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    line = " ".join(PATH.sub(r"\1", plain).split()) or type(error).__name__
     return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
 
 

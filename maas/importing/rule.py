@@ -128,6 +128,14 @@ class Rule(ForeignModel):
         rows = feeds[table.feed].reshape(len(feeds[table.feed]), -1).astype(np.float32).tolist()
         return np.eye(table.labels, dtype=np.float32)[[table.position(row) for row in rows]]
 
+    def thresholds(self, feeds: Feeds) -> Mapping[str, Mapping[int, Sequence[float]]]:
+        """Returns the thresholds of the conditions."""
+        found: dict[int, list[float]] = {}
+        for _, conditions in self._known.lines:
+            for one in conditions:
+                found.setdefault(one.column, []).append(one.threshold)
+        return {self._known.feed: found}
+
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes a Where for each rule, the last rule first."""
         draft = Draft("rules")

@@ -1,36 +1,42 @@
 """Estimators and pipelines of scikit-learn."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import msgspec
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
+from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from maas.data.splits import Splits
-from maas.errors import ConfigError
+from maas.errors import ConfigError, ExportError
 from maas.importing.base import ForeignModel
 from maas.importing.draft import Draft
-from maas.importing.extras import needed
+from maas.importing.frames import Frame, by_feed, frame_for, table_of
 from maas.importing.graph import Axes, Feeds, one_line
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
-from maas.importing.scikit_learn_graph import TABLE, converted
+from maas.importing.scikit_learn_graph import (
+    RESULT,
+    converted,
+    few_rows,
+    require_alike,
+    searched,
+    thresholds_of,
+)
+from maas.importing.skops_file import TRUSTED, dumped, opened
 from maas.importing.writing import write_adopted
 from maas.runtime.processors import BaseProcessor
 
 MODEL, RECORD = "estimator.skops", "source.json"
-TRUSTED = (
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",
-)
-"""Types of scikit-learn itself that skops leaves to its caller; they hold numbers and run no code of a file."""
-PICKLES = (".joblib", ".pickle", ".pkl", ".sav")
+ROWS_CHECKED = 200
+"""Of the training split, on which the graph of an estimator that comes fitted is compared with it."""
 
 
 class EstimatorRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,18 +45,25 @@ class EstimatorRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         meaning: of its answers.
         trusted: types that its file may hold.
+        frame: of columns by name; None where it reads them by position.
     """
 
     meaning: Meaning
     trusted: tuple[str, ...]
+    frame: Frame | None = None
 
 
 class Estimator(ForeignModel):
-    """Answers by `predict_proba`, or by `predict` where numbers are predicted; exported by skl2onnx.
+    """Answers by `predict_proba`, or by `predict` where numbers are predicted.
 
-    Feeds are joined to a table of float32, and scikit-learn is given the same float32 numbers as the graph: thresholds
-    of trees are rounded down to float32, so that both take the same branch for every float32 number. Votes of trees
-    are added up in double precision in the graph as well; in float32 they would break ties at random.
+    Feeds are joined to a table of float64, and scikit-learn is given the same numbers as the graph, which computes in
+    float64 as well: both take the same branch of a tree, and ties of votes stay ties. An estimator that names columns
+    is given a frame of the tabular processor's: its numbers, and its categories as pandas holds them; a category that
+    the processor does not know is missing. So is one that comes fitted on a frame, and histogram gradient boosting
+    where the processor has categories.
+
+    Before it learns, a copy learns from a few rows of each label and is exported; one that cannot be, or whose graph
+    answers otherwise, is refused then.
 
     Args:
         estimator: a part, or the path of a `.skops` file. One that is not fitted learns from the training split, with
@@ -77,7 +90,7 @@ class Estimator(ForeignModel):
         self.estimator = opened(Path(estimator), self.trusted) if isinstance(estimator, str | Path) else estimator
         self.labels = labels
         self.record = record
-        if not hasattr(self.estimator, "predict"):
+        if not hasattr(self.estimator, "fit") or not answers_by(self.estimator, "predict"):
             raise ConfigError(
                 f"model.estimator is of type {type(self.estimator).__name__}; it must be an estimator with predict, or "
                 "the path of a .skops file."
@@ -86,42 +99,85 @@ class Estimator(ForeignModel):
     def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
         """Returns a fitted estimator that knows which class is which label."""
         _require_table(processor)
-        name = type(self.estimator).__name__
-        if splits.labels and not hasattr(self.estimator, "predict_proba"):
+        if splits.labels and not answers_by(self.estimator, "predict_proba"):
             raise ConfigError(
-                f"{name} gives no probabilities. Choose a classifier with predict_proba, or wrap it in "
+                f"{self._name} gives no probabilities. Choose a classifier with predict_proba, or wrap it in "
                 "sklearn.calibration.CalibratedClassifierCV."
             )
-        feeds = processor.collate(processor.encode(splits.train.inputs))
+        feeds: Feeds = processor.collate(processor.encode(splits.train.inputs))
+        frame = frame_for(self.estimator, processor, is_fitted=is_fitted(self.estimator))
         if is_fitted(self.estimator):
-            estimator, names = self.estimator, self._names(splits)
+            met = self._met(self.estimator, self._names(splits), splits, frame)
+            few: Feeds = {feed: array[:ROWS_CHECKED] for feed, array in feeds.items()}
         else:
-            estimator, names = _learnt(self.estimator, table_of(feeds), splits), None
-        gives: Gives = "probabilities" if is_classifier(estimator) else "value"
-        meaning = meaning_of(gives, names, splits)
-        met = type(self)(estimator, self.labels, self.trusted, record=EstimatorRecord(meaning, self.trusted))
-        require_answers(met.outputs({feed: array[:1] for feed, array in feeds.items()}), gives, splits)
+            targets = _targets_of(splits)
+            few = self._rehearsed(feeds, frame, splits, targets)
+            met = self._met(learnt(self.estimator, feeds, frame, targets), None, splits, frame)
+        require_answers(met.outputs({feed: array[:1] for feed, array in feeds.items()}), met.gives, splits)
+        met.require_exportable(few)
         return met
+
+    def _met(self, estimator: Any, names: Sequence[Any] | None, splits: Splits, frame: Frame | None) -> Self:
+        gives: Gives = "probabilities" if is_classifier(estimator) else "value"
+        record = EstimatorRecord(meaning_of(gives, names, splits), self.trusted, frame)
+        return type(self)(estimator, self.labels, self.trusted, record=record)
+
+    def _rehearsed(self, feeds: Feeds, frame: Frame | None, splits: Splits, targets: NDArray[Any]) -> Feeds:
+        """Lets a copy learn from a few rows, which it returns, and be exported."""
+        chosen = few_rows(targets, len(splits.labels))
+        few = {feed: array[chosen] for feed, array in feeds.items()}
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of few rows
+                copy = learnt(searched(self.estimator), few, frame, targets[chosen])
+        except ConfigError:  # few rows may be too few for it; what it says of all rows counts
+            return few
+        self._met(copy, None, splits, frame).require_exportable(few)
+        return few
+
+    def require_exportable(self, feeds: Feeds) -> None:
+        """Checks that it can be saved, that its graph can be written, and that this answers as it does.
+
+        Args:
+            feeds: a few rows.
+
+        Raises:
+            ConfigError: it cannot, or does not.
+        """
+        try:
+            model = converted(
+                self.estimator,
+                feeds,
+                self._known.frame,
+                classifies=self._classifies,
+                opset=onnx.defs.onnx_opset_version(),
+            )
+            require_alike(self._name, model, feeds, self.outputs(feeds), self._known.meaning)
+        except ExportError as error:
+            raise ConfigError(str(error)) from error
+        dumped(self.estimator, self.trusted)
 
     def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
         """Returns probabilities (N, K) or values (N,)."""
-        table, meaning = table_of(feeds), self._known.meaning
-        classifies = meaning.gives == "probabilities"
-        return meaning.answer(
-            np.asarray(self.estimator.predict_proba(table) if classifies else self.estimator.predict(table))
-        )
+        table = given(feeds, self._known.frame)
+        try:
+            found = self.estimator.predict_proba(table) if self._classifies else self.estimator.predict(table)
+        except ValueError as error:
+            raise ConfigError(f"{self._name} does not take these rows: {one_line(error)}") from error
+        return self._known.meaning.answer(np.atleast_1d(found))  # Gaussian processes give one row no axis
+
+    def thresholds(self, feeds: Feeds) -> Mapping[str, Mapping[int, Sequence[float]]]:
+        """Returns thresholds of trees that read the feeds as they are."""
+        found = thresholds_of(self.estimator, feeds, self._known.frame, classifies=self._classifies)
+        return by_feed(found, feeds, self._known.frame)
 
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
-        """Writes what skl2onnx makes of the estimator."""
-        source, before = converted(self.estimator, table_of(examples).shape[1], opset), Draft("feeds")
-        columns = [before.add("Flatten", before.add("Cast", feed, to=1), axis=1) for feed in examples]
-        table = before.add("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
+        """Writes the estimator's graph."""
         write_adopted(
-            source,
+            converted(self.estimator, examples, self._known.frame, classifies=self._classifies, opset=opset),
             out,
-            before=before,
-            connected={TABLE: table},
-            result=source.graph.output[-1].name,
+            before=Draft("feeds"),
+            connected={feed: feed for feed in examples},
+            result=RESULT,
             meaning=self._known.meaning,
             examples=examples,
             axes=axes,
@@ -131,9 +187,7 @@ class Estimator(ForeignModel):
 
     def save(self, folder: Path) -> None:
         """Writes the estimator as skops does, and what is known of it."""
-        content = needed("skops.io").dumps(self.estimator)
-        _require_trusted(content, self.trusted, type(self.estimator).__name__)
-        (folder / MODEL).write_bytes(content)
+        (folder / MODEL).write_bytes(dumped(self.estimator, self.trusted))
         (folder / RECORD).write_bytes(msgspec.json.encode(self._known))
 
     @classmethod
@@ -141,6 +195,19 @@ class Estimator(ForeignModel):
         """Opens what `save` wrote."""
         record = msgspec.json.decode((folder / RECORD).read_bytes(), type=EstimatorRecord)
         return cls(str(folder / MODEL), trusted=record.trusted, record=record)
+
+    @property
+    def _name(self) -> str:
+        return type(self.estimator).__name__
+
+    @property
+    def gives(self) -> Gives:
+        """What its numbers are."""
+        return self._known.meaning.gives
+
+    @property
+    def _classifies(self) -> bool:
+        return self.gives == "probabilities"
 
     @property
     def _known(self) -> EstimatorRecord:
@@ -157,27 +224,6 @@ class Estimator(ForeignModel):
         return self.labels if numbered and set(classes) != set(splits.labels) else classes
 
 
-def opened(path: Path, trusted: Sequence[str]) -> Any:
-    """Opens a file of skops.
-
-    Raises:
-        ConfigError: it is a pickle, cannot be read, or holds types that are not trusted.
-    """
-    if path.suffix.lower() in PICKLES:
-        raise ConfigError(
-            f"{path} is a pickle, and opening one runs whatever code it holds. Save the estimator by skops.io.dump "
-            f"where it was made, and set model.estimator={path.with_suffix('.skops')}."
-        )
-    try:
-        content = path.read_bytes()
-        _require_trusted(content, trusted, str(path))
-        return needed("skops.io").loads(content, trusted=list(trusted))
-    except ConfigError:
-        raise
-    except Exception as error:  # a missing file, a broken archive, a type of a package that is not there
-        raise ConfigError(f"{path} cannot be opened as a file of skops: {one_line(error)}") from error
-
-
 def is_fitted(estimator: Any) -> bool:
     """Tells whether an estimator has learnt."""
     try:
@@ -187,18 +233,36 @@ def is_fitted(estimator: Any) -> bool:
     return True
 
 
-def table_of(feeds: Feeds) -> NDArray[np.float32]:
-    """Returns all feeds side by side, float32 (N, D)."""
-    return np.concatenate([array.reshape(len(array), -1).astype(np.float32) for array in feeds.values()], axis=1)
-
-
-def _learnt(estimator: Any, table: NDArray[np.float32], splits: Splits) -> Any:
-    """Returns a fitted copy; what draws at random draws the same on every run."""
+def _targets_of(splits: Splits) -> NDArray[Any]:
     if splits.train.targets is None:
         raise ConfigError("model.estimator is not fitted, and the rows carry no targets to learn from.")
+    return np.asarray(splits.train.targets)
+
+
+def answers_by(estimator: Any, method: str) -> bool:
+    """Tells whether an estimator has a method, or will have it once it has learnt."""
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    by_default = isinstance(last, StackingClassifier | StackingRegressor) and last.final_estimator is None
+    return by_default or hasattr(estimator, method)
+
+
+def given(feeds: Feeds, frame: Frame | None) -> Any:
+    """Returns what an estimator is given: a frame, or float64 (N, D)."""
+    return table_of(feeds) if frame is None else frame.of(feeds)
+
+
+def learnt(estimator: Any, feeds: Feeds, frame: Frame | None, targets: NDArray[Any]) -> Any:
+    """Returns a fitted copy; what draws at random draws the same on every run.
+
+    Raises:
+        ConfigError: scikit-learn refuses the rows.
+    """
     fresh = clone(estimator)
     undrawn = {name: 0 for name, value in fresh.get_params().items() if name.endswith("random_state") and value is None}
-    return fresh.set_params(**undrawn).fit(table, splits.train.targets)
+    try:
+        return fresh.set_params(**undrawn).fit(given(feeds, frame), targets)
+    except Exception as error:  # whatever scikit-learn and the estimator's maker raise
+        raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}") from error
 
 
 def _require_table(processor: BaseProcessor) -> None:
@@ -208,12 +272,3 @@ def _require_table(processor: BaseProcessor) -> None:
                 f"scikit-learn takes tables; the {processor.kind} processor gives {feed} of any {axes[max(axes)]}. "
                 "Choose a processor of fixed size, e.g. processor=array."
             )
-
-
-def _require_trusted(content: bytes, trusted: Sequence[str], what: str) -> None:
-    unknown = sorted(set(needed("skops.io").get_untrusted_types(data=content)) - set(trusted))
-    if unknown:
-        raise ConfigError(
-            f"{what} holds types that are not trusted: {', '.join(unknown)}. If you know what they do, set "
-            f"model.trusted=[{','.join(unknown)}]."
-        )

@@ -1,48 +1,107 @@
-"""Estimators of scikit-learn as ONNX, by skl2onnx."""
+"""An estimator of scikit-learn as one graph, and whether that graph answers as it does."""
 
 from typing import Any
 
+import numpy as np
 import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import helper
+from sklearn.model_selection._search import BaseSearchCV
 
-from maas.errors import ExportError
+from maas.errors import ConfigError
+from maas.importing.estimators import Drawing, drawn
 from maas.importing.extras import needed
+from maas.importing.frames import Feeds, Frame, drawn_table
 from maas.importing.graph import one_line
+from maas.importing.meaning import Meaning
 
-TABLE = "table"
+RESULT = "raw"
+ML_OPSET = 5
+REHEARSED = 25
+"""Rows of each label that a copy learns from before the estimator itself does."""
+TOLERANCE = 1e-5
 
 
-def converted(estimator: Any, columns: int, opset: int) -> onnx.ModelProto:
-    """Returns what skl2onnx makes of an estimator; its one input is `table`, float32 (N, columns).
+def converted(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifies: bool, opset: int) -> onnx.ModelProto:
+    """Returns a fitted estimator as a graph.
+
+    Args:
+        estimator: fitted.
+        feeds: of any number of rows; the graph's inputs are called as they are.
+        frame: of columns by name, or None.
+        classifies: whether it gives probabilities rather than values.
+        opset: of ONNX; what skl2onnx knows is the most.
+
+    Returns:
+        A model whose one output is `raw`, float64 (N, K).
 
     Raises:
-        ExportError: skl2onnx does not know a part of it.
+        ExportError: a part of it cannot be written in ONNX.
     """
-    skl2onnx, types = needed("skl2onnx"), needed("skl2onnx.common.data_types")
-    opset = min(opset, skl2onnx.__max_supported_opset__)
+    draft, _ = _drawn(estimator, feeds, frame, classifies, opset)
+    inputs = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), ["batch", *array.shape[1:]])
+        for name, array in feeds.items()
+    ]
+    output = helper.make_tensor_value_info(RESULT, onnx.TensorProto.DOUBLE, ["batch", None])
+    graph = helper.make_graph(draft.nodes, "estimator", inputs, [output], draft.constants)
+    versions = [helper.make_opsetid("", draft.opset), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+    return helper.make_model(graph, opset_imports=versions, ir_version=10)
+
+
+def thresholds_of(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifies: bool) -> dict[int, list[float]]:
+    """Returns, by column of the table, the thresholds of trees that read it as it is."""
+    draft, table = _drawn(estimator, feeds, frame, classifies, needed("skl2onnx").__max_supported_opset__)
+    return draft.thresholds.get(table, {})
+
+
+def _drawn(estimator: Any, feeds: Feeds, frame: Frame | None, classifies: bool, opset: int) -> tuple[Drawing, str]:
+    draft = Drawing(min(opset, needed("skl2onnx").__max_supported_opset__))
+    table = drawn_table(feeds, frame, draft)
+    found = drawn(estimator, table, draft, "predict_proba" if classifies else "predict")
+    draft.add("Identity", found, result=RESULT)
+    return draft, table.value
+
+
+def require_alike(
+    name: str, model: onnx.ModelProto, feeds: Feeds, expected: NDArray[np.float32], meaning: Meaning
+) -> None:
+    """Checks that a graph answers as its estimator.
+
+    Args:
+        name: of the estimator.
+        model: the graph.
+        feeds: rows.
+        expected: the estimator's answers to them.
+        meaning: of both.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1  # as bundles do: more threads add up leaves in another order
     try:
-        model: onnx.ModelProto = skl2onnx.to_onnx(
-            estimator,
-            initial_types=[(TABLE, types.FloatTensorType([None, columns]))],
-            target_opset={"": opset, "ai.onnx.ml": 3},
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        found = meaning.answer(session.run([RESULT], dict(feeds))[0])
+    except Exception as error:  # ONNX Runtime raises half a dozen types without a common base
+        raise ConfigError(f"{name} cannot be imported: its graph does not run: {one_line(error)}") from error
+    difference = float(np.abs(found.astype(np.float64) - expected).max())
+    allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    if not difference <= allowed:
+        raise ConfigError(
+            f"{name} cannot be imported: its graph answers {difference:.3g} otherwise than scikit-learn; {allowed:.3g} "
+            "is allowed. Choose another estimator (docs/importing.md lists those that work)."
         )
-    except Exception as error:  # it raises whatever its converters raise
-        raise ExportError(f"skl2onnx cannot convert {type(estimator).__name__}: {one_line(error)}") from error
-    return _summed_in_double(model)
 
 
-def _summed_in_double(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Lets ensembles of trees add up their leaves in double precision, which ONNX Runtime does for inputs of that type.
+def few_rows(targets: NDArray[Any], labels: int) -> NDArray[np.int64]:
+    """Returns positions of the first rows of each label, or of the first rows where targets are numbers."""
+    if not labels:
+        return np.arange(min(len(targets), 4 * REHEARSED))
+    return np.sort(np.concatenate([np.flatnonzero(targets == label)[:REHEARSED] for label in range(labels)]))
 
-    In float32 the sum depends on the order of the trees, and two labels with equally many votes come out unequal.
-    """
-    nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        if node.op_type.startswith("TreeEnsemble"):
-            double = f"{node.input[0]}/double_{len(nodes)}"
-            nodes.append(onnx.helper.make_node("Cast", [node.input[0]], [double], to=onnx.TensorProto.DOUBLE))
-            node.input[0] = double
-        nodes.append(node)
-    copied = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(copied)
-    return model
+
+def searched(estimator: Any) -> Any:
+    """Returns what a search tries, or the estimator itself."""
+    return searched(estimator.estimator) if isinstance(estimator, BaseSearchCV) else estimator

@@ -237,6 +237,11 @@ class Processor(BaseProcessor):
             "category_sizes": [1 + len(column) for column in self._learnt.categories],
         }
 
+    @property
+    def learnt_categories(self) -> dict[str, tuple[str, ...]]:
+        """By column, the categories whose positions from 1 on it gives."""
+        return dict(zip(self.categories, self._learnt.categories, strict=True))
+
     def settings(self) -> dict[str, Any]:
         """All arguments."""
         return {

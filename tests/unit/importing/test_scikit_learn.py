@@ -1,12 +1,16 @@
 """Estimators answer in the line as scikit-learn does: the same branch, the same vote, for every float32 number."""
 
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import skops.io
 from onnx.reference import ReferenceEvaluator
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -16,13 +20,17 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import ClassifierChain
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from maas.data.splits import Split, Splits
-from maas.errors import ConfigError, ExportError
+from maas.errors import ConfigError
 from maas.importing.scikit_learn import Estimator
 from maas.runtime.processors.array import Processor
 from maas.runtime.processors.tabular import Processor as Tabular
@@ -40,6 +48,15 @@ class Stubborn(ClassifierMixin, BaseEstimator):
 
     def predict(self, table):
         return np.zeros(len(table))
+
+
+class Own(DecisionTreeClassifier):
+    """A user's own type that can be exported."""
+
+
+def wide(feeds) -> np.ndarray:
+    """What scikit-learn is given: the same numbers in float64."""
+    return feeds["features"].astype(np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +85,7 @@ def test_labels_are_the_same_on_adjacent_numbers_and_equal_votes(
     model = Estimator(estimator).fit(neighbours, four)
     drawn = np.random.default_rng(1).random((1000, 4)).astype(np.float32)
     feeds = feeds_of(four, [*neighbours.train.inputs, *drawn])
-    expected = model.estimator.predict_proba(feeds["features"])
+    expected = model.estimator.predict_proba(wide(feeds))
     session = written(model, tmp_path, feeds)
     found = session.run(None, feeds)[0]
     np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
@@ -129,10 +146,8 @@ def test_classes_become_the_datas_labels_when_an_estimator_comes_fitted(cancer, 
     by_number = fitted(splits, 1 - splits.train.targets)  # 0 is malignant, as in scikit-learn
     by_name_again = Estimator(by_name).fit(splits, processor)
     numbered = Estimator(by_number, labels=["malignant", "benign"]).fit(splits, processor)
-    np.testing.assert_array_equal(by_name_again.outputs(feeds), by_name.predict_proba(feeds["features"]).astype("f4"))
-    np.testing.assert_array_equal(
-        numbered.outputs(feeds), by_number.predict_proba(feeds["features"]).astype("f4")[:, ::-1]
-    )
+    np.testing.assert_array_equal(by_name_again.outputs(feeds), by_name.predict_proba(wide(feeds)).astype("f4"))
+    np.testing.assert_array_equal(numbered.outputs(feeds), by_number.predict_proba(wide(feeds)).astype("f4")[:, ::-1])
     found = written(numbered, tmp_path, feeds).run(None, feeds)[0]
     np.testing.assert_allclose(found, numbered.outputs(feeds), atol=1e-5)
     assert (found.argmax(axis=1) == splits.test.targets).mean() > 0.9
@@ -151,7 +166,7 @@ def test_file_of_skops_is_opened_when_its_path_is_given(iris, four, feeds_of, tm
     skops.io.dump(estimator, tmp_path / "theirs.skops")
     feeds = feeds_of(four, iris.test.inputs)
     found = Estimator(str(tmp_path / "theirs.skops")).fit(iris, four).outputs(feeds)
-    np.testing.assert_array_equal(found, estimator.predict_proba(feeds["features"]).astype(np.float32))
+    np.testing.assert_array_equal(found, estimator.predict_proba(wide(feeds)).astype(np.float32))
 
 
 @pytest.mark.parametrize("ending", [".joblib", ".pkl", ".pickle"])
@@ -176,8 +191,31 @@ def test_type_is_refused_when_a_file_holds_one_that_is_not_trusted(iris, four, t
         f"model.trusted=[{name}]."
     )
     assert isinstance(Estimator(str(tmp_path / "own.skops"), trusted=[name]).estimator, Stubborn)
-    with pytest.raises(ConfigError, match=r"^Stubborn holds types that are not trusted: "):
-        Estimator(Stubborn()).fit(iris, four).save(tmp_path)
+    with pytest.raises(ConfigError, match=r"^Own holds types that are not trusted: "):
+        Estimator(Own()).fit(iris, four)
+    own = Estimator(Own(), trusted=[f"{Own.__module__}.Own"]).fit(iris, four)
+    own.save(tmp_path)
+    rows = {"features": np.array(iris.test.inputs, dtype=np.float32)}
+    np.testing.assert_array_equal(Estimator.load({}, tmp_path).outputs(rows), own.outputs(rows))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]),
+        CalibratedClassifierCV(LinearSVC(), method="isotonic", cv=2),
+        CalibratedClassifierCV(RandomForestClassifier(3), method="temperature", cv=2),
+        GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [1, 2]}, cv=2),
+        make_pipeline(ColumnTransformer([("a", KBinsDiscretizer(3), [0])], remainder="passthrough"), GaussianNB()),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+@pytest.mark.filterwarnings("ignore")
+def test_answers_are_the_same_when_an_estimator_was_saved_and_opened(estimator, iris, four, feeds_of, tmp_path):
+    model = Estimator(estimator).fit(iris, four)
+    model.save(tmp_path)
+    feeds = feeds_of(four, iris.test.inputs)
+    np.testing.assert_array_equal(Estimator.load({}, tmp_path).outputs(feeds), model.outputs(feeds))
 
 
 def test_refusal_is_one_line_when_a_file_is_broken_or_gone(tmp_path):
@@ -188,11 +226,27 @@ def test_refusal_is_one_line_when_a_file_is_broken_or_gone(tmp_path):
         assert len(str(caught.value).splitlines()) == 1
 
 
-def test_refusal_is_one_line_when_skl2onnx_does_not_know_an_estimator(iris, four, feeds_of, written, tmp_path):
-    model = Estimator(HistGradientBoostingClassifier(max_iter=2)).fit(iris, four)
-    with pytest.raises(ExportError) as caught:
-        written(model, tmp_path, feeds_of(four, iris.test.inputs))
-    assert str(caught.value).startswith("skl2onnx cannot convert HistGradientBoostingClassifier: ")
+class Slow(NearestCentroid):
+    """Counts how often it learns."""
+
+    rows: ClassVar[list[int]] = []
+
+    def fit(self, table, targets):
+        self.rows.append(len(table))
+        return super().fit(table, targets)
+
+
+def test_refusal_comes_before_learning_when_an_estimator_cannot_be_exported(iris, four):
+    with pytest.raises(ConfigError) as caught:
+        Estimator(Slow()).fit(iris, four)
+    assert str(caught.value) == "Slow cannot be exported: neither maas nor skl2onnx knows it."
+    assert Slow.rows == [75]  # 25 of each label, of 96
+
+
+@pytest.mark.parametrize("estimator", [ClassifierChain(LogisticRegression()), QuadraticDiscriminantAnalysis()])
+def test_refusal_is_one_line_when_scikit_learn_cannot_learn_from_the_rows(estimator, cancer):
+    with pytest.raises(ConfigError, match=f"^{type(estimator).__name__} cannot learn from these rows: ") as caught:
+        Estimator(estimator).fit(cancer.splits, cancer.processor)
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -1,0 +1,109 @@
+"""Rows at the edges of what a processor lets in: missing, unseen, extreme, and at the thresholds of a model."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from maas.errors import InputError
+from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors.array import Processor as Array
+from maas.runtime.processors.tabular import Processor as Tabular
+
+Kind = Literal["missing", "unseen", "extreme", "equal"]
+Thresholds = Mapping[str, Mapping[int, Sequence[float]]]
+"""Feed → column → numbers at which a model's answer jumps."""
+
+LARGEST = float(np.finfo(np.float32).max)
+UNSEEN = "\u2400 unseen"
+MOST_THRESHOLDS = 200
+"""Of one model, spread over its columns; each gives three rows."""
+
+
+class Edge(NamedTuple):
+    """One raw row, and what is unusual about it."""
+
+    kind: Kind
+    row: Any
+
+
+def edge_rows(processor: BaseProcessor, rows: Sequence[Any], thresholds: Thresholds) -> list[Edge]:
+    """Returns rows at the edges that a processor lets in; none for pictures, sound and text.
+
+    Args:
+        processor: fitted.
+        rows: usual rows, one or more, of which one value at a time is changed.
+        thresholds: of the model.
+    """
+    if isinstance(processor, Tabular):
+        edges = _of_columns(processor, rows, thresholds)
+    elif isinstance(processor, Array):
+        edges = _of_array(processor, rows, thresholds)
+    else:
+        return []
+    return [edge for edge in edges if _lets_in(processor, edge.row)]
+
+
+def _of_columns(processor: Tabular, rows: Sequence[Any], thresholds: Thresholds) -> Iterator[Edge]:
+    names = [*processor.numbers, *processor.categories]
+    usual = [dict(row) if isinstance(row, Mapping) else dict(zip(names, row, strict=True)) for row in rows]
+    spread = _spread(thresholds.get("numbers", {}))
+    for place, name in enumerate(names):
+        for row in usual:
+            yield Edge("missing", {**row, name: None})
+        if place >= len(processor.numbers):
+            yield from (Edge("unseen", {**row, name: UNSEEN}) for row in usual)
+            continue
+        yield from (Edge("extreme", {**usual[0], name: value}) for value in (-LARGEST, LARGEST))
+        for index, value in enumerate(spread.get(place, ())):
+            yield Edge("equal", {**usual[index % len(usual)], name: value})
+    yield Edge("missing", dict.fromkeys(names))
+
+
+def _of_array(processor: Array, rows: Sequence[Any], thresholds: Thresholds) -> Iterator[Edge]:
+    usual = [np.array(row, dtype=np.float64) for row in rows]
+    spread = _spread(thresholds.get("features", {}))
+    low = -LARGEST if processor.low is None else processor.low
+    high = LARGEST if processor.high is None else processor.high
+    for place in range(usual[0].size):
+        for value in (low, high):
+            yield Edge("extreme", _changed(usual[0], place, value))
+        for index, value in enumerate(spread.get(place, ())):
+            yield Edge("equal", _changed(usual[index % len(usual)], place, value))
+
+
+def _changed(row: Any, place: int, value: float) -> Any:
+    changed = row.copy()
+    changed.flat[place] = value
+    return changed
+
+
+def _spread(thresholds: Mapping[int, Sequence[float]]) -> dict[int, list[float]]:
+    """Returns some thresholds of each column, each with its float32 neighbours on both sides."""
+    each = max(1, MOST_THRESHOLDS // max(1, len(thresholds)))
+    found = {}
+    for column, values in thresholds.items():
+        finite = np.unique([value for value in values if math.isfinite(value)])
+        chosen = (
+            finite[np.unique(np.linspace(0, max(0, len(finite) - 1), each).round().astype(int))] if finite.size else []
+        )
+        found[column] = [near for value in chosen for near in _around(float(value))]
+    return found
+
+
+def _around(value: float) -> tuple[float, float, float]:
+    """Returns a number, and the float32 numbers just below and above it."""
+    with np.errstate(over="ignore"):
+        near = np.float32(value)
+    below = near if float(near) < value else np.nextafter(near, np.float32(-np.inf))
+    above = near if float(near) > value else np.nextafter(near, np.float32(np.inf))
+    return value, float(below), float(above)
+
+
+def _lets_in(processor: BaseProcessor, row: Any) -> bool:
+    try:
+        processor.encode([row])
+    except InputError:
+        return False
+    return True

@@ -1,0 +1,19 @@
+"""Estimators of scikit-learn as graphs."""
+
+from maas.importing.estimators import calibration, columns, ensembles, histograms, linear, plain, scaling, trees
+from maas.importing.estimators.drawing import drawn
+from maas.importing.estimators.table import Drawing, Table
+
+__all__ = [
+    "Drawing",
+    "Table",
+    "calibration",
+    "columns",
+    "drawn",
+    "ensembles",
+    "histograms",
+    "linear",
+    "plain",
+    "scaling",
+    "trees",
+]

@@ -1,0 +1,103 @@
+"""Steps of pipelines, and columns by name."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, TargetEncoder
+
+from maas.errors import ExportError
+from maas.importing.estimators.drawing import Method, drawn
+from maas.importing.estimators.lookups import choices_of, looked_up
+from maas.importing.estimators.table import Drawing, Table, joined, number
+
+ENCODERS = OneHotEncoder | OrdinalEncoder | TargetEncoder
+FUNCTIONS = {np.abs: "Abs", np.exp: "Exp", np.log: "Log", np.sqrt: "Sqrt", np.negative: "Neg"}
+
+
+@drawn.register(Pipeline)
+def _pipeline(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+    *before, (_, last) = estimator.steps
+    if before and len(table.texts) == table.width:  # what is between two steps may be texts as well
+        table = transformed(estimator[:-1], table, draft)
+        before = []
+    for _, step in before:
+        table = transformed(step, table, draft)
+    if method == "transform":
+        return transformed(last, table, draft).value
+    return drawn(last, table, draft, method)
+
+
+@drawn.register(FeatureUnion)
+def _union(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+    found = [
+        _weighted(estimator, name, transformed(one, table, draft).value, draft)
+        for name, one in estimator.transformer_list
+        if one != "drop"
+    ]
+    return joined(found, draft)
+
+
+@drawn.register(ColumnTransformer)
+def _by_columns(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+    found = []
+    for name, one, _ in estimator.transformers_:
+        columns = estimator._transformer_to_input_indices[name]  # noqa: SLF001
+        if len(columns) and one != "drop":
+            part = table.picked(columns, draft)
+            found.append(_weighted(estimator, name, transformed(one, part, draft).value, draft))
+    return joined(found, draft)
+
+
+@drawn.register(FunctionTransformer)
+def _function(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+    if estimator.func is None:
+        return table.value
+    if estimator.func is np.log1p:
+        return draft.add("Log", draft.add("Add", table.value, number(draft, 1)))
+    if estimator.func in FUNCTIONS and not estimator.kw_args:
+        return draft.add(FUNCTIONS[estimator.func], table.value)
+    name = getattr(estimator.func, "__name__", repr(estimator.func))
+    raise ExportError(
+        f"FunctionTransformer calls {name}, a function of Python that a graph cannot hold. Take one of "
+        f"{', '.join(one.__name__ for one in [*FUNCTIONS, np.log1p])}, or compute the column before."
+    )
+
+
+def transformed(transformer: Any, table: Table, draft: Drawing) -> Table:
+    """Returns what a transformer makes of a table.
+
+    Raises:
+        ExportError: it reads numbers and categories together.
+    """
+    if isinstance(transformer, str) or transformer is None:  # "passthrough"
+        return table
+    composite = isinstance(transformer, ColumnTransformer | FeatureUnion | Pipeline)
+    if isinstance(transformer, ENCODERS) or len(table.texts) == table.width:
+        value = looked_up(transformer, table, choices_of(transformer, table), draft)
+    elif not table.texts or composite:
+        value = drawn(transformer, table, draft, "transform")
+    else:
+        raise ExportError(
+            f"{type(transformer).__name__} reads numbers and categories together: {', '.join(table.names)}. Give each "
+            "kind its own transformer in a ColumnTransformer."
+        )
+    names = _names_of(transformer)
+    return Table(value, _width_of(transformer, table) if names is None else len(names), names or ())
+
+
+def _width_of(transformer: Any, table: Table) -> int:
+    return table.width if isinstance(transformer, FunctionTransformer) else -1
+
+
+def _names_of(transformer: Any) -> tuple[str, ...] | None:
+    try:
+        return tuple(transformer.get_feature_names_out())
+    except (AttributeError, ValueError):  # some have none, some want those of their input
+        return None
+
+
+def _weighted(estimator: Any, name: str, value: str, draft: Drawing) -> str:
+    weight = (estimator.transformer_weights or {}).get(name)
+    return value if weight is None else draft.add("Mul", value, number(draft, weight))

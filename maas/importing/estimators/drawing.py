@@ -1,0 +1,41 @@
+"""Estimators of scikit-learn as nodes of ONNX: each composite draws its parts, and skl2onnx the plain ones.
+
+Every table is float64, as in scikit-learn; where ONNX Runtime has no float64 for an operator, `library` says so.
+"""
+
+from functools import singledispatch
+from typing import Any, Literal
+
+from maas.importing.estimators.library import by_skl2onnx
+from maas.importing.estimators.table import Drawing, Table
+
+Method = Literal["predict_proba", "decision_function", "predict", "transform"]
+
+
+@singledispatch
+def drawn(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+    """Adds nodes that compute what a fitted estimator's method computes.
+
+    Args:
+        estimator: fitted.
+        table: what the method is given.
+        draft: takes the nodes.
+        method: `predict` is for regressors alone.
+
+    Returns:
+        float64 (N, K): K labels, 1 value, 1 score where there are two labels, or the columns of a transformer.
+
+    Raises:
+        ExportError: it cannot be written in ONNX.
+    """
+    return by_skl2onnx(estimator, table, draft, method)
+
+
+def scores(estimator: Any, table: Table, draft: Drawing) -> tuple[str, bool]:
+    """Returns what scikit-learn takes for a classifier's response, and whether these are probabilities of all labels.
+
+    It is the decision function where there is one.
+    """
+    if hasattr(estimator, "decision_function"):
+        return drawn(estimator, table, draft, "decision_function"), False
+    return drawn(estimator, table, draft, "predict_proba"), True

@@ -1,0 +1,151 @@
+"""Transformers of categories as look-ups.
+
+For each value that a column may have, the graph holds what scikit-learn's own transformer makes of it, so that every
+setting of every encoder is kept; it must treat each column by itself.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from maas.errors import ExportError
+from maas.importing.estimators.table import DOUBLE, INT64, Drawing, Table, joined, number, one_column, total
+from maas.importing.graph import one_line
+
+CHECKED_ROWS = 200
+Choices = Sequence[tuple[str | None, ...] | NDArray[np.float64]]
+"""Of each column the texts that its positions stand for; or numbers, of which the first stands for all others."""
+
+
+def frame_of(columns: Mapping[str, NDArray[Any]], texts: Mapping[str, tuple[str | None, ...]]) -> pd.DataFrame:
+    """Returns columns as a frame; those of categories by their positions, as pandas' categories.
+
+    Args:
+        columns: name → (N,).
+        texts: of the columns of categories, what each position stands for; None is a missing one.
+    """
+    found: dict[str, Any] = dict(columns)
+    for name in texts.keys() & columns.keys():
+        codes = np.asarray(columns[name], dtype=np.int64) - 1  # position 0 is missing
+        found[name] = pd.Categorical.from_codes(codes, categories=list(texts[name][1:]))
+    return pd.DataFrame(found)
+
+
+def choices_of(transformer: Any, table: Table) -> Choices:
+    """Returns which values each column of a table may have, as far as a transformer can tell them apart."""
+    if len(table.texts) == table.width:
+        return [table.texts[column] for column in range(table.width)]
+    choices: list[tuple[str | None, ...] | NDArray[np.float64]] = []
+    for column, known in enumerate(transformer.categories_):
+        if column in table.texts:
+            choices.append(table.texts[column])
+        else:
+            numbers = np.asarray(known, dtype=np.float64)
+            present = numbers[~np.isnan(numbers)]
+            other = np.nextafter(present.max(initial=0), np.inf)
+            choices.append(np.array([other, np.nan, *present]))
+    return choices
+
+
+def looked_up(transformer: Any, table: Table, choices: Choices, draft: Drawing) -> str:
+    """Returns what a transformer makes of columns of categories, float64 (N, K).
+
+    Raises:
+        ExportError: it refuses one of the values, or reads several columns together.
+    """
+    counts = [len(one) for one in choices]
+    usual = np.array([min(1, count - 1) if column in table.texts else count - 1 for column, count in enumerate(counts)])
+    rows = np.tile(usual, (sum(counts), 1))
+    starts = np.cumsum([0, *counts])
+    for column, count in enumerate(counts):
+        rows[starts[column] : starts[column + 1], column] = np.arange(count)
+    found, base = _outputs(transformer, table, choices, rows), _outputs(transformer, table, choices, usual[None])[0]
+    parts, order = list[str](), list[int]()
+    changed: list[NDArray[np.bool_]] = []
+    for column, (start, end) in enumerate(pairwise(starts)):
+        changed.append(_varying(found[start:end], base))
+        constant = ~_varying(found, base) & (column == 0)  # goes with the first column
+        own: NDArray[np.bool_] = np.logical_or(changed[-1], constant)
+        order += np.flatnonzero(own).tolist()
+        if own.any():
+            place = _place(table, column, choices[column], draft)
+            parts.append(_gathered(found[start:end, own], place, draft))
+    _require_apart(transformer, table, choices, found, base, changed)
+    return draft.add("Gather", joined(parts, draft), draft.constant(np.argsort(order), np.int64), axis=1)
+
+
+def _varying(found: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.bool_]:
+    varying: NDArray[np.bool_] = np.any(_differs(found, base), axis=0)
+    return varying
+
+
+def _place(table: Table, column: int, choices: Any, draft: Drawing) -> str:
+    """Returns the position of each row's value among the choices, int64 (N,)."""
+    one = one_column(draft, table.value, column)  # (N, 1)
+    if column not in table.texts:
+        is_missing = draft.add("Cast", draft.add("IsNaN", one), to=DOUBLE)  # position 1
+        is_choice = draft.add("Cast", draft.add("Equal", one, number(draft, choices[None, 2:])), to=DOUBLE)
+        places = draft.add("Mul", is_choice, number(draft, np.arange(2.0, len(choices))[None]))
+        one = draft.add("Add", is_missing, total(draft, places))
+    return draft.add("Reshape", draft.add("Cast", one, to=INT64), draft.constant([-1], np.int64))
+
+
+def _gathered(values: NDArray[np.float64], place: str, draft: Drawing) -> str:
+    """Returns the rows of `values` (positions, K) that stand at a place, float64 (N, K)."""
+    is_small = bool((np.isfinite(values) & (values >= 0) & (values < 256) & (values % 1 == 0)).all())
+    found = draft.add("Gather", draft.constant(values, np.uint8 if is_small else np.float64), place, axis=0)
+    return draft.add("Cast", found, to=DOUBLE)
+
+
+def _outputs(transformer: Any, table: Table, choices: Choices, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns what scikit-learn makes of rows of positions."""
+    columns = [
+        rows[:, column] if column in table.texts else np.asarray(one)[rows[:, column]]
+        for column, one in enumerate(choices)
+    ]
+    given: Any = np.stack(columns, axis=1)
+    if table.names:
+        texts = {table.names[column]: one for column, one in table.texts.items()}
+        given = frame_of(dict(zip(table.names, columns, strict=True)), texts)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of unknown categories
+            found = transformer.transform(given)
+    except ValueError as error:
+        where = f" of {', '.join(table.names)}" if table.names else ""
+        raise ExportError(
+            f"{type(transformer).__name__} refuses categories{where} that rows may hold: {one_line(error)} Let it take "
+            "unknown and missing ones, e.g. handle_unknown=ignore."
+        ) from error
+    dense = found.toarray() if hasattr(found, "toarray") else np.asarray(found)
+    return dense.astype(np.float64).reshape(len(rows), -1)
+
+
+def _require_apart(
+    transformer: Any,
+    table: Table,
+    choices: Choices,
+    found: NDArray[np.float64],
+    base: NDArray[np.float64],
+    changed: Sequence[NDArray[np.bool_]],
+) -> None:
+    """Checks on rows drawn at random that each output depends on one column alone."""
+    counts = [len(one) for one in choices]
+    drawn_rows = np.random.default_rng(0).integers(0, counts, size=(CHECKED_ROWS, len(counts)))
+    apart = np.tile(base, (CHECKED_ROWS, 1))
+    for column, start in enumerate(np.cumsum([0, *counts[:-1]])):
+        apart = np.where(changed[column], found[start + drawn_rows[:, column]], apart)
+    if _differs(apart, _outputs(transformer, table, choices, drawn_rows)).any() or np.sum(changed, axis=0).max() > 1:
+        raise ExportError(
+            f"{type(transformer).__name__} reads several columns of categories together: {', '.join(table.names)}. "
+            "Take one that treats each column by itself."
+        )
+
+
+def _differs(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.bool_]:
+    differs: NDArray[np.bool_] = (left != right) & ~(np.isnan(left) & np.isnan(right))
+    return differs

@@ -1,0 +1,223 @@
+"""Trees, and what is made of them: forests, boosting.
+
+Written as TreeEnsemble of ai.onnx.ml 5 in float64: thresholds are scikit-learn's own, a missing value goes where the
+tree sends it, and leaves are added up in float64. skl2onnx writes float32 and sends every missing value to the right.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.tree import BaseDecisionTree
+
+from maas.errors import ExportError
+from maas.importing.estimators.drawing import Method, drawn
+from maas.importing.estimators.table import DOUBLE, FLOAT, INT64, Drawing, Table, logistic, number
+
+
+@dataclass(frozen=True)
+class Branches:
+    """One tree by its M nodes, the root first.
+
+    Args:
+        is_leaf: bool (M,).
+        left: (M,) node for values up to the threshold.
+        right: (M,).
+        column: (M,).
+        threshold: float64 (M,).
+        missing_left: bool (M,), where a missing value goes.
+    """
+
+    is_leaf: NDArray[np.bool_]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    column: NDArray[np.int64]
+    threshold: NDArray[np.float64]
+    missing_left: NDArray[np.bool_]
+
+
+STUMP = Branches(
+    is_leaf=np.array([True]),
+    left=np.zeros(1, dtype=np.int64),
+    right=np.zeros(1, dtype=np.int64),
+    column=np.zeros(1, dtype=np.int64),
+    threshold=np.zeros(1),
+    missing_left=np.array([False]),
+)
+"""One leaf."""
+
+
+def branches_of(tree: Any) -> Branches:
+    """Returns a `tree_` of scikit-learn."""
+    is_leaf = tree.children_left == -1
+    return Branches(
+        is_leaf,
+        np.where(is_leaf, 0, tree.children_left),
+        np.where(is_leaf, 0, tree.children_right),
+        np.where(is_leaf, 0, tree.feature),
+        np.where(is_leaf, 0.0, tree.threshold),
+        np.asarray(tree.missing_go_to_left, dtype=bool),
+    )
+
+
+def sums_of_leaves(
+    trees: Sequence[Branches],
+    leaves: Sequence[NDArray[np.float64]],
+    targets: Sequence[int],
+    value: str,
+    draft: Drawing,
+    start: NDArray[np.float64] | None = None,
+) -> str:
+    """Adds one node that adds up, for each target, the leaves that a row reaches.
+
+    Args:
+        trees: T.
+        leaves: of each tree the number at each of its leaves, in the order of its nodes.
+        targets: of each tree the target that its leaves are added to.
+        value: float64 (N, D).
+        draft: takes the node.
+        start: of each target what is added to, as scikit-learn does: another order of adding gives another last digit,
+            and a calibrated classifier may jump there. Written as trees of one leaf.
+
+    Returns:
+        float64 (N, K).
+    """
+    if start is not None:
+        stumps = [STUMP] * start.size
+        trees, leaves = [*stumps, *trees], [*np.reshape(start, (-1, 1)), *leaves]
+        targets = [*range(start.size), *targets]
+    nodes, leaf_start, node_start, roots = [], 0, 0, []
+    for tree in trees:
+        roots.append(node_start)
+        nodes.append(_numbered(tree, node_start, leaf_start))
+        node_start += len(nodes[-1]["column"])
+        leaf_start += int(tree.is_leaf.sum())
+    table = {key: np.concatenate([one[key] for one in nodes]) for key in nodes[0]}
+    targets_of_leaves = np.repeat(targets, [len(one) for one in leaves])
+    return draft.add(
+        "TreeEnsemble",
+        value,
+        domain="ai.onnx.ml",
+        n_targets=max(targets) + 1,
+        aggregate_function=1,
+        post_transform=0,
+        tree_roots=roots,
+        nodes_modes=numpy_helper.from_array(np.zeros(node_start, dtype=np.uint8)),  # up to the threshold
+        nodes_splits=numpy_helper.from_array(table["threshold"].astype(np.float64)),
+        nodes_featureids=table["column"].tolist(),
+        nodes_missing_value_tracks_true=table["missing_left"].astype(int).tolist(),
+        nodes_truenodeids=table["left"].tolist(),
+        nodes_trueleafs=table["left_is_leaf"].astype(int).tolist(),
+        nodes_falsenodeids=table["right"].tolist(),
+        nodes_falseleafs=table["right_is_leaf"].astype(int).tolist(),
+        leaf_targetids=targets_of_leaves.tolist(),
+        leaf_weights=numpy_helper.from_array(np.concatenate(leaves).astype(np.float64)),
+    )
+
+
+def _numbered(tree: Branches, node_start: int, leaf_start: int) -> dict[str, NDArray[Any]]:
+    """Returns a tree's branching nodes; they and its leaves are numbered apart. One leaf alone hangs on a branch."""
+    branching = np.flatnonzero(~tree.is_leaf)
+    number_of = np.where(
+        tree.is_leaf, leaf_start + np.cumsum(tree.is_leaf) - 1, node_start + np.cumsum(~tree.is_leaf) - 1
+    )
+    if not branching.size:
+        branching = np.array([0])
+    left, right = tree.left[branching], tree.right[branching]
+    return {
+        "column": tree.column[branching],
+        "threshold": tree.threshold[branching],
+        "missing_left": tree.missing_left[branching],
+        "left": number_of[left],
+        "left_is_leaf": tree.is_leaf[left],
+        "right": number_of[right],
+        "right_is_leaf": tree.is_leaf[right],
+    }
+
+
+def means_of_leaves(trees: Sequence[Any], table: Table, draft: Drawing) -> str:
+    """Returns the mean over trees of what stands at the leaf that a row reaches, float64 (N, K).
+
+    Leaves of several numbers are looked up by their position, which each tree writes to a target of its own.
+    """
+    branches = [branches_of(tree) for tree in trees]
+    value = single_precision(table, branches, draft)
+    rows = [tree.value[one.is_leaf, 0, :] for tree, one in zip(trees, branches, strict=True)]
+    if rows[0].shape[1] == 1:
+        total = sums_of_leaves(branches, [one[:, 0] for one in rows], [0] * len(trees), value, draft)
+        return draft.add("Div", total, number(draft, len(trees)))
+    starts = np.cumsum([0, *(len(one) for one in rows)])
+    places = [np.arange(start, end) for start, end in pairwise(starts)]
+    reached = draft.add("Cast", sums_of_leaves(branches, places, range(len(trees)), value, draft), to=INT64)  # (N, T)
+    found = draft.add("Gather", number(draft, np.concatenate(rows)), reached, axis=0)  # (N, T, K)
+    return draft.add("ReduceMean", found, draft.constant([1], np.int64), keepdims=0)
+
+
+def single_precision(table: Table, trees: Sequence[Branches], draft: Drawing) -> str:
+    """Returns a table rounded to float32, as trees of scikit-learn read it, in float64."""
+    for tree in trees:
+        draft.note(table.value, tree.column[~tree.is_leaf], tree.threshold[~tree.is_leaf])
+    return draft.add("Cast", draft.add("Cast", table.value, to=FLOAT), to=DOUBLE)
+
+
+@drawn.register(BaseDecisionTree)
+def _tree(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+    _require_one_output(estimator)
+    return means_of_leaves([estimator.tree_], table, draft)
+
+
+@drawn.register(RandomForestClassifier)
+@drawn.register(RandomForestRegressor)
+@drawn.register(ExtraTreesClassifier)
+@drawn.register(ExtraTreesRegressor)
+def _forest(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+    _require_one_output(estimator)
+    return means_of_leaves([one.tree_ for one in estimator.estimators_], table, draft)
+
+
+@drawn.register(GradientBoostingClassifier)
+@drawn.register(GradientBoostingRegressor)
+def _boosted(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+    trees = [(one.tree_, target) for stage in estimator.estimators_ for target, one in enumerate(stage)]
+    branches = [branches_of(tree) for tree, _ in trees]
+    value = single_precision(table, branches, draft)
+    leaves = [
+        tree.value[one.is_leaf, 0, 0] * estimator.learning_rate for (tree, _), one in zip(trees, branches, strict=True)
+    ]
+    raw = sums_of_leaves(branches, leaves, [target for _, target in trees], value, draft, _start_of(estimator))
+    if method != "predict_proba":
+        return raw
+    if estimator.n_classes_ > 2:
+        return draft.add("Softmax", raw, axis=1)
+    return logistic(draft, draft.add("Mul", raw, number(draft, 2 if estimator.loss == "exponential" else 1)))
+
+
+def _start_of(estimator: Any) -> NDArray[np.float64]:
+    """Returns what gradient boosting starts from, (1, K)."""
+    if estimator.init not in (None, "zero"):
+        raise ExportError(
+            f"{type(estimator).__name__} starts from {type(estimator.init).__name__}, which cannot be exported. Set "
+            "init=null."
+        )
+    start: NDArray[np.float64] = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_)))  # noqa: SLF001
+    return start
+
+
+def _require_one_output(estimator: Any) -> None:
+    if estimator.n_outputs_ != 1:
+        raise ExportError(
+            f"{type(estimator).__name__} has {estimator.n_outputs_} outputs; a bundle answers with one. Train one "
+            "model for each."
+        )

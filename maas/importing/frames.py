@@ -1,0 +1,136 @@
+"""The table that an estimator is given, from a processor's feeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from maas.errors import ConfigError
+from maas.importing.estimators.lookups import frame_of
+from maas.importing.estimators.table import DOUBLE, Drawing, Table, joined
+from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors.tabular import Processor as Tabular
+
+Feeds = Mapping[str, NDArray[Any]]
+
+
+class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Columns by name.
+
+    Args:
+        names: in the order in which the estimator is given them.
+        feeds: feed → names of its columns.
+        texts: of a column of categories, what each position stands for; None is a missing or unknown one.
+    """
+
+    names: tuple[str, ...]
+    feeds: dict[str, tuple[str, ...]]
+    texts: dict[str, tuple[str | None, ...]]
+
+    def of(self, feeds: Feeds) -> pd.DataFrame:
+        """Returns feeds as a frame: numbers, and categories as pandas holds them."""
+        columns = {name: feeds[feed][:, place] for feed, own in self.feeds.items() for place, name in enumerate(own)}
+        chosen = {name: columns[name] for name in self.names}
+        numbers = {name: values.astype(np.float64) for name, values in chosen.items() if name not in self.texts}
+        return frame_of({**chosen, **numbers}, self.texts)
+
+
+def frame_for(estimator: Any, processor: BaseProcessor, *, is_fitted: bool) -> Frame | None:
+    """Returns the columns by name that an estimator wants; None where it reads them by position.
+
+    Raises:
+        ConfigError: it wants columns that the processor does not have.
+    """
+    if is_fitted:
+        wanted = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+        named = bool(wanted)
+    else:
+        wanted, named = _named_columns(estimator), _reads_names(estimator, processor)
+    if not isinstance(processor, Tabular):
+        if named and not is_fitted:
+            raise ConfigError(
+                f"{type(estimator).__name__} reads columns by name; the {processor.kind} processor gives none. Choose "
+                "processor=tabular, or name columns by position."
+            )
+        return None
+    if not named:
+        return None
+    columns = [*processor.numbers, *processor.categories]
+    if absent := [name for name in wanted if name not in columns]:
+        raise ConfigError(
+            f"{type(estimator).__name__} reads the column {absent[0]!r}; the tabular processor gives "
+            f"{', '.join(columns)}. Name it in processor.numbers or processor.categories."
+        )
+    feeds = {"numbers": processor.numbers, "categories": processor.categories}
+    return Frame(
+        tuple(wanted if is_fitted else columns),
+        {feed: names for feed, names in feeds.items() if names},
+        {name: (None, *texts) for name, texts in processor.learnt_categories.items()},
+    )
+
+
+def _reads_names(estimator: Any, processor: BaseProcessor) -> bool:
+    parts = [estimator, *estimator.get_params().values()]
+    if any(isinstance(part, ColumnTransformer) and any(map(_is_by_name, part.transformers)) for part in parts):
+        return True
+    boosted = [
+        part for part in parts if isinstance(part, HistGradientBoostingClassifier | HistGradientBoostingRegressor)
+    ]
+    named = [part.categorical_features for part in boosted if not isinstance(part.categorical_features, str)]
+    if any(map(_texts_among, named)):
+        return True
+    by_type = any(part is estimator and part.categorical_features == "from_dtype" for part in boosted)
+    return by_type and isinstance(processor, Tabular) and bool(processor.categories)
+
+
+def _named_columns(estimator: Any) -> list[str]:
+    """Returns the columns that the transformers of an estimator name."""
+    parts = [part for part in [estimator, *estimator.get_params().values()] if isinstance(part, ColumnTransformer)]
+    return [name for part in parts for *_, columns in part.transformers for name in _texts_among(columns)]
+
+
+def _is_by_name(transformer: Any) -> bool:
+    columns = transformer[2]
+    return callable(columns) or bool(_texts_among(columns))
+
+
+def _texts_among(columns: Any) -> list[str]:
+    if isinstance(columns, str):
+        return [columns]
+    return [one for one in columns if isinstance(one, str)] if isinstance(columns, list | tuple) else []
+
+
+def by_feed(
+    found: Mapping[int, Sequence[float]], feeds: Feeds, frame: Frame | None
+) -> dict[str, dict[int, Sequence[float]]]:
+    """Returns what is known of the table's columns by feed and column of that feed."""
+    own = [(feed, place) for feed, array in feeds.items() for place in range(array[0].size)]
+    if frame is not None:
+        names = [name for feed in feeds for name in frame.feeds[feed]]
+        own = [own[names.index(name)] for name in frame.names]
+    chosen: dict[str, dict[int, Sequence[float]]] = {feed: {} for feed in feeds}
+    for column, values in found.items():
+        feed, place = own[column]
+        chosen[feed][place] = values
+    return chosen
+
+
+def table_of(feeds: Feeds) -> NDArray[np.float64]:
+    """Returns all feeds side by side, float64 (N, D)."""
+    return np.concatenate([array.reshape(len(array), -1).astype(np.float64) for array in feeds.values()], axis=1)
+
+
+def drawn_table(feeds: Feeds, frame: Frame | None, draft: Drawing) -> Table:
+    """Returns the same in a graph whose inputs are the feeds."""
+    values = [draft.add("Flatten", draft.add("Cast", feed, to=DOUBLE), axis=1) for feed in feeds]
+    table = Table(joined(values, draft), table_of(feeds).shape[1])
+    if frame is None:
+        return table
+    own = [name for feed in feeds for name in frame.feeds[feed]]
+    texts = {own.index(name): one for name, one in frame.texts.items()}
+    return Table(table.value, table.width, tuple(own), texts).picked([own.index(name) for name in frame.names], draft)

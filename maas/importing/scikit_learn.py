@@ -159,8 +159,10 @@ class Estimator(ForeignModel):
     def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
         """Returns probabilities (N, K) or values (N,)."""
         table = given(feeds, self._known.frame)
+        answer = self.estimator.predict_proba if self._classifies else self.estimator.predict
         try:
-            found = self.estimator.predict_proba(table) if self._classifies else self.estimator.predict(table)
+            with np.errstate(over="ignore", invalid="ignore"):  # it adds up all numbers to see whether they are finite
+                found = answer(table)
         except ValueError as error:
             raise ConfigError(f"{self._name} does not take these rows: {one_line(error)}") from error
         return self._known.meaning.answer(np.atleast_1d(found))  # Gaussian processes give one row no axis

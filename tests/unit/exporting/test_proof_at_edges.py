@@ -117,6 +117,8 @@ def test_rows_that_scikit_learn_refuses_are_left_out_when_it_takes_no_missing_va
 def test_refusal_is_one_line_when_a_fitted_estimator_takes_no_missing_values(splits):
     model = LogisticRegression(max_iter=1000)
     model.fit([list(row.values()) for row in splits.test.inputs], [splits.labels[one] for one in splits.test.targets])
-    with pytest.raises(ConfigError, match=r"^LogisticRegression does not take these rows: Input X contains NaN") as caught:
+    with pytest.raises(
+        ConfigError, match=r"^LogisticRegression does not take these rows: Input X contains NaN"
+    ) as caught:
         Estimator(model).fit(splits, Processor(NAMES).fit(splits.train.inputs))
     assert len(str(caught.value).splitlines()) == 1

@@ -115,7 +115,8 @@ class Processor(BaseProcessor):
             array: Features = values.astype(np.float64 if self.standardize else np.float32)
         smallest, largest = float(array.min()), float(array.max())
         if not (-LARGEST_SQUARED < smallest <= largest < LARGEST_SQUARED):
-            raise InputError(f"Row {index} holds a value that is not a finite number.")
+            beyond = f", or beyond {LARGEST_SQUARED:g} in size" if self.standardize else ""
+            raise InputError(f"Row {index} holds a value that is not a finite number{beyond}.")
         if (self.low is not None and smallest < self.low) or (self.high is not None and largest > self.high):
             raise InputError(
                 f"Row {index} holds values from {smallest:g} to {largest:g}; they must lie in "

@@ -1,5 +1,6 @@
-"""Rows of numbers: shape, range and finiteness are checked, nothing is scaled."""
+"""Rows of numbers: shape, range and finiteness are checked; nothing is scaled unless it is asked for."""
 
+import json
 import tracemalloc
 
 import numpy as np
@@ -77,3 +78,46 @@ def test_memory_stays_small_when_one_long_text_stands_among_many_values():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+FAR = 1.7e9 + np.random.default_rng(0).normal(0, [[60.0, 1.0], [0.0, 1e9]], (1200, 2, 2))
+"""Of rows (2, 2): seconds since 1970, a value that is always the same, and one that differs widely."""
+
+
+def test_values_are_standardised_in_float64_when_asked_for():
+    fitted = Processor([2, 2], standardize=True).fit(list(FAR))
+    found = np.stack(fitted.encode(list(FAR)))
+    deviation = FAR.std(axis=0)
+    expected = (FAR - FAR.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+    assert fitted.input_specs[0].datatype == "FP64"
+    np.testing.assert_array_equal(fitted.values([FAR[0].tolist()])[0], FAR[0])
+
+
+def test_values_are_standardised_alike_when_the_processor_was_saved_and_loaded(tmp_path):
+    fitted = Processor([2, 2], standardize=True).fit(list(FAR))
+    fitted.save(tmp_path)
+    again = load_processor(json.loads(json.dumps(fitted.record())), tmp_path)
+    np.testing.assert_array_equal(again.encode([FAR[7]]), fitted.encode([FAR[7]]))
+
+
+def test_values_come_as_they_are_when_a_record_is_older(tmp_path):
+    again = load_processor({"kind": "array", "shape": [3], "low": None, "high": None}, tmp_path)
+    assert again.encode([[1, 2, 3]])[0].tolist() == [1, 2, 3]
+    assert again.input_specs[0].datatype == "FP32"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([1e39, 1], "Row 1 holds a value that lies further from the mean of its training rows than float32 can count"),
+        ([1e200, 1], "Row 1 holds a value that is not a finite number, or beyond 1e+150 in size."),
+        ([-0.5, 1e300], "Row 1 holds a value that is not a finite number, or beyond 1e+150 in size."),
+    ],
+)
+def test_row_is_named_when_it_cannot_be_standardised(row, message):
+    fitted = Processor([2], standardize=True).fit([[0, 1], [1, 2]])
+    with pytest.raises(InputError) as caught:
+        fitted.encode([[0, 1], row])
+    assert str(caught.value).startswith(message)

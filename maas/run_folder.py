@@ -44,6 +44,7 @@ class RunState(msgspec.Struct, forbid_unknown_fields=True):
         finished: whether the whole line went through.
         compression: digest of the section that `compress/` was made by.
         schema_version: of this file.
+        sources: digests of the user's own files that its parts were made of, by module.
     """
 
     key: str
@@ -53,6 +54,7 @@ class RunState(msgspec.Struct, forbid_unknown_fields=True):
     finished: bool = False
     compression: str = ""
     schema_version: int = SCHEMA_VERSION
+    sources: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Version(msgspec.Struct):
@@ -172,7 +174,14 @@ class RunFolder:
 
 @contextmanager
 def claimed(
-    root: Path, name: str, key: str, training: str, is_done: Callable[[RunFolder], bool], *, go_on: bool
+    root: Path,
+    name: str,
+    key: str,
+    training: str,
+    is_done: Callable[[RunFolder], bool],
+    *,
+    go_on: bool,
+    sources: dict[str, str] | None = None,
 ) -> Iterator[RunFolder]:
     """Yields the newest run of the same work that is not done, or a new one; nobody else is at work in it.
 
@@ -185,6 +194,7 @@ def claimed(
         training: digest of what bears on training alone.
         is_done: tells whether a run has what is wanted.
         go_on: whether an unfinished run may be resumed.
+        sources: digests of the user's own files that a new run is made by, by module.
 
     Raises:
         ConfigError: no run can be started there.
@@ -200,7 +210,8 @@ def claimed(
                     return
     folder = _new(root, name)
     with folder.locked():
-        folder.remember(key=key, training=training)  # only now can others mistake it for a run to resume
+        own = sources or {}
+        folder.remember(key=key, training=training, sources=own)  # only now can others mistake it for a run to resume
         yield folder
 
 
@@ -268,14 +279,29 @@ def of_artifact(path: Path) -> RunFolder:
     return folder
 
 
-def newest_with(root: Path, name: str, training: str, *, artifact: str, stage: str) -> RunFolder:
-    """Returns the newest run of the same training that has an artifact.
+def newest_with(
+    root: Path, name: str, training: str, *, artifact: str, stage: str, sources: dict[str, str] | None = None
+) -> RunFolder:
+    """Returns the newest run of the same training that has an artifact; a warning says what code was edited since.
+
+    Args:
+        root: the recipe's `runs_dir`.
+        name: the model's name.
+        training: digest of what bears on training alone.
+        artifact: the property of `RunFolder` that must be there.
+        stage: that makes it.
+        sources: digests of the user's own files as they are now, by module; None compares nothing.
 
     Raises:
         ConfigError: there is none.
     """
     for folder in runs(root, name):
-        if folder.state.training == training and getattr(folder, artifact).is_dir():
+        state = folder.state
+        if state.training == training and getattr(folder, artifact).is_dir():
+            now = sources if sources is not None and state.sources else state.sources
+            edited = [one for one in sorted({*now, *state.sources}) if now.get(one) != state.sources.get(one)]
+            if edited:
+                log.warning("%s was trained by other code: %s changed since", folder.path, ", ".join(edited))
             return folder
     raise ConfigError(
         f"{root / name} holds no run of these settings with a {artifact}. Run python -m maas.{stage} recipe={name} "

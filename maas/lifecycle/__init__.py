@@ -21,7 +21,7 @@ from maas.lifecycle.finding import (
     newest_bundle,
     newest_checkpoint,
 )
-from maas.lifecycle.lineage import work_key
+from maas.lifecycle.lineage import own_code, work_key
 from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, claimed, of_artifact
 from maas.runtime.bundle import Bundle
@@ -170,4 +170,5 @@ def _claimed(
 ) -> AbstractContextManager[RunFolder]:
     key = work_key(config, rows.record.fingerprint)
     root, go_on = Path(config.runs_dir), config.resume == "auto"
-    return claimed(root, config.name, key, config.training_digest(), is_done, go_on=go_on)
+    own = own_code(config)
+    return claimed(root, config.name, key, config.training_digest(), is_done, go_on=go_on, sources=own)

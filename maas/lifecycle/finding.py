@@ -6,6 +6,7 @@ from pathlib import Path
 from maas.compression.candidates import PARENT
 from maas.config import RunConfig
 from maas.lifecycle.compressed import Compressed
+from maas.lifecycle.lineage import own_code
 from maas.run_folder import RunFolder, newest_with, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.training.checkpoint import Checkpoint
@@ -64,4 +65,4 @@ def bundle_of(compressed: Compressed, folder: RunFolder) -> Bundle | None:
 
 def _newest(config: RunConfig, artifact: str, stage: str) -> RunFolder:
     root, training = Path(config.runs_dir), config.training_digest()
-    return newest_with(root, config.name, training, artifact=artifact, stage=stage)
+    return newest_with(root, config.name, training, artifact=artifact, stage=stage, sources=own_code(config))

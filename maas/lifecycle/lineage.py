@@ -66,11 +66,21 @@ def candidates_key(config: RunConfig, data_fingerprint: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def code_key(config: RunConfig) -> str:
+    """Returns a digest of the code alone: of maas itself, the recipe's parts and what they import."""
+    return hashlib.sha256("\n".join(_code(config)).encode()).hexdigest()
+
+
+def own_code(config: RunConfig) -> dict[str, str]:
+    """Returns the digests of the recipe's parts and of the user's own files that these import, by module."""
+    return {name: sha256_of(file) for name, file in sources_of(config.targets()).items()}
+
+
 def _code(config: RunConfig) -> Iterator[str]:
     """Yields module and digest of maas itself, of the recipe's parts, and of the user's own files that these import."""
     ours = {file.relative_to(PACKAGE).as_posix(): file for file in PACKAGE.rglob("*.py")}
-    for name, file in [*sorted(ours.items()), *sources_of(config.targets()).items()]:
-        yield f"{name} {sha256_of(file)}"
+    digests = {name: sha256_of(file) for name, file in sorted(ours.items())}
+    yield from (f"{name} {digest}" for name, digest in {**digests, **own_code(config)}.items())
 
 
 def git_commit() -> str | None:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from maas.errors import RegistryError
+from maas.files import draft_of
 
 SQLITE = "sqlite"
 
@@ -52,7 +53,7 @@ def make_sqlite(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    draft = draft_of(path)
     draft.touch()  # fails at once where MLflow would try for minutes
     try:
         address = f"sqlite:///{draft}"

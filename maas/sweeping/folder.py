@@ -22,6 +22,7 @@ class TrialRecord(msgspec.Struct, forbid_unknown_fields=True):
         value: the recipe's metric on validation rows, of the epoch that was kept; None if the trial failed.
         reason: why it failed.
         run: the folder of its run.
+        code: digest of the code that it was run by.
         ended: when, in UTC.
     """
 
@@ -29,6 +30,7 @@ class TrialRecord(msgspec.Struct, forbid_unknown_fields=True):
     value: float | None
     reason: str = ""
     run: str = ""
+    code: str = ""
     ended: str = msgspec.field(default_factory=lambda: datetime.now(UTC).isoformat())
 
 

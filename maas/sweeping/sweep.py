@@ -9,10 +9,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec.structs import replace as replace_struct
+
 from maas.config import RunConfig, build
 from maas.errors import ConfigError, MaasError, RegistryError
 from maas.lifecycle.assembly import load_rows
-from maas.lifecycle.lineage import work_key
+from maas.lifecycle.lineage import code_key, work_key
 from maas.registry.store import Store
 from maas.registry.tracking import Tracker
 from maas.run_folder import RunFolder, of_artifact
@@ -41,7 +43,7 @@ class Sweep:
     parent: str | None
 
     def trial(self, make: Callable[[], RunConfig], overrides: Sequence[str], stage: Stage) -> float:
-        """Runs one combination, unless it was run before; whatever it raises is its own failure, and the sweep goes on.
+        """Runs one combination, unless the same code ran it before; what it raises is its own failure, no more.
 
         Args:
             make: composes and checks the recipe.
@@ -52,11 +54,13 @@ class Sweep:
             The recipe's metric on validation rows, of the epoch that was kept; NaN if the trial failed.
         """
         known = self.folder.trial(overrides)
-        if known is not None and known.value is not None:
-            return known.value
         shown = " ".join(one for one in overrides if one.partition("=")[0] in self.keys)
         try:
-            record = self._run(make(), list(overrides), stage)
+            config = make()
+            code = code_key(config)  # the sweep's own key has the code of the parts that are not swept
+            if known is not None and known.value is not None and known.code == code:
+                return known.value
+            record = replace_struct(self._run(config, list(overrides), stage), code=code)
         except MaasError as error:
             record = TrialRecord(list(overrides), None, str(error))
         except Exception as error:

@@ -242,6 +242,26 @@ def test_newest_with_passes_over_other_trainings_when_they_are_newer(tmp_path):
     assert newest_with(tmp_path, "model", "net", artifact="bundle", stage="export") == older
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "edited"),
+    [
+        ({"net": "1", "helper": "1"}, {"net": "1", "helper": "2"}, "helper"),
+        ({"net": "1"}, {"net": "2", "new": "1"}, "net, new"),
+        ({"net": "1"}, {}, "net"),
+        ({"net": "1"}, {"net": "1"}, ""),
+        ({"net": "1"}, None, ""),
+        ({}, {"net": "1"}, ""),  # a run of an earlier version
+    ],
+)
+def test_edited_code_is_named_when_a_later_stage_takes_what_was_trained_before(tmp_path, caplog, then, now, edited):
+    folder = made(tmp_path, "20260101-000000")
+    folder.remember(sources=then)
+    folder.checkpoint.mkdir()
+    assert newest_with(tmp_path, "model", "net", artifact="checkpoint", stage="train", sources=now) == folder
+    said = [f"{folder.path} was trained by other code: {edited} changed since"] if edited else []
+    assert caplog.messages == said
+
+
 def test_artifact_outside_of_a_run_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="lies in no run"):
         of_artifact(tmp_path / "bundle")

@@ -161,7 +161,7 @@ def modern(source: onnx.ModelProto, opset: int, feeds: Feeds | None = None) -> o
             model = version_converter.convert_version(model, opset)
         except Exception as error:  # the converter raises what its C++ side raises
             raise ExportError(
-                f"The file is of opset {own.version} and cannot be brought to {opset}: {one_line(error)} "
+                f"The file is of opset {own.version} and cannot be brought to {opset}: {_assertion(error)}. "
                 f"Export it anew with opset {OLDEST_OPSET} or later."
             ) from error
         name_as_before_(model.graph, source.graph)
@@ -169,6 +169,11 @@ def modern(source: onnx.ModelProto, opset: int, feeds: Feeds | None = None) -> o
         if feeds is not None:
             _require_alike(source, _with_format(model), feeds, own.version)
     return _with_format(model)
+
+
+def _assertion(error: Exception) -> str:
+    """Returns what onnx's converter found, without the place in its source that it was compiled from."""
+    return re.sub(r"^\S+:\d+: .*? failed: ", "", one_line(error)).rstrip(".")
 
 
 def _require_alike(source: onnx.ModelProto, model: onnx.ModelProto, feeds: Feeds, opset: int) -> None:

@@ -1,8 +1,12 @@
 """A bundle as MLflow opens it: the loader that `MLmodel` names ends here. It imports no mlflow."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from maas.runtime.bundle import Bundle
+from maas.runtime.signature import TensorSpec
 
 
 class BundlePyfunc:
@@ -21,17 +25,19 @@ class BundlePyfunc:
         """
         import pandas as pd  # noqa: PLC0415 - mlflow brings it; the runtime does without
 
-        by_column = len(self.bundle.manifest.signature.inputs) > 1
+        inputs = self.bundle.manifest.signature.inputs
         index = model_input.index if isinstance(model_input, pd.DataFrame | pd.Series) else None
-        return pd.DataFrame(self.bundle.predict(_rows(model_input, by_column=by_column)), index=index)
+        return pd.DataFrame(self.bundle.predict(_rows(model_input, inputs)), index=index)
 
 
-def _rows(model_input: Any, *, by_column: bool) -> list[Any]:
-    if by_column and hasattr(model_input, "to_dict"):
+def _rows(model_input: Any, inputs: Sequence[TensorSpec]) -> list[Any]:
+    """Returns raw rows; a column alone is the rows themselves, unless a row is numbers in a shape of its own."""
+    if len(inputs) > 1 and hasattr(model_input, "to_dict"):
         present = model_input.notna()  # pandas has its own kinds of missing
         return list(model_input.astype(object).where(present, None).to_dict("records"))
     values = getattr(model_input, "values", model_input)  # a DataFrame's or a Series' array
-    if getattr(values, "ndim", 1) == 2 and values.shape[1] == 1:
+    is_shaped = len(inputs[0].shape) > 1 and getattr(values, "dtype", np.dtype(object)).kind in "biuf"
+    if getattr(values, "ndim", 1) == 2 and values.shape[1] == 1 and not is_shaped:
         return list(values[:, 0])
     return list(values)
 

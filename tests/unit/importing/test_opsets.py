@@ -213,6 +213,17 @@ def test_operator_is_named_when_a_conversion_changes_its_numbers():
     assert str(caught.value).endswith(". Export the file anew with a newer opset.")
 
 
+def test_refusal_gives_the_reason_alone_when_an_operator_has_no_recent_form():
+    normalised = node("BatchNormalization", ["x", *NORM], ["y"], spatial=0)
+    old = model_of(7, [normalised], (2, 3), **NORM)
+    with pytest.raises(ExportError) as caught:
+        modern(old, 20)
+    assert str(caught.value) == (
+        "The file is of opset 7 and cannot be brought to 20: Attribute spatial must have value 1. Export it anew with "
+        "opset 13 or later."
+    )
+
+
 @pytest.fixture
 def unmended(monkeypatch):
     """The converter alone, as if an operator's old meaning were not known here."""

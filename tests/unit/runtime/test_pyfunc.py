@@ -13,7 +13,11 @@ TEXTS = ["很好", "a rather long text about a film", "bad"]
 @pytest.fixture(scope="module")
 def folders(bundles, tmp_path_factory):
     root = tmp_path_factory.mktemp("pyfunc")
-    return {"text": bundles.text_bundle(root / "text"), "array": bundles.array_bundle(root / "array", width=4)}
+    return {
+        "text": bundles.text_bundle(root / "text"),
+        "array": bundles.array_bundle(root / "array", width=4),
+        "one": bundles.array_bundle(root / "one", width=1),
+    }
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,10 @@ def test_numbers_are_answered_alike_when_they_come_in_any_container(folders, wra
     rows = [[1, 2, 3, 4], [5, 6, 7, 8], [0, 16, 0, 16]]
     found = _load_pyfunc(str(folders["array"])).predict(wrap(rows), params=None)
     assert found.to_dict("records") == Bundle.open(folders["array"]).predict(rows)
+
+
+@pytest.mark.parametrize("wrap", [list, np.array, np.float32, pd.DataFrame])
+def test_rows_of_one_number_are_answered_alike_when_they_come_in_any_container(folders, wrap):
+    rows = [[1], [5], [16]]
+    found = _load_pyfunc(str(folders["one"])).predict(wrap(rows))
+    assert found.to_dict("records") == Bundle.open(folders["one"]).predict(rows)

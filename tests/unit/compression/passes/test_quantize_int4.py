@@ -69,6 +69,30 @@ def test_refusal_says_why_when_only_convolutions_hold_weights(tmp_path):
     assert not (tmp_path / "out.onnx").exists()
 
 
+@pytest.mark.parametrize(("opset", "expected"), [(20, 21), (21, 21), (23, 23)])
+def test_opset_is_raised_and_never_lowered_when_embeddings_take_four_bits(opset, expected, tmp_path):
+    ends = [
+        helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch"]),
+        helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 2]),
+    ]
+    random = np.random.default_rng(0)
+    weights = [
+        onnx.numpy_helper.from_array(random.normal(size=size).astype(np.float32), name)
+        for name, size in (("table", (64, 32)), ("a", (32, 32)), ("b", (32, 2)))
+    ]
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"], name="look"),
+        helper.make_node("MatMul", ["rows", "a"], ["hidden"], name="body"),
+        helper.make_node("MatMul", ["hidden", "b"], ["out"], name="head"),
+    ]
+    graph = helper.make_graph(nodes, "main", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    onnx.save(model, tmp_path / "in.onnx")
+    QuantizeInt4().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", NOTHING)
+    opsets = {one.domain: one.version for one in onnx.load(tmp_path / "out.onnx").opset_import}
+    assert opsets[""] == expected
+
+
 def test_logging_is_left_as_it_is_when_the_module_is_imported():
     code = "import logging, maas.compression.passes.quantize_int4; print(logging.root.handlers, logging.root.level)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from maas.errors import BundleError, one_line
 
@@ -49,7 +50,7 @@ def require_settings(settings: Mapping[str, Any], part: type, what: str) -> None
     hints = typing.get_type_hints(part.__init__, include_extras=True)  # type: ignore[misc]
     for name, value in settings.items():
         try:
-            msgspec.convert(value, hints[name])
+            msgspec.convert(value.item() if isinstance(value, np.generic) else value, hints[name])
         except KeyError as error:
             raise BundleError(f"The {what} does not know the setting {reprlib.repr(name)}. Upgrade maas.") from error
         except (msgspec.ValidationError, TypeError) as error:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from maas.errors import BundleError
 from maas.runtime.answers import load_answer
 
 Z = np.array([-0.75, 0.0, 0.123456789], dtype=np.float32)
@@ -43,3 +44,14 @@ def test_scale_is_the_targets_deviation_or_the_largest_value_when_tolerances_are
 
 def test_scale_is_one_when_answers_have_no_unit():
     assert load_answer({"kind": "classification", "labels": ["a", "b"]}).scale(np.full((3, 2), 0.5)) == 1.0
+
+
+def test_settings_are_taken_when_they_are_numpys_own():
+    answer = load_answer({"kind": "regression", "mean": np.float64(2), "deviation": np.float32(3)})
+    assert (answer.mean, answer.deviation) == (2.0, 3.0)
+
+
+@pytest.mark.parametrize("deviation", [0.0, -1.0, "1", None, True])
+def test_deviation_is_refused_when_it_is_none(deviation):
+    with pytest.raises(BundleError, match=r"^The regression answer cannot be made with deviation=.*: Expected"):
+        load_answer({"kind": "regression", "deviation": deviation})

@@ -150,7 +150,7 @@ def trained_by_two(configs: list[RunConfig], folder: Path) -> list[tuple[Tensor,
     for member in members:
         member.start()
     for member in members:
-        member.join(timeout=120)
+        member.join(timeout=60 * len(configs))
     assert [member.exitcode for member in members] == [0, 0]
     return [torch.load(folder / f"{index}.pt") for index in range(len(configs))]
 

@@ -4,10 +4,12 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn import functional
 
 from maas.compression.passes import Workshop
 from maas.compression.passes.drop_heads import DropHeads
 from maas.compression.passes.drop_layers import DropLayers
+from maas.compression.passes.prune import Prune
 from maas.compression.passes.prune_vocabulary import PruneVocabulary
 from maas.errors import ExportError
 
@@ -51,3 +53,19 @@ def test_share_that_rounds_to_no_head_is_refused(workshop, tmp_path):
 def test_share_that_rounds_to_no_layer_is_refused(workshop, tmp_path):
     with pytest.raises(ExportError, match=r"share is 0\.1, which rounds to no layer of any stack"):
         DropLayers(share=0.1).apply(workshop.root, tmp_path / "out", workshop)
+
+
+def test_gradients_are_those_of_one_weighted_mean_when_labels_weigh_differently(line, digits, tmp_path):
+    """Of 100 rows in batches of 16, whose weights do not add up to the same."""
+    weights = [float(label + 1) for label in range(10)]
+    loss = {**line.config.objective["loss"], "class_weights": weights}
+    config = dataclasses.replace(line.config, objective={**line.config.objective, "loss": loss}, batch_size=16)
+    workshop = Workshop(config, digits, line.checkpoint, tmp_path, seed=0)
+    net, twin = (line.checkpoint.model().requires_grad_() for _ in range(2))
+    Prune(importance="taylor", rows=100)._backward(net, line.checkpoint, workshop)
+    rows, processor = digits.train.spread(100), line.checkpoint.processor()
+    features = torch.from_numpy(processor.collate(processor.encode(rows.inputs))["features"])
+    functional.cross_entropy(twin(features), torch.from_numpy(rows.targets), torch.tensor(weights)).backward()
+    scale = sum(weights[target] for target in rows.targets) / 100
+    for found, wanted in zip(net.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(found.grad, wanted.grad * scale, rtol=1e-4, atol=1e-6)

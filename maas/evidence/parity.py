@@ -16,9 +16,10 @@ from maas.runtime.evidence import Parity
 from maas.runtime.predictor import Arrays, Run
 
 LOG_TOLERANCE = 1000.0
-"""How many times the tolerance of a probability its logarithm may differ by: by 0.01 where that is 1e-5.
+"""How many times the tolerance of a probability its logarithm may differ by: by a hundredth where that is 1e-5.
 
-Rounding moves logits of some tens by 1e-5 to 1e-4; a tail that is lost differs by infinity.
+It is a share of the logarithm where that is beyond ±1. Rounding moves it by 1e-6 to 1e-4; a lost tail is infinitely far
+away.
 """
 
 
@@ -84,8 +85,8 @@ def require(parity: Parity, *, min_agreement: float | None = None, where: str = 
         and not parity.max_log_difference <= parity.log_tolerance
     ):
         raise ParityError(
-            f"{subject}: the logarithm of a probability differs by {parity.max_log_difference:.3g}, allowed is "
-            f"{parity.log_tolerance:g}.{where}",
+            f"{subject}: the logarithm of a probability differs by {parity.max_log_difference:.2%}, allowed is "
+            f"{parity.log_tolerance:.2%}.{where}",
             found=parity.max_log_difference,
             allowed=parity.log_tolerance,
         )

@@ -231,7 +231,8 @@ def _parity_at_edges(
         if is_extreme:
             comparable &= np.isfinite(found).all(axis=1)
         if comparable.any():
-            check = compared(judge, model.framework, name, expected[comparable], found[comparable], settings.tolerance)
+            pair, tails = (expected[comparable], found[comparable]), model.has_tails and not is_extreme
+            check = compared(judge, model.framework, name, *pair, settings.tolerance, tails=tails)
             yield require(check, where=" The rows hold missing, unseen or extreme values, or ones at a threshold.")
 
 

@@ -200,8 +200,8 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tolerance: the largest that is allowed; null where only answers are compared.
         agreement: share of rows with the same answer, with a Wilson interval: the same label; a value within a
             hundredth of the values' spread; a vector whose cosine is at least 0.99.
-        max_log_difference: largest difference of the logarithm of a probability above 1e-30; half that of log-odds at
-            most; null where it was not compared.
+        max_log_difference: largest difference of the logarithm of a probability above 1e-30, as a share of the
+            logarithm where that is beyond ±1; null where it was not compared.
         log_tolerance: the largest that is allowed; null where it was not compared.
     """
 

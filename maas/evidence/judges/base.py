@@ -52,7 +52,7 @@ class BaseJudge(ABC):
         """Returns answers in the targets' own terms, (N,), as plain numbers (N, K)."""
 
     def log_difference(self, reference: Predictions, found: Predictions) -> float | None:
-        """Returns the largest difference of the logarithm of a probability; None where numbers are no probabilities."""
+        """Returns how far logarithms of probabilities differ, as a share; None where numbers are no probabilities."""
         return None
 
     def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64] | None:

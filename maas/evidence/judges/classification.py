@@ -42,11 +42,14 @@ class Judge(BaseJudge):
         return plain
 
     def log_difference(self, reference: Predictions, found: Predictions) -> float:
-        """Returns max |ln p − ln q| over all labels with p > `LEAST`; log-odds differ by twice as much at most."""
+        """Returns max |ln p − ln q| / max(1, |ln p|) over all labels with p > `LEAST`.
+
+        Log-odds of two labels differ by the sum of both. Rounding moves a logit by a share of its size.
+        """
         counted = reference > LEAST
         with np.errstate(divide="ignore", invalid="ignore"):  # a tail that is lost differs by infinity
-            difference = np.log(reference[counted].astype(np.float64)) - np.log(found[counted].astype(np.float64))
-        return float(np.abs(difference).max(initial=0.0))
+            logs, others = (np.log(one[counted].astype(np.float64)) for one in (reference, found))
+        return float((np.abs(logs - others) / np.maximum(1, np.abs(logs))).max(initial=0.0))
 
     def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64]:
         """Counts true labels × predicted ones."""

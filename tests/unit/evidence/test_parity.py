@@ -62,7 +62,7 @@ TAILS = np.array([[1.0, 1e-9], [1.0, 1e-20], [0.75, 0.25], [1.0, 1e-34]], dtype=
 
 @pytest.mark.parametrize(
     ("row", "found", "difference"),
-    [(0, 0.0, np.inf), (1, 1e-19, np.log(10)), (0, 1.02e-9, np.log(1.02)), (1, float("nan"), np.nan)],
+    [(0, 0.0, np.inf), (1, 1e-19, np.log(10) / np.log(1e20)), (0, 1.4e-9, 0.01624), (1, float("nan"), np.nan)],
 )
 def test_lost_tail_is_refused_though_the_probability_itself_hardly_differs(row, found, difference):
     tails = TAILS.copy()
@@ -70,7 +70,7 @@ def test_lost_tail_is_refused_though_the_probability_itself_hardly_differs(row, 
     parity = compared(JUDGE, "torch", "onnxruntime", TAILS, tails, 1e-5)
     if not np.isnan(found):
         assert parity.max_difference < 2e-9
-        assert parity.max_log_difference == pytest.approx(difference, rel=1e-5)
+        assert parity.max_log_difference == pytest.approx(difference, rel=1e-3)
     assert parity.log_tolerance == pytest.approx(0.01)
     with pytest.raises(ParityError):
         require(parity)
@@ -82,8 +82,8 @@ def test_error_names_both_logarithms_when_a_tail_is_lost():
     with pytest.raises(ParityError) as caught:
         require(compared(JUDGE, "torch", "onnxruntime", TAILS, tails, 1e-5), where=" Look there.")
     assert str(caught.value) == (
-        "onnxruntime does not answer as torch on 4 rows: the logarithm of a probability differs by inf, allowed is "
-        "0.01. Look there."
+        "onnxruntime does not answer as torch on 4 rows: the logarithm of a probability differs by inf%, allowed is "
+        "1.00%. Look there."
     )
     assert (caught.value.found, caught.value.allowed) == (np.inf, pytest.approx(0.01))
 
@@ -95,7 +95,7 @@ def test_tails_pass_when_they_are_rounded_or_below_what_float32_holds_or_not_ask
     tails[:2, 0] = 1
     tails[3, 0] = 1
     parity = compared(JUDGE, "a", "b", TAILS, tails, 1e-5)
-    assert parity.max_log_difference == pytest.approx(np.log(1.001), rel=1e-3)
+    assert parity.max_log_difference == pytest.approx(np.log(1.001) / np.log(1e9), rel=1e-2)
     assert require(parity) is parity
     tails[0, 1] = 0
     other = compared(JUDGE, "a", "b", TAILS, tails, 1e-5, tails=False)

@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SYSTEM := dataset-fashion-mnist espeak-ng
+SYSTEM := dataset-fashion-mnist espeak-ng postgresql
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
@@ -24,7 +24,7 @@ $(READY): pyproject.toml maas/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint maas/constraints.txt --editable '.[all,dev]'
 	@touch $@
 
-system: ## Debian packages that hold or make the data of some recipes
+system: ## Debian packages: data of some recipes, and what some slow tests start
 	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq $(SYSTEM); }
 
 run: $(READY) ## take RECIPE through the whole line

@@ -96,8 +96,7 @@ def _download(location: str, tracking_uri: str, folder: Path) -> None:
     with folder_published_whole(folder) as draft:
         got = Path(download_artifacts(artifact_uri=location, dst_path=str(draft), tracking_uri=tracking_uri))
         if got != draft:  # MLflow keeps the last part of the address as a folder
-            inside = draft.with_name(f"{draft.name}.inside")
-            got.rename(inside)
+            inside = got.rename(draft / ".inside")
             for file in inside.iterdir():
                 file.rename(draft / file.name)
             inside.rmdir()

@@ -13,6 +13,7 @@ import pytest
 import maas
 from maas.errors import RegistryError
 from maas.registry import downloads
+from maas.registry import resolve as resolving
 from maas.registry.connection import connected
 from maas.registry.downloads import fetched
 from maas.registry.versions import resolve
@@ -193,4 +194,17 @@ def test_no_database_is_made_when_a_model_is_loaded_in_a_wrong_folder(elsewhere)
         f"models:/m@champion is not in sqlite:///mlflow.db: there is no file {elsewhere / 'mlflow.db'}. Start in the "
         "folder that holds it, or name the registry by MLFLOW_TRACKING_URI. Models there: none."
     )
+    assert not list(elsewhere.iterdir())
+
+
+def test_server_says_where_to_start_and_makes_no_database_when_it_resolves_in_a_wrong_folder(
+    elsewhere, monkeypatch, capsys
+):
+    monkeypatch.setattr("sys.argv", ["resolve", "models:/m@champion"])
+    assert resolving.main() == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"models:/m@champion is not in sqlite:///mlflow.db: there is no file {elsewhere}/mlflow.db. "
+    )
+    assert said.count("\n") == 1
     assert not list(elsewhere.iterdir())

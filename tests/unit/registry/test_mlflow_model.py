@@ -2,95 +2,16 @@
 
 import mlflow
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
-from onnx import TensorProto, helper
 
-from maas.exporting.bundling import draw_up
-from maas.runtime.answers import load_answer
 from maas.runtime.bundle import Bundle
-from maas.runtime.manifest import ServingSettings
-from maas.runtime.processors.array import Processor as ArrayProcessor
-from maas.runtime.processors.tabular import Processor as TabularProcessor
-from maas.runtime.processors.text import Processor as TextProcessor
 
 ROWS = [[1, 2, 3, 4], [5, 6, 7, 8], [0, 16, 0, 16], [9, 9, 1, 1], [2, 0, 0, 2]]
 OWN_WARNINGS = pytest.mark.filterwarnings("ignore")
 """MLflow's evaluator warns of itself: pandas 4, scikit-learn, example data."""
 
 INDEX = [30, 10, 50, 20, 40]
-
-
-@pytest.fixture(scope="module")
-def draw(lineage, tmp_path_factory):
-    def make(name: str, **parts: object) -> Bundle:
-        folder = tmp_path_factory.mktemp("models") / name
-        folder.mkdir()
-        rest = {"name": name, "precision": "fp32", "serving": ServingSettings(), "lineage": lineage}
-        return draw_up(folder, **parts, **rest)
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def arrays(bundles, draw, tmp_path_factory):
-    """Rows of four numbers, three labels."""
-    graph = bundles.array_bundle(tmp_path_factory.mktemp("graphs") / "array", width=4, labels=3, seed=5) / "model.onnx"
-    return draw(
-        "arrays",
-        model=graph,
-        task="tabular-classification",
-        processor=ArrayProcessor([4], low=0, high=16),
-        answer=load_answer({"kind": "classification", "labels": ["a", "b", "c"]}),
-        golden_rows=ROWS,
-    )
-
-
-@pytest.fixture(scope="module")
-def texts(bundles, draw, tmp_path_factory):
-    graph = bundles.text_bundle(tmp_path_factory.mktemp("graphs") / "text") / "model.onnx"
-    return draw(
-        "texts",
-        model=graph,
-        task="text-classification",
-        processor=TextProcessor(vocabulary_size=300, max_tokens=64, pad_multiple=8).fit(bundles.TEXTS * 3),
-        answer=load_answer({"kind": "classification", "labels": ["negative", "positive"]}),
-        golden_rows=bundles.TEXTS,
-    )
-
-
-@pytest.fixture(scope="module")
-def columns(draw, tmp_path_factory):
-    """value = hour + distance + 100 · (position of the carrier): learnt are "7" (1) and "UA" (2)."""
-    nodes = [
-        helper.make_node("ReduceSum", ["numbers", "axis"], ["sum"], keepdims=0),
-        helper.make_node("Cast", ["categories"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceSum", ["float", "axis"], ["position"], keepdims=0),
-        helper.make_node("Mul", ["position", "hundred"], ["offset"]),
-        helper.make_node("Add", ["sum", "offset"], ["value"]),
-    ]
-    inputs = [
-        helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["batch", 2]),
-        helper.make_tensor_value_info("categories", TensorProto.INT64, ["batch", 1]),
-    ]
-    output = helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch"])
-    constants = [
-        helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
-        helper.make_tensor("hundred", TensorProto.FLOAT, [], [100.0]),
-    ]
-    graph = helper.make_graph(nodes, "columns", inputs, [output], constants)
-    path = tmp_path_factory.mktemp("graphs") / "model.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
-    rows = [{"hour": 1.5, "distance": 2, "carrier": 7}, {"hour": 3, "distance": 4.5, "carrier": "UA"}]
-    return draw(
-        "columns",
-        model=path,
-        task="tabular-regression",
-        processor=TabularProcessor(["hour", "distance"], ["carrier"]).fit([*rows, rows[0]]),
-        answer=load_answer({"kind": "regression"}),
-        golden_rows=rows,
-    )
 
 
 def loaded(bundle: Bundle) -> mlflow.pyfunc.PyFuncModel:
@@ -117,13 +38,13 @@ def test_arrays_are_answered_alike_when_they_come_in_any_type(arrays, wrap):
     assert found.to_dict("records") == arrays.predict(ROWS)
 
 
-def test_index_is_the_frames_own_when_answers_are_assigned(arrays, texts, columns):
+def test_index_is_the_frames_own_when_answers_are_assigned(arrays, sentences, columns):
     frames = [
         (arrays, pd.DataFrame(ROWS, index=INDEX), arrays.predict(ROWS)),
         (
-            texts,
+            sentences,
             pd.DataFrame({"text": ["bad", "很好", "good"]}, index=["x", "z", "y"]),
-            texts.predict(["bad", "很好", "good"]),
+            sentences.predict(["bad", "很好", "good"]),
         ),
         (columns, pd.DataFrame({"hour": [1, 2], "distance": [3.0, 4.0], "carrier": ["UA", "7"]}, index=[9, 3]), None),
     ]
@@ -137,8 +58,8 @@ def test_index_is_the_frames_own_when_answers_are_assigned(arrays, texts, column
             assert assigned.tolist() == [answer[name] for answer in expected]
 
 
-def test_index_is_the_series_own_when_texts_come_as_one(texts):
-    found = loaded(texts).predict(pd.Series(["bad", "很好"], index=[5, 2]))
+def test_index_is_the_series_own_when_texts_come_as_one(sentences):
+    found = loaded(sentences).predict(pd.Series(["bad", "很好"], index=[5, 2]))
     assert found.index.tolist() == [5, 2]
 
 
@@ -167,7 +88,7 @@ def test_gap_in_whole_numbers_is_a_missing_value_when_pandas_writes_it_in_any_wa
 
 
 @OWN_WARNINGS
-@pytest.mark.parametrize("name", ["arrays", "texts"])
+@pytest.mark.parametrize("name", ["arrays", "sentences"])
 def test_classifier_is_evaluated_when_its_label_is_taken_from_its_answers(request, store, monkeypatch, name):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri)
     bundle = request.getfixturevalue(name)

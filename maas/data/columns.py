@@ -4,73 +4,77 @@ Values are whole numbers, numbers, truth values and text; a missing one is None.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from decimal import Decimal
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from maas.bounds import ExistingPath
-from maas.data.mapped import Column
-from maas.data.preparing import first_line
-from maas.data.sources import as_label, called, format_of, loaded, require_columns
+from maas.data.cells import MISSING, label_cell, value_cell
+from maas.data.frames import rows_of_frame
+from maas.data.hub import loaded
+from maas.data.sheets import Sheet, require_columns
+from maas.data.sources import Name, called, read_file, reading_of
 from maas.data.system import file_of_package
 from maas.data.tables import Table, Tables
-from maas.data.unpacking import plain
 from maas.errors import DataError
 
 Derived: TypeAlias = Callable[[pd.DataFrame], pd.Series]
-"""Makes a column of the others."""
+"""Makes a column of the others: of those that its `columns` names, where it has such an attribute."""
 
-MISSING = ("", "NA", "NaN", "nan", "null")
-"""What stands for nothing in a CSV file."""
-
-PLAIN = frozenset({type(None), bool, int, float, str})
 ADVICE = "Set data.source.target and data.source.columns."
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+DTYPES = {frozenset({int}): "Int64", frozenset({bool}): "boolean", frozenset({str}): "string"}
+"""Of pandas, by the types that a column holds beside None; what holds other types stays as it is."""
 
 
 def table(
     path: ExistingPath,
-    target: str,
-    columns: Sequence[str] | None = None,
+    target: Name,
+    columns: Sequence[Name] | None = None,
     test_path: ExistingPath | None = None,
     derived: Mapping[str, Any] = NOTHING,
-    texts: Sequence[str] = (),
+    texts: Sequence[Name] = (),
     missing: Sequence[str] = MISSING,
+    numbers: Sequence[Name] = (),
+    categories: Sequence[Name] = (),
 ) -> Tables:
     """Reads CSV, TSV, JSON (lines) or Parquet, plain or compressed.
 
+    A CSV file holds texts. A column of them is one of numbers where `numbers` says so, or where nothing is said and all
+    of its cells are numbers, none of them written as a code is, e.g. 007. Other formats have types, which stay.
+
     Args:
         path: the file.
-        target: the column to learn.
+        target: the column to learn; its labels are the texts that the file holds.
         columns: those that a row keeps; null keeps all others.
         test_path: a second file that holds the test split.
         derived: name → part that makes a column of the others, e.g. `weekday`.
-        texts: columns of a CSV file that stay text though they look like numbers, e.g. codes such as 007.
-        missing: what stands for nothing in a CSV file.
+        texts: columns that are texts though they look like numbers, or are numbers in the file.
+        missing: texts that stand for nothing.
+        numbers: columns whose cells must be numbers; `data=columns` names those of the processor here.
+        categories: columns that keep their own text, so that 1.0 is not 1; likewise.
 
     Raises:
         DataError: the format is unknown, the file cannot be read, lacks a column, or holds lists in one.
     """
     paths = {"train": path, "test": test_path} if test_path else {"all": path}
-    return {
-        split: _rows(_with(frame_of(Path(file), texts, missing), derived, file), target, columns, file)
-        for split, file in paths.items()
-    }
+    reading = reading_of(texts, numbers, categories, missing)
+    return {split: _rows(read_file(file, reading), derived, target, columns) for split, file in paths.items()}
 
 
 def table_of_package(
     package: str,
     path: str,
-    target: str,
-    columns: Sequence[str] | None = None,
+    target: Name,
+    columns: Sequence[Name] | None = None,
     derived: Mapping[str, Any] = NOTHING,
-    texts: Sequence[str] = (),
+    texts: Sequence[Name] = (),
     missing: Sequence[str] = MISSING,
+    numbers: Sequence[Name] = (),
+    categories: Sequence[Name] = (),
 ) -> Tables:
     """Reads a file that an installed package ships; the package itself is not imported.
 
@@ -80,26 +84,39 @@ def table_of_package(
         target: the column to learn.
         columns: those that a row keeps; null keeps all others.
         derived: name → part that makes a column of the others.
-        texts: columns of a CSV file that stay text.
-        missing: what stands for nothing in a CSV file.
+        texts: columns that are texts though they look like numbers, or are numbers in the file.
+        missing: texts that stand for nothing.
+        numbers: columns whose cells must be numbers.
+        categories: columns that keep their own text, so that 1.0 is not 1.
 
     Raises:
         DataError: the package or the file is missing, or whatever `table` raises.
     """
-    frame = _with(frame_of(file_of_package(package, path), texts, missing), derived, path)
-    return {"all": _rows(frame, target, columns, path)}
+    reading = reading_of(texts, numbers, categories, missing)
+    return {"all": _rows(read_file(file_of_package(package, path), reading), derived, target, columns)}
 
 
 def data_frame(
-    loader: str, target: str, columns: Sequence[str] | None = None, derived: Mapping[str, Any] = NOTHING
+    loader: str,
+    target: Name,
+    columns: Sequence[Name] | None = None,
+    derived: Mapping[str, Any] = NOTHING,
+    texts: Sequence[Name] = (),
+    missing: Sequence[str] = MISSING,
+    numbers: Sequence[Name] = (),
+    categories: Sequence[Name] = (),
 ) -> Tables:
-    """Takes a pandas DataFrame from a package.
+    """Takes a pandas DataFrame from a package; an index that has a name is a column.
 
     Args:
         loader: a DataFrame or a function that returns one, e.g. `my_package.my_frame`.
         target: the column to learn.
         columns: those that a row keeps; null keeps all others.
         derived: name → part that makes a column of the others.
+        texts: columns that are texts though they are numbers in the frame.
+        missing: texts that stand for nothing.
+        numbers: columns whose cells must be numbers.
+        categories: columns that keep their own text.
 
     Raises:
         DataError: it cannot be loaded or is no DataFrame, or whatever `table` raises.
@@ -107,17 +124,22 @@ def data_frame(
     frame = called(loader)
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"{loader} gives a {type(frame).__name__}; it must be or return a pandas DataFrame.")
-    return {"all": _rows(_with(frame.convert_dtypes(), derived, loader), target, columns, loader)}
+    sheet = Sheet([rows_of_frame(frame, loader)], loader, reading_of(texts, numbers, categories, missing))
+    return {"all": _rows(sheet, derived, target, columns)}
 
 
 def hub_table(
     id: str,  # noqa: A002 - the hub's word
-    target: str,
-    columns: Sequence[str] | None = None,
+    target: Name,
+    columns: Sequence[Name] | None = None,
     config: str | None = None,
     revision: str | None = None,
+    texts: Sequence[Name] = (),
+    missing: Sequence[str] = MISSING,
+    numbers: Sequence[Name] = (),
+    categories: Sequence[Name] = (),
 ) -> Tables:
-    """Loads a data set of the Hugging Face hub as rows of columns.
+    """Loads a data set of the Hugging Face hub as rows of columns; rows stay on the disk until they are read.
 
     Args:
         id: OWNER/NAME or a folder.
@@ -125,15 +147,19 @@ def hub_table(
         columns: those that a row keeps; null keeps all others.
         config: the data set's configuration.
         revision: a commit, so that the rows cannot change.
+        texts: columns that are texts though they look like numbers, or are numbers in the file.
+        missing: texts that stand for nothing.
+        numbers: columns whose cells must be numbers.
+        categories: columns that keep their own text, so that 1.0 is not 1.
 
     Raises:
         DataError: it cannot be loaded or lacks a column.
     """
-    tables: Tables = {}
+    reading, tables = reading_of(texts, numbers, categories, missing), Tables()
     for split, parts in loaded(id, config, revision).items():
-        names = _kept(list(parts[0].features), target, columns, id)
-        rows = Column(parts, names, _row_of(names))
-        tables[split] = {"input": rows, "label": Column(parts, [target], lambda value: as_label(_plain(target, value)))}
+        sheet = Sheet(parts, id, reading)
+        names = _kept(sheet.names, str(target), columns, id)
+        tables[split] = {"input": sheet.rows(names, partial(_row, names)), "label": sheet.labels(str(target))}
     return tables
 
 
@@ -145,103 +171,70 @@ def weekday(year: str = "year", month: str = "month", day: str = "day") -> Deriv
         month: column of months, 1 to 12.
         day: column of days, 1 to 31.
     """
-
-    def days(frame: pd.DataFrame) -> pd.Series:
-        parts = {"year": frame[year], "month": frame[month], "day": frame[day]}
-        return pd.to_datetime(pd.DataFrame(parts)).dt.day_name().str[:3]
-
-    return days
+    return _Weekday((year, month, day))
 
 
-def frame_of(path: Path, texts: Sequence[str] = (), missing: Sequence[str] = MISSING) -> pd.DataFrame:
-    """Reads a file's columns; arguments as in `table`.
+@dataclass(frozen=True)
+class _Weekday:
+    columns: tuple[str, str, str]
 
-    Raises:
-        DataError: the format is unknown, or the file cannot be read.
-    """
-    kind, suffix = format_of(path.with_suffix("") if path.suffix.lower() == ".zip" else path)
-    try:
-        with TemporaryDirectory() as folder, plain(path, Path(folder)) as file:
-            if kind == "parquet":
-                return pd.read_parquet(file, dtype_backend="numpy_nullable")
-            if kind == "json":
-                return _read_json(file, lines=suffix == ".jsonl")
-            return pd.read_csv(
-                file,
-                sep="\t" if suffix == ".tsv" else ",",
-                dtype=dict.fromkeys(texts, "string"),
-                keep_default_na=False,  # "None" is a word
-                na_values=list(missing),
-                low_memory=False,  # a column has one type from its first row to its last
-                encoding="utf-8-sig",
-                dtype_backend="numpy_nullable",  # whole numbers with a gap stay whole
-            )
-    except Exception as error:  # parsers and unpackers have no error in common
-        raise DataError(f"{path} cannot be read as {kind}: {first_line(error)}") from error
+    def __call__(self, frame: pd.DataFrame) -> pd.Series:
+        year, month, day = (frame[name] for name in self.columns)
+        return pd.to_datetime(pd.DataFrame({"year": year, "month": month, "day": day})).dt.day_name().str[:3]
 
 
-def rows_of_frame(frame: pd.DataFrame, columns: Sequence[str], target: str | None) -> Table:
+def rows_of(sheet: Sheet, columns: Sequence[str], target: str | None) -> Table:
     """Returns rows of columns that are there, with the target's as labels; None where rows carry none."""
-    values = {name: _listed(frame[name]) for name in columns}
-    rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return {
-        "input": rows,
-        "label": [None] * len(rows) if target is None else list(map(as_label, _listed(frame[target]))),
-    }
+    rows = sheet.rows(columns, partial(_row, columns))[:]
+    return {"input": rows, "label": sheet.labels(target)[:] if target else [None] * len(rows)}
 
 
-def _read_json(path: Path, *, lines: bool) -> pd.DataFrame:
-    """Reads a list of objects, or one object a line whatever the file's ending."""
-    try:
-        return pd.read_json(path, lines=lines, dtype=False, dtype_backend="numpy_nullable")
-    except ValueError:
-        if lines:
-            raise
-        return _read_json(path, lines=True)
+def _row(names: Sequence[str], *values: Any) -> dict[str, Any]:
+    return dict(zip(names, values, strict=True))
 
 
-def _with(frame: pd.DataFrame, derived: Mapping[str, Any], origin: str) -> pd.DataFrame:
+def _rows(sheet: Sheet, derived: Mapping[str, Any], target: Name, columns: Sequence[Name] | None) -> Table:
+    made: dict[str, list[Any]] = {}
     for name, make in derived.items():
-        try:
-            frame[name] = make(frame)
-        except KeyError as error:
-            require_columns([error.args[0]], list(frame.columns), origin, f"data.source.derived.{name} needs it.")
-            raise
-    return frame
-
-
-def _rows(frame: pd.DataFrame, target: str, columns: Sequence[str] | None, origin: str) -> Table:
-    names = _kept(list(map(str, frame.columns)), target, columns, origin)
-    return rows_of_frame(frame, names, target)
-
-
-def _kept(present: Sequence[str], target: str, columns: Sequence[str] | None, origin: str) -> list[str]:
-    require_columns([*(columns or ()), target], present, origin, ADVICE)
-    if columns and target in columns:
-        raise DataError(f"data.source.columns names {target}, which is the target; a row must not hold it.")
-    return list(columns) if columns else [name for name in present if name != target]
-
-
-def _listed(series: pd.Series) -> list[Any]:
-    values: list[Any] = series.astype(object).where(series.notna(), None).tolist()
-    return [_plain(str(series.name), value) for value in values]
-
-
-def _row_of(names: Sequence[str]) -> Callable[..., dict[str, Any]]:
-    return lambda *values: {name: _plain(name, value) for name, value in zip(names, values, strict=True)}
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Returns a value as JSON knows it."""
-    return value if type(value) in PLAIN else _scalar(name, value)
-
-
-def _scalar(name: str, value: Any) -> float | str:
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, date):  # and a date with a time, which is one
-        return value.isoformat()
-    raise DataError(
-        f"The column {name} holds a {type(value).__name__}; a row's columns are numbers, texts and truth values. "
-        "Leave it out of data.source.columns."
+        made[name] = _derived(sheet, made, name, make)
+    names = _kept(
+        [*sheet.names, *(name for name in made if name not in sheet.names)], str(target), columns, sheet.origin
     )
+    values = [made[name] if name in made else sheet.column(name)[:] for name in names]
+    labels = sheet.labels(str(target))[:] if target not in made else map(label_cell(str(target), ()), made[target])
+    return {"input": [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)], "label": list(labels)}
+
+
+def _derived(sheet: Sheet, made: Mapping[str, list[Any]], name: str, make: Derived) -> list[Any]:
+    """Returns what a part makes of the columns that it names, or else of all, those made before it among them."""
+    present, advice = [*sheet.names, *made], f"data.source.derived.{name} needs it."
+    wanted = list(getattr(make, "columns", dict.fromkeys(present)))
+    require_columns(wanted, present, sheet.origin, advice)
+    frame = pd.DataFrame({column: _series(sheet, made, column) for column in wanted})
+    try:
+        series = make(frame)
+    except KeyError as error:
+        require_columns([error.args[0]], present, sheet.origin, advice)
+        raise
+    values = series.astype(object).where(series.notna(), None).tolist()
+    return list(map(value_cell(name, "any", ()), values))
+
+
+def _series(sheet: Sheet, made: Mapping[str, list[Any]], name: str) -> pd.Series:
+    """Returns a column as pandas has it; one of values that no row can hold is empty."""
+    try:
+        values = made[name] if name in made else sheet.column(name)[:]
+    except DataError:
+        values = [None] * sum(map(len, sheet.parts))
+    types = frozenset(map(type, values)) - {type(None)}
+    return pd.Series(
+        values, dtype="Float64" if float in types and types <= {int, float} else DTYPES.get(types, "object")
+    )
+
+
+def _kept(present: Sequence[str], target: str, columns: Sequence[Name] | None, origin: str) -> list[str]:
+    names = list(map(str, columns or ()))
+    require_columns([*names, target], present, origin, ADVICE)
+    if target in names:
+        raise DataError(f"data.source.columns names {target}, which is the target; a row must not hold it.")
+    return names or [name for name in present if name != target]

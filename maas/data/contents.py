@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from maas.data.cells import is_number
 from maas.data.tables import Table, column_of
 from maas.data.waiting import BLOCK, blocks
 from maas.errors import DataError
@@ -140,13 +141,12 @@ def _number(raw: Any) -> float | None:
     """Returns a target as a number; None where it is missing."""
     if raw is None or raw == "":
         return None
-    try:
-        number = float(raw)
-    except (TypeError, ValueError) as error:
+    if isinstance(raw, str) and not is_number(raw):
         raise DataError(
             f"The target {raw!r} is not a number, and data.target=number asks for numbers. Set data.target=label to "
-            "learn labels, or name another column."
-        ) from error
+            "learn labels, name another column, or add it to data.source.missing where it stands for nothing."
+        )
+    number = float(raw)
     if math.isinf(number):
         raise DataError(f"The target {raw!r} is infinite; leave such rows out of the data.")
     return None if math.isnan(number) else number

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.data.columns import frame_of, rows_of_frame
+from maas.data.cells import EMPTY, MISSING, Reading
+from maas.data.columns import rows_of
 from maas.data.contents import Target, digests_of
 from maas.data.folders import IMAGES, SOUNDS, files_below
-from maas.data.sources import labelled, labelled_lines, read_file, require_columns
+from maas.data.sheets import require_columns
+from maas.data.sources import labelled, labelled_lines, read_file
 from maas.data.splits import Splits, prepare
 from maas.data.tables import Table
 from maas.errors import DataError
@@ -151,13 +153,12 @@ def _files(path: Path, processor: BaseProcessor, labels: Sequence[str]) -> Table
 
 
 def _table(path: Path, processor: BaseProcessor, column: str | None, label: str | None) -> Table:
-    advice = "Set input=COLUMN and label=COLUMN, or rename them."
     target = [label] if label else []
-    if isinstance(processor.row_schema.get("properties"), dict):
-        names = [spec.name for spec in processor.input_specs]
-        frame = frame_of(path)
-        require_columns([*names, *target], list(map(str, frame.columns)), str(path), advice)
-        return rows_of_frame(frame, names, label)
-    parts, name = read_file(path), column or processor.input_name
-    require_columns([name, *target], list(parts[0].features), str(path), advice)
-    return labelled(parts, name, label, str(path))
+    is_of_columns = isinstance(processor.row_schema.get("properties"), dict)
+    specs = processor.input_specs if is_of_columns else ()
+    names = [spec.name for spec in specs] or [column or processor.input_name]
+    numbers = [spec.name for spec in specs if spec.datatype != "BYTES"]
+    categories = [name for name in names if name not in numbers]
+    sheet = read_file(path, Reading((), numbers, categories, MISSING if is_of_columns else EMPTY))
+    require_columns([*names, *target], sheet.names, str(path), "Set input=COLUMN and label=COLUMN, or rename them.")
+    return rows_of(sheet, names, label) if is_of_columns else labelled(sheet, names[0], label)

@@ -5,9 +5,10 @@ The system maps a file's pages into the process as they are read; all are let go
 
 import mmap
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakSet
 
@@ -18,7 +19,8 @@ LET_GO_BYTES = 128 * 2**20
 FAULT_BYTES = 3 * 64 * 2**10
 """What Linux maps around the pages of a value (`fault_around_bytes`): of its bytes, its offset and its validity."""
 
-Make = Callable[[Any], Any]
+Cells = Callable[[Sequence[Any]], list[Any]]
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class _Pages:
@@ -55,11 +57,13 @@ class ArrowRows:
         self._is_mapped = is_mapped
         self._batches = table.to_batches()
         self._starts = list(accumulate((batch.num_rows for batch in self._batches), initial=0))
-        self.features = Features.from_arrow_schema(table.schema)
+        self.names: list[str] = table.column_names
+        is_of_datasets = b"huggingface" in (table.schema.metadata or {})
+        self._features = Features.from_arrow_schema(table.schema) if is_of_datasets else {}
 
     @classmethod
     def open(cls, path: Path) -> "ArrowRows":
-        """Maps a file that `datasets` wrote."""
+        """Maps an Arrow file, a stream of batches."""
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         PAGES.watch(mapped)
@@ -67,6 +71,22 @@ class ArrowRows:
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
+
+    def field(self, name: str) -> pa.Field:
+        """Returns what Arrow knows of a column."""
+        return self._table.schema.field(name)
+
+    def feature(self, name: str) -> Any:
+        """Returns what `datasets` knows of a column; None where it was not asked."""
+        return self._features.get(name)
+
+    def chunks(self, name: str) -> Iterator[pa.Array]:
+        """Yields a column, a batch at a time."""
+        for batch in self._batches:
+            found = batch.column(name)
+            yield found
+            if self._is_mapped:
+                PAGES.count(found.nbytes)
 
     def between(self, name: str, start: int, stop: int) -> list[Any]:
         """Returns a column's values from `start` to before `stop`."""
@@ -90,18 +110,24 @@ class Column(Sequence[Any]):
     Classes are read by name, images and sounds as the bytes or the path of their file.
 
     Args:
-        parts: the table's rows, one part behind the other.
+        parts: the table's rows, one part after the other.
         names: of the columns.
         make: one row's values of these columns to its value; None takes the value of a single column as it is.
+        cells: for each column and part, what makes plain values of what Arrow holds, many at a time; None where they
+            are plain already. Columns that are not named here are read as `datasets` has them.
     """
 
     def __init__(
-        self, parts: Sequence[ArrowRows], names: Sequence[str], make: Callable[..., Any] | None = None
+        self,
+        parts: Sequence[ArrowRows],
+        names: Sequence[str],
+        make: Callable[..., Any] | None = None,
+        cells: Mapping[str, Sequence[Cells | None]] = NONE,
     ) -> None:
         self._parts = parts
         self._starts = list(accumulate(map(len, parts), initial=0))
         self._names = list(names)
-        self._plain = [_plain(parts[0].features[name]) for name in names]
+        self._cells = [cells.get(name) or [decoded(part.feature(name)) for part in parts] for name in names]
         self._make = make
 
     def __len__(self) -> int:
@@ -112,27 +138,26 @@ class Column(Sequence[Any]):
             place = range(len(self))[index]
             part = bisect_right(self._starts, place) - 1
             row = place - self._starts[part]
-            return self._made([self._parts[part].at(name, row) for name in self._names])
+            found = [self._parts[part].at(name, row) for name in self._names]
+            cells = [of_column[part] for of_column in self._cells]
+            return self._made([make([one])[0] if make else one for make, one in zip(cells, found, strict=True)])
         start, stop, step = index.indices(len(self))
         if step != 1:
             return [self[place] for place in range(start, stop, step)]
-        columns = [self._between(name, start, max(start, stop)) for name in self._names]
-        return columns[0] if self._is_plain else [self._made(values) for values in zip(*columns, strict=True)]
-
-    @property
-    def _is_plain(self) -> bool:
-        return self._make is None and not any(self._plain)
+        columns = [self._between(place, start, max(start, stop)) for place in range(len(self._names))]
+        return columns[0] if self._make is None else list(map(self._made, zip(*columns, strict=True)))
 
     def _made(self, values: Sequence[Any]) -> Any:
-        found = [plain(value) if plain else value for plain, value in zip(self._plain, values, strict=True)]
-        return self._make(*found) if self._make else found[0]
+        return self._make(*values) if self._make else values[0]
 
-    def _between(self, name: str, start: int, stop: int) -> list[Any]:
+    def _between(self, column: int, start: int, stop: int) -> list[Any]:
+        name = self._names[column]
         found: list[Any] = []
-        for part, begin in zip(self._parts, self._starts, strict=False):
+        for part, begin, make in zip(self._parts, self._starts, self._cells[column], strict=False):
             first, last = max(start - begin, 0), min(stop - begin, len(part))
             if first < last:
-                found += part.between(name, first, last)
+                values = part.between(name, first, last)
+                found += make(values) if make else values
         return found
 
 
@@ -144,10 +169,10 @@ def parts_of(table: Dataset) -> list[ArrowRows]:
     return files if sum(map(len, files)) == len(table) and files else [ArrowRows(table.data.table)]
 
 
-def _plain(feature: Any) -> Make | None:
-    """Returns what makes a plain value of what Arrow holds; None where it is plain already."""
+def decoded(feature: Any) -> Cells | None:
+    """Returns what makes plain values of classes, images and sounds of `datasets`; None for all else."""
     if isinstance(feature, Image | Audio):
-        return lambda file: file and (file["bytes"] or Path(file["path"]))
+        return lambda files: [file and (file["bytes"] or Path(file["path"])) for file in files]
     if isinstance(feature, ClassLabel):  # -1 and null say that the label is not told
-        return lambda value: None if value is None or value < 0 else feature.int2str(value)
+        return lambda values: [None if value is None or value < 0 else feature.int2str(value) for value in values]
     return None

@@ -1,6 +1,7 @@
 """Files of rows, read once into Arrow files that are kept in the cache: the next start maps them at once.
 
-`datasets` reads, a piece at a time. A JSON file that is one list is the exception: its parser wants it whole.
+Reading goes a batch at a time, whatever the file's size. A JSON file that is one list is the exception: its parser
+wants it whole.
 """
 
 import errno
@@ -8,85 +9,111 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import datasets
 from datasets.exceptions import DatasetGenerationError
 
+from maas.data.drafts import Draft
+from maas.data.formats import Format
 from maas.data.mapped import ArrowRows
 from maas.data.unpacking import plain
 from maas.errors import DataError
 from maas.files import cache_folder, folder_published_whole
 
 log = logging.getLogger("maas")
-SOURCE = "source.txt"
+LAYOUT = 2
+"""Of what is kept; rows that an older version of this package has read are read again."""
 LONG_BYTES = 64 * 2**20
 """Files from this size on are worth a line."""
+KEPT_S = 30 * 24 * 3600
+"""Seconds after which rows that nobody has opened make room for others."""
+LOCK, NOTES, ROWS = "lock", "notes.txt", "rows.arrow"
 
 
-def prepared(path: Path, kind: str, options: Mapping[str, Any]) -> list[ArrowRows]:
-    """Returns the rows of a file, plain or compressed.
+def prepared(path: Path, format_: Format) -> list[ArrowRows]:
+    """Returns the rows of a file, plain or packed.
 
     The cache keeps what was made of the file as it is now, and nothing of what it was. A killed process leaves nothing
-    that counts.
+    that counts. Rows of other files go once nobody has opened them for `KEPT_S` seconds, whether or not the file can be
+    seen at that moment.
 
     Args:
         path: the file.
-        kind: the name of a reader of `datasets`: csv, json, parquet or text.
-        options: of this reader.
+        format_: what reads it.
 
     Raises:
         DataError: the file cannot be read, or there is no room for its rows.
     """
-    folder = _place(path, kind, options)
+    folder = _place(path, format_)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder.parent / "lock"):
+        with _alone(folder.parent):
             if not folder.is_dir():
-                _prepare(path, kind, options, folder)
-            return [ArrowRows.open(file) for file in sorted(folder.rglob("*.arrow"))]
+                _prepare(path, format_, folder)
+                _remove_all_but(folder)
+            notes = (folder / NOTES).read_text(encoding="utf-8").splitlines()
+            rows = [ArrowRows.open(folder / ROWS)]
+        _remove_unused(folder.parent.parent)
     except OSError as error:
         raise _no_room(path, folder) if error.errno == errno.ENOSPC else DataError(f"{folder}: {error}") from error
+    for note in notes:
+        log.warning("data      %s: %s", path, note)
+    return rows
 
 
-def _place(path: Path, kind: str, options: Mapping[str, Any]) -> Path:
+def _place(path: Path, format_: Format) -> Path:
     """Returns the folder of a file's rows; its parent is the file's own, and its name tells what the rows depend on."""
     status = path.stat()
-    content = [status.st_size, status.st_mtime_ns, kind, options, datasets.__version__]
-    named = (str(path.resolve()), json.dumps(content, sort_keys=True))
+    content = [status.st_size, status.st_mtime_ns, format_.name, format_.detail, LAYOUT]
+    named = (str(path.resolve()), json.dumps(content))
     return cache_folder("tables", *(hashlib.sha256(name.encode()).hexdigest()[:32] for name in named))
 
 
-def _prepare(path: Path, kind: str, options: Mapping[str, Any], folder: Path) -> None:
-    if path.stat().st_size > LONG_BYTES:
-        log.info("data      reading %s, %.1f GB, once", path, path.stat().st_size / 1e9)
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} cannot be read as {kind}: it is empty.")
-    with folder_published_whole(folder) as draft, _bar_on_terminals():
+def _prepare(path: Path, format_: Format, folder: Path) -> None:
+    size = path.stat().st_size
+    if size > LONG_BYTES:
+        log.info("data      reading %s, %.1f GB, once", path, size / 1e9)
+    if size == 0:
+        raise DataError(f"{path} cannot be read as {format_.name}: it is empty.")
+    with folder_published_whole(folder) as made:
         try:
-            with plain(path, draft) as file:
-                builder = datasets.load_dataset_builder(kind, data_files=str(file), cache_dir=str(draft), **options)
-                builder.download_and_prepare()
+            draft = Draft(made / ROWS)
+            with plain(path, made) as file:
+                format_.read(file, draft)
+            draft.close()
         except Exception as error:  # whatever the parsers raise
-            cause = _cause(error)
-            if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise _no_room(path, folder) from error
-            raise DataError(f"{path} cannot be read as {kind}: {first_line(cause)}") from error
-    (folder.parent / SOURCE).write_text(str(path.resolve()))
-    _forget(folder)
+            raise DataError(f"{path} cannot be read as {format_.name}: {first_line(error)}") from error
+        if _place(path, format_) != folder:
+            raise DataError(f"{path} has changed while it was read. Start again when it is complete.")
+        (made / NOTES).write_text("\n".join(draft.notes), encoding="utf-8")
 
 
-def _forget(folder: Path) -> None:
-    """Removes what was made of the file as it was, and of files that are no more; who maps such rows keeps them."""
-    old = [one for one in folder.parent.iterdir() if one.is_dir() and one != folder]
-    named = folder.parent.parent.glob(f"*/{SOURCE}")
-    for one in [*old, *(name.parent for name in named if not Path(name.read_text()).exists())]:
-        shutil.rmtree(one, ignore_errors=True)
+def _remove_all_but(kept: Path) -> None:
+    """Removes what was made of the file as it was; who maps such rows keeps them."""
+    for one in kept.parent.iterdir():
+        if one.is_dir() and one != kept:
+            shutil.rmtree(one, ignore_errors=True)
+        elif one not in (kept, kept.parent / LOCK):
+            one.unlink()
+
+
+def _remove_unused(tables: Path) -> None:
+    """Removes what was made of files that nobody has read for long, unless another process is at it."""
+    for own in tables.iterdir():
+        try:
+            if time.time() - (own / LOCK).stat().st_mtime > KEPT_S:
+                with _alone(own, wait=False):
+                    _remove_all_but(own / LOCK)
+                    (own / LOCK).unlink()
+                own.rmdir()
+        except OSError:  # somebody uses it, or has removed it
+            continue
 
 
 def _no_room(path: Path, folder: Path) -> DataError:
@@ -96,14 +123,10 @@ def _no_room(path: Path, folder: Path) -> DataError:
     )
 
 
-def _cause(error: Exception) -> BaseException:
-    """Returns what a parser raised; datasets wraps it and tells only that there was an error."""
-    return error.__cause__ if error.__cause__ and isinstance(error, DatasetGenerationError) else error
-
-
 def reason_of(error: Exception) -> str:
-    """Returns what a parser said, as one line."""
-    return first_line(_cause(error))
+    """Returns what a parser said, as one line; datasets wraps it and tells only that there was an error."""
+    is_wrapped = error.__cause__ is not None and isinstance(error, DatasetGenerationError)
+    return first_line(error.__cause__ if is_wrapped and error.__cause__ else error)
 
 
 def first_line(error: BaseException) -> str:
@@ -112,21 +135,25 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _bar_on_terminals() -> Iterator[None]:
-    """Lets `datasets` show how far it is on a terminal alone."""
-    if sys.stdout.isatty() or not datasets.is_progress_bar_enabled():
-        yield
-        return
-    datasets.disable_progress_bars()
+def _alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Lets no other process into a folder, and keeps when that was; a killed process lets go by itself.
+
+    Raises:
+        BlockingIOError: another process is in it, and this one shall not wait.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOCK).open("w") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if not _is_same(folder / LOCK, file.fileno()):
+                continue  # it was removed while this process waited
+            os.utime(file.fileno())
+            yield
+            return
+
+
+def _is_same(path: Path, descriptor: int) -> bool:
     try:
-        yield
-    finally:
-        datasets.enable_progress_bars()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Waits until no other process makes the same; a killed process lets go by itself."""
-    with path.open("w") as file:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-        yield
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -8,21 +8,23 @@ text. A source neither cleans nor splits.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
-
-from datasets import DatasetDict, load_dataset
+from typing import Any, TypeAlias
 
 from maas.bounds import ExistingPath
-from maas.data.mapped import ArrowRows, Column, parts_of
-from maas.data.preparing import first_line, prepared, reason_of
+from maas.data.cells import EMPTY, Reading
+from maas.data.formats import TEXT, format_of
+from maas.data.hub import loaded
+from maas.data.mapped import ArrowRows, Column
+from maas.data.preparing import first_line, prepared
+from maas.data.sheets import Sheet, require_columns
 from maas.data.system import file_of_package, python_package_missing
 from maas.data.tables import Table, Tables
 from maas.errors import DataError
 
 __all__ = ["Tables", "files", "hub", "labelled_lines", "scikit_learn"]
 
-FORMATS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
-COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
+Name: TypeAlias = str | int
+"""Of a column; YAML reads a name of digits as a whole number."""
 
 
 def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tables:
@@ -41,7 +43,7 @@ def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tabl
         path = file_of_package(package, file) if package else Path(file)
         if not path.is_file():
             raise DataError(f"There is no file {file}.")
-        lines = prepared(path, "text", {"encoding": "utf-8-sig"})
+        lines = prepared(path, TEXT)
         parts += lines
         labels += [label] * sum(map(len, lines))
     return {"all": {"input": Column(parts, ["text"]), "label": labels}}
@@ -49,38 +51,51 @@ def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tabl
 
 def files(
     path: ExistingPath,
-    input: str | Sequence[str] = "text",  # noqa: A002 - the recipe's word
-    label: str | None = "label",
+    input: Name | Sequence[Name] = "text",  # noqa: A002 - the recipe's word
+    label: Name | None = "label",
     test_path: ExistingPath | None = None,
+    texts: Sequence[Name] = (),
+    numbers: Sequence[Name] = (),
+    categories: Sequence[Name] = (),
+    missing: Sequence[str] = EMPTY,
 ) -> Tables:
     """Reads a table from CSV, TSV, JSON (lines) or Parquet, plain or compressed.
+
+    A single column of a CSV file is read as texts; of several, those are numbers whose cells all are.
 
     Args:
         path: the file.
         input: the column of inputs, or several columns that make one row, a list in this order.
         label: the column of labels or numbers to learn; null where rows carry none.
         test_path: a second file that holds the test split.
+        texts: columns that are texts though they look like numbers, or are numbers in the file.
+        numbers: columns whose cells must be numbers.
+        categories: columns that keep their own text, so that 1.0 is not 1.
+        missing: what stands for nothing.
 
     Raises:
         DataError: the format is unknown, the file cannot be read or lacks a column.
     """
-    tables = {"train" if test_path else "all": read_file(path)}
-    if test_path:
-        tables["test"] = read_file(test_path)
-    origins = {"test": test_path}
-    return {split: labelled(table, input, label, origins.get(split) or path) for split, table in tables.items()}
+    reading = reading_of(texts, numbers, categories, missing)
+    paths = {"train": path, "test": test_path} if test_path else {"all": path}
+    return {split: labelled(read_file(file, reading), input, label) for split, file in paths.items()}
 
 
 def hub(
     id: str,  # noqa: A002 - the hub's word
-    input: str | Sequence[str] = "text",  # noqa: A002 - the recipe's word
-    label: str | None = "label",
+    input: Name | Sequence[Name] = "text",  # noqa: A002 - the recipe's word
+    label: Name | None = "label",
     config: str | None = None,
     revision: str | None = None,
+    texts: Sequence[Name] = (),
+    numbers: Sequence[Name] = (),
+    categories: Sequence[Name] = (),
+    missing: Sequence[str] = EMPTY,
 ) -> Tables:
     """Loads a data set of the Hugging Face hub, or a local folder that `datasets` understands.
 
-    Images and sounds stay as they were encoded: the recipe's processor decodes them, in training as in serving.
+    Images and sounds stay as they were encoded: the recipe's processor decodes them, in training as in serving. Files
+    of CSV and JSON are read as those of `files`, unless the data set itself says of what types they are.
 
     Args:
         id: OWNER/NAME or a folder.
@@ -88,11 +103,17 @@ def hub(
         label: the column of labels or numbers to learn; null where rows carry none.
         config: the data set's configuration.
         revision: a commit, so that the rows cannot change.
+        texts: columns that are texts though they look like numbers, or are numbers in the file.
+        numbers: columns whose cells must be numbers.
+        categories: columns that keep their own text, so that 1.0 is not 1.
+        missing: what stands for nothing.
 
     Raises:
         DataError: it cannot be loaded or lacks a column.
     """
-    return {split: labelled(table, input, label, id) for split, table in loaded(id, config, revision).items()}
+    reading = reading_of(texts, numbers, categories, missing)
+    found = loaded(id, config, revision)
+    return {split: labelled(Sheet(parts, id, reading), input, label) for split, parts in found.items()}
 
 
 def scikit_learn(loader: str) -> Tables:
@@ -143,68 +164,28 @@ def targets_of(bunch: Any, loader: str) -> list[str]:
     return [str(names[value]) for value in bunch.target.tolist()]
 
 
-def loaded(id: str, config: str | None = None, revision: str | None = None) -> dict[str, list[ArrowRows]]:  # noqa: A002
-    """Loads the splits of a data set of the hub that a training can use; arguments as in `hub`."""
-    try:
-        found = load_dataset(id, config, revision=revision)
-    except Exception as error:  # the hub's client raises network, value and file errors alike
-        raise DataError(f"The data set {id} cannot be loaded: {reason_of(error)}") from error
-    tables = found if isinstance(found, DatasetDict) else {"all": found}
-    if set(tables) == {"train"}:
-        tables = {"all": tables["train"]}
-    return {split: parts_of(tables[split]) for split in ("all", "train", "validation", "test") if split in tables}
-
-
-def labelled(parts: Sequence[ArrowRows], inputs: str | Sequence[str], label: str | None, origin: str) -> Table:
-    """Keeps inputs and labels as `input` and `label`, labels as text."""
-    wanted = [inputs] if isinstance(inputs, str) else list(inputs)
-    advice = "Set data.source.input and data.source.label."
-    require_columns([*wanted, *([label] if label else [])], list(parts[0].features), origin, advice)
-    rows = Column(parts, wanted, None if isinstance(inputs, str) else lambda *values: list(values))
-    return {"input": rows, "label": Column(parts, [label], as_label) if label else [None] * len(rows)}
-
-
-def require_columns(wanted: Sequence[str], present: Sequence[str], origin: str, advice: str) -> None:
-    """Refuses a table that lacks a column.
-
-    Raises:
-        DataError: naming what is missing, what is there, and what to do.
-    """
-    missing = [name for name in wanted if name not in present]
-    if missing:
-        raise DataError(f"{origin} has no column {', '.join(missing)}; its columns are {', '.join(present)}. {advice}")
-
-
-def format_of(path: str | Path) -> tuple[str, str]:
-    """Returns the format of a file and its ending, both read from its name.
-
-    Raises:
-        DataError: the ending is unknown.
-    """
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in COMPRESSIONS]
-    kind = FORMATS.get(suffixes[-1]) if suffixes else None
-    if kind is None:
-        raise DataError(
-            f"{path} is of no known format; known are: {', '.join(FORMATS)}, plain or {'/'.join(COMPRESSIONS)}."
-        )
-    return kind, suffixes[-1]
-
-
-def as_label(value: Any) -> str | None:
-    """Returns a label as text; 1.0 is 1, as a column of whole numbers with a gap is read as numbers with a point."""
-    if value is None or value == "" or value != value:  # noqa: PLR0124 - NaN alone differs from itself
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def read_file(path: str | Path) -> list[ArrowRows]:
-    """Returns the rows of a table of a known format.
+def read_file(path: str | Path, reading: Reading) -> Sheet:
+    """Returns a table of a known format.
 
     Raises:
         DataError: the format is unknown, or the file cannot be read.
     """
-    kind, suffix = format_of(path)
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]} if kind == "csv" else {}  # "None" is a word
-    if suffix == ".tsv":
-        options["sep"] = "\t"
-    return prepared(Path(path), kind, options)
+    return Sheet(prepared(Path(path), format_of(path)), str(path), reading)
+
+
+def reading_of(
+    texts: Sequence[Name], numbers: Sequence[Name], categories: Sequence[Name], missing: Sequence[str]
+) -> Reading:
+    """Returns how a recipe wants columns to be read; columns may be named by whole numbers."""
+    texts, numbers, categories = (tuple(map(str, names)) for names in (texts, numbers, categories))
+    return Reading(texts, numbers, categories, tuple(missing))
+
+
+def labelled(sheet: Sheet, inputs: Name | Sequence[Name], label: Name | None) -> Table:
+    """Keeps inputs and labels as `input` and `label`, labels as text."""
+    several = None if isinstance(inputs, str | int) else list(map(str, inputs))
+    wanted = [str(inputs)] if several is None else several
+    told = [] if label is None else [str(label)]
+    require_columns([*wanted, *told], sheet.names, sheet.origin, "Set data.source.input and data.source.label.")
+    rows = sheet.inputs(str(inputs)) if several is None else sheet.rows(several, lambda *values: list(values))
+    return {"input": rows, "label": sheet.labels(told[0]) if told else [None] * len(rows)}

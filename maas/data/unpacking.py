@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,37 +13,52 @@ from typing import IO, Any
 
 import zstandard
 
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+ENDINGS = (".gz", ".zst", ".bz2", ".xz", ".zip")
+"""Of packed files."""
 PIECE_BYTES = 64 * 2**10
 
 
 @contextmanager
 def plain(path: Path, folder: Path) -> Iterator[Path]:
-    """Yields what a .gz, .bz2, .xz or .zst file holds, or any other file itself.
+    """Yields what a .gz, .bz2, .xz, .zst or .zip file holds, or any other file itself.
 
     Args:
         path: the file.
         folder: takes the unpacked file, which goes when the block ends.
 
     Raises:
-        OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError: the file is cut off or damaged.
+        OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile: the file is cut off or
+            damaged.
+        ValueError: a .zip file holds another number of files than one.
     """
-    openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
     ending = path.suffix.lower()
-    if ending not in (*openers, ".zst"):
+    if ending not in ENDINGS:
         yield path
         return
     with NamedTemporaryFile(dir=folder, suffix=Path(path.stem).suffix) as file:
         if ending == ".zst":
             _unpack_frames(path, file)
         else:
-            with openers[ending](path) as packed:
+            with _member(path) if ending == ".zip" else OPENERS[ending](path) as packed:
                 shutil.copyfileobj(packed, file)
         file.flush()
         yield Path(file.name)
 
 
+@contextmanager
+def _member(path: Path) -> Iterator[IO[bytes]]:
+    """Yields the only file of an archive; those that macOS adds beside it do not count."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if len(names) != 1:
+            raise ValueError(f"it holds {len(names)} files. Unpack it, and name the one to read.")
+        with archive.open(names[0]) as member:
+            yield member
+
+
 def _unpack_frames(path: Path, out: IO[bytes]) -> None:
-    """Writes what all frames of a .zst file hold, one behind the other."""
+    """Writes what all frames of a .zst file hold, one after the other."""
     frame = None
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from maas.bounds import Count, Positive
-from maas.data.sources import as_label
+from maas.data.cells import as_label
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 

@@ -5,12 +5,14 @@ import gzip
 import json
 import sys
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
+from maas.config import build, compose
 from maas.data import columns
 from maas.data.splits import prepare
 from maas.errors import DataError
@@ -29,6 +31,8 @@ WRITERS = {
     "parquet": lambda path: FRAME.to_parquet(path, index=False),
 }
 INPUTS = [{name: value for name, value in row.items() if name != "late"} for row in ROWS]
+TEXTS = {True: "True", False: "False", None: None}
+SEPARATED = [{**row, "direct": TEXTS[row["direct"]]} for row in INPUTS]  # a text file knows no truth values
 
 
 def kinds(rows: list[dict]) -> list[list[type]]:
@@ -43,9 +47,9 @@ def test_rows_are_those_that_were_written_when_a_file_is_read(tmp_path, kind, pa
     if packed and kind != "parquet":  # which packs itself
         path = tmp_path / f"packed.{kind}.gz"
         path.write_bytes(gzip.compress((tmp_path / f"rows.{kind}").read_bytes()))
-    table = columns.table(str(path), "late")["all"]
-    assert table == {"input": INPUTS, "label": ["11", "-3", None]}
-    assert kinds(table["input"]) == kinds(INPUTS)
+    table, expected = columns.table(str(path), "late")["all"], SEPARATED if kind in ("csv", "tsv") else INPUTS
+    assert table == {"input": expected, "label": ["11", "-3", None]}
+    assert kinds(table["input"]) == kinds(expected)
 
 
 def test_objects_are_read_line_by_line_when_the_ending_is_that_of_a_list(tmp_path):
@@ -62,9 +66,9 @@ def test_columns_stand_in_their_order_when_they_are_chosen(tmp_path):
 
 
 def test_second_file_is_the_test_split_when_it_is_given(tmp_path):
-    WRITERS["csv"](tmp_path / "train.csv")
+    WRITERS["json"](tmp_path / "train.json")
     WRITERS["parquet"](tmp_path / "test.parquet")
-    tables = columns.table(str(tmp_path / "train.csv"), "late", test_path=str(tmp_path / "test.parquet"))
+    tables = columns.table(str(tmp_path / "train.json"), "late", test_path=str(tmp_path / "test.parquet"))
     assert tables["train"] == tables["test"]
 
 
@@ -76,11 +80,13 @@ def test_gap_is_what_the_recipe_says_when_a_csv_file_has_its_own_sign(tmp_path):
     assert rows == [{"country": "NA", "size": None}, {"country": "null", "size": 2}, {"country": None, "size": 3}]
 
 
-def test_code_stays_text_when_its_column_is_named(tmp_path):
+def test_code_stays_text_unless_its_column_is_named_as_one_of_numbers(tmp_path):
     path = tmp_path / "rows.csv"
-    path.write_text("zip,y\n00501,1\n10001,2\n")
-    assert columns.table(str(path), "y")["all"]["input"] == [{"zip": 501}, {"zip": 10001}]
-    assert columns.table(str(path), "y", texts=["zip"])["all"]["input"] == [{"zip": "00501"}, {"zip": "10001"}]
+    path.write_text("zip,year,y\n00501,2020,1\n10001,2021,2\n")
+    read = partial(columns.table, str(path), "y", ["zip", "year"])
+    assert read()["all"]["input"] == [{"zip": "00501", "year": 2020}, {"zip": "10001", "year": 2021}]
+    assert read(texts=["year"])["all"]["input"] == [{"zip": "00501", "year": "2020"}, {"zip": "10001", "year": "2021"}]
+    assert read(numbers=["zip"])["all"]["input"] == [{"zip": 501, "year": 2020}, {"zip": 10001, "year": 2021}]
 
 
 def test_column_has_one_type_when_its_last_row_is_unlike_the_others(tmp_path):
@@ -107,6 +113,40 @@ def test_dates_and_decimals_become_text_and_numbers_when_a_parquet_file_holds_th
     assert table["label"] == ["1.5"]
 
 
+@pytest.fixture
+def recipe(tmp_path, monkeypatch) -> list[str]:
+    monkeypatch.setenv("MAAS_CACHE", str(tmp_path / "cache"))
+    rows = [f"{'TRUE' if index % 2 else 'FALSE'},{index % 3}.{index % 2}0,0{index},{index % 7}" for index in range(200)]
+    (tmp_path / "rows.csv").write_text("\n".join(["flag,size,code,y", *rows]) + "\n")
+    parts = ["data=columns", f"data.source.path={tmp_path / 'rows.csv'}", "data.source.target=y", "baseline=null"]
+    return [*parts, "processor.numbers=[code]", "processor.categories=[flag,size]"]
+
+
+def test_columns_are_read_as_the_processor_takes_them_when_a_recipe_joins_both(recipe):
+    config = compose("flights", *recipe)
+    source = config.data["source"]
+    assert (source["numbers"], source["categories"]) == (["code"], ["flag", "size"])
+    splits = build(config.data, "data")
+    inputs = [*splits.train.inputs, *splits.validation.inputs, *splits.test.inputs]
+    assert sorted(row["code"] for row in inputs) == list(range(200))
+    assert {(row["flag"], row["size"]) for row in inputs} == {
+        ("TRUE" if index % 2 else "FALSE", f"{index % 3}.{index % 2}0") for index in range(6)
+    }
+    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    true, also, false = processor.encode([{"flag": value, "size": "1.10"} for value in ("TRUE", True, False)])
+    assert true.tolist()[1:] == also.tolist()[1:] != false.tolist()[1:]
+    assert 0 not in false.tolist()
+
+
+def test_recipe_names_texts_when_they_look_like_numbers(recipe):
+    splits = build(compose("flights", *recipe, "processor.numbers=[]", "data.source.texts=[code]").data, "data")
+    assert {type(row["code"]) for row in splits.train.inputs} == {str}
+    files = ["data.source.path=" + recipe[1].partition("=")[2], "data.source.input=code", "data.source.label=flag"]
+    splits = build(compose("sentiment_zh", "data=files", *files, "baseline=null").data, "data")
+    assert splits.labels == ("FALSE", "TRUE")
+    assert {type(row) for row in splits.train.inputs} == {str}
+
+
 def message(*arguments, **settings) -> str:
     with pytest.raises(DataError) as caught:
         columns.table(*arguments, **settings)
@@ -116,7 +156,7 @@ def message(*arguments, **settings) -> str:
 def test_column_is_named_when_it_holds_lists(tmp_path):
     pd.DataFrame({"x": [[1, 2]], "y": [1]}).to_parquet(tmp_path / "rows.parquet")
     assert message(str(tmp_path / "rows.parquet"), "y") == (
-        "The column x holds a ndarray; a row's columns are numbers, texts and truth values. "
+        "The column x holds a list; a row's columns are numbers, texts and truth values. "
         "Leave it out of data.source.columns."
     )
 
@@ -195,7 +235,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_rows_come_from_a_package_when_it_ships_a_file(package):
-    assert columns.table_of_package(package, "data/rows.csv.zip", "late")["all"]["input"] == INPUTS
+    assert columns.table_of_package(package, "data/rows.csv.zip", "late")["all"]["input"] == SEPARATED
     assert package not in sys.modules
     with pytest.raises(DataError, match=r"^There is no file data/a\.csv in the package shop_package\.$"):
         columns.table_of_package(package, "data/a.csv", "late")

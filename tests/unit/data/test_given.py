@@ -46,6 +46,19 @@ def test_rows_are_dictionaries_of_the_bundles_columns_when_its_processor_is_tabu
         read(file, Tabular(["size"], ["colour"]), ())
 
 
+def test_columns_are_read_as_the_bundle_takes_them_when_its_processor_is_tabular(tmp_path):
+    (tmp_path / "rows.csv").write_text("code,size,kind,delay\n01,007,1.10,01\n1,8,1.1,1\nTRUE,9.5,,1.0\n")
+    rows, labels = read(tmp_path / "rows.csv", Tabular(["size"], ["code", "kind"]), (), None, "delay")
+    assert rows == [
+        {"size": 7, "code": "01", "kind": "1.10"},
+        {"size": 8, "code": "1", "kind": "1.1"},
+        {"size": 9.5, "code": "TRUE", "kind": None},
+    ]
+    assert labels == ["01", "1", "1.0"]
+    with pytest.raises(DataError, match="has 'TRUE' in the column code, and data.source.numbers, which is processor"):
+        read(tmp_path / "rows.csv", Tabular(["code"], ["kind"]), ())
+
+
 def test_folders_tell_labels_when_they_have_the_names_of_the_models(tmp_path):
     processor = Pictures(height=8, width=8)
     for label in LABELS:

@@ -1,17 +1,20 @@
 """Files kept as Arrow files in the cache: read once, never half, and never silently short."""
 
 import errno
+import fcntl
 import gzip
 import json
 import os
+import time
 from pathlib import Path
 
-import datasets
 import pytest
 import zstandard
 
 from maas.data import columns, sources
-from maas.data.preparing import prepared
+from maas.data.drafts import Draft
+from maas.data.formats import FORMATS
+from maas.data.preparing import KEPT_S, prepared
 from maas.errors import DataError
 
 LINES = [json.dumps({"text": f"row {index}", "label": "ab"[index % 2]}) + "\n" for index in range(5000)]
@@ -38,20 +41,54 @@ def kept(cache: Path) -> list[Path]:
 def test_second_start_reads_no_file_when_nothing_changed(tmp_path, cache, monkeypatch):
     path = written(tmp_path / "rows.jsonl", CONTENT)
     first = sources.files(str(path))["all"]["input"][:]
-    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_, **__: pytest.fail("the file was read again"))
+    monkeypatch.setattr(Draft, "write", lambda *_: pytest.fail("the file was read again"))
     assert sources.files(str(path))["all"]["input"][:] == first == [json.loads(line)["text"] for line in LINES]
 
 
-def test_cache_holds_the_file_as_it_is_when_it_was_rewritten_and_nothing_when_it_is_gone(tmp_path, cache):
-    first, second = written(tmp_path / "first.jsonl", CONTENT), written(tmp_path / "second.jsonl", CONTENT)
+def test_cache_holds_the_file_as_it_is_when_it_was_rewritten(tmp_path, cache):
+    first = written(tmp_path / "first.jsonl", CONTENT)
     before = sources.files(str(first))["all"]["input"]
     written(first, CONTENT[: len(CONTENT) // 2].rpartition(b"\n")[0])
     after = sources.files(str(first))["all"]["input"]
     assert len(kept(cache)) == 1
     assert len(before[:]) > len(after[:])  # rows that are in use stay readable
-    first.unlink()
-    sources.files(str(second))
-    assert len(kept(cache)) == 1
+
+
+def test_rows_of_a_file_stay_when_it_cannot_be_seen_for_now(tmp_path, cache):
+    disk, other = tmp_path / "disk", written(tmp_path / "other.jsonl", CONTENT)
+    disk.mkdir()
+    path = written(disk / "rows.jsonl", CONTENT)
+    sources.files(str(path))
+    (mine,) = kept(cache)
+    disk.rename(tmp_path / "unmounted")
+    sources.files(str(other))
+    assert mine in kept(cache)
+    (tmp_path / "unmounted").rename(disk)
+    made = (mine / "rows.arrow").stat().st_mtime_ns
+    assert sources.files(str(path))["all"]["input"][0] == "row 0"
+    assert (mine / "rows.arrow").stat().st_mtime_ns == made
+
+
+def test_rows_go_when_nobody_has_opened_them_for_long_and_nobody_is_at_them(tmp_path, cache):
+    for name in ("old", "busy", "new"):
+        prepared(written(tmp_path / f"{name}.jsonl", CONTENT), FORMATS[".jsonl"])
+    old, busy, new = (one.parent for one in sorted(kept(cache), key=lambda one: one.stat().st_ctime_ns))
+    long_ago = time.time() - KEPT_S - 1
+    os.utime(old / "lock", (long_ago, long_ago))
+    os.utime(busy / "lock", (long_ago, long_ago))
+    with (busy / "lock").open() as held:
+        fcntl.flock(held.fileno(), fcntl.LOCK_EX)
+        prepared(tmp_path / "new.jsonl", FORMATS[".jsonl"])
+    assert {one.parent for one in kept(cache)} == {busy, new}
+    assert not old.exists()
+
+
+def test_file_is_refused_when_it_changes_while_it_is_read(tmp_path, cache, monkeypatch):
+    path, close = written(tmp_path / "rows.jsonl", CONTENT), Draft.close
+    monkeypatch.setattr(Draft, "close", lambda draft: (close(draft), written(path, CONTENT * 2)))
+    with pytest.raises(DataError, match=r"rows\.jsonl has changed while it was read\. Start again when it is complete"):
+        sources.files(str(path))
+    assert not kept(cache)
 
 
 @pytest.mark.parametrize("ending", PACKERS)
@@ -97,7 +134,7 @@ def test_folder_is_named_when_there_is_no_room(tmp_path, cache, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(datasets.DatasetBuilder, "download_and_prepare", full)
+    monkeypatch.setattr(Draft, "write", full)
     path = written(tmp_path / "rows.jsonl", CONTENT)
     with pytest.raises(DataError) as caught:
         sources.files(str(path))
@@ -108,9 +145,9 @@ def test_folder_is_named_when_there_is_no_room(tmp_path, cache, monkeypatch):
 
 def test_draft_counts_for_nothing_when_a_killed_process_left_it(tmp_path, cache, monkeypatch):
     path = written(tmp_path / "rows.jsonl", CONTENT)
-    prepared(path, "json", {})
+    prepared(path, FORMATS[".jsonl"])
     (whole,) = kept(cache)
     whole.rename(whole.with_name(f"{whole.name}.partial"))
     (whole.with_name(f"{whole.name}.partial") / "half.arrow").write_bytes(b"half")
-    assert sum(map(len, prepared(path, "json", {}))) == 5000
+    assert sum(map(len, prepared(path, FORMATS[".jsonl"]))) == 5000
     assert kept(cache) == [whole]

@@ -1,0 +1,166 @@
+"""Cells of tables: what stands for nothing, what is a number, what is a text. Nothing here knows of files.
+
+A cell that is a text is a number where a user of its column says so, or where every cell of the column is one; a
+column has one type from its first row to its last.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+from maas.errors import DataError
+
+MISSING = ("", "NA", "NaN", "nan", "null")
+"""Texts that stand for nothing in tables of columns, whatever the format."""
+EMPTY = ("",)
+"""The same in tables of raw inputs, where every word is one."""
+
+NUMBER = r"[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
+"""Decimal or scientific; neither 1_000, 0x1F and inf, nor digits of other scripts, which Python takes as well."""
+UNCODED = r"[ \t]*[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
+"""Such a number without zeros before it, which would make it a code: 007."""
+INTEGER = r"[ \t]*[+-]?[0-9]{1,18}[ \t]*"
+"""A whole number of 64 bits."""
+WHOLE = r"0|-?[1-9][0-9]{0,17}"
+"""Such a number as Python writes it, so that its text can be told from the number."""
+
+Cell: TypeAlias = Callable[[Any], Any]
+Cells: TypeAlias = Callable[[Sequence[Any]], list[Any]]
+"""Makes values of what cells of one column hold, many at a time."""
+Use: TypeAlias = Literal["text", "number", "category", "any"]
+PLAIN = frozenset({type(None), bool, int, float, str})
+
+WANTED = (
+    "data.source.numbers, which is processor.numbers where the recipe says nothing else, has it among the numbers. "
+    "Correct it, add it to data.source.missing, or name {0} in processor.categories or data.source.texts."
+)
+"""What a message says of a cell that is no number, and whose column should hold numbers."""
+
+COLUMNS = "a row's columns are numbers, texts and truth values. Leave it out of data.source.columns."
+LABELS = "a label is a text, a number or a truth value. Name another column."
+INPUTS = "an input is a text, a number, bytes or a list of numbers. Name another column in data.source.input."
+
+_number = re.compile(NUMBER).fullmatch
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the columns of a table are read.
+
+    Args:
+        texts: columns whose cells are texts as the file has them.
+        numbers: columns whose cells are numbers or missing, or the table is refused.
+        categories: columns whose cells keep their own text; those of whole numbers alone are numbers, as nothing is
+            lost.
+        missing: texts that stand for nothing.
+    """
+
+    texts: Sequence[str] = ()
+    numbers: Sequence[str] = ()
+    categories: Sequence[str] = ()
+    missing: Sequence[str] = MISSING
+
+    def use_of(self, name: str) -> Use:
+        """Returns what a column is for."""
+        if name in self.texts:
+            return "text"
+        return "number" if name in self.numbers else "category" if name in self.categories else "any"
+
+
+def is_number(text: str) -> bool:
+    """Tells whether a text is a number.
+
+    Example:
+        >>> [is_number(text) for text in ("-1.5e3", "007", "1_001", "0x1F", "nan", "٣")]
+        [True, True, False, False, False, False]
+    """
+    return _number(text) is not None
+
+
+def as_label(value: Any) -> str | None:
+    """Returns a label as text; 1.0 is 1, as a column of whole numbers with a gap is read as numbers with a point."""
+    if value is None or value == "" or value != value:  # noqa: PLR0124 - NaN alone differs from itself
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def text_cells(missing: Sequence[str]) -> Cells:
+    """Returns what keeps texts, and makes None of those that stand for nothing."""
+    nothing = frozenset(missing)
+    return lambda texts: [None if text in nothing else text for text in texts]
+
+
+def number_cells(make: Callable[[str], float], missing: Sequence[str]) -> Cells:
+    """Returns what makes numbers of texts that are numbers, and None of those that stand for nothing."""
+    nothing = frozenset((*missing, None))
+    return lambda texts: [None if text in nothing else make(text) for text in texts]
+
+
+def value_cell(name: str, use: Use, missing: Sequence[str], advice: str = COLUMNS) -> Cell:
+    """Returns what takes values of any type.
+
+    Args:
+        name: of the column, for messages.
+        use: what it is for.
+        missing: texts that stand for nothing.
+        advice: what to do where a value is of no type that is taken.
+
+    Raises:
+        DataError: by the cell: a value is of a type that no row can hold, e.g. a list, or no number where numbers are
+            asked for.
+    """
+    nothing = frozenset(missing)
+
+    def cell(value: Any) -> Any:
+        found = value if type(value) in PLAIN else _scalar(name, value, advice)
+        if found is None or found != found or (type(found) is str and found in nothing):  # noqa: PLR0124
+            return None
+        if use == "text":
+            return as_label(found)
+        if use == "number" and type(found) is str:
+            if not is_number(found):
+                raise DataError(f"The column {name} holds {found!r}, and {WANTED.format(name)}")
+            return float(found)
+        return found
+
+    return cell
+
+
+def label_cell(name: str, missing: Sequence[str]) -> Cell:
+    """Returns what makes a label of a value of any type, as text.
+
+    Raises:
+        DataError: by the cell: a value is no label, e.g. a list.
+    """
+    nothing = frozenset(missing)
+
+    def cell(value: Any) -> str | None:
+        is_label = type(value) in PLAIN or isinstance(value, Decimal)
+        found = value if is_label else _scalar(name, value, LABELS)
+        return None if type(found) is str and found in nothing else as_label(found)
+
+    return cell
+
+
+def _scalar(name: str, value: Any, advice: str = COLUMNS) -> float | str:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, date):  # and a date with a time, which is one
+        return value.isoformat()
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"The column {name} holds bytes that are no UTF-8, e.g. {value[:20]!r}. Write it as texts, or leave it "
+                "out of the columns that are read."
+            ) from error
+    raise refusal(name, type(value).__name__, advice)
+
+
+def refusal(name: str, what: str, advice: str = COLUMNS) -> DataError:
+    """Returns the error for a column of values that neither a row nor a label can hold."""
+    return DataError(f"The column {name} holds a {what}; {advice}")

@@ -1,0 +1,55 @@
+"""Which file is of which format, told by its name, and what reads it."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from maas.data.columnar import read_lines, read_parquet
+from maas.data.drafts import Reader
+from maas.data.objects import read_objects
+from maas.data.separated import read_separated
+from maas.data.unpacking import ENDINGS
+from maas.errors import DataError
+
+
+@dataclass(frozen=True)
+class Format:
+    """What reads a kind of files.
+
+    Args:
+        name: for messages.
+        read: the reader.
+        detail: what the rows depend on beside the file.
+    """
+
+    name: str
+    read: Reader
+    detail: str = ""
+
+
+def separated(delimiter: str) -> Format:
+    """Returns the format of values between separators."""
+    return Format("csv", partial(read_separated, delimiter=delimiter), delimiter)
+
+
+TEXT = Format("text", read_lines)
+FORMATS = {
+    ".csv": separated(","),
+    ".tsv": separated("\t"),
+    ".json": Format("json", partial(read_objects, is_lines=False)),
+    ".jsonl": Format("json", partial(read_objects, is_lines=True), "lines"),
+    ".parquet": Format("parquet", read_parquet),
+}
+
+
+def format_of(path: str | Path) -> Format:
+    """Returns the format of a table.
+
+    Raises:
+        DataError: the ending is unknown.
+    """
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in ENDINGS]
+    found = FORMATS.get(suffixes[-1]) if suffixes else None
+    if found is None:
+        raise DataError(f"{path} is of no known format; known are: {', '.join(FORMATS)}, plain or {'/'.join(ENDINGS)}.")
+    return found

@@ -1,0 +1,44 @@
+"""DataFrames of pandas as Arrow tables, so that they are read as files are."""
+
+import pandas as pd
+import pyarrow as pa
+
+from maas.data.columnar import decoded_array
+from maas.data.drafts import JSON, OBJECTS, require_different, text_field
+from maas.data.mapped import ArrowRows
+from maas.data.objects import MIXED, array_of
+from maas.errors import DataError
+
+
+def rows_of_frame(frame: pd.DataFrame, origin: str) -> ArrowRows:
+    """Returns a frame's columns, and its index where that has a name.
+
+    Args:
+        frame: of any types; a column of several is kept as JSON, so that each value comes back as it was.
+        origin: where it comes from, for messages.
+
+    Raises:
+        DataError: two columns have one name.
+    """
+    named = frame.reset_index([name for name in frame.index.names if name is not None])
+    names = list(map(str, named.columns))
+    try:
+        require_different(names)
+    except ValueError as error:
+        raise DataError(f"{origin} cannot be read: {error}") from error
+    columns = [_column(name, named.iloc[:, place]) for place, name in enumerate(names)]
+    fields, arrays = zip(*columns, strict=True) if columns else ((), ())
+    return ArrowRows(pa.Table.from_arrays(list(arrays), schema=pa.schema(list(fields))))
+
+
+def _column(name: str, series: pd.Series) -> tuple[pa.Field, pa.Array]:
+    try:
+        is_float = pd.api.types.is_float_dtype(series)  # which is how pandas keeps whole numbers with a gap
+        array = decoded_array(pa.Array.from_pandas(series.convert_dtypes() if is_float else series))
+        return pa.field(name, array.type), array
+    except (pa.ArrowException, TypeError, OverflowError):  # values of several types, or whole numbers beyond 64 bits
+        values = series.astype(object).where(series.notna(), None).tolist()
+    try:
+        return text_field(name, JSON), array_of(values, MIXED)
+    except TypeError:  # what JSON does not know
+        return text_field(name, OBJECTS), pa.nulls(len(values), pa.string())

@@ -1,0 +1,88 @@
+"""Data sets of the Hugging Face hub, and folders that `datasets` understands.
+
+Files of separated values and of JSON are read as all others are; `datasets` would guess the types of each block.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from datasets import DatasetBuilder, DatasetDict, DownloadManager, load_dataset, load_dataset_builder
+from datasets.packaged_modules.csv.csv import Csv
+from datasets.packaged_modules.json.json import Json
+
+from maas.data.formats import FORMATS, Format, separated
+from maas.data.mapped import ArrowRows, parts_of
+from maas.data.preparing import prepared, reason_of
+from maas.data.unpacking import ENDINGS
+from maas.errors import DataError
+
+SPLITS = ("all", "train", "validation", "test")
+"""Those that a training can use; `all` stands for rows not split yet."""
+OURS = frozenset({"name", "version", "data_dir", "data_files", "description", "sep", "delimiter"})
+"""Settings of a builder of `datasets` that say where files are, or what our reader takes as well."""
+KNOWN = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
+
+
+def loaded(id: str, config: str | None = None, revision: str | None = None) -> dict[str, list[ArrowRows]]:  # noqa: A002
+    """Loads the splits of a data set that a training can use.
+
+    Args:
+        id: OWNER/NAME or a folder.
+        config: the data set's configuration.
+        revision: a commit.
+
+    Raises:
+        DataError: it cannot be loaded.
+    """
+    try:
+        tables = _loaded(id, config, revision)
+    except Exception as error:  # the hub's client raises network, value and file errors alike
+        raise DataError(f"The data set {id} cannot be loaded: {reason_of(error)}") from error
+    if set(tables) == {"train"}:
+        tables = {"all": tables["train"]}
+    return {split: tables[split] for split in SPLITS if split in tables}
+
+
+def _loaded(id: str, config: str | None, revision: str | None) -> dict[str, list[ArrowRows]]:  # noqa: A002
+    builder = load_dataset_builder(id, config, revision=revision)
+    if is_untyped(builder):
+        found = DownloadManager(builder.dataset_name, record_checksums=False).download(dict(builder.config.data_files))
+        if paths := _readable(found):
+            return {
+                split: [rows for file in of_split for rows in prepared(file, _format(builder, file))]
+                for split, of_split in paths.items()
+            }
+    found = load_dataset(id, config, revision=revision)
+    tables = found if isinstance(found, DatasetDict) else {"all": found}
+    return {str(split): parts_of(table) for split, table in tables.items()}
+
+
+def is_untyped(builder: DatasetBuilder) -> bool:
+    """Tells whether a data set is CSV or JSON, says nothing of its types, and is to be read in no special way."""
+    if not isinstance(builder, Csv | Json) or builder.info.features is not None:
+        return False
+    usual = type(builder.config)()
+    return all(
+        getattr(builder.config, field.name) == getattr(usual, field.name)
+        for field in fields(usual)
+        if field.name not in OURS
+    )
+
+
+def _readable(found: Mapping[Any, Any]) -> dict[str, list[Path]]:
+    """Returns files by split; nothing where one of them is an archive of others, or its name does not tell."""
+    paths = {str(split): [Path(file) for file in files] for split, files in found.items()}
+    known = all(file.is_file() and _ending(file) in KNOWN for files in paths.values() for file in files)
+    return paths if known else {}
+
+
+def _ending(file: Path) -> str:
+    return next((one.lower() for one in reversed(file.suffixes) if one.lower() not in ENDINGS), "")
+
+
+def _format(builder: DatasetBuilder, file: Path) -> Format:
+    if isinstance(builder, Csv):
+        return separated(builder.config.sep)
+    return FORMATS[".json" if _ending(file) == ".json" else ".jsonl"]

@@ -1,0 +1,212 @@
+"""A table as its file or package gives it: columns by name, read as numbers, texts or labels.
+
+What a column of untyped texts holds is decided once, over all of its cells; types that a format has of its own stay.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from maas.data.cells import (
+    INPUTS,
+    INTEGER,
+    LABELS,
+    NUMBER,
+    UNCODED,
+    WANTED,
+    WHOLE,
+    Cell,
+    Cells,
+    Reading,
+    Use,
+    label_cell,
+    number_cells,
+    refusal,
+    text_cells,
+    value_cell,
+)
+from maas.data.drafts import JSON, MARK, OBJECTS, UNTYPED
+from maas.data.mapped import ArrowRows, Column, decoded
+from maas.errors import DataError
+
+Make = Callable[[str], float]
+
+KINDS: Mapping[Use, Sequence[tuple[str, Make]]] = {
+    "number": ((INTEGER, int), (NUMBER, float)),
+    "category": ((WHOLE, int),),
+    "any": ((WHOLE, int), (UNCODED, float)),
+    "text": (),
+}
+"""What a column's texts can be made, the strictest pattern first: the first one that all of them match."""
+
+
+class Sheet:
+    """Columns of one table.
+
+    Args:
+        parts: its rows, one part after the other, of the same columns.
+        origin: where they come from, for messages.
+        reading: how columns are read.
+
+    Raises:
+        DataError: the parts have unequal columns, or a column that `reading.texts` names is not there.
+    """
+
+    def __init__(self, parts: Sequence[ArrowRows], origin: str, reading: Reading) -> None:
+        self.parts = parts
+        self.origin = origin
+        self.names = parts[0].names
+        self._reading = reading
+        for part in parts:
+            if unlike := set(part.names) ^ set(self.names):
+                raise DataError(
+                    f"{origin} has files of unequal columns: {', '.join(sorted(unlike))} is not in all of them. Give "
+                    "them the same columns."
+                )
+        require_columns(reading.texts, self.names, origin, "Set data.source.texts.")
+
+    def rows(self, names: Sequence[str], make: Callable[..., Any]) -> Column:
+        """Returns rows made of some columns: numbers, texts and truth values, None for what is missing.
+
+        Raises:
+            DataError: at once or when rows are read: a column holds what no row can.
+        """
+        return Column(self.parts, names, make, {name: self._cells(name) for name in names})
+
+    def column(self, name: str) -> Column:
+        """Returns the values of a column as `rows` has them."""
+        return Column(self.parts, [name], None, {name: self._cells(name)})
+
+    def labels(self, name: str) -> Column:
+        """Returns a column as labels, each the text that the file holds; None for what is missing.
+
+        Raises:
+            DataError: at once or when rows are read: the column holds what is no label.
+        """
+        return Column(self.parts, [name], None, {name: [self._label(part, name) for part in self.parts]})
+
+    def inputs(self, name: str) -> Column:
+        """Returns a column as raw inputs: texts, numbers, bytes, lists of numbers, images and sounds.
+
+        Raises:
+            DataError: at once or when rows are read: the column holds what is no input.
+        """
+        if self._reading.use_of(name) in ("text", "number"):
+            return self.column(name)
+        return Column(self.parts, [name], None, {name: [self._input(part, name) for part in self.parts]})
+
+    def _cells(self, name: str) -> list[Cells | None]:
+        missing, use = self._reading.missing, self._reading.use_of(name)
+        make = self._number_of(name, use)
+        of_text = number_cells(make, missing) if make else text_cells(missing)
+        return [self._cell(part, name, use, of_text) for part in self.parts]
+
+    def _cell(self, part: ArrowRows, name: str, use: Use, of_text: Cells) -> Cells | None:
+        type_ = part.field(name).type
+        if found := _unfit(part, name):
+            raise refusal(name, found)
+        if _is_texts(part, name):
+            return of_text
+        cells = decoded(part.feature(name)) or _each(value_cell(name, use, self._reading.missing))
+        is_plain = use != "text" and (pa.types.is_integer(type_) or pa.types.is_boolean(type_))
+        if is_plain and decoded(part.feature(name)) is None:
+            return None
+        return _of_json(cells) if _mark(part, name) == JSON else cells
+
+    def _label(self, part: ArrowRows, name: str) -> Cells | None:
+        missing = self._reading.missing
+        if found := _unfit(part, name):
+            raise refusal(name, found, LABELS)
+        if _is_texts(part, name):
+            return text_cells((*missing, ""))
+        cells = decoded(part.feature(name)) or _each(label_cell(name, missing))
+        return _of_json(cells) if _mark(part, name) == JSON else cells
+
+    def _input(self, part: ArrowRows, name: str) -> Cells | None:
+        if known := decoded(part.feature(name)):
+            return known
+        if _mark(part, name) == JSON:
+            return _of_json(_each(value_cell(name, "any", self._reading.missing, INPUTS)))
+        if _is_texts(part, name) and _mark(part, name) != OBJECTS:
+            return text_cells(self._reading.missing)
+        inner = part.field(name).type
+        while pa.types.is_list(inner) or pa.types.is_large_list(inner) or pa.types.is_fixed_size_list(inner):
+            inner = inner.value_type
+        if (found := _unfit(part, name)) and not (pa.types.is_integer(inner) or pa.types.is_floating(inner)):
+            raise refusal(name, found, INPUTS)
+        return None
+
+    def _number_of(self, name: str, use: Use) -> Make | None:
+        """Returns what makes numbers of a column's texts; None where they stay texts.
+
+        Raises:
+            DataError: one is no number, and numbers are asked for.
+        """
+        asked = [
+            part for part in self.parts if _mark(part, name) == UNTYPED or (use == "number" and _is_texts(part, name))
+        ]
+        kinds = list(KINDS[use]) if asked else []
+        for part in asked:
+            for cells in self._present(part, name):
+                while kinds and not _all_match(cells, kinds[0][0]):
+                    kinds.pop(0)
+                if not kinds and use == "number":
+                    wrong = cells.filter(pc.invert(pc.match_substring_regex(cells, _whole(NUMBER))))[0].as_py()
+                    raise DataError(f"{self.origin} has {wrong!r} in the column {name}, and {WANTED.format(name)}")
+                if not kinds:
+                    return None
+        return kinds[0][1] if kinds else None
+
+    def _present(self, part: ArrowRows, name: str) -> Iterator[pa.Array]:
+        """Yields the cells that are not missing, a batch at a time."""
+        for cells in part.chunks(name):
+            nothing = pa.array([*self._reading.missing, None], cells.type)
+            yield cells.filter(pc.invert(pc.is_in(cells, nothing)))
+
+
+def require_columns(wanted: Sequence[str], present: Sequence[str], origin: str, advice: str) -> None:
+    """Refuses a table that lacks a column.
+
+    Raises:
+        DataError: naming what is missing, what is there, and what to do.
+    """
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise DataError(f"{origin} has no column {', '.join(missing)}; its columns are {', '.join(present)}. {advice}")
+
+
+def _mark(part: ArrowRows, name: str) -> bytes | None:
+    mark: bytes | None = (part.field(name).metadata or {}).get(MARK)
+    return mark
+
+
+def _is_texts(part: ArrowRows, name: str) -> bool:
+    type_ = part.field(name).type
+    return (pa.types.is_string(type_) or pa.types.is_large_string(type_)) and _mark(part, name) != JSON
+
+
+def _whole(pattern: str) -> str:
+    return rf"\A(?:{pattern})\z"
+
+
+def _all_match(cells: pa.Array, pattern: str) -> bool:
+    return pc.all(pc.match_substring_regex(cells, _whole(pattern)), min_count=0).as_py() is True
+
+
+def _each(cell: Cell) -> Cells:
+    return lambda values: list(map(cell, values))
+
+
+def _of_json(cells: Cells) -> Cells:
+    return lambda texts: cells([None if text is None else json.loads(text) for text in texts])
+
+
+def _unfit(part: ArrowRows, name: str) -> str | None:
+    """Returns what a column holds where neither a row nor a label can hold it."""
+    type_ = part.field(name).type
+    if pa.types.is_nested(type_):
+        return "dictionary" if pa.types.is_struct(type_) or pa.types.is_map(type_) else "list"
+    return "Python object" if _mark(part, name) == OBJECTS else None

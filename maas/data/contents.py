@@ -141,7 +141,7 @@ def _number(raw: Any) -> float | None:
     """Returns a target as a number; None where it is missing."""
     if raw is None or raw == "":
         return None
-    if isinstance(raw, str) and not is_number(raw):
+    if not (is_number(raw) if isinstance(raw, str) else isinstance(raw, int | float | np.number)):
         raise DataError(
             f"The target {raw!r} is not a number, and data.target=number asks for numbers. Set data.target=label to "
             "learn labels, name another column, or add it to data.source.missing where it stands for nothing."

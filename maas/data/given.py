@@ -110,7 +110,8 @@ def table_of(rows: Sequence[Any], targets: NDArray[Any] | None, labels: Sequence
                 f"0 to {len(labels) - 1}."
             )
         return {"input": rows, "label": [labels[position] for position in targets.astype(int).tolist()]}
-    return {"input": rows, "label": [str(value) for value in targets.tolist()]}
+    told = [None if value != value else str(value) for value in targets.tolist()]  # noqa: PLR0124 - NaN
+    return {"input": rows, "label": told}
 
 
 def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path) -> Splits:

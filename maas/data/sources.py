@@ -150,7 +150,7 @@ def called(loader: str, distribution: str | None = None) -> Any:
         raise DataError(f"{loader} cannot be loaded: {first_line(error)}") from error
 
 
-def targets_of(bunch: Any, loader: str) -> list[str]:
+def targets_of(bunch: Any, loader: str) -> list[str | None]:
     """Returns the targets of a data set of scikit-learn as text: names where it has names, else numbers.
 
     Raises:
@@ -160,7 +160,7 @@ def targets_of(bunch: Any, loader: str) -> list[str]:
         raise DataError(f"{loader} has {bunch.target.shape[1]} targets a row; exactly one is needed.")
     names = getattr(bunch, "target_names", None)
     if names is None or bunch.target.dtype.kind not in "iu":  # where targets are numbers, it names their column
-        return [str(value) for value in bunch.target.tolist()]
+        return [None if value != value else str(value) for value in bunch.target.tolist()]  # noqa: PLR0124 - NaN
     return [str(names[value]) for value in bunch.target.tolist()]
 
 

@@ -133,3 +133,8 @@ def test_parts_are_refused_when_rows_are_few_or_labels_unknown(tmp_path):
         parted({"input": list("abcde"), "label": [None] * 5}, LABELS, tmp_path)
     with pytest.raises(DataError, match="has the labels cow; those of the model are cat, dog"):
         parted({"input": ["a"], "label": ["cow"]}, LABELS, tmp_path)
+
+
+def test_target_is_missing_when_an_array_holds_nan(tmp_path):
+    np.savez(tmp_path / "rows.npz", inputs=np.ones((3, 2)), targets=np.array([1.5, np.nan, 1e-5]))
+    assert read(tmp_path / "rows.npz", Array([2]), ())[1] == ["1.5", None, "1e-05"]

@@ -1,5 +1,6 @@
 """Training a net that is there already, and keeping what comes of it as a checkpoint."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def retrained(
     teacher: Teacher | None = None,
     net: nn.Module | None = None,
     known: CutPlan | None = None,
+    during: AbstractContextManager[None] | None = None,
 ) -> Checkpoint:
     """Trains the net of a checkpoint by its recipe, and writes the checkpoint of the best epoch.
 
@@ -41,6 +43,7 @@ def retrained(
         teacher: to learn from besides; None for none.
         net: of the parent's shape, with other weights to begin from; None takes the parent's.
         known: layers that are gone and inputs that are clipped; None where they are the parent's.
+        during: what is in force while the net is trained and measured, and not once its checkpoint is opened.
 
     Raises:
         CheckpointError: the net holds what a checkpoint cannot.
@@ -60,9 +63,10 @@ def retrained(
         parent.processor(),
     )
     resume = workshop.folder / "resume"
-    course = fit_net(config, model, splits, processor, resume, workshop.listener, teacher, parent.family())
-    model = model.cpu().float().eval()
-    metrics = _metrics(parent, model, workshop)
+    with during or nullcontext():
+        course = fit_net(config, model, splits, processor, resume, workshop.listener, teacher, parent.family())
+        model = model.cpu().float().eval()
+        metrics = _metrics(parent, model, workshop)
     return parent.succeeded_by(
         out,
         model,

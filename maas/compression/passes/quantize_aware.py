@@ -65,17 +65,17 @@ class QuantizeAware:
             clip_input_(modules[name], *span)
         teacher = Teacher(net_of(workshop.root), self.weight, self.temperature) if self.weight else None
         plan = parent.record.plan or CutPlan()
-        with _rounding({modules[name]: span for name, span in clips.items()}):
-            return retrained(
-                parent,
-                out,
-                workshop,
-                epochs=self.epochs,
-                lr=self.lr,
-                teacher=teacher,
-                net=net,
-                known=msgspec.structs.replace(plan, clips=clips),
-            )
+        return retrained(
+            parent,
+            out,
+            workshop,
+            epochs=self.epochs,
+            lr=self.lr,
+            teacher=teacher,
+            net=net,
+            known=msgspec.structs.replace(plan, clips=clips),
+            during=_rounding({modules[name]: span for name, span in clips.items()}),
+        )
 
     def _ranges(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, tuple[float, float]]:
         """Returns the range of the input of each layer with weights that is rounded; 0 is always inside."""

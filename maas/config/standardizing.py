@@ -8,7 +8,7 @@ from maas.errors import ConfigError
 
 OF_NUMBERS = ("number_means", "number_deviations")
 OF_TARGET = ("target_mean", "target_deviation")
-KEY = "standardize"
+KEY, DOUBLE = "standardize", "double"
 
 
 def leaves_scale(model: Any, names: tuple[str, str]) -> bool:
@@ -27,12 +27,23 @@ def leaves_scale(model: Any, names: tuple[str, str]) -> bool:
     return all(name in parameters for name in names)
 
 
+def computes_in_double(model: Any) -> bool:
+    """Tells whether a recipe's model is one of another framework that takes numbers of float64."""
+    if not is_part(model):
+        return False
+    try:
+        return bool(getattr(target_of(model["_target_"])[0], "computes_in_double", False))
+    except ConfigError:
+        return False  # likewise
+
+
 def with_standardize(processor: Any, model: Any) -> Any:
-    """Returns a recipe's processor with `standardize` filled in, where it has that setting and leaves it open."""
-    if not is_part(processor) or processor.get(KEY) is not None:
+    """Returns a recipe's processor with its open settings `standardize` and `double` filled in."""
+    if not is_part(processor):
         return processor
     try:
         parameters: Mapping[str, Any] = target_of(processor["_target_"])[1]
     except ConfigError:
         return processor  # likewise
-    return {**processor, KEY: leaves_scale(model, OF_NUMBERS)} if KEY in parameters else processor
+    known = {KEY: leaves_scale(model, OF_NUMBERS), DOUBLE: computes_in_double(model)}
+    return {**processor, **{key: known[key] for key in known if key in parameters and processor.get(key) is None}}

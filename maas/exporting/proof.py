@@ -1,6 +1,5 @@
 """Proving a drafted bundle: it answers as the trained model does, and this is how good it is."""
 
-import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.splits import Split, Splits
-from maas.errors import MaasError, ParityError
+from maas.errors import ParityError
 from maas.evidence.baselines import Baseline
 from maas.evidence.judges import BaseJudge, judge_of
 from maas.evidence.judges.base import Predictions
@@ -20,20 +19,18 @@ from maas.evidence.machine import this_machine
 from maas.evidence.parity import compared, first_difference, reference_run, require
 from maas.evidence.reference_faults import reference_faults
 from maas.evidence.robustness import curves
-from maas.exporting.edges import edge_rows
+from maas.exporting.edge_parity import parity_at_edges
 from maas.exporting.settings import ExportSettings
 from maas.importing.base import ForeignModel
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import SCHEMA_VERSION, CompressionRecord, Evidence, Interval, Parity, RobustnessCurve
-from maas.runtime.predictor import Predictor, Run
+from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions, run_of
 from maas.training.reopening import differing
 
 REFERENCE_ROWS = 64
 """Rows for onnx's reference evaluator, which takes seconds for what ONNX Runtime does in milliseconds."""
-EDGE_ROWS = 4
-"""Usual rows, of which one value at a time is made unusual."""
 REFERENCE_S = 15.0
 """Fewer rows are taken where they would take longer; two at least."""
 
@@ -107,7 +104,7 @@ def prove(
     except ParityError:
         _require_repeatable(source or checkpoint, predictor, rows, answers.source)
         raise
-    parity += _parity_at_edges(source or checkpoint, judge, predictor, splits.test, settings)
+    parity += parity_at_edges(source or checkpoint, judge, predictor, splits.test, settings.tolerance)
     if bundle.manifest.precision != "fp32":
         shipped = compared(judge, "exported", "shipped", answers.exported, answers.shipped)
         advice = " Set compress=none to ship fp32, or a lower export.min_agreement."
@@ -203,50 +200,6 @@ def _parity(
         check = compared(judge, answers.framework, name, trained, found, allowed, tails=answers.has_tails)
         where = "" if _is_close(check) else _where(faults, predictor, exported, test.inputs[0], settings.tolerance)
         yield require(check, where=where)
-
-
-def _parity_at_edges(
-    checkpoint: Checkpoint, judge: BaseJudge, predictor: Predictor, test: Split, settings: ExportSettings
-) -> Iterator[Parity]:
-    """Compares an imported model and its graph on rows with missing, unseen and extreme values and at thresholds.
-
-    A row that the model's framework refuses, or has no finite answer to, has nothing to be compared with. Numbers near
-    the largest float32 may overflow in one order of adding up and not in another.
-    """
-    model = checkpoint.model()
-    if not isinstance(model, ForeignModel):
-        return
-    usual = [test.inputs[index] for index in range(min(EDGE_ROWS, len(test)))]
-    thresholds = model.thresholds(predictor.processor.collate(predictor.encode(usual)))
-    run = run_of(model, checkpoint.family(), predictor.answer.output)
-    edges = edge_rows(predictor.processor, usual, thresholds)
-    for is_extreme, name in ((False, "onnxruntime, unusual values"), (True, "onnxruntime, extreme values")):
-        rows = [edge.row for edge in edges if (edge.kind == "extreme") is is_extreme]
-        answered = _answered(run, predictor, rows)
-        if not answered:
-            continue
-        expected = np.stack(list(answered.values()))
-        found = predictor.predictions([rows[index] for index in answered])
-        comparable = np.isfinite(expected).all(axis=1)
-        if is_extreme:
-            comparable &= np.isfinite(found).all(axis=1)
-        if comparable.any():
-            pair, tails = (expected[comparable], found[comparable]), model.has_tails and not is_extreme
-            check = compared(judge, model.framework, name, *pair, settings.tolerance, tails=tails)
-            yield require(check, where=" The rows hold missing, unseen or extreme values, or ones at a threshold.")
-
-
-def _answered(run: Run, predictor: Predictor, rows: Sequence[Any]) -> dict[int, Predictions]:
-    """Returns what a framework answers to those of the rows that it does not refuse, by position."""
-    try:
-        return dict(enumerate(predictions(run, predictor.answer, predictor.processor, rows))) if rows else {}
-    except (ValueError, MaasError):
-        pass
-    found = {}
-    for index, row in enumerate(rows):
-        with contextlib.suppress(ValueError, MaasError):
-            (found[index],) = predictions(run, predictor.answer, predictor.processor, [row])
-    return found
 
 
 def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[list[int], Predictions]:

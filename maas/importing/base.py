@@ -24,6 +24,8 @@ class ForeignModel(ABC):
     """
 
     framework: ClassVar[str]
+    computes_in_double: ClassVar[bool] = False
+    """Whether it takes numbers of float64, and its graph computes with them."""
 
     @property
     def has_tails(self) -> bool:

@@ -1,6 +1,6 @@
 """The table that an estimator is given, from a processor's feeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,9 +14,14 @@ from maas.errors import ConfigError
 from maas.importing.estimators.lookups import frame_of
 from maas.importing.estimators.table import DOUBLE, Drawing, Table, joined
 from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors.array import Processor as Array
 from maas.runtime.processors.tabular import Processor as Tabular
 
 Feeds = Mapping[str, NDArray[Any]]
+NUMBERS, CATEGORIES = "numbers", "categories"
+"""Feeds of the tabular processor."""
+FEWEST_STEPS = 32
+"""Of float32 in a standard deviation."""
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,12 +71,31 @@ def frame_for(estimator: Any, processor: BaseProcessor, *, is_fitted: bool) -> F
             f"{type(estimator).__name__} reads the column {absent[0]!r}; the tabular processor gives "
             f"{', '.join(columns)}. Name it in processor.numbers or processor.categories."
         )
-    feeds = {"numbers": processor.numbers, "categories": processor.categories}
+    feeds = {NUMBERS: processor.numbers, CATEGORIES: processor.categories}
     return Frame(
         tuple(wanted if is_fitted else columns),
         {feed: names for feed, names in feeds.items() if names},
         {name: (None, *texts) for name, texts in processor.learnt_categories.items()},
     )
+
+
+def require_scale(processor: BaseProcessor, rows: Sequence[Any]) -> None:
+    """Checks that an array processor's float32 tells the values of each place apart.
+
+    Raises:
+        ConfigError: they deviate by a few steps of float32, or less.
+    """
+    if not isinstance(processor, Array) or processor.standardize:
+        return
+    table = np.array([np.ravel(row) for row in rows], dtype=np.float64)
+    largest, deviations = np.abs(table).max(axis=0), table.std(axis=0)
+    steps = np.spacing(largest.astype(np.float32)).astype(np.float64)
+    for place in np.flatnonzero((deviations < FEWEST_STEPS * steps) & (np.ptp(table, axis=0) > 0))[:1]:
+        raise ConfigError(
+            f"Value {place} of a row deviates by {deviations[place]:.3g} around {table[:, place].mean():.3g}, where "
+            f"float32 numbers lie {steps[place]:.3g} apart, and the array processor gives float32. Choose "
+            "processor=tabular, which gives imported models float64."
+        )
 
 
 def _reads_names(estimator: Any, processor: BaseProcessor) -> bool:
@@ -118,6 +142,24 @@ def by_feed(
         feed, place = own[column]
         chosen[feed][place] = values
     return chosen
+
+
+def lacking_one(row: Feeds, frame: Frame | None) -> Iterator[tuple[int, Feeds]]:
+    """Yields each column of numbers by its place in the table, and feeds of a row that lacks this number.
+
+    Args:
+        row: feeds of one row that lacks none.
+        frame: of columns by name, or None.
+    """
+    numbers = row.get(NUMBERS, np.zeros((1, 0)))  # other processors let no missing number in
+    for column in range(numbers.shape[1]):
+        lacking = numbers.copy()
+        lacking[:, column] = np.nan
+        name = None if frame is None else frame.feeds[NUMBERS][column]
+        if frame is None:
+            yield column, {**row, NUMBERS: lacking}
+        elif name in frame.names:
+            yield frame.names.index(name), {**row, NUMBERS: lacking}
 
 
 def table_of(feeds: Feeds) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from maas.data.splits import Splits
@@ -32,7 +33,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         column: position in a row.
         sign: one of `COMPARISONS`.
-        threshold: a float32 number.
+        threshold: a number; compared in the type of the feed, so that a row's 0.1 equals a rule's 0.1.
     """
 
     column: int
@@ -40,7 +41,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threshold: float
 
     def holds(self, row: Sequence[float]) -> bool:
-        """Tells whether a row of float32 numbers meets it; NaN meets none."""
+        """Tells whether a row of numbers meets it; NaN meets none."""
         return not math.isnan(row[self.column]) and COMPARISONS[self.sign](row[self.column], self.threshold)
 
 
@@ -59,6 +60,14 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lines: tuple[tuple[int, tuple[Condition, ...]], ...]
     default: int
 
+    def rounded(self, kind: type[np.floating[Any]]) -> "Table":
+        """Returns rules whose thresholds are numbers of a type."""
+        lines = tuple(
+            (label, tuple(msgspec.structs.replace(one, threshold=float(kind(one.threshold))) for one in conditions))
+            for label, conditions in self.lines
+        )
+        return msgspec.structs.replace(self, lines=lines)
+
     def position(self, row: Sequence[float]) -> int:
         """Returns the label of the first line that a row meets."""
         met = (label for label, conditions in self.lines if all(one.holds(row) for one in conditions))
@@ -69,8 +78,8 @@ class Rule(ForeignModel):
     """Labels a row by the first rule whose conditions all hold, evaluated in plain Python.
 
     A condition is `COLUMN SIGN NUMBER` with one of >=, <=, ==, !=, > and <. The column is a name of the tabular
-    processor's numbers, or a position from 0. Thresholds are float32, as the numbers of a row are: a row's 0.1 equals
-    a rule's 0.1. A missing number (NaN) meets no condition, not even `!=`.
+    processor's numbers, or a position from 0. Thresholds are rounded to the type of a row's numbers, float64 or
+    float32: a row's 0.1 equals a rule's 0.1. A missing number (NaN) meets no condition, not even `!=`.
 
     Args:
         rules: mappings with a `label` and `when`, the list of conditions; the first that matches wins.
@@ -86,6 +95,7 @@ class Rule(ForeignModel):
     """
 
     framework: ClassVar[str] = "rules"
+    computes_in_double: ClassVar[bool] = True
 
     def __init__(
         self, rules: Sequence[Mapping[str, Any]] = (), default: str = "", *, table: Table | None = None
@@ -124,8 +134,8 @@ class Rule(ForeignModel):
 
     def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
         """Returns 1 for the label and 0 for the others, (N, K)."""
-        table = self._known
-        rows = feeds[table.feed].reshape(len(feeds[table.feed]), -1).astype(np.float32).tolist()
+        feed = feeds[self._known.feed]
+        table, rows = self._known.rounded(_type_of(feed)), feed.reshape(len(feed), -1).astype(_type_of(feed)).tolist()
         return np.eye(table.labels, dtype=np.float32)[[table.position(row) for row in rows]]
 
     def thresholds(self, feeds: Feeds) -> Mapping[str, Mapping[int, Sequence[float]]]:
@@ -139,7 +149,7 @@ class Rule(ForeignModel):
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes a Where for each rule, the last rule first."""
         draft = Draft("rules")
-        drawn(self._known, draft, output)
+        drawn(self._known, draft, output, _type_of(examples[self._known.feed]))
         model = declared(drafted(draft, opset=opset), examples, axes, output, (self._known.labels,))
         write_checked(model, out, examples, axes)
 
@@ -159,12 +169,25 @@ class Rule(ForeignModel):
         return self.table
 
 
-def drawn(table: Table, draft: Draft, output: str) -> str:
-    """Adds nodes that label rows as `Table.position` does, as float32 (N, K) of ones and zeros."""
-    rows = draft.add("Flatten", draft.add("Cast", table.feed, to=1), axis=1)
+def _type_of(feed: NDArray[Any]) -> type[np.floating[Any]]:
+    """Returns the type that numbers and thresholds are compared in."""
+    return np.float64 if feed.dtype == np.float64 else np.float32
+
+
+def drawn(table: Table, draft: Draft, output: str, kind: type[np.floating[Any]] = np.float32) -> str:
+    """Adds nodes that label rows as `Table.position` does, as float32 (N, K) of ones and zeros.
+
+    Args:
+        table: the rules.
+        draft: takes the nodes.
+        output: the name of the graph's output.
+        kind: the type that numbers and thresholds are compared in.
+    """
+    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    rows = draft.add("Flatten", draft.add("Cast", table.feed, to=element), axis=1)
     chosen = draft.constant(table.default, np.int64)
     for label, conditions in reversed(table.lines):
-        holds = [_drawn_condition(one, rows, draft) for one in conditions]
+        holds = [_drawn_condition(one, rows, draft, kind) for one in conditions]
         met = holds[0]
         for other in holds[1:]:
             met = draft.add("And", met, other)
@@ -173,9 +196,9 @@ def drawn(table: Table, draft: Draft, output: str) -> str:
     return draft.add("OneHot", chosen, draft.constant(table.labels, np.int64), ends, result=output, axis=-1)
 
 
-def _drawn_condition(condition: Condition, rows: str, draft: Draft) -> str:
+def _drawn_condition(condition: Condition, rows: str, draft: Draft, kind: type[np.floating[Any]]) -> str:
     column = draft.add("Gather", rows, draft.constant(condition.column, np.int64), axis=1)  # (N,)
-    held = draft.add(OPERATORS[condition.sign], column, draft.constant(condition.threshold, np.float32))
+    held = draft.add(OPERATORS[condition.sign], column, draft.constant(condition.threshold, kind))
     if condition.sign != "!=":
         return held
     unequal, is_missing = draft.add("Not", held), draft.add("IsNaN", column)
@@ -185,8 +208,9 @@ def _drawn_condition(condition: Condition, rows: str, draft: Draft) -> str:
 def _read(text: Any, where: str) -> tuple[str, str, float]:
     found = CONDITION.fullmatch(str(text).strip())
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
-        threshold = float(np.float32(found["threshold"])) if found else math.inf
-    if found is None or math.isinf(threshold):
+        threshold = float(found["threshold"]) if found else math.inf
+        is_huge = math.isinf(np.float32(threshold))
+    if found is None or is_huge:
         raise ConfigError(
             f"{where}.when has {text!r}; a condition is COLUMN SIGN NUMBER with one of {' '.join(COMPARISONS)}, "
             "e.g. 'proline > 755'."

@@ -19,7 +19,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError
 from maas.importing.base import ForeignModel
 from maas.importing.draft import Draft
-from maas.importing.frames import Frame, by_feed, frame_for, table_of
+from maas.importing.frames import Frame, by_feed, frame_for, lacking_one, require_scale, table_of
 from maas.importing.graph import Axes, Feeds, one_line
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.scikit_learn_graph import (
@@ -46,11 +46,13 @@ class EstimatorRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         meaning: of its answers.
         trusted: types that its file may hold.
         frame: of columns by name; None where it reads them by position.
+        required: columns of its table that it refuses to miss; the graph answers NaN where one is missing.
     """
 
     meaning: Meaning
     trusted: tuple[str, ...]
     frame: Frame | None = None
+    required: tuple[int, ...] = ()
 
 
 class Estimator(ForeignModel):
@@ -77,6 +79,7 @@ class Estimator(ForeignModel):
     """
 
     framework: ClassVar[str] = "scikit-learn"
+    computes_in_double: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -104,8 +107,9 @@ class Estimator(ForeignModel):
                 f"{self._name} gives no probabilities. Choose a classifier with predict_proba, or wrap it in "
                 "sklearn.calibration.CalibratedClassifierCV."
             )
-        feeds: Feeds = processor.collate(processor.encode(splits.train.inputs))
         frame = frame_for(self.estimator, processor, is_fitted=is_fitted(self.estimator))
+        require_scale(processor, splits.train.inputs)
+        feeds: Feeds = processor.collate(processor.encode(splits.train.inputs))
         if is_fitted(self.estimator):
             met = self._met(self.estimator, self._names(splits), splits, frame)
             few: Feeds = {feed: array[:ROWS_CHECKED] for feed, array in feeds.items()}
@@ -113,6 +117,7 @@ class Estimator(ForeignModel):
             targets = _targets_of(splits)
             few = self._rehearsed(feeds, frame, splits, targets)
             met = self._met(learnt(self.estimator, feeds, frame, targets), None, splits, frame)
+        met = met._requiring(few)  # noqa: SLF001
         require_answers(met.outputs({feed: array[:1] for feed, array in feeds.items()}), met.gives, splits)
         met.require_exportable(few)
         return met
@@ -121,6 +126,20 @@ class Estimator(ForeignModel):
         gives: Gives = "probabilities" if is_classifier(estimator) else "value"
         record = EstimatorRecord(meaning_of(gives, names, splits), self.trusted, frame)
         return type(self)(estimator, self.labels, self.trusted, record=record)
+
+    def _requiring(self, few: Feeds) -> Self:
+        """Returns it with the columns of numbers that it refuses to miss."""
+        row = {feed: np.nan_to_num(array[:1]) for feed, array in few.items()}
+        required = [place for place, lacking in lacking_one(row, self._known.frame) if not self._answers_to(lacking)]
+        record = msgspec.structs.replace(self._known, required=tuple(required))
+        return type(self)(self.estimator, self.labels, self.trusted, record=record)
+
+    def _answers_to(self, feeds: Feeds) -> bool:
+        try:
+            self.outputs(feeds)
+        except ConfigError:
+            return False
+        return True
 
     def _rehearsed(self, feeds: Feeds, frame: Frame | None, splits: Splits, targets: NDArray[Any]) -> Feeds:
         """Lets a copy learn from a few rows, which it returns, and be exported."""
@@ -148,6 +167,7 @@ class Estimator(ForeignModel):
                 self.estimator,
                 feeds,
                 self._known.frame,
+                required=self._known.required,
                 classifies=self._classifies,
                 opset=onnx.defs.onnx_opset_version(),
             )
@@ -163,7 +183,7 @@ class Estimator(ForeignModel):
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # it adds up all numbers to see whether they are finite
                 found = answer(table)
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             raise ConfigError(f"{self._name} does not take these rows: {one_line(error)}") from error
         return self._known.meaning.answer(np.atleast_1d(found))  # Gaussian processes give one row no axis
 
@@ -175,7 +195,14 @@ class Estimator(ForeignModel):
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes the estimator's graph."""
         write_adopted(
-            converted(self.estimator, examples, self._known.frame, classifies=self._classifies, opset=opset),
+            converted(
+                self.estimator,
+                examples,
+                self._known.frame,
+                required=self._known.required,
+                classifies=self._classifies,
+                opset=opset,
+            ),
             out,
             before=Draft("feeds"),
             connected={feed: feed for feed in examples},

@@ -1,5 +1,6 @@
 """An estimator of scikit-learn as one graph, and whether that graph answers as it does."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from onnx import helper
 from sklearn.model_selection._search import BaseSearchCV
 
 from maas.errors import ConfigError
-from maas.importing.estimators import Drawing, drawn
+from maas.importing.estimators import Drawing, Table, drawn
+from maas.importing.estimators.table import number, total
 from maas.importing.extras import needed
 from maas.importing.frames import Feeds, Frame, drawn_table
 from maas.importing.graph import one_line
@@ -23,13 +25,16 @@ REHEARSED = 25
 TOLERANCE = 1e-5
 
 
-def converted(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifies: bool, opset: int) -> onnx.ModelProto:
+def converted(
+    estimator: Any, feeds: Feeds, frame: Frame | None, *, required: Sequence[int] = (), classifies: bool, opset: int
+) -> onnx.ModelProto:
     """Returns a fitted estimator as a graph.
 
     Args:
         estimator: fitted.
         feeds: of any number of rows; the graph's inputs are called as they are.
         frame: of columns by name, or None.
+        required: columns of the table; where one is missing, the answer is NaN.
         classifies: whether it gives probabilities rather than values.
         opset: of ONNX; what skl2onnx knows is the most.
 
@@ -39,7 +44,10 @@ def converted(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifies: 
     Raises:
         ExportError: a part of it cannot be written in ONNX.
     """
-    draft, _ = _drawn(estimator, feeds, frame, classifies, opset)
+    draft, table, found = _drawn(estimator, feeds, frame, classifies, opset)
+    if required:
+        found = _missing_where(table, required, found, draft)
+    draft.add("Identity", found, result=RESULT)
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), ["batch", *array.shape[1:]])
         for name, array in feeds.items()
@@ -52,16 +60,23 @@ def converted(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifies: 
 
 def thresholds_of(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifies: bool) -> dict[int, list[float]]:
     """Returns, by column of the table, the thresholds of trees that read it as it is."""
-    draft, table = _drawn(estimator, feeds, frame, classifies, needed("skl2onnx").__max_supported_opset__)
-    return draft.thresholds.get(table, {})
+    draft, table, _ = _drawn(estimator, feeds, frame, classifies, needed("skl2onnx").__max_supported_opset__)
+    return draft.thresholds.get(table.value, {})
 
 
-def _drawn(estimator: Any, feeds: Feeds, frame: Frame | None, classifies: bool, opset: int) -> tuple[Drawing, str]:
+def _drawn(
+    estimator: Any, feeds: Feeds, frame: Frame | None, classifies: bool, opset: int
+) -> tuple[Drawing, Table, str]:
     draft = Drawing(min(opset, needed("skl2onnx").__max_supported_opset__))
     table = drawn_table(feeds, frame, draft)
-    found = drawn(estimator, table, draft, "predict_proba" if classifies else "predict")
-    draft.add("Identity", found, result=RESULT)
-    return draft, table.value
+    return draft, table, drawn(estimator, table, draft, "predict_proba" if classifies else "predict")
+
+
+def _missing_where(table: Table, required: Sequence[int], found: str, draft: Drawing) -> str:
+    """Returns answers that are NaN for the rows that an estimator refuses: the server refuses NaN as well."""
+    is_missing = draft.add("IsNaN", table.picked(required, draft).value)
+    missing = total(draft, draft.add("Cast", is_missing, to=onnx.TensorProto.DOUBLE))
+    return draft.add("Where", draft.add("Greater", missing, number(draft, 0)), number(draft, np.nan), found)
 
 
 def require_alike(

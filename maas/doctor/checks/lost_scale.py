@@ -78,7 +78,7 @@ def rounded_away(values: NDArray[np.float64], kind: torch.dtype) -> str | None:
 def _columns_as_fed(patient: Patient) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yields where each column of numbers stands, and its values, of processors that hand them on as they come."""
     processor, rows = patient.processor, patient.splits.train.spread(LOOKED_AT).inputs
-    if getattr(processor, "standardize", True) or not len(rows):
+    if getattr(processor, "standardize", True) or getattr(processor, "double", False) or not len(rows):
         return
     if processor.kind == "tabular":
         table = np.asarray(processor.encode(rows))

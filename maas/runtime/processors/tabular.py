@@ -54,6 +54,8 @@ class Processor(BaseProcessor):
         standardize: give each number x as (x − m) / s, with its column's mean and deviation over the training rows,
             computed in float64; false gives numbers as they come. A recipe that leaves it out (null) has true where
             the net takes both `number_means` and `number_deviations`, and so leaves their scale to others.
+        double: give numbers in float64 rather than float32. A recipe that leaves it out (null) has true where a model
+            of another framework computes in float64.
         learnt: from training rows; `fit` learns it.
 
     Raises:
@@ -70,6 +72,7 @@ class Processor(BaseProcessor):
         categories: Sequence[str] = (),
         max_categories: Count = 1000,
         standardize: bool | None = False,
+        double: bool | None = False,
         *,
         learnt: Learnt | None = None,
     ) -> None:
@@ -77,6 +80,7 @@ class Processor(BaseProcessor):
         self.categories = tuple(categories)
         self.max_categories = max_categories
         self.standardize = bool(standardize)
+        self.double = bool(double)
         self._columns = self.numbers + self.categories
         _require_columns(self._columns)
         self._known = frozenset(self._columns)
@@ -181,10 +185,10 @@ class Processor(BaseProcessor):
         return int(features.size)
 
     def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
-        """Returns `{"numbers": float32 (N, D), "categories": int64 (N, C)}`, less what has no column."""
+        """Returns `{"numbers": float32 or float64 (N, D), "categories": int64 (N, C)}`, less what has no column."""
         values, split = np.asarray(features), len(self.numbers)
         feeds: dict[str, NDArray[Any]] = {
-            "numbers": values[:, :split].astype(np.float32),
+            "numbers": values[:, :split].astype(np.float64 if self.double else np.float32),
             "categories": values[:, split:].astype(np.int64),
         }
         return {name: array for name, array in feeds.items() if array.shape[1]}
@@ -249,6 +253,7 @@ class Processor(BaseProcessor):
             "categories": list(self.categories),
             "max_categories": self.max_categories,
             "standardize": self.standardize,
+            "double": self.double,
         }
 
     def save(self, folder: Path) -> None:

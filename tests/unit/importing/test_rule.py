@@ -108,7 +108,7 @@ def test_every_feed_is_an_input_when_rules_read_one_of_them(fruit, written, tmp_
     ("text", "expected"),
     [
         ("sugar>7.5", ("sugar", ">", 7.5)),
-        ("  od280/od315 of wines  <= -1e-2", ("od280/od315 of wines", "<=", float(np.float32(-0.01)))),
+        ("  od280/od315 of wines  <= -1e-2", ("od280/od315 of wines", "<=", -0.01)),
         ("3 != .5", ("3", "!=", 0.5)),
         ("x == +2.", ("x", "==", 2.0)),
     ],
@@ -186,3 +186,16 @@ def test_refusal_asks_for_fit_when_rules_have_not_met_the_data():
     with pytest.raises(ConfigError) as caught:
         Rule(RULES, default="unripe").outputs({"numbers": np.zeros((1, 2))})
     assert str(caught.value) == "The rules have not met the data yet. Call fit first."
+
+
+def test_seconds_since_1970_are_told_apart_when_numbers_are_float64(fruit, written, tmp_path):
+    """float32 holds every 128th second of 2026."""
+    columns = Tabular(numbers=["sugar", "weight"], double=True).fit(fruit.train.inputs)
+    model = Rule([{"label": "ripe", "when": ["sugar > 1790000000", "weight == 0.1"]}], "melon").fit(fruit, columns)
+    seconds = [1789999999.0, 1790000000.0, 1790000000.5, 1790000001.0]
+    feeds = columns.collate(columns.encode([[one, 0.1] for one in seconds]))
+    assert feeds["numbers"].dtype == np.float64
+    assert model.outputs(feeds)[:, 1].tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(written(model, tmp_path, feeds).run(None, feeds)[0], model.outputs(feeds))
+    short = {"numbers": feeds["numbers"].astype(np.float32)}  # as of the array processor
+    assert model.outputs(short)[:, 1].tolist() == [0, 0, 0, 0]

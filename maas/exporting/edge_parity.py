@@ -1,0 +1,99 @@
+"""An imported model and its graph, compared on rows that test rows lack."""
+
+import contextlib
+import reprlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from maas.data.splits import Split
+from maas.errors import MaasError, ParityError
+from maas.evidence.judges import BaseJudge
+from maas.evidence.judges.base import Predictions
+from maas.evidence.parity import compared, require
+from maas.exporting.edges import edge_rows
+from maas.importing.base import ForeignModel
+from maas.runtime.evidence import Parity
+from maas.runtime.predictor import Predictor, Run
+from maas.training.checkpoint import Checkpoint
+from maas.training.evaluation import predictions, run_of
+
+EDGE_ROWS = 4
+"""Usual rows, of which one value at a time is made unusual."""
+
+
+def parity_at_edges(
+    checkpoint: Checkpoint, judge: BaseJudge, predictor: Predictor, test: Split, tolerance: float
+) -> Iterator[Parity]:
+    """Compares an imported model and its graph on rows with missing, unseen and extreme values and at thresholds.
+
+    A row to which the framework has no finite answer has nothing to be compared with, nor has one that it refuses; the
+    graph must have none to that either. Numbers near the largest float32 may overflow in one order of adding up and not
+    in another.
+
+    Args:
+        checkpoint: of the model; nothing is compared where it is a net of maas.
+        judge: tells which answers are the same.
+        predictor: of the graph.
+        test: usual rows.
+        tolerance: as for usual rows.
+
+    Raises:
+        ParityError: the graph answers otherwise.
+    """
+    model = checkpoint.model()
+    if not isinstance(model, ForeignModel):
+        return
+    usual = [test.inputs[index] for index in range(min(EDGE_ROWS, len(test)))]
+    thresholds = model.thresholds(predictor.processor.collate(predictor.encode(usual)))
+    run = run_of(model, checkpoint.family(), predictor.answer.output)
+    edges = edge_rows(predictor.processor, usual, thresholds)
+    for is_extreme, name in ((False, "onnxruntime, unusual values"), (True, "onnxruntime, extreme values")):
+        rows = [edge.row for edge in edges if (edge.kind == "extreme") is is_extreme]
+        answered = _answered(run, predictor, rows)
+        _require_refused(model.framework, predictor, [row for index, row in enumerate(rows) if index not in answered])
+        if not answered:
+            continue
+        expected = np.stack(list(answered.values()))
+        found = predictor.predictions([rows[index] for index in answered])
+        comparable = np.isfinite(expected).all(axis=1)
+        if is_extreme:
+            comparable &= np.isfinite(found).all(axis=1)
+        if comparable.any():
+            pair, tails = (expected[comparable], found[comparable]), model.has_tails and not is_extreme
+            check = compared(judge, model.framework, name, *pair, tolerance, tails=tails)
+            yield require(check, where=" The rows hold missing, unseen or extreme values, or ones at a threshold.")
+
+
+def _require_refused(framework: str, predictor: Predictor, rows: Sequence[Any]) -> None:
+    """Checks that rows that a framework refuses get no answer from the graph: numbers that are not finite, or an error.
+
+    Raises:
+        ParityError: the graph answers one.
+    """
+    for row in rows:
+        try:
+            found = predictor.predictions([row])
+        except Exception:  # noqa: BLE001, S112 - ONNX Runtime raises half a dozen types without a common base
+            continue
+        if np.isfinite(found).all():
+            raise ParityError(
+                f"{framework} refuses a row that the graph answers: {reprlib.repr(row)}. Choose an estimator that "
+                "takes missing values, or put an imputer before it.",
+                found=float(np.abs(found).max()),
+                allowed=0.0,
+            )
+
+
+def _answered(run: Run, predictor: Predictor, rows: Sequence[Any]) -> dict[int, Predictions]:
+    """Returns what a framework answers to those of the rows that it does not refuse, by position."""
+    try:
+        return dict(enumerate(predictions(run, predictor.answer, predictor.processor, rows))) if rows else {}
+    except (ValueError, MaasError):
+        pass
+    found = {}
+    for index, row in enumerate(rows):
+        with contextlib.suppress(ValueError, MaasError):
+            (found[index],) = predictions(run, predictor.answer, predictor.processor, [row])
+    return found

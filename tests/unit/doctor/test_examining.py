@@ -85,6 +85,17 @@ def test_warnings_are_logged_and_training_goes_on_when_there_is_no_error(monkeyp
     assert logged[0].startswith("warning: objective.covers: ")
 
 
+def test_rounding_is_logged_and_nothing_refused_when_a_model_is_made_elsewhere(monkeypatch):
+    logged = []
+    monkeypatch.setattr("maas.doctor.examining.log.warning", lambda _, finding: logged.append(str(finding)))
+    config, splits, processor = told(recipe="rules")
+    far = Split([[*row[:-1], row[-1] / 1e3 + 1.7e9] for row in splits.train.inputs], splits.train.targets)
+    require_sound(config, replace(splits, train=far), processor)
+    assert len(logged) == 1
+    assert logged[0].startswith("warning: processor, column proline: it deviates by 0.")
+    assert logged[0].endswith("[lost_scale]")
+
+
 @pytest.mark.parametrize("recipe", ["rules", "import_sklearn"])
 def test_nothing_is_built_when_nothing_is_trained_here(recipe, monkeypatch):
     told_of = told(recipe=recipe)

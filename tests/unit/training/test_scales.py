@@ -75,6 +75,20 @@ def test_targets_are_learnt_in_any_unit_when_they_are_standardised(offset, unit,
     assert best["validation_rmse"] == pytest.approx(0.05 * unit, rel=0.4) or unit > 1e38  # Lightning logs float32
 
 
+@pytest.mark.parametrize("loss", ["torch.nn.MSELoss", "torch.nn.L1Loss"])
+def test_weights_are_the_same_when_the_target_comes_in_another_unit(loss, tmp_path):
+    config = small("optimizer=sgd", "optimizer.lr=0.1", "trainer.max_epochs=2")
+    config = replace(config, objective={"_target_": loss})
+    found = []
+    for offset, unit in ((0.0, 1.0), (1.7e9, 2.0**20)):
+        splits = splits_of(TIMES, offset + unit * LINE)
+        fitted, _ = answered(config, splits, tmp_path / f"{unit}")
+        found.append([parameter.detach().numpy() for parameter in fitted.model.parameters()])
+        assert fitted.history[0]["train_loss"] / unit ** (2 if "MSE" in loss else 1) < 1
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
 def test_target_is_learnt_as_in_fp32_when_products_are_shorter(precision, tmp_path):
     splits = splits_of(SECONDS, 10_000 + 2 * LINE)

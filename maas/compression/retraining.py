@@ -18,6 +18,7 @@ from maas.training.cutting import CutPlan
 from maas.training.distilling import Teacher
 from maas.training.evaluation import predictions, run_of
 from maas.training.fitting import fit_net
+from maas.training.nets import settled, types_of
 
 
 def retrained(
@@ -56,6 +57,7 @@ def retrained(
         raise ExportError(
             f"{type(model).__name__} brings its own loss, so it cannot learn from a teacher. Take finetune."
         )
+    types = types_of(model)
     model.requires_grad_().train()
     config, splits, processor = (
         _shortened(workshop.config, epochs, lr, workshop.seed),
@@ -65,7 +67,7 @@ def retrained(
     resume = workshop.folder / "resume"
     with during or nullcontext():
         course = fit_net(config, model, splits, processor, resume, workshop.listener, teacher, parent.family())
-        model = model.cpu().float().eval()
+        model = settled(model, types)
         metrics = _metrics(parent, model, workshop)
     return parent.succeeded_by(
         out,

@@ -5,13 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maas.errors import ExportError
-from maas.graphs import require_dynamic, write_graph
+from maas.graphs import rename_, require_dynamic, write_graph
 from maas.training.families import BaseFamily
+
+UNTAKEN = "maas.output"
+"""No value inside a graph is called so: the exporter's own names hold no full stop."""
 
 
 class Activated(nn.Module):
@@ -66,7 +70,7 @@ def write_onnx(
             Activated(net, family, list(examples)).eval(),
             tuple(torch.from_numpy(array) for array in examples.values()),
             input_names=list(examples),
-            output_names=[output],
+            output_names=[UNTAKEN],
             opset_version=opset,
             dynamo=True,
             external_data=False,
@@ -75,5 +79,16 @@ def write_onnx(
         )
     if program is None:
         raise ExportError("torch.onnx.export returned nothing.")
-    require_dynamic(program.model_proto, axes)
-    write_graph(program.model_proto, out)
+    model = program.model_proto  # made anew whenever it is asked for
+    name_output_(model.graph, output)
+    require_dynamic(model, axes)
+    write_graph(model, out)
+
+
+def name_output_(graph: onnx.GraphProto, output: str) -> None:
+    """Names a graph's only output; a value inside that has the name already gets another one.
+
+    The exporter names values after what makes them: an `nn.Embedding` gives `embedding`, as a task does.
+    """
+    names = {UNTAKEN: output, output: f"{output}.inside"}
+    rename_(graph, lambda name: names.get(name, name))

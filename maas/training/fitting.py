@@ -30,7 +30,7 @@ from maas.training.families import BaseFamily
 from maas.training.guest import ValidationMetrics, as_guests_take, loader_of
 from maas.training.keeping import LatestBest
 from maas.training.launching import Launcher
-from maas.training.nets import built, finished, resolve_net
+from maas.training.nets import built, finished, resolve_net, types_of
 from maas.training.objectives import objective_of
 from maas.training.precision import keep_targets_
 from maas.training.progress import Bar, EpochListener, History, Vitals, is_alone, is_terminal, quiet
@@ -93,17 +93,18 @@ def fit(
     if isinstance(model, ForeignModel):
         return Fitted(model.fit(splits, processor), record, family)
     if config.trainer is None:
-        model, record = finished(model, record)
+        model, record = finished(model, record, types_of(model))
         require_sound_outputs(model, processor, splits.train, family.facts(splits.train).get("outputs"))
         return Fitted(model, record, family)
     require_usable(config, is_guest=isinstance(model, LightningModule))
+    types = types_of(model)
     if config.pretrain is not None:
         build(config.pretrain, "pretrain").pretrain(model, processor, splits.train.inputs, config.seed)
         seed_everything(
             config.seed, workers=True, verbose=False
         )  # what follows does not depend on a cached pretraining
     course = _trained(config, model, family, splits, processor, resume_folder, listener)
-    return Fitted(*finished(model, record), family, course.history, course.best_epoch)
+    return Fitted(*finished(model, record, types), family, course.history, course.best_epoch)
 
 
 @dataclass(frozen=True)

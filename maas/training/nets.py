@@ -2,14 +2,17 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from maas.config import FILLED, build, target_of
 from maas.errors import ConfigError
 from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import NetRecord
+
+Types: TypeAlias = dict[str, torch.dtype]
 
 
 def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
@@ -56,11 +59,16 @@ def built(record: NetRecord, processor: BaseProcessor) -> Any:
     return model
 
 
-def finished(net: nn.Module, record: NetRecord) -> tuple[nn.Module, NetRecord]:
+def finished(net: nn.Module, record: NetRecord, types: Types) -> tuple[nn.Module, NetRecord]:
     """Returns a net as it leaves training, and how to build it again without what it was made from.
 
     A net may have `finished()`, which returns a net of plain weights in its place, and `rebuild()`, which returns the
     part that builds it anew, where its own constructor would look for pretrained weights.
+
+    Args:
+        net: trained, or as it comes.
+        record: how it was built.
+        types: of its parameters and buffers when it was built.
     """
     finish: Callable[[], nn.Module] | None = getattr(net, "finished", None)
     net = finish() if finish else net
@@ -68,7 +76,32 @@ def finished(net: nn.Module, record: NetRecord) -> tuple[nn.Module, NetRecord]:
     if rebuild:
         part = dict(rebuild())
         record = NetRecord(part.pop("_target_"), part)
-    return net.cpu().float().eval(), record  # whatever precision it was trained in
+    return settled(net, types), record
+
+
+def types_of(net: nn.Module) -> Types:
+    """Returns the types of a net's parameters and buffers, by name."""
+    return {name: tensor.dtype for name, tensor in _tensors(net)}
+
+
+def settled(net: nn.Module, types: Types) -> nn.Module:
+    """Returns a net in evaluation mode on the CPU, in float32, whatever precision it was trained in.
+
+    Args:
+        net: is changed.
+        types: of its parameters and buffers when it was built; those that were float64, for the net's own use, are so
+            again, as float32 would round large constants.
+    """
+    kept = {name: tensor.detach().clone() for name, tensor in _tensors(net) if types.get(name) is torch.float64}
+    net = net.cpu().float().eval()
+    for name, tensor in _tensors(net):
+        if name in kept:
+            tensor.data = kept[name].to("cpu", torch.float64)
+    return net
+
+
+def _tensors(net: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*net.named_parameters(), *net.named_buffers()]
 
 
 def _require_feeds(net: nn.Module, processor: BaseProcessor) -> None:

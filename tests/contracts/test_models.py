@@ -30,7 +30,7 @@ from maas.runtime.processors.tabular import Processor as Tabular
 from maas.runtime.processors.text import Processor as Text
 from maas.training.checkpoint import NetRecord
 from maas.training.evaluation import predictions, run_of
-from maas.training.nets import finished
+from maas.training.nets import finished, types_of
 
 FACTS = {
     "in_features": 12, "vocabulary_size": 60, "outputs": 5, "in_channels": 3, "height": 20, "width": 24, "rate": 8000,
@@ -293,7 +293,8 @@ def exported(save, tmp_path_factory) -> Callable[[type[nn.Module], str], Exporte
         told = {name: value for name, value in processor.net_arguments.items() if name in arguments_of(kind)}
         arguments = {**arguments_of(kind), **told, "outputs": outputs}
         record = NetRecord(f"{kind.__module__}.{kind.__qualname__}", arguments)
-        net, record = finished(moved(kind(**arguments)), record)
+        net = kind(**arguments)
+        net, record = finished(moved(net), record, types_of(net))
         folder = tmp_path_factory.mktemp(kind.__name__)
         checkpoint = save(
             folder / "train", net, processor, record.target, labels, rows, task=task, arguments=record.arguments

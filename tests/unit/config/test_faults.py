@@ -57,6 +57,11 @@ def test_fault_is_one_line_with_value_and_remedy_when_an_override_is_wrong(overr
     assert line.startswith(message)
 
 
+def test_folds_are_refused_when_the_task_has_no_targets():
+    (line,) = faults("folds=5", recipe="embed_minilm")
+    assert line == "folds is 5; task embedding has no targets to judge held-out rows by. Set folds=0."
+
+
 def test_every_fault_is_told_when_there_are_three_of_different_kinds():
     assert sorted(faults("batch_size=0", "trainer.max_epoch=3", "model.dropout=2")) == [
         "batch_size is 0; it must be a whole number, 1 or more. Set e.g. batch_size=64.",

@@ -5,9 +5,11 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from onnx import helper, numpy_helper
 
 from maas.errors import ExportError
 from maas.exporting.conversion import to_onnx
+from maas.exporting.torch_onnx import UNTAKEN, name_output_
 from maas.graphs import require_dynamic, stripped
 from maas.runtime.processors.array import Processor
 from maas.training.evaluation import predictions
@@ -94,3 +96,20 @@ def test_frozen_axis_is_named_with_its_size_when_a_graph_has_one(token_model):
 def test_graph_answers_alike_when_it_is_stripped_again(token_model):
     model = onnx.load(token_model)
     assert stripped(model).SerializeToString(deterministic=True) == token_model.read_bytes()
+
+
+def test_output_is_named_and_an_inner_value_makes_room_when_both_would_be_called_alike():
+    rows, width = helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"]), 3
+    table = numpy_helper.from_array(np.arange(12, dtype=np.float32).reshape(4, width), "table")
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["embedding"]),  # as an exporter calls it
+        helper.make_node("Add", ["embedding", "embedding"], [UNTAKEN]),
+    ]
+    output = helper.make_tensor_value_info(UNTAKEN, onnx.TensorProto.FLOAT, ["batch", width])
+    graph = helper.make_graph(nodes, "main", [rows], [output], [table])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+    name_output_(model.graph, "embedding")
+    onnx.checker.check_model(model, full_check=True)
+    model.ir_version = 10
+    found = ort.InferenceSession(model.SerializeToString()).run(["embedding"], {"ids": np.array([3, 0])})[0]
+    assert found.tolist() == [[18, 20, 22], [0, 2, 4]]

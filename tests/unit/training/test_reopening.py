@@ -20,8 +20,9 @@ from maas.importing.base import ForeignModel
 from maas.lifecycle.validating import validated
 from maas.runtime.evidence import DataRecord
 from maas.runtime.processors.array import Processor
-from maas.training.checkpoint import Checkpoint
+from maas.training.checkpoint import Checkpoint, NetRecord
 from maas.training.fitting import fit
+from maas.training.nets import finished, types_of
 from maas.training.reopening import differing
 
 HERE = "forgetful"
@@ -382,6 +383,32 @@ def test_weights_are_not_rounded_again_when_a_net_is_built_in_bfloat16(save, tmp
     assert {one.dtype for one in saved.model().parameters()} == {torch.float32}
 
 
+class Since(Net):
+    """Takes seconds since an origin, which float32 would move by up to a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("origin", torch.tensor(1_700_000_033.0, dtype=torch.float64))
+
+    def forward(self, features):
+        seconds = features.double() * 60 + 1_700_000_000
+        return self.head(((seconds - self.origin) / 60).float())
+
+
+@pytest.mark.parametrize("trained_in", [torch.float32, torch.float64])
+def test_constant_of_ten_digits_is_kept_when_a_net_holds_it_in_float64(save, trained_in, tmp_path):
+    net, rows = Since(), torch.tensor(ROWS)
+    types, expected = types_of(net), net(rows).detach()
+    if trained_in is torch.float64:
+        net.double()
+    net, record = finished(net, NetRecord(f"{HERE}.Since", {}), types)
+    assert float(net.origin) == 1_700_000_033
+    torch.testing.assert_close(net(rows), expected)
+    saved = save(tmp_path / "train", net, Processor([3]), record.target, LABELS, ROWS)
+    assert torch.equal(saved.model()(rows), net(rows))
+    assert {one.dtype for one in saved.model().parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize(
     ("expected", "found", "differ"),
     [
@@ -435,7 +462,7 @@ def test_training_ends_with_the_attribute_when_its_net_moves_a_python_number(sav
     config = maas.compose("digits_mlp", "trainer.max_epochs=1", "optimizer.lr=0", "objective.l2=0", "batch_size=64")
     config = replace(config, model={"_target_": f"{HERE}.Threshold"})
     fitted = fit(config, splits, Processor([1]), tmp_path / "resume")
-    _, metrics = validated(config, fitted, Processor([1]), splits)
+    _, metrics = validated(fitted, Processor([1]), splits)
     assert fitted.history[0]["validation_accuracy"] == pytest.approx(RIGHT / COUNT)
     assert metrics["accuracy"].value == pytest.approx(RIGHT / COUNT)
 

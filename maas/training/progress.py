@@ -17,6 +17,8 @@ from torch.optim import Optimizer
 from maas.training.means import WeightedMean
 from maas.training.task import Task
 
+log = logging.getLogger("maas")
+
 EpochListener = Callable[[int, dict[str, float]], None]
 """Takes the number of an epoch, from 0, and what was logged in it."""
 
@@ -40,6 +42,7 @@ class History(Checkpoint):
         self._lines = lines
         self._begun = self._trained = float("nan")
         self._is_validated = False
+        self._validated_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Has no pace to tell for an epoch that is gone on with."""
@@ -53,6 +56,7 @@ class History(Checkpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Notes that the epoch has values of its own: Lightning would repeat those of an earlier one."""
         self._is_validated = True
+        self._validated_step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -77,13 +81,24 @@ class History(Checkpoint):
             sys.stdout.write(f"{self._line(trainer, values, pace)}\n")
             sys.stdout.flush()
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tells of steps that nothing comes of: a callback may end training after an epoch that is not validated."""
+        lost = trainer.global_step - self._validated_step
+        if lost and self._validated_step and trainer.is_global_zero:
+            log.warning(
+                "The last %s steps came after the last validation, and the kept weights are older. Where a callback "
+                "ends training, validate every epoch: trainer.check_val_every_n_epoch=1.",
+                lost,
+            )
+
     def state_dict(self) -> dict[str, Any]:
         """The epochs so far."""
-        return {"epochs": self.epochs}
+        return {"epochs": self.epochs, "validated_step": self._validated_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on with the epochs of an interrupted run."""
         self.epochs = list(state_dict["epochs"])
+        self._validated_step = state_dict.get("validated_step", 0)
 
     def _pace(self, trainer: Trainer) -> dict[str, float]:
         """Returns training rows in a second of training; nothing for an epoch that was gone on with."""

@@ -1,10 +1,13 @@
 """What data and processor tell a net, and what a recipe may not contradict."""
 
+import logging
 from types import SimpleNamespace
 
+import lightning.pytorch.callbacks
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from maas.config import compose
@@ -164,6 +167,31 @@ def test_last_steps_are_validated_and_kept_when_training_ends_between_validation
     assert best["global_step"] == steps
     assert "validation_accuracy" in kept[-1]
     assert fitted.best_epoch == len(fitted.history) - 1
+
+
+class Stops(Callback):
+    """Ends training after the second batch of an epoch, or after the third epoch."""
+
+    def __init__(self, *, in_epoch: bool) -> None:
+        self._in_epoch = in_epoch
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        trainer.should_stop |= self._in_epoch and batch_idx == 1
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        trainer.should_stop |= trainer.current_epoch == 2
+
+
+@pytest.mark.parametrize(("in_epoch", "kept", "lost"), [(True, 2, False), (False, 10, True)])
+def test_last_steps_are_kept_or_told_of_when_a_callback_ends_training(
+    in_epoch, kept, lost, splits, tmp_path, caplog, monkeypatch
+):
+    logging.getLogger("maas").propagate = True
+    monkeypatch.setattr(lightning.pytorch.callbacks, "Stops", Stops, raising=False)
+    part = f"+callbacks.mine={{_target_: lightning.pytorch.callbacks.Stops, in_epoch: {in_epoch}}}"
+    fit(small("trainer.max_epochs=9", "+trainer.check_val_every_n_epoch=2", part), splits, Processor([2]), tmp_path)
+    assert torch.load(tmp_path / "best.ckpt", weights_only=False)["global_step"] == kept
+    assert ("The last 5 steps came after the last validation" in caplog.text) == lost
 
 
 def test_setting_is_named_when_no_epoch_is_kept(splits, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from maas.errors import BundleError
@@ -139,3 +140,25 @@ def test_bundle_is_refused_in_one_line_when_it_has_no_golden_answers(bundles, tm
     edited(folder, "manifest.json", without)
     with pytest.raises(BundleError, match=r"golden/inputs\.json is missing; export the model again\.$"):
         Bundle.open(folder).predict(["good"])
+
+
+def of_opset(content: bytes, version: int) -> bytes:
+    model = onnx.load_from_string(content)
+    model.opset_import[0].version = version
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("graph", ["garbage", "empty", "opset 99", "opset 0", "another's"])
+def test_bundle_is_refused_in_one_line_when_its_graph_cannot_answer(bundles, tmp_path, graph):
+    folder = bundles.text_bundle(tmp_path / "bundle")
+    own = (folder / "model.onnx").read_bytes()
+    theirs = (bundles.array_bundle(tmp_path / "other") / "model.onnx").read_bytes()
+    contents = {"garbage": b"garbage", "empty": b"", "another's": theirs}
+    contents |= {f"opset {version}": of_opset(own, version) for version in (99, 0)}
+    (folder / "model.onnx").write_bytes(contents[graph])
+    digest = hashlib.sha256(contents[graph]).hexdigest()
+    edited(folder, "manifest.json", lambda content: {**content, "files": {**content["files"], "model.onnx": digest}})
+    with pytest.raises(BundleError) as caught:
+        Bundle.open(folder).predict(["good"])
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)

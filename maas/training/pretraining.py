@@ -25,7 +25,7 @@ from torch import nn
 from maas.bounds import Count, Fraction, NonNegative, Positive, PositiveFraction
 from maas.config.sources import located, own_sources
 from maas.errors import ConfigError
-from maas.files import cache_folder, folder_published_whole, sha256_of, write_atomically
+from maas.files import cache_folder, folder_published_whole, read_json, sha256_of, write_atomically
 from maas.runtime.processors import BaseProcessor
 from maas.training import masking, token_guessing
 from maas.training.token_guessing import Epoch, Guessing, Precision, Texts
@@ -165,9 +165,9 @@ def _require_tokens(net: nn.Module, processor: BaseProcessor) -> None:
 def _kept(folder: Path) -> PretrainingRecord | None:
     """Returns what is known of finished work; None where there is none, or where its weights were altered."""
     try:
-        record = msgspec.json.decode((folder / RECORD).read_bytes(), type=PretrainingRecord)
+        record = read_json(folder / RECORD, PretrainingRecord)
         intact = sha256_of(folder / WEIGHTS) == record.weights_sha256
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):
         return None
     if not intact:
         log.warning("%s was altered; it is made anew", folder / WEIGHTS)

@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from importlib.util import spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,19 @@ from maas.errors import ConfigError
 def written(tmp_path, monkeypatch):
     """Writes modules below a folder that is searched for them; what is imported of them is forgotten in the end."""
     monkeypatch.syspath_prepend(tmp_path / "own")
-    before = set(sys.modules)
+    own: set[str] = set()
 
     def write(**sources: str) -> Path:
         for name, source in sources.items():
             *folders, last = name.split("__")
+            own.add([*folders, last][0])
             path = tmp_path.joinpath("own", *folders, f"{last.replace('init', '__init__')}.py")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(source))
         return tmp_path / "own"
 
     yield write
-    for name in set(sys.modules) - before:
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
         del sys.modules[name]
 
 
@@ -110,6 +112,26 @@ def test_file_is_covered_when_it_makes_the_part_or_one_of_its_bases(written):
     )
     assert names("b_net.Own") == ["b_base", "b_net"]
     assert {"b_net", "b_partial"} <= set(names("b_partial.make"))
+
+
+def test_editable_installs_are_the_users_own_when_a_finder_leads_to_them(written, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "checkout/src/e_pack"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "__init__.py").write_text("import e_pack.deep\n")
+    (elsewhere / "deep.py").touch()
+
+    class Finder:
+        """As an editable install leaves it."""
+
+        @staticmethod
+        def find_spec(name: str, path: object, target: object = None) -> object:
+            return spec_from_file_location(name, elsewhere / "__init__.py") if name == "e_pack" else None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    written(e_net=f"def f():\n    import e_pack\n{NET}")
+    found = sources_of({"e_net.Net"})
+    assert list(found) == ["e_net", "e_pack", "e_pack.deep"]
+    assert found["e_pack"] == elsewhere / "__init__.py"
 
 
 def test_installed_and_built_in_modules_are_left_out_when_own_ones_import_them(written, tmp_path, monkeypatch):

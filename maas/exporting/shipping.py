@@ -24,7 +24,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-if find_spec("maas") is None:
+installed = find_spec("maas")
+if installed is None or installed.origin is None:  # a mere folder of that name is none
     sys.path.append(str(Path(__file__).parent / "{INSIDE}"))
 
 from maas.runtime.pyfunc import _load_pyfunc  # noqa: E402 - found by the line above

@@ -17,6 +17,8 @@ from maas.errors import RegistryError
 from maas.files import draft_of
 
 SQLITE = "sqlite"
+ANSWER_S = 15
+"""Seconds that a database server may take to answer at first."""
 
 
 def is_database(tracking_uri: str) -> bool:
@@ -71,12 +73,14 @@ def require_sqlite(tracking_uri: str, *, writable: bool) -> None:
     """Opens a SQLite database for a moment, and changes nothing in it.
 
     Args:
-        tracking_uri: of a file that exists.
+        tracking_uri: of a file that exists; one in memory is always there.
         writable: also require that it can be written.
 
     Raises:
         RegistryError: it cannot be opened or is no database, or it cannot be written.
     """
+    if make_url(tracking_uri).database in (None, "", ":memory:"):
+        return
     try:
         with closing(_sqlite(tracking_uri)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -97,7 +101,8 @@ def require_answering(tracking_uri: str) -> bool:
         RegistryError: it does not answer, or its driver is not installed.
     """
     try:
-        engine = create_engine(tracking_uri)
+        limit = {"connect_timeout": ANSWER_S} if tracking_uri.startswith(("postgresql", "mysql")) else {}
+        engine = create_engine(tracking_uri, connect_args=limit)
         try:
             with engine.connect() as connection:
                 if not inspect(connection).has_table("alembic_version"):

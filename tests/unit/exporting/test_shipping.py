@@ -55,6 +55,13 @@ def test_bundle_answers_alike_when_no_maas_is_installed(archive, made, kind, row
     assert found["answers"] == made[kind].predict(rows)
 
 
+def test_folder_is_no_package_when_it_is_merely_called_maas(archive, made, tmp_path, monkeypatch):
+    (tmp_path / "maas").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = opened(archive, made["array"], [[1, 2, 3, 4]], hidden=[str(Path(maas.__file__).parents[1]), ""])
+    assert found["maas"].startswith(f"{archive}/shipped/")
+
+
 def test_installed_maas_goes_before_the_shipped_one(archive, made):
     found = opened(archive, made["array"], [[1, 2, 3, 4]], hidden=[])
     assert found["maas"] == maas.__file__

@@ -9,7 +9,7 @@ import pytest
 
 from maas.errors import RegistryError
 from maas.registry.connection import connected
-from maas.registry.databases import shown
+from maas.registry.databases import require_sqlite, shown
 from maas.registry.store import Store
 
 
@@ -97,6 +97,11 @@ def test_nothing_is_made_when_a_database_is_read_that_is_not_there(tmp_path):
     uri = f"sqlite:///{tmp_path / 'folder' / 'mlflow.db'}"
     assert refused(uri, writing=False).startswith(f"The registry {uri} cannot be reached: there is no file ")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:"])
+def test_database_in_memory_is_let_through_when_it_is_looked_at(uri):
+    require_sqlite(uri, writable=True)
 
 
 @pytest.mark.parametrize(

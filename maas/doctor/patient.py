@@ -148,13 +148,19 @@ class Patient:
         return made if isinstance(made, Optimizer) else None
 
     @cached_property
+    def processes(self) -> int:
+        """How many train together; `devices: auto` counts as one."""
+        trainer = self.config.trainer or {}
+        devices = trainer.get("devices", 1)
+        return int(trainer.get("num_nodes", 1)) * (devices if isinstance(devices, int) and devices > 0 else 1)
+
+    @cached_property
     def total_steps(self) -> int:
         """Optimizer steps of the whole run, 0 where the recipe does not bound them; `devices: auto` counts as one."""
         trainer = self.config.trainer or {}
         epochs, most = trainer.get("max_epochs"), trainer.get("max_steps", -1)
-        devices, limit = trainer.get("devices", 1), trainer.get("limit_train_batches", 1.0)
-        world = int(trainer.get("num_nodes", 1)) * (devices if isinstance(devices, int) and devices > 0 else 1)
-        batches = -(-len(self.splits.train) // (self.config.batch_size * world))
+        limit = trainer.get("limit_train_batches", 1.0)
+        batches = -(-len(self.splits.train) // (self.config.batch_size * self.processes))
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
         an_epoch = -(-batches // int(trainer.get("accumulate_grad_batches", 1)))
         by_epochs = an_epoch * int(epochs) if epochs is not None and epochs > 0 else 0

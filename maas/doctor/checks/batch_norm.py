@@ -18,17 +18,28 @@ def check(patient: Patient) -> Iterator[Finding]:
     """
     if not patient.is_trained_here or not any(map(_normalises, patient.net.modules())):
         return
-    rows, size = len(patient.splits.train), patient.config.batch_size
-    if min(size, rows) > 1 and rows % size != 1:
+    rows, size, processes = len(patient.splits.train), patient.config.batch_size, patient.processes
+    if fewest_rows(rows, size, processes) > 1:
         return
-    which = "each batch" if size == 1 else f"the last batch of {rows} rows by {size}"
-    other = next(one for one in range(size + 1 if size > 1 else 16, size + 1000) if rows % one != 1)
+    shared = f" in {processes} processes" if processes > 1 else ""
+    which = "each batch" if size == 1 else f"the last batch of {rows} rows by {size}{shared}"
+    others = range(size + 1 if size > 1 else 16, size + 1000)
+    other = next((one for one in others if fewest_rows(rows, one, processes) > 1), 2 * size)
     yield Finding(
         "error" if size == 1 or _fails_on_one_row(patient) else "warning",
         "batch_size",
         f"the net has batch norm, and {which} is a single row.",
         f"Set e.g. batch_size={other}, or use another norm.",
     )
+
+
+def fewest_rows(rows: int, batch_size: int, processes: int) -> int:
+    """Returns how many rows the smallest batch of any process has, as `BatchesByLength` shares them."""
+    together = batch_size * processes
+    last = rows % together
+    if last < processes and rows >= together:  # none are left, or too few, which join the batch before
+        last += together
+    return last // processes
 
 
 def _normalises(module: nn.Module) -> bool:

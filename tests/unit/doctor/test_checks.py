@@ -17,8 +17,10 @@ from torch.nn import functional
 
 import maas
 from maas.config import RunConfig, build
+from maas.data.datamodule import BatchesByLength
 from maas.data.splits import Split, Splits
 from maas.doctor import Finding, examine
+from maas.doctor.checks.batch_norm import fewest_rows
 from maas.doctor.examining import check_names
 from maas.runtime.evidence import DataRecord
 
@@ -1109,3 +1111,11 @@ def test_rows_alone_are_judged_when_nothing_is_trained():
     config, splits = digits()
     config = replace(config, trainer=None, objective=None, optimizer=None, schedule=None)
     assert {finding.check for finding in findings(config, seen(splits))} == {"rare_labels", "repeats"}
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_smallest_batch_is_the_loaders_own_when_processes_share_rows(processes):
+    for rows in range(processes, 40):
+        for size in (1, 2, 3, 5, 8, 64):
+            shares = [BatchesByLength(np.ones(rows), size, 0, rank=rank, world=processes) for rank in range(processes)]
+            assert fewest_rows(rows, size, processes) == min(len(batch) for share in shares for batch in share)

@@ -88,7 +88,7 @@ def test_warnings_are_logged_and_training_goes_on_when_there_is_no_error(monkeyp
 def test_rounding_is_logged_and_nothing_refused_when_a_model_is_made_elsewhere(monkeypatch):
     logged = []
     monkeypatch.setattr("maas.doctor.examining.log.warning", lambda _, finding: logged.append(str(finding)))
-    config, splits, processor = told(recipe="rules")
+    config, splits, processor = told("processor.double=false", recipe="rules")
     far = Split([[*row[:-1], row[-1] / 1e3 + 1.7e9] for row in splits.train.inputs], splits.train.targets)
     require_sound(config, replace(splits, train=far), processor)
     assert len(logged) == 1

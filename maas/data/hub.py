@@ -3,7 +3,7 @@
 Files of separated values and of JSON are read as all others are; `datasets` would guess the types of each block.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from datasets import DatasetBuilder, DatasetDict, DownloadManager, load_dataset,
 from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.json.json import Json
 
-from maas.data.formats import FORMATS, Format, separated
+from maas.data.formats import FORMATS, separated
 from maas.data.mapped import ArrowRows, parts_of
 from maas.data.preparing import prepared, reason_of
 from maas.data.unpacking import ENDINGS
@@ -50,13 +50,19 @@ def _loaded(id: str, config: str | None, revision: str | None) -> dict[str, list
     if is_untyped(builder):
         found = DownloadManager(builder.dataset_name, record_checksums=False).download(dict(builder.config.data_files))
         if paths := _readable(found):
-            return {
-                split: [rows for file in of_split for rows in prepared(file, _format(builder, file))]
-                for split, of_split in paths.items()
-            }
+            return {split: _read(builder, files) for split, files in paths.items()}
     found = load_dataset(id, config, revision=revision)
     tables = found if isinstance(found, DatasetDict) else {"all": found}
     return {str(split): parts_of(table) for split, table in tables.items()}
+
+
+def _read(builder: DatasetBuilder, files: Sequence[Path]) -> list[ArrowRows]:
+    if isinstance(builder, Csv):
+        return [rows for file in files for rows in prepared(file, separated(builder.config.sep))]
+    endings = [".json" if _ending(file) == ".json" else ".jsonl" for file in files]
+    parts = [rows for file, ending in zip(files, endings, strict=True) for rows in prepared(file, FORMATS[ending])]
+    names = dict.fromkeys(name for part in parts for name in part.names)
+    return [part.with_columns(names) for part in parts]  # what an object lacks is null, in whichever file
 
 
 def is_untyped(builder: DatasetBuilder) -> bool:
@@ -80,9 +86,3 @@ def _readable(found: Mapping[Any, Any]) -> dict[str, list[Path]]:
 
 def _ending(file: Path) -> str:
     return next((one.lower() for one in reversed(file.suffixes) if one.lower() not in ENDINGS), "")
-
-
-def _format(builder: DatasetBuilder, file: Path) -> Format:
-    if isinstance(builder, Csv):
-        return separated(builder.config.sep)
-    return FORMATS[".json" if _ending(file) == ".json" else ".jsonl"]

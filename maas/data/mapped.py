@@ -5,7 +5,7 @@ The system maps a file's pages into the process as they are read; all are let go
 
 import mmap
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
@@ -71,6 +71,14 @@ class ArrowRows:
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
+
+    def with_columns(self, names: Iterable[str]) -> "ArrowRows":
+        """Returns rows that have these columns as well, null where they were not there."""
+        table = self._table
+        for name in names:
+            if name not in self.names:
+                table = table.append_column(name, pa.nulls(len(self)))
+        return ArrowRows(table, is_mapped=self._is_mapped)
 
     def field(self, name: str) -> pa.Field:
         """Returns what Arrow knows of a column."""

@@ -174,6 +174,7 @@ def test_bytes_are_read_as_utf_8_or_refused_when_parquet_holds_them(tmp_path):
         "input": [{"x": "pos"}, {"x": None}],
         "label": ["größer", "neg"],
     }
+    assert sources.files(str(path), input="x", texts=["x"])["all"]["input"][:] == ["pos", None]
     path = as_parquet(tmp_path, [{"text": "a", "label": b"\xff\xfe"}])
     assert refusal(sources.files, str(path)) == (
         "The column label holds bytes that are no UTF-8, e.g. b'\\xff\\xfe'. Write it as texts, or leave it out of the "
@@ -282,11 +283,25 @@ def test_hub_folder_is_read_by_datasets_when_it_says_of_what_types_its_columns_a
     assert sources.hub(str(folder))["all"]["label"][:] == ["bad", "good"]
 
 
+def test_column_is_null_when_one_of_a_hub_folders_json_files_lacks_it(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"text": "a", "label": "x", "size": 1}\n')
+    (folder / "b.json").write_text('[{"text": "b", "label": "y", "late": [1]}, {"text": "c", "size": 4.5, "label": 3}]')
+    table = read_whole(columns.hub_table, str(folder), "label", ["text", "size"])
+    assert sorted(table["input"], key=lambda row: row["text"]) == [
+        {"text": "a", "size": 1},
+        {"text": "b", "size": None},
+        {"text": "c", "size": 4.5},
+    ]
+    assert sorted(table["label"]) == ["3", "x", "y"]
+
+
 def test_hub_folder_is_refused_when_its_files_have_unequal_columns(tmp_path):
     folder = tmp_path / "set"
     folder.mkdir()
-    (folder / "a.jsonl").write_text('{"text": "a", "label": "x"}\n')
-    (folder / "b.jsonl").write_text('{"text": "a", "stars": "x"}\n')
+    (folder / "a.csv").write_text("text,label\na,x\n")
+    (folder / "b.csv").write_text("text,stars\nb,y\n")
     said = refusal(sources.hub, str(folder))
     assert (
         said

@@ -19,6 +19,7 @@ from maas.evidence.benchmark import interleaved_s
 from maas.evidence.judges import judge_of
 from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import reference_run
+from maas.evidence.reference_faults import reference_faults
 from maas.evidence.robustness import perturbations_of
 from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
 from maas.lifecycle.assembly import calibration_of, exported_onnx, predictor_of
@@ -152,6 +153,8 @@ def _proving_s(config: RunConfig, checkpoint: Checkpoint, models: Models, splits
 
 def _reference_s(model: Path, exported: Predictor, sample: Split, rows: int) -> float:
     """Asks the reference evaluator about a few rows, and returns the seconds that it takes for all that it is asked."""
+    if reference_faults(model):
+        return 0.0
     run = reference_run(model, exported.answer.output)
     opened_s, times = _seconds(reference_run, model, exported.answer.output), list[float]()
     for row in sample.inputs[: 1 + ALONE]:

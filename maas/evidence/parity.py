@@ -1,5 +1,7 @@
 """Do two ways of computing the same answers agree? Torch, ONNX Runtime, onnx's reference evaluator."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from maas.errors import ParityError
+from maas.errors import ExportError, ParityError
 from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import wilson
 from maas.graphs import values_of
+from maas.importing.graph import one_line
 from maas.runtime.evidence import Parity
 from maas.runtime.predictor import Arrays, Run
 
@@ -105,13 +108,30 @@ def reference_run(model: Path, output: str) -> Run:
     Args:
         model: the ONNX file.
         output: the name of its output.
+
+    Raises:
+        ExportError: it lacks an operator, or what one of them is asked for; so does what is returned.
     """
-    evaluator = ReferenceEvaluator(str(model))
+    with _refused():
+        evaluator = ReferenceEvaluator(str(model))
 
     def run(feeds: Arrays) -> Arrays:
-        return {output: np.asarray(evaluator.run([output], feeds)[0])}  # type: ignore[index]
+        with _refused():
+            return {output: np.asarray(evaluator.run([output], feeds)[0])}  # type: ignore[index]
 
     return run
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Tells in one line what onnx's reference evaluator cannot compute."""
+    try:
+        yield
+    except Exception as error:  # it raises whatever its operators do
+        raise ExportError(
+            f"onnx's reference evaluator does not run the graph: {one_line(error).rstrip('.')}. Nothing ships that it "
+            "does not confirm. Use operators and settings that it knows."
+        ) from error
 
 
 def first_difference(model: Path, feeds: dict[str, NDArray[Any]], tolerance: float) -> str | None:
@@ -124,13 +144,17 @@ def first_difference(model: Path, feeds: dict[str, NDArray[Any]], tolerance: flo
 
     Returns:
         `name (operator)`, or None where all nodes agree: the fault then lies in the export itself.
+
+    Raises:
+        ExportError: the reference does not run the graph.
     """
     graph = onnx.load(model)
     names = [name for node in graph.graph.node for name in node.output if name]
     found = values_of(graph, feeds, names)
     outputs = {output.name for output in graph.graph.output}
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
-    expected = dict(zip(names, ReferenceEvaluator(graph).run(names, feeds), strict=True))
+    with _refused():
+        expected = dict(zip(names, ReferenceEvaluator(graph).run(names, feeds), strict=True))
     for node in graph.graph.node:
         for name in node.output:
             if name and _differs(expected[name], found[name], tolerance):

@@ -16,6 +16,10 @@ SEQUENCE_LENS = 4
 """Which of the inputs of a recurrent operator it is."""
 
 
+DEFAULT_ACTIVATIONS = {"GRU": {"sigmoid", "tanh"}, "LSTM": {"sigmoid", "tanh"}, "RNN": {"tanh", "affine"}}
+"""Those that the reference computes; of others, it ignores the names or refuses them."""
+
+
 class Fault(NamedTuple):
     """An operator of ONNX's own domain that the reference computes wrong.
 
@@ -37,6 +41,11 @@ FAULTS = (
         "ignores sequence_lens",
     ),
     Fault(
+        ("GRU", "LSTM", "RNN"),
+        lambda node, _: _activations(node) - DEFAULT_ACTIVATIONS[node.op_type] != set(),
+        "computes its default activations in place of those that it names",
+    ),
+    Fault(
         ("Softmax", "LogSoftmax", "Hardmax"),
         lambda _, opset: opset < 13,
         "does not flatten its input, as opsets below 13 do",
@@ -56,6 +65,10 @@ def reference_faults(path: Path) -> tuple[str, ...]:
         for fault in FAULTS
         if node.domain in ("", "ai.onnx") and node.op_type in fault.operators and fault.is_met(node, opset)
     )
+
+
+def _activations(node: onnx.NodeProto) -> set[str]:
+    return {name.decode().lower() for one in node.attribute if one.name == "activations" for name in one.strings}
 
 
 def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:

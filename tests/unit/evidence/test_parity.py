@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from maas.errors import ParityError
+from maas.errors import ExportError, ParityError
 from maas.evidence.judges import judge_of
 from maas.evidence.parity import compared, first_difference, reference_run, require
 from maas.runtime.bundle import Bundle
@@ -139,3 +139,19 @@ def test_first_node_is_named_when_onnxruntime_and_the_reference_differ(tmp_path,
     onnx.save(graph(random=random), tmp_path / "model.onnx")
     feeds = {"features": np.ones((2, 4), dtype=np.float32)}
     assert first_difference(tmp_path / "model.onnx", feeds, 1e-5) == expected
+
+
+def test_refusal_is_one_line_when_the_reference_lacks_an_operator(tmp_path):
+    model = graph(random=False)
+    model.graph.node[1].op_type, model.graph.node[1].domain = "QuickGelu", "com.microsoft"
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ExportError) as caught:
+        reference_run(tmp_path / "model.onnx", "probabilities")
+    assert str(caught.value).startswith(
+        "onnx's reference evaluator does not run the graph: Node type 'QuickGelu' from "
+    )
+    assert str(caught.value).endswith(
+        " Nothing ships that it does not confirm. Use operators and settings that it knows."
+    )
+    assert "\n" not in str(caught.value)

@@ -22,27 +22,31 @@ LENGTHS = np.array([2, 6, 4], np.int32)
 GATES = {"GRU": 3, "LSTM": 4, "RNN": 1}
 
 
+def relu(values: np.ndarray) -> np.ndarray:
+    return np.maximum(values, 0)
+
+
 def sigma(values: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-values))
 
 
-def step(kind: str, x: np.ndarray, h: np.ndarray, c: np.ndarray, w: np.ndarray, r: np.ndarray, b: np.ndarray):
+def step(kind: str, x: np.ndarray, h: np.ndarray, c: np.ndarray, w: np.ndarray, r: np.ndarray, b: np.ndarray, bend):
     """One step for one row, in float64, as ONNX's specification writes it; returns the next h and c."""
     parts = len(w) // H
     from_x = np.split(w @ x + b[: parts * H], parts)
     back, bias = np.split(r, parts), np.split(b[parts * H :], parts)
     if kind == "RNN":
-        return np.tanh(from_x[0] + back[0] @ h + bias[0]), c
+        return bend(from_x[0] + back[0] @ h + bias[0]), c
     if kind == "GRU":
         update, reset = (sigma(from_x[gate] + back[gate] @ h + bias[gate]) for gate in (0, 1))
-        hidden = np.tanh(from_x[2] + back[2] @ (reset * h) + bias[2])
+        hidden = bend(from_x[2] + back[2] @ (reset * h) + bias[2])
         return (1 - update) * hidden + update * h, c
     i, o, f, g = (from_x[gate] + back[gate] @ h + bias[gate] for gate in range(4))
-    c = sigma(f) * c + sigma(i) * np.tanh(g)
-    return sigma(o) * np.tanh(c), c
+    c = sigma(f) * c + sigma(i) * bend(g)
+    return sigma(o) * bend(c), c
 
 
-def recurrent(kind: str, *, with_lengths: bool = True) -> tuple[onnx.ModelProto, np.ndarray]:
+def recurrent(kind: str, *, with_lengths: bool = True, bend=np.tanh) -> tuple[onnx.ModelProto, np.ndarray]:
     """Returns a graph that gives the last h, and the right value: each row's state after its own length."""
     gates = GATES[kind]
     w, r, b = (
@@ -50,12 +54,14 @@ def recurrent(kind: str, *, with_lengths: bool = True) -> tuple[onnx.ModelProto,
     )
     weights = {"w": w[None], "r": r[None], "b": b[None], "lengths": LENGTHS}
     inputs = ["x", "w", "r", "b", "lengths" if with_lengths else ""]
-    node = helper.make_node(kind, inputs, ["", "y"], name="remember", hidden_size=H)
+    named = {"GRU": ["Sigmoid", "Relu"], "LSTM": ["Sigmoid", "Relu", "Relu"], "RNN": ["Relu"]}[kind]
+    settings = {"activations": named} if bend is relu else {}
+    node = helper.make_node(kind, inputs, ["", "y"], name="remember", hidden_size=H, **settings)
     expected = np.zeros((1, N, H))
     for row, length in enumerate(LENGTHS if with_lengths else [T] * N):
         h = c = np.zeros(H)
         for x in ROWS[:length, row].astype(np.float64):
-            h, c = step(kind, x, h, c, w.astype(np.float64), r.astype(np.float64), b.astype(np.float64))
+            h, c = step(kind, x, h, c, w.astype(np.float64), r.astype(np.float64), b.astype(np.float64), bend)
         expected[0, row] = h
     return model_of(node, weights, 20), expected
 
@@ -92,6 +98,25 @@ def test_reference_is_right_and_asked_when_all_rows_have_one_length(kind, tmp_pa
     model, expected = recurrent(kind, with_lengths=False)
     for found in both(model):
         np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert faults_of(model, tmp_path) == ()
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_reference_is_wrong_or_refuses_and_is_left_out_when_activations_are_not_the_default(kind, tmp_path):
+    model, expected = recurrent(kind, with_lengths=False, bend=relu)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(["y"], {"x": ROWS})[0], expected, atol=1e-5)
+    if kind == "RNN":
+        with pytest.raises(RuntimeError, match="Unknown activation function 'Relu'"):
+            ReferenceEvaluator(model).run(["y"], {"x": ROWS})
+    else:
+        found = ReferenceEvaluator(model).run(["y"], {"x": ROWS})[0]
+        assert np.abs(found - expected).max() > 0.01, "the reference is mended: take its fault off the list"
+    what = "computes its default activations in place of those that it names"
+    assert faults_of(model, tmp_path) == (f"remember ({kind}): onnx's reference {what}",)
+    usual = {"GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "RNN": ["Tanh"]}[kind]
+    named = next(one for one in model.graph.node[0].attribute if one.name == "activations")
+    named.CopyFrom(helper.make_attribute("activations", usual))
     assert faults_of(model, tmp_path) == ()
 
 

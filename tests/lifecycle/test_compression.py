@@ -40,7 +40,7 @@ MOMENTS: dict[str, Moment] = {
     "between two passes": has("candidates/*/checkpoint"),
     "in a retraining": has("candidates/*/resume/step=*.ckpt"),
     "a variant is measured": has("candidates/*/fp32.onnx", 2),
-    "what was found is written": has("compress.partial/compression.json"),
+    "what was found is written": has("compress.*.partial/compression.json"),
 }
 
 

@@ -243,6 +243,13 @@ def why_not(error: Exception) -> str:
     return too_new(error) or f"cannot be run by ONNX Runtime: {one_line(error)}"
 
 
+def reason_of(error: BaseException) -> str:
+    """Returns why another library's exporter failed, as one line: what it wraps says more than its wrapping."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return one_line(error)
+
+
 def _with_format(model: onnx.ModelProto) -> onnx.ModelProto:
     """Names each domain of operators once and in order, and raises the file's format to what they need.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from maas.errors import ExportError
-from maas.importing.graph import Axes, Feeds, one_line
+from maas.importing.graph import Axes, Feeds, reason_of
 
 RESULT = "raw"
 
@@ -51,7 +51,7 @@ def exported(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.ModelPro
                 verbose=False,
             )
         except Exception as error:  # the exporter wraps whatever went wrong inside
-            raise ExportError(f"torch cannot export the Keras net: {one_line(error)}") from error
+            raise ExportError(f"torch cannot export the Keras net: {reason_of(error)}") from error
     if program is None:
         raise ExportError("torch.onnx.export returned nothing.")
     model: onnx.ModelProto = program.model_proto

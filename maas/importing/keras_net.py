@@ -26,6 +26,8 @@ from maas.runtime.processors import BaseProcessor
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it once, when whoever is first imports it
 
 MODEL, RECORD = "model.keras", "source.json"
+FOUR_BITS = ("int4", "gptq", "awq")
+"""Ways of Keras to quantise weights to four bits."""
 BACKEND = "torch"
 LOSSES: Mapping[str, Callable[[Any], Any]] = {
     "probabilities": lambda losses: losses.SparseCategoricalCrossentropy(),
@@ -80,6 +82,7 @@ class KerasNet(ForeignModel):
 
     def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
         """Returns a net that knows the data's labels, trained where epochs are asked for."""
+        _require_exportable(self.net)
         meaning = meaning_of(self.gives, self.labels, splits)
         met = type(self)(self.net, self.gives, self.labels, meaning=meaning)
         first = processor.collate(processor.encode(splits.train.inputs[:1]))
@@ -179,6 +182,21 @@ def opened(keras: ModuleType, path: Path) -> Any:
         return keras.saving.load_model(path, safe_mode=True)
     except Exception as error:  # zip, JSON and HDF5 errors, classes that are not there
         raise ConfigError(f"{path} cannot be opened by Keras: {one_line(error)}") from error
+
+
+def _require_exportable(net: Any) -> None:
+    """Checks that no layer holds weights of four bits, which Keras unpacks by operators that ONNX does not have.
+
+    Raises:
+        ConfigError: one does.
+    """
+    for layer in net._flatten_layers(include_self=False):  # noqa: SLF001
+        mode = getattr(layer, "quantization_mode", None)
+        if mode in FOUR_BITS:
+            raise ConfigError(
+                f"The layer {layer.name} of the Keras net is quantised to {mode}, which cannot be exported. Take the "
+                "net as it was before model.quantize, and let compress make it smaller."
+            )
 
 
 def keras_on_torch() -> ModuleType:

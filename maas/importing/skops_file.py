@@ -66,11 +66,15 @@ def _require_trusted(content: bytes, trusted: Sequence[str], what: str) -> list[
 
 
 def _is_of_scikit_learn(name: str) -> bool:
-    """Tells whether a name is that of a class of scikit-learn: one holds numbers; a function might be called."""
+    """Tells whether a name is that of a class of scikit-learn, which holds numbers, or of one of its metrics.
+
+    Another function might be called with what a file says.
+    """
     module, _, member = name.rpartition(".")
     if module.partition(".")[0] != "sklearn":
         return False
     try:
-        return isinstance(getattr(import_module(module), member), type)
+        found = getattr(import_module(module), member)
+        return isinstance(found, type) or (module.startswith("sklearn.metrics.") and callable(found))
     except (ImportError, AttributeError):
         return False

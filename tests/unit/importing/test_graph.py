@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from maas.errors import ExportError
 from maas.importing.draft import Draft
-from maas.importing.graph import assembled, declared, freed, one_line, real_inputs, result_of, write_checked
+from maas.importing.graph import assembled, declared, freed, one_line, real_inputs, reason_of, result_of, write_checked
 
 FLOAT = TensorProto.FLOAT
 ROWS = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
@@ -184,3 +184,21 @@ def test_reason_is_one_bearable_line_when_an_error_is_endless():
     assert one_line(ValueError("\n  Got 4\n expected \x1b[31m7\x1b[0m")) == "Got 4 expected 7"
     assert one_line(ValueError("x" * 5000)) == f"{'x' * 300}…"
     assert one_line(KeyError()) == "KeyError"
+
+
+def test_reason_is_what_an_exporter_wraps_when_its_own_words_are_long():
+    wrapping = RuntimeError("Failed to export the model. " * 40)
+    wrapping.__cause__ = KeyError("no operator for /opt/site-packages/torch/ops.py::svd")
+    assert reason_of(wrapping) == "'no operator for ops.py::svd'"
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("Load /tmp/tmpx1/model.onnx failed:\n\x1b[31mType Error\x1b[0m", "Load model.onnx failed: Type Error"),
+        ("see https://example.org/a/b for 1/3 of it", "see https://example.org/a/b for 1/3 of it"),
+        ("", "ValueError"),
+    ],
+)
+def test_line_holds_no_path_and_no_colour_when_another_library_says_them(said, line):
+    assert one_line(ValueError(said)) == line

@@ -166,3 +166,26 @@ def test_refusal_asks_for_fit_when_a_net_has_not_met_the_data(dense):
 def test_sample_gives_logits_of_pictures_when_it_is_made(keras):
     net = convolutions(side=6, labels=4, filters=2)
     assert net.predict_on_batch(np.zeros((3, 36), np.float32)).shape == (3, 4)
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")  # of the input layer
+@pytest.mark.parametrize("nested", [False, True])
+def test_refusal_names_the_layer_when_its_weights_have_four_bits(keras, iris, four, nested):
+    inner = keras.layers.Dense(3, name="last")
+    net = keras.Sequential([keras.layers.Input((4,)), keras.Sequential([inner]) if nested else inner])
+    net.quantize("int4")
+    with pytest.raises(ConfigError) as caught:
+        KerasNet(net, "logits", epochs=1).fit(iris, four)
+    assert str(caught.value) == (
+        "The layer last of the Keras net is quantised to int4, which cannot be exported. Take the net as it was before "
+        "model.quantize, and let compress make it smaller."
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
+def test_answers_are_keras_own_when_weights_have_eight_bits(keras, iris, four, feeds_of, written, tmp_path):
+    net = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)])
+    net.quantize("int8")
+    model = KerasNet(net, "logits").fit(iris, four)
+    feeds = feeds_of(four, iris.test.inputs)
+    np.testing.assert_allclose(written(model, tmp_path, feeds).run(None, feeds)[0], model.outputs(feeds), atol=1e-6)

@@ -20,8 +20,8 @@ EMPTY = ("",)
 
 NUMBER = r"[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
 """Decimal or scientific; neither 1_000, 0x1F and inf, nor digits of other scripts, which Python takes as well."""
-UNCODED = r"[ \t]*[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
-"""Such a number without zeros before it, which would make it a code: 007."""
+UNCODED = r"[ \t]*[+-]?(?:(?:0|[1-9][0-9]{0,17})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
+"""Such a number without zeros before it and not of more than 18 digits, either of which would make it a code: 007."""
 INTEGER = r"[ \t]*[+-]?[0-9]{1,18}[ \t]*"
 """A whole number of 64 bits."""
 WHOLE = r"0|-?[1-9][0-9]{0,17}"

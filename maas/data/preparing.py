@@ -88,7 +88,8 @@ def _prepare(path: Path, format_: Format, folder: Path) -> None:
         except Exception as error:  # whatever the parsers raise
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise _no_room(path, folder) from error
-            raise DataError(f"{path} cannot be read as {format_.name}: {first_line(error)}") from error
+            advice = ". Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+            raise DataError(f"{path} cannot be read as {format_.name}: {first_line(error)}{advice}") from error
         if _place(path, format_) != folder:
             raise DataError(f"{path} has changed while it was read. Start again when it is complete.")
         (made / NOTES).write_text("\n".join(draft.notes), encoding="utf-8")

@@ -74,6 +74,37 @@ def test_column_has_one_type_when_a_late_cell_is_unlike_the_others(tmp_path, lat
     assert sources.files(str(path), input="y", label="x")["all"]["label"][24_999:] == ["7", late]
 
 
+@pytest.mark.parametrize(
+    ("cell", "read"),
+    [
+        ("123456789012345678", 123456789012345678),
+        ("1234567890123456789", "1234567890123456789"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("007", "007"),
+        ("-007.5", "-007.5"),
+        ("0.5", 0.5),
+        ("-1.5e3", -1500.0),
+        ("+5", 5.0),
+    ],
+)
+def test_number_is_no_code_when_nothing_is_said_of_its_column(tmp_path, cell, read):
+    (row,) = columns.table(str(written(tmp_path, f"x,y\n{cell},1\n")), "y")["all"]["input"]
+    assert (row["x"], type(row["x"])) == (read, type(read))
+
+
+def test_file_is_named_with_what_to_do_when_it_is_not_utf_8(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("x,y\né,1\n".encode("latin-1"))
+    said = refusal(path)
+    assert said == "'utf-8' codec can't decode byte 0xe9 in position 4: invalid continuation byte. Save it as UTF-8."
+
+
+@pytest.mark.parametrize("content", ["\ufeffx,y\r1,a\r\r2,b\r", "\r\n\r\nx,y\r\n1,a\r\n2,b"], ids=["mac", "windows"])
+def test_rows_are_read_when_lines_end_as_elsewhere(tmp_path, content):
+    table = columns.table(str(written(tmp_path, content)), "y")["all"]
+    assert table == {"input": [{"x": 1}, {"x": 2}], "label": ["a", "b"]}
+
+
 @pytest.mark.parametrize("number", ["12", "-12", "+12", "012", "1.5", ".5", "5.", "-1.25e-3", "1E5", " 3", "4\t"])
 def test_cell_is_a_number_when_the_recipe_takes_its_column_for_one(tmp_path, number):
     path = written(tmp_path, f"x,y\n{number},1\nNA,2\n")

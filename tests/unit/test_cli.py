@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from maas import __main__ as entry
 from maas import cli
+from maas.config import command_again
 from maas.errors import DataError
 
 RECIPE = """defaults:
@@ -101,6 +103,17 @@ def test_stage_sees_the_command_line_as_it_was_typed_when_a_recipe_is_a_file(ent
 
     entered(*typed, stage=note, status=2)
     assert seen == ["maas.train", *typed]
+
+
+def test_program_is_the_module_of_the_verb_when_it_was_started_as_maas(monkeypatch):
+    """By whose name, and with whose arguments, a training in several processes starts the others."""
+    seen = []
+    monkeypatch.delitem(sys.modules, "maas.train", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "argv", ["/anywhere/bin/maas", "train", "recipe=mine.yaml"])
+    monkeypatch.setattr(cli, "run", lambda verb, _: seen.append((verb, *command_again(1)[0][1:])))
+    entry.main()
+    assert seen == [("train", "-m", "maas.train", "recipe=mine.yaml")]
 
 
 def test_registry_is_none_when_null_is_chosen(entered):

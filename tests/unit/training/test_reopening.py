@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
+from torchmetrics import SumMetric
 
 import maas
 from maas.data.splits import Split, Splits
@@ -383,6 +385,15 @@ def test_weights_are_not_rounded_again_when_a_net_is_built_in_bfloat16(save, tmp
     assert {one.dtype for one in saved.model().parameters()} == {torch.float32}
 
 
+def test_number_is_named_when_a_pass_of_compression_moved_it(save, tmp_path):
+    parent = save(tmp_path / "parent", Number().eval(), Processor([3]), f"{HERE}.Number", LABELS, ROWS)
+    net = parent.model()
+    net.move()
+    with pytest.raises(CheckpointError, match="and not shift"):
+        parent.succeeded_by(tmp_path / "child", net, rows=ROWS, history=(), best_epoch=0, metrics={})
+    assert not (tmp_path / "child").exists()
+
+
 class Since(Net):
     """Takes seconds since an origin, which float32 would move by up to a minute."""
 
@@ -480,3 +491,79 @@ def test_training_ends_with_the_attribute_when_its_net_moves_a_python_number(sav
         'again): keep threshold in a buffer: self.register_buffer("threshold", torch.tensor(…)), and train again.'
     )
     assert not (tmp_path / "train").exists()
+
+
+class Guest(LightningModule):
+    """A LightningModule that moves a Python number, and counts what it was given by a metric of its own."""
+
+    def __init__(self, outputs: int = 2, in_features: int = 1) -> None:
+        super().__init__()
+        self.head = nn.Linear(in_features, outputs)
+        self.seen = SumMetric()
+        self.shift = 0.0
+
+    def forward(self, features):
+        return self.head(features) + self.shift * torch.tensor([1.0, 0.0])
+
+    def moved(self) -> None:
+        self.shift += 1.0
+
+    def training_step(self, batch, _):
+        self.seen.update(1.0)
+        self.moved()
+        return functional.cross_entropy(self(**batch[0]), batch[1])
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Resting(Guest):
+    def moved(self) -> None:
+        pass
+
+
+class Normed(nn.Module):
+    """Batch norm, whose averages an average of weights has to carry as well."""
+
+    def __init__(self, outputs: int = 2, in_features: int = 1) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(in_features, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, outputs))
+
+    def forward(self, features):
+        return self.layers(features)
+
+
+def fitted_on_thresholds(kind: type[nn.Module], folder, *overrides: str) -> Any:
+    rows = threshold_rows()
+    targets = (np.array(rows.inputs)[:, 0] > 0).astype(np.int64)
+    split = Split(rows.inputs, targets)
+    splits = Splits(split, split, split, ("no", "yes"), DataRecord("0" * 64, {}, {}))
+    config = maas.compose("digits_mlp", "trainer.max_epochs=2", "batch_size=64", *overrides)
+    config = replace(config, model={"_target_": f"{HERE}.{kind.__name__}"})
+    return fit(config, splits, Processor([1]), folder)
+
+
+def test_number_is_named_when_a_module_of_lightning_moved_it(save, tmp_path):
+    fitted = fitted_on_thresholds(Guest, tmp_path / "resume")
+    rows = threshold_rows().inputs
+    with pytest.raises(CheckpointError, match=r"and not shift \(6 in memory, 0 when it is built again\)"):
+        save(tmp_path / "train", fitted.model, Processor([1]), f"{HERE}.Guest", LABELS, rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "overrides"),
+    [
+        (Resting, ()),
+        (Normed, ("callbacks=[resume_points,ema]", "callbacks.ema.decay=0.5")),
+        (Normed, ("trainer=cpu_bf16", "trainer.max_epochs=2")),
+    ],
+)
+def test_checkpoint_is_written_when_nothing_but_weights_and_averages_moved(save, kind, overrides, tmp_path):
+    fitted = fitted_on_thresholds(kind, tmp_path / "resume", *overrides)
+    rows = threshold_rows().inputs
+    saved = save(tmp_path / "train", fitted.model, Processor([1]), fitted.net_record.target, LABELS, rows)
+    features = torch.tensor(rows)
+    assert torch.equal(saved.model()(features), fitted.model(features))

@@ -16,6 +16,7 @@ from maas.runtime.processors import BaseProcessor
 from maas.runtime.processors.array import Processor as ArrayProcessor
 from maas.runtime.processors.audio import Processor as AudioProcessor
 from maas.runtime.processors.image import Processor as ImageProcessor
+from maas.runtime.processors.tabular import Processor as TabularProcessor
 from maas.runtime.processors.text import Processor as TextProcessor
 from maas.runtime.signature import Signature
 
@@ -79,6 +80,28 @@ def value_bundle(folder: Path, *, bias: float, deviation: float, width: int = 4)
         processor=ArrayProcessor([width], low=0, high=16),
         answer=load_answer({"kind": "regression"}),
         golden=random.integers(0, 17, (6, width)).tolist(),
+        batch_size=8,
+    )
+
+
+def flag_bundle(folder: Path) -> Path:
+    """Gives 103.9 for TRUE, 69.3 for FALSE, as a file spells them, and 0 for anything else."""
+    rows = [{"flag": "TRUE"}, {"flag": "FALSE"}, {"flag": "TRUE"}]
+    weights = {"values": np.array([0, 103.9, 69.3], np.float32), "axis": np.array([1], dtype=np.int64)}
+    nodes = [
+        helper.make_node("Gather", ["values", "categories"], ["column"]),
+        helper.make_node("Squeeze", ["column", "axis"], ["value"]),
+    ]
+    return _bundle(
+        folder,
+        name="flag",
+        task="tabular-regression",
+        nodes=nodes,
+        weights=weights,
+        graph_input=helper.make_tensor_value_info("categories", TensorProto.INT64, ["batch", 1]),
+        processor=TabularProcessor(categories=["flag"]).fit(rows),
+        answer=load_answer({"kind": "regression"}),
+        golden=rows,
         batch_size=8,
     )
 

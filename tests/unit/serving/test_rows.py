@@ -1,6 +1,7 @@
 """One input or several in a JSON body: the declared shape decides, and OpenAPI says how."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,7 @@ def folders(bundles, tmp_path_factory) -> dict[str, Path]:
         "grey": bundles.image_bundle(root / "grey"),
         "colour": bundles.image_bundle(root / "colour", height=6, width=7, channels=3),
         "audio": bundles.audio_bundle(root / "audio", rate=RATE),
+        "flag": bundles.flag_bundle(root / "flag"),
     }
 
 
@@ -102,6 +104,14 @@ def test_openapi_tells_the_rule_and_its_schema_takes_the_value(folders, name, ke
     body = document["paths"][f"/v1/{key}-classification"]["post"]["requestBody"]["content"]["application/json"]
     assert rule in body["schema"]["properties"][key]["description"]
     jsonschema.validate({key: value}, body["schema"])
+
+
+def test_truth_value_is_answered_as_the_files_spelling_when_a_column_holds_one(folders):
+    rows = [{"flag": value} for value in (True, "TRUE", False, "FALSE", "True", None)]
+    found = asked(folders["flag"], "/v1/tabular-regression", json={"row": rows}).json()
+    assert [one["value"] for one in found] == pytest.approx([103.9, 103.9, 69.3, 69.3, 0, 0], rel=1e-6)
+    document = asked(folders["flag"], "/openapi.json").json()
+    assert "\"false is read as 'FALSE', true as 'TRUE'\"" in json.dumps(document)
 
 
 def test_tensor_is_refused_when_its_nesting_is_not_its_shape(folders):

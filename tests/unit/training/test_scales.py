@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from torch import nn
 
@@ -15,8 +16,11 @@ from maas.config import RunConfig, build, compose
 from maas.config.standardizing import with_standardize
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
+from maas.models.tabular_mlp import TabularMLP
 from maas.runtime.answers import load_answer
 from maas.runtime.evidence import DataRecord
+from maas.runtime.processors.tabular import Processor
+from maas.training.checkpoint import Checkpoint, NetRecord, save_checkpoint
 from maas.training.evaluation import predictions, run_of
 from maas.training.families import family_of
 from maas.training.fitting import Fitted, fit
@@ -143,6 +147,56 @@ def test_facts_are_those_of_what_the_net_is_to_give_when_it_asks(tmp_path):
     told = family_for(plain("standardize_target=false", net=Scaled), splits).facts(splits.train)
     assert told["target_mean"] == pytest.approx(splits.train.targets.mean(), rel=1e-12)
     assert told["target_deviation"] == pytest.approx(splits.train.targets.std(), rel=1e-12)
+
+
+class Guest(LightningModule):
+    """One that trains itself, in the target's own unit."""
+
+    def __init__(self, outputs: int, target_mean: float = 0.0, target_deviation: float = 1.0) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, outputs)
+        self.told = target_mean, target_deviation
+
+    def forward(self, numbers):
+        return self.told[0] + self.told[1] * self.head(numbers)
+
+    def training_step(self, batch, _):
+        feeds, targets = batch
+        return nn.functional.mse_loss(self(**feeds)[:, 0], targets)
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), 0.1)
+
+
+def test_guest_learns_in_the_targets_unit_when_it_takes_its_mean_and_deviation(tmp_path):
+    splits = splits_of(TIMES, 100 + 3 * LINE)
+    config = plain("processor.standardize=true", net=Guest)
+    fitted, found = answered(config, splits, tmp_path)
+    assert fitted.model.told[0] == pytest.approx(splits.train.targets.mean(), rel=1e-12)
+    assert fitted.family.answer_record(1) == {"kind": "regression", "mean": 0.0, "deviation": 1.0}
+    assert r2(splits, found) > 0.98
+
+
+def test_older_checkpoint_answers_as_it_did_when_its_net_scales_by_itself(lineage, tmp_path):
+    arguments = {"number_means": [1500.0], "number_deviations": [200.0], "category_sizes": [], "outputs": 1}
+    arguments |= {"hidden": [], "target_mean": 50.0, "target_deviation": 4.0}
+    net, processor = TabularMLP(**arguments).eval(), Processor(["time"])
+    record = {"name": "old", "task": "regression", "plan": None, "labels": (), "history": (), "best_epoch": 0}
+    record |= {"answer": {"kind": "regression"}, "metrics": {}, "data": DataRecord("", {}, {}), "lineage": lineage}
+    target = f"{TabularMLP.__module__}.TabularMLP"
+    save_checkpoint(tmp_path / "old", net, processor, net_record=NetRecord(target, arguments), **record)
+    content = json.loads((tmp_path / "old/checkpoint.json").read_text())
+    content["processor"] = {"kind": "tabular", "numbers": ["time"], "categories": [], "max_categories": 1000}
+    (tmp_path / "old/checkpoint.json").write_text(json.dumps(content))
+    old = Checkpoint.open(tmp_path / "old")
+    weight, bias = (one.detach().double().numpy() for one in net.head.parameters())
+    found = predictions(old.run(), old.answer(), old.processor(), [{"time": 1700.0}, {"time": None}])[:, 0]
+    expected = 50 + 4 * (bias[0] + np.array([weight[0, 0], weight[0, 1]]))  # z = 1, and the mark of a missing number
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert not old.family().is_standardized
 
 
 def test_scale_is_refused_when_nothing_is_trained_here(tmp_path):

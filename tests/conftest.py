@@ -55,6 +55,18 @@ def environment() -> Iterator[None]:
     os.environ.update(before)
 
 
+@pytest.fixture(scope="module")
+def few_turns() -> Iterator[None]:
+    """Times models in few turns, where a module's tests look at answers and not at times."""
+    from maas.compression import measuring
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "ROUNDS", 3)
+        patch.setattr(measuring, "GRID_ROUNDS", 2)
+        patch.setattr(measuring, "LATENCY_BATCHES", 2)
+        yield
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return HERE.parent

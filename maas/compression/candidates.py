@@ -154,7 +154,8 @@ class Workbench:
         trained = whose if is_root else self._trained(group.variant, answers[first.name])
         made = {name: found for name, found in answers.items() if not (is_root and name == first.name)}
         broken = {name for name, found in made.items() if not np.isfinite(found).all()}
-        raced = bench.latencies({**models, "": root}, "", self.target)
+        rivals = {} if is_root else {"": root}  # a model is not timed beside itself
+        raced = bench.latencies({**models, **rivals}, first.name if is_root else "", self.target)
 
         def measured(record: CandidateRecord) -> CandidateRecord:
             if record.name in broken:

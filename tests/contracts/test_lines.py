@@ -54,6 +54,7 @@ def agree(config: Any, checkpoint: Any, bundle: maas.Bundle, count: int, served_
     assert served_alike(bundle, rows)
 
 
+@pytest.mark.usefixtures("few_turns")
 @pytest.mark.parametrize("name", NAMES)
 def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Path, served_alike: Any) -> None:
     config = shrunk(name, tmp_path)

@@ -1,9 +1,10 @@
 """A user's own data, net and recipe, from a folder outside the checkout, by command line alone."""
 
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import soundfile
 from PIL import Image
 
 import maas
+import maas.run
 
 SHORT = "registry: null\ntrainer: {max_epochs: 2}\nexport: {robustness_rows: 12}\n"
 TEXTS = """\
@@ -102,71 +104,88 @@ class Pictures(LightningModule):
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A folder with parts of one's own."""
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with parts of one's own, in which one works."""
     (tmp_path / "parts" / "model").mkdir(parents=True)
     (tmp_path / "parts" / "recipes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_net", raising=False)
     return tmp_path
 
 
-def run(house: Path, recipe: str, *, net: str = "", target: str = "") -> maas.Bundle:
-    """Writes a recipe, and a net where there is one, and runs the line by command."""
+def written(house: Path, recipe: str, net: str, target: str) -> list[str]:
+    """Writes a recipe, and a net where there is one; returns the arguments that run it."""
     name = next(line.removeprefix("name: ") for line in recipe.splitlines() if line.startswith("name: "))
     (house / "parts" / "recipes" / f"{name}.yaml").write_text(recipe + SHORT)
     if net:
         (house / "my_net.py").write_text(net)
         (house / "parts" / "model" / "mine.yaml").write_text(f"_target_: my_net.{target}\nwidth: 16\n")
-    command = [sys.executable, "-m", "maas.run", "-cd", "parts", f"recipe={name}"]
-    environment = {**os.environ, "PYTHONPATH": str(house)}
-    done = subprocess.run(command, cwd=house, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return maas.load(house / "runs" / name / "latest" / "bundle")
+    return ["-cd", "parts", f"recipe={name}"]
+
+
+@pytest.fixture
+def run(house: Path, entered: Callable[..., Any], few_turns: None) -> Callable[..., maas.Bundle]:
+    """Writes a recipe and runs the line by command, entered in this process: seconds of importing are saved."""
+
+    def enter(recipe: str, *, net: str = "", target: str = "") -> maas.Bundle:
+        status, _, told = entered(maas.run.main, *written(house, recipe, net, target))
+        assert status == 0, told
+        return maas.load(next(house.glob("runs/*/latest/bundle")))
+
+    return enter
 
 
 def test_csv_of_texts_and_a_net_of_ones_own_need_no_code_in_maas(house: Path) -> None:
+    """By a command in a process of its own, which finds the net in the working directory."""
     rows = [f"good thing number {i},five" for i in range(60)] + [f"bad thing number {i},one" for i in range(60)]
     (house / "reviews.csv").write_text("review,stars\n" + "\n".join(rows) + "\n")
-    bundle = run(house, TEXTS, net=NET, target="Bag")
+    command = [sys.executable, "-m", "maas.run", *written(house, TEXTS, NET, "Bag")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    bundle = maas.load(house / "runs/my_reviews/latest/bundle")
     assert bundle.manifest.answer["labels"] == ["five", "one"]
     assert bundle.predict(["good thing number 99"])[0]["label"] in ("five", "one")
     assert bundle.evidence.data.rows == {"train": 84, "validation": 12, "test": 24}
     assert [(curve.name, curve.rows) for curve in bundle.evidence.robustness] == [("typos", 12)]
 
 
-def test_folder_of_images_and_a_lightning_module_of_ones_own_need_no_code_in_maas(house: Path) -> None:
+def test_folder_of_images_and_a_lightning_module_of_ones_own_need_no_code_in_maas(
+    house: Path, run: Callable[..., maas.Bundle]
+) -> None:
     random = np.random.default_rng(0)
     for label, level in (("bright", 200), ("dark", 40)):
         (house / "images" / label).mkdir(parents=True)
         for index in range(40):
             pixels = (level + random.integers(-30, 30, (20, 24, 3))).astype(np.uint8)
             Image.fromarray(pixels).save(house / "images" / label / f"{index}.{'png' if index % 2 else 'JPG'}", "PNG")
-    bundle = run(house, IMAGES, net=LIGHTNING, target="Pictures")
+    bundle = run(IMAGES, net=LIGHTNING, target="Pictures")
     answer = bundle.predict([house / "images" / "dark" / "1.png"])
     assert answer == bundle.predict([(house / "images" / "dark" / "1.png").read_bytes()])
     assert bundle.evidence.metrics["trained"] == bundle.evidence.metrics["shipped"]
     assert all(set(epoch) >= {"my_loss", "validation_accuracy"} for epoch in history(house, "my_images"))
 
 
-def test_folder_of_words_needs_no_code(house: Path) -> None:
+def test_folder_of_words_needs_no_code(house: Path, run: Callable[..., maas.Bundle]) -> None:
     random, seconds = np.random.default_rng(0), np.arange(3200) / 8000
     for label, hertz in (("high", 1500), ("low", 200)):
         (house / "words" / label).mkdir(parents=True)
         for index in range(30):
             tone = 0.4 * np.sin(2 * np.pi * hertz * seconds) + 0.02 * random.normal(size=3200)
             soundfile.write(house / "words" / label / f"{index}.wav", tone, 8000)
-    bundle = run(house, SOUNDS)
+    bundle = run(SOUNDS)
     assert bundle.predict([house / "words" / "low" / "0.wav"])[0]["label"] in ("high", "low")
     assert bundle.manifest.task == "audio-classification"
 
 
-def test_parquet_of_columns_needs_no_code(house: Path) -> None:
+def test_parquet_of_columns_needs_no_code(house: Path, run: Callable[..., maas.Bundle]) -> None:
     random = np.random.default_rng(0)
     table = pd.DataFrame({"rooms": random.integers(1, 9, 400), "age": random.normal(40, 9, 400)})
     table["town"] = random.choice(["Ulm", "Köln"], 400)
     table["price"] = 30 * table["rooms"] - table["age"] + 50 * (table["town"] == "Ulm") + random.normal(0, 1, 400)
     table.loc[::7, "age"] = None
     table.to_parquet(house / "prices.parquet")
-    bundle = run(house, COLUMNS)
+    bundle = run(COLUMNS)
     assert set(bundle.predict([{"rooms": 3, "town": "Ulm"}])[0]) == {"value"}
     assert set(bundle.evidence.metrics["shipped"]) == {"r2", "mae", "rmse"}
 

@@ -90,7 +90,7 @@ class Overflowing:
 
 
 @pytest.fixture
-def tried(line, bench, digits, tmp_path):
+def tried(few_turns, line, bench, digits, tmp_path):
     """Searches over the digits line: `tried(budget, trials=…, name=pass, …)` gives the record and the chosen file."""
 
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:

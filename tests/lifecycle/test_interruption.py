@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import maas
+import maas.train
 from maas.registry.connection import connected
 from maas.runtime.bundle import Bundle
 from maas.training.checkpoint import Checkpoint
@@ -80,20 +83,23 @@ def points(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_training_goes_on_with_the_epoch_after_the_last_whole_one(ending: signal.Signals, tmp_path: Path) -> None:
-    command = [
-        sys.executable, "-m", "maas.train", "recipe=digits_mlp", "registry=null", "trainer.max_epochs=60",
-        "callbacks.resume_points.every_seconds=0.2",
-    ]  # fmt: skip
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+def test_training_goes_on_with_the_epoch_after_the_last_whole_one(
+    ending: signal.Signals, tmp_path: Path, entered: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    overrides = ["recipe=digits_mlp", "registry=null", "trainer.max_epochs=60"]
+    overrides.append("callbacks.resume_points.every_seconds=0.2")
+    command = [sys.executable, "-m", "maas.train", *overrides]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         while not any(name >= f"step={EPOCH:09}" for name in points(tmp_path)):
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(ending)
         assert process.wait() == (-signal.SIGKILL if ending == signal.SIGKILL else 128 + signal.SIGTERM)
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "epoch 1/60" not in done.stdout
+    status, told, _ = entered(maas.train.main, *overrides)
+    assert status == 0
+    assert "epoch 60/60" in told
+    assert "epoch 1/60" not in told
     assert len(list(tmp_path.glob("runs/digits_mlp/[0-9]*"))) == 1
     checkpoint = Checkpoint.open(next(tmp_path.glob("runs/digits_mlp/[0-9]*/train")))
     assert len(checkpoint.record.history) == 60

@@ -163,6 +163,7 @@ def test_fp32_is_kept_when_no_pass_is_asked_for(tried, line):
     assert sha256_of(chosen) == sha256_of(line.bundle.model_path)
     assert record.candidate("fp32").drop.value == 0
     assert record.candidate("fp32").agreement == 1
+    assert record.candidate("fp32").latency.ratio == 1, "a model is not timed beside itself"
 
 
 def test_epochs_are_those_of_every_chain_and_control_when_they_are_counted():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -185,21 +186,22 @@ KILLED = """
 """
 
 
-def test_killed_process_is_gone_on_with_when_it_is_started_again(tmp_path):
+def test_killed_process_is_gone_on_with_when_it_is_started_again(tmp_path, monkeypatch):
     script = tmp_path / "work.py"
     script.write_text(textwrap.dedent(KILLED))
 
-    def started(cache: str) -> subprocess.Popen:
-        environment = {**os.environ, "MAAS_CACHE": str(tmp_path / cache), "PYTHONPATH": os.pathsep.join(sys.path)}
-        return subprocess.Popen([sys.executable, str(script)], env=environment)
+    def work(cache: str) -> None:
+        monkeypatch.setenv("MAAS_CACHE", str(tmp_path / cache))
+        runpy.run_path(str(script))
 
-    process = started("killed")
-    while not list((tmp_path / "killed").rglob("*.state.pt")) and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert started("killed").wait() == 0
-    assert started("whole").wait() == 0
+    environment = {"MAAS_CACHE": str(tmp_path / "killed"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, str(script)], env={**os.environ, **environment}) as process:
+        while not list((tmp_path / "killed").rglob("*.state.pt")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    work("killed")
+    work("whole")
     assert weights(tmp_path / "killed" / "pretraining") == weights(tmp_path / "whole" / "pretraining") != []
 
 

@@ -68,16 +68,16 @@ class Processor(BaseProcessor):
 
     def __init__(
         self,
-        numbers: Sequence[str] = (),
-        categories: Sequence[str] = (),
+        numbers: Sequence[str | int] = (),
+        categories: Sequence[str | int] = (),
         max_categories: Count = 1000,
         standardize: bool | None = False,
         double: bool | None = False,
         *,
         learnt: Learnt | None = None,
     ) -> None:
-        self.numbers = tuple(numbers)
-        self.categories = tuple(categories)
+        self.numbers = tuple(map(str, numbers))  # YAML reads a name of digits as a whole number
+        self.categories = tuple(map(str, categories))
         self.max_categories = max_categories
         self.standardize = bool(standardize)
         self.double = bool(double)

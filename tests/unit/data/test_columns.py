@@ -147,6 +147,18 @@ def test_recipe_names_texts_when_they_look_like_numbers(recipe):
     assert {type(row) for row in splits.train.inputs} == {str}
 
 
+def test_columns_are_found_when_a_recipe_names_them_by_whole_numbers(recipe, tmp_path):
+    (tmp_path / "rows.csv").write_text(
+        "2019,2020,y\n" + "".join(f"{index},a{index % 3},{index}\n" for index in range(99))
+    )
+    names = ["processor.numbers=[2019]", "processor.categories=[2020]", "data.source.columns=[2019,2020]"]
+    config = compose("flights", *recipe, *names)
+    splits = build(config.data, "data")
+    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    assert (processor.numbers, processor.categories) == (("2019",), ("2020",))
+    assert set(splits.test.inputs[0]) == {"2019", "2020"}
+
+
 def message(*arguments, **settings) -> str:
     with pytest.raises(DataError) as caught:
         columns.table(*arguments, **settings)

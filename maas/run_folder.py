@@ -122,6 +122,12 @@ class RunFolder:
             reason = getattr(error, "strerror", None) or error
             raise ConfigError(f"{file} cannot be read: {reason}. Remove {self.path}, or start another run.") from error
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether this user may work in it."""
+        lock = self.path / "lock"
+        return os.access(self.path, os.W_OK | os.X_OK) and (not lock.exists() or os.access(lock, os.W_OK))
+
     def remember(self, **changes: object) -> None:
         """Changes fields of the state."""
         state = msgspec.structs.replace(self.state, **changes)
@@ -201,7 +207,7 @@ def claimed(
     """
     for folder in runs(root, name) if go_on else []:
         if folder.state.key == key and not is_done(folder):
-            if not os.access(folder.path, os.W_OK | os.X_OK):
+            if not folder.is_writable:
                 log.warning("%s cannot be written and is passed over", folder.path)
                 continue
             with folder.try_lock() as is_ours:
@@ -250,7 +256,7 @@ def runs(root: Path, name: str) -> list[RunFolder]:
 
 
 def _fault(path: Path) -> str | None:
-    """Returns why what lies among runs is none of them: nothing is said of what does not look like one."""
+    """Returns why what lies among runs is none of them: None for a run, empty for what does not look like one."""
     name = NAME.match(path.name)
     if name is None:
         return ""

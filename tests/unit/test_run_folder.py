@@ -183,9 +183,11 @@ def test_artifact_is_refused_in_one_line_when_its_run_cannot_be_read(tmp_path):
         of_artifact(folder.bundle)
 
 
-def test_run_of_another_user_is_passed_over_when_it_cannot_be_written(tmp_path, caplog, monkeypatch):
+@pytest.mark.parametrize("what", ["", "lock"])
+def test_run_of_another_user_is_passed_over_when_it_cannot_be_written(tmp_path, caplog, monkeypatch, what):
     theirs = made(tmp_path, "20260101-000000")
-    monkeypatch.setattr("maas.run_folder.os.access", lambda path, _: path != theirs.path)
+    (theirs.path / "lock").touch()
+    monkeypatch.setattr("maas.run_folder.os.access", lambda path, _: path != theirs.path / what)
     assert claim(tmp_path, never) != theirs
     assert caplog.messages == [f"{theirs.path} cannot be written and is passed over"]
 

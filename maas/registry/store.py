@@ -23,6 +23,8 @@ from maas.registry.versions import ModelVersion
 from maas.runtime.bundle import Bundle
 
 BUNDLE_TAG, METRIC_TAG = "maas.manifest_sha256", "maas.metric"
+TIMES = 4
+"""How often a decision is made again at most because others have moved the alias."""
 
 Compare: TypeAlias = Callable[[Bundle, Bundle], Comparison]
 """Lets a new bundle and the one that the alias points at answer the same rows."""
@@ -133,8 +135,13 @@ class Store:
         with registry_errors():
             version = self._find(client, name, tracker.run_id, bundle.digest)
             version = version or self._create(client, bundle, tracker, metric)
-            decision = self._decision(client, bundle, int(version.version), metric, compare)
-            if decision.moves and self._champion(client, name) != int(version.version):
+            number = int(version.version)
+            for _ in range(TIMES):
+                champion = self._champion(client, name)
+                decision = self._decision(client, bundle, number, champion, metric, compare)
+                if not decision.moves or self._champion(client, name) == champion:
+                    break  # else another run has moved the alias while this one's bundle answered
+            if decision.moves and champion != number:
                 client.set_registered_model_alias(name, self.alias, version.version)
         note = f"{self.alias} {'points here' if decision.moves else 'stays where it is'}: {decision.why}"
         return ModelVersion(name, str(version.version), (self.alias,) * decision.moves, version.source, note)
@@ -189,10 +196,15 @@ class Store:
         )
 
     def _decision(
-        self, client: MlflowClient, bundle: Bundle, version: int, metric: str | None, compare: Compare | None
+        self,
+        client: MlflowClient,
+        bundle: Bundle,
+        version: int,
+        champion: int | None,
+        metric: str | None,
+        compare: Compare | None,
     ) -> Decision:
         """Decides whether the alias points at a version in the end."""
-        champion = self._champion(client, bundle.manifest.name)
         if champion == version:
             return Decision(True, "it does already")
         if self.promote != "not_worse":

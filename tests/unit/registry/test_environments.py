@@ -141,7 +141,6 @@ def test_dockerfile_copies_the_runtime_when_mlflow_generates_one(arrays, tmp_pat
     """Building the image takes a daemon; what it would hold is looked at."""
     command = [sys.executable, "-m", "mlflow", "models", "generate-dockerfile", "-m", str(arrays.folder)]
     subprocess.run([*command, "-d", str(tmp_path / "image")], check=True, capture_output=True)
-    assert "COPY model_dir /opt/ml/model" in (tmp_path / "image/Dockerfile").read_text()
-    assert (tmp_path / "image/model_dir/code/maas_runtime.zip").read_bytes() == (
-        arrays.folder / "code/maas_runtime.zip"
-    ).read_bytes()
+    assert "COPY model_dir/arrays /opt/ml/model" in (tmp_path / "image/Dockerfile").read_text()
+    copied = tmp_path / "image/model_dir/arrays/code/maas_runtime.zip"
+    assert copied.read_bytes() == (arrays.folder / "code/maas_runtime.zip").read_bytes()

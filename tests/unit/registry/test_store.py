@@ -96,6 +96,20 @@ def test_older_equal_run_leaves_the_alias_when_it_is_registered_again(store, bun
     )
 
 
+def test_champion_is_compared_again_when_another_run_moves_the_alias_meanwhile(store, bundle):
+    best = bundle(0.99)
+
+    def overtaken(new: Bundle, old: Bundle) -> Comparison:
+        if old.evidence.metrics["shipped"]["accuracy"].value == 0.5:
+            registered(store, best)
+        return by_evidence(new, old)
+
+    registered(store, bundle(0.5))
+    new = store.register(bundle(0.9), store.start_run("run", {}, {}), "accuracy", overtaken)
+    assert new.aliases == ()
+    assert new.note.startswith("champion stays where it is: accuracy 0.9000 against 0.9900 of version 3")
+
+
 def test_champion_stays_with_the_reason_when_the_old_version_cannot_answer(store, bundle):
     def refuse(new: Bundle, old: Bundle) -> Comparison:
         raise InputError("Row 0 has shape [5]; the model takes [4].")

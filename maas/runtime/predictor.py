@@ -102,9 +102,24 @@ class Predictor:
         """Returns one answer a row.
 
         Raises:
-            InputError: a row cannot be understood.
+            InputError: a row cannot be understood, or has no answer that is a finite number.
         """
-        return self.answer.answers(self.outputs(rows))
+        outputs = self.outputs(rows)
+        if fault := not_finite(outputs):
+            raise InputError(fault)
+        return self.answer.answers(outputs)
+
+
+def not_finite(outputs: Arrays) -> str | None:
+    """Says of the first output with a number that is not finite whose it is; None where there is none."""
+    for name, array in outputs.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
+            return (
+                f"The model's {name} for row {row} is not a finite number; a value is missing that it needs, or lies "
+                "far outside of what the model was trained on."
+            )
+    return None
 
 
 def _sizes(rows: Any) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from maas.runtime.bundle import Bundle
-from maas.runtime.predictor import Predictor
+from maas.runtime.predictor import Predictor, not_finite
 from maas.runtime.processors import Features
 from maas.serving.batching import Batcher, Outputs
 from maas.serving.faults import AnswerError, TooManyRowsError, UnknownModelError
@@ -132,7 +132,8 @@ class DataPlane:
             model.batcher.submit([features[index] for index in batch], key(features[batch[0]])) for batch in batches
         ]
         outputs = _in_order(batches, await _all(answers))
-        _check_finite(outputs)
+        if fault := not_finite(outputs):
+            raise AnswerError(fault)
         return outputs
 
     async def close(self) -> None:
@@ -179,13 +180,3 @@ def _in_order(batches: Sequence[Sequence[int]], parts: Sequence[Outputs]) -> Out
         return parts[0]
     back = np.argsort([index for batch in batches for index in batch])
     return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
-
-
-def _check_finite(outputs: Outputs) -> None:
-    for name, array in outputs.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
-            raise AnswerError(
-                f"The model's {name} for row {row} is not a finite number; its values lie far outside of what the "
-                "model was trained on."
-            )

@@ -11,8 +11,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from maas.data.splits import Split, Splits
-from maas.errors import ConfigError
+from maas.errors import ConfigError, InputError
 from maas.importing.scikit_learn import Estimator
+from maas.runtime.answers.classification import Answer
+from maas.runtime.predictor import Predictor
 from maas.runtime.processors.array import Processor as Array
 from maas.runtime.processors.tabular import Processor as Tabular
 
@@ -128,6 +130,16 @@ def test_graph_has_no_answer_when_scikit_learn_refuses_a_missing_number(estimato
     np.testing.assert_allclose(found[:4], model.outputs(four), atol=1e-6)
     with pytest.raises(ConfigError, match="does not take these rows: Input X contains NaN"):
         model.outputs(feeds)
+    predictor = Predictor(tmp_path / "written.onnx", processor, Answer(late.labels))
+    assert [one["label"] for one in predictor.predict(rows[:4])] == [
+        late.labels[one] for one in found[:4].argmax(axis=1)
+    ]
+    with pytest.raises(InputError) as caught:
+        predictor.predict([rows[0], {"distance": 1.5e3}])
+    assert str(caught.value) == (
+        "The model's probabilities for row 1 is not a finite number; a value is missing that it needs, or lies far "
+        "outside of what the model was trained on."
+    )
 
 
 def test_refusal_names_the_column_when_the_processor_lacks_one(late):

@@ -73,6 +73,7 @@ def test_metrics_count_a_label_as_nothing_when_it_neither_occurs_nor_is_predicte
 
 
 def _share(rank: int, port: int, folder: Path) -> None:
+    torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     distributed.init_process_group("gloo", rank=rank, world_size=2)
     part = slice(0, 300) if rank == 0 else slice(300, None)  # unequal shares
@@ -85,7 +86,7 @@ def test_metrics_equal_scikit_learns_when_two_processes_watch(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # a process that starts from nothing imports for many seconds
     others = [context.Process(target=_share, args=(rank, port, tmp_path)) for rank in range(2)]
     for one in others:
         one.start()

@@ -37,7 +37,7 @@ def parity_at_edges(
         judge: tells which answers are the same.
         predictor: of the graph.
         test: usual rows.
-        tolerance: as for usual rows.
+        tolerance: the largest difference allowed, for plain numbers up to 1.
 
     Raises:
         ParityError: the graph answers otherwise.
@@ -48,7 +48,7 @@ def parity_at_edges(
     usual = [test.inputs[index] for index in range(min(EDGE_ROWS, len(test)))]
     thresholds = model.thresholds(predictor.processor.collate(predictor.encode(usual)))
     run = run_of(model, checkpoint.family(), predictor.answer.output)
-    edges = edge_rows(predictor.processor, usual, thresholds)
+    edges = edge_rows(predictor.processor, usual, thresholds, largest=model.largest)
     for is_extreme, name in ((False, "onnxruntime, unusual values"), (True, "onnxruntime, extreme values")):
         rows = [edge.row for edge in edges if (edge.kind == "extreme") is is_extreme]
         answered = _answered(run, predictor, rows)
@@ -62,7 +62,8 @@ def parity_at_edges(
             comparable &= np.isfinite(found).all(axis=1)
         if comparable.any():
             pair, tails = (expected[comparable], found[comparable]), model.has_tails and not is_extreme
-            check = compared(judge, model.framework, name, *pair, tolerance, tails=tails)
+            allowed = tolerance * predictor.answer.scale(pair[0])
+            check = compared(judge, model.framework, name, *pair, allowed, tails=tails)
             yield require(check, where=" The rows hold missing, unseen or extreme values, or ones at a threshold.")
 
 

@@ -28,24 +28,27 @@ class Edge(NamedTuple):
     row: Any
 
 
-def edge_rows(processor: BaseProcessor, rows: Sequence[Any], thresholds: Thresholds) -> list[Edge]:
+def edge_rows(
+    processor: BaseProcessor, rows: Sequence[Any], thresholds: Thresholds, *, largest: float = LARGEST
+) -> list[Edge]:
     """Returns rows at the edges that a processor lets in; none for pictures, sound and text.
 
     Args:
         processor: fitted.
         rows: usual rows, one or more, of which one value at a time is changed.
         thresholds: of the model.
+        largest: size of extreme numbers, where the processor sets no narrower range.
     """
     if isinstance(processor, Tabular):
-        edges = _of_columns(processor, rows, thresholds)
+        edges = _of_columns(processor, rows, thresholds, largest)
     elif isinstance(processor, Array):
-        edges = _of_array(processor, rows, thresholds)
+        edges = _of_array(processor, rows, thresholds, largest)
     else:
         return []
     return [edge for edge in edges if _lets_in(processor, edge.row)]
 
 
-def _of_columns(processor: Tabular, rows: Sequence[Any], thresholds: Thresholds) -> Iterator[Edge]:
+def _of_columns(processor: Tabular, rows: Sequence[Any], thresholds: Thresholds, largest: float) -> Iterator[Edge]:
     names = [*processor.numbers, *processor.categories]
     usual = [dict(row) if isinstance(row, Mapping) else dict(zip(names, row, strict=True)) for row in rows]
     spread = _spread(thresholds.get("numbers", {}))
@@ -55,17 +58,17 @@ def _of_columns(processor: Tabular, rows: Sequence[Any], thresholds: Thresholds)
         if place >= len(processor.numbers):
             yield from (Edge("unseen", {**row, name: UNSEEN}) for row in usual)
             continue
-        yield from (Edge("extreme", {**usual[0], name: value}) for value in (-LARGEST, LARGEST))
+        yield from (Edge("extreme", {**usual[0], name: value}) for value in (-largest, largest))
         for index, value in enumerate(spread.get(place, ())):
             yield Edge("equal", {**usual[index % len(usual)], name: value})
     yield Edge("missing", dict.fromkeys(names))
 
 
-def _of_array(processor: Array, rows: Sequence[Any], thresholds: Thresholds) -> Iterator[Edge]:
+def _of_array(processor: Array, rows: Sequence[Any], thresholds: Thresholds, largest: float) -> Iterator[Edge]:
     usual = [np.array(row, dtype=np.float64) for row in rows]
     spread = _spread(thresholds.get("features", {}))
-    low = -LARGEST if processor.low is None else processor.low
-    high = LARGEST if processor.high is None else processor.high
+    low = -largest if processor.low is None else processor.low
+    high = largest if processor.high is None else processor.high
     for place in range(usual[0].size):
         for value in (low, high):
             yield Edge("extreme", _changed(usual[0], place, value))

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.splits import Splits
 from maas.runtime.processors import BaseProcessor
+
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class ForeignModel(ABC):
@@ -34,6 +37,11 @@ class ForeignModel(ABC):
         What another library's converter drew may lose them, and is compared by the probabilities alone.
         """
         return False
+
+    @property
+    def largest(self) -> float:
+        """The largest number that it can still tell from others, up to float32's; the proof holds rows of it."""
+        return LARGEST
 
     @abstractmethod
     def fit(self, splits: Splits, processor: BaseProcessor) -> Self:

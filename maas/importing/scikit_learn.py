@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError
-from maas.importing.base import ForeignModel
+from maas.importing.base import LARGEST, ForeignModel
 from maas.importing.draft import Draft
 from maas.importing.frames import Frame, by_feed, frame_for, lacking_one, require_scale, table_of
 from maas.importing.graph import Axes, Feeds, one_line
@@ -35,6 +35,7 @@ from maas.importing.writing import write_adopted
 from maas.runtime.processors import BaseProcessor
 
 MODEL, RECORD = "estimator.skops", "source.json"
+FAR = 1e5
 ROWS_CHECKED = 200
 """Of the training split, on which the graph of an estimator that comes fitted is compared with it."""
 
@@ -186,6 +187,12 @@ class Estimator(ForeignModel):
         except (ValueError, IndexError) as error:
             raise ConfigError(f"{self._name} does not take these rows: {one_line(error)}") from error
         return self._known.meaning.answer(np.atleast_1d(found))  # Gaussian processes give one row no axis
+
+    @property
+    def largest(self) -> float:
+        """Where neighbours are counted, a number beyond which all rows are equally far away in float64."""
+        parts = [self.estimator, *self.estimator.get_params().values()]
+        return FAR if any(hasattr(part, "kneighbors") for part in parts) else LARGEST
 
     def thresholds(self, feeds: Feeds) -> Mapping[str, Mapping[int, Sequence[float]]]:
         """Returns thresholds of trees that read the feeds as they are."""

@@ -112,10 +112,19 @@ def test_metric_is_refused_before_training_when_the_task_has_another():
     assert faults("task=regression") == ["metric is 'accuracy'; it must be one of r2. Set e.g. metric=r2."]
 
 
-@pytest.mark.parametrize(("key", "value"), [("serve.batch_size", 0), ("serve.threads", 0), ("serve.threads", -1)])
-def test_serving_setting_is_refused_before_training_when_it_is_below_one(key, value):
+@pytest.mark.parametrize(
+    ("key", "value", "required"),
+    [
+        ("serve.batch_size", 0, "from 1 to 1048576. Set e.g. serve.batch_size=32"),
+        ("serve.threads", 0, "a number of threads from 1 to 256. Set e.g. serve.threads=1"),
+        ("serve.threads", -1, "a number of threads from 1 to 256. Set e.g. serve.threads=1"),
+        ("serve.threads", 1000000, "a number of threads from 1 to 256. Set e.g. serve.threads=1"),
+    ],
+)
+def test_serving_setting_is_refused_before_training_when_it_is_out_of_bounds(key, value, required):
     (line,) = faults(f"{key}={value}")
-    assert line.startswith(f"{key} is {value}; it must be a whole number, 1 or more.")
+    assert line.startswith(f"{key} is {value}; it must be ")
+    assert line.endswith(required)
 
 
 def test_words_that_are_allowed_are_listed_when_another_is_given():

@@ -66,7 +66,8 @@ def test_loaders_give_tensors_padded_alike_when_texts_differ_in_length(splits, t
     module = DataModule(splits, text_processor, batch_size=5, seed=0)
     for loader in (module.train_dataloader(), module.val_dataloader()):
         sizes = []
-        for feeds, targets, _ in loader:
+        for feeds, targets, rows in loader:
+            assert targets.tolist() == splits.train.targets[rows.numpy()].tolist()
             assert feeds["input_ids"].shape[0] == len(targets)
             assert feeds["input_ids"].shape[1] % 8 == 0
             sizes.append(len(targets))

@@ -79,7 +79,9 @@ def weighing_digits(config: RunConfig) -> RunConfig:
 
 
 @pytest.mark.parametrize("accumulated", [1, 3])
-def test_step_minimises_a_mean_over_weights_and_one_over_rows_when_labels_weigh(accumulated, line, digits, tmp_path):
+def test_step_minimises_a_mean_over_weights_and_one_over_rows_when_labels_weigh(
+    accumulated, line, digits, tmp_path, monkeypatch
+):
     """A whole epoch in one step: the gradient is that of both means over all rows, whatever the batches were."""
     few = replace(digits, train=digits.train.spread(100))
     size = -(-100 // accumulated)
@@ -88,7 +90,9 @@ def test_step_minimises_a_mean_over_weights_and_one_over_rows_when_labels_weigh(
     config = replace(weighing_digits(line.config), trainer=trainer, optimizer=optimizer, batch_size=size)
     config = replace(config, schedule={"_target_": "maas.training.schedules.constant", "_partial_": True})
     teacher, pupil = line.checkpoint.model().double(), line.checkpoint.from_scratch(1).double()
-    before = copy.deepcopy(pupil)
+    before, seen = copy.deepcopy(pupil), []
+    step = DistillationTask.training_step
+    monkeypatch.setattr(DistillationTask, "training_step", lambda *given: (seen.append(given[1]), step(*given))[1])
     fitting.fit_net(config, pupil, few, line.checkpoint.processor(), tmp_path, teacher=Teacher(teacher, 0.7, 4.0))
     processor = line.checkpoint.processor()
     feeds = processor.collate(processor.encode(few.train.inputs))
@@ -101,6 +105,8 @@ def test_step_minimises_a_mean_over_weights_and_one_over_rows_when_labels_weigh(
     for name, one in before.named_parameters():
         stepped = (one - 0.1 * one.grad).detach()
         torch.testing.assert_close(pupil.get_parameter(name).detach(), stepped, rtol=0, atol=1e-9)
+    assert sorted(row for batch in seen for row in batch.rows.tolist()) == list(range(100))
+    assert all(batch.targets.tolist() == few.train.targets[batch.rows.numpy()].tolist() for batch in seen)
 
 
 class Weighing(nn.L1Loss):

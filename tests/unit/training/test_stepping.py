@@ -63,12 +63,12 @@ WAYS = [
 ]
 
 
-def trained(monkeypatch, folder, overrides: tuple[str, ...], loop: type[ValidatedEnd]):
+def trained(monkeypatch, folder, overrides: tuple[str, ...], loop: type[ValidatedEnd], *callbacks: Callback):
     """Returns weights, history and calls of a training whose steps go by `loop`."""
     calls, taken = Calls(), []
 
     def install(trainer):
-        trainer.callbacks.append(calls)
+        trainer.callbacks += [calls, *callbacks]
         taken.append(trainer)
         return loop(trainer)
 
@@ -92,3 +92,29 @@ def test_weights_and_calls_are_those_of_lightning_when_steps_are_lean(overrides,
     for name, weights in plain.model.state_dict().items():
         assert torch.equal(weights, lean.model.state_dict()[name]), name
     assert trainer.fit_loop.state_dict() == other.fit_loop.state_dict()
+
+
+class Meddles(Callback):
+    """A user's callback without hooks in a step, which changes what a step does all the same."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if self._what == "a schedule by epochs":
+            trainer.lr_scheduler_configs[0].interval = "epoch"
+        elif self._what == "no backward":
+            trainer.fit_loop._skip_backward = trainer.current_epoch == 1
+        elif self._what == "a method":
+            pl_module.optimizer_zero_grad = lambda epoch, batch_idx, optimizer: optimizer.zero_grad(set_to_none=False)
+
+
+@pytest.mark.parametrize("what", ["a schedule by epochs", "no backward", "a method"])
+def test_steps_are_lightnings_own_when_a_callback_changes_what_they_do(what, monkeypatch, tmp_path):
+    settings = ("schedule=one_cycle", "optimizer=sgd")
+    lean, _, trainer = trained(monkeypatch, tmp_path / "lean", settings, LeanSteps, Meddles(what))
+    plain, _, _ = trained(monkeypatch, tmp_path / "plain", settings, ValidatedEnd, Meddles(what))
+    assert trainer.fit_loop.epoch_loop.is_lean == (what == "no backward")  # which is over in the last epoch
+    assert lean.history == plain.history
+    for name, weights in plain.model.state_dict().items():
+        assert torch.equal(weights, lean.model.state_dict()[name]), name

@@ -17,6 +17,8 @@ Thresholds = Mapping[str, Mapping[int, Sequence[float]]]
 
 LARGEST = float(np.finfo(np.float32).max)
 UNSEEN = "\u2400 unseen"
+MOST_PLACES = 100
+"""Columns, or values of an array, that are changed: some of them where there are more."""
 MOST_THRESHOLDS = 200
 """Of one model, spread over its columns; each gives three rows."""
 
@@ -52,7 +54,8 @@ def _of_columns(processor: Tabular, rows: Sequence[Any], thresholds: Thresholds,
     names = [*processor.numbers, *processor.categories]
     usual = [dict(row) if isinstance(row, Mapping) else dict(zip(names, row, strict=True)) for row in rows]
     spread = _spread(thresholds.get("numbers", {}))
-    for place, name in enumerate(names):
+    for place in _some(len(names)):
+        name = names[place]
         for row in usual:
             yield Edge("missing", {**row, name: None})
         if place >= len(processor.numbers):
@@ -69,11 +72,16 @@ def _of_array(processor: Array, rows: Sequence[Any], thresholds: Thresholds, lar
     spread = _spread(thresholds.get("features", {}))
     low = -largest if processor.low is None else processor.low
     high = largest if processor.high is None else processor.high
-    for place in range(usual[0].size):
+    for place in _some(usual[0].size):
         for value in (low, high):
             yield Edge("extreme", _changed(usual[0], place, value))
         for index, value in enumerate(spread.get(place, ())):
             yield Edge("equal", _changed(usual[index % len(usual)], place, value))
+
+
+def _some(count: int) -> list[int]:
+    """Returns positions below a count, evenly spread."""
+    return sorted(set(np.linspace(0, count - 1, min(count, MOST_PLACES)).round().astype(int).tolist()))
 
 
 def _changed(row: Any, place: int, value: float) -> Any:

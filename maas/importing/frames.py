@@ -144,6 +144,11 @@ def by_feed(
     return chosen
 
 
+def lacking_all(row: Feeds) -> Feeds:
+    """Returns feeds of a row that lacks all its numbers, where its processor lets that in."""
+    return {feed: np.full_like(array, np.nan) if feed == NUMBERS else array for feed, array in row.items()}
+
+
 def lacking_one(row: Feeds, frame: Frame | None) -> Iterator[tuple[int, Feeds]]:
     """Yields each column of numbers by its place in the table, and feeds of a row that lacks this number.
 

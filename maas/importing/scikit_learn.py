@@ -19,7 +19,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError
 from maas.importing.base import LARGEST, ForeignModel
 from maas.importing.draft import Draft
-from maas.importing.frames import Frame, by_feed, frame_for, lacking_one, require_scale, table_of
+from maas.importing.frames import Frame, by_feed, frame_for, lacking_all, lacking_one, require_scale, table_of
 from maas.importing.graph import Axes, Feeds, one_line
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.scikit_learn_graph import (
@@ -131,6 +131,8 @@ class Estimator(ForeignModel):
     def _requiring(self, few: Feeds) -> Self:
         """Returns it with the columns of numbers that it refuses to miss."""
         row = {feed: np.nan_to_num(array[:1]) for feed, array in few.items()}
+        if self._answers_to(lacking_all(row)):
+            return self
         required = [place for place, lacking in lacking_one(row, self._known.frame) if not self._answers_to(lacking)]
         record = msgspec.structs.replace(self._known, required=tuple(required))
         return type(self)(self.estimator, self.labels, self.trusted, record=record)

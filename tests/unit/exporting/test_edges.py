@@ -48,3 +48,11 @@ def test_values_stay_in_the_range_when_an_array_has_one():
 
 def test_there_are_no_edges_when_rows_are_texts(text_processor):
     assert edge_rows(text_processor, ["a text"], {}) == []
+
+
+def test_rows_are_few_when_an_array_holds_a_picture():
+    processor = Array([3, 100, 100], low=0, high=255)
+    edges = edge_rows(processor, [np.zeros((3, 100, 100))], {})
+    assert len(edges) == 200
+    changed = {int(np.flatnonzero(edge.row)[0]) for edge in edges if edge.row.any()}
+    assert {0, 29999} <= changed

@@ -12,7 +12,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from maas.errors import ConfigError, ExportError
 from maas.graphs import write_graph
-from maas.importing.graph import OLDEST_OPSET, modern, outputs_of_numbers
+from maas.importing.graph import OLDEST_OPSET, modern, one_line, outputs_of_numbers
 
 WEIGHTED = ("Conv", "MatMul", "Gemm", "Gather")
 FEW_CHANNELS = 4
@@ -53,7 +53,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
         try:
             quant_pre_process(str(recent), str(prepared), skip_symbolic_shape=True)
         except Exception as error:  # shape inference and the optimiser raise their own
-            raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {error}") from error
+            raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {one_line(error)}") from error
         model = onnx.load(prepared)
     _flatten_biases_(model.graph)
     del model.graph.value_info[:]
@@ -100,7 +100,7 @@ def open_graph(model: onnx.ModelProto) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises half a dozen types without a common base
-        raise ExportError(f"ONNX Runtime cannot run this graph on a CPU: {error}") from error
+        raise ExportError(f"ONNX Runtime cannot run this graph on a CPU: {one_line(error)}") from error
 
 
 def numeric_output(model: onnx.ModelProto) -> str:

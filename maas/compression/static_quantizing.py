@@ -24,6 +24,7 @@ from maas.compression.passes.base import Feeds
 from maas.compression.ranges import Method, Range, measured_ranges
 from maas.compression.smoothing import smoothed
 from maas.errors import ExportError
+from maas.importing.graph import one_line
 
 FLOAT_OUTPUTS = ("MatMul", *AVERAGING)
 """Operators whose results leave as fp32 at no cost; rounding them to int8 would lose both time and accuracy."""
@@ -102,7 +103,7 @@ class StaticQuantizer:
         try:
             quantizer.quantize_model()
         except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot quantise this graph statically: {error}") from error
+            raise ExportError(f"onnxruntime cannot quantise this graph statically: {one_line(error)}") from error
         model: onnx.ModelProto = quantizer.model.model
         _leave_clips_to_rounding_(model.graph)
         _sum_int8_(model.graph)

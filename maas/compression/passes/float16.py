@@ -11,6 +11,7 @@ from maas.compression.graph import load_graph, open_graph
 from maas.compression.passes.base import Calibration
 from maas.errors import ExportError
 from maas.graphs import write_graph
+from maas.importing.graph import one_line
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Float16:
         try:
             converted = ONNXModel(convert_float_to_float16(graph, keep_io_types=True))
         except Exception as error:  # the converter raises whatever it meets
-            raise ExportError(f"onnxruntime cannot convert this graph to fp16: {error}") from error
+            raise ExportError(f"onnxruntime cannot convert this graph to fp16: {one_line(error)}") from error
         converted.topological_sort()
         open_graph(converted.model)
         write_graph(converted.model, out)

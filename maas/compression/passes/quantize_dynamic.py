@@ -11,6 +11,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from maas.compression.graph import WEIGHTED, load_graph, save_graph, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.errors import ExportError
+from maas.importing.graph import one_line
 
 MATRIX = 2
 """Axes."""
@@ -46,7 +47,7 @@ class QuantizeDynamic:
                 extra_options={"DefaultTensorType": 1},
             )
         except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot quantise this graph dynamically: {error}") from error
+            raise ExportError(f"onnxruntime cannot quantise this graph dynamically: {one_line(error)}") from error
         save_graph(out)
 
 

@@ -15,6 +15,7 @@ from maas.compression.graph import load_graph, open_graph, weighted_nodes
 from maas.compression.passes.base import Calibration
 from maas.errors import ExportError
 from maas.graphs import write_graph
+from maas.importing.graph import one_line
 
 _silent = logging.NullHandler()
 logging.root.addHandler(_silent)  # without any, importing this module would send every library's notes to the screen
@@ -60,7 +61,7 @@ class QuantizeInt4:
         try:
             model = self._quantized(graph, chosen)
         except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot give this graph weights of four bits: {error}") from error
+            raise ExportError(f"onnxruntime cannot give this graph weights of four bits: {one_line(error)}") from error
         open_graph(model)
         write_graph(model, out)
 

@@ -27,6 +27,7 @@ from maas.run_folder import RunFolder, claimed, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.runtime.evidence import Evidence
 from maas.training import processes
+from maas.training.callbacks import require_usable
 from maas.training.checkpoint import Checkpoint
 
 __all__ = [
@@ -71,6 +72,7 @@ def run(config: RunConfig) -> Line:
         MaasError: a stage refused; what earlier stages left stays.
     """
     stages.require_searchable(config)
+    require_usable(config)
     rows = load_rows(config)
     if not processes.is_first():
         stages.assist(config, rows)
@@ -98,6 +100,7 @@ def train(config: RunConfig) -> Checkpoint:
         ConfigError: a part refused its arguments.
         DataError: there are no rows to train on.
     """
+    require_usable(config)
     rows = load_rows(config)
     if not processes.is_first():
         stages.assist(config, rows)

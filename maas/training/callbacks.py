@@ -7,6 +7,7 @@ callback that cannot be reconciled with that is refused before training.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from lightning.pytorch import LightningModule
 from lightning.pytorch import callbacks as of_lightning
 
 from maas.config import RunConfig, target_of
@@ -57,16 +58,20 @@ LOGGING = (of_lightning.DeviceStatsMonitor, of_lightning.LearningRateMonitor, of
 """What works with a logger alone."""
 
 
-def require_usable(config: RunConfig, *, is_guest: bool) -> None:
+def require_usable(config: RunConfig, *, is_guest: bool | None = None) -> None:
     """Looks at a recipe's callbacks before anything is trained.
 
     Args:
         config: the recipe.
-        is_guest: whether the net is a LightningModule of the user's.
+        is_guest: whether the net is a LightningModule of the user's; None looks at what the recipe names, before rows
+            are read, and takes a function that builds the net for one that may give such a module.
 
     Raises:
         ConfigError: some cannot be used here, a line each.
     """
+    if is_guest is None:
+        target = target_of(config.model["_target_"])[0]
+        is_guest = not isinstance(target, type) or issubclass(target, LightningModule)
     faults = [f"{one.where} is {one.what} {one.remedy}" for one in unusable(config, is_guest=is_guest)]
     if faults:
         raise ConfigError("\n".join(faults))

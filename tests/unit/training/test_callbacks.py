@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from maas import lifecycle
 from maas.config import RunConfig, compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
@@ -126,6 +127,14 @@ def test_callback_is_refused_by_name_when_it_would_have_no_effect(name, tmp_path
     with pytest.raises(ConfigError, match=rf"^trainer.callbacks\[0\] is {name}, which "):
         trained(listed, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stage", [lifecycle.train, lifecycle.run], ids=["train", "run"])
+def test_callback_is_refused_before_rows_are_read_when_a_recipe_is_run(stage, monkeypatch):
+    monkeypatch.setattr(lifecycle, "load_rows", lambda _: pytest.fail("rows were read"))
+    for name, settings in REFUSED.items():
+        with pytest.raises(ConfigError, match=rf"^callbacks.mine is {name}, which "):
+            stage(small(mine=named(name, settings)))
 
 
 class Predictions(BasePredictionWriter):

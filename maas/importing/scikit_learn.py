@@ -9,18 +9,15 @@ import msgspec
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier
-from sklearn.ensemble import StackingClassifier, StackingRegressor
-from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import is_classifier
 
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError
 from maas.importing.base import LARGEST, ForeignModel
 from maas.importing.draft import Draft
-from maas.importing.frames import Frame, by_feed, frame_for, lacking_all, lacking_one, require_scale, table_of
+from maas.importing.frames import Frame, by_feed, frame_for, lacking_all, lacking_one, require_scale
 from maas.importing.graph import Axes, Feeds, one_line
+from maas.importing.learning import answers_by, given, is_fitted, learnt
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.scikit_learn_graph import (
     RESULT,
@@ -166,14 +163,7 @@ class Estimator(ForeignModel):
             ConfigError: it cannot, or does not.
         """
         try:
-            model = converted(
-                self.estimator,
-                feeds,
-                self._known.frame,
-                required=self._known.required,
-                classifies=self._classifies,
-                opset=onnx.defs.onnx_opset_version(),
-            )
+            model = self._graph(feeds, onnx.defs.onnx_opset_version())
             require_alike(self._name, model, feeds, self.outputs(feeds), self._known.meaning)
         except ExportError as error:
             raise ConfigError(str(error)) from error
@@ -204,14 +194,7 @@ class Estimator(ForeignModel):
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes the estimator's graph."""
         write_adopted(
-            converted(
-                self.estimator,
-                examples,
-                self._known.frame,
-                required=self._known.required,
-                classifies=self._classifies,
-                opset=opset,
-            ),
+            self._graph(examples, opset),
             out,
             before=Draft("feeds"),
             connected={feed: feed for feed in examples},
@@ -221,6 +204,12 @@ class Estimator(ForeignModel):
             axes=axes,
             output=output,
             opset=opset,
+        )
+
+    def _graph(self, feeds: Feeds, opset: int) -> onnx.ModelProto:
+        known = self._known
+        return converted(
+            self.estimator, feeds, known.frame, required=known.required, classifies=self._classifies, opset=opset
         )
 
     def save(self, folder: Path) -> None:
@@ -262,45 +251,10 @@ class Estimator(ForeignModel):
         return self.labels if numbered and set(classes) != set(splits.labels) else classes
 
 
-def is_fitted(estimator: Any) -> bool:
-    """Tells whether an estimator has learnt."""
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
-
-
 def _targets_of(splits: Splits) -> NDArray[Any]:
     if splits.train.targets is None:
         raise ConfigError("model.estimator is not fitted, and the rows carry no targets to learn from.")
     return np.asarray(splits.train.targets)
-
-
-def answers_by(estimator: Any, method: str) -> bool:
-    """Tells whether an estimator has a method, or will have it once it has learnt."""
-    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    by_default = isinstance(last, StackingClassifier | StackingRegressor) and last.final_estimator is None
-    return by_default or hasattr(estimator, method)
-
-
-def given(feeds: Feeds, frame: Frame | None) -> Any:
-    """Returns what an estimator is given: a frame, or float64 (N, D)."""
-    return table_of(feeds) if frame is None else frame.of(feeds)
-
-
-def learnt(estimator: Any, feeds: Feeds, frame: Frame | None, targets: NDArray[Any]) -> Any:
-    """Returns a fitted copy; what draws at random draws the same on every run.
-
-    Raises:
-        ConfigError: scikit-learn refuses the rows.
-    """
-    fresh = clone(estimator)
-    undrawn = {name: 0 for name, value in fresh.get_params().items() if name.endswith("random_state") and value is None}
-    try:
-        return fresh.set_params(**undrawn).fit(given(feeds, frame), targets)
-    except Exception as error:  # whatever scikit-learn and the estimator's maker raise
-        raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}") from error
 
 
 def _require_table(processor: BaseProcessor) -> None:

@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError, InputError
 from maas.importing.scikit_learn import Estimator
@@ -160,3 +161,17 @@ def test_refusal_says_what_to_choose_when_columns_go_by_name_and_rows_have_none(
         "Pipeline reads columns by name; the array processor gives none. Choose processor=tabular, or name columns by "
         "position."
     )
+
+
+@pytest.mark.parametrize(("recipe", "double"), [("rules", True), ("flights", False)])
+def test_recipe_gives_float64_when_its_model_computes_in_it(recipe, double):
+    assert compose(recipe).processor["double"] is double
+
+
+def test_numbers_are_float32_when_a_processor_was_saved_before_there_was_a_choice(columns, tmp_path):
+    columns.save(tmp_path)
+    older = {name: value for name, value in columns.settings().items() if name != "double"}
+    row = [{"hours": 1.0, "distance": 2.0, "carrier": "UA"}]
+    for settings, kind in ((older, np.float32), (columns.settings(), np.float64)):
+        processor = Tabular.load(settings, tmp_path)
+        assert processor.collate(processor.encode(row))["numbers"].dtype == kind

@@ -1,0 +1,49 @@
+"""What scikit-learn says of an estimator, and how one learns from feeds."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.ensemble import StackingClassifier, StackingRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from maas.errors import ConfigError
+from maas.importing.frames import Feeds, Frame, table_of
+from maas.importing.graph import one_line
+
+
+def is_fitted(estimator: Any) -> bool:
+    """Tells whether an estimator has learnt."""
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
+
+
+def answers_by(estimator: Any, method: str) -> bool:
+    """Tells whether an estimator has a method, or will have it once it has learnt."""
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    by_default = isinstance(last, StackingClassifier | StackingRegressor) and last.final_estimator is None
+    return by_default or hasattr(estimator, method)
+
+
+def given(feeds: Feeds, frame: Frame | None) -> Any:
+    """Returns what an estimator is given: a frame, or float64 (N, D)."""
+    return table_of(feeds) if frame is None else frame.of(feeds)
+
+
+def learnt(estimator: Any, feeds: Feeds, frame: Frame | None, targets: NDArray[Any]) -> Any:
+    """Returns a fitted copy; what draws at random draws the same on every run.
+
+    Raises:
+        ConfigError: scikit-learn refuses the rows.
+    """
+    fresh = clone(estimator)
+    undrawn = {name: 0 for name, value in fresh.get_params().items() if name.endswith("random_state") and value is None}
+    try:
+        return fresh.set_params(**undrawn).fit(given(feeds, frame), targets)
+    except Exception as error:  # whatever scikit-learn and the estimator's maker raise
+        raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}") from error

@@ -41,5 +41,5 @@ def check(patient: Patient) -> Iterator[Finding]:
         blamed = to_blame(net, again, feeds)
         named = ", ".join(map(str, blamed[:3])) or "state outside its modules"
         what = f"its outputs depend on {named}, which no checkpoint holds."
-        remedy = f"{blamed[0].remedy}." if blamed else "Keep it in buffers."
+        remedy = f"{blamed[0].remedy[0].upper()}{blamed[0].remedy[1:]}." if blamed else "Keep it in buffers."
         yield Finding("error", f"model.{blamed[0].name}" if blamed else "model", what, remedy)

@@ -75,6 +75,7 @@ def _is_of_scikit_learn(name: str) -> bool:
         return False
     try:
         found = getattr(import_module(module), member)
-        return isinstance(found, type) or (module.startswith("sklearn.metrics.") and callable(found))
+        home = str(found.__module__)  # a module of scikit-learn may have imported it from elsewhere
+        return home.startswith("sklearn.metrics.") or (isinstance(found, type) and home.startswith("sklearn."))
     except (ImportError, AttributeError):
         return False

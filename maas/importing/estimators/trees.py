@@ -98,14 +98,6 @@ def sums_of_leaves(
         stumps = [STUMP] * start.size
         trees, leaves = [*stumps, *trees], [*np.reshape(start, (-1, 1)), *leaves]
         targets = [*range(start.size), *targets]
-    nodes, leaf_start, node_start, roots = [], 0, 0, []
-    for tree in trees:
-        roots.append(node_start)
-        nodes.append(_numbered(tree, node_start, leaf_start))
-        node_start += len(nodes[-1]["column"])
-        leaf_start += int(tree.is_leaf.sum())
-    table = {key: np.concatenate([one[key] for one in nodes]) for key in nodes[0]}
-    targets_of_leaves = np.repeat(targets, [len(one) for one in leaves])
     return draft.add(
         "TreeEnsemble",
         value,
@@ -113,18 +105,32 @@ def sums_of_leaves(
         n_targets=max(targets) + 1,
         aggregate_function=1,
         post_transform=0,
-        tree_roots=roots,
-        nodes_modes=numpy_helper.from_array(np.zeros(node_start, dtype=np.uint8)),  # up to the threshold
-        nodes_splits=numpy_helper.from_array(table["threshold"].astype(np.float64)),
-        nodes_featureids=table["column"].tolist(),
-        nodes_missing_value_tracks_true=table["missing_left"].astype(int).tolist(),
-        nodes_truenodeids=table["left"].tolist(),
-        nodes_trueleafs=table["left_is_leaf"].astype(int).tolist(),
-        nodes_falsenodeids=table["right"].tolist(),
-        nodes_falseleafs=table["right_is_leaf"].astype(int).tolist(),
-        leaf_targetids=targets_of_leaves.tolist(),
+        leaf_targetids=np.repeat(targets, [len(one) for one in leaves]).tolist(),
         leaf_weights=numpy_helper.from_array(np.concatenate(leaves).astype(np.float64)),
+        **_nodes_of(trees),
     )
+
+
+def _nodes_of(trees: Sequence[Branches]) -> dict[str, Any]:
+    """Returns the branching nodes of all trees as attributes of TreeEnsemble."""
+    nodes, leaf_start, node_start, roots = [], 0, 0, []
+    for tree in trees:
+        roots.append(node_start)
+        nodes.append(_numbered(tree, node_start, leaf_start))
+        node_start += len(nodes[-1]["column"])
+        leaf_start += int(tree.is_leaf.sum())
+    table = {key: np.concatenate([one[key] for one in nodes]) for key in nodes[0]}
+    return {
+        "tree_roots": roots,
+        "nodes_modes": numpy_helper.from_array(np.zeros(node_start, dtype=np.uint8)),  # up to the threshold
+        "nodes_splits": numpy_helper.from_array(table["threshold"].astype(np.float64)),
+        "nodes_featureids": table["column"].tolist(),
+        "nodes_missing_value_tracks_true": table["missing_left"].astype(int).tolist(),
+        "nodes_truenodeids": table["left"].tolist(),
+        "nodes_trueleafs": table["left_is_leaf"].astype(int).tolist(),
+        "nodes_falsenodeids": table["right"].tolist(),
+        "nodes_falseleafs": table["right_is_leaf"].astype(int).tolist(),
+    }
 
 
 def _numbered(tree: Branches, node_start: int, leaf_start: int) -> dict[str, NDArray[Any]]:

@@ -1,6 +1,7 @@
 """What several rooms of tests share: small real nets, checkpoints and bundles, each made once."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
@@ -48,9 +49,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """Takes back what a test changed, or what a library did under it: mlflow's set_tracking_uri sets a variable."""
+    """Takes back what a test changed, or what a library did under it: mlflow sets a variable, and a global of its own."""
     before = dict(os.environ)
     yield
+    if mlflow := sys.modules.get("mlflow"):
+        mlflow.set_tracking_uri(None)
     os.environ.clear()
     os.environ.update(before)
 
@@ -81,8 +84,6 @@ def bundles() -> ModuleType:
 @pytest.fixture(scope="session")
 def nets() -> ModuleType:
     """Small nets that another process can import as `small_nets`, too."""
-    import sys
-
     folder = str(HERE / "unit/exporting")
     sys.path.insert(0, folder)
     before = os.environ.get("PYTHONPATH")

@@ -69,9 +69,11 @@ def sentences(bundles, draw, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def columns(draw, tmp_path_factory):
-    """value = hour + distance + 100 · (position of the carrier): learnt are "7" (1) and "UA" (2)."""
+    """value = hour + distance + 100 · (position of the carrier): learnt are "7" (1), "UA" (2); 10 where one is missing."""
     nodes = [
-        helper.make_node("ReduceSum", ["numbers", "axis"], ["sum"], keepdims=0),
+        helper.make_node("IsNaN", ["numbers"], ["missing"]),
+        helper.make_node("Where", ["missing", "ten", "numbers"], ["filled"]),
+        helper.make_node("ReduceSum", ["filled", "axis"], ["sum"], keepdims=0),
         helper.make_node("Cast", ["categories"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceSum", ["float", "axis"], ["position"], keepdims=0),
         helper.make_node("Mul", ["position", "hundred"], ["offset"]),
@@ -85,6 +87,7 @@ def columns(draw, tmp_path_factory):
     constants = [
         helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
         helper.make_tensor("hundred", TensorProto.FLOAT, [], [100.0]),
+        helper.make_tensor("ten", TensorProto.FLOAT, [], [10.0]),
     ]
     graph = helper.make_graph(nodes, "columns", inputs, [output], constants)
     path = tmp_path_factory.mktemp("graphs") / "model.onnx"

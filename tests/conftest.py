@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """Takes back what a test changed, or what a library did under it: mlflow sets a variable, and a global of its own."""
+    """Takes back what a test or a library changed: mlflow's set_tracking_uri sets a variable, and a global."""
     before = dict(os.environ)
     yield
     if mlflow := sys.modules.get("mlflow"):

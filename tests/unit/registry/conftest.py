@@ -69,7 +69,7 @@ def sentences(bundles, draw, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def columns(draw, tmp_path_factory):
-    """value = hour + distance + 100 · (position of the carrier): learnt are "7" (1), "UA" (2); 10 where one is missing."""
+    """value = hour + distance + 100 · (place of the carrier: "7" 1, "UA" 2), with 10 for a number that is missing."""
     nodes = [
         helper.make_node("IsNaN", ["numbers"], ["missing"]),
         helper.make_node("Where", ["missing", "ten", "numbers"], ["filled"]),

@@ -79,7 +79,7 @@ def write_onnx(
         )
     if program is None:
         raise ExportError("torch.onnx.export returned nothing.")
-    model = program.model_proto  # made anew whenever it is asked for
+    model = program.model_proto  # a new copy at each access
     name_output_(model.graph, output)
     require_dynamic(model, axes)
     write_graph(model, out)

@@ -81,7 +81,7 @@ def require_alike(before: onnx.ModelProto, after: onnx.ModelProto, feeds: Values
     node, opset = makers[name], max(one.version for one in before.opset_import if one.domain in ("", "ai.onnx"))
     raise ExportError(
         f"{node.op_type} of opset {opset} (node {node.name or name}) would give other numbers once it is converted, by "
-        f"up to {change:.3g}. Export the file anew with a newer opset."
+        f"up to {change:.3g}. Export the file again with a newer opset."
     )
 
 

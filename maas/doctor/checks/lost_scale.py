@@ -91,7 +91,7 @@ def _columns_as_fed(patient: Patient) -> Iterator[tuple[str, NDArray[np.float64]
 
 
 def _type_of_outputs(patient: Patient) -> torch.dtype:
-    """Returns the type that a net's outputs have in training; models made elsewhere answer in float32."""
+    """Returns the type that a net's outputs have in training; imported models answer in float32."""
     precision = str((patient.config.trainer or {}).get("precision") or "32-true")
     if not patient.is_trained_here or patient.is_guest or "16" not in precision:
         return torch.float64 if patient.is_trained_here and precision.startswith("64") else torch.float32

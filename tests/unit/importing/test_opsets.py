@@ -210,7 +210,7 @@ def test_operator_is_named_when_a_conversion_changes_its_numbers():
     assert str(caught.value).startswith(
         "Upsample of opset 9 (node grow) would give other numbers once it is converted, by up to "
     )
-    assert str(caught.value).endswith(". Export the file anew with a newer opset.")
+    assert str(caught.value).endswith(". Export the file again with a newer opset.")
 
 
 def test_refusal_gives_the_reason_alone_when_an_operator_has_no_recent_form():
@@ -247,7 +247,7 @@ def test_refusal_names_file_and_operator_when_import_would_change_it(unmended, i
         written(model, tmp_path, feeds_of(four, iris.test.inputs))
     assert str(caught.value) == (
         "theirs.onnx cannot be taken on. Hardmax of opset 11 (node choose) would give other numbers once it is "
-        "converted, by up to 1. Export the file anew with a newer opset."
+        "converted, by up to 1. Export the file again with a newer opset."
     )
 
 

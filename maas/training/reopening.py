@@ -31,7 +31,7 @@ def require_same_outputs(
 
     Args:
         name: of the model, for messages.
-        model: in memory: a net in evaluation mode, on the CPU, or what was made elsewhere.
+        model: in memory: a net in evaluation mode, on the CPU, or an imported model.
         processor: that it was trained with.
         reopened: the checkpoint, which gives a model and a processor.
         rows: raw inputs.

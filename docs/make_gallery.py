@@ -17,9 +17,9 @@ import maas
 from maas.config.recipes import RECIPES
 from maas.errors import InputError
 from maas.evidence.plots import robustness_picture
+from maas.records.evidence import Evidence
 from maas.run_folder import RunFolder, runs
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import Evidence
 from maas.runtime.explaining import Explanation
 
 DOCS = Path(__file__).parent

@@ -24,7 +24,7 @@ from maas.config import recipes, register
 from maas.errors import ConfigError, MaasError
 from maas.evidence.comparing import Compared, compared
 from maas.evidence.model_plots import comparison_picture
-from maas.exporting.bundling import write_json
+from maas.files import write_json
 from maas.lifecycle.assembly import load_rows
 from maas.runtime.bundle import Bundle
 

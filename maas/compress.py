@@ -37,7 +37,7 @@ from maas.importing.meaning import Gives
 from maas.lifecycle.elsewhere import compress_bundle, compress_file
 from maas.lifecycle.subject import Given
 from maas.opening import ADDRESS
-from maas.runtime.evidence import CompressionRecord
+from maas.records.evidence import CompressionRecord
 
 OUT, ELSEWHERE = "out", "elsewhere"
 OWN = (OUT, *(field.name for field in fields(Given)))

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from maas.config import RunConfig
 from maas.lifecycle import Line
+from maas.records.evidence import Evidence
 from maas.registry.connection import default_tracking_uri
-from maas.runtime.evidence import Evidence
 from maas.serving.payload import example_call
 
 

@@ -108,7 +108,7 @@ def text_processor() -> Any:
 
 @pytest.fixture(scope="session")
 def lineage() -> Any:
-    from maas.runtime.manifest import Lineage
+    from maas.records.manifest import Lineage
 
     return Lineage("none", (), "0" * 64, 0, "0" * 64, None, "0" * 64, "0.1.0")
 
@@ -119,7 +119,7 @@ def save(lineage) -> Callable[..., Any]:
 
     Arguments of the net may also be given together as `arguments`, beside the `task`.
     """
-    from maas.runtime.evidence import DataRecord
+    from maas.records.evidence import DataRecord
     from maas.training.checkpoint import NetRecord, save_checkpoint
     from maas.training.families import family_of
 

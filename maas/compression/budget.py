@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from maas.bounds import BatchSize, Count, NonNegative, Positive, Share, Threads
-from maas.runtime.evidence import CandidateRecord
+from maas.records.evidence import CandidateRecord
 
 
 @dataclass(frozen=True)

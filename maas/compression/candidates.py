@@ -22,7 +22,7 @@ from maas.errors import BundleError, ConfigError, ExportError
 from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
 from maas.files import read_json, sha256_of, write_atomically
-from maas.runtime.evidence import CandidateRecord
+from maas.records.evidence import CandidateRecord
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions
 

@@ -13,7 +13,7 @@ from maas.compression.passes.base import CheckpointPass, Workshop
 from maas.compression.store import Store, settings_of, target_of
 from maas.errors import CheckpointError
 from maas.files import read_json, write_atomically
-from maas.runtime.evidence import Link
+from maas.records.evidence import Link
 from maas.training.checkpoint import Checkpoint
 
 log = logging.getLogger("maas")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from maas.runtime.evidence import CandidateRecord
+from maas.records.evidence import CandidateRecord
 
 SAID = 5
 """Refusals that a reason repeats; the record has them all."""

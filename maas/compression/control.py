@@ -10,7 +10,7 @@ from maas.compression.passes import Workshop
 from maas.compression.retraining import retrained
 from maas.compression.store import Store
 from maas.config import build
-from maas.runtime.evidence import Link
+from maas.records.evidence import Link
 from maas.training.checkpoint import Checkpoint
 
 

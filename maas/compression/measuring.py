@@ -21,7 +21,7 @@ from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
 from maas.exporting.settings import ExportSettings
 from maas.importing.graph import one_line
-from maas.runtime.evidence import Interval, Latency, Slice
+from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.predictor import Predictor
 
 LATENCY_BATCHES = 8

@@ -11,7 +11,7 @@ from maas.compression.passes.base import Workshop
 from maas.config import RunConfig
 from maas.errors import ExportError
 from maas.evidence.judges import judge_of
-from maas.runtime.evidence import Interval
+from maas.records.evidence import Interval
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint
 from maas.training.cutting import CutPlan

@@ -22,7 +22,7 @@ from maas.compression.passes import CheckpointPass, OnnxPass, Pass, Workshop
 from maas.compression.rungs import GivenUp, Rungs, Shown, Size
 from maas.compression.store import Store
 from maas.errors import BudgetError, CheckpointError, ExportError
-from maas.runtime.evidence import CandidateRecord, CompressionRecord
+from maas.records.evidence import CandidateRecord, CompressionRecord
 from maas.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from maas.data.rows import Rows, rows_of
 from maas.data.tables import Tables
 from maas.data.waiting import BLOCK
 from maas.errors import ConfigError, DataError
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 
 
 @dataclass(frozen=True)

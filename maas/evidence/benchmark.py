@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.runtime.evidence import Latency
+from maas.records.evidence import Latency
 from maas.runtime.predictor import batches_of
 from maas.runtime.processors import BaseProcessor, Features
 

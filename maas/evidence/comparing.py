@@ -12,8 +12,8 @@ from maas.evidence.benchmark import TIMED_AMONG, interleaved, latency, timed_bat
 from maas.evidence.judges import BaseJudge, judge_of
 from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
+from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import Interval, Latency, Slice
 
 BATCHES = 4
 SLICES = 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from maas.runtime.evidence import Machine
+from maas.records.evidence import Machine
 
 
 def this_machine() -> Machine:

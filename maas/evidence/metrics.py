@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.runtime.evidence import Interval
+from maas.records.evidence import Interval
 
 RESAMPLES = 2000
 Z_95 = 1.959963984540054

@@ -11,7 +11,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from maas.evidence.comparing import Compared
 from maas.evidence.plots import saved
-from maas.runtime.evidence import CandidateRecord, CompressionRecord
+from maas.records.evidence import CandidateRecord, CompressionRecord
 
 CHOSEN, ALLOWED, REFUSED = "tab:green", "tab:blue", "tab:red"
 NAME_LENGTH = 40

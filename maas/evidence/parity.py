@@ -15,7 +15,7 @@ from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import wilson
 from maas.graphs import values_of
 from maas.importing.graph import one_line
-from maas.runtime.evidence import Parity
+from maas.records.evidence import Parity
 from maas.runtime.predictor import Arrays, Run
 
 LOG_TOLERANCE = 1000.0

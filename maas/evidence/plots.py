@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from maas.runtime.evidence import RobustnessCurve
+from maas.records.evidence import RobustnessCurve
 
 mpl.rcParams["font.sans-serif"] = ["Noto Sans CJK SC", "WenQuanYi Zen Hei", "SimHei", "DejaVu Sans"]
 mpl.rcParams["axes.unicode_minus"] = False

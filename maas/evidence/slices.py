@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.evidence.judges.base import BaseJudge, Predictions
-from maas.runtime.evidence import Slice
+from maas.records.evidence import Slice
 
 
 def slices(

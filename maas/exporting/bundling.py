@@ -13,21 +13,21 @@ import yaml
 from numpy.typing import NDArray
 
 from maas.exporting.shipping import ARCHIVE, LOADER, ship_runtime
-from maas.files import sha256_of, write_atomically
+from maas.files import sha256_of, write_json
+from maas.records.evidence import Evidence
+from maas.records.manifest import MANIFEST_VERSION, Lineage, Manifest, ServingSettings
+from maas.records.signature import TensorSpec
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.bundle import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, Bundle
-from maas.runtime.evidence import Evidence
-from maas.runtime.manifest import SCHEMA_VERSION, Lineage, Manifest, ServingSettings
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
-from maas.runtime.signature import TensorSpec
 
 RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "pillow", "soundfile", "soxr", "tokenizers")
 MLFLOW = "mlflow>=3.4"
 """What opens the folder as a model, where none is installed here to name its version."""
 
 
-def draw_up(
+def build_bundle(
     folder: Path,
     *,
     model: Path,
@@ -63,7 +63,7 @@ def draw_up(
     _write_mlmodel(folder, name, predictor)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=MANIFEST_VERSION,
         name=name,
         task=task,
         precision=precision,
@@ -81,11 +81,6 @@ def draw_up(
 def attach_evidence(bundle: Bundle, evidence: Evidence) -> None:
     """Writes `evidence.json` beside the manifest that it is about."""
     write_json(bundle.folder / EVIDENCE, evidence)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes a struct or plain values as indented JSON."""
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
 def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> None:
@@ -120,7 +115,7 @@ def _write_mlmodel(folder: Path, name: str, predictor: Predictor) -> None:
                 "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
             },
         },
-        "metadata": {"maas_bundle": name, "maas_schema_version": SCHEMA_VERSION},
+        "metadata": {"maas_bundle": name, "maas_schema_version": MANIFEST_VERSION},
     }
     if (signature := _mlflow_signature(predictor)) is not None:
         mlmodel["signature"] = signature

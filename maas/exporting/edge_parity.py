@@ -14,7 +14,7 @@ from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
 from maas.exporting.edges import edge_rows
 from maas.importing.base import ForeignModel
-from maas.runtime.evidence import Parity
+from maas.records.evidence import Parity
 from maas.runtime.predictor import Predictor, Run
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions, run_of

@@ -22,8 +22,8 @@ from maas.evidence.robustness import curves
 from maas.exporting.edge_parity import parity_at_edges
 from maas.exporting.settings import ExportSettings
 from maas.importing.base import ForeignModel
+from maas.records.evidence import EVIDENCE_VERSION, CompressionRecord, Evidence, Interval, Parity, RobustnessCurve
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import SCHEMA_VERSION, CompressionRecord, Evidence, Interval, Parity, RobustnessCurve
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import predictions, run_of
@@ -113,7 +113,7 @@ def prove(
         parity.append(compared(judge, "trained", "shipped", answers.trained, answers.shipped))
     confusion = None if splits.test.targets is None else judge.confusion(splits.test.targets, answers.shipped)
     return Evidence(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EVIDENCE_VERSION,
         manifest_sha256=bundle.digest,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=this_machine(),

@@ -26,6 +26,7 @@ __all__ = [
     "replace_folder",
     "sha256_of",
     "write_atomically",
+    "write_json",
 ]
 
 T = TypeVar("T")
@@ -59,6 +60,11 @@ def read_json(path: Path, kind: type[T]) -> T:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(one_line(error)) from error
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes a struct or plain values as indented JSON."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

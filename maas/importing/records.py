@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from maas.importing.graph import numbers_of
 from maas.importing.meaning import Meaning
+from maas.records.signature import NUMPY_TYPES, TensorSpec
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.answers.base import Outputs
 from maas.runtime.answers.regression import largest
 from maas.runtime.processors import BaseProcessor, Features
-from maas.runtime.signature import NUMPY_TYPES, TensorSpec
 
 
 class Records(BaseProcessor):

@@ -22,10 +22,10 @@ from maas.lifecycle.finding import (
     newest_checkpoint,
 )
 from maas.lifecycle.lineage import own_code, work_key
+from maas.records.evidence import Evidence
 from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, claimed, of_artifact
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import Evidence
 from maas.training import processes
 from maas.training.callbacks import require_usable
 from maas.training.checkpoint import Checkpoint

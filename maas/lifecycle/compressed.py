@@ -8,8 +8,8 @@ from maas.compression.chain import CHECKPOINT
 from maas.compression.search import Found
 from maas.errors import BundleError
 from maas.files import read_json, sha256_of
+from maas.records.evidence import CompressionRecord
 from maas.runtime.bundle import MODEL, Bundle
-from maas.runtime.evidence import CompressionRecord
 from maas.training.checkpoint import Checkpoint
 
 

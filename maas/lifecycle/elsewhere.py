@@ -19,13 +19,13 @@ from maas.errors import ConfigError
 from maas.evidence.machine import this_machine
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.parity import compared, require
-from maas.exporting.bundling import attach_evidence, draw_up, write_json
+from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.exporting.proof import prove
-from maas.files import folder_published_whole, process_writing, sha256_of
+from maas.files import folder_published_whole, process_writing, sha256_of, write_json
 from maas.lifecycle.assembly import search_of
 from maas.lifecycle.subject import Given, Subject, checkpoint_of, of_bundle, of_file, searched
+from maas.records.evidence import CompressionRecord, DataRecord, Interval, Machine, Parity
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import CompressionRecord, DataRecord, Interval, Machine, Parity
 from maas.runtime.predictor import Predictor
 
 log = logging.getLogger("maas")
@@ -70,7 +70,7 @@ def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) 
         checkpoint = checkpoint_of(subject, Path(scratch))
         found = searched(config, settings, subject, checkpoint, Path(scratch))
         chosen = found.record.chosen
-        smaller = draw_up(
+        smaller = build_bundle(
             draft,
             model=found.chosen.model(chosen),
             name=manifest.name,

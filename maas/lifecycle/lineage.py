@@ -11,7 +11,7 @@ from maas.config import CONSTRAINTS, RunConfig
 from maas.config.sources import sources_of
 from maas.evidence.machine import this_machine
 from maas.files import sha256_of
-from maas.runtime.manifest import Lineage
+from maas.records.manifest import Lineage
 
 PACKAGE = Path(__file__).parents[1]
 MAKERS = (

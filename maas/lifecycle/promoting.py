@@ -9,10 +9,10 @@ from maas.errors import DataError
 from maas.evidence.comparing import require_alike
 from maas.evidence.judges import judge_of
 from maas.evidence.judges.base import BaseJudge, Predictions
+from maas.records.evidence import Interval
 from maas.registry.promotion import Comparison
 from maas.registry.store import Compare
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import Interval
 
 
 def comparing_on(config: RunConfig, load: Callable[[], Splits]) -> Compare:

@@ -11,11 +11,11 @@ import numpy as np
 from maas.config import RunConfig, build
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import confusion_picture, robustness_picture
+from maas.records.manifest import Lineage
 from maas.registry.store import Store
 from maas.registry.tracking import Tracker
 from maas.run_folder import RunFolder
 from maas.runtime.bundle import Bundle
-from maas.runtime.manifest import Lineage
 
 
 def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:

@@ -24,9 +24,9 @@ from maas.errors import BundleError, ConfigError, RegistryError
 from maas.evidence.judges import judge_of
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import learning_curve
-from maas.exporting.bundling import attach_evidence, draw_up, write_json
+from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.exporting.proof import prove
-from maas.files import folder_published_whole
+from maas.files import folder_published_whole, write_json
 from maas.lifecycle.assembly import (
     calibration_of,
     checkpoint_of_fitted,
@@ -41,11 +41,11 @@ from maas.lifecycle.lineage import candidates_key, lineage_of
 from maas.lifecycle.promoting import comparing_on
 from maas.lifecycle.recording import pictures_of, tracker_of
 from maas.lifecycle.validating import cross_validated, validated
+from maas.records.evidence import CompressionRecord, Evidence
 from maas.registry.store import Store
 from maas.registry.versions import ModelVersion
 from maas.run_folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import CompressionRecord, Evidence
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint
 from maas.training.fitting import fit
@@ -148,7 +148,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
         with _timed(folder, "export"):
             fresh = Path(scratch) / "exported.onnx"
             exported = compressed.exported if compressed else exported_onnx(config, checkpoint, splits, fresh)
-            bundle = draw_up(
+            bundle = build_bundle(
                 draft,
                 model=compressed.model if compressed else exported,
                 name=config.name,

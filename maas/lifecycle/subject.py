@@ -25,8 +25,8 @@ from maas.importing.plain_graph import KINDS, PlainGraph, meaning_of_numbers
 from maas.importing.records import Reading, Records
 from maas.lifecycle.assembly import calibration_of
 from maas.lifecycle.lineage import lineage_of
+from maas.records.manifest import Lineage, ServingSettings
 from maas.runtime.bundle import Bundle
-from maas.runtime.manifest import Lineage, ServingSettings
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint, NetRecord, save_checkpoint
 

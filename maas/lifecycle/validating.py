@@ -9,8 +9,8 @@ from maas.config import RunConfig, build
 from maas.data.folds import folded
 from maas.data.splits import Splits
 from maas.evidence.judges import judge_of
+from maas.records.evidence import Interval
 from maas.runtime.answers import BaseAnswer, answer_class, load_answer
-from maas.runtime.evidence import Interval
 from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import BaseProcessor
 from maas.training.evaluation import predictions, run_of

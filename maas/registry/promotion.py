@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.runtime.evidence import Interval
+from maas.records.evidence import Interval
 
 ALWAYS = "registry.promote=always"
 

@@ -14,11 +14,11 @@ import msgspec
 
 from maas.errors import BundleError, one_line
 from maas.files import read_json, sha256_of
+from maas.records.evidence import Evidence
+from maas.records.manifest import MANIFEST_VERSION, Manifest
 from maas.runtime.answers import load_answer
-from maas.runtime.evidence import Evidence
 from maas.runtime.explaining import Explanation, explain
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared
-from maas.runtime.manifest import SCHEMA_VERSION, Manifest
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import load_processor
 
@@ -201,8 +201,8 @@ def _manifest_of(folder: Path) -> Manifest:
     if not is_there:
         raise BundleError(f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle.")
     found = _read(path, Version).schema_version
-    if found != SCHEMA_VERSION:
-        raise BundleError(f"{folder} has schema version {found}; this maas reads {SCHEMA_VERSION}. Upgrade maas.")
+    if found != MANIFEST_VERSION:
+        raise BundleError(f"{folder} has schema version {found}; this maas reads {MANIFEST_VERSION}. Upgrade maas.")
     return _read(path, Manifest)
 
 

@@ -9,10 +9,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
+from maas.records.signature import Signature
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.processors import BaseProcessor, Features, encoded_pieces
 from maas.runtime.sessions import too_new
-from maas.runtime.signature import Signature
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 Run: TypeAlias = Callable[[Arrays], Arrays]

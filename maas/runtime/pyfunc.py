@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from maas.records.signature import TensorSpec
 from maas.runtime.bundle import Bundle
-from maas.runtime.signature import TensorSpec
 
 
 class BundlePyfunc:

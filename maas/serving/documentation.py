@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route as Page
 
-from maas.runtime.signature import TensorSpec
+from maas.records.signature import TensorSpec
 from maas.serving.dataplane import DataPlane, ServedModel
 from maas.serving.openapi import document
 from maas.serving.payload import LONG, encode, file_of, shortened

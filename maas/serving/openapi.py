@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from maas.runtime.signature import TensorSpec
+from maas.records.signature import TensorSpec
 from maas.serving.routing import Content, Route
 
 _ERROR = {

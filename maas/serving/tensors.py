@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.runtime.signature import NUMPY_TYPES, TensorSpec
+from maas.records.signature import NUMPY_TYPES, TensorSpec
 
 _KINDS = {"BOOL": "b", "UINT8": "iu", "INT8": "iu", "INT32": "iu", "INT64": "iu", "FP32": "iuf", "FP64": "iuf"}
 

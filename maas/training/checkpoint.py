@@ -15,9 +15,9 @@ from maas.config import build, target_of
 from maas.errors import CheckpointError
 from maas.files import folder_published_whole, read_json, sha256_of
 from maas.importing.base import ForeignModel
+from maas.records.evidence import DataRecord, Interval
+from maas.records.manifest import Lineage
 from maas.runtime.answers import BaseAnswer, load_answer
-from maas.runtime.evidence import DataRecord, Interval
-from maas.runtime.manifest import Lineage
 from maas.runtime.predictor import Run
 from maas.runtime.processors import BaseProcessor, load_processor
 from maas.training.cutting import CutPlan, cast_, cropped_, cut_, plan_of

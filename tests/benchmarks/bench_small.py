@@ -18,7 +18,7 @@ import numpy as np
 import maas
 from maas.config import RunConfig, compose
 from maas.errors import ConfigError
-from maas.runtime.evidence import CandidateRecord, CompressionRecord, Evidence
+from maas.records.evidence import CandidateRecord, CompressionRecord, Evidence
 from maas.training.checkpoint import Checkpoint
 
 SHIPPED = (

@@ -27,7 +27,7 @@ from maas.config import RunConfig
 from maas.data.splits import Split, Splits
 from maas.models.encoder import TextEncoder
 from maas.models.mlp import MLP
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training.fitting import fit
 

@@ -6,9 +6,9 @@ import pkgutil
 import numpy as np
 import pytest
 
+from maas.records.signature import NUMPY_TYPES
 from maas.runtime import answers
 from maas.runtime.answers import BaseAnswer, load_answer
-from maas.runtime.signature import NUMPY_TYPES
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(answers.__path__) if module.name != "base")
 SAMPLES = {

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from maas import models
 from maas.config.schema import FILLED
-from maas.exporting.bundling import draw_up
+from maas.exporting.bundling import build_bundle
 from maas.exporting.conversion import to_onnx
 from maas.models.mlp import MLP
-from maas.runtime.manifest import ServingSettings
+from maas.records.manifest import ServingSettings
 from maas.runtime.processors.array import Processor
 from maas.runtime.processors.audio import Processor as Audio
 from maas.runtime.processors.image import Processor as Image
@@ -325,7 +325,7 @@ def test_net_checkpoint_bundle_and_server_answer_alike_when_rows_are_raw(
 ):
     net, processor, checkpoint, path, rows = exported(kind, task)
     (tmp_path / "bundle").mkdir()
-    bundle = draw_up(
+    bundle = build_bundle(
         tmp_path / "bundle",
         model=path,
         name="small",

@@ -114,7 +114,7 @@ def test_seconds_of_export_hold_none_of_verify_when_a_bundle_is_drawn_up_and_pro
         return timed
 
     monkeypatch.setattr(stages, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-    monkeypatch.setattr(stages, "draw_up", taking(10.0, stages.draw_up))
+    monkeypatch.setattr(stages, "build_bundle", taking(10.0, stages.build_bundle))
     monkeypatch.setattr(stages, "_proven", taking(100.0, lambda *_: evidence))
     bundle = maas.lifecycle.export(config, line.checkpoint, line.compressed)
     assert bundle.digest == line.bundle.digest

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.runtime.evidence import Interval
+from maas.records.evidence import Interval
 
 Predictions = NDArray[Any]
 """The plain numbers of a model, (N, K), as an answer's `predictions` gives them."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import METRICS, classification_metrics, confusion_matrix, paired_drop
-from maas.runtime.evidence import Interval
+from maas.records.evidence import Interval
 
 LEAST = 1e-30
 """Probabilities below are not compared by their logarithm: float32 ends at 1e-38, and digits are lost before."""

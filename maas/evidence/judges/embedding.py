@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from maas.errors import ConfigError
 from maas.evidence.judges.base import BaseJudge, Predictions
-from maas.runtime.evidence import Interval
+from maas.records.evidence import Interval
 
 CLOSE = 0.99
 """Two vectors agree if their cosine is at least this."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import RESAMPLES
-from maas.runtime.evidence import Interval
+from maas.records.evidence import Interval
 
 CLOSE = 0.01
 """Two values agree if they differ by no more than this share of the reference values' standard deviation."""

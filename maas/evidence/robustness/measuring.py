@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.evidence.robustness.base import perturbations_of
-from maas.runtime.evidence import Interval, RobustnessCurve
+from maas.records.evidence import Interval, RobustnessCurve
 from maas.runtime.predictor import Predictor
 
 MOST_ROWS = 300

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import BundleError, one_line
+from maas.records.signature import TensorSpec
 from maas.runtime.kinds import opened, require_settings
-from maas.runtime.signature import TensorSpec
 
 Outputs = Mapping[str, NDArray[Any]]
 

@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from maas.records.signature import TensorSpec
 from maas.runtime.answers.base import BaseAnswer, Outputs
-from maas.runtime.signature import TensorSpec
 
 
 class Answer(BaseAnswer):

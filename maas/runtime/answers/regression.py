@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.bounds import Positive
+from maas.records.signature import TensorSpec
 from maas.runtime.answers.base import BaseAnswer, Outputs
-from maas.runtime.signature import TensorSpec
 
 STEPS = 4
 """Of float32, that a value may be away: a sum of several numbers is rounded several times."""

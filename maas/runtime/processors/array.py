@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
+from maas.records.signature import TensorSpec
 from maas.runtime.columns import LARGEST
 from maas.runtime.processors.base import BaseProcessor, Features, counted_from, in_pieces, nesting
-from maas.runtime.signature import TensorSpec
 
 ASSET = "values.json"
 LARGEST_SQUARED = 1e150

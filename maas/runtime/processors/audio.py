@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from maas.bounds import Count, Positive
 from maas.errors import ConfigError, InputError
+from maas.records.signature import TensorSpec
 from maas.runtime.contents import content_of
 from maas.runtime.processors.base import BaseProcessor, Features, nesting
-from maas.runtime.signature import TensorSpec
 from maas.runtime.sounds import MAX_CHANNELS, MAX_VALUES, Sound, read_sound, require_rate, sound_of
 
 FORMS = "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"

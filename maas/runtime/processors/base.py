@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Self
 from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
+from maas.records.signature import TensorSpec
 from maas.runtime.kinds import opened, require_settings
-from maas.runtime.signature import TensorSpec
 
 Features = NDArray[Any]
 ROWS_AT_ONCE = 512

@@ -10,12 +10,12 @@ from PIL import Image, ImageOps
 
 from maas.bounds import Count
 from maas.errors import ConfigError, InputError
+from maas.records.signature import TensorSpec
 from maas.runtime.contents import content_of
 from maas.runtime.image_files import ORIENTATION, read_image
 from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
 from maas.runtime.pixels import pixels_of
 from maas.runtime.processors.base import BaseProcessor, Features, nesting
-from maas.runtime.signature import TensorSpec
 
 CHANNELS = (1, 3, 4)
 FORMS = (

@@ -13,9 +13,9 @@ from tokenizers import Encoding, Tokenizer, models
 
 from maas.bounds import PadMultiple, Tokens
 from maas.errors import ConfigError
+from maas.records.signature import TensorSpec
 from maas.runtime.places import local_place
 from maas.runtime.processors.base import BaseProcessor, Features
-from maas.runtime.signature import TensorSpec
 from maas.runtime.texts import Keep, checked
 
 ASSET = "tokenizer.json"

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from maas.bounds import Count
 from maas.errors import ConfigError, InputError
+from maas.records.signature import TensorSpec
 from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, numbers_of, texts_of, truths_of
 from maas.runtime.moments import moments
 from maas.runtime.processors.base import BaseProcessor, Features, counted_from, in_pieces
-from maas.runtime.signature import TensorSpec
 
 ASSET = "columns.json"
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from maas.bounds import Count, PadMultiple, Tokens
+from maas.records.signature import TensorSpec
 from maas.runtime.processors.base import BaseProcessor, Features
-from maas.runtime.signature import TensorSpec
 from maas.runtime.texts import checked
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"  # ids 0 and 1

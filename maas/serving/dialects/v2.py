@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from maas.runtime.signature import TensorSpec
+from maas.records.signature import TensorSpec
 from maas.serving.batching import Outputs
 from maas.serving.dataplane import DataPlane, ServedModel
 from maas.serving.faults import MediaTypeError

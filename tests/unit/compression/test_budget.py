@@ -6,7 +6,7 @@ import pytest
 import maas
 from maas.compression.budget import Budget
 from maas.lifecycle.assembly import search_of
-from maas.runtime.evidence import CandidateRecord, Interval, Latency
+from maas.records.evidence import CandidateRecord, Interval, Latency
 
 PARENT = CandidateRecord("fp32", "", "0" * 64, 1000, 0.0)
 GOOD = CandidateRecord(

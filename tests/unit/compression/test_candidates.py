@@ -9,7 +9,7 @@ from maas.compression import chain
 from maas.compression.candidates import kept
 from maas.compression.chain import Variant
 from maas.files import sha256_of
-from maas.runtime.evidence import CandidateRecord
+from maas.records.evidence import CandidateRecord
 
 
 @pytest.fixture

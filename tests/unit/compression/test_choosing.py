@@ -3,7 +3,7 @@
 import pytest
 
 from maas.compression.choosing import SAID, best_of, choice
-from maas.runtime.evidence import CandidateRecord, Latency
+from maas.records.evidence import CandidateRecord, Latency
 
 
 def candidate(name: str, size: int, ratio: float = 1.0, spread: float = 0.0, **fields: object) -> CandidateRecord:

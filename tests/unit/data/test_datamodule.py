@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from maas.data.datamodule import WINDOW, BatchesByLength, DataModule, EncodedRows
 from maas.data.splits import Split, Splits
 from maas.errors import DataError
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 
 
 def order(keys, seed, epoch: int = 0, batch_size: int = 4) -> list[list[int]]:

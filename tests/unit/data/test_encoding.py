@@ -7,7 +7,7 @@ from maas.data import encoding
 from maas.data.datamodule import DataModule
 from maas.data.encoding import Encoded
 from maas.data.splits import Split, Splits
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 
 TEXTS = [f"{'word ' * (index * 7 % 23 + 1)}{index}" for index in range(2000)]
 

@@ -6,7 +6,7 @@ import pytest
 from maas.data.folds import folded, require_foldable
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 
 
 def splits_of(targets: np.ndarray | None, labels: tuple[str, ...]) -> Splits:

@@ -22,7 +22,7 @@ from maas.data.splits import Split, Splits
 from maas.doctor import Finding, examine
 from maas.doctor.checks.batch_norm import fewest_rows
 from maas.doctor.examining import check_names
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 
 HERE = "planted"
 sys.modules.setdefault(HERE, sys.modules[__name__])  # parts name what this file defines by this name

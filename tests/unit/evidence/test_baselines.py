@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.evidence.baselines import boosting, logistic, tfidf_logistic
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 
 RECORD = DataRecord("", {}, {})
 

@@ -11,7 +11,7 @@ from maas.evidence.plots import (
     robustness_picture,
     sweep_picture,
 )
-from maas.runtime.evidence import CandidateRecord, CompressionRecord, Interval, Latency, RobustnessCurve
+from maas.records.evidence import CandidateRecord, CompressionRecord, Interval, Latency, RobustnessCurve
 
 HISTORY = [{"train_loss": 1.0, "validation_loss": 1.1, "validation_accuracy": 0.5}, {"train_loss": 0.5}]
 RECORD = CompressionRecord(

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 import yaml
 
-from maas.exporting.bundling import attach_evidence, draw_up
+from maas.exporting.bundling import attach_evidence, build_bundle
+from maas.records.manifest import ServingSettings
 from maas.runtime.answers import load_answer
 from maas.runtime.bundle import Bundle
-from maas.runtime.manifest import ServingSettings
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def draw(token_model, text_processor, lineage, tmp_path):
             "lineage": lineage,
             "golden_rows": ["bad", "很好 很好", "a long text " * 8],
         }
-        return draw_up(tmp_path / name, **{**parts, **changes})
+        return build_bundle(tmp_path / name, **{**parts, **changes})
 
     return make
 

@@ -15,7 +15,7 @@ from maas.evidence.metrics import classification_metrics
 from maas.exporting.proof import prove
 from maas.exporting.settings import ExportSettings
 from maas.models.mlp import MLP
-from maas.runtime.evidence import SCHEMA_VERSION
+from maas.records.evidence import EVIDENCE_VERSION
 
 sys.modules.setdefault("drawn_again", sys.modules[__name__])  # checkpoints name what this file defines by this name
 
@@ -38,7 +38,7 @@ def test_evidence_holds_metrics_and_parity_of_the_test_rows_when_a_bundle_is_pro
         ("torch", "onnx reference", 64),
     ]
     assert all(one.max_difference <= 1e-5 and one.agreement.value == 1 for one in evidence.parity)
-    assert (evidence.schema_version, evidence.manifest_sha256) == (SCHEMA_VERSION, line.bundle.digest)
+    assert (evidence.schema_version, evidence.manifest_sha256) == (EVIDENCE_VERSION, line.bundle.digest)
     assert evidence.data == digits.record
 
 

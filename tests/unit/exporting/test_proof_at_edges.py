@@ -13,13 +13,13 @@ from sklearn.preprocessing import StandardScaler
 
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError, ParityError
-from maas.exporting.bundling import draw_up
+from maas.exporting.bundling import build_bundle
 from maas.exporting.proof import prove
 from maas.exporting.settings import ExportSettings
 from maas.importing.rule import Rule
 from maas.importing.scikit_learn import Estimator
-from maas.runtime.evidence import DataRecord
-from maas.runtime.manifest import ServingSettings
+from maas.records.evidence import DataRecord
+from maas.records.manifest import ServingSettings
 from maas.runtime.processors.tabular import Processor
 
 ESTIMATOR, RULE = f"{Estimator.__module__}.Estimator", f"{Rule.__module__}.Rule"
@@ -56,7 +56,7 @@ def proven(splits, save, lineage, tmp_path):
         change(changed.graph)
         onnx.save(changed, graph)
         (tmp_path / "bundle").mkdir()
-        bundle = draw_up(
+        bundle = build_bundle(
             tmp_path / "bundle",
             model=graph,
             name="wine",

@@ -10,8 +10,8 @@ from maas.data.splits import Split, Splits
 from maas.errors import BundleError, DataError
 from maas.exporting.bundling import attach_evidence
 from maas.lifecycle.promoting import comparing_on
+from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Machine
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import SCHEMA_VERSION, DataRecord, Evidence, Machine
 
 LABELS = ("0", "1", "2")
 
@@ -37,7 +37,7 @@ def bundle(bundles, tmp_path):
         made = Bundle.open(bundles.array_bundle(tmp_path / f"{seed}-{labels}", width=4, labels=labels, seed=seed))
         machine = Machine("cpu", 2, 1, "Linux", "3.11", "1")
         data = DataRecord("these", {"test": 300}, {})
-        attach_evidence(made, Evidence(SCHEMA_VERSION, made.digest, "2026", machine, data, {}, (), None, {}))
+        attach_evidence(made, Evidence(EVIDENCE_VERSION, made.digest, "2026", machine, data, {}, (), None, {}))
         return made
 
     return make

@@ -4,12 +4,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from maas.exporting.bundling import draw_up
+from maas.exporting.bundling import build_bundle
+from maas.records.manifest import ServingSettings
 from maas.registry.connection import connected
 from maas.registry.store import Store
 from maas.runtime.answers import load_answer
 from maas.runtime.bundle import Bundle
-from maas.runtime.manifest import ServingSettings
 from maas.runtime.processors.array import Processor as ArrayProcessor
 from maas.runtime.processors.tabular import Processor as TabularProcessor
 from maas.runtime.processors.text import Processor as TextProcessor
@@ -34,7 +34,7 @@ def draw(lineage, tmp_path_factory):
         folder = tmp_path_factory.mktemp("models") / name
         folder.mkdir()
         rest = {"name": name, "precision": "fp32", "serving": ServingSettings(), "lineage": lineage}
-        return draw_up(folder, **parts, **rest)
+        return build_bundle(folder, **parts, **rest)
 
     return make
 

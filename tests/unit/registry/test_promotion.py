@@ -5,8 +5,8 @@ import pytest
 
 from maas.evidence.judges import judge_of
 from maas.lifecycle.promoting import compared
+from maas.records.evidence import Interval
 from maas.registry.promotion import Comparison, decided
-from maas.runtime.evidence import Interval
 
 
 def comparison(value: float, low: float, high: float) -> Comparison:

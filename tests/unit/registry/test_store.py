@@ -7,13 +7,13 @@ import pytest
 
 from maas.errors import InputError, RegistryError
 from maas.exporting.bundling import attach_evidence
+from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval, Machine
 from maas.registry import resolve as resolving
 from maas.registry.connection import connected, default_tracking_uri
 from maas.registry.promotion import Comparison
 from maas.registry.store import Store
 from maas.registry.versions import ModelVersion, resolve
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import SCHEMA_VERSION, DataRecord, Evidence, Interval, Machine
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def bundle(bundles, tmp_path, request):
         (folder / "manifest.json").write_bytes(msgspec.json.encode({**manifest, "name": name}))
         made = Bundle.open(folder)
         evidence = Evidence(
-            SCHEMA_VERSION,
+            EVIDENCE_VERSION,
             made.digest,
             "2026-01-01T00:00:00+00:00",
             Machine("cpu", 2, 1, "Linux", "3.11", "1"),
@@ -234,16 +234,16 @@ def test_no_draft_is_left_when_the_database_was_made(store, place):
 def test_bundle_is_an_mlflow_model_when_mlflow_opens_it(line, token_model, text_processor, lineage, tmp_path):
     import mlflow.pyfunc
 
-    from maas.exporting.bundling import draw_up
+    from maas.exporting.bundling import build_bundle
+    from maas.records.manifest import ServingSettings
     from maas.runtime.answers import load_answer
-    from maas.runtime.manifest import ServingSettings
 
     rows = np.array(line.bundle.golden.inputs[:3], dtype=np.float32)
     found = mlflow.pyfunc.load_model(str(line.bundle.folder)).predict(rows)
     assert found["label"].tolist() == [answer["label"] for answer in line.bundle.golden.answers[:3]]
     folder = tmp_path / "bundle"
     folder.mkdir()
-    texts = draw_up(
+    texts = build_bundle(
         folder,
         model=token_model,
         name="small",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maas.runtime.signature import NUMPY_TYPES, Datatype, TensorSpec
+from maas.records.signature import NUMPY_TYPES, Datatype, TensorSpec
 
 
 @pytest.mark.parametrize(

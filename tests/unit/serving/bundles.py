@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from maas.records.manifest import MANIFEST_VERSION, Lineage, Manifest, ServingSettings
+from maas.records.signature import Signature
 from maas.runtime.answers import BaseAnswer, load_answer
-from maas.runtime.manifest import SCHEMA_VERSION, Lineage, Manifest, ServingSettings
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
 from maas.runtime.processors.array import Processor as ArrayProcessor
@@ -18,7 +19,6 @@ from maas.runtime.processors.audio import Processor as AudioProcessor
 from maas.runtime.processors.image import Processor as ImageProcessor
 from maas.runtime.processors.tabular import Processor as TabularProcessor
 from maas.runtime.processors.text import Processor as TextProcessor
-from maas.runtime.signature import Signature
 
 TEXTS = [
     "这是一个很棒的文本",
@@ -222,7 +222,7 @@ def _bundle(
         if path.is_file()
     }
     manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=MANIFEST_VERSION,
         name=name,
         task=task,
         precision="fp32",

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from maas.config import RunConfig, compose
 from maas.errors import ConfigError
 from maas.lifecycle.lineage import code_key
-from maas.runtime.evidence import Interval
+from maas.records.evidence import Interval
 from maas.sweeping.folder import SweepFolder, TrialRecord
 from maas.sweeping.sweep import Sweep, objective
 from maas.training.checkpoint import Checkpoint

@@ -15,7 +15,7 @@ from maas import lifecycle
 from maas.config import RunConfig, compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training.fitting import Fitted, fit
 

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training import progress
 from maas.training.fitting import fit

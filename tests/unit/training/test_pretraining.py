@@ -20,7 +20,7 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.models.encoder import TextEncoder
 from maas.models.mlp import MLP
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor as Arrays
 from maas.runtime.processors.text import Processor
 from maas.training.fitting import fit

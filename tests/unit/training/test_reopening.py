@@ -20,7 +20,7 @@ from maas.data.splits import Split, Splits
 from maas.errors import CheckpointError
 from maas.importing.base import ForeignModel
 from maas.lifecycle.validating import validated
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training.checkpoint import Checkpoint, NetRecord
 from maas.training.fitting import fit

@@ -10,7 +10,7 @@ import torch
 from maas.config import RunConfig, compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training.fitting import fit
 from maas.training.resuming import ResumePoints, newest_whole, random_states, restore_random_states

@@ -6,7 +6,7 @@ import pytest
 from maas.config import build, compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.text import Processor
 from maas.training.evaluation import predictions, run_of
 from maas.training.families import family_of

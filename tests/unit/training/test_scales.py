@@ -17,8 +17,8 @@ from maas.config.standardizing import with_standardize
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.models.tabular_mlp import TabularMLP
+from maas.records.evidence import DataRecord
 from maas.runtime.answers import load_answer
-from maas.runtime.evidence import DataRecord
 from maas.runtime.processors.tabular import Processor
 from maas.training.checkpoint import Checkpoint, NetRecord, save_checkpoint
 from maas.training.evaluation import predictions, run_of

@@ -7,7 +7,7 @@ from lightning.pytorch import Callback
 
 from maas.config import compose
 from maas.data.splits import Split, Splits
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training import fitting
 from maas.training.ending import ValidatedEnd

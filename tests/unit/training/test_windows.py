@@ -19,7 +19,7 @@ from maas.data.datamodule import BatchesByLength
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.models.mlp import MLP
-from maas.runtime.evidence import DataRecord
+from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training.batch_statistics import BatchStatistics
 from maas.training.fitting import fit_net

@@ -5,8 +5,8 @@ import pytest
 
 from maas.evidence.metrics import classification_metrics
 from maas.evidence.robustness import curves, perturbations_of
+from maas.records.evidence import RobustnessCurve
 from maas.runtime.bundle import Bundle
-from maas.runtime.evidence import RobustnessCurve
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from maas.bounds import BatchSize, Threads
-from maas.runtime.signature import Signature
+from maas.records.signature import Signature
 
-SCHEMA_VERSION = 1
+MANIFEST_VERSION = 1
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-Fraction = Annotated[float, Meta(ge=0, lt=1, description="a share in [0, 1)", examples=[0.5])]
-PositiveFraction = Annotated[float, Meta(gt=0, lt=1, description="a share in (0, 1)", examples=[0.1])]
-Share = Annotated[float, Meta(ge=0, le=1, description="a share in [0, 1]", examples=[0.99])]
-PositiveShare = Annotated[float, Meta(gt=0, le=1, description="a share in (0, 1]", examples=[0.99])]
+Fraction = Annotated[float, Meta(ge=0, lt=1, description="a fraction in [0, 1)", examples=[0.5])]
+PositiveFraction = Annotated[float, Meta(gt=0, lt=1, description="a fraction in (0, 1)", examples=[0.1])]
+ClosedFraction = Annotated[float, Meta(ge=0, le=1, description="a fraction in [0, 1]", examples=[0.99])]
+PositiveClosedFraction = Annotated[float, Meta(gt=0, le=1, description="a fraction in (0, 1]", examples=[0.99])]
 Positive = Annotated[float, Meta(gt=0, description="a number above 0", examples=[1.0])]
 NonNegative = Annotated[float, Meta(ge=0, description="a number not below 0", examples=[0.0])]
 Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more", examples=[1])]

@@ -88,7 +88,7 @@ def _compare(bundles: Mapping[str, Bundle], outs: list[Path], config: maas.RunCo
 def _table(found: list[Compared], metric: str | None, rows: int) -> Table:
     sizes = [one.batch_size for one in found[0].latencies]
     table = Table(title=f"{rows:,} test rows, intervals of 95 %; time and bytes against the first")
-    for heading in ("model", metric or "metric", "points lost", "other answers", "loses most on"):
+    for heading in ("model", metric or "metric", "metric drop", "other answers", "loses most on"):
         table.add_column(heading)
     for heading in ("bytes", *(f"ms, batch {size}" for size in sizes)):
         table.add_column(heading, justify="right")
@@ -102,7 +102,7 @@ def _cells(one: Compared, first: Compared) -> Iterator[str]:
     yield str(one.metric) if one.metric else ""
     yield f"{one.drop.value:.2f} [{one.drop.low:.2f}, {one.drop.high:.2f}]" if one.drop else ""
     yield f"{one.disagreements:,} ({1 - one.agreement:.2%})" if one is not first else ""
-    yield "\n".join(f"{part.name}: {part.drop:.1f} points, {part.rows} rows" for part in one.slices)
+    yield "\n".join(f"{part.name}: {part.drop:.1f} percentage points, {part.rows} rows" for part in one.slices)
     yield f"{one.bytes:,}\n÷ {first.bytes / one.bytes:.2f}" if one is not first else f"{one.bytes:,}"
     for latency in one.latencies:
         yield f"{latency.median_ms:.3g}\n× {latency.ratio:.2f}" if one is not first else f"{latency.median_ms:.3g}"

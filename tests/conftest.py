@@ -61,12 +61,12 @@ def environment() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def few_turns() -> Iterator[None]:
     """Times models in few turns, where a module's tests look at answers and not at times."""
-    from maas.compression import measuring
+    from maas.compression import evaluator
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "ROUNDS", 3)
-        patch.setattr(measuring, "GRID_ROUNDS", 2)
-        patch.setattr(measuring, "LATENCY_BATCHES", 2)
+        patch.setattr(evaluator, "ROUNDS", 3)
+        patch.setattr(evaluator, "GRID_ROUNDS", 2)
+        patch.setattr(evaluator, "LATENCY_BATCHES", 2)
         yield
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
-from maas.bounds import BatchSize, Count, NonNegative, Positive, Share, Threads
+from maas.bounds import BatchSize, ClosedFraction, Count, NonNegative, Positive, Threads
 from maas.records.evidence import CandidateRecord
 
 
@@ -15,7 +15,7 @@ class Budget:
     Args:
         min_shrink: how many times smaller the file must become to be worth the change.
         max_bytes: size of the ONNX file.
-        max_drop: points (hundredths) of the recipe's metric on validation data that may be lost against the model as
+        max_drop: percentage points of the recipe's metric on validation data that may be lost against the model as
             exported: the upper end of the paired 95 % interval.
         min_agreement: share of validation rows whose answer a pass over ONNX files must leave. `export.min_agreement`
             holds here too, so that nothing is chosen that export would refuse.
@@ -26,14 +26,14 @@ class Budget:
         latency_ms: time of a batch, on this machine.
         batch_size: rows of the batch that is timed; null takes what the model is served with.
         threads: that it is timed on; null takes what the model is served with.
-        max_minutes: after which the search makes no new proposals; what is at work, and the controls, are finished. A
-            search that is gone on with counts from its new beginning.
+        max_minutes: after which the search makes no new proposals; what is at work, and the from-scratch baselines, are
+            finished. A resumed search counts from its new beginning.
     """
 
     min_shrink: Positive | None = 1.0
     max_bytes: Count | None = None
     max_drop: NonNegative | None = 1.0
-    min_agreement: Share | None = 0.99
+    min_agreement: ClosedFraction | None = 0.99
     max_batch_effect: NonNegative | None = 1e-6
     speedup: Positive | None = 1.0
     latency_ms: Positive | None = None
@@ -70,7 +70,7 @@ class Budget:
         if _exceeds(candidate.bytes, self.max_bytes):
             yield f"it has {candidate.bytes} bytes, allowed are {self.max_bytes}"
         if candidate.drop and _exceeds(candidate.drop.high, self.max_drop):
-            yield f"it may lose {candidate.drop.high:.2f} points, allowed is {self.max_drop:g}"
+            yield f"it may lose {candidate.drop.high:.2f} percentage points, allowed is {self.max_drop:g}"
         if candidate.parent and _exceeds(self.min_agreement, candidate.agreement):
             yield f"{candidate.agreement:.4f} of the answers stay, required is {self.min_agreement:g}"
         if _exceeds(candidate.batch_effect, self._allowed_batch_effect(root)):

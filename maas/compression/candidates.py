@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from maas.compression.chain import Variant
-from maas.compression.measuring import Bench, Target
+from maas.compression.evaluator import Evaluator, TimingTarget
 from maas.compression.passes import OnnxPass
+from maas.compression.pipeline import Variant
 from maas.compression.pruning import macs, parameters
-from maas.compression.store import Store, settings_of, target_of
+from maas.compression.store import CandidateStore, settings_of, target_of
 from maas.errors import BundleError, ConfigError, ExportError
 from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
@@ -59,22 +59,22 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Workbench:
+class CandidateBuilder:
     """What makes and measures groups.
 
     Args:
-        bench: where candidates are judged.
+        evaluator: where candidates are judged.
         passes: over ONNX files, by name.
         export: writes a checkpoint as an ONNX file.
         store: where groups lie.
         target: batch size and threads that candidates are to be fast at.
     """
 
-    bench: Bench
+    evaluator: Evaluator
     passes: Mapping[str, OnnxPass]
     export: Exporter
-    store: Store
-    target: Target
+    store: CandidateStore
+    target: TimingTarget
 
     def group(self, variant: Variant, root: Path | None = None) -> Group:
         """Makes and measures the candidates of a variant, or reads what was measured before.
@@ -102,9 +102,9 @@ class Workbench:
         """Exports the checkpoint and applies every pass; one that cannot be applied leaves a record that says why."""
         started, exported = time.perf_counter(), self.export(variant.checkpoint, place / f"{PARENT}.onnx")
         facts: dict[str, Any] = {
-            **_size(variant, self.bench),
-            "links": variant.links,
-            "seed": self.bench.calibration.seed,
+            **_size(variant, self.evaluator),
+            "applied_passes": variant.applied_passes,
+            "seed": self.evaluator.calibration.seed,
         }
         first = CandidateRecord(
             name=_name(variant),
@@ -123,8 +123,8 @@ class Workbench:
         one, started, out = self.passes[key], time.perf_counter(), exported.with_name(f"{key}.onnx")
         fault: tuple[str, ...] = ()
         try:
-            one.apply(exported, out, self.bench.calibration)
-            self.bench.running(out)
+            one.apply(exported, out, self.evaluator.calibration)
+            self.evaluator.running(out)
         except (ExportError, BundleError) as error:
             fault = (str(error),)
         return CandidateRecord(
@@ -143,33 +143,33 @@ class Workbench:
 
     def _measured(self, group: Group, root: Path) -> list[CandidateRecord]:
         """Adds to each record what was measured; those that failed stay as they are."""
-        bench, first = self.bench, group.records[0]
+        evaluator, first = self.evaluator, group.records[0]
         whole = [one.name for one in group.records if not one.reasons]
         models = {name: group.model(name) for name in whole}
-        predictors = {name: bench.predictor(path) for name, path in models.items()}
-        answers = {name: bench.predictions(predictor) for name, predictor in predictors.items()}
+        predictors = {name: evaluator.predictor(path) for name, path in models.items()}
+        answers = {name: evaluator.predictions(predictor) for name, predictor in predictors.items()}
         is_root = root == group.exported
-        whose = answers[first.name] if is_root else bench.predictions(bench.parent)
+        whose = answers[first.name] if is_root else evaluator.predictions(evaluator.parent)
         _require_finite(whose)
         trained = whose if is_root else self._trained(group.variant, answers[first.name])
         made = {name: found for name, found in answers.items() if not (is_root and name == first.name)}
         broken = {name for name, found in made.items() if not np.isfinite(found).all()}
         rivals = {} if is_root else {"": root}  # a model is not timed beside itself
-        raced = bench.latencies({**models, **rivals}, first.name if is_root else "", self.target)
+        raced = evaluator.latencies({**models, **rivals}, first.name if is_root else "", self.target)
 
         def measured(record: CandidateRecord) -> CandidateRecord:
             if record.name in broken:
                 return msgspec.structs.replace(record, reasons=("some of its answers are not finite numbers",))
-            own, footprint = answers[record.name], bench.footprint(models[record.name])
+            own, footprint = answers[record.name], evaluator.footprint(models[record.name])
             parent = trained if record is first else answers[first.name]
             return msgspec.structs.replace(
                 record,
-                metric=bench.value(own),
-                drop=bench.drop(whose, own),
-                drop_from_parent=None if record is first else bench.drop(parent, own),
-                worst_slice=bench.worst_slice(whose, own),
-                agreement=float(bench.judge.agrees(parent, own).mean()),
-                batch_effect=bench.batch_effect(predictors[record.name]),
+                metric=evaluator.value(own),
+                drop=evaluator.drop(whose, own),
+                drop_from_parent=None if record is first else evaluator.drop(parent, own),
+                worst_slice=evaluator.worst_slice(whose, own),
+                agreement=float(evaluator.judge.agrees(parent, own).mean()),
+                batch_effect=evaluator.batch_effect(predictors[record.name]),
                 latency=raced[record.name][0],
                 latencies=raced[record.name],
                 load_ms=round(footprint.load_ms, 2),
@@ -180,11 +180,11 @@ class Workbench:
 
     def _trained(self, variant: Variant, exported: Predictions) -> Predictions:
         """Returns what the checkpoint answers by torch, (N, K), if its ONNX file answers the same."""
-        bench, parent = self.bench, self.bench.parent
-        rows, run = bench.validation.inputs, variant.checkpoint.run()
+        evaluator, parent = self.evaluator, self.evaluator.parent
+        rows, run = evaluator.validation.inputs, variant.checkpoint.run()
         found = predictions(run, parent.answer, parent.processor, rows, parent.batch_size)
-        allowed = bench.tolerance * parent.answer.scale(found)
-        require(compared(bench.judge, "torch", "onnxruntime", found, exported, allowed))
+        allowed = evaluator.tolerance * parent.answer.scale(found)
+        require(compared(evaluator.judge, "torch", "onnxruntime", found, exported, allowed))
         return found
 
 
@@ -220,24 +220,24 @@ def _require_finite(answers: Predictions) -> None:
 
 
 def _name(variant: Variant, key: str = "") -> str:
-    """Returns a candidate's name: of the chain, then of the pass."""
+    """Returns a candidate's name: of the pipeline, then of the pass."""
     return "-".join(filter(None, (variant.name, key))) or PARENT
 
 
 def _renamed(record: CandidateRecord, variant: Variant) -> CandidateRecord:
-    """Returns a record that was kept, under the name by which its chain goes now."""
+    """Returns a record that was kept, under the name by which its pipeline goes now."""
     key = record.name.removeprefix(record.parent).lstrip("-") if record.parent != PARENT else record.name
     name = _name(variant, key if record.parent else "")
     parent = _name(variant) if record.parent else ""
-    return msgspec.structs.replace(record, name=name, parent=parent, links=variant.links)
+    return msgspec.structs.replace(record, name=name, parent=parent, applied_passes=variant.applied_passes)
 
 
-def _size(variant: Variant, bench: Bench) -> dict[str, int]:
+def _size(variant: Variant, evaluator: Evaluator) -> dict[str, int]:
     """Returns parameters and multiply-accumulates of a net; nothing of a model that was made elsewhere."""
     model = variant.checkpoint.model()
     if not isinstance(model, nn.Module):
         return {}
-    feeds = {name: torch.from_numpy(array) for name, array in bench.timed_feeds(count=1)[0].items()}
+    feeds = {name: torch.from_numpy(array) for name, array in evaluator.timed_feeds(count=1)[0].items()}
     return {"parameters": parameters(model), "macs": macs(model, feeds)}
 
 

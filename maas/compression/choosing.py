@@ -8,20 +8,20 @@ SAID = 5
 """Refusals that a reason repeats; the record has them all."""
 
 
-def choice(records: Iterable[CandidateRecord], given_up: Mapping[str, str]) -> tuple[CandidateRecord, str]:
+def choice(records: Iterable[CandidateRecord], pruned_trials: Mapping[str, str]) -> tuple[CandidateRecord, str]:
     """Returns what ships and why, with numbers.
 
     Args:
         records: all candidates, the model as exported first.
-        given_up: chains that were not followed to their end, by name, and why.
+        pruned_trials: pipelines that were not followed to their end, by name, and why.
     """
     root, *others = records
     allowed = [record for record in others if not record.reasons]
     if not allowed:
-        refused = {record.name: ", ".join(record.reasons) for record in others} | dict(given_up)
+        refused = {record.name: ", ".join(record.reasons) for record in others} | dict(pruned_trials)
         return root, _kept(refused) if refused else "No pass was asked for."
     best = best_of(allowed)
-    lost = f", {best.drop.value:.2f} points lost" if best.drop else ""
+    lost = f", {best.drop.value:.2f} metric drop" if best.drop else ""
     return best, (
         f"{root.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time{lost}."
     )

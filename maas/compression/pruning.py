@@ -34,7 +34,7 @@ def prune_(
     ratio: float,
     importance: Importance = "magnitude",
     scope: Scope = "global",
-    most: float = 0.9,
+    max_fraction: float = 0.9,
     round_to: int | None = None,
     keep: Sequence[str] = (),
 ) -> None:
@@ -46,7 +46,7 @@ def prune_(
         ratio: share of channels to remove.
         importance: how a channel's worth is estimated.
         scope: whether channels compete with all others, or with those of their own layer.
-        most: the largest share that any layer may lose.
+        max_fraction: the largest share that any layer may lose.
         round_to: leave multiples of so many channels.
         keep: patterns of names of modules that are left as they are.
 
@@ -65,7 +65,7 @@ def prune_(
                 importance=_estimator(importance),
                 global_pruning=scope == "global",
                 pruning_ratio=ratio,
-                max_pruning_ratio=most,
+                max_pruning_ratio=max_fraction,
                 round_to=round_to,
                 ignored_layers=kept,
                 in_channel_groups={},  # its defaults are shared by all pruners of a process

@@ -21,7 +21,7 @@ EMPTY = 1e-9
 
 
 def measured_ranges(
-    graph: onnx.ModelProto, names: Sequence[str], feeds: Iterable[Feeds], method: Method, covered: float
+    graph: onnx.ModelProto, names: Sequence[str], feeds: Iterable[Feeds], method: Method, coverage: float
 ) -> dict[str, Range]:
     """Returns the range of each float tensor that is to be held by int8; 0 is always inside.
 
@@ -31,7 +31,7 @@ def measured_ranges(
         feeds: training rows, batch by batch.
         method: `minmax` takes all values; `percentile` cuts the rarest off at both ends; `entropy` cuts where the
             distribution of what is left of the values differs least from theirs.
-        covered: share of the values that `percentile` keeps.
+        coverage: share of the values that `percentile` keeps.
 
     Raises:
         ExportError: there are no rows, or a tensor is not finite.
@@ -55,21 +55,21 @@ def measured_ranges(
     counts = {name: np.zeros(BINS, np.int64) for name in spans}
     for name, values in activations(graph, names, feeds):
         counts[name] += np.histogram(values, BINS, spans[name])[0]
-    cut = {"percentile": lambda one, span: percentile_range(one, span, covered), "entropy": entropy_range}[method]
+    cut = {"percentile": lambda one, span: percentile_range(one, span, coverage), "entropy": entropy_range}[method]
     return {name: cut(counts[name], span) for name, span in spans.items()}
 
 
-def percentile_range(counts: NDArray[Any], span: Range, covered: float) -> Range:
-    """Returns the range between the quantiles (1 - covered) / 2 and (1 + covered) / 2, to a bin.
+def percentile_range(counts: NDArray[Any], span: Range, coverage: float) -> Range:
+    """Returns the range between the quantiles (1 - coverage) / 2 and (1 + coverage) / 2, to a bin.
 
     Args:
         counts: values in each of equal bins, (B,).
         span: of all bins.
-        covered: in (0, 1].
+        coverage: in (0, 1].
     """
     edges = np.linspace(*span, len(counts) + 1)
     shares = np.cumsum(counts) / max(counts.sum(), 1)
-    tail = (1 - covered) / 2
+    tail = (1 - coverage) / 2
     low, high = edges[np.searchsorted(shares, tail, side="right")], edges[np.searchsorted(shares, 1 - tail) + 1]
     return min(float(low), 0.0), max(float(high), 0.0)
 

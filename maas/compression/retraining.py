@@ -7,30 +7,30 @@ from pathlib import Path
 from lightning.pytorch import LightningModule
 from torch import nn
 
-from maas.compression.passes.base import Workshop
+from maas.compression.passes.base import PassContext
 from maas.config import RunConfig
 from maas.errors import ExportError
 from maas.evidence.judges import judge_of
 from maas.records.evidence import Interval
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint
-from maas.training.cutting import CutPlan
 from maas.training.distilling import Teacher
 from maas.training.evaluation import predictions, run_of
 from maas.training.fitting import fit_net
 from maas.training.nets import settled, types_of
+from maas.training.pruning_plan import PruningPlan
 
 
 def retrained(
     parent: Checkpoint,
     out: Path,
-    workshop: Workshop,
+    context: PassContext,
     *,
     epochs: int,
     lr: float | None = None,
     teacher: Teacher | None = None,
     net: nn.Module | None = None,
-    known: CutPlan | None = None,
+    known: PruningPlan | None = None,
     during: AbstractContextManager[None] | None = None,
 ) -> Checkpoint:
     """Trains the net of a checkpoint by its recipe, and writes the checkpoint of the best epoch.
@@ -38,7 +38,7 @@ def retrained(
     Args:
         parent: what is trained further.
         out: the folder to write.
-        workshop: recipe, rows, and where to go on from.
+        context: recipe, rows, and where to go on from.
         epochs: over the training rows.
         lr: learning rate; None takes the recipe's.
         teacher: to learn from besides; None for none.
@@ -60,20 +60,20 @@ def retrained(
     types = types_of(model)
     model.requires_grad_().train()
     config, splits, processor = (
-        _shortened(workshop.config, epochs, lr, workshop.seed),
-        workshop.splits,
+        _shortened(context.config, epochs, lr, context.seed),
+        context.splits,
         parent.processor(),
     )
-    resume = workshop.folder / "resume"
+    resume = context.folder / "resume"
     with during or nullcontext():
-        course = fit_net(config, model, splits, processor, resume, workshop.listener, teacher, parent.family())
+        course = fit_net(config, model, splits, processor, resume, context.listener, teacher, parent.family())
         model = settled(model, types)
-        metrics = _metrics(parent, model, workshop)
+        metrics = _metrics(parent, model, context)
     return parent.succeeded_by(
         out,
         model,
         known=known,
-        rows=workshop.rows,
+        rows=context.rows,
         history=course.history,
         best_epoch=course.best_epoch,
         metrics=metrics,
@@ -90,9 +90,9 @@ def _shortened(config: RunConfig, epochs: int, lr: float | None, seed: int) -> R
     )
 
 
-def _metrics(parent: Checkpoint, net: nn.Module, workshop: Workshop) -> dict[str, Interval]:
-    answer, rows = parent.answer(), workshop.splits.validation
+def _metrics(parent: Checkpoint, net: nn.Module, context: PassContext) -> dict[str, Interval]:
+    answer, rows = parent.answer(), context.splits.validation
     if rows.targets is None:
         return {}
     found = predictions(run_of(net, parent.family(), answer.output), answer, parent.processor(), rows.inputs)
-    return judge_of(answer.kind, workshop.splits.labels).metrics(rows.targets, found)
+    return judge_of(answer.kind, context.splits.labels).metrics(rows.targets, found)

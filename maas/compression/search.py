@@ -1,26 +1,25 @@
-"""Trying chains of passes, judging what they give, and choosing what may ship."""
+"""Trying pipelines of passes, judging what they give, and choosing what may ship."""
 
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import torch
 
-from maas.bounds import NonNegativeCount
-from maas.compression.budget import Budget
-from maas.compression.candidates import Exporter, Group, Workbench
-from maas.compression.chain import Variant, variant_of
+from maas.compression.candidates import CandidateBuilder, Exporter, Group
 from maas.compression.choosing import choice
-from maas.compression.control import control_of
-from maas.compression.measuring import Bench, Target
+from maas.compression.evaluator import Evaluator, TimingTarget
 from maas.compression.naming import require_names
-from maas.compression.passes import CheckpointPass, OnnxPass, Pass, Workshop
-from maas.compression.rungs import GivenUp, Rungs, Shown, Size
-from maas.compression.store import Store
+from maas.compression.passes import CheckpointPass, PassContext
+from maas.compression.pipeline import Variant, variant_of
+from maas.compression.pruner import PrunedTrial, Pruner, Shown, Size
+from maas.compression.scratch_baseline import scratch_baseline_of
+from maas.compression.settings import CompressionSettings
+from maas.compression.store import CandidateStore
 from maas.errors import BudgetError, CheckpointError, ExportError
 from maas.records.evidence import CandidateRecord, CompressionRecord
 from maas.training.checkpoint import Checkpoint
@@ -29,59 +28,9 @@ if TYPE_CHECKING:
     from maas.compression.proposing import Proposals
 
 REFUSED = 0.5
-"""Points by which a chain is said to exceed the budget where it loses few enough and is refused for something else."""
+"""Percentage points beyond the budget of a pipeline that keeps max_drop and is refused for something else."""
 FAILED = 1e3
-"""Likewise where it could not be followed."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """The `compress` section of a recipe.
-
-    Args:
-        budget: what may be lost.
-        passes: what is tried, by name: those over checkpoints one on what the other made, in this order; each of those
-            over ONNX files on the model as exported, and on what the chain made.
-        trials: proposals for the settings in `space`; 0 takes the passes as they are written.
-        space: what may be proposed of passes over checkpoints: pass → setting → a list of values, or `{low, high}` with
-            `step` or `log`.
-        controls: nets of the chosen one's shape that are trained from scratch beside it; 0 for none.
-    """
-
-    budget: Budget
-    passes: Mapping[str, Pass]
-    trials: NonNegativeCount = 0
-    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    controls: NonNegativeCount = 0
-
-    @property
-    def chain(self) -> dict[str, CheckpointPass]:
-        """The passes over checkpoints."""
-        return {name: one for name, one in self.passes.items() if one.side == "checkpoint"}
-
-    @property
-    def variants(self) -> int:
-        """Checkpoints that are made at most."""
-        return (max(1, self.trials) if self.chain else 0) + self.controls
-
-    def epochs(self, trained: int, *, is_augmented: bool) -> float:
-        """Returns the epochs that all of them are trained for at most; those with a teacher count for a third more.
-
-        Args:
-            trained: epochs of the root.
-            is_augmented: whether rows differ from epoch to epoch; else a teacher is asked once.
-        """
-        spans = [(getattr(one, "epochs", 0), hasattr(one, "temperature")) for one in self.chain.values()]
-        weighed = sum(
-            epochs + (epochs if is_augmented else 1) / 3 if is_taught else epochs for epochs, is_taught in spans
-        )
-        scratch = trained + sum(epochs for epochs, _ in spans)
-        return max(1, self.trials) * weighed + self.controls * scratch
-
-    @property
-    def graph_passes(self) -> dict[str, OnnxPass]:
-        """The passes over ONNX files."""
-        return {name: one for name, one in self.passes.items() if one.side == "onnx"}
+"""Percentage points beyond the budget of a pipeline that could not be followed."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +46,9 @@ class Found:
     chosen: Group
 
 
-def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter, store: Store) -> Found:
+def search(
+    settings: CompressionSettings, context: PassContext, evaluator: Evaluator, export: Exporter, store: CandidateStore
+) -> Found:
     """Makes candidates, measures them in turns with the model as exported, and chooses.
 
     Of the candidates that keep the budget the one with the smallest product of size and time is chosen, as far as
@@ -106,8 +57,8 @@ def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter,
 
     Args:
         settings: budget, passes, and what of them is searched.
-        workshop: the trained checkpoint, and what passes over checkpoints need.
-        bench: where candidates are judged.
+        context: the trained checkpoint, and what passes over checkpoints need.
+        evaluator: where candidates are judged.
         export: writes a checkpoint as an ONNX file.
         store: where candidates lie; what lies there already is not made again.
 
@@ -115,28 +66,30 @@ def search(settings: Search, workshop: Workshop, bench: Bench, export: Exporter,
         BudgetError: a pass is named as the parent is, or the space cannot be read.
     """
     require_searchable(settings)
-    hunt = _Hunt(settings, workshop, bench, export, store)
-    if settings.chain:
-        hunt.follow_chains()
-    chosen, reason = choice(hunt.records, hunt.given_up)
-    if settings.controls and chosen.links:
-        chosen, reason = hunt.held_against_controls(chosen, reason)
+    search = Search(settings, context, evaluator, export, store)
+    if settings.pipeline:
+        search.follow_pipelines()
+    chosen, reason = choice(search.records, search.pruned_trials)
+    if settings.scratch_baselines and chosen.applied_passes:
+        chosen, reason = search.compared_with_scratch(chosen, reason)
     record = CompressionRecord(
-        metric=bench.metric,
+        metric=evaluator.metric,
         budget=asdict(settings.budget),
-        candidates=tuple(hunt.records),
+        candidates=tuple(search.records),
         chosen=chosen.name,
         reason=reason,
-        rows=len(bench.validation),
-        given_up=hunt.given_up,
-        controls=hunt.controls,
+        rows=len(evaluator.validation),
+        pruned_trials=search.pruned_trials,
+        scratch_baselines=search.scratch_baselines,
     )
-    return Found(record, hunt.group_of(chosen))
+    return Found(record, search.group_of(chosen))
 
 
-def require_searchable(settings: Search) -> None:
+def require_searchable(settings: CompressionSettings) -> None:
     """Raises BudgetError where candidates would have one name, or proposals are asked for that nothing can take."""
-    require_names(settings.chain, settings.graph_passes, trials=settings.trials, controls=settings.controls)
+    require_names(
+        settings.pipeline, settings.graph_passes, trials=settings.trials, scratch_baselines=settings.scratch_baselines
+    )
     if settings.trials and not settings.space:
         raise BudgetError(
             f"compress.trials is {settings.trials} and compress.space is empty. Set a space, e.g. "
@@ -152,24 +105,31 @@ def require_searchable(settings: Search) -> None:
         _proposals(settings, seed=0)
 
 
-def timed_at(settings: Search, bench: Bench) -> Target:
+def timed_at(settings: CompressionSettings, evaluator: Evaluator) -> TimingTarget:
     """Returns the batch size and threads that candidates are to be fast at."""
-    budget, declared = settings.budget, bench.declared
-    return Target(budget.batch_size or declared.batch_size, budget.threads or declared.threads)
+    budget, declared = settings.budget, evaluator.declared
+    return TimingTarget(budget.batch_size or declared.batch_size, budget.threads or declared.threads)
 
 
-class _Hunt:
+class Search:
     """Everything that was tried so far."""
 
-    def __init__(self, settings: Search, workshop: Workshop, bench: Bench, export: Exporter, store: Store) -> None:
+    def __init__(
+        self,
+        settings: CompressionSettings,
+        context: PassContext,
+        evaluator: Evaluator,
+        export: Exporter,
+        store: CandidateStore,
+    ) -> None:
         self._settings = settings
-        self._workshop = workshop
+        self._context = context
         self._store = store
-        self._workbench = Workbench(bench, settings.graph_passes, export, store, timed_at(settings, bench))
+        self._builder = CandidateBuilder(evaluator, settings.graph_passes, export, store, timed_at(settings, evaluator))
         self.groups: list[Group] = []
-        self.given_up: dict[str, str] = {}
-        self.controls: tuple[str, ...] = ()
-        self._add(Variant("", workshop.root))
+        self.pruned_trials: dict[str, str] = {}
+        self.scratch_baselines: tuple[str, ...] = ()
+        self._add(Variant("", context.root))
 
     @property
     def records(self) -> list[CandidateRecord]:
@@ -180,57 +140,57 @@ class _Hunt:
         """Returns the group that a candidate belongs to."""
         return next(group for group in self.groups if record in group.records)
 
-    def follow_chains(self) -> None:
-        """Takes the chain as it is written, or with one proposal after another."""
+    def follow_pipelines(self) -> None:
+        """Takes the pipeline as it is written, or with one proposal after another."""
         settings, started = self._settings, time.monotonic()
-        feeds = self._workbench.bench.timed_feeds(count=1)[0]
-        rungs = Rungs(
-            f"validation_{self._workshop.config.metric}", {name: torch.from_numpy(one) for name, one in feeds.items()}
+        feeds = self._builder.evaluator.timed_feeds(count=1)[0]
+        pruner = Pruner(
+            f"validation_{self._context.config.metric}", {name: torch.from_numpy(one) for name, one in feeds.items()}
         )
-        name = "-".join(settings.chain)
+        name = "-".join(settings.pipeline)
         if not settings.trials:
-            self._follow(name, settings.chain, rungs)
+            self._follow(name, settings.pipeline, pruner)
             return
-        proposals, limit = _proposals(settings, self._workshop.seed), settings.budget.max_minutes
+        proposals, limit = _proposals(settings, self._context.seed), settings.budget.max_minutes
         shown: dict[str, tuple[float, float]] = {}
         for number in range(settings.trials):
             if limit is not None and time.monotonic() - started > 60 * limit:
-                self.given_up[f"{name}-{number}"] = f"{limit:g} minutes are over"
+                self.pruned_trials[f"{name}-{number}"] = f"{limit:g} minutes are over"
                 break
             proposal = proposals.ask()
             if proposal.key not in shown:
-                shown[proposal.key] = self._follow(f"{name}-{number}", proposal.passes, rungs)
+                shown[proposal.key] = self._follow(f"{name}-{number}", proposal.passes, pruner)
             proposals.tell(proposal, *shown[proposal.key])
 
-    def _follow(self, name: str, passes: Mapping[str, CheckpointPass], rungs: Rungs) -> tuple[float, float]:
-        """Follows one chain; returns the cost of its net, and by how much it exceeds the budget."""
+    def _follow(self, name: str, passes: Mapping[str, CheckpointPass], pruner: Pruner) -> tuple[float, float]:
+        """Follows one pipeline; returns the cost of its net, and by how much it exceeds the budget."""
         histories: dict[str, tuple[dict[str, float], ...]] = {}
         size: Size | None = None
 
         def admit(key: str, checkpoint: Checkpoint) -> None:
             nonlocal size
-            size, histories[key] = rungs.size_of(checkpoint), checkpoint.record.history
+            size, histories[key] = pruner.size_of(checkpoint), checkpoint.record.history
             following = list(passes.values())[len(histories) :]
             if not checkpoint.record.history and following and all(hasattr(one, "epochs") for one in following):
-                rungs.admit(size)  # it was cut for the last time, and is to be trained
+                pruner.admit(size)  # it was cut for the last time, and is to be trained
 
         def watch(epoch: int, values: Mapping[str, float]) -> None:
             key = list(passes)[len(histories)]  # the one at work
             if size is not None:
-                rungs.watch(key, size, epoch, getattr(passes[key], "epochs", 0), values)
+                pruner.watch(key, size, epoch, getattr(passes[key], "epochs", 0), values)
 
         try:
-            variant = variant_of(name, passes, replace(self._workshop, listener=watch), self._store, admit)
+            variant = variant_of(name, passes, replace(self._context, listener=watch), self._store, admit)
             group = self._add(variant)
-        except GivenUp as ending:
-            self.given_up[name] = str(ending)
+        except PrunedTrial as ending:
+            self.pruned_trials[name] = str(ending)
             return ending.size.cost, ending.excess
         except (ExportError, CheckpointError) as error:
-            self.given_up[name] = str(error)
+            self.pruned_trials[name] = str(error)
             return (size.cost if size else 1.0), FAILED
-        size = rungs.size_of(variant.checkpoint)
+        size = pruner.size_of(variant.checkpoint)
         excess = self._excess(group)
-        rungs.learn(Shown(name, size, histories, excess))
+        pruner.learn(Shown(name, size, histories, excess))
         return size.cost, excess
 
     def _excess(self, group: Group) -> float:
@@ -240,7 +200,7 @@ class _Hunt:
         is_good = any(not list(budget.lasting_reasons(one, root)) for one in made)
         return max(min(map(budget.excess, made), default=FAILED), 0.0 if is_good else REFUSED)
 
-    def held_against_controls(self, chosen: CandidateRecord, reason: str) -> tuple[CandidateRecord, str]:
+    def compared_with_scratch(self, chosen: CandidateRecord, reason: str) -> tuple[CandidateRecord, str]:
         """Trains nets of the chosen one's shape from scratch; returns what ships now, and the reason.
 
         Args:
@@ -249,21 +209,21 @@ class _Hunt:
         """
         variant, kind = self.group_of(chosen).variant, (chosen.target, chosen.settings)
         groups, faults = list[Group](), list[str]()
-        for number in range(self._settings.controls):
+        for number in range(self._settings.scratch_baselines):
             try:
-                groups.append(self._add(control_of(variant, self._workshop, self._store, number)))
+                groups.append(self._add(scratch_baseline_of(variant, self._context, self._store, number)))
             except (ExportError, CheckpointError) as error:
                 faults.append(str(error))
         if not groups:
-            return chosen, f"{reason} There is no control: {faults[0]}"
+            return chosen, f"{reason} There is no from-scratch baseline: {faults[0]}"
         records = list(chain.from_iterable(group.records for group in groups))
-        self.controls = tuple(one.name for one in records)
+        self.scratch_baselines = tuple(one.name for one in records)
         rivals = [one for one in records if (one.target, one.settings) == kind and one.metric]
         values = [one.metric.value for one in rivals if one.metric]
         if not chosen.metric or not values:
             return chosen, reason
         said = (
-            f"{reason} Its {self._workshop.config.metric} is {chosen.metric.value:.4f}; of {len(values)} nets of this "
+            f"{reason} Its {self._context.config.metric} is {chosen.metric.value:.4f}; of {len(values)} nets of this "
             f"shape that were trained from scratch for as many epochs {min(values):.4f} to {max(values):.4f}."
         )
         allowed = [one for one in rivals if not one.reasons]
@@ -275,7 +235,7 @@ class _Hunt:
     def _add(self, variant: Variant) -> Group:
         """Measures the candidates of a variant and holds them against the budget."""
         root = self.groups[0] if self.groups else None
-        group = self._workbench.group(variant, root.exported if root else None)
+        group = self._builder.group(variant, root.exported if root else None)
         first = root.records[0] if root else group.records[0]
 
         def judged(record: CandidateRecord) -> CandidateRecord:
@@ -288,9 +248,9 @@ class _Hunt:
         return group
 
 
-def _proposals(settings: Search, seed: int) -> "Proposals":
+def _proposals(settings: CompressionSettings, seed: int) -> "Proposals":
     try:
         from maas.compression.proposing import Proposals  # noqa: PLC0415 - optuna is an extra, and takes its time
     except ImportError as error:
         raise BudgetError("Searching compress.space needs optuna. Install maas[compress].") from error
-    return Proposals(settings.chain, settings.space, seed)
+    return Proposals(settings.pipeline, settings.space, seed)

@@ -54,7 +54,7 @@ class StaticQuantizer:
         feeds: Iterable[Feeds],
         *,
         method: Method,
-        covered: float,
+        coverage: float,
         smoothing: float | None,
         per_channel: bool,
     ) -> Self:
@@ -65,7 +65,7 @@ class StaticQuantizer:
             nodes: the names of those with weights.
             feeds: training rows, batch by batch.
             method: how a range is drawn from its values.
-            covered: share of the values that `percentile` keeps.
+            coverage: share of the values that `percentile` keeps.
             smoothing: strength, in [0, 1], by which channels of a MatMul's input are evened out; None for not at all.
             per_channel: a weight scale for each output channel.
 
@@ -78,7 +78,7 @@ class StaticQuantizer:
         constants = {one.name for one in graph.graph.initializer}
         touched = [name for node in graph.graph.node if node.name in chosen for name in (*node.input, *node.output)]
         names = [name for name in dict.fromkeys(touched) if name and name not in constants]
-        spans = measured_ranges(graph, names, feeds, method, covered)
+        spans = measured_ranges(graph, names, feeds, method, coverage)
         ranges = {name: tuple(map(np.float32, span)) for name, span in {**spans, **_clipped(graph, spans)}.items()}
         return cls(graph, TensorsData(CalibrationMethod.MinMax, ranges), per_channel)
 

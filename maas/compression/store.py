@@ -16,7 +16,7 @@ class Settings(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-class Store:
+class CandidateStore:
     """Folders by the digest of all that bears on what lies in them.
 
     Args:

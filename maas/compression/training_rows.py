@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from maas.compression.passes.base import Workshop
+from maas.compression.passes.base import PassContext
 from maas.data.datamodule import Batch, EncodedRows
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
@@ -26,16 +26,16 @@ def net_of(checkpoint: Checkpoint) -> nn.Module:
     return model.requires_grad_()
 
 
-def batches_of(checkpoint: Checkpoint, workshop: Workshop, rows: int) -> Iterator[Batch]:
+def batches_of(checkpoint: Checkpoint, context: PassContext, rows: int) -> Iterator[Batch]:
     """Yields some training rows, those of one padded size together.
 
     Args:
         checkpoint: whose processor encodes them.
-        workshop: whose training rows are taken, evenly spread.
+        context: whose training rows are taken, evenly spread.
         rows: how many.
     """
-    encoded = EncodedRows(workshop.splits.train.spread(rows), checkpoint.processor())
-    keys, size = np.asarray(encoded.keys), workshop.config.batch_size
+    encoded = EncodedRows(context.splits.train.spread(rows), checkpoint.processor())
+    keys, size = np.asarray(encoded.keys), context.config.batch_size
     for key in np.unique(keys):
         among = np.flatnonzero(keys == key)
         for start in range(0, len(among), size):

@@ -29,7 +29,7 @@ class Compared(msgspec.Struct, frozen=True):
         version: of its model, and how it was compressed.
         bytes: size of its ONNX file.
         metric: on the rows; null where they have no targets.
-        drop: the first one's metric minus its own, in points, with a paired interval; null for the first.
+        drop: the first one's metric minus its own, in percentage points, with a paired interval; null for the first.
         agreement: share of rows with the first one's answer.
         disagreements: rows with another answer.
         slices: the labels on which it loses most against the first.

@@ -82,7 +82,7 @@ def classification_metrics(targets: Labels, predictions: Labels, classes: int, s
 def paired_drop(
     targets: Labels, parent: Labels, child: Labels, classes: int, *, metric: str, seed: int = 0
 ) -> Interval:
-    """Returns by how many points (hundredths) the child's metric lies below the parent's, on the same rows.
+    """Returns by how many percentage points the child's metric lies below the parent's, on the same rows.
 
     Args:
         targets: (N,), in [0, K).

@@ -39,7 +39,7 @@ def compression_picture(record: CompressionRecord, path: Path) -> Path:
     for axes, gain in ((faster, lambda one: 1 / one.time_ratio), (smaller, lambda one: root.bytes / one.bytes)):
         _draw_candidates(axes, found, gain, lost, record.chosen)
     at = f" (batch of {root.latency.batch_size}, threads: {root.latency.threads})" if root.latency else ""
-    faster.set(xlabel=f"times faster{at}", ylabel="points lost" if judged else "answers changed, %")
+    faster.set(xlabel=f"times faster{at}", ylabel="metric drop" if judged else "answers changed, %")
     smaller.set(xlabel="times smaller")
     faster.invert_yaxis()
     marks = [Line2D([], [], marker="o", linestyle="", color=_colour(one, record.chosen)) for one in found]

@@ -13,7 +13,7 @@ from maas.records.evidence import Slice
 def slices(
     judge: BaseJudge, targets: NDArray[Any] | None, labels: Sequence[str], parent: Predictions, child: Predictions
 ) -> list[Slice]:
-    """Returns the points that a model loses against another on the rows of each label; none where there are no labels.
+    """Returns a model's metric drop on the rows of each label, in percentage points; none where there are no labels.
 
     Args:
         judge: of this kind of answer.

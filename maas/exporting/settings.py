@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.bounds import NonNegativeCount, Opset, Positive, Share
+from maas.bounds import ClosedFraction, NonNegativeCount, Opset, Positive
 
 
 @dataclass(frozen=True)
@@ -20,5 +20,5 @@ class ExportSettings:
 
     opset: Opset = 20
     tolerance: Positive = 1e-5
-    min_agreement: Share = 0.99
+    min_agreement: ClosedFraction = 0.99
     robustness_rows: NonNegativeCount = 200

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from maas.compression.passes import Calibration
-from maas.compression.search import Search, require_searchable
+from maas.compression.search import require_searchable
+from maas.compression.settings import CompressionSettings
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.errors import DataError
@@ -92,13 +93,13 @@ def exported_onnx(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out
     return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
 
 
-def search_of(config: RunConfig) -> Search:
+def search_of(config: RunConfig) -> CompressionSettings:
     """Builds the `compress` section; answers must stay in it as they must in the proof of the bundle.
 
     Raises:
         BudgetError: no search can be made by it.
     """
-    settings: Search = build(config.compress, "compress")
+    settings: CompressionSettings = build(config.compress, "compress")
     require_searchable(settings)
     return replace(settings, budget=settings.budget.agreeing(build(config.export, "export").min_agreement))
 

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from maas.compression.chain import CHECKPOINT
+from maas.compression.pipeline import CHECKPOINT
 from maas.compression.search import Found
 from maas.errors import BundleError
 from maas.files import read_json, sha256_of
@@ -72,5 +72,5 @@ def keep(found: Found, folder: Path) -> None:
     record = found.record.candidate(found.record.chosen)
     for name in filter(None, (record.parent, record.name)):
         shutil.copyfile(found.chosen.model(name), folder / f"{name}.onnx")
-    if record.links:
+    if record.applied_passes:
         shutil.copytree(found.chosen.variant.checkpoint.folder, folder / CHECKPOINT)

@@ -1,6 +1,6 @@
 """Compressing what was made elsewhere: a bundle or a plain ONNX file, with rows that are given besides.
 
-No stage of the line comes before this and none after; search, bench, proof and records are the line's own.
+No stage of the line comes before this and none after; search, evaluator, proof and records are the line's own.
 """
 
 import logging
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from maas.compression.candidates import PARENT
-from maas.compression.search import Search
+from maas.compression.settings import CompressionSettings
 from maas.config import RunConfig, build
 from maas.errors import ConfigError
 from maas.evidence.machine import this_machine
@@ -144,15 +144,15 @@ def new_folder(out: Path) -> Iterator[Path]:
         yield draft
 
 
-def _settings(config: RunConfig, name: str) -> Search:
+def _settings(config: RunConfig, name: str) -> CompressionSettings:
     """Returns the search that is asked for.
 
     Raises:
         ConfigError: a pass needs what was not given.
     """
     settings = search_of(config)
-    if settings.chain:
-        passes = list(settings.chain)
+    if settings.pipeline:
+        passes = list(settings.pipeline)
         raise ConfigError(
             f"{', '.join(passes)} needs a trained checkpoint, and {name} comes without one. Leave it out, e.g. "
             f"~compress.passes.{passes[0]}, or name the recipe: python -m maas.compress recipe=NAME."

@@ -48,5 +48,5 @@ def compared(judge: BaseJudge, targets: Any, new: Predictions, old: Predictions,
     value, champions = (judge.metrics(targets, answers)[metric].value for answers in (new, old))
     lost = judge.drop(targets, old, new, metric)
     gain = Interval(0.0 - lost.value, 0.0 - lost.high, 0.0 - lost.low)  # and no nought below nought
-    unit = "points" if metric in judge.points else "in the target's unit"
+    unit = "percentage points" if metric in judge.drop_scale else "in the target's unit"
     return Comparison(metric, value, champions, gain, unit)

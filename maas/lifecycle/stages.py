@@ -12,10 +12,10 @@ from typing import NoReturn
 import msgspec
 
 from maas.compression.candidates import PARENT
-from maas.compression.measuring import Bench
-from maas.compression.passes import Workshop
+from maas.compression.evaluator import Evaluator
+from maas.compression.passes import PassContext
 from maas.compression.search import search
-from maas.compression.store import Store as Candidates
+from maas.compression.store import CandidateStore
 from maas.config import RunConfig, build
 from maas.data.folds import require_foldable
 from maas.data.splits import Splits
@@ -108,7 +108,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     require_same_rows(splits, checkpoint)
     settings = search_of(config)
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
-    place = folder.candidates if settings.chain else folder.plain_candidates
+    place = folder.candidates if settings.pipeline else folder.plain_candidates
     folder.remember(compression="")  # of what lies there, from here on
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
         exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
@@ -116,17 +116,17 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
         judge = judge_of(parent.answer.kind, splits.labels)
         calibration = calibration_of(config, parent, splits)
         tolerance = build(config.export, "export").tolerance
-        bench = Bench(parent, splits.validation, judge, config.metric, calibration, splits.labels, tolerance)
+        evaluator = Evaluator(parent, splits.validation, judge, config.metric, calibration, splits.labels, tolerance)
 
         def onnx_of(one: Checkpoint, out: Path) -> Path:
             return shutil.copyfile(exported, out) if one is checkpoint else exported_onnx(config, one, splits, out)
 
         found = search(
             settings,
-            Workshop(config, splits, checkpoint, place, config.seed),
-            bench,
+            PassContext(config, splits, checkpoint, place, config.seed),
+            evaluator,
             onnx_of,
-            Candidates(place, candidates_key(config, splits.record.fingerprint)),
+            CandidateStore(place, candidates_key(config, splits.record.fingerprint)),
         )
         keep(found, draft)
         write_json(draft / "compression.json", found.record)

@@ -8,11 +8,12 @@ from pathlib import Path
 import onnx
 from onnx.external_data_helper import uses_external_data
 
+from maas.compression.evaluator import Evaluator
 from maas.compression.graph import require_fp32
-from maas.compression.measuring import Bench
-from maas.compression.passes import Workshop
-from maas.compression.search import Found, Search, search, timed_at
-from maas.compression.store import Store
+from maas.compression.passes import PassContext
+from maas.compression.search import Found, search, timed_at
+from maas.compression.settings import CompressionSettings
+from maas.compression.store import CandidateStore
 from maas.config import RunConfig
 from maas.data.given import TARGETS, given_arrays, given_rows, parted, table_of
 from maas.data.splits import Splits
@@ -174,7 +175,9 @@ def checkpoint_of(subject: Subject, work: Path) -> Checkpoint:
     )
 
 
-def searched(config: RunConfig, settings: Search, subject: Subject, checkpoint: Checkpoint, work: Path) -> Found:
+def searched(
+    config: RunConfig, settings: CompressionSettings, subject: Subject, checkpoint: Checkpoint, work: Path
+) -> Found:
     """Searches as for a checkpoint of our own, over passes on the ONNX side.
 
     Raises:
@@ -187,17 +190,17 @@ def searched(config: RunConfig, settings: Search, subject: Subject, checkpoint: 
         f"by {subject.metric}" if subject.metric else "by agreement alone: they have no targets",
     )  # fmt: skip
     calibration = replace(calibration_of(config, parent, rows), output=subject.result)
-    bench = Bench(
+    evaluator = Evaluator(
         parent, rows.validation, subject.judge, subject.metric, calibration, rows.labels, is_single=subject.is_single
     )
-    if subject.is_single and timed_at(settings, bench).batch_size > 1:
+    if subject.is_single and timed_at(settings, evaluator).batch_size > 1:
         raise BudgetError(f"{subject.name} takes one row at a time; set compress.budget.batch_size=1, or leave it out.")
 
     def export(_: Checkpoint, out: Path) -> Path:
         return Path(shutil.copyfile(subject.graph, out))
 
-    workshop = Workshop(config, rows, checkpoint, work, config.seed)
-    return search(settings, workshop, bench, export, Store(work / "candidates", rows.record.fingerprint))
+    context = PassContext(config, rows, checkpoint, work, config.seed)
+    return search(settings, context, evaluator, export, CandidateStore(work / "candidates", rows.record.fingerprint))
 
 
 def _metric(judge: BaseJudge, rows: Splits, given: Given) -> str | None:
@@ -206,7 +209,7 @@ def _metric(judge: BaseJudge, rows: Splits, given: Given) -> str | None:
     Raises:
         ConfigError: the metric that is asked for is not of such answers, or nothing tells it.
     """
-    known = list(judge.points)
+    known = list(judge.drop_scale)
     if given.metric is not None and given.metric not in known:
         raise ConfigError(f"metric is {given.metric}; of such answers there are {', '.join(known) or 'none'}.")
     if rows.target == "none":

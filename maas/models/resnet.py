@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from maas.bounds import Count, Fraction, Positive, Share
+from maas.bounds import ClosedFraction, Count, Fraction, Positive
 from maas.models.small_conv import NormalisedPixels, convolution, initialise_
 
 
@@ -44,7 +44,7 @@ class ResNet(nn.Module):
         stem_stride: Count = 1,
         stem_pool: bool = True,
         dropout: Fraction = 0.0,
-        mean: Sequence[Share] = (0.5,),
+        mean: Sequence[ClosedFraction] = (0.5,),
         deviation: Sequence[Positive] = (0.25,),
     ) -> None:
         super().__init__()

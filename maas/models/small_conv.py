@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from maas.bounds import Count, Fraction, Positive, Share
+from maas.bounds import ClosedFraction, Count, Fraction, Positive
 
 
 class NormalisedPixels(nn.Module):
@@ -72,7 +72,7 @@ class SmallConv(nn.Module):
         *,
         widths: Sequence[Count] = (16, 32, 64),
         dropout: Fraction = 0.0,
-        mean: Sequence[Share] = (0.5,),
+        mean: Sequence[ClosedFraction] = (0.5,),
         deviation: Sequence[Positive] = (0.25,),
     ) -> None:
         super().__init__()

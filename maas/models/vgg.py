@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from maas.bounds import Count, Fraction, Positive, Share
+from maas.bounds import ClosedFraction, Count, Fraction, Positive
 from maas.models.small_conv import NormalisedPixels, convolution, initialise_
 
 
@@ -38,7 +38,7 @@ class VGG(nn.Module):
         stages: Sequence[Count] = (1, 2, 2, 1),
         widths: Sequence[Count] = (16, 32, 64, 128),
         dropout: Fraction = 0.0,
-        mean: Sequence[Share] = (0.5,),
+        mean: Sequence[ClosedFraction] = (0.5,),
         deviation: Sequence[Positive] = (0.25,),
     ) -> None:
         super().__init__()

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from maas.compression.candidates import PARENT, gzip_bytes
-from maas.compression.measuring import BATCH_EFFECT_ROWS, Bench, Target
-from maas.compression.search import Search, require_searchable, timed_at
+from maas.compression.evaluator import BATCH_EFFECT_ROWS, Evaluator, TimingTarget
+from maas.compression.search import require_searchable, timed_at
+from maas.compression.settings import CompressionSettings
 from maas.config import RunConfig, build
 from maas.data.splits import Split, Splits
 from maas.errors import BundleError, ExportError
@@ -73,55 +74,55 @@ def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Sp
         few: some of the validation and test rows.
         folder: for what is written.
     """
-    settings: Search = build(config.compress, "compress")
+    settings: CompressionSettings = build(config.compress, "compress")
     require_searchable(settings)
     model, started = folder / f"{PARENT}.onnx", time.perf_counter()
     exported = predictor_of(config, checkpoint, exported_onnx(config, checkpoint, splits, model))
     judge, calibration = judge_of(exported.answer.kind, splits.labels), calibration_of(config, exported, splits)
-    bench = Bench(exported, few.validation, judge, config.metric, calibration)
+    evaluator = Evaluator(exported, few.validation, judge, config.metric, calibration)
     models = Models({PARENT: model}, {PARENT: exported}, {})
     for name, one in settings.graph_passes.items():
         out = folder / f"{name}.onnx"
         with suppress(ExportError, BundleError):  # which the search refuses, and goes on
             one.apply(model, out, calibration)
-            models.predictors[name], models.files[name] = bench.running(out), out
+            models.predictors[name], models.files[name] = evaluator.running(out), out
     applied_s = time.perf_counter() - started
     models.row_s.update({name: _row_s(one, few.validation) for name, one in models.predictors.items()})
     return LaterStages(
         bytes={name: file.stat().st_size for name, file in models.files.items()},
-        compress_s=applied_s + _searching_s(bench, models, timed_at(settings, bench), splits.validation),
+        compress_s=applied_s + _searching_s(evaluator, models, timed_at(settings, evaluator), splits.validation),
         variants=settings.variants,
-        chain_epochs=settings.epochs(
+        pipeline_epochs=settings.epochs(
             int((config.trainer or {}).get("max_epochs") or 0), is_augmented=config.augment is not None
         ),
         export_s=_proving_s(config, checkpoint, models, splits, few),
     )
 
 
-def _searching_s(bench: Bench, models: Models, target: Target, validation: Split) -> float:
+def _searching_s(evaluator: Evaluator, models: Models, target: TimingTarget, validation: Split) -> float:
     """Returns the seconds that candidates are measured for."""
-    rows, few = len(validation), bench.validation.inputs
-    total = rows * _seconds(bench.parent.encode, few) / len(few)
-    parent = _as_many(bench.predictions(models.exported), rows)
-    everything = replace(bench, validation=validation)
+    rows, few = len(validation), evaluator.validation.inputs
+    total = rows * _seconds(evaluator.parent.encode, few) / len(few)
+    parent = _as_many(evaluator.predictions(models.exported), rows)
+    everything = replace(evaluator, validation=validation)
     for name, predictor in models.predictors.items():
         row_s = models.row_s[name]
         alone = sum(_seconds(predictor.predictions, [row]) for row in few[:ALONE]) / len(few[:ALONE])
-        own = _as_many(bench.predictions(predictor), rows)
+        own = _as_many(evaluator.predictions(predictor), rows)
         judged = _seconds(everything.value, own) + _seconds(everything.drop, parent, own)
         total += rows * row_s + BATCH_EFFECT_ROWS * (row_s + alone) + judged
     for name, file in models.files.items():
-        total += _seconds(bench.footprint, file) + _seconds(gzip_bytes, file)
-        total += (2 if name == PARENT else 1) * _raced_s(bench, file, target)  # all are raced against it, itself too
+        total += _seconds(evaluator.footprint, file) + _seconds(gzip_bytes, file)
+        total += (2 if name == PARENT else 1) * _raced_s(evaluator, file, target)  # all are timed beside it
     return total
 
 
-def _raced_s(bench: Bench, model: Path, target: Target) -> float:
+def _raced_s(evaluator: Evaluator, model: Path, target: TimingTarget) -> float:
     """Returns the seconds that a model is timed for at all batch sizes and threads."""
     total = 0.0
-    for course in bench.courses(target):
-        started, predictor = time.perf_counter(), bench.predictor(model, course.target.threads)
-        opened_s, feeds = time.perf_counter() - started, bench.timed_feeds(course.target.batch_size, course.batches)
+    for course in evaluator.timing_plans(target):
+        started, predictor = time.perf_counter(), evaluator.predictor(model, course.target.threads)
+        opened_s, feeds = time.perf_counter() - started, evaluator.timed_feeds(course.target.batch_size, course.batches)
         turn = min(sum(_seconds(predictor.session.run, None, feed) for feed in feeds) for _ in range(2))
         total += opened_s + interleaved_s(turn, rounds=course.rounds)
     return total

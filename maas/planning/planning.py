@@ -86,7 +86,7 @@ def _compress_s(later: LaterStages, watched: Watched | None) -> float | None:
         return later.compress_s
     if watched is None or watched.seconds is None or not watched.loop.epochs:
         return None
-    return later.compress_s * (1 + later.variants) + later.chain_epochs * watched.seconds / watched.loop.epochs
+    return later.compress_s * (1 + later.variants) + later.pipeline_epochs * watched.seconds / watched.loop.epochs
 
 
 def _tries(later: LaterStages) -> str:
@@ -126,8 +126,8 @@ def _warnings(config: RunConfig, report: Report, disk_bytes: int, free_bytes: in
         yield "Nothing bounds training. Set trainer.max_epochs or trainer.max_steps."
     if report.pretraining_s is None:
         yield f"How long {config.pretrain['_target_']} takes is not known."
-    if config.pretrain and config.compress.get("controls"):
-        yield "The pretraining of compress.controls is not counted; it is the model's own, in a smaller shape."
+    if config.pretrain and config.compress.get("scratch_baselines"):
+        yield "The pretraining of compress.scratch_baselines is not counted; it is the model's own, in a smaller shape."
     if watched and watched.stops_early:
         yield "A callback may stop training earlier; the minutes are those of all epochs."
     if (config.trainer or {}).get("max_time"):

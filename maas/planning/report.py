@@ -15,14 +15,14 @@ class LaterStages(msgspec.Struct, frozen=True):
         bytes: of `model.onnx` as exported (`fp32`) and by each pass that can be applied.
         compress_s: seconds of the stage, but for what passes over checkpoints make.
         variants: checkpoints that they make at most.
-        chain_epochs: epochs that these are trained for at most.
+        pipeline_epochs: epochs that these are trained for at most.
         export_s: seconds of the stage, the proof among them.
     """
 
     bytes: dict[str, int]
     compress_s: float
     variants: int
-    chain_epochs: float
+    pipeline_epochs: float
     export_s: float
 
 

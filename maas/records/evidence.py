@@ -66,7 +66,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ratio_high: float
 
 
-class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AppliedPass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pass over checkpoints, as it was applied.
 
     Args:
@@ -85,7 +85,7 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Slice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the rows: what they have in common, how many they are, and the points that are lost on them."""
+    """A part of the rows: what they have in common, how many they are, and their metric drop (percentage points)."""
 
     name: str
     rows: int
@@ -96,22 +96,22 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way of compressing that was tried, with what it gave.
 
     Args:
-        name: the key of the pass over ONNX files, behind that of the chain of passes over checkpoints if there was
+        name: the key of the pass over ONNX files, behind that of the pipeline of passes over checkpoints if there was
             one; `fp32` is the model as exported.
         parent: the candidate whose ONNX file it was made of; empty for one that was exported.
         parent_sha256: digest of that file.
         sha256: digest of what it made; empty if it failed.
         bytes: size of the ONNX file.
         gzip_bytes: that it has when it is packed.
-        seconds: spent on making it, the chain not counted.
+        seconds: spent on making it, the pipeline not counted.
         target: the pass's import path; empty for one that was exported.
         settings: the pass's settings.
-        links: the chain that made its checkpoint; none for the root's.
+        applied_passes: the pipeline that made its checkpoint; none for the root's.
         seed: of every random choice.
         parameters: numbers that the checkpoint's net holds; null where the model was made elsewhere.
         macs: multiply-accumulates of that net for a row.
         metric: the recipe's metric on validation data.
-        drop: the fp32 model's metric minus its own on the same rows, in points (hundredths), with a paired interval.
+        drop: the fp32 model's metric minus its own on the same rows, in percentage points, with a paired interval.
         drop_from_parent: likewise against the candidate that it was made of; null for one that was exported.
         worst_slice: the part of the rows on which it loses most against the fp32 model.
         agreement: share of validation rows with the answer of what it was made of, as the judge of this kind of answer
@@ -138,7 +138,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latency: Latency | None = None
     reasons: tuple[str, ...] = ()
     parent: str = ""
-    links: tuple[Link, ...] = ()
+    applied_passes: tuple[AppliedPass, ...] = ()
     seed: int = 0
     gzip_bytes: int | None = None
     parameters: int | None = None
@@ -165,8 +165,8 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         chosen: the name of what ships.
         reason: with numbers.
         rows: validation rows that judged.
-        given_up: chains that were not followed to their end, by name, and why.
-        controls: names of candidates of the chosen one's shape that were trained from scratch.
+        pruned_trials: pipelines that were not followed to their end, by name, and why.
+        scratch_baselines: names of candidates of the chosen one's shape that were trained from scratch.
     """
 
     metric: str | None
@@ -175,13 +175,13 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     chosen: str
     reason: str
     rows: int
-    given_up: dict[str, str] = {}
-    controls: tuple[str, ...] = ()
+    pruned_trials: dict[str, str] = {}
+    scratch_baselines: tuple[str, ...] = ()
 
     @property
     def is_unmet(self) -> bool:
         """Tells whether nothing that was tried keeps the budget, so that the model ships as exported."""
-        was_tried = len(self.candidates) > 1 or bool(self.given_up)
+        was_tried = len(self.candidates) > 1 or bool(self.pruned_trials)
         return was_tried and self.chosen == self.candidates[0].name
 
     def candidate(self, name: str) -> CandidateRecord:

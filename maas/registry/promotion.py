@@ -16,7 +16,7 @@ class Comparison:
         new: its value for the new bundle.
         old: its value for the bundle that the alias points at.
         gain: by how much the new one is better, with the paired 95 % interval; above 0 is better, also of a metric of
-            which less is better. In points, which are hundredths, unless `unit` says otherwise.
+            which less is better. In percentage points, unless `unit` says otherwise.
         unit: of the gain.
     """
 
@@ -24,7 +24,7 @@ class Comparison:
     new: float
     old: float
     gain: Interval
-    unit: str = "points"
+    unit: str = "percentage points"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from maas.records.manifest import Lineage
 from maas.runtime.answers import BaseAnswer, load_answer
 from maas.runtime.predictor import Run
 from maas.runtime.processors import BaseProcessor, load_processor
-from maas.training.cutting import CutPlan, cast_, cropped_, cut_, plan_of
 from maas.training.evaluation import run_of
 from maas.training.families import BaseFamily, family_of
+from maas.training.pruning_plan import PruningPlan, cast_, crop_, plan_of, shape_
 from maas.training.reopening import require_same_outputs
 
 SCHEMA_VERSION = 2
@@ -61,7 +61,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     task: str
     net: NetRecord
-    plan: CutPlan | None
+    plan: PruningPlan | None
     processor: dict[str, Any]
     labels: tuple[str, ...]
     answer: dict[str, Any]
@@ -126,7 +126,7 @@ class Checkpoint:
             net = self._built()
             weights = load_file(self.folder / WEIGHTS)
             if self.record.plan:
-                cut_(net, self.record.plan, weights)
+                shape_(net, self.record.plan, weights)
             cast_(net, weights)
             net.load_state_dict(weights)
         except Exception as error:  # whatever the model's own code raises
@@ -145,7 +145,7 @@ class Checkpoint:
         folder: Path,
         net: nn.Module,
         *,
-        known: CutPlan | None = None,
+        known: PruningPlan | None = None,
         rows: Sequence[Any] = (),
         **changes: Any,
     ) -> "Checkpoint":
@@ -170,7 +170,7 @@ class Checkpoint:
             self.processor(),
             net_record=self.record.net,
             rows=rows,
-            plan=plan_of(self._built(), net, known or self.record.plan or CutPlan()),
+            plan=plan_of(self._built(), net, known or self.record.plan or PruningPlan()),
             **{**fields, **changes},
         )
 
@@ -182,7 +182,7 @@ class Checkpoint:
         """
         torch.manual_seed(seed)
         net = self._built()
-        return cropped_(net, self.record.plan, load_file(self.folder / WEIGHTS)) if self.record.plan else net
+        return crop_(net, self.record.plan, load_file(self.folder / WEIGHTS)) if self.record.plan else net
 
     def _built(self) -> nn.Module:
         net: nn.Module = build({"_target_": self.record.net.target, **self.record.net.arguments}, "net")

@@ -122,8 +122,10 @@ class Contest:
     @cached_property
     def seconds(self) -> float:
         """What maas' search took: as the run timed it, or all that it made, where it was interrupted in between."""
-        links = {link.sha256: link.seconds for one in self.record.candidates for link in one.links}
-        made = sum(one.seconds for one in self.record.candidates) + sum(links.values())
+        applied_passes = {
+            applied.sha256: applied.seconds for one in self.record.candidates for applied in one.applied_passes
+        }
+        made = sum(one.seconds for one in self.record.candidates) + sum(applied_passes.values())
         return max(made, self.folder.state.seconds.get("compress", 0.0))
 
     def predictor(self, made: Made) -> Predictor:
@@ -160,7 +162,7 @@ class Row(NamedTuple):
 
     Args:
         accuracy: on the test rows.
-        behind: points by which it lies below maas on the same rows, with a paired interval.
+        behind: percentage points by which it lies below maas on the same rows, with a paired interval.
         latencies: for each of `TIMED`, against fp32 and against maas.
     """
 
@@ -198,9 +200,9 @@ def root_of(given: Given) -> Made:
 
 def ours(contest: Contest) -> Made:
     """Returns what maas ships."""
-    chain = [f"{link.name}({described(link.settings)})" for link in contest.chosen.links]
+    pipeline = [f"{applied.name}({described(applied.settings)})" for applied in contest.chosen.applied_passes]
     last = f"{contest.chosen.name}({described(contest.chosen.settings)})"
-    return Made(OURS, "; ".join([*chain, last]), contest.seconds, str(contest.bundle.model_path))
+    return Made(OURS, "; ".join([*pipeline, last]), contest.seconds, str(contest.bundle.model_path))
 
 
 def worked(rival: Rival, given: Given, out: Path) -> list[Made]:
@@ -311,7 +313,15 @@ def show(contest: Contest, seconds: float, made: Sequence[Made], rows: Mapping[s
     print(f"{contest.config.name}, {len(test):,} test rows; {seconds:,.0f} s for each rival; {THREADS} thread.")
     print(f"{machine.processor}, {machine.cores} cores, onnxruntime {machine.onnxruntime}.", end=" ")
     print(" ".join(f"{rival.name}: {', '.join(rival.packages)}." for rival in RIVALS))
-    heads = ["model", "made in, s", "bytes", "× maas", "gzip bytes", contest.config.metric, "points behind maas"]
+    heads = [
+        "model",
+        "made in, s",
+        "bytes",
+        "× maas",
+        "gzip bytes",
+        contest.config.metric,
+        "percentage points below maas",
+    ]
     for size in TIMED:
         heads += [f"batch {size}, ms", "× fp32", "× maas"]
     print("| " + " | ".join([*heads, "settings"]) + " |")

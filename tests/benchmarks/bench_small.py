@@ -4,7 +4,7 @@
 
 Takes the recipe through the line with seeds 0, 1, …, or from another first one on (nets that are trained and candidates
 that are made already are taken as they lie). The first table has a row for each seed and their mean ± standard
-deviation: points lost are of test rows, against the fp32 model; with `--longer`, the last column has those against that
+deviation: metric drop are of test rows, against the fp32 model; with `--longer`, the last column has those against that
 net trained for EPOCHS, which is to say as long as net and compression together. The second has every candidate, the
 controls among them, on validation rows, as means over the seeds.
 """
@@ -22,12 +22,12 @@ from maas.records.evidence import CandidateRecord, CompressionRecord, Evidence
 from maas.training.checkpoint import Checkpoint
 
 SHIPPED = (
-    "| seed | ships | test metric, fp32 | test metric, small | points lost | times smaller | times faster, batch 1 | "
+    "| seed | ships | test metric, fp32 | test metric, small | metric drop | times smaller | times faster, batch 1 | "
     "batch 32 | seconds |{}\n|---|---|---|---|---|---|---|---|---|{}"
 )
-LONGER = " points lost against it, trained for {} epochs |", "---|"
+LONGER = " metric drop against it, trained for {} epochs |", "---|"
 TRIED = (
-    "| candidate | parameters | metric | points lost | times smaller | times faster, batch 1 | batch 32 | seeds |\n"
+    "| candidate | parameters | metric | metric drop | times smaller | times faster, batch 1 | batch 32 | seeds |\n"
     "|---|---|---|---|---|---|---|---|"
 )
 
@@ -77,7 +77,7 @@ def _shipped(evidence: Evidence) -> list[float]:
     found, metric = evidence.compression, evidence.compression.metric
     chosen = found.candidate(found.chosen)
     before, after = (evidence.metrics[who][metric].value for who in ("trained", "shipped"))
-    seconds = sum(one.seconds for one in found.candidates) + sum(link.seconds for link in chosen.links)
+    seconds = sum(one.seconds for one in found.candidates) + sum(applied.seconds for applied in chosen.applied_passes)
     return [before, after, 100 * (before - after), *_gains(found, chosen), seconds]
 
 

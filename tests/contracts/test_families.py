@@ -57,8 +57,8 @@ def test_family_is_named_after_its_file(family):
 
 def test_metrics_of_a_recipe_are_those_of_judge_and_validation_when_a_task_has_any(family):
     judge = judge_of(family.answer, family.labels)
-    assert tuple(judge.points) == METRICS[family.task]
-    assert set(judge.points) <= set(family.metrics().keys())
+    assert tuple(judge.drop_scale) == METRICS[family.task]
+    assert set(judge.drop_scale) <= set(family.metrics().keys())
 
 
 def test_answer_reads_what_the_family_activates_when_logits_are_given(family, logits):
@@ -92,15 +92,15 @@ def test_drop_is_the_difference_in_points_when_a_child_is_worse(family, logits):
     judge, wanted = judge_of(family.answer, family.labels), targets(family)
     answer = load_answer(family.answer_record(WIDTHS[family.task]))
     plain = answer.predictions({answer.output: family.activated(logits).numpy()})
-    if not judge.points:
+    if not judge.drop_scale:
         with pytest.raises(ConfigError, match=r"data\.target=none"):
             judge.metrics(wanted, plain)
         return
     best = judge.plain(wanted)
-    for name, points in judge.points.items():
+    for name, scale in judge.drop_scale.items():
         found = judge.drop(wanted, best, plain, name).value
         difference = judge.metrics(wanted, best)[name].value - judge.metrics(wanted, plain)[name].value
-        assert found == pytest.approx(points * difference, abs=1e-4)
+        assert found == pytest.approx(scale * difference, abs=1e-4)
 
 
 def test_loss_is_finite_and_has_a_gradient_when_logits_are_prepared(family, logits):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from maas.compression import passes
-from maas.compression.passes import Calibration, CheckpointPass, OnnxPass, Workshop
+from maas.compression.passes import Calibration, CheckpointPass, OnnxPass, PassContext
 from maas.config import compose
 from maas.config.faults import faults_of
 from maas.data.splits import Split
@@ -130,7 +130,7 @@ def test_checkpoint_answers_and_can_be_opened_when_a_checkpoint_pass_is_applied(
     def applied(index: int) -> Checkpoint:
         folder = tmp_path / str(index)
         one = pass_of(name)(**SETTINGS.get(name, {}))
-        return one.apply(parent, folder / "out", Workshop(config, splits, parent, folder, seed=0))
+        return one.apply(parent, folder / "out", PassContext(config, splits, parent, folder, seed=0))
 
     if name in NEEDED and not any(isinstance(one, NEEDED[name]) for one in parent.model().modules()):
         with pytest.raises(ExportError, match=f"{type(parent.model()).__name__} has no "):

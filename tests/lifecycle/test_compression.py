@@ -44,7 +44,7 @@ MOMENTS: dict[str, Moment] = {
 }
 
 
-class Hunt:
+class SearchedRun:
     """A search over a trained checkpoint, in a copy of its run.
 
     Args:
@@ -111,7 +111,7 @@ class Killing:
     """
 
     def __init__(self, trained: Path, folder: Path, overrides: list[str]) -> None:
-        self.whole, self.killed = (Hunt(trained, folder / name, overrides) for name in ("whole", "killed"))
+        self.whole, self.killed = (SearchedRun(trained, folder / name, overrides) for name in ("whole", "killed"))
         started = time.monotonic()
         self.expected = self.whole.finish()
         self.seconds = time.monotonic() - started
@@ -130,7 +130,7 @@ class Killing:
         assert self._made.keys() == self.whole.finished().keys(), "something was made in another place"
         assert _bytes_of(found) == _bytes_of(self.expected)
         assert found.record.chosen == self.expected.record.chosen != "fp32"
-        assert found.record.given_up == self.expected.record.given_up
+        assert found.record.pruned_trials == self.expected.record.pruned_trials
         assert sha256_of(found.model) == sha256_of(self.expected.model)
         return found
 
@@ -142,11 +142,13 @@ class Killing:
 
 def _bytes_of(found: Compressed) -> list[tuple[str, str, list[str]]]:
     """Returns name, digest and the digests of the checkpoints of each candidate."""
-    return [(one.name, one.sha256, [link.sha256 for link in one.links]) for one in found.record.candidates]
+    return [
+        (one.name, one.sha256, [applied.sha256 for applied in one.applied_passes]) for one in found.record.candidates
+    ]
 
 
 def test_search_makes_nothing_twice_when_it_was_killed_in_a_retraining(trained, tmp_path):
-    overrides = ["compress.trials=0", "compress.controls=0"]
+    overrides = ["compress.trials=0", "compress.scratch_baselines=0"]
     killing = Killing(
         trained, tmp_path, [*overrides, *(f"~compress.passes.quantize_{way}" for way in ("dynamic", "static"))]
     )
@@ -163,8 +165,8 @@ def test_bundle_has_the_same_bytes_when_its_search_was_killed_at_ten_moments(tra
         killing.kill(after(chance.uniform(0.2, 0.6) * killing.seconds))
     assert killing.kill(last)
     bundles = [
-        maas.lifecycle.export(hunt.config, Checkpoint.open(hunt.run / "train"), found)
-        for hunt, found in ((killing.whole, killing.expected), (killing.killed, killing.finish()))
+        maas.lifecycle.export(one.config, Checkpoint.open(one.run / "train"), found)
+        for one, found in ((killing.whole, killing.expected), (killing.killed, killing.finish()))
     ]
     assert sha256_of(bundles[0].model_path) == sha256_of(bundles[1].model_path)
     assert bundles[0].digest == bundles[1].digest

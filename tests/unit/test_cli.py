@@ -48,7 +48,7 @@ def test_faults_are_told_one_a_line_with_status_2_when_a_recipe_has_three(entere
     wrong = ["recipe=digits_mlp", "model.dropout=1.5", "trainer.max_epoch=3", "batch_size=0"]
     assert sorted(entered(*wrong, stage=unreached, status=2).splitlines()) == [
         "batch_size is 0; it must be a whole number, 1 or more. Set e.g. batch_size=64.",
-        "model.dropout is 1.5; it must be a share in [0, 1). Set e.g. model.dropout=0.5",
+        "model.dropout is 1.5; it must be a fraction in [0, 1). Set e.g. model.dropout=0.5",
         "trainer.max_epoch is no key of the recipe. Did you mean trainer.max_epochs?",
     ]
     assert list(tmp_path.iterdir()) == []

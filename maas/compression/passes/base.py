@@ -47,7 +47,7 @@ class OnnxPass(Protocol):
 
 
 @dataclass(frozen=True)
-class Workshop:
+class PassContext:
     """What a pass over checkpoints has at hand.
 
     Args:
@@ -78,7 +78,7 @@ class CheckpointPass(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     side: ClassVar[Literal["checkpoint"]]
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the checkpoint of what becomes of `parent` to `out`; `parent` is left as it is.
 
         Raises:

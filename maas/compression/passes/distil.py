@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from maas.bounds import Count, NonNegative, Positive, Share
-from maas.compression.passes.base import Workshop
+from maas.bounds import ClosedFraction, Count, NonNegative, Positive
+from maas.compression.passes.base import PassContext
 from maas.compression.retraining import retrained
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
@@ -33,20 +33,20 @@ class Distil:
 
     epochs: Count = 3
     lr: Positive | None = None
-    weight: Share = 0.7
+    weight: ClosedFraction = 0.7
     temperature: Positive = 4.0
     features: Sequence[str] = ()
     features_weight: NonNegative = 100.0
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the net of the best epoch."""
-        net = workshop.root.model()
+        net = context.root.model()
         if not isinstance(net, nn.Module):
-            raise ExportError(f"{workshop.root.record.name} was made elsewhere, so nothing can be learnt from it.")
+            raise ExportError(f"{context.root.record.name} was made elsewhere, so nothing can be learnt from it.")
         self._require_features(net, parent)
         teacher = Teacher(net, self.weight, self.temperature, tuple(self.features), self.features_weight)
-        return retrained(parent, out, workshop, epochs=self.epochs, lr=self.lr, teacher=teacher)
+        return retrained(parent, out, context, epochs=self.epochs, lr=self.lr, teacher=teacher)
 
     def _require_features(self, teacher: nn.Module, parent: Checkpoint) -> None:
         """Raises ExportError where a name is no module of teacher and pupil, or means another one in each."""

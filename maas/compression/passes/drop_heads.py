@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from torch import Tensor, nn
 
 from maas.bounds import PositiveFraction
-from maas.compression.passes.base import Workshop
+from maas.compression.passes.base import PassContext
 from maas.compression.training_rows import net_of
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
@@ -29,27 +29,27 @@ class DropHeads:
     """Removes the heads of each attention that write least into the tokens' vectors.
 
     Args:
-        share: of the heads, rounded; one always stays.
+        fraction: of the heads, rounded; one always stays.
 
     Source:
         Michel et al., Are sixteen heads really better than one?, arXiv:1905.10650.
     """
 
-    share: PositiveFraction = 0.5
+    fraction: PositiveFraction = 0.5
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the net with fewer heads; it is to be trained further before anybody uses it."""
         net = net_of(parent)
         attentions = [(one, one.head_weights()) for one in _attentions(net)]
         if not attentions:
             raise ExportError(f"{type(net).__name__} has no attention whose heads could be dropped.")
-        counts = [min(len(weights) - 1, round(self.share * len(weights))) for _, weights in attentions]
+        counts = [min(len(weights) - 1, round(self.fraction * len(weights))) for _, weights in attentions]
         if not any(counts):
-            raise ExportError(f"share is {self.share:g}, which rounds to no head of any attention; set a larger one.")
+            raise ExportError(f"fraction is {self.fraction:g}, which rounds to no head of any attention; set more.")
         for (attention, weights), count in zip(attentions, counts, strict=True):
             attention.drop_heads(weights.argsort(stable=True)[:count].tolist())
-        return parent.succeeded_by(out, net, rows=workshop.rows, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(out, net, rows=context.rows, history=(), best_epoch=0, metrics={})
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from torch import nn
 from torch.nn import functional
 
 from maas.bounds import Count, PositiveFraction
-from maas.compression.passes.base import Workshop
+from maas.compression.passes.base import PassContext
 from maas.compression.training_rows import batches_of, hooked, net_of
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
-from maas.training.cutting import CutPlan
+from maas.training.pruning_plan import PruningPlan
 
 Stack = nn.ModuleList | nn.Sequential
 PICTURE_AXES = 4
@@ -30,30 +30,30 @@ class DropLayers:
     in stages, the layers go as wholes if none of them changes the shape, and else the blocks inside.
 
     Args:
-        share: of the layers of a stack, rounded.
+        fraction: of the layers of a stack, rounded.
         rows: training rows that are looked at.
 
     Source:
         Men et al., ShortGPT, arXiv:2403.03853, §3.2 (block influence).
     """
 
-    share: PositiveFraction = 0.5
+    fraction: PositiveFraction = 0.5
     rows: Count = 256
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the shorter net; it is to be trained further before anybody uses it."""
         net = net_of(parent)
-        influence = self._influence(net, parent, workshop)
+        influence = self._influence(net, parent, context)
         if not influence:
             raise ExportError(
                 f"{type(net).__name__} has no stack of layers that keep the shape of what they are given."
             )
-        plan = parent.record.plan or CutPlan()
+        plan = parent.record.plan or PruningPlan()
         removed = dict(plan.removed)
         for name, layers in _cut_in(_stacks(net), influence).items():
             places = [place for place in range(len(layers)) if (name, place) in influence]
-            count = min(len(layers) - 1, len(places), round(self.share * len(layers)))
+            count = min(len(layers) - 1, len(places), round(self.fraction * len(layers)))
             least = sorted(places, key=lambda place: influence[name, place])[:count]
             gone = removed.get(name, ())
             left = [place for place in range(len(layers) + len(gone)) if place not in gone]
@@ -62,11 +62,11 @@ class DropLayers:
                 del layers[place]
         removed = {name: places for name, places in removed.items() if places}
         if removed == plan.removed:
-            raise ExportError(f"share is {self.share:g}, which rounds to no layer of any stack; set a larger one.")
+            raise ExportError(f"fraction is {self.fraction:g}, which rounds to no layer of any stack; set more.")
         known = msgspec.structs.replace(plan, removed=removed)
-        return parent.succeeded_by(out, net, known=known, rows=workshop.rows, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(out, net, known=known, rows=context.rows, history=(), best_epoch=0, metrics={})
 
-    def _influence(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[tuple[str, int], float]:
+    def _influence(self, net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[tuple[str, int], float]:
         """Returns 1 − the mean cosine between a vector before and behind each layer that keeps its shape."""
         found: dict[tuple[str, int], list[float]] = {}
 
@@ -82,7 +82,7 @@ class DropLayers:
 
         layers = {(name, place): layer for name, stack in _stacks(net).items() for place, layer in enumerate(stack)}
         with hooked(layer.register_forward_hook(watch(key)) for key, layer in layers.items()), torch.no_grad():
-            for batch in batches_of(parent, workshop, self.rows):
+            for batch in batches_of(parent, context, self.rows):
                 net(**batch.feeds)
         return {key: sum(values) / len(values) for key, values in found.items()}
 

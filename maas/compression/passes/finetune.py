@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from maas.bounds import Count, Positive
-from maas.compression.passes.base import Workshop
+from maas.compression.passes.base import PassContext
 from maas.compression.retraining import retrained
 from maas.training.checkpoint import Checkpoint
 
@@ -23,6 +23,6 @@ class Finetune:
     lr: Positive | None = None
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the net of the best epoch."""
-        return retrained(parent, out, workshop, epochs=self.epochs, lr=self.lr)
+        return retrained(parent, out, context, epochs=self.epochs, lr=self.lr)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from maas.bounds import Count, PositiveFraction
-from maas.compression.passes.base import Workshop
+from maas.compression.passes.base import PassContext
 from maas.compression.pruning import Importance, Scope, prune_, require_installed
 from maas.compression.training_rows import batches_of, net_of
 from maas.config import build
@@ -30,7 +30,7 @@ class Prune:
         importance: `magnitude` by the weights of a channel in all layers that share it; `taylor` by what the loss on
             training rows would change by; `batch_norm` by the scale behind a convolution; `random` for comparison.
         scope: `global` lets all channels compete, `layer` those of one layer.
-        most: the largest share that any layer may lose.
+        max_fraction: the largest share that any layer may lose.
         round_to: leave multiples of so many channels; null for any number.
         keep: patterns of names of modules that are left as they are; the last layer always is.
         rows: training rows whose loss `taylor` looks at.
@@ -42,7 +42,7 @@ class Prune:
     ratio: PositiveFraction = 0.5
     importance: Importance = "magnitude"
     scope: Scope = "global"
-    most: PositiveFraction = 0.9
+    max_fraction: PositiveFraction = 0.9
     round_to: Count | None = None
     keep: Sequence[str] = ()
     rows: Count = 512
@@ -52,29 +52,29 @@ class Prune:
         """Raises BudgetError where torch-pruning is missing: before anything is trained, and not behind it."""
         require_installed()
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the cut net; it is to be trained further before anybody uses it."""
         net = net_of(parent)
-        feeds = next(batches_of(parent, workshop, EXAMPLES)).feeds
-        torch.manual_seed(workshop.seed)
+        feeds = next(batches_of(parent, context, EXAMPLES)).feeds
+        torch.manual_seed(context.seed)
         if self.importance == "taylor":
-            self._backward(net, parent, workshop)
+            self._backward(net, parent, context)
         prune_(
             net,
             feeds,
             ratio=self.ratio,
             importance=self.importance,
             scope=self.scope,
-            most=self.most,
+            max_fraction=self.max_fraction,
             round_to=self.round_to,
             keep=self.keep,
         )
-        return parent.succeeded_by(out, net, rows=workshop.rows, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(out, net, rows=context.rows, history=(), best_epoch=0, metrics={})
 
-    def _backward(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> None:
+    def _backward(self, net: nn.Module, parent: Checkpoint, context: PassContext) -> None:
         """Leaves the gradients of the loss of some training rows in the net's parameters."""
-        family, objective = parent.family(), objective_of(build(workshop.config.objective, "objective"))
-        objective.fit(np.asarray(workshop.splits.train.targets), family.labels)
-        for batch in batches_of(parent, workshop, self.rows):
+        family, objective = parent.family(), objective_of(build(context.config.objective, "objective"))
+        objective.fit(np.asarray(context.splits.train.targets), family.labels)
+        for batch in batches_of(parent, context, self.rows):
             loss = objective.loss(*family.prepared(net(**batch.feeds), batch.targets))
             torch.autograd.backward(loss * total_weight(objective.loss, batch.targets) / self.rows)

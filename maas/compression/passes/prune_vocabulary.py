@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maas.bounds import Count
-from maas.compression.passes.base import Workshop
+from maas.compression.passes.base import PassContext
 from maas.compression.training_rows import batches_of, hooked, net_of
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
-from maas.training.cutting import CutPlan
 from maas.training.merged_embedding import MergedEmbedding, rows_of
+from maas.training.pruning_plan import PruningPlan
 
 EXAMPLES = 4
 
@@ -35,11 +35,11 @@ class PruneVocabulary:
     min_count: Count = 2
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the smaller net; tokens that training rows do not show are answered for by what they share."""
         net = net_of(parent)
-        plan, merged = parent.record.plan or CutPlan(), list[str]()
-        for name, counts in _counts(net, parent, workshop).items():
+        plan, merged = parent.record.plan or PruningPlan(), list[str]()
+        for name, counts in _counts(net, parent, context).items():
             embedding: Any = net.get_submodule(name)
             rows = self._rows(embedding, counts)
             vectors = embedding.num_embeddings - int(rows.max()) - 1
@@ -53,7 +53,7 @@ class PruneVocabulary:
                 "times."
             )
         known = msgspec.structs.replace(plan, merged=tuple(sorted({*plan.merged, *merged})))
-        return parent.succeeded_by(out, net, known=known, rows=workshop.rows, history=(), best_epoch=0, metrics={})
+        return parent.succeeded_by(out, net, known=known, rows=context.rows, history=(), best_epoch=0, metrics={})
 
     def _rows(self, embedding: nn.Embedding, counts: NDArray[np.int64]) -> Tensor:
         """Returns the row of each token, int32 (V,): rare ones share the first."""
@@ -63,12 +63,12 @@ class PruneVocabulary:
         return torch.from_numpy(places.astype(np.int32))
 
 
-def _counts(net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, NDArray[np.int64]]:
+def _counts(net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[str, NDArray[np.int64]]:
     """Returns how often training rows show each token, (V,), for each embedding that a feed goes to, by name."""
-    examples = next(batches_of(parent, workshop, EXAMPLES)).feeds
+    examples = next(batches_of(parent, context, EXAMPLES)).feeds
     taken = _taken(net, examples)
     counts = {name: np.zeros(len(rows_of(net.get_submodule(name))), np.int64) for name in taken}  # type: ignore[arg-type]
-    for batch in batches_of(parent, workshop, len(workshop.splits.train)) if taken else ():
+    for batch in batches_of(parent, context, len(context.splits.train)) if taken else ():
         for name, names in taken.items():
             for feed in names:
                 counts[name] += np.bincount(batch.feeds[feed].numpy().ravel(), minlength=len(counts[name]))

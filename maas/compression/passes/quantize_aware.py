@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from maas.bounds import Count, Positive, PositiveShare, Share
+from maas.bounds import ClosedFraction, Count, Positive, PositiveClosedFraction
 from maas.compression.graph import FEW_CHANNELS
-from maas.compression.passes.base import Workshop
+from maas.compression.passes.base import PassContext
 from maas.compression.pruning import WEIGHTED, last_weighted
 from maas.compression.retraining import retrained
 from maas.compression.training_rows import batches_of, hooked, net_of
 from maas.training.checkpoint import Checkpoint
-from maas.training.cutting import CutPlan, clip_input_
 from maas.training.distilling import Teacher
+from maas.training.pruning_plan import PruningPlan, clip_input_
 
 LEVELS, HALF = 255, 127
 """Steps of uint8 activations, and of int8 weights on each side of 0."""
@@ -38,7 +38,7 @@ class QuantizeAware:
     Args:
         epochs: over the training rows.
         lr: learning rate; null takes the recipe's.
-        covered: share of the values of an input that its range holds.
+        coverage: share of the values of an input that its range holds.
         rows: training rows that ranges are measured on.
         weight: share of the teacher, the checkpoint that the search began with, in what is minimised.
         temperature: that softens probabilities before they are compared.
@@ -50,25 +50,25 @@ class QuantizeAware:
 
     epochs: Count = 3
     lr: Positive | None = None
-    covered: PositiveShare = 0.9999
+    coverage: PositiveClosedFraction = 0.9999
     rows: Count = 256
-    weight: Share = 0.7
+    weight: ClosedFraction = 0.7
     temperature: Positive = 4.0
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the net of the best epoch, fp32, with clipped inputs."""
         net = net_of(parent)
-        clips = self._ranges(net, parent, workshop)
+        clips = self._ranges(net, parent, context)
         modules = dict(net.named_modules())
         for name, span in clips.items():
             clip_input_(modules[name], *span)
-        teacher = Teacher(net_of(workshop.root), self.weight, self.temperature) if self.weight else None
-        plan = parent.record.plan or CutPlan()
+        teacher = Teacher(net_of(context.root), self.weight, self.temperature) if self.weight else None
+        plan = parent.record.plan or PruningPlan()
         return retrained(
             parent,
             out,
-            workshop,
+            context,
             epochs=self.epochs,
             lr=self.lr,
             teacher=teacher,
@@ -77,9 +77,9 @@ class QuantizeAware:
             during=_rounding({modules[name]: span for name, span in clips.items()}),
         )
 
-    def _ranges(self, net: nn.Module, parent: Checkpoint, workshop: Workshop) -> dict[str, tuple[float, float]]:
+    def _ranges(self, net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[str, tuple[float, float]]:
         """Returns the range of the input of each layer with weights that is rounded; 0 is always inside."""
-        feeds = next(batches_of(parent, workshop, 2)).feeds
+        feeds = next(batches_of(parent, context, 2)).feeds
         head = last_weighted(net, feeds)
         layers = {name: one for name, one in net.named_modules() if isinstance(one, WEIGHTED) and one is not head}
         layers = {name: one for name, one in layers.items() if getattr(one, "in_channels", math.inf) > FEW_CHANNELS}
@@ -88,13 +88,13 @@ class QuantizeAware:
         def watch(name: str) -> Any:
             def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
                 values = inputs[0].detach().flatten().sort().values
-                edge = int((1 - self.covered) * len(values))
+                edge = int((1 - self.coverage) * len(values))
                 found.setdefault(name, []).append((float(values[edge]), float(values[-1 - edge])))
 
             return hook
 
         with hooked(one.register_forward_pre_hook(watch(name)) for name, one in layers.items()), torch.no_grad():
-            for batch in batches_of(parent, workshop, self.rows):
+            for batch in batches_of(parent, context, self.rows):
                 net(**batch.feeds)
         return {
             name: (min(0.0, *(low for low, _ in spans), 0.0), max(0.0, *(high for _, high in spans), 1e-6))

@@ -1,4 +1,4 @@
-"""Static int8 but for the nodes that the output suffers from most: these stay in fp32."""
+"""Static int8 but for the nodes that the output suffers from max_fraction: these stay in fp32."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ class QuantizeMixed(QuantizeStatic):
 
     Args: those of `QuantizeStatic`, and
         tolerance: the error that is aimed at.
-        most: the largest share of the weights that may stay in fp32, besides the head.
+        max_fraction: the largest share of the weights that may stay in fp32, besides the head.
         sensitivity_rows: training rows that errors are measured on.
     """
 
     tolerance: Positive = 0.03
-    most: Fraction = 0.25
+    max_fraction: Fraction = 0.25
     sensitivity_rows: Count = 64
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
@@ -50,7 +50,7 @@ class QuantizeMixed(QuantizeStatic):
         weights = weight_counts(quantizer.graph)
         errors = {node: gauge.error(quantizer.quantized([node])) for node in nodes}
         order = sorted(nodes, key=lambda node: errors[node] ** 2 / weights[node], reverse=True)
-        order = _within(order, weights, self.most * sum(weights[node] for node in nodes))
+        order = _within(order, weights, self.max_fraction * sum(weights[node] for node in nodes))
         fewest, enough = 1, len(order)
         while fewest < enough:
             middle = (fewest + enough) // 2

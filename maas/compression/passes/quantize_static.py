@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from maas.bounds import Count, PositiveFraction, Share
+from maas.bounds import ClosedFraction, Count, PositiveFraction
 from maas.compression.folding import fold_scales_
 from maas.compression.graph import load_graph, stem_nodes, weighted_nodes
 from maas.compression.passes.base import Calibration
@@ -20,7 +20,7 @@ class QuantizeStatic:
     Args:
         calibration_rows: training rows whose activations are measured.
         method: how a range is drawn from them.
-        covered: share of the values that `percentile` keeps in the range.
+        coverage: share of the values that `percentile` keeps in the range.
         smoothing: how far uneven channels of a MatMul's input are evened out first, at the cost of its weights'
             levels; from 0 to 1, null for not at all.
         per_channel: a weight scale for each output channel instead of one for the tensor.
@@ -30,8 +30,8 @@ class QuantizeStatic:
 
     calibration_rows: Count = 256
     method: Literal["minmax", "entropy", "percentile"] = "minmax"
-    covered: PositiveFraction = 0.99999
-    smoothing: Share | None = 0.85
+    coverage: PositiveFraction = 0.99999
+    smoothing: ClosedFraction | None = 0.85
     per_channel: bool = True
     keep_head: bool = True
     keep_stem: bool = True
@@ -63,7 +63,7 @@ class QuantizeStatic:
             nodes,
             calibration.feeds(self.calibration_rows),
             method=self.method,
-            covered=self.covered,
+            coverage=self.coverage,
             smoothing=self.smoothing,
             per_channel=self.per_channel,
         )

@@ -9,7 +9,7 @@ from msgspec import Meta
 from torch import Tensor
 from torch.nn import functional
 
-from maas.bounds import PositiveFraction, Share
+from maas.bounds import ClosedFraction, PositiveFraction
 
 Padding = Annotated[int, Meta(ge=0, description="pixels, 0 or more", examples=[2])]
 Pixel = Annotated[int, Meta(ge=0, le=255, description="a pixel's value in 0 to 255", examples=[0])]
@@ -38,7 +38,7 @@ class ImageAugmentation:
 
     crop: Padding = 0
     flip: bool = False
-    erase: Share = 0.0
+    erase: ClosedFraction = 0.0
     erase_share: PositiveFraction = 0.25
     fill: Pixel = 0
 

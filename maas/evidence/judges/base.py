@@ -21,8 +21,8 @@ class BaseJudge(ABC):
     """
 
     kind: ClassVar[str]
-    points: ClassVar[Mapping[str, float]]
-    """Each metric that a recipe may choose, with how many points 1 is; of all of them more is better."""
+    drop_scale: ClassVar[Mapping[str, float]]
+    """Each metric that a recipe may choose, with how many percentage points 1 is; of all of them more is better."""
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
@@ -41,7 +41,7 @@ class BaseJudge(ABC):
     def drop(
         self, targets: NDArray[Any], parent: Predictions, child: Predictions, metric: str, seed: int = 0
     ) -> Interval:
-        """Returns by how many points the child's metric lies below the parent's on the same rows, with an interval."""
+        """Returns the parent's metric minus the child's on the same rows, in percentage points, with an interval."""
 
     @abstractmethod
     def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ class Judge(BaseJudge):
     """Judges probabilities (N, K) by the label of the largest; of equal ones the first wins."""
 
     kind: ClassVar[str] = "classification"
-    points: ClassVar[Mapping[str, float]] = dict.fromkeys(METRICS, 100.0)
+    drop_scale: ClassVar[Mapping[str, float]] = dict.fromkeys(METRICS, 100.0)
 
     def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
         """Returns accuracy, precision, recall and F1 (macro)."""

@@ -18,7 +18,7 @@ class Judge(BaseJudge):
     """Judges vectors (N, D) by their cosine to a reference's."""
 
     kind: ClassVar[str] = "embedding"
-    points: ClassVar[Mapping[str, float]] = {}
+    drop_scale: ClassVar[Mapping[str, float]] = {}
 
     def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
         """Returns nothing: there are no right vectors.

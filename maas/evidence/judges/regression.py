@@ -26,7 +26,7 @@ class Judge(BaseJudge):
     """
 
     kind: ClassVar[str] = "regression"
-    points: ClassVar[Mapping[str, float]] = {"r2": 100.0}
+    drop_scale: ClassVar[Mapping[str, float]] = {"r2": 100.0}
 
     def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
         """Returns r2, mae and rmse, the last two in the target's unit."""
@@ -41,8 +41,8 @@ class Judge(BaseJudge):
         columns = np.concatenate([_columns(targets, parent), _columns(targets, child)], axis=1)
         once, many = columns.sum(axis=0), _resampled(columns, seed)
         lost = [_metrics(sums[..., :5])[metric] - _metrics(sums[..., 5:])[metric] for sums in (once, many)]
-        points = self.points.get(metric, -1.0)  # of the others less is better
-        return _interval(points * lost[0], points * lost[1])
+        scale = self.drop_scale.get(metric, -1.0)  # of the others less is better
+        return _interval(scale * lost[0], scale * lost[1])
 
     def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
         """Compares values to a hundredth of their spread."""

@@ -21,7 +21,7 @@ class Terms:
     Args:
         output: name of the graph's output that holds a score for each label, (N, K).
         classes: labels.
-        max_drop: points of accuracy that may be lost on validation rows.
+        max_drop: percentage points of accuracy that may be lost on validation rows.
         seconds: that the search may take.
     """
 

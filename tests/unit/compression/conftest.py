@@ -1,4 +1,4 @@
-"""A bench over the digits, where passes are judged."""
+"""A evaluator over the digits, where passes are judged."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def bench(line, digits) -> Any:
-    from maas.compression.measuring import Bench
+def evaluator(line, digits) -> Any:
+    from maas.compression.evaluator import Evaluator
     from maas.compression.passes import Calibration
     from maas.evidence.judges import judge_of
 
@@ -18,7 +18,7 @@ def bench(line, digits) -> Any:
             rows = digits.train.inputs[start : min(start + 16, count)]
             yield predictor.processor.collate(predictor.encode(rows))
 
-    return Bench(
+    return Evaluator(
         predictor,
         digits.validation,
         judge_of("classification", digits.labels),

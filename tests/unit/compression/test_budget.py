@@ -28,7 +28,7 @@ BAD = {
         Latency(32, 1, 1.0, 0.1, 1.25, 1.1, 1.3),
         "a batch takes 1 ms, by the model as exported 0.8: 0.8 times as fast, required is 1",
     ),
-    "drop": (Interval(0.9, 0.5, 1.34), "it may lose 1.34 points, allowed is 1"),
+    "drop": (Interval(0.9, 0.5, 1.34), "it may lose 1.34 percentage points, allowed is 1"),
     "agreement": (0.9876, "0.9876 of the answers stay, required is 0.99"),
     "batch_effect": (0.0123, "batch mates change an answer by 0.012, allowed is 1e-06"),
 }

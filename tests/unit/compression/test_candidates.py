@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from maas.compression import chain
+from maas.compression import pipeline
 from maas.compression.candidates import kept
-from maas.compression.chain import Variant
+from maas.compression.pipeline import Variant
 from maas.files import sha256_of
 from maas.records.evidence import CandidateRecord
 
@@ -55,11 +55,11 @@ def test_group_is_made_again_with_one_warning_when_a_file_of_it_was_damaged(plac
 
 
 def test_checkpoint_is_made_again_with_one_warning_when_it_was_damaged(tmp_path, caplog):
-    assert chain.kept(tmp_path) is None
+    assert pipeline.kept(tmp_path) is None
     assert caplog.messages == []
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint/checkpoint.json").write_bytes(b"{}")
-    assert chain.kept(tmp_path) is None
+    assert pipeline.kept(tmp_path) is None
     (warning,) = caplog.messages
     assert warning.startswith(f"{tmp_path / 'checkpoint'} is passed over, and made again: ")
 
@@ -68,4 +68,4 @@ def test_checkpoint_is_made_again_with_one_warning_when_it_was_damaged(tmp_path,
 def test_seconds_are_none_when_they_cannot_be_read(tmp_path, content, seconds):
     if content is not None:
         (tmp_path / "seconds.json").write_bytes(content)
-    assert chain.spent(tmp_path) == seconds
+    assert pipeline.spent(tmp_path) == seconds

@@ -33,7 +33,7 @@ def test_settings_lie_in_the_space_and_the_rest_stays_when_passes_are_proposed()
         assert isinstance(finetune.epochs, int)
         assert 2 <= finetune.epochs <= 6
         assert 1e-4 <= finetune.lr <= 1e-1
-        assert (prune.scope, prune.most) == (Prune.scope, Prune.most)
+        assert (prune.scope, prune.max_fraction) == (Prune.scope, Prune.max_fraction)
 
 
 def test_proposals_are_equal_when_seed_and_answers_are():

@@ -25,8 +25,8 @@ def doubling() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
-def ranges(graph, method, rows=ROWS, covered=0.9):
-    return measured_ranges(graph, ["x", "twice", "positive", "out"], [{"x": one} for one in rows], method, covered)
+def ranges(graph, method, rows=ROWS, coverage=0.9):
+    return measured_ranges(graph, ["x", "twice", "positive", "out"], [{"x": one} for one in rows], method, coverage)
 
 
 def test_range_holds_all_values_of_all_batches_when_it_is_minmax(doubling):

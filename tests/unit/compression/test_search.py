@@ -14,13 +14,14 @@ import torch
 import maas.compression.search as search_module
 from maas.compression.budget import Budget
 from maas.compression.choosing import best_of
-from maas.compression.passes import Calibration, Workshop
+from maas.compression.passes import Calibration, PassContext
 from maas.compression.passes.distil import Distil
 from maas.compression.passes.finetune import Finetune
 from maas.compression.passes.prune import Prune
 from maas.compression.passes.quantize_static import QuantizeStatic
-from maas.compression.search import Search, search
-from maas.compression.store import Store
+from maas.compression.search import search
+from maas.compression.settings import CompressionSettings
+from maas.compression.store import CandidateStore
 from maas.errors import BudgetError, ExportError
 from maas.files import sha256_of
 from maas.lifecycle.assembly import exported_onnx
@@ -90,7 +91,7 @@ class Overflowing:
 
 
 @pytest.fixture
-def tried(few_turns, line, bench, digits, tmp_path):
+def tried(few_turns, line, evaluator, digits, tmp_path):
     """Searches over the digits line: `tried(budget, trials=…, name=pass, …)` gives the record and the chosen file."""
 
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
@@ -98,10 +99,10 @@ def tried(few_turns, line, bench, digits, tmp_path):
             return Path(shutil.copyfile(line.bundle.model_path, out))
         return exported_onnx(line.config, checkpoint, digits, out)
 
-    def make(budget: Budget, *, space=None, trials=0, controls=0, **passes):
-        settings = Search(budget, passes, trials, space or {}, controls)
-        workshop = Workshop(line.config, digits, line.checkpoint, tmp_path, 0)
-        found = search(settings, workshop, bench, onnx_of, Store(tmp_path, "context"))
+    def make(budget: Budget, *, space=None, trials=0, scratch_baselines=0, **passes):
+        settings = CompressionSettings(budget, passes, trials, space or {}, scratch_baselines)
+        context = PassContext(line.config, digits, line.checkpoint, tmp_path, 0)
+        found = search(settings, context, evaluator, onnx_of, CandidateStore(tmp_path, "context"))
         return found.record, found.chosen.model(found.record.chosen)
 
     return make
@@ -166,14 +167,14 @@ def test_fp32_is_kept_when_no_pass_is_asked_for(tried, line):
     assert record.candidate("fp32").latency.ratio == 1, "a model is not timed beside itself"
 
 
-def test_epochs_are_those_of_every_chain_and_control_when_they_are_counted():
+def test_epochs_are_those_of_every_chain_and_scratch_baseline_when_they_are_counted():
     passes = {"prune": Prune(), "finetune": Finetune(epochs=4), "distil": Distil(epochs=3), "static": QuantizeStatic()}
-    assert Search(EASY, passes).epochs(10, is_augmented=True) == 4 + 3 * 4 / 3
-    assert Search(EASY, passes).epochs(10, is_augmented=False) == pytest.approx(4 + 3 + 1 / 3)
-    searched = Search(EASY, passes, trials=5, controls=2)
+    assert CompressionSettings(EASY, passes).epochs(10, is_augmented=True) == 4 + 3 * 4 / 3
+    assert CompressionSettings(EASY, passes).epochs(10, is_augmented=False) == pytest.approx(4 + 3 + 1 / 3)
+    searched = CompressionSettings(EASY, passes, trials=5, scratch_baselines=2)
     assert searched.epochs(10, is_augmented=True) == 5 * (4 + 3 * 4 / 3) + 2 * (10 + 4 + 3)
-    assert (Search(EASY, passes).variants, searched.variants) == (1, 7)
-    assert Search(EASY, {"static": QuantizeStatic()}).variants == 0
+    assert (CompressionSettings(EASY, passes).variants, searched.variants) == (1, 7)
+    assert CompressionSettings(EASY, {"static": QuantizeStatic()}).variants == 0
 
 
 APPLIED: list[str] = []
@@ -181,12 +182,12 @@ APPLIED: list[str] = []
 
 @dataclass(frozen=True)
 class Counted:
-    """A chain's end that counts how often it is applied, and can be told to be interrupted."""
+    """A pipeline's end that counts how often it is applied, and can be told to be interrupted."""
 
     strength: int = 0
     side: ClassVar[str] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         if STOP and self.strength == STOP[0]:
             raise KeyboardInterrupt
         APPLIED.append(f"{parent.digest}{self.strength}")
@@ -199,7 +200,7 @@ class Hopeless:
 
     side: ClassVar[str] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         raise ExportError("this net cannot be treated")
 
 
@@ -208,15 +209,15 @@ SPACE = {"count": {"strength": {"low": 0, "high": 9}}}
 
 
 def test_pruned_net_is_chosen_with_its_chain_when_it_keeps_the_budget(tried, line):
-    chain = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=2)}
-    record, chosen = tried(EASY, **chain, static=QuantizeStatic())
+    pipeline = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=2)}
+    record, chosen = tried(EASY, **pipeline, static=QuantizeStatic())
     names = [one.name for one in record.candidates]
     assert names == ["fp32", "static", "prune-finetune", "prune-finetune-static"]
     assert record.chosen == "prune-finetune-static"
     best, parent = record.candidate(record.chosen), record.candidate("prune-finetune")
     assert (best.parent, best.parent_sha256, best.sha256) == ("prune-finetune", parent.sha256, sha256_of(chosen))
-    assert [link.name for link in best.links] == ["prune", "finetune"]
-    assert best.links[0].settings["ratio"] == 0.5
+    assert [applied.name for applied in best.applied_passes] == ["prune", "finetune"]
+    assert best.applied_passes[0].settings["ratio"] == 0.5
     root = record.candidate("fp32")
     assert parent.parameters < 0.6 * root.parameters
     assert parent.macs < 0.6 * root.macs
@@ -243,7 +244,7 @@ def test_nothing_is_made_again_when_a_search_was_interrupted_and_goes_on(tried):
 def test_search_goes_on_where_it_was_when_it_was_stopped_in_a_trial(tried, tmp_path):
     APPLIED.clear()
     whole, _ = tried(EASY, trials=6, space=SPACE, count=Counted())
-    order = [link.settings["strength"] for one in whole.candidates[1:] for link in one.links]
+    order = [applied.settings["strength"] for one in whole.candidates[1:] for applied in one.applied_passes]
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
     APPLIED.clear()
@@ -261,12 +262,12 @@ def test_search_goes_on_where_it_was_when_it_was_stopped_in_a_trial(tried, tmp_p
 
 def test_larger_net_is_given_up_before_training_when_a_smaller_one_may_ship(tried):
     space = {"prune": {"ratio": [0.2, 0.5, 0.7]}}
-    chain = {"prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
-    record, _ = tried(EASY, trials=8, space=space, **chain)
-    ratios = [one.links[0].settings["ratio"] for one in record.candidates[1:]]
+    pipeline = {"prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
+    record, _ = tried(EASY, trials=8, space=space, **pipeline)
+    ratios = [one.applied_passes[0].settings["ratio"] for one in record.candidates[1:]]
     assert ratios == sorted(ratios), "only smaller ones were followed"
-    assert all("is good enough and no larger" in reason for reason in record.given_up.values())
-    assert record.given_up or ratios == [0.2, 0.5, 0.7]
+    assert all("is good enough and no larger" in reason for reason in record.pruned_trials.values())
+    assert record.pruned_trials or ratios == [0.2, 0.5, 0.7]
 
 
 @pytest.mark.parametrize("is_trained_between", [False, True])
@@ -276,50 +277,50 @@ def test_nets_are_held_against_each_other_only_behind_the_last_cut(tried, is_tra
         "first": Prune(ratio=0.2, scope="layer"),
         **({"between": Finetune(epochs=1)} if is_trained_between else {}),
     }
-    chain = {**first, "prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
-    record, _ = tried(EASY, trials=8, space=space, **chain)
-    ratios = [one.links[-2].settings["ratio"] for one in record.candidates[1:]]
+    pipeline = {**first, "prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
+    record, _ = tried(EASY, trials=8, space=space, **pipeline)
+    ratios = [one.applied_passes[-2].settings["ratio"] for one in record.candidates[1:]]
     assert len(ratios) > 1, "behind the first cut, all nets are as large"
     assert ratios == sorted(ratios)
 
 
 def test_no_net_is_given_up_for_one_that_could_not_be_measured(tried):
-    space, chain = {"prune": {"ratio": [0.2, 0.5, 0.7]}}, {"prune": Prune(scope="layer"), "tune": Finetune(epochs=1)}
-    record, _ = tried(replace(EASY, max_drop=0.0), trials=8, space=space, **chain, overflowing=Overflowing())
-    assert not any("good enough" in reason for reason in record.given_up.values())
+    space, pipeline = {"prune": {"ratio": [0.2, 0.5, 0.7]}}, {"prune": Prune(scope="layer"), "tune": Finetune(epochs=1)}
+    record, _ = tried(replace(EASY, max_drop=0.0), trials=8, space=space, **pipeline, overflowing=Overflowing())
+    assert not any("good enough" in reason for reason in record.pruned_trials.values())
 
 
-def test_one_control_is_enough_when_another_cannot_be_trained(tried, monkeypatch):
-    made = search_module.control_of
+def test_one_scratch_baseline_is_enough_when_another_cannot_be_trained(tried, monkeypatch):
+    made = search_module.scratch_baseline_of
 
-    def second_fails(variant, workshop, store, number):
+    def second_fails(variant, context, store, number):
         if number == 1:
             raise ExportError("its loss is not finite")
-        return made(variant, workshop, store, number)
+        return made(variant, context, store, number)
 
-    monkeypatch.setattr(search_module, "control_of", second_fails)
-    chain = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=1)}
-    record, _ = tried(EASY, controls=2, **chain)
-    assert record.controls == ("control0",)
+    monkeypatch.setattr(search_module, "scratch_baseline_of", second_fails)
+    pipeline = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=1)}
+    record, _ = tried(EASY, scratch_baselines=2, **pipeline)
+    assert record.scratch_baselines == ("scratch0",)
     assert "of 1 nets of this shape" in record.reason
 
 
 def test_controls_stand_beside_the_chosen_net_when_they_are_asked_for(tried, line):
-    chain = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=1)}
-    record, _ = tried(EASY, controls=2, **chain)
-    assert record.controls == ("control0", "control1")
+    pipeline = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=1)}
+    record, _ = tried(EASY, scratch_baselines=2, **pipeline)
+    assert record.scratch_baselines == ("scratch0", "scratch1")
     pruned = record.candidate("prune-finetune")
-    for name, seed in (("control0", 0), ("control1", 1)):
-        control = record.candidate(name)
-        assert (control.parameters, control.macs) == (pruned.parameters, pruned.macs)
-        assert control.links[0].settings == {"epochs": len(line.checkpoint.record.history) + 1, "seed": seed}
+    for name, seed in (("scratch0", 0), ("scratch1", 1)):
+        baseline = record.candidate(name)
+        assert (baseline.parameters, baseline.macs) == (pruned.parameters, pruned.macs)
+        assert baseline.applied_passes[0].settings == {"epochs": len(line.checkpoint.record.history) + 1, "seed": seed}
     assert "of 2 nets of this shape that were trained from scratch for as many epochs" in record.reason
     assert record.chosen == "prune-finetune" or record.reason.endswith(f"They win: {record.chosen} ships.")
 
 
 def test_chain_is_given_up_with_its_reason_when_a_pass_cannot_be_applied(tried):
     record, _ = tried(EASY, hopeless=Hopeless())
-    assert (record.chosen, record.given_up) == ("fp32", {"hopeless": "this net cannot be treated"})
+    assert (record.chosen, record.pruned_trials) == ("fp32", {"hopeless": "this net cannot be treated"})
     assert record.reason.endswith("so fp32 is kept (hopeless: this net cannot be treated).")
 
 
@@ -329,14 +330,14 @@ class Lean:
 
     side: ClassVar[str] = "checkpoint"
 
-    def apply(self, parent: Checkpoint, out: Path, workshop: Workshop) -> Checkpoint:
+    def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         net = parent.model()
         net.lean[0] = 2.0
         return parent.succeeded_by(out, net, history=(), metrics={})
 
 
 def test_variant_is_refused_with_all_that_is_made_of_it_when_its_parity_is_broken(
-    line, bench, digits, nets, save, tmp_path
+    line, evaluator, digits, nets, save, tmp_path
 ):
     torch.manual_seed(0)
     arguments, processor = {"in_features": 64, "outputs": 10}, line.checkpoint.processor()
@@ -347,15 +348,17 @@ def test_variant_is_refused_with_all_that_is_made_of_it_when_its_parity_is_broke
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
         return exported_onnx(line.config, checkpoint, digits, out)
 
-    bench = replace(bench, parent=bench.predictor(onnx_of(root, tmp_path / "fp32.onnx")))
+    evaluator = replace(evaluator, parent=evaluator.predictor(onnx_of(root, tmp_path / "fp32.onnx")))
     passes = {"lean": Lean(), "static": QuantizeStatic(keep_head=False)}
-    workshop = Workshop(line.config, digits, root, tmp_path, 0)
-    record = search(Search(EASY, passes), workshop, bench, onnx_of, Store(tmp_path, "context")).record
+    context = PassContext(line.config, digits, root, tmp_path, 0)
+    record = search(
+        CompressionSettings(EASY, passes), context, evaluator, onnx_of, CandidateStore(tmp_path, "context")
+    ).record
     assert [one.name for one in record.candidates] == ["fp32", "static"]
     assert re.fullmatch(
         f"onnxruntime does not answer as torch on {record.rows} rows: a number differs by 0[.][0-9]+, "
         r"allowed is 1e-05[.]",
-        record.given_up["lean"],
+        record.pruned_trials["lean"],
     )
 
 

@@ -63,7 +63,7 @@ def test_int8_loses_less_when_a_channel_that_matters_little_was_large():
     errors = {}
     for smoothing in (None, 0.85):
         quantizer = StaticQuantizer.measured(
-            plain, nodes, FEEDS, method="minmax", covered=1.0, smoothing=smoothing, per_channel=True
+            plain, nodes, FEEDS, method="minmax", coverage=1.0, smoothing=smoothing, per_channel=True
         )
         errors[smoothing] = gauge.error(quantizer.quantized(nodes))
     assert errors[0.85] < 0.2 * errors[None]

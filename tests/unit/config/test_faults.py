@@ -21,12 +21,12 @@ def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]
         ("resume=maybe", "resume is 'maybe'; it must be auto or never. Set e.g. resume=auto."),
         ("name='a/b'", "name is 'a/b'; it must be letters, digits, - and _. Set e.g. name=my_model."),
         ("name=''", "name is ''; it must be letters, digits, - and _. Set e.g. name=my_model."),
-        ("model.dropout=1", "model.dropout is 1; it must be a share in [0, 1). Set e.g. model.dropout=0.5"),
+        ("model.dropout=1", "model.dropout is 1; it must be a fraction in [0, 1). Set e.g. model.dropout=0.5"),
         ("objective.l2=-0.1", "objective.l2 is -0.1; it must be a number not below 0. Set e.g. objective.l2=0.0"),
         ("model.scale=0", "model.scale is 0; it must be a number above 0. Set e.g. model.scale=1.0"),
         (
             "data.test_fraction=0",
-            "data.test_fraction is 0; it must be a share in (0, 1). Set e.g. data.test_fraction=0.1",
+            "data.test_fraction is 0; it must be a fraction in (0, 1). Set e.g. data.test_fraction=0.1",
         ),
         (
             "compress.passes.quantize_static.calibration_rows=0",
@@ -65,7 +65,7 @@ def test_folds_are_refused_when_the_task_has_no_targets():
 def test_every_fault_is_told_when_there_are_three_of_different_kinds():
     assert sorted(faults("batch_size=0", "trainer.max_epoch=3", "model.dropout=2")) == [
         "batch_size is 0; it must be a whole number, 1 or more. Set e.g. batch_size=64.",
-        "model.dropout is 2; it must be a share in [0, 1). Set e.g. model.dropout=0.5",
+        "model.dropout is 2; it must be a fraction in [0, 1). Set e.g. model.dropout=0.5",
         "trainer.max_epoch is no key of the recipe. Did you mean trainer.max_epochs?",
     ]
 

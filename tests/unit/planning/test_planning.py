@@ -42,7 +42,7 @@ REPORT = Report(
     peak_bytes=9_000_000,
     weights_bytes=400,
     later=LaterStages(
-        bytes={"fp32": 500, "quantize_static": 100}, compress_s=60.0, variants=0, chain_epochs=0.0, export_s=30.0
+        bytes={"fp32": 500, "quantize_static": 100}, compress_s=60.0, variants=0, pipeline_epochs=0.0, export_s=30.0
     ),
 )
 PLENTY = 10**12
@@ -86,7 +86,7 @@ def test_fold_has_as_many_rows_as_planned_when_rows_are_folded():
 
 
 def test_every_cut_net_is_counted_when_a_chain_is_searched(config):
-    later = msgspec.structs.replace(REPORT.later, variants=3, chain_epochs=24.0)
+    later = msgspec.structs.replace(REPORT.later, variants=3, pipeline_epochs=24.0)
     plan = planned(config, msgspec.structs.replace(REPORT, later=later), PLENTY)
     epoch = (60 * 1.0 + 6 * (1.0 + 2.0)) / 6
     assert plan.stage("compress").seconds == pytest.approx(60 * 4 + 24 * epoch)
@@ -143,6 +143,6 @@ def test_total_is_not_known_when_training_is_not_bounded(config):
 
 
 def test_pretraining_of_controls_is_said_not_to_be_counted(config):
-    pretrained = replace(config, pretrain={"_target_": "my.Part"}, compress={"controls": 2})
+    pretrained = replace(config, pretrain={"_target_": "my.Part"}, compress={"scratch_baselines": 2})
     (warning,) = planned(pretrained, msgspec.structs.replace(REPORT, pretraining_s=9.0), PLENTY).warnings
-    assert warning.startswith("The pretraining of compress.controls is not counted")
+    assert warning.startswith("The pretraining of compress.scratch_baselines is not counted")

@@ -41,8 +41,8 @@ def test_older_version_takes_the_alias_back_only_when_it_is_better(gain, moves):
 def test_reason_holds_values_and_interval_when_the_alias_stays():
     decision = decided(comparison(0.4, -1.25, 2.05), version=3, champion=2, margin=1.0)
     assert decision.why == (
-        "accuracy 0.9040 against 0.9000 of version 2, +0.40 points [-1.25, +2.05]; it may be worse by 1 points or "
-        "more. Set registry.margin, or registry.promote=always to move it all the same"
+        "accuracy 0.9040 against 0.9000 of version 2, +0.40 percentage points [-1.25, +2.05]; it may be worse by 1 "
+        "percentage points or more. Set registry.margin, or registry.promote=always to move it all the same"
     )
 
 
@@ -75,7 +75,7 @@ def test_gain_is_nought_when_two_bundles_answer_alike():
     targets = np.arange(40) % 2
     found = compared(judge_of("classification", "ab"), targets, one_hot(targets), one_hot(targets), metric="f1")
     assert found.gain == Interval(0, 0, 0)
-    assert "+0.00 points [+0.00, +0.00]" in decided(found, version=2, champion=1, margin=1.0).why
+    assert "+0.00 percentage points [+0.00, +0.00]" in decided(found, version=2, champion=1, margin=1.0).why
 
 
 @pytest.mark.parametrize(("metric", "values"), [("mae", (2.0, 5.0)), ("rmse", (2.0, 5.0))])
@@ -101,5 +101,5 @@ def test_points_are_hundredths_of_r2_when_the_metric_is_r2():
         judge_of("regression", ""), targets, (targets + signs)[:, None], (targets + 2 * signs)[:, None], metric="r2"
     )
     assert (found.new, found.old, found.gain.value) == pytest.approx((0.99, 0.96, 3.0))
-    assert found.unit == "points"
+    assert found.unit == "percentage points"
     assert found.gain.low == pytest.approx(3.0, abs=0.1)

@@ -77,7 +77,8 @@ def test_champion_moves_only_when_the_new_version_is_not_worse(store, bundle, ac
     new = registered(store, bundle(accuracy))
     assert new.aliases == (("champion",) if moves else ())
     gain = 100 * accuracy - 90
-    told = f"accuracy {accuracy:.4f} against 0.9000 of version 1, {gain:+.2f} points [{gain:+.2f}, {gain:+.2f}]"
+    change = f"{gain:+.2f} percentage points [{gain:+.2f}, {gain:+.2f}]"
+    told = f"accuracy {accuracy:.4f} against 0.9000 of version 1, {change}"
     assert new.note == (f"champion points here: {told}" if moves else f"champion stays where it is: {told}")
     _, champion = resolve(f"models:/{old.name}@champion", store.tracking_uri)
     assert champion.version == ("2" if moves else "1")
@@ -91,8 +92,8 @@ def test_older_equal_run_leaves_the_alias_when_it_is_registered_again(store, bun
     again = store.register(older, tracker, "accuracy", by_evidence)
     assert (again.version, again.aliases) == ("1", ())
     assert again.note == (
-        "champion stays where it is: accuracy 0.9000 against 0.9000 of version 2, +0.00 points [+0.00, +0.00], and "
-        "version 2 is newer"
+        "champion stays where it is: accuracy 0.9000 against 0.9000 of version 2, +0.00 "
+        "percentage points [+0.00, +0.00], and version 2 is newer"
     )
 
 

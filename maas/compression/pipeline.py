@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from maas.compression.passes.base import CheckpointPass, Workshop
-from maas.compression.store import Store, settings_of, target_of
+from maas.compression.passes.base import CheckpointPass, PassContext
+from maas.compression.store import CandidateStore, settings_of, target_of
 from maas.errors import CheckpointError
 from maas.files import read_json, write_atomically
-from maas.records.evidence import Link
+from maas.records.evidence import AppliedPass
 from maas.training.checkpoint import Checkpoint
 
 log = logging.getLogger("maas")
@@ -22,54 +22,54 @@ CHECKPOINT, SPENT, RESUME = "checkpoint", "seconds.json", "resume"
 
 @dataclass(frozen=True)
 class Variant:
-    """A checkpoint that a chain of passes made of the root, or the root itself.
+    """A checkpoint that a pipeline of passes made of the root, or the root itself.
 
     Args:
-        name: of the chain; empty for the root.
+        name: of the pipeline; empty for the root.
         checkpoint: what came of it.
-        links: the passes in order, with what each took.
+        applied_passes: the passes in order, with what each took.
     """
 
     name: str
     checkpoint: Checkpoint
-    links: tuple[Link, ...] = ()
+    applied_passes: tuple[AppliedPass, ...] = ()
 
 
 def variant_of(
     name: str,
     passes: Mapping[str, CheckpointPass],
-    workshop: Workshop,
-    store: Store,
+    context: PassContext,
+    store: CandidateStore,
     admit: Callable[[str, Checkpoint], None] | None = None,
 ) -> Variant:
-    """Applies a chain of passes to the root; what was made before is taken as it lies.
+    """Applies a pipeline of passes to the root; what was made before is taken as it lies.
 
     Args:
-        name: of the chain.
+        name: of the pipeline.
         passes: in order, by name.
-        workshop: what they need.
+        context: what they need.
         store: where they write.
         admit: looks at what each pass, by its name, has made, before the next one begins.
 
     Raises:
         ExportError: a pass could not be applied.
     """
-    checkpoint, links = workshop.root, []
+    checkpoint, applied_passes = context.root, []
     for key, one in passes.items():
         settings = settings_of(one)
-        place = store.place(checkpoint.digest, target_of(one), settings, workshop.seed)
+        place = store.place(checkpoint.digest, target_of(one), settings, context.seed)
         made = kept(place)
         if made is None:
             place.mkdir(parents=True, exist_ok=True)
             started = time.perf_counter()
-            one.apply(checkpoint, place / CHECKPOINT, replace(workshop, folder=place))
+            one.apply(checkpoint, place / CHECKPOINT, replace(context, folder=place))
             finish(place, time.perf_counter() - started)
             made = Checkpoint.open(place / CHECKPOINT)
         checkpoint = made
         if admit:
             admit(key, checkpoint)
-        links.append(Link(key, target_of(one), settings, checkpoint.digest, spent(place)))
-    return Variant(name, checkpoint, tuple(links))
+        applied_passes.append(AppliedPass(key, target_of(one), settings, checkpoint.digest, spent(place)))
+    return Variant(name, checkpoint, tuple(applied_passes))
 
 
 def kept(place: Path) -> Checkpoint | None:

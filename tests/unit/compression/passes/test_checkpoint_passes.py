@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from maas.compression.passes import Workshop
+from maas.compression.passes import PassContext
 from maas.compression.passes.drop_heads import DropHeads
 from maas.compression.passes.drop_layers import DropLayers
 from maas.compression.passes.prune import Prune
@@ -15,14 +15,14 @@ from maas.errors import ExportError
 
 
 @pytest.fixture
-def workshop(line, texts, encoder_checkpoint, tmp_path) -> Workshop:
+def context(line, texts, encoder_checkpoint, tmp_path) -> PassContext:
     config = dataclasses.replace(line.config, metric="accuracy", batch_size=8)
-    return Workshop(config, texts, encoder_checkpoint, tmp_path, seed=0)
+    return PassContext(config, texts, encoder_checkpoint, tmp_path, seed=0)
 
 
-def test_padding_keeps_its_own_vector_when_every_token_is_rare(workshop, tmp_path):
-    made = PruneVocabulary(min_count=10**6).apply(workshop.root, tmp_path / "out", workshop).model().embedding
-    before = workshop.root.model().embedding.weight
+def test_padding_keeps_its_own_vector_when_every_token_is_rare(context, tmp_path):
+    made = PruneVocabulary(min_count=10**6).apply(context.root, tmp_path / "out", context).model().embedding
+    before = context.root.model().embedding.weight
     assert made.rows.tolist() == [1] + [0] * (len(before) - 1)
     assert torch.equal(made.weight[1], before[0])
     assert torch.allclose(made.weight[0], before[1:].mean(0), atol=1e-6)
@@ -39,20 +39,20 @@ def test_layers_go_as_wholes_where_none_changes_the_shape_and_else_the_blocks_in
     processor = line.checkpoint.processor()
     torch.manual_seed(0)
     root = save(tmp_path / "root", nets.Staged(**arguments), processor, "small_nets.Staged", digits.labels, **arguments)
-    workshop = Workshop(line.config, digits, root, tmp_path, seed=0)
-    cut = DropLayers(share=0.5).apply(root, tmp_path / "out", workshop)
+    context = PassContext(line.config, digits, root, tmp_path, seed=0)
+    cut = DropLayers(fraction=0.5).apply(root, tmp_path / "out", context)
     assert set(cut.record.plan.removed) == expected
     assert cut.model()(features=torch.zeros(2, 64)).shape == (2, 10)
 
 
-def test_share_that_rounds_to_no_head_is_refused(workshop, tmp_path):
-    with pytest.raises(ExportError, match=r"share is 0\.1, which rounds to no head of any attention"):
-        DropHeads(share=0.1).apply(workshop.root, tmp_path / "out", workshop)
+def test_fraction_that_rounds_to_no_head_is_refused(context, tmp_path):
+    with pytest.raises(ExportError, match=r"fraction is 0\.1, which rounds to no head of any attention"):
+        DropHeads(fraction=0.1).apply(context.root, tmp_path / "out", context)
 
 
-def test_share_that_rounds_to_no_layer_is_refused(workshop, tmp_path):
-    with pytest.raises(ExportError, match=r"share is 0\.1, which rounds to no layer of any stack"):
-        DropLayers(share=0.1).apply(workshop.root, tmp_path / "out", workshop)
+def test_fraction_that_rounds_to_no_layer_is_refused(context, tmp_path):
+    with pytest.raises(ExportError, match=r"fraction is 0\.1, which rounds to no layer of any stack"):
+        DropLayers(fraction=0.1).apply(context.root, tmp_path / "out", context)
 
 
 def test_gradients_are_those_of_one_weighted_mean_when_labels_weigh_differently(line, digits, tmp_path):
@@ -60,9 +60,9 @@ def test_gradients_are_those_of_one_weighted_mean_when_labels_weigh_differently(
     weights = [float(label + 1) for label in range(10)]
     loss = {**line.config.objective["loss"], "class_weights": weights}
     config = dataclasses.replace(line.config, objective={**line.config.objective, "loss": loss}, batch_size=16)
-    workshop = Workshop(config, digits, line.checkpoint, tmp_path, seed=0)
+    context = PassContext(config, digits, line.checkpoint, tmp_path, seed=0)
     net, twin = (line.checkpoint.model().requires_grad_() for _ in range(2))
-    Prune(importance="taylor", rows=100)._backward(net, line.checkpoint, workshop)
+    Prune(importance="taylor", rows=100)._backward(net, line.checkpoint, context)
     rows, processor = digits.train.spread(100), line.checkpoint.processor()
     features = torch.from_numpy(processor.collate(processor.encode(rows.inputs))["features"])
     functional.cross_entropy(twin(features), torch.from_numpy(rows.targets), torch.tensor(weights)).backward()

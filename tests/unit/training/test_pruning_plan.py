@@ -10,8 +10,8 @@ from maas.errors import CheckpointError
 from maas.models.resnet import ResNet
 from maas.runtime.processors.array import Processor
 from maas.training.checkpoint import Checkpoint
-from maas.training.cutting import CutPlan, cropped_, cut_, plan_of
 from maas.training.merged_embedding import MergedEmbedding
+from maas.training.pruning_plan import PruningPlan, crop_, plan_of, shape_
 
 
 class Layered(nn.Module):
@@ -45,18 +45,18 @@ def narrowed(net: Layered, width: int) -> Layered:
 
 
 def test_there_is_no_plan_when_nothing_was_cut():
-    assert plan_of(Layered(), Layered(), CutPlan()) is None
+    assert plan_of(Layered(), Layered(), PruningPlan()) is None
 
 
 def test_cut_net_answers_alike_when_it_is_built_from_plan_and_weights():
     net, ids = narrowed(Layered(), 4), torch.arange(8)[None]
     del net.layers[3], net.layers[1]
-    plan = plan_of(Layered(), net, CutPlan(removed={"layers": (1, 3)}))
+    plan = plan_of(Layered(), net, PruningPlan(removed={"layers": (1, 3)}))
     assert plan.removed == {"layers": (1, 3)}
     assert plan.numbers[""] == {"heads": 1}
     assert plan.numbers["layers.0"] == {"in_features": 4, "out_features": 4}
     again = Layered()
-    cut_(again, plan, net.state_dict())
+    shape_(again, plan, net.state_dict())
     again.load_state_dict(net.state_dict())
     assert torch.equal(again(ids), net(ids))
     assert again.head.weight is again.embedding.weight, "what was shared stays shared"
@@ -64,7 +64,7 @@ def test_cut_net_answers_alike_when_it_is_built_from_plan_and_weights():
 
 def test_inputs_are_clipped_when_the_plan_says_so():
     net = nn.Sequential(nn.Identity(), nn.ReLU())
-    cut_(net, CutPlan(clips={"1": (-1.0, 2.0)}), {})
+    shape_(net, PruningPlan(clips={"1": (-1.0, 2.0)}), {})
     assert net(torch.tensor([-3.0, 1.5, 5.0])).tolist() == [0.0, 1.5, 2.0]
 
 
@@ -83,16 +83,16 @@ def test_merged_embedding_is_built_again_and_drawn_anew_when_there_are_plan_and_
     net, rows = Layered(), torch.tensor([1, 0, 2, 0, 3, 0, 4, 5, 6], dtype=torch.int32)
     net.embedding = MergedEmbedding.of(net.embedding, rows)
     plan, weights, ids = (
-        plan_of(Layered(), net, CutPlan(merged=("embedding",))),
+        plan_of(Layered(), net, PruningPlan(merged=("embedding",))),
         net.state_dict(),
         torch.arange(9)[None],
     )
-    assert plan == CutPlan(merged=("embedding",))
+    assert plan == PruningPlan(merged=("embedding",))
     again = Layered()
-    cut_(again, plan, weights)
+    shape_(again, plan, weights)
     again.load_state_dict(weights)
     assert torch.equal(again(ids), net(ids))
-    drawn = cropped_(Layered(), plan, weights)
+    drawn = crop_(Layered(), plan, weights)
     assert torch.equal(drawn.embedding.rows, rows)
     assert drawn.embedding.weight.shape == (7, 6)
     assert not torch.equal(drawn(ids), net(ids))
@@ -101,28 +101,28 @@ def test_merged_embedding_is_built_again_and_drawn_anew_when_there_are_plan_and_
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        (CutPlan({"layers.0": {"colour": 3}}), "sets colour of layers.0, which has no such number"),
-        (CutPlan({"layers.9": {"in_features": 3}}), "sets in_features of layers.9"),
-        (CutPlan({"": {"training": 1}}), "sets training of the net"),
-        (CutPlan({}, {"layers": (4,)}), r"removes \(4,\) of layers"),
-        (CutPlan({}, {"head": (0,)}), r"removes \(0,\) of head"),
-        (CutPlan(merged=("head",)), "merges tokens of head, which is no embedding"),
-        (CutPlan({}, {}, {"body": (0.0, 1.0)}), "clips the input of body, which the net does not have"),
+        (PruningPlan({"layers.0": {"colour": 3}}), "sets colour of layers.0, which has no such number"),
+        (PruningPlan({"layers.9": {"in_features": 3}}), "sets in_features of layers.9"),
+        (PruningPlan({"": {"training": 1}}), "sets training of the net"),
+        (PruningPlan({}, {"layers": (4,)}), r"removes \(4,\) of layers"),
+        (PruningPlan({}, {"head": (0,)}), r"removes \(0,\) of head"),
+        (PruningPlan(merged=("head",)), "merges tokens of head, which is no embedding"),
+        (PruningPlan({}, {}, {"body": (0.0, 1.0)}), "clips the input of body, which the net does not have"),
     ],
 )
 def test_plan_is_refused_when_it_speaks_of_what_the_net_lacks(plan, message):
     net = Layered()
     with pytest.raises(CheckpointError, match=message):
-        cut_(net, plan, net.state_dict())
+        shape_(net, plan, net.state_dict())
 
 
 def test_spread_of_products_stays_when_a_fresh_net_is_cropped():
     torch.manual_seed(0)
     full = nn.Sequential(nn.Linear(512, 256), nn.Linear(256, 64))
     cut = {"0.weight": torch.empty(32, 512), "0.bias": torch.empty(32), "1.weight": torch.empty(64, 32)}
-    plan = CutPlan({"0": {"out_features": 32}, "1": {"in_features": 32}}, clips={"1": (0.0, 1e-6)})
+    plan = PruningPlan({"0": {"out_features": 32}, "1": {"in_features": 32}}, clips={"1": (0.0, 1e-6)})
     before = full[1].weight.detach().std() * 256**0.5
-    cropped = cropped_(full, plan, {**cut, "1.bias": torch.empty(64)})
+    cropped = crop_(full, plan, {**cut, "1.bias": torch.empty(64)})
     assert cropped[1].weight.shape == (64, 32)
     assert cropped[1].weight.detach().std() * 32**0.5 == pytest.approx(float(before), rel=0.1)
     assert cropped[0].weight.shape == (32, 512)

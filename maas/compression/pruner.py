@@ -1,4 +1,4 @@
-"""When a chain is not worth following to its end. No threshold is guessed: only what other chains have shown counts."""
+"""When a trial is pruned. No threshold is guessed: only what finished trials have shown counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ SHARE = 0.25
 """Of a training's epochs, behind which a net is held against those that were refused."""
 
 
-class GivenUp(Exception):  # noqa: N818
-    """A chain cannot win; the message says what shows it.
+class PrunedTrial(Exception):  # noqa: N818
+    """A pipeline cannot win; the message says what shows it.
 
     Args:
         reason: in words.
@@ -47,10 +47,10 @@ class Size:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a chain that was followed to its end has shown.
+    """What a pipeline that was followed to its end has shown.
 
     Args:
-        name: of the chain.
+        name: of the pipeline.
         size: of its net.
         histories: of its trainings by the pass that trained, an entry each epoch.
         excess: points beyond the budget; 0 or less where nothing but the clock may speak against it.
@@ -62,8 +62,8 @@ class Shown:
     excess: float
 
 
-class Rungs:
-    """Watches a chain, and gives it up as soon as another one shows that it cannot win.
+class Pruner:
+    """Watches a pipeline, and gives it up as soon as another one shows that it cannot win.
 
     Args:
         metric: that training logs for validation rows, by its name in the history.
@@ -81,18 +81,18 @@ class Rungs:
         return Size(parameters(net), macs(net, self._feeds))
 
     def learn(self, shown: Shown) -> None:
-        """Remembers a chain that was followed to its end."""
+        """Remembers a pipeline that was followed to its end."""
         self._shown.append(shown)
 
     def admit(self, size: Size) -> None:
         """Lets a net that was cut go on to training.
 
         Raises:
-            GivenUp: a net that is no larger is good enough already.
+            PrunedTrial: a net that is no larger is good enough already.
         """
         for one in self._shown:
             if one.excess <= 0 and size.covers(one.size):
-                raise GivenUp(f"{one.name} is good enough and no larger", size, 0.0)
+                raise PrunedTrial(f"{one.name} is good enough and no larger", size, 0.0)
 
     def watch(self, key: str, size: Size, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
         """Looks at a training net once, behind a share of its epochs.
@@ -105,7 +105,7 @@ class Rungs:
             values: that were logged.
 
         Raises:
-            GivenUp: a net that is no smaller was ahead at this epoch, and was refused all the same.
+            PrunedTrial: a net that is no smaller was ahead at this epoch, and was refused all the same.
         """
         if epoch + 1 != max(1, round(SHARE * epochs)) or epoch + 1 >= epochs or self._metric not in values:
             return
@@ -113,7 +113,7 @@ class Rungs:
             history = one.histories.get(key, ())
             then = history[epoch][self._metric] if len(history) == epochs else None
             if then is not None and one.excess > 0 and one.size.covers(size) and then >= values[self._metric]:
-                raise GivenUp(
+                raise PrunedTrial(
                     f"behind epoch {epoch + 1} its {self._metric} is {values[self._metric]:.4f}; that of {one.name}, "
                     f"which is no smaller and was refused, was {then:.4f}",
                     size,

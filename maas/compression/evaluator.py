@@ -33,23 +33,23 @@ TURN_S, FEWEST_BATCHES, WARM_RUNS = 0.3, 2, 2
 
 
 @dataclass(frozen=True)
-class Target:
+class TimingTarget:
     """The batch size and the threads that a model is to be fast at."""
 
     batch_size: int
     threads: int
 
 
-class Course(NamedTuple):
+class TimingPlan(NamedTuple):
     """One way of timing: at which batch size and threads, over how many batches, for how many rounds."""
 
-    target: Target
+    target: TimingTarget
     batches: int
     rounds: int
 
 
 @dataclass(frozen=True)
-class Bench:
+class Evaluator:
     """Where candidates are judged.
 
     Args:
@@ -73,9 +73,9 @@ class Bench:
     is_single: bool = False
 
     @property
-    def declared(self) -> Target:
+    def declared(self) -> TimingTarget:
         """The batch size and threads that the model is served with."""
-        return Target(self.parent.batch_size, self.parent.threads)
+        return TimingTarget(self.parent.batch_size, self.parent.threads)
 
     def predictor(self, model: Path, threads: int | None = None) -> Predictor:
         """Builds a predictor like the parent's over another ONNX file.
@@ -131,7 +131,7 @@ class Bench:
         return float(np.abs(together - alone).max() / predictor.answer.scale(together))
 
     def latencies(
-        self, models: Mapping[str, Path], against: str, target: Target | None = None
+        self, models: Mapping[str, Path], against: str, target: TimingTarget | None = None
     ) -> dict[str, tuple[Latency, ...]]:
         """Times the same real batches on every model, in turns: at the target first, then at common sizes and threads.
 
@@ -141,7 +141,7 @@ class Bench:
             target: None for what the model is served with.
         """
         found: dict[str, list[Latency]] = {name: [] for name in models}
-        for course in self.courses(target or self.declared):
+        for course in self.timing_plans(target or self.declared):
             one = course.target
             sessions = {name: self.predictor(path, one.threads).session for name, path in models.items()}
             feeds = self.timed_feeds(one.batch_size, course.batches)
@@ -157,16 +157,16 @@ class Bench:
                 found[name].append(latency(of_batch, rival, one.batch_size, one.threads))
         return {name: tuple(measured) for name, measured in found.items()}
 
-    def courses(self, target: Target) -> list[Course]:
+    def timing_plans(self, target: TimingTarget) -> list[TimingPlan]:
         """Returns all that models are timed at: the target first and longest, then common sizes and threads."""
 
-        def course(one: Target, batches: int, rounds: int) -> Course:
+        def course(one: TimingTarget, batches: int, rounds: int) -> TimingPlan:
             enough = int(TURN_S / (self._row_s * one.batch_size))
-            return Course(one, max(FEWEST_BATCHES, min(enough, batches)), rounds)
+            return TimingPlan(one, max(FEWEST_BATCHES, min(enough, batches)), rounds)
 
         threads = sorted({1, min(2, os.cpu_count() or 1)})
         sizes = [1] if self.is_single else sorted({1, self.declared.batch_size, WIDE})
-        others = [Target(size, count) for count in threads for size in sizes]
+        others = [TimingTarget(size, count) for count in threads for size in sizes]
         short = [course(one, GRID_BATCHES, GRID_ROUNDS) for one in others if one != target]
         return [course(target, LATENCY_BATCHES, ROUNDS), *short]
 

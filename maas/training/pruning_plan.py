@@ -1,7 +1,7 @@
 """A net that was cut: what has to be written down so that it can be built again without a pickle.
 
 The weights know their own shapes. What they do not know is what modules say of themselves (`out_channels`, `heads`) and
-which layers are gone; a `CutPlan` holds that, as numbers by module.
+which layers are gone; a `PruningPlan` holds that, as numbers by module.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from maas.training.merged_embedding import MergedEmbedding
 Number = int | tuple[int, ...]
 
 
-class CutPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PruningPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a net differs from the one that its target builds.
 
     Args:
@@ -33,7 +33,7 @@ class CutPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     merged: tuple[str, ...] = ()
 
 
-def plan_of(built: nn.Module, net: nn.Module, known: CutPlan) -> CutPlan | None:
+def plan_of(built: nn.Module, net: nn.Module, known: PruningPlan) -> PruningPlan | None:
     """Compares a net with one that was built anew.
 
     Args:
@@ -56,10 +56,10 @@ def plan_of(built: nn.Module, net: nn.Module, known: CutPlan) -> CutPlan | None:
         name: tensor.shape for name, tensor in weights.items()
     }
     plan = msgspec.structs.replace(known, numbers={name: values for name, values in changed.items() if values})
-    return plan if differ or plan != CutPlan() else None
+    return plan if differ or plan != PruningPlan() else None
 
 
-def cut_(net: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> None:
+def shape_(net: nn.Module, plan: PruningPlan, weights: Mapping[str, Tensor]) -> None:
     """Gives a net that was built anew the shape that it was cut to; its weights are to be loaded behind that.
 
     Args:
@@ -90,7 +90,7 @@ def clip_input_(module: nn.Module, low: float, high: float) -> None:
     module.register_forward_pre_hook(lambda _, inputs: (inputs[0].clamp(low, high), *inputs[1:]))
 
 
-def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> nn.Module:
+def crop_(built: nn.Module, plan: PruningPlan, weights: Mapping[str, Tensor]) -> nn.Module:
     """Gives a net that was just built the shape of a cut one, with its own weights, drawn at random as they were.
 
     Clips are no part of the shape: they are ranges of the other one's weights.
@@ -109,7 +109,7 @@ def cropped_(built: nn.Module, plan: CutPlan, weights: Mapping[str, Tensor]) -> 
     _remove_(built, plan.removed)
     _merge_(built, plan.merged, weights)
     drawn = built.state_dict()
-    cut_(built, CutPlan(plan.numbers), weights)
+    shape_(built, PruningPlan(plan.numbers), weights)
     kept = {name: tensor[tuple(map(slice, weights[name].shape))] for name, tensor in drawn.items()}
     for name, module in built.named_modules():
         weight = f"{name}.weight"

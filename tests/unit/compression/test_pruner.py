@@ -1,0 +1,47 @@
+"""A pipeline is given up only where another one has shown that it cannot win."""
+
+import pytest
+
+from maas.compression.pruner import PrunedTrial, Pruner, Shown, Size
+
+HISTORY = tuple({"validation_accuracy": value} for value in (0.5, 0.7, 0.8, 0.82, 0.83, 0.84, 0.85, 0.85))
+
+
+@pytest.fixture
+def pruner() -> Pruner:
+    pruner = Pruner("validation_accuracy", {})
+    pruner.learn(Shown("refused", Size(100, 1000), {"cut": (), "distil": HISTORY}, excess=0.7))
+    pruner.learn(Shown("allowed", Size(200, 1500), {"cut": (), "distil": HISTORY}, excess=-0.3))
+    return pruner
+
+
+def test_net_is_given_up_before_training_when_one_no_larger_is_good_enough(pruner):
+    with pytest.raises(PrunedTrial, match="allowed is good enough and no larger") as caught:
+        pruner.admit(Size(200, 1600))
+    assert (caught.value.size, caught.value.excess) == (Size(200, 1600), 0.0)
+
+
+@pytest.mark.parametrize("size", [Size(199, 9000), Size(9000, 1499), Size(90, 900)])
+def test_net_goes_on_to_training_when_it_is_smaller_in_one_way(pruner, size):
+    pruner.admit(size)
+
+
+def test_net_is_given_up_at_the_rung_when_a_larger_one_was_ahead_and_refused(pruner):
+    with pytest.raises(PrunedTrial, match="behind epoch 2 its validation_accuracy is 0.6900; that of ref") as caught:
+        pruner.watch("distil", Size(80, 900), 1, 8, {"validation_accuracy": 0.69})
+    assert caught.value.excess == 0.7
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "epoch", "epochs", "value"),
+    [
+        ("distil", Size(80, 900), 1, 8, 0.71),  # ahead
+        ("distil", Size(101, 900), 1, 8, 0.1),  # larger: it may end better
+        ("distil", Size(80, 900), 0, 8, 0.1),  # too early
+        ("distil", Size(80, 900), 2, 8, 0.1),  # later
+        ("distil", Size(80, 900), 1, 9, 0.1),  # another schedule
+        ("quantize_aware", Size(80, 900), 1, 8, 0.1),  # another pass
+    ],
+)
+def test_net_is_trained_on_when_nothing_speaks_against_it(pruner, key, size, epoch, epochs, value):
+    pruner.watch(key, size, epoch, epochs, {"validation_accuracy": value})

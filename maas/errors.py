@@ -16,6 +16,12 @@
 A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2.
 """
 
+import re
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"<>:]+/)+([^\s/'\"<>:,]+)")
+"""A file of this machine, of which its name is kept."""
+
 
 class MaasError(Exception):
     """Anything that the user of maas can put right."""
@@ -86,10 +92,19 @@ class OverloadError(MaasError):
 
 
 def one_line(error: BaseException, length: int = 300) -> str:
-    """Returns what an error of another library says, as a part of a line: without line breaks and a last full stop.
+    """Returns an error's message as a part of a line: no line breaks, colours, folders and no full stop at its end.
 
     Args:
-        error: that was caught.
-        length: the most characters.
+        error: the error that was caught.
+        length: largest number of characters.
     """
-    return (" ".join(str(error).split())[:length] or type(error).__name__).rstrip(".")
+    plain = _PATH.sub(r"\1", _COLOUR.sub("", str(error)))
+    line = " ".join(plain.split()) or type(error).__name__
+    return line.rstrip(".") if len(line) <= length else f"{line[:length]}…"
+
+
+def innermost_cause(error: BaseException) -> str:
+    """Returns the message of the error that others wrap, as a part of a line: it says more than its wrapping."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return one_line(error)

@@ -13,14 +13,13 @@ import numpy as np
 from maas.compression.passes import Calibration
 from maas.compression.passes.base import Feeds
 from maas.data.splits import Split
-from maas.errors import ExportError
+from maas.errors import ExportError, one_line
 from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
 from maas.evidence.footprint import Footprint, footprint_of
 from maas.evidence.judges import BaseJudge
 from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
 from maas.exporting.settings import ExportSettings
-from maas.importing.graph import one_line
 from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.predictor import Predictor
 
@@ -99,7 +98,7 @@ class Evaluator:
         try:
             predictor.session.run(None, self.timed_feeds(count=1)[0])
         except Exception as error:  # onnxruntime raises half a dozen types without a common base
-            raise ExportError(f"ONNX Runtime opens the graph and fails in it: {one_line(error)}") from error
+            raise ExportError(f"ONNX Runtime opens the graph and fails in it: {one_line(error)}.") from error
         return predictor
 
     def predictions(self, predictor: Predictor) -> Predictions:

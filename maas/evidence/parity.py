@@ -10,11 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from maas.errors import ExportError, ParityError
+from maas.errors import ExportError, ParityError, one_line
 from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import wilson
-from maas.graphs import values_of
-from maas.importing.graph import one_line
+from maas.onnx_graphs.running import computed_values
 from maas.records.evidence import Parity
 from maas.runtime.predictor import Arrays, Run
 
@@ -150,7 +149,7 @@ def first_difference(model: Path, feeds: dict[str, NDArray[Any]], tolerance: flo
     """
     graph = onnx.load(model)
     names = [name for node in graph.graph.node for name in node.output if name]
-    found = values_of(graph, feeds, names)
+    found = computed_values(graph, feeds, names)
     outputs = {output.name for output in graph.graph.output}
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
     with _refused():

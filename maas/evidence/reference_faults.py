@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import onnx
 
-from maas.graphs import inner_graphs
+from maas.onnx_graphs.reading import inner_graphs
 
 SEQUENCE_LENS = 4
 """Which of the inputs of a recurrent operator it is."""

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.errors import ExportError, MaasError
+from maas.errors import ExportError, MaasError, innermost_cause
 from maas.exporting import hugging_face, torch_onnx
 from maas.exporting.fork_server import ForkServer
 from maas.importing.base import ForeignModel
-from maas.importing.graph import reason_of
 from maas.training.checkpoint import Checkpoint
 
 EXPORTERS = ForkServer(
@@ -81,7 +80,9 @@ def main() -> None:
         with np.load(arrays, allow_pickle=False) as examples:
             write_onnx(Checkpoint.open(folder), dict(examples), Path(out), int(opset))
     except Exception as error:  # exporters raise whatever they raise
-        Path(refusal).write_text(str(error) if isinstance(error, MaasError) else reason_of(error), encoding="utf-8")
+        Path(refusal).write_text(
+            str(error) if isinstance(error, MaasError) else innermost_cause(error), encoding="utf-8"
+        )
         raise SystemExit(1) from error
 
 

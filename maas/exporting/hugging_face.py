@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import nn
 
-from maas.errors import ExportError
-from maas.graphs import require_dynamic, write_graph
-from maas.importing.graph import one_line
+from maas.errors import ExportError, one_line
+from maas.onnx_graphs.files import require_dynamic, write_graph
 from maas.training.families import BaseFamily
 
 NEWEST_OPSET = 20  # that optimum's exporter writes
@@ -77,7 +76,7 @@ def exported(model: nn.Module, axes: Axes, opset: int) -> onnx.ModelProto:
             "onnx", model=model, task=task, library_name="transformers"
         )
     except (KeyError, ValueError) as error:  # optimum does not know the type of model
-        raise ExportError(f"optimum cannot export a {type(model).__name__}: {one_line(error)}") from error
+        raise ExportError(f"optimum cannot export a {type(model).__name__}: {one_line(error)}.") from error
     config = _narrowed(make(model.config), axes)
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maas.errors import ExportError
-from maas.graphs import rename_, require_dynamic, write_graph
+from maas.onnx_graphs.cleaning import rename_values_
+from maas.onnx_graphs.files import require_dynamic, write_graph
 from maas.training.families import BaseFamily
 
 UNTAKEN = "maas.output"
@@ -91,4 +92,4 @@ def name_output_(graph: onnx.GraphProto, output: str) -> None:
     The exporter names values after what makes them: an `nn.Embedding` gives `embedding`, as a task does.
     """
     names = {UNTAKEN: output, output: f"{output}.inside"}
-    rename_(graph, lambda name: names.get(name, name))
+    rename_values_(graph, lambda name: names.get(name, name))

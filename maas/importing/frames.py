@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from maas.errors import ConfigError
 from maas.importing.estimators.lookups import frame_of
-from maas.importing.estimators.table import DOUBLE, Drawing, Table, joined
+from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, Table, joined
 from maas.runtime.processors import BaseProcessor
 from maas.runtime.processors.array import Processor as Array
 from maas.runtime.processors.tabular import Processor as Tabular
@@ -172,12 +172,12 @@ def table_of(feeds: Feeds) -> NDArray[np.float64]:
     return np.concatenate([array.reshape(len(array), -1).astype(np.float64) for array in feeds.values()], axis=1)
 
 
-def drawn_table(feeds: Feeds, frame: Frame | None, draft: Drawing) -> Table:
+def drawn_table(feeds: Feeds, frame: Frame | None, builder: EstimatorGraphBuilder) -> Table:
     """Returns the same in a graph whose inputs are the feeds."""
-    values = [draft.add("Flatten", draft.add("Cast", feed, to=DOUBLE), axis=1) for feed in feeds]
-    table = Table(joined(values, draft), table_of(feeds).shape[1])
+    values = [builder.add("Flatten", builder.add("Cast", feed, to=DOUBLE), axis=1) for feed in feeds]
+    table = Table(joined(values, builder), table_of(feeds).shape[1])
     if frame is None:
         return table
     own = [name for feed in feeds for name in frame.feeds[feed]]
     texts = {own.index(name): one for name, one in frame.texts.items()}
-    return Table(table.value, table.width, tuple(own), texts).picked([own.index(name) for name in frame.names], draft)
+    return Table(table.value, table.width, tuple(own), texts).picked([own.index(name) for name in frame.names], builder)

@@ -9,8 +9,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from maas.errors import ExportError
-from maas.importing.graph import Axes, Feeds, reason_of
+from maas.errors import ExportError, innermost_cause
+from maas.onnx_graphs.reading import Axes
+from maas.onnx_graphs.running import Feeds
 
 RESULT = "raw"
 
@@ -51,7 +52,7 @@ def exported(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.ModelPro
                 verbose=False,
             )
         except Exception as error:  # the exporter wraps whatever went wrong inside
-            raise ExportError(f"torch cannot export the Keras net: {reason_of(error)}") from error
+            raise ExportError(f"torch cannot export the Keras net: {innermost_cause(error)}.") from error
     if program is None:
         raise ExportError("torch.onnx.export returned nothing.")
     model: onnx.ModelProto = program.model_proto

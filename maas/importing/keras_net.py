@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from maas.bounds import Count, NonNegativeCount
 from maas.data.splits import Splits
-from maas.errors import ConfigError
+from maas.errors import ConfigError, one_line
 from maas.importing.base import ForeignModel
-from maas.importing.draft import Draft
 from maas.importing.extras import needed
-from maas.importing.graph import Axes, Feeds, one_line
 from maas.importing.keras_graph import RESULT, exported, quiet
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.writing import write_adopted
+from maas.onnx_graphs.building import GraphBuilder
+from maas.onnx_graphs.reading import Axes
+from maas.onnx_graphs.running import Feeds
 from maas.runtime.processors import BaseProcessor
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it once, when whoever is first imports it
@@ -98,14 +99,14 @@ class KerasNet(ForeignModel):
                 return self._known.answer(np.asarray(self.net.predict_on_batch(_given(feeds))))
             except (ValueError, TypeError, RuntimeError, KeyError) as error:  # what Keras and torch say of wrong inputs
                 shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
-                raise ConfigError(f"The Keras net does not take {shapes}: {one_line(error)}") from error
+                raise ConfigError(f"The Keras net does not take {shapes}: {one_line(error)}.") from error
 
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes what torch's exporter makes of the net."""
         write_adopted(
             exported(self.net, examples, axes, opset),
             out,
-            before=Draft("feeds"),
+            before=GraphBuilder("feeds"),
             connected={feed: feed for feed in examples},
             result=RESULT,
             meaning=self._known,
@@ -181,7 +182,7 @@ def opened(keras: ModuleType, path: Path) -> Any:
     try:
         return keras.saving.load_model(path, safe_mode=True)
     except Exception as error:  # zip, JSON and HDF5 errors, classes that are not there
-        raise ConfigError(f"{path} cannot be opened by Keras: {one_line(error)}") from error
+        raise ConfigError(f"{path} cannot be opened by Keras: {one_line(error)}.") from error
 
 
 def _require_exportable(net: Any) -> None:

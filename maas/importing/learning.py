@@ -9,9 +9,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from maas.errors import ConfigError
+from maas.errors import ConfigError, one_line
 from maas.importing.frames import Feeds, Frame, table_of
-from maas.importing.graph import one_line
 
 
 def is_fitted(estimator: Any) -> bool:
@@ -46,4 +45,4 @@ def learnt(estimator: Any, feeds: Feeds, frame: Frame | None, targets: NDArray[A
     try:
         return fresh.set_params(**undrawn).fit(given(feeds, frame), targets)
     except Exception as error:  # whatever scikit-learn and the estimator's maker raise
-        raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}") from error
+        raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}.") from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from maas.data.splits import Splits
 from maas.errors import ConfigError
-from maas.importing.draft import Draft
+from maas.onnx_graphs.building import GraphBuilder
 
 Gives = Literal["probabilities", "logits", "probability", "logit", "value", "embedding"]
 """(N, K) probabilities or logits of K labels; (N,) or (N, 1) probability or logit of the second of two labels; (N,) or
@@ -64,28 +64,28 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         in_order = flat[:, list(self.order)] if self.order and max(self.order) < flat.shape[1] else flat
         return in_order.astype(np.float32)
 
-    def draw(self, draft: Draft, raw: str, output: str) -> None:
+    def draw(self, builder: GraphBuilder, raw: str, output: str) -> None:
         """Adds the nodes that make the graph's output, as `answer` does.
 
         Args:
-            draft: takes the nodes.
+            builder: takes the nodes.
             raw: the name of the source's result, of any type of number.
             output: the name of the graph's output.
         """
-        found = draft.add("Flatten", draft.add("Cast", raw, to=1), axis=1)
+        found = builder.add("Flatten", builder.add("Cast", raw, to=1), axis=1)
         if self.gives == "value":
-            found = draft.add("Reshape", found, draft.constant([-1], np.int64))
+            found = builder.add("Reshape", found, builder.constant([-1], np.int64))
         if self.gives == "logit":
-            found = draft.add("Mul", found, draft.constant(0.5, np.float32))
-            found = draft.add("Concat", draft.add("Neg", found), found, axis=1)
+            found = builder.add("Mul", found, builder.constant(0.5, np.float32))
+            found = builder.add("Concat", builder.add("Neg", found), found, axis=1)
         if self.gives in ("logit", "logits"):
-            found = draft.add("Softmax", found, axis=1)
+            found = builder.add("Softmax", found, axis=1)
         if self.gives == "probability":
-            other = draft.add("Sub", draft.constant(1, np.float32), found)
-            found = draft.add("Concat", other, found, axis=1)
+            other = builder.add("Sub", builder.constant(1, np.float32), found)
+            found = builder.add("Concat", other, found, axis=1)
         if self.order != tuple(range(len(self.order))):
-            found = draft.add("Gather", found, draft.constant(self.order, np.int64), axis=1)
-        draft.add("Identity", found, result=output)
+            found = builder.add("Gather", found, builder.constant(self.order, np.int64), axis=1)
+        builder.add("Identity", found, result=output)
 
 
 def meaning_of(gives: Gives, labels: Sequence[Any] | None, splits: Splits) -> Meaning:

@@ -16,23 +16,15 @@ from onnx.external_data_helper import uses_external_data
 
 from maas.bounds import ExistingPath
 from maas.data.splits import Splits
-from maas.errors import ConfigError, ExportError
+from maas.errors import ConfigError, ExportError, one_line
 from maas.importing.base import ForeignModel
-from maas.importing.draft import Draft
-from maas.importing.graph import (
-    Axes,
-    Feeds,
-    freed,
-    modern,
-    numbers_of,
-    one_line,
-    outputs_of_numbers,
-    real_inputs,
-    why_not,
-)
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.pixels import Pixels
 from maas.importing.writing import write_adopted
+from maas.onnx_graphs.building import GraphBuilder, with_free_batch
+from maas.onnx_graphs.opsets import modern
+from maas.onnx_graphs.reading import Axes, numeric_outputs, real_inputs
+from maas.onnx_graphs.running import Feeds, output_numbers, why_not_opened
 from maas.runtime.processors import BaseProcessor
 
 MODEL, RECORD = "model.onnx", "source.json"
@@ -115,12 +107,12 @@ class OnnxFile(ForeignModel):
 
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes the file's graph, less what does not lead to its result."""
-        record, before = self._known, Draft("feeds")
+        record, before = self._known, GraphBuilder("feeds")
         connected = {name: self._bridged(before, feed, examples[feed], name) for feed, name in record.connected.items()}
         source = self._converted(opset, self._given(examples, 0, self._batch or len(next(iter(examples.values())))))
         try:
             write_adopted(
-                freed(source, self._batch) if self._batch else source,
+                with_free_batch(source, self._batch) if self._batch else source,
                 out,
                 before=before,
                 connected=connected,
@@ -166,7 +158,7 @@ class OnnxFile(ForeignModel):
         try:
             return onnx.load(self.path)
         except Exception as error:  # protobuf's, or that of a file of weights that is gone
-            raise ConfigError(f"{self.path} cannot be read as ONNX: {one_line(error)}") from error
+            raise ConfigError(f"{self.path} cannot be read as ONNX: {one_line(error)}.") from error
 
     @cached_property
     def _inputs(self) -> dict[str, onnx.TypeProto.Tensor]:
@@ -177,7 +169,7 @@ class OnnxFile(ForeignModel):
         try:
             return ort.InferenceSession(self.path, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own
-            raise ConfigError(f"{self.path.name} {why_not(error)}") from error
+            raise ConfigError(f"{self.path.name} {why_not_opened(error)}") from error
 
     @cached_property
     def _batch(self) -> int:
@@ -201,14 +193,14 @@ class OnnxFile(ForeignModel):
         array = self._known.pixels.prepared(feed) if self._known.pixels else feed
         return array.astype(helper.tensor_dtype_to_np_dtype(self._inputs[name].elem_type))
 
-    def _bridged(self, draft: Draft, feed: str, found: NDArray[Any], name: str) -> str:
+    def _bridged(self, builder: GraphBuilder, feed: str, found: NDArray[Any], name: str) -> str:
         """Adds nodes that do so, if there is anything to do, and returns the name of what they give."""
         wanted = self._inputs[name].elem_type
         if self._known.pixels:
-            return draft.add("Cast", self._known.pixels.draw(draft, feed), to=wanted)
+            return builder.add("Cast", self._known.pixels.draw(builder, feed), to=wanted)
         if helper.np_dtype_to_tensor_dtype(found.dtype) == wanted:
             return feed
-        return draft.add("Cast", feed, to=wanted)
+        return builder.add("Cast", feed, to=wanted)
 
     def _run(self, given: Feeds) -> NDArray[Any]:
         session = self._session
@@ -217,7 +209,7 @@ class OnnxFile(ForeignModel):
         except Exception as error:  # onnxruntime raises its own
             reason = one_line(error)
             raise ConfigError(f"{self.path.name} does not take what the processor gives: {reason}") from error
-        return numbers_of(found)
+        return output_numbers(found)
 
     def _connected(self, feeds: list[str]) -> dict[str, str]:
         """Returns feed → input of the file."""
@@ -236,7 +228,7 @@ class OnnxFile(ForeignModel):
     def _result(self) -> str:
         """Returns the output that counts."""
         outputs = [one.name for one in self._model.graph.output]
-        floats = outputs_of_numbers(self._model.graph)
+        floats = numeric_outputs(self._model.graph)
         result = self.output or (floats[0] if len(floats) == 1 else "")
         if result not in outputs:
             raise ConfigError(

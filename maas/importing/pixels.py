@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.bounds import Positive
-from maas.importing.draft import Draft
+from maas.onnx_graphs.building import GraphBuilder
 
 
 class Pixels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,12 +40,12 @@ class Pixels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         scaled = pixels.astype(np.float32) * factor + offset
         return scaled.transpose(0, 3, 1, 2) if self.channels_first else scaled
 
-    def draw(self, draft: Draft, feed: str) -> str:
+    def draw(self, builder: GraphBuilder, feed: str) -> str:
         """Adds the nodes that do so, and returns the name of what they give."""
         factor, offset = self._line()
-        scaled = draft.add("Mul", draft.add("Cast", feed, to=1), draft.constant(factor, np.float32))
-        scaled = draft.add("Add", scaled, draft.constant(offset, np.float32))
-        return draft.add("Transpose", scaled, perm=[0, 3, 1, 2]) if self.channels_first else scaled
+        scaled = builder.add("Mul", builder.add("Cast", feed, to=1), builder.constant(factor, np.float32))
+        scaled = builder.add("Add", scaled, builder.constant(offset, np.float32))
+        return builder.add("Transpose", scaled, perm=[0, 3, 1, 2]) if self.channels_first else scaled
 
     def _line(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Returns factor and offset of each channel, (C,) or (1,)."""

@@ -14,10 +14,12 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import helper
 
-from maas.errors import ConfigError, DataError, ExportError
-from maas.importing.graph import OLDEST_OPSET, modern, numbers_of, one_line, outputs_of_numbers, real_inputs, why_not
+from maas.errors import ConfigError, DataError, ExportError, one_line
 from maas.importing.meaning import Gives, Meaning
 from maas.importing.records import Records
+from maas.onnx_graphs.opsets import OLDEST_OPSET, modern
+from maas.onnx_graphs.reading import numeric_outputs, real_inputs
+from maas.onnx_graphs.running import output_numbers, why_not_opened
 
 KINDS: dict[Gives, str] = {
     "probabilities": "classification", "logits": "classification", "probability": "classification",
@@ -59,7 +61,7 @@ class PlainGraph:
         inputs = {key: _input(key, tensor, name) for key, tensor in real_inputs(model.graph).items()}
         if not inputs:
             raise ConfigError(f"{name} has no inputs; there is nothing to calibrate with rows.")
-        outputs, floats = [one.name for one in model.graph.output], outputs_of_numbers(model.graph)
+        outputs, floats = [one.name for one in model.graph.output], numeric_outputs(model.graph)
         result = output or (floats[0] if len(floats) == 1 else "")
         if result not in outputs:
             found = (
@@ -82,21 +84,21 @@ class PlainGraph:
         try:
             session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own
-            raise ConfigError(f"{self.name} {why_not(error)}") from error
+            raise ConfigError(f"{self.name} {why_not_opened(error)}") from error
         names, found = [output.name for output in session.get_outputs()], {}
         for count in (1, self.batch or min(TRIED, len(records))):
             feeds = processor.collate(processor.encode([record.tobytes() for record in records[:count]]))
             try:
                 found = dict(zip(names, session.run(names, feeds), strict=True))
             except Exception as error:  # onnxruntime raises its own
-                raise ConfigError(f"{self.name} does not answer {count} of these rows: {one_line(error)}") from error
+                raise ConfigError(f"{self.name} does not answer {count} of these rows: {one_line(error)}.") from error
             for name, value in found.items():
                 shape = np.shape(value)
                 if not shape or shape[0] != count:
                     raise ConfigError(
                         f"{self.name} gives {name} of shape {list(shape)} for {count} rows; rows come first."
                     )
-        return numbers_of(found[self.result])
+        return output_numbers(found[self.result])
 
     def require_convertible(self, model: onnx.ModelProto, processor: Records, records: NDArray[Any]) -> None:
         """Checks that a file of an old opset computes the same once it is of a recent one, as passes make it.
@@ -150,7 +152,7 @@ def meaning_of_numbers(found: NDArray[Any], targets: NDArray[Any] | None, gives:
     Raises:
         ConfigError: the output is not what is said, or what the targets ask for.
     """
-    flat = numbers_of(found).reshape(len(found), -1)
+    flat = output_numbers(found).reshape(len(found), -1)
     width = flat.shape[1]
     said = gives or _looks_like(flat, targets)
     if said in ("value", "logit", "probability") and width != 1:
@@ -181,7 +183,7 @@ def _input(name: str, tensor: onnx.TypeProto.Tensor, file: str) -> tuple[np.dtyp
     try:
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     except (KeyError, ValueError, TypeError) as error:
-        raise ConfigError(f"Input {name} of {file} has a type that numpy lacks: {one_line(error)}") from error
+        raise ConfigError(f"Input {name} of {file} has a type that numpy lacks: {one_line(error)}.") from error
     sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
     return dtype, tuple(sizes)
 

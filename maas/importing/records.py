@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.importing.graph import numbers_of
 from maas.importing.meaning import Meaning
+from maas.onnx_graphs.running import output_numbers
 from maas.records.signature import NUMPY_TYPES, TensorSpec
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.answers.base import Outputs
@@ -112,7 +112,7 @@ class Reading(BaseAnswer):
 
     def predictions(self, outputs: Outputs) -> NDArray[Any]:
         """Returns the numbers, (N, K): probabilities, values or vectors."""
-        found = self.meaning.answer(numbers_of(outputs[self.result]))
+        found = self.meaning.answer(output_numbers(outputs[self.result]))
         return found[:, None] if found.ndim == 1 else found
 
     def scale(self, predictions: NDArray[Any]) -> float:

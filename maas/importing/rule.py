@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from maas.data.splits import Splits
 from maas.errors import ConfigError
 from maas.importing.base import ForeignModel
-from maas.importing.draft import Draft
-from maas.importing.graph import Axes, Feeds, declared, drafted, write_checked
+from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
+from maas.onnx_graphs.files import write_checked
+from maas.onnx_graphs.reading import Axes
+from maas.onnx_graphs.running import Feeds
 from maas.runtime.processors import BaseProcessor
 
 RECORD = "source.json"
@@ -148,9 +150,9 @@ class Rule(ForeignModel):
 
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes a Where for each rule, the last rule first."""
-        draft = Draft("rules")
-        drawn(self._known, draft, output, _type_of(examples[self._known.feed]))
-        model = declared(drafted(draft, opset=opset), examples, axes, output, (self._known.labels,))
+        builder = GraphBuilder("rules")
+        drawn(self._known, builder, output, _type_of(examples[self._known.feed]))
+        model = declared(model_of_nodes(builder, opset=opset), examples, axes, output, (self._known.labels,))
         write_checked(model, out, examples, axes)
 
     def save(self, folder: Path) -> None:
@@ -174,35 +176,35 @@ def _type_of(feed: NDArray[Any]) -> type[np.floating[Any]]:
     return np.float64 if feed.dtype == np.float64 else np.float32
 
 
-def drawn(table: Table, draft: Draft, output: str, kind: type[np.floating[Any]] = np.float32) -> str:
+def drawn(table: Table, builder: GraphBuilder, output: str, kind: type[np.floating[Any]] = np.float32) -> str:
     """Adds nodes that label rows as `Table.position` does, as float32 (N, K) of ones and zeros.
 
     Args:
         table: the rules.
-        draft: takes the nodes.
+        builder: takes the nodes.
         output: the name of the graph's output.
         kind: the type that numbers and thresholds are compared in.
     """
     element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind))
-    rows = draft.add("Flatten", draft.add("Cast", table.feed, to=element), axis=1)
-    chosen = draft.constant(table.default, np.int64)
+    rows = builder.add("Flatten", builder.add("Cast", table.feed, to=element), axis=1)
+    chosen = builder.constant(table.default, np.int64)
     for label, conditions in reversed(table.lines):
-        holds = [_drawn_condition(one, rows, draft, kind) for one in conditions]
+        holds = [_drawn_condition(one, rows, builder, kind) for one in conditions]
         met = holds[0]
         for other in holds[1:]:
-            met = draft.add("And", met, other)
-        chosen = draft.add("Where", met, draft.constant(label, np.int64), chosen)  # (N,)
-    ends = draft.constant([0, 1], np.float32)
-    return draft.add("OneHot", chosen, draft.constant(table.labels, np.int64), ends, result=output, axis=-1)
+            met = builder.add("And", met, other)
+        chosen = builder.add("Where", met, builder.constant(label, np.int64), chosen)  # (N,)
+    ends = builder.constant([0, 1], np.float32)
+    return builder.add("OneHot", chosen, builder.constant(table.labels, np.int64), ends, result=output, axis=-1)
 
 
-def _drawn_condition(condition: Condition, rows: str, draft: Draft, kind: type[np.floating[Any]]) -> str:
-    column = draft.add("Gather", rows, draft.constant(condition.column, np.int64), axis=1)  # (N,)
-    held = draft.add(OPERATORS[condition.sign], column, draft.constant(condition.threshold, kind))
+def _drawn_condition(condition: Condition, rows: str, builder: GraphBuilder, kind: type[np.floating[Any]]) -> str:
+    column = builder.add("Gather", rows, builder.constant(condition.column, np.int64), axis=1)  # (N,)
+    held = builder.add(OPERATORS[condition.sign], column, builder.constant(condition.threshold, kind))
     if condition.sign != "!=":
         return held
-    unequal, is_missing = draft.add("Not", held), draft.add("IsNaN", column)
-    return draft.add("And", unequal, draft.add("Not", is_missing))
+    unequal, is_missing = builder.add("Not", held), builder.add("IsNaN", column)
+    return builder.add("And", unequal, builder.add("Not", is_missing))
 
 
 def _read(text: Any, where: str) -> tuple[str, str, float]:

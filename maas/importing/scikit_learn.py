@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from maas.data.splits import Splits
-from maas.errors import ConfigError, ExportError
+from maas.errors import ConfigError, ExportError, one_line
 from maas.importing.base import LARGEST, ForeignModel
-from maas.importing.draft import Draft
 from maas.importing.frames import Frame, by_feed, frame_for, lacking_all, lacking_one, require_scale
-from maas.importing.graph import Axes, Feeds, one_line
 from maas.importing.learning import answers_by, given, is_fitted, learnt
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.scikit_learn_graph import (
@@ -29,6 +27,9 @@ from maas.importing.scikit_learn_graph import (
 )
 from maas.importing.skops_file import TRUSTED, dumped, opened
 from maas.importing.writing import write_adopted
+from maas.onnx_graphs.building import GraphBuilder
+from maas.onnx_graphs.reading import Axes
+from maas.onnx_graphs.running import Feeds
 from maas.runtime.processors import BaseProcessor
 
 MODEL, RECORD = "estimator.skops", "source.json"
@@ -177,7 +178,7 @@ class Estimator(ForeignModel):
             with np.errstate(over="ignore", invalid="ignore"):  # it adds up all numbers to see whether they are finite
                 found = answer(table)
         except (ValueError, IndexError) as error:
-            raise ConfigError(f"{self._name} does not take these rows: {one_line(error)}") from error
+            raise ConfigError(f"{self._name} does not take these rows: {one_line(error)}.") from error
         return self._known.meaning.answer(np.atleast_1d(found))  # Gaussian processes give one row no axis
 
     @property
@@ -196,7 +197,7 @@ class Estimator(ForeignModel):
         write_adopted(
             self._graph(examples, opset),
             out,
-            before=Draft("feeds"),
+            before=GraphBuilder("feeds"),
             connected={feed: feed for feed in examples},
             result=RESULT,
             meaning=self._known.meaning,

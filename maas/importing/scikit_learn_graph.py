@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from onnx import helper
 from sklearn.model_selection._search import BaseSearchCV
 
-from maas.errors import ConfigError
-from maas.importing.estimators import Drawing, Table, drawn
+from maas.errors import ConfigError, one_line
+from maas.importing.estimators import EstimatorGraphBuilder, Table, drawn
 from maas.importing.estimators.table import number, total
 from maas.importing.extras import needed
 from maas.importing.frames import Feeds, Frame, drawn_table
-from maas.importing.graph import one_line
 from maas.importing.meaning import Meaning
 
 RESULT = "raw"
@@ -44,39 +43,39 @@ def converted(
     Raises:
         ExportError: a part of it cannot be written in ONNX.
     """
-    draft, table, found = _drawn(estimator, feeds, frame, classifies, opset)
+    builder, table, found = _drawn(estimator, feeds, frame, classifies, opset)
     if required:
-        found = _missing_where(table, required, found, draft)
-    draft.add("Identity", found, result=RESULT)
+        found = _missing_where(table, required, found, builder)
+    builder.add("Identity", found, result=RESULT)
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), ["batch", *array.shape[1:]])
         for name, array in feeds.items()
     ]
     output = helper.make_tensor_value_info(RESULT, onnx.TensorProto.DOUBLE, ["batch", None])
-    graph = helper.make_graph(draft.nodes, "estimator", inputs, [output], draft.constants)
-    versions = [helper.make_opsetid("", draft.opset), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+    graph = helper.make_graph(builder.nodes, "estimator", inputs, [output], builder.constants)
+    versions = [helper.make_opsetid("", builder.opset), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
     return helper.make_model(graph, opset_imports=versions, ir_version=10)
 
 
 def thresholds_of(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifies: bool) -> dict[int, list[float]]:
     """Returns, by column of the table, the thresholds of trees that read it as it is."""
-    draft, table, _ = _drawn(estimator, feeds, frame, classifies, needed("skl2onnx").__max_supported_opset__)
-    return draft.thresholds.get(table.value, {})
+    builder, table, _ = _drawn(estimator, feeds, frame, classifies, needed("skl2onnx").__max_supported_opset__)
+    return builder.thresholds.get(table.value, {})
 
 
 def _drawn(
     estimator: Any, feeds: Feeds, frame: Frame | None, classifies: bool, opset: int
-) -> tuple[Drawing, Table, str]:
-    draft = Drawing(min(opset, needed("skl2onnx").__max_supported_opset__))
-    table = drawn_table(feeds, frame, draft)
-    return draft, table, drawn(estimator, table, draft, "predict_proba" if classifies else "predict")
+) -> tuple[EstimatorGraphBuilder, Table, str]:
+    builder = EstimatorGraphBuilder(min(opset, needed("skl2onnx").__max_supported_opset__))
+    table = drawn_table(feeds, frame, builder)
+    return builder, table, drawn(estimator, table, builder, "predict_proba" if classifies else "predict")
 
 
-def _missing_where(table: Table, required: Sequence[int], found: str, draft: Drawing) -> str:
+def _missing_where(table: Table, required: Sequence[int], found: str, builder: EstimatorGraphBuilder) -> str:
     """Returns answers that are NaN for the rows that an estimator refuses: the server refuses NaN as well."""
-    is_missing = draft.add("IsNaN", table.picked(required, draft).value)
-    missing = total(draft, draft.add("Cast", is_missing, to=onnx.TensorProto.DOUBLE))
-    return draft.add("Where", draft.add("Greater", missing, number(draft, 0)), number(draft, np.nan), found)
+    is_missing = builder.add("IsNaN", table.picked(required, builder).value)
+    missing = total(builder, builder.add("Cast", is_missing, to=onnx.TensorProto.DOUBLE))
+    return builder.add("Where", builder.add("Greater", missing, number(builder, 0)), number(builder, np.nan), found)
 
 
 def require_alike(
@@ -100,7 +99,7 @@ def require_alike(
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         found = meaning.answer(session.run([RESULT], dict(feeds))[0])
     except Exception as error:  # ONNX Runtime raises half a dozen types without a common base
-        raise ConfigError(f"{name} cannot be imported: its graph does not run: {one_line(error)}") from error
+        raise ConfigError(f"{name} cannot be imported: its graph does not run: {one_line(error)}.") from error
     difference = float(np.abs(found.astype(np.float64) - expected).max())
     allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not difference <= allowed:

@@ -5,9 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from maas.errors import ConfigError
+from maas.errors import ConfigError, one_line
 from maas.importing.extras import needed
-from maas.importing.graph import one_line
 
 TRUSTED = ("functools.partial", "numpy.dtype", "sklearn.utils.validation.check_array")
 """What skops leaves to its caller beside the classes of scikit-learn; none of it runs code of a file."""
@@ -31,7 +30,7 @@ def opened(path: Path, trusted: Sequence[str]) -> Any:
     except ConfigError:
         raise
     except Exception as error:  # a missing file, a broken archive, a type of a package that is not there
-        raise ConfigError(f"{path} cannot be opened as a file of skops: {one_line(error)}") from error
+        raise ConfigError(f"{path} cannot be opened as a file of skops: {one_line(error)}.") from error
 
 
 def dumped(estimator: Any, trusted: Sequence[str]) -> bytes:
@@ -44,7 +43,7 @@ def dumped(estimator: Any, trusted: Sequence[str]) -> bytes:
     try:
         content: bytes = needed("skops.io").dumps(estimator)
     except Exception as error:  # it raises whatever a type's own state raises
-        raise ConfigError(f"{name} cannot be saved by skops: {one_line(error)}") from error
+        raise ConfigError(f"{name} cannot be saved by skops: {one_line(error)}.") from error
     _require_trusted(content, trusted, name)
     return content
 

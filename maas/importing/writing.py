@@ -6,16 +6,18 @@ from pathlib import Path
 import msgspec
 import onnx
 
-from maas.importing.draft import Draft
-from maas.importing.graph import Axes, Feeds, assembled, declared, result_of, write_checked
 from maas.importing.meaning import Meaning
+from maas.onnx_graphs.building import GraphBuilder, assembled, assembled_name, declared
+from maas.onnx_graphs.files import write_checked
+from maas.onnx_graphs.reading import Axes
+from maas.onnx_graphs.running import Feeds
 
 
 def write_adopted(
     source: onnx.ModelProto,
     out: Path,
     *,
-    before: Draft,
+    before: GraphBuilder,
     connected: Mapping[str, str],
     result: str,
     meaning: Meaning,
@@ -41,9 +43,9 @@ def write_adopted(
     Raises:
         ExportError: the graph cannot be written or run.
     """
-    after = Draft("answer")
+    after = GraphBuilder("answer")
     result, meaning = _before_sigmoid(source.graph, result, meaning)
-    meaning.draw(after, result_of(source, result), output)
+    meaning.draw(after, assembled_name(source, result), output)
     model = assembled(source, before, connected, result, after, opset=opset)
     write_checked(declared(model, examples, axes, output, meaning.shape), out, examples, axes)
 

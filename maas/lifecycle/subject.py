@@ -9,7 +9,6 @@ import onnx
 from onnx.external_data_helper import uses_external_data
 
 from maas.compression.evaluator import Evaluator
-from maas.compression.graph import require_fp32
 from maas.compression.passes import PassContext
 from maas.compression.search import Found, search, timed_at
 from maas.compression.settings import CompressionSettings
@@ -17,15 +16,15 @@ from maas.compression.store import CandidateStore
 from maas.config import RunConfig
 from maas.data.given import TARGETS, given_arrays, given_rows, parted, table_of
 from maas.data.splits import Splits
-from maas.errors import BudgetError, ConfigError
+from maas.errors import BudgetError, ConfigError, one_line
 from maas.evidence.judges import BaseJudge, judge_of
-from maas.importing.graph import one_line
 from maas.importing.meaning import Gives, Meaning
 from maas.importing.onnx_file import FileRecord, OnnxFile
 from maas.importing.plain_graph import KINDS, PlainGraph, meaning_of_numbers
 from maas.importing.records import Reading, Records
 from maas.lifecycle.assembly import calibration_of
 from maas.lifecycle.lineage import lineage_of
+from maas.onnx_graphs.quantizing import require_fp32
 from maas.records.manifest import Lineage, ServingSettings
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import Predictor
@@ -235,7 +234,7 @@ def _opened(path: Path) -> onnx.ModelProto:
         model = onnx.load(path)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's, the checker's, or that of a file of weights that is gone
-        raise ConfigError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
+        raise ConfigError(f"{path} cannot be read as ONNX: {one_line(error)}.") from error
     require_fp32(model, path.name)
     return model
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maas.bounds import ClosedFraction, Count, Positive, PositiveClosedFraction
-from maas.compression.graph import FEW_CHANNELS
 from maas.compression.passes.base import PassContext
 from maas.compression.pruning import WEIGHTED, last_weighted
 from maas.compression.retraining import retrained
 from maas.compression.training_rows import batches_of, hooked, net_of
+from maas.onnx_graphs.quantizing import FEW_CHANNELS
 from maas.training.checkpoint import Checkpoint
 from maas.training.distilling import Teacher
 from maas.training.pruning_plan import PruningPlan, clip_input_

@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from maas.compression.graph import WEIGHTED, load_graph, save_graph, weighted_nodes
 from maas.compression.passes.base import Calibration
-from maas.errors import ExportError
-from maas.importing.graph import one_line
+from maas.errors import ExportError, one_line
+from maas.onnx_graphs.files import strip_file
+from maas.onnx_graphs.quantizing import WEIGHTED_OPERATORS, prepared_graph, weighted_nodes
 
 MATRIX = 2
 """Axes."""
@@ -32,7 +32,7 @@ class QuantizeDynamic:
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
-        graph = load_graph(parent)
+        graph = prepared_graph(parent)
         nodes = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)
         nodes = _of_matrices(graph, nodes) if self.per_channel else nodes
         nodes += [f"{name}_MatMul" for name in nodes]  # what the quantiser calls a Gemm once it has split it
@@ -40,15 +40,15 @@ class QuantizeDynamic:
             quantize_dynamic(
                 graph,
                 out,
-                op_types_to_quantize=list(WEIGHTED),
+                op_types_to_quantize=list(WEIGHTED_OPERATORS),
                 per_channel=self.per_channel,
                 weight_type=QuantType.QInt8,
                 nodes_to_quantize=nodes,
                 extra_options={"DefaultTensorType": 1},
             )
         except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot quantise this graph dynamically: {one_line(error)}") from error
-        save_graph(out)
+            raise ExportError(f"onnxruntime cannot quantise this graph dynamically: {one_line(error)}.") from error
+        strip_file(out)
 
 
 def _of_matrices(graph: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:

@@ -11,11 +11,11 @@ from onnx.version_converter import convert_version
 from onnxruntime.quantization import QuantFormat
 from onnxruntime.quantization.onnx_model import ONNXModel
 
-from maas.compression.graph import load_graph, open_graph, weighted_nodes
 from maas.compression.passes.base import Calibration
-from maas.errors import ExportError
-from maas.graphs import write_graph
-from maas.importing.graph import one_line
+from maas.errors import ExportError, one_line
+from maas.onnx_graphs.files import write_graph
+from maas.onnx_graphs.quantizing import prepared_graph, weighted_nodes
+from maas.onnx_graphs.running import open_session
 
 _silent = logging.NullHandler()
 logging.root.addHandler(_silent)  # without any, importing this module would send every library's notes to the screen
@@ -49,7 +49,7 @@ class QuantizeInt4:
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
-        graph = load_graph(parent)
+        graph = prepared_graph(parent)
         kinds = TREATED if self.embeddings else TREATED[:1]
         nodes = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)
         wrapped = ONNXModel(graph)
@@ -61,8 +61,8 @@ class QuantizeInt4:
         try:
             model = self._quantized(graph, chosen)
         except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot give this graph weights of four bits: {one_line(error)}") from error
-        open_graph(model)
+            raise ExportError(f"onnxruntime cannot give this graph weights of four bits: {one_line(error)}.") from error
+        open_session(model)
         write_graph(model, out)
 
     def _quantized(self, graph: onnx.ModelProto, chosen: list[str]) -> onnx.ModelProto:

@@ -10,12 +10,13 @@ import onnx
 from numpy.typing import NDArray
 
 from maas.bounds import Count, Fraction, Positive
-from maas.compression.graph import numeric_output, open_graph, weight_counts
 from maas.compression.passes.base import Calibration, Feeds
 from maas.compression.passes.quantize_static import QuantizeStatic
-from maas.compression.static_quantizing import StaticQuantizer
-from maas.graphs import write_graph
-from maas.importing.graph import numbers_of
+from maas.onnx_graphs.files import write_graph
+from maas.onnx_graphs.quantizing import weight_counts
+from maas.onnx_graphs.reading import numeric_output
+from maas.onnx_graphs.running import open_session, output_numbers
+from maas.onnx_graphs.static_quantizer import StaticQuantizer
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Gauge:
 
 
 def _answers(model: onnx.ModelProto, feeds: Sequence[Feeds], name: str) -> NDArray[Any]:
-    session = open_graph(model)
-    return np.concatenate([numbers_of(session.run([name], feed)[0]).astype(np.float64).ravel() for feed in feeds])
+    session = open_session(model)
+    return np.concatenate([output_numbers(session.run([name], feed)[0]).astype(np.float64).ravel() for feed in feeds])
 
 
 def _within(order: Sequence[str], weights: dict[str, int], budget: float) -> list[str]:

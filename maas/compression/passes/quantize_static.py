@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from maas.bounds import ClosedFraction, Count, PositiveFraction
-from maas.compression.folding import fold_scales_
-from maas.compression.graph import load_graph, stem_nodes, weighted_nodes
 from maas.compression.passes.base import Calibration
-from maas.compression.static_quantizing import StaticQuantizer
 from maas.errors import ExportError
-from maas.graphs import write_graph
+from maas.onnx_graphs.files import write_graph
+from maas.onnx_graphs.folding import fold_scales_
+from maas.onnx_graphs.quantizing import prepared_graph, stem_nodes, weighted_nodes
+from maas.onnx_graphs.static_quantizer import StaticQuantizer
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class QuantizeStatic:
         Raises:
             ExportError: there are none, or onnxruntime cannot measure them.
         """
-        graph = load_graph(parent)
+        graph = prepared_graph(parent)
         stem = stem_nodes(graph)
         fold_scales_(graph.graph, stem)
         weighted = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)

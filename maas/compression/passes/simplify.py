@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from maas.bounds import Count, Positive
 from maas.compression.passes.base import Calibration
-from maas.errors import ExportError
-from maas.graphs import write_graph
-from maas.importing.graph import domains_of, numbers_of, one_line, tidied
+from maas.errors import ExportError, one_line
+from maas.onnx_graphs.cleaning import tidied
+from maas.onnx_graphs.files import write_graph
+from maas.onnx_graphs.reading import operator_domains
+from maas.onnx_graphs.running import output_numbers
 
 PLAIN, BASIC = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
 
@@ -41,9 +43,9 @@ class Simplify:
         """Writes the cleaned graph; `parent` and `out` are ONNX files."""
         source = onnx.load(parent)
         model = _cleaned(source)
-        if new := domains_of(model) - domains_of(source):
+        if new := operator_domains(model) - operator_domains(source):
             raise ExportError(f"onnxruntime cannot clean this graph up portably: it puts {', '.join(new)} into it.")
-        needed = [one for one in model.opset_import if one.domain in domains_of(model) | {""}]
+        needed = [one for one in model.opset_import if one.domain in operator_domains(model) | {""}]
         del model.opset_import[:]
         model.opset_import.extend(needed)
         write_graph(model, out)
@@ -79,7 +81,7 @@ def _optimised(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _answers(session: ort.InferenceSession, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     names = [output.name for output in session.get_outputs()]
-    return {name: numbers_of(found) for name, found in zip(names, session.run(names, dict(feeds)), strict=True)}
+    return {name: output_numbers(found) for name, found in zip(names, session.run(names, dict(feeds)), strict=True)}
 
 
 def _is_close(one: NDArray[Any], other: NDArray[Any], tolerance: float) -> bool:
@@ -104,4 +106,4 @@ def _session(graph: bytes, level: ort.GraphOptimizationLevel, written: Path | No
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own
-        raise ExportError(f"onnxruntime cannot clean this graph up: {one_line(error)}") from error
+        raise ExportError(f"onnxruntime cannot clean this graph up: {one_line(error)}.") from error

@@ -2,10 +2,10 @@
 
 from maas.importing.estimators import calibration, columns, ensembles, histograms, linear, plain, scaling, trees
 from maas.importing.estimators.drawing import drawn
-from maas.importing.estimators.table import Drawing, Table
+from maas.importing.estimators.table import EstimatorGraphBuilder, Table
 
 __all__ = [
-    "Drawing",
+    "EstimatorGraphBuilder",
     "Table",
     "calibration",
     "columns",

@@ -10,54 +10,54 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 from maas.errors import ExportError
 from maas.importing.estimators.drawing import Method, drawn
 from maas.importing.estimators.lookups import choices_of, looked_up
-from maas.importing.estimators.table import Drawing, Table, joined, number
+from maas.importing.estimators.table import EstimatorGraphBuilder, Table, joined, number
 
 ENCODERS = OneHotEncoder | OrdinalEncoder | TargetEncoder
 FUNCTIONS = {np.abs: "Abs", np.exp: "Exp", np.log: "Log", np.sqrt: "Sqrt", np.negative: "Neg"}
 
 
 @drawn.register(Pipeline)
-def _pipeline(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _pipeline(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     *before, (_, last) = estimator.steps
     if before and len(table.texts) == table.width:  # what is between two steps may be texts as well
-        table = transformed(estimator[:-1], table, draft)
+        table = transformed(estimator[:-1], table, builder)
         before = []
     for _, step in before:
-        table = transformed(step, table, draft)
+        table = transformed(step, table, builder)
     if method == "transform":
-        return transformed(last, table, draft).value
-    return drawn(last, table, draft, method)
+        return transformed(last, table, builder).value
+    return drawn(last, table, builder, method)
 
 
 @drawn.register(FeatureUnion)
-def _union(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _union(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     found = [
-        _weighted(estimator, name, transformed(one, table, draft).value, draft)
+        _weighted(estimator, name, transformed(one, table, builder).value, builder)
         for name, one in estimator.transformer_list
         if one != "drop"
     ]
-    return joined(found, draft)
+    return joined(found, builder)
 
 
 @drawn.register(ColumnTransformer)
-def _by_columns(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _by_columns(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     found = []
     for name, one, _ in estimator.transformers_:
         columns = estimator._transformer_to_input_indices[name]  # noqa: SLF001
         if len(columns) and one != "drop":
-            part = table.picked(columns, draft)
-            found.append(_weighted(estimator, name, transformed(one, part, draft).value, draft))
-    return joined(found, draft)
+            part = table.picked(columns, builder)
+            found.append(_weighted(estimator, name, transformed(one, part, builder).value, builder))
+    return joined(found, builder)
 
 
 @drawn.register(FunctionTransformer)
-def _function(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _function(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     if estimator.func is None:
         return table.value
     if estimator.func is np.log1p:
-        return draft.add("Log", draft.add("Add", table.value, number(draft, 1)))
+        return builder.add("Log", builder.add("Add", table.value, number(builder, 1)))
     if estimator.func in FUNCTIONS and not estimator.kw_args:
-        return draft.add(FUNCTIONS[estimator.func], table.value)
+        return builder.add(FUNCTIONS[estimator.func], table.value)
     name = getattr(estimator.func, "__name__", repr(estimator.func))
     raise ExportError(
         f"FunctionTransformer calls {name}, a function of Python that a graph cannot hold. Take one of "
@@ -65,7 +65,7 @@ def _function(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
     )
 
 
-def transformed(transformer: Any, table: Table, draft: Drawing) -> Table:
+def transformed(transformer: Any, table: Table, builder: EstimatorGraphBuilder) -> Table:
     """Returns what a transformer makes of a table.
 
     Raises:
@@ -75,9 +75,9 @@ def transformed(transformer: Any, table: Table, draft: Drawing) -> Table:
         return table
     composite = isinstance(transformer, ColumnTransformer | FeatureUnion | Pipeline)
     if isinstance(transformer, ENCODERS) or len(table.texts) == table.width:
-        value = looked_up(transformer, table, choices_of(transformer, table), draft)
+        value = looked_up(transformer, table, choices_of(transformer, table), builder)
     elif not table.texts or composite:
-        value = drawn(transformer, table, draft, "transform")
+        value = drawn(transformer, table, builder, "transform")
     else:
         raise ExportError(
             f"{type(transformer).__name__} reads numbers and categories together: {', '.join(table.names)}. Give each "
@@ -98,6 +98,6 @@ def _names_of(transformer: Any) -> tuple[str, ...] | None:
         return None
 
 
-def _weighted(estimator: Any, name: str, value: str, draft: Drawing) -> str:
+def _weighted(estimator: Any, name: str, value: str, builder: EstimatorGraphBuilder) -> str:
     weight = (estimator.transformer_weights or {}).get(name)
-    return value if weight is None else draft.add("Mul", value, number(draft, weight))
+    return value if weight is None else builder.add("Mul", value, number(builder, weight))

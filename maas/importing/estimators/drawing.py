@@ -7,19 +7,19 @@ from functools import singledispatch
 from typing import Any, Literal
 
 from maas.importing.estimators.library import by_skl2onnx
-from maas.importing.estimators.table import Drawing, Table
+from maas.importing.estimators.table import EstimatorGraphBuilder, Table
 
 Method = Literal["predict_proba", "decision_function", "predict", "transform"]
 
 
 @singledispatch
-def drawn(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def drawn(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     """Adds nodes that compute what a fitted estimator's method computes.
 
     Args:
         estimator: fitted.
         table: what the method is given.
-        draft: takes the nodes.
+        builder: takes the nodes.
         method: `predict` is for regressors alone.
 
     Returns:
@@ -28,14 +28,14 @@ def drawn(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
     Raises:
         ExportError: it cannot be written in ONNX.
     """
-    return by_skl2onnx(estimator, table, draft, method)
+    return by_skl2onnx(estimator, table, builder, method)
 
 
-def scores(estimator: Any, table: Table, draft: Drawing) -> tuple[str, bool]:
+def scores(estimator: Any, table: Table, builder: EstimatorGraphBuilder) -> tuple[str, bool]:
     """Returns what scikit-learn takes for a classifier's response, and whether these are probabilities of all labels.
 
     It is the decision function where there is one.
     """
     if hasattr(estimator, "decision_function"):
-        return drawn(estimator, table, draft, "decision_function"), False
-    return drawn(estimator, table, draft, "predict_proba"), True
+        return drawn(estimator, table, builder, "decision_function"), False
+    return drawn(estimator, table, builder, "predict_proba"), True

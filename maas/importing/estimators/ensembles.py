@@ -26,7 +26,7 @@ from maas.errors import ExportError
 from maas.importing.estimators.drawing import Method, drawn
 from maas.importing.estimators.table import (
     DOUBLE,
-    Drawing,
+    EstimatorGraphBuilder,
     Table,
     joined,
     logistic,
@@ -39,61 +39,61 @@ from maas.importing.estimators.table import (
 
 
 @drawn.register(BaseSearchCV)
-def _searched(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
-    return drawn(estimator.best_estimator_, table, draft, method)
+def _searched(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+    return drawn(estimator.best_estimator_, table, builder, method)
 
 
 @drawn.register(FixedThresholdClassifier)
 @drawn.register(TunedThresholdClassifierCV)
 @drawn.register(SelfTrainingClassifier)
 @drawn.register(RANSACRegressor)
-def _wrapped(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
-    return drawn(estimator.estimator_, table, draft, method)
+def _wrapped(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+    return drawn(estimator.estimator_, table, builder, method)
 
 
 @drawn.register(FrozenEstimator)
-def _frozen(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
-    return drawn(estimator.estimator, table, draft, method)
+def _frozen(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+    return drawn(estimator.estimator, table, builder, method)
 
 
 @drawn.register(SelectorMixin)
-def _selected(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
-    return table.picked(np.flatnonzero(estimator.get_support()), draft).value
+def _selected(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+    return table.picked(np.flatnonzero(estimator.get_support()), builder).value
 
 
 @drawn.register(VotingClassifier)
 @drawn.register(VotingRegressor)
-def _voted(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
-    votes = [drawn(one, table, draft, method) for one in estimator.estimators_]
+def _voted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+    votes = [drawn(one, table, builder, method) for one in estimator.estimators_]
     weights = estimator._weights_not_none or [1] * len(votes)  # noqa: SLF001
-    return _weighted(votes, np.asarray(weights, dtype=np.float64) / np.sum(weights), draft)
+    return _weighted(votes, np.asarray(weights, dtype=np.float64) / np.sum(weights), builder)
 
 
 @drawn.register(BaggingRegressor)
 @drawn.register(BaggingClassifier)
-def _bagged(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _bagged(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     found = []
     for one, columns in zip(estimator.estimators_, estimator.estimators_features_, strict=True):
-        part = table.picked(columns, draft)
+        part = table.picked(columns, builder)
         if method == "predict_proba":
-            found.append(_spread(drawn(one, part, draft, method), one.classes_, estimator.n_classes_, draft))
+            found.append(_spread(drawn(one, part, builder, method), one.classes_, estimator.n_classes_, builder))
         else:
-            found.append(drawn(one, part, draft, method))
-    return mean(draft, found)
+            found.append(drawn(one, part, builder, method))
+    return mean(builder, found)
 
 
-def _spread(value: str, classes: Sequence[int], count: int, draft: Drawing) -> str:
+def _spread(value: str, classes: Sequence[int], count: int, builder: EstimatorGraphBuilder) -> str:
     """Returns probabilities of all classes from those that one estimator has met."""
     if len(classes) == count:
         return value
     places = np.zeros((len(classes), count))
     places[np.arange(len(classes)), np.asarray(classes, dtype=int)] = 1
-    return draft.add("MatMul", value, number(draft, places))
+    return builder.add("MatMul", value, number(builder, places))
 
 
 @drawn.register(StackingClassifier)
 @drawn.register(StackingRegressor)
-def _stacked(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _stacked(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     found, width = [], 0
     classes = len(getattr(estimator, "classes_", ()))
     for one, way in zip(estimator.estimators_, estimator.stack_method_, strict=True):
@@ -102,61 +102,61 @@ def _stacked(estimator: Any, table: Table, draft: Drawing, method: Method) -> st
                 f"StackingClassifier stacks labels of {type(one).__name__}; stack probabilities or decision functions."
             )
         columns = 1 if way == "predict" or classes == 2 else classes
-        value = drawn(one, table, draft, way)
+        value = drawn(one, table, builder, way)
         if way == "predict_proba" and classes == 2:  # the other one says the same
-            value = one_column(draft, value, 1)
+            value = one_column(builder, value, 1)
         found.append(value)
         width += columns
     if estimator.passthrough:
         found.append(table.value)
         width += table.width
-    return drawn(estimator.final_estimator_, Table(joined(found, draft), width), draft, method)
+    return drawn(estimator.final_estimator_, Table(joined(found, builder), width), builder, method)
 
 
 @drawn.register(OneVsRestClassifier)
-def _one_against_others(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _one_against_others(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     if method != "predict_proba":
-        return joined([drawn(one, table, draft, method) for one in estimator.estimators_], draft)
-    found = [one_column(draft, drawn(one, table, draft, method), 1) for one in estimator.estimators_]
+        return joined([drawn(one, table, builder, method) for one in estimator.estimators_], builder)
+    found = [one_column(builder, drawn(one, table, builder, method), 1) for one in estimator.estimators_]
     if len(found) == 1:
-        found = [draft.add("Sub", number(draft, 1), found[0]), *found]
-    return normalised(draft, joined(found, draft), np.zeros((1, len(found))))
+        found = [builder.add("Sub", number(builder, 1), found[0]), *found]
+    return normalised(builder, joined(found, builder), np.zeros((1, len(found))))
 
 
 @drawn.register(AdaBoostClassifier)
-def _boosted(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
-    count, places = estimator.n_classes_, number(draft, np.arange(float(estimator.n_classes_))[None])
+def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+    count, places = estimator.n_classes_, number(builder, np.arange(float(estimator.n_classes_))[None])
     votes = []
     for one in estimator.estimators_:
-        chosen = draft.add("ArgMax", drawn(one, table, draft, "predict_proba"), axis=1, keepdims=1)
-        is_chosen = draft.add("Cast", draft.add("Equal", draft.add("Cast", chosen, to=DOUBLE), places), to=DOUBLE)
+        chosen = builder.add("ArgMax", drawn(one, table, builder, "predict_proba"), axis=1, keepdims=1)
+        is_chosen = builder.add("Cast", builder.add("Equal", builder.add("Cast", chosen, to=DOUBLE), places), to=DOUBLE)
         # 1 for the chosen label, -1 / (K - 1) for each other one
-        scaled = draft.add("Mul", is_chosen, number(draft, count / (count - 1)))
-        votes.append(draft.add("Sub", scaled, number(draft, 1 / (count - 1))))
+        scaled = builder.add("Mul", is_chosen, number(builder, count / (count - 1)))
+        votes.append(builder.add("Sub", scaled, number(builder, 1 / (count - 1))))
     weights = np.asarray(estimator.estimator_weights_[: len(votes)], dtype=np.float64)
-    decision = _weighted(votes, weights / np.sum(estimator.estimator_weights_), draft)  # (N, K)
+    decision = _weighted(votes, weights / np.sum(estimator.estimator_weights_), builder)  # (N, K)
     if count == 2:
-        second = draft.add("Mul", one_column(draft, decision, 1), number(draft, 2))
-        return logistic(draft, second) if method == "predict_proba" else second
+        second = builder.add("Mul", one_column(builder, decision, 1), number(builder, 2))
+        return logistic(builder, second) if method == "predict_proba" else second
     if method != "predict_proba":
         return decision
-    return draft.add("Softmax", draft.add("Div", decision, number(draft, count - 1)), axis=1)
+    return builder.add("Softmax", builder.add("Div", decision, number(builder, count - 1)), axis=1)
 
 
 @drawn.register(AdaBoostRegressor)
-def _weighted_median(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _weighted_median(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     count = len(estimator.estimators_)
-    found = joined([drawn(one, table, draft, "predict") for one in estimator.estimators_], draft)  # (N, T)
-    ordered, places = draft.add_two("TopK", found, draft.constant([count], np.int64), axis=1, largest=0)
-    weights = draft.add("Gather", number(draft, estimator.estimator_weights_[:count]), places, axis=0)
-    passed = draft.add("CumSum", weights, draft.constant(1, np.int64))
-    half = draft.add("Mul", total(draft, weights), number(draft, 0.5))
-    is_reached = draft.add("Cast", draft.add("GreaterOrEqual", passed, half), to=DOUBLE)
-    place = draft.add("ArgMax", is_reached, axis=1, keepdims=1)  # the first of them
-    return draft.add("GatherElements", ordered, place, axis=1)
+    found = joined([drawn(one, table, builder, "predict") for one in estimator.estimators_], builder)  # (N, T)
+    ordered, places = builder.add_two("TopK", found, builder.constant([count], np.int64), axis=1, largest=0)
+    weights = builder.add("Gather", number(builder, estimator.estimator_weights_[:count]), places, axis=0)
+    passed = builder.add("CumSum", weights, builder.constant(1, np.int64))
+    half = builder.add("Mul", total(builder, weights), number(builder, 0.5))
+    is_reached = builder.add("Cast", builder.add("GreaterOrEqual", passed, half), to=DOUBLE)
+    place = builder.add("ArgMax", is_reached, axis=1, keepdims=1)  # the first of them
+    return builder.add("GatherElements", ordered, place, axis=1)
 
 
-def _weighted(values: Sequence[str], weights: Any, draft: Drawing) -> str:
+def _weighted(values: Sequence[str], weights: Any, builder: EstimatorGraphBuilder) -> str:
     """Returns the sum of equal shapes, each times its weight."""
-    found = [draft.add("Mul", one, number(draft, weight)) for one, weight in zip(values, weights, strict=True)]
-    return found[0] if len(found) == 1 else draft.add("Sum", *found)
+    found = [builder.add("Mul", one, number(builder, weight)) for one, weight in zip(values, weights, strict=True)]
+    return found[0] if len(found) == 1 else builder.add("Sum", *found)

@@ -10,26 +10,36 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from maas.importing.estimators.drawing import Method, drawn
-from maas.importing.estimators.table import DOUBLE, INT64, Drawing, Table, joined, logistic, number, one_column, total
+from maas.importing.estimators.table import (
+    DOUBLE,
+    INT64,
+    EstimatorGraphBuilder,
+    Table,
+    joined,
+    logistic,
+    number,
+    one_column,
+    total,
+)
 from maas.importing.estimators.trees import Branches, sums_of_leaves
 
 
 @drawn.register(HistGradientBoostingClassifier)
 @drawn.register(HistGradientBoostingRegressor)
-def _boosted(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     predictors = [(one, target) for stage in estimator._predictors for target, one in enumerate(stage)]  # noqa: SLF001
     splits = _Splits(estimator, table)
     trees = [splits.branches(predictor) for predictor, _ in predictors]
     for tree in trees:
         own = ~tree.is_leaf & (tree.column < table.width)
-        draft.note(table.value, tree.column[own], tree.threshold[own])
+        builder.note(table.value, tree.column[own], tree.threshold[own])
     leaves = [one.nodes["value"][one.nodes["is_leaf"].astype(bool)] for one, _ in predictors]
     start = estimator._baseline_prediction  # noqa: SLF001
-    raw = sums_of_leaves(trees, leaves, [target for _, target in predictors], splits.draw(draft), draft, start)
+    raw = sums_of_leaves(trees, leaves, [target for _, target in predictors], splits.draw(builder), builder, start)
     if method == "predict_proba":
-        return draft.add("Softmax", raw, axis=1) if estimator.n_trees_per_iteration_ > 1 else logistic(draft, raw)
+        return builder.add("Softmax", raw, axis=1) if estimator.n_trees_per_iteration_ > 1 else logistic(builder, raw)
     is_log = method == "predict" and type(estimator._loss.link).__name__ == "LogLink"  # noqa: SLF001
-    return draft.add("Exp", raw) if is_log else raw
+    return builder.add("Exp", raw) if is_log else raw
 
 
 class _Splits:
@@ -70,27 +80,31 @@ class _Splits:
         missing_left = nodes["missing_go_to_left"].astype(bool)
         return Branches(is_leaf, nodes["left"].astype(int), nodes["right"].astype(int), column, threshold, missing_left)
 
-    def draw(self, draft: Drawing) -> str:
+    def draw(self, builder: EstimatorGraphBuilder) -> str:
         """Returns the columns, float64 (N, D + splits by category)."""
         if not self.goes_right:
             return self.table.value
         used = sorted({column for column, _ in self.goes_right})
-        drawn_splits = [self._draw_column(column, draft) for column in used]
+        drawn_splits = [self._draw_column(column, builder) for column in used]
         order = [place for one in used for place, (column, _) in enumerate(self.goes_right) if column == one]
-        in_order = draft.constant(np.argsort(order), np.int64)
-        return joined([self.table.value, draft.add("Gather", joined(drawn_splits, draft), in_order, axis=1)], draft)
+        in_order = builder.constant(np.argsort(order), np.int64)
+        return joined(
+            [self.table.value, builder.add("Gather", joined(drawn_splits, builder), in_order, axis=1)], builder
+        )
 
-    def _draw_column(self, column: int, draft: Drawing) -> str:
+    def _draw_column(self, column: int, builder: EstimatorGraphBuilder) -> str:
         """Returns for each split of a column whether a row goes to the right, 0 or 1 as float64."""
         values = self.categories[column]
         known = np.stack([right for of, right in self.goes_right if of == column], axis=1)  # (categories + 1, splits)
         by_place = np.concatenate([known[-1:], known[:-1]])  # the unknown one is at 0
-        one = one_column(draft, self.table.value, column)
-        is_category = draft.add("Cast", draft.add("Equal", one, number(draft, [values])), to=DOUBLE)  # (N, categories)
-        places = total(draft, draft.add("Mul", is_category, number(draft, np.arange(1.0, len(values) + 1))))
-        place = draft.add("Reshape", draft.add("Cast", places, to=INT64), draft.constant([-1], np.int64))
-        found = draft.add("Gather", draft.constant(by_place, np.uint8), place, axis=0)  # (N, splits)
-        return draft.add("Cast", found, to=DOUBLE)
+        one = one_column(builder, self.table.value, column)
+        is_category = builder.add(
+            "Cast", builder.add("Equal", one, number(builder, [values])), to=DOUBLE
+        )  # (N, categories)
+        places = total(builder, builder.add("Mul", is_category, number(builder, np.arange(1.0, len(values) + 1))))
+        place = builder.add("Reshape", builder.add("Cast", places, to=INT64), builder.constant([-1], np.int64))
+        found = builder.add("Gather", builder.constant(by_place, np.uint8), place, axis=0)  # (N, splits)
+        return builder.add("Cast", found, to=DOUBLE)
 
 
 def _values(known: NDArray[Any], texts: tuple[str | None, ...] | None) -> list[float]:

@@ -9,17 +9,16 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from maas.errors import ExportError
-from maas.importing.estimators.table import DOUBLE, FLOAT, Drawing, Table, one_column
+from maas.errors import ExportError, one_line
+from maas.importing.estimators.table import DOUBLE, FLOAT, EstimatorGraphBuilder, Table, one_column
 from maas.importing.extras import needed
-from maas.importing.graph import one_line
 
 TABLE = "table"
 ML_OPSET = 3
 """Of ai.onnx.ml, in what skl2onnx writes; its operators mean the same in 5, but for those of trees, which are ours."""
 
 
-def by_skl2onnx(estimator: Any, table: Table, draft: Drawing, method: str) -> str:
+def by_skl2onnx(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: str) -> str:
     """Adds what skl2onnx makes of an estimator, in float64 where ONNX Runtime has what it takes, else in float32.
 
     Returns:
@@ -36,14 +35,14 @@ def by_skl2onnx(estimator: Any, table: Table, draft: Drawing, method: str) -> st
     for kind, given in ((types.DoubleTensorType, DOUBLE), (types.FloatTensorType, FLOAT)):
         with quiet():
             try:
-                model = _converted(estimator, kind([None, width]), method, draft.opset)
+                model = _converted(estimator, kind([None, width]), method, builder.opset)
                 _require_running(model, width, np.float64 if given == DOUBLE else np.float32)
             except Exception as error:  # noqa: BLE001 - converters and ONNX Runtime raise whatever they raise
                 reasons.append(one_line(error))
                 continue
-        value = table.value if given == DOUBLE else draft.add("Cast", table.value, to=FLOAT)
-        found = draft.add("Cast", draft.embed(model, {TABLE: value})[-1], to=DOUBLE)
-        return _in_two_axes(found, estimator, method, draft)
+        value = table.value if given == DOUBLE else builder.add("Cast", table.value, to=FLOAT)
+        found = builder.add("Cast", builder.embed(model, {TABLE: value})[-1], to=DOUBLE)
+        return _in_two_axes(found, estimator, method, builder)
     raise ExportError(f"{name} cannot be exported: skl2onnx and ONNX Runtime do not agree on it: {reasons[-1]}")
 
 
@@ -66,12 +65,12 @@ def _require_running(model: onnx.ModelProto, width: int, dtype: Any) -> None:
     session.run(None, {TABLE: np.zeros((2, width), dtype=dtype)})
 
 
-def _in_two_axes(found: str, estimator: Any, method: str, draft: Drawing) -> str:
+def _in_two_axes(found: str, estimator: Any, method: str, builder: EstimatorGraphBuilder) -> str:
     if method == "predict":
-        return draft.add("Reshape", found, draft.constant([-1, 1], np.int64))
+        return builder.add("Reshape", found, builder.constant([-1, 1], np.int64))
     if method == "decision_function" and len(estimator.classes_) == 2:  # (-z, z)
-        return one_column(draft, found, 1)
-    return draft.add("Flatten", found, axis=1)
+        return one_column(builder, found, 1)
+    return builder.add("Flatten", found, axis=1)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from maas.errors import ExportError
 from maas.importing.estimators.drawing import Method, drawn
 from maas.importing.estimators.table import (
     DOUBLE,
-    Drawing,
+    EstimatorGraphBuilder,
     Table,
     joined,
     logistic,
@@ -26,57 +26,59 @@ from maas.importing.estimators.table import (
 
 
 @drawn.register(LinearClassifierMixin)
-def _linear(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _linear(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     if method == "transform":  # discriminant analysis
-        centred = draft.add("Sub", table.value, number(draft, getattr(estimator, "xbar_", 0)))
-        return draft.add("MatMul", centred, number(draft, estimator.scalings_[:, : estimator._max_components]))  # noqa: SLF001
-    products = draft.add("MatMul", table.value, number(draft, np.atleast_2d(estimator.coef_).T))
-    scores = draft.add("Add", products, number(draft, np.atleast_1d(estimator.intercept_)[None]))
+        centred = builder.add("Sub", table.value, number(builder, getattr(estimator, "xbar_", 0)))
+        return builder.add("MatMul", centred, number(builder, estimator.scalings_[:, : estimator._max_components]))  # noqa: SLF001
+    products = builder.add("MatMul", table.value, number(builder, np.atleast_2d(estimator.coef_).T))
+    scores = builder.add("Add", products, number(builder, np.atleast_1d(estimator.intercept_)[None]))
     if method != "predict_proba":
         return scores
     if isinstance(estimator, SGDClassifier) and estimator.loss == "modified_huber":
-        clipped = draft.add("Max", draft.add("Min", scores, number(draft, 1)), number(draft, -1))
+        clipped = builder.add("Max", builder.add("Min", scores, number(builder, 1)), number(builder, -1))
         return _of_each(
-            draft.add("Mul", draft.add("Add", clipped, number(draft, 1)), number(draft, 0.5)), estimator, draft
+            builder.add("Mul", builder.add("Add", clipped, number(builder, 1)), number(builder, 0.5)),
+            estimator,
+            builder,
         )
     if len(estimator.classes_) == 2:
-        return logistic(draft, scores)
+        return logistic(builder, scores)
     if isinstance(estimator, LogisticRegression | LinearDiscriminantAnalysis):
-        return draft.add("Softmax", scores, axis=1)
+        return builder.add("Softmax", scores, axis=1)
     each = [
-        one_column(draft, logistic(draft, one_column(draft, scores, label)), 1)
+        one_column(builder, logistic(builder, one_column(builder, scores, label)), 1)
         for label in range(len(estimator.classes_))
     ]
-    return _of_each(joined(each, draft), estimator, draft)
+    return _of_each(joined(each, builder), estimator, builder)
 
 
-def _of_each(second: str, estimator: Any, draft: Drawing) -> str:
+def _of_each(second: str, estimator: Any, builder: EstimatorGraphBuilder) -> str:
     """Returns probabilities of all labels from those of each against the others."""
     count = len(estimator.classes_)
     if count == 2:
-        return joined([draft.add("Sub", number(draft, 1), second), second], draft)
-    return normalised(draft, second, np.full((1, count), 1 / count))
+        return joined([builder.add("Sub", number(builder, 1), second), second], builder)
+    return normalised(builder, second, np.full((1, count), 1 / count))
 
 
 @drawn.register(BaseLibSVM)
-def _support_vectors(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _support_vectors(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     if method == "predict_proba":
         raise ExportError(
             f"{type(estimator).__name__}'s own probabilities cannot be exported. Wrap it in "
             "sklearn.calibration.CalibratedClassifierCV."
         )
-    kernel = _kernel(estimator, table, draft)  # (N, support vectors)
+    kernel = _kernel(estimator, table, builder)  # (N, support vectors)
     count = len(getattr(estimator, "classes_", ()))
     weights = _of_pairs(estimator) if count > 2 else estimator.dual_coef_.T
-    found = draft.add(
-        "Add", draft.add("MatMul", kernel, number(draft, weights)), number(draft, estimator.intercept_[None])
+    found = builder.add(
+        "Add", builder.add("MatMul", kernel, number(builder, weights)), number(builder, estimator.intercept_[None])
     )
     if count > 2 and estimator.decision_function_shape == "ovr":
-        return _against_others(found, count, draft)
+        return _against_others(found, count, builder)
     return found
 
 
-def _kernel(estimator: Any, table: Table, draft: Drawing) -> str:
+def _kernel(estimator: Any, table: Table, builder: EstimatorGraphBuilder) -> str:
     vectors, gamma = np.asarray(estimator.support_vectors_), estimator._gamma  # noqa: SLF001
     if estimator.kernel not in ("linear", "rbf", "poly", "sigmoid"):
         raise ExportError(
@@ -84,19 +86,22 @@ def _kernel(estimator: Any, table: Table, draft: Drawing) -> str:
             "linear, rbf, poly, sigmoid."
         )
     if estimator.kernel == "rbf":
-        own, squares = total(draft, draft.add("Mul", table.value, table.value)), number(draft, (vectors**2).sum(axis=1))
-        twice = draft.add("MatMul", table.value, number(draft, 2 * vectors.T))
-        distances = draft.add("Sub", draft.add("Add", own, squares), twice)
-        return draft.add("Exp", draft.add("Mul", distances, number(draft, -gamma)))
+        own, squares = (
+            total(builder, builder.add("Mul", table.value, table.value)),
+            number(builder, (vectors**2).sum(axis=1)),
+        )
+        twice = builder.add("MatMul", table.value, number(builder, 2 * vectors.T))
+        distances = builder.add("Sub", builder.add("Add", own, squares), twice)
+        return builder.add("Exp", builder.add("Mul", distances, number(builder, -gamma)))
     # the scale is in the weights: ONNX Runtime folds one that follows a product into a float32 attribute
     scale = 1.0 if estimator.kernel == "linear" else gamma
-    products = draft.add("MatMul", table.value, number(draft, scale * vectors.T))
+    products = builder.add("MatMul", table.value, number(builder, scale * vectors.T))
     if estimator.kernel == "linear":
         return products
-    inner = draft.add("Add", products, number(draft, estimator.coef0))
+    inner = builder.add("Add", products, number(builder, estimator.coef0))
     if estimator.kernel == "poly":
-        return draft.add("Pow", inner, number(draft, estimator.degree))
-    return draft.add("Tanh", inner)
+        return builder.add("Pow", inner, number(builder, estimator.degree))
+    return builder.add("Tanh", inner)
 
 
 def _of_pairs(estimator: Any) -> NDArray[np.float64]:
@@ -109,18 +114,18 @@ def _of_pairs(estimator: Any) -> NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-def _against_others(pairs: str, count: int, draft: Drawing) -> str:
+def _against_others(pairs: str, count: int, builder: EstimatorGraphBuilder) -> str:
     """Returns votes of pairs for each label, and their confidences as a fraction of a vote."""
     signs = np.zeros((count * (count - 1) // 2, count))
     for place, (first, second) in enumerate(combinations(range(count), 2)):
         signs[place, first], signs[place, second] = 1, -1
-    is_second = draft.add("Cast", draft.add("Less", pairs, number(draft, 0)), to=DOUBLE)
-    is_first = draft.add("Sub", number(draft, 1), is_second)
-    votes = draft.add(
+    is_second = builder.add("Cast", builder.add("Less", pairs, number(builder, 0)), to=DOUBLE)
+    is_first = builder.add("Sub", number(builder, 1), is_second)
+    votes = builder.add(
         "Add",
-        draft.add("MatMul", is_first, number(draft, np.maximum(signs, 0))),
-        draft.add("MatMul", is_second, number(draft, np.maximum(-signs, 0))),
+        builder.add("MatMul", is_first, number(builder, np.maximum(signs, 0))),
+        builder.add("MatMul", is_second, number(builder, np.maximum(-signs, 0))),
     )
-    confidences = draft.add("MatMul", pairs, number(draft, signs))
-    size = draft.add("Add", draft.add("Abs", confidences), number(draft, 1))
-    return draft.add("Add", votes, draft.add("Div", confidences, draft.add("Mul", size, number(draft, 3))))
+    confidences = builder.add("MatMul", pairs, number(builder, signs))
+    size = builder.add("Add", builder.add("Abs", confidences), number(builder, 1))
+    return builder.add("Add", votes, builder.add("Div", confidences, builder.add("Mul", size, number(builder, 3))))

@@ -13,9 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from maas.errors import ExportError
-from maas.importing.estimators.table import DOUBLE, INT64, Drawing, Table, joined, number, one_column, total
-from maas.importing.graph import one_line
+from maas.errors import ExportError, one_line
+from maas.importing.estimators.table import (
+    DOUBLE,
+    INT64,
+    EstimatorGraphBuilder,
+    Table,
+    joined,
+    number,
+    one_column,
+    total,
+)
 
 CHECKED_ROWS = 200
 Choices = Sequence[tuple[str | None, ...] | NDArray[np.float64]]
@@ -52,7 +60,7 @@ def choices_of(transformer: Any, table: Table) -> Choices:
     return choices
 
 
-def looked_up(transformer: Any, table: Table, choices: Choices, draft: Drawing) -> str:
+def looked_up(transformer: Any, table: Table, choices: Choices, builder: EstimatorGraphBuilder) -> str:
     """Returns what a transformer makes of columns of categories, float64 (N, K).
 
     Raises:
@@ -73,10 +81,10 @@ def looked_up(transformer: Any, table: Table, choices: Choices, draft: Drawing) 
         own: NDArray[np.bool_] = np.logical_or(changed[-1], constant)
         order += np.flatnonzero(own).tolist()
         if own.any():
-            place = _place(table, column, choices[column], draft)
-            parts.append(_gathered(found[start:end, own], place, draft))
+            place = _place(table, column, choices[column], builder)
+            parts.append(_gathered(found[start:end, own], place, builder))
     _require_apart(transformer, table, choices, found, base, changed)
-    return draft.add("Gather", joined(parts, draft), draft.constant(np.argsort(order), np.int64), axis=1)
+    return builder.add("Gather", joined(parts, builder), builder.constant(np.argsort(order), np.int64), axis=1)
 
 
 def _varying(found: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -84,22 +92,22 @@ def _varying(found: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[n
     return varying
 
 
-def _place(table: Table, column: int, choices: Any, draft: Drawing) -> str:
+def _place(table: Table, column: int, choices: Any, builder: EstimatorGraphBuilder) -> str:
     """Returns the position of each row's value among the choices, int64 (N,)."""
-    one = one_column(draft, table.value, column)  # (N, 1)
+    one = one_column(builder, table.value, column)  # (N, 1)
     if column not in table.texts:
-        is_missing = draft.add("Cast", draft.add("IsNaN", one), to=DOUBLE)  # position 1
-        is_choice = draft.add("Cast", draft.add("Equal", one, number(draft, choices[None, 2:])), to=DOUBLE)
-        places = draft.add("Mul", is_choice, number(draft, np.arange(2.0, len(choices))[None]))
-        one = draft.add("Add", is_missing, total(draft, places))
-    return draft.add("Reshape", draft.add("Cast", one, to=INT64), draft.constant([-1], np.int64))
+        is_missing = builder.add("Cast", builder.add("IsNaN", one), to=DOUBLE)  # position 1
+        is_choice = builder.add("Cast", builder.add("Equal", one, number(builder, choices[None, 2:])), to=DOUBLE)
+        places = builder.add("Mul", is_choice, number(builder, np.arange(2.0, len(choices))[None]))
+        one = builder.add("Add", is_missing, total(builder, places))
+    return builder.add("Reshape", builder.add("Cast", one, to=INT64), builder.constant([-1], np.int64))
 
 
-def _gathered(values: NDArray[np.float64], place: str, draft: Drawing) -> str:
+def _gathered(values: NDArray[np.float64], place: str, builder: EstimatorGraphBuilder) -> str:
     """Returns the rows of `values` (positions, K) that stand at a place, float64 (N, K)."""
     is_small = bool((np.isfinite(values) & (values >= 0) & (values < 256) & (values % 1 == 0)).all())
-    found = draft.add("Gather", draft.constant(values, np.uint8 if is_small else np.float64), place, axis=0)
-    return draft.add("Cast", found, to=DOUBLE)
+    found = builder.add("Gather", builder.constant(values, np.uint8 if is_small else np.float64), place, axis=0)
+    return builder.add("Cast", found, to=DOUBLE)
 
 
 def _outputs(transformer: Any, table: Table, choices: Choices, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 
 from maas.errors import ExportError
 from maas.importing.estimators.drawing import Method, drawn
-from maas.importing.estimators.table import DOUBLE, Drawing, Table, number, one_column
+from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, Table, number, one_column
 
 INVERSES = {np.exp: ("Exp", 0.0), np.expm1: ("Exp", -1.0), np.log: ("Log", 0.0), np.sqrt: ("Sqrt", 0.0)}
 """Function of numpy → operator, and what is added after it."""
@@ -18,39 +18,39 @@ INVERSES = {np.exp: ("Exp", 0.0), np.expm1: ("Exp", -1.0), np.log: ("Log", 0.0),
 
 @drawn.register(DummyClassifier)
 @drawn.register(DummyRegressor)
-def _constant(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _constant(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     if estimator.strategy in ("stratified", "uniform"):
         raise ExportError(
             f"{type(estimator).__name__} answers at random with strategy={estimator.strategy}. Choose another strategy."
         )
     row = np.zeros((1, estimator.n_features_in_))
     values = estimator.predict_proba(row) if method == "predict_proba" else estimator.constant_
-    is_missing = draft.add("IsNaN", one_column(draft, table.value, 0))
-    none = draft.add("Mul", draft.add("Cast", is_missing, to=DOUBLE), number(draft, 0))  # (N, 1)
-    return draft.add("Add", none, number(draft, np.reshape(values, (1, -1))))
+    is_missing = builder.add("IsNaN", one_column(builder, table.value, 0))
+    none = builder.add("Mul", builder.add("Cast", is_missing, to=DOUBLE), number(builder, 0))  # (N, 1)
+    return builder.add("Add", none, number(builder, np.reshape(values, (1, -1))))
 
 
 @drawn.register(GaussianNB)
-def _normal(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _normal(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     """Draws the softmax of ln p(label) - Σ (ln(2πσ²) + (x - μ)² / σ²) / 2 over columns."""
     variances = estimator.var_
     fixed = np.log(estimator.class_prior_) - np.log(2 * np.pi * variances).sum(axis=1) / 2
-    rows = draft.add("Unsqueeze", table.value, draft.constant([1], np.int64))  # (N, 1, D)
-    distances = draft.add("Sub", rows, number(draft, estimator.theta_))  # (N, K, D)
-    weighted = draft.add("Div", draft.add("Mul", distances, distances), number(draft, 2 * variances))
-    summed = draft.add("ReduceSum", weighted, draft.constant([2], np.int64), keepdims=0)
-    return draft.add("Softmax", draft.add("Sub", number(draft, fixed[None]), summed), axis=1)
+    rows = builder.add("Unsqueeze", table.value, builder.constant([1], np.int64))  # (N, 1, D)
+    distances = builder.add("Sub", rows, number(builder, estimator.theta_))  # (N, K, D)
+    weighted = builder.add("Div", builder.add("Mul", distances, distances), number(builder, 2 * variances))
+    summed = builder.add("ReduceSum", weighted, builder.constant([2], np.int64), keepdims=0)
+    return builder.add("Softmax", builder.add("Sub", number(builder, fixed[None]), summed), axis=1)
 
 
 @drawn.register(TransformedTargetRegressor)
-def _transformed_target(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
-    found, scaler = drawn(estimator.regressor_, table, draft, "predict"), estimator.transformer_
+def _transformed_target(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+    found, scaler = drawn(estimator.regressor_, table, builder, "predict"), estimator.transformer_
     if isinstance(scaler, StandardScaler):
-        scaled = draft.add("Mul", found, number(draft, 1 if scaler.scale_ is None else scaler.scale_[None]))
-        return draft.add("Add", scaled, number(draft, 0 if scaler.mean_ is None else scaler.mean_[None]))
+        scaled = builder.add("Mul", found, number(builder, 1 if scaler.scale_ is None else scaler.scale_[None]))
+        return builder.add("Add", scaled, number(builder, 0 if scaler.mean_ is None else scaler.mean_[None]))
     if isinstance(scaler, MinMaxScaler):
-        return draft.add(
-            "Div", draft.add("Sub", found, number(draft, scaler.min_[None])), number(draft, scaler.scale_[None])
+        return builder.add(
+            "Div", builder.add("Sub", found, number(builder, scaler.min_[None])), number(builder, scaler.scale_[None])
         )
     inverse = scaler.inverse_func if isinstance(scaler, FunctionTransformer) else None
     if isinstance(scaler, FunctionTransformer) and inverse is None:
@@ -62,4 +62,4 @@ def _transformed_target(estimator: Any, table: Table, draft: Drawing, _: Method)
             "MinMaxScaler."
         )
     operator, added = INVERSES[inverse]
-    return draft.add("Add", draft.add(operator, found), number(draft, added))
+    return builder.add("Add", builder.add(operator, found), number(builder, added))

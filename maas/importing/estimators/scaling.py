@@ -8,77 +8,77 @@ from sklearn.preprocessing import KBinsDiscretizer, MaxAbsScaler, MinMaxScaler, 
 
 from maas.errors import ExportError
 from maas.importing.estimators.drawing import Method, drawn
-from maas.importing.estimators.table import DOUBLE, Drawing, Table, joined, number, one_column, total
+from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, Table, joined, number, one_column, total
 
 
 @drawn.register(StandardScaler)
-def _standardised(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _standardised(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     centred = estimator.mean_ if estimator.with_mean else None
-    return _shifted(table.value, centred, estimator.scale_ if estimator.with_std else None, draft)
+    return _shifted(table.value, centred, estimator.scale_ if estimator.with_std else None, builder)
 
 
 @drawn.register(RobustScaler)
-def _robust(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
-    return _shifted(table.value, getattr(estimator, "center_", None), getattr(estimator, "scale_", None), draft)
+def _robust(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+    return _shifted(table.value, getattr(estimator, "center_", None), getattr(estimator, "scale_", None), builder)
 
 
 @drawn.register(MaxAbsScaler)
-def _by_largest(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
-    return _shifted(table.value, None, estimator.scale_, draft)
+def _by_largest(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+    return _shifted(table.value, None, estimator.scale_, builder)
 
 
-def _shifted(value: str, shift: Any, scale: Any, draft: Drawing) -> str:
+def _shifted(value: str, shift: Any, scale: Any, builder: EstimatorGraphBuilder) -> str:
     """Returns (x - shift) / scale, each left out where it is None."""
     if shift is not None:
-        value = draft.add("Sub", value, number(draft, np.asarray(shift)[None]))
-    return value if scale is None else draft.add("Div", value, number(draft, np.asarray(scale)[None]))
+        value = builder.add("Sub", value, number(builder, np.asarray(shift)[None]))
+    return value if scale is None else builder.add("Div", value, number(builder, np.asarray(scale)[None]))
 
 
 @drawn.register(MinMaxScaler)
-def _between(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
-    scaled = draft.add("Mul", table.value, number(draft, estimator.scale_[None]))
-    found = draft.add("Add", scaled, number(draft, estimator.min_[None]))
+def _between(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+    scaled = builder.add("Mul", table.value, number(builder, estimator.scale_[None]))
+    found = builder.add("Add", scaled, number(builder, estimator.min_[None]))
     if not estimator.clip:
         return found
     low, high = estimator.feature_range
-    return draft.add("Max", draft.add("Min", found, number(draft, high)), number(draft, low))
+    return builder.add("Max", builder.add("Min", found, number(builder, high)), number(builder, low))
 
 
 @drawn.register(SimpleImputer)
-def _imputed(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _imputed(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     filled = np.asarray(estimator.statistics_, dtype=np.float64)
     empty = np.isnan(filled) & (not estimator.keep_empty_features)
-    statistics = number(draft, np.nan_to_num(filled)[None])
-    value = draft.add("Where", _is_missing(table.value, estimator.missing_values, draft), statistics, table.value)
-    kept = Table(value, len(filled)).picked(np.flatnonzero(~empty), draft).value
+    statistics = number(builder, np.nan_to_num(filled)[None])
+    value = builder.add("Where", _is_missing(table.value, estimator.missing_values, builder), statistics, table.value)
+    kept = Table(value, len(filled)).picked(np.flatnonzero(~empty), builder).value
     if not estimator.add_indicator:
         return kept
-    return joined([kept, drawn(estimator.indicator_, table, draft, "transform")], draft)
+    return joined([kept, drawn(estimator.indicator_, table, builder, "transform")], builder)
 
 
 @drawn.register(MissingIndicator)
-def _indicated(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
-    chosen = table.picked(estimator.features_, draft)
-    return draft.add("Cast", _is_missing(chosen.value, estimator.missing_values, draft), to=DOUBLE)
+def _indicated(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+    chosen = table.picked(estimator.features_, builder)
+    return builder.add("Cast", _is_missing(chosen.value, estimator.missing_values, builder), to=DOUBLE)
 
 
-def _is_missing(value: str, missing: Any, draft: Drawing) -> str:
+def _is_missing(value: str, missing: Any, builder: EstimatorGraphBuilder) -> str:
     if isinstance(missing, float) and np.isnan(missing):
-        return draft.add("IsNaN", value)
-    return draft.add("Equal", value, number(draft, float(missing)))
+        return builder.add("IsNaN", value)
+    return builder.add("Equal", value, number(builder, float(missing)))
 
 
 @drawn.register(KBinsDiscretizer)
-def _binned(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _binned(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     if table.width != len(estimator.bin_edges_):
         raise ExportError("KBinsDiscretizer reads a table of unknown width, and cannot be exported.")
     found = []
     for column, edges in enumerate(estimator.bin_edges_):
-        inner = number(draft, edges[None, 1:-1])
-        passed = draft.add("GreaterOrEqual", one_column(draft, table.value, column), inner)
-        place = total(draft, draft.add("Cast", passed, to=DOUBLE))  # (N, 1)
+        inner = number(builder, edges[None, 1:-1])
+        passed = builder.add("GreaterOrEqual", one_column(builder, table.value, column), inner)
+        place = total(builder, builder.add("Cast", passed, to=DOUBLE))  # (N, 1)
         if estimator.encode != "ordinal":
-            is_place = draft.add("Equal", place, number(draft, np.arange(float(len(edges) - 1))[None]))
-            place = draft.add("Cast", is_place, to=DOUBLE)
+            is_place = builder.add("Equal", place, number(builder, np.arange(float(len(edges) - 1))[None]))
+            place = builder.add("Cast", is_place, to=DOUBLE)
         found.append(place)
-    return joined(found, draft)
+    return joined(found, builder)

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from maas.importing.draft import Draft
+from maas.onnx_graphs.building import GraphBuilder
 
 DOUBLE, FLOAT, INT64 = onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 
 
-class Drawing(Draft):
+class EstimatorGraphBuilder(GraphBuilder):
     """The nodes of an estimator.
 
     Args:
@@ -71,56 +71,56 @@ class Table:
     names: tuple[str, ...] = ()
     texts: Mapping[int, tuple[str | None, ...]] = field(default_factory=dict)
 
-    def picked(self, columns: Iterable[Any], draft: Drawing) -> "Table":
+    def picked(self, columns: Iterable[Any], builder: EstimatorGraphBuilder) -> "Table":
         """Returns some of the columns, in the given order."""
         chosen = [int(column) for column in columns]
         if chosen == list(range(self.width)):
             return self
         return Table(
-            draft.add("Gather", self.value, draft.constant(chosen, np.int64), axis=1),
+            builder.add("Gather", self.value, builder.constant(chosen, np.int64), axis=1),
             len(chosen),
             tuple(self.names[column] for column in chosen) if self.names else (),
             {place: self.texts[column] for place, column in enumerate(chosen) if column in self.texts},
         )
 
 
-def joined(values: Sequence[str], draft: Drawing) -> str:
+def joined(values: Sequence[str], builder: EstimatorGraphBuilder) -> str:
     """Returns tables side by side."""
-    return values[0] if len(values) == 1 else draft.add("Concat", *values, axis=1)
+    return values[0] if len(values) == 1 else builder.add("Concat", *values, axis=1)
 
 
-def number(draft: Drawing, values: object) -> str:
+def number(builder: EstimatorGraphBuilder, values: object) -> str:
     """Returns a constant of float64."""
-    return draft.constant(values, np.float64)
+    return builder.constant(values, np.float64)
 
 
-def one_column(draft: Drawing, value: str, column: int) -> str:
+def one_column(builder: EstimatorGraphBuilder, value: str, column: int) -> str:
     """Returns one column of a table, (N, 1)."""
-    return draft.add("Gather", value, draft.constant([column], np.int64), axis=1)
+    return builder.add("Gather", value, builder.constant([column], np.int64), axis=1)
 
 
-def total(draft: Drawing, value: str) -> str:
+def total(builder: EstimatorGraphBuilder, value: str) -> str:
     """Returns the sums of rows, (N, 1)."""
-    return draft.add("ReduceSum", value, draft.constant([1], np.int64), keepdims=1)
+    return builder.add("ReduceSum", value, builder.constant([1], np.int64), keepdims=1)
 
 
-def mean(draft: Drawing, values: Sequence[str]) -> str:
+def mean(builder: EstimatorGraphBuilder, values: Sequence[str]) -> str:
     """Returns the mean of equal shapes."""
-    added = values[0] if len(values) == 1 else draft.add("Sum", *values)
-    return draft.add("Div", added, number(draft, len(values)))
+    added = values[0] if len(values) == 1 else builder.add("Sum", *values)
+    return builder.add("Div", added, number(builder, len(values)))
 
 
-def normalised(draft: Drawing, values: str, otherwise: object) -> str:
+def normalised(builder: EstimatorGraphBuilder, values: str, otherwise: object) -> str:
     """Returns rows that add up to 1; in place of a row of zeros, `otherwise`."""
-    row = total(draft, values)
-    is_zero = draft.add("Equal", row, number(draft, 0))
-    return draft.add("Where", is_zero, number(draft, otherwise), draft.add("Div", values, row))
+    row = total(builder, values)
+    is_zero = builder.add("Equal", row, number(builder, 0))
+    return builder.add("Where", is_zero, number(builder, otherwise), builder.add("Div", values, row))
 
 
-def logistic(draft: Drawing, score: str) -> str:
+def logistic(builder: EstimatorGraphBuilder, score: str) -> str:
     """Returns both probabilities, (N, 2), of the log-odds of the second class, (N, 1).
 
     A softmax over (0, z): ONNX Runtime's Sigmoid is 0 from about -18 down.
     """
-    zero = draft.add("Sub", score, score)
-    return draft.add("Softmax", draft.add("Concat", zero, score, axis=1), axis=1)
+    zero = builder.add("Sub", score, score)
+    return builder.add("Softmax", builder.add("Concat", zero, score, axis=1), axis=1)

@@ -24,7 +24,7 @@ from sklearn.tree import BaseDecisionTree
 
 from maas.errors import ExportError
 from maas.importing.estimators.drawing import Method, drawn
-from maas.importing.estimators.table import DOUBLE, FLOAT, INT64, Drawing, Table, logistic, number
+from maas.importing.estimators.table import DOUBLE, FLOAT, INT64, EstimatorGraphBuilder, Table, logistic, number
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def sums_of_leaves(
     leaves: Sequence[NDArray[np.float64]],
     targets: Sequence[int],
     value: str,
-    draft: Drawing,
+    builder: EstimatorGraphBuilder,
     start: NDArray[np.float64] | None = None,
 ) -> str:
     """Adds one node that adds up, for each target, the leaves that a row reaches.
@@ -87,7 +87,7 @@ def sums_of_leaves(
         leaves: of each tree the number at each of its leaves, in the order of its nodes.
         targets: of each tree the target that its leaves are added to.
         value: float64 (N, D).
-        draft: takes the node.
+        builder: takes the node.
         start: of each target what is added to, as scikit-learn does: another order of adding gives another last digit,
             and a calibrated classifier may jump there. Written as trees of one leaf.
 
@@ -98,7 +98,7 @@ def sums_of_leaves(
         stumps = [STUMP] * start.size
         trees, leaves = [*stumps, *trees], [*np.reshape(start, (-1, 1)), *leaves]
         targets = [*range(start.size), *targets]
-    return draft.add(
+    return builder.add(
         "TreeEnsemble",
         value,
         domain="ai.onnx.ml",
@@ -153,61 +153,63 @@ def _numbered(tree: Branches, node_start: int, leaf_start: int) -> dict[str, NDA
     }
 
 
-def means_of_leaves(trees: Sequence[Any], table: Table, draft: Drawing) -> str:
+def means_of_leaves(trees: Sequence[Any], table: Table, builder: EstimatorGraphBuilder) -> str:
     """Returns the mean over trees of what stands at the leaf that a row reaches, float64 (N, K).
 
     Leaves of several numbers are looked up by their position, which each tree writes to a target of its own.
     """
     branches = [branches_of(tree) for tree in trees]
-    value = single_precision(table, branches, draft)
+    value = single_precision(table, branches, builder)
     rows = [tree.value[one.is_leaf, 0, :] for tree, one in zip(trees, branches, strict=True)]
     if rows[0].shape[1] == 1:
-        total = sums_of_leaves(branches, [one[:, 0] for one in rows], [0] * len(trees), value, draft)
-        return draft.add("Div", total, number(draft, len(trees)))
+        total = sums_of_leaves(branches, [one[:, 0] for one in rows], [0] * len(trees), value, builder)
+        return builder.add("Div", total, number(builder, len(trees)))
     starts = np.cumsum([0, *(len(one) for one in rows)])
     places = [np.arange(start, end) for start, end in pairwise(starts)]
-    reached = draft.add("Cast", sums_of_leaves(branches, places, range(len(trees)), value, draft), to=INT64)  # (N, T)
-    found = draft.add("Gather", number(draft, np.concatenate(rows)), reached, axis=0)  # (N, T, K)
-    return draft.add("ReduceMean", found, draft.constant([1], np.int64), keepdims=0)
+    reached = builder.add(
+        "Cast", sums_of_leaves(branches, places, range(len(trees)), value, builder), to=INT64
+    )  # (N, T)
+    found = builder.add("Gather", number(builder, np.concatenate(rows)), reached, axis=0)  # (N, T, K)
+    return builder.add("ReduceMean", found, builder.constant([1], np.int64), keepdims=0)
 
 
-def single_precision(table: Table, trees: Sequence[Branches], draft: Drawing) -> str:
+def single_precision(table: Table, trees: Sequence[Branches], builder: EstimatorGraphBuilder) -> str:
     """Returns a table rounded to float32, as trees of scikit-learn read it, in float64."""
     for tree in trees:
-        draft.note(table.value, tree.column[~tree.is_leaf], tree.threshold[~tree.is_leaf])
-    return draft.add("Cast", draft.add("Cast", table.value, to=FLOAT), to=DOUBLE)
+        builder.note(table.value, tree.column[~tree.is_leaf], tree.threshold[~tree.is_leaf])
+    return builder.add("Cast", builder.add("Cast", table.value, to=FLOAT), to=DOUBLE)
 
 
 @drawn.register(BaseDecisionTree)
-def _tree(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _tree(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     _require_one_output(estimator)
-    return means_of_leaves([estimator.tree_], table, draft)
+    return means_of_leaves([estimator.tree_], table, builder)
 
 
 @drawn.register(RandomForestClassifier)
 @drawn.register(RandomForestRegressor)
 @drawn.register(ExtraTreesClassifier)
 @drawn.register(ExtraTreesRegressor)
-def _forest(estimator: Any, table: Table, draft: Drawing, _: Method) -> str:
+def _forest(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
     _require_one_output(estimator)
-    return means_of_leaves([one.tree_ for one in estimator.estimators_], table, draft)
+    return means_of_leaves([one.tree_ for one in estimator.estimators_], table, builder)
 
 
 @drawn.register(GradientBoostingClassifier)
 @drawn.register(GradientBoostingRegressor)
-def _boosted(estimator: Any, table: Table, draft: Drawing, method: Method) -> str:
+def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
     trees = [(one.tree_, target) for stage in estimator.estimators_ for target, one in enumerate(stage)]
     branches = [branches_of(tree) for tree, _ in trees]
-    value = single_precision(table, branches, draft)
+    value = single_precision(table, branches, builder)
     leaves = [
         tree.value[one.is_leaf, 0, 0] * estimator.learning_rate for (tree, _), one in zip(trees, branches, strict=True)
     ]
-    raw = sums_of_leaves(branches, leaves, [target for _, target in trees], value, draft, _start_of(estimator))
+    raw = sums_of_leaves(branches, leaves, [target for _, target in trees], value, builder, _start_of(estimator))
     if method != "predict_proba":
         return raw
     if estimator.n_classes_ > 2:
-        return draft.add("Softmax", raw, axis=1)
-    return logistic(draft, draft.add("Mul", raw, number(draft, 2 if estimator.loss == "exponential" else 1)))
+        return builder.add("Softmax", raw, axis=1)
+    return logistic(builder, builder.add("Mul", raw, number(builder, 2 if estimator.loss == "exponential" else 1)))
 
 
 def _start_of(estimator: Any) -> NDArray[np.float64]:

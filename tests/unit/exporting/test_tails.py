@@ -9,10 +9,9 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from maas.exporting import hugging_face, torch_onnx
-from maas.importing.draft import Draft
-from maas.importing.graph import declared, drafted
 from maas.importing.meaning import Meaning
 from maas.importing.writing import write_adopted
+from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
 from maas.training.families import family_of
 
 Z = np.linspace(-80, 80, 6401, dtype=np.float32)[:, None]
@@ -59,9 +58,9 @@ def by_meaning_in_numpy(folder) -> np.ndarray:
 
 
 def by_meaning_in_a_graph(folder) -> np.ndarray:
-    draft = Draft("answer")
-    Meaning("logit", (0, 1)).draw(draft, "z", "found")
-    return answers(declared(drafted(draft, opset=20), {"z": Z}, AXES, "found", (2,)))
+    builder = GraphBuilder("answer")
+    Meaning("logit", (0, 1)).draw(builder, "z", "found")
+    return answers(declared(model_of_nodes(builder, opset=20), {"z": Z}, AXES, "found", (2,)))
 
 
 def by_a_file_that_ends_in_sigmoid(folder) -> np.ndarray:
@@ -71,7 +70,7 @@ def by_a_file_that_ends_in_sigmoid(folder) -> np.ndarray:
     write_adopted(
         source,
         folder / "model.onnx",
-        before=Draft("feeds"),
+        before=GraphBuilder("feeds"),
         connected={"z": "z"},
         result="found",
         meaning=Meaning("probability", (0, 1)),

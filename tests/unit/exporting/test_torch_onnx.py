@@ -10,7 +10,8 @@ from onnx import helper, numpy_helper
 from maas.errors import ExportError
 from maas.exporting.conversion import to_onnx
 from maas.exporting.torch_onnx import UNTAKEN, name_output_
-from maas.graphs import require_dynamic, stripped
+from maas.onnx_graphs.cleaning import stripped
+from maas.onnx_graphs.files import require_dynamic
 from maas.runtime.processors.array import Processor
 from maas.training.evaluation import predictions
 

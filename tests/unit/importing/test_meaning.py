@@ -7,9 +7,8 @@ from onnx import TensorProto, helper
 from scipy.special import expit, softmax
 
 from maas.errors import ConfigError
-from maas.importing.draft import Draft
-from maas.importing.graph import declared, drafted
 from maas.importing.meaning import Meaning, meaning_of, require_answers
+from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
 
 LOGITS = np.random.default_rng(0).normal(scale=8, size=(50, 3)).astype(np.float32)
 ONE = LOGITS[:, :1]
@@ -26,9 +25,9 @@ RAW = {
 
 
 def by_graph(meaning: Meaning, raw: np.ndarray) -> np.ndarray:
-    draft = Draft("answer")
-    meaning.draw(draft, "raw", "answer")
-    model = declared(drafted(draft, opset=20), {"raw": raw}, {"raw": {0: "batch"}}, "answer", meaning.shape)
+    builder = GraphBuilder("answer")
+    meaning.draw(builder, "raw", "answer")
+    model = declared(model_of_nodes(builder, opset=20), {"raw": raw}, {"raw": {0: "batch"}}, "answer", meaning.shape)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {"raw": raw})[0]
 
@@ -51,11 +50,11 @@ def test_extreme_logits_stay_finite_when_they_are_read():
 
 
 def test_no_node_is_added_for_the_order_when_it_is_the_datas():
-    draft = Draft("answer")
-    Meaning("logits", (0, 1, 2)).draw(draft, "raw", "answer")
-    assert [node.op_type for node in draft.nodes] == ["Cast", "Flatten", "Softmax", "Identity"]
-    assert draft.nodes[0].attribute[0].i == TensorProto.FLOAT
-    assert helper.get_node_attr_value(draft.nodes[2], "axis") == 1
+    builder = GraphBuilder("answer")
+    Meaning("logits", (0, 1, 2)).draw(builder, "raw", "answer")
+    assert [node.op_type for node in builder.nodes] == ["Cast", "Flatten", "Softmax", "Identity"]
+    assert builder.nodes[0].attribute[0].i == TensorProto.FLOAT
+    assert helper.get_node_attr_value(builder.nodes[2], "axis") == 1
 
 
 def test_order_is_that_of_the_data_when_labels_are_named(iris):

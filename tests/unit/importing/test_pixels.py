@@ -4,9 +4,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from maas.importing.draft import Draft
-from maas.importing.graph import declared, drafted
 from maas.importing.pixels import Pixels
+from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
 
@@ -17,9 +16,11 @@ def test_pixels_are_the_formulas_when_numpy_and_graph_prepare_them(channels_firs
     pixels = Pixels(mean=mean, deviation=deviation, channels_first=channels_first)
     expected = (PICTURES / 255 - np.array(mean)) / np.array(deviation)
     expected = np.moveaxis(expected, 3, 1) if channels_first else expected
-    draft = Draft("feeds")
-    draft.add("Identity", pixels.draw(draft, "pixels"), result="prepared")
-    model = declared(drafted(draft, opset=20), {"pixels": PICTURES}, {"pixels": {0: "batch"}}, "prepared", [None] * 3)
+    builder = GraphBuilder("feeds")
+    builder.add("Identity", pixels.draw(builder, "pixels"), result="prepared")
+    model = declared(
+        model_of_nodes(builder, opset=20), {"pixels": PICTURES}, {"pixels": {0: "batch"}}, "prepared", [None] * 3
+    )
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     np.testing.assert_allclose(pixels.prepared(PICTURES), expected, atol=1e-5)
     np.testing.assert_allclose(session.run(None, {"pixels": PICTURES})[0], expected, atol=1e-5)

@@ -5,8 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from maas.compression.graph import load_graph, open_graph, save_graph, weighted_nodes
 from maas.errors import ExportError
+from maas.onnx_graphs.files import strip_file
+from maas.onnx_graphs.quantizing import prepared_graph, weighted_nodes
+from maas.onnx_graphs.running import open_session
 
 
 def shapes_of(model: onnx.ModelProto, name: str) -> list[list[int]]:
@@ -17,14 +19,14 @@ def shapes_of(model: onnx.ModelProto, name: str) -> list[list[int]]:
 
 
 def test_head_alone_is_left_out_when_it_is_kept(line):
-    model = load_graph(line.bundle.model_path)
+    model = prepared_graph(line.bundle.model_path)
     every, kept = (weighted_nodes(model, keep_head=keep) for keep in (False, True))
     assert [shapes_of(model, name) for name in every] == [[[64, 256]], [[10, 256]]]
     assert [shapes_of(model, name) for name in kept] == [[[64, 256]]]
 
 
 def test_embedding_convolution_and_layers_are_found_when_a_text_net_was_exported(token_model):
-    model = load_graph(token_model)
+    model = prepared_graph(token_model)
     kinds = {node.name: node.op_type for node in model.graph.node}
     every, kept = (weighted_nodes(model, keep_head=keep) for keep in (False, True))
     assert sorted(kinds[name] for name in every) == ["Conv", "Gather", "Gemm", "Gemm"]
@@ -32,7 +34,7 @@ def test_embedding_convolution_and_layers_are_found_when_a_text_net_was_exported
 
 
 def test_every_node_has_a_name_of_its_own_when_a_graph_is_loaded(token_model):
-    names = [node.name for node in load_graph(token_model).graph.node]
+    names = [node.name for node in prepared_graph(token_model).graph.node]
     assert all(names)
     assert len(set(names)) == len(names)
 
@@ -81,7 +83,7 @@ def test_a_constant_keeps_its_shape_when_only_an_inner_graph_reads_it(tmp_path):
     path = tmp_path / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
     feeds = {"features": np.zeros((2, 4), np.float32), "flag": np.array(False)}
-    assert open_graph(load_graph(path)).run(None, feeds)[0].shape == (5, 4)
+    assert open_session(prepared_graph(path)).run(None, feeds)[0].shape == (5, 4)
 
 
 def test_refusal_says_why_when_no_node_has_weights():
@@ -94,6 +96,6 @@ def test_refusal_says_why_when_no_node_has_weights():
 def test_graph_is_the_same_when_it_is_saved_again(line, tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(line.bundle.model_path.read_bytes())
-    save_graph(path)
+    strip_file(path)
     assert path.read_bytes() == line.bundle.model_path.read_bytes()
-    assert not load_graph(path).graph.value_info
+    assert not prepared_graph(path).graph.value_info

@@ -1,4 +1,4 @@
-"""Evening out the channels of activations, so that few large ones do not coarsen the int8 levels of all others."""
+"""Activations whose channels are evened out, so that few large ones do not coarsen the int8 levels of all others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from maas.compression.passes.base import Feeds
-from maas.compression.ranges import activations
+from maas.onnx_graphs.running import Feeds, activations
 
-UNEVEN = 4.0
+UNEVEN_CHANNELS = 4.0
 """Times the median channel that the largest must be: where channels are alike, smoothing costs time for nothing."""
-FLOOR = 0.01
+
+_CHANNEL_FLOOR = 0.01
 """Share of the largest channel that others count for at least; one that calibration hardly saw is not blown up."""
 
 
@@ -40,7 +40,7 @@ def smoothed(graph: onnx.ModelProto, nodes: Sequence[str], feeds: Sequence[Feeds
         found = np.abs(values).reshape(-1, values.shape[-1]).max(0)
         largest[name] = np.maximum(largest.get(name, 0.0), found)
     for name, channels in largest.items():
-        if channels.max() < UNEVEN * np.median(channels):
+        if channels.max() < UNEVEN_CHANNELS * np.median(channels):
             continue
         group = groups[name]
         weights = [onnx.numpy_helper.to_array(constants[node.input[1]]) for node in group]
@@ -68,5 +68,5 @@ def _by_input(graph: onnx.ModelProto, nodes: set[str], matrices: set[str]) -> di
 
 
 def _floored(sizes: NDArray[Any]) -> NDArray[np.float64]:
-    floored: NDArray[np.float64] = np.maximum(sizes, FLOOR * sizes.max() or 1.0, dtype=np.float64)
+    floored: NDArray[np.float64] = np.maximum(sizes, _CHANNEL_FLOOR * sizes.max() or 1.0, dtype=np.float64)
     return floored

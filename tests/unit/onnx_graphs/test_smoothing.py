@@ -6,11 +6,11 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from maas.compression.graph import weighted_nodes
 from maas.compression.passes.quantize_mixed import Gauge
-from maas.compression.ranges import activations
-from maas.compression.smoothing import smoothed
-from maas.compression.static_quantizing import StaticQuantizer
+from maas.onnx_graphs.quantizing import weighted_nodes
+from maas.onnx_graphs.running import activations
+from maas.onnx_graphs.smoothing import smoothed
+from maas.onnx_graphs.static_quantizer import StaticQuantizer
 
 RNG = np.random.default_rng(0)
 SIZES = np.array([100, 1, 1, 1, 1, 1, 1, 0], dtype=np.float32)

@@ -6,13 +6,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from maas.errors import ConfigError, ExportError
-from maas.importing import graph as graph_room
-from maas.importing.graph import modern
-from maas.importing.onnx_file import OnnxFile
-from maas.importing.opsets import require_alike
-from maas.importing.plain_graph import PlainGraph
-from maas.importing.records import Records
+from maas.errors import ExportError
+from maas.onnx_graphs.opsets import modern, require_same_values
 
 RANDOM = np.random.default_rng(0)
 FLOAT = TensorProto.FLOAT
@@ -206,7 +201,7 @@ def test_operator_is_named_when_a_conversion_changes_its_numbers():
     changed = modern(old, 20)
     next(one for one in changed.graph.node if one.op_type == "Resize").attribute[-2].s = b"align_corners"
     with pytest.raises(ExportError) as caught:
-        require_alike(old, changed, {"x": rows})
+        require_same_values(old, changed, {"x": rows})
     assert str(caught.value).startswith(
         "Upsample of opset 9 (node grow) would give other numbers once it is converted, by up to "
     )
@@ -222,77 +217,3 @@ def test_refusal_gives_the_reason_alone_when_an_operator_has_no_recent_form():
         "The file is of opset 7 and cannot be brought to 20: Attribute spatial must have value 1. Export it anew with "
         "opset 13 or later."
     )
-
-
-@pytest.fixture
-def unmended(monkeypatch):
-    """The converter alone, as if an operator's old meaning were not known here."""
-    monkeypatch.setattr(graph_room, "write_out_meanings_", lambda *_: None)
-
-
-def hardened(weights: np.ndarray) -> onnx.ModelProto:
-    nodes = [
-        node("MatMul", ["x", "w"], ["scores"]),
-        node("Reshape", ["scores", "shape"], ["apart"]),
-        node("Hardmax", ["apart"], ["hard"], name="choose"),
-        node("Flatten", ["hard"], ["y"]),
-    ]
-    return model_of(11, nodes, ("N", 4), w=weights, shape=np.array([0, 3, 1]))
-
-
-def test_refusal_names_file_and_operator_when_import_would_change_it(unmended, iris, four, feeds_of, written, tmp_path):
-    onnx.save(hardened(floats(4, 3)), tmp_path / "theirs.onnx")
-    model = OnnxFile(str(tmp_path / "theirs.onnx")).fit(iris, four)
-    with pytest.raises(ExportError) as caught:
-        written(model, tmp_path, feeds_of(four, iris.test.inputs))
-    assert str(caught.value) == (
-        "theirs.onnx cannot be taken on. Hardmax of opset 11 (node choose) would give other numbers once it is "
-        "converted, by up to 1. Export the file again with a newer opset."
-    )
-
-
-def test_one_label_is_chosen_when_a_hardmax_of_opset_11_is_imported(iris, four, feeds_of, written, tmp_path):
-    weights = floats(4, 3)
-    onnx.save(hardened(weights), tmp_path / "theirs.onnx")
-    feeds = feeds_of(four, iris.test.inputs)
-    expected = np.eye(3)[(feeds["features"] @ weights).argmax(axis=1)]
-    model = OnnxFile(str(tmp_path / "theirs.onnx")).fit(iris, four)
-    np.testing.assert_array_equal(model.outputs(feeds), expected)
-    np.testing.assert_array_equal(written(model, tmp_path, feeds).run(None, feeds)[0], expected)
-
-
-def test_refusal_names_file_and_operator_when_compression_would_change_it(unmended, tmp_path):
-    old = hardened(floats(4, 3))
-    graph = PlainGraph.of(old, "theirs.onnx")
-    records = graph.records({"x": floats(5, 4)}, tmp_path / "rows.npz")
-    with pytest.raises(
-        ConfigError, match=r"^theirs\.onnx cannot be made smaller as it is\. Hardmax of opset 11 \(node"
-    ):
-        graph.require_convertible(old, Records(records.dtype), records)
-
-
-@pytest.mark.parametrize(
-    ("change", "beginning"),
-    [
-        (
-            lambda model: setattr(model.opset_import[0], "version", 99),
-            "theirs.onnx is of opset 99, newer than ONNX Run",
-        ),
-        (lambda model: setattr(model, "ir_version", 99), "theirs.onnx is of IR version 99, newer than ONNX Runtime"),
-    ],
-)
-def test_message_begins_with_the_age_when_a_file_is_newer_than_the_runtime(
-    linear, iris, four, tmp_path, change, beginning
-):
-    source = linear(floats(4, 3))
-    change(source)
-    path = tmp_path / "theirs.onnx"
-    path.write_bytes(source.SerializeToString())
-    with pytest.raises(ConfigError) as caught:
-        OnnxFile(str(path), gives="logits").fit(iris, four)
-    assert str(caught.value).startswith(beginning)
-    graph = PlainGraph.of(source, "theirs.onnx")
-    records = graph.records({"x": floats(5, 4)}, path)
-    with pytest.raises(ConfigError) as caught:
-        graph.answered(path, Records(records.dtype), records)
-    assert str(caught.value).startswith(beginning)

@@ -1,28 +1,29 @@
 """The ranges of a graph's tensors over training rows; no more than one batch's activations are in memory at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from maas.compression.graph import open_graph
-from maas.compression.passes.base import Feeds
 from maas.errors import ExportError
+from maas.onnx_graphs.running import Feeds, activations
 
-Method = Literal["minmax", "entropy", "percentile"]
-Range = tuple[float, float]
+RangeMethod = Literal["minmax", "entropy", "percentile"]
+
+ValueRange = tuple[float, float]
 
 BINS, LEVELS, STEP = 2048, 256, 16
 """Bins of a histogram; levels of uint8; bins between two ranges that are compared."""
-EMPTY = 1e-9
+
+_EMPTY_SHARE = 1e-9
 """Share of the values that stands for none, where a logarithm needs a number above 0."""
 
 
 def measured_ranges(
-    graph: onnx.ModelProto, names: Sequence[str], feeds: Iterable[Feeds], method: Method, coverage: float
-) -> dict[str, Range]:
+    graph: onnx.ModelProto, names: Sequence[str], feeds: Iterable[Feeds], method: RangeMethod, coverage: float
+) -> dict[str, ValueRange]:
     """Returns the range of each float tensor that is to be held by int8; 0 is always inside.
 
     Args:
@@ -40,7 +41,7 @@ def measured_ranges(
         Migacz, 8-bit inference with TensorRT, GTC 2017, for `entropy`.
     """
     feeds = list(feeds)
-    spans: dict[str, Range] = {}
+    spans: dict[str, ValueRange] = {}
     broken: list[str] = []
     for name, values in activations(graph, names, feeds):
         low, high = spans.get(name, (0.0, 0.0))
@@ -59,7 +60,7 @@ def measured_ranges(
     return {name: cut(counts[name], span) for name, span in spans.items()}
 
 
-def percentile_range(counts: NDArray[Any], span: Range, coverage: float) -> Range:
+def percentile_range(counts: NDArray[Any], span: ValueRange, coverage: float) -> ValueRange:
     """Returns the range between the quantiles (1 - coverage) / 2 and (1 + coverage) / 2, to a bin.
 
     Args:
@@ -74,7 +75,7 @@ def percentile_range(counts: NDArray[Any], span: Range, coverage: float) -> Rang
     return min(float(low), 0.0), max(float(high), 0.0)
 
 
-def entropy_range(counts: NDArray[Any], span: Range) -> Range:
+def entropy_range(counts: NDArray[Any], span: ValueRange) -> ValueRange:
     """Returns the range, shrunk towards 0 on both sides alike, whose 256 levels lose the least information.
 
     The values at 0 are left out: they are exact in every range, and there are many behind a Relu.
@@ -106,29 +107,6 @@ def _divergence(counts: NDArray[Any], start: int, stop: int) -> float:
     filled = inside > 0
     sums, widths = np.bincount(level, inside, LEVELS), np.bincount(level, filled, LEVELS)
     q = np.where(filled, (sums / np.maximum(widths, 1))[level], 0.0)
-    p, q = p / p.sum(), np.maximum(q / max(q.sum(), 1.0), EMPTY)
+    p, q = p / p.sum(), np.maximum(q / max(q.sum(), 1.0), _EMPTY_SHARE)
     some = p > 0
     return float(np.sum(p[some] * np.log(p[some] / q[some])))
-
-
-def activations(
-    graph: onnx.ModelProto, names: Sequence[str], feeds: Sequence[Feeds]
-) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yields the values of tensors of fp32 by name, batch by batch.
-
-    Args:
-        graph: in fp32.
-        names: of tensors that the graph computes or is fed with; those of other types are left out.
-        feeds: rows, batch by batch.
-    """
-    watched = onnx.ModelProto()
-    watched.CopyFrom(graph)
-    own = {one.name for one in graph.graph.output}
-    inputs = {one.name for one in graph.graph.input}
-    computed = [name for name in names if name not in inputs]
-    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed if name not in own)
-    session = open_graph(watched)
-    for feed in feeds:
-        arrays = {name: feed[name] for name in names if name in inputs}
-        arrays |= dict(zip(computed, session.run(computed, feed) if computed else (), strict=True))
-        yield from ((name, one) for name, one in arrays.items() if one.dtype == np.float32 and one.size)

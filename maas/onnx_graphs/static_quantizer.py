@@ -11,24 +11,17 @@ from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from maas.compression.graph import (
-    AVERAGING,
-    CARRIED,
-    WEIGHTED,
-    averages_of_sums,
-    carried_nodes,
-    producers_of,
-    readers_of,
-)
-from maas.compression.passes.base import Feeds
-from maas.compression.ranges import Method, Range, measured_ranges
-from maas.compression.smoothing import smoothed
-from maas.errors import ExportError
-from maas.importing.graph import one_line
+from maas.errors import ExportError, one_line
+from maas.onnx_graphs.quantizing import AVERAGING, CARRIED, WEIGHTED_OPERATORS, averages_of_sums, carried_nodes
+from maas.onnx_graphs.ranges import RangeMethod, ValueRange, measured_ranges
+from maas.onnx_graphs.reading import producers_of, readers_of
+from maas.onnx_graphs.running import Feeds
+from maas.onnx_graphs.smoothing import smoothed
 
 FLOAT_OUTPUTS = ("MatMul", *AVERAGING)
 """Operators whose results leave as fp32 at no cost; rounding them to int8 would lose both time and accuracy."""
-WIDER = 4
+
+_WIDER_BOUNDS = 4
 """Bounds of a Clip that are more times wider than what rows reach are no range: they guard against overflow."""
 
 
@@ -53,7 +46,7 @@ class StaticQuantizer:
         nodes: Sequence[str],
         feeds: Iterable[Feeds],
         *,
-        method: Method,
+        method: RangeMethod,
         coverage: float,
         smoothing: float | None,
         per_channel: bool,
@@ -97,13 +90,13 @@ class StaticQuantizer:
             tensors_range=self.ranges,
             nodes_to_quantize=[*nodes, *carried_nodes(self.graph), *averages_of_sums(self.graph, nodes)],
             nodes_to_exclude=[],
-            op_types_to_quantize=[*WEIGHTED, *CARRIED, *AVERAGING],
+            op_types_to_quantize=[*WEIGHTED_OPERATORS, *CARRIED, *AVERAGING],
             extra_options={"DefaultTensorType": 1, "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS)},
         )
         try:
             quantizer.quantize_model()
         except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot quantise this graph statically: {one_line(error)}") from error
+            raise ExportError(f"onnxruntime cannot quantise this graph statically: {one_line(error)}.") from error
         model: onnx.ModelProto = quantizer.model.model
         _leave_clips_to_rounding_(model.graph)
         _sum_int8_(model.graph)
@@ -169,7 +162,7 @@ def _restored(graph: onnx.GraphProto, rounding: onnx.NodeProto) -> str:
     return str(readers_of(graph, rounding.output[0])[0].output[0])
 
 
-def _clipped(graph: onnx.ModelProto, spans: Mapping[str, Range]) -> dict[str, Range]:
+def _clipped(graph: onnx.ModelProto, spans: Mapping[str, ValueRange]) -> dict[str, ValueRange]:
     """Returns the bounds of the tensors that a Clip makes: a net that learnt with them is to be rounded by them.
 
     Args:
@@ -180,11 +173,11 @@ def _clipped(graph: onnx.ModelProto, spans: Mapping[str, Range]) -> dict[str, Ra
     return {
         name: (low, high)
         for name, (low, high) in bounds.items()
-        if name in spans and high - low <= WIDER * (spans[name][1] - spans[name][0])
+        if name in spans and high - low <= _WIDER_BOUNDS * (spans[name][1] - spans[name][0])
     }
 
 
-def _bounds(graph: onnx.GraphProto) -> dict[str, Range]:
+def _bounds(graph: onnx.GraphProto) -> dict[str, ValueRange]:
     """Returns the constant bounds of what each Clip makes, by the name of the tensor."""
     constants = {one.name: one for one in graph.initializer}
     found = {}

@@ -8,10 +8,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from maas.compression.folding import fold_scales_
 from maas.compression.passes import Calibration
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.errors import ExportError
+from maas.onnx_graphs.folding import fold_scales_
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.uniform(0, 255, size=(4, 2, 6, 6)).astype(np.float32)

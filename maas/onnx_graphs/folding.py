@@ -1,4 +1,4 @@
-"""Scales before convolutions, as of pixels that are normalised: each operator costs a small net's answers time."""
+"""Scales before convolutions, as of pixels that are normalised: each operator costs a small net time."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,12 +7,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx.numpy_helper import from_array, to_array
 
-from maas.compression.graph import groups_of, producers_of, readers_of
+from maas.onnx_graphs.reading import groups_of, producers_of, readers_of
 
-Constants = Mapping[str, onnx.TensorProto]
-Line = tuple[NDArray[np.float64], NDArray[np.float64]]
+_Constants = Mapping[str, onnx.TensorProto]
+
+_AffineMap = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Slope a and offset b of a x + b; they broadcast to (1, C, 1, 1)."""
-ZERO, ONE = np.zeros(1), np.ones(1)
+
+_ZERO, _ONE = np.zeros(1), np.ones(1)
 
 
 def fold_scales_(graph: onnx.GraphProto, nodes: Sequence[str]) -> None:
@@ -29,7 +31,7 @@ def fold_scales_(graph: onnx.GraphProto, nodes: Sequence[str]) -> None:
         _fold_(graph, node, constants)
 
 
-def _fold_(graph: onnx.GraphProto, conv: onnx.NodeProto, constants: Constants) -> None:
+def _fold_(graph: onnx.GraphProto, conv: onnx.NodeProto, constants: _Constants) -> None:
     """Folds what scales the input of one convolution into its weights, in place."""
     weight, groups = to_array(constants[conv.input[1]]), groups_of(conv)
     inputs, window = weight.shape[1], (1,) * (weight.ndim - 2)
@@ -56,15 +58,15 @@ def _fold_(graph: onnx.GraphProto, conv: onnx.NodeProto, constants: Constants) -
 
 
 def _steps_before(
-    graph: onnx.GraphProto, conv: onnx.NodeProto, constants: Constants, shape: tuple[int, ...]
-) -> list[tuple[onnx.NodeProto, Line]]:
+    graph: onnx.GraphProto, conv: onnx.NodeProto, constants: _Constants, shape: tuple[int, ...]
+) -> list[tuple[onnx.NodeProto, _AffineMap]]:
     """Returns the nodes that scale or shift a convolution's input and that nothing else needs, the first one first."""
     producers, results = producers_of(graph), {one.name for one in graph.output}
-    steps: list[tuple[onnx.NodeProto, Line]] = []
+    steps: list[tuple[onnx.NodeProto, _AffineMap]] = []
     name = conv.input[0]
     while name in producers and name not in results and len(readers_of(graph, name)) == 1:
         step = producers[name]
-        line = _line(step, constants, shape)
+        line = _affine_map(step, constants, shape)
         if line is None:
             break
         steps.insert(0, (step, line))
@@ -72,7 +74,7 @@ def _steps_before(
     return steps
 
 
-def _line(node: onnx.NodeProto, constants: Constants, shape: tuple[int, ...]) -> Line | None:
+def _affine_map(node: onnx.NodeProto, constants: _Constants, shape: tuple[int, ...]) -> _AffineMap | None:
     """Returns what a node computes, if that is a line with one slope and offset, or one of each for each channel."""
     values = [to_array(constants[name]).astype(np.float64) for name in node.input if name in constants]
     if len(values) != 1 or len(node.input) != 2 or values[0].ndim > len(shape):
@@ -82,13 +84,13 @@ def _line(node: onnx.NodeProto, constants: Constants, shape: tuple[int, ...]) ->
         return None
     match node.op_type:
         case "Add":
-            line = ONE, value
+            line = _ONE, value
         case "Sub" if not is_first:
-            line = ONE, np.negative(value)
+            line = _ONE, np.negative(value)
         case "Mul" if value.all():
-            line = value, ZERO
+            line = value, _ZERO
         case "Div" if value.all() and not is_first:
-            line = np.reciprocal(value), ZERO
+            line = np.reciprocal(value), _ZERO
         case _:
             return None
     return line

@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from maas.compression.ranges import entropy_range, measured_ranges, percentile_range
 from maas.errors import ExportError
+from maas.onnx_graphs.ranges import entropy_range, measured_ranges, percentile_range
 
 ROWS = np.random.default_rng(0).normal(size=(4, 500, 2)).astype(np.float32)
 

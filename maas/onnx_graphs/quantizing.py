@@ -1,4 +1,4 @@
-"""What passes on the ONNX side need to know of a graph."""
+"""Which nodes of a graph can be quantised, and a graph prepared for it."""
 
 import tempfile
 from collections.abc import Sequence
@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx.numpy_helper import to_array
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from maas.errors import ConfigError, ExportError
-from maas.graphs import write_graph
-from maas.importing.graph import OLDEST_OPSET, modern, one_line, outputs_of_numbers
+from maas.errors import ConfigError, ExportError, one_line
+from maas.onnx_graphs.opsets import OLDEST_OPSET, modern
+from maas.onnx_graphs.reading import groups_of, numeric_output, producers_of, readers_of
 
-WEIGHTED = ("Conv", "MatMul", "Gemm", "Gather")
+WEIGHTED_OPERATORS = ("Conv", "MatMul", "Gemm", "Gather")
+
 FEW_CHANNELS = 4
+
 QUANTISED = (
     "QuantizeLinear",
     "DequantizeLinear",
@@ -24,8 +25,10 @@ QUANTISED = (
     "ConvInteger",
     "MatMulNBits",
 )
+
 CARRIED = ("Relu", "Transpose")
 """Operators that pass int8 on; between two quantised operators they would otherwise cost a way to fp32 and back."""
+
 AVERAGING = ("ReduceMean", "GlobalAveragePool")
 
 
@@ -41,7 +44,7 @@ def require_fp32(model: onnx.ModelProto, name: str) -> None:
         raise ConfigError(f"{name} is quantised already, by {found}. Name the model that it was made from.")
 
 
-def load_graph(path: Path) -> onnx.ModelProto:
+def prepared_graph(path: Path) -> onnx.ModelProto:
     """Loads an ONNX file as quantisers like it: of a recent opset, constants folded, every node named.
 
     Raises:
@@ -53,23 +56,13 @@ def load_graph(path: Path) -> onnx.ModelProto:
         try:
             quant_pre_process(str(recent), str(prepared), skip_symbolic_shape=True)
         except Exception as error:  # shape inference and the optimiser raise their own
-            raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {one_line(error)}") from error
+            raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {one_line(error)}.") from error
         model = onnx.load(prepared)
     _flatten_biases_(model.graph)
     del model.graph.value_info[:]
     for index, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{index}"
     return model
-
-
-def readers_of(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    """Returns the nodes that take a tensor."""
-    return [node for node in graph.node if name in node.input]
-
-
-def producers_of(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
-    """Returns the nodes by the names of the tensors that they make."""
-    return {name: node for node in graph.node for name in node.output}
 
 
 def _flatten_biases_(graph: onnx.GraphProto) -> None:
@@ -84,30 +77,6 @@ def _flatten_biases_(graph: onnx.GraphProto) -> None:
             weight.dims[:] = weight.dims[1:]
 
 
-def save_graph(path: Path) -> None:
-    """Strips what a quantiser left of itself, in place, so that the same work gives the same bytes."""
-    write_graph(onnx.load(path), path)
-
-
-def open_graph(model: onnx.ModelProto) -> ort.InferenceSession:
-    """Opens a graph in memory on the CPU.
-
-    Raises:
-        ExportError: ONNX Runtime has no way to run it.
-    """
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises half a dozen types without a common base
-        raise ExportError(f"ONNX Runtime cannot run this graph on a CPU: {one_line(error)}") from error
-
-
-def numeric_output(model: onnx.ModelProto) -> str:
-    """Returns the name of the first output that holds no labels, which classifiers may give before their numbers."""
-    return next(iter(outputs_of_numbers(model.graph)), str(model.graph.output[0].name))
-
-
 def weight_counts(model: onnx.ModelProto) -> dict[str, int]:
     """Returns how many weights in fp32 each node holds, by its name; nodes without weights are left out."""
     sizes = {
@@ -116,7 +85,7 @@ def weight_counts(model: onnx.ModelProto) -> dict[str, int]:
     found = {
         str(node.name): sum(sizes.get(name, 0) for name in node.input[:2])
         for node in model.graph.node
-        if node.op_type in WEIGHTED
+        if node.op_type in WEIGHTED_OPERATORS
     }
     return {name: count for name, count in found.items() if count}
 
@@ -138,7 +107,9 @@ def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool, output: str | Non
     head = _head(model, weighted, output or numeric_output(model)) if keep_head else None
     names = [str(node.name) for node in nodes if node.name != head]
     if not names:
-        raise ExportError(f"The graph has no {', '.join(WEIGHTED)} with weights beside its head; nothing to quantise.")
+        raise ExportError(
+            f"The graph has no {', '.join(WEIGHTED_OPERATORS)} with weights beside its head; nothing to quantise."
+        )
     return names
 
 
@@ -147,11 +118,6 @@ def stem_nodes(model: onnx.ModelProto) -> list[str]:
     shapes = {one.name: one.dims for one in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in shapes]
     return [str(node.name) for node in convolutions if shapes[node.input[1]][1] * groups_of(node) <= FEW_CHANNELS]
-
-
-def groups_of(node: onnx.NodeProto) -> int:
-    """Returns the groups of a convolution, each of which has weights for its own channels alone."""
-    return next((int(one.i) for one in node.attribute if one.name == "group"), 1)
 
 
 def carried_nodes(model: onnx.ModelProto) -> list[str]:

@@ -1,26 +1,94 @@
-"""What operators of old opsets meant, written out in a graph that onnx's converter has brought to a recent one.
+"""A recent opset for old graphs.
 
-The converter rewrites what changed its form. Where an operator changed its meaning and the converter says nothing, it
-is said here; real rows tell whether anything else was missed.
+The converter of onnx rewrites what changed its form. Where an operator changed its meaning and the converter is silent,
+the old meaning is written out here; real rows show whether anything else was missed.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, version_converter
 
-from maas.errors import ExportError
-from maas.graphs import inner_graphs, rename_, values_of
+from maas.errors import ExportError, one_line
+from maas.onnx_graphs.cleaning import rename_values_
+from maas.onnx_graphs.reading import inner_graphs, short_constants
+from maas.onnx_graphs.running import Feeds, computed_values
+
+OLDEST_OPSET = 13
+"""Older files are converted: Softmax was another function until then, and quantisation by channel unknown."""
 
 COORDINATES_OPSET = 11
 """Since then Resize says how coordinates are mapped, by default otherwise than before."""
-LARGEST_CHANGE = 1e-4
+
+_LARGEST_CHANGE = 1e-4
 """How much a number up to 1 may change by a conversion; of larger ones a share."""
 
-Values = Mapping[str, NDArray[Any]]
+_Values = Mapping[str, NDArray[Any]]
+
+
+def modern(source: onnx.ModelProto, opset: int, feeds: Feeds | None = None) -> onnx.ModelProto:
+    """Returns a copy whose opset is recent enough for what is done to it.
+
+    Args:
+        source: left as it is.
+        opset: that it is brought to where its own is older than 13, or where it has none.
+        feeds: its inputs for some real rows, on which a conversion must change no output; None to trust it.
+
+    Raises:
+        ExportError: it cannot be converted, or an operator would give other numbers.
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(source)
+    own = next((one for one in model.opset_import if one.domain in ("", "ai.onnx")), None)
+    if own is None:
+        model.opset_import.append(helper.make_opsetid("", opset))
+    elif own.version < OLDEST_OPSET:
+        try:
+            model = version_converter.convert_version(model, opset)
+        except Exception as error:  # the converter raises what its C++ side raises
+            raise ExportError(
+                f"The file is of opset {own.version} and cannot be brought to {opset}: {_assertion(error)}. "
+                f"Export it anew with opset {OLDEST_OPSET} or later."
+            ) from error
+        name_as_before_(model.graph, source.graph)
+        write_out_meanings_(model.graph, own.version)
+        if feeds is not None:
+            _require_converted_alike(source, with_format(model), feeds, own.version)
+    return with_format(model)
+
+
+def with_format(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Names each domain of operators once and in order, and raises the file's format to what they need.
+
+    skl2onnx names a domain twice, and in another order on every run. In formats before 8, weights may be inputs.
+    """
+    versions: dict[str, int] = {}
+    for one in model.opset_import:
+        domain = "" if one.domain == "ai.onnx" else one.domain
+        versions[domain] = max(one.version, versions.get(domain, 0))
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, versions[domain]) for domain in sorted(versions))
+    needed = helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True)
+    model.ir_version = max(model.ir_version, needed, 8)
+    return model
+
+
+def _assertion(error: Exception) -> str:
+    """Returns what onnx's converter found, without the place in its source that it was compiled from."""
+    return re.sub(r"^\S+:\d+: .*? failed: ", "", one_line(error)).rstrip(".")
+
+
+def _require_converted_alike(source: onnx.ModelProto, model: onnx.ModelProto, feeds: Feeds, opset: int) -> None:
+    try:
+        require_same_values(source, model, feeds)
+    except ExportError:
+        raise
+    except Exception as error:  # onnxruntime raises its own
+        raise ExportError(f"It does not run once it is converted from opset {opset}: {one_line(error)}.") from error
 
 
 def name_as_before_(graph: onnx.GraphProto, source: onnx.GraphProto) -> None:
@@ -32,10 +100,10 @@ def name_as_before_(graph: onnx.GraphProto, source: onnx.GraphProto) -> None:
     names = {new.output[0]: old.output[0] for old, new in zip(before, after, strict=True)}
     for old, new in zip(before, after, strict=True):
         new.name = old.name
-    rename_(graph, lambda name: names.get(name, name))
+    rename_values_(graph, lambda name: names.get(name, name))
 
 
-def write_out_meanings_(graph: onnx.GraphProto, opset: int, outer: Values | None = None) -> None:
+def write_out_meanings_(graph: onnx.GraphProto, opset: int, outer: _Values | None = None) -> None:
     """Writes out, in place, what operators meant before a conversion to opset 13 or later.
 
     Args:
@@ -43,7 +111,7 @@ def write_out_meanings_(graph: onnx.GraphProto, opset: int, outer: Values | None
         opset: that it had, below 13.
         outer: constants of the graphs around it.
     """
-    constants = {**(outer or {}), **constants_of(graph)}
+    constants = {**(outer or {}), **short_constants(graph)}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         for inner in inner_graphs(node):
@@ -58,7 +126,7 @@ def write_out_meanings_(graph: onnx.GraphProto, opset: int, outer: Values | None
     graph.node.extend(nodes)
 
 
-def require_alike(before: onnx.ModelProto, after: onnx.ModelProto, feeds: Values) -> None:
+def require_same_values(before: onnx.ModelProto, after: onnx.ModelProto, feeds: _Values) -> None:
     """Checks that ONNX Runtime answers rows by a converted graph as by the one before.
 
     Args:
@@ -86,13 +154,13 @@ def require_alike(before: onnx.ModelProto, after: onnx.ModelProto, feeds: Values
 
 
 def _first_that_differs(
-    before: onnx.ModelProto, after: onnx.ModelProto, feeds: Values, names: list[str]
+    before: onnx.ModelProto, after: onnx.ModelProto, feeds: _Values, names: list[str]
 ) -> tuple[str, float] | None:
     """Returns the first of some values that differs by more than is allowed, and by how much."""
-    found, expected = values_of(after, feeds, names), values_of(before, feeds, names)
+    found, expected = computed_values(after, feeds, names), computed_values(before, feeds, names)
     for name in names:
         change = _change(expected[name], found[name])
-        if not change <= LARGEST_CHANGE:
+        if not change <= _LARGEST_CHANGE:
             return name, change
     return None
 
@@ -164,12 +232,3 @@ def _flattening(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
     yield helper.make_node("Flatten", [value], [f"{output}/flat"], axis=axis)
     yield helper.make_node("Hardmax", [f"{output}/flat"], [f"{output}/largest"], name=node.name, axis=-1)
     yield helper.make_node("Reshape", [f"{output}/largest", f"{output}/shape"], [output])
-
-
-def constants_of(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
-    """Returns the values of short vectors that a graph holds, as scales are."""
-    held = {one.name: numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 1}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            held[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    return held

@@ -6,9 +6,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from maas.errors import ExportError
-from maas.importing.draft import Draft
-from maas.importing.graph import assembled, declared, freed, one_line, real_inputs, reason_of, result_of, write_checked
+from maas.errors import ExportError, innermost_cause, one_line
+from maas.onnx_graphs.building import GraphBuilder, assembled, assembled_name, declared, with_free_batch
+from maas.onnx_graphs.files import write_checked
+from maas.onnx_graphs.reading import real_inputs
 
 FLOAT = TensorProto.FLOAT
 ROWS = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
@@ -28,9 +29,9 @@ def model_of(nodes, inputs, outputs, constants=(), opset=17, domains=(), ir_vers
 
 
 def joined(source: onnx.ModelProto, result: str, width: int | None = None, opset: int = 20) -> onnx.ModelProto:
-    after = Draft("answer")
-    after.add("Identity", result_of(source, result), result="answer")
-    model = assembled(source, Draft("feeds"), {"x": "features"}, result, after, opset=opset)
+    after = GraphBuilder("answer")
+    after.add("Identity", assembled_name(source, result), result="answer")
+    model = assembled(source, GraphBuilder("feeds"), {"x": "features"}, result, after, opset=opset)
     return declared(model, {"features": ROWS}, AXES, "answer", (width,))
 
 
@@ -161,7 +162,7 @@ def test_reshape_takes_any_batch_when_it_wrote_out_a_fixed_one(batch):
         {"y": [batch, 1, 3]},
         {"shape": np.array([batch, 3, 1], dtype=np.int64)},
     )
-    model = joined(freed(source, batch), "y")
+    model = joined(with_free_batch(source, batch), "y")
     model.graph.output[0].type.tensor_type.ClearField("shape")
     np.testing.assert_array_equal(run(model), ROWS[:, None, :])
     assert source.graph.node[0].input[1] == "shape"
@@ -189,7 +190,7 @@ def test_reason_is_one_bearable_line_when_an_error_is_endless():
 def test_reason_is_what_an_exporter_wraps_when_its_own_words_are_long():
     wrapping = RuntimeError("Failed to export the model. " * 40)
     wrapping.__cause__ = KeyError("no operator for /opt/site-packages/torch/ops.py::svd")
-    assert reason_of(wrapping) == "'no operator for ops.py::svd'"
+    assert innermost_cause(wrapping) == "'no operator for ops.py::svd'"
 
 
 @pytest.mark.parametrize(

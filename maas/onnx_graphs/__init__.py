@@ -1,0 +1,1 @@
+"""All surgery on ONNX graphs, whoever made them: read, built, cleaned, converted, quantised, run, written."""

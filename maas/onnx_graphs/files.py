@@ -1,0 +1,67 @@
+"""Graphs as files: the same bytes on every run, no frozen axes, all weights inside."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import onnxruntime as ort
+
+from maas.errors import ExportError, one_line
+from maas.onnx_graphs.cleaning import stripped
+from maas.onnx_graphs.reading import Axes
+from maas.onnx_graphs.running import Feeds
+
+LARGEST_FILE_BYTES = 1_500_000_000  # protobuf's own limit is 2 GiB
+
+
+def require_dynamic(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> None:
+    """Checks that axes may have any size.
+
+    Args:
+        model: whose inputs are looked at.
+        axes: input → axis → name.
+
+    Raises:
+        ExportError: one was frozen.
+    """
+    for value in model.graph.input:
+        for axis, name in axes.get(value.name, {}).items():
+            dim = value.type.tensor_type.shape.dim[axis]
+            if not dim.dim_param:
+                raise ExportError(
+                    f"Axis {axis} ({name}) of input {value.name} was frozen at {dim.dim_value}; it must be dynamic. "
+                    "The net branches on a shape, or uses one as a Python number."
+                )
+
+
+def write_graph(model: onnx.ModelProto, out: Path) -> None:
+    """Writes a stripped model as one file.
+
+    Raises:
+        ExportError: it would be too large.
+    """
+    content = stripped(model).SerializeToString(deterministic=True)
+    if len(content) > LARGEST_FILE_BYTES:
+        raise ExportError(f"The model has {len(content)} bytes; one ONNX file holds at most {LARGEST_FILE_BYTES}.")
+    out.write_bytes(content)
+
+
+def strip_file(path: Path) -> None:
+    """Strips what a quantiser left of itself, in place, so that the same work gives the same bytes."""
+    write_graph(onnx.load(path), path)
+
+
+def write_checked(model: onnx.ModelProto, out: Path, examples: Feeds, axes: Axes) -> None:
+    """Writes a model that ONNX's checker passes and ONNX Runtime runs on the examples.
+
+    Raises:
+        ExportError: one of them refuses it, or an axis is frozen.
+    """
+    require_dynamic(model, axes)
+    write_graph(model, out)
+    try:
+        onnx.checker.check_model(model)
+        ort.InferenceSession(out, providers=["CPUExecutionProvider"]).run(None, dict(examples))
+    except Exception as error:  # each raises its own
+        out.unlink()
+        raise ExportError(f"The graph does not run: {one_line(error)}.") from error

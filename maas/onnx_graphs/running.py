@@ -1,0 +1,82 @@
+"""Graphs run by ONNX Runtime as they are: outputs, values inside, and why a file is not opened."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from maas.errors import ExportError, one_line
+from maas.runtime.sessions import too_new
+
+Feeds = Mapping[str, NDArray[Any]]
+
+
+def open_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """Opens a graph in memory on the CPU.
+
+    Raises:
+        ExportError: ONNX Runtime has no way to run it.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises half a dozen types without a common base
+        raise ExportError(f"ONNX Runtime cannot run this graph on a CPU: {one_line(error)}.") from error
+
+
+def computed_values(model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, Any]:
+    """Returns values inside a graph as ONNX Runtime computes them without optimisation, node by node.
+
+    Args:
+        model: left as it is.
+        feeds: its inputs.
+        names: of values; outputs are some of them.
+    """
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    outputs = {output.name for output in model.graph.output}
+    probed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = ort.InferenceSession(probed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return dict(zip(names, session.run(list(names), dict(feeds)), strict=True))
+
+
+def activations(
+    graph: onnx.ModelProto, names: Sequence[str], feeds: Sequence[Feeds]
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yields the values of tensors of fp32 by name, batch by batch.
+
+    Args:
+        graph: in fp32.
+        names: of tensors that the graph computes or is fed with; those of other types are left out.
+        feeds: rows, batch by batch.
+    """
+    watched = onnx.ModelProto()
+    watched.CopyFrom(graph)
+    own = {one.name for one in graph.graph.output}
+    inputs = {one.name for one in graph.graph.input}
+    computed = [name for name in names if name not in inputs]
+    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed if name not in own)
+    session = open_session(watched)
+    for feed in feeds:
+        arrays = {name: feed[name] for name in names if name in inputs}
+        arrays |= dict(zip(computed, session.run(computed, feed) if computed else (), strict=True))
+        yield from ((name, one) for name, one in arrays.items() if one.dtype == np.float32 and one.size)
+
+
+def output_numbers(found: Any) -> NDArray[Any]:
+    """Returns an output of ONNX Runtime as an array, (N, …); of a ZipMap's dictionaries the values, (N, K)."""
+    if len(found) and isinstance(found[0], Mapping):  # label → probability
+        return np.array([list(row.values()) for row in found])
+    return np.asarray(found)
+
+
+def why_not_opened(error: Exception) -> str:
+    """Returns in one line why ONNX Runtime does not open a file: first of all that the file is newer than it is."""
+    return too_new(error) or f"cannot be run by ONNX Runtime: {one_line(error)}"

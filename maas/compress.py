@@ -3,7 +3,7 @@
 usage: python -m maas.compress recipe=NAME [key=value …]
        python -m maas.compress MODEL calibration=ROWS out=FOLDER [key=value …]
 
-The first form takes the newest checkpoint of a recipe. The second takes what was made elsewhere:
+The first form takes the newest checkpoint of a recipe. The second takes an imported model:
 
     MODEL        an ONNX file, a bundle's folder, or models:/NAME@ALIAS or models:/NAME/VERSION in the registry
     calibration  rows that it can answer. For an ONNX file: FILE.npz with an array for each of its inputs, rows first,
@@ -82,7 +82,7 @@ def _stage(models: Sequence[str], given: Sequence[str]) -> tuple[Compress, Path]
     """Reads the command line of the second form.
 
     Raises:
-        ConfigError: something is missing, or does not bear on a model that was made elsewhere.
+        ConfigError: something is missing, or does not bear on an imported model.
         MaasError: the bundle cannot be opened.
     """
     if len(models) > 1:
@@ -90,7 +90,7 @@ def _stage(models: Sequence[str], given: Sequence[str]) -> tuple[Compress, Path]
     for one in given:
         if "=" in one and _key(one) not in OWN + SECTIONS:
             raise ConfigError(
-                f"{one} does not bear on {models[0]}, which was made elsewhere; set {', '.join(OWN)}, or what lies in "
+                f"{one} does not bear on {models[0]}, which is imported; set {', '.join(OWN)}, or what lies in "
                 f"{', '.join(SECTIONS)}."
             )
     register()

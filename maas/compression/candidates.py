@@ -233,7 +233,7 @@ def _renamed(record: CandidateRecord, variant: Variant) -> CandidateRecord:
 
 
 def _size(variant: Variant, evaluator: Evaluator) -> dict[str, int]:
-    """Returns parameters and multiply-accumulates of a net; nothing of a model that was made elsewhere."""
+    """Returns parameters and multiply-accumulates of a net; nothing of an imported model."""
     model = variant.checkpoint.model()
     if not isinstance(model, nn.Module):
         return {}

@@ -52,7 +52,7 @@ def retrained(
     """
     model = net or parent.model()
     if not isinstance(model, nn.Module):
-        raise ExportError(f"{parent.record.name} was made elsewhere, so it cannot be trained further.")
+        raise ExportError(f"{parent.record.name} is an imported model, so it cannot be trained further.")
     if teacher and isinstance(model, LightningModule):
         raise ExportError(
             f"{type(model).__name__} brings its own loss, so it cannot learn from a teacher. Take finetune."

@@ -18,11 +18,11 @@ def net_of(checkpoint: Checkpoint) -> nn.Module:
     """Returns a checkpoint's net, in evaluation mode, its parameters free to change.
 
     Raises:
-        ExportError: the model was made elsewhere.
+        ExportError: the model is imported.
     """
     model: Any = checkpoint.model()
     if not isinstance(model, nn.Module):
-        raise ExportError(f"{checkpoint.record.name} was made elsewhere; this takes nets that were trained here.")
+        raise ExportError(f"{checkpoint.record.name} is an imported model; this takes nets that were trained here.")
     return model.requires_grad_()
 
 

@@ -1,4 +1,4 @@
-"""Rows that are given together with a model made elsewhere: files, lines, tables, arrays.
+"""Rows that are given together with an imported model: files, lines, tables, arrays.
 
 Nothing is decoded here: what a row means is told by the model's processor, what an array means by the model's graph.
 """

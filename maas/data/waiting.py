@@ -16,7 +16,7 @@ MANY = 1_000_000
 
 
 def shown(steps: Iterable[T], total: int, what: str) -> Iterable[T]:
-    """Passes steps on and shows how far they are: a bar on a terminal, one line elsewhere."""
+    """Passes steps on and shows how far they are: a bar on a terminal, one line otherwise."""
     if sys.stdout.isatty():
         return track(steps, what, total)
     log.info("data      %s", what)

@@ -16,7 +16,7 @@ from maas.data.datamodule import Batch, EncodedRows
 from maas.data.splits import Split, Splits
 from maas.doctor.recording import Trial
 from maas.doctor.trial import tried
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.runtime.processors import BaseProcessor
 from maas.training.callbacks import parts_of
 from maas.training.checkpoint import NetRecord
@@ -46,11 +46,11 @@ class Patient:
 
     @cached_property
     def is_trained_here(self) -> bool:
-        """Whether there is a net that maas trains; a model made elsewhere is told by its type, without building it."""
+        """Whether there is a net that maas trains; an imported model is told by its type, without building it."""
         if self.config.trainer is None:
             return False
         target = target_of(self.config.model["_target_"])[0]
-        return not issubclass(target, ForeignModel) if isinstance(target, type) else isinstance(self.net, nn.Module)
+        return not issubclass(target, ImportedModel) if isinstance(target, type) else isinstance(self.net, nn.Module)
 
     @cached_property
     def family(self) -> BaseFamily:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from maas.errors import ExportError, MaasError, innermost_cause
 from maas.exporting import hugging_face, torch_onnx
 from maas.exporting.fork_server import ForkServer
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.training.checkpoint import Checkpoint
 
 EXPORTERS = ForkServer(
@@ -65,7 +65,7 @@ def write_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out
     """
     model, family, output = checkpoint.model(), checkpoint.family(), checkpoint.answer().output
     axes = checkpoint.processor().dynamic_axes
-    if isinstance(model, ForeignModel):
+    if isinstance(model, ImportedModel):
         model.write_onnx(out, examples=examples, axes=axes, output=output, opset=opset)
     elif hasattr(model, "hugging_face"):
         hugging_face.write_onnx(model, family, examples=examples, axes=axes, output=output, out=out, opset=opset)

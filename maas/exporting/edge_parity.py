@@ -13,7 +13,7 @@ from maas.evidence.judges import BaseJudge
 from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
 from maas.exporting.edges import edge_rows
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.records.evidence import Parity
 from maas.runtime.predictor import Predictor, Run
 from maas.training.checkpoint import Checkpoint
@@ -43,7 +43,7 @@ def parity_at_edges(
         ParityError: the graph answers otherwise.
     """
     model = checkpoint.model()
-    if not isinstance(model, ForeignModel):
+    if not isinstance(model, ImportedModel):
         return
     usual = [test.inputs[index] for index in range(min(EDGE_ROWS, len(test)))]
     thresholds = model.thresholds(predictor.processor.collate(predictor.encode(usual)))

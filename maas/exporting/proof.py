@@ -21,7 +21,7 @@ from maas.evidence.reference_faults import reference_faults
 from maas.evidence.robustness import curves
 from maas.exporting.edge_parity import parity_at_edges
 from maas.exporting.settings import ExportSettings
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.records.evidence import EVIDENCE_VERSION, CompressionRecord, Evidence, Interval, Parity, RobustnessCurve
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import Predictor
@@ -92,7 +92,7 @@ def prove(
     framework, trained = _by_framework(model, checkpoint, predictor, rows)
     answers = Answers(
         framework=framework,
-        has_tails=not isinstance(model, ForeignModel) or model.has_tails,
+        has_tails=not isinstance(model, ImportedModel) or model.has_tails,
         trained=trained,
         source=trained if source is None else _by_framework(source.model(), source, predictor, rows)[1],
         exported=predictor.predictions(rows),
@@ -134,7 +134,7 @@ def _by_framework(
     """Returns the name of the framework that a checkpoint's model was made in, and what it answers by it."""
     run = run_of(model, checkpoint.family(), predictor.answer.output)
     found = predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size)
-    return model.framework if isinstance(model, ForeignModel) else "torch", found
+    return model.framework if isinstance(model, ImportedModel) else "torch", found
 
 
 def _require_repeatable(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any], before: Predictions) -> None:

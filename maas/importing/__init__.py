@@ -1,1 +1,1 @@
-"""Models made elsewhere, which enter the line at export. One kind of source, one file."""
+"""Imported models, which enter the line at export. One kind of source, one file."""

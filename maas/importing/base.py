@@ -1,4 +1,4 @@
-"""What a model that was made elsewhere can do."""
+"""What an imported model can do."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from maas.runtime.processors import BaseProcessor
 LARGEST = float(np.finfo(np.float32).max)
 
 
-class ForeignModel(ABC):
+class ImportedModel(ABC):
     """A model of another framework: it answers by that framework, and writes itself as ONNX.
 
     A recipe names one as its `model`; the line then has five questions for it, in this order. `fit` shows it the data

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maas.bounds import Count, NonNegativeCount
 from maas.data.splits import Splits
 from maas.errors import ConfigError, one_line
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.importing.extras import needed
 from maas.importing.keras_graph import RESULT, exported, quiet
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
@@ -40,7 +40,7 @@ LOSSES: Mapping[str, Callable[[Any], Any]] = {
 """What a net that comes without a loss learns by; with Adam."""
 
 
-class KerasNet(ForeignModel):
+class KerasNet(ImportedModel):
     """Answers by Keras' own `predict_on_batch`; exported by torch's exporter, as the net is a torch module here.
 
     Keras' own `export(format="onnx")` is not used: it goes through TorchScript, which knows neither LayerNormalization

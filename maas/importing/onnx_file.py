@@ -17,7 +17,7 @@ from onnx.external_data_helper import uses_external_data
 from maas.bounds import ExistingPath
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.pixels import Pixels
 from maas.importing.writing import write_adopted
@@ -48,7 +48,7 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pixels: Pixels | None
 
 
-class OnnxFile(ForeignModel):
+class OnnxFile(ImportedModel):
     """Answers as ONNX Runtime does with the file as it was given; files beside it that hold its weights are joined.
 
     Its inputs may be of any type of number; feeds are cast. An opset below 13 is converted, a newer one kept. An axis

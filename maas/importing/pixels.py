@@ -1,4 +1,4 @@
-"""What a model made elsewhere wants done to pixels first, held in the graph."""
+"""What an imported model wants done to pixels first, held in the graph."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from maas.data.splits import Splits
 from maas.errors import ConfigError
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
 from maas.onnx_graphs.files import write_checked
 from maas.onnx_graphs.reading import Axes
@@ -76,7 +76,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next(met, self.default)
 
 
-class Rule(ForeignModel):
+class Rule(ImportedModel):
     """Labels a row by the first rule whose conditions all hold, evaluated in plain Python.
 
     A condition is `COLUMN SIGN NUMBER` with one of >=, <=, ==, !=, > and <. The column is a name of the tabular

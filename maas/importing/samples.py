@@ -1,4 +1,4 @@
-"""Models that stand in for ones made elsewhere, so that the shipped recipes run without a network.
+"""Models that stand in for imported ones, so that the shipped recipes run without a network.
 
 They take the training split alone, as their makers would have.
 """

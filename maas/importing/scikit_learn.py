@@ -13,7 +13,7 @@ from sklearn.base import is_classifier
 
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
-from maas.importing.base import LARGEST, ForeignModel
+from maas.importing.base import LARGEST, ImportedModel
 from maas.importing.frames import Frame, by_feed, frame_for, lacking_all, lacking_one, require_scale
 from maas.importing.learning import answers_by, given, is_fitted, learnt
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
@@ -54,7 +54,7 @@ class EstimatorRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     required: tuple[int, ...] = ()
 
 
-class Estimator(ForeignModel):
+class Estimator(ImportedModel):
     """Answers by `predict_proba`, or by `predict` where numbers are predicted.
 
     Feeds are joined to a table of float64, and scikit-learn is given the same numbers as the graph, which computes in

@@ -1,4 +1,4 @@
-"""Compressing what was made elsewhere: a bundle or a plain ONNX file, with rows that are given besides.
+"""Compressing an imported model: a bundle or a plain ONNX file, with rows that are given besides.
 
 No stage of the line comes before this and none after; search, evaluator, proof and records are the line's own.
 """

@@ -1,4 +1,4 @@
-"""What a search over a model made elsewhere needs to know: its graph, its rows, what its numbers mean."""
+"""What a search over an imported model needs to know: its graph, its rows, what its numbers mean."""
 
 import logging
 import shutil
@@ -37,7 +37,7 @@ GIVES: dict[str, Gives] = {"classification": "probabilities", "regression": "val
 
 @dataclass(frozen=True)
 class Given:
-    """What comes with a model made elsewhere.
+    """What comes with an imported model.
 
     Args:
         calibration: where the rows lie.
@@ -153,7 +153,7 @@ def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject
 
 
 def checkpoint_of(subject: Subject, work: Path) -> Checkpoint:
-    """Wraps a graph as what search and proof take: a model made elsewhere that answers by itself."""
+    """Wraps a graph as what search and proof take: an imported model that answers by itself."""
     connected = {one.name: one.name for one in subject.parent.session.get_inputs()}
     model = OnnxFile(str(subject.graph), record=FileRecord(subject.meaning, connected, subject.result, None))
     return save_checkpoint(

@@ -179,7 +179,7 @@ def _model(
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-    except (OSError, ValueError) as error:  # what transformers raises for missing, foreign and unreachable models
+    except (OSError, ValueError) as error:  # what transformers raises for missing, unknown and unreachable models
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
         raise ConfigError(f"model.pretrained is {pretrained}, which cannot be loaded: {reason}.") from error
     fresh = sorted({*told["missing_keys"], *told["mismatched_keys"]})

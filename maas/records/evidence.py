@@ -108,7 +108,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         settings: the pass's settings.
         applied_passes: the pipeline that made its checkpoint; none for the root's.
         seed: of every random choice.
-        parameters: numbers that the checkpoint's net holds; null where the model was made elsewhere.
+        parameters: numbers that the checkpoint's net holds; null where the model is imported.
         macs: multiply-accumulates of that net for a row.
         metric: the recipe's metric on validation data.
         drop: the fp32 model's metric minus its own on the same rows, in percentage points, with a paired interval.

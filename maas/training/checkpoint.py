@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from maas.config import build, target_of
 from maas.errors import CheckpointError
 from maas.files import folder_published_whole, read_json, sha256_of
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.records.evidence import DataRecord, Interval
 from maas.records.manifest import Lineage
 from maas.runtime.answers import BaseAnswer, load_answer
@@ -30,7 +30,7 @@ WEIGHTS, RECORD, PROCESSOR, SOURCE = "weights.safetensors", "checkpoint.json", "
 
 
 class NetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to build the net, or the model that was made elsewhere: an import path and its arguments."""
+    """How to build the net, or the imported model: an import path and its arguments."""
 
     target: str
     arguments: dict[str, Any]
@@ -116,12 +116,12 @@ class Checkpoint:
         """The files that hold what was learnt, below the folder."""
         return [name for name in self.record.files if not name.startswith(PROCESSOR)]
 
-    def model(self) -> nn.Module | ForeignModel:
-        """Builds the net with its trained weights, in evaluation mode, or opens what was made elsewhere."""
+    def model(self) -> nn.Module | ImportedModel:
+        """Builds the net with its trained weights, in evaluation mode, or opens an imported model."""
         record = self.record.net
         try:
             target = target_of(record.target)[0]
-            if isinstance(target, type) and issubclass(target, ForeignModel):
+            if isinstance(target, type) and issubclass(target, ImportedModel):
                 return target.load(record.arguments, self.folder / SOURCE)
             net = self._built()
             weights = load_file(self.folder / WEIGHTS)
@@ -207,7 +207,7 @@ class Checkpoint:
 
 def save_checkpoint(
     folder: Path,
-    model: nn.Module | ForeignModel,
+    model: nn.Module | ImportedModel,
     processor: BaseProcessor,
     *,
     net_record: NetRecord,
@@ -218,7 +218,7 @@ def save_checkpoint(
 
     Args:
         folder: where to.
-        model: a net, whose weights are kept, or what was made elsewhere.
+        model: a net, whose weights are kept, or an imported model.
         processor: fitted.
         net_record: how to build it again.
         rows: raw inputs that it must answer as `model` does once it is opened again; none where a copy cannot differ.
@@ -228,7 +228,7 @@ def save_checkpoint(
         CheckpointError: the net holds what weights cannot, or the checkpoint does not answer as it does.
     """
     with folder_published_whole(folder) as draft:
-        if isinstance(model, ForeignModel):
+        if isinstance(model, ImportedModel):
             (draft / SOURCE).mkdir()
             model.save(draft / SOURCE)
         else:

@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.predictor import Arrays, Run, outputs_in_batches
 from maas.runtime.processors import BaseProcessor
 from maas.training.families import BaseFamily
 
 
-def run_of(model: nn.Module | ForeignModel, family: BaseFamily, output: str) -> Run:
+def run_of(model: nn.Module | ImportedModel, family: BaseFamily, output: str) -> Run:
     """Returns how a model answers feeds without ONNX: by torch, or by the framework that it was made in.
 
     Args:
@@ -22,7 +22,7 @@ def run_of(model: nn.Module | ForeignModel, family: BaseFamily, output: str) -> 
         family: what a net's logits mean.
         output: the name under which the answer's plain numbers are returned.
     """
-    if isinstance(model, ForeignModel):
+    if isinstance(model, ImportedModel):
         return lambda feeds: {output: model.outputs(feeds)}
 
     def run(feeds: Arrays) -> Arrays:

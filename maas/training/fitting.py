@@ -19,7 +19,7 @@ from maas.config import RunConfig, build
 from maas.data.datamodule import DataModule
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.runtime.processors import BaseProcessor
 from maas.training import processes
 from maas.training.batch_statistics import BatchStatistics
@@ -48,14 +48,14 @@ class Fitted:
     """What training gives.
 
     Args:
-        model: a net with the weights of the best epoch, in evaluation mode, or what was made elsewhere.
+        model: a net with the weights of the best epoch, in evaluation mode, or an imported model.
         net_record: how to build it again.
         family: what its outputs mean.
         history: logged values, an entry each epoch; none where nothing was trained here.
         best_epoch: from 0.
     """
 
-    model: nn.Module | ForeignModel
+    model: nn.Module | ImportedModel
     net_record: NetRecord
     family: BaseFamily
     history: tuple[dict[str, float], ...] = ()
@@ -71,7 +71,7 @@ def fit(
 ) -> Fitted:
     """Trains the recipe's net and returns its best epoch by the recipe's metric on validation data.
 
-    A recipe without a trainer takes its model as it comes; one that was made elsewhere may learn by its own means.
+    A recipe without a trainer takes its model as it comes; an imported one may learn by its own means.
 
     Args:
         config: the recipe.
@@ -90,7 +90,7 @@ def fit(
     record = resolve_net(config.model, {**family.facts(splits.train), **processor.net_arguments})
     model = built(record, processor)
     require_unit(config, model)
-    if isinstance(model, ForeignModel):
+    if isinstance(model, ImportedModel):
         return Fitted(model.fit(splits, processor), record, family)
     if config.trainer is None:
         model, record = finished(model, record, types_of(model))

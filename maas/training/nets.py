@@ -48,7 +48,7 @@ def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
 
 
 def built(record: NetRecord, processor: BaseProcessor) -> Any:
-    """Builds a net or opens a model made elsewhere.
+    """Builds a net or opens an imported model.
 
     Raises:
         ConfigError: it refused its arguments, or does not take what the processor gives.

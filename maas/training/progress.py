@@ -1,4 +1,4 @@
-"""What a person sees while a net is trained: a bar on a terminal, one line an epoch elsewhere, and curves in MLflow."""
+"""What a person sees while a net is trained: a bar on a terminal, one line an epoch otherwise, and curves in MLflow."""
 
 import logging
 import sys

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from maas.errors import CheckpointError
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.runtime.predictor import Arrays, Run, outputs_in_batches
 from maas.runtime.processors import BaseProcessor
 from maas.training.held_state import Held, differences
@@ -25,7 +25,7 @@ ULPS = 4
 
 
 def require_same_outputs(
-    name: str, model: nn.Module | ForeignModel, processor: BaseProcessor, reopened: Any, rows: Sequence[Any]
+    name: str, model: nn.Module | ImportedModel, processor: BaseProcessor, reopened: Any, rows: Sequence[Any]
 ) -> None:
     """Compares a model with what its checkpoint gives.
 
@@ -56,11 +56,11 @@ def require_same_outputs(
         )
 
 
-def outputs_of(model: nn.Module | ForeignModel) -> Run:
+def outputs_of(model: nn.Module | ImportedModel) -> Run:
     """Returns how a model gives plain outputs, before any activation, under the name `outputs`."""
 
     def run(feeds: Arrays) -> Arrays:
-        if isinstance(model, ForeignModel):
+        if isinstance(model, ImportedModel):
             return {"outputs": model.outputs(feeds)}
         with torch.inference_mode():
             found = model(**{name: torch.from_numpy(array) for name, array in feeds.items()})

@@ -8,7 +8,7 @@ from maas.config import RunConfig, target_of
 from maas.config.standardizing import OF_TARGET, leaves_scale
 from maas.data.splits import Splits
 from maas.errors import ConfigError
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.training.families import BaseFamily, family_of
 
 
@@ -36,13 +36,13 @@ def standardizes_target(config: RunConfig) -> bool:
     if config.standardize_target is not None:
         return config.standardize_target
     target = target_of(config.model["_target_"])[0]
-    is_trained_here = isinstance(target, type) and not issubclass(target, ForeignModel | LightningModule)
+    is_trained_here = isinstance(target, type) and not issubclass(target, ImportedModel | LightningModule)
     return is_trained_here and config.trainer is not None and leaves_scale(config.model, OF_TARGET)
 
 
 def require_unit(config: RunConfig, model: Any) -> None:
     """Raises ConfigError where a scale is asked for that a model does not learn in: it has learnt, or trains itself."""
-    if config.standardize_target and (config.trainer is None or isinstance(model, ForeignModel | LightningModule)):
+    if config.standardize_target and (config.trainer is None or isinstance(model, ImportedModel | LightningModule)):
         raise ConfigError(
             f"standardize_target is true, and {type(model).__name__} comes trained or trains itself, in the target's "
             "own unit. Set standardize_target=null."

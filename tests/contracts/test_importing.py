@@ -1,4 +1,4 @@
-"""What every source of models made elsewhere keeps: 1,000 rows answered as by the source, and no pickle."""
+"""What every source of imported models keeps: 1,000 rows answered as by the source, and no pickle."""
 
 import importlib
 import inspect
@@ -25,7 +25,7 @@ from maas.config import CONF, compose
 from maas.data.sources import scikit_learn
 from maas.data.splits import prepare
 from maas.errors import ConfigError
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.importing.keras_net import KerasNet
 from maas.importing.onnx_file import OnnxFile
 from maas.importing.rule import Rule
@@ -51,7 +51,7 @@ for target, folder, axes in json.loads(sys.argv[1]):
 """Writes saved models again, in a process whose hashes are others."""
 
 
-def sources() -> dict[str, type[ForeignModel]]:
+def sources() -> dict[str, type[ImportedModel]]:
     """Returns the sources by file."""
     found = {}
     for module in pkgutil.iter_modules(importing.__path__):
@@ -59,7 +59,7 @@ def sources() -> dict[str, type[ForeignModel]]:
         own = [
             one
             for one in members
-            if inspect.isclass(one) and issubclass(one, ForeignModel) and one.__module__.endswith(f".{module.name}")
+            if inspect.isclass(one) and issubclass(one, ImportedModel) and one.__module__.endswith(f".{module.name}")
         ]
         assert len(own) <= 1, "one source, one file"
         if own and not inspect.isabstract(own[0]):
@@ -83,16 +83,16 @@ def wine() -> SimpleNamespace:
     return SimpleNamespace(splits=splits, processor=Tabular(numbers).fit(splits.train.inputs), rows=rows)
 
 
-def onnx_file() -> tuple[ForeignModel, SimpleNamespace]:
+def onnx_file() -> tuple[ImportedModel, SimpleNamespace]:
     data = digits()
     return OnnxFile(str(random_features(data.splits, hidden=64, scale=1 / 16)), gives="logits"), data
 
 
-def keras_net() -> tuple[ForeignModel, SimpleNamespace]:
+def keras_net() -> tuple[ImportedModel, SimpleNamespace]:
     return KerasNet(lambda: convolutions(scale=1 / 16, filters=2), gives="logits", epochs=2), digits()
 
 
-def rule() -> tuple[ForeignModel, SimpleNamespace]:
+def rule() -> tuple[ImportedModel, SimpleNamespace]:
     model = compose("rules").model
     return Rule(model["rules"], model["default"]), wine()
 

@@ -43,7 +43,7 @@ class Distil:
         """Writes the net of the best epoch."""
         net = context.root.model()
         if not isinstance(net, nn.Module):
-            raise ExportError(f"{context.root.record.name} was made elsewhere, so nothing can be learnt from it.")
+            raise ExportError(f"{context.root.record.name} is an imported model, so nothing can be learnt from it.")
         self._require_features(net, parent)
         teacher = Teacher(net, self.weight, self.temperature, tuple(self.features), self.features_weight)
         return retrained(parent, out, context, epochs=self.epochs, lr=self.lr, teacher=teacher)

@@ -26,7 +26,7 @@ PLAIN, BASIC = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimization
 class Simplify:
     """ONNX Runtime's basic optimisation, written to a file that any runtime opens: no operators but those of the graph.
 
-    It pays for graphs that were made elsewhere; ONNX Runtime does the same each time that it opens a file, so that the
+    It pays for imported graphs; ONNX Runtime does the same each time that it opens a file, so that the
     file becomes smaller and opens faster rather than answering faster. The answers are compared with those of the graph
     as it was.
 

@@ -49,7 +49,7 @@ class BaseAnswer(ABC):
         """Returns by how much predictions may differ from golden ones, (N, K).
 
         Args:
-            golden: predictions that were given elsewhere, (N, K).
+            golden: predictions that were made on another machine, (N, K).
             tolerance: the largest difference allowed of a number between −1 and 1, such as a probability.
         """
         return np.full(golden.shape, tolerance)

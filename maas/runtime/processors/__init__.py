@@ -1,6 +1,6 @@
 """Processors: the only code that reads raw input. One kind a file; a file `kind.py` holds a class `Processor`.
 
-A bundle names its processor by kind, never by an import path, so that opening a bundle cannot run foreign code.
+A bundle names its processor by kind, never by an import path, so that opening a bundle cannot run a stranger's code.
 """
 
 from maas.runtime.processors.base import BaseProcessor, Features, encoded_pieces, load_processor

@@ -1096,7 +1096,7 @@ def test_rounding_is_named_and_no_dead_unit_when_a_net_scales_its_target_itself(
     )
 
 
-def test_rounding_is_found_when_the_model_was_made_elsewhere():
+def test_rounding_is_found_when_the_model_is_imported():
     config, splits = columns()
     config = replace(config, trainer=None, objective=None, optimizer=None, schedule=None)
     splits = far_targets(1.7e9, 60.0)(far_rows(1.7e9)(splits))

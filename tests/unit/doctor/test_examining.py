@@ -85,7 +85,7 @@ def test_warnings_are_logged_and_training_goes_on_when_there_is_no_error(monkeyp
     assert logged[0].startswith("warning: objective.covers: ")
 
 
-def test_rounding_is_logged_and_nothing_refused_when_a_model_is_made_elsewhere(monkeypatch):
+def test_rounding_is_logged_and_nothing_refused_when_a_model_is_imported(monkeypatch):
     logged = []
     monkeypatch.setattr("maas.doctor.examining.log.warning", lambda _, finding: logged.append(str(finding)))
     config, splits, processor = told("processor.double=false", recipe="rules")
@@ -103,7 +103,7 @@ def test_nothing_is_built_when_nothing_is_trained_here(recipe, monkeypatch):
     require_sound(*told_of)
 
 
-def test_model_made_elsewhere_passes_when_the_recipe_has_a_trainer():
+def test_imported_model_passes_when_the_recipe_has_a_trainer():
     config, splits, processor = told(recipe="import_sklearn")
     trained = replace(maas.compose("digits_mlp"), model=config.model)
     assert examine(trained, splits, processor) == []

@@ -1,4 +1,4 @@
-"""Small real data that models made elsewhere meet."""
+"""Small real data that imported models meet."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stand-ins for models made elsewhere look like what they stand in for, and see no row they must not."""
+"""Stand-ins for imported models look like what they stand in for, and see no row they must not."""
 
 import numpy as np
 import onnx

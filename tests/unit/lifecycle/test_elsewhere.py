@@ -1,4 +1,4 @@
-"""A bundle and plain files, made elsewhere, become smaller by the command line; what is wrong is told in one line."""
+"""An imported bundle and plain files become smaller by the command line; what is wrong is told in one line."""
 
 import json
 import logging

@@ -19,7 +19,7 @@ AXES = {"features": {0: "batch"}}
 def model_of(nodes, inputs, outputs, constants=(), opset=17, domains=(), ir_version=8) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
-        "made elsewhere",
+        "imported",
         [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in inputs.items()],
         [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in outputs.items()],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in dict(constants).items()],

@@ -122,7 +122,7 @@ def test_port_in_use_is_one_line_and_status_2(array_server, array_folder):
     assert f"Cannot listen on 127.0.0.1:{array_server.port}: Address already in use. Choose another port" in done.stderr
 
 
-def test_foreign_address_is_one_line_and_status_2(array_folder):
+def test_address_of_another_machine_is_one_line_and_status_2(array_folder):
     command = [sys.executable, "-m", "maas.serve", f"model={array_folder}", "host=192.0.2.1", "port=0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Open Inference Protocol v2: its foreign client, and what that client never sends."""
+"""Open Inference Protocol v2: its independent client, and what that client never sends."""
 
 import gzip
 

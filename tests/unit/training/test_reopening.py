@@ -18,7 +18,7 @@ from torchmetrics import SumMetric
 import maas
 from maas.data.splits import Split, Splits
 from maas.errors import CheckpointError
-from maas.importing.base import ForeignModel
+from maas.importing.base import ImportedModel
 from maas.lifecycle.validating import validated
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
@@ -336,7 +336,7 @@ def test_processor_is_named_when_it_is_what_forgets(save, tmp_path):
         save(tmp_path / "train", Net().eval(), Unfit([3], 2.0), f"{HERE}.Net", LABELS, ROWS)
 
 
-class Foreign(ForeignModel):
+class Imported(ImportedModel):
     """Answers by what it was told, and does not save it."""
 
     framework = "none"
@@ -361,8 +361,8 @@ class Foreign(ForeignModel):
         return cls()
 
 
-def test_model_made_elsewhere_is_refused_when_it_does_not_save_what_it_learnt(save, tmp_path):
-    assert refusal(save, tmp_path / "train", Foreign(1.0)).endswith("Its save() and load() lose what fit() learnt.")
+def test_imported_model_is_refused_when_it_does_not_save_what_it_learnt(save, tmp_path):
+    assert refusal(save, tmp_path / "train", Imported(1.0)).endswith("Its save() and load() lose what fit() learnt.")
 
 
 class Half(Net):

@@ -14,7 +14,8 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 .PHONY: help setup system run test test-slow check lint types layers format doctor plan train compress export verify register serve bench gallery clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "%-11s %s\n", names[i], $$2 }' \
+		$(MAKEFILE_LIST)
 
 setup: $(READY) ## make the virtual environment
 
@@ -33,7 +34,7 @@ run: $(READY) ## take RECIPE through the whole line
 doctor: $(READY) ## examine RECIPE for classic mistakes
 	$(BIN)/python -m maas.doctor recipe=$(RECIPE) $(ARGS)
 
-plan: $(READY) ## tell what RECIPE will take: minutes, memory, bytes
+plan: $(READY) ## estimate what RECIPE will take: minutes, memory, bytes
 	$(BIN)/python -m maas.plan recipe=$(RECIPE) $(ARGS)
 
 train compress export verify register: $(READY) ## one stage of RECIPE
@@ -60,14 +61,14 @@ layers: $(READY) ## which way imports point
 
 check: lint types layers test ## all that CI runs
 
-format: $(READY) ## format, and mend what can be mended
+format: $(READY) ## format, and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 bench: $(READY) ## measure speed against what a user would use instead
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-gallery: $(READY) ## run what has not been run, and make docs/gallery.md anew
+gallery: $(READY) ## run what has not been run, and write docs/gallery.md again
 	$(BIN)/python docs/make_gallery.py $(ARGS)
 
 clean: ## remove caches and builds; runs and models stay

@@ -1,0 +1,223 @@
+"""Figures of a checkout that say how it reads: `python tests/architecture/measure_house.py [CHECKOUT] [--offenders]`.
+
+It needs the standard library alone, so that any checkout can be measured by the same code; what is traced runs by the
+checkout's own `.venv`, and `--static` leaves it out. The figures serve reading, not the other way round.
+
+- Own hops, command → `Trainer.fit`: the distinct functions of maas on the stack when `Trainer.fit` is entered, in a
+  real training (`python -m maas.train recipe=digits_mlp trainer.max_epochs=1`); bodies of modules aside.
+- Own hops, request → preprocess: likewise when the processor's method for raw rows is entered, it included, for one
+  `POST /predict` of one row; a task, a callback or a thread continues the stack that started it.
+- Bare `Any`: parameters, fields and variables whose annotation is `Any` and nothing else; returned `Any`: functions
+  whose result is annotated so.
+- Broad excepts: `except`, `except Exception` and `except BaseException`, alone or in a tuple.
+- Names with two meanings: public top-level classes, functions and constants of maas that two modules define, less
+  `ALLOWED`.
+- Lines of a function: from the first statement after the docstring to the end. The median is over all functions.
+- Files below 40 lines: `__init__.py` aside.
+"""
+
+import ast
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parents[2]
+TRACER = Path(__file__).with_name("trace_hops.py")
+PACKAGES = ("maas", "hydra_plugins")
+SMALL_FILE = 40
+BROAD = {"Exception", "BaseException"}
+ALLOWED = {
+    "main": ("", "an entry of the command line, in each module that is one"),
+    "log": ("", "the module's logger"),
+    "check": ("doctor/checks/", "the contract of the doctor's checks: its loader calls it in each file of that folder"),
+    "perturbations": ("evidence/robustness/", "the contract of that folder: what may happen to a kind of input"),
+}
+"""Names that may be defined twice: the folder of maas in which (empty for everywhere), and why."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Module:
+    """A source file.
+
+    Args:
+        name: path below the checkout.
+        source: its text.
+    """
+
+    name: str
+    source: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax tree."""
+        return ast.parse(self.source)
+
+    @property
+    def lines(self) -> int:
+        """How many lines it has."""
+        return len(self.source.splitlines())
+
+    @property
+    def functions(self) -> Iterator[Function]:
+        """All functions and methods, nested ones too."""
+        return (node for node in ast.walk(self.tree) if isinstance(node, Function))
+
+    @property
+    def public_names(self) -> Iterator[str]:
+        """The classes, functions and constants that it defines at its top level for others."""
+        for node in self.tree.body:
+            if isinstance(node, ast.ClassDef | Function):
+                names = [node.name]
+            else:
+                targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+            yield from (name for name in names if not name.startswith("_"))
+
+
+def modules_of(root: Path) -> list[Module]:
+    """Reads the packages of a checkout."""
+    files = sorted(file for package in PACKAGES for file in (root / package).rglob("*.py"))
+    return [Module(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")) for file in files]
+
+
+def body_lines(function: Function) -> int:
+    """Lines from a function's first statement after the docstring to its end; 0 where the docstring is all."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def is_any(annotation: ast.expr | None) -> bool:
+    """Whether an annotation is `Any` and nothing else."""
+    return annotation is not None and ast.unparse(annotation) in ("Any", "typing.Any")
+
+
+def bare_any(module: Module) -> Iterator[str]:
+    """Yields place and name of each parameter, field and variable that is annotated with `Any` alone."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.arg) and is_any(node.annotation):
+            yield f"{module.name}:{node.lineno} {node.arg}"
+        elif isinstance(node, ast.AnnAssign) and is_any(node.annotation):
+            yield f"{module.name}:{node.lineno} {ast.unparse(node.target)}"
+
+
+def returned_any(module: Module) -> Iterator[str]:
+    """Yields place and name of each function whose result is annotated with `Any` alone."""
+    return (f"{module.name}:{one.lineno} {one.name}" for one in module.functions if is_any(one.returns))
+
+
+def broad_excepts(module: Module) -> Iterator[str]:
+    """Yields the place of each clause that catches whatever comes."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ExceptHandler):
+            kinds = getattr(node.type, "elts", [node.type])
+            if any(kind is None or ast.unparse(kind) in BROAD for kind in kinds):
+                yield f"{module.name}:{node.lineno}"
+
+
+def two_meanings(modules: list[Module]) -> dict[str, list[str]]:
+    """Returns the public top-level names of maas that two modules define, with these modules."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for module in modules:
+        for name in set(module.public_names):
+            folder = ALLOWED.get(name, (None, ""))[0]
+            if folder is None or not module.name.startswith(f"maas/{folder}"):
+                places[name].append(module.name)
+    return {name: found for name, found in sorted(places.items()) if len(found) > 1}
+
+
+def small_files(modules: list[Module]) -> list[str]:
+    """Returns the files that hardly are worth a window of their own."""
+    return [
+        f"{one.name} {one.lines}" for one in modules if one.lines < SMALL_FILE and Path(one.name).name != "__init__.py"
+    ]
+
+
+def functions_by_lines(modules: list[Module]) -> list[tuple[int, str]]:
+    """Returns the lines and the place of each function, the longest first."""
+    found = [
+        (body_lines(one), f"{module.name}:{one.lineno} {one.name}") for module in modules for one in module.functions
+    ]
+    return sorted(found, reverse=True)
+
+
+def figures(root: Path, traced: dict[str, list[str]]) -> Iterator[tuple[str, object, list[str]]]:
+    """Yields what each figure is called, its value, and what it counts."""
+    modules = modules_of(root)
+    for name, stack in traced.items():
+        yield f"own hops, {name}", len(stack) or "not traced", stack
+    for name, rule in (("bare Any", bare_any), ("returned Any", returned_any), ("broad excepts", broad_excepts)):
+        found = [place for module in modules for place in rule(module)]
+        yield name, len(found), found
+    names = two_meanings(modules)
+    yield "names with two meanings", len(names), [f"{name}: {' '.join(found)}" for name, found in names.items()]
+    small = small_files(modules)
+    yield f"files below {SMALL_FILE} lines", len(small), small
+    by_lines = functions_by_lines(modules)
+    longest = max(modules, key=lambda one: one.lines)
+    yield "longest function, lines", by_lines[0][0], [f"{place} {lines}" for lines, place in by_lines if lines > 40]
+    long = sorted((f"{one.name} {one.lines}" for one in modules if one.lines > 300), key=lambda one: one.split()[1])
+    yield "longest file, lines", longest.lines, long
+    yield "median function, lines", statistics.median(lines for lines, _ in by_lines), []
+    yield "functions", len(by_lines), []
+    yield "files", len(modules), []
+    yield "lines", sum(one.lines for one in modules), []
+
+
+def traced(root: Path) -> dict[str, list[str]]:
+    """Trains and serves by a checkout; returns its own functions on the way, from the outermost on."""
+    python = root / ".venv/bin/python"
+    python = python if python.exists() else Path(sys.executable)
+    with tempfile.TemporaryDirectory() as scratch:
+        here = Path(scratch)
+        environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+
+        def run(*command: str) -> None:
+            done = subprocess.run(
+                [str(python), *command], cwd=here, env=environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode not in (0, 3):
+                sys.stderr.write(f"{' '.join(command)}\n{done.stderr[-3000:]}\n")
+
+        def stack(what: str, *more: str) -> list[str]:
+            run(str(TRACER), str(root), str(here / f"{what}.json"), what, *more)
+            file = here / f"{what}.json"
+            return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+
+        training = stack("training")
+        run(
+            "-m",
+            "maas.export",
+            "recipe=digits_mlp",
+            "trainer.max_epochs=1",
+            "runs_dir=runs",
+            "registry=null",
+            "compress=none",
+        )
+        bundle = next(iter(sorted(here.glob("runs/digits_mlp/*/bundle"))), here / "none")
+        return {"command → Trainer.fit": training, "request → preprocess": stack("request", str(bundle))}
+
+
+def main() -> None:
+    """Prints the table."""
+    given = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    root = Path(given[0]).resolve() if given else HERE
+    rows = list(figures(root, {} if "--static" in sys.argv else traced(root)))
+    for name, value, _ in rows:
+        print(f"{name:36} {value:>8}")
+    if "--offenders" in sys.argv:
+        for name, _, offenders in rows:
+            print(f"\n{name}", *offenders, sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()

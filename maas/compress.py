@@ -12,7 +12,7 @@ The first form takes the newest checkpoint of a recipe. The second takes an impo
     out          the folder to write: a bundle for a bundle, an ONNX file for an ONNX file, with what was measured
     input=COLUMN, label=COLUMN   of a table: what holds the inputs, and what is to be answered
     metric=NAME  that the budget's drop is of (accuracy; r2 of values), where there are targets
-    output=NAME, gives=KIND      of an ONNX file: the output that is judged, and what it gives: probabilities, logits,
+    output=NAME, gives=KIND      of an ONNX file: the output to evaluate, and what it gives: probabilities, logits,
                  probability, logit, value or embedding
     compress, export, seed       as in a recipe, e.g. compress=int8 compress.budget.max_drop=0.5 (compress=graph)
 

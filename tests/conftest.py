@@ -121,7 +121,7 @@ def save(lineage) -> Callable[..., Any]:
     """
     from maas.records.evidence import DataRecord
     from maas.training.checkpoint import NetRecord, save_checkpoint
-    from maas.training.families import family_of
+    from maas.training.heads import task_head_of
 
     def make(
         folder: Path,
@@ -145,7 +145,7 @@ def save(lineage) -> Callable[..., Any]:
             task=task,
             plan=None,
             labels=labels,
-            answer=family_of(task, labels).answer_record(given.get("outputs", len(labels))),
+            answer=task_head_of(task, labels).answer_record(given.get("outputs", len(labels))),
             history=({"train_loss": 1.0},),
             best_epoch=0,
             metrics={},

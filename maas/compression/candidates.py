@@ -19,8 +19,8 @@ from maas.compression.pipeline import Variant
 from maas.compression.pruning import macs, parameters
 from maas.compression.store import CandidateStore, settings_of, target_of
 from maas.errors import BundleError, ConfigError, ExportError
-from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
+from maas.evidence.task_metrics.base import Predictions
 from maas.files import read_json, sha256_of, write_atomically
 from maas.records.evidence import CandidateRecord
 from maas.training.checkpoint import Checkpoint
@@ -63,7 +63,7 @@ class CandidateBuilder:
     """What makes and measures groups.
 
     Args:
-        evaluator: where candidates are judged.
+        evaluator: where candidates are evaluated.
         passes: over ONNX files, by name.
         export: writes a checkpoint as an ONNX file.
         store: where groups lie.
@@ -86,7 +86,7 @@ class CandidateBuilder:
         Raises:
             ExportError: the checkpoint cannot be exported.
             ParityError: its ONNX file does not answer as its net; nothing that is made of the file may ship.
-            ConfigError: the uncompressed model has answers that are no numbers to judge others by.
+            ConfigError: the uncompressed model has answers that are no numbers to compare others with.
         """
         passes = {name: [target_of(one), settings_of(one)] for name, one in self.passes.items()}
         place = self.store.place(variant.checkpoint.digest, passes, [self.target.batch_size, self.target.threads])
@@ -154,8 +154,8 @@ class CandidateBuilder:
         trained = whose if is_root else self._trained(group.variant, answers[first.name])
         made = {name: found for name, found in answers.items() if not (is_root and name == first.name)}
         broken = {name for name, found in made.items() if not np.isfinite(found).all()}
-        rivals = {} if is_root else {"": root}  # a model is not timed beside itself
-        raced = evaluator.latencies({**models, **rivals}, first.name if is_root else "", self.target)
+        baselines = {} if is_root else {"": root}  # a model is not timed beside itself
+        raced = evaluator.latencies({**models, **baselines}, first.name if is_root else "", self.target)
 
         def measured(record: CandidateRecord) -> CandidateRecord:
             if record.name in broken:
@@ -168,7 +168,7 @@ class CandidateBuilder:
                 drop=evaluator.drop(whose, own),
                 drop_from_parent=None if record is first else evaluator.drop(parent, own),
                 worst_slice=evaluator.worst_slice(whose, own),
-                agreement=float(evaluator.judge.agrees(parent, own).mean()),
+                agreement=float(evaluator.task_metrics.agrees(parent, own).mean()),
                 batch_effect=evaluator.batch_effect(predictors[record.name]),
                 latency=raced[record.name][0],
                 latencies=raced[record.name],
@@ -184,7 +184,7 @@ class CandidateBuilder:
         rows, run = evaluator.validation.inputs, variant.checkpoint.run()
         found = predictions(run, parent.answer, parent.processor, rows, parent.batch_size)
         allowed = evaluator.tolerance * parent.answer.scale(found)
-        require(compared(evaluator.judge, "torch", "onnxruntime", found, exported, allowed))
+        require(compared(evaluator.task_metrics, "torch", "onnxruntime", found, exported, allowed))
         return found
 
 
@@ -215,7 +215,7 @@ def _require_finite(answers: Predictions) -> None:
     if broken:
         raise ConfigError(
             f"The model as it was given answers {broken:,} of {len(answers):,} rows with numbers that are not finite; "
-            "nothing can be judged by them. Leave these rows out, or mend the model first."
+            "nothing can be compared with them. Leave these rows out, or mend the model first."
         )
 
 

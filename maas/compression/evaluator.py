@@ -16,9 +16,9 @@ from maas.data.splits import Split
 from maas.errors import ExportError, one_line
 from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
 from maas.evidence.footprint import Footprint, footprint_of
-from maas.evidence.judges import BaseJudge
-from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
+from maas.evidence.task_metrics import TaskMetrics
+from maas.evidence.task_metrics.base import Predictions
 from maas.exporting.settings import ExportSettings
 from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.predictor import Predictor
@@ -49,12 +49,12 @@ class TimingPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Where candidates are judged.
+    """Where candidates are evaluated.
 
     Args:
         parent: a predictor over the uncompressed model.
         validation: rows that training did not see; the test split is not touched.
-        judge: of this kind of answer.
+        task_metrics: of this kind of answer.
         metric: the recipe's metric; None where rows have no targets.
         calibration: training rows for passes.
         labels: names of the targets, where they are labels.
@@ -64,7 +64,7 @@ class Evaluator:
 
     parent: Predictor
     validation: Split
-    judge: BaseJudge
+    task_metrics: TaskMetrics
     metric: str | None
     calibration: Calibration
     labels: Sequence[str] = ()
@@ -109,17 +109,17 @@ class Evaluator:
         """Returns the recipe's metric; None where rows have no targets."""
         if self.metric is None or self.validation.targets is None:
             return None
-        return self.judge.metrics(self.validation.targets, predictions, self.calibration.seed)[self.metric]
+        return self.task_metrics.compute(self.validation.targets, predictions, self.calibration.seed)[self.metric]
 
     def drop(self, parent: Predictions, child: Predictions) -> Interval | None:
         """Returns the points that the child loses against the parent; None where rows have no targets."""
         if self.metric is None or self.validation.targets is None:
             return None
-        return self.judge.drop(self.validation.targets, parent, child, self.metric, self.calibration.seed)
+        return self.task_metrics.drop(self.validation.targets, parent, child, self.metric, self.calibration.seed)
 
     def worst_slice(self, parent: Predictions, child: Predictions) -> Slice | None:
         """Returns the label on whose rows the child loses most against the parent; None where there are no labels."""
-        found = slices(self.judge, self.validation.targets, self.labels, parent, child)
+        found = slices(self.task_metrics, self.validation.targets, self.labels, parent, child)
         return max(found, key=lambda one: one.drop, default=None)
 
     def batch_effect(self, predictor: Predictor) -> float:
@@ -152,8 +152,8 @@ class Evaluator:
             runs = {name: (lambda session=session, run=run: run(session)) for name, session in sessions.items()}
             times = interleaved(runs, rounds=course.rounds)
             for name, values in times.items():
-                of_batch, rival = values / len(feeds), times[against] / len(feeds)
-                found[name].append(latency(of_batch, rival, one.batch_size, one.threads))
+                of_batch, baseline = values / len(feeds), times[against] / len(feeds)
+                found[name].append(latency(of_batch, baseline, one.batch_size, one.threads))
         return {name: tuple(measured) for name, measured in found.items()}
 
     def timing_plans(self, target: TimingTarget) -> list[TimingPlan]:

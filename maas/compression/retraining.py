@@ -10,7 +10,7 @@ from torch import nn
 from maas.compression.passes.base import PassContext
 from maas.config import RunConfig
 from maas.errors import ExportError
-from maas.evidence.judges import judge_of
+from maas.evidence.task_metrics import task_metrics_of
 from maas.records.evidence import Interval
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint
@@ -66,7 +66,7 @@ def retrained(
     )
     resume = context.folder / "resume"
     with during or nullcontext():
-        course = fit_net(config, model, splits, processor, resume, context.listener, teacher, parent.family())
+        course = fit_net(config, model, splits, processor, resume, context.listener, teacher, parent.task_head())
         model = settled(model, types)
         metrics = _metrics(parent, model, context)
     return parent.succeeded_by(
@@ -94,5 +94,5 @@ def _metrics(parent: Checkpoint, net: nn.Module, context: PassContext) -> dict[s
     answer, rows = parent.answer(), context.splits.validation
     if rows.targets is None:
         return {}
-    found = predictions(run_of(net, parent.family(), answer.output), answer, parent.processor(), rows.inputs)
-    return judge_of(answer.kind, context.splits.labels).metrics(rows.targets, found)
+    found = predictions(run_of(net, parent.task_head(), answer.output), answer, parent.processor(), rows.inputs)
+    return task_metrics_of(answer.kind, context.splits.labels).compute(rows.targets, found)

@@ -1,4 +1,4 @@
-"""Trying pipelines of passes, judging what they give, and choosing what may ship."""
+"""Trying pipelines of passes, evaluating what they give, and choosing what may ship."""
 
 import statistics
 import time
@@ -58,7 +58,7 @@ def search(
     Args:
         settings: budget, passes, and what of them is searched.
         context: the trained checkpoint, and what passes over checkpoints need.
-        evaluator: where candidates are judged.
+        evaluator: where candidates are evaluated.
         export: writes a checkpoint as an ONNX file.
         store: where candidates lie; what lies there already is not made again.
 
@@ -218,15 +218,15 @@ class Search:
             return chosen, f"{reason} There is no from-scratch baseline: {faults[0]}"
         records = list(chain.from_iterable(group.records for group in groups))
         self.scratch_baselines = tuple(one.name for one in records)
-        rivals = [one for one in records if (one.target, one.settings) == kind and one.metric]
-        values = [one.metric.value for one in rivals if one.metric]
+        baselines = [one for one in records if (one.target, one.settings) == kind and one.metric]
+        values = [one.metric.value for one in baselines if one.metric]
         if not chosen.metric or not values:
             return chosen, reason
         said = (
             f"{reason} Its {self._context.config.metric} is {chosen.metric.value:.4f}; of {len(values)} nets of this "
             f"shape that were trained from scratch for as many epochs {min(values):.4f} to {max(values):.4f}."
         )
-        allowed = [one for one in rivals if not one.reasons]
+        allowed = [one for one in baselines if not one.reasons]
         if statistics.fmean(values) > chosen.metric.value and allowed:
             best = max(allowed, key=lambda one: one.metric.value if one.metric else 0.0)
             return best, f"{said} They win: {best.name} ships."
@@ -238,12 +238,12 @@ class Search:
         group = self._builder.group(variant, root.exported if root else None)
         first = root.records[0] if root else group.records[0]
 
-        def judged(record: CandidateRecord) -> CandidateRecord:
+        def evaluated(record: CandidateRecord) -> CandidateRecord:
             if record.reasons or record is first:
                 return record
             return msgspec.structs.replace(record, reasons=tuple(self._settings.budget.reasons(record, first)))
 
-        group = replace(group, records=tuple(map(judged, group.records)))
+        group = replace(group, records=tuple(map(evaluated, group.records)))
         self.groups.append(group)
         return group
 

@@ -70,7 +70,7 @@ def _faults_of_task(config: RunConfig) -> Iterator[str]:
     if not isinstance(config.folds, int) or config.folds < 0 or config.folds == 1:
         yield f"folds is {config.folds!r}; it must be 2 or more, or 0 for no cross-validation. Set e.g. folds=5."
     elif config.folds and known == ():
-        yield f"folds is {config.folds}; task {config.task} has no targets to judge held-out rows by. Set folds=0."
+        yield f"folds is {config.folds}; task {config.task} has no targets to evaluate held-out rows with. Set folds=0."
     if config.trainer is not None:
         for section in ("objective", "optimizer", "schedule"):
             if getattr(config, section) is None:
@@ -126,7 +126,7 @@ def _hints(target: Any) -> dict[str, Any]:
 
 
 def _misfit(path: str, value: Any, hint: Any) -> str | None:
-    """Says why a value does not fit an annotation; None where it fits or the annotation cannot be judged."""
+    """Says why a value does not fit an annotation; None where it fits or the annotation cannot be checked."""
     if hint is None:
         return None
     metas = [meta for meta in typing.get_args(hint) if isinstance(meta, msgspec.Meta)]
@@ -137,7 +137,7 @@ def _misfit(path: str, value: Any, hint: Any) -> str | None:
         required = f"it must be {', or '.join(wanted)}" if wanted else f"{str(error)[0].lower()}{str(error)[1:]}"
         example = next(iter(wanted.values()), "…")
         return f"{path} is {value!r}; {required}. Set e.g. {path}={example}"
-    except TypeError:  # torch.Tensor, callables, …: only the part itself can judge
+    except TypeError:  # torch.Tensor, callables, …: only the part itself can check
         return _misfit(path, value, _plain(hint))
     if any((meta.extra or {}).get("must_exist") for meta in metas) and not Path(value).exists():
         return f"{path} is {value!r}; there is no such file or folder. Set {path}=PATH"
@@ -164,7 +164,7 @@ def _named(member: Any) -> dict[str, Any]:
 
 
 def _plain(hint: Any) -> Any:
-    """Returns the members of a union that can be judged, e.g. `float` of `float | Tensor`; None if there is none."""
+    """Returns the members of a union that can be checked, e.g. `float` of `float | Tensor`; None if there is none."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return None
     members = tuple(member for member in typing.get_args(hint) if member in (int, float, str, bool, type(None)))
@@ -184,7 +184,7 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 
 def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> str:
-    """Turns a failed composition into one line a fault, all overrides judged, not just the first bad one.
+    """Turns a failed composition into one line a fault, all overrides checked, not just the first bad one.
 
     Args:
         error: what Hydra raised.

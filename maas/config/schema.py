@@ -36,7 +36,7 @@ class RunConfig:
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
             give them back in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have
-            no targets to judge by.
+            no targets to evaluate with.
         batch_size: rows in a training step, of each process.
         workers: processes that make batches beside training; 0 makes them in turn with it.
         runs_dir: where runs are written.
@@ -50,7 +50,7 @@ class RunConfig:
         augment: random changes to training batches; null for none.
         pretrain: what the net learns from the training inputs alone beforehand; null for nothing.
         trainer: Lightning's Trainer; null takes the model as it comes.
-        callbacks: Lightning's callbacks by name, those that write resume points among them.
+        callbacks: Lightning's callbacks by name, those that write training checkpoints among them.
         folds: also cross-validate with so many folds; 0 for not.
         baseline: what a user would pick instead, measured beside the model; null for none.
         compress: budget and passes.

@@ -53,7 +53,8 @@ def require_foldable(splits: Splits, count: int) -> None:
     parts = (splits.train, splits.validation, splits.test)
     if any(part.targets is None for part in parts):
         raise ConfigError(
-            f"folds is {count}, and the rows carry no targets to judge held-out rows by. Set folds=0, or data.target."
+            f"folds is {count}, and the rows carry no targets to evaluate held-out rows with. Set folds=0, or "
+            "data.target."
         )
     counts = [sum(map(len, parts))]
     if splits.labels:

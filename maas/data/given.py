@@ -26,7 +26,7 @@ INPUTS, TARGETS = "inputs", "targets"
 ARRAYS, LINES = (".npz", ".npy"), (".txt",)
 SUFFIXES = {"image": IMAGES, "audio": SOUNDS}
 LEAST = 30
-"""Rows of different content: ten to calibrate with, ten to choose by, ten to judge what was chosen."""
+"""Rows of different content: ten to calibrate with, ten to choose by, ten to evaluate what was chosen."""
 
 
 def given_rows(
@@ -115,7 +115,7 @@ def table_of(rows: Sequence[Any], targets: NDArray[Any] | None, labels: Sequence
 
 
 def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path) -> Splits:
-    """Splits rows into thirds by the digest of their content: to calibrate with, to choose by, to judge the choice.
+    """Splits rows into thirds by the digest of their content: to calibrate with, to choose by, to evaluate the choice.
 
     Args:
         table: rows and their labels, which may all be None.
@@ -131,7 +131,7 @@ def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path
     different = len(np.unique(digests_of(table["input"], len(table["input"]))))
     if different < LEAST:
         raise DataError(
-            f"{path} holds {different} different rows; at least {LEAST} are needed, and some hundreds to judge by."
+            f"{path} holds {different} different rows; at least {LEAST} are needed, and some hundreds to evaluate with."
         )
     target: Target = "none" if not found else "label" if labels else "number"
     return prepare({"all": table}, 1 / 3, 1 / 3, target, labels or None)

@@ -112,7 +112,7 @@ def _cleaned(table: Contents, removed: Counter[str]) -> dict[str, Places]:
     contradictory = _contradictory(table)
     taken = np.zeros(len(contradictory), dtype=bool)
     clean: dict[str, Places] = {}
-    for split in ("test", "validation", "train", "all"):  # a row in two splits stays in the one that judges
+    for split in ("test", "validation", "train", "all"):  # a row in two splits stays in the one that evaluates
         if split in table.splits:
             rows = table.splits[split]
             agreeing = rows[~contradictory[table.ranks[rows]]]

@@ -1,4 +1,4 @@
-"""Examining: every check over one patient, and nothing in this process is left changed."""
+"""Examining: every check over one recipe, and nothing in this process is left changed."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.doctor import checks
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.errors import ConfigError
 from maas.runtime.processors import BaseProcessor
 from maas.training.progress import quiet
@@ -34,7 +34,7 @@ def check_names() -> list[str]:
 def examine(config: RunConfig, splits: Splits, processor: BaseProcessor) -> list[Finding]:
     """Looks for classic mistakes in a recipe and its rows, and in a few steps of training on a net of its own.
 
-    A model that is not trained here is judged by its rows alone.
+    A model that is not trained here is checked by its rows alone.
 
     Args:
         config: the recipe.
@@ -48,7 +48,7 @@ def examine(config: RunConfig, splits: Splits, processor: BaseProcessor) -> list
         ConfigError: a part refused its arguments.
     """
     with _untouched():
-        return _found(Patient(config, splits, processor), check_names())
+        return _found(RecipeUnderCheck(config, splits, processor), check_names())
 
 
 def require_sound(config: RunConfig, splits: Splits, processor: BaseProcessor) -> None:
@@ -60,9 +60,9 @@ def require_sound(config: RunConfig, splits: Splits, processor: BaseProcessor) -
         ConfigError: there are errors, a line each.
     """
     with _untouched():
-        patient = Patient(config, splits, processor)
-        is_trained_here = patient.is_trained_here
-    findings = examine(config, splits, processor) if is_trained_here else _found(patient, OF_ANY_MODEL)
+        recipe = RecipeUnderCheck(config, splits, processor)
+        is_trained_here = recipe.is_trained_here
+    findings = examine(config, splits, processor) if is_trained_here else _found(recipe, OF_ANY_MODEL)
     for finding in findings:
         if finding.severity == "warning":
             log.warning("%s", finding)
@@ -71,12 +71,12 @@ def require_sound(config: RunConfig, splits: Splits, processor: BaseProcessor) -
         raise ConfigError("\n".join(errors))
 
 
-def _found(patient: Patient, names: Sequence[str]) -> list[Finding]:
+def _found(recipe: RecipeUnderCheck, names: Sequence[str]) -> list[Finding]:
     """Returns what the checks of these names find, the errors first."""
     found = [
         replace(finding, check=name)
         for name in names
-        for finding in import_module(f"{checks.__name__}.{name}").check(patient)
+        for finding in import_module(f"{checks.__name__}.{name}").check(recipe)
     ]
     return sorted(found, key=lambda finding: finding.severity)
 

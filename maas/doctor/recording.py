@@ -1,4 +1,4 @@
-"""What is written down in each step of a trial.
+"""What is written down in each step of a smoke run.
 
 The learning rate rises from a fraction to the recipe's peak over the first half and stays there: a range test that ends
 at the rate which the recipe asks for (Smith, Cyclical learning rates, arXiv:1506.01186, §3.3).
@@ -22,7 +22,7 @@ from maas.training.task import Task
 
 
 @dataclass
-class Trial:
+class SmokeRun:
     """What a few steps told.
 
     Args:
@@ -54,15 +54,15 @@ class Trial:
     error: Exception | None = None
 
 
-class Enough(Exception):  # noqa: N818 - it says that the trial is over, and is no error
-    """Ends a trial before Lightning ends the epoch, whose hooks would look for a validation."""
+class SmokeRunOver(Exception):  # noqa: N818 - it says that the smoke run is over, and is no error
+    """Ends a smoke run before Lightning ends the epoch, whose hooks would look for a validation."""
 
 
 class Recorder(Callback):
     """Writes down what happens in each step, and raises the learning rate."""
 
-    def __init__(self, trial: Trial, net: nn.Module) -> None:
-        self._trial = trial
+    def __init__(self, smoke_run: SmokeRun, net: nn.Module) -> None:
+        self._smoke_run = smoke_run
         self._net = net
         self._peaks: list[list[float]] = []
         self._before: dict[str, Tensor] = {}
@@ -70,16 +70,16 @@ class Recorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Looks at the optimizers and at the modules' modes, and keeps the weights."""
         trained = {name: one for name, one in _named_net(pl_module).named_parameters() if one.requires_grad}
-        self._trial.left_out = list(_left_out(trained, trainer.optimizers))
-        self._trial.decayed = list(_decayed(trained, trainer.optimizers))
-        self._trial.asleep = list(_asleep(_named_net(pl_module)))
+        self._smoke_run.left_out = list(_left_out(trained, trainer.optimizers))
+        self._smoke_run.decayed = list(_decayed(trained, trainer.optimizers))
+        self._smoke_run.asleep = list(_asleep(_named_net(pl_module)))
         self._peaks = [[_peak(group) for group in optimizer.param_groups] for optimizer in trainer.optimizers]
         self._before = {name: one.detach().clone() for name, one in trained.items()}
         pl_module.training_step = self._watched(pl_module.training_step)  # type: ignore[method-assign]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Sets the rate of this step."""
-        share = min(1.0, (batch_idx + 1) / (self._trial.steps / 2))
+        share = min(1.0, (batch_idx + 1) / (self._smoke_run.steps / 2))
         for optimizer, peaks in zip(trainer.optimizers, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
@@ -90,32 +90,32 @@ class Recorder(Callback):
             name: one.grad.detach() for name, one in _named_net(pl_module).named_parameters() if one.grad is not None
         }
         norms = {name: float(torch.linalg.vector_norm(gradient.float())) for name, gradient in gradients.items()}
-        self._trial.gradient_norms.append(math.hypot(*norms.values()))
-        self._trial.with_gradient |= {name for name, norm in norms.items() if norm != 0}
+        self._smoke_run.gradient_norms.append(math.hypot(*norms.values()))
+        self._smoke_run.with_gradient |= {name for name, norm in norms.items() if norm != 0}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keeps the loss, and ends the trial after its last step."""
+        """Keeps the loss, and ends the smoke run after its last step."""
         if isinstance(outputs, dict) and isinstance(outputs.get("loss"), Tensor):
-            self._trial.losses.append(float(outputs["loss"].float().mean()))
+            self._smoke_run.losses.append(float(outputs["loss"].float().mean()))
         if batch_idx + 1 >= trainer.num_training_batches:
             if isinstance(pl_module, Task) and pl_module.objective.is_penalised:
-                self._trial.with_gradient = _reached_by_loss(pl_module, batch)
+                self._smoke_run.with_gradient = _reached_by_loss(pl_module, batch)
             after = dict(_named_net(pl_module).named_parameters())
             moved = (_share(self._before[name], after[name].detach()) for name in self._before)
-            self._trial.change = max(moved, default=0.0) / (batch_idx + 1)
-            raise Enough
+            self._smoke_run.change = max(moved, default=0.0) / (batch_idx + 1)
+            raise SmokeRunOver
 
     def _watched(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """Returns a training step whose differences are watched the first time."""
 
         def watched(batch: Any, *more: Any) -> Any:
-            if self._trial.losses or not _rows(batch):
+            if self._smoke_run.losses or not _rows(batch):
                 return step(batch, *more)
             with _Differences(_rows(batch)) as differences:
                 found = step(batch, *more)
-            self._trial.squares = differences.squares
+            self._smoke_run.squares = differences.squares
             return found
 
         return watched
@@ -146,7 +146,7 @@ def _reached_by_loss(task: Task, batch: Batch) -> set[str]:
     """Returns the names of the parameters that the loss without penalties has a gradient for."""
     task.zero_grad()
     with torch.enable_grad():
-        task.objective.loss(*task.family.prepared(task.net(**batch.feeds), batch.targets)).backward()
+        task.objective.loss(*task.task_head.prepared(task.net(**batch.feeds), batch.targets)).backward()
     return {name for name, one in task.net.named_parameters() if one.grad is not None and bool(one.grad.any())}
 
 

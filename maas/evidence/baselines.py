@@ -1,4 +1,4 @@
-"""What a user would pick instead, fitted on the same training rows and judged on the same test rows."""
+"""What a user would pick instead, fitted on the same training rows and evaluated on the same test rows."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

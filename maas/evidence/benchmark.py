@@ -1,4 +1,4 @@
-"""Timing rivals in turns, so that a machine whose speed drifts is fair to all of them."""
+"""Timing models in turns, so that a machine whose speed drifts is fair to all of them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -57,17 +57,17 @@ def timed_batches(processor: BaseProcessor, features: Sequence[Features], size: 
     return [full[index] for index in picked] or [[index % len(features) for index in range(size)]]
 
 
-def latency(times: NDArray[np.float64], rival: NDArray[np.float64], batch_size: int, threads: int) -> Latency:
-    """Summarises one run's times against its rival's of the same rounds.
+def latency(times: NDArray[np.float64], baseline: NDArray[np.float64], batch_size: int, threads: int) -> Latency:
+    """Summarises one run's times against the baseline's of the same rounds.
 
     Args:
         times: milliseconds, (rounds,).
-        rival: the rival's, (rounds,).
+        baseline: milliseconds of the model that ratios refer to, (rounds,).
         batch_size: rows in a run.
         threads: intra-op threads.
     """
     first, median, third = np.quantile(times, [0.25, 0.5, 0.75])
-    low, ratio, high = np.quantile(times / rival, [0.25, 0.5, 0.75])
+    low, ratio, high = np.quantile(times / baseline, [0.25, 0.5, 0.75])
     return Latency(batch_size, threads, float(median), float(third - first), float(ratio), float(low), float(high))
 
 

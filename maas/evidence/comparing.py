@@ -9,9 +9,9 @@ import numpy as np
 from maas.data.splits import Split
 from maas.errors import BundleError
 from maas.evidence.benchmark import TIMED_AMONG, interleaved, latency, timed_batches
-from maas.evidence.judges import BaseJudge, judge_of
-from maas.evidence.judges.base import Predictions
 from maas.evidence.slices import slices
+from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
+from maas.evidence.task_metrics.base import Predictions
 from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.bundle import Bundle
 
@@ -62,22 +62,22 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
     require_alike(bundles)
     _require_of(bundles, rows, labels)
     first = next(iter(bundles.values()))
-    judge = judge_of(first.manifest.answer["kind"], labels)
+    task_metrics = task_metrics_of(first.manifest.answer["kind"], labels)
     answers = {name: bundle.predictor.predictions(rows.inputs) for name, bundle in bundles.items()}
     reference = next(iter(answers.values()))
     times, targets = _latencies(bundles, rows), rows.targets
     found = []
     for name, bundle in bundles.items():
         own = answers[name]
-        same = judge.agrees(reference, own)
-        lost = sorted(slices(judge, targets, labels, reference, own), key=lambda one: -one.drop)
+        same = task_metrics.agrees(reference, own)
+        lost = sorted(slices(task_metrics, targets, labels, reference, own), key=lambda one: -one.drop)
         found.append(
             Compared(
                 name=name,
                 precision=bundle.manifest.precision,
                 bytes=bundle.model_path.stat().st_size,
-                metric=judge.metrics(targets, own)[metric] if metric and targets is not None else None,
-                drop=_drop(judge, targets, reference, own, metric),
+                metric=task_metrics.compute(targets, own)[metric] if metric and targets is not None else None,
+                drop=_drop(task_metrics, targets, reference, own, metric),
                 agreement=float(same.mean()),
                 disagreements=int((~same).sum()),
                 slices=tuple(one for one in lost[:SLICES] if one.drop > 0),
@@ -88,11 +88,11 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
 
 
 def _drop(
-    judge: BaseJudge, targets: np.ndarray | None, reference: Predictions, own: Predictions, metric: str | None
+    task_metrics: TaskMetrics, targets: np.ndarray | None, reference: Predictions, own: Predictions, metric: str | None
 ) -> Interval | None:
     if metric is None or targets is None or own is reference:
         return None
-    return judge.drop(targets, reference, own, metric)
+    return task_metrics.drop(targets, reference, own, metric)
 
 
 def require_alike(bundles: Mapping[str, Bundle]) -> None:
@@ -109,8 +109,8 @@ def require_alike(bundles: Mapping[str, Bundle]) -> None:
 def _require_of(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str]) -> None:
     """Raises BundleError where rows tell labels that the bundles do not answer with, or tell them in another order."""
     name, answer = next((name, bundle.manifest.answer) for name, bundle in bundles.items())
-    is_judged = rows.targets is not None and answer["kind"] in ("classification", "regression")
-    if is_judged and list(labels) != list(answer.get("labels") or ()):
+    is_evaluated = rows.targets is not None and answer["kind"] in ("classification", "regression")
+    if is_evaluated and list(labels) != list(answer.get("labels") or ()):
         rows_are_for = {"kind": "classification" if labels else "regression", "labels": labels}
         raise BundleError(
             f"{name} answers with {_said(answer)}, and the rows are for {_said(rows_are_for)}. Name the recipe that it "

@@ -34,12 +34,14 @@ def compression_picture(record: CompressionRecord, path: Path) -> Path:
     found, root = [one for one in record.candidates if one.latency], record.candidates[0]
     figure = Figure(figsize=(9, 3.8 + LEGEND_LINE * len(found)), layout="constrained")
     faster, smaller = figure.subplots(1, 2, sharey=True)
-    judged = root.drop is not None
-    lost: Measure = (lambda one: one.drop.value if one.drop else 0.0) if judged else (lambda one: 100 * _changed(one))
+    evaluated = root.drop is not None
+    lost: Measure = (
+        (lambda one: one.drop.value if one.drop else 0.0) if evaluated else (lambda one: 100 * _changed(one))
+    )
     for axes, gain in ((faster, lambda one: 1 / one.time_ratio), (smaller, lambda one: root.bytes / one.bytes)):
         _draw_candidates(axes, found, gain, lost, record.chosen)
     at = f" (batch of {root.latency.batch_size}, threads: {root.latency.threads})" if root.latency else ""
-    faster.set(xlabel=f"times faster{at}", ylabel="metric drop" if judged else "answers changed, %")
+    faster.set(xlabel=f"times faster{at}", ylabel="metric drop" if evaluated else "answers changed, %")
     smaller.set(xlabel="times smaller")
     faster.invert_yaxis()
     marks = [Line2D([], [], marker="o", linestyle="", color=_colour(one, record.chosen)) for one in found]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from maas.errors import ExportError, ParityError, one_line
-from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import wilson
+from maas.evidence.task_metrics.base import Predictions, TaskMetrics
 from maas.onnx_graphs.running import computed_values
 from maas.records.evidence import Parity
 from maas.runtime.predictor import Arrays, Run
@@ -26,7 +26,7 @@ away.
 
 
 def compared(
-    judge: BaseJudge,
+    task_metrics: TaskMetrics,
     left: str,
     right: str,
     reference: Predictions,
@@ -38,7 +38,7 @@ def compared(
     """Compares two sets of plain numbers for the same rows.
 
     Args:
-        judge: tells which answers are the same.
+        task_metrics: which answers are the same.
         left: the reference's name.
         right: the other's name.
         reference: (N, K).
@@ -47,9 +47,9 @@ def compared(
         tails: compare small probabilities by their logarithm, too, with `LOG_TOLERANCE` times this tolerance; where
             another framework's converter made the probabilities, it may have lost those near 0.
     """
-    same = int(judge.agrees(reference, found).sum())
+    same = int(task_metrics.agrees(reference, found).sum())
     difference = float(np.abs(reference - found).max())
-    logs = None if tolerance is None or not tails else judge.log_difference(reference, found)
+    logs = None if tolerance is None or not tails else task_metrics.log_difference(reference, found)
     return Parity(
         left,
         right,

@@ -63,14 +63,14 @@ def write_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out
     Raises:
         ExportError: an axis that must be dynamic was frozen, or the file would be too large.
     """
-    model, family, output = checkpoint.model(), checkpoint.family(), checkpoint.answer().output
+    model, task_head, output = checkpoint.model(), checkpoint.task_head(), checkpoint.answer().output
     axes = checkpoint.processor().dynamic_axes
     if isinstance(model, ImportedModel):
         model.write_onnx(out, examples=examples, axes=axes, output=output, opset=opset)
     elif hasattr(model, "hugging_face"):
-        hugging_face.write_onnx(model, family, examples=examples, axes=axes, output=output, out=out, opset=opset)
+        hugging_face.write_onnx(model, task_head, examples=examples, axes=axes, output=output, out=out, opset=opset)
     else:
-        torch_onnx.write_onnx(model, family, examples=examples, axes=axes, output=output, out=out, opset=opset)
+        torch_onnx.write_onnx(model, task_head, examples=examples, axes=axes, output=output, out=out, opset=opset)
 
 
 def main() -> None:

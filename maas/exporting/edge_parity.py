@@ -9,9 +9,9 @@ import numpy as np
 
 from maas.data.splits import Split
 from maas.errors import MaasError, ParityError
-from maas.evidence.judges import BaseJudge
-from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import compared, require
+from maas.evidence.task_metrics import TaskMetrics
+from maas.evidence.task_metrics.base import Predictions
 from maas.exporting.edges import edge_rows
 from maas.importing.base import ImportedModel
 from maas.records.evidence import Parity
@@ -24,7 +24,7 @@ EDGE_ROWS = 4
 
 
 def parity_at_edges(
-    checkpoint: Checkpoint, judge: BaseJudge, predictor: Predictor, test: Split, tolerance: float
+    checkpoint: Checkpoint, task_metrics: TaskMetrics, predictor: Predictor, test: Split, tolerance: float
 ) -> Iterator[Parity]:
     """Compares an imported model and its graph on rows with missing, unseen and extreme values and at thresholds.
 
@@ -34,7 +34,7 @@ def parity_at_edges(
 
     Args:
         checkpoint: of the model; nothing is compared where it is a net of maas.
-        judge: tells which answers are the same.
+        task_metrics: which answers are the same.
         predictor: of the graph.
         test: usual rows.
         tolerance: the largest difference allowed, for plain numbers up to 1.
@@ -47,7 +47,7 @@ def parity_at_edges(
         return
     usual = [test.inputs[index] for index in range(min(EDGE_ROWS, len(test)))]
     thresholds = model.thresholds(predictor.processor.collate(predictor.encode(usual)))
-    run = run_of(model, checkpoint.family(), predictor.answer.output)
+    run = run_of(model, checkpoint.task_head(), predictor.answer.output)
     edges = edge_rows(predictor.processor, usual, thresholds, largest=model.largest)
     for is_extreme, name in ((False, "onnxruntime, unusual values"), (True, "onnxruntime, extreme values")):
         rows = [edge.row for edge in edges if (edge.kind == "extreme") is is_extreme]
@@ -63,7 +63,7 @@ def parity_at_edges(
         if comparable.any():
             pair, tails = (expected[comparable], found[comparable]), model.has_tails and not is_extreme
             allowed = tolerance * predictor.answer.scale(pair[0])
-            check = compared(judge, model.framework, name, *pair, allowed, tails=tails)
+            check = compared(task_metrics, model.framework, name, *pair, allowed, tails=tails)
             yield require(check, where=" The rows hold missing, unseen or extreme values, or ones at a threshold.")
 
 

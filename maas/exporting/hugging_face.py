@@ -1,6 +1,6 @@
 """Writing a net that holds a Hugging Face model as one ONNX file: optimum exports the model itself.
 
-What follows it, a sentence encoder's pooling and a family's activation, is added to the graph as nodes.
+What follows it, a sentence encoder's pooling and a task head's activation, is added to the graph as nodes.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from torch import nn
 
 from maas.errors import ExportError, one_line
 from maas.onnx_graphs.files import require_dynamic, write_graph
-from maas.training.families import BaseFamily
+from maas.training.heads import TaskHead
 
 NEWEST_OPSET = 20  # that optimum's exporter writes
 Axes = Mapping[str, Mapping[int, str]]
@@ -26,7 +26,7 @@ Axes = Mapping[str, Mapping[int, str]]
 
 def write_onnx(
     net: Any,
-    family: BaseFamily,
+    task_head: TaskHead,
     *,
     examples: Mapping[str, NDArray[Any]],
     axes: Axes,
@@ -38,7 +38,7 @@ def write_onnx(
 
     Args:
         net: in evaluation mode; its `hugging_face` is a transformers model, whose logits or last hidden state it uses.
-        family: what its logits mean.
+        task_head: what its logits mean.
         examples: the graph's inputs for a batch of real rows.
         axes: that may have any size: input → axis → name.
         output: the name of the graph's output.
@@ -55,9 +55,9 @@ def write_onnx(
     (result,) = model.graph.output
     if result.name == "last_hidden_state":
         model.graph.node.extend(pooled(result.name, "logits"))
-    model.graph.node.extend(ACTIVATIONS[family.task]("logits", output))
+    model.graph.node.extend(ACTIVATIONS[task_head.task]("logits", output))
     del model.graph.output[:]
-    model.graph.output.append(_output(net, family, examples, output))
+    model.graph.output.append(_output(net, task_head, examples, output))
     onnx.checker.check_model(model)
     require_dynamic(model, axes)
     write_graph(model, out)
@@ -140,7 +140,7 @@ ACTIVATIONS: dict[str, Callable[[str, str], list[NodeProto]]] = {
     "regression": squeezed,
     "embedding": unchanged,
 }
-"""What a family's `activated` is in a graph, by its task."""
+"""What a task head's `activated` is in a graph, by its task."""
 
 
 def _constant(name: str, value: float | list[int]) -> NodeProto:
@@ -148,9 +148,11 @@ def _constant(name: str, value: float | list[int]) -> NodeProto:
     return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array, name))
 
 
-def _output(net: nn.Module, family: BaseFamily, examples: Mapping[str, NDArray[Any]], name: str) -> onnx.ValueInfoProto:
+def _output(
+    net: nn.Module, task_head: TaskHead, examples: Mapping[str, NDArray[Any]], name: str
+) -> onnx.ValueInfoProto:
     with torch.inference_mode():
-        found = family.activated(net(**{feed: torch.from_numpy(array) for feed, array in examples.items()}))
+        found = task_head.activated(net(**{feed: torch.from_numpy(array) for feed, array in examples.items()}))
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *found.shape[1:]])
 
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from maas.data.splits import Split, Splits
 from maas.errors import ParityError
 from maas.evidence.baselines import Baseline
-from maas.evidence.judges import BaseJudge, judge_of
-from maas.evidence.judges.base import Predictions
 from maas.evidence.machine import this_machine
 from maas.evidence.parity import compared, first_difference, reference_run, require
 from maas.evidence.reference_faults import reference_faults
 from maas.evidence.robustness import curves
+from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
+from maas.evidence.task_metrics.base import Predictions
 from maas.exporting.edge_parity import parity_at_edges
 from maas.exporting.settings import ExportSettings
 from maas.importing.base import ImportedModel
@@ -86,7 +86,10 @@ def prove(
     Raises:
         ParityError: the exported graph differs from the model, or the shipped model from the exported one.
     """
-    predictor, judge = bundle.make_predictor(model=exported), judge_of(bundle.manifest.answer["kind"], splits.labels)
+    predictor, task_metrics = (
+        bundle.make_predictor(model=exported),
+        task_metrics_of(bundle.manifest.answer["kind"], splits.labels),
+    )
     rows = splits.test.inputs
     model = checkpoint.model()
     framework, trained = _by_framework(model, checkpoint, predictor, rows)
@@ -100,27 +103,27 @@ def prove(
     )
     faults = reference_faults(exported)
     try:
-        parity = list(_parity(answers, judge, predictor, exported, splits.test, settings, faults))
+        parity = list(_parity(answers, task_metrics, predictor, exported, splits.test, settings, faults))
     except ParityError:
         _require_repeatable(source or checkpoint, predictor, rows, answers.source)
         raise
-    parity += parity_at_edges(source or checkpoint, judge, predictor, splits.test, settings.tolerance)
+    parity += parity_at_edges(source or checkpoint, task_metrics, predictor, splits.test, settings.tolerance)
     if bundle.manifest.precision != "fp32":
-        shipped = compared(judge, "exported", "shipped", answers.exported, answers.shipped)
+        shipped = compared(task_metrics, "exported", "shipped", answers.exported, answers.shipped)
         advice = " Set compress=none to ship fp32, or a lower export.min_agreement."
         parity.append(require(shipped, min_agreement=settings.min_agreement, where=advice))
     if source is not None:  # how far the answers moved; whether that is too far is said by the metric
-        parity.append(compared(judge, "trained", "shipped", answers.trained, answers.shipped))
-    confusion = None if splits.test.targets is None else judge.confusion(splits.test.targets, answers.shipped)
+        parity.append(compared(task_metrics, "trained", "shipped", answers.trained, answers.shipped))
+    confusion = None if splits.test.targets is None else task_metrics.confusion(splits.test.targets, answers.shipped)
     return Evidence(
         schema_version=EVIDENCE_VERSION,
         manifest_sha256=bundle.digest,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=this_machine(),
         data=splits.record,
-        metrics=dict(_metrics(answers, judge, splits, checkpoint, baseline)),
+        metrics=dict(_metrics(answers, task_metrics, splits, checkpoint, baseline)),
         confusion=None if confusion is None else tuple(map(tuple, confusion.tolist())),
-        robustness=_robustness(bundle.predictor, judge, splits.test, metric, settings.robustness_rows),
+        robustness=_robustness(bundle.predictor, task_metrics, splits.test, metric, settings.robustness_rows),
         parity=tuple(parity),
         compression=compression,
         seconds=seconds or {},
@@ -132,7 +135,7 @@ def _by_framework(
     model: Any, checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any]
 ) -> tuple[str, Predictions]:
     """Returns the name of the framework that a checkpoint's model was made in, and what it answers by it."""
-    run = run_of(model, checkpoint.family(), predictor.answer.output)
+    run = run_of(model, checkpoint.task_head(), predictor.answer.output)
     found = predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size)
     return model.framework if isinstance(model, ImportedModel) else "torch", found
 
@@ -153,34 +156,34 @@ def _require_repeatable(checkpoint: Checkpoint, predictor: Predictor, rows: Sequ
 
 
 def _metrics(
-    answers: Answers, judge: BaseJudge, splits: Splits, checkpoint: Checkpoint, baseline: Baseline | None
+    answers: Answers, task_metrics: TaskMetrics, splits: Splits, checkpoint: Checkpoint, baseline: Baseline | None
 ) -> Iterator[tuple[str, dict[str, Interval]]]:
     """Yields whose metrics, and the metrics."""
     if splits.test.targets is None:
         return
-    yield "trained", judge.metrics(splits.test.targets, answers.trained)
-    yield "shipped", judge.metrics(splits.test.targets, answers.shipped)
+    yield "trained", task_metrics.compute(splits.test.targets, answers.trained)
+    yield "shipped", task_metrics.compute(splits.test.targets, answers.shipped)
     if baseline is not None:
-        yield "baseline", judge.metrics(splits.test.targets, judge.plain(baseline(splits)))
+        yield "baseline", task_metrics.compute(splits.test.targets, task_metrics.as_scores(baseline(splits)))
     if checkpoint.record.cross_validated:
         yield "cross_validated", checkpoint.record.cross_validated
 
 
 def _robustness(
-    predictor: Predictor, judge: BaseJudge, test: Split, metric: str | None, rows: int
+    predictor: Predictor, task_metrics: TaskMetrics, test: Split, metric: str | None, rows: int
 ) -> tuple[RobustnessCurve, ...]:
     if metric is None or test.targets is None or not rows:
         return ()
 
-    def judged(targets: NDArray[Any], found: Predictions) -> Interval:
-        return judge.metrics(targets, found)[metric]
+    def evaluated(targets: NDArray[Any], found: Predictions) -> Interval:
+        return task_metrics.compute(targets, found)[metric]
 
-    return curves(predictor, judged, test.inputs, test.targets, name=metric, most_rows=rows)
+    return curves(predictor, evaluated, test.inputs, test.targets, name=metric, most_rows=rows)
 
 
 def _parity(
     answers: Answers,
-    judge: BaseJudge,
+    task_metrics: TaskMetrics,
     predictor: Predictor,
     exported: Path,
     test: Split,
@@ -197,7 +200,7 @@ def _parity(
         pairs.append(("onnx reference", answers.source[picked], reference))
     for name, trained, found in pairs:
         allowed = settings.tolerance * predictor.answer.scale(answers.source)
-        check = compared(judge, answers.framework, name, trained, found, allowed, tails=answers.has_tails)
+        check = compared(task_metrics, answers.framework, name, trained, found, allowed, tails=answers.has_tails)
         where = "" if _is_close(check) else _where(faults, predictor, exported, test.inputs[0], settings.tolerance)
         yield require(check, where=where)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from maas.errors import ExportError
 from maas.onnx_graphs.cleaning import rename_values_
 from maas.onnx_graphs.files import require_dynamic, write_graph
-from maas.training.families import BaseFamily
+from maas.training.heads import TaskHead
 
 UNTAKEN = "maas.output"
 """No value inside a graph is called so: the exporter's own names hold no full stop."""
@@ -24,24 +24,24 @@ class Activated(nn.Module):
 
     Args:
         net: takes its feeds by name.
-        family: what the logits mean.
+        task_head: what the logits mean.
         names: of the feeds, in the order in which they are given.
     """
 
-    def __init__(self, net: nn.Module, family: BaseFamily, names: Sequence[str]) -> None:
+    def __init__(self, net: nn.Module, task_head: TaskHead, names: Sequence[str]) -> None:
         super().__init__()
         self.net = net
-        self.family = family
+        self.task_head = task_head
         self.names = tuple(names)
 
     def forward(self, *feeds: Tensor) -> Tensor:
         """Returns the graph's output, e.g. probabilities (N, K)."""
-        return self.family.activated(self.net(**dict(zip(self.names, feeds, strict=True))))
+        return self.task_head.activated(self.net(**dict(zip(self.names, feeds, strict=True))))
 
 
 def write_onnx(
     net: nn.Module,
-    family: BaseFamily,
+    task_head: TaskHead,
     *,
     examples: Mapping[str, NDArray[Any]],
     axes: Mapping[str, Mapping[int, str]],
@@ -53,7 +53,7 @@ def write_onnx(
 
     Args:
         net: in evaluation mode.
-        family: what its logits mean.
+        task_head: what its logits mean.
         examples: the graph's inputs for a batch of 2 or more real rows.
         axes: that may have any size: input → axis → name.
         output: the name of the graph's output.
@@ -68,7 +68,7 @@ def write_onnx(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         program = torch.onnx.export(
-            Activated(net, family, list(examples)).eval(),
+            Activated(net, task_head, list(examples)).eval(),
             tuple(torch.from_numpy(array) for array in examples.values()),
             input_names=list(examples),
             output_names=[UNTAKEN],

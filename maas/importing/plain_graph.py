@@ -37,7 +37,7 @@ class PlainGraph:
     Args:
         name: of the file, for messages.
         inputs: the type and the sizes of each, the batch first; None for any size.
-        result: the output that is judged.
+        result: the output that is evaluated.
         batch: rows that it takes at once; None for any number.
     """
 
@@ -53,7 +53,7 @@ class PlainGraph:
         Args:
             model: of the file.
             name: of the file.
-            output: that is judged; None for the only one of floating-point numbers.
+            output: that is evaluated; None for the only one of floating-point numbers.
 
         Raises:
             ConfigError: it takes no rows, a type of rows that cannot be given, or several outputs may be meant.
@@ -67,7 +67,9 @@ class PlainGraph:
             found = (
                 f"output={output} is none of them" if output else f"{len(floats)} of them hold such numbers as answers"
             )
-            raise ConfigError(f"{name} gives {', '.join(outputs)}; {found}. Set output=NAME to the one that is judged.")
+            raise ConfigError(
+                f"{name} gives {', '.join(outputs)}; {found}. Set output=NAME to the one that is evaluated."
+            )
         return cls(name, inputs, result, _batch(inputs, name))
 
     def answered(self, path: Path, processor: Records, records: NDArray[Any]) -> NDArray[Any]:
@@ -160,7 +162,7 @@ def meaning_of_numbers(found: NDArray[Any], targets: NDArray[Any] | None, gives:
     if said in ("probabilities", "logits") and width < 2:
         raise ConfigError(f"The output gives one number a row; gives={said} is of two or more. Set gives= or output=.")
     if said == "embedding" and targets is not None:
-        raise ConfigError("Vectors have no targets to be judged by. Leave targets out, or set gives=logits.")
+        raise ConfigError("Vectors have no targets to be evaluated with. Leave targets out, or set gives=logits.")
     labels = {"classification": max(width, 2)}.get(KINDS[said], 0)
     return Meaning(said, tuple(range(labels)))
 

@@ -114,7 +114,7 @@ class Estimator(ImportedModel):
             few: Feeds = {feed: array[:ROWS_CHECKED] for feed, array in feeds.items()}
         else:
             targets = _targets_of(splits)
-            few = self._rehearsed(feeds, frame, splits, targets)
+            few = self._dry_run(feeds, frame, splits, targets)
             met = self._met(learnt(self.estimator, feeds, frame, targets), None, splits, frame)
         met = met._requiring(few)  # noqa: SLF001
         require_answers(met.outputs({feed: array[:1] for feed, array in feeds.items()}), met.gives, splits)
@@ -142,7 +142,7 @@ class Estimator(ImportedModel):
             return False
         return True
 
-    def _rehearsed(self, feeds: Feeds, frame: Frame | None, splits: Splits, targets: NDArray[Any]) -> Feeds:
+    def _dry_run(self, feeds: Feeds, frame: Frame | None, splits: Splits, targets: NDArray[Any]) -> Feeds:
         """Lets a copy learn from a few rows, which it returns, and be exported."""
         chosen = few_rows(targets, len(splits.labels))
         few = {feed: array[chosen] for feed, array in feeds.items()}

@@ -19,7 +19,7 @@ from maas.importing.meaning import Meaning
 
 RESULT = "raw"
 ML_OPSET = 5
-REHEARSED = 25
+DRY_RUN_ROWS = 25
 """Rows of each label that a copy learns from before the estimator itself does."""
 TOLERANCE = 1e-5
 
@@ -112,8 +112,8 @@ def require_alike(
 def few_rows(targets: NDArray[Any], labels: int) -> NDArray[np.int64]:
     """Returns positions of the first rows of each label, or of the first rows where targets are numbers."""
     if not labels:
-        return np.arange(min(len(targets), 4 * REHEARSED))
-    return np.sort(np.concatenate([np.flatnonzero(targets == label)[:REHEARSED] for label in range(labels)]))
+        return np.arange(min(len(targets), 4 * DRY_RUN_ROWS))
+    return np.sort(np.concatenate([np.flatnonzero(targets == label)[:DRY_RUN_ROWS] for label in range(labels)]))
 
 
 def searched(estimator: Any) -> Any:

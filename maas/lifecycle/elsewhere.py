@@ -167,21 +167,21 @@ def _precision(parent: str, chosen: str) -> str:
 
 
 def _proof(config: RunConfig, subject: Subject, shipped: Path, record: CompressionRecord) -> FileProof:
-    """Judges the choice on rows that nothing has looked at.
+    """Evaluates the choice on rows that nothing has looked at.
 
     Raises:
         ParityError: it does not answer as the given file.
     """
-    parent, test, judge = subject.parent, subject.rows.test, subject.judge
+    parent, test, task_metrics = subject.parent, subject.rows.test, subject.task_metrics
     smaller = Predictor(shipped, parent.processor, parent.answer, batch_size=parent.batch_size, threads=parent.threads)
     answers = {"given": parent.predictions(test.inputs), "shipped": smaller.predictions(test.inputs)}
-    parity = compared(judge, "given", "shipped", answers["given"], answers["shipped"])
+    parity = compared(task_metrics, "given", "shipped", answers["given"], answers["shipped"])
     if record.chosen != PARENT:
         least = build(config.export, "export").min_agreement
         advice = " Nothing was written. Leave the pass out, or set a lower export.min_agreement."
         require(parity, min_agreement=least, where=advice)
     targets = test.targets
-    metrics = {} if targets is None else {name: judge.metrics(targets, own) for name, own in answers.items()}
+    metrics = {} if targets is None else {name: task_metrics.compute(targets, own) for name, own in answers.items()}
     return FileProof(
         given_sha256=sha256_of(subject.graph),
         shipped_sha256=sha256_of(shipped),

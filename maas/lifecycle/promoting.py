@@ -7,8 +7,8 @@ from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.errors import DataError
 from maas.evidence.comparing import require_alike
-from maas.evidence.judges import judge_of
-from maas.evidence.judges.base import BaseJudge, Predictions
+from maas.evidence.task_metrics import task_metrics_of
+from maas.evidence.task_metrics.base import Predictions, TaskMetrics
 from maas.records.evidence import Interval
 from maas.registry.promotion import Comparison
 from maas.registry.store import Compare
@@ -28,25 +28,25 @@ def comparing_on(config: RunConfig, load: Callable[[], Splits]) -> Compare:
         if rows.record.fingerprint != new.evidence.data.fingerprint:
             raise DataError("the recipe's rows are not those that the bundle was measured on")
         require_alike({"the new bundle": new, "the old one": old})
-        judge = judge_of(new.manifest.answer["kind"], rows.labels)
+        task_metrics = task_metrics_of(new.manifest.answer["kind"], rows.labels)
         answers = [bundle.predictor.predictions(rows.test.inputs) for bundle in (new, old)]
-        return compared(judge, rows.test.targets, *answers, metric=str(config.metric))
+        return compared(task_metrics, rows.test.targets, *answers, metric=str(config.metric))
 
     return compare
 
 
-def compared(judge: BaseJudge, targets: Any, new: Predictions, old: Predictions, *, metric: str) -> Comparison:
+def compared(task_metrics: TaskMetrics, targets: Any, new: Predictions, old: Predictions, *, metric: str) -> Comparison:
     """Compares two bundles' answers to the same rows.
 
     Args:
-        judge: of their kind of answer.
+        task_metrics: of their kind of answer.
         targets: (N,).
         new: the new bundle's plain numbers, (N, K).
         old: those of the bundle that the alias points at, (N, K).
         metric: by its name in the evidence.
     """
-    value, champions = (judge.metrics(targets, answers)[metric].value for answers in (new, old))
-    lost = judge.drop(targets, old, new, metric)
+    value, champions = (task_metrics.compute(targets, answers)[metric].value for answers in (new, old))
+    lost = task_metrics.drop(targets, old, new, metric)
     gain = Interval(0.0 - lost.value, 0.0 - lost.high, 0.0 - lost.low)  # and no nought below nought
-    unit = "percentage points" if metric in judge.drop_scale else "in the target's unit"
+    unit = "percentage points" if metric in task_metrics.drop_scale else "in the target's unit"
     return Comparison(metric, value, champions, gain, unit)

@@ -21,9 +21,9 @@ from maas.data.folds import require_foldable
 from maas.data.splits import Splits
 from maas.doctor import require_sound
 from maas.errors import BundleError, ConfigError, RegistryError
-from maas.evidence.judges import judge_of
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import learning_curve
+from maas.evidence.task_metrics import task_metrics_of
 from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole, write_json
@@ -113,10 +113,12 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
         exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
         parent = predictor_of(config, checkpoint, exported)
-        judge = judge_of(parent.answer.kind, splits.labels)
+        task_metrics = task_metrics_of(parent.answer.kind, splits.labels)
         calibration = calibration_of(config, parent, splits)
         tolerance = build(config.export, "export").tolerance
-        evaluator = Evaluator(parent, splits.validation, judge, config.metric, calibration, splits.labels, tolerance)
+        evaluator = Evaluator(
+            parent, splits.validation, task_metrics, config.metric, calibration, splits.labels, tolerance
+        )
 
         def onnx_of(one: Checkpoint, out: Path) -> Path:
             return shutil.copyfile(exported, out) if one is checkpoint else exported_onnx(config, one, splits, out)

@@ -17,7 +17,7 @@ from maas.config import RunConfig
 from maas.data.given import TARGETS, given_arrays, given_rows, parted, table_of
 from maas.data.splits import Splits
 from maas.errors import BudgetError, ConfigError, one_line
-from maas.evidence.judges import BaseJudge, judge_of
+from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
 from maas.importing.meaning import Gives, Meaning
 from maas.importing.onnx_file import FileRecord, OnnxFile
 from maas.importing.plain_graph import KINDS, PlainGraph, meaning_of_numbers
@@ -44,7 +44,7 @@ class Given:
         metric: that the budget's drop is of; None takes the first that there is.
         input: column of inputs, where the rows are a table and a row is one value.
         label: column of what is to be answered, where the rows are a table.
-        output: of a plain file, that is judged; None for the only one of floating-point numbers.
+        output: of a plain file, that is evaluated; None for the only one of floating-point numbers.
         gives: what that output's numbers are; None for what they look like.
     """
 
@@ -64,10 +64,10 @@ class Subject:
         name: of the model, for messages.
         graph: its ONNX file, whole.
         parent: answers with it.
-        result: the output that is judged.
+        result: the output that is evaluated.
         meaning: of its numbers.
-        rows: to calibrate with (`train`), to choose by (`validation`) and to judge the choice (`test`).
-        judge: of its answers.
+        rows: to calibrate with (`train`), to choose by (`validation`) and to evaluate the choice (`test`).
+        task_metrics: of its answers.
         metric: that the budget's drop is of; None where rows have no targets.
         lineage: where it comes from.
         is_single: whether it takes one row at a time, and no more.
@@ -79,7 +79,7 @@ class Subject:
     result: str
     meaning: Meaning
     rows: Splits
-    judge: BaseJudge
+    task_metrics: TaskMetrics
     metric: str | None
     lineage: Lineage
     is_single: bool = False
@@ -97,7 +97,7 @@ def of_bundle(bundle: Bundle, given: Given) -> Subject:
     labels = tuple(manifest.answer.get("labels", ()))
     table = given_rows(given.calibration, predictor.processor, labels, given.input, given.label)
     rows = parted(table, labels, given.calibration)
-    judge = judge_of(predictor.answer.kind, rows.labels)
+    task_metrics = task_metrics_of(predictor.answer.kind, rows.labels)
     return Subject(
         name=manifest.name,
         graph=bundle.model_path,
@@ -105,8 +105,8 @@ def of_bundle(bundle: Bundle, given: Given) -> Subject:
         result=predictor.answer.output,
         meaning=Meaning(GIVES[predictor.answer.kind], tuple(range(len(labels)))),
         rows=rows,
-        judge=judge,
-        metric=_metric(judge, rows, given),
+        task_metrics=task_metrics,
+        metric=_metric(task_metrics, rows, given),
         lineage=manifest.lineage,
     )
 
@@ -136,7 +136,7 @@ def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject
     labels = tuple(map(str, meaning.order))
     table = table_of([one.tobytes() for one in records], targets, labels, given.calibration)
     rows = parted(table, labels, given.calibration)
-    judge = judge_of(KINDS[meaning.gives], rows.labels)
+    task_metrics = task_metrics_of(KINDS[meaning.gives], rows.labels)
     batch_size = graph.batch or ServingSettings().batch_size
     return Subject(
         name=graph.name,
@@ -145,8 +145,8 @@ def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject
         result=graph.result,
         meaning=meaning,
         rows=rows,
-        judge=judge,
-        metric=_metric(judge, rows, given),
+        task_metrics=task_metrics,
+        metric=_metric(task_metrics, rows, given),
         lineage=lineage_of(config, rows.record.fingerprint),
         is_single=graph.batch == 1,
     )
@@ -162,7 +162,7 @@ def checkpoint_of(subject: Subject, work: Path) -> Checkpoint:
         subject.parent.processor,
         net_record=NetRecord(f"{OnnxFile.__module__}.{OnnxFile.__qualname__}", {"path": str(subject.graph)}),
         name=subject.name,
-        task=subject.judge.kind,
+        task=subject.task_metrics.kind,
         plan=None,
         labels=subject.rows.labels,
         answer=subject.parent.answer.record(),
@@ -184,13 +184,19 @@ def searched(
     """
     rows, parent = subject.rows, subject.parent
     log.info(
-        "compress  %s; %s rows to calibrate with, %s to choose by, %s to judge the choice, %s",
+        "compress  %s; %s rows to calibrate with, %s to choose by, %s to evaluate the choice, %s",
         ", ".join(settings.passes) or "no pass is asked for", len(rows.train), len(rows.validation), len(rows.test),
         f"by {subject.metric}" if subject.metric else "by agreement alone: they have no targets",
     )  # fmt: skip
     calibration = replace(calibration_of(config, parent, rows), output=subject.result)
     evaluator = Evaluator(
-        parent, rows.validation, subject.judge, subject.metric, calibration, rows.labels, is_single=subject.is_single
+        parent,
+        rows.validation,
+        subject.task_metrics,
+        subject.metric,
+        calibration,
+        rows.labels,
+        is_single=subject.is_single,
     )
     if subject.is_single and timed_at(settings, evaluator).batch_size > 1:
         raise BudgetError(f"{subject.name} takes one row at a time; set compress.budget.batch_size=1, or leave it out.")
@@ -202,13 +208,13 @@ def searched(
     return search(settings, context, evaluator, export, CandidateStore(work / "candidates", rows.record.fingerprint))
 
 
-def _metric(judge: BaseJudge, rows: Splits, given: Given) -> str | None:
+def _metric(task_metrics: TaskMetrics, rows: Splits, given: Given) -> str | None:
     """Returns what the budget's drop is of.
 
     Raises:
         ConfigError: the metric that is asked for is not of such answers, or nothing tells it.
     """
-    known = list(judge.drop_scale)
+    known = list(task_metrics.drop_scale)
     if given.metric is not None and given.metric not in known:
         raise ConfigError(f"metric is {given.metric}; of such answers there are {', '.join(known) or 'none'}.")
     if rows.target == "none":
@@ -218,7 +224,7 @@ def _metric(judge: BaseJudge, rows: Splits, given: Given) -> str | None:
             )
         return None
     if not known:
-        raise ConfigError("Vectors have no targets to be judged by. Leave label= or the array targets out.")
+        raise ConfigError("Vectors have no targets to be evaluated with. Leave label= or the array targets out.")
     return given.metric or known[0]
 
 

@@ -58,8 +58,8 @@ class Watched:
         validation_size: the padded sizes of all validation batches, summed.
         end_s: seconds of an epoch's end without its validation batches: metrics, checkpoint, hooks; on average.
         looped_s: seconds from the first epoch's start to the last one's end.
-        point_bytes: of a resume point.
-        point_s: seconds that writing one takes.
+        checkpoint_bytes: of a training checkpoint.
+        checkpoint_s: seconds that writing one takes.
         every_s: seconds between two of them; None where none are written.
         stops_early: whether a callback may end it before.
     """
@@ -71,8 +71,8 @@ class Watched:
     validation_size: int
     end_s: float
     looped_s: float
-    point_bytes: int
-    point_s: float
+    checkpoint_bytes: int
+    checkpoint_s: float
     every_s: float | None
     stops_early: bool
 
@@ -90,7 +90,7 @@ class Watched:
         ends = self.loop.epochs * (self.end_s + self.loop.validations * self.validation_s)
         looped = self.loop.total_batches * mean_seconds(self.steps, self.sizes) + ends
         points = looped // self.every_s if self.every_s else 0
-        return float(looped + points * self.point_s)
+        return float(looped + points * self.checkpoint_s)
 
 
 def is_enough(count: int, timed_s: float, wanted_s: float) -> bool:

@@ -1,4 +1,4 @@
-"""Rehearsing what comes after training: exporting, compressing, proving. Bytes are exact, seconds are counted up."""
+"""A dry run of what comes after training: exporting, compressing, proving. Bytes are exact, seconds are counted up."""
 
 import time
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from maas.config import RunConfig, build
 from maas.data.splits import Split, Splits
 from maas.errors import BundleError, ExportError
 from maas.evidence.benchmark import interleaved_s
-from maas.evidence.judges import judge_of
-from maas.evidence.judges.base import Predictions
 from maas.evidence.parity import reference_run
 from maas.evidence.reference_faults import reference_faults
 from maas.evidence.robustness import perturbations_of
+from maas.evidence.task_metrics import task_metrics_of
+from maas.evidence.task_metrics.base import Predictions
 from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
 from maas.lifecycle.assembly import calibration_of, exported_onnx, predictor_of
 from maas.planning.estimating import extrapolated
@@ -32,10 +32,10 @@ from maas.training.evaluation import predictions
 
 ANSWERED_S, ALONE = 0.6, 8
 """Answers are timed for so long at least; so many rows are answered one by one."""
-REFERENCE_REHEARSED_S = 2.0
+REFERENCE_DRY_RUN_S = 2.0
 """The reference evaluator is timed on as many rows, or for so long."""
 BASELINE_ROWS = 10_000
-"""The most training rows that a rehearsed baseline sees."""
+"""The most training rows that the baseline of a dry run sees."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class Models:
         return min(fast, key=lambda name: self.files[name].stat().st_size * self.row_s[name])
 
 
-def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path) -> LaterStages:
+def later_stages_of(
+    config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path
+) -> LaterStages:
     """Exports and compresses a checkpoint as the line would, and answers a few rows by every model.
 
     Args:
@@ -78,8 +80,11 @@ def rehearsed(config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Sp
     require_searchable(settings)
     model, started = folder / f"{PARENT}.onnx", time.perf_counter()
     exported = predictor_of(config, checkpoint, exported_onnx(config, checkpoint, splits, model))
-    judge, calibration = judge_of(exported.answer.kind, splits.labels), calibration_of(config, exported, splits)
-    evaluator = Evaluator(exported, few.validation, judge, config.metric, calibration)
+    task_metrics, calibration = (
+        task_metrics_of(exported.answer.kind, splits.labels),
+        calibration_of(config, exported, splits),
+    )
+    evaluator = Evaluator(exported, few.validation, task_metrics, config.metric, calibration)
     models = Models({PARENT: model}, {PARENT: exported}, {})
     for name, one in settings.graph_passes.items():
         out = folder / f"{name}.onnx"
@@ -109,8 +114,8 @@ def _searching_s(evaluator: Evaluator, models: Models, target: TimingTarget, val
         row_s = models.row_s[name]
         alone = sum(_seconds(predictor.predictions, [row]) for row in few[:ALONE]) / len(few[:ALONE])
         own = _as_many(evaluator.predictions(predictor), rows)
-        judged = _seconds(everything.value, own) + _seconds(everything.drop, parent, own)
-        total += rows * row_s + BATCH_EFFECT_ROWS * (row_s + alone) + judged
+        evaluated = _seconds(everything.value, own) + _seconds(everything.drop, parent, own)
+        total += rows * row_s + BATCH_EFFECT_ROWS * (row_s + alone) + evaluated
     for name, file in models.files.items():
         total += _seconds(evaluator.footprint, file) + _seconds(gzip_bytes, file)
         total += (2 if name == PARENT else 1) * _raced_s(evaluator, file, target)  # all are timed beside it
@@ -140,15 +145,15 @@ def _proving_s(config: RunConfig, checkpoint: Checkpoint, models: Models, splits
     total += _reference_s(models.files[PARENT], exported, sample, rows)
     if sample.targets is None:
         return total
-    judge, found = judge_of(answer.kind, splits.labels), shipped.predictions(sample.inputs)
+    task_metrics, found = task_metrics_of(answer.kind, splits.labels), shipped.predictions(sample.inputs)
     many = _as_many(found, rows)
     whose = 2 + (config.baseline is not None)
-    total += whose * _seconds(judge.metrics, splits.test.targets, many)
+    total += whose * _seconds(task_metrics.compute, splits.test.targets, many)
     disturbed = min(build(config.export, "export").robustness_rows, len(sample))
     if config.metric and disturbed:
-        judged = _seconds(judge.metrics, sample.targets[:disturbed], found[:disturbed])
+        evaluated = _seconds(task_metrics.compute, sample.targets[:disturbed], found[:disturbed])
         times = sum(len(one.strengths) for one in perturbations_of(processor))
-        total += times * (disturbed * shipped_row_s + judged)
+        total += times * (disturbed * shipped_row_s + evaluated)
     return total + (_baseline_s(config, splits, few) if config.baseline else 0.0)
 
 
@@ -160,7 +165,7 @@ def _reference_s(model: Path, exported: Predictor, sample: Split, rows: int) -> 
     opened_s, times = _seconds(reference_run, model, exported.answer.output), list[float]()
     for row in sample.inputs[: 1 + ALONE]:
         times.append(_seconds(predictions, run, exported.answer, exported.processor, [row]))
-        if len(times) > 2 and sum(times) > REFERENCE_REHEARSED_S:
+        if len(times) > 2 and sum(times) > REFERENCE_DRY_RUN_S:
             break
     first_s, rest_s = times[0], times[1:] or times
     row_s = sum(rest_s) / len(rest_s)

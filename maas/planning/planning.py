@@ -1,4 +1,4 @@
-"""Planning: a rehearsal is started, and what it tells becomes a plan."""
+"""Planning: a dry run is started, and what it reports becomes a plan."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ from maas.planning.estimating import Watched
 from maas.planning.report import RECIPE, REFUSAL, REPORT, LaterStages, Report
 from maas.planning.stage import Plan, Stage
 
-REHEARSAL = "maas.planning.rehearsal"
+DRY_RUN = "maas.planning.dry_run"
 
 
 def plan(config: RunConfig) -> Plan:
-    """Rehearses a recipe in a process of its own, and tells what the whole of it will take.
+    """Does a dry run of a recipe in a separate process, and returns what the whole of it will take.
 
     Nothing is left behind.
 
@@ -32,19 +32,19 @@ def plan(config: RunConfig) -> Plan:
 
     Raises:
         ConfigError: a stage would refuse; its own message.
-        ProcessError: the rehearsal broke.
+        ProcessError: the dry run broke.
     """
     with tempfile.TemporaryDirectory(prefix="maas-plan-") as scratch:
-        report = _rehearsed(config, Path(scratch))
+        report = _dry_run(config, Path(scratch))
     return planned(config, report, _free_bytes(Path(config.runs_dir)))
 
 
 def planned(config: RunConfig, report: Report, free_bytes: int) -> Plan:
-    """Returns the plan that a rehearsal leads to.
+    """Returns the plan that a dry run leads to.
 
     Args:
         config: the recipe.
-        report: of the rehearsal.
+        report: of the dry run.
         free_bytes: on the disk that runs are written to.
     """
     disk_bytes = _disk_bytes(report)
@@ -111,7 +111,7 @@ def _how(watched: Watched | None) -> str:
 def _disk_bytes(report: Report) -> int:
     """Returns what lies below `runs_dir` and in the registry at most: points, weights, every candidate, two bundles."""
     watched, models = report.watched, report.later.bytes
-    points = 3 * watched.point_bytes if watched else 0  # the best epoch's, and two to go on from
+    points = 3 * watched.checkpoint_bytes if watched else 0  # the best epoch's, and two to go on from
     return points + report.weights_bytes + sum(models.values()) + 2 * max(models.values())
 
 
@@ -136,9 +136,9 @@ def _warnings(config: RunConfig, report: Report, disk_bytes: int, free_bytes: in
         yield f"{report.world} processes will train; one was measured alone, without what they tell each other."
 
 
-def _rehearsed(config: RunConfig, folder: Path) -> Report:
+def _dry_run(config: RunConfig, folder: Path) -> Report:
     (folder / RECIPE).write_text(yaml.safe_dump(asdict(config), allow_unicode=True), encoding="utf-8")
-    command = [sys.executable, "-m", REHEARSAL, str(folder), str(time.time())]
+    command = [sys.executable, "-m", DRY_RUN, str(folder), str(time.time())]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # where parts were found
@@ -151,10 +151,10 @@ def _rehearsed(config: RunConfig, folder: Path) -> Report:
         raise ConfigError((folder / REFUSAL).read_text(encoding="utf-8"))
     if done.returncode < 0:
         raise ProcessError(
-            f"The rehearsal was ended by signal {-done.returncode}; where that is 9, memory was short. Set a smaller "
+            f"The dry run was ended by signal {-done.returncode}; where that is 9, memory was short. Set a smaller "
             "batch_size."
         )
-    raise ProcessError(f"The rehearsal broke:\n{done.stderr.strip()}")
+    raise ProcessError(f"The dry run broke:\n{done.stderr.strip()}")
 
 
 def _free_bytes(folder: Path) -> int:

@@ -1,11 +1,11 @@
-"""What a rehearsal tells the process that plans."""
+"""What a dry run reports to the process that plans."""
 
 import msgspec
 
 from maas.planning.estimating import Watched
 
 RECIPE, REPORT, REFUSAL = "recipe.yaml", "report.json", "refusal.txt"
-"""What passes between the two processes, in the rehearsal's folder."""
+"""What passes between the two processes, in the dry run's folder."""
 
 
 class LaterStages(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""A recipe whose training ends once a stopwatch has seen enough."""
+"""A recipe whose training ends once a profiler has seen enough."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ STEPS_S = 6.0
 VALIDATED_ROWS = 512
 """Rows that are validated on, where a batch is no larger."""
 OWN = ("min_epochs", "min_steps", "check_val_every_n_epoch", "val_check_interval")
-"""Settings of a trainer that would keep the rehearsal from ending, or from validating when it does."""
+"""Settings of a trainer that would keep the dry run from ending, or from validating when it does."""
 
 
 def world_of(trainer: Mapping[str, Any]) -> int:
@@ -41,12 +41,12 @@ def validations_of(trainer: Mapping[str, Any], batches: int) -> float:
 
 
 def shortened(config: RunConfig, splits: Splits, out: Path, world: int) -> RunConfig:
-    """Returns the recipe with a stopwatch, in one process, and without pretraining.
+    """Returns the recipe with a profiler, in one process, and without pretraining.
 
     Args:
         config: the recipe.
         splits: its rows.
-        out: where the stopwatch writes.
+        out: where the profiler writes.
         world: processes that would train together.
     """
     if config.trainer is None:
@@ -57,8 +57,8 @@ def shortened(config: RunConfig, splits: Splits, out: Path, world: int) -> RunCo
     allowed = asked if isinstance(asked, int) else int(batches * (1.0 if asked is None else asked))
     limit = min(allowed, max(1, VALIDATED_ROWS // config.batch_size))
     validations = validations_of(config.trainer, -(-len(splits.train) // (config.batch_size * world)))
-    stopwatch = {
-        "_target_": "maas.planning.stopwatch.Stopwatch",
+    profiler = {
+        "_target_": "maas.planning.profiler.LoopProfiler",
         "out": str(out),
         "seconds": STEPS_S,
         "world": world,
@@ -68,5 +68,5 @@ def shortened(config: RunConfig, splits: Splits, out: Path, world: int) -> RunCo
         config,
         pretrain=None,
         trainer={**kept, "limit_val_batches": limit},
-        callbacks={**config.callbacks, "stopwatch": stopwatch},
+        callbacks={**config.callbacks, "profiler": profiler},
     )

@@ -45,7 +45,7 @@ class DataRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One run of the graph, measured in turns with its rival.
+    """One run of the graph, measured in turns with the fp32 model.
 
     Args:
         batch_size: rows in the run.
@@ -114,8 +114,8 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         drop: the fp32 model's metric minus its own on the same rows, in percentage points, with a paired interval.
         drop_from_parent: likewise against the candidate that it was made of; null for one that was exported.
         worst_slice: the part of the rows on which it loses most against the fp32 model.
-        agreement: share of validation rows with the answer of what it was made of, as the judge of this kind of answer
-            sees it: of the parent, or of its checkpoint by its own framework.
+        agreement: share of validation rows with the answer of what it was made of: of the parent, or of its
+            checkpoint by its own framework.
         batch_effect: largest change of a plain number when a row shares its batch with others.
         latency: against the fp32 model, at the batch size and threads that the budget names.
         latencies: at batches of one, of the declared size and of 32, on one thread and on two.
@@ -164,7 +164,7 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         candidates: all that was tried, the model as exported first.
         chosen: the name of what ships.
         reason: with numbers.
-        rows: validation rows that judged.
+        rows: validation rows that candidates were evaluated on.
         pruned_trials: pipelines that were not followed to their end, by name, and why.
         scratch_baselines: names of candidates of the chosen one's shape that were trained from scratch.
     """

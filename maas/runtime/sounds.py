@@ -1,4 +1,4 @@
-"""Sound files and raw samples to one channel of float32. Headers are judged before anything is read by them.
+"""Sound files and raw samples to one channel of float32. Headers are checked before anything is read by them.
 
 It neither resamples nor cuts. An `InputError` of this module says what the sound is; whoever knows which one it was
 puts that before it.

@@ -25,7 +25,7 @@ class Unusable(NamedTuple):
 REFUSED: Mapping[type, tuple[str, str]] = {
     of_lightning.StochasticWeightAveraging: (
         "averages weights after the last epoch, when those of the best epoch are chosen already",
-        "Take callbacks=[resume_points,ema], or lightning.pytorch.callbacks.WeightAveraging.",
+        "Take callbacks=[training_checkpoints,ema], or lightning.pytorch.callbacks.WeightAveraging.",
     ),
     of_lightning.BatchSizeFinder: ("tries batch sizes by restarting the training", "Set batch_size."),
     of_lightning.BasePredictionWriter: ("writes predictions, and training makes none", "Use bundle.predict."),
@@ -35,7 +35,7 @@ REFUSED: Mapping[type, tuple[str, str]] = {
     ),
     of_lightning.OnExceptionCheckpoint: (
         "lets training start from a checkpoint of its own, which holds no random states",
-        "Leave it out: callbacks=[resume_points] resumes exactly.",
+        "Leave it out: callbacks=[training_checkpoints] resumes exactly.",
     ),
 }
 """Why a callback is refused, and what to do instead."""
@@ -58,33 +58,33 @@ LOGGING = (of_lightning.DeviceStatsMonitor, of_lightning.LearningRateMonitor, of
 """What works with a logger alone."""
 
 
-def require_usable(config: RunConfig, *, is_guest: bool | None = None) -> None:
+def require_usable(config: RunConfig, *, is_custom_module: bool | None = None) -> None:
     """Looks at a recipe's callbacks before anything is trained.
 
     Args:
         config: the recipe.
-        is_guest: whether the net is a LightningModule of the user's; None looks at what the recipe names, before rows
-            are read, and takes a function that builds the net for one that may give such a module.
+        is_custom_module: whether the net is a LightningModule of the user's; None looks at what the recipe names,
+            before rows are read, and takes a function that builds the net for one that may give such a module.
 
     Raises:
         ConfigError: some cannot be used here, a line each.
     """
-    if is_guest is None:
+    if is_custom_module is None:
         target = target_of(config.model["_target_"])[0]
-        is_guest = not isinstance(target, type) or issubclass(target, LightningModule)
-    faults = [f"{one.where} is {one.what} {one.remedy}" for one in unusable(config, is_guest=is_guest)]
+        is_custom_module = not isinstance(target, type) or issubclass(target, LightningModule)
+    faults = [f"{one.where} is {one.what} {one.remedy}" for one in unusable(config, is_custom_module=is_custom_module)]
     if faults:
         raise ConfigError("\n".join(faults))
 
 
-def unusable(config: RunConfig, *, is_guest: bool) -> Iterator[Unusable]:
+def unusable(config: RunConfig, *, is_custom_module: bool) -> Iterator[Unusable]:
     """Yields a recipe's callbacks that cannot be used here.
 
     Args:
         config: the recipe.
-        is_guest: whether the net is a LightningModule of the user's.
+        is_custom_module: whether the net is a LightningModule of the user's.
     """
-    refused = {**REFUSED, **({} if is_guest else REFUSED_FOR_NETS)}
+    refused = {**REFUSED, **({} if is_custom_module else REFUSED_FOR_NETS)}
     if not (config.trainer or {}).get("logger"):
         refused |= dict.fromkeys(LOGGING, ("writes to a logger, and the trainer has none", "Set +trainer.logger=…"))
     for where, part in parts_of(config).items():

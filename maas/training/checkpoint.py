@@ -21,7 +21,7 @@ from maas.runtime.answers import BaseAnswer, load_answer
 from maas.runtime.predictor import Run
 from maas.runtime.processors import BaseProcessor, load_processor
 from maas.training.evaluation import run_of
-from maas.training.families import BaseFamily, family_of
+from maas.training.heads import TaskHead, task_head_of
 from maas.training.pruning_plan import PruningPlan, cast_, crop_, plan_of, shape_
 from maas.training.reopening import require_same_outputs
 
@@ -188,9 +188,9 @@ class Checkpoint:
         net: nn.Module = build({"_target_": self.record.net.target, **self.record.net.arguments}, "net")
         return net
 
-    def family(self) -> BaseFamily:
+    def task_head(self) -> TaskHead:
         """Returns what the net's logits mean."""
-        return family_of(self.record.task, self.record.labels).reading(self.record.answer)
+        return task_head_of(self.record.task, self.record.labels).reading(self.record.answer)
 
     def answer(self) -> BaseAnswer:
         """Returns what the plain numbers mean."""
@@ -198,7 +198,7 @@ class Checkpoint:
 
     def run(self) -> Run:
         """Returns how the model answers feeds by its own framework."""
-        return run_of(self.model(), self.family(), self.answer().output)
+        return run_of(self.model(), self.task_head(), self.answer().output)
 
     def processor(self) -> BaseProcessor:
         """Loads the processor that the model was trained with."""

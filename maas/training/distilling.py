@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from maas.data.datamodule import Batch
 from maas.errors import ConfigError
-from maas.training.families import BaseFamily
+from maas.training.heads import TaskHead
 from maas.training.precision import full_precision, widened
 from maas.training.task import Task
 from maas.training.windows import Share, sees_several_batches
@@ -73,7 +73,7 @@ class DistillationTask(Task):
             self._taught[rows] = logits
 
     def _require_known_weights(self) -> None:
-        is_by_loss = type(self.family).distance is BaseFamily.distance
+        is_by_loss = type(self.task_head).distance is TaskHead.distance
         if is_by_loss and hasattr(self.objective.loss, "total_weight") and sees_several_batches(self.trainer):
             raise ConfigError(
                 f"{type(self.objective.loss).__name__} weighs rows by their targets, in distillation by the teacher's "
@@ -96,7 +96,7 @@ class DistillationTask(Task):
         taught = self._taught[batch.rows] if self._is_asked_once else self._answered(batch, logits.device)
         loss = super().loss(batch, logits, replace(share, weight=share.weight * (1 - teacher.weight)))
         with full_precision(logits.device):
-            distance = self.family.distance(logits, taught, teacher.temperature, self.objective.loss)
+            distance = self.task_head.distance(logits, taught, teacher.temperature, self.objective.loss)
             loss = loss + share.rows * teacher.weight * distance
             for name in teacher.features:
                 apart = similarity_distance(widened(self._seen[name]), widened(self._shown_to_teacher[name]))

@@ -11,15 +11,15 @@ from maas.importing.base import ImportedModel
 from maas.runtime.answers import BaseAnswer
 from maas.runtime.predictor import Arrays, Run, outputs_in_batches
 from maas.runtime.processors import BaseProcessor
-from maas.training.families import BaseFamily
+from maas.training.heads import TaskHead
 
 
-def run_of(model: nn.Module | ImportedModel, family: BaseFamily, output: str) -> Run:
+def run_of(model: nn.Module | ImportedModel, task_head: TaskHead, output: str) -> Run:
     """Returns how a model answers feeds without ONNX: by torch, or by the framework that it was made in.
 
     Args:
         model: in evaluation mode, on the CPU.
-        family: what a net's logits mean.
+        task_head: what a net's logits mean.
         output: the name under which the answer's plain numbers are returned.
     """
     if isinstance(model, ImportedModel):
@@ -28,7 +28,7 @@ def run_of(model: nn.Module | ImportedModel, family: BaseFamily, output: str) ->
     def run(feeds: Arrays) -> Arrays:
         with torch.inference_mode():
             logits = model(**{name: torch.from_numpy(array) for name, array in feeds.items()})
-            return {output: family.activated(logits).numpy()}
+            return {output: task_head.activated(logits).numpy()}
 
     return run
 

@@ -25,18 +25,18 @@ from maas.training import processes
 from maas.training.batch_statistics import BatchStatistics
 from maas.training.callbacks import require_usable
 from maas.training.checkpoint import NetRecord
+from maas.training.custom_module import ValidationMetrics, loader_of, with_float32_targets
 from maas.training.distilling import DistillationTask, Teacher
-from maas.training.families import BaseFamily
-from maas.training.guest import ValidationMetrics, as_guests_take, loader_of
+from maas.training.heads import TaskHead
 from maas.training.keeping import LatestBest
 from maas.training.launching import Launcher
 from maas.training.nets import built, finished, resolve_net, types_of
 from maas.training.objectives import objective_of
+from maas.training.output_check import require_sound_outputs
 from maas.training.precision import keep_targets_
 from maas.training.progress import Bar, EpochListener, History, Vitals, is_alone, is_terminal, quiet
 from maas.training.resuming import newest_whole
-from maas.training.scales import family_for, require_unit
-from maas.training.smoke_run import require_sound_outputs
+from maas.training.scales import require_unit, task_head_for
 from maas.training.stepping import LeanSteps
 from maas.training.task import Task
 
@@ -50,14 +50,14 @@ class Fitted:
     Args:
         model: a net with the weights of the best epoch, in evaluation mode, or an imported model.
         net_record: how to build it again.
-        family: what its outputs mean.
+        task_head: what its outputs mean.
         history: logged values, an entry each epoch; none where nothing was trained here.
         best_epoch: from 0.
     """
 
     model: nn.Module | ImportedModel
     net_record: NetRecord
-    family: BaseFamily
+    task_head: TaskHead
     history: tuple[dict[str, float], ...] = ()
     best_epoch: int = 0
 
@@ -86,25 +86,25 @@ def fit(
     """
     quiet()
     seed_everything(config.seed, workers=True, verbose=False)
-    family = family_for(config, splits)
-    record = resolve_net(config.model, {**family.facts(splits.train), **processor.net_arguments})
+    task_head = task_head_for(config, splits)
+    record = resolve_net(config.model, {**task_head.facts(splits.train), **processor.net_arguments})
     model = built(record, processor)
     require_unit(config, model)
     if isinstance(model, ImportedModel):
-        return Fitted(model.fit(splits, processor), record, family)
+        return Fitted(model.fit(splits, processor), record, task_head)
     if config.trainer is None:
         model, record = finished(model, record, types_of(model))
-        require_sound_outputs(model, processor, splits.train, family.facts(splits.train).get("outputs"))
-        return Fitted(model, record, family)
-    require_usable(config, is_guest=isinstance(model, LightningModule))
+        require_sound_outputs(model, processor, splits.train, task_head.facts(splits.train).get("outputs"))
+        return Fitted(model, record, task_head)
+    require_usable(config, is_custom_module=isinstance(model, LightningModule))
     types = types_of(model)
     if config.pretrain is not None:
         build(config.pretrain, "pretrain").pretrain(model, processor, splits.train.inputs, config.seed)
         seed_everything(
             config.seed, workers=True, verbose=False
         )  # what follows does not depend on a cached pretraining
-    course = _trained(config, model, family, splits, processor, resume_folder, listener)
-    return Fitted(*finished(model, record, types), family, course.history, course.best_epoch)
+    course = _trained(config, model, task_head, splits, processor, resume_folder, listener)
+    return Fitted(*finished(model, record, types), task_head, course.history, course.best_epoch)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def fit_net(
     resume_folder: Path,
     listener: EpochListener | None = None,
     teacher: Teacher | None = None,
-    family: BaseFamily | None = None,
+    task_head: TaskHead | None = None,
 ) -> Course:
     """Trains a net in place as the recipe says, and leaves it with the weights of its best epoch.
 
@@ -135,7 +135,7 @@ def fit_net(
         resume_folder: holds Lightning's own checkpoints; if one is there, training goes on from it.
         listener: told of each epoch as it ends.
         teacher: that the net learns from besides; None for none.
-        family: what the net's logits mean, as of the checkpoint that it comes from; None takes the recipe's.
+        task_head: what the net's logits mean, as of the checkpoint that it comes from; None takes the recipe's.
 
     Raises:
         ConfigError: the recipe has no trainer, or a part refused its arguments.
@@ -144,17 +144,17 @@ def fit_net(
         raise ConfigError(
             f"{config.name} has no trainer, so its net cannot learn. Set trainer=cpu, or leave it as it is."
         )
-    require_usable(config, is_guest=isinstance(net, LightningModule))
+    require_usable(config, is_custom_module=isinstance(net, LightningModule))
     quiet()
     seed_everything(config.seed, workers=True, verbose=False)
-    family = family or family_for(config, splits)
-    return _trained(config, net, family, splits, processor, resume_folder, listener, teacher)
+    task_head = task_head or task_head_for(config, splits)
+    return _trained(config, net, task_head, splits, processor, resume_folder, listener, teacher)
 
 
 def _trained(
     config: RunConfig,
     net: nn.Module,
-    family: BaseFamily,
+    task_head: TaskHead,
     splits: Splits,
     processor: BaseProcessor,
     resume_folder: Path,
@@ -163,7 +163,7 @@ def _trained(
 ) -> Course:
     """Trains a net in place; it then has the weights of its best epoch."""
     history = History(listener, lines=is_alone() and not is_terminal())
-    task, watching = task_of(config, net, family, splits.train, teacher)
+    task, watching = task_of(config, net, task_head, splits.train, teacher)
     keeper = LatestBest(
         dirpath=resume_folder,
         filename="best",
@@ -178,7 +178,9 @@ def _trained(
     if isinstance(task, Task):
         keep_targets_(trainer)
     else:
-        splits = replace(splits, train=as_guests_take(splits.train), validation=as_guests_take(splits.validation))
+        splits = replace(
+            splits, train=with_float32_targets(splits.train), validation=with_float32_targets(splits.validation)
+        )
     if trainer.global_rank:
         torch.manual_seed(config.seed + trainer.global_rank)  # each process drops and augments by its own chance
     data = DataModule(splits, processor, config.batch_size, config.seed, workers=config.workers, loader=loader_of(net))
@@ -206,34 +208,34 @@ def _trained(
 
 
 def task_of(
-    config: RunConfig, net: nn.Module, family: BaseFamily, train: Split, teacher: Teacher | None = None
+    config: RunConfig, net: nn.Module, task_head: TaskHead, train: Split, teacher: Teacher | None = None
 ) -> tuple[LightningModule, list[Callback]]:
     """Returns what Lightning trains, and the callbacks that it needs.
 
     Args:
         config: the recipe.
         net: a net, or a LightningModule, which is trained as it is.
-        family: of the recipe's task.
+        task_head: of the recipe's task.
         train: rows whose targets the objective may look at.
         teacher: that the net learns from besides; None for none.
     """
     if isinstance(net, LightningModule):
         log.info("train     %s brings its own objective, optimizer and schedule", type(net).__name__)
-        return net, [ValidationMetrics(family, config.metric)]
+        return net, [ValidationMetrics(task_head, config.metric)]
     objective = objective_of(build(config.objective, "objective"))
     if train.targets is not None:
-        objective.fit(train.targets, family.labels)
+        objective.fit(train.targets, task_head.labels)
     is_asked_once = _is_asked_once(teacher, config)
     make = partial(DistillationTask, teacher=teacher, is_asked_once=is_asked_once) if teacher else Task
     task = make(
         net,
-        family,
+        task_head,
         objective,
         _deferred(config.optimizer, "optimizer"),
         _deferred(config.schedule, "schedule"),
         augmentation=build(config.augment, "augment") if config.augment else None,
         shown=config.metric,
-        unit=family.loss_unit(objective.loss, train),
+        unit=task_head.loss_unit(objective.loss, train),
     )
     return task, []
 

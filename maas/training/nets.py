@@ -20,7 +20,7 @@ def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
 
     Args:
         part: the recipe's `model`.
-        facts: what the family and the processor tell, `outputs` (K) among them where there are any.
+        facts: what the task head and the processor know, `outputs` (K) among them where there are any.
 
     Returns:
         The model's target and all its arguments.

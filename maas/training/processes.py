@@ -38,10 +38,10 @@ def is_first() -> bool:
 
 
 def tell_others(folder: Path | None) -> None:
-    """Tells the other processes where resume points lie; None lets them end, as there is nothing to train.
+    """Tells the other processes where training checkpoints lie; None lets them end, as there is nothing to train.
 
     Args:
-        folder: the run's resume points.
+        folder: the run's training checkpoints.
     """
     if _started_together():
         _connect()

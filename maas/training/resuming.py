@@ -1,8 +1,8 @@
 """Going on where a killed training was, so that it ends with the weights it would have had.
 
-A resume point holds all that the rest of a run depends on: weights, optimizer, schedule, scaler, averages, callbacks,
-the place in the epoch, and every random state. It is written beside its place and renamed; what a kill leaves of it
-counts for nothing.
+A training checkpoint holds all that the rest of a run depends on: weights, optimizer, schedule, scaler, averages,
+callbacks, the place in the epoch, and every random state. It is written beside its place and renamed; what a kill
+leaves of it counts for nothing.
 """
 
 import logging
@@ -32,8 +32,8 @@ LOOKED_AT = 16
 """Batches between two looks at the clock where several processes must agree on it."""
 
 
-class ResumePoints(Checkpoint):
-    """Writes a resume point when one is due, and when the process is asked to end (SIGTERM).
+class TrainingCheckpoints(Checkpoint):
+    """Writes a training checkpoint when one is due, and when the process is asked to end (SIGTERM).
 
     None is written where Lightning could not go on exactly: between the batches whose gradients are summed up for one
     step, right before a validation, and, with `max_steps`, at the end of an epoch.
@@ -148,10 +148,10 @@ class ResumePoints(Checkpoint):
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """Returns the newest resume point whose bytes are all there; damaged ones are passed over with a warning.
+    """Returns the newest training checkpoint whose bytes are all there; damaged ones are passed over with a warning.
 
     Args:
-        folder: where `ResumePoints` writes.
+        folder: where `TrainingCheckpoints` writes.
     """
     for path in sorted(folder.glob(PATTERN), reverse=True):
         if path.is_dir() or _is_whole(path):

@@ -9,22 +9,22 @@ from maas.config.standardizing import OF_TARGET, leaves_scale
 from maas.data.splits import Splits
 from maas.errors import ConfigError
 from maas.importing.base import ImportedModel
-from maas.training.families import BaseFamily, family_of
+from maas.training.heads import TaskHead, task_head_of
 
 
-def family_for(config: RunConfig, splits: Splits) -> BaseFamily:
-    """Returns the family of a recipe's task, with the scale that its net learns the training targets in.
+def task_head_for(config: RunConfig, splits: Splits) -> TaskHead:
+    """Returns the task head of a recipe's task, with the scale that its net learns the training targets in.
 
     Raises:
         ConfigError: the rows carry other targets than the task learns.
     """
-    family = family_of(config.task, splits.labels)
-    if family.target not in ("none", splits.target):
+    task_head = task_head_of(config.task, splits.labels)
+    if task_head.target not in ("none", splits.target):
         raise ConfigError(
-            f"task {family.task} learns from rows with a {family.target}; data.target is {splits.target}. Set "
-            f"data.target={family.target}, or another task."
+            f"task {task_head.task} learns from rows with a {task_head.target}; data.target is {splits.target}. Set "
+            f"data.target={task_head.target}, or another task."
         )
-    return family.standardized(splits.train) if standardizes_target(config) else family
+    return task_head.standardized(splits.train) if standardizes_target(config) else task_head
 
 
 def standardizes_target(config: RunConfig) -> bool:

@@ -1,4 +1,4 @@
-"""The LightningModule: it trains a net of any family, and only the net leaves."""
+"""The LightningModule: it trains a net for any task, and only the net leaves."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from maas.data.augmentation import Augmentation
 from maas.data.datamodule import Batch
-from maas.training.families import BaseFamily
+from maas.training.heads import TaskHead
 from maas.training.means import WeightedMean
 from maas.training.objectives import Objective
 from maas.training.optimizers import optimizer_of
@@ -23,7 +23,7 @@ class Task(LightningModule):
 
     Args:
         net: feeds by name to logits (N, K).
-        family: what the logits and targets mean.
+        task_head: what the logits and targets mean.
         objective: what is minimised.
         make_optimizer: parameters to optimizer.
         make_schedule: optimizer and number of steps to a learning-rate schedule, stepped every batch.
@@ -35,7 +35,7 @@ class Task(LightningModule):
     def __init__(
         self,
         net: nn.Module,
-        family: BaseFamily,
+        task_head: TaskHead,
         objective: Objective,
         make_optimizer: Callable[..., Optimizer],
         make_schedule: Callable[..., Any],
@@ -46,14 +46,14 @@ class Task(LightningModule):
     ) -> None:
         super().__init__()
         self.net = net
-        self.family = family
+        self.task_head = task_head
         self.objective = objective
         self._make_optimizer = make_optimizer
         self._make_schedule = make_schedule
         self._augmentation = augmentation
         self._shown = f"validation_{shown}"
         self._unit = unit
-        self.validation_metrics = family.metrics().clone(prefix="validation_")
+        self.validation_metrics = task_head.metrics().clone(prefix="validation_")
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._unseen_loss: float | None = None  # of a validation that no schedule knows of yet
@@ -79,7 +79,7 @@ class Task(LightningModule):
             share: what the batch counts in its step.
         """
         with full_precision(logits.device):
-            loss: Tensor = self.objective(*self.family.prepared(logits, batch.targets), self.net, share)
+            loss: Tensor = self.objective(*self.task_head.prepared(logits, batch.targets), self.net, share)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -98,9 +98,9 @@ class Task(LightningModule):
         """Adds one batch to the validation loss and metrics."""
         logits, weight = widened(self.net(**batch.feeds)), total_weight(self.objective.loss, batch.targets)
         with full_precision(logits.device):
-            self.validation_metrics.update(self.family.predicted(logits), batch.targets)
+            self.validation_metrics.update(self.task_head.predicted(logits), batch.targets)
             if weight:
-                loss = self.objective.loss(*self.family.prepared(logits, batch.targets))
+                loss = self.objective.loss(*self.task_head.prepared(logits, batch.targets))
                 self._validation_loss.add(loss, weight)
 
     def on_validation_epoch_end(self) -> None:
@@ -122,7 +122,9 @@ class Task(LightningModule):
         """Builds the optimizer over all trainable parameters, and its schedule."""
         optimizer = optimizer_of(self.net, self._make_optimizer, self.objective.covered(self.net))
         schedule = self._make_schedule(optimizer, int(self.trainer.estimated_stepping_batches))
-        if isinstance(schedule, ReduceLROnPlateau):  # Lightning would step it behind the last resume point of an epoch
+        if isinstance(
+            schedule, ReduceLROnPlateau
+        ):  # Lightning would step it behind the last training checkpoint of an epoch
             self._plateau = schedule
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

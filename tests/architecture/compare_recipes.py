@@ -276,9 +276,9 @@ given = json.load(sys.stdin)
 budget = Budget(**{one.name: given["budget"][one.name] for one in fields(Budget)})
 records = msgspec.convert(given["candidates"], list[CandidateRecord])
 root = records[0]
-judged = [one if one is root or one.agreement is None else
+evaluated = [one if one is root or one.agreement is None else
           msgspec.structs.replace(one, reasons=tuple(budget.reasons(one, root))) for one in records]
-print(choice(judged, {})[0].name)
+print(choice(evaluated, {})[0].name)
 """
 
 

@@ -2,7 +2,7 @@
 
 python -m tests.benchmarks [training] [serving] [compression]
 
-`compression` lets rivals work for as long as maas' own search took, on the newest run of every recipe; it is not made
+`compression` lets tools work for as long as maas' own search took, on the newest run of every recipe; it is not made
 unless it is asked for.
 """
 

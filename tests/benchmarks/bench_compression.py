@@ -3,7 +3,7 @@
     python -m tests.benchmarks.bench_compression RUN [MINUTES] [recipe=FILE.yaml]
 
 RUN is the folder of a run that was compressed, e.g. runs/fashion_resnet/latest; FILE.yaml its recipe, where it is none
-of those that are shipped. Each rival works in an environment of its own, which is made once below `MAAS_CACHE`, for as
+of those that are shipped. Each tool works in an environment of its own, which is made once below `MAAS_CACHE`, for as
 long as maas' search took or for MINUTES. All models are then timed in turns in one process, on one thread, and answer
 the test rows, which no search has seen.
 """
@@ -27,9 +27,9 @@ from maas.config import RunConfig
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError, MaasError
 from maas.evidence.benchmark import interleaved, latency
-from maas.evidence.judges import judge_of
-from maas.evidence.judges.base import Predictions
 from maas.evidence.machine import this_machine
+from maas.evidence.task_metrics import task_metrics_of
+from maas.evidence.task_metrics.base import Predictions
 from maas.files import cache_folder
 from maas.lifecycle.assembly import exported_onnx, load_rows, require_same_rows
 from maas.lifecycle.compressed import Compressed
@@ -38,26 +38,26 @@ from maas.run_folder import RunFolder
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import Predictor, batches_of
 from maas.training.checkpoint import Checkpoint
-from tests.benchmarks.rivals.given import Feeds, Given, Made, Terms, described, read_made
+from tests.benchmarks.other_tools.given import Feeds, Given, Made, Terms, described, read_made
 
 OURS, THREADS, ROUNDS = "maas", 1, 20
 TIMED = {1: 16, 32: 4}
 """Batches of each size that are timed in a turn."""
 CALIBRATION_ROWS, AMONG = 300, 2048
-"""Training rows that rivals learn from, and test rows among which full batches are sought."""
+"""Training rows that tools learn from, and test rows among which full batches are sought."""
 GRACE_S = 300
-"""A rival that takes so much longer than it may is ended; what it gave back by then counts."""
+"""A tool that takes so much longer than it may is ended; what it gave back by then counts."""
 ENVIRONMENT = {"PYTHONPATH": "", "CI": "true"}
-"""Rivals see nothing of maas, and do not report to their makers, as they would outside CI."""
-SCRIPTS = Path(__file__).with_name("rivals")
+"""Tools see nothing of maas, and do not report to their makers, as they would outside CI."""
+SCRIPTS = Path(__file__).with_name("other_tools")
 
 
-class Rival(NamedTuple):
+class Tool(NamedTuple):
     """Who makes models beside maas.
 
     Args:
         name: as tables show it.
-        script: in `rivals/`.
+        script: in `other_tools/`.
         packages: pinned; the environment is made anew when one of them changes.
     """
 
@@ -66,8 +66,8 @@ class Rival(NamedTuple):
     packages: tuple[str, ...]
 
 
-RIVALS = (
-    Rival(
+TOOLS = (
+    Tool(
         "Olive",
         "olive_search.py",
         (
@@ -79,7 +79,7 @@ RIVALS = (
             "onnxruntime==1.31.1",
         ),
     ),
-    Rival("NNCF", "nncf_quantize.py", ("nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.31.1")),
+    Tool("NNCF", "nncf_quantize.py", ("nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.31.1")),
 )
 
 
@@ -135,7 +135,7 @@ class Contest:
         return Predictor(Path(made.model), self.checkpoint.processor(), self.checkpoint.answer(), threads=THREADS)
 
     def give(self, given: Given, seconds: float) -> None:
-        """Writes what rivals need: the model as exported, training rows for calibration, validation rows."""
+        """Writes what tools need: the model as exported, training rows for calibration, validation rows."""
         exported_onnx(self.config, self.checkpoint, self.splits, given.model)
         predictor, rows = self.predictor(root_of(given)), self.splits.validation
         features = predictor.encode(rows.inputs)
@@ -174,13 +174,13 @@ class Row(NamedTuple):
 
 
 def main(path: str, minutes: str | None = None, recipe: str | None = None) -> None:
-    """Lets the rivals work, measures all models and prints a table."""
+    """Lets the tools work, measures all models and prints a table."""
     try:
         contest = Contest.open(path, recipe)
     except MaasError as error:
         sys.exit(str(error))
     if not contest.splits.labels:
-        sys.exit(f"{path} answers no labels; rivals are held against classifiers.")
+        sys.exit(f"{path} answers no labels; other tools are compared on classifiers alone.")
     seconds = 60 * float(minutes) if minutes else contest.seconds
     scratch = cache_folder("benchmarks", "compression", f"{contest.config.name}-{contest.bundle.digest[:12]}")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -188,8 +188,8 @@ def main(path: str, minutes: str | None = None, recipe: str | None = None) -> No
     given = Given(scratch)
     contest.give(given, seconds)
     made = [root_of(given), ours(contest)]
-    for rival in RIVALS:
-        made += worked(rival, given, scratch / rival.name)
+    for tool in TOOLS:
+        made += worked(tool, given, scratch / tool.name)
     show(contest, seconds, made, measured(contest, made))
 
 
@@ -205,13 +205,13 @@ def ours(contest: Contest) -> Made:
     return Made(OURS, "; ".join([*pipeline, last]), contest.seconds, str(contest.bundle.model_path))
 
 
-def worked(rival: Rival, given: Given, out: Path) -> list[Made]:
-    """Lets a rival work; returns what it made, or that it made nothing and why."""
+def worked(tool: Tool, given: Given, out: Path) -> list[Made]:
+    """Lets a tool work; returns what it made, or that it made nothing and why."""
     out.mkdir()
     log = out / "log.txt"
     try:
         with log.open("w") as file:
-            command = [str(interpreter_of(rival)), str(SCRIPTS / rival.script), str(given.folder), str(out)]
+            command = [str(interpreter_of(tool)), str(SCRIPTS / tool.script), str(given.folder), str(out)]
             environment = {**os.environ, **ENVIRONMENT}
             limit = given.terms.seconds + GRACE_S
             subprocess.run(command, stdout=file, stderr=file, env=environment, check=True, timeout=limit)
@@ -223,22 +223,22 @@ def worked(rival: Rival, given: Given, out: Path) -> list[Made]:
         fault = last.splitlines()[-1]
     shutil.rmtree(out / "cache", ignore_errors=True)
     found = read_made(out) + ([Made("run", f"see {log}", 0.0, fault=fault)] if fault else [])
-    return [Made(f"{rival.name}, {one.name}", one.settings, one.seconds, one.model, one.fault) for one in found]
+    return [Made(f"{tool.name}, {one.name}", one.settings, one.seconds, one.model, one.fault) for one in found]
 
 
-def interpreter_of(rival: Rival) -> Path:
-    """Returns the Python of a rival's environment, which is made if it is not there.
+def interpreter_of(tool: Tool) -> Path:
+    """Returns the Python of a tool's environment, which is made if it is not there.
 
     Raises:
         CalledProcessError: pip cannot make it; its error output says why.
     """
-    folder = cache_folder("benchmarks", rival.name)
-    python, ready, wanted = folder / "bin" / "python", folder / "packages.txt", "\n".join(rival.packages)
+    folder = cache_folder("benchmarks", tool.name)
+    python, ready, wanted = folder / "bin" / "python", folder / "packages.txt", "\n".join(tool.packages)
     if not (ready.is_file() and ready.read_text() == wanted):
-        print(f"Making the environment of {rival.name} in {folder}; this takes minutes, once.", file=sys.stderr)
+        print(f"Making the environment of {tool.name} in {folder}; this takes minutes, once.", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *rival.packages]
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *tool.packages]
         subprocess.run(command, check=True, capture_output=True, text=True)
         ready.write_text(wanted)
     return python
@@ -254,17 +254,17 @@ def measured(contest: Contest, made: Sequence[Made]) -> dict[str, Row | str]:
                 predictor = contest.predictor(one)
                 answers[one.name] = predictor.predictions(test.inputs)
                 predictors[one.name] = predictor
-            except Exception as error:  # noqa: BLE001 - onnxruntime raises whatever a rival's graph makes it meet
+            except Exception as error:  # noqa: BLE001 - onnxruntime raises whatever a tool's graph makes it meet
                 faults[one.name] = str(error).splitlines()[0]
-    judge, metric = judge_of(predictors[OURS].answer.kind, contest.splits.labels), contest.config.metric
+    task_metrics, metric = task_metrics_of(predictors[OURS].answer.kind, contest.splits.labels), contest.config.metric
     times = {size: raced(predictors, test, size, count) for size, count in TIMED.items()}
 
     def row(name: str, model: Path) -> Row:
         return Row(
             bytes=model.stat().st_size,
             gzip_bytes=gzip_bytes(model),
-            accuracy=judge.metrics(test.targets, answers[name])[metric],
-            behind=judge.drop(test.targets, answers[OURS], answers[name], metric),
+            accuracy=task_metrics.compute(test.targets, answers[name])[metric],
+            behind=task_metrics.drop(test.targets, answers[OURS], answers[name], metric),
             latencies=[
                 (latency(found[name], found[PARENT], size, THREADS), latency(found[name], found[OURS], size, THREADS))
                 for size, found in times.items()
@@ -310,9 +310,9 @@ def running(predictor: Predictor, feeds: Sequence[Feeds]) -> Callable[[], None]:
 def show(contest: Contest, seconds: float, made: Sequence[Made], rows: Mapping[str, Row | str]) -> None:
     """Prints all that was found."""
     machine, test = this_machine(), contest.splits.test
-    print(f"{contest.config.name}, {len(test):,} test rows; {seconds:,.0f} s for each rival; {THREADS} thread.")
+    print(f"{contest.config.name}, {len(test):,} test rows; {seconds:,.0f} s for each tool; {THREADS} thread.")
     print(f"{machine.processor}, {machine.cores} cores, onnxruntime {machine.onnxruntime}.", end=" ")
-    print(" ".join(f"{rival.name}: {', '.join(rival.packages)}." for rival in RIVALS))
+    print(" ".join(f"{tool.name}: {', '.join(tool.packages)}." for tool in TOOLS))
     heads = [
         "model",
         "made in, s",

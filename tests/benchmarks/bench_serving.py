@@ -56,9 +56,9 @@ def main(folder: str) -> None:
         )
 
 
-def ratio(rates: dict[tuple[str, int], list[float]], name: str, rival: str, connections: int) -> float:
+def ratio(rates: dict[tuple[str, int], list[float]], name: str, baseline: str, connections: int) -> float:
     """Returns the median over the rounds of one target's rate by another's."""
-    pairs = zip(rates[name, connections], rates[rival, connections], strict=True)
+    pairs = zip(rates[name, connections], rates[baseline, connections], strict=True)
     return statistics.median(ours / theirs for ours, theirs in pairs)
 
 

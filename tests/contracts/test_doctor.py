@@ -39,7 +39,7 @@ def test_nothing_is_found_when_a_shipped_recipe_is_examined(name):
 @pytest.mark.parametrize("name", check_names())
 def test_check_names_mistake_and_source_when_it_is_read(name):
     check = import_module(f"{checks.__name__}.{name}").check
-    assert list(inspect.signature(check).parameters) == ["patient"]
+    assert list(inspect.signature(check).parameters) == ["recipe"]
     assert "Source:" in inspect.getdoc(check)
 
 

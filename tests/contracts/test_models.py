@@ -338,7 +338,7 @@ def test_net_checkpoint_bundle_and_server_answer_alike_when_rows_are_raw(
         golden_rows=rows[:2],
     )
     answer = checkpoint.answer()
-    in_memory = predictions(run_of(net, checkpoint.family(), answer.output), answer, processor, rows)
+    in_memory = predictions(run_of(net, checkpoint.task_head(), answer.output), answer, processor, rows)
     reopened = predictions(checkpoint.run(), answer, checkpoint.processor(), rows)
     np.testing.assert_array_equal(reopened, in_memory)
     scale = max(1.0, float(np.abs(in_memory).max()))

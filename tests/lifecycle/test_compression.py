@@ -21,7 +21,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["maas.lifecycle", "maas.models.mlp"])
 RECIPE = [
     "digits_mlp", "registry=null", "trainer.max_epochs=2", "model.hidden=[64]",
-    "callbacks.resume_points.every_seconds=0",  # so that a retraining can be gone on with at each of its steps
+    "callbacks.training_checkpoints.every_seconds=0",  # so that a retraining can be gone on with at each of its steps
     "compress=search", "compress.passes.distil.epochs=2",
     "compress.budget.max_drop=null", "+compress.budget.speedup=null", "export.min_agreement=0",
     "+compress.budget.min_agreement=null",

@@ -181,7 +181,7 @@ def test_first_process_ends_with_the_reason_when_the_other_one_cannot_start(tmp_
 
 @pytest.mark.slow
 def test_weights_are_the_same_bytes_when_two_processes_are_killed_at_ten_moments(tmp_path):
-    settings = [*TWO, "model.dropout=0.2", "trainer.max_epochs=12", "callbacks.resume_points.every_seconds=0.1"]
+    settings = [*TWO, "model.dropout=0.2", "trainer.max_epochs=12", "callbacks.training_checkpoints.every_seconds=0.1"]
     expected = sha256_of(trained(tmp_path / "whole", *settings).folder / "weights.safetensors")
     chance = random.Random(5)
     for index in range(10):

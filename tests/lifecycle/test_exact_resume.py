@@ -18,7 +18,7 @@ from maas.training.checkpoint import Checkpoint
 RECIPES = {
     "dropout": ["digits_mlp", "model.dropout=0.2", "trainer.max_epochs=12"],
     "augmentation": ["faces", "folds=0", "trainer.max_epochs=6", "model.dropout=0.2"],
-    "averages": ["digits_mlp", "trainer.max_epochs=6", "callbacks=[resume_points,ema]", "schedule=plateau"],
+    "averages": ["digits_mlp", "trainer.max_epochs=6", "callbacks=[training_checkpoints,ema]", "schedule=plateau"],
 }
 CASES = [(name, workers) for name in ("dropout", "augmentation") for workers in (0, 2)]
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -38,7 +38,7 @@ class Killed:
         self.phase = folder / "phase"
         self.config: RunConfig = maas.compose(
             *overrides, "registry=null", f"workers={workers}", f"runs_dir={folder}", f"name={folder.name}",
-            "callbacks.resume_points.every_seconds=0",  # so that some are killed while a point is written
+            "callbacks.training_checkpoints.every_seconds=0",  # so that some are killed while a point is written
             f"+callbacks.phases={{_target_: tests.lifecycle.phases.Phases, path: {self.phase}}}",
         )  # fmt: skip
 

@@ -88,7 +88,7 @@ def test_training_goes_on_with_the_epoch_after_the_last_whole_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     overrides = ["recipe=digits_mlp", "registry=null", "trainer.max_epochs=60"]
-    overrides.append("callbacks.resume_points.every_seconds=0.2")
+    overrides.append("callbacks.training_checkpoints.every_seconds=0.2")
     command = [sys.executable, "-m", "maas.train", *overrides]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         while not any(name >= f"step={EPOCH:09}" for name in points(tmp_path)):

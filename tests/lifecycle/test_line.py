@@ -216,6 +216,6 @@ def test_later_stages_say_what_to_run_first(tmp_path: Path) -> None:
         maas.lifecycle.newest_checkpoint(config)
 
 
-def test_baseline_is_judged_on_the_test_rows() -> None:
+def test_baseline_is_evaluated_on_the_test_rows() -> None:
     config = maas.compose("sentiment_zh")
     assert callable(build(config.baseline, "baseline"))

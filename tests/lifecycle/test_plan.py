@@ -1,4 +1,4 @@
-"""The plan of the digits recipe, rehearsed in small, against the run of the whole line."""
+"""The plan of the digits recipe, dry-run in small, against the run of the whole line."""
 
 import json
 import os

@@ -23,7 +23,7 @@ class Calibration:
     Args:
         feeds: given a number of rows, yields that many training rows as the graph's inputs, batch by batch.
         seed: of every random choice.
-        output: of the graph, that is judged; None for the first of numbers.
+        output: of the graph, that is evaluated; None for the first of numbers.
     """
 
     feeds: Callable[[int], Iterator[Feeds]]

@@ -73,8 +73,8 @@ class Prune:
 
     def _backward(self, net: nn.Module, parent: Checkpoint, context: PassContext) -> None:
         """Leaves the gradients of the loss of some training rows in the net's parameters."""
-        family, objective = parent.family(), objective_of(build(context.config.objective, "objective"))
-        objective.fit(np.asarray(context.splits.train.targets), family.labels)
+        task_head, objective = parent.task_head(), objective_of(build(context.config.objective, "objective"))
+        objective.fit(np.asarray(context.splits.train.targets), task_head.labels)
         for batch in batches_of(parent, context, self.rows):
-            loss = objective.loss(*family.prepared(net(**batch.feeds), batch.targets))
+            loss = objective.loss(*task_head.prepared(net(**batch.feeds), batch.targets))
             torch.autograd.backward(loss * total_weight(objective.loss, batch.targets) / self.rows)

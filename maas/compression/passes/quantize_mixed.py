@@ -65,7 +65,7 @@ class QuantizeMixed(QuantizeStatic):
 
 @dataclass(frozen=True)
 class Gauge:
-    """Tells how far a graph's judged output lies from the plain one; what is beside it is not looked at.
+    """Tells how far a graph's evaluated output lies from the plain one; what is beside it is not looked at.
 
     Args:
         feeds: training rows, batch by batch.

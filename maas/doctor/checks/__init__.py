@@ -1,1 +1,1 @@
-"""The checks. One mistake, one file with `check(patient)`, which yields findings; they are listed from disk."""
+"""The checks. One mistake, one file with `check(recipe)`, which yields findings; they are listed from disk."""

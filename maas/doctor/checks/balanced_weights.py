@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Dividing by the rows of a label that has none: its weight, n / (K·0), is no number.
 
     Source:
         scikit-learn's `compute_class_weight`, which refuses such labels, too.
     """
-    if patient.is_trained_here and not patient.is_guest and patient.is_unbalanced:
-        absent = patient.absent_labels
+    if recipe.is_trained_here and not recipe.is_custom_module and recipe.is_unbalanced:
+        absent = recipe.absent_labels
         more = f" and {len(absent) - 5} more labels" if len(absent) > 5 else ""
         yield Finding(
             "error",

@@ -7,18 +7,18 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Normalising a batch of one row by itself: its deviation is 0, and what it says is subtracted.
 
     Source:
         Ioffe and Szegedy, Batch normalization, arXiv:1502.03167, §3: statistics are those of a mini-batch.
     """
-    if not patient.is_trained_here or not any(map(_normalises, patient.net.modules())):
+    if not recipe.is_trained_here or not any(map(_normalises, recipe.net.modules())):
         return
-    rows, size, processes = len(patient.splits.train), patient.config.batch_size, patient.processes
+    rows, size, processes = len(recipe.splits.train), recipe.config.batch_size, recipe.processes
     if fewest_rows(rows, size, processes) > 1:
         return
     shared = f" in {processes} processes" if processes > 1 else ""
@@ -26,7 +26,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     others = range(size + 1 if size > 1 else 16, size + 1000)
     other = next((one for one in others if fewest_rows(rows, one, processes) > 1), 2 * size)
     yield Finding(
-        "error" if size == 1 or _fails_on_one_row(patient) else "warning",
+        "error" if size == 1 or _fails_on_one_row(recipe) else "warning",
         "batch_size",
         f"the net has batch norm, and {which} is a single row.",
         f"Set e.g. batch_size={other}, or use another norm.",
@@ -47,9 +47,9 @@ def _normalises(module: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def _fails_on_one_row(patient: Patient) -> bool:
+def _fails_on_one_row(recipe: RecipeUnderCheck) -> bool:
     try:
-        patient.new_net()(**{name: feed[:1] for name, feed in patient.probe[0].items()})
+        recipe.new_net()(**{name: feed[:1] for name, feed in recipe.probe[0].items()})
     except ValueError:  # torch's own, where a channel has a single number
         return True
     return False

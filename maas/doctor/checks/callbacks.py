@@ -7,7 +7,7 @@ from typing import Any
 from maas.config import target_of
 from maas.config.schema import METRICS
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.training.callbacks import unusable
 
 MOST_OF_START = 0.1
@@ -15,33 +15,33 @@ MOST_OF_START = 0.1
 SMALLER_IS_BETTER = ("loss", "mae", "rmse")
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Monitoring a misspelt value, stopping when accuracy rises, waiting longer than the run, averaging in the start.
 
     Source:
         lightning.pytorch.callbacks.EarlyStopping, whose `mode` is `min` unless said otherwise; Polyak averaging.
     """
-    if not patient.is_trained_here:
+    if not recipe.is_trained_here:
         return
-    for one in unusable(patient.config, is_guest=patient.is_guest):
+    for one in unusable(recipe.config, is_custom_module=recipe.is_custom_module):
         yield Finding("error", one.where, f"it is {one.what}", one.remedy)
-    epochs = (patient.config.trainer or {}).get("max_epochs") or 0
-    for where, part in patient.callbacks.items():
+    epochs = (recipe.config.trainer or {}).get("max_epochs") or 0
+    for where, part in recipe.callbacks.items():
         settings = {**_defaults(part), **part}
         monitor, patience = settings.get("monitor"), settings.get("patience")
         if isinstance(monitor, str):
-            yield from _misread(patient, where, monitor, settings.get("mode"))
+            yield from _misread(recipe, where, monitor, settings.get("mode"))
         if isinstance(patience, int) and 0 < epochs <= patience:
             what = f"it waits {patience} epochs, and there are {epochs}: it never stops anything."
             yield Finding("warning", f"{where}.patience", what, "Lower it, or raise trainer.max_epochs.")
-        if "decay" in settings and patient.total_steps:
-            yield from _slow_average(patient, where, settings)
+        if "decay" in settings and recipe.total_steps:
+            yield from _slow_average(recipe, where, settings)
 
 
-def _misread(patient: Patient, where: str, monitor: str, mode: Any) -> Iterator[Finding]:
-    logged = {"train_loss", "validation_loss", *map(str, patient.family.metrics().clone(prefix="validation_").keys())}
-    if monitor not in logged and _logs_nothing_else(patient):
-        remedy = f"Set e.g. {where}.monitor=validation_{patient.config.metric}."
+def _misread(recipe: RecipeUnderCheck, where: str, monitor: str, mode: Any) -> Iterator[Finding]:
+    logged = {"train_loss", "validation_loss", *map(str, recipe.task_head.metrics().clone(prefix="validation_").keys())}
+    if monitor not in logged and _logs_nothing_else(recipe):
+        remedy = f"Set e.g. {where}.monitor=validation_{recipe.config.metric}."
         what = f"{monitor} is never logged; there are {', '.join(sorted(logged))}."
         yield Finding("error", f"{where}.monitor", what, remedy)
         return
@@ -53,14 +53,14 @@ def _misread(patient: Patient, where: str, monitor: str, mode: Any) -> Iterator[
         yield Finding("error", f"{where}.mode", what, f"Set {where}.mode={wanted}.")
 
 
-def _logs_nothing_else(patient: Patient) -> bool:
-    """Tells whether all that may log is known: a guest or a callback of one's own may log anything."""
-    known = all(part["_target_"].partition(".")[0] in ("lightning", "maas") for part in patient.callbacks.values())
-    return known and not patient.is_guest
+def _logs_nothing_else(recipe: RecipeUnderCheck) -> bool:
+    """Tells whether all that may log is known: a custom module or callback may log anything."""
+    known = all(part["_target_"].partition(".")[0] in ("lightning", "maas") for part in recipe.callbacks.values())
+    return known and not recipe.is_custom_module
 
 
-def _slow_average(patient: Patient, where: str, settings: Mapping[str, Any]) -> Iterator[Finding]:
-    steps = patient.total_steps - (settings.get("update_starting_at_step") or 0)
+def _slow_average(recipe: RecipeUnderCheck, where: str, settings: Mapping[str, Any]) -> Iterator[Finding]:
+    steps = recipe.total_steps - (settings.get("update_starting_at_step") or 0)
     updates = steps // (settings.get("update_every_n_steps") or 1)
     left = float(settings["decay"]) ** max(0, updates)
     if left > MOST_OF_START and not settings.get("update_starting_at_epoch"):

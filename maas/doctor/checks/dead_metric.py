@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 LARGEST_MAJORITY = 0.95
 """Share of one label from which always answering it looks like a good accuracy."""
@@ -13,13 +13,13 @@ FEWEST_ROWS = 10
 """With fewer, one row moves a share by more than ten points."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Choosing an epoch by a figure that stays as it is: one target to validate on, or accuracy where one label is all.
 
     Source:
         He and Garcia, Learning from imbalanced data, 2009, §4.1: accuracy is blind to a rare label.
     """
-    targets, metric = patient.targets("validation"), patient.config.metric
+    targets, metric = recipe.targets("validation"), recipe.config.metric
     if metric is None or not len(targets):
         return
     values, counts = np.unique(targets, return_counts=True)
@@ -31,8 +31,8 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"all {len(targets)} rows have the same target, so {metric} says nothing.",
             "Raise data.validation_fraction, or see how the rows were split.",
         )
-    elif patient.splits.labels and metric == "accuracy" and share >= LARGEST_MAJORITY:
-        label = patient.splits.labels[int(values[counts.argmax()])]
+    elif recipe.splits.labels and metric == "accuracy" and share >= LARGEST_MAJORITY:
+        label = recipe.splits.labels[int(values[counts.argmax()])]
         yield Finding(
             "warning",
             "metric",

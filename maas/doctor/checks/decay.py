@@ -5,22 +5,22 @@ from collections.abc import Iterator
 from torch.optim import Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 ADAPTIVE = (Adam, AdamW, NAdam, RAdam, Adamax, Adagrad, RMSprop)
 """They divide each gradient by its own size; torch's AdamW is an Adam that decays beside the gradient."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Sending L2 through an adaptive gradient, where weights with large gradients are hardly shrunk, or asking twice.
 
     Source:
         Loshchilov and Hutter, Decoupled weight decay regularization, arXiv:1711.05101, §2.
     """
-    optimizer = patient.optimizer if patient.is_trained_here else None
+    optimizer = recipe.optimizer if recipe.is_trained_here else None
     if optimizer is None:
         return
-    l2, defaults = float(patient.config.objective.get("l2") or 0.0), optimizer.defaults
+    l2, defaults = float(recipe.config.objective.get("l2") or 0.0), optimizer.defaults
     decay, name = float(defaults.get("weight_decay") or 0.0), type(optimizer).__name__
     is_decoupled = isinstance(optimizer, AdamW) or bool(defaults.get("decoupled_weight_decay"))
     if l2 and decay:

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 SLACK = 1e-4
 """How far float32 sums of probabilities may lie from 1."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Applying an activation twice: gradients shrink, and no answer can be surer than e : K − 1.
 
     It is told by what the net gives for real rows, and goes on giving whatever its weights are. A net of log
@@ -22,10 +22,10 @@ def check(patient: Patient) -> Iterator[Finding]:
         Karpathy, "most common neural net mistakes", no. 4: "you passed softmaxed outputs to a loss that expects raw
         logits".
     """
-    if not patient.is_trained_here or patient.family.target != "label" or patient.logits is None:
+    if not recipe.is_trained_here or recipe.task_head.target != "label" or recipe.logits is None:
         return
-    ending = ending_of(patient.logits, patient)
-    loss = None if patient.is_guest else patient.objective.loss
+    ending = ending_of(recipe.logits, recipe)
+    loss = None if recipe.is_custom_module else recipe.objective.loss
     if isinstance(loss, nn.NLLLoss) and ending != "a log-softmax":
         yield Finding(
             "error",
@@ -49,12 +49,12 @@ def check(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def ending_of(outputs: Tensor, patient: Patient) -> str | None:
+def ending_of(outputs: Tensor, recipe: RecipeUnderCheck) -> str | None:
     """Returns what a net's outputs were activated with; None where they are free."""
     found = {name for name, holds in ENDINGS.items() if holds(outputs)}
-    for answer in patient.extremes if found else []:
+    for answer in recipe.extremes if found else []:
         found = {name for name in found if ENDINGS[name](answer)}
-    return next((name for name in ENDINGS if name in found), None) if found and patient.extremes else None
+    return next((name for name in ENDINGS if name in found), None) if found and recipe.extremes else None
 
 
 def _is_softmax(outputs: Tensor) -> bool:

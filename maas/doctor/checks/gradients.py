@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 LARGEST = 1e4
 """Of a gradient, in units of the loss where numbers are learnt: no usual initialisation comes near."""
@@ -12,18 +12,18 @@ SMALLEST = 1e-8
 """Adam adds as much to each gradient's size before it divides by it."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Beginning where there is no slope, or a cliff.
 
     Source:
         Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010; Pascanu et
         al., arXiv:1211.5063.
     """
-    if not patient.is_trained_here or not patient.trial.gradient_norms:
+    if not recipe.is_trained_here or not recipe.smoke_run.gradient_norms:
         return
-    norm = patient.trial.gradient_norms[0]
-    loss = abs(patient.trial.losses[0]) if patient.trial.losses else 1.0
-    unit = max(1.0, loss) if patient.family.target == "number" else 1.0
+    norm = recipe.smoke_run.gradient_norms[0]
+    loss = abs(recipe.smoke_run.losses[0]) if recipe.smoke_run.losses else 1.0
+    unit = max(1.0, loss) if recipe.task_head.target == "number" else 1.0
     if not math.isfinite(norm):
         what, remedy = "is not finite", "Look for divisions by 0 and roots of 0 in forward and in the loss."
     elif norm > LARGEST * unit:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient, answer_of
+from maas.doctor.recipe_under_check import RecipeUnderCheck, answer_of
 
 FARTHEST_MEAN = 10.0
 """Of what the first layer sees: its gradients are then all but parallel."""
@@ -20,16 +20,16 @@ NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNor
 TABLES = (nn.Embedding, nn.EmbeddingBag)
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Feeding raw values to a layer that is made for inputs of mean 0 and deviation 1, or columns without content.
 
     Source:
         LeCun et al., Efficient backprop, 1998, §4.3: the mean of each input should be near zero, their scales alike.
     """
-    yield from _constant_columns(patient)
-    if not patient.is_trained_here:
+    yield from _constant_columns(recipe)
+    if not recipe.is_trained_here:
         return
-    seen = first_seen(patient.net, patient.probe[0])
+    seen = first_seen(recipe.net, recipe.probe[0])
     if seen is None:
         return
     layer, values = seen
@@ -82,12 +82,12 @@ def _worst_column(values: Tensor) -> tuple[float, float] | None:
     return (means[worst].item(), deviations[worst].item()) if excess[worst] > 1 else None
 
 
-def _constant_columns(patient: Patient) -> Iterator[Finding]:
+def _constant_columns(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Yields columns of a table that hold one value; pixels and samples at an edge may well do so."""
-    rows = patient.splits.train.inputs
+    rows = recipe.splits.train.inputs
     if not len(rows) or not isinstance(rows[0], dict):
         return
-    for name in [*getattr(patient.processor, "numbers", ()), *getattr(patient.processor, "categories", ())]:
+    for name in [*getattr(recipe.processor, "numbers", ()), *getattr(recipe.processor, "categories", ())]:
         first = str(rows[0].get(name))
         if len(rows) > 1 and all(str(row.get(name)) == first for row in rows):
             remedy = "Leave it out of processor.numbers or processor.categories, or see why the data lost it."

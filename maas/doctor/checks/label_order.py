@@ -6,19 +6,19 @@ from typing import Any
 from torch import nn
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Reading a pretrained head by another list of labels: the first steps unlearn it, and without training it lies.
 
     Source:
         `id2label` and `label2id` in the configuration of Hugging Face models, which silently stay those of the hub.
     """
-    if not patient.is_trained_here or not patient.splits.labels:
+    if not recipe.is_trained_here or not recipe.splits.labels:
         return
-    data = list(patient.splits.labels)
-    for names in _named_labels(patient.net):
+    data = list(recipe.splits.labels)
+    for names in _named_labels(recipe.net):
         if _folded(names) != _folded(data) and sorted(_folded(names)) == sorted(_folded(data)):
             yield Finding(
                 "error",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 RISE = 4.0
 """How many times its start the loss may be: where fastai's range test stops, too."""
@@ -12,18 +12,18 @@ SMALLEST_CHANGE = 1e-3
 """Of any weight over the whole run, as a share of its size, if every step went the same way."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Asking for steps that overshoot, or for steps that are lost in rounding.
 
     Source:
         Smith, Cyclical learning rates, arXiv:1506.01186, §3.3; ratios of updates to weights: Stanford CS231n, Learning.
     """
-    if not patient.is_trained_here or patient.trial.error or len(patient.trial.losses) < 2:
+    if not recipe.is_trained_here or recipe.smoke_run.error or len(recipe.smoke_run.losses) < 2:
         return
-    losses, where = patient.trial.losses, "model" if patient.is_guest else "optimizer.lr"
-    lr = "" if patient.optimizer is None else f" of {patient.optimizer.defaults['lr']:g}"
-    first, worst = losses[0], _worst(losses, is_number=patient.family.target == "number")
-    change = patient.trial.change * patient.total_steps
+    losses, where = recipe.smoke_run.losses, "model" if recipe.is_custom_module else "optimizer.lr"
+    lr = "" if recipe.optimizer is None else f" of {recipe.optimizer.defaults['lr']:g}"
+    first, worst = losses[0], _worst(losses, is_number=recipe.task_head.target == "number")
+    change = recipe.smoke_run.change * recipe.total_steps
     if math.isfinite(first) and (not math.isfinite(worst) or worst > RISE * max(abs(first), 1e-3)):
         yield Finding(
             "error",
@@ -31,7 +31,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"with a learning rate{lr} the loss goes from {first:.3g} to {worst:.3g} within {len(losses)} steps.",
             "Set a rate that is at least 10 times smaller.",
         )
-    elif patient.total_steps and change < SMALLEST_CHANGE:
+    elif recipe.total_steps and change < SMALLEST_CHANGE:
         yield Finding(
             "warning",
             where,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maas.doctor.finding import Finding, Severity
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.runtime.moments import moments
 
 FEWEST_STEPS = 32
@@ -21,37 +21,37 @@ LOOKED_AT = 2000
 """Rows, evenly spread, whose columns are looked at; of targets all."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Feeding or learning numbers far from 0 in float32, which keeps seven digits, or in bfloat16, which keeps three.
 
     Source:
         Higham, Accuracy and stability of numerical algorithms, §1.7: subtract an offset before digits are rounded away.
     """
-    severity: Severity = "error" if patient.is_trained_here else "warning"
-    for where, values in _columns_as_fed(patient):
+    severity: Severity = "error" if recipe.is_trained_here else "warning"
+    for where, values in _columns_as_fed(recipe):
         if rounding := rounded_away(values, torch.float32):
             remedy = "Set processor.standardize=true, or take an offset and unit off the column in the data."
             yield Finding(severity, where, f"{rounding}, which the model is given.", remedy)
-    if fault := fault_of_target(patient):
+    if fault := fault_of_target(recipe):
         yield Finding(severity, "data, the target", *fault)
 
 
-def fault_of_target(patient: Patient) -> tuple[str, str] | None:
+def fault_of_target(recipe: RecipeUnderCheck) -> tuple[str, str] | None:
     """Says what becomes of numbers to learn in the type that the model answers in, and what to do; None for nothing."""
-    targets = patient.targets("train").astype(np.float64)
-    if patient.config.task != "regression" or not len(targets):
+    targets = recipe.targets("train").astype(np.float64)
+    if recipe.config.task != "regression" or not len(targets):
         return None
-    units = patient.family.units(targets)  # type: ignore[attr-defined]  # a regression's
-    fault = rounded_away(units, _type_of_outputs(patient))
+    units = recipe.task_head.units(targets)  # type: ignore[attr-defined]  # a regression's
+    fault = rounded_away(units, _type_of_outputs(recipe))
     size = float(np.abs(units).max())
     if fault:
         fault = f"{fault}, which the model answers in."
-    elif patient.is_trained_here and size > LARGEST:
+    elif recipe.is_trained_here and size > LARGEST:
         fault = f"it reaches {size:.3g}, whose square, and so the gradient, is beyond float32."
     else:
         return None
     remedy = "take an offset and unit off the target in the data."
-    can_be_set = patient.is_trained_here and not patient.is_guest
+    can_be_set = recipe.is_trained_here and not recipe.is_custom_module
     return fault, f"Set standardize_target=true, or {remedy}" if can_be_set else remedy.capitalize()
 
 
@@ -75,9 +75,9 @@ def rounded_away(values: NDArray[np.float64], kind: torch.dtype) -> str | None:
     return f"it deviates by {deviation:.3g} around {mean:.6g}, where numbers lie {step:.3g} apart in {name}"
 
 
-def _columns_as_fed(patient: Patient) -> Iterator[tuple[str, NDArray[np.float64]]]:
+def _columns_as_fed(recipe: RecipeUnderCheck) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yields where each column of numbers stands, and its values, of processors that hand them on as they come."""
-    processor, rows = patient.processor, patient.splits.train.spread(LOOKED_AT).inputs
+    processor, rows = recipe.processor, recipe.splits.train.spread(LOOKED_AT).inputs
     if getattr(processor, "standardize", True) or getattr(processor, "double", False) or not len(rows):
         return
     if processor.kind == "tabular":
@@ -90,15 +90,15 @@ def _columns_as_fed(patient: Patient) -> Iterator[tuple[str, NDArray[np.float64]
         yield from ((f"processor, value {index}", column) for index, column in enumerate(table.T))
 
 
-def _type_of_outputs(patient: Patient) -> torch.dtype:
+def _type_of_outputs(recipe: RecipeUnderCheck) -> torch.dtype:
     """Returns the type that a net's outputs have in training; imported models answer in float32."""
-    precision = str((patient.config.trainer or {}).get("precision") or "32-true")
-    if not patient.is_trained_here or patient.is_guest or "16" not in precision:
-        return torch.float64 if patient.is_trained_here and precision.startswith("64") else torch.float32
+    precision = str((recipe.config.trainer or {}).get("precision") or "32-true")
+    if not recipe.is_trained_here or recipe.is_custom_module or "16" not in precision:
+        return torch.float64 if recipe.is_trained_here and precision.startswith("64") else torch.float32
     kind = torch.bfloat16 if precision.startswith("bf16") else torch.float16
     if "true" in precision:
         return kind
-    found = _answered(patient.net, patient.probe[0], kind)
+    found = _answered(recipe.net, recipe.probe[0], kind)
     return torch.float32 if found is None else found.dtype
 
 

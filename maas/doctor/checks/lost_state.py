@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
+from maas.training.output_check import error_line
 from maas.training.reopening import differing, outputs_of, to_blame
-from maas.training.smoke_run import first_line
 
 OTHER_SEED = 1
 """Added to the recipe's: what is drawn when a net is built is drawn otherwise when a checkpoint is opened."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Keeping what training moves, or what is drawn at random, where `state_dict` does not look.
 
     A net is built once more, given the weights that a few steps have led to, and compared with the one that took them.
@@ -21,22 +21,22 @@ def check(patient: Patient) -> Iterator[Finding]:
     Source:
         docs.pytorch.org/docs/stable/notes/serialization.html: a state dict holds parameters and persistent buffers.
     """
-    if not patient.is_trained_here or patient.fault is not None or not patient.trial.losses or patient.trial.error:
+    if not recipe.is_trained_here or recipe.fault is not None or not recipe.smoke_run.losses or recipe.smoke_run.error:
         return
-    net, state = patient.tried_net.eval(), patient.tried_net.state_dict()
+    net, state = recipe.smoke_run_net.eval(), recipe.smoke_run_net.state_dict()
     if hidden := [name for name, value in state.items() if not isinstance(value, Tensor)]:
         what = f"a {type(state[hidden[0]]).__name__} belongs to its state, and a checkpoint holds tensors alone."
         yield Finding("error", f"model.{hidden[0]}", what, "Keep it in buffers instead of get_extra_state().")
         return
-    again = patient.new_net(patient.config.seed + OTHER_SEED).eval()
+    again = recipe.new_net(recipe.config.seed + OTHER_SEED).eval()
     try:
         again.load_state_dict(state)
     except RuntimeError as error:
-        what = f"a net that is built again does not take the trained one's state: {first_line(error)}."
+        what = f"a net that is built again does not take the trained one's state: {error_line(error)}."
         remedy = "Register every parameter and buffer in __init__, with the shape that it keeps."
         yield Finding("error", "model", what, remedy)
         return
-    feeds = {name: feed.numpy() for name, feed in patient.probe[0].items()}
+    feeds = {name: feed.numpy() for name, feed in recipe.probe[0].items()}
     if differing(outputs_of(net)(feeds)["outputs"], outputs_of(again)(feeds)["outputs"]).any():
         blamed = to_blame(net, again, feeds)
         named = ", ".join(map(str, blamed[:3])) or "state outside its modules"

@@ -5,21 +5,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 FEWEST_ROWS = 5
 """Of a label in training: fewer are learnt by heart, if at all."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
-    """Having a label that cannot be learnt, or cannot be judged.
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+    """Having a label that cannot be learnt, or cannot be evaluated.
 
     Source:
         Japkowicz and Stephen, The class imbalance problem, 2002: absolute rarity hurts more than imbalance.
     """
-    labels = patient.splits.labels
-    for name in patient.by_name if labels else ():
-        counts = np.bincount(patient.targets(name).astype(np.int64), minlength=len(labels))
+    labels = recipe.splits.labels
+    for name in recipe.by_name if labels else ():
+        counts = np.bincount(recipe.targets(name).astype(np.int64), minlength=len(labels))
         absent = [label for label, count in zip(labels, counts, strict=True) if not count]
         rare = [label for label, count in zip(labels, counts, strict=True) if 0 < count < FEWEST_ROWS]
         where = f"data, the {name} split"

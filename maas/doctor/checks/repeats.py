@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from maas.data.contents import content_digest
 from maas.data.splits import Split
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 MOST_LEAKED = 0.01
-"""Share of a judging split that training has seen: one in a hundred moves a metric by about a point."""
+"""Share of a held-out split that training has seen: one in a hundred moves a metric by about a point."""
 FLAGRANT = 0.05
 """Share from which figures on that split no longer say anything of new rows."""
 MOST_REPEATED = 0.2
@@ -24,13 +24,13 @@ MOST_FILES = 2000
 """Files of a split that are read; of other rows all are looked at."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
-    """Judging by rows that training has seen, the best known leak; texts are equal whatever their case and blanks.
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+    """Evaluating on rows that training has seen, the best known leak; texts are equal whatever their case and blanks.
 
     Source:
         Kapoor and Narayanan, Leakage and the reproducibility crisis in ML-based science, arXiv:2207.07048, L1.4.
     """
-    keys = {name: _keys(split) for name, split in patient.by_name.items()}
+    keys = {name: _keys(split) for name, split in recipe.by_name.items()}
     for name in ("validation", "test"):
         share = np.isin(keys[name], keys["train"]).sum() / max(1, len(keys[name]))
         if share > MOST_LEAKED:
@@ -40,7 +40,7 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"{share:.1%} of its rows stand in training, too (case, blanks and forms of characters aside).",
                 "Remove the repeats, or split by what they share, e.g. with maas.data.splits.prepare.",
             )
-    share = _repeated(keys["train"], patient.targets("train"))
+    share = _repeated(keys["train"], recipe.targets("train"))
     if share > MOST_REPEATED:
         yield Finding(
             "warning",

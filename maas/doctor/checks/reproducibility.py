@@ -9,20 +9,20 @@ import torch
 
 from maas.config import build
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 
-def check(patient: Patient) -> Iterator[Finding]:
-    """Asking for determinism of operations that have none, or drawing from a generator that no resume point holds.
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+    """Requiring determinism of operations that have none, or drawing from a generator that no checkpoint holds.
 
     Source:
-        docs.pytorch.org/docs/stable/notes/randomness.html; resume points hold the global generators' states.
+        docs.pytorch.org/docs/stable/notes/randomness.html; training checkpoints hold the global generators' states.
     """
-    if not patient.is_trained_here:
+    if not recipe.is_trained_here:
         return
-    error = patient.trial.error
+    error = recipe.smoke_run.error
     if error is not None and "deterministic" in str(error):
         yield Finding(
             "error",
@@ -30,11 +30,15 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"a step needs an operation that is not deterministic: {str(error).split('.')[0]}.",
             "Use another operation, or set trainer.deterministic=false.",
         )
-    for name, module in patient.net.named_modules():
+    for name, module in recipe.net.named_modules():
         yield from _own_generators(f"model.{name}" if name else "model", module)
-    if patient.config.augment is not None and not patient.is_guest:
-        yield from _own_generators("augment", build(patient.config.augment, "augment"))
-    if not patient.is_guest and patient.config.trainer.get("benchmark") and patient.config.trainer.get("deterministic"):
+    if recipe.config.augment is not None and not recipe.is_custom_module:
+        yield from _own_generators("augment", build(recipe.config.augment, "augment"))
+    if (
+        not recipe.is_custom_module
+        and recipe.config.trainer.get("benchmark")
+        and recipe.config.trainer.get("deterministic")
+    ):
         yield Finding(
             "warning",
             "trainer.benchmark",
@@ -50,5 +54,5 @@ def _own_generators(where: str, owner: Any) -> Iterator[Finding]:
                 "warning",
                 f"{where}.{name}",
                 "it draws from a generator of its own, which a killed run cannot go on with.",
-                "Draw from torch's global generator, which resume points hold.",
+                "Draw from torch's global generator, which training checkpoints hold.",
             )

@@ -9,33 +9,33 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from maas.config import build
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 NOTHING = 1e-3
 """Share of the peak at which a rate is as good as 0; half a cosine falls below it for its last 2 % alone."""
 LONGEST_REST = 0.1
 """Share of the run that may pass at such a rate."""
 MOST_STEPS = 50_000
-"""Steps that are gone through: half a second; longer runs are not judged."""
+"""Steps that are gone through: half a second; longer runs are not checked."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Running out of learning rate before the run ends, or ending a run that is still warming up.
 
     Source:
         Hoffmann et al., Training compute-optimal large language models, arXiv:2203.15556, §B: a cosine should be as
         long as the run.
     """
-    steps = patient.total_steps
-    if not patient.is_trained_here or patient.is_guest or not 1 < steps <= MOST_STEPS:
+    steps = recipe.total_steps
+    if not recipe.is_trained_here or recipe.is_custom_module or not 1 < steps <= MOST_STEPS:
         return
     optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
     try:
-        schedule = build({**patient.config.schedule, "_partial_": True}, "schedule")(optimizer, steps)
+        schedule = build({**recipe.config.schedule, "_partial_": True}, "schedule")(optimizer, steps)
     except (TypeError, ValueError, LookupError):  # it is made for the net's own groups of parameters
         return
     if isinstance(schedule, ReduceLROnPlateau):
-        epochs = patient.config.trainer.get("max_epochs") or 0
+        epochs = recipe.config.trainer.get("max_epochs") or 0
         if 0 < epochs <= schedule.patience:
             what = f"it waits {schedule.patience} epochs for a lower loss, and there are {epochs}."
             yield Finding("warning", "schedule.patience", what, "Lower it, or raise trainer.max_epochs.")

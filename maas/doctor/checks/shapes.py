@@ -4,43 +4,43 @@ import math
 from collections.abc import Iterator
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
-from maas.training.smoke_run import first_line
+from maas.doctor.recipe_under_check import RecipeUnderCheck
+from maas.training.output_check import error_line
 
 WARNED = "Using a target size"
 """How torch begins to warn of losses between unequal shapes."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Letting (N, 1) meet (N,): the difference is N×N, the loss falls, and every answer becomes the mean.
 
     Source:
         The broadcasting rules, docs.pytorch.org/docs/stable/notes/broadcasting.html; torch warns of it in its own
         losses alone.
     """
-    if not patient.is_trained_here:
+    if not recipe.is_trained_here:
         return
-    fault, trial = patient.fault, patient.trial
+    fault, smoke_run = recipe.fault, recipe.smoke_run
     if fault is not None and fault.kind == "form":
         yield Finding("error", "model", fault.what, fault.remedy)
-    elif trial.squares or any(WARNED in warning for warning in trial.warned):
+    elif smoke_run.squares or any(WARNED in warning for warning in smoke_run.warned):
         yield Finding(
             "error",
-            "model" if patient.is_guest else "objective.loss",
+            "model" if recipe.is_custom_module else "objective.loss",
             "outputs (N, 1) meet targets (N,) in the loss, which silently compares every row with every other.",
             "Take outputs.squeeze(1), so that both are (N,).",
         )
-    elif trial.error is not None and "deterministic" not in str(trial.error):
+    elif smoke_run.error is not None and "deterministic" not in str(smoke_run.error):
         yield Finding(
-            "warning" if patient.is_guest else "error",
+            "warning" if recipe.is_custom_module else "error",
             "model",
-            f"step {len(trial.losses) + 1} of training fails: {first_line(trial.error)}.",
+            f"step {len(smoke_run.losses) + 1} of training fails: {error_line(smoke_run.error)}.",
             "Mend the net or the objective; the loss must be one number of a batch's logits (N, K) and targets (N,).",
         )
-    elif trial.losses and not math.isfinite(trial.losses[0]):
+    elif smoke_run.losses and not math.isfinite(smoke_run.losses[0]):
         yield Finding(
             "error",
             "objective",
-            f"the first loss is {trial.losses[0]}, before anything was learnt.",
+            f"the first loss is {smoke_run.losses[0]}, before anything was learnt.",
             "Look for logarithms of 0, roots of negative numbers, and missing values in the data.",
         )

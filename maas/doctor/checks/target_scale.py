@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 LARGEST = 100.0
 """Size of targets (root mean square) from which a net that begins near 0 spends its first epochs on getting there."""
@@ -16,7 +16,7 @@ NEAR = 0.1
 """Size of the first outputs, as a share of the targets', that counts as near 0."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Learning large numbers with a net made for ones, or any numbers through an activation that is bounded.
 
     Targets are looked at in the unit that the net gives, which is their deviation where `standardize_target` says so.
@@ -24,19 +24,19 @@ def check(patient: Patient) -> Iterator[Finding]:
     Source:
         Bishop, Neural networks for pattern recognition, §8.2: targets, too, are to be rescaled.
     """
-    if not patient.is_trained_here or patient.config.task != "regression" or patient.logits is None:
+    if not recipe.is_trained_here or recipe.config.task != "regression" or recipe.logits is None:
         return
-    targets = torch.from_numpy(patient.family.units(patient.targets("train")))  # type: ignore[attr-defined]
-    size, first = _size(targets), _size(patient.logits)
-    if "target_mean" not in patient.record.arguments and size > LARGEST and first < NEAR * size:
+    targets = torch.from_numpy(recipe.task_head.units(recipe.targets("train")))  # type: ignore[attr-defined]
+    size, first = _size(targets), _size(recipe.logits)
+    if "target_mean" not in recipe.record.arguments and size > LARGEST and first < NEAR * size:
         yield Finding(
             "warning",
             "model",
             f"the targets' size is {size:.3g}, and the net begins with outputs of {first:.3g}.",
             "Set standardize_target=true, or let the net take target_mean and target_deviation, which are filled in.",
         )
-    if patient.extremes:
-        reached = torch.cat([answer.flatten() for answer in patient.extremes])
+    if recipe.extremes:
+        reached = torch.cat([answer.flatten() for answer in recipe.extremes])
         low, high = float(reached.min()), float(reached.max())
         outside = float(((targets < low) | (targets > high)).float().mean())
         if outside and _is_bounded(low, high):

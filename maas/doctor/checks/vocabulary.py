@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from maas.doctor.finding import Finding
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 LOOKED_AT = 512
 """Training texts: shares of them are right to some points."""
@@ -15,16 +15,16 @@ MOST_UNKNOWN = 0.2
 """Share of unknown tokens: one word in five missing changes what a sentence says."""
 
 
-def check(patient: Patient) -> Iterator[Finding]:
+def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Cutting most texts, or a vocabulary that does not know the language.
 
     Source:
         Karpathy, A recipe for training neural networks, 2019: look at exactly what goes into the net.
     """
-    if patient.processor.modality != "text":
+    if recipe.processor.modality != "text":
         return
-    rows = patient.processor.encode(patient.splits.train.spread(LOOKED_AT).inputs)
-    longest = int(patient.processor.settings()["max_tokens"])
+    rows = recipe.processor.encode(recipe.splits.train.spread(LOOKED_AT).inputs)
+    longest = int(recipe.processor.settings()["max_tokens"])
     cut = float(np.mean([row.shape[-1] >= longest for row in rows]))
     if cut > MOST_CUT:
         yield Finding(
@@ -33,7 +33,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"{cut:.0%} of the training texts have {longest} tokens or more and are cut.",
             f"Set e.g. processor.max_tokens={2 * longest}.",
         )
-    unknown = getattr(patient.processor, "unknown_id", None)
+    unknown = getattr(recipe.processor, "unknown_id", None)
     if unknown is None:
         return
     tokens = np.concatenate([row if row.ndim == 1 else row[0] for row in rows])

@@ -30,7 +30,7 @@ def curves(
 
     Args:
         predictor: the model.
-        metric: judges its answers.
+        metric: of its answers.
         rows: raw rows that the model has not learnt from.
         targets: (N,).
         name: the metric's.

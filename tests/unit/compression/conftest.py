@@ -1,4 +1,4 @@
-"""A evaluator over the digits, where passes are judged."""
+"""A evaluator over the digits, where passes are evaluated."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 def evaluator(line, digits) -> Any:
     from maas.compression.evaluator import Evaluator
     from maas.compression.passes import Calibration
-    from maas.evidence.judges import judge_of
+    from maas.evidence.task_metrics import task_metrics_of
 
     predictor = line.bundle.make_predictor(batch_size=16)
 
@@ -21,7 +21,7 @@ def evaluator(line, digits) -> Any:
     return Evaluator(
         predictor,
         digits.validation,
-        judge_of("classification", digits.labels),
+        task_metrics_of("classification", digits.labels),
         "accuracy",
         Calibration(feeds, 0),
         digits.labels,

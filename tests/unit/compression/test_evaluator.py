@@ -11,7 +11,7 @@ from maas.evidence.footprint import footprint_of
 from maas.evidence.metrics import classification_metrics
 
 
-def test_value_is_the_recipes_metric_on_validation_rows_when_labels_are_judged(evaluator, digits):
+def test_value_is_the_recipes_metric_on_validation_rows_when_labels_are_evaluated(evaluator, digits):
     answers = evaluator.predictions(evaluator.parent)
     labels = answers.argmax(axis=1)
     expected = classification_metrics(digits.validation.targets, labels, 10)["accuracy"]
@@ -23,7 +23,7 @@ def test_drop_is_counted_against_the_parent_when_the_child_errs(evaluator, digit
     parent = digits.validation.targets
     child = parent.copy()
     child[:5] = (child[:5] + 1) % 10
-    plain = evaluator.judge.plain
+    plain = evaluator.task_metrics.as_scores
     assert evaluator.drop(plain(parent), plain(child)).value == pytest.approx(100 * 5 / len(parent))
 
 
@@ -76,7 +76,7 @@ def test_worst_slice_is_the_label_that_loses_most_when_the_child_errs(evaluator,
     child = targets.copy()
     child[np.flatnonzero(targets == 7)[:4]] = 1
     child[np.flatnonzero(targets == 2)[:1]] = 1
-    worst = evaluator.worst_slice(evaluator.judge.plain(targets), evaluator.judge.plain(child))
+    worst = evaluator.worst_slice(evaluator.task_metrics.as_scores(targets), evaluator.task_metrics.as_scores(child))
     assert worst.name == "7"
     assert worst.rows == (targets == 7).sum()
     assert worst.drop == pytest.approx(400 / worst.rows)

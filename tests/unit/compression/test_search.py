@@ -1,4 +1,4 @@
-"""Every pass is tried and judged; what is refused says why, and fp32 ships when nothing may."""
+"""Every pass is tried and evaluated; what is refused says why, and fp32 ships when nothing may."""
 
 import re
 import shutil

@@ -59,7 +59,7 @@ def test_fault_is_one_line_with_value_and_remedy_when_an_override_is_wrong(overr
 
 def test_folds_are_refused_when_the_task_has_no_targets():
     (line,) = faults("folds=5", recipe="embed_minilm")
-    assert line == "folds is 5; task embedding has no targets to judge held-out rows by. Set folds=0."
+    assert line == "folds is 5; task embedding has no targets to evaluate held-out rows with. Set folds=0."
 
 
 def test_every_fault_is_told_when_there_are_three_of_different_kinds():
@@ -97,7 +97,7 @@ def test_metric_is_refused_before_training_when_nothing_measures_it():
     assert "accuracy" in line.removeprefix("metric is 'acuracy'")
 
 
-def test_task_is_refused_before_training_when_no_family_is_of_its_kind():
+def test_task_is_refused_before_training_when_no_task_head_is_of_its_kind():
     (line,) = faults("task=telepathy")
     assert line.startswith("task is 'telepathy'; it must be one of classification, binary, regression, embedding.")
 

@@ -34,7 +34,10 @@ def test_each_row_is_held_out_once_and_never_trained_on_then_when_folds_are_made
 
 
 FAULTS = {
-    "folds is 3, and the rows carry no targets to judge held-out rows by. Set folds=0, or data.target.": (None, ()),
+    "folds is 3, and the rows carry no targets to evaluate held-out rows with. Set folds=0, or data.target.": (
+        None,
+        (),
+    ),
     "folds is 4; the rarest label, c, has 3 rows, so set at most folds=3.": (LABELLED, ("a", "b", "c")),
     "folds is 3; the rarest label, d, has 0 rows, so add rows, or set folds=0.": (LABELLED, ("a", "b", "c", "d")),
     "folds is 13; the data has 12 rows, so set at most folds=12.": (np.linspace(0, 1, 12), ()),

@@ -311,7 +311,7 @@ class BoundedColumns(RawColumns):
         return self.head((numbers - 1000) / 1000).tanh()
 
 
-class Guest(LightningModule):
+class CustomModule(LightningModule):
     """A LightningModule that is well."""
 
     def __init__(self, outputs: int = 1, in_features: int = 64) -> None:
@@ -335,37 +335,37 @@ class Guest(LightningModule):
         return torch.optim.Adam(self.parameters(), lr=1e-3)
 
 
-class SoftmaxGuest(Guest):
+class SoftmaxModule(CustomModule):
     def forward(self, features):
         return super().forward(features).softmax(dim=1)
 
 
-class DecayingGuest(Guest):
+class DecayingModule(CustomModule):
     def configure_optimizers(self):
         return torch.optim.AdamW(self.parameters(), lr=1e-3)
 
 
-class HeadOnlyGuest(Guest):
+class HeadOnlyModule(CustomModule):
     def configure_optimizers(self):
         return torch.optim.Adam(self.head.parameters(), lr=1e-3)
 
 
-class FastGuest(Guest):
+class FastModule(CustomModule):
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), lr=100.0)
 
 
-class SquaredGuest(Guest):
+class SquaredModule(CustomModule):
     def loss(self, outputs, targets):
         return ((outputs - targets) ** 2).mean()
 
 
-class WarnedGuest(Guest):
+class WarnedModule(CustomModule):
     def loss(self, outputs, targets):
         return functional.mse_loss(outputs, targets)
 
 
-class Numbers(Guest):
+class Numbers(CustomModule):
     def loss(self, outputs, targets):
         return functional.mse_loss(outputs[:, 0], targets)
 
@@ -562,7 +562,7 @@ def mostly_one(splits: Splits) -> Splits:
     return replace(splits, validation=Split([*label.inputs[:30], *other.inputs], targets))
 
 
-def few_judges(splits: Splits) -> Splits:
+def few_validation_rows(splits: Splits) -> Splits:
     return replace(splits, validation=splits.validation.spread(6))
 
 
@@ -644,17 +644,19 @@ PLANTS = {
         "objective=cross_entropy",
         change={"model": part("Net"), "objective__loss": {"_target_": "torch.nn.NLLLoss"}},
     ),
-    "softmax of a guest": Plant("double_activation", "model", "logits", change={"model": part("SoftmaxGuest")}),
+    "softmax of a custom module": Plant(
+        "double_activation", "model", "logits", change={"model": part("SoftmaxModule")}
+    ),
     # 2
     "outputs without an axis": Plant("shapes", "model", "(N, K)", two_digits, {"model": part("Flat")}),
     "three outputs for a number": Plant(
         "shapes", "model", "(N, K)", change={**NUMBER, "model": part("ThreeOutputs")}, rows=as_numbers
     ),
-    "a guest's square": Plant(
-        "shapes", "model", "squeeze(1)", change={**NUMBER, "model": part("SquaredGuest")}, rows=as_numbers
+    "a custom module's square": Plant(
+        "shapes", "model", "squeeze(1)", change={**NUMBER, "model": part("SquaredModule")}, rows=as_numbers
     ),
-    "a guest's square that torch warns of": Plant(
-        "shapes", "model", "squeeze(1)", change={**NUMBER, "model": part("WarnedGuest")}, rows=as_numbers
+    "a custom module's square that torch warns of": Plant(
+        "shapes", "model", "squeeze(1)", change={**NUMBER, "model": part("WarnedModule")}, rows=as_numbers
     ),
     "logarithm of 0": Plant("shapes", "objective", "logarithms of 0", change={"objective__loss": part("LogOfZero")}),
     "a loss for each row": Plant("shapes", "model", "one number", change={"objective__loss": part("RowByRow")}),
@@ -696,8 +698,8 @@ PLANTS = {
         change={"objective__covers": "all", "objective__l2": 0.0, "optimizer__weight_decay": 0.01},
         severity=WARNING,
     ),
-    "a guest's one group": Plant(
-        "decayed_biases", "model", "two groups", change={"model": part("DecayingGuest")}, severity=WARNING
+    "a custom module's one group": Plant(
+        "decayed_biases", "model", "two groups", change={"model": part("DecayingModule")}, severity=WARNING
     ),
     "an optimizer that ignores groups": Plant(
         "decayed_biases",
@@ -737,7 +739,9 @@ PLANTS = {
         "dead_metric", "validation split", "validation_fraction", columns, rows=constant_validation
     ),
     "accuracy of a rare label": Plant("dead_metric", "metric", "metric=f1", rows=mostly_one, severity=WARNING),
-    "six rows to validate on": Plant("dead_metric", "validation", "add rows", rows=few_judges, severity=WARNING),
+    "six rows to validate on": Plant(
+        "dead_metric", "validation", "add rows", rows=few_validation_rows, severity=WARNING
+    ),
     # 9
     "a label without training rows": Plant(
         "rare_labels", "train split", "data.labels", rows=without("train", 7), severity=WARNING
@@ -762,10 +766,12 @@ PLANTS = {
         {"optimizer": {"_target_": "torch.optim.SGD", "lr": 10.0}},
     ),
     "rate too low": Plant("learning_rate", "optimizer.lr", "larger", change={"optimizer__lr": 1e-9}, severity=WARNING),
-    "a guest's rate too high": Plant("learning_rate", "model", "10 times smaller", change={"model": part("FastGuest")}),
+    "a custom module's rate too high": Plant(
+        "learning_rate", "model", "10 times smaller", change={"model": part("FastModule")}
+    ),
     # 12
-    "a guest's optimizer of the head": Plant(
-        "untrained", "model", "parameters()", change={"model": part("HeadOnlyGuest")}, severity=WARNING
+    "a custom module's optimizer of the head": Plant(
+        "untrained", "model", "parameters()", change={"model": part("HeadOnlyModule")}, severity=WARNING
     ),
     "an optimizer of the head": Plant(
         "untrained", "optimizer", "parameters()", change={"optimizer": part("heads_only")}
@@ -1041,7 +1047,7 @@ WELL = {
     "a head of zeros": (digits, {"model": part("ZeroHead")}),
     "a binary head of zeros": (two_digits, {"model": part("HalfHead")}),
     "a frozen body": (digits, {"model": part("FrozenBody")}),
-    "a guest": (digits, {"model": part("Guest")}),
+    "a custom module": (digits, {"model": part("CustomModule")}),
     "a count of steps": (digits, {"model": part("Counting")}),
     "log-softmax with NLLLoss": (
         digits,
@@ -1107,7 +1113,7 @@ def test_rounding_is_found_when_the_model_is_imported():
     ]
 
 
-def test_rows_alone_are_judged_when_nothing_is_trained():
+def test_rows_alone_are_checked_when_nothing_is_trained():
     config, splits = digits()
     config = replace(config, trainer=None, objective=None, optimizer=None, schedule=None)
     assert {finding.check for finding in findings(config, seen(splits))} == {"rare_labels", "repeats"}

@@ -154,7 +154,7 @@ class Interrupted(Ended):
 
 
 @pytest.mark.parametrize(("net", "ending"), [("Terminated", SystemExit), ("Interrupted", KeyboardInterrupt)])
-def test_process_ends_when_it_is_asked_to_during_a_trial(net, ending, request):
+def test_process_ends_when_it_is_asked_to_during_a_smoke_run(net, ending, request):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     config, splits, processor = told(*SHORT)
@@ -165,8 +165,12 @@ def test_process_ends_when_it_is_asked_to_during_a_trial(net, ending, request):
     assert ending is KeyboardInterrupt or ended.value.code == 128 + signal.SIGTERM
 
 
-@pytest.mark.parametrize(("judging", "found"), [([-2, 0.5], 0), ([-1.0, 0.5], 2)], ids=["other rows", "the same"])
-def test_rows_are_repeats_by_their_numbers_though_pythons_hashes_of_minus_1_and_2_are_the_same(judging, found):
-    splits = {"train": Split([[-1, 0.5]], None), "validation": Split([judging], None), "test": Split([judging], None)}
-    patient: Any = SimpleNamespace(by_name=splits, targets=lambda _: np.zeros(0))
-    assert len(list(repeats.check(patient))) == found
+@pytest.mark.parametrize(("evaluating", "found"), [([-2, 0.5], 0), ([-1.0, 0.5], 2)], ids=["other rows", "the same"])
+def test_rows_are_repeats_by_their_numbers_though_pythons_hashes_of_minus_1_and_2_are_the_same(evaluating, found):
+    splits = {
+        "train": Split([[-1, 0.5]], None),
+        "validation": Split([evaluating], None),
+        "test": Split([evaluating], None),
+    }
+    recipe: Any = SimpleNamespace(by_name=splits, targets=lambda _: np.zeros(0))
+    assert len(list(repeats.check(recipe))) == found

@@ -1,4 +1,4 @@
-"""Rivals take turns, and a ratio is taken turn by turn."""
+"""Models take turns, and a ratio is taken turn by turn."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from maas.evidence.benchmark import interleaved, latency, timed_batches
 
 
-def test_rivals_take_turns_when_they_are_timed():
+def test_models_take_turns_when_they_are_timed():
     calls: list[str] = []
     times = interleaved({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=3, min_turn_s=0)
     assert calls[-6:] == ["a", "b"] * 3
@@ -21,16 +21,16 @@ def test_short_run_is_repeated_within_its_turn_when_a_turn_has_a_length():
 
 
 def test_latency_is_the_quartiles_when_written_out():
-    rival = np.array([10.0, 20.0, 30.0, 40.0, 50.0])
-    found = latency(rival / 2, rival, batch_size=8, threads=2)
+    baseline = np.array([10.0, 20.0, 30.0, 40.0, 50.0])
+    found = latency(baseline / 2, baseline, batch_size=8, threads=2)
     assert (found.batch_size, found.threads) == (8, 2)
     assert (found.median_ms, found.iqr_ms) == pytest.approx((15, 10))
     assert (found.ratio, found.ratio_low, found.ratio_high) == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_ratio_is_unmoved_when_the_machine_slows_down_for_both():
-    rival = np.array([1.0, 1.0, 9.0, 9.0])
-    assert latency(rival * 0.8, rival, 1, 1).ratio == pytest.approx(0.8)
+    baseline = np.array([1.0, 1.0, 9.0, 9.0])
+    assert latency(baseline * 0.8, baseline, 1, 1).ratio == pytest.approx(0.8)
 
 
 def test_timed_batches_are_full_and_of_one_padded_size_each(text_processor):

@@ -8,9 +8,9 @@ from PIL import Image
 
 from maas.errors import BundleError
 from maas.evidence.comparing import compared
-from maas.evidence.judges import judge_of
 from maas.evidence.model_plots import comparison_picture
 from maas.evidence.slices import slices
+from maas.evidence.task_metrics import task_metrics_of
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def as_dict(manifest) -> dict:
 
 
 def test_slices_are_empty_when_there_are_no_labels():
-    assert slices(judge_of("regression", ()), np.zeros(3), (), np.zeros((3, 1)), np.zeros((3, 1))) == []
+    assert slices(task_metrics_of("regression", ()), np.zeros(3), (), np.zeros((3, 1)), np.zeros((3, 1))) == []
 
 
 def test_picture_is_drawn_when_models_were_compared(found, tmp_path):

@@ -6,12 +6,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from maas.errors import ExportError, ParityError
-from maas.evidence.judges import judge_of
 from maas.evidence.parity import compared, first_difference, reference_run, require
+from maas.evidence.task_metrics import task_metrics_of
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import outputs_in_batches
 
-JUDGE = judge_of("classification", ["no", "yes"])
+TASK_METRICS = task_metrics_of("classification", ["no", "yes"])
 LEFT = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], dtype=np.float32)
 
 
@@ -23,21 +23,21 @@ def other(*changes: tuple[int, int, float]) -> np.ndarray:
 
 
 def test_comparison_holds_both_numbers_when_answers_differ():
-    parity = compared(JUDGE, "torch", "onnxruntime", LEFT, other((0, 0, 0.3), (0, 1, 0.7)), 1e-5)
+    parity = compared(TASK_METRICS, "torch", "onnxruntime", LEFT, other((0, 0, 0.3), (0, 1, 0.7)), 1e-5)
     assert (parity.left, parity.right, parity.rows, parity.tolerance) == ("torch", "onnxruntime", 3, 1e-5)
     assert parity.max_difference == pytest.approx(0.6)
     assert parity.agreement.value == pytest.approx(2 / 3)
 
 
 def test_comparison_passes_when_the_difference_is_within_the_tolerance():
-    parity = compared(JUDGE, "a", "b", LEFT, LEFT + np.float32(5e-6), 1e-5)
+    parity = compared(TASK_METRICS, "a", "b", LEFT, LEFT + np.float32(5e-6), 1e-5)
     assert require(parity) is parity
 
 
 @pytest.mark.parametrize("value", [0.95, float("nan"), float("inf")])
 def test_error_carries_both_numbers_when_a_probability_is_off(value):
     with pytest.raises(ParityError) as caught:
-        require(compared(JUDGE, "torch", "onnxruntime", LEFT, other((2, 1, value)), 1e-5), where=" Look there.")
+        require(compared(TASK_METRICS, "torch", "onnxruntime", LEFT, other((2, 1, value)), 1e-5), where=" Look there.")
     assert caught.value.allowed == 1e-5
     assert caught.value.found == pytest.approx(abs(value - 0.8), nan_ok=True)
     assert str(caught.value).startswith("onnxruntime does not answer as torch on 3 rows: a number differs by ")
@@ -46,11 +46,11 @@ def test_error_carries_both_numbers_when_a_probability_is_off(value):
 
 def test_every_label_must_agree_when_no_share_is_given():
     with pytest.raises(ParityError, match=r"on 3 rows: 0\.6667 of the answers agree, at least 1 must\.$"):
-        require(compared(JUDGE, "a", "b", LEFT, other((0, 0, 0.05)), None))
+        require(compared(TASK_METRICS, "a", "b", LEFT, other((0, 0, 0.05)), None))
 
 
 def test_share_of_labels_is_enough_when_it_is_given():
-    parity = compared(JUDGE, "exported", "shipped", LEFT, other((0, 0, 0.05)), None)
+    parity = compared(TASK_METRICS, "exported", "shipped", LEFT, other((0, 0, 0.05)), None)
     assert require(parity, min_agreement=0.6) is parity
     with pytest.raises(ParityError) as caught:
         require(parity, min_agreement=0.99)
@@ -67,7 +67,7 @@ TAILS = np.array([[1.0, 1e-9], [1.0, 1e-20], [0.75, 0.25], [1.0, 1e-34]], dtype=
 def test_lost_tail_is_refused_though_the_probability_itself_hardly_differs(row, found, difference):
     tails = TAILS.copy()
     tails[row, 1] = found
-    parity = compared(JUDGE, "torch", "onnxruntime", TAILS, tails, 1e-5)
+    parity = compared(TASK_METRICS, "torch", "onnxruntime", TAILS, tails, 1e-5)
     if not np.isnan(found):
         assert parity.max_difference < 2e-9
         assert parity.max_log_difference == pytest.approx(difference, rel=1e-3)
@@ -80,7 +80,7 @@ def test_error_names_both_logarithms_when_a_tail_is_lost():
     tails = TAILS.copy()
     tails[0, 1] = 0
     with pytest.raises(ParityError) as caught:
-        require(compared(JUDGE, "torch", "onnxruntime", TAILS, tails, 1e-5), where=" Look there.")
+        require(compared(TASK_METRICS, "torch", "onnxruntime", TAILS, tails, 1e-5), where=" Look there.")
     assert str(caught.value) == (
         "onnxruntime does not answer as torch on 4 rows: the logarithm of a probability differs by inf%, allowed is "
         "1.00%. Look there."
@@ -94,14 +94,14 @@ def test_tails_pass_when_they_are_rounded_or_below_what_float32_holds_or_not_ask
     tails[2] = TAILS[2]
     tails[:2, 0] = 1
     tails[3, 0] = 1
-    parity = compared(JUDGE, "a", "b", TAILS, tails, 1e-5)
+    parity = compared(TASK_METRICS, "a", "b", TAILS, tails, 1e-5)
     assert parity.max_log_difference == pytest.approx(np.log(1.001) / np.log(1e9), rel=1e-2)
     assert require(parity) is parity
     tails[0, 1] = 0
-    other = compared(JUDGE, "a", "b", TAILS, tails, 1e-5, tails=False)
+    other = compared(TASK_METRICS, "a", "b", TAILS, tails, 1e-5, tails=False)
     assert (require(other).max_log_difference, other.log_tolerance) == (None, None)
-    assert compared(JUDGE, "a", "b", TAILS, tails).log_tolerance is None
-    values = judge_of("regression", [])
+    assert compared(TASK_METRICS, "a", "b", TAILS, tails).log_tolerance is None
+    values = task_metrics_of("regression", [])
     assert compared(values, "a", "b", TAILS[:, :1], TAILS[:, :1], 1e-5).max_log_difference is None
 
 

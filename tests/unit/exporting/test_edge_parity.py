@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from maas.data.splits import Split, Splits
 from maas.errors import ParityError
-from maas.evidence.judges import judge_of
+from maas.evidence.task_metrics import task_metrics_of
 from maas.exporting.edge_parity import parity_at_edges
 from maas.importing.scikit_learn import Estimator
 from maas.runtime.answers.regression import Answer
@@ -38,10 +38,10 @@ def compared(splits, tmp_path):
         feeds = processor.collate(processor.encode(splits.test.inputs[:4]))
         path = tmp_path / "model.onnx"
         drawn.write_onnx(path, examples=feeds, axes=processor.dynamic_axes, output="value", opset=20)
-        checkpoint = SimpleNamespace(model=lambda: met, family=lambda: None)
+        checkpoint = SimpleNamespace(model=lambda: met, task_head=lambda: None)
         return list(
             parity_at_edges(
-                checkpoint, judge_of("regression", ()), Predictor(path, processor, Answer()), splits.test, 1e-5
+                checkpoint, task_metrics_of("regression", ()), Predictor(path, processor, Answer()), splits.test, 1e-5
             )
         )
 

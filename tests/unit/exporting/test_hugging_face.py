@@ -16,7 +16,7 @@ from maas.exporting import hugging_face
 from maas.exporting.conversion import to_onnx
 from maas.models.pretrained import SentenceEncoder, SequenceClassifier
 from maas.runtime.processors.pretrained_text import Processor
-from maas.training.families import family_of
+from maas.training.heads import task_head_of
 
 TINY = {
     "model_type": "bert", "vocab_size": 30522, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -39,10 +39,10 @@ def net_for(task: str) -> nn.Module:
 
 
 def written(task: str, processor: Processor, out, **changes):
-    net, family = net_for(task), family_of(task, LABELS[task])
+    net, task_head = net_for(task), task_head_of(task, LABELS[task])
     settings = {"examples": processor.collate(processor.encode(TEXTS[:2])), "axes": processor.dynamic_axes}
-    hugging_face.write_onnx(net, family, **{**settings, "output": "found", "out": out, "opset": 20, **changes})
-    return net, family
+    hugging_face.write_onnx(net, task_head, **{**settings, "output": "found", "out": out, "opset": 20, **changes})
+    return net, task_head
 
 
 @pytest.fixture(scope="module", params=list(LABELS))
@@ -51,14 +51,14 @@ def exported(request, processor, tmp_path_factory):
     return (*written(request.param, processor, path), path)
 
 
-def test_graph_answers_as_net_and_family_when_sizes_are_not_those_of_the_examples(exported, processor):
-    net, family, path = exported
+def test_graph_answers_as_net_and_task_head_when_sizes_are_not_those_of_the_examples(exported, processor):
+    net, task_head, path = exported
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     reference = ReferenceEvaluator(str(path))
     for rows in ([TEXTS[1]], TEXTS[:3], TEXTS):
         feeds = processor.collate(processor.encode(rows))
         with torch.inference_mode():
-            expected = family.activated(net(**{name: torch.from_numpy(one) for name, one in feeds.items()})).numpy()
+            expected = task_head.activated(net(**{name: torch.from_numpy(one) for name, one in feeds.items()})).numpy()
         (found,) = session.run(None, feeds)
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)

@@ -12,7 +12,7 @@ from maas.exporting import hugging_face, torch_onnx
 from maas.importing.meaning import Meaning
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
-from maas.training.families import family_of
+from maas.training.heads import task_head_of
 
 Z = np.linspace(-80, 80, 6401, dtype=np.float32)[:, None]
 EXACT = -np.logaddexp(0, np.hstack([Z, -Z]).astype(np.float64))
@@ -40,12 +40,12 @@ def graph_of(nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
 
 def by_torch(folder) -> np.ndarray:
     with torch.inference_mode():
-        return family_of("binary", ("no", "yes")).activated(torch.from_numpy(Z)).numpy()
+        return task_head_of("binary", ("no", "yes")).activated(torch.from_numpy(Z)).numpy()
 
 
 def by_torchs_exporter(folder) -> np.ndarray:
-    family, out = family_of("binary", ("no", "yes")), folder / "model.onnx"
-    torch_onnx.write_onnx(Plain(), family, examples={"z": Z[:3]}, axes=AXES, output="found", out=out, opset=20)
+    task_head, out = task_head_of("binary", ("no", "yes")), folder / "model.onnx"
+    torch_onnx.write_onnx(Plain(), task_head, examples={"z": Z[:3]}, axes=AXES, output="found", out=out, opset=20)
     return answers(str(out))
 
 

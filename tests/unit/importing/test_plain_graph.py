@@ -127,7 +127,7 @@ def test_numbers_are_read_as_they_look_when_nothing_is_said(found, targets, give
     [
         (2, None, "value", "The output gives 2 numbers a row; gives=value is of one"),
         (1, None, "logits", "The output gives one number a row; gives=logits is of two or more"),
-        (2, np.array([0, 1]), "embedding", "Vectors have no targets to be judged by"),
+        (2, np.array([0, 1]), "embedding", "Vectors have no targets to be evaluated with"),
     ],
 )
 def test_what_is_said_is_refused_when_the_numbers_are_others(width, targets, gives, message):

@@ -39,7 +39,7 @@ def test_every_node_has_a_name_of_its_own_when_a_graph_is_loaded(token_model):
     assert len(set(names)) == len(names)
 
 
-def test_the_head_is_that_of_the_judged_output_when_there_are_several():
+def test_the_head_is_that_of_the_evaluated_output_when_there_are_several():
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "hidden", "logits")]
     nodes = [
         helper.make_node("MatMul", ["x", "a"], ["hidden"], name="body"),

@@ -18,8 +18,8 @@ def watched(**changes) -> Watched:
         "validation_size": 32,
         "end_s": 1.0,
         "looped_s": 5.0,
-        "point_bytes": 10,
-        "point_s": 3.0,
+        "checkpoint_bytes": 10,
+        "checkpoint_s": 3.0,
         "every_s": None,
         "stops_early": False,
     }
@@ -81,7 +81,7 @@ def test_half_of_the_epochs_validate_when_the_trainer_says_so():
     assert watched(loop=loop).seconds == pytest.approx(20 + 4 * (1.0 + 0.5 * 2.0))
 
 
-def test_resume_points_are_counted_when_training_is_longer_than_their_interval():
+def test_training_checkpoints_are_counted_when_training_is_longer_than_their_interval():
     assert watched(every_s=15.0).seconds == pytest.approx(32 + 2 * 3.0)
     assert watched(every_s=60.0).seconds == pytest.approx(32)
 

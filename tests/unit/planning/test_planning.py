@@ -1,4 +1,4 @@
-"""From what a rehearsal told to a plan."""
+"""From what a dry run reports to a plan."""
 
 import io
 import json
@@ -26,8 +26,8 @@ WATCHED = Watched(
     validation_size=8,
     end_s=1.0,
     looped_s=30.0,
-    point_bytes=1000,
-    point_s=0.0,
+    checkpoint_bytes=1000,
+    checkpoint_s=0.0,
     every_s=None,
     stops_early=False,
 )

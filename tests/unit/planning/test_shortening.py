@@ -1,11 +1,11 @@
-"""What a rehearsal reads off a trainer's settings."""
+"""What a dry run reads off a trainer's settings."""
 
 from types import SimpleNamespace
 
 import pytest
 
+from maas.planning.profiler import loop_of
 from maas.planning.shortening import validations_of, world_of
-from maas.planning.stopwatch import loop_of
 
 
 @pytest.mark.parametrize(

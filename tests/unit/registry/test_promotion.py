@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maas.evidence.judges import judge_of
+from maas.evidence.task_metrics import task_metrics_of
 from maas.lifecycle.promoting import compared
 from maas.records.evidence import Interval
 from maas.registry.promotion import Comparison, decided
@@ -61,7 +61,7 @@ def test_paired_interval_is_mc_nemars_when_two_bundles_answer_2000_rows(won, los
     new, old = targets.copy(), targets.copy()
     new[:lost] = 1 - new[:lost]
     old[lost : lost + won] = 1 - old[lost : lost + won]
-    found = compared(judge_of("classification", "ab"), targets, one_hot(new), one_hot(old), metric="accuracy")
+    found = compared(task_metrics_of("classification", "ab"), targets, one_hot(new), one_hot(old), metric="accuracy")
     value = 100 * (won - lost) / 2000
     deviation = 100 * np.sqrt(won + lost - (won - lost) ** 2 / 2000) / 2000
     assert found.gain.value == pytest.approx(value)
@@ -73,7 +73,7 @@ def test_paired_interval_is_mc_nemars_when_two_bundles_answer_2000_rows(won, los
 
 def test_gain_is_nought_when_two_bundles_answer_alike():
     targets = np.arange(40) % 2
-    found = compared(judge_of("classification", "ab"), targets, one_hot(targets), one_hot(targets), metric="f1")
+    found = compared(task_metrics_of("classification", "ab"), targets, one_hot(targets), one_hot(targets), metric="f1")
     assert found.gain == Interval(0, 0, 0)
     assert "+0.00 percentage points [+0.00, +0.00]" in decided(found, version=2, champion=1, margin=1.0).why
 
@@ -84,12 +84,12 @@ def test_less_is_better_and_the_unit_is_the_targets_when_the_metric_is_an_error(
     targets = np.linspace(100, 200, 60)
     signs = np.where(np.arange(60) % 3, 1.0, -1.0)
     new, old = (targets + signs * off for off in values)
-    found = compared(judge_of("regression", ""), targets, new[:, None], old[:, None], metric=metric)
+    found = compared(task_metrics_of("regression", ""), targets, new[:, None], old[:, None], metric=metric)
     assert (found.new, found.old) == pytest.approx(values)
     assert [found.gain.value, found.gain.low, found.gain.high] == pytest.approx([3, 3, 3])
     assert found.unit == "in the target's unit"
     assert decided(found, version=2, champion=1, margin=0.0).moves
-    swapped = compared(judge_of("regression", ""), targets, old[:, None], new[:, None], metric=metric)
+    swapped = compared(task_metrics_of("regression", ""), targets, old[:, None], new[:, None], metric=metric)
     assert not decided(swapped, version=2, champion=1, margin=10.0).moves
 
 
@@ -98,7 +98,11 @@ def test_points_are_hundredths_of_r2_when_the_metric_is_r2():
     targets = np.where(np.arange(400) % 2, 10.0, -10.0) + 7
     signs = np.where(np.arange(400) % 4 < 2, 1.0, -1.0)
     found = compared(
-        judge_of("regression", ""), targets, (targets + signs)[:, None], (targets + 2 * signs)[:, None], metric="r2"
+        task_metrics_of("regression", ""),
+        targets,
+        (targets + signs)[:, None],
+        (targets + 2 * signs)[:, None],
+        metric="r2",
     )
     assert (found.new, found.old, found.gain.value) == pytest.approx((0.99, 0.96, 3.0))
     assert found.unit == "percentage points"

@@ -73,7 +73,7 @@ def test_one_wrong_value_is_refused_when_all_others_are_right(bundles, tmp_path)
 @pytest.mark.parametrize(
     "record", [{"kind": "classification", "labels": ["a", "b"]}, {"kind": "embedding", "width": 2}]
 )
-def test_numbers_below_one_are_judged_by_themselves_when_they_are_probabilities_or_directions(record):
+def test_numbers_below_one_are_checked_by_themselves_when_they_are_probabilities_or_directions(record):
     golden = np.array([[0.2, 0.8], [1.0, 0.0]])
     assert load_answer(record).tolerated(golden, 1e-4).tolist() == [[1e-4, 1e-4], [1e-4, 1e-4]]
 

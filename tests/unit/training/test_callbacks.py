@@ -86,7 +86,7 @@ def flat(fitted: Fitted) -> torch.Tensor:
     return torch.cat([one.flatten() for one in fitted.model.state_dict().values()])
 
 
-def test_every_callback_is_judged_when_lightning_brings_a_new_one():
+def test_every_callback_is_checked_when_lightning_brings_a_new_one():
     assert sorted([*HARMLESS, *LOGGING, *CHANGING, *REFUSED, *BARS]) == sorted(of_lightning.__all__)
 
 

@@ -15,7 +15,7 @@ from maas.data.datamodule import Batch
 from maas.errors import ConfigError
 from maas.training import fitting
 from maas.training.distilling import DistillationTask, Teacher, similarity_distance
-from maas.training.families import family_of
+from maas.training.heads import task_head_of
 from maas.training.objectives import Objective
 from maas.training.windows import ALONE
 
@@ -29,14 +29,14 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 def test_distance_is_the_divergence_of_softened_probabilities_when_labels_are_learnt():
     logits, taught = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
-    found = family_of("classification", ("a", "b", "c")).distance(logits, taught, 4.0, LOSS)
+    found = task_head_of("classification", ("a", "b", "c")).distance(logits, taught, 4.0, LOSS)
     own, wanted = softmax(logits.numpy() / 4), softmax(taught.numpy() / 4)
     assert float(found) == pytest.approx(16 * (wanted * np.log(wanted / own)).sum(axis=1).mean(), rel=1e-12)
 
 
 def test_distance_is_that_of_two_logits_when_there_is_one():
     logits, taught = torch.randn(7, 1, dtype=torch.float64), torch.randn(7, 1, dtype=torch.float64)
-    one = family_of("binary", ("no", "yes")).distance(logits, taught, 2.0, LOSS)
+    one = task_head_of("binary", ("no", "yes")).distance(logits, taught, 2.0, LOSS)
     own, wanted = (1 / (1 + np.exp(-values.numpy() / 2)) for values in (logits, taught))
     expected = wanted * np.log(wanted / own) + (1 - wanted) * np.log((1 - wanted) / (1 - own))
     assert float(one) == pytest.approx(4 * expected.mean(), rel=1e-12)
@@ -44,7 +44,7 @@ def test_distance_is_that_of_two_logits_when_there_is_one():
 
 def test_distance_is_the_recipes_loss_against_the_teachers_values_when_numbers_are_learnt():
     logits, taught = torch.randn(7, 1), torch.randn(7, 1)
-    found = family_of("regression", ()).distance(logits, taught, 3.0, nn.L1Loss())
+    found = task_head_of("regression", ()).distance(logits, taught, 3.0, nn.L1Loss())
     assert float(found) == pytest.approx(float((logits - taught).abs().mean()))
 
 
@@ -117,7 +117,7 @@ class Weighing(nn.L1Loss):
 def test_teacher_is_refused_when_its_predictions_would_weigh_rows_of_other_batches():
     teacher = Teacher(nn.Linear(3, 1), weight=0.5, temperature=1.0)
     task = DistillationTask(
-        nn.Linear(3, 1), family_of("regression", ()), Objective(Weighing()), None, None, teacher=teacher
+        nn.Linear(3, 1), task_head_of("regression", ()), Objective(Weighing()), None, None, teacher=teacher
     )
     task._trainer = SimpleNamespace(accumulate_grad_batches=2, world_size=1)
     with pytest.raises(ConfigError, match=r"^Weighing weighs rows by their targets, .*accumulate_grad_batches=1\.$"):
@@ -139,14 +139,14 @@ def test_step_minimises_both_losses_and_the_teacher_is_left_alone():
             return self.inner(rows)
 
     teacher = Teacher(Named(taught), weight=0.25, temperature=2.0, features=("inner",), features_weight=3.0)
-    family = family_of("classification", ("a", "b"))
-    task = DistillationTask(Named(net), family, Objective(LOSS, l2=0.1), None, None, teacher=teacher)
+    task_head = task_head_of("classification", ("a", "b"))
+    task = DistillationTask(Named(net), task_head, Objective(LOSS, l2=0.1), None, None, teacher=teacher)
     rows, targets = torch.randn(4, 3), torch.tensor([0, 1, 1, 0])
     logits = task.net(rows)
     loss = task.loss(Batch({"rows": rows}, targets, torch.arange(4)), logits, ALONE)
     wanted = taught(rows).detach()
     expected = 0.75 * functional.cross_entropy(logits, targets) + 0.05 * net.weight.square().sum()
-    expected = expected + 0.25 * family.distance(logits, wanted, 2.0, LOSS) + 3 * similarity_distance(logits, wanted)
+    expected = expected + 0.25 * task_head.distance(logits, wanted, 2.0, LOSS) + 3 * similarity_distance(logits, wanted)
     assert loss.detach().item() == pytest.approx(expected.detach().item(), rel=1e-6)
     loss.backward()
     assert net.weight.grad is not None

@@ -6,7 +6,7 @@ from maas.models.mlp import MLP
 from maas.runtime.answers import load_answer
 from maas.runtime.processors.array import Processor
 from maas.training.evaluation import predictions, run_of
-from maas.training.families import family_of
+from maas.training.heads import task_head_of
 
 
 def test_probabilities_are_the_softmax_of_the_logits_when_rows_come_in_batches():
@@ -14,7 +14,7 @@ def test_probabilities_are_the_softmax_of_the_logits_when_rows_come_in_batches()
     net = MLP(in_features=3, outputs=4, hidden=[5]).eval()
     rows = torch.randn(11, 3)
     labels = ["a", "b", "c", "d"]
-    run = run_of(net, family_of("classification", labels), "probabilities")
+    run = run_of(net, task_head_of("classification", labels), "probabilities")
     answer = load_answer({"kind": "classification", "labels": labels})
     found = predictions(run, answer, Processor([3]), rows.tolist(), batch_size=4)
     expected = net(rows).exp() / net(rows).exp().sum(dim=1, keepdim=True)
@@ -25,7 +25,7 @@ def test_rows_keep_their_order_when_texts_differ_in_length(nets, text_processor)
     torch.manual_seed(0)
     net = nets.Convolution(vocabulary_size=text_processor.net_arguments["vocabulary_size"], outputs=2).eval()
     rows = ["bad", "a very good film with a long and winding plot " * 2, "好", "good " * 9]
-    run = run_of(net, family_of("classification", ["a", "b"]), "probabilities")
+    run = run_of(net, task_head_of("classification", ["a", "b"]), "probabilities")
     answer = load_answer({"kind": "classification", "labels": ["a", "b"]})
     together = predictions(run, answer, text_processor, rows, batch_size=2)
     for row, expected in zip(rows, together, strict=True):

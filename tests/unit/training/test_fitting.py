@@ -117,7 +117,7 @@ def test_last_of_equally_good_epochs_is_kept_when_there_are_ties(splits, tmp_pat
 def test_weights_and_net_are_the_plain_ones_when_training_was_compiled(splits, tmp_path):
     plain = fit(small(), splits, Processor([2]), tmp_path / "plain")
     compiled = fit(
-        small("callbacks=[resume_points,compile]", "callbacks.compile.backend=eager"),
+        small("callbacks=[training_checkpoints,compile]", "callbacks.compile.backend=eager"),
         splits,
         Processor([2]),
         tmp_path / "compiled",

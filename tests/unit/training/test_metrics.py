@@ -11,7 +11,7 @@ import torch
 from sklearn import metrics as reference
 from torch import distributed
 
-from maas.training.families import family_of
+from maas.training.heads import task_head_of
 
 ROWS, EXACT = 1001, 1e-9
 LABELS = {"classification": ("a", "b", "c", "d"), "binary": ("no", "yes"), "regression": ()}
@@ -50,12 +50,12 @@ def expected(task: str) -> dict[str, float]:
 
 def watched(task: str, part: slice) -> dict[str, float]:
     """Returns what a process finds that sees a part of the rows, in batches of 64."""
-    family = family_of(task, LABELS[task])
+    task_head = task_head_of(task, LABELS[task])
     logits, targets = (tensor[part] for tensor in rows(task))
-    metrics = family.metrics().clone(prefix="validation_")
+    metrics = task_head.metrics().clone(prefix="validation_")
     for start in range(0, len(targets), 64):
         batch = slice(start, start + 64)
-        metrics.update(family.activated(logits[batch]), targets[batch])
+        metrics.update(task_head.activated(logits[batch]), targets[batch])
     return {name.removeprefix("validation_"): float(value) for name, value in metrics.compute().items()}
 
 
@@ -65,7 +65,7 @@ def test_metrics_equal_scikit_learns_when_one_process_watches(task):
 
 
 def test_metrics_count_a_label_as_nothing_when_it_neither_occurs_nor_is_predicted():
-    metrics = family_of("classification", ("a", "b", "c")).metrics()
+    metrics = task_head_of("classification", ("a", "b", "c")).metrics()
     metrics.update(torch.eye(3)[[0, 1, 1, 0]], torch.tensor([0, 1, 1, 1]))
     found = {name: float(value) for name, value in metrics.compute().items()}
     macro = {"labels": range(3), "average": "macro", "zero_division": 0}

@@ -10,8 +10,8 @@ from torch import nn
 
 from maas.data.datamodule import Batch
 from maas.data.splits import Split
-from maas.training.families import family_of
-from maas.training.guest import as_guests_take
+from maas.training.custom_module import with_float32_targets
+from maas.training.heads import task_head_of
 from maas.training.objectives import Objective
 from maas.training.precision import full_precision, keep_targets_, widened
 
@@ -50,14 +50,14 @@ def test_targets_keep_their_type_when_feeds_are_shortened():
 def test_probabilities_are_told_apart_when_logits_were_bfloat16():
     logits = torch.tensor([[8.0, 8.0625, -3.0]], dtype=torch.bfloat16)
     assert logits.softmax(1).dtype == torch.bfloat16
-    probabilities = family_of("classification", ("a", "b", "c")).predicted(widened(logits))
+    probabilities = task_head_of("classification", ("a", "b", "c")).predicted(widened(logits))
     assert probabilities.dtype == torch.float32
     assert int(probabilities.argmax()) == 1
 
 
-def test_guest_is_given_float32_when_targets_are_numbers():
-    numbers = as_guests_take(Split([[1.0]], np.array([0.1])))
+def test_custom_module_is_given_float32_when_targets_are_numbers():
+    numbers = with_float32_targets(Split([[1.0]], np.array([0.1])))
     assert numbers.targets.dtype == np.float32
     nn.functional.mse_loss(nn.Linear(1, 1)(torch.ones(1, 1))[:, 0], torch.from_numpy(numbers.targets)).backward()
     labels = Split([[1.0]], np.array([1]))
-    assert as_guests_take(labels) is labels
+    assert with_float32_targets(labels) is labels

@@ -493,7 +493,7 @@ def test_training_ends_with_the_attribute_when_its_net_moves_a_python_number(sav
     assert not (tmp_path / "train").exists()
 
 
-class Guest(LightningModule):
+class CustomModule(LightningModule):
     """A LightningModule that moves a Python number, and counts what it was given by a metric of its own."""
 
     def __init__(self, outputs: int = 2, in_features: int = 1) -> None:
@@ -520,7 +520,7 @@ class Guest(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-class Resting(Guest):
+class Resting(CustomModule):
     def moved(self) -> None:
         pass
 
@@ -547,17 +547,17 @@ def fitted_on_thresholds(kind: type[nn.Module], folder, *overrides: str) -> Any:
 
 
 def test_number_is_named_when_a_module_of_lightning_moved_it(save, tmp_path):
-    fitted = fitted_on_thresholds(Guest, tmp_path / "resume")
+    fitted = fitted_on_thresholds(CustomModule, tmp_path / "resume")
     rows = threshold_rows().inputs
     with pytest.raises(CheckpointError, match=r"and not shift \(6 in memory, 0 when it is built again\)"):
-        save(tmp_path / "train", fitted.model, Processor([1]), f"{HERE}.Guest", LABELS, rows)
+        save(tmp_path / "train", fitted.model, Processor([1]), f"{HERE}.CustomModule", LABELS, rows)
 
 
 @pytest.mark.parametrize(
     ("kind", "overrides"),
     [
         (Resting, ()),
-        (Normed, ("callbacks=[resume_points,ema]", "callbacks.ema.decay=0.5")),
+        (Normed, ("callbacks=[training_checkpoints,ema]", "callbacks.ema.decay=0.5")),
         (Normed, ("trainer=cpu_bf16", "trainer.max_epochs=2")),
     ],
 )

@@ -1,4 +1,4 @@
-"""Resume points: when they are written, which one is gone on with, and what they hold."""
+"""Training checkpoints: when they are written, which one is gone on with, and what they hold."""
 
 import logging
 import random
@@ -13,7 +13,7 @@ from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import Processor
 from maas.training.fitting import fit
-from maas.training.resuming import ResumePoints, newest_whole, random_states, restore_random_states
+from maas.training.resuming import TrainingCheckpoints, newest_whole, random_states, restore_random_states
 
 ROWS = 40
 
@@ -29,8 +29,8 @@ def splits() -> Splits:
 def small(*overrides: str) -> RunConfig:
     return compose(
         "digits_mlp", "processor.shape=[2]", "processor.low=null", "model.hidden=[4]", "model.scale=1",
-        "trainer.max_epochs=3", "batch_size=8", "callbacks.resume_points.every_seconds=0",
-        "callbacks.resume_points.keep=100", *overrides,
+        "trainer.max_epochs=3", "batch_size=8", "callbacks.training_checkpoints.every_seconds=0",
+        "callbacks.training_checkpoints.keep=100", *overrides,
     )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def test_point_is_written_after_each_step_and_epoch_when_no_work_may_be_lost(spl
 
 
 def test_only_the_last_are_kept_when_there_are_more(splits, tmp_path):
-    fit(small("callbacks.resume_points.keep=2"), splits, Processor([2]), tmp_path)
+    fit(small("callbacks.training_checkpoints.keep=2"), splits, Processor([2]), tmp_path)
     assert steps(tmp_path) == [14, 15]
 
 
@@ -59,13 +59,13 @@ def test_point_waits_for_a_step_when_gradients_are_summed_over_batches(splits, t
 
 
 def test_points_come_by_steps_when_the_clock_is_slow(splits, tmp_path):
-    settings = ["callbacks.resume_points.every_seconds=1000", "callbacks.resume_points.every_steps=4"]
+    settings = ["callbacks.training_checkpoints.every_seconds=1000", "callbacks.training_checkpoints.every_steps=4"]
     fit(small(*settings), splits, Processor([2]), tmp_path)
     assert steps(tmp_path) == [4, 8, 12]
 
 
 def test_no_point_is_left_of_an_epoch_after_which_training_stops_early(splits, tmp_path):
-    stopping = ["callbacks=[resume_points,early_stopping]", "callbacks.early_stopping.monitor=learning_rate"]
+    stopping = ["callbacks=[training_checkpoints,early_stopping]", "callbacks.early_stopping.monitor=learning_rate"]
     settings = [*stopping, "callbacks.early_stopping.patience=1", "callbacks.early_stopping.mode=max"]
     fitted = fit(small(*settings, "trainer.max_epochs=9"), splits, Processor([2]), tmp_path)
     stopped_after = len(fitted.history)
@@ -121,7 +121,7 @@ def test_point_is_refused_when_another_number_of_processes_wrote_it():
         world_size = 2
 
     with pytest.raises(ConfigError, match="trained by 1 processes, and now there are 2"):
-        ResumePoints().on_load_checkpoint(Two(), None, {"random_states": [random_states()], "loader": {}})
+        TrainingCheckpoints().on_load_checkpoint(Two(), None, {"random_states": [random_states()], "loader": {}})
 
 
 def test_all_generators_go_on_alike_when_their_states_are_brought_back():

@@ -22,9 +22,9 @@ from maas.runtime.answers import load_answer
 from maas.runtime.processors.tabular import Processor
 from maas.training.checkpoint import Checkpoint, NetRecord, save_checkpoint
 from maas.training.evaluation import predictions, run_of
-from maas.training.families import family_of
 from maas.training.fitting import Fitted, fit
-from maas.training.scales import family_for
+from maas.training.heads import task_head_of
+from maas.training.scales import task_head_for
 
 RANDOM = np.random.default_rng(0)
 TIMES = RANDOM.uniform(-300.0, 300.0, 480)
@@ -50,8 +50,8 @@ def answered(config: RunConfig, splits: Splits, folder: Path) -> tuple[Fitted, N
     """Returns what was fitted and its answers to the test rows."""
     processor = build(config.processor, "processor").fit(splits.train.inputs)
     fitted = fit(config, splits, processor, folder)
-    answer = load_answer(json.loads(json.dumps(fitted.family.answer_record(1))))
-    run = run_of(fitted.model, fitted.family, "value")
+    answer = load_answer(json.loads(json.dumps(fitted.task_head.answer_record(1))))
+    run = run_of(fitted.model, fitted.task_head, "value")
     return fitted, predictions(run, answer, processor, splits.test.inputs)[:, 0]
 
 
@@ -136,20 +136,20 @@ def plain(*overrides: str, net: type[nn.Module] = OneSlope) -> RunConfig:
 
 def test_target_keeps_its_unit_when_the_net_does_not_ask_for_another():
     splits = splits_of(TIMES, LINE)
-    assert not family_for(plain(), splits).is_standardized
-    assert not family_for(plain("standardize_target=false", net=Scaled), splits).is_standardized
-    assert family_for(plain(net=Scaled), splits).is_standardized
+    assert not task_head_for(plain(), splits).is_standardized
+    assert not task_head_for(plain("standardize_target=false", net=Scaled), splits).is_standardized
+    assert task_head_for(plain(net=Scaled), splits).is_standardized
 
 
 def test_facts_are_those_of_what_the_net_is_to_give_when_it_asks(tmp_path):
     splits = splits_of(TIMES, 100 + 3 * LINE)
-    assert family_for(plain(net=Scaled), splits).facts(splits.train)["target_mean"] == 0.0
-    told = family_for(plain("standardize_target=false", net=Scaled), splits).facts(splits.train)
+    assert task_head_for(plain(net=Scaled), splits).facts(splits.train)["target_mean"] == 0.0
+    told = task_head_for(plain("standardize_target=false", net=Scaled), splits).facts(splits.train)
     assert told["target_mean"] == pytest.approx(splits.train.targets.mean(), rel=1e-12)
     assert told["target_deviation"] == pytest.approx(splits.train.targets.std(), rel=1e-12)
 
 
-class Guest(LightningModule):
+class CustomModule(LightningModule):
     """One that trains itself, in the target's own unit."""
 
     def __init__(self, outputs: int, target_mean: float = 0.0, target_deviation: float = 1.0) -> None:
@@ -171,12 +171,12 @@ class Guest(LightningModule):
         return torch.optim.Adam(self.parameters(), 0.1)
 
 
-def test_guest_learns_in_the_targets_unit_when_it_takes_its_mean_and_deviation(tmp_path):
+def test_custom_module_learns_in_the_targets_unit_when_it_takes_its_mean_and_deviation(tmp_path):
     splits = splits_of(TIMES, 100 + 3 * LINE)
-    config = plain("processor.standardize=true", net=Guest)
+    config = plain("processor.standardize=true", net=CustomModule)
     fitted, found = answered(config, splits, tmp_path)
     assert fitted.model.told[0] == pytest.approx(splits.train.targets.mean(), rel=1e-12)
-    assert fitted.family.answer_record(1) == {"kind": "regression", "mean": 0.0, "deviation": 1.0}
+    assert fitted.task_head.answer_record(1) == {"kind": "regression", "mean": 0.0, "deviation": 1.0}
     assert r2(splits, found) > 0.98
 
 
@@ -196,7 +196,7 @@ def test_older_checkpoint_answers_as_it_did_when_its_net_scales_by_itself(lineag
     found = predictions(old.run(), old.answer(), old.processor(), [{"time": 1700.0}, {"time": None}])[:, 0]
     expected = 50 + 4 * (bias[0] + np.array([weight[0, 0], weight[0, 1]]))  # z = 1, and the mark of a missing number
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert not old.family().is_standardized
+    assert not old.task_head().is_standardized
 
 
 def test_scale_is_refused_when_nothing_is_trained_here(tmp_path):
@@ -214,8 +214,8 @@ def test_standardized_target_is_refused_when_labels_are_learnt():
 
 
 def test_loss_sees_both_in_the_targets_unit_when_it_was_standardised():
-    family = family_of("regression", ()).reading({"mean": 1.7e9, "deviation": 60.0})
-    found, targets = family.prepared(torch.tensor([[0.5], [-1.0]]), torch.tensor([1.7e9, 1.7e9 - 59.5]))
+    task_head = task_head_of("regression", ()).reading({"mean": 1.7e9, "deviation": 60.0})
+    found, targets = task_head.prepared(torch.tensor([[0.5], [-1.0]]), torch.tensor([1.7e9, 1.7e9 - 59.5]))
     assert found.dtype == targets.dtype == torch.float64
     assert nn.HuberLoss(delta=1.0)(found, torch.tensor([1.7e9, 1.7e9 - 59.5], dtype=torch.float64)) == pytest.approx(
         ((30 - 0.5) + 0.5 * 0.5**2) / 2

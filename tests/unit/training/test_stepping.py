@@ -56,7 +56,7 @@ WAYS = [
     ("+trainer.precision=64-true",),
     ("+trainer.limit_train_batches=3", "+trainer.val_check_interval=2"),
     ("trainer.max_epochs=-1", "+trainer.max_steps=13"),
-    ("callbacks=[resume_points,ema,early_stopping]", "callbacks.ema.decay=0.5", "schedule=plateau"),
+    ("callbacks=[training_checkpoints,ema,early_stopping]", "callbacks.ema.decay=0.5", "schedule=plateau"),
     ("optimizer=adam", "optimizer._target_=torch.optim.LBFGS"),
     ("objective.loss.class_weights=[1,3]", "+trainer.check_val_every_n_epoch=2", "schedule=plateau"),
     ("+trainer.accumulate_grad_batches=2",),

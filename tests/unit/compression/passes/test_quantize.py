@@ -93,7 +93,7 @@ def test_bytes_are_equal_and_the_parent_untouched_when_a_pass_is_applied_twice(n
 
 def kept(evaluator, model) -> float:
     """Returns the share of validation rows whose label a model keeps."""
-    return evaluator.judge.agrees(
+    return evaluator.task_metrics.agrees(
         evaluator.predictions(evaluator.parent), evaluator.predictions(evaluator.predictor(model))
     ).mean()
 

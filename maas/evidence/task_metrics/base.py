@@ -1,4 +1,4 @@
-"""What every judge can do."""
+"""What the metrics of every task can do."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ Predictions = NDArray[Any]
 """The plain numbers of a model, (N, K), as an answer's `predictions` gives them."""
 
 
-class BaseJudge(ABC):
-    """Judges plain numbers against targets, and against other plain numbers.
+class TaskMetrics(ABC):
+    """Compares plain numbers with targets, and with other plain numbers.
 
     Args:
         classes: the number of labels; 0 where answers are no labels.
@@ -28,7 +28,7 @@ class BaseJudge(ABC):
         self.classes = classes
 
     @abstractmethod
-    def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+    def compute(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
         """Returns every metric with its 95 % interval.
 
         Args:
@@ -48,7 +48,7 @@ class BaseJudge(ABC):
         """Tells for each row whether both give the same answer, (N,)."""
 
     @abstractmethod
-    def plain(self, answers: NDArray[Any]) -> Predictions:
+    def as_scores(self, answers: NDArray[Any]) -> Predictions:
         """Returns answers in the targets' own terms, (N,), as plain numbers (N, K)."""
 
     def log_difference(self, reference: Predictions, found: Predictions) -> float | None:

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from maas.data.splits import Split
 from maas.errors import ConfigError
-from maas.training.families import classification
+from maas.training.heads.classification import ClassificationHead
 
 
-class Family(classification.Family):
+class BinaryHead(ClassificationHead):
     """σ(z) of one logit; the loss is binary cross-entropy on it. The second label is the positive one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A trial: the recipe's own training for a few steps, on a net of its own."""
+"""A smoke run: the recipe's own training for a few steps, on a net of its own."""
 
 import signal
 import warnings
@@ -15,38 +15,38 @@ from torch.utils.flop_counter import FlopCounterMode
 from maas.config import RunConfig
 from maas.data.datamodule import BatchesByLength, EncodedRows, Loader
 from maas.data.splits import Split
-from maas.doctor.recording import Enough, Recorder, Trial
+from maas.doctor.recording import Recorder, SmokeRun, SmokeRunOver
 from maas.errors import MaasError
 from maas.runtime.processors import BaseProcessor
-from maas.training.families import BaseFamily
+from maas.training.custom_module import loader_of, with_float32_targets
 from maas.training.fitting import task_of
-from maas.training.guest import as_guests_take, loader_of
+from maas.training.heads import TaskHead
 from maas.training.task import Task
 
 FEWEST_STEPS, MOST_STEPS = 4, 40
 """Two steps of rising and two at the peak tell a rate that diverges at once; by momentum it may take thirty."""
 FLOPS = 5e10
-"""Work of a trial where that leaves more than the fewest steps: about a second on one core."""
+"""Work of a smoke run where that leaves more than the fewest steps: about a second on one core."""
 MOST_ROWS = 2048
 """Rows in a step: of larger batches the rest is left out."""
 KEPT = ("deterministic", "gradient_clip_val", "gradient_clip_algorithm", "detect_anomaly")
 """Settings of the recipe's trainer that bear on a step; all others bear on how long and where it runs."""
 
 
-def tried(
+def smoke_run_of(
     config: RunConfig,
     net: nn.Module,
-    family: BaseFamily,
+    task_head: TaskHead,
     train: Split,
     processor: BaseProcessor,
     probe: Mapping[str, Tensor],
-) -> Trial:
+) -> SmokeRun:
     """Trains a net for some steps.
 
     Args:
         config: the recipe.
         net: it is changed.
-        family: of the recipe's task.
+        task_head: of the recipe's task.
         train: rows to draw batches from.
         processor: fitted.
         probe: feeds that are answered afterwards.
@@ -55,31 +55,31 @@ def tried(
         MaasError: a part refused its arguments.
     """
     batch_size = min(config.batch_size, len(train), MOST_ROWS)
-    trial = Trial(_affordable_steps(net, probe, batch_size))
+    smoke_run = SmokeRun(_affordable_steps(net, probe, batch_size))
     if not any(parameter.requires_grad for parameter in net.parameters()):
-        return trial
-    task, _ = task_of(config, net, family, train)
-    drawn = _drawn(train, trial.steps * batch_size, config.seed)
-    rows = EncodedRows(drawn if isinstance(task, Task) else as_guests_take(drawn), processor)
+        return smoke_run
+    task, _ = task_of(config, net, task_head, train)
+    drawn = _drawn(train, smoke_run.steps * batch_size, config.seed)
+    rows = EncodedRows(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
     loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
     asked = config.trainer or {}
     settings = {name: value for name, value in asked.items() if name in KEPT}
     settings["accelerator"] = "cpu" if asked.get("accelerator") == "cpu" else "auto"
     torch.manual_seed(config.seed)
-    trainer = _trainer(settings, Recorder(trial, net))
+    trainer = _trainer(settings, Recorder(smoke_run, net))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             _fit(trainer, task, loader)
-        except Enough:
+        except SmokeRunOver:
             pass
         except MaasError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever stops training is what a check wants to know
-            trial.error = error
-    trial.warned = [str(warning.message) for warning in warned]
-    trial.logits = _answer_after(net, probe)
-    return trial
+            smoke_run.error = error
+    smoke_run.warned = [str(warning.message) for warning in warned]
+    smoke_run.logits = _answer_after(net, probe)
+    return smoke_run
 
 
 def _fit(trainer: Trainer, task: LightningModule, loader: Loader) -> None:
@@ -128,7 +128,7 @@ def _affordable_steps(net: nn.Module, probe: Mapping[str, Tensor], batch_size: i
     try:
         with FlopCounterMode(display=False) as counter:
             net.eval()(**{name: feed[:rows] for name, feed in probe.items()})
-    except Exception:  # noqa: BLE001 - a net that cannot be run says why in its trial
+    except Exception:  # noqa: BLE001 - a net that cannot be run says why in its smoke run
         return FEWEST_STEPS
     finally:
         for module, mode in modes.items():

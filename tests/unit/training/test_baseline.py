@@ -8,10 +8,10 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.text import Processor
+from maas.training.baseline import recipe
 from maas.training.evaluation import predictions, run_of
-from maas.training.families import family_of
 from maas.training.fitting import fit
-from maas.training.rival import recipe
+from maas.training.heads import task_head_of
 
 SMALL = ("trainer.max_epochs=2", "model.buckets=64", "batch_size=8", "seed=3")
 
@@ -26,37 +26,37 @@ def splits() -> Splits:
     return Splits(reviews(80, 0), reviews(20, 80), reviews(20, 100), ("bad", "good"), DataRecord("", {}, {}))
 
 
-def test_rival_answers_as_its_recipe_does_when_it_is_trained_on_the_same_rows(splits, tmp_path):
+def test_baseline_answers_as_its_recipe_does_when_it_is_trained_on_the_same_rows(splits, tmp_path):
     config = compose("sentiment_zh", *SMALL)
     processor = build(config.processor, "processor").fit(splits.train.inputs)
     assert isinstance(processor, Processor)
-    family = family_of("classification", splits.labels)
-    run = run_of(fit(config, splits, processor, tmp_path).model, family, "probabilities")
+    task_head = task_head_of("classification", splits.labels)
+    run = run_of(fit(config, splits, processor, tmp_path).model, task_head, "probabilities")
     from maas.runtime.answers import load_answer
 
-    answer = load_answer(family.answer_record(2))
+    answer = load_answer(task_head.answer_record(2))
     expected = predictions(run, answer, processor, splits.test.inputs).argmax(axis=1)
     found = recipe("sentiment_zh", SMALL)(splits)
     assert found.tolist() == expected.tolist()
     assert (found == splits.test.targets).mean() > 0.9
 
 
-def test_rival_never_reads_test_targets_when_they_are_turned_round(splits):
+def test_baseline_never_reads_test_targets_when_they_are_turned_round(splits):
     turned = Split(splits.test.inputs, 1 - splits.test.targets)
     other = Splits(splits.train, splits.validation, turned, splits.labels, splits.record)
     assert recipe("sentiment_zh", SMALL)(splits).tolist() == recipe("sentiment_zh", SMALL)(other).tolist()
 
 
-def test_rival_takes_the_recipes_seed_when_it_is_named_in_one():
+def test_baseline_takes_the_recipes_seed_when_it_is_named_in_one():
     assert compose("sentiment_zh", "baseline=sentiment_zh", "seed=7").baseline["overrides"] == ["seed=7"]
 
 
-def test_known_recipes_are_named_when_the_rival_is_none_of_them():
+def test_known_recipes_are_named_when_the_baseline_is_none_of_them():
     with pytest.raises(ConfigError, match="There is no recipe 'sentiment'. Set recipe=NAME; known are: .*sentiment_zh"):
         recipe("sentiment")
 
 
-def test_rival_is_refused_when_rows_carry_another_kind_of_target(splits):
+def test_baseline_is_refused_when_rows_carry_another_kind_of_target(splits):
     numbers = Split(splits.train.inputs, splits.train.targets.astype(np.float32))
     with pytest.raises(ConfigError) as caught:
         recipe("sentiment_zh", SMALL)(Splits(numbers, numbers, numbers, (), splits.record))

@@ -8,11 +8,11 @@ from torchmetrics import MetricCollection
 
 from maas.data.contents import Target
 from maas.data.splits import Split
-from maas.training.families.base import BaseFamily
+from maas.training.heads.base import TaskHead
 from maas.training.metrics import of_labels
 
 
-class Family(BaseFamily):
+class ClassificationHead(TaskHead):
     """Softmax over K logits; the loss is cross-entropy on them."""
 
     task: ClassVar[str] = "classification"

@@ -1,10 +1,10 @@
-"""Numbers are judged as scikit-learn judges them; intervals cover what they should."""
+"""Numbers are evaluated as by scikit-learn; intervals cover what they should."""
 
 import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from maas.evidence.judges import judge_of
+from maas.evidence.task_metrics import task_metrics_of
 
 
 @pytest.fixture(params=[0.0, 1e4], ids=["around zero", "far from zero"])
@@ -14,9 +14,9 @@ def regression(request):
     return targets, (targets + random.normal(0, 9, 2500)).astype(np.float32)[:, None]
 
 
-def test_r2_mae_and_rmse_equal_scikit_learns_when_values_are_judged(regression):
+def test_r2_mae_and_rmse_equal_scikit_learns_when_values_are_evaluated(regression):
     targets, values = regression
-    found = judge_of("regression", ()).metrics(targets, values)
+    found = task_metrics_of("regression", ()).compute(targets, values)
     wide, plain = targets.astype(np.float64), values[:, 0].astype(np.float64)
     assert found["r2"].value == pytest.approx(reference.r2_score(wide, plain), abs=1e-9)
     assert found["mae"].value == pytest.approx(reference.mean_absolute_error(wide, plain), abs=1e-9)
@@ -25,7 +25,7 @@ def test_r2_mae_and_rmse_equal_scikit_learns_when_values_are_judged(regression):
 
 def test_interval_is_the_bootstraps_when_rows_are_drawn_one_by_one(regression):
     targets, values = regression
-    found = judge_of("regression", ()).metrics(targets, values)["r2"]
+    found = task_metrics_of("regression", ()).compute(targets, values)["r2"]
     random = np.random.default_rng(5)
     drawn = [random.integers(0, len(targets), len(targets)) for _ in range(400)]
     samples = [reference.r2_score(targets[rows].astype(float), values[rows, 0].astype(float)) for rows in drawn]
@@ -36,31 +36,31 @@ def test_interval_is_the_bootstraps_when_rows_are_drawn_one_by_one(regression):
 
 def test_drop_is_paired_when_parent_and_child_err_alike(regression):
     targets, values = regression
-    judge = judge_of("regression", ())
-    slightly = judge.drop(targets, values, values + np.float32(0.01), "r2")
-    alone = judge.metrics(targets, values)["r2"]
+    task_metrics = task_metrics_of("regression", ())
+    slightly = task_metrics.drop(targets, values, values + np.float32(0.01), "r2")
+    alone = task_metrics.compute(targets, values)["r2"]
     assert slightly.high - slightly.low < 0.1 * 100 * (alone.high - alone.low)
 
 
 def test_values_agree_when_they_lie_within_a_hundredth_of_their_spread():
     values = np.array([[0.0], [10.0], [20.0]], dtype=np.float32)
     moved = values + np.array([[0.05], [0.2], [0.0]], dtype=np.float32)
-    assert judge_of("regression", ()).agrees(values, moved).tolist() == [True, False, True]
+    assert task_metrics_of("regression", ()).agrees(values, moved).tolist() == [True, False, True]
 
 
 def test_vectors_agree_when_their_cosine_is_near_one():
     vectors = np.array([[1.0, 0.0], [1.0, 0.0]])
     turned = np.array([[2.0, 0.2], [1.0, 0.2]])
-    assert judge_of("embedding", ()).agrees(vectors, turned).tolist() == [True, False]
+    assert task_metrics_of("embedding", ()).agrees(vectors, turned).tolist() == [True, False]
 
 
 def test_values_agree_by_their_spread_when_they_lie_far_from_zero():
     values = 1.7e9 + np.array([[-60.0], [0.0], [60.0]])  # a hundredth of their deviation is 0.49
     moved = values + np.array([[0.48], [-0.5], [0.0]])
-    assert judge_of("regression", ()).agrees(values, moved).tolist() == [True, False, True]
+    assert task_metrics_of("regression", ()).agrees(values, moved).tolist() == [True, False, True]
 
 
 def test_values_agree_within_steps_of_float32_when_they_are_all_alike():
     values = np.full((2, 1), np.float32(12345.678))
     moved = np.array([[np.nextafter(values[0, 0], np.float32(2e4))], [12346.0]])
-    assert judge_of("regression", ()).agrees(values, moved).tolist() == [True, False]
+    assert task_metrics_of("regression", ()).agrees(values, moved).tolist() == [True, False]

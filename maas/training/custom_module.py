@@ -9,12 +9,12 @@ from torch import nn
 
 from maas.data.datamodule import Loader
 from maas.data.splits import Split
-from maas.training.families import BaseFamily
+from maas.training.heads import TaskHead
 from maas.training.precision import widened
 
 
-def as_guests_take(split: Split) -> Split:
-    """Returns rows whose targets are float32 where they are numbers: a guest's own loss may refuse two types."""
+def with_float32_targets(split: Split) -> Split:
+    """Returns rows whose targets are float32 where they are numbers: the module's own loss may refuse two types."""
     if split.targets is None or split.targets.dtype.kind != "f":
         return split
     return Split(split.inputs, split.targets.astype(np.float32))
@@ -33,19 +33,19 @@ def loader_of(net: nn.Module) -> type[Loader]:
 
 
 class ValidationMetrics(Callback):
-    """Logs the family's metrics of a LightningModule that knows nothing of them.
+    """Logs the task head's metrics of a LightningModule that knows nothing of them.
 
     Its steps are given feeds by name, and targets. Its `forward` takes the feeds by name and gives logits (N, K).
 
     Args:
-        family: what the logits and targets mean.
+        task_head: what the logits and targets mean.
         shown: the metric that the progress bar shows.
     """
 
-    def __init__(self, family: BaseFamily, shown: str | None) -> None:
-        self._family = family
+    def __init__(self, task_head: TaskHead, shown: str | None) -> None:
+        self._task_head = task_head
         self._shown = f"validation_{shown}"
-        self._metrics = family.metrics().clone(prefix="validation_")
+        self._metrics = task_head.metrics().clone(prefix="validation_")
 
     def on_validation_batch_end(
         self,
@@ -59,7 +59,7 @@ class ValidationMetrics(Callback):
         """Adds one batch."""
         feeds, targets = batch
         logits = widened(pl_module(**feeds))
-        self._metrics.to(targets.device).update(self._family.predicted(logits), targets)
+        self._metrics.to(targets.device).update(self._task_head.predicted(logits), targets)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the metrics of all validation rows."""

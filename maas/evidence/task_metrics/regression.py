@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import RESAMPLES
+from maas.evidence.task_metrics.base import Predictions, TaskMetrics
 from maas.records.evidence import Interval
 
 CLOSE = 0.01
@@ -18,8 +18,8 @@ STEPS = 1e-6
 Values = NDArray[np.float64]
 
 
-class Judge(BaseJudge):
-    """Judges values (N, 1) against numbers (N,).
+class RegressionMetrics(TaskMetrics):
+    """Compares values (N, 1) with numbers (N,).
 
     R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², MAE = 1/N Σ|y − ŷ|, RMSE = √(1/N Σ(y − ŷ)²); all of them follow from five sums
     over rows, which the bootstrap draws anew without touching the rows again.
@@ -28,7 +28,7 @@ class Judge(BaseJudge):
     kind: ClassVar[str] = "regression"
     drop_scale: ClassVar[Mapping[str, float]] = {"r2": 100.0}
 
-    def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+    def compute(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
         """Returns r2, mae and rmse, the last two in the target's unit."""
         columns = _columns(targets, predictions)
         once, many = _metrics(columns.sum(axis=0)), _metrics(_resampled(columns, seed))
@@ -51,7 +51,7 @@ class Judge(BaseJudge):
         near: NDArray[np.bool_] = np.abs(wanted - found)[:, 0] <= allowed
         return near
 
-    def plain(self, answers: NDArray[Any]) -> Predictions:
+    def as_scores(self, answers: NDArray[Any]) -> Predictions:
         """Returns the values as a column."""
         return answers[:, None]
 

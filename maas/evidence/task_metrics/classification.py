@@ -6,21 +6,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.evidence.judges.base import BaseJudge, Predictions
 from maas.evidence.metrics import METRICS, classification_metrics, confusion_matrix, paired_drop
+from maas.evidence.task_metrics.base import Predictions, TaskMetrics
 from maas.records.evidence import Interval
 
 LEAST = 1e-30
 """Probabilities below are not compared by their logarithm: float32 ends at 1e-38, and digits are lost before."""
 
 
-class Judge(BaseJudge):
-    """Judges probabilities (N, K) by the label of the largest; of equal ones the first wins."""
+class ClassificationMetrics(TaskMetrics):
+    """Reads probabilities (N, K) by the label of the largest; of equal ones the first wins."""
 
     kind: ClassVar[str] = "classification"
     drop_scale: ClassVar[Mapping[str, float]] = dict.fromkeys(METRICS, 100.0)
 
-    def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+    def compute(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
         """Returns accuracy, precision, recall and F1 (macro)."""
         return classification_metrics(targets, predictions.argmax(axis=1), self.classes, seed)
 
@@ -36,7 +36,7 @@ class Judge(BaseJudge):
         same: NDArray[np.bool_] = reference.argmax(axis=1) == found.argmax(axis=1)
         return same
 
-    def plain(self, answers: NDArray[Any]) -> Predictions:
+    def as_scores(self, answers: NDArray[Any]) -> Predictions:
         """Returns probabilities of 0 and 1."""
         plain: Predictions = np.eye(self.classes, dtype=np.float32)[answers]
         return plain

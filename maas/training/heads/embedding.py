@@ -6,10 +6,10 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from maas.data.contents import Target
-from maas.training.families.base import BaseFamily
+from maas.training.heads.base import TaskHead
 
 
-class Family(BaseFamily):
+class EmbeddingHead(TaskHead):
     """The net gives vectors (N, D); there is nothing to minimise, and nothing after the net."""
 
     task: ClassVar[str] = "embedding"

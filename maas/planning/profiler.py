@@ -1,4 +1,4 @@
-"""A stopwatch in the trainer's hand: it times the real loop, and ends it once it has seen enough."""
+"""A profiler inside the trainer: it times the real loop, and ends it once it has seen enough."""
 
 import os
 import time
@@ -12,11 +12,11 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from maas.data.datamodule import BatchesByLength
 from maas.planning.estimating import Loop, Step, Watched, is_enough
-from maas.training.resuming import ResumePoints
+from maas.training.resuming import TrainingCheckpoints
 from maas.training.task import Task
 
 
-class Stopwatch(Callback):
+class LoopProfiler(Callback):
     """Times steps, validations and the ends of epochs.
 
     Args:
@@ -85,10 +85,10 @@ class Stopwatch(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what was seen."""
         self._end_epoch()
-        point_bytes, point_s = self._write_point(trainer)
+        checkpoint_bytes, checkpoint_s = self._write_checkpoint(trainer)
         _take_largest(trainer, pl_module, max(step.size for step in self._steps))
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        points = [one.every_seconds for one in callbacks if isinstance(one, ResumePoints)]
+        points = [one.every_seconds for one in callbacks if isinstance(one, TrainingCheckpoints)]
         watched = Watched(
             loop=loop_of(trainer, self._world, self._validations),
             steps=tuple(self._steps),
@@ -96,8 +96,8 @@ class Stopwatch(Callback):
             validated=tuple(self._validated),
             validation_size=sum(self._validation_sizes),
             end_s=sum(self._ends) / len(self._ends),
-            point_bytes=point_bytes,
-            point_s=point_s,
+            checkpoint_bytes=checkpoint_bytes,
+            checkpoint_s=checkpoint_s,
             every_s=min(points, default=None),
             stops_early=any(isinstance(one, EarlyStopping) for one in callbacks),
             looped_s=time.perf_counter() - self._begun,
@@ -109,8 +109,8 @@ class Stopwatch(Callback):
             self._ends.append(time.perf_counter() - self._ended - self._validated_s)
         self._ended = self._validated_s = 0.0
 
-    def _write_point(self, trainer: Trainer) -> tuple[int, float]:
-        """Writes what a resume point holds; returns its bytes and the seconds that took."""
+    def _write_checkpoint(self, trainer: Trainer) -> tuple[int, float]:
+        """Writes what a training checkpoint holds; returns its bytes and the seconds that took."""
         started, path = time.perf_counter(), self._out.with_suffix(".ckpt")
         trainer.save_checkpoint(path, weights_only=False)
         with path.open("rb") as file:

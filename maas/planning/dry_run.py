@@ -1,7 +1,7 @@
-"""A rehearsal of the whole line, in a process of its own so that its memory is that of the work and of nothing else.
+"""A dry run of the whole line, in a process of its own so that its memory is that of the work and of nothing else.
 
 What a stage does once is done and timed; what it does for each step or row is done for a few and counted up:
-`python -m maas.planning.rehearsal FOLDER STARTED`, with the recipe in FOLDER, and STARTED the time of the start.
+`python -m maas.planning.dry_run FOLDER STARTED`, with the recipe in FOLDER, and STARTED the time of the start.
 """
 
 import os
@@ -20,7 +20,7 @@ from maas.config import RunConfig, build
 from maas.data.folds import require_foldable
 from maas.data.splits import Splits
 from maas.doctor import require_sound
-from maas.doctor.patient import Patient
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.errors import MaasError
 from maas.evidence.memory import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
@@ -28,7 +28,7 @@ from maas.lifecycle.assembly import checkpoint_of_fitted
 from maas.lifecycle.lineage import lineage_of
 from maas.lifecycle.validating import validated
 from maas.planning.estimating import Step, Watched, is_enough, mean_seconds
-from maas.planning.later_stages import rehearsed
+from maas.planning.later_stages import later_stages_of
 from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
 from maas.planning.shortening import STEPS_S, shortened, world_of
 from maas.run_folder import RunFolder
@@ -54,8 +54,8 @@ class Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def rehearse(config: RunConfig, folder: Path, imports_s: float) -> Report:
-    """Rehearses a recipe's line.
+def dry_run(config: RunConfig, folder: Path, imports_s: float) -> Report:
+    """Does a dry run of a recipe's line.
 
     Args:
         config: the recipe.
@@ -83,14 +83,14 @@ def rehearse(config: RunConfig, folder: Path, imports_s: float) -> Report:
         answer, metrics = validated(fitted, processor, few)
     with clock.timed("checkpoint"):
         run = RunFolder(folder)
-        run.remember(key="rehearsal")
+        run.remember(key="dry run")
         lineage = lineage_of(config, splits.record.fingerprint)
         checkpoint = checkpoint_of_fitted(
             run, config, fitted, processor, splits, answer=answer.record(), metrics=metrics, lineage=lineage
         )
     training_peak = max(training_peak, peak_bytes())
     clock.seconds["validated"] *= len(splits.validation) / len(few.validation)
-    later = rehearsed(config, checkpoint, splits, few, folder)
+    later = later_stages_of(config, checkpoint, splits, few, folder)
     return Report(
         seconds=clock.seconds,
         watched=msgspec.json.decode(watched.read_bytes(), type=Watched) if watched.is_file() else None,
@@ -111,7 +111,7 @@ def _pretraining_s(config: RunConfig, splits: Splits, processor: BaseProcessor) 
     pretrain = build(config.pretrain, "pretrain")
     if not isinstance(pretrain, MaskedTokens):
         return None
-    net = Patient(config, splits, processor).new_net()
+    net = RecipeUnderCheck(config, splits, processor).new_net()
     guessing = pretrain.left(net, processor, splits.train.inputs, config.seed)
     if guessing is None:
         return 0.0
@@ -128,11 +128,11 @@ def _pretraining_s(config: RunConfig, splits: Splits, processor: BaseProcessor) 
 
 
 def main() -> None:
-    """Rehearses as told by the command line."""
+    """Does the dry run that the command line names."""
     folder, started, asked_by = Path(sys.argv[1]), float(sys.argv[2]), os.getppid()
     config = RunConfig(**yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8")))
     try:
-        report = rehearse(config, folder, time.time() - started)
+        report = dry_run(config, folder, time.time() - started)
         write_atomically(folder / REPORT, msgspec.json.encode(report))
     except MaasError as error:
         (folder / REFUSAL).write_text(str(error), encoding="utf-8")

@@ -12,8 +12,8 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError
 from maas.runtime.answers import load_answer
 from maas.training.evaluation import predictions, run_of
-from maas.training.families import family_of
 from maas.training.fitting import fit
+from maas.training.heads import task_head_of
 
 
 def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArray[Any]]:
@@ -33,16 +33,16 @@ def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArr
 
     def fit_and_predict(splits: Splits) -> NDArray[Any]:
         processor = build(config.processor, "processor").fit(splits.train.inputs)
-        family = family_of(config.task, splits.labels)
-        if family.target != splits.target:
+        task_head = task_head_of(config.task, splits.labels)
+        if task_head.target != splits.target:
             raise ConfigError(
-                f"baseline {name} learns from rows with a {family.target}, and these rows carry a {splits.target}. "
+                f"baseline {name} learns from rows with a {task_head.target}, and these rows carry a {splits.target}. "
                 "Name another recipe, or set baseline=null."
             )
         with tempfile.TemporaryDirectory() as scratch:
             fitted = fit(config, splits, processor, Path(scratch))
-        answer = load_answer(fitted.family.answer_record(len(splits.labels)))
-        found = predictions(run_of(fitted.model, family, answer.output), answer, processor, splits.test.inputs)
+        answer = load_answer(fitted.task_head.answer_record(len(splits.labels)))
+        found = predictions(run_of(fitted.model, task_head, answer.output), answer, processor, splits.test.inputs)
         return found.argmax(axis=1) if splits.labels else found[:, 0]
 
     return fit_and_predict

@@ -7,32 +7,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import ConfigError
-from maas.evidence.judges.base import BaseJudge, Predictions
+from maas.evidence.task_metrics.base import Predictions, TaskMetrics
 from maas.records.evidence import Interval
 
 CLOSE = 0.99
 """Two vectors agree if their cosine is at least this."""
 
 
-class Judge(BaseJudge):
-    """Judges vectors (N, D) by their cosine to a reference's."""
+class EmbeddingMetrics(TaskMetrics):
+    """Compares vectors (N, D) with a reference's by their cosine."""
 
     kind: ClassVar[str] = "embedding"
     drop_scale: ClassVar[Mapping[str, float]] = {}
 
-    def metrics(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+    def compute(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
         """Returns nothing: there are no right vectors.
 
         Raises:
             ConfigError: targets were given.
         """
-        raise ConfigError("Embeddings have no targets to be judged by. Set data.target=none.")
+        raise ConfigError("Embeddings have no targets to be evaluated with. Set data.target=none.")
 
     def drop(
         self, targets: NDArray[Any], parent: Predictions, child: Predictions, metric: str, seed: int = 0
     ) -> Interval:
-        """See `metrics`."""
-        raise ConfigError("Embeddings have no targets to be judged by. Set data.target=none.")
+        """See `compute`."""
+        raise ConfigError("Embeddings have no targets to be evaluated with. Set data.target=none.")
 
     def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
         """Compares directions."""
@@ -40,6 +40,6 @@ class Judge(BaseJudge):
         near: NDArray[np.bool_] = (reference * found).sum(axis=1) >= CLOSE * lengths
         return near
 
-    def plain(self, answers: NDArray[Any]) -> Predictions:
+    def as_scores(self, answers: NDArray[Any]) -> Predictions:
         """Returns the vectors."""
         return answers

@@ -1,4 +1,4 @@
-"""What a rival is given, and what it gives back: files in folders. Rivals read this in environments without maas."""
+"""What a tool is given, and what it gives back: files in folders. Tools read this in environments without maas."""
 
 import json
 import time
@@ -16,7 +16,7 @@ Feeds = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Terms:
-    """What holds for all rivals.
+    """What holds for all tools.
 
     Args:
         output: name of the graph's output that holds a score for each label, (N, K).
@@ -48,7 +48,7 @@ class Given:
 
     @property
     def terms(self) -> Terms:
-        """What holds for all rivals."""
+        """What holds for all tools."""
         return Terms(**json.loads((self.folder / "terms.json").read_text()))
 
     @property
@@ -105,7 +105,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Made:
-    """What a rival gives back.
+    """What a tool gives back.
 
     Args:
         name: of the way that was taken.
@@ -123,7 +123,7 @@ class Made:
 
 
 def read_made(folder: Path) -> list[Made]:
-    """Returns what a rival has given back so far."""
+    """Returns what a tool has given back so far."""
     file = folder / "made.jsonl"
     return [Made(**json.loads(line)) for line in file.read_text().splitlines()] if file.is_file() else []
 
@@ -139,7 +139,7 @@ def try_out(folder: Path, name: str, settings: Mapping[str, Any], make: Callable
     started, shown = time.perf_counter(), described(settings)
     try:
         model = make()
-    except Exception as error:  # noqa: BLE001 - a rival raises whatever it meets
+    except Exception as error:  # noqa: BLE001 - a tool raises whatever it meets
         give_back(folder, Made(name, shown, time.perf_counter() - started, fault=one_line(error)))
         return
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""What every family can do."""
+"""What every task head can do."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from maas.data.contents import Target
 from maas.data.splits import Split
 
 
-class BaseFamily(ABC):
+class TaskHead(ABC):
     """Between a net's logits and its answers.
 
     Args:
@@ -28,11 +28,11 @@ class BaseFamily(ABC):
         self.labels = labels
 
     def standardized(self, train: Split) -> Self:
-        """Returns a family whose net learns numbers in units of their deviation around their mean; labels stay."""
+        """Returns a task head whose net learns numbers in units of their deviation around their mean; labels stay."""
         return self
 
     def reading(self, answer: Mapping[str, Any]) -> Self:
-        """Returns the family whose nets' outputs an answer of these settings reads."""
+        """Returns the task head whose nets' outputs an answer of these settings reads."""
         return self
 
     def facts(self, train: Split) -> dict[str, Any]:

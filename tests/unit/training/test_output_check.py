@@ -8,7 +8,7 @@ from torch.nn import functional
 from maas.data.splits import Split
 from maas.errors import ConfigError
 from maas.runtime.processors.array import Processor
-from maas.training.smoke_run import fault_of, require_sound_outputs
+from maas.training.output_check import output_fault_of, require_sound_outputs
 
 ROWS = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
 
@@ -79,7 +79,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_fault_is_named_with_its_numbers_when_a_net_is_wrong(name):
     net, kind, what = WRONG[name]
-    found = fault_of(net, {"features": ROWS}, net.head.out_features)
+    found = output_fault_of(net, {"features": ROWS}, net.head.out_features)
     assert (found.kind, found.what) == (kind, what)
     assert found.remedy.endswith(".")
 
@@ -88,14 +88,14 @@ def test_fault_is_named_with_its_numbers_when_a_net_is_wrong(name):
 def test_nothing_is_found_and_nothing_is_changed_when_a_net_is_well(net):
     takes = "features" if isinstance(net, Net) else "input"
     before, drawn = {name: one.clone() for name, one in net.state_dict().items()}, torch.random.get_rng_state()
-    assert fault_of(net.train(), {takes: ROWS}, 5) is None
+    assert output_fault_of(net.train(), {takes: ROWS}, 5) is None
     assert net.training
     assert all(torch.equal(one, before[name]) for name, one in net.state_dict().items())
     assert torch.equal(drawn, torch.random.get_rng_state())
 
 
 def test_width_is_free_when_the_task_names_none():
-    assert fault_of(Net(outputs=7), {"features": ROWS}, None) is None
+    assert output_fault_of(Net(outputs=7), {"features": ROWS}, None) is None
 
 
 def test_net_that_is_not_trained_is_refused_in_one_line_when_it_squeezes():

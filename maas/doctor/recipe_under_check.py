@@ -14,24 +14,24 @@ from torch.optim import Optimizer
 from maas.config import RunConfig, build, target_of
 from maas.data.datamodule import Batch, EncodedRows
 from maas.data.splits import Split, Splits
-from maas.doctor.recording import Trial
-from maas.doctor.trial import tried
+from maas.doctor.recording import SmokeRun
+from maas.doctor.smoke_run import smoke_run_of
 from maas.importing.base import ImportedModel
 from maas.runtime.processors import BaseProcessor
 from maas.training.callbacks import parts_of
 from maas.training.checkpoint import NetRecord
-from maas.training.families import BaseFamily
 from maas.training.fitting import task_of
+from maas.training.heads import TaskHead
 from maas.training.nets import built, resolve_net
-from maas.training.scales import family_for
-from maas.training.smoke_run import Fault, fault_of
+from maas.training.output_check import OutputFault, output_fault_of
+from maas.training.scales import task_head_for
 
 PROBED_ROWS = 32
 """Rows that a net answers: enough to tell rows apart, few enough for a big net."""
 
 
 @dataclass(frozen=True)
-class Patient:
+class RecipeUnderCheck:
     """A recipe with its rows.
 
     Args:
@@ -53,14 +53,14 @@ class Patient:
         return not issubclass(target, ImportedModel) if isinstance(target, type) else isinstance(self.net, nn.Module)
 
     @cached_property
-    def family(self) -> BaseFamily:
+    def task_head(self) -> TaskHead:
         """The recipe's task."""
-        return family_for(self.config, self.splits)
+        return task_head_for(self.config, self.splits)
 
     @cached_property
     def record(self) -> NetRecord:
         """The net's arguments, those that data and processor fill in among them."""
-        facts = {**self.family.facts(self.splits.train), **self.processor.net_arguments}
+        facts = {**self.task_head.facts(self.splits.train), **self.processor.net_arguments}
         return resolve_net(self.config.model, facts)
 
     def new_net(self, seed: int | None = None) -> nn.Module:
@@ -79,7 +79,7 @@ class Patient:
         return self.new_net()
 
     @cached_property
-    def is_guest(self) -> bool:
+    def is_custom_module(self) -> bool:
         """Whether the net is a LightningModule, which brings its own objective and optimizer."""
         return isinstance(self.net, LightningModule)
 
@@ -87,7 +87,7 @@ class Patient:
     def objective(self) -> Any:
         """The recipe's objective, which has seen the training targets if it can weigh them."""
         train = replace(self.splits.train, targets=None) if self.is_unbalanced else self.splits.train
-        return task_of(self.config, nn.Identity(), self.family, train)[0].objective
+        return task_of(self.config, nn.Identity(), self.task_head, train)[0].objective
 
     @cached_property
     def absent_labels(self) -> list[str]:
@@ -115,9 +115,9 @@ class Patient:
         return answer_of(self.net, self.probe[0])
 
     @cached_property
-    def fault(self) -> Fault | None:
+    def fault(self) -> OutputFault | None:
         """What is wrong with the outputs that the new net gives for the probe, and for few rows of it."""
-        return fault_of(self.net, self.probe[0], self.family.facts(self.splits.train).get("outputs"))
+        return output_fault_of(self.net, self.probe[0], self.task_head.facts(self.splits.train).get("outputs"))
 
     @cached_property
     def extremes(self) -> list[Tensor]:
@@ -125,21 +125,23 @@ class Patient:
         return list(_shaken_answers(self.new_net(), self.probe[0]))
 
     @cached_property
-    def tried_net(self) -> nn.Module:
-        """The net that the trial trains."""
+    def smoke_run_net(self) -> nn.Module:
+        """The net that the smoke run trains."""
         return self.new_net()
 
     @cached_property
-    def trial(self) -> Trial:
+    def smoke_run(self) -> SmokeRun:
         """A few steps of training on a net of its own; none where no loss can be computed."""
         if self.is_unbalanced:
-            return Trial(0)
-        return tried(self.config, self.tried_net, self.family, self.splits.train, self.processor, self.probe[0])
+            return SmokeRun(0)
+        return smoke_run_of(
+            self.config, self.smoke_run_net, self.task_head, self.splits.train, self.processor, self.probe[0]
+        )
 
     @cached_property
     def optimizer(self) -> Optimizer | None:
-        """The recipe's optimizer over a parameter of its own; None where a guest brings one, or it wants real ones."""
-        if self.is_guest or self.config.optimizer is None:
+        """The recipe's optimizer over a parameter of its own; None for a custom module, or where it needs real ones."""
+        if self.is_custom_module or self.config.optimizer is None:
             return None
         try:
             made = build({**self.config.optimizer, "_partial_": True}, "optimizer")([nn.Parameter(torch.zeros(2, 2))])

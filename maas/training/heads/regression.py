@@ -13,11 +13,11 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 from maas.data.contents import Target
 from maas.data.splits import Split
 from maas.runtime.moments import moments
-from maas.training.families.base import BaseFamily
+from maas.training.heads.base import TaskHead
 from maas.training.metrics import Determination, InFloat64
 
 
-class Family(BaseFamily):
+class RegressionHead(TaskHead):
     """The one logit z stands for the number y = μ + σ·z, in the target's own unit; losses and metrics see y in float64.
 
     Args:
@@ -36,12 +36,12 @@ class Family(BaseFamily):
         self.deviation = deviation
 
     def standardized(self, train: Split) -> Self:
-        """Returns a family with mean and deviation of the training targets; a deviation of 1 where they are all one."""
+        """Returns a task head with the training targets' mean and deviation; a deviation of 1 where they are equal."""
         mean, deviation = moments(np.asarray(train.targets, dtype=np.float64))
         return type(self)(self.labels, mean, deviation or 1.0)
 
     def reading(self, answer: Mapping[str, Any]) -> Self:
-        """Returns a family with an answer's mean and deviation; those of older checkpoints name none."""
+        """Returns a task head with an answer's mean and deviation; those of older checkpoints name none."""
         return type(self)(self.labels, answer.get("mean", 0.0), answer.get("deviation", 1.0))
 
     def facts(self, train: Split) -> dict[str, Any]:

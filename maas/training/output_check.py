@@ -1,4 +1,4 @@
-"""A smoke run: a net answers a handful of rows before anything is spent on it.
+"""An output check: a net answers a handful of rows before anything is spent on it.
 
 What it finds would otherwise end in a traceback of training or of the export, or in a wrong answer to the first request
 that holds one row. The doctor makes one of every net that is about to be trained; `fit` of those that are not.
@@ -27,8 +27,8 @@ HALVES = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What a smoke run found.
+class OutputFault:
+    """What is wrong with a net's outputs.
 
     Args:
         kind: `form` of what the net gives, `random` where it differs from call to call, `mates` where a row's outputs
@@ -55,12 +55,12 @@ def require_sound_outputs(net: nn.Module, processor: BaseProcessor, rows: Split,
         ConfigError: its outputs are not what the task wants, or not the same for the same row.
     """
     feeds = processor.collate(processor.encode(rows.spread(ROWS).inputs))
-    fault = fault_of(net, {name: torch.from_numpy(array) for name, array in feeds.items()}, outputs)
+    fault = output_fault_of(net, {name: torch.from_numpy(array) for name, array in feeds.items()}, outputs)
     if fault is not None:
         raise ConfigError(f"model: {fault.what} {fault.remedy}")
 
 
-def fault_of(net: nn.Module, feeds: Mapping[str, Tensor], outputs: int | None) -> Fault | None:
+def output_fault_of(net: nn.Module, feeds: Mapping[str, Tensor], outputs: int | None) -> OutputFault | None:
     """Looks at a net's outputs in evaluation mode: for a batch of rows, again, and for the first few of them alone.
 
     Args:
@@ -74,21 +74,21 @@ def fault_of(net: nn.Module, feeds: Mapping[str, Tensor], outputs: int | None) -
     rows = len(next(iter(feeds.values())))
     with _evaluated(net):
         together = _outputs(net, feeds, rows, outputs)
-        if isinstance(together, Fault):
+        if isinstance(together, OutputFault):
             return together
         again = _outputs(net, feeds, rows, outputs)
-        if isinstance(again, Fault) or differ(together, again):
-            return Fault(
+        if isinstance(again, OutputFault) or differ(together, again):
+            return OutputFault(
                 "random",
                 "in evaluation mode it gives other outputs each time for the same rows.",
                 "Pass training=self.training to functional dropout, and draw random numbers in training alone.",
             )
         for count in sorted({count for count in (*FEW, rows // 2) if 0 < count < rows}, reverse=True):
             alone = _outputs(net, {name: feed[:count] for name, feed in feeds.items()}, count, outputs)
-            if isinstance(alone, Fault):
+            if isinstance(alone, OutputFault):
                 return alone
             if differ(together[:count], alone):
-                return Fault(
+                return OutputFault(
                     "mates",
                     f"in evaluation mode a row's outputs depend on the other rows of its batch: those of {count} among "
                     f"{rows} are not those of {count} alone.",
@@ -106,7 +106,7 @@ def differ(left: Tensor, right: Tensor) -> bool:
     return float((left - right).abs().max()) > LARGEST_DIFFERENCE * size
 
 
-def _outputs(net: nn.Module, feeds: Mapping[str, Tensor], rows: int, outputs: int | None) -> Tensor | Fault:
+def _outputs(net: nn.Module, feeds: Mapping[str, Tensor], rows: int, outputs: int | None) -> Tensor | OutputFault:
     """Returns a net's outputs in float32, or what is wrong with their form."""
     doubles = [name for name, one in net.named_parameters() if one.dtype is torch.float64]
     single = (
@@ -117,20 +117,20 @@ def _outputs(net: nn.Module, feeds: Mapping[str, Tensor], rows: int, outputs: in
     try:
         found: Any = net(**feeds)
     except Exception as error:  # noqa: BLE001 - whatever the net's own code raises
-        what = f"{counted(rows)} cannot be answered: {first_line(error)}."
-        return Fault("form", what, single if doubles else any_size)
+        what = f"{counted(rows)} cannot be answered: {error_line(error)}."
+        return OutputFault("form", what, single if doubles else any_size)
     if not isinstance(found, Tensor):
         wanted = "Let forward return one tensor of logits, (N, K)."
-        return Fault("form", f"it gives a {type(found).__name__}; the task wants a tensor.", wanted)
+        return OutputFault("form", f"it gives a {type(found).__name__}; the task wants a tensor.", wanted)
     if found.dtype not in (torch.float32, *HALVES):
         name = str(found.dtype).removeprefix("torch.")
         remedy = single if found.is_floating_point() else "Let forward return the logits themselves."
-        return Fault("form", f"its outputs are {name}; the task wants float32.", remedy)
+        return OutputFault("form", f"its outputs are {name}; the task wants float32.", remedy)
     width = outputs if outputs is not None else found.shape[-1] if found.ndim > 1 else "K"
     if found.ndim != 2 or tuple(found.shape) != (rows, width):
         gives = f"{counted(rows)} {'gives' if rows == 1 else 'give'} outputs of shape {tuple(found.shape)}"
         whole = "Let forward return one row of K outputs for each row, (N, K)."
-        return Fault("form", f"{gives}; the task wants ({rows}, {width}).", any_size if rows in FEW else whole)
+        return OutputFault("form", f"{gives}; the task wants ({rows}, {width}).", any_size if rows in FEW else whole)
     return found.float()
 
 
@@ -139,7 +139,7 @@ def counted(rows: int) -> str:
     return "1 row alone" if rows == 1 else f"{rows} rows"
 
 
-def first_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Returns an error's type and the first line of its message, without the full stop."""
     line = next((line for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}{': ' if line else ''}{line.strip()[:200].rstrip('.')}"

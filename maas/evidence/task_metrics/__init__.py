@@ -1,0 +1,22 @@
+"""Task metrics: how good predictions are, and whether two sets of them agree.
+
+One kind of prediction, one file NAME.py with a class `NameMetrics`.
+"""
+
+import importlib
+from collections.abc import Sequence
+
+from maas.evidence.task_metrics.base import TaskMetrics
+
+__all__ = ["TaskMetrics", "task_metrics_of"]
+
+
+def task_metrics_of(kind: str, labels: Sequence[str]) -> TaskMetrics:
+    """Returns the metrics of a kind of answer.
+
+    Args:
+        kind: of the answer, e.g. `classification`.
+        labels: the K names; none where answers are no labels.
+    """
+    metrics: type[TaskMetrics] = getattr(importlib.import_module(f"{__name__}.{kind}"), f"{kind.title()}Metrics")
+    return metrics(len(labels))

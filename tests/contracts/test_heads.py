@@ -1,0 +1,124 @@
+"""What every task head keeps, over the files of training/heads, and the metrics of its answers beside it."""
+
+import pkgutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from maas.config.schema import METRICS, RunConfig
+from maas.data.splits import Split
+from maas.errors import ConfigError
+from maas.evidence import task_metrics as kinds_of_metrics
+from maas.evidence.task_metrics import task_metrics_of
+from maas.runtime import answers
+from maas.runtime.answers import load_answer
+from maas.training import heads
+from maas.training.heads import TaskHead, task_head_of
+
+NAMES = sorted(module.name for module in pkgutil.iter_modules(heads.__path__) if module.name != "base")
+ANSWERS = sorted(module.name for module in pkgutil.iter_modules(answers.__path__) if module.name != "base")
+METRICS_OF = sorted(module.name for module in pkgutil.iter_modules(kinds_of_metrics.__path__) if module.name != "base")
+LABELS = {"classification": ("a", "b", "c"), "binary": ("no", "yes"), "regression": (), "embedding": ()}
+WIDTHS = {"classification": 3, "binary": 1, "regression": 1, "embedding": 4}
+"""Labels and logits of each task; a new task head adds its own here."""
+
+
+@pytest.fixture(params=NAMES)
+def task_head(request) -> TaskHead:
+    return task_head_of(request.param, LABELS[request.param])
+
+
+@pytest.fixture
+def logits(task_head) -> torch.Tensor:
+    return torch.randn(7, WIDTHS[task_head.task], generator=torch.Generator().manual_seed(0))
+
+
+def targets(task_head: TaskHead) -> np.ndarray:
+    random = np.random.default_rng(1)
+    if task_head.target == "label":
+        return random.integers(0, len(task_head.labels), 7)
+    return random.normal(size=7).astype(np.float32)
+
+
+def test_tasks_of_a_recipe_are_the_task_heads_when_both_are_listed():
+    assert sorted(METRICS) == NAMES
+    assert RunConfig().task in NAMES
+
+
+def test_every_answer_has_metrics_when_both_are_listed():
+    assert METRICS_OF == ANSWERS
+
+
+def test_task_head_is_named_after_its_file(task_head):
+    assert Path(__import__(type(task_head).__module__, fromlist=["x"]).__file__).stem == task_head.task
+
+
+def test_metrics_of_a_recipe_are_those_of_evidence_and_validation_when_a_task_has_any(task_head):
+    task_metrics = task_metrics_of(task_head.answer, task_head.labels)
+    assert tuple(task_metrics.drop_scale) == METRICS[task_head.task]
+    assert set(task_metrics.drop_scale) <= set(task_head.metrics().keys())
+
+
+def test_answer_reads_what_the_task_head_activates_when_logits_are_given(task_head, logits):
+    numbers = task_head.activated(logits).numpy()
+    answer = load_answer(task_head.answer_record(numbers.shape[-1]))
+    plain = answer.predictions({answer.output: numbers})
+    assert plain.shape[0] == len(answer.answers({answer.output: numbers})) == 7
+    task_metrics = task_metrics_of(task_head.answer, task_head.labels)
+    assert task_metrics.agrees(plain, plain).all()
+    assert task_metrics.agrees(plain, plain).shape == (7,)
+
+
+def test_validation_metrics_are_those_of_evidence_when_both_see_the_same_rows(task_head, logits):
+    if not METRICS[task_head.task]:
+        pytest.skip("nothing to be right about")
+    wanted = targets(task_head)
+    numbers = task_head.activated(logits)
+    answer = load_answer(task_head.answer_record(numbers.shape[-1]))
+    watched = task_head.metrics()
+    watched.update(numbers, torch.from_numpy(wanted))
+    evidence = task_metrics_of(task_head.answer, task_head.labels).compute(
+        wanted, answer.predictions({answer.output: numbers.numpy()})
+    )
+    for name, value in watched.compute().items():
+        if name in ("accuracy", "r2", "mae", "rmse"):  # torchmetrics leaves absent classes out of macro means
+            assert evidence[name].value == pytest.approx(float(value), abs=1e-5)
+            assert evidence[name].low <= evidence[name].value <= evidence[name].high
+
+
+def test_drop_is_the_difference_in_points_when_a_child_is_worse(task_head, logits):
+    task_metrics, wanted = task_metrics_of(task_head.answer, task_head.labels), targets(task_head)
+    answer = load_answer(task_head.answer_record(WIDTHS[task_head.task]))
+    plain = answer.predictions({answer.output: task_head.activated(logits).numpy()})
+    if not task_metrics.drop_scale:
+        with pytest.raises(ConfigError, match=r"data\.target=none"):
+            task_metrics.compute(wanted, plain)
+        return
+    best = task_metrics.as_scores(wanted)
+    for name, scale in task_metrics.drop_scale.items():
+        found = task_metrics.drop(wanted, best, plain, name).value
+        difference = task_metrics.compute(wanted, best)[name].value - task_metrics.compute(wanted, plain)[name].value
+        assert found == pytest.approx(scale * difference, abs=1e-4)
+
+
+def test_loss_is_finite_and_has_a_gradient_when_logits_are_prepared(task_head, logits):
+    if not METRICS[task_head.task]:
+        pytest.skip("nothing is minimised")
+    losses = {
+        "classification": torch.nn.CrossEntropyLoss(),
+        "binary": torch.nn.BCEWithLogitsLoss(),
+        "regression": torch.nn.MSELoss(),
+    }
+    weights = logits.requires_grad_()
+    loss = losses[task_head.task](*task_head.prepared(weights, torch.from_numpy(targets(task_head))))
+    loss.backward()
+    assert loss.isfinite()
+    assert weights.grad.isfinite().all()
+
+
+def test_facts_name_the_logits_when_the_net_asks(task_head):
+    if METRICS[task_head.task]:
+        facts = task_head.facts(Split(list(range(7)), targets(task_head)))
+        assert facts["outputs"] == WIDTHS[task_head.task]

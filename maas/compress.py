@@ -36,7 +36,7 @@ from maas.errors import ConfigError
 from maas.importing.meaning import Gives
 from maas.lifecycle.elsewhere import compress_bundle, compress_file
 from maas.lifecycle.subject import Given
-from maas.opening import ADDRESS
+from maas.opening import load_model
 from maas.records.evidence import CompressionRecord
 
 OUT, ELSEWHERE = "out", "elsewhere"
@@ -106,10 +106,10 @@ def _stage(models: Sequence[str], given: Sequence[str]) -> tuple[Compress, Path]
         raise ConfigError(f"gives is {told['gives']}; it must be one of {', '.join(typing.get_args(Gives))}.")
     out = Path(told.pop(OUT))
     rows = Given(calibration=Path(told.pop("calibration")), **typing.cast("dict[str, typing.Any]", told))
-    if not models[0].startswith(ADDRESS) and (Path(models[0]).suffix == ".onnx" or Path(models[0]).is_file()):
-        return lambda config: compress_file(config, Path(models[0]), rows, out), out
-    bundle = maas.load(models[0])
-    return lambda config: compress_bundle(config, bundle, rows, out), out
+    model = load_model(models[0])
+    if isinstance(model, Path):
+        return lambda config: compress_file(config, model, rows, out), out
+    return lambda config: compress_bundle(config, model, rows, out), out
 
 
 def _key(override: str) -> str:

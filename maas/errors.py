@@ -13,10 +13,13 @@
     ├── InputError        a raw input cannot be understood
     └── OverloadError     more was asked than can be queued
 
-A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2.
+A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2. No
+message holds a password: addresses are shown without their credentials.
 """
 
 import re
+
+from maas.credentials import without_credentials
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"<>:]+/)+([^\s/'\"<>:,]+)")
@@ -24,7 +27,14 @@ _PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"<>:]+/)+([^\s/'\"<>:,]+)")
 
 
 class MaasError(Exception):
-    """Anything that the user of maas can put right."""
+    """Anything that the user of maas can put right.
+
+    Args:
+        message: one line; credentials in its addresses are hidden.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(without_credentials(str(message)))
 
 
 class ConfigError(MaasError):
@@ -92,13 +102,13 @@ class OverloadError(MaasError):
 
 
 def one_line(error: BaseException, length: int = 300) -> str:
-    """Returns an error's message as a part of a line: no line breaks, colours, folders and no full stop at its end.
+    """Returns an error's message as part of a line: no line breaks, colours, folders, credentials or last full stop.
 
     Args:
         error: the error that was caught.
         length: largest number of characters.
     """
-    plain = _PATH.sub(r"\1", _COLOUR.sub("", str(error)))
+    plain = _PATH.sub(r"\1", _COLOUR.sub("", without_credentials(str(error))))
     line = " ".join(plain.split()) or type(error).__name__
     return line.rstrip(".") if len(line) <= length else f"{line[:length]}…"
 

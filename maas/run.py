@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 import maas
-from maas import cli, summary
+from maas import cli
+from maas.summary import show_summary
 
 if TYPE_CHECKING:
     from maas.training.checkpoint import Checkpoint
@@ -16,7 +17,7 @@ def main() -> None:
 
 def _run(config: maas.RunConfig) -> "Checkpoint":
     line = maas.lifecycle.run(config)
-    summary.show(line, config)
+    show_summary(line, config)
     return line.checkpoint
 
 

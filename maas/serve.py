@@ -15,7 +15,6 @@ example: python -m maas.serve model=runs/sentiment_zh/latest/bundle port=8080
 """
 
 import difflib
-import subprocess
 import sys
 import typing
 from collections.abc import Sequence
@@ -23,18 +22,9 @@ from dataclasses import MISSING, fields
 
 import msgspec
 
-from maas.errors import ConfigError, MaasError, RegistryError
+from maas.errors import ConfigError, MaasError
+from maas.opening import locate
 from maas.serving.server import ServerSettings, serve
-
-REGISTRY = "models:/"
-
-
-class Resolved(msgspec.Struct, frozen=True):
-    """A registered model's bundle on this machine."""
-
-    folder: str
-    name: str
-    version: str
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,10 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     try:
         settings = settings_from(arguments)
-        if settings.model.startswith(REGISTRY):
-            found = resolve(settings.model)
-            serve(settings, folder=found.folder, name=found.name, version=found.version)
-        serve(settings, folder=settings.model)
+        found = locate(settings.model)
+        serve(settings, folder=found.folder, name=found.name, version=found.version)
     except MaasError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -71,27 +59,6 @@ def settings_from(arguments: Sequence[str]) -> ServerSettings:
     if faults:
         raise ConfigError("\n".join(faults))
     return msgspec.convert(given, ServerSettings, strict=False)
-
-
-def resolve(uri: str) -> Resolved:
-    """Finds a registered model's bundle, in a process of its own so that the server never holds mlflow.
-
-    Args:
-        uri: `models:/name@alias` or `models:/name/3`.
-
-    Raises:
-        RegistryError: there is no such model, or the registry cannot be asked.
-    """
-    command = [sys.executable, "-m", "maas.registry.resolve", uri]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}, and nothing said"]
-        expected = done.returncode == 2
-        raise RegistryError(lines[-1] if expected else f"{uri} could not be resolved: {lines[-1]}")
-    try:
-        return msgspec.json.decode(done.stdout.strip().rpartition("\n")[2], type=Resolved)
-    except msgspec.DecodeError as error:
-        raise RegistryError(f"{uri} was resolved to {done.stdout.strip()!r}, which cannot be read: {error}.") from error
 
 
 def _is_known(argument: str, kinds: typing.Mapping[str, object]) -> bool:

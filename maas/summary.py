@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from maas.config import RunConfig
+from maas.credentials import without_credentials
 from maas.lifecycle import Line
 from maas.records.evidence import Evidence
 from maas.registry.connection import default_tracking_uri
 from maas.serving.payload import example_call
 
 
-def show(line: Line, config: RunConfig) -> None:
+def show_summary(line: Line, config: RunConfig) -> None:
     """Prints stage by stage what came out, then the version and how to serve and call it.
 
     Args:
@@ -23,11 +24,11 @@ def show(line: Line, config: RunConfig) -> None:
         config: the recipe.
     """
     console = Console(width=None if os.isatty(1) else 110)
-    console.print(table(line, config))
+    console.print(stage_table(line, config))
     console.print(_closing(line, config), markup=False, highlight=False, soft_wrap=True)
 
 
-def table(line: Line, config: RunConfig) -> Table:
+def stage_table(line: Line, config: RunConfig) -> Table:
     """Builds the table: a row a stage, and one for the baseline."""
     evidence, record = line.bundle.evidence, line.compressed.record
     parent, chosen = record.candidate("fp32"), record.candidate(record.chosen)
@@ -97,7 +98,7 @@ def _closing(line: Line, config: RunConfig) -> str:
 def _where(config: RunConfig) -> str:
     """Returns what a command needs in front where the registry is not the one that it would look in."""
     uri = config.registry["tracking_uri"] if config.registry else default_tracking_uri()
-    return "" if uri == default_tracking_uri() else f"MLFLOW_TRACKING_URI={uri} "
+    return "" if uri == default_tracking_uri() else f"MLFLOW_TRACKING_URI={without_credentials(uri)} "
 
 
 def _python() -> str:

@@ -23,7 +23,7 @@ from maas.lifecycle.finding import (
 )
 from maas.lifecycle.lineage import own_code, work_key
 from maas.records.evidence import Evidence
-from maas.registry.versions import ModelVersion
+from maas.registry.catalogue.versions import ModelVersion
 from maas.run_folder import RunFolder, claimed, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.training import processes

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from maas.config import CONSTRAINTS, RunConfig
 from maas.config.sources import sources_of
+from maas.credentials import without_credentials
 from maas.evidence.machine import this_machine
 from maas.files import sha256_of
 from maas.records.manifest import Lineage
@@ -37,7 +38,7 @@ def lineage_of(config: RunConfig, data_fingerprint: str) -> Lineage:
     """
     return Lineage(
         recipe=config.name,
-        overrides=tuple(config.overrides),
+        overrides=tuple(map(without_credentials, config.overrides)),
         config_sha256=config.digest(),
         seed=config.seed,
         data_fingerprint=data_fingerprint,

@@ -10,8 +10,8 @@ from maas.evidence.comparing import require_alike
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Predictions, TaskMetrics
 from maas.records.evidence import Interval
+from maas.registry.mlflow_registry import Compare
 from maas.registry.promotion import Comparison
-from maas.registry.store import Compare
 from maas.runtime.bundle import Bundle
 
 

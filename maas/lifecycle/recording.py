@@ -12,8 +12,8 @@ from maas.config import RunConfig, build
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import confusion_picture, robustness_picture
 from maas.records.manifest import Lineage
-from maas.registry.store import Store
-from maas.registry.tracking import Tracker
+from maas.registry.mlflow_registry import MlflowRegistry
+from maas.registry.tracking.tracker import Tracker
 from maas.run_folder import RunFolder
 from maas.runtime.bundle import Bundle
 
@@ -38,9 +38,9 @@ def tracker_of(config: RunConfig, folder: RunFolder, lineage: Lineage) -> Any:
     """
     if config.registry is None:
         return None
-    store: Store = build(config.registry, "registry")
+    store: MlflowRegistry = build(config.registry, "registry")
     unsent = folder.path / "unsent"
-    known = store.run(folder.state.tracking_id, unsent) if folder.state.tracking_id else None
+    known = store.resume_run(folder.state.tracking_id, unsent) if folder.state.tracking_id else None
     if known is not None:
         return known
     tags = {f"maas.{key}": str(value) for key, value in msgspec.to_builtins(lineage).items()}

@@ -17,6 +17,7 @@ from maas.compression.passes import PassContext
 from maas.compression.search import search
 from maas.compression.store import CandidateStore
 from maas.config import RunConfig, build
+from maas.credentials import without_credentials
 from maas.data.folds import require_foldable
 from maas.data.splits import Splits
 from maas.doctor import require_sound
@@ -42,8 +43,8 @@ from maas.lifecycle.promoting import comparing_on
 from maas.lifecycle.recording import pictures_of, tracker_of
 from maas.lifecycle.validating import cross_validated, validated
 from maas.records.evidence import CompressionRecord, Evidence
-from maas.registry.store import Store
-from maas.registry.versions import ModelVersion
+from maas.registry.catalogue.versions import ModelVersion
+from maas.registry.mlflow_registry import MlflowRegistry
 from maas.run_folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.training import processes
@@ -227,7 +228,7 @@ def register(config: RunConfig, bundle: Bundle, load: Callable[[], Splits]) -> M
     if config.registry is None:
         raise ConfigError("The recipe has no registry. Set registry=mlflow.")
     folder = of_artifact(bundle.folder)
-    log.info("register  %s", config.registry["tracking_uri"])
+    log.info("register  %s", without_credentials(config.registry["tracking_uri"]))
     with _timed(folder, "register"):
         tracker = tracker_of(config, folder, bundle.manifest.lineage)
         evidence = bundle.evidence
@@ -236,7 +237,7 @@ def register(config: RunConfig, bundle: Bundle, load: Callable[[], Splits]) -> M
         with tempfile.TemporaryDirectory() as scratch:
             for picture in pictures_of(bundle, Path(scratch)):
                 tracker.log_files(picture, "plots")
-        store: Store = build(config.registry, "registry")
+        store: MlflowRegistry = build(config.registry, "registry")
         try:
             version = store.register(bundle, tracker, config.metric, comparing_on(config, load))
         except RegistryError as error:

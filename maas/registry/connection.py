@@ -1,4 +1,4 @@
-"""Reaching a tracking server or a local database, and telling its errors in maas's own words."""
+"""Reaching a tracking server or a local database; errors of theirs become one line of maas's own."""
 
 import logging
 import os
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from maas.errors import MaasError, RegistryError
 from maas.registry.databases import (
@@ -16,7 +18,6 @@ from maas.registry.databases import (
     make_sqlite,
     require_answering,
     require_sqlite,
-    shown,
     sqlite_file,
 )
 
@@ -24,24 +25,24 @@ ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 """Codes of MLflow's errors that say that something is not there."""
 TAKEN = "RESOURCE_ALREADY_EXISTS"
 """Code of MLflow's error that says that another was quicker."""
+UNREACHABLE = (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError)
+"""What MLflow raises of a store that it cannot open: its own, its database's, the network's (requests raises OSError),
+of a driver that is not installed, of an address that cannot be read."""
 LAYING_OUT_S = 120.0
 """How long another process may take to make MLflow's tables in an empty database."""
 
 log = logging.getLogger("maas")
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-for told_by_us in (
-    "mlflow.store.db",
-    "urllib3.connectionpool",
-):  # each failure is one line of maas, without their tracebacks
-    logging.getLogger(told_by_us).setLevel(logging.CRITICAL)
+for reported_by_us in ("mlflow.store.db", "urllib3.connectionpool"):  # each failure is one line, without traceback
+    logging.getLogger(reported_by_us).setLevel(logging.CRITICAL)
 
 
 def connected(tracking_uri: str, *, writing: bool = True) -> MlflowClient:
     """Connects; what cannot succeed is refused at once.
 
     Args:
-        tracking_uri: of a server or a database.
+        tracking_uri: address of a server or a database.
         writing: a local database that is not there yet is made, whole or not at all, and must be writable; without it
             nothing is made or changed.
 
@@ -53,10 +54,8 @@ def connected(tracking_uri: str, *, writing: bool = True) -> MlflowClient:
     try:
         patience_s = _looked_at(tracking_uri, writing=writing)
         return _answering(tracking_uri, patience_s)
-    except MaasError:
-        raise
-    except Exception as error:  # SQLAlchemy, requests and mlflow raise their own
-        raise RegistryError(f"The registry {shown(tracking_uri)} cannot be reached: {brief(error)}.") from error
+    except UNREACHABLE as error:
+        raise RegistryError(f"The registry {tracking_uri} cannot be reached: {brief(error)}.") from error
 
 
 @contextmanager
@@ -66,7 +65,7 @@ def registry_errors() -> Iterator[None]:
         yield
     except MaasError:
         raise
-    except Exception as error:  # SQLAlchemy, requests, the clients of object stores: they have no common base
+    except Exception as error:  # the clients of object stores raise their own; they have no common base
         raise RegistryError(f"The registry refused: {brief(error)}.") from error
 
 
@@ -76,7 +75,7 @@ def default_tracking_uri() -> str:
 
 
 def brief(error: BaseException) -> str:
-    """Returns an error's first line that says something; SQLAlchemy's may tell how it came to ask the database."""
+    """Returns an error's first line with a reason; SQLAlchemy's first one may be how it came to the database."""
     lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a result of")]
     return (lines or [type(error).__name__])[0].rstrip(".")
 
@@ -100,7 +99,7 @@ def _answering(tracking_uri: str, patience_s: float) -> MlflowClient:
         try:
             client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
             client.search_experiments(max_results=1)
-        except Exception:  # of two that make the same tables, the database lets one fail
+        except (MlflowException, SQLAlchemyError):  # of two that make the same tables, the database lets one fail
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.5)

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from mlflow import MlflowClient
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from maas.errors import RegistryError
 from maas.files import draft_of
@@ -22,22 +22,13 @@ ANSWER_S = 15
 
 
 def is_database(tracking_uri: str) -> bool:
-    """Tells whether MLflow opens a database itself, with no server between."""
+    """Whether MLflow opens a database itself, with no server between."""
     return tracking_uri.partition(":")[0].partition("+")[0] in (SQLITE, "postgresql", "mysql", "mssql")
 
 
 def is_sqlite(tracking_uri: str) -> bool:
-    """Tells whether the store is a SQLite file, or one in memory."""
+    """Whether the store is a SQLite file, or one in memory."""
     return tracking_uri.partition(":")[0].partition("+")[0] == SQLITE
-
-
-def shown(tracking_uri: str) -> str:
-    """Returns an address as messages show it: without a password."""
-    try:
-        address = make_url(tracking_uri)
-    except ArgumentError:
-        return tracking_uri
-    return address.render_as_string(hide_password=True) if address.password else tracking_uri
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:
@@ -112,11 +103,11 @@ def require_answering(tracking_uri: str) -> bool:
             engine.dispose()
     except ModuleNotFoundError as error:
         raise RegistryError(
-            f"The registry {shown(tracking_uri)} needs {error.name}, which is not installed. Install it with pip."
+            f"The registry {tracking_uri} needs {error.name}, which is not installed. Install it with pip."
         ) from error
     except SQLAlchemyError as error:
         said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise RegistryError(f"The registry {shown(tracking_uri)} cannot be reached: {said}.") from error
+        raise RegistryError(f"The registry {tracking_uri} cannot be reached: {said}.") from error
 
 
 def require_folder(folder: Path, setting: str) -> None:
@@ -169,5 +160,5 @@ def _undone(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    """Tells whether another process is writing at this moment: the database can be written, only not just now."""
+    """Whether another process is writing at this moment: the database can be written, only not just now."""
     return str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from maas.errors import ConfigError
 from maas.evidence.plots import SweptKey, sweep_picture
-from maas.registry.tracking import Tracker
+from maas.registry.tracking.tracker import Tracker
 from maas.sweeping.folder import TrialRecord
 from maas.sweeping.plan import Plan
 from maas.sweeping.space import Span, plain

@@ -15,8 +15,8 @@ from maas.config import RunConfig, build
 from maas.errors import ConfigError, MaasError, RegistryError
 from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.lineage import code_key, work_key
-from maas.registry.store import Store
-from maas.registry.tracking import Tracker
+from maas.registry.mlflow_registry import MlflowRegistry
+from maas.registry.tracking.tracker import Tracker
 from maas.run_folder import RunFolder, of_artifact
 from maas.sweeping.closing import Command, close
 from maas.sweeping.folder import SweepFolder, TrialRecord
@@ -153,11 +153,11 @@ def _parent(plan: Plan, folder: SweepFolder) -> Tracker | None:
     unsent = folder.path / "unsent"
     known = _tracker(plan.base, folder.tracking_id, unsent)
     if known is not None:
-        known.go_on()
+        known.mark_running()
         return known
     if plan.base.registry is None:
         return None
-    store: Store = build(plan.base.registry, "registry")
+    store: MlflowRegistry = build(plan.base.registry, "registry")
     settings = {key: value for key, value in plan.sweeper.items() if key != "_target_"}
     space = {f"space.{plain(key)}": written for key, written in plan.space.written.items()}
     tags = {"maas.sweep": folder.path.name, "maas.recipe": plan.base.name}
@@ -169,5 +169,5 @@ def _parent(plan: Plan, folder: SweepFolder) -> Tracker | None:
 def _tracker(config: RunConfig, run_id: str, unsent: Path) -> Tracker | None:
     if config.registry is None or not run_id:
         return None
-    store: Store = build(config.registry, "registry")
-    return store.run(run_id, unsent)
+    store: MlflowRegistry = build(config.registry, "registry")
+    return store.resume_run(run_id, unsent)

@@ -16,7 +16,7 @@ HIDDEN_IMPORTS = {
     ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are told before that
     ("maas/compression/search.py", "maas.compression.proposing"),  # optuna is an extra, and takes its time
     ("maas/opening.py", "maas.registry.connection"),  # mlflow takes seconds, and need not be installed
-    ("maas/opening.py", "maas.registry.versions"),  # likewise
+    ("maas/opening.py", "maas.registry.catalogue.versions"),  # likewise
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

@@ -24,9 +24,9 @@ from maas.files import sha256_of
 from maas.lifecycle import Line, stages
 from maas.lifecycle.assembly import load_rows
 from maas.registry.connection import connected
-from maas.registry.store import Store
+from maas.registry.mlflow_registry import MlflowRegistry
 from maas.run_folder import of_artifact
-from maas.summary import table
+from maas.summary import stage_table
 from maas.training.evaluation import predictions
 
 
@@ -71,7 +71,7 @@ def test_evidence_holds_what_was_measured(line: Line) -> None:
 
 
 def test_summary_has_a_row_for_each_stage(line: Line, config: maas.RunConfig) -> None:
-    assert list(table(line, config).columns[0].cells) == ["train", "compress", "export", "verify", "register"]
+    assert list(stage_table(line, config).columns[0].cells) == ["train", "compress", "export", "verify", "register"]
 
 
 def test_verify_measures_an_existing_bundle_again_when_its_evidence_is_broken(
@@ -185,7 +185,9 @@ def test_training_ends_well_and_loses_no_epoch_when_mlflow_takes_no_values(
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert [message for message in warned if message.startswith("MLflow")] == warned[-1:]
     folder = of_artifact(checkpoint.folder)
-    tracker = Store(config.registry["tracking_uri"]).run(folder.state.tracking_id, folder.path / "unsent")
+    tracker = MlflowRegistry(config.registry["tracking_uri"]).resume_run(
+        folder.state.tracking_id, folder.path / "unsent"
+    )
     tracker.settle()
     logged = tracker.client.get_metric_history(tracker.run_id, "validation_accuracy")
     assert [one.value for one in logged] == [epoch["validation_accuracy"] for epoch in checkpoint.record.history]

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from maas.exporting.bundling import build_bundle
 from maas.records.manifest import ServingSettings
 from maas.registry.connection import connected
-from maas.registry.store import Store
+from maas.registry.mlflow_registry import MlflowRegistry
 from maas.runtime.answers import load_answer
 from maas.runtime.bundle import Bundle
 from maas.runtime.processors.array import Processor as ArrayProcessor
@@ -24,8 +24,8 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def store(place) -> Store:
-    return Store(f"sqlite:///{place / 'mlflow.db'}", artifacts=str(place / "mlartifacts"))
+def store(place) -> MlflowRegistry:
+    return MlflowRegistry(f"sqlite:///{place / 'mlflow.db'}", artifacts=str(place / "mlartifacts"))
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import maas
+from maas import opening
 from maas.errors import RegistryError
-from maas.registry import downloads
-from maas.registry import resolve as resolving
+from maas.registry.catalogue import downloads
+from maas.registry.catalogue.downloads import fetched
+from maas.registry.catalogue.versions import resolve
 from maas.registry.connection import connected
-from maas.registry.downloads import fetched
-from maas.registry.versions import resolve
 from maas.runtime.bundle import Bundle
 
 BASE = "/api/2.0/mlflow-artifacts/artifacts"
@@ -118,7 +118,7 @@ def _breaking(download):
 
 
 def test_least_recently_used_copy_goes_when_there_are_too_many(served, cache, monkeypatch):
-    monkeypatch.setattr(downloads, "KEPT", 3)
+    monkeypatch.setattr(downloads, "COPIES_KEPT", 3)
     address, _ = served
     for age, name in enumerate("abcd"):
         (cache / name / "files").mkdir(parents=True)
@@ -201,7 +201,7 @@ def test_server_says_where_to_start_and_makes_no_database_when_it_resolves_in_a_
     elsewhere, monkeypatch, capsys
 ):
     monkeypatch.setattr("sys.argv", ["resolve", "models:/m@champion"])
-    assert resolving.main() == 2
+    assert opening.main() == 2
     said = capsys.readouterr().err
     assert said.startswith(
         f"models:/m@champion is not in sqlite:///mlflow.db: there is no file {elsewhere}/mlflow.db. "

@@ -23,7 +23,7 @@ import pytest
 
 from maas.errors import RegistryError
 from maas.registry.connection import connected
-from maas.registry.store import Store
+from maas.registry.mlflow_registry import MlflowRegistry
 
 pytestmark = pytest.mark.slow
 PAIRS = 8
@@ -108,11 +108,11 @@ def wait_for(address: str) -> None:
 WORKER = """
 import sys
 from maas.errors import MaasError
-from maas.registry.store import Store
+from maas.registry.mlflow_registry import MlflowRegistry
 print("ready", flush=True)
 for name in map(str.strip, sys.stdin):
     try:
-        Store(sys.argv[1], experiment=name).start_run("run", {"maas.seed": "0"}, {"a.b": 1})
+        MlflowRegistry(sys.argv[1], experiment=name).start_run("run", {"maas.seed": "0"}, {"a.b": 1})
         print("started", flush=True)
     except MaasError as error:
         print(error, flush=True)
@@ -171,7 +171,7 @@ def test_epochs_are_logged_late_when_a_server_was_killed_and_came_back(tmp_path,
     picture.write_bytes(b"a picture")
     caplog.set_level(logging.WARNING)
     with serving(backend, tmp_path / "artifacts", port) as uri:
-        tracker = Store(uri).start_run("run", {}, {}, tmp_path / "unsent")
+        tracker = MlflowRegistry(uri).start_run("run", {}, {}, tmp_path / "unsent")
         tracker.log_epoch(0, {"loss": 1.0})
     tracker.log_epoch(1, {"loss": 0.5})
     tracker.log_epoch(2, {"loss": 0.25})
@@ -181,7 +181,7 @@ def test_epochs_are_logged_late_when_a_server_was_killed_and_came_back(tmp_path,
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "\n" not in caplog.records[0].getMessage()
     with serving(backend, tmp_path / "artifacts", port) as uri:
-        again = Store(uri).run(tracker.run_id, tmp_path / "unsent")
+        again = MlflowRegistry(uri).run(tracker.run_id, tmp_path / "unsent")
         again.finish()
         history = again.client.get_metric_history(tracker.run_id, "loss")
         assert [(one.step, one.value) for one in history] == [(0, 1.0), (1, 0.5), (2, 0.25)]

@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager
 import pytest
 
 from maas.errors import RegistryError
-from maas.registry import tracking
-from maas.registry.store import Store
+from maas.registry.mlflow_registry import MlflowRegistry
+from maas.registry.tracking import tracker as tracking
+from maas.registry.tracking.experiment import TrackedExperiment
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_every_epoch_is_there_with_one_warning_when_mlflow_was_away_for_some(sto
 
 def test_epochs_are_logged_in_the_stage_itself_when_mlflow_answers_after_a_while(store, away, monkeypatch, tmp_path):
     monkeypatch.setattr(tracking, "AGAIN_S", 0.0)
-    monkeypatch.setattr(tracking, "SHARE", 0.0)
+    monkeypatch.setattr(tracking, "PATIENCE", 0.0)
     tracker = store.start_run("run", {}, {}, tmp_path / "unsent")
     with away("metrics"):
         tracker.log_epoch(0, {"loss": 1.0})
@@ -82,7 +83,7 @@ def test_values_and_files_reach_mlflow_in_the_next_stage_when_the_first_ended_wi
     picture.unlink()
     with (unsent / "values.jsonl").open("a") as file:
         file.write('["loss", 0.')  # a process was killed as it wrote
-    second = store.run(first.run_id, unsent)
+    second = store.resume_run(first.run_id, unsent)
     second.log_values({"test_accuracy": 0.75})
     assert history(second, "accuracy") == [(0, 0.5)]
     assert math.isnan(history(second)[0][1])
@@ -139,10 +140,10 @@ def test_upload_fails_when_mlflow_is_away_and_files_must_be_there(store, tmp_pat
         tracker.upload(tmp_path / "absent", "bundle")
 
 
-def test_run_in_the_trash_is_refused_with_the_command_when_it_is_gone_on_with(store):
+def test_run_in_the_trash_is_refused_with_the_command_when_it_is_resumed(store):
     tracker = store.start_run("run", {}, {})
     tracker.client.delete_run(tracker.run_id)
-    for use in (store.run, store.check):
+    for use in (store.resume_run, store.check):
         with pytest.raises(RegistryError) as caught:
             use(tracker.run_id)
         assert str(caught.value) == (
@@ -150,11 +151,11 @@ def test_run_in_the_trash_is_refused_with_the_command_when_it_is_gone_on_with(st
             f"{store.tracking_uri} mlflow runs restore --run-id {tracker.run_id}; or start a new one by resume=never."
         )
     tracker.client.restore_run(tracker.run_id)
-    assert store.run(tracker.run_id) is not None
+    assert store.resume_run(tracker.run_id) is not None
 
 
 def test_experiment_in_the_trash_is_refused_with_the_command_when_a_run_starts(store, place):
-    other = Store(store.tracking_uri, store.artifacts, experiment="thrown away")
+    other = MlflowRegistry(store.tracking_uri, store.artifacts, experiment="thrown away")
     tracker = other.start_run("run", {}, {})
     id_ = tracker.client.get_experiment_by_name("thrown away").experiment_id
     tracker.client.delete_experiment(id_)
@@ -170,11 +171,13 @@ def test_experiment_in_the_trash_is_refused_with_the_command_when_a_run_starts(s
 
 def test_experiment_is_the_others_when_another_first_run_was_quicker(store, monkeypatch):
     """Both look, both find nothing, and one makes it before the other does."""
-    racing = Store(store.tracking_uri, store.artifacts, experiment="raced for")
-    looked = Store._experiment
+    racing = MlflowRegistry(store.tracking_uri, store.artifacts, experiment="raced for")
+    looked = TrackedExperiment._found
     answers = [None]
-    monkeypatch.setattr(Store, "_experiment", lambda self, client: answers.pop() if answers else looked(self, client))
-    first = Store(store.tracking_uri, store.artifacts, experiment="raced for")
+    monkeypatch.setattr(
+        TrackedExperiment, "_found", lambda self, client: answers.pop() if answers else looked(self, client)
+    )
+    first = MlflowRegistry(store.tracking_uri, store.artifacts, experiment="raced for")
     client = first.start_run("first", {}, {}).client
     answers.append(None)
     second = racing.start_run("second", {}, {})
@@ -184,7 +187,7 @@ def test_experiment_is_the_others_when_another_first_run_was_quicker(store, monk
 
 def test_artifacts_are_refused_before_work_when_their_folder_cannot_be_made(place, tmp_path):
     (tmp_path / "artifacts").write_text("in the way")
-    store = Store(f"sqlite:///{place / 'mlflow.db'}", str(tmp_path / "artifacts"), experiment="kept in a file")
+    store = MlflowRegistry(f"sqlite:///{place / 'mlflow.db'}", str(tmp_path / "artifacts"), experiment="kept in a file")
     for use in (store.check, lambda: store.start_run("run", {}, {})):
         with pytest.raises(RegistryError, match=r"^.*artifacts.* cannot be written: .*registry\.artifacts"):
             use()

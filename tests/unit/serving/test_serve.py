@@ -1,13 +1,12 @@
-"""`python -m maas.serve`: its arguments, and how a registered model is found."""
+"""`python -m maas.serve`: its arguments."""
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from maas import serve
-from maas.errors import ConfigError, RegistryError
+from maas.errors import ConfigError
 from maas.serving.server import ServerSettings
 
 
@@ -58,34 +57,3 @@ def test_folder_without_a_bundle_is_one_line_and_status_2(tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "holds no manifest.json; name the folder of a bundle" in done.stderr
-
-
-def stand_in(folder: Path, script: str) -> str:
-    """Returns an interpreter that answers as `maas.registry.resolve` would."""
-    path = folder / "python"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-def test_registered_model_is_found_by_another_process(tmp_path, monkeypatch):
-    script = """test "$1 $2 $3" = "-m maas.registry.resolve models:/m@champion" || exit 9
-echo "a line that something else printed"
-echo '{"folder": "/f", "name": "m", "version": "3"}'"""
-    monkeypatch.setattr(sys, "executable", stand_in(tmp_path, script))
-    assert serve.resolve("models:/m@champion") == serve.Resolved("/f", "m", "3")
-
-
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ("echo 'No model m is registered.' >&2; exit 2", "^No model m is registered.$"),
-        ("echo Traceback >&2; echo 'ValueError: x' >&2; exit 1", "models:/m/1 could not be resolved: ValueError: x"),
-        ("exit 7", "exit status 7, and nothing said"),
-        ("echo nonsense", "resolved to 'nonsense', which cannot be read"),
-    ],
-)
-def test_failed_resolution_is_told_in_one_line(tmp_path, monkeypatch, script, message):
-    monkeypatch.setattr(sys, "executable", stand_in(tmp_path, script))
-    with pytest.raises(RegistryError, match=message):
-        serve.resolve("models:/m/1")

@@ -24,11 +24,11 @@ from maas.registry.connection import registry_errors
 from maas.runtime.bundle import EVIDENCE, MANIFEST, Bundle
 
 MODELS = "models:/"
-KEPT = 16
+COPIES_KEPT = 16
 """The most copies in the cache, but for those of the last hour."""
 IN_USE_S = 3600.0
 """A copy that was asked for less than so long ago may still be being opened."""
-STEPS = 16
+COPIES_FOLLOWED = 16
 """The most copies of copies that are followed."""
 
 
@@ -46,7 +46,7 @@ def location_of(client: MlflowClient, address: str) -> str:
         MlflowException: one of them is not there.
     """
     location = address
-    for _ in range(STEPS):
+    for _ in range(COPIES_FOLLOWED):
         if not location.startswith(MODELS):
             return location
         name, _, version = location.removeprefix(MODELS).rpartition("/")
@@ -54,7 +54,7 @@ def location_of(client: MlflowClient, address: str) -> str:
             location = str(client.get_model_version_download_uri(name, version))
         else:
             location = str(client.get_logged_model(version).artifact_location)
-    raise RegistryError(f"{address} is a copy of a copy, {STEPS} times over; register its bundle again.")
+    raise RegistryError(f"{address} is a copy of a copy, {COPIES_FOLLOWED} times over; register its bundle again.")
 
 
 def fetched(location: str, tracking_uri: str) -> Path:
@@ -114,7 +114,7 @@ def _make_room(entry: Path) -> None:
     """Removes the least recently used copies; what two processes remove at once is removed once."""
     others = [path for path in entry.parent.iterdir() if path.is_dir() and path != entry]
     oldest = sorted(others, key=lambda path: path.stat().st_mtime)
-    for path in oldest[: max(0, len(oldest) + 1 - KEPT)]:
+    for path in oldest[: max(0, len(oldest) + 1 - COPIES_KEPT)]:
         if time.time() - path.stat().st_mtime > IN_USE_S:
             shutil.rmtree(path, ignore_errors=True)
 

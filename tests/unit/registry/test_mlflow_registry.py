@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from maas import opening
 from maas.errors import InputError, RegistryError
 from maas.exporting.bundling import attach_evidence
 from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval, Machine
-from maas.registry import resolve as resolving
+from maas.registry.catalogue.versions import ModelVersion, resolve
 from maas.registry.connection import connected, default_tracking_uri
+from maas.registry.mlflow_registry import MlflowRegistry
 from maas.registry.promotion import Comparison
-from maas.registry.store import Store
-from maas.registry.versions import ModelVersion, resolve
 from maas.runtime.bundle import Bundle
 
 
@@ -51,7 +51,7 @@ def by_evidence(new: Bundle, old: Bundle) -> Comparison:
     return Comparison("accuracy", *values, gain=Interval(gain, gain, gain))
 
 
-def registered(store: Store, bundle: Bundle) -> ModelVersion:
+def registered(store: MlflowRegistry, bundle: Bundle) -> ModelVersion:
     return store.register(bundle, store.start_run("run", {"maas.seed": "0"}, {"a.b": 1}), "accuracy", by_evidence)
 
 
@@ -144,7 +144,7 @@ def test_champion_stays_when_the_new_version_was_measured_on_other_rows(store, b
 @pytest.mark.parametrize(("promote", "moves"), [("always", True), ("never", False)])
 def test_alias_does_as_it_is_told_when_promotion_is_always_or_never(store, bundle, promote, moves):
     registered(store, bundle(0.9))
-    other = Store(store.tracking_uri, store.artifacts, promote=promote)
+    other = MlflowRegistry(store.tracking_uri, store.artifacts, promote=promote)
     new = registered(other, bundle(0.1))
     assert new.aliases == (("champion",) if moves else ())
     assert new.note == f"champion {'points here' if moves else 'stays where it is'}: promote is {promote}"
@@ -186,11 +186,11 @@ def test_address_is_printed_as_json_when_another_process_asks(store, bundle, mon
     version = registered(store, bundle(0.9))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri)
     monkeypatch.setattr("sys.argv", ["resolve", version.uri])
-    assert resolving.main() == 0
+    assert opening.main() == 0
     found = msgspec.json.decode(capsys.readouterr().out)
     assert (found["name"], found["version"]) == (version.name, "1")
     monkeypatch.setattr("sys.argv", ["resolve", "nonsense"])
-    assert resolving.main() == 2
+    assert opening.main() == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -206,7 +206,7 @@ def test_run_keeps_parameters_epochs_and_tags_when_it_is_tracked(store):
     for epoch in range(3):
         tracker.log_epoch(epoch, {"loss": 1 / (epoch + 1)})
     tracker.finish()
-    run = store.run(tracker.run_id).client.get_run(tracker.run_id)
+    run = store.resume_run(tracker.run_id).client.get_run(tracker.run_id)
     assert run.data.tags["maas.seed"] == "3"
     assert len(run.data.params) == 120
     assert len(run.data.params["key.0"]) == 6000
@@ -214,8 +214,16 @@ def test_run_keeps_parameters_epochs_and_tags_when_it_is_tracked(store):
     assert run.info.status == "FINISHED"
 
 
-def test_unknown_run_is_none_when_it_is_gone_on_with(store):
-    assert store.run("0123456789abcdef0123456789abcdef") is None
+def test_credentials_of_addresses_stay_out_of_a_run_when_it_is_tracked(store):
+    tags = {"maas.overrides": "['registry.tracking_uri=http://user:secret@host']"}
+    tracker = store.start_run("name", tags, {"registry.tracking_uri": "postgresql://user:secret@host/mlflow"})
+    kept = tracker.client.get_run(tracker.run_id).data
+    assert kept.params["registry.tracking_uri"] == "postgresql://user:***@host/mlflow"
+    assert kept.tags["maas.overrides"] == "['registry.tracking_uri=http://user:***@host']"
+
+
+def test_unknown_run_is_none_when_it_is_resumed(store):
+    assert store.resume_run("0123456789abcdef0123456789abcdef") is None
 
 
 @pytest.mark.parametrize("damage", ["garbage", "blocked"])

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-AT_ONCE = 500
+VALUES_AT_ONCE = 500
 """Values in one request; MLflow takes 1,000 at most."""
 
 
-class Row(NamedTuple):
+class _UnsentValue(NamedTuple):
     """One value as it is kept; JSON of Python's own, which has NaN."""
 
     key: str
@@ -30,7 +30,7 @@ class Unsent:
     A killed process leaves them, and the next one that opens the run logs them. A value sent twice is one value.
 
     Args:
-        folder: that holds them; made at the first, and removed when all are sent.
+        folder: the folder that holds them; made with the first, and removed when all are sent.
     """
 
     folder: Path
@@ -40,7 +40,7 @@ class Unsent:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._values.open("a", encoding="utf-8") as file:
             for one in metrics:
-                file.write(json.dumps(Row(one.key, one.value, one.timestamp, one.step)) + "\n")
+                file.write(json.dumps(_UnsentValue(one.key, one.value, one.timestamp, one.step)) + "\n")
 
     def keep_files(self, path: Path, folder: str) -> None:
         """Keeps a copy of a file, or of the files of a folder, that belong into `folder` of the run."""
@@ -56,8 +56,8 @@ class Unsent:
         if not self:
             return 0
         metrics, files = self._metrics(), self._waiting_files()
-        for start in range(0, len(metrics), AT_ONCE):
-            client.log_batch(run_id, metrics=metrics[start : start + AT_ONCE])
+        for start in range(0, len(metrics), VALUES_AT_ONCE):
+            client.log_batch(run_id, metrics=metrics[start : start + VALUES_AT_ONCE])
         if files:
             client.log_artifacts(run_id, str(self._files))
         shutil.rmtree(self.folder)
@@ -80,16 +80,16 @@ class Unsent:
     def _metrics(self) -> list[Metric]:
         if not self._values.is_file():
             return []
-        rows = map(_row, self._values.read_text(encoding="utf-8").splitlines())
+        rows = map(_value, self._values.read_text(encoding="utf-8").splitlines())
         return [Metric(row.key, row.value, row.timestamp, row.step) for row in rows if row is not None]
 
     def _waiting_files(self) -> list[Path]:
         return [path for path in self._files.rglob("*") if path.is_file()]
 
 
-def _row(line: str) -> Row | None:
+def _value(line: str) -> _UnsentValue | None:
     """Returns a kept value, or None for a line that a killed process left half written."""
     try:
-        return Row(*json.loads(line))
+        return _UnsentValue(*json.loads(line))
     except (json.JSONDecodeError, TypeError):
         return None

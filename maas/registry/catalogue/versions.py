@@ -8,9 +8,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from maas.errors import RegistryError
+from maas.registry.catalogue.downloads import MODELS, fetched, location_of
 from maas.registry.connection import brief, connected, registry_errors
-from maas.registry.databases import is_sqlite, shown, sqlite_file
-from maas.registry.downloads import MODELS, fetched, location_of
+from maas.registry.databases import is_sqlite, sqlite_file
 
 ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 LOGGED = re.compile(r"models:/(?P<id>m-[0-9a-f]{32})")
@@ -21,10 +21,10 @@ class ModelVersion(msgspec.Struct, frozen=True):
     """One registered version.
 
     Args:
-        name: of the model.
-        version: a number, from 1.
+        name: name of the model.
+        version: number, from 1.
         aliases: names that point at it.
-        source: where its bundle lies.
+        source: address of its bundle.
         note: what was done about the alias, and why.
     """
 
@@ -44,8 +44,8 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
     """Finds the bundle behind `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `models:/m-ID`; changes nothing there.
 
     Args:
-        address: what to find.
-        tracking_uri: where.
+        address: address of a model.
+        tracking_uri: address of the store to look in.
 
     Returns:
         A local folder, and the version.
@@ -64,8 +64,7 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
     except MlflowException as error:
         with registry_errors():
             known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
-        where = shown(tracking_uri)
-        raise RegistryError(f"{address} is not in {where}: {brief(error)}. Models there: {known}.") from error
+        raise RegistryError(f"{address} is not in {tracking_uri}: {brief(error)}. Models there: {known}.") from error
     return fetched(location, tracking_uri), version
 
 

@@ -1,4 +1,4 @@
-"""One MLflow run: what a training and its later stages leave there. Tracking tells of work, and never ends it."""
+"""One MLflow run: what a training and its later stages leave there. Tracking records work, and never ends it."""
 
 import logging
 import time
@@ -11,11 +11,11 @@ from mlflow.entities import Metric
 
 from maas.errors import RegistryError
 from maas.registry.connection import registry_errors
-from maas.registry.unsent import Unsent
+from maas.registry.tracking.unsent import Unsent
 
 AGAIN_S = 60.0
 """Seconds after a failure before MLflow is tried again, but for the end of a stage."""
-SHARE = 10.0
+PATIENCE = 10.0
 """So many times as long as the failure took is waited, at least: an MLflow that hangs costs a tenth of the time."""
 
 log = logging.getLogger("maas")
@@ -28,9 +28,9 @@ class Tracker:
     next stage of the run. There is one warning.
 
     Args:
-        client: connected.
-        run_id: of the run.
-        unsent: folder for what waits; without one it is lost, and the warning says so.
+        client: connected client.
+        run_id: id of the run.
+        unsent: folder for what waits; without one it is lost, with a warning.
     """
 
     def __init__(self, client: MlflowClient, run_id: str, unsent: Path | None = None) -> None:
@@ -57,7 +57,7 @@ class Tracker:
         self._log(lambda: self._upload(path, folder), lambda unsent: unsent.keep_files(path, folder))
 
     def upload(self, path: Path, folder: str) -> None:
-        """Uploads likewise what must be there.
+        """Uploads what must be there: a file, or the files of a folder.
 
         Raises:
             RegistryError: MLflow does not take it.
@@ -74,7 +74,7 @@ class Tracker:
         """Logs what waits, and marks the run as finished."""
         self._sent(lambda: self.client.set_terminated(self.run_id, "FINISHED"))
 
-    def go_on(self) -> None:
+    def mark_running(self) -> None:
         """Marks the run as running again."""
         self._sent(lambda: self.client.update_run(self.run_id, status="RUNNING"))
 
@@ -108,14 +108,14 @@ class Tracker:
         return time.monotonic() < self._again
 
     def _sent(self, send: Callable[[], object] = lambda: None) -> bool:
-        """Sends all that waits and then what `send` sends; tells whether MLflow took it."""
+        """Sends all that waits and then what `send` sends; returns whether MLflow took it."""
         started = time.monotonic()
         try:
             with registry_errors():
                 late = self._unsent.send(self.client, self.run_id) if self._unsent else 0
                 send()
         except RegistryError as error:
-            self._again = time.monotonic() + max(AGAIN_S, SHARE * (time.monotonic() - started))
+            self._again = time.monotonic() + max(AGAIN_S, PATIENCE * (time.monotonic() - started))
             self._warn(error)
             return False
         self._again = 0.0

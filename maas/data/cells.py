@@ -15,39 +15,39 @@ from maas.errors import DataError
 
 MISSING = ("", "NA", "NaN", "nan", "null")
 """Texts that stand for nothing in tables of columns, whatever the format."""
-EMPTY = ("",)
+ONLY_EMPTY = ("",)
 """The same in tables of raw inputs, where every word is one."""
 
-NUMBER = r"[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
+NUMBER_PATTERN = r"[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
 """Decimal or scientific; neither 1_000, 0x1F and inf, nor digits of other scripts, which Python takes as well."""
-UNCODED = r"[ \t]*[+-]?(?:(?:0|[1-9][0-9]{0,17})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
+UNCODED_PATTERN = r"[ \t]*[+-]?(?:(?:0|[1-9][0-9]{0,17})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
 """Such a number without zeros before it and not of more than 18 digits, either of which would make it a code: 007."""
-INTEGER = r"[ \t]*[+-]?[0-9]{1,18}[ \t]*"
+INTEGER_PATTERN = r"[ \t]*[+-]?[0-9]{1,18}[ \t]*"
 """A whole number of 64 bits."""
-WHOLE = r"0|-?[1-9][0-9]{0,17}"
+WHOLE_PATTERN = r"0|-?[1-9][0-9]{0,17}"
 """Such a number as Python writes it, so that its text can be told from the number."""
 
-Cell: TypeAlias = Callable[[Any], Any]
-Cells: TypeAlias = Callable[[Sequence[Any]], list[Any]]
+CellDecoder: TypeAlias = Callable[[Any], Any]
+ColumnDecoder: TypeAlias = Callable[[Sequence[Any]], list[Any]]
 """Makes values of what cells of one column hold, many at a time."""
-Use: TypeAlias = Literal["text", "number", "category", "any"]
-PLAIN = frozenset({type(None), bool, int, float, str})
+ColumnUse: TypeAlias = Literal["text", "number", "category", "any"]
+PLAIN_TYPES = frozenset({type(None), bool, int, float, str})
 
-WANTED = (
+NUMBER_ADVICE = (
     "data.source.numbers, which is processor.numbers where the recipe says nothing else, has it among the numbers. "
     "Correct it, add it to data.source.missing, or name {0} in processor.categories or data.source.texts."
 )
 """What a message says of a cell that is no number, and whose column should hold numbers."""
 
-COLUMNS = "a row's columns are numbers, texts and truth values. Leave it out of data.source.columns."
-LABELS = "a label is a text, a number or a truth value. Name another column."
-INPUTS = "an input is a text, a number, bytes or a list of numbers. Name another column in data.source.input."
+COLUMN_ADVICE = "a row's columns are numbers, texts and truth values. Leave it out of data.source.columns."
+LABEL_ADVICE = "a label is a text, a number or a truth value. Name another column."
+INPUT_ADVICE = "an input is a text, a number, bytes or a list of numbers. Name another column in data.source.input."
 
-_number = re.compile(NUMBER).fullmatch
+_number = re.compile(NUMBER_PATTERN).fullmatch
 
 
 @dataclass(frozen=True)
-class Reading:
+class ColumnReading:
     """How the columns of a table are read.
 
     Args:
@@ -63,7 +63,7 @@ class Reading:
     categories: Sequence[str] = ()
     missing: Sequence[str] = MISSING
 
-    def use_of(self, name: str) -> Use:
+    def use_of(self, name: str) -> ColumnUse:
         """Returns what a column is for."""
         if name in self.texts:
             return "text"
@@ -87,19 +87,19 @@ def as_label(value: Any) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def text_cells(missing: Sequence[str]) -> Cells:
+def text_cells(missing: Sequence[str]) -> ColumnDecoder:
     """Returns what keeps texts, and makes None of those that stand for nothing."""
     nothing = frozenset(missing)
     return lambda texts: [None if text in nothing else text for text in texts]
 
 
-def number_cells(make: Callable[[str], float], missing: Sequence[str]) -> Cells:
+def number_cells(make: Callable[[str], float], missing: Sequence[str]) -> ColumnDecoder:
     """Returns what makes numbers of texts that are numbers, and None of those that stand for nothing."""
     nothing = frozenset((*missing, None))
     return lambda texts: [None if text in nothing else make(text) for text in texts]
 
 
-def value_cell(name: str, use: Use, missing: Sequence[str], advice: str = COLUMNS) -> Cell:
+def value_cell(name: str, use: ColumnUse, missing: Sequence[str], advice: str = COLUMN_ADVICE) -> CellDecoder:
     """Returns what takes values of any type.
 
     Args:
@@ -115,21 +115,21 @@ def value_cell(name: str, use: Use, missing: Sequence[str], advice: str = COLUMN
     nothing = frozenset(missing)
 
     def cell(value: Any) -> Any:
-        found = value if type(value) in PLAIN else _scalar(name, value, advice)
+        found = value if type(value) in PLAIN_TYPES else _scalar(name, value, advice)
         if found is None or found != found or (type(found) is str and found in nothing):  # noqa: PLR0124
             return None
         if use == "text":
             return as_label(found)
         if use == "number" and type(found) is str:
             if not is_number(found):
-                raise DataError(f"The column {name} holds {found!r}, and {WANTED.format(name)}")
+                raise DataError(f"The column {name} holds {found!r}, and {NUMBER_ADVICE.format(name)}")
             return float(found)
         return found
 
     return cell
 
 
-def label_cell(name: str, missing: Sequence[str]) -> Cell:
+def label_cell(name: str, missing: Sequence[str]) -> CellDecoder:
     """Returns what makes a label of a value of any type, as text.
 
     Raises:
@@ -138,14 +138,14 @@ def label_cell(name: str, missing: Sequence[str]) -> Cell:
     nothing = frozenset(missing)
 
     def cell(value: Any) -> str | None:
-        is_label = type(value) in PLAIN or isinstance(value, Decimal)
-        found = value if is_label else _scalar(name, value, LABELS)
+        is_label = type(value) in PLAIN_TYPES or isinstance(value, Decimal)
+        found = value if is_label else _scalar(name, value, LABEL_ADVICE)
         return None if type(found) is str and found in nothing else as_label(found)
 
     return cell
 
 
-def _scalar(name: str, value: Any, advice: str = COLUMNS) -> float | str:
+def _scalar(name: str, value: Any, advice: str = COLUMN_ADVICE) -> float | str:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, date):  # and a date with a time, which is one
@@ -161,6 +161,6 @@ def _scalar(name: str, value: Any, advice: str = COLUMNS) -> float | str:
     raise refusal(name, type(value).__name__, advice)
 
 
-def refusal(name: str, what: str, advice: str = COLUMNS) -> DataError:
+def refusal(name: str, what: str, advice: str = COLUMN_ADVICE) -> DataError:
     """Returns the error for a column of values that neither a row nor a label can hold."""
     return DataError(f"The column {name} holds a {what}; {advice}")

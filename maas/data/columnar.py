@@ -8,19 +8,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from maas.data.drafts import ROWS_AT_ONCE, Draft, require_different, text_field
+from maas.data.arrow_writer import ROWS_PER_BATCH, ArrowWriter, require_different, text_field
 
 
-def read_lines(file: Path, draft: Draft) -> None:
+def read_lines(file: Path, writer: ArrowWriter) -> None:
     """Reads lines in UTF-8 as the column `text`."""
     schema = pa.schema([text_field("text")])
     with file.open(encoding="utf-8-sig") as lines:
         texts = (line.removesuffix("\n") for line in lines)
-        while block := list(islice(texts, ROWS_AT_ONCE)):
-            draft.write(pa.RecordBatch.from_arrays([pa.array(block, pa.string())], schema=schema))
+        while block := list(islice(texts, ROWS_PER_BATCH)):
+            writer.write(pa.RecordBatch.from_arrays([pa.array(block, pa.string())], schema=schema))
 
 
-def read_parquet(file: Path, draft: Draft) -> None:
+def read_parquet(file: Path, writer: ArrowWriter) -> None:
     """Reads Parquet; an index that pandas has stored is a column where it has a name.
 
     Raises:
@@ -39,14 +39,14 @@ def read_parquet(file: Path, draft: Draft) -> None:
                 columns[index["name"]] = pa.array(
                     range(first, first + index["step"] * batch.num_rows, index["step"]), pa.int64()
                 )
-            draft.write(pa.RecordBatch.from_pydict(columns).replace_schema_metadata(found.metadata))
+            writer.write(pa.RecordBatch.from_pydict(columns).replace_schema_metadata(found.metadata))
             start += batch.num_rows
 
 
 def _batches(opened: pq.ParquetFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     if not opened.metadata.num_rows:
         yield pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
-    yield from opened.iter_batches(ROWS_AT_ONCE)
+    yield from opened.iter_batches(ROWS_PER_BATCH)
 
 
 def _indices(schema: pa.Schema) -> tuple[list[dict[str, Any]], set[str]]:

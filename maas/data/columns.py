@@ -25,17 +25,17 @@ Derived: TypeAlias = Callable[[pd.DataFrame], pd.Series]
 """Makes a column of the others: of those that its `columns` names, where it has such an attribute."""
 
 ADVICE = "Set data.source.target and data.source.columns."
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NO_DERIVED_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 DTYPES = {frozenset({int}): "Int64", frozenset({bool}): "boolean", frozenset({str}): "string"}
 """Of pandas, by the types that a column holds beside None; what holds other types stays as it is."""
 
 
-def table(
+def table_of_file(
     path: ExistingPath,
     target: Name,
     columns: Sequence[Name] | None = None,
     test_path: ExistingPath | None = None,
-    derived: Mapping[str, Any] = NOTHING,
+    derived: Mapping[str, Any] = NO_DERIVED_COLUMNS,
     texts: Sequence[Name] = (),
     missing: Sequence[str] = MISSING,
     numbers: Sequence[Name] = (),
@@ -71,7 +71,7 @@ def table_of_package(
     path: str,
     target: Name,
     columns: Sequence[Name] | None = None,
-    derived: Mapping[str, Any] = NOTHING,
+    derived: Mapping[str, Any] = NO_DERIVED_COLUMNS,
     texts: Sequence[Name] = (),
     missing: Sequence[str] = MISSING,
     numbers: Sequence[Name] = (),
@@ -91,7 +91,7 @@ def table_of_package(
         categories: columns that keep their own text, so that 1.0 is not 1.
 
     Raises:
-        DataError: the package or the file is missing, or whatever `table` raises.
+        DataError: the package or the file is missing, or whatever `table_of_file` raises.
     """
     reading = reading_of(texts, numbers, categories, missing)
     return {"all": _rows(read_file(file_of_package(package, path), reading), derived, target, columns)}
@@ -101,7 +101,7 @@ def data_frame(
     loader: str,
     target: Name,
     columns: Sequence[Name] | None = None,
-    derived: Mapping[str, Any] = NOTHING,
+    derived: Mapping[str, Any] = NO_DERIVED_COLUMNS,
     texts: Sequence[Name] = (),
     missing: Sequence[str] = MISSING,
     numbers: Sequence[Name] = (),
@@ -120,7 +120,7 @@ def data_frame(
         categories: columns that keep their own text.
 
     Raises:
-        DataError: it cannot be loaded or is no DataFrame, or whatever `table` raises.
+        DataError: it cannot be loaded or is no DataFrame, or whatever `table_of_file` raises.
     """
     frame = called(loader)
     if not isinstance(frame, pd.DataFrame):
@@ -184,7 +184,7 @@ class _Weekday:
         return pd.to_datetime(pd.DataFrame({"year": year, "month": month, "day": day})).dt.day_name().str[:3]
 
 
-def rows_of(sheet: Sheet, columns: Sequence[str], target: str | None) -> Table:
+def table_rows(sheet: Sheet, columns: Sequence[str], target: str | None) -> Table:
     """Returns rows of columns that are there, with the target's as labels; None where rows carry none."""
     rows = sheet.rows(columns, partial(_row, columns))[:]
     return {"input": rows, "label": sheet.labels(target)[:] if target else [None] * len(rows)}

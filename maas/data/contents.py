@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from maas.data.cells import is_number
 from maas.data.tables import Table, column_of
-from maas.data.waiting import BLOCK, blocks
+from maas.data.waiting import ROWS_PER_BLOCK, blocks
 from maas.errors import DataError
 
 Target = Literal["label", "number", "none"]
@@ -72,8 +72,8 @@ def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[st
     for name, column in columns.items():
         first, labels = count, column_of(source[name], "label") if target != "none" else None
         for start in blocks(len(column), "comparing"):
-            inputs = column[start : start + BLOCK]
-            raw = [""] * len(inputs) if labels is None else labels[start : start + BLOCK]
+            inputs = column[start : start + ROWS_PER_BLOCK]
+            raw = [""] * len(inputs) if labels is None else labels[start : start + ROWS_PER_BLOCK]
             for place, (value, found) in enumerate(zip(inputs, raw, strict=True), start=offset + start):
                 wanted = _number(found) if target == "number" else found
                 if value is None or wanted is None or (isinstance(value, str) and not value.strip()):

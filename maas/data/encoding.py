@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from maas.data.rows import rows_of
+from maas.data.rows import as_rows
 from maas.runtime.processors import BaseProcessor, Features, encoded_pieces
 
 KEPT_BYTES = 256 * 2**20
 """Encoded rows that are kept. Fixed, and not a share of the machine's memory, as the order of batches depends on it."""
 ARRAY_BYTES = 128
 """Of an array beside its content."""
-LOOKED_AT = 1024
+ROWS_MEASURED = 1024
 """Rows that are encoded before the bytes of all are estimated."""
 
 
@@ -26,7 +26,7 @@ class Encoded:
 
     def __init__(self, processor: BaseProcessor, inputs: Sequence[Any]) -> None:
         self._processor = processor
-        self._inputs = rows_of(inputs)
+        self._inputs = as_rows(inputs)
         self._kept = _kept(processor, inputs)
         sizes = map(_length, inputs) if self._kept is None else map(processor.batch_key, self._kept)
         self.keys = np.fromiter(sizes, np.int64, len(inputs))
@@ -53,7 +53,7 @@ def _kept(processor: BaseProcessor, inputs: Sequence[Any]) -> list[Features] | N
     for piece in encoded_pieces(processor, inputs):
         kept += piece
         size += sum(row.nbytes + ARRAY_BYTES for row in piece)
-        if len(kept) >= min(LOOKED_AT, len(inputs)) and size * len(inputs) > KEPT_BYTES * len(kept):
+        if len(kept) >= min(ROWS_MEASURED, len(inputs)) and size * len(inputs) > KEPT_BYTES * len(kept):
             return None
     return kept
 

@@ -15,7 +15,7 @@ from maas.errors import DataError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 SOUNDS = (".wav", ".flac", ".ogg")
-SPLITS = {
+SPLIT_FOLDERS = {
     "train": "train",
     "validation": "validation",
     "valid": "validation",
@@ -25,7 +25,7 @@ SPLITS = {
 }
 """Names of folders that hold a split, whatever their case."""
 
-SHOWN = 3
+FILES_NAMED = 3
 """Files that a warning names; it counts the others."""
 
 log = logging.getLogger("maas")
@@ -77,15 +77,15 @@ def files_by_label(path: Path, suffixes: Sequence[str]) -> Tables:
 def _splits(path: Path) -> dict[str, Path]:
     """Returns folders by split; `all` where the folders inside are labels."""
     folders = [folder for folder in _visible(path) if folder.is_dir()]
-    if not any(SPLITS.get(folder.name.lower()) == "train" for folder in folders):
+    if not any(SPLIT_FOLDERS.get(folder.name.lower()) == "train" for folder in folders):
         return {"all": path}
     found: dict[str, Path] = {}
     for folder in folders:
-        split = SPLITS.get(folder.name.lower())
+        split = SPLIT_FOLDERS.get(folder.name.lower())
         if split is None:
             raise DataError(
                 f"{path} holds the folder {folder.name} beside train: its folders must be splits "
-                f"({', '.join(SPLITS)}) or labels, not both. Move {folder.name} away, or into train."
+                f"({', '.join(SPLIT_FOLDERS)}) or labels, not both. Move {folder.name} away, or into train."
             )
         if split in found:
             raise DataError(f"{path} holds the folders {found[split].name} and {folder.name}, which are one split.")
@@ -125,7 +125,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def _warn(path: Path, suffixes: Sequence[str], names: Sequence[str]) -> None:
-    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    shown = ", ".join(names[:FILES_NAMED]) + (", …" if len(names) > FILES_NAMED else "")
     wanted = "/".join(suffixes)
     log.warning(
         "data      %s: left out %s files that are not %s in a label's folder: %s", path, len(names), wanted, shown

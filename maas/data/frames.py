@@ -3,8 +3,8 @@
 import pandas as pd
 import pyarrow as pa
 
+from maas.data.arrow_writer import JSON, OBJECTS, require_different, text_field
 from maas.data.columnar import decoded_array
-from maas.data.drafts import JSON, OBJECTS, require_different, text_field
 from maas.data.mapped import ArrowRows
 from maas.data.objects import MIXED, array_of
 from maas.errors import DataError

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.data.cells import EMPTY, MISSING, Reading
-from maas.data.columns import rows_of
+from maas.data.cells import MISSING, ONLY_EMPTY, ColumnReading
+from maas.data.columns import table_rows
 from maas.data.contents import Target, digests_of
 from maas.data.folders import IMAGES, SOUNDS, files_below
 from maas.data.sheets import require_columns
@@ -25,7 +25,7 @@ from maas.runtime.processors import BaseProcessor
 INPUTS, TARGETS = "inputs", "targets"
 ARRAYS, LINES = (".npz", ".npy"), (".txt",)
 SUFFIXES = {"image": IMAGES, "audio": SOUNDS}
-LEAST = 30
+MIN_ROWS = 30
 """Rows of different content: ten to calibrate with, ten to choose by, ten to evaluate what was chosen."""
 
 
@@ -61,7 +61,7 @@ def given_rows(
     arrays = given_arrays(path)
     if INPUTS not in arrays or set(arrays) - {INPUTS, TARGETS}:
         raise DataError(f"{path} holds {', '.join(arrays)}; it must hold {INPUTS}, and may hold {TARGETS}.")
-    return table_of(list(arrays[INPUTS]), arrays.get(TARGETS), labels, path)
+    return given_table(list(arrays[INPUTS]), arrays.get(TARGETS), labels, path)
 
 
 def given_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -87,7 +87,7 @@ def given_arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def table_of(rows: Sequence[Any], targets: NDArray[Any] | None, labels: Sequence[str], path: Path) -> Table:
+def given_table(rows: Sequence[Any], targets: NDArray[Any] | None, labels: Sequence[str], path: Path) -> Table:
     """Puts rows and targets side by side.
 
     Args:
@@ -129,9 +129,9 @@ def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path
     if labels and (unknown := sorted(found - set(labels))):
         raise DataError(f"{path} has the labels {', '.join(unknown)}; those of the model are {', '.join(labels)}.")
     different = len(np.unique(digests_of(table["input"], len(table["input"]))))
-    if different < LEAST:
+    if different < MIN_ROWS:
         raise DataError(
-            f"{path} holds {different} different rows; at least {LEAST} are needed, and some hundreds to evaluate with."
+            f"{path} holds {different} different rows; at least {MIN_ROWS} are needed, and hundreds to evaluate with."
         )
     target: Target = "none" if not found else "label" if labels else "number"
     return prepare({"all": table}, 1 / 3, 1 / 3, target, labels or None)
@@ -160,6 +160,6 @@ def _table(path: Path, processor: BaseProcessor, column: str | None, label: str 
     names = [spec.name for spec in specs] or [column or processor.input_name]
     numbers = [spec.name for spec in specs if spec.datatype != "BYTES"]
     categories = [name for name in names if name not in numbers]
-    sheet = read_file(path, Reading((), numbers, categories, MISSING if is_of_columns else EMPTY))
+    sheet = read_file(path, ColumnReading((), numbers, categories, MISSING if is_of_columns else ONLY_EMPTY))
     require_columns([*names, *target], sheet.names, str(path), "Set input=COLUMN and label=COLUMN, or rename them.")
-    return rows_of(sheet, names, label) if is_of_columns else labelled(sheet, names[0], label)
+    return table_rows(sheet, names, label) if is_of_columns else labelled(sheet, names[0], label)

@@ -12,17 +12,17 @@ from datasets import DatasetBuilder, DatasetDict, DownloadManager, load_dataset,
 from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.json.json import Json
 
-from maas.data.formats import FORMATS, separated
-from maas.data.mapped import ArrowRows, parts_of
-from maas.data.preparing import prepared, reason_of
-from maas.data.unpacking import ENDINGS
+from maas.data.formats import TABLE_FORMATS, separated
+from maas.data.mapped import ArrowRows, arrow_parts
+from maas.data.preparing import parser_reason, prepared
+from maas.data.unpacking import PACKED_ENDINGS
 from maas.errors import DataError
 
-SPLITS = ("all", "train", "validation", "test")
+HUB_SPLITS = ("all", "train", "validation", "test")
 """Those that a training can use; `all` stands for rows not split yet."""
-OURS = frozenset({"name", "version", "data_dir", "data_files", "description", "sep", "delimiter"})
+LOCATION_SETTINGS = frozenset({"name", "version", "data_dir", "data_files", "description", "sep", "delimiter"})
 """Settings of a builder of `datasets` that say where files are, or what our reader takes as well."""
-KNOWN = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
+READABLE_ENDINGS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
 
 
 def loaded(id: str, config: str | None = None, revision: str | None = None) -> dict[str, list[ArrowRows]]:  # noqa: A002
@@ -39,10 +39,10 @@ def loaded(id: str, config: str | None = None, revision: str | None = None) -> d
     try:
         tables = _loaded(id, config, revision)
     except Exception as error:  # the hub's client raises network, value and file errors alike
-        raise DataError(f"The data set {id} cannot be loaded: {reason_of(error)}") from error
+        raise DataError(f"The data set {id} cannot be loaded: {parser_reason(error)}") from error
     if set(tables) == {"train"}:
         tables = {"all": tables["train"]}
-    return {split: tables[split] for split in SPLITS if split in tables}
+    return {split: tables[split] for split in HUB_SPLITS if split in tables}
 
 
 def _loaded(id: str, config: str | None, revision: str | None) -> dict[str, list[ArrowRows]]:  # noqa: A002
@@ -53,14 +53,16 @@ def _loaded(id: str, config: str | None, revision: str | None) -> dict[str, list
             return {split: _read(builder, files) for split, files in paths.items()}
     found = load_dataset(id, config, revision=revision)
     tables = found if isinstance(found, DatasetDict) else {"all": found}
-    return {str(split): parts_of(table) for split, table in tables.items()}
+    return {str(split): arrow_parts(table) for split, table in tables.items()}
 
 
 def _read(builder: DatasetBuilder, files: Sequence[Path]) -> list[ArrowRows]:
     if isinstance(builder, Csv):
         return [rows for file in files for rows in prepared(file, separated(builder.config.sep))]
     endings = [".json" if _ending(file) == ".json" else ".jsonl" for file in files]
-    parts = [rows for file, ending in zip(files, endings, strict=True) for rows in prepared(file, FORMATS[ending])]
+    parts = [
+        rows for file, ending in zip(files, endings, strict=True) for rows in prepared(file, TABLE_FORMATS[ending])
+    ]
     names = dict.fromkeys(name for part in parts for name in part.names)
     return [part.with_columns(names) for part in parts]  # what an object lacks is null, in whichever file
 
@@ -73,16 +75,16 @@ def is_untyped(builder: DatasetBuilder) -> bool:
     return all(
         getattr(builder.config, field.name) == getattr(usual, field.name)
         for field in fields(usual)
-        if field.name not in OURS
+        if field.name not in LOCATION_SETTINGS
     )
 
 
 def _readable(found: Mapping[Any, Any]) -> dict[str, list[Path]]:
     """Returns files by split; nothing where one of them is an archive of others, or its name does not tell."""
     paths = {str(split): [Path(file) for file in files] for split, files in found.items()}
-    known = all(file.is_file() and _ending(file) in KNOWN for files in paths.values() for file in files)
+    known = all(file.is_file() and _ending(file) in READABLE_ENDINGS for files in paths.values() for file in files)
     return paths if known else {}
 
 
 def _ending(file: Path) -> str:
-    return next((one.lower() for one in reversed(file.suffixes) if one.lower() not in ENDINGS), "")
+    return next((one.lower() for one in reversed(file.suffixes) if one.lower() not in PACKED_ENDINGS), "")

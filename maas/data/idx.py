@@ -31,7 +31,7 @@ UNSIGNED_BYTES = 0x08
 LARGEST_BYTES = 2**31
 """Of one array; a header that claims more is refused before anything is read."""
 
-PIECE_BYTES = 2**20
+IDX_PIECE_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -119,7 +119,7 @@ def _array(file: BinaryIO | gzip.GzipFile, path: Path) -> NDArray[np.uint8]:
 def _read(file: BinaryIO | gzip.GzipFile, count: int) -> bytearray:
     """Reads at most `count` bytes, a piece at a time: a header that lies takes no memory."""
     values = bytearray()
-    while len(values) < count and (piece := file.read(min(PIECE_BYTES, count - len(values)))):
+    while len(values) < count and (piece := file.read(min(IDX_PIECE_BYTES, count - len(values)))):
         values += piece
     return values
 

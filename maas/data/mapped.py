@@ -15,12 +15,13 @@ from weakref import WeakSet
 import pyarrow as pa
 from datasets import Audio, ClassLabel, Dataset, Features, Image
 
+from maas.data.cells import ColumnDecoder
+
 LET_GO_BYTES = 128 * 2**20
 FAULT_BYTES = 3 * 64 * 2**10
 """What Linux maps around the pages of a value (`fault_around_bytes`): of its bytes, its offset and its validity."""
 
-Cells = Callable[[Sequence[Any]], list[Any]]
-NONE: Mapping[str, Any] = MappingProxyType({})
+NO_DECODERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class _Pages:
@@ -130,12 +131,12 @@ class Column(Sequence[Any]):
         parts: Sequence[ArrowRows],
         names: Sequence[str],
         make: Callable[..., Any] | None = None,
-        cells: Mapping[str, Sequence[Cells | None]] = NONE,
+        cells: Mapping[str, Sequence[ColumnDecoder | None]] = NO_DECODERS,
     ) -> None:
         self._parts = parts
         self._starts = list(accumulate(map(len, parts), initial=0))
         self._names = list(names)
-        self._cells = [cells.get(name) or [decoded(part.feature(name)) for part in parts] for name in names]
+        self._cells = [cells.get(name) or [decoder_of(part.feature(name)) for part in parts] for name in names]
         self._make = make
 
     def __len__(self) -> int:
@@ -169,7 +170,7 @@ class Column(Sequence[Any]):
         return found
 
 
-def parts_of(table: Dataset) -> list[ArrowRows]:
+def arrow_parts(table: Dataset) -> list[ArrowRows]:
     """Returns the rows of a data set: those of its files, where it has not been altered since it was read of them."""
     if table._indices is not None:  # noqa: SLF001 - it has no other name
         return [ArrowRows(table.flatten_indices().data.table)]
@@ -177,7 +178,7 @@ def parts_of(table: Dataset) -> list[ArrowRows]:
     return files if sum(map(len, files)) == len(table) and files else [ArrowRows(table.data.table)]
 
 
-def decoded(feature: Any) -> Cells | None:
+def decoder_of(feature: Any) -> ColumnDecoder | None:
     """Returns what makes plain values of classes, images and sounds of `datasets`; None for all else."""
     if isinstance(feature, Image | Audio):
         return lambda files: [file and (file["bytes"] or Path(file["path"])) for file in files]

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from maas.data.drafts import JSON, ROWS_AT_ONCE, Draft, require_different, text_field
+from maas.data.arrow_writer import JSON, ROWS_PER_BATCH, ArrowWriter, require_different, text_field
 
 EXACT = 2**53
 """Whole numbers up to this size are exact as float64."""
@@ -25,12 +25,12 @@ LISTS = "lists"
 """Begins the kind of lists of numbers, nested as deeply as the digit after it says."""
 
 
-def read_objects(file: Path, draft: Draft, *, is_lines: bool) -> None:
+def read_objects(file: Path, writer: ArrowWriter, *, is_lines: bool) -> None:
     """Reads objects, a row each; what an object lacks is null.
 
     Args:
         file: in UTF-8.
-        draft: takes the rows.
+        writer: takes the rows.
         is_lines: whether there is one object a line for certain; else a file that begins a list is read whole.
 
     Raises:
@@ -43,11 +43,11 @@ def read_objects(file: Path, draft: Draft, *, is_lines: bool) -> None:
         widen(kinds, {name: [row.get(name) for row in rows] for name in _names(rows)})
         is_stale = is_stale or (place > 0 and kinds != before)
         if not is_stale:
-            draft.write(batch_of(rows, kinds))
+            writer.write(batch_of(rows, kinds))
     if is_stale:  # later rows have told more of the columns
-        draft.restart()
+        writer.restart()
         for rows in _blocks(file, is_lines):
-            draft.write(batch_of(rows, kinds))
+            writer.write(batch_of(rows, kinds))
 
 
 def batch_of(rows: Sequence[dict[str, Any]], kinds: Kinds) -> pa.RecordBatch:
@@ -131,7 +131,7 @@ def _names(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
 
 def _blocks(file: Path, is_lines: bool) -> Iterator[list[dict[str, Any]]]:
     rows = _rows(file, is_lines)
-    while block := list(islice(rows, ROWS_AT_ONCE)):
+    while block := list(islice(rows, ROWS_PER_BATCH)):
         yield block
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from datasets.exceptions import DatasetGenerationError
 
-from maas.data.drafts import Draft
-from maas.data.formats import Format
+from maas.data.arrow_writer import ArrowWriter
+from maas.data.formats import TableFormat
 from maas.data.mapped import ArrowRows
-from maas.data.unpacking import plain
+from maas.data.unpacking import unpacked
 from maas.errors import DataError
 from maas.files import cache_folder, folder_published_whole
 
@@ -35,7 +35,7 @@ KEPT_S = 30 * 24 * 3600
 LOCK, NOTES, ROWS = "lock", "notes.txt", "rows.arrow"
 
 
-def prepared(path: Path, format_: Format) -> list[ArrowRows]:
+def prepared(path: Path, format_: TableFormat) -> list[ArrowRows]:
     """Returns the rows of a file, plain or packed.
 
     The cache keeps what was made of the file as it is now, and nothing of what it was. A killed process leaves nothing
@@ -65,7 +65,7 @@ def prepared(path: Path, format_: Format) -> list[ArrowRows]:
     return rows
 
 
-def _place(path: Path, format_: Format) -> Path:
+def _place(path: Path, format_: TableFormat) -> Path:
     """Returns the folder of a file's rows; its parent is the file's own, and its name tells what the rows depend on."""
     status = path.stat()
     content = [status.st_size, status.st_mtime_ns, format_.name, format_.detail, LAYOUT]
@@ -73,7 +73,7 @@ def _place(path: Path, format_: Format) -> Path:
     return cache_folder("tables", *(hashlib.sha256(name.encode()).hexdigest()[:32] for name in named))
 
 
-def _prepare(path: Path, format_: Format, folder: Path) -> None:
+def _prepare(path: Path, format_: TableFormat, folder: Path) -> None:
     size = path.stat().st_size
     if size > LONG_BYTES:
         log.info("data      reading %s, %.1f GB, once", path, size / 1e9)
@@ -81,18 +81,18 @@ def _prepare(path: Path, format_: Format, folder: Path) -> None:
         raise DataError(f"{path} cannot be read as {format_.name}: it is empty.")
     with folder_published_whole(folder) as made:
         try:
-            draft = Draft(made / ROWS)
-            with plain(path, made) as file:
-                format_.read(file, draft)
-            draft.close()
+            writer = ArrowWriter(made / ROWS)
+            with unpacked(path, made) as file:
+                format_.read(file, writer)
+            writer.close()
         except Exception as error:  # whatever the parsers raise
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise _no_room(path, folder) from error
             advice = ". Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
-            raise DataError(f"{path} cannot be read as {format_.name}: {first_line(error)}{advice}") from error
+            raise DataError(f"{path} cannot be read as {format_.name}: {first_message_line(error)}{advice}") from error
         if _place(path, format_) != folder:
             raise DataError(f"{path} has changed while it was read. Start again when it is complete.")
-        (made / NOTES).write_text("\n".join(draft.notes), encoding="utf-8")
+        (made / NOTES).write_text("\n".join(writer.notes), encoding="utf-8")
 
 
 def _remove_all_but(kept: Path) -> None:
@@ -124,13 +124,13 @@ def _no_room(path: Path, folder: Path) -> DataError:
     )
 
 
-def reason_of(error: Exception) -> str:
+def parser_reason(error: Exception) -> str:
     """Returns what a parser said, as one line; datasets wraps it and tells only that there was an error."""
     is_wrapped = error.__cause__ is not None and isinstance(error, DatasetGenerationError)
-    return first_line(error.__cause__ if is_wrapped and error.__cause__ else error)
+    return first_message_line(error.__cause__ if is_wrapped and error.__cause__ else error)
 
 
-def first_line(error: BaseException) -> str:
+def first_message_line(error: BaseException) -> str:
     """Returns what an error of another library says, as one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 

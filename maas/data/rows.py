@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.data.waiting import BLOCK, blocks
+from maas.data.waiting import ROWS_PER_BLOCK, blocks
 
 
 class Rows(Sequence[Any]):
@@ -33,7 +33,7 @@ class Rows(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         for start in blocks(len(self), "reading"):
-            yield from self._read(self._places[start : start + BLOCK])
+            yield from self._read(self._places[start : start + ROWS_PER_BLOCK])
 
     def picked(self, indices: NDArray[np.int64]) -> "Rows":
         """Returns the rows at these positions."""
@@ -46,6 +46,6 @@ class Rows(Sequence[Any]):
         return [value.strip() if isinstance(value, str) else value for value in found]
 
 
-def rows_of(inputs: Sequence[Any]) -> Rows:
+def as_rows(inputs: Sequence[Any]) -> Rows:
     """Returns all rows of a sequence, which may be such rows already."""
     return inputs if isinstance(inputs, Rows) else Rows([inputs], np.arange(len(inputs)))

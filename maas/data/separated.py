@@ -13,20 +13,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from maas.data.drafts import ROWS_AT_ONCE, UNTYPED, Draft, require_different, text_field
+from maas.data.arrow_writer import ROWS_PER_BATCH, UNTYPED, ArrowWriter, require_different, text_field
 
 END = "\ue000the file ends here\ue000"
 """A line of our own after the last one, from which a quote is known that nothing closes."""
 
-Row = list[str]
+_CellTexts = list[str]
 
 
-def read_separated(file: Path, draft: Draft, *, delimiter: str) -> None:
+def read_separated(file: Path, writer: ArrowWriter, *, delimiter: str) -> None:
     """Reads texts between separators.
 
     Args:
         file: in UTF-8, with a header.
-        draft: takes the rows, each column one of texts.
+        writer: takes the rows, each column one of texts.
         delimiter: between cells.
 
     Raises:
@@ -38,9 +38,9 @@ def read_separated(file: Path, draft: Draft, *, delimiter: str) -> None:
         header = next(filter(None, records))
         names = _named(header)
         schema = pa.schema([text_field(name, UNTYPED) for name in names])
-        draft.write(pa.RecordBatch.from_pylist([], schema=schema))
+        writer.write(pa.RecordBatch.from_pylist([], schema=schema))
         is_cut, is_whole = len(names) < len(header), False
-        while block := list(islice(records, ROWS_AT_ONCE)):
+        while block := list(islice(records, ROWS_PER_BATCH)):
             if block[-1] == [END]:
                 block.pop()
                 is_whole = True
@@ -51,11 +51,13 @@ def read_separated(file: Path, draft: Draft, *, delimiter: str) -> None:
                 rows = _fitted(rows, len(names)) or _refuse(file, delimiter)
                 is_cut = True
             arrays = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
-            draft.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            writer.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
     if not is_whole:
         _refuse(file, delimiter)
     if is_cut:
-        draft.notes.append("rows end in more separators than the header names columns; what is empty there is left out")
+        writer.notes.append(
+            "rows end in more separators than the header names columns; what is empty there is left out"
+        )
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def _records(file: Path, delimiter: str) -> Iterator[Any]:
         csv.field_size_limit(limit)
 
 
-def _named(header: Row) -> Row:
+def _named(header: _CellTexts) -> _CellTexts:
     """Returns the names of the columns, less those at the end that are empty."""
     names = list(header)
     while names and not names[-1]:
@@ -82,7 +84,7 @@ def _named(header: Row) -> Row:
     return names
 
 
-def _fitted(rows: Sequence[Row], width: int) -> list[Row]:
+def _fitted(rows: Sequence[_CellTexts], width: int) -> list[_CellTexts]:
     """Returns rows of this many cells; none of them where one row lacks cells or has others that are not empty."""
     return [] if any(map(_misfits(width), rows)) else [row[:width] for row in rows]
 
@@ -91,7 +93,7 @@ def _misfits(width: int) -> Any:
     return lambda row: len(row) < width or any(row[width:])
 
 
-def _refuse(file: Path, delimiter: str) -> list[Row]:
+def _refuse(file: Path, delimiter: str) -> list[_CellTexts]:
     """Finds the first row that does not fit.
 
     Raises:

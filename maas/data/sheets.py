@@ -10,34 +10,34 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from maas.data.arrow_writer import JSON, MARK, OBJECTS, UNTYPED
 from maas.data.cells import (
-    INPUTS,
-    INTEGER,
-    LABELS,
-    NUMBER,
-    UNCODED,
-    WANTED,
-    WHOLE,
-    Cell,
-    Cells,
-    Reading,
-    Use,
+    INPUT_ADVICE,
+    INTEGER_PATTERN,
+    LABEL_ADVICE,
+    NUMBER_ADVICE,
+    NUMBER_PATTERN,
+    UNCODED_PATTERN,
+    WHOLE_PATTERN,
+    CellDecoder,
+    ColumnDecoder,
+    ColumnReading,
+    ColumnUse,
     label_cell,
     number_cells,
     refusal,
     text_cells,
     value_cell,
 )
-from maas.data.drafts import JSON, MARK, OBJECTS, UNTYPED
-from maas.data.mapped import ArrowRows, Column, decoded
+from maas.data.mapped import ArrowRows, Column, decoder_of
 from maas.errors import DataError
 
 Make = Callable[[str], float]
 
-KINDS: Mapping[Use, Sequence[tuple[str, Make]]] = {
-    "number": ((INTEGER, int), (NUMBER, float)),
-    "category": ((WHOLE, int),),
-    "any": ((WHOLE, int), (UNCODED, float)),
+NUMBER_KINDS: Mapping[ColumnUse, Sequence[tuple[str, Make]]] = {
+    "number": ((INTEGER_PATTERN, int), (NUMBER_PATTERN, float)),
+    "category": ((WHOLE_PATTERN, int),),
+    "any": ((WHOLE_PATTERN, int), (UNCODED_PATTERN, float)),
     "text": (),
 }
 """What a column's texts can be made, the strictest pattern first: the first one that all of them match."""
@@ -55,7 +55,7 @@ class Sheet:
         DataError: the parts have unequal columns, or a column that `reading.texts` names is not there.
     """
 
-    def __init__(self, parts: Sequence[ArrowRows], origin: str, reading: Reading) -> None:
+    def __init__(self, parts: Sequence[ArrowRows], origin: str, reading: ColumnReading) -> None:
         self.parts = parts
         self.origin = origin
         self.names = parts[0].names
@@ -98,48 +98,48 @@ class Sheet:
             return self.column(name)
         return Column(self.parts, [name], None, {name: [self._input(part, name) for part in self.parts]})
 
-    def _cells(self, name: str) -> list[Cells | None]:
+    def _cells(self, name: str) -> list[ColumnDecoder | None]:
         missing, use = self._reading.missing, self._reading.use_of(name)
         make = self._number_of(name, use)
         of_text = number_cells(make, missing) if make else text_cells(missing)
         return [self._cell(part, name, use, of_text) for part in self.parts]
 
-    def _cell(self, part: ArrowRows, name: str, use: Use, of_text: Cells) -> Cells | None:
+    def _cell(self, part: ArrowRows, name: str, use: ColumnUse, of_text: ColumnDecoder) -> ColumnDecoder | None:
         type_ = part.field(name).type
         if found := _unfit(part, name):
             raise refusal(name, found)
         if _is_texts(part, name):
             return of_text
-        cells = decoded(part.feature(name)) or _each(value_cell(name, use, self._reading.missing))
+        cells = decoder_of(part.feature(name)) or _each(value_cell(name, use, self._reading.missing))
         is_plain = use != "text" and (pa.types.is_integer(type_) or pa.types.is_boolean(type_))
-        if is_plain and decoded(part.feature(name)) is None:
+        if is_plain and decoder_of(part.feature(name)) is None:
             return None
         return _of_json(cells) if _mark(part, name) == JSON else cells
 
-    def _label(self, part: ArrowRows, name: str) -> Cells | None:
+    def _label(self, part: ArrowRows, name: str) -> ColumnDecoder | None:
         missing = self._reading.missing
         if found := _unfit(part, name):
-            raise refusal(name, found, LABELS)
+            raise refusal(name, found, LABEL_ADVICE)
         if _is_texts(part, name):
             return text_cells((*missing, ""))
-        cells = decoded(part.feature(name)) or _each(label_cell(name, missing))
+        cells = decoder_of(part.feature(name)) or _each(label_cell(name, missing))
         return _of_json(cells) if _mark(part, name) == JSON else cells
 
-    def _input(self, part: ArrowRows, name: str) -> Cells | None:
-        if known := decoded(part.feature(name)):
+    def _input(self, part: ArrowRows, name: str) -> ColumnDecoder | None:
+        if known := decoder_of(part.feature(name)):
             return known
         if _mark(part, name) == JSON:
-            return _of_json(_each(value_cell(name, "any", self._reading.missing, INPUTS)))
+            return _of_json(_each(value_cell(name, "any", self._reading.missing, INPUT_ADVICE)))
         if _is_texts(part, name) and _mark(part, name) != OBJECTS:
             return text_cells(self._reading.missing)
         inner = part.field(name).type
         while pa.types.is_list(inner) or pa.types.is_large_list(inner) or pa.types.is_fixed_size_list(inner):
             inner = inner.value_type
         if (found := _unfit(part, name)) and not (pa.types.is_integer(inner) or pa.types.is_floating(inner)):
-            raise refusal(name, found, INPUTS)
+            raise refusal(name, found, INPUT_ADVICE)
         return None
 
-    def _number_of(self, name: str, use: Use) -> Make | None:
+    def _number_of(self, name: str, use: ColumnUse) -> Make | None:
         """Returns what makes numbers of a column's texts; None where they stay texts.
 
         Raises:
@@ -148,14 +148,16 @@ class Sheet:
         asked = [
             part for part in self.parts if _mark(part, name) == UNTYPED or (use == "number" and _is_texts(part, name))
         ]
-        kinds = list(KINDS[use]) if asked else []
+        kinds = list(NUMBER_KINDS[use]) if asked else []
         for part in asked:
             for cells in self._present(part, name):
                 while kinds and not _all_match(cells, kinds[0][0]):
                     kinds.pop(0)
                 if not kinds and use == "number":
-                    wrong = cells.filter(pc.invert(pc.match_substring_regex(cells, _whole(NUMBER))))[0].as_py()
-                    raise DataError(f"{self.origin} has {wrong!r} in the column {name}, and {WANTED.format(name)}")
+                    wrong = cells.filter(pc.invert(pc.match_substring_regex(cells, _whole(NUMBER_PATTERN))))[0].as_py()
+                    raise DataError(
+                        f"{self.origin} has {wrong!r} in the column {name}, and {NUMBER_ADVICE.format(name)}"
+                    )
                 if not kinds:
                     return None
         return kinds[0][1] if kinds else None
@@ -196,11 +198,11 @@ def _all_match(cells: pa.Array, pattern: str) -> bool:
     return pc.all(pc.match_substring_regex(cells, _whole(pattern)), min_count=0).as_py() is True
 
 
-def _each(cell: Cell) -> Cells:
+def _each(cell: CellDecoder) -> ColumnDecoder:
     return lambda values: list(map(cell, values))
 
 
-def _of_json(cells: Cells) -> Cells:
+def _of_json(cells: ColumnDecoder) -> ColumnDecoder:
     return lambda texts: cells([None if text is None else json.loads(text) for text in texts])
 
 

@@ -11,11 +11,11 @@ from pkgutil import resolve_name
 from typing import Any, TypeAlias
 
 from maas.bounds import ExistingPath
-from maas.data.cells import EMPTY, Reading
+from maas.data.cells import ONLY_EMPTY, ColumnReading
 from maas.data.formats import TEXT, format_of
 from maas.data.hub import loaded
 from maas.data.mapped import ArrowRows, Column
-from maas.data.preparing import first_line, prepared
+from maas.data.preparing import first_message_line, prepared
 from maas.data.sheets import Sheet, require_columns
 from maas.data.system import file_of_package, python_package_missing
 from maas.data.tables import Table, Tables
@@ -57,7 +57,7 @@ def files(
     texts: Sequence[Name] = (),
     numbers: Sequence[Name] = (),
     categories: Sequence[Name] = (),
-    missing: Sequence[str] = EMPTY,
+    missing: Sequence[str] = ONLY_EMPTY,
 ) -> Tables:
     """Reads a table from CSV, TSV, JSON (lines) or Parquet, plain or compressed.
 
@@ -90,7 +90,7 @@ def hub(
     texts: Sequence[Name] = (),
     numbers: Sequence[Name] = (),
     categories: Sequence[Name] = (),
-    missing: Sequence[str] = EMPTY,
+    missing: Sequence[str] = ONLY_EMPTY,
 ) -> Tables:
     """Loads a data set of the Hugging Face hub, or a local folder that `datasets` understands.
 
@@ -147,7 +147,7 @@ def called(loader: str, distribution: str | None = None) -> Any:
     except (ImportError, AttributeError, ValueError) as error:
         if isinstance(error, ModuleNotFoundError) and error.name == package:
             raise python_package_missing(distribution or package) from error
-        raise DataError(f"{loader} cannot be loaded: {first_line(error)}") from error
+        raise DataError(f"{loader} cannot be loaded: {first_message_line(error)}") from error
 
 
 def targets_of(bunch: Any, loader: str) -> list[str | None]:
@@ -164,7 +164,7 @@ def targets_of(bunch: Any, loader: str) -> list[str | None]:
     return [str(names[value]) for value in bunch.target.tolist()]
 
 
-def read_file(path: str | Path, reading: Reading) -> Sheet:
+def read_file(path: str | Path, reading: ColumnReading) -> Sheet:
     """Returns a table of a known format.
 
     Raises:
@@ -175,10 +175,10 @@ def read_file(path: str | Path, reading: Reading) -> Sheet:
 
 def reading_of(
     texts: Sequence[Name], numbers: Sequence[Name], categories: Sequence[Name], missing: Sequence[str]
-) -> Reading:
+) -> ColumnReading:
     """Returns how a recipe wants columns to be read; columns may be named by whole numbers."""
     texts, numbers, categories = (tuple(map(str, names)) for names in (texts, numbers, categories))
-    return Reading(texts, numbers, categories, tuple(missing))
+    return ColumnReading(texts, numbers, categories, tuple(missing))
 
 
 def labelled(sheet: Sheet, inputs: Name | Sequence[Name], label: Name | None) -> Table:

@@ -22,7 +22,7 @@ from typing import Any
 from maas.bounds import Count, PositiveFraction
 from maas.data.system import debian_package_missing
 from maas.data.tables import Tables
-from maas.data.waiting import shown
+from maas.data.waiting import with_progress
 from maas.errors import DataError
 from maas.files import cache_folder, write_atomically
 
@@ -32,7 +32,7 @@ ACCENTS = ("en-us", "en-us-nyc", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb
 PITCHES, SPEEDS = (30, 70), (130, 200)
 """What the program's -p (0 to 99) and -s (words a minute) are drawn from; its defaults are 50 and 175."""
 
-AT_ONCE = 2  # voices
+CLIPS_AT_ONCE = 2  # voices
 LONGEST_S = 60  # for one word
 
 
@@ -136,10 +136,10 @@ def _make(voices: Sequence[str], speaking: Speaking) -> None:
     folder = speaking.place("").parent
     folder.mkdir(parents=True, exist_ok=True)
     count = len(voices) * len(speaking.words) * speaking.takes
-    pool = ThreadPoolExecutor(AT_ONCE)
+    pool = ThreadPoolExecutor(CLIPS_AT_ONCE)
     try:
         done = pool.map(lambda voice: write_atomically(speaking.place(voice), _spoken(voice, speaking)), voices)
-        for _ in shown(done, len(voices), f"{count} clips of {len(voices)} voices, made once with {PROGRAM}"):
+        for _ in with_progress(done, len(voices), f"{count} clips of {len(voices)} voices, made once with {PROGRAM}"):
             pass
     finally:
         pool.shutdown(cancel_futures=True)

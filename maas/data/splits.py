@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from maas.bounds import Count, PositiveFraction
 from maas.data.contents import Contents, Places, Target, contents_of
-from maas.data.rows import Rows, rows_of
+from maas.data.rows import Rows, as_rows
 from maas.data.tables import Tables
-from maas.data.waiting import BLOCK
+from maas.data.waiting import ROWS_PER_BLOCK
 from maas.errors import ConfigError, DataError
 from maas.records.evidence import DataRecord
 
@@ -36,7 +36,7 @@ class Split:
     def picked(self, indices: Iterable[int]) -> "Split":
         """Returns the rows at these positions."""
         chosen = np.fromiter(indices, dtype=np.int64)
-        return Split(rows_of(self.inputs).picked(chosen), None if self.targets is None else self.targets[chosen])
+        return Split(as_rows(self.inputs).picked(chosen), None if self.targets is None else self.targets[chosen])
 
     def spread(self, count: int) -> "Split":
         """Returns at most `count` rows, evenly spaced."""
@@ -200,8 +200,8 @@ def _fingerprint(table: Contents, parts: dict[str, Places]) -> str:
     digest = hashlib.sha256()
     for name in sorted(parts):
         rows = parts[name][np.lexsort((table.targets[parts[name]], table.ranks[parts[name]]))]
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
+        for start in range(0, len(rows), ROWS_PER_BLOCK):
+            block = rows[start : start + ROWS_PER_BLOCK]
             contents, targets = table.digests[block].tobytes().hex(), table.targets[block].tolist()
             for index, target in enumerate(targets):
                 shown = table.names[target] if table.names else target if table.targets.dtype.kind == "f" else ""

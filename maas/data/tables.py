@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from datasets import Dataset
 
-from maas.data.mapped import Column, parts_of
+from maas.data.mapped import Column, arrow_parts
 
 Table: TypeAlias = Dataset | Mapping[str, Sequence[Any]]
 """Rows as two columns: those of a data set, or sequences, lists and columns that are read from a disk when asked."""
@@ -16,4 +16,4 @@ Tables: TypeAlias = dict[str, Table]
 
 def column_of(table: Table, name: str) -> Sequence[Any]:
     """Returns a column as a sequence of which slices can be read."""
-    return Column(parts_of(table), [name]) if isinstance(table, Dataset) else table[name]
+    return Column(arrow_parts(table), [name]) if isinstance(table, Dataset) else table[name]

@@ -14,13 +14,13 @@ from typing import IO, Any
 import zstandard
 
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-ENDINGS = (".gz", ".zst", ".bz2", ".xz", ".zip")
+PACKED_ENDINGS = (".gz", ".zst", ".bz2", ".xz", ".zip")
 """Of packed files."""
-PIECE_BYTES = 64 * 2**10
+ZST_PIECE_BYTES = 64 * 2**10
 
 
 @contextmanager
-def plain(path: Path, folder: Path) -> Iterator[Path]:
+def unpacked(path: Path, folder: Path) -> Iterator[Path]:
     """Yields what a .gz, .bz2, .xz, .zst or .zip file holds, or any other file itself.
 
     Args:
@@ -33,7 +33,7 @@ def plain(path: Path, folder: Path) -> Iterator[Path]:
         ValueError: a .zip file holds another number of files than one.
     """
     ending = path.suffix.lower()
-    if ending not in ENDINGS:
+    if ending not in PACKED_ENDINGS:
         yield path
         return
     with NamedTemporaryFile(dir=folder, suffix=Path(path.stem).suffix) as file:
@@ -61,7 +61,7 @@ def _unpack_frames(path: Path, out: IO[bytes]) -> None:
     """Writes what all frames of a .zst file hold, one after the other."""
     frame = None
     with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
+        while piece := file.read(ZST_PIECE_BYTES):
             while piece:
                 frame = frame or zstandard.ZstdDecompressor().decompressobj()
                 out.write(frame.decompress(piece))

@@ -57,7 +57,7 @@ def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: P
     return out
 
 
-def write_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: Path, opset: int) -> None:
+def write_checkpoint_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: Path, opset: int) -> None:
     """Exports a checkpoint in this process; use `to_onnx`.
 
     Raises:
@@ -68,9 +68,11 @@ def write_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out
     if isinstance(model, ImportedModel):
         model.write_onnx(out, examples=examples, axes=axes, output=output, opset=opset)
     elif hasattr(model, "hugging_face"):
-        hugging_face.write_onnx(model, task_head, examples=examples, axes=axes, output=output, out=out, opset=opset)
+        hugging_face.write_hugging_face_onnx(
+            model, task_head, examples=examples, axes=axes, output=output, out=out, opset=opset
+        )
     else:
-        torch_onnx.write_onnx(model, task_head, examples=examples, axes=axes, output=output, out=out, opset=opset)
+        torch_onnx.write_torch_onnx(model, task_head, examples=examples, axes=axes, output=output, out=out, opset=opset)
 
 
 def main() -> None:
@@ -78,7 +80,7 @@ def main() -> None:
     folder, arrays, out, opset, refusal = sys.argv[1:]
     try:
         with np.load(arrays, allow_pickle=False) as examples:
-            write_onnx(Checkpoint.open(folder), dict(examples), Path(out), int(opset))
+            write_checkpoint_onnx(Checkpoint.open(folder), dict(examples), Path(out), int(opset))
     except Exception as error:  # exporters raise whatever they raise
         Path(refusal).write_text(
             str(error) if isinstance(error, MaasError) else innermost_cause(error), encoding="utf-8"

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from maas.errors import InputError
+from maas.importing.base import LARGEST_FLOAT32
 from maas.runtime.processors import BaseProcessor
 from maas.runtime.processors.array import Processor as Array
 from maas.runtime.processors.tabular import Processor as Tabular
@@ -15,7 +16,6 @@ Kind = Literal["missing", "unseen", "extreme", "equal"]
 Thresholds = Mapping[str, Mapping[int, Sequence[float]]]
 """Feed → column → numbers at which a model's answer jumps."""
 
-LARGEST = float(np.finfo(np.float32).max)
 UNSEEN = "\u2400 unseen"
 MOST_PLACES = 100
 """Columns, or values of an array, that are changed: some of them where there are more."""
@@ -31,7 +31,7 @@ class Edge(NamedTuple):
 
 
 def edge_rows(
-    processor: BaseProcessor, rows: Sequence[Any], thresholds: Thresholds, *, largest: float = LARGEST
+    processor: BaseProcessor, rows: Sequence[Any], thresholds: Thresholds, *, largest: float = LARGEST_FLOAT32
 ) -> list[Edge]:
     """Returns rows at the edges that a processor lets in; none for pictures, sound and text.
 

@@ -29,7 +29,7 @@ IDLE_S = 120
 """Seconds after which the memory of what was imported is given back."""
 
 
-class Request(msgspec.Struct, frozen=True):
+class ForkRequest(msgspec.Struct, frozen=True):
     """What makes a fork a process like any other.
 
     Args:
@@ -74,7 +74,7 @@ class _Server:
         """Whether this process started it, and it still runs."""
         return self.owner == os.getpid() and self.process.poll() is None
 
-    def send(self, request: Request) -> int | None:
+    def send(self, request: ForkRequest) -> int | None:
         """Returns a fork's exit status; None where the server ended before it made one."""
         fork = 0
         try:
@@ -123,13 +123,13 @@ class ForkServer:
         """
         with self._lock, tempfile.TemporaryDirectory() as scratch:
             output = Path(scratch) / "output"
-            request = Request(list(arguments), str(output), str(Path.cwd()), list(sys.path), dict(os.environ))
+            request = ForkRequest(list(arguments), str(output), str(Path.cwd()), list(sys.path), dict(os.environ))
             status = self._forked(request) if sys.platform == "linux" else None
             if status is not None:
                 return status, output.read_text(encoding="utf-8", errors="replace") if output.is_file() else ""
         return self._started(arguments)
 
-    def _forked(self, request: Request) -> int | None:
+    def _forked(self, request: ForkRequest) -> int | None:
         """Returns a fork's exit status; None where no server can be started."""
         for _ in range(2):  # one that ended after its idle time is started again
             if self._server is None or not self._server.is_mine:
@@ -150,7 +150,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def _become(request: Request, module: ModuleType) -> NoReturn:
+def _become(request: ForkRequest, module: ModuleType) -> NoReturn:
     """Runs `main()` as the process that was requested, and ends it."""
     status = 1
     try:
@@ -183,7 +183,7 @@ def _serve(module: ModuleType, own: socket.socket) -> None:
         fork = os.fork()
         if fork == 0:
             os.close(own.fileno())
-            _become(msgspec.json.decode(line, type=Request), module)
+            _become(msgspec.json.decode(line, type=ForkRequest), module)
         channel.write(f"{fork}\n")
         channel.flush()
         channel.write(f"{os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])}\n")

@@ -18,13 +18,13 @@ from torch import nn
 
 from maas.errors import ExportError, one_line
 from maas.onnx_graphs.files import require_dynamic, write_graph
+from maas.onnx_graphs.reading import Axes
 from maas.training.heads import TaskHead
 
 NEWEST_OPSET = 20  # that optimum's exporter writes
-Axes = Mapping[str, Mapping[int, str]]
 
 
-def write_onnx(
+def write_hugging_face_onnx(
     net: Any,
     task_head: TaskHead,
     *,
@@ -51,11 +51,11 @@ def write_onnx(
     """
     if opset > NEWEST_OPSET:
         raise ExportError(f"export.opset is {opset}; Hugging Face models are exported with up to {NEWEST_OPSET}.")
-    model = exported(net.hugging_face, axes, opset)
+    model = exported_by_optimum(net.hugging_face, axes, opset)
     (result,) = model.graph.output
     if result.name == "last_hidden_state":
         model.graph.node.extend(pooled(result.name, "logits"))
-    model.graph.node.extend(ACTIVATIONS[task_head.task]("logits", output))
+    model.graph.node.extend(ACTIVATION_NODES[task_head.task]("logits", output))
     del model.graph.output[:]
     model.graph.output.append(_output(net, task_head, examples, output))
     onnx.checker.check_model(model)
@@ -63,7 +63,7 @@ def write_onnx(
     write_graph(model, out)
 
 
-def exported(model: nn.Module, axes: Axes, opset: int) -> onnx.ModelProto:
+def exported_by_optimum(model: nn.Module, axes: Axes, opset: int) -> onnx.ModelProto:
     """Returns a transformers model as optimum exports it, with the given inputs alone.
 
     Raises:
@@ -134,7 +134,7 @@ def unchanged(logits: str, output: str) -> list[NodeProto]:
     return [helper.make_node("Identity", [logits], [output])]
 
 
-ACTIVATIONS: dict[str, Callable[[str, str], list[NodeProto]]] = {
+ACTIVATION_NODES: dict[str, Callable[[str, str], list[NodeProto]]] = {
     "classification": softmax,
     "binary": softmax_of_one,
     "regression": squeezed,

@@ -39,7 +39,7 @@ class Activated(nn.Module):
         return self.task_head.activated(self.net(**dict(zip(self.names, feeds, strict=True))))
 
 
-def write_onnx(
+def write_torch_onnx(
     net: nn.Module,
     task_head: TaskHead,
     *,

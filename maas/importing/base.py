@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from maas.data.splits import Splits
 from maas.runtime.processors import BaseProcessor
 
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 class ImportedModel(ABC):
@@ -41,7 +41,7 @@ class ImportedModel(ABC):
     @property
     def largest(self) -> float:
         """The largest number that it can still tell from others, up to float32's; the proof holds rows of it."""
-        return LARGEST
+        return LARGEST_FLOAT32
 
     @abstractmethod
     def fit(self, splits: Splits, processor: BaseProcessor) -> Self:

@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from maas.errors import ConfigError
 from maas.importing.estimators.lookups import frame_of
-from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, Table, joined
+from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, GraphTable, joined
 from maas.runtime.processors import BaseProcessor
 from maas.runtime.processors.array import Processor as Array
 from maas.runtime.processors.tabular import Processor as Tabular
@@ -20,7 +20,7 @@ from maas.runtime.processors.tabular import Processor as Tabular
 Feeds = Mapping[str, NDArray[Any]]
 NUMBERS, CATEGORIES = "numbers", "categories"
 """Feeds of the tabular processor."""
-FEWEST_STEPS = 32
+FLOAT32_STEPS = 32
 """Of float32 in a standard deviation."""
 
 
@@ -90,7 +90,7 @@ def require_scale(processor: BaseProcessor, rows: Sequence[Any]) -> None:
     table = np.array([np.ravel(row) for row in rows], dtype=np.float64)
     largest, deviations = np.abs(table).max(axis=0), table.std(axis=0)
     steps = np.spacing(largest.astype(np.float32)).astype(np.float64)
-    for place in np.flatnonzero((deviations < FEWEST_STEPS * steps) & (np.ptp(table, axis=0) > 0))[:1]:
+    for place in np.flatnonzero((deviations < FLOAT32_STEPS * steps) & (np.ptp(table, axis=0) > 0))[:1]:
         raise ConfigError(
             f"Value {place} of a row deviates by {deviations[place]:.3g} around {table[:, place].mean():.3g}, where "
             f"float32 numbers lie {steps[place]:.3g} apart, and the array processor gives float32. Choose "
@@ -167,17 +167,19 @@ def lacking_one(row: Feeds, frame: Frame | None) -> Iterator[tuple[int, Feeds]]:
             yield frame.names.index(name), {**row, NUMBERS: lacking}
 
 
-def table_of(feeds: Feeds) -> NDArray[np.float64]:
+def feature_table(feeds: Feeds) -> NDArray[np.float64]:
     """Returns all feeds side by side, float64 (N, D)."""
     return np.concatenate([array.reshape(len(array), -1).astype(np.float64) for array in feeds.values()], axis=1)
 
 
-def drawn_table(feeds: Feeds, frame: Frame | None, builder: EstimatorGraphBuilder) -> Table:
+def drawn_table(feeds: Feeds, frame: Frame | None, builder: EstimatorGraphBuilder) -> GraphTable:
     """Returns the same in a graph whose inputs are the feeds."""
     values = [builder.add("Flatten", builder.add("Cast", feed, to=DOUBLE), axis=1) for feed in feeds]
-    table = Table(joined(values, builder), table_of(feeds).shape[1])
+    table = GraphTable(joined(values, builder), feature_table(feeds).shape[1])
     if frame is None:
         return table
     own = [name for feed in feeds for name in frame.feeds[feed]]
     texts = {own.index(name): one for name, one in frame.texts.items()}
-    return Table(table.value, table.width, tuple(own), texts).picked([own.index(name) for name in frame.names], builder)
+    return GraphTable(table.value, table.width, tuple(own), texts).picked(
+        [own.index(name) for name in frame.names], builder
+    )

@@ -13,7 +13,7 @@ from maas.errors import ExportError, innermost_cause
 from maas.onnx_graphs.reading import Axes
 from maas.onnx_graphs.running import Feeds
 
-RESULT = "raw"
+KERAS_OUTPUT = "raw"
 
 
 class _ByPosition(nn.Module):
@@ -30,7 +30,7 @@ class _ByPosition(nn.Module):
         return found
 
 
-def exported(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.ModelProto:
+def exported_keras(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.ModelProto:
     """Returns a net as ONNX; its inputs are the feeds, its output is `raw`.
 
     Raises:
@@ -38,13 +38,13 @@ def exported(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.ModelPro
     """
     dims = {name: torch.export.Dim(name) for shape in axes.values() for name in shape.values()}
     shapes = [{axis: dims[name] for axis, name in axes[feed].items()} for feed in examples]
-    with quiet():
+    with quiet_keras():
         try:
             program = torch.onnx.export(
                 _ByPosition(net, list(examples)).eval(),
                 tuple(torch.from_numpy(array) for array in examples.values()),
                 input_names=list(examples),
-                output_names=[RESULT],
+                output_names=[KERAS_OUTPUT],
                 opset_version=opset,
                 dynamo=True,
                 external_data=False,
@@ -60,7 +60,7 @@ def exported(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.ModelPro
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_keras() -> Iterator[None]:
     """Leaves out warnings that Keras and the exporter give of their own insides."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -16,7 +16,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, one_line
 from maas.importing.base import ImportedModel
 from maas.importing.extras import needed
-from maas.importing.keras_graph import RESULT, exported, quiet
+from maas.importing.keras_graph import KERAS_OUTPUT, exported_keras, quiet_keras
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
@@ -94,7 +94,7 @@ class KerasNet(ImportedModel):
 
     def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
         """Returns what Keras answers."""
-        with quiet():
+        with quiet_keras():
             try:
                 return self._known.answer(np.asarray(self.net.predict_on_batch(_given(feeds))))
             except (ValueError, TypeError, RuntimeError, KeyError) as error:  # what Keras and torch say of wrong inputs
@@ -104,11 +104,11 @@ class KerasNet(ImportedModel):
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes what torch's exporter makes of the net."""
         write_adopted(
-            exported(self.net, examples, axes, opset),
+            exported_keras(self.net, examples, axes, opset),
             out,
             before=GraphBuilder("feeds"),
             connected={feed: feed for feed in examples},
-            result=RESULT,
+            result=KERAS_OUTPUT,
             meaning=self._known,
             examples=examples,
             axes=axes,
@@ -118,7 +118,7 @@ class KerasNet(ImportedModel):
 
     def save(self, folder: Path) -> None:
         """Writes the net as Keras does, and the meaning of its output."""
-        with quiet():
+        with quiet_keras():
             self.net.save(folder / MODEL)
         (folder / RECORD).write_bytes(msgspec.json.encode(self._known))
 
@@ -132,9 +132,9 @@ class KerasNet(ImportedModel):
     def net(self) -> Any:
         """The Keras model."""
         keras = keras_on_torch()
-        with quiet():
+        with quiet_keras():
             if isinstance(self.model, str | Path):
-                net = opened(keras, Path(self.model))
+                net = open_keras(keras, Path(self.model))
             elif callable(self.model) and not isinstance(self.model, keras.Model):
                 keras.utils.set_random_seed(self.seed)
                 net = self.model()
@@ -165,13 +165,13 @@ class KerasNet(ImportedModel):
         keras = keras_on_torch()
         keras.utils.set_random_seed(self.seed)
         targets = np.array(meaning.order)[splits.train.targets] if meaning.order else splits.train.targets
-        with quiet():
+        with quiet_keras():
             if not self.net.compiled:
                 self.net.compile("adam", LOSSES[self.gives](keras.losses))
             self.net.fit(_given(feeds), targets, batch_size=self.batch_size, epochs=self.epochs, verbose=0)
 
 
-def opened(keras: ModuleType, path: Path) -> Any:
+def open_keras(keras: ModuleType, path: Path) -> Any:
     """Opens a `.keras` file; code inside it is not run.
 
     Raises:

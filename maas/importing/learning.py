@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from maas.errors import ConfigError, one_line
-from maas.importing.frames import Feeds, Frame, table_of
+from maas.importing.frames import Feeds, Frame, feature_table
 
 
 def is_fitted(estimator: Any) -> bool:
@@ -31,7 +31,7 @@ def answers_by(estimator: Any, method: str) -> bool:
 
 def given(feeds: Feeds, frame: Frame | None) -> Any:
     """Returns what an estimator is given: a frame, or float64 (N, D)."""
-    return table_of(feeds) if frame is None else frame.of(feeds)
+    return feature_table(feeds) if frame is None else frame.of(feeds)
 
 
 def learnt(estimator: Any, feeds: Feeds, frame: Frame | None, targets: NDArray[Any]) -> Any:

@@ -64,7 +64,7 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         in_order = flat[:, list(self.order)] if self.order and max(self.order) < flat.shape[1] else flat
         return in_order.astype(np.float32)
 
-    def draw(self, builder: GraphBuilder, raw: str, output: str) -> None:
+    def add_nodes(self, builder: GraphBuilder, raw: str, output: str) -> None:
         """Adds the nodes that make the graph's output, as `answer` does.
 
         Args:

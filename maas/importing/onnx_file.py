@@ -19,7 +19,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
 from maas.importing.base import ImportedModel
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
-from maas.importing.pixels import Pixels
+from maas.importing.pixels import PixelScaling
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder, with_free_batch
 from maas.onnx_graphs.opsets import modern
@@ -45,7 +45,7 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meaning: Meaning
     connected: dict[str, str]
     result: str
-    pixels: Pixels | None
+    pixels: PixelScaling | None
 
 
 class OnnxFile(ImportedModel):
@@ -74,7 +74,7 @@ class OnnxFile(ImportedModel):
         labels: Sequence[str] | None = None,
         inputs: Mapping[str, str] | None = None,
         output: str | None = None,
-        pixels: Pixels | None = None,
+        pixels: PixelScaling | None = None,
         *,
         record: FileRecord | None = None,
     ) -> None:
@@ -197,7 +197,7 @@ class OnnxFile(ImportedModel):
         """Adds nodes that do so, if there is anything to do, and returns the name of what they give."""
         wanted = self._inputs[name].elem_type
         if self._known.pixels:
-            return builder.add("Cast", self._known.pixels.draw(builder, feed), to=wanted)
+            return builder.add("Cast", self._known.pixels.add_nodes(builder, feed), to=wanted)
         if helper.np_dtype_to_tensor_dtype(found.dtype) == wanted:
             return feed
         return builder.add("Cast", feed, to=wanted)

@@ -11,7 +11,7 @@ from maas.bounds import Positive
 from maas.onnx_graphs.building import GraphBuilder
 
 
-class Pixels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PixelScaling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Turns uint8 pixels into what nets for pictures are usually trained on: (scale · pixel - mean) / deviation.
 
     Args:
@@ -40,7 +40,7 @@ class Pixels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         scaled = pixels.astype(np.float32) * factor + offset
         return scaled.transpose(0, 3, 1, 2) if self.channels_first else scaled
 
-    def draw(self, builder: GraphBuilder, feed: str) -> str:
+    def add_nodes(self, builder: GraphBuilder, feed: str) -> str:
         """Adds the nodes that do so, and returns the name of what they give."""
         factor, offset = self._line()
         scaled = builder.add("Mul", builder.add("Cast", feed, to=1), builder.constant(factor, np.float32))

@@ -21,7 +21,7 @@ from maas.onnx_graphs.opsets import OLDEST_OPSET, modern
 from maas.onnx_graphs.reading import numeric_outputs, real_inputs
 from maas.onnx_graphs.running import output_numbers, why_not_opened
 
-KINDS: dict[Gives, str] = {
+TASK_OF_NUMBERS: dict[Gives, str] = {
     "probabilities": "classification", "logits": "classification", "probability": "classification",
     "logit": "classification", "value": "regression", "embedding": "embedding",
 }  # fmt: skip
@@ -163,7 +163,7 @@ def meaning_of_numbers(found: NDArray[Any], targets: NDArray[Any] | None, gives:
         raise ConfigError(f"The output gives one number a row; gives={said} is of two or more. Set gives= or output=.")
     if said == "embedding" and targets is not None:
         raise ConfigError("Vectors have no targets to be evaluated with. Leave targets out, or set gives=logits.")
-    labels = {"classification": max(width, 2)}.get(KINDS[said], 0)
+    labels = {"classification": max(width, 2)}.get(TASK_OF_NUMBERS[said], 0)
     return Meaning(said, tuple(range(labels)))
 
 

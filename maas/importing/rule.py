@@ -24,9 +24,16 @@ from maas.runtime.processors import BaseProcessor
 RECORD = "source.json"
 FEEDS = ("numbers", "features")
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, "==": eq, "!=": ne, ">": gt, "<": lt}
-OPERATORS = {">=": "GreaterOrEqual", "<=": "LessOrEqual", "==": "Equal", "!=": "Equal", ">": "Greater", "<": "Less"}
-NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
-CONDITION = re.compile(rf"(?P<column>[^<>=!]+?)\s*(?P<sign>>=|<=|==|!=|>|<)\s*(?P<threshold>{NUMBER})")
+COMPARISON_OPERATORS = {
+    ">=": "GreaterOrEqual",
+    "<=": "LessOrEqual",
+    "==": "Equal",
+    "!=": "Equal",
+    ">": "Greater",
+    "<": "Less",
+}
+_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+CONDITION = re.compile(rf"(?P<column>[^<>=!]+?)\s*(?P<sign>>=|<=|==|!=|>|<)\s*(?P<threshold>{_NUMBER})")
 
 
 class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +54,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return not math.isnan(row[self.column]) and COMPARISONS[self.sign](row[self.column], self.threshold)
 
 
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RuleTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rules in terms of positions.
 
     Args:
@@ -62,7 +69,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lines: tuple[tuple[int, tuple[Condition, ...]], ...]
     default: int
 
-    def rounded(self, kind: type[np.floating[Any]]) -> "Table":
+    def rounded(self, kind: type[np.floating[Any]]) -> "RuleTable":
         """Returns rules whose thresholds are numbers of a type."""
         lines = tuple(
             (label, tuple(msgspec.structs.replace(one, threshold=float(kind(one.threshold))) for one in conditions))
@@ -100,7 +107,7 @@ class Rule(ImportedModel):
     computes_in_double: ClassVar[bool] = True
 
     def __init__(
-        self, rules: Sequence[Mapping[str, Any]] = (), default: str = "", *, table: Table | None = None
+        self, rules: Sequence[Mapping[str, Any]] = (), default: str = "", *, table: RuleTable | None = None
     ) -> None:
         if not rules and table is None:
             raise ConfigError("model.rules is empty. Write e.g. model.rules=[{label: ripe, when: ['0 > 7.5']}].")
@@ -131,7 +138,7 @@ class Rule(ImportedModel):
             (_position(label, splits), tuple(Condition(_column(name, names), sign, value) for name, sign, value in one))
             for label, one in zip(self.labels, self.conditions, strict=True)
         )
-        table = Table(feed, len(splits.labels), lines, _position(self.default, splits))
+        table = RuleTable(feed, len(splits.labels), lines, _position(self.default, splits))
         return type(self)(self.rules, self.default, table=table)
 
     def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
@@ -151,7 +158,7 @@ class Rule(ImportedModel):
     def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
         """Writes a Where for each rule, the last rule first."""
         builder = GraphBuilder("rules")
-        drawn(self._known, builder, output, _type_of(examples[self._known.feed]))
+        add_rules(self._known, builder, output, _type_of(examples[self._known.feed]))
         model = declared(model_of_nodes(builder, opset=opset), examples, axes, output, (self._known.labels,))
         write_checked(model, out, examples, axes)
 
@@ -162,10 +169,10 @@ class Rule(ImportedModel):
     @classmethod
     def load(cls, arguments: Mapping[str, Any], folder: Path) -> Self:
         """Opens what `save` wrote."""
-        return cls(table=msgspec.json.decode((folder / RECORD).read_bytes(), type=Table))
+        return cls(table=msgspec.json.decode((folder / RECORD).read_bytes(), type=RuleTable))
 
     @property
-    def _known(self) -> Table:
+    def _known(self) -> RuleTable:
         if self.table is None:
             raise ConfigError("The rules have not met the data yet. Call fit first.")
         return self.table
@@ -176,7 +183,7 @@ def _type_of(feed: NDArray[Any]) -> type[np.floating[Any]]:
     return np.float64 if feed.dtype == np.float64 else np.float32
 
 
-def drawn(table: Table, builder: GraphBuilder, output: str, kind: type[np.floating[Any]] = np.float32) -> str:
+def add_rules(table: RuleTable, builder: GraphBuilder, output: str, kind: type[np.floating[Any]] = np.float32) -> str:
     """Adds nodes that label rows as `Table.position` does, as float32 (N, K) of ones and zeros.
 
     Args:
@@ -200,7 +207,7 @@ def drawn(table: Table, builder: GraphBuilder, output: str, kind: type[np.floati
 
 def _drawn_condition(condition: Condition, rows: str, builder: GraphBuilder, kind: type[np.floating[Any]]) -> str:
     column = builder.add("Gather", rows, builder.constant(condition.column, np.int64), axis=1)  # (N,)
-    held = builder.add(OPERATORS[condition.sign], column, builder.constant(condition.threshold, kind))
+    held = builder.add(COMPARISON_OPERATORS[condition.sign], column, builder.constant(condition.threshold, kind))
     if condition.sign != "!=":
         return held
     unequal, is_missing = builder.add("Not", held), builder.add("IsNaN", column)

@@ -13,19 +13,19 @@ from sklearn.base import is_classifier
 
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
-from maas.importing.base import LARGEST, ImportedModel
+from maas.importing.base import LARGEST_FLOAT32, ImportedModel
 from maas.importing.frames import Frame, by_feed, frame_for, lacking_all, lacking_one, require_scale
 from maas.importing.learning import answers_by, given, is_fitted, learnt
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.scikit_learn_graph import (
-    RESULT,
+    ESTIMATOR_OUTPUT,
     converted,
+    estimator_searched,
     few_rows,
-    require_alike,
-    searched,
+    require_same_scores,
     thresholds_of,
 )
-from maas.importing.skops_file import TRUSTED, dumped, opened
+from maas.importing.skops_file import TRUSTED, dumped, open_skops
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
 from maas.onnx_graphs.reading import Axes
@@ -33,7 +33,7 @@ from maas.onnx_graphs.running import Feeds
 from maas.runtime.processors import BaseProcessor
 
 MODEL, RECORD = "estimator.skops", "source.json"
-FAR = 1e5
+FARTHEST_NEIGHBOUR = 1e5
 ROWS_CHECKED = 200
 """Of the training split, on which the graph of an estimator that comes fitted is compared with it."""
 
@@ -89,7 +89,7 @@ class Estimator(ImportedModel):
         record: EstimatorRecord | None = None,
     ) -> None:
         self.trusted = tuple(dict.fromkeys([*TRUSTED, *trusted]))
-        self.estimator = opened(Path(estimator), self.trusted) if isinstance(estimator, str | Path) else estimator
+        self.estimator = open_skops(Path(estimator), self.trusted) if isinstance(estimator, str | Path) else estimator
         self.labels = labels
         self.record = record
         if not hasattr(self.estimator, "fit") or not answers_by(self.estimator, "predict"):
@@ -148,7 +148,7 @@ class Estimator(ImportedModel):
         few = {feed: array[chosen] for feed, array in feeds.items()}
         try:
             with warnings.catch_warnings(action="ignore"):  # of few rows
-                copy = learnt(searched(self.estimator), few, frame, targets[chosen])
+                copy = learnt(estimator_searched(self.estimator), few, frame, targets[chosen])
         except ConfigError:  # few rows may be too few for it; what it says of all rows counts
             return few
         self._met(copy, None, splits, frame).require_exportable(few)
@@ -165,7 +165,7 @@ class Estimator(ImportedModel):
         """
         try:
             model = self._graph(feeds, onnx.defs.onnx_opset_version())
-            require_alike(self._name, model, feeds, self.outputs(feeds), self._known.meaning)
+            require_same_scores(self._name, model, feeds, self.outputs(feeds), self._known.meaning)
         except ExportError as error:
             raise ConfigError(str(error)) from error
         dumped(self.estimator, self.trusted)
@@ -185,7 +185,7 @@ class Estimator(ImportedModel):
     def largest(self) -> float:
         """Where neighbours are counted, a number beyond which all rows are equally far away in float64."""
         parts = [self.estimator, *self.estimator.get_params().values()]
-        return FAR if any(hasattr(part, "kneighbors") for part in parts) else LARGEST
+        return FARTHEST_NEIGHBOUR if any(hasattr(part, "kneighbors") for part in parts) else LARGEST_FLOAT32
 
     def thresholds(self, feeds: Feeds) -> Mapping[str, Mapping[int, Sequence[float]]]:
         """Returns thresholds of trees that read the feeds as they are."""
@@ -199,7 +199,7 @@ class Estimator(ImportedModel):
             out,
             before=GraphBuilder("feeds"),
             connected={feed: feed for feed in examples},
-            result=RESULT,
+            result=ESTIMATOR_OUTPUT,
             meaning=self._known.meaning,
             examples=examples,
             axes=axes,

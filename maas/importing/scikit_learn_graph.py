@@ -11,17 +11,17 @@ from onnx import helper
 from sklearn.model_selection._search import BaseSearchCV
 
 from maas.errors import ConfigError, one_line
-from maas.importing.estimators import EstimatorGraphBuilder, Table, drawn
+from maas.importing.estimators import EstimatorGraphBuilder, GraphTable, add_estimator
 from maas.importing.estimators.table import number, total
 from maas.importing.extras import needed
 from maas.importing.frames import Feeds, Frame, drawn_table
 from maas.importing.meaning import Meaning
 
-RESULT = "raw"
+ESTIMATOR_OUTPUT = "raw"
 ML_OPSET = 5
 DRY_RUN_ROWS = 25
 """Rows of each label that a copy learns from before the estimator itself does."""
-TOLERANCE = 1e-5
+GRAPH_TOLERANCE = 1e-5
 
 
 def converted(
@@ -46,12 +46,12 @@ def converted(
     builder, table, found = _drawn(estimator, feeds, frame, classifies, opset)
     if required:
         found = _missing_where(table, required, found, builder)
-    builder.add("Identity", found, result=RESULT)
+    builder.add("Identity", found, result=ESTIMATOR_OUTPUT)
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), ["batch", *array.shape[1:]])
         for name, array in feeds.items()
     ]
-    output = helper.make_tensor_value_info(RESULT, onnx.TensorProto.DOUBLE, ["batch", None])
+    output = helper.make_tensor_value_info(ESTIMATOR_OUTPUT, onnx.TensorProto.DOUBLE, ["batch", None])
     graph = helper.make_graph(builder.nodes, "estimator", inputs, [output], builder.constants)
     versions = [helper.make_opsetid("", builder.opset), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
     return helper.make_model(graph, opset_imports=versions, ir_version=10)
@@ -65,20 +65,20 @@ def thresholds_of(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifi
 
 def _drawn(
     estimator: Any, feeds: Feeds, frame: Frame | None, classifies: bool, opset: int
-) -> tuple[EstimatorGraphBuilder, Table, str]:
+) -> tuple[EstimatorGraphBuilder, GraphTable, str]:
     builder = EstimatorGraphBuilder(min(opset, needed("skl2onnx").__max_supported_opset__))
     table = drawn_table(feeds, frame, builder)
-    return builder, table, drawn(estimator, table, builder, "predict_proba" if classifies else "predict")
+    return builder, table, add_estimator(estimator, table, builder, "predict_proba" if classifies else "predict")
 
 
-def _missing_where(table: Table, required: Sequence[int], found: str, builder: EstimatorGraphBuilder) -> str:
+def _missing_where(table: GraphTable, required: Sequence[int], found: str, builder: EstimatorGraphBuilder) -> str:
     """Returns answers that are NaN for the rows that an estimator refuses: the server refuses NaN as well."""
     is_missing = builder.add("IsNaN", table.picked(required, builder).value)
     missing = total(builder, builder.add("Cast", is_missing, to=onnx.TensorProto.DOUBLE))
     return builder.add("Where", builder.add("Greater", missing, number(builder, 0)), number(builder, np.nan), found)
 
 
-def require_alike(
+def require_same_scores(
     name: str, model: onnx.ModelProto, feeds: Feeds, expected: NDArray[np.float32], meaning: Meaning
 ) -> None:
     """Checks that a graph answers as its estimator.
@@ -97,11 +97,11 @@ def require_alike(
     options.intra_op_num_threads = 1  # as bundles do: more threads add up leaves in another order
     try:
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        found = meaning.answer(session.run([RESULT], dict(feeds))[0])
+        found = meaning.answer(session.run([ESTIMATOR_OUTPUT], dict(feeds))[0])
     except Exception as error:  # ONNX Runtime raises half a dozen types without a common base
         raise ConfigError(f"{name} cannot be imported: its graph does not run: {one_line(error)}.") from error
     difference = float(np.abs(found.astype(np.float64) - expected).max())
-    allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    allowed = GRAPH_TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not difference <= allowed:
         raise ConfigError(
             f"{name} cannot be imported: its graph answers {difference:.3g} otherwise than scikit-learn; {allowed:.3g} "
@@ -116,6 +116,6 @@ def few_rows(targets: NDArray[Any], labels: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate([np.flatnonzero(targets == label)[:DRY_RUN_ROWS] for label in range(labels)]))
 
 
-def searched(estimator: Any) -> Any:
+def estimator_searched(estimator: Any) -> Any:
     """Returns what a search tries, or the estimator itself."""
-    return searched(estimator.estimator) if isinstance(estimator, BaseSearchCV) else estimator
+    return estimator_searched(estimator.estimator) if isinstance(estimator, BaseSearchCV) else estimator

@@ -13,7 +13,7 @@ TRUSTED = ("functools.partial", "numpy.dtype", "sklearn.utils.validation.check_a
 PICKLES = (".joblib", ".pickle", ".pkl", ".sav")
 
 
-def opened(path: Path, trusted: Sequence[str]) -> Any:
+def open_skops(path: Path, trusted: Sequence[str]) -> Any:
     """Opens a file of skops.
 
     Raises:

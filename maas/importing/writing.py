@@ -45,7 +45,7 @@ def write_adopted(
     """
     after = GraphBuilder("answer")
     result, meaning = _before_sigmoid(source.graph, result, meaning)
-    meaning.draw(after, assembled_name(source, result), output)
+    meaning.add_nodes(after, assembled_name(source, result), output)
     model = assembled(source, before, connected, result, after, opset=opset)
     write_checked(declared(model, examples, axes, output, meaning.shape), out, examples, axes)
 

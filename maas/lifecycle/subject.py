@@ -14,13 +14,13 @@ from maas.compression.search import Found, search, timed_at
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore
 from maas.config import RunConfig
-from maas.data.given import TARGETS, given_arrays, given_rows, parted, table_of
+from maas.data.given import TARGETS, given_arrays, given_rows, given_table, parted
 from maas.data.splits import Splits
 from maas.errors import BudgetError, ConfigError, one_line
 from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
 from maas.importing.meaning import Gives, Meaning
 from maas.importing.onnx_file import FileRecord, OnnxFile
-from maas.importing.plain_graph import KINDS, PlainGraph, meaning_of_numbers
+from maas.importing.plain_graph import TASK_OF_NUMBERS, PlainGraph, meaning_of_numbers
 from maas.importing.records import Reading, Records
 from maas.lifecycle.assembly import calibration_of
 from maas.lifecycle.lineage import lineage_of
@@ -134,9 +134,9 @@ def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject
     log.info("compress  %s is read as %s", graph.result, meaning.gives)
     graph.require_convertible(model, processor, records)
     labels = tuple(map(str, meaning.order))
-    table = table_of([one.tobytes() for one in records], targets, labels, given.calibration)
+    table = given_table([one.tobytes() for one in records], targets, labels, given.calibration)
     rows = parted(table, labels, given.calibration)
-    task_metrics = task_metrics_of(KINDS[meaning.gives], rows.labels)
+    task_metrics = task_metrics_of(TASK_OF_NUMBERS[meaning.gives], rows.labels)
     batch_size = graph.batch or ServingSettings().batch_size
     return Subject(
         name=graph.name,

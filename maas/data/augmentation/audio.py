@@ -49,7 +49,7 @@ class AudioAugmentation:
         if self.gain_db:
             samples = samples * 10 ** (_drawn(samples) * self.gain_db / 20)
         if self.noise_db is not None:
-            samples = noisy(samples, self.noise_db + (_drawn(samples) + 1) / 2 * NOISE_RANGE_DB)
+            samples = noisy_waveform(samples, self.noise_db + (_drawn(samples) + 1) / 2 * NOISE_RANGE_DB)
         return {**feeds, "samples": samples}
 
 
@@ -75,7 +75,7 @@ def moved(samples: Tensor, speeds: Tensor, shifts: Tensor) -> Tensor:
     return left + (right - left) * share
 
 
-def noisy(samples: Tensor, ratios_db: Tensor) -> Tensor:
+def noisy_waveform(samples: Tensor, ratios_db: Tensor) -> Tensor:
     """Returns samples under white noise.
 
     Args:

@@ -1,15 +1,15 @@
 """Estimators of scikit-learn as graphs."""
 
 from maas.importing.estimators import calibration, columns, ensembles, histograms, linear, plain, scaling, trees
-from maas.importing.estimators.drawing import drawn
-from maas.importing.estimators.table import EstimatorGraphBuilder, Table
+from maas.importing.estimators.dispatch import add_estimator
+from maas.importing.estimators.table import EstimatorGraphBuilder, GraphTable
 
 __all__ = [
     "EstimatorGraphBuilder",
-    "Table",
+    "GraphTable",
+    "add_estimator",
     "calibration",
     "columns",
-    "drawn",
     "ensembles",
     "histograms",
     "linear",

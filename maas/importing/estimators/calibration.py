@@ -9,14 +9,14 @@ import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.isotonic import IsotonicRegression
 
-from maas.importing.estimators.drawing import Method, drawn, scores
+from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator, scores
 from maas.importing.estimators.table import (
     DOUBLE,
     INT64,
     EstimatorGraphBuilder,
-    Table,
+    GraphTable,
+    both_probabilities,
     joined,
-    logistic,
     mean,
     normalised,
     number,
@@ -24,16 +24,16 @@ from maas.importing.estimators.table import (
     total,
 )
 
-SMALLEST = 1e-12
+SMALLEST_PROBABILITY = 1e-12
 """What scikit-learn adds to a probability before it takes the logarithm."""
 
 
-@drawn.register(CalibratedClassifierCV)
-def _calibrated(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(CalibratedClassifierCV)
+def _calibrated(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     return mean(builder, [_one(each, table, builder) for each in estimator.calibrated_classifiers_])
 
 
-def _one(calibrated: Any, table: Table, builder: EstimatorGraphBuilder) -> str:
+def _one(calibrated: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> str:
     """Returns what one pair of classifier and calibrators answers, (N, K)."""
     found, are_probabilities = scores(calibrated.estimator, table, builder)
     count = len(calibrated.classes)
@@ -55,7 +55,7 @@ def _one(calibrated: Any, table: Table, builder: EstimatorGraphBuilder) -> str:
 
 def _of_two(calibrator: Any, score: str, builder: EstimatorGraphBuilder) -> str:
     if not isinstance(calibrator, IsotonicRegression):
-        return logistic(builder, _linear(calibrator, score, builder))
+        return both_probabilities(builder, _linear(calibrator, score, builder))
     second = isotonic(calibrator, score, builder)
     return joined([builder.add("Sub", number(builder, 1), second), second], builder)
 
@@ -63,7 +63,7 @@ def _of_two(calibrator: Any, score: str, builder: EstimatorGraphBuilder) -> str:
 def _calibrated_score(calibrator: Any, score: str, builder: EstimatorGraphBuilder) -> str:
     if isinstance(calibrator, IsotonicRegression):
         return isotonic(calibrator, score, builder)
-    return one_column(builder, logistic(builder, _linear(calibrator, score, builder)), 1)
+    return one_column(builder, both_probabilities(builder, _linear(calibrator, score, builder)), 1)
 
 
 def _linear(calibrator: Any, score: str, builder: EstimatorGraphBuilder) -> str:
@@ -81,12 +81,16 @@ def _by_temperature(
         found = joined([builder.add("Sub", number(builder, 1), second), second], builder)
     elif count == 2:
         found = joined([builder.add("Neg", found), found], builder)
-    logits = builder.add("Log", builder.add("Add", found, number(builder, SMALLEST))) if are_probabilities else found
+    logits = (
+        builder.add("Log", builder.add("Add", found, number(builder, SMALLEST_PROBABILITY)))
+        if are_probabilities
+        else found
+    )
     return builder.add("Softmax", builder.add("Mul", logits, number(builder, float(calibrator.beta_))), axis=1)
 
 
-@drawn.register(IsotonicRegression)
-def _isotonic(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(IsotonicRegression)
+def _isotonic(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     return isotonic(estimator, table.value, builder)
 
 

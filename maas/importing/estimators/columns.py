@@ -8,16 +8,16 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from maas.errors import ExportError
-from maas.importing.estimators.drawing import Method, drawn
+from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
 from maas.importing.estimators.lookups import choices_of, looked_up
-from maas.importing.estimators.table import EstimatorGraphBuilder, Table, joined, number
+from maas.importing.estimators.table import EstimatorGraphBuilder, GraphTable, joined, number
 
 ENCODERS = OneHotEncoder | OrdinalEncoder | TargetEncoder
 FUNCTIONS = {np.abs: "Abs", np.exp: "Exp", np.log: "Log", np.sqrt: "Sqrt", np.negative: "Neg"}
 
 
-@drawn.register(Pipeline)
-def _pipeline(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(Pipeline)
+def _pipeline(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     *before, (_, last) = estimator.steps
     if before and len(table.texts) == table.width:  # what is between two steps may be texts as well
         table = transformed(estimator[:-1], table, builder)
@@ -26,11 +26,11 @@ def _pipeline(estimator: Any, table: Table, builder: EstimatorGraphBuilder, meth
         table = transformed(step, table, builder)
     if method == "transform":
         return transformed(last, table, builder).value
-    return drawn(last, table, builder, method)
+    return add_estimator(last, table, builder, method)
 
 
-@drawn.register(FeatureUnion)
-def _union(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(FeatureUnion)
+def _union(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     found = [
         _weighted(estimator, name, transformed(one, table, builder).value, builder)
         for name, one in estimator.transformer_list
@@ -39,8 +39,8 @@ def _union(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Meth
     return joined(found, builder)
 
 
-@drawn.register(ColumnTransformer)
-def _by_columns(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(ColumnTransformer)
+def _by_columns(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     found = []
     for name, one, _ in estimator.transformers_:
         columns = estimator._transformer_to_input_indices[name]  # noqa: SLF001
@@ -50,8 +50,8 @@ def _by_columns(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _:
     return joined(found, builder)
 
 
-@drawn.register(FunctionTransformer)
-def _function(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(FunctionTransformer)
+def _function(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     if estimator.func is None:
         return table.value
     if estimator.func is np.log1p:
@@ -65,7 +65,7 @@ def _function(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: M
     )
 
 
-def transformed(transformer: Any, table: Table, builder: EstimatorGraphBuilder) -> Table:
+def transformed(transformer: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> GraphTable:
     """Returns what a transformer makes of a table.
 
     Raises:
@@ -77,17 +77,17 @@ def transformed(transformer: Any, table: Table, builder: EstimatorGraphBuilder) 
     if isinstance(transformer, ENCODERS) or len(table.texts) == table.width:
         value = looked_up(transformer, table, choices_of(transformer, table), builder)
     elif not table.texts or composite:
-        value = drawn(transformer, table, builder, "transform")
+        value = add_estimator(transformer, table, builder, "transform")
     else:
         raise ExportError(
             f"{type(transformer).__name__} reads numbers and categories together: {', '.join(table.names)}. Give each "
             "kind its own transformer in a ColumnTransformer."
         )
     names = _names_of(transformer)
-    return Table(value, _width_of(transformer, table) if names is None else len(names), names or ())
+    return GraphTable(value, _width_of(transformer, table) if names is None else len(names), names or ())
 
 
-def _width_of(transformer: Any, table: Table) -> int:
+def _width_of(transformer: Any, table: GraphTable) -> int:
     return table.width if isinstance(transformer, FunctionTransformer) else -1
 
 

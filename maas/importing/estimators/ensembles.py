@@ -23,13 +23,13 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from maas.errors import ExportError
-from maas.importing.estimators.drawing import Method, drawn
+from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
 from maas.importing.estimators.table import (
     DOUBLE,
     EstimatorGraphBuilder,
-    Table,
+    GraphTable,
+    both_probabilities,
     joined,
-    logistic,
     mean,
     normalised,
     number,
@@ -38,47 +38,49 @@ from maas.importing.estimators.table import (
 )
 
 
-@drawn.register(BaseSearchCV)
-def _searched(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
-    return drawn(estimator.best_estimator_, table, builder, method)
+@add_estimator.register(BaseSearchCV)
+def _searched(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+    return add_estimator(estimator.best_estimator_, table, builder, method)
 
 
-@drawn.register(FixedThresholdClassifier)
-@drawn.register(TunedThresholdClassifierCV)
-@drawn.register(SelfTrainingClassifier)
-@drawn.register(RANSACRegressor)
-def _wrapped(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
-    return drawn(estimator.estimator_, table, builder, method)
+@add_estimator.register(FixedThresholdClassifier)
+@add_estimator.register(TunedThresholdClassifierCV)
+@add_estimator.register(SelfTrainingClassifier)
+@add_estimator.register(RANSACRegressor)
+def _wrapped(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+    return add_estimator(estimator.estimator_, table, builder, method)
 
 
-@drawn.register(FrozenEstimator)
-def _frozen(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
-    return drawn(estimator.estimator, table, builder, method)
+@add_estimator.register(FrozenEstimator)
+def _frozen(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+    return add_estimator(estimator.estimator, table, builder, method)
 
 
-@drawn.register(SelectorMixin)
-def _selected(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(SelectorMixin)
+def _selected(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     return table.picked(np.flatnonzero(estimator.get_support()), builder).value
 
 
-@drawn.register(VotingClassifier)
-@drawn.register(VotingRegressor)
-def _voted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
-    votes = [drawn(one, table, builder, method) for one in estimator.estimators_]
+@add_estimator.register(VotingClassifier)
+@add_estimator.register(VotingRegressor)
+def _voted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+    votes = [add_estimator(one, table, builder, method) for one in estimator.estimators_]
     weights = estimator._weights_not_none or [1] * len(votes)  # noqa: SLF001
     return _weighted(votes, np.asarray(weights, dtype=np.float64) / np.sum(weights), builder)
 
 
-@drawn.register(BaggingRegressor)
-@drawn.register(BaggingClassifier)
-def _bagged(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(BaggingRegressor)
+@add_estimator.register(BaggingClassifier)
+def _bagged(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     found = []
     for one, columns in zip(estimator.estimators_, estimator.estimators_features_, strict=True):
         part = table.picked(columns, builder)
         if method == "predict_proba":
-            found.append(_spread(drawn(one, part, builder, method), one.classes_, estimator.n_classes_, builder))
+            found.append(
+                _spread(add_estimator(one, part, builder, method), one.classes_, estimator.n_classes_, builder)
+            )
         else:
-            found.append(drawn(one, part, builder, method))
+            found.append(add_estimator(one, part, builder, method))
     return mean(builder, found)
 
 
@@ -91,9 +93,9 @@ def _spread(value: str, classes: Sequence[int], count: int, builder: EstimatorGr
     return builder.add("MatMul", value, number(builder, places))
 
 
-@drawn.register(StackingClassifier)
-@drawn.register(StackingRegressor)
-def _stacked(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(StackingClassifier)
+@add_estimator.register(StackingRegressor)
+def _stacked(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     found, width = [], 0
     classes = len(getattr(estimator, "classes_", ()))
     for one, way in zip(estimator.estimators_, estimator.stack_method_, strict=True):
@@ -102,7 +104,7 @@ def _stacked(estimator: Any, table: Table, builder: EstimatorGraphBuilder, metho
                 f"StackingClassifier stacks labels of {type(one).__name__}; stack probabilities or decision functions."
             )
         columns = 1 if way == "predict" or classes == 2 else classes
-        value = drawn(one, table, builder, way)
+        value = add_estimator(one, table, builder, way)
         if way == "predict_proba" and classes == 2:  # the other one says the same
             value = one_column(builder, value, 1)
         found.append(value)
@@ -110,25 +112,27 @@ def _stacked(estimator: Any, table: Table, builder: EstimatorGraphBuilder, metho
     if estimator.passthrough:
         found.append(table.value)
         width += table.width
-    return drawn(estimator.final_estimator_, Table(joined(found, builder), width), builder, method)
+    return add_estimator(estimator.final_estimator_, GraphTable(joined(found, builder), width), builder, method)
 
 
-@drawn.register(OneVsRestClassifier)
-def _one_against_others(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(OneVsRestClassifier)
+def _one_against_others(
+    estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+) -> str:
     if method != "predict_proba":
-        return joined([drawn(one, table, builder, method) for one in estimator.estimators_], builder)
-    found = [one_column(builder, drawn(one, table, builder, method), 1) for one in estimator.estimators_]
+        return joined([add_estimator(one, table, builder, method) for one in estimator.estimators_], builder)
+    found = [one_column(builder, add_estimator(one, table, builder, method), 1) for one in estimator.estimators_]
     if len(found) == 1:
         found = [builder.add("Sub", number(builder, 1), found[0]), *found]
     return normalised(builder, joined(found, builder), np.zeros((1, len(found))))
 
 
-@drawn.register(AdaBoostClassifier)
-def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(AdaBoostClassifier)
+def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     count, places = estimator.n_classes_, number(builder, np.arange(float(estimator.n_classes_))[None])
     votes = []
     for one in estimator.estimators_:
-        chosen = builder.add("ArgMax", drawn(one, table, builder, "predict_proba"), axis=1, keepdims=1)
+        chosen = builder.add("ArgMax", add_estimator(one, table, builder, "predict_proba"), axis=1, keepdims=1)
         is_chosen = builder.add("Cast", builder.add("Equal", builder.add("Cast", chosen, to=DOUBLE), places), to=DOUBLE)
         # 1 for the chosen label, -1 / (K - 1) for each other one
         scaled = builder.add("Mul", is_chosen, number(builder, count / (count - 1)))
@@ -137,16 +141,16 @@ def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, metho
     decision = _weighted(votes, weights / np.sum(estimator.estimator_weights_), builder)  # (N, K)
     if count == 2:
         second = builder.add("Mul", one_column(builder, decision, 1), number(builder, 2))
-        return logistic(builder, second) if method == "predict_proba" else second
+        return both_probabilities(builder, second) if method == "predict_proba" else second
     if method != "predict_proba":
         return decision
     return builder.add("Softmax", builder.add("Div", decision, number(builder, count - 1)), axis=1)
 
 
-@drawn.register(AdaBoostRegressor)
-def _weighted_median(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(AdaBoostRegressor)
+def _weighted_median(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     count = len(estimator.estimators_)
-    found = joined([drawn(one, table, builder, "predict") for one in estimator.estimators_], builder)  # (N, T)
+    found = joined([add_estimator(one, table, builder, "predict") for one in estimator.estimators_], builder)  # (N, T)
     ordered, places = builder.add_two("TopK", found, builder.constant([count], np.int64), axis=1, largest=0)
     weights = builder.add("Gather", number(builder, estimator.estimator_weights_[:count]), places, axis=0)
     passed = builder.add("CumSum", weights, builder.constant(1, np.int64))

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from maas.importing.estimators.drawing import Method, drawn
+from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
 from maas.importing.estimators.table import (
     DOUBLE,
     INT64,
     EstimatorGraphBuilder,
-    Table,
+    GraphTable,
+    both_probabilities,
     joined,
-    logistic,
     number,
     one_column,
     total,
@@ -24,9 +24,9 @@ from maas.importing.estimators.table import (
 from maas.importing.estimators.trees import Branches, sums_of_leaves
 
 
-@drawn.register(HistGradientBoostingClassifier)
-@drawn.register(HistGradientBoostingRegressor)
-def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(HistGradientBoostingClassifier)
+@add_estimator.register(HistGradientBoostingRegressor)
+def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     predictors = [(one, target) for stage in estimator._predictors for target, one in enumerate(stage)]  # noqa: SLF001
     splits = _Splits(estimator, table)
     trees = [splits.branches(predictor) for predictor, _ in predictors]
@@ -35,9 +35,13 @@ def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, metho
         builder.note(table.value, tree.column[own], tree.threshold[own])
     leaves = [one.nodes["value"][one.nodes["is_leaf"].astype(bool)] for one, _ in predictors]
     start = estimator._baseline_prediction  # noqa: SLF001
-    raw = sums_of_leaves(trees, leaves, [target for _, target in predictors], splits.draw(builder), builder, start)
+    raw = sums_of_leaves(trees, leaves, [target for _, target in predictors], splits.add_nodes(builder), builder, start)
     if method == "predict_proba":
-        return builder.add("Softmax", raw, axis=1) if estimator.n_trees_per_iteration_ > 1 else logistic(builder, raw)
+        return (
+            builder.add("Softmax", raw, axis=1)
+            if estimator.n_trees_per_iteration_ > 1
+            else both_probabilities(builder, raw)
+        )
     is_log = method == "predict" and type(estimator._loss.link).__name__ == "LogLink"  # noqa: SLF001
     return builder.add("Exp", raw) if is_log else raw
 
@@ -50,7 +54,7 @@ class _Splits:
         table: what it is given.
     """
 
-    def __init__(self, estimator: Any, table: Table) -> None:
+    def __init__(self, estimator: Any, table: GraphTable) -> None:
         self.table = table
         is_categorical = estimator.is_categorical_
         self.categories: dict[int, list[float]] = {}
@@ -80,7 +84,7 @@ class _Splits:
         missing_left = nodes["missing_go_to_left"].astype(bool)
         return Branches(is_leaf, nodes["left"].astype(int), nodes["right"].astype(int), column, threshold, missing_left)
 
-    def draw(self, builder: EstimatorGraphBuilder) -> str:
+    def add_nodes(self, builder: EstimatorGraphBuilder) -> str:
         """Returns the columns, float64 (N, D + splits by category)."""
         if not self.goes_right:
             return self.table.value

@@ -10,15 +10,15 @@ import onnx
 import onnxruntime as ort
 
 from maas.errors import ExportError, one_line
-from maas.importing.estimators.table import DOUBLE, FLOAT, EstimatorGraphBuilder, Table, one_column
+from maas.importing.estimators.table import DOUBLE, FLOAT, EstimatorGraphBuilder, GraphTable, one_column
 from maas.importing.extras import needed
 
 TABLE = "table"
-ML_OPSET = 3
+SKL2ONNX_ML_OPSET = 3
 """Of ai.onnx.ml, in what skl2onnx writes; its operators mean the same in 5, but for those of trees, which are ours."""
 
 
-def by_skl2onnx(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: str) -> str:
+def by_skl2onnx(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: str) -> str:
     """Adds what skl2onnx makes of an estimator, in float64 where ONNX Runtime has what it takes, else in float32.
 
     Returns:
@@ -33,7 +33,7 @@ def by_skl2onnx(estimator: Any, table: Table, builder: EstimatorGraphBuilder, me
         raise ExportError(f"{name} cannot be exported: neither maas nor skl2onnx knows it.")
     reasons: list[str] = []
     for kind, given in ((types.DoubleTensorType, DOUBLE), (types.FloatTensorType, FLOAT)):
-        with quiet():
+        with quiet_converters():
             try:
                 model = _converted(estimator, kind([None, width]), method, builder.opset)
                 _require_running(model, width, np.float64 if given == DOUBLE else np.float32)
@@ -53,7 +53,7 @@ def _converted(estimator: Any, kind: Any, method: str, opset: int) -> onnx.Model
     model: onnx.ModelProto = needed("skl2onnx").to_onnx(
         estimator,
         initial_types=[(TABLE, kind)],
-        target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
+        target_opset={"": opset, "ai.onnx.ml": SKL2ONNX_ML_OPSET},
         options={id(estimator): options} if options else None,
     )
     return model
@@ -74,7 +74,7 @@ def _in_two_axes(found: str, estimator: Any, method: str, builder: EstimatorGrap
 
 
 @contextlib.contextmanager
-def quiet() -> Any:
+def quiet_converters() -> Any:
     """Leaves out what converters print and warn of."""
     with (
         warnings.catch_warnings(),

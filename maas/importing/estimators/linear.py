@@ -11,13 +11,13 @@ from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.svm._base import BaseLibSVM
 
 from maas.errors import ExportError
-from maas.importing.estimators.drawing import Method, drawn
+from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
 from maas.importing.estimators.table import (
     DOUBLE,
     EstimatorGraphBuilder,
-    Table,
+    GraphTable,
+    both_probabilities,
     joined,
-    logistic,
     normalised,
     number,
     one_column,
@@ -25,8 +25,8 @@ from maas.importing.estimators.table import (
 )
 
 
-@drawn.register(LinearClassifierMixin)
-def _linear(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(LinearClassifierMixin)
+def _linear(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     if method == "transform":  # discriminant analysis
         centred = builder.add("Sub", table.value, number(builder, getattr(estimator, "xbar_", 0)))
         return builder.add("MatMul", centred, number(builder, estimator.scalings_[:, : estimator._max_components]))  # noqa: SLF001
@@ -42,11 +42,11 @@ def _linear(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method
             builder,
         )
     if len(estimator.classes_) == 2:
-        return logistic(builder, scores)
+        return both_probabilities(builder, scores)
     if isinstance(estimator, LogisticRegression | LinearDiscriminantAnalysis):
         return builder.add("Softmax", scores, axis=1)
     each = [
-        one_column(builder, logistic(builder, one_column(builder, scores, label)), 1)
+        one_column(builder, both_probabilities(builder, one_column(builder, scores, label)), 1)
         for label in range(len(estimator.classes_))
     ]
     return _of_each(joined(each, builder), estimator, builder)
@@ -60,8 +60,8 @@ def _of_each(second: str, estimator: Any, builder: EstimatorGraphBuilder) -> str
     return normalised(builder, second, np.full((1, count), 1 / count))
 
 
-@drawn.register(BaseLibSVM)
-def _support_vectors(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(BaseLibSVM)
+def _support_vectors(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     if method == "predict_proba":
         raise ExportError(
             f"{type(estimator).__name__}'s own probabilities cannot be exported. Wrap it in "
@@ -78,7 +78,7 @@ def _support_vectors(estimator: Any, table: Table, builder: EstimatorGraphBuilde
     return found
 
 
-def _kernel(estimator: Any, table: Table, builder: EstimatorGraphBuilder) -> str:
+def _kernel(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> str:
     vectors, gamma = np.asarray(estimator.support_vectors_), estimator._gamma  # noqa: SLF001
     if estimator.kernel not in ("linear", "rbf", "poly", "sigmoid"):
         raise ExportError(

@@ -18,7 +18,7 @@ from maas.importing.estimators.table import (
     DOUBLE,
     INT64,
     EstimatorGraphBuilder,
-    Table,
+    GraphTable,
     joined,
     number,
     one_column,
@@ -44,7 +44,7 @@ def frame_of(columns: Mapping[str, NDArray[Any]], texts: Mapping[str, tuple[str 
     return pd.DataFrame(found)
 
 
-def choices_of(transformer: Any, table: Table) -> Choices:
+def choices_of(transformer: Any, table: GraphTable) -> Choices:
     """Returns which values each column of a table may have, as far as a transformer can tell them apart."""
     if len(table.texts) == table.width:
         return [table.texts[column] for column in range(table.width)]
@@ -60,7 +60,7 @@ def choices_of(transformer: Any, table: Table) -> Choices:
     return choices
 
 
-def looked_up(transformer: Any, table: Table, choices: Choices, builder: EstimatorGraphBuilder) -> str:
+def looked_up(transformer: Any, table: GraphTable, choices: Choices, builder: EstimatorGraphBuilder) -> str:
     """Returns what a transformer makes of columns of categories, float64 (N, K).
 
     Raises:
@@ -92,7 +92,7 @@ def _varying(found: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[n
     return varying
 
 
-def _place(table: Table, column: int, choices: Any, builder: EstimatorGraphBuilder) -> str:
+def _place(table: GraphTable, column: int, choices: Any, builder: EstimatorGraphBuilder) -> str:
     """Returns the position of each row's value among the choices, int64 (N,)."""
     one = one_column(builder, table.value, column)  # (N, 1)
     if column not in table.texts:
@@ -110,7 +110,7 @@ def _gathered(values: NDArray[np.float64], place: str, builder: EstimatorGraphBu
     return builder.add("Cast", found, to=DOUBLE)
 
 
-def _outputs(transformer: Any, table: Table, choices: Choices, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _outputs(transformer: Any, table: GraphTable, choices: Choices, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Returns what scikit-learn makes of rows of positions."""
     columns = [
         rows[:, column] if column in table.texts else np.asarray(one)[rows[:, column]]
@@ -135,7 +135,7 @@ def _outputs(transformer: Any, table: Table, choices: Choices, rows: NDArray[np.
 
 def _require_apart(
     transformer: Any,
-    table: Table,
+    table: GraphTable,
     choices: Choices,
     found: NDArray[np.float64],
     base: NDArray[np.float64],

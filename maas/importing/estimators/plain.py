@@ -9,16 +9,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 from maas.errors import ExportError
-from maas.importing.estimators.drawing import Method, drawn
-from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, Table, number, one_column
+from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
+from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, GraphTable, number, one_column
 
 INVERSES = {np.exp: ("Exp", 0.0), np.expm1: ("Exp", -1.0), np.log: ("Log", 0.0), np.sqrt: ("Sqrt", 0.0)}
 """Function of numpy → operator, and what is added after it."""
 
 
-@drawn.register(DummyClassifier)
-@drawn.register(DummyRegressor)
-def _constant(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(DummyClassifier)
+@add_estimator.register(DummyRegressor)
+def _constant(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     if estimator.strategy in ("stratified", "uniform"):
         raise ExportError(
             f"{type(estimator).__name__} answers at random with strategy={estimator.strategy}. Choose another strategy."
@@ -30,8 +30,8 @@ def _constant(estimator: Any, table: Table, builder: EstimatorGraphBuilder, meth
     return builder.add("Add", none, number(builder, np.reshape(values, (1, -1))))
 
 
-@drawn.register(GaussianNB)
-def _normal(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(GaussianNB)
+def _normal(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     """Draws the softmax of ln p(label) - Σ (ln(2πσ²) + (x - μ)² / σ²) / 2 over columns."""
     variances = estimator.var_
     fixed = np.log(estimator.class_prior_) - np.log(2 * np.pi * variances).sum(axis=1) / 2
@@ -42,9 +42,9 @@ def _normal(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Met
     return builder.add("Softmax", builder.add("Sub", number(builder, fixed[None]), summed), axis=1)
 
 
-@drawn.register(TransformedTargetRegressor)
-def _transformed_target(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
-    found, scaler = drawn(estimator.regressor_, table, builder, "predict"), estimator.transformer_
+@add_estimator.register(TransformedTargetRegressor)
+def _transformed_target(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+    found, scaler = add_estimator(estimator.regressor_, table, builder, "predict"), estimator.transformer_
     if isinstance(scaler, StandardScaler):
         scaled = builder.add("Mul", found, number(builder, 1 if scaler.scale_ is None else scaler.scale_[None]))
         return builder.add("Add", scaled, number(builder, 0 if scaler.mean_ is None else scaler.mean_[None]))

@@ -7,23 +7,23 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import KBinsDiscretizer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from maas.errors import ExportError
-from maas.importing.estimators.drawing import Method, drawn
-from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, Table, joined, number, one_column, total
+from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
+from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, GraphTable, joined, number, one_column, total
 
 
-@drawn.register(StandardScaler)
-def _standardised(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(StandardScaler)
+def _standardised(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     centred = estimator.mean_ if estimator.with_mean else None
     return _shifted(table.value, centred, estimator.scale_ if estimator.with_std else None, builder)
 
 
-@drawn.register(RobustScaler)
-def _robust(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(RobustScaler)
+def _robust(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     return _shifted(table.value, getattr(estimator, "center_", None), getattr(estimator, "scale_", None), builder)
 
 
-@drawn.register(MaxAbsScaler)
-def _by_largest(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(MaxAbsScaler)
+def _by_largest(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     return _shifted(table.value, None, estimator.scale_, builder)
 
 
@@ -34,8 +34,8 @@ def _shifted(value: str, shift: Any, scale: Any, builder: EstimatorGraphBuilder)
     return value if scale is None else builder.add("Div", value, number(builder, np.asarray(scale)[None]))
 
 
-@drawn.register(MinMaxScaler)
-def _between(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(MinMaxScaler)
+def _between(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     scaled = builder.add("Mul", table.value, number(builder, estimator.scale_[None]))
     found = builder.add("Add", scaled, number(builder, estimator.min_[None]))
     if not estimator.clip:
@@ -44,20 +44,20 @@ def _between(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Me
     return builder.add("Max", builder.add("Min", found, number(builder, high)), number(builder, low))
 
 
-@drawn.register(SimpleImputer)
-def _imputed(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(SimpleImputer)
+def _imputed(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     filled = np.asarray(estimator.statistics_, dtype=np.float64)
     empty = np.isnan(filled) & (not estimator.keep_empty_features)
     statistics = number(builder, np.nan_to_num(filled)[None])
     value = builder.add("Where", _is_missing(table.value, estimator.missing_values, builder), statistics, table.value)
-    kept = Table(value, len(filled)).picked(np.flatnonzero(~empty), builder).value
+    kept = GraphTable(value, len(filled)).picked(np.flatnonzero(~empty), builder).value
     if not estimator.add_indicator:
         return kept
-    return joined([kept, drawn(estimator.indicator_, table, builder, "transform")], builder)
+    return joined([kept, add_estimator(estimator.indicator_, table, builder, "transform")], builder)
 
 
-@drawn.register(MissingIndicator)
-def _indicated(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(MissingIndicator)
+def _indicated(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     chosen = table.picked(estimator.features_, builder)
     return builder.add("Cast", _is_missing(chosen.value, estimator.missing_values, builder), to=DOUBLE)
 
@@ -68,8 +68,8 @@ def _is_missing(value: str, missing: Any, builder: EstimatorGraphBuilder) -> str
     return builder.add("Equal", value, number(builder, float(missing)))
 
 
-@drawn.register(KBinsDiscretizer)
-def _binned(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(KBinsDiscretizer)
+def _binned(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     if table.width != len(estimator.bin_edges_):
         raise ExportError("KBinsDiscretizer reads a table of unknown width, and cannot be exported.")
     found = []

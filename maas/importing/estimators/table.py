@@ -56,7 +56,7 @@ class EstimatorGraphBuilder(GraphBuilder):
 
 
 @dataclass(frozen=True)
-class Table:
+class GraphTable:
     """A table (N, D) in a graph.
 
     Args:
@@ -71,12 +71,12 @@ class Table:
     names: tuple[str, ...] = ()
     texts: Mapping[int, tuple[str | None, ...]] = field(default_factory=dict)
 
-    def picked(self, columns: Iterable[Any], builder: EstimatorGraphBuilder) -> "Table":
+    def picked(self, columns: Iterable[Any], builder: EstimatorGraphBuilder) -> "GraphTable":
         """Returns some of the columns, in the given order."""
         chosen = [int(column) for column in columns]
         if chosen == list(range(self.width)):
             return self
-        return Table(
+        return GraphTable(
             builder.add("Gather", self.value, builder.constant(chosen, np.int64), axis=1),
             len(chosen),
             tuple(self.names[column] for column in chosen) if self.names else (),
@@ -117,7 +117,7 @@ def normalised(builder: EstimatorGraphBuilder, values: str, otherwise: object) -
     return builder.add("Where", is_zero, number(builder, otherwise), builder.add("Div", values, row))
 
 
-def logistic(builder: EstimatorGraphBuilder, score: str) -> str:
+def both_probabilities(builder: EstimatorGraphBuilder, score: str) -> str:
     """Returns both probabilities, (N, 2), of the log-odds of the second class, (N, 1).
 
     A softmax over (0, z): ONNX Runtime's Sigmoid is 0 from about -18 down.

@@ -23,8 +23,16 @@ from sklearn.ensemble import (
 from sklearn.tree import BaseDecisionTree
 
 from maas.errors import ExportError
-from maas.importing.estimators.drawing import Method, drawn
-from maas.importing.estimators.table import DOUBLE, FLOAT, INT64, EstimatorGraphBuilder, Table, logistic, number
+from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
+from maas.importing.estimators.table import (
+    DOUBLE,
+    FLOAT,
+    INT64,
+    EstimatorGraphBuilder,
+    GraphTable,
+    both_probabilities,
+    number,
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,7 @@ def _numbered(tree: Branches, node_start: int, leaf_start: int) -> dict[str, NDA
     }
 
 
-def means_of_leaves(trees: Sequence[Any], table: Table, builder: EstimatorGraphBuilder) -> str:
+def means_of_leaves(trees: Sequence[Any], table: GraphTable, builder: EstimatorGraphBuilder) -> str:
     """Returns the mean over trees of what stands at the leaf that a row reaches, float64 (N, K).
 
     Leaves of several numbers are looked up by their position, which each tree writes to a target of its own.
@@ -173,31 +181,31 @@ def means_of_leaves(trees: Sequence[Any], table: Table, builder: EstimatorGraphB
     return builder.add("ReduceMean", found, builder.constant([1], np.int64), keepdims=0)
 
 
-def single_precision(table: Table, trees: Sequence[Branches], builder: EstimatorGraphBuilder) -> str:
+def single_precision(table: GraphTable, trees: Sequence[Branches], builder: EstimatorGraphBuilder) -> str:
     """Returns a table rounded to float32, as trees of scikit-learn read it, in float64."""
     for tree in trees:
         builder.note(table.value, tree.column[~tree.is_leaf], tree.threshold[~tree.is_leaf])
     return builder.add("Cast", builder.add("Cast", table.value, to=FLOAT), to=DOUBLE)
 
 
-@drawn.register(BaseDecisionTree)
-def _tree(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(BaseDecisionTree)
+def _tree(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     _require_one_output(estimator)
     return means_of_leaves([estimator.tree_], table, builder)
 
 
-@drawn.register(RandomForestClassifier)
-@drawn.register(RandomForestRegressor)
-@drawn.register(ExtraTreesClassifier)
-@drawn.register(ExtraTreesRegressor)
-def _forest(estimator: Any, table: Table, builder: EstimatorGraphBuilder, _: Method) -> str:
+@add_estimator.register(RandomForestClassifier)
+@add_estimator.register(RandomForestRegressor)
+@add_estimator.register(ExtraTreesClassifier)
+@add_estimator.register(ExtraTreesRegressor)
+def _forest(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     _require_one_output(estimator)
     return means_of_leaves([one.tree_ for one in estimator.estimators_], table, builder)
 
 
-@drawn.register(GradientBoostingClassifier)
-@drawn.register(GradientBoostingRegressor)
-def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+@add_estimator.register(GradientBoostingClassifier)
+@add_estimator.register(GradientBoostingRegressor)
+def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     trees = [(one.tree_, target) for stage in estimator.estimators_ for target, one in enumerate(stage)]
     branches = [branches_of(tree) for tree, _ in trees]
     value = single_precision(table, branches, builder)
@@ -209,7 +217,9 @@ def _boosted(estimator: Any, table: Table, builder: EstimatorGraphBuilder, metho
         return raw
     if estimator.n_classes_ > 2:
         return builder.add("Softmax", raw, axis=1)
-    return logistic(builder, builder.add("Mul", raw, number(builder, 2 if estimator.loss == "exponential" else 1)))
+    return both_probabilities(
+        builder, builder.add("Mul", raw, number(builder, 2 if estimator.loss == "exponential" else 1))
+    )
 
 
 def _start_of(estimator: Any) -> NDArray[np.float64]:

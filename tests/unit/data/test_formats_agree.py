@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from maas.data import columns, sources
-from maas.data.cells import EMPTY, MISSING
+from maas.data.cells import MISSING, ONLY_EMPTY
 
 Table = list[dict[str, str]]
 
@@ -83,7 +83,7 @@ def check(rows: Table) -> None:
             WRITERS[ending](path, rows)
         expected = by_csv(paths["csv"])
         assert expected == rows
-        cells, raw = without(expected, MISSING), without(expected, EMPTY)
+        cells, raw = without(expected, MISSING), without(expected, ONLY_EMPTY)
         for path in paths.values():
             table = columns.table(str(path), names[-1], texts=names)["all"]
             labels = zip(table["input"], table["label"], strict=True)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from maas.data.contents import content_digest
-from maas.data.given import given_arrays, given_rows, parted, table_of
+from maas.data.given import given_arrays, given_rows, given_table, parted
 from maas.errors import DataError
 from maas.runtime.processors.array import Processor as Array
 from maas.runtime.processors.image import Processor as Pictures
@@ -115,7 +115,7 @@ def test_what_has_no_columns_or_is_not_there_is_refused_when_it_is_named(text_pr
 
 def test_parts_share_no_content_and_never_change_when_rows_repeat_or_move(tmp_path):
     rows = [f"row {index % 90}" for index in range(180)]
-    table = table_of(rows, np.array([index % 90 % 2 for index in range(180)]), LABELS, tmp_path)
+    table = given_table(rows, np.array([index % 90 % 2 for index in range(180)]), LABELS, tmp_path)
     splits = parted(table, LABELS, tmp_path)
     parts = [{content_digest(row) for row in part.inputs} for part in (splits.train, splits.validation, splits.test)]
     assert [len(part) for part in parts] == [30, 30, 30]

@@ -12,8 +12,8 @@ import pytest
 import zstandard
 
 from maas.data import columns, sources
-from maas.data.drafts import Draft
-from maas.data.formats import FORMATS
+from maas.data.arrow_writer import ArrowWriter
+from maas.data.formats import TABLE_FORMATS
 from maas.data.preparing import KEPT_S, prepared
 from maas.errors import DataError
 
@@ -41,7 +41,7 @@ def kept(cache: Path) -> list[Path]:
 def test_second_start_reads_no_file_when_nothing_changed(tmp_path, cache, monkeypatch):
     path = written(tmp_path / "rows.jsonl", CONTENT)
     first = sources.files(str(path))["all"]["input"][:]
-    monkeypatch.setattr(Draft, "write", lambda *_: pytest.fail("the file was read again"))
+    monkeypatch.setattr(ArrowWriter, "write", lambda *_: pytest.fail("the file was read again"))
     assert sources.files(str(path))["all"]["input"][:] == first == [json.loads(line)["text"] for line in LINES]
 
 
@@ -71,21 +71,21 @@ def test_rows_of_a_file_stay_when_it_cannot_be_seen_for_now(tmp_path, cache):
 
 def test_rows_go_when_nobody_has_opened_them_for_long_and_nobody_is_at_them(tmp_path, cache):
     for name in ("old", "busy", "new"):
-        prepared(written(tmp_path / f"{name}.jsonl", CONTENT), FORMATS[".jsonl"])
+        prepared(written(tmp_path / f"{name}.jsonl", CONTENT), TABLE_FORMATS[".jsonl"])
     old, busy, new = (one.parent for one in sorted(kept(cache), key=lambda one: one.stat().st_ctime_ns))
     long_ago = time.time() - KEPT_S - 1
     os.utime(old / "lock", (long_ago, long_ago))
     os.utime(busy / "lock", (long_ago, long_ago))
     with (busy / "lock").open() as held:
         fcntl.flock(held.fileno(), fcntl.LOCK_EX)
-        prepared(tmp_path / "new.jsonl", FORMATS[".jsonl"])
+        prepared(tmp_path / "new.jsonl", TABLE_FORMATS[".jsonl"])
     assert {one.parent for one in kept(cache)} == {busy, new}
     assert not old.exists()
 
 
 def test_file_is_refused_when_it_changes_while_it_is_read(tmp_path, cache, monkeypatch):
-    path, close = written(tmp_path / "rows.jsonl", CONTENT), Draft.close
-    monkeypatch.setattr(Draft, "close", lambda draft: (close(draft), written(path, CONTENT * 2)))
+    path, close = written(tmp_path / "rows.jsonl", CONTENT), ArrowWriter.close
+    monkeypatch.setattr(ArrowWriter, "close", lambda writer: (close(writer), written(path, CONTENT * 2)))
     with pytest.raises(DataError, match=r"rows\.jsonl has changed while it was read\. Start again when it is complete"):
         sources.files(str(path))
     assert not kept(cache)
@@ -134,7 +134,7 @@ def test_folder_is_named_when_there_is_no_room(tmp_path, cache, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Draft, "write", full)
+    monkeypatch.setattr(ArrowWriter, "write", full)
     path = written(tmp_path / "rows.jsonl", CONTENT)
     with pytest.raises(DataError) as caught:
         sources.files(str(path))
@@ -145,9 +145,9 @@ def test_folder_is_named_when_there_is_no_room(tmp_path, cache, monkeypatch):
 
 def test_draft_counts_for_nothing_when_a_killed_process_left_it(tmp_path, cache, monkeypatch):
     path = written(tmp_path / "rows.jsonl", CONTENT)
-    prepared(path, FORMATS[".jsonl"])
+    prepared(path, TABLE_FORMATS[".jsonl"])
     (whole,) = kept(cache)
     whole.rename(whole.with_name(f"{whole.name}.partial"))
     (whole.with_name(f"{whole.name}.partial") / "half.arrow").write_bytes(b"half")
-    assert sum(map(len, prepared(path, FORMATS[".jsonl"]))) == 5000
+    assert sum(map(len, prepared(path, TABLE_FORMATS[".jsonl"]))) == 5000
     assert kept(cache) == [whole]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from maas.exporting.edges import LARGEST, UNSEEN, edge_rows
+from maas.exporting.edges import UNSEEN, edge_rows
+from maas.importing.base import LARGEST_FLOAT32
 from maas.runtime.processors.array import Processor as Array
 from maas.runtime.processors.tabular import Processor as Tabular
 
@@ -15,7 +16,12 @@ def test_rows_hold_missing_unseen_and_extreme_values_when_columns_have_names():
     assert {"a": None, "b": 2.0, "kind": "x"} in [edge.row for edge in edges if edge.kind == "missing"]
     assert dict.fromkeys(("a", "b", "kind")) in [edge.row for edge in edges if edge.kind == "missing"]
     assert [edge.row["kind"] for edge in edges if edge.kind == "unseen"] == [UNSEEN, UNSEEN]
-    assert sorted(edge.row["b"] for edge in edges if edge.kind == "extreme") == [-LARGEST, 2.0, 2.0, LARGEST]
+    assert sorted(edge.row["b"] for edge in edges if edge.kind == "extreme") == [
+        -LARGEST_FLOAT32,
+        2.0,
+        2.0,
+        LARGEST_FLOAT32,
+    ]
     assert processor.encode([edge.row for edge in edges if edge.kind == "unseen"])[0][2] == 0
 
 

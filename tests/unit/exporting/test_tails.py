@@ -59,7 +59,7 @@ def by_meaning_in_numpy(folder) -> np.ndarray:
 
 def by_meaning_in_a_graph(folder) -> np.ndarray:
     builder = GraphBuilder("answer")
-    Meaning("logit", (0, 1)).draw(builder, "z", "found")
+    Meaning("logit", (0, 1)).add_nodes(builder, "z", "found")
     return answers(declared(model_of_nodes(builder, opset=20), {"z": Z}, AXES, "found", (2,)))
 
 

@@ -26,7 +26,7 @@ RAW = {
 
 def by_graph(meaning: Meaning, raw: np.ndarray) -> np.ndarray:
     builder = GraphBuilder("answer")
-    meaning.draw(builder, "raw", "answer")
+    meaning.add_nodes(builder, "raw", "answer")
     model = declared(model_of_nodes(builder, opset=20), {"raw": raw}, {"raw": {0: "batch"}}, "answer", meaning.shape)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {"raw": raw})[0]
@@ -51,7 +51,7 @@ def test_extreme_logits_stay_finite_when_they_are_read():
 
 def test_no_node_is_added_for_the_order_when_it_is_the_datas():
     builder = GraphBuilder("answer")
-    Meaning("logits", (0, 1, 2)).draw(builder, "raw", "answer")
+    Meaning("logits", (0, 1, 2)).add_nodes(builder, "raw", "answer")
     assert [node.op_type for node in builder.nodes] == ["Cast", "Flatten", "Softmax", "Identity"]
     assert builder.nodes[0].attribute[0].i == TensorProto.FLOAT
     assert helper.get_node_attr_value(builder.nodes[2], "axis") == 1

@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from maas.errors import ConfigError, ExportError
 from maas.importing.onnx_file import OnnxFile
-from maas.importing.pixels import Pixels
+from maas.importing.pixels import PixelScaling
 from maas.runtime.processors.tabular import Processor as Tabular
 
 WEIGHTS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
@@ -167,7 +167,7 @@ def test_pictures_are_scaled_and_turned_when_the_file_takes_channels_first(saved
     path = saved(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
     feeds = {"pixels": np.random.default_rng(2).integers(0, 256, (9, 4, 4, 3), dtype=np.uint8)}
     mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    pixels = Pixels(mean=mean, deviation=deviation)
+    pixels = PixelScaling(mean=mean, deviation=deviation)
     model = OnnxFile(path, "embedding", pixels=pixels)
     model.record = met_with(model, pixels)
     normal = ((feeds["pixels"] / 255 - mean) / deviation).transpose(0, 3, 1, 2)
@@ -178,7 +178,7 @@ def test_pictures_are_scaled_and_turned_when_the_file_takes_channels_first(saved
     np.testing.assert_allclose(session.run(None, feeds)[0], expected, atol=1e-4)
 
 
-def met_with(model: OnnxFile, pixels: Pixels):
+def met_with(model: OnnxFile, pixels: PixelScaling):
     from maas.importing.meaning import Meaning
     from maas.importing.onnx_file import FileRecord
 

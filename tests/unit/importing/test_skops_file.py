@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from maas.errors import ConfigError
-from maas.importing.skops_file import TRUSTED, dumped, opened
+from maas.importing.skops_file import TRUSTED, dumped, open_skops
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ from maas.importing.skops_file import TRUSTED, dumped, opened
 def test_function_is_refused_by_name_when_a_file_holds_one(function, name, tmp_path):
     skops.io.dump(make_pipeline(FunctionTransformer(function), Ridge()), tmp_path / "theirs.skops")
     with pytest.raises(ConfigError, match=f"theirs.skops holds types that are not trusted: {name}. "):
-        opened(tmp_path / "theirs.skops", TRUSTED)
+        open_skops(tmp_path / "theirs.skops", TRUSTED)
 
 
 def test_parts_of_scikit_learn_and_numpy_are_opened_without_being_named(tmp_path):
     inner = make_pipeline(FunctionTransformer(np.log1p, np.expm1), Ridge())
     search = GridSearchCV(inner, {"ridge__alpha": [1.0]}, scoring=make_scorer(f1_score), cv=2)
     (tmp_path / "ours.skops").write_bytes(dumped(search, TRUSTED))
-    assert opened(tmp_path / "ours.skops", TRUSTED).estimator[0].func is np.log1p
+    assert open_skops(tmp_path / "ours.skops", TRUSTED).estimator[0].func is np.log1p

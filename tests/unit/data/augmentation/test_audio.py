@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from maas.data.augmentation.audio import NOISE_RANGE_DB, AudioAugmentation, moved, noisy
+from maas.data.augmentation.audio import NOISE_RANGE_DB, AudioAugmentation, moved, noisy_waveform
 
 SOUNDS, SIZE = 200, 1001
 
@@ -95,7 +95,7 @@ def test_gains_stay_in_their_range_and_fill_it_when_many_are_drawn():
 @pytest.mark.parametrize("ratio", [0.0, 10.0, 40.0])
 def test_noise_has_the_power_asked_for_when_it_is_added(ratio):
     torch.manual_seed(0)
-    noise = noisy(tones(), ones(ratio, SOUNDS)) - tones()
+    noise = noisy_waveform(tones(), ones(ratio, SOUNDS)) - tones()
     found = 10 * (tones().square().mean() / noise.square().mean()).log10()
     assert float(found) == pytest.approx(ratio, abs=0.1)
 

@@ -12,7 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from maas.importing.frames import Frame
-from maas.importing.scikit_learn_graph import RESULT, converted
+from maas.importing.scikit_learn_graph import ESTIMATOR_OUTPUT, converted
 
 REFERENCE_ROWS = 6
 
@@ -57,10 +57,10 @@ def answered() -> Callable[..., np.ndarray]:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1  # as bundles do: more threads add up leaves in another order
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        (found,) = session.run([RESULT], feeds)
+        (found,) = session.run([ESTIMATOR_OUTPUT], feeds)
         few = {name: array[:REFERENCE_ROWS] for name, array in feeds.items()}
         with np.errstate(invalid="ignore"):
-            (reference,) = ReferenceEvaluator(model).run([RESULT], few)
+            (reference,) = ReferenceEvaluator(model).run([ESTIMATOR_OUTPUT], few)
         np.testing.assert_allclose(reference, found[:REFERENCE_ROWS], rtol=1e-12, atol=1e-12)
         return found if is_classifier(estimator) else found[:, 0]
 

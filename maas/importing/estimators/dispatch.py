@@ -7,13 +7,13 @@ from functools import singledispatch
 from typing import Any, Literal
 
 from maas.importing.estimators.library import by_skl2onnx
-from maas.importing.estimators.table import EstimatorGraphBuilder, Table
+from maas.importing.estimators.table import EstimatorGraphBuilder, GraphTable
 
-Method = Literal["predict_proba", "decision_function", "predict", "transform"]
+EstimatorMethod = Literal["predict_proba", "decision_function", "predict", "transform"]
 
 
 @singledispatch
-def drawn(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: Method) -> str:
+def add_estimator(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     """Adds nodes that compute what a fitted estimator's method computes.
 
     Args:
@@ -31,11 +31,11 @@ def drawn(estimator: Any, table: Table, builder: EstimatorGraphBuilder, method: 
     return by_skl2onnx(estimator, table, builder, method)
 
 
-def scores(estimator: Any, table: Table, builder: EstimatorGraphBuilder) -> tuple[str, bool]:
+def scores(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> tuple[str, bool]:
     """Returns what scikit-learn takes for a classifier's response, and whether these are probabilities of all labels.
 
     It is the decision function where there is one.
     """
     if hasattr(estimator, "decision_function"):
-        return drawn(estimator, table, builder, "decision_function"), False
-    return drawn(estimator, table, builder, "predict_proba"), True
+        return add_estimator(estimator, table, builder, "decision_function"), False
+    return add_estimator(estimator, table, builder, "predict_proba"), True

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-ROWS_AT_ONCE = 1000
+ROWS_PER_BATCH = 1000
 """Rows of a batch, few enough for texts of any length."""
 
 MARK = b"maas"
@@ -16,7 +16,7 @@ UNTYPED, JSON, OBJECTS = b"untyped", b"json", b"objects"
 place of objects that no file holds."""
 
 
-class Draft:
+class ArrowWriter:
     """An Arrow file that is being written.
 
     Args:
@@ -51,8 +51,8 @@ class Draft:
         self._writer.close()
 
 
-Reader: TypeAlias = Callable[[Path, Draft], None]
-"""Reads a file, which is not packed, into a draft; raises whatever its parser raises, or a ValueError."""
+Reader: TypeAlias = Callable[[Path, ArrowWriter], None]
+"""Reads a file, which is not packed, into an Arrow file; raises whatever its parser raises, or a ValueError."""
 
 
 def require_different(names: Sequence[str]) -> None:

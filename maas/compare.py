@@ -22,7 +22,7 @@ import maas
 from maas import cli
 from maas.config import recipes, register
 from maas.errors import ConfigError, MaasError
-from maas.evidence.comparing import Compared, compared
+from maas.evidence.comparing import ComparedBundle, compare_bundles
 from maas.evidence.model_plots import comparison_picture
 from maas.files import write_json
 from maas.lifecycle.assembly import load_rows
@@ -77,7 +77,7 @@ def _compare(bundles: Mapping[str, Bundle], outs: list[Path], config: maas.RunCo
     for name, bundle in bundles.items():
         if bundle.manifest.lineage.data_fingerprint != rows.record.fingerprint:
             cli.say(f"{name} was trained on other rows than these; it may have learnt some of them.")
-    found = compared(bundles, rows.test, rows.labels, config.metric)
+    found = compare_bundles(bundles, rows.test, rows.labels, config.metric)
     Console(width=None if sys.stdout.isatty() else 120).print(_table(found, config.metric, len(rows.test)))
     for folder in outs:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def _compare(bundles: Mapping[str, Bundle], outs: list[Path], config: maas.RunCo
         cli.say(f"written to {comparison_picture(found, config.metric, folder / 'comparison.png').parent}")
 
 
-def _table(found: list[Compared], metric: str | None, rows: int) -> Table:
+def _table(found: list[ComparedBundle], metric: str | None, rows: int) -> Table:
     sizes = [one.batch_size for one in found[0].latencies]
     table = Table(title=f"{rows:,} test rows, intervals of 95 %; time and bytes against the first")
     for heading in ("model", metric or "metric", "metric drop", "other answers", "loses most on"):
@@ -97,7 +97,7 @@ def _table(found: list[Compared], metric: str | None, rows: int) -> Table:
     return table
 
 
-def _cells(one: Compared, first: Compared) -> Iterator[str]:
+def _cells(one: ComparedBundle, first: ComparedBundle) -> Iterator[str]:
     yield f"{one.name}\n({one.precision})"
     yield str(one.metric) if one.metric else ""
     yield f"{one.drop.value:.2f} [{one.drop.low:.2f}, {one.drop.high:.2f}]" if one.drop else ""

@@ -8,7 +8,7 @@ from rich.console import Console
 from maas import cli
 from maas.config import RunConfig
 from maas.planning import plan
-from maas.planning.table import as_json, table
+from maas.planning.table import as_json, plan_table
 
 JSON = "--json"
 
@@ -23,7 +23,7 @@ def main() -> None:
         if is_json:
             cli.say(as_json(found))
             return
-        Console(width=None if os.isatty(1) else 110).print(table(found))
+        Console(width=None if os.isatty(1) else 110).print(plan_table(found))
         for warning in found.warnings:
             cli.say(f"warning: {warning}")
 

@@ -19,8 +19,8 @@ from maas.compression.pipeline import Variant
 from maas.compression.pruning import macs, parameters
 from maas.compression.store import CandidateStore, settings_of, target_of
 from maas.errors import BundleError, ConfigError, ExportError
-from maas.evidence.parity import compared, require
-from maas.evidence.task_metrics.base import Predictions
+from maas.evidence.parity import parity_of, require_parity
+from maas.evidence.task_metrics.base import Scores
 from maas.files import read_json, sha256_of, write_atomically
 from maas.records.evidence import CandidateRecord
 from maas.training.checkpoint import Checkpoint
@@ -178,13 +178,13 @@ class CandidateBuilder:
 
         return [measured(record) if record.name in predictors else record for record in group.records]
 
-    def _trained(self, variant: Variant, exported: Predictions) -> Predictions:
+    def _trained(self, variant: Variant, exported: Scores) -> Scores:
         """Returns what the checkpoint answers by torch, (N, K), if its ONNX file answers the same."""
         evaluator, parent = self.evaluator, self.evaluator.parent
         rows, run = evaluator.validation.inputs, variant.checkpoint.run()
         found = predictions(run, parent.answer, parent.processor, rows, parent.batch_size)
         allowed = evaluator.tolerance * parent.answer.scale(found)
-        require(compared(evaluator.task_metrics, "torch", "onnxruntime", found, exported, allowed))
+        require_parity(parity_of(evaluator.task_metrics, "torch", "onnxruntime", found, exported, allowed))
         return found
 
 
@@ -209,7 +209,7 @@ def kept(variant: Variant, place: Path) -> Group | None:
     return None if fault else group
 
 
-def _require_finite(answers: Predictions) -> None:
+def _require_finite(answers: Scores) -> None:
     """Raises ConfigError where the uncompressed model itself answers rows with what is no number."""
     broken = int((~np.isfinite(answers).reshape(len(answers), -1).all(1)).sum())
     if broken:

@@ -18,7 +18,7 @@ from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, t
 from maas.evidence.footprint import Footprint, footprint_of
 from maas.evidence.slices import slices
 from maas.evidence.task_metrics import TaskMetrics
-from maas.evidence.task_metrics.base import Predictions
+from maas.evidence.task_metrics.base import Scores
 from maas.exporting.settings import ExportSettings
 from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.predictor import Predictor
@@ -101,23 +101,23 @@ class Evaluator:
             raise ExportError(f"ONNX Runtime opens the graph and fails in it: {one_line(error)}.") from error
         return predictor
 
-    def predictions(self, predictor: Predictor) -> Predictions:
+    def predictions(self, predictor: Predictor) -> Scores:
         """Returns the plain numbers of the validation rows, (N, K)."""
         return predictor.predictions(self.validation.inputs)
 
-    def value(self, predictions: Predictions) -> Interval | None:
+    def value(self, predictions: Scores) -> Interval | None:
         """Returns the recipe's metric; None where rows have no targets."""
         if self.metric is None or self.validation.targets is None:
             return None
         return self.task_metrics.compute(self.validation.targets, predictions, self.calibration.seed)[self.metric]
 
-    def drop(self, parent: Predictions, child: Predictions) -> Interval | None:
+    def drop(self, parent: Scores, child: Scores) -> Interval | None:
         """Returns the points that the child loses against the parent; None where rows have no targets."""
         if self.metric is None or self.validation.targets is None:
             return None
         return self.task_metrics.drop(self.validation.targets, parent, child, self.metric, self.calibration.seed)
 
-    def worst_slice(self, parent: Predictions, child: Predictions) -> Slice | None:
+    def worst_slice(self, parent: Scores, child: Scores) -> Slice | None:
         """Returns the label on whose rows the child loses most against the parent; None where there are no labels."""
         found = slices(self.task_metrics, self.validation.targets, self.labels, parent, child)
         return max(found, key=lambda one: one.drop, default=None)

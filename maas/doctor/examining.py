@@ -18,7 +18,7 @@ from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.errors import ConfigError
 from maas.runtime.processors import BaseProcessor
-from maas.training.progress import quiet
+from maas.training.progress import quiet_lightning
 from maas.training.resuming import random_states, restore_random_states
 
 log = logging.getLogger("maas")
@@ -95,7 +95,7 @@ def _untouched() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            quiet()
+            quiet_lightning()
             yield
     finally:
         restore_random_states(random)

@@ -18,7 +18,7 @@ from maas.doctor.recording import SmokeRun
 from maas.doctor.smoke_run import smoke_run_of
 from maas.importing.base import ImportedModel
 from maas.runtime.processors import BaseProcessor
-from maas.training.callbacks import parts_of
+from maas.training.callbacks import callback_parts_of
 from maas.training.checkpoint import NetRecord
 from maas.training.fitting import task_of
 from maas.training.heads import TaskHead
@@ -172,7 +172,7 @@ class RecipeUnderCheck:
     @cached_property
     def callbacks(self) -> dict[str, Mapping[str, Any]]:
         """The recipe's callbacks by where they stand."""
-        return parts_of(self.config)
+        return callback_parts_of(self.config)
 
     @property
     def by_name(self) -> dict[str, Split]:

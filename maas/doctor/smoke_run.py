@@ -27,9 +27,9 @@ FEWEST_STEPS, MOST_STEPS = 4, 40
 """Two steps of rising and two at the peak tell a rate that diverges at once; by momentum it may take thirty."""
 FLOPS = 5e10
 """Work of a smoke run where that leaves more than the fewest steps: about a second on one core."""
-MOST_ROWS = 2048
+MOST_STEP_ROWS = 2048
 """Rows in a step: of larger batches the rest is left out."""
-KEPT = ("deterministic", "gradient_clip_val", "gradient_clip_algorithm", "detect_anomaly")
+KEPT_SETTINGS = ("deterministic", "gradient_clip_val", "gradient_clip_algorithm", "detect_anomaly")
 """Settings of the recipe's trainer that bear on a step; all others bear on how long and where it runs."""
 
 
@@ -54,7 +54,7 @@ def smoke_run_of(
     Raises:
         MaasError: a part refused its arguments.
     """
-    batch_size = min(config.batch_size, len(train), MOST_ROWS)
+    batch_size = min(config.batch_size, len(train), MOST_STEP_ROWS)
     smoke_run = SmokeRun(_affordable_steps(net, probe, batch_size))
     if not any(parameter.requires_grad for parameter in net.parameters()):
         return smoke_run
@@ -63,7 +63,7 @@ def smoke_run_of(
     rows = EncodedRows(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
     loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
     asked = config.trainer or {}
-    settings = {name: value for name, value in asked.items() if name in KEPT}
+    settings = {name: value for name, value in asked.items() if name in KEPT_SETTINGS}
     settings["accelerator"] = "cpu" if asked.get("accelerator") == "cpu" else "auto"
     torch.manual_seed(config.seed)
     trainer = _trainer(settings, Recorder(smoke_run, net))

@@ -55,7 +55,7 @@ def tfidf_logistic(
     return fit_and_predict
 
 
-def logistic(
+def logistic_regression(
     strengths: Sequence[Positive] = (0.01, 0.1), max_rows: Count | None = 10_000, max_iter: Count = 1000
 ) -> Baseline:
     """Logistic regression on standardised numbers: pixels, or any array of one shape.

@@ -11,17 +11,17 @@ from maas.errors import BundleError
 from maas.evidence.benchmark import TIMED_AMONG, interleaved, latency, timed_batches
 from maas.evidence.slices import slices
 from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
-from maas.evidence.task_metrics.base import Predictions
+from maas.evidence.task_metrics.base import Scores
 from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.bundle import Bundle
 
 BATCHES = 4
 SLICES = 3
-LABELS = 20
+NAMED_LABELS = 20
 """The most that a message names."""
 
 
-class Compared(msgspec.Struct, frozen=True):
+class ComparedBundle(msgspec.Struct, frozen=True):
     """A bundle beside the first one.
 
     Args:
@@ -47,7 +47,9 @@ class Compared(msgspec.Struct, frozen=True):
     latencies: tuple[Latency, ...]
 
 
-def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], metric: str | None) -> list[Compared]:
+def compare_bundles(
+    bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], metric: str | None
+) -> list[ComparedBundle]:
     """Answers the same raw rows by every bundle, each by its own processor.
 
     Args:
@@ -59,7 +61,7 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
     Raises:
         BundleError: their answers are of different kinds, or the rows' targets mean something else.
     """
-    require_alike(bundles)
+    require_one_task(bundles)
     _require_of(bundles, rows, labels)
     first = next(iter(bundles.values()))
     task_metrics = task_metrics_of(first.manifest.answer["kind"], labels)
@@ -72,7 +74,7 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
         same = task_metrics.agrees(reference, own)
         lost = sorted(slices(task_metrics, targets, labels, reference, own), key=lambda one: -one.drop)
         found.append(
-            Compared(
+            ComparedBundle(
                 name=name,
                 precision=bundle.manifest.precision,
                 bytes=bundle.model_path.stat().st_size,
@@ -88,14 +90,14 @@ def compared(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str], 
 
 
 def _drop(
-    task_metrics: TaskMetrics, targets: np.ndarray | None, reference: Predictions, own: Predictions, metric: str | None
+    task_metrics: TaskMetrics, targets: np.ndarray | None, reference: Scores, own: Scores, metric: str | None
 ) -> Interval | None:
     if metric is None or targets is None or own is reference:
         return None
     return task_metrics.drop(targets, reference, own, metric)
 
 
-def require_alike(bundles: Mapping[str, Bundle]) -> None:
+def require_one_task(bundles: Mapping[str, Bundle]) -> None:
     """Raises BundleError where bundles answer with different kinds of answers, or other labels."""
     answers = {name: bundle.manifest.answer for name, bundle in bundles.items()}
     (first, wanted), *others = answers.items()
@@ -120,8 +122,8 @@ def _require_of(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str
 
 def _said(answer: Mapping[str, Any]) -> str:
     labels = list(answer.get("labels") or ())
-    more = [f"{len(labels) - LABELS:,} more"] if len(labels) > LABELS else []
-    return f"{answer['kind']} of {', '.join([*labels[:LABELS], *more])}" if labels else str(answer["kind"])
+    more = [f"{len(labels) - NAMED_LABELS:,} more"] if len(labels) > NAMED_LABELS else []
+    return f"{answer['kind']} of {', '.join([*labels[:NAMED_LABELS], *more])}" if labels else str(answer["kind"])
 
 
 def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[Latency, ...]]:

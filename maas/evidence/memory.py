@@ -5,7 +5,7 @@ import resource
 import sys
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")
+PROCESS_STATUS = Path("/proc/self/status")
 UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -14,7 +14,7 @@ def peak_bytes() -> int:
 
     Linux's own record is of this program alone; what `getrusage` says begins with the memory of who started it.
     """
-    if STATUS.is_file() and (found := re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text())):
+    if PROCESS_STATUS.is_file() and (found := re.search(r"VmHWM:\s*(\d+) kB", PROCESS_STATUS.read_text())):
         return int(found[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
 

@@ -46,7 +46,7 @@ def f1(confusion: NDArray[Any]) -> Any:
     return _ratio(2 * _true_positives(confusion), total).mean(axis=-1)
 
 
-METRICS: Mapping[str, Callable[[NDArray[Any]], Any]] = {
+CLASSIFICATION_METRICS: Mapping[str, Callable[[NDArray[Any]], Any]] = {
     "accuracy": accuracy,
     "precision": precision,
     "recall": recall,
@@ -75,7 +75,7 @@ def classification_metrics(targets: Labels, predictions: Labels, classes: int, s
     """
     confusion = confusion_matrix(targets, predictions, classes)
     samples = _resampled(confusion.ravel(), seed).reshape(-1, classes, classes)
-    intervals = {name: _interval(metric(confusion), metric(samples)) for name, metric in METRICS.items()}
+    intervals = {name: _interval(metric(confusion), metric(samples)) for name, metric in CLASSIFICATION_METRICS.items()}
     return {**intervals, "accuracy": wilson(int(np.trace(confusion)), len(targets))}
 
 
@@ -89,7 +89,7 @@ def paired_drop(
         parent: the parent's predictions, (N,).
         child: the child's predictions, (N,).
         classes: K.
-        metric: a name in `METRICS`.
+        metric: a name in `CLASSIFICATION_METRICS`.
         seed: of the resampling.
     """
     triples, counts = np.unique(np.stack([targets, parent, child]), axis=1, return_counts=True)
@@ -99,7 +99,8 @@ def paired_drop(
     def drop(weights: NDArray[Any]) -> Any:
         shape = (*weights.shape[:-1], classes, classes)
         return 100 * (
-            METRICS[metric]((weights @ of_parent).reshape(shape)) - METRICS[metric]((weights @ of_child).reshape(shape))
+            CLASSIFICATION_METRICS[metric]((weights @ of_parent).reshape(shape))
+            - CLASSIFICATION_METRICS[metric]((weights @ of_child).reshape(shape))
         )
 
     return _interval(drop(counts), drop(_resampled(counts, seed)))

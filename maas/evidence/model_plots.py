@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from maas.evidence.comparing import Compared
+from maas.evidence.comparing import ComparedBundle
 from maas.evidence.plots import saved
 from maas.records.evidence import CandidateRecord, CompressionRecord
 
 CHOSEN, ALLOWED, REFUSED = "tab:green", "tab:blue", "tab:red"
-NAME_LENGTH = 40
+LABEL_LETTERS = 40
 """Letters of a name beside a picture."""
 LEGEND_LINE = 0.19
 """Inches."""
@@ -50,7 +50,7 @@ def compression_picture(record: CompressionRecord, path: Path) -> Path:
     return saved(figure, path)
 
 
-def comparison_picture(found: Sequence[Compared], metric: str | None, path: Path) -> Path:
+def comparison_picture(found: Sequence[ComparedBundle], metric: str | None, path: Path) -> Path:
     """Draws metric with interval, time of the larger batch and size of each model, side by side.
 
     Args:
@@ -128,7 +128,7 @@ def _told_apart(names: Sequence[str]) -> list[str]:
     start = _shared(parts)
     end = _shared([one[start:][::-1] for one in parts])
     rests = ["/".join(one[start : len(one) - end]) or name for one, name in zip(parts, names, strict=True)]
-    return [rest if len(rest) <= NAME_LENGTH else f"…{rest[-NAME_LENGTH:]}" for rest in rests]
+    return [rest if len(rest) <= LABEL_LETTERS else f"…{rest[-LABEL_LETTERS:]}" for rest in rests]
 
 
 def _shared(lists: Sequence[Sequence[str]]) -> int:

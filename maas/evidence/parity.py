@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from maas.errors import ExportError, ParityError, one_line
 from maas.evidence.metrics import wilson
-from maas.evidence.task_metrics.base import Predictions, TaskMetrics
+from maas.evidence.task_metrics.base import Scores, TaskMetrics
 from maas.onnx_graphs.running import computed_values
 from maas.records.evidence import Parity
 from maas.runtime.predictor import Arrays, Run
@@ -25,12 +25,12 @@ away.
 """
 
 
-def compared(
+def parity_of(
     task_metrics: TaskMetrics,
     left: str,
     right: str,
-    reference: Predictions,
-    found: Predictions,
+    reference: Scores,
+    found: Scores,
     tolerance: float | None = None,
     *,
     tails: bool = True,
@@ -62,7 +62,7 @@ def compared(
     )
 
 
-def require(parity: Parity, *, min_agreement: float | None = None, where: str = "") -> Parity:
+def require_parity(parity: Parity, *, min_agreement: float | None = None, where: str = "") -> Parity:
     """Returns `parity` if it is good enough.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.evidence.task_metrics.base import Predictions, TaskMetrics
+from maas.evidence.task_metrics.base import Scores, TaskMetrics
 from maas.records.evidence import Slice
 
 
@@ -14,8 +14,8 @@ def slices(
     task_metrics: TaskMetrics,
     targets: NDArray[Any] | None,
     labels: Sequence[str],
-    parent: Predictions,
-    child: Predictions,
+    parent: Scores,
+    child: Scores,
 ) -> list[Slice]:
     """Returns a model's metric drop on the rows of each label, in percentage points; none where there are no labels.
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from maas.data.splits import Split
 from maas.errors import MaasError, ParityError
-from maas.evidence.parity import compared, require
+from maas.evidence.parity import parity_of, require_parity
 from maas.evidence.task_metrics import TaskMetrics
-from maas.evidence.task_metrics.base import Predictions
+from maas.evidence.task_metrics.base import Scores
 from maas.exporting.edges import edge_rows
 from maas.importing.base import ImportedModel
 from maas.records.evidence import Parity
@@ -63,8 +63,10 @@ def parity_at_edges(
         if comparable.any():
             pair, tails = (expected[comparable], found[comparable]), model.has_tails and not is_extreme
             allowed = tolerance * predictor.answer.scale(pair[0])
-            check = compared(task_metrics, model.framework, name, *pair, allowed, tails=tails)
-            yield require(check, where=" The rows hold missing, unseen or extreme values, or ones at a threshold.")
+            check = parity_of(task_metrics, model.framework, name, *pair, allowed, tails=tails)
+            yield require_parity(
+                check, where=" The rows hold missing, unseen or extreme values, or ones at a threshold."
+            )
 
 
 def _require_refused(framework: str, predictor: Predictor, rows: Sequence[Any]) -> None:
@@ -87,7 +89,7 @@ def _require_refused(framework: str, predictor: Predictor, rows: Sequence[Any]) 
             )
 
 
-def _answered(run: Run, predictor: Predictor, rows: Sequence[Any]) -> dict[int, Predictions]:
+def _answered(run: Run, predictor: Predictor, rows: Sequence[Any]) -> dict[int, Scores]:
     """Returns what a framework answers to those of the rows that it does not refuse, by position."""
     try:
         return dict(enumerate(predictions(run, predictor.answer, predictor.processor, rows))) if rows else {}

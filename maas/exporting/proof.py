@@ -14,11 +14,11 @@ from maas.data.splits import Split, Splits
 from maas.errors import ParityError
 from maas.evidence.baselines import Baseline
 from maas.evidence.machine import this_machine
-from maas.evidence.parity import compared, first_difference, reference_run, require
+from maas.evidence.parity import first_difference, parity_of, reference_run, require_parity
 from maas.evidence.reference_faults import reference_faults
 from maas.evidence.robustness import curves
 from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
-from maas.evidence.task_metrics.base import Predictions
+from maas.evidence.task_metrics.base import Scores
 from maas.exporting.edge_parity import parity_at_edges
 from maas.exporting.settings import ExportSettings
 from maas.importing.base import ImportedModel
@@ -50,10 +50,10 @@ class Answers:
 
     framework: str
     has_tails: bool
-    trained: Predictions
-    source: Predictions
-    exported: Predictions
-    shipped: Predictions
+    trained: Scores
+    source: Scores
+    exported: Scores
+    shipped: Scores
 
 
 def prove(
@@ -109,11 +109,11 @@ def prove(
         raise
     parity += parity_at_edges(source or checkpoint, task_metrics, predictor, splits.test, settings.tolerance)
     if bundle.manifest.precision != "fp32":
-        shipped = compared(task_metrics, "exported", "shipped", answers.exported, answers.shipped)
+        shipped = parity_of(task_metrics, "exported", "shipped", answers.exported, answers.shipped)
         advice = " Set compress=none to ship fp32, or a lower export.min_agreement."
-        parity.append(require(shipped, min_agreement=settings.min_agreement, where=advice))
+        parity.append(require_parity(shipped, min_agreement=settings.min_agreement, where=advice))
     if source is not None:  # how far the answers moved; whether that is too far is said by the metric
-        parity.append(compared(task_metrics, "trained", "shipped", answers.trained, answers.shipped))
+        parity.append(parity_of(task_metrics, "trained", "shipped", answers.trained, answers.shipped))
     confusion = None if splits.test.targets is None else task_metrics.confusion(splits.test.targets, answers.shipped)
     return Evidence(
         schema_version=EVIDENCE_VERSION,
@@ -131,16 +131,14 @@ def prove(
     )
 
 
-def _by_framework(
-    model: Any, checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any]
-) -> tuple[str, Predictions]:
+def _by_framework(model: Any, checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any]) -> tuple[str, Scores]:
     """Returns the name of the framework that a checkpoint's model was made in, and what it answers by it."""
     run = run_of(model, checkpoint.task_head(), predictor.answer.output)
     found = predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size)
     return model.framework if isinstance(model, ImportedModel) else "torch", found
 
 
-def _require_repeatable(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any], before: Predictions) -> None:
+def _require_repeatable(checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any], before: Scores) -> None:
     """Raises ParityError where a model answers otherwise each time it is opened: it is at fault, and not its export."""
     few = rows[: predictor.batch_size]
     expected, again = before[: len(few)], _by_framework(checkpoint.model(), checkpoint, predictor, few)[1]
@@ -175,7 +173,7 @@ def _robustness(
     if metric is None or test.targets is None or not rows:
         return ()
 
-    def evaluated(targets: NDArray[Any], found: Predictions) -> Interval:
+    def evaluated(targets: NDArray[Any], found: Scores) -> Interval:
         return task_metrics.compute(targets, found)[metric]
 
     return curves(predictor, evaluated, test.inputs, test.targets, name=metric, most_rows=rows)
@@ -200,16 +198,16 @@ def _parity(
         pairs.append(("onnx reference", answers.source[picked], reference))
     for name, trained, found in pairs:
         allowed = settings.tolerance * predictor.answer.scale(answers.source)
-        check = compared(task_metrics, answers.framework, name, trained, found, allowed, tails=answers.has_tails)
+        check = parity_of(task_metrics, answers.framework, name, trained, found, allowed, tails=answers.has_tails)
         where = "" if _is_close(check) else _where(faults, predictor, exported, test.inputs[0], settings.tolerance)
-        yield require(check, where=where)
+        yield require_parity(check, where=where)
 
 
-def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[list[int], Predictions]:
+def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[list[int], Scores]:
     """Asks the reference evaluator row by row until there are enough or it takes too long; returns which and what."""
     run, started = reference_run(exported, predictor.answer.output), time.perf_counter()
     picked = np.random.default_rng(0).permutation(len(test))[:REFERENCE_ROWS].tolist()
-    found: list[Predictions] = []
+    found: list[Scores] = []
     for index in picked:
         found.append(predictions(run, predictor.answer, predictor.processor, [test.inputs[index]]))
         if len(found) > 1 and time.perf_counter() - started > REFERENCE_S:

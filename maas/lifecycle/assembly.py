@@ -19,7 +19,7 @@ from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.fitting import Fitted
-from maas.training.reopening import ROWS
+from maas.training.reopening import REOPENED_ROWS
 
 EXAMPLE_ROWS = 4
 
@@ -47,7 +47,7 @@ def checkpoint_of_fitted(
         name=config.name,
         task=config.task,
         net_record=fitted.net_record,
-        rows=splits.validation.spread(ROWS).inputs,
+        rows=splits.validation.spread(REOPENED_ROWS).inputs,
         plan=None,
         labels=splits.labels,
         history=fitted.history,

@@ -18,7 +18,7 @@ from maas.config import RunConfig, build
 from maas.errors import ConfigError
 from maas.evidence.machine import this_machine
 from maas.evidence.model_plots import compression_picture
-from maas.evidence.parity import compared, require
+from maas.evidence.parity import parity_of, require_parity
 from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole, process_writing, sha256_of, write_json
@@ -175,11 +175,11 @@ def _proof(config: RunConfig, subject: Subject, shipped: Path, record: Compressi
     parent, test, task_metrics = subject.parent, subject.rows.test, subject.task_metrics
     smaller = Predictor(shipped, parent.processor, parent.answer, batch_size=parent.batch_size, threads=parent.threads)
     answers = {"given": parent.predictions(test.inputs), "shipped": smaller.predictions(test.inputs)}
-    parity = compared(task_metrics, "given", "shipped", answers["given"], answers["shipped"])
+    parity = parity_of(task_metrics, "given", "shipped", answers["given"], answers["shipped"])
     if record.chosen != PARENT:
         least = build(config.export, "export").min_agreement
         advice = " Nothing was written. Leave the pass out, or set a lower export.min_agreement."
-        require(parity, min_agreement=least, where=advice)
+        require_parity(parity, min_agreement=least, where=advice)
     targets = test.targets
     metrics = {} if targets is None else {name: task_metrics.compute(targets, own) for name, own in answers.items()}
     return FileProof(

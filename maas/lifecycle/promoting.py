@@ -6,9 +6,9 @@ from typing import Any
 from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.errors import DataError
-from maas.evidence.comparing import require_alike
+from maas.evidence.comparing import require_one_task
 from maas.evidence.task_metrics import task_metrics_of
-from maas.evidence.task_metrics.base import Predictions, TaskMetrics
+from maas.evidence.task_metrics.base import Scores, TaskMetrics
 from maas.records.evidence import Interval
 from maas.registry.mlflow_registry import Compare
 from maas.registry.promotion import Comparison
@@ -27,7 +27,7 @@ def comparing_on(config: RunConfig, load: Callable[[], Splits]) -> Compare:
         rows = load()
         if rows.record.fingerprint != new.evidence.data.fingerprint:
             raise DataError("the recipe's rows are not those that the bundle was measured on")
-        require_alike({"the new bundle": new, "the old one": old})
+        require_one_task({"the new bundle": new, "the old one": old})
         task_metrics = task_metrics_of(new.manifest.answer["kind"], rows.labels)
         answers = [bundle.predictor.predictions(rows.test.inputs) for bundle in (new, old)]
         return compared(task_metrics, rows.test.targets, *answers, metric=str(config.metric))
@@ -35,7 +35,7 @@ def comparing_on(config: RunConfig, load: Callable[[], Splits]) -> Compare:
     return compare
 
 
-def compared(task_metrics: TaskMetrics, targets: Any, new: Predictions, old: Predictions, *, metric: str) -> Comparison:
+def compared(task_metrics: TaskMetrics, targets: Any, new: Scores, old: Scores, *, metric: str) -> Comparison:
     """Compares two bundles' answers to the same rows.
 
     Args:

@@ -27,16 +27,16 @@ from maas.files import write_atomically
 from maas.lifecycle.assembly import checkpoint_of_fitted
 from maas.lifecycle.lineage import lineage_of
 from maas.lifecycle.validating import validated
-from maas.planning.estimating import Step, Watched, is_enough, mean_seconds
+from maas.planning.estimating import TimedBatch, Watched, is_enough, mean_seconds
 from maas.planning.later_stages import later_stages_of
 from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
-from maas.planning.shortening import STEPS_S, shortened, world_of
+from maas.planning.shortening import STEPS_S, shortened_recipe, world_of
 from maas.run_folder import RunFolder
 from maas.runtime.processors import BaseProcessor
 from maas.training.fitting import fit
 from maas.training.pretraining import MaskedTokens
 
-FEW = 512
+LATER_STAGE_ROWS = 512
 """Validation rows, and test rows, that later stages answer."""
 
 
@@ -76,9 +76,11 @@ def dry_run(config: RunConfig, folder: Path, imports_s: float) -> Report:
         require_sound(config, splits, processor)
     pretraining_s = _pretraining_s(config, splits, processor)
     with clock.timed("fit"):
-        fitted = fit(shortened(config, splits, watched, world), splits, processor, folder / "resume")
+        fitted = fit(shortened_recipe(config, splits, watched, world), splits, processor, folder / "resume")
     training_peak = peak_bytes()
-    few = replace(splits, validation=splits.validation.spread(FEW), test=splits.test.spread(FEW))
+    few = replace(
+        splits, validation=splits.validation.spread(LATER_STAGE_ROWS), test=splits.test.spread(LATER_STAGE_ROWS)
+    )
     with clock.timed("validated"):
         answer, metrics = validated(fitted, processor, few)
     with clock.timed("checkpoint"):
@@ -116,11 +118,11 @@ def _pretraining_s(config: RunConfig, splits: Splits, processor: BaseProcessor) 
     if guessing is None:
         return 0.0
     epochs, sizes = guessing.total_epochs - len(guessing.epochs), guessing.batches.sizes()
-    steps: list[Step] = []
+    steps: list[TimedBatch] = []
     begun = read = time.perf_counter()
     for size, _ in zip(sizes, guessing.steps(), strict=True):
         now = time.perf_counter()
-        steps.append(Step(size, now - read))
+        steps.append(TimedBatch(size, now - read))
         read = now
         if is_enough(len(steps), now - begun, STEPS_S):
             break

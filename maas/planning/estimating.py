@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 WARM_UP = 3
 """First steps that are left out: they allocate memory and choose kernels."""
-FAR = 5.0
+OUTLIER_DEVIATIONS = 5.0
 """Robust deviations from the line beyond which a step was disturbed, and is left out."""
 
 
@@ -17,7 +17,7 @@ FEWEST, LONGEST = 20, 3.0
 
 
 @dataclass(frozen=True)
-class Step:
+class TimedBatch:
     """One timed batch.
 
     Args:
@@ -65,9 +65,9 @@ class Watched:
     """
 
     loop: Loop
-    steps: tuple[Step, ...]
+    steps: tuple[TimedBatch, ...]
     sizes: tuple[int, ...]
-    validated: tuple[Step, ...]
+    validated: tuple[TimedBatch, ...]
     validation_size: int
     end_s: float
     looped_s: float
@@ -104,7 +104,7 @@ def is_enough(count: int, timed_s: float, wanted_s: float) -> bool:
     return timed_s >= wanted_s and (count >= WARM_UP + FEWEST or timed_s >= LONGEST * wanted_s)
 
 
-def mean_seconds(steps: Sequence[Step], sizes: Sequence[int]) -> float:
+def mean_seconds(steps: Sequence[TimedBatch], sizes: Sequence[int]) -> float:
     """Returns the mean seconds of a step over batches of given sizes, from a sample of them that was timed.
 
     The regression estimator: t̄ + b · (s̄ of all − s̄ of the sample), with b the slope of seconds over padded sizes;
@@ -134,10 +134,10 @@ def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def _near(residuals: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tells which residuals lie within `FAR` robust deviations (1.4826 · MAD) of their median."""
+    """Tells which residuals lie within `OUTLIER_DEVIATIONS` robust deviations (1.4826 · MAD) of their median."""
     distance = np.abs(residuals - np.median(residuals))
     rounding = 1e-9 * np.abs(residuals).max()
-    near: NDArray[np.bool_] = distance <= FAR * 1.4826 * np.median(distance) + rounding
+    near: NDArray[np.bool_] = distance <= OUTLIER_DEVIATIONS * 1.4826 * np.median(distance) + rounding
     return near
 
 

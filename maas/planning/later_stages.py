@@ -21,7 +21,7 @@ from maas.evidence.parity import reference_run
 from maas.evidence.reference_faults import reference_faults
 from maas.evidence.robustness import perturbations_of
 from maas.evidence.task_metrics import task_metrics_of
-from maas.evidence.task_metrics.base import Predictions
+from maas.evidence.task_metrics.base import Scores
 from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
 from maas.lifecycle.assembly import calibration_of, exported_onnx, predictor_of
 from maas.planning.estimating import extrapolated
@@ -192,7 +192,7 @@ def _row_s(predictor: Predictor, rows: Split) -> float:
     return min(times) / len(rows)
 
 
-def _as_many(found: Predictions, rows: int) -> Predictions:
+def _as_many(found: Scores, rows: int) -> Scores:
     """Returns plain numbers, (n, K), again and again until there are (rows, K)."""
     return found[np.arange(rows) % len(found)]
 

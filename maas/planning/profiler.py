@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
 from maas.data.datamodule import BatchesByLength
-from maas.planning.estimating import Loop, Step, Watched, is_enough
+from maas.planning.estimating import Loop, TimedBatch, Watched, is_enough
 from maas.training.resuming import TrainingCheckpoints
 from maas.training.task import Task
 
@@ -31,8 +31,8 @@ class LoopProfiler(Callback):
         self._seconds = seconds
         self._world = world
         self._validations = validations
-        self._steps: list[Step] = []
-        self._validated: list[Step] = []
+        self._steps: list[TimedBatch] = []
+        self._validated: list[TimedBatch] = []
         self._ends: list[float] = []
         self._begun = self._read = self._ended = self._validated_s = self._timed_s = 0.0
         self._sizes: list[int] = []
@@ -56,7 +56,7 @@ class LoopProfiler(Callback):
         if pl_module.device.type == "cuda":
             torch.cuda.synchronize()  # a step is done when the GPU is
         now = time.perf_counter()
-        self._steps.append(Step(self._sizes[batch_idx], now - self._read))
+        self._steps.append(TimedBatch(self._sizes[batch_idx], now - self._read))
         self._timed_s += now - self._read
         trainer.should_stop = trainer.should_stop or is_enough(len(self._steps), self._timed_s, self._seconds)
         self._ended = self._read = now
@@ -78,7 +78,7 @@ class LoopProfiler(Callback):
         if trainer.sanity_checking:
             return
         now = time.perf_counter()
-        self._validated.append(Step(self._validation_sizes[batch_idx], now - self._read))
+        self._validated.append(TimedBatch(self._validation_sizes[batch_idx], now - self._read))
         self._validated_s += now - self._read
         self._read = now
 

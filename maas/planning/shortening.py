@@ -15,7 +15,7 @@ STEPS_S = 6.0
 """Of training steps are enough."""
 VALIDATED_ROWS = 512
 """Rows that are validated on, where a batch is no larger."""
-OWN = ("min_epochs", "min_steps", "check_val_every_n_epoch", "val_check_interval")
+REPLACED_SETTINGS = ("min_epochs", "min_steps", "check_val_every_n_epoch", "val_check_interval")
 """Settings of a trainer that would keep the dry run from ending, or from validating when it does."""
 
 
@@ -40,7 +40,7 @@ def validations_of(trainer: Mapping[str, Any], batches: int) -> float:
     return float(in_epoch if every is None else max(1, int(in_epoch)) / every)
 
 
-def shortened(config: RunConfig, splits: Splits, out: Path, world: int) -> RunConfig:
+def shortened_recipe(config: RunConfig, splits: Splits, out: Path, world: int) -> RunConfig:
     """Returns the recipe with a profiler, in one process, and without pretraining.
 
     Args:
@@ -51,7 +51,7 @@ def shortened(config: RunConfig, splits: Splits, out: Path, world: int) -> RunCo
     """
     if config.trainer is None:
         return replace(config, pretrain=None)
-    kept = {key: value for key, value in processes.alone(config.trainer).items() if key not in OWN}
+    kept = {key: value for key, value in processes.alone(config.trainer).items() if key not in REPLACED_SETTINGS}
     batches = -(-len(splits.validation) // config.batch_size)
     asked = kept.get("limit_val_batches", 1.0)
     allowed = asked if isinstance(asked, int) else int(batches * (1.0 if asked is None else asked))

@@ -6,7 +6,7 @@ from rich.table import Table
 from maas.planning.stage import Plan, Stage
 
 
-def table(plan: Plan) -> Table:
+def plan_table(plan: Plan) -> Table:
     """Builds the table: a row a stage, and their sum."""
     models = ", ".join(f"{name} {size:,} bytes" for name, size in plan.artifact_bytes.items())
     result = Table(title=f"{plan.recipe}: what it will take", caption=f"model.onnx: {models}")

@@ -22,7 +22,7 @@ class Unusable(NamedTuple):
     remedy: str
 
 
-REFUSED: Mapping[type, tuple[str, str]] = {
+REFUSED_CALLBACKS: Mapping[type, tuple[str, str]] = {
     of_lightning.StochasticWeightAveraging: (
         "averages weights after the last epoch, when those of the best epoch are chosen already",
         "Take callbacks=[training_checkpoints,ema], or lightning.pytorch.callbacks.WeightAveraging.",
@@ -84,17 +84,17 @@ def unusable(config: RunConfig, *, is_custom_module: bool) -> Iterator[Unusable]
         config: the recipe.
         is_custom_module: whether the net is a LightningModule of the user's.
     """
-    refused = {**REFUSED, **({} if is_custom_module else REFUSED_FOR_NETS)}
+    refused = {**REFUSED_CALLBACKS, **({} if is_custom_module else REFUSED_FOR_NETS)}
     if not (config.trainer or {}).get("logger"):
         refused |= dict.fromkeys(LOGGING, ("writes to a logger, and the trainer has none", "Set +trainer.logger=…"))
-    for where, part in parts_of(config).items():
+    for where, part in callback_parts_of(config).items():
         kind = target_of(part["_target_"])[0]
         for one, (reason, remedy) in refused.items():
             if isinstance(kind, type) and issubclass(kind, one):
                 yield Unusable(where, f"{kind.__name__}, which {reason}.", remedy)
 
 
-def parts_of(config: RunConfig) -> dict[str, Mapping[str, Any]]:
+def callback_parts_of(config: RunConfig) -> dict[str, Mapping[str, Any]]:
     """Returns a recipe's callbacks by where they stand."""
     named = {f"callbacks.{name}": part for name, part in config.callbacks.items()}
     listed = (config.trainer or {}).get("callbacks") or []

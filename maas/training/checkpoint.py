@@ -25,7 +25,7 @@ from maas.training.heads import TaskHead, task_head_of
 from maas.training.pruning_plan import PruningPlan, cast_, crop_, plan_of, shape_
 from maas.training.reopening import require_same_outputs
 
-SCHEMA_VERSION = 2
+CHECKPOINT_VERSION = 2
 WEIGHTS, RECORD, PROCESSOR, SOURCE = "weights.safetensors", "checkpoint.json", "processor", "source"
 
 
@@ -102,9 +102,10 @@ class Checkpoint:
             ) from error
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{folder / RECORD} cannot be read: {error}.") from error
-        if record.schema_version != SCHEMA_VERSION:
+        if record.schema_version != CHECKPOINT_VERSION:
             raise CheckpointError(
-                f"{folder} has schema version {record.schema_version}; this maas reads {SCHEMA_VERSION}. Train again."
+                f"{folder} has schema version {record.schema_version}; this maas reads {CHECKPOINT_VERSION}. "
+                "Train again."
             )
         for name, digest in record.files.items():
             if not (folder / name).is_file() or sha256_of(folder / name) != digest:
@@ -236,7 +237,7 @@ def save_checkpoint(
         processor.save(draft / PROCESSOR)
         files = sorted(file for file in draft.rglob("*") if file.is_file())
         content = CheckpointRecord(
-            schema_version=SCHEMA_VERSION,
+            schema_version=CHECKPOINT_VERSION,
             net=net_record,
             processor=processor.record(),
             files={file.relative_to(draft).as_posix(): sha256_of(file) for file in files},

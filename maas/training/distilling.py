@@ -13,7 +13,7 @@ from maas.errors import ConfigError
 from maas.training.heads import TaskHead
 from maas.training.precision import full_precision, widened
 from maas.training.task import Task
-from maas.training.windows import Share, sees_several_batches
+from maas.training.windows import BatchScale, sees_several_batches
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class DistillationTask(Task):
             logits: Tensor = teacher(**feeds)
         return widened(logits)
 
-    def loss(self, batch: Batch, logits: Tensor, share: Share) -> Tensor:
+    def loss(self, batch: Batch, logits: Tensor, share: BatchScale) -> Tensor:
         """Returns what a step minimises."""
         teacher = self._teacher
         taught = self._taught[batch.rows] if self._is_asked_once else self._answered(batch, logits.device)

@@ -34,7 +34,7 @@ from maas.training.nets import built, finished, resolve_net, types_of
 from maas.training.objectives import objective_of
 from maas.training.output_check import require_sound_outputs
 from maas.training.precision import keep_targets_
-from maas.training.progress import Bar, EpochListener, History, Vitals, is_alone, is_terminal, quiet
+from maas.training.progress import EpochBar, EpochListener, History, Vitals, is_alone, is_terminal, quiet_lightning
 from maas.training.resuming import newest_whole
 from maas.training.scales import require_unit, task_head_for
 from maas.training.stepping import LeanSteps
@@ -84,7 +84,7 @@ def fit(
         ConfigError: a part refused its arguments, the rows carry other targets than the task learns, or a net that is
             not trained gives outputs that nothing can be made of.
     """
-    quiet()
+    quiet_lightning()
     seed_everything(config.seed, workers=True, verbose=False)
     task_head = task_head_for(config, splits)
     record = resolve_net(config.model, {**task_head.facts(splits.train), **processor.net_arguments})
@@ -108,7 +108,7 @@ def fit(
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingOutcome:
     """How a net was trained: logged values, an entry each epoch, and the epoch whose weights it has, from 0."""
 
     history: tuple[dict[str, float], ...]
@@ -124,7 +124,7 @@ def fit_net(
     listener: EpochListener | None = None,
     teacher: Teacher | None = None,
     task_head: TaskHead | None = None,
-) -> Course:
+) -> TrainingOutcome:
     """Trains a net in place as the recipe says, and leaves it with the weights of its best epoch.
 
     Args:
@@ -145,7 +145,7 @@ def fit_net(
             f"{config.name} has no trainer, so its net cannot learn. Set trainer=cpu, or leave it as it is."
         )
     require_usable(config, is_custom_module=isinstance(net, LightningModule))
-    quiet()
+    quiet_lightning()
     seed_everything(config.seed, workers=True, verbose=False)
     task_head = task_head or task_head_for(config, splits)
     return _trained(config, net, task_head, splits, processor, resume_folder, listener, teacher)
@@ -160,7 +160,7 @@ def _trained(
     resume_folder: Path,
     listener: EpochListener | None,
     teacher: Teacher | None = None,
-) -> Course:
+) -> TrainingOutcome:
     """Trains a net in place; it then has the weights of its best epoch."""
     history = History(listener, lines=is_alone() and not is_terminal())
     task, watching = task_of(config, net, task_head, splits.train, teacher)
@@ -172,7 +172,7 @@ def _trained(
         enable_version_counter=False,
     )
     own = [build(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
-    bars = [Bar(leave=True)] if is_terminal() else []
+    bars = [EpochBar(leave=True)] if is_terminal() else []
     watching += [BatchStatistics(config.batch_size), Vitals()]
     trainer = _trainer(config.trainer, [*watching, history, keeper, *own, *bars], resume_folder)
     if isinstance(task, Task):
@@ -204,7 +204,7 @@ def _trained(
         )
     best = torch.load(keeper.best_model_path, weights_only=False, map_location="cpu")
     task.load_state_dict(best["state_dict"])
-    return Course(tuple(history.epochs), int(best["epoch"]))
+    return TrainingOutcome(tuple(history.epochs), int(best["epoch"]))
 
 
 def task_of(

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-PLAIN = (bool, int, float, complex, str, bytes, Set, np.generic, type(None))
-VALUES = (*PLAIN, Tensor, np.ndarray, Mapping, Sequence, nn.Module)
-ABSENT = object()
+PLAIN_TYPES = (bool, int, float, complex, str, bytes, Set, np.generic, type(None))
+VALUE_TYPES = (*PLAIN_TYPES, Tensor, np.ndarray, Mapping, Sequence, nn.Module)
+NO_ATTRIBUTE = object()
 """In the place of an attribute that a module does not have."""
 LONGEST = 20
 """Characters of a value that is shown."""
@@ -30,7 +30,7 @@ class Held:
         module: its name in the net; empty for the net itself.
         key: its name in the module.
         here: its value in the first net.
-        there: in the second one; `ABSENT` where it has none.
+        there: in the second one; `NO_ATTRIBUTE` where it has none.
         is_buffer: whether it is registered as a buffer, with `persistent=False`.
     """
 
@@ -60,10 +60,10 @@ class Held:
         return f'keep {self.name} in a buffer: self.register_buffer("{self.key}", torch.tensor(…))'
 
     def put_(self, net: nn.Module, value: Any) -> None:
-        """Sets it in a net; `ABSENT` removes it."""
+        """Sets it in a net; `NO_ATTRIBUTE` removes it."""
         module = net.get_submodule(self.module)
         place = module._buffers if self.is_buffer else vars(module)  # noqa: SLF001 - setattr would register a tensor
-        if value is ABSENT:
+        if value is NO_ATTRIBUTE:
             place.pop(self.key, None)
         else:
             place[self.key] = value
@@ -82,7 +82,7 @@ def differences(here: nn.Module, there: nn.Module) -> Iterator[Held]:
             continue
         mine, others_own = _held(module), _held(others[name])
         for key, value in mine.items():
-            other = others_own.get(key, ABSENT)
+            other = others_own.get(key, NO_ATTRIBUTE)
             if not _is_same(value, other):
                 yield Held(name, key, value, other, key in module._buffers)  # noqa: SLF001
 
@@ -97,10 +97,10 @@ def _held(module: nn.Module) -> dict[str, Any]:
 def _is_same(here: Any, there: Any, depth: int = DEPTH) -> bool:
     """Compares two values; what is no value, as a function, or lies too deep counts as the same."""
     if type(here) is not type(there):
-        return not (isinstance(here, VALUES) or isinstance(there, VALUES))
+        return not (isinstance(here, VALUE_TYPES) or isinstance(there, VALUE_TYPES))
     if isinstance(here, Tensor | np.ndarray):
         return _are_equal(torch.as_tensor(here).detach().cpu(), torch.as_tensor(there).detach().cpu())
-    if isinstance(here, PLAIN):
+    if isinstance(here, PLAIN_TYPES):
         return bool(here == there or (here != here and there != there))  # noqa: PLR0124 - NaN is not itself
     mine, others = _parts(here), _parts(there)
     return not depth or (

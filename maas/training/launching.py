@@ -31,9 +31,9 @@ LAST_LINES = 20
 """Of a process's messages that are kept: the last one says why it ended."""
 LAST_WORDS_S = 2.0
 """For the messages of a process that ended to arrive here."""
-GRACE_S = 10.0
+HELPER_GRACE_S = 10.0
 """For the first process to notice by itself that another one is gone, before it is ended from outside."""
-STATUS = 2
+HELPER_LOST_STATUS = 2
 """Of a process that is ended because another one did: as of every error that is told in one line."""
 
 
@@ -148,11 +148,11 @@ def _watch(helpers: Sequence[Helper], is_over: threading.Event) -> None:
     while not is_over.wait(POLL_S):
         failed = next((helper for helper in helpers if helper.process.poll()), None)
         if failed is not None:
-            if not is_over.wait(GRACE_S):
+            if not is_over.wait(HELPER_GRACE_S):
                 sys.stderr.write(f"Another process of this training ended, so this one cannot go on: {failed.reason}\n")
                 sys.stderr.flush()
                 _end(helpers)
-                os._exit(STATUS)
+                os._exit(HELPER_LOST_STATUS)
             return
 
 

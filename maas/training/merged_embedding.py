@@ -27,7 +27,7 @@ class MergedEmbedding(nn.Embedding):
             embedding: of V tokens.
             rows: int32 (V,).
         """
-        before, padding = rows_of(embedding), embedding.padding_idx
+        before, padding = token_rows_of(embedding), embedding.padding_idx
         of_padding = None if padding is None else int(rows[before == padding][0])
         made = cls(rows, embedding.embedding_dim, of_padding)
         sums = torch.zeros_like(made.weight).index_add_(0, rows, embedding.weight.detach()[before])
@@ -39,7 +39,7 @@ class MergedEmbedding(nn.Embedding):
         return super().forward(torch.take(self.rows, input))
 
 
-def rows_of(embedding: nn.Embedding) -> Tensor:
+def token_rows_of(embedding: nn.Embedding) -> Tensor:
     """Returns the row of each token that an embedding knows, int32 (V,)."""
     if isinstance(embedding, MergedEmbedding):
         return embedding.rows

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from maas.bounds import NonNegative
 from maas.errors import ConfigError
 from maas.training.precision import widened
-from maas.training.windows import ALONE, Share
+from maas.training.windows import WHOLE_STEP, BatchScale
 
 
 def l2_penalty(parameters: Iterable[Tensor], weight: float) -> Tensor:
@@ -113,7 +113,7 @@ class Objective(nn.Module):
         if fit := getattr(self.loss, "fit", None):
             fit(targets, **({"labels": labels} if "labels" in inspect.signature(fit).parameters else {}))
 
-    def forward(self, logits: Tensor, targets: Tensor, net: nn.Module, share: Share = ALONE) -> Tensor:
+    def forward(self, logits: Tensor, targets: Tensor, net: nn.Module, share: BatchScale = WHOLE_STEP) -> Tensor:
         """Returns the scalar that training minimises.
 
         Args:

@@ -17,11 +17,11 @@ from maas.errors import ConfigError
 from maas.runtime.processors import BaseProcessor
 from maas.training.resuming import random_states, restore_random_states
 
-ROWS = 8
+CHECKED_ROWS = 8
 """That a net which is not trained answers together."""
-FEW = (1, 2, 3)
+SMALL_BATCHES = (1, 2, 3)
 """Rows of the smallest batches: a server answers one row alone, and so may the last batch of an epoch be."""
-LARGEST_DIFFERENCE = 1e-3
+OUTPUT_TOLERANCE = 1e-3
 """Between two answers to the same rows, as a share of the outputs' size: far above float32's rounding."""
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -54,7 +54,7 @@ def require_sound_outputs(net: nn.Module, processor: BaseProcessor, rows: Split,
     Raises:
         ConfigError: its outputs are not what the task wants, or not the same for the same row.
     """
-    feeds = processor.collate(processor.encode(rows.spread(ROWS).inputs))
+    feeds = processor.collate(processor.encode(rows.spread(CHECKED_ROWS).inputs))
     fault = output_fault_of(net, {name: torch.from_numpy(array) for name, array in feeds.items()}, outputs)
     if fault is not None:
         raise ConfigError(f"model: {fault.what} {fault.remedy}")
@@ -83,7 +83,7 @@ def output_fault_of(net: nn.Module, feeds: Mapping[str, Tensor], outputs: int | 
                 "in evaluation mode it gives other outputs each time for the same rows.",
                 "Pass training=self.training to functional dropout, and draw random numbers in training alone.",
             )
-        for count in sorted({count for count in (*FEW, rows // 2) if 0 < count < rows}, reverse=True):
+        for count in sorted({count for count in (*SMALL_BATCHES, rows // 2) if 0 < count < rows}, reverse=True):
             alone = _outputs(net, {name: feed[:count] for name, feed in feeds.items()}, count, outputs)
             if isinstance(alone, OutputFault):
                 return alone
@@ -103,7 +103,7 @@ def differ(left: Tensor, right: Tensor) -> bool:
     if left.shape != right.shape:
         return True
     size = max(float(left.abs().max()), 1e-6)
-    return float((left - right).abs().max()) > LARGEST_DIFFERENCE * size
+    return float((left - right).abs().max()) > OUTPUT_TOLERANCE * size
 
 
 def _outputs(net: nn.Module, feeds: Mapping[str, Tensor], rows: int, outputs: int | None) -> Tensor | OutputFault:
@@ -130,7 +130,9 @@ def _outputs(net: nn.Module, feeds: Mapping[str, Tensor], rows: int, outputs: in
     if found.ndim != 2 or tuple(found.shape) != (rows, width):
         gives = f"{counted(rows)} {'gives' if rows == 1 else 'give'} outputs of shape {tuple(found.shape)}"
         whole = "Let forward return one row of K outputs for each row, (N, K)."
-        return OutputFault("form", f"{gives}; the task wants ({rows}, {width}).", any_size if rows in FEW else whole)
+        return OutputFault(
+            "form", f"{gives}; the task wants ({rows}, {width}).", any_size if rows in SMALL_BATCHES else whole
+        )
     return found.float()
 
 

@@ -149,7 +149,7 @@ class Vitals(Callback):
         self._steps = state_dict["steps"]
 
 
-class Bar(RichProgressBar):
+class EpochBar(RichProgressBar):
     """Lightning's bar, with rate and time left, and the epoch's mean loss so far."""
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def is_alone() -> bool:
     return current_process().name == "MainProcess"
 
 
-def quiet() -> None:
+def quiet_lightning() -> None:
     """Silences Lightning's advice that does not apply here: batches are made whole, so workers would not help."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

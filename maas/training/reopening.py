@@ -14,10 +14,10 @@ from maas.runtime.predictor import Arrays, Run, outputs_in_batches
 from maas.runtime.processors import BaseProcessor
 from maas.training.held_state import Held, differences
 
-ROWS = 256
+REOPENED_ROWS = 256
 """Validation rows that both answer: enough to meet what is rare, few enough for a big net."""
 BATCH_ROWS = 32
-LARGEST_DIFFERENCE = 1e-5
+REOPENED_TOLERANCE = 1e-5
 """Of an output, as a share of the outputs' spread: the same operations on one machine give the same bits, but where a
 kernel adds up weights in another order because they lie otherwise in memory."""
 ULPS = 4
@@ -84,7 +84,7 @@ def differing(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.bool_]:
     left, right = (array.reshape(len(array), -1).astype(np.float64) for array in (expected, found))
     finite = left[np.isfinite(left)]
     spread, largest = (np.ptp(finite), np.abs(finite).max()) if finite.size else (0.0, 0.0)
-    allowed = LARGEST_DIFFERENCE * spread + ULPS * np.finfo(np.float32).eps * largest
+    allowed = REOPENED_TOLERANCE * spread + ULPS * np.finfo(np.float32).eps * largest
     with np.errstate(invalid="ignore"):
         is_same = (np.abs(left - right) <= allowed) | (left == right) | (np.isnan(left) & np.isnan(right))
     wrong: NDArray[np.bool_] = ~is_same.all(axis=1)

@@ -28,7 +28,7 @@ from maas.training.ending import is_last_batch
 
 log = logging.getLogger("maas")
 PATTERN = "step=*.ckpt"
-LOOKED_AT = 16
+CLOCK_BATCHES = 16
 """Batches between two looks at the clock where several processes must agree on it."""
 
 
@@ -126,7 +126,7 @@ class TrainingCheckpoints(Checkpoint):
             return True
         if trainer.world_size == 1:
             return trainer.received_sigterm or time.monotonic() - self._saved_at >= self.every_seconds
-        if self._batches % LOOKED_AT and not at_epoch_end:
+        if self._batches % CLOCK_BATCHES and not at_epoch_end:
             return False
         return bool(trainer.strategy.broadcast(time.monotonic() - self._saved_at >= self.every_seconds))
 

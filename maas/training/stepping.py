@@ -29,9 +29,9 @@ STEP_HOOKS = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
-KNOWN = ("maas.", "lightning.pytorch.callbacks.weight_averaging")
+SILENT_CALLBACKS = ("maas.", "lightning.pytorch.callbacks.weight_averaging")
 """Where callbacks come from that log nothing in a step: for those that do, Lightning keeps books."""
-LEFT_OUT = (
+SKIPPED_HOOKS = (
     *STEP_HOOKS,
     "on_before_batch_transfer",
     "transfer_batch_to_device",
@@ -139,8 +139,8 @@ def _is_ordinary(trainer: Any) -> bool:
         and len(trainer.optimizers) == 1
         and not trainer.fit_loop._skip_backward  # noqa: SLF001 - callbacks of Lightning's own set it
         and all(one.interval == "step" and one.frequency == 1 for one in trainer.lr_scheduler_configs)
-        and not any(name in vars(trainer.lightning_module) for name in LEFT_OUT)
-        and all(type(one).__module__.startswith(KNOWN) for one in trainer.callbacks if _steps(one))
+        and not any(name in vars(trainer.lightning_module) for name in SKIPPED_HOOKS)
+        and all(type(one).__module__.startswith(SILENT_CALLBACKS) for one in trainer.callbacks if _steps(one))
     )
 
 

@@ -15,7 +15,7 @@ from maas.training.means import WeightedMean
 from maas.training.objectives import Objective
 from maas.training.optimizers import optimizer_of
 from maas.training.precision import full_precision, widened
-from maas.training.windows import Share, share_of, total_weight, window_of
+from maas.training.windows import BatchScale, batch_scale_of, total_weight, window_of
 
 
 class Task(LightningModule):
@@ -65,12 +65,12 @@ class Task(LightningModule):
         if self._augmentation is not None:
             batch = batch._replace(feeds=self._augmentation(batch.feeds))
         logits = widened(self.net(**batch.feeds))
-        share = share_of(self.objective.loss, batch.targets, window_of(self.trainer, batch_idx))
+        share = batch_scale_of(self.objective.loss, batch.targets, window_of(self.trainer, batch_idx))
         loss = self.loss(batch, logits, share)
         self._train_loss.add(loss.detach() / share.penalty, share.step_weight)
         return loss / self._unit
 
-    def loss(self, batch: Batch, logits: Tensor, share: Share) -> Tensor:
+    def loss(self, batch: Batch, logits: Tensor, share: BatchScale) -> Tensor:
         """Returns what a step minimises.
 
         Args:

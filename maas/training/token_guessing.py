@@ -20,7 +20,7 @@ from maas.data.encoding import Encoded
 from maas.models.encoder import MaskedTokenHead
 from maas.runtime.processors import BaseProcessor, Features
 from maas.training.masking import masked
-from maas.training.merged_embedding import rows_of
+from maas.training.merged_embedding import token_rows_of
 from maas.training.schedules import cosine
 
 log = logging.getLogger("maas")
@@ -78,7 +78,7 @@ class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accuracy: float
 
 
-class Step(NamedTuple):
+class GuessingStep(NamedTuple):
     """What a batch gave, as sums."""
 
     loss: float
@@ -125,9 +125,9 @@ class Guessing:
         with _seeded(seed, 0, self._device):
             self._head = MaskedTokenHead(net.embedding)  # type: ignore[arg-type]  # checked before
         with torch.no_grad():  # else the first hundreds of steps learn nothing but which tokens are frequent
-            self._head.bias.copy_(texts.log_shares(rows_of(self._head.embedding)))
+            self._head.bias.copy_(texts.log_shares(token_rows_of(self._head.embedding)))
         self._head.to(self._device)
-        self._rows = rows_of(self._head.embedding).long().to(self._device)
+        self._rows = token_rows_of(self._head.embedding).long().to(self._device)
         self._modules = nn.ModuleDict({"net": net, "head": self._head})  # names a shared parameter once
         self.batches = BatchesByLength(texts.keys, batch_size, seed)
         """Which texts go together, in the order of the epoch."""
@@ -162,7 +162,7 @@ class Guessing:
         self._schedule.load_state_dict(state["schedule"])
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[GuessingStep]:
         """Takes the steps of the next epoch, and yields what each batch gave."""
         number = len(self.epochs)
         self._modules.train()
@@ -178,7 +178,7 @@ class Guessing:
             on_step()
         return Epoch(loss / max(1, asked), right / max(1, asked))
 
-    def _step(self, input_ids: Tensor) -> Step:
+    def _step(self, input_ids: Tensor) -> GuessingStep:
         shown, is_asked = masked(input_ids, self._mask_share, self._span, len(self._rows))
         wanted = self._rows[input_ids[is_asked]]  # (M,)
         extra = -len(wanted) % MULTIPLE
@@ -191,7 +191,7 @@ class Guessing:
         nn.utils.clip_grad_norm_(self._modules.parameters(), self._max_norm)
         self._optimizer.step()
         self._schedule.step()
-        return Step(float(loss.detach()), int((logits.argmax(1) == wanted).sum()), len(wanted))
+        return GuessingStep(float(loss.detach()), int((logits.argmax(1) == wanted).sum()), len(wanted))
 
     def _say(self, seconds: float) -> None:
         done, last = len(self.epochs), self.epochs[-1]

@@ -15,7 +15,7 @@ from maas.data.datamodule import Loader
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchScale:
     """What the terms of a batch's objective are multiplied by, so that the step's gradient is that of one mean.
 
     Args:
@@ -31,7 +31,7 @@ class Share:
     step_weight: float
 
 
-ALONE = Share(1.0, 1.0, 1.0, 1.0)
+WHOLE_STEP = BatchScale(1.0, 1.0, 1.0, 1.0)
 """Of a batch that is all its step sees."""
 
 
@@ -49,7 +49,7 @@ class Window:
     batches: int
     divisor: int
 
-    def share(self, loss: nn.Module, targets: Tensor) -> Share:
+    def share(self, loss: nn.Module, targets: Tensor) -> BatchScale:
         """Returns what one of its batches counts.
 
         Args:
@@ -59,15 +59,15 @@ class Window:
         total = total_weight(loss, self.targets.to(targets.device))
         weight = self.divisor * total_weight(loss, targets) / total if total else 0.0
         rows = self.divisor * len(targets) / len(self.targets)
-        return Share(weight, rows, self.divisor / self.batches, total / self.batches)
+        return BatchScale(weight, rows, self.divisor / self.batches, total / self.batches)
 
 
-def share_of(loss: nn.Module, targets: Tensor, window: Window | None) -> Share:
+def batch_scale_of(loss: nn.Module, targets: Tensor, window: Window | None) -> BatchScale:
     """Returns what a batch counts in its window; None stands for a step that sees no other batch."""
     if window is not None:
         return window.share(loss, targets)
     total = total_weight(loss, targets)
-    return Share(1.0 if total else 0.0, 1.0, 1.0, total)
+    return BatchScale(1.0 if total else 0.0, 1.0, 1.0, total)
 
 
 def window_of(trainer: Any, batch_idx: int) -> Window | None:

@@ -29,7 +29,7 @@ from maas.errors import ConfigError, MaasError
 from maas.evidence.benchmark import interleaved, latency
 from maas.evidence.machine import this_machine
 from maas.evidence.task_metrics import task_metrics_of
-from maas.evidence.task_metrics.base import Predictions
+from maas.evidence.task_metrics.base import Scores
 from maas.files import cache_folder
 from maas.lifecycle.assembly import exported_onnx, load_rows, require_same_rows
 from maas.lifecycle.compressed import Compressed
@@ -247,7 +247,7 @@ def interpreter_of(tool: Tool) -> Path:
 def measured(contest: Contest, made: Sequence[Made]) -> dict[str, Row | str]:
     """Returns each model's row, or why there is none."""
     faults = {one.name: one.fault for one in made if one.fault}
-    predictors, answers, test = dict[str, Predictor](), dict[str, Predictions](), contest.splits.test
+    predictors, answers, test = dict[str, Predictor](), dict[str, Scores](), contest.splits.test
     for one in made:
         if one.name not in faults:
             try:

@@ -11,7 +11,7 @@ from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.training.checkpoint import Checkpoint
 from maas.training.progress import EpochListener
-from maas.training.reopening import ROWS
+from maas.training.reopening import REOPENED_ROWS
 
 Feeds = dict[str, NDArray[Any]]
 
@@ -69,7 +69,7 @@ class PassContext:
     @property
     def rows(self) -> Sequence[Any]:
         """Validation rows that a checkpoint, opened again, must answer as the net that it was made of."""
-        return self.splits.validation.spread(ROWS).inputs
+        return self.splits.validation.spread(REOPENED_ROWS).inputs
 
 
 class CheckpointPass(Protocol):

@@ -15,7 +15,7 @@ from maas.compression.passes.base import PassContext
 from maas.compression.training_rows import batches_of, hooked, net_of
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
-from maas.training.merged_embedding import MergedEmbedding, rows_of
+from maas.training.merged_embedding import MergedEmbedding, token_rows_of
 from maas.training.pruning_plan import PruningPlan
 
 EXAMPLES = 4
@@ -57,7 +57,7 @@ class PruneVocabulary:
 
     def _rows(self, embedding: nn.Embedding, counts: NDArray[np.int64]) -> Tensor:
         """Returns the row of each token, int32 (V,): rare ones share the first."""
-        rows, padding = rows_of(embedding).numpy(), embedding.padding_idx
+        rows, padding = token_rows_of(embedding).numpy(), embedding.padding_idx
         rare = (counts < self.min_count) & (rows != (-1 if padding is None else padding))
         _, places = np.unique(np.where(rare, -1, rows), return_inverse=True)
         return torch.from_numpy(places.astype(np.int32))
@@ -67,7 +67,7 @@ def _counts(net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[st
     """Returns how often training rows show each token, (V,), for each embedding that a feed goes to, by name."""
     examples = next(batches_of(parent, context, EXAMPLES)).feeds
     taken = _taken(net, examples)
-    counts = {name: np.zeros(len(rows_of(net.get_submodule(name))), np.int64) for name in taken}  # type: ignore[arg-type]
+    counts = {name: np.zeros(len(token_rows_of(net.get_submodule(name))), np.int64) for name in taken}  # type: ignore[arg-type]
     for batch in batches_of(parent, context, len(context.splits.train)) if taken else ():
         for name, names in taken.items():
             for feed in names:

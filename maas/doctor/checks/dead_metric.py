@@ -9,7 +9,7 @@ from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 LARGEST_MAJORITY = 0.95
 """Share of one label from which always answering it looks like a good accuracy."""
-FEWEST_ROWS = 10
+FEWEST_VALIDATION_ROWS = 10
 """With fewer, one row moves a share by more than ten points."""
 
 
@@ -39,6 +39,6 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             f"{share:.1%} of the validation rows are {label}: always answering so has an accuracy of {share:.3f}.",
             "Set metric=f1.",
         )
-    elif len(targets) < FEWEST_ROWS:
+    elif len(targets) < FEWEST_VALIDATION_ROWS:
         remedy = "Raise data.validation_fraction, or add rows."
         yield Finding("warning", "data, the validation split", f"it has {len(targets)} rows.", remedy)

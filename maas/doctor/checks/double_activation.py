@@ -51,10 +51,10 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 
 def ending_of(outputs: Tensor, recipe: RecipeUnderCheck) -> str | None:
     """Returns what a net's outputs were activated with; None where they are free."""
-    found = {name for name, holds in ENDINGS.items() if holds(outputs)}
+    found = {name for name, holds in LAST_ACTIVATIONS.items() if holds(outputs)}
     for answer in recipe.extremes if found else []:
-        found = {name for name in found if ENDINGS[name](answer)}
-    return next((name for name in ENDINGS if name in found), None) if found and recipe.extremes else None
+        found = {name for name in found if LAST_ACTIVATIONS[name](answer)}
+    return next((name for name in LAST_ACTIVATIONS if name in found), None) if found and recipe.extremes else None
 
 
 def _is_softmax(outputs: Tensor) -> bool:
@@ -73,4 +73,4 @@ def _is_one(sums: Tensor) -> bool:
     return torch.allclose(sums, torch.ones_like(sums), atol=SLACK)
 
 
-ENDINGS = {"a softmax": _is_softmax, "a log-softmax": _is_log_softmax, "a sigmoid": _is_sigmoid}
+LAST_ACTIVATIONS = {"a softmax": _is_softmax, "a log-softmax": _is_log_softmax, "a sigmoid": _is_sigmoid}

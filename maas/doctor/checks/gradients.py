@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
-LARGEST = 1e4
+LARGEST_GRADIENT = 1e4
 """Of a gradient, in units of the loss where numbers are learnt: no usual initialisation comes near."""
-SMALLEST = 1e-8
+SMALLEST_GRADIENT = 1e-8
 """Adam adds as much to each gradient's size before it divides by it."""
 
 
@@ -26,10 +26,10 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     unit = max(1.0, loss) if recipe.task_head.target == "number" else 1.0
     if not math.isfinite(norm):
         what, remedy = "is not finite", "Look for divisions by 0 and roots of 0 in forward and in the loss."
-    elif norm > LARGEST * unit:
+    elif norm > LARGEST_GRADIENT * unit:
         what = f"has a length of {norm:.2g} at a loss of {loss:.3g}"
         remedy = "Normalise the inputs, begin with smaller weights, or set trainer.gradient_clip_val=1.0."
-    elif norm < SMALLEST:
+    elif norm < SMALLEST_GRADIENT:
         what = f"has a length of {norm:.2g}"
         remedy = "Begin with larger weights, and look for saturated activations and detach() in forward."
     else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
-RISE = 4.0
+DIVERGED_RISE = 4.0
 """How many times its start the loss may be: where fastai's range test stops, too."""
 SMALLEST_CHANGE = 1e-3
 """Of any weight over the whole run, as a share of its size, if every step went the same way."""
@@ -24,7 +24,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     lr = "" if recipe.optimizer is None else f" of {recipe.optimizer.defaults['lr']:g}"
     first, worst = losses[0], _worst(losses, is_number=recipe.task_head.target == "number")
     change = recipe.smoke_run.change * recipe.total_steps
-    if math.isfinite(first) and (not math.isfinite(worst) or worst > RISE * max(abs(first), 1e-3)):
+    if math.isfinite(first) and (not math.isfinite(worst) or worst > DIVERGED_RISE * max(abs(first), 1e-3)):
         yield Finding(
             "error",
             where,

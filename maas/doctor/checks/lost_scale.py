@@ -13,11 +13,11 @@ from maas.doctor.finding import Finding, Severity
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.runtime.moments import moments
 
-FEWEST_STEPS = 32
+FEWEST_STEPS_OF_TYPE = 32
 """Steps of a type in a standard deviation: rounding to 32 adds 1 / (12 · 32²), a ten-thousandth, of the variance."""
-LARGEST = 1e19
+LARGEST_TARGET = 1e19
 """Of targets, in the unit that a net learns: float32 ends at 3.4e38, and gradients grow with their square."""
-LOOKED_AT = 2000
+SCALE_ROWS = 2000
 """Rows, evenly spread, whose columns are looked at; of targets all."""
 
 
@@ -46,7 +46,7 @@ def fault_of_target(recipe: RecipeUnderCheck) -> tuple[str, str] | None:
     size = float(np.abs(units).max())
     if fault:
         fault = f"{fault}, which the model answers in."
-    elif recipe.is_trained_here and size > LARGEST:
+    elif recipe.is_trained_here and size > LARGEST_TARGET:
         fault = f"it reaches {size:.3g}, whose square, and so the gradient, is beyond float32."
     else:
         return None
@@ -70,14 +70,14 @@ def rounded_away(values: NDArray[np.float64], kind: torch.dtype) -> str | None:
         return f"it reaches {largest:.3g}, beyond the numbers of {name}"
     step = max(torch.finfo(kind).eps * 2.0 ** math.floor(math.log2(largest)), torch.finfo(kind).smallest_normal)
     mean, deviation = moments(present)
-    if deviation >= FEWEST_STEPS * step:
+    if deviation >= FEWEST_STEPS_OF_TYPE * step:
         return None
     return f"it deviates by {deviation:.3g} around {mean:.6g}, where numbers lie {step:.3g} apart in {name}"
 
 
 def _columns_as_fed(recipe: RecipeUnderCheck) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yields where each column of numbers stands, and its values, of processors that hand them on as they come."""
-    processor, rows = recipe.processor, recipe.splits.train.spread(LOOKED_AT).inputs
+    processor, rows = recipe.processor, recipe.splits.train.spread(SCALE_ROWS).inputs
     if getattr(processor, "standardize", True) or getattr(processor, "double", False) or not len(rows):
         return
     if processor.kind == "tabular":

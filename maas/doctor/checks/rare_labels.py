@@ -7,7 +7,7 @@ import numpy as np
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
-FEWEST_ROWS = 5
+FEWEST_ROWS_OF_LABEL = 5
 """Of a label in training: fewer are learnt by heart, if at all."""
 
 
@@ -21,7 +21,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     for name in recipe.by_name if labels else ():
         counts = np.bincount(recipe.targets(name).astype(np.int64), minlength=len(labels))
         absent = [label for label, count in zip(labels, counts, strict=True) if not count]
-        rare = [label for label, count in zip(labels, counts, strict=True) if 0 < count < FEWEST_ROWS]
+        rare = [label for label, count in zip(labels, counts, strict=True) if 0 < count < FEWEST_ROWS_OF_LABEL]
         where = f"data, the {name} split"
         if absent and name == "train":
             remedy = "Give rows of it, or leave it out of data.labels."
@@ -33,7 +33,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             )
         if rare and name == "train":
             remedy = "Add rows, or join rare labels."
-            yield Finding("warning", where, f"fewer than {FEWEST_ROWS} rows are {_listed(rare)}.", remedy)
+            yield Finding("warning", where, f"fewer than {FEWEST_ROWS_OF_LABEL} rows are {_listed(rare)}.", remedy)
 
 
 def _listed(labels: list[str]) -> str:

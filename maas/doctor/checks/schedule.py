@@ -11,11 +11,11 @@ from maas.config import build
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
-NOTHING = 1e-3
+NEGLIGIBLE_RATE = 1e-3
 """Share of the peak at which a rate is as good as 0; half a cosine falls below it for its last 2 % alone."""
 LONGEST_REST = 0.1
 """Share of the run that may pass at such a rate."""
-MOST_STEPS = 50_000
+MOST_SCHEDULE_STEPS = 50_000
 """Steps that are gone through: half a second; longer runs are not checked."""
 
 
@@ -27,7 +27,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         long as the run.
     """
     steps = recipe.total_steps
-    if not recipe.is_trained_here or recipe.is_custom_module or not 1 < steps <= MOST_STEPS:
+    if not recipe.is_trained_here or recipe.is_custom_module or not 1 < steps <= MOST_SCHEDULE_STEPS:
         return
     optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
     try:
@@ -42,7 +42,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         return
     rates = _rates(optimizer, schedule, steps)
     peak, top = max(rates), rates.index(max(rates))
-    rest = next((steps - 1 - step for step in range(steps - 1, -1, -1) if rates[step] > NOTHING * peak), 0)
+    rest = next((steps - 1 - step for step in range(steps - 1, -1, -1) if rates[step] > NEGLIGIBLE_RATE * peak), 0)
     if top == steps - 1 and rates[-1] > rates[0]:
         yield Finding(
             "warning",

@@ -8,7 +8,7 @@ from torch import Tensor
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
-LARGEST = 100.0
+LARGEST_TARGET_SIZE = 100.0
 """Size of targets (root mean square) from which a net that begins near 0 spends its first epochs on getting there."""
 PRESSED = 0.01
 """How near a bound outputs of large weights come."""
@@ -28,7 +28,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         return
     targets = torch.from_numpy(recipe.task_head.units(recipe.targets("train")))  # type: ignore[attr-defined]
     size, first = _size(targets), _size(recipe.logits)
-    if "target_mean" not in recipe.record.arguments and size > LARGEST and first < NEAR * size:
+    if "target_mean" not in recipe.record.arguments and size > LARGEST_TARGET_SIZE and first < NEAR * size:
         yield Finding(
             "warning",
             "model",

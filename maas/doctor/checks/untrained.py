@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
-RISE = 4.0
+TOLERATED_RISE = 4.0
 """How many times its start the last loss may be: a net that has diverged is dead in places that were not."""
 
 
@@ -38,7 +38,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     is_evaluated = (
         bool(smoke_run.gradient_norms)
         and smoke_run.error is None
-        and smoke_run.losses[-1:] <= [RISE * smoke_run.losses[0]]
+        and smoke_run.losses[-1:] <= [TOLERATED_RISE * smoke_run.losses[0]]
     )
     if dead and is_evaluated and len(dead) < len(trainable):
         yield Finding(

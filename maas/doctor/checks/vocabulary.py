@@ -7,7 +7,7 @@ import numpy as np
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
-LOOKED_AT = 512
+SAMPLED_TEXTS = 512
 """Training texts: shares of them are right to some points."""
 MOST_CUT = 0.5
 """Share of texts that are cut: then what the recipe learns from is mostly beginnings."""
@@ -23,7 +23,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """
     if recipe.processor.modality != "text":
         return
-    rows = recipe.processor.encode(recipe.splits.train.spread(LOOKED_AT).inputs)
+    rows = recipe.processor.encode(recipe.splits.train.spread(SAMPLED_TEXTS).inputs)
     longest = int(recipe.processor.settings()["max_tokens"])
     cut = float(np.mean([row.shape[-1] >= longest for row in rows]))
     if cut > MOST_CUT:

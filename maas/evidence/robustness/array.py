@@ -14,12 +14,15 @@ def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
     """Returns noise."""
 
     def noisy_within_range(rows: Sequence[Any], strength: float, random: np.random.Generator) -> list[Any]:
-        return [np.clip(row, processor.low, processor.high) for row in noisy(processor.values(rows), strength, random)]
+        return [
+            np.clip(row, processor.low, processor.high)
+            for row in noisy_arrays(processor.values(rows), strength, random)
+        ]
 
     return (Perturbation("noise", "standard deviations", (0.0, 0.1, 0.2, 0.5, 1.0), noisy_within_range),)
 
 
-def noisy(rows: Sequence[NDArray[Any]], strength: float, random: np.random.Generator) -> list[NDArray[Any]]:
+def noisy_arrays(rows: Sequence[NDArray[Any]], strength: float, random: np.random.Generator) -> list[NDArray[Any]]:
     """Returns arrays with Gaussian noise on each value, in standard deviations of that value over the rows."""
     values = np.stack(rows)
     noise = random.standard_normal(values.shape)

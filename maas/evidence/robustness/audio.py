@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from maas.evidence.robustness.base import Perturbation
 from maas.runtime.processors import BaseProcessor
 
-Samples = NDArray[np.float32]
+Sound = NDArray[np.float32]
 
 
 def perturbations(processor: BaseProcessor) -> tuple[Perturbation, ...]:
@@ -18,7 +18,7 @@ def perturbations(processor: BaseProcessor) -> tuple[Perturbation, ...]:
             "noise",
             "noise / signal (0.1 is an SNR of 20 dB)",
             (0.0, 0.05, 0.1, 0.2, 0.4, 0.8),
-            lambda rows, ratio, random: noisy(processor.encode(rows), ratio, random),
+            lambda rows, ratio, random: noisy_samples(processor.encode(rows), ratio, random),
         ),
         Perturbation(
             "loudness",
@@ -29,7 +29,7 @@ def perturbations(processor: BaseProcessor) -> tuple[Perturbation, ...]:
     )
 
 
-def noisy(rows: Sequence[Samples], ratio: float, random: np.random.Generator) -> list[Samples]:
+def noisy_samples(rows: Sequence[Sound], ratio: float, random: np.random.Generator) -> list[Sound]:
     """Returns samples (T,) with white noise whose root mean square is `ratio` times the sound's own.
 
     The signal-to-noise ratio is −20 log₁₀(ratio) dB, exactly, as each row's noise is scaled. What then passes full
@@ -38,13 +38,13 @@ def noisy(rows: Sequence[Samples], ratio: float, random: np.random.Generator) ->
     return [_within_full_scale(samples, samples + ratio * _noise_like(samples, random)) for samples in rows]
 
 
-def amplified(rows: Sequence[Samples], gain: float) -> list[Samples]:
+def amplified(rows: Sequence[Sound], gain: float) -> list[Sound]:
     """Returns samples (T,) times 10^(gain / 20); what passes full scale is cut off there, as by a recorder."""
     factor = np.float32(10 ** (gain / 20))
     return [np.clip(samples * factor, -1, 1) for samples in rows]
 
 
-def _noise_like(samples: Samples, random: np.random.Generator) -> NDArray[np.float64]:
+def _noise_like(samples: Sound, random: np.random.Generator) -> NDArray[np.float64]:
     """Returns white noise as loud as a sound."""
     noise = random.standard_normal(samples.shape)
     scaled: NDArray[np.float64] = noise * _loudness(samples) / _loudness(noise)
@@ -55,6 +55,6 @@ def _loudness(samples: NDArray[np.floating]) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
-def _within_full_scale(samples: Samples, louder: NDArray[np.float64]) -> Samples:
+def _within_full_scale(samples: Sound, louder: NDArray[np.float64]) -> Sound:
     loudest = max(float(np.abs(samples).max()), 1.0)  # the sound itself may pass full scale a little
     return (louder * min(1.0, loudest / max(float(np.abs(louder).max()), 1.0))).astype(np.float32)

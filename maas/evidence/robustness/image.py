@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 from maas.evidence.robustness.base import Perturbation
 from maas.runtime.processors import BaseProcessor
 
-Pixels = NDArray[np.uint8]
+PixelArray = NDArray[np.uint8]
 
 
 def perturbations(processor: BaseProcessor) -> tuple[Perturbation, ...]:
@@ -20,7 +20,7 @@ def perturbations(processor: BaseProcessor) -> tuple[Perturbation, ...]:
             "noise",
             "standard deviation, of 255 levels",
             (0.0, 8.0, 16.0, 32.0, 64.0),
-            lambda rows, deviation, random: noisy(processor.encode(rows), deviation, random),
+            lambda rows, deviation, random: noisy_pixels(processor.encode(rows), deviation, random),
         ),
         Perturbation(
             "blur",
@@ -31,7 +31,7 @@ def perturbations(processor: BaseProcessor) -> tuple[Perturbation, ...]:
     )
 
 
-def noisy(rows: Sequence[Pixels], deviation: float, random: np.random.Generator) -> list[Pixels]:
+def noisy_pixels(rows: Sequence[PixelArray], deviation: float, random: np.random.Generator) -> list[PixelArray]:
     """Returns pixels (H, W, C) with Gaussian noise on each value, rounded and cut to [0, 255]."""
     return [
         (pixels + deviation * random.standard_normal(pixels.shape)).round().clip(0, 255).astype(np.uint8)
@@ -39,11 +39,11 @@ def noisy(rows: Sequence[Pixels], deviation: float, random: np.random.Generator)
     ]
 
 
-def blurred(rows: Sequence[Pixels], deviation: float) -> list[Pixels]:
+def blurred(rows: Sequence[PixelArray], deviation: float) -> list[PixelArray]:
     """Returns pixels (H, W, C) under a Gaussian blur, as Pillow approximates it."""
     return [_blurred(pixels, ImageFilter.GaussianBlur(deviation)) for pixels in rows]
 
 
-def _blurred(pixels: Pixels, blur: Any) -> Pixels:
+def _blurred(pixels: PixelArray, blur: Any) -> PixelArray:
     channels = [Image.fromarray(pixels[..., channel]).filter(blur) for channel in range(pixels.shape[2])]
     return np.stack([np.asarray(channel) for channel in channels], axis=2)

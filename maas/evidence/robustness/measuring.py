@@ -10,7 +10,7 @@ from maas.evidence.robustness.base import perturbations_of
 from maas.records.evidence import Interval, RobustnessCurve
 from maas.runtime.predictor import Predictor
 
-MOST_ROWS = 300
+MOST_DISTURBED_ROWS = 300
 
 Metric = Callable[[NDArray[Any], NDArray[Any]], Interval]
 """Targets (N,) and the model's plain numbers (N, K) to a value with its interval."""
@@ -24,7 +24,7 @@ def curves(
     *,
     name: str,
     seed: int = 0,
-    most_rows: int = MOST_ROWS,
+    most_rows: int = MOST_DISTURBED_ROWS,
 ) -> tuple[RobustnessCurve, ...]:
     """Measures a model on inputs that get worse, the same rows for each strength.
 

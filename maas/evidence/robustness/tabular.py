@@ -9,20 +9,20 @@ import numpy as np
 from maas.evidence.robustness.base import Perturbation
 from maas.runtime.processors.tabular import Processor
 
-Row = Mapping[str, Any] | Sequence[Any]
+TableRow = Mapping[str, Any] | Sequence[Any]
 
 
 def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
     """Returns missing values, and noise where there are numbers."""
     columns = (*processor.numbers, *processor.categories)
     missing = Perturbation("missing values", "share", (0.0, 0.1, 0.2, 0.4, 0.8), partial(with_gaps, columns))
-    shifted = partial(noisy, columns, processor.deviations)
+    shifted = partial(noisy_columns, columns, processor.deviations)
     noise = Perturbation("noise", "standard deviations", (0.0, 0.1, 0.2, 0.5, 1.0), shifted)
     return (noise, missing) if processor.numbers else (missing,)
 
 
 def with_gaps(
-    columns: Sequence[str], rows: Sequence[Row], rate: float, random: np.random.Generator
+    columns: Sequence[str], rows: Sequence[TableRow], rate: float, random: np.random.Generator
 ) -> list[dict[str, Any]]:
     """Returns rows by column in which each value is missing with a probability.
 
@@ -39,10 +39,10 @@ def with_gaps(
     ]
 
 
-def noisy(
+def noisy_columns(
     columns: Sequence[str],
     deviations: Mapping[str, float],
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     strength: float,
     random: np.random.Generator,
 ) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def noisy(
     ]
 
 
-def _by_name(columns: Sequence[str], row: Row) -> list[tuple[str, Any]]:
+def _by_name(columns: Sequence[str], row: TableRow) -> list[tuple[str, Any]]:
     if isinstance(row, Mapping):
         return [(name, row.get(name)) for name in columns]
     return list(zip(columns, row, strict=True))

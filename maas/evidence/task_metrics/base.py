@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from maas.records.evidence import Interval
 
-Predictions = NDArray[Any]
+Scores = NDArray[Any]
 """The plain numbers of a model, (N, K), as an answer's `predictions` gives them."""
 
 
@@ -28,7 +28,7 @@ class TaskMetrics(ABC):
         self.classes = classes
 
     @abstractmethod
-    def compute(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+    def compute(self, targets: NDArray[Any], predictions: Scores, seed: int = 0) -> dict[str, Interval]:
         """Returns every metric with its 95 % interval.
 
         Args:
@@ -38,23 +38,21 @@ class TaskMetrics(ABC):
         """
 
     @abstractmethod
-    def drop(
-        self, targets: NDArray[Any], parent: Predictions, child: Predictions, metric: str, seed: int = 0
-    ) -> Interval:
+    def drop(self, targets: NDArray[Any], parent: Scores, child: Scores, metric: str, seed: int = 0) -> Interval:
         """Returns the parent's metric minus the child's on the same rows, in percentage points, with an interval."""
 
     @abstractmethod
-    def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
+    def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:
         """Tells for each row whether both give the same answer, (N,)."""
 
     @abstractmethod
-    def as_scores(self, answers: NDArray[Any]) -> Predictions:
+    def as_scores(self, answers: NDArray[Any]) -> Scores:
         """Returns answers in the targets' own terms, (N,), as plain numbers (N, K)."""
 
-    def log_difference(self, reference: Predictions, found: Predictions) -> float | None:
+    def log_difference(self, reference: Scores, found: Scores) -> float | None:
         """Returns how far logarithms of probabilities differ, as a share; None where numbers are no probabilities."""
         return None
 
-    def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64] | None:
+    def confusion(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.int64] | None:
         """Returns counts (K, K), targets × predicted labels; None where answers are no labels."""
         return None

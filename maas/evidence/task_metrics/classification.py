@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.evidence.metrics import METRICS, classification_metrics, confusion_matrix, paired_drop
-from maas.evidence.task_metrics.base import Predictions, TaskMetrics
+from maas.evidence.metrics import CLASSIFICATION_METRICS, classification_metrics, confusion_matrix, paired_drop
+from maas.evidence.task_metrics.base import Scores, TaskMetrics
 from maas.records.evidence import Interval
 
-LEAST = 1e-30
+LEAST_PROBABILITY = 1e-30
 """Probabilities below are not compared by their logarithm: float32 ends at 1e-38, and digits are lost before."""
 
 
@@ -18,39 +18,37 @@ class ClassificationMetrics(TaskMetrics):
     """Reads probabilities (N, K) by the label of the largest; of equal ones the first wins."""
 
     kind: ClassVar[str] = "classification"
-    drop_scale: ClassVar[Mapping[str, float]] = dict.fromkeys(METRICS, 100.0)
+    drop_scale: ClassVar[Mapping[str, float]] = dict.fromkeys(CLASSIFICATION_METRICS, 100.0)
 
-    def compute(self, targets: NDArray[Any], predictions: Predictions, seed: int = 0) -> dict[str, Interval]:
+    def compute(self, targets: NDArray[Any], predictions: Scores, seed: int = 0) -> dict[str, Interval]:
         """Returns accuracy, precision, recall and F1 (macro)."""
         return classification_metrics(targets, predictions.argmax(axis=1), self.classes, seed)
 
-    def drop(
-        self, targets: NDArray[Any], parent: Predictions, child: Predictions, metric: str, seed: int = 0
-    ) -> Interval:
+    def drop(self, targets: NDArray[Any], parent: Scores, child: Scores, metric: str, seed: int = 0) -> Interval:
         """Returns the hundredths that are lost."""
         labels = (parent.argmax(axis=1), child.argmax(axis=1))
         return paired_drop(targets, *labels, self.classes, metric=metric, seed=seed)
 
-    def agrees(self, reference: Predictions, found: Predictions) -> NDArray[np.bool_]:
+    def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:
         """Compares labels."""
         same: NDArray[np.bool_] = reference.argmax(axis=1) == found.argmax(axis=1)
         return same
 
-    def as_scores(self, answers: NDArray[Any]) -> Predictions:
+    def as_scores(self, answers: NDArray[Any]) -> Scores:
         """Returns probabilities of 0 and 1."""
-        plain: Predictions = np.eye(self.classes, dtype=np.float32)[answers]
+        plain: Scores = np.eye(self.classes, dtype=np.float32)[answers]
         return plain
 
-    def log_difference(self, reference: Predictions, found: Predictions) -> float:
-        """Returns max |ln p − ln q| / max(1, |ln p|) over all labels with p > `LEAST`.
+    def log_difference(self, reference: Scores, found: Scores) -> float:
+        """Returns max |ln p − ln q| / max(1, |ln p|) over all labels with p > `LEAST_PROBABILITY`.
 
         Log-odds of two labels differ by the sum of both. Rounding moves a logit by a share of its size.
         """
-        counted = reference > LEAST
+        counted = reference > LEAST_PROBABILITY
         with np.errstate(divide="ignore", invalid="ignore"):  # a tail that is lost differs by infinity
             logs, others = (np.log(one[counted].astype(np.float64)) for one in (reference, found))
         return float((np.abs(logs - others) / np.maximum(1, np.abs(logs))).max(initial=0.0))
 
-    def confusion(self, targets: NDArray[Any], predictions: Predictions) -> NDArray[np.int64]:
+    def confusion(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.int64]:
         """Counts true labels × predicted ones."""
         return confusion_matrix(targets, predictions.argmax(axis=1), self.classes)

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
-from maas.evidence.baselines import boosting, logistic, tfidf_logistic
+from maas.evidence.baselines import boosting, logistic_regression, tfidf_logistic
 from maas.records.evidence import DataRecord
 
 RECORD = DataRecord("", {}, {})
@@ -48,21 +48,24 @@ def test_logistic_regression_equals_that_of_scikit_learn_when_rows_are_pixels():
     scaler = StandardScaler().fit(flat)
     expected = LogisticRegression(C=0.1, max_iter=1000).fit(scaler.transform(flat), splits.train.targets)
     test = scaler.transform(np.stack(splits.test.inputs).reshape(len(splits.test), -1).astype(np.float32))
-    found = logistic([0.1])(hidden(splits))
+    found = logistic_regression([0.1])(hidden(splits))
     assert found.tolist() == expected.predict(test).tolist()
     assert (found == splits.test.targets).mean() > 0.85
 
 
 def test_logistic_regression_takes_the_strength_that_validates_best_when_several_are_given():
     splits = digits()
-    alone = {strength: logistic([strength])(splits) for strength in (1e-6, 0.1)}
-    assert logistic([1e-6, 0.1])(splits).tolist() == alone[0.1].tolist() != alone[1e-6].tolist()
+    alone = {strength: logistic_regression([strength])(splits) for strength in (1e-6, 0.1)}
+    assert logistic_regression([1e-6, 0.1])(splits).tolist() == alone[0.1].tolist() != alone[1e-6].tolist()
 
 
 def test_logistic_regression_looks_at_few_rows_when_it_is_told_to():
     splits = digits()
     few = Splits(splits.train.spread(50), splits.validation, splits.test, splits.labels, RECORD)
-    assert logistic([0.1], max_rows=50)(splits).tolist() == logistic([0.1], max_rows=None)(few).tolist()
+    assert (
+        logistic_regression([0.1], max_rows=50)(splits).tolist()
+        == logistic_regression([0.1], max_rows=None)(few).tolist()
+    )
 
 
 def test_boosting_equals_that_of_scikit_learn_when_columns_are_numbers():
@@ -146,9 +149,9 @@ def test_rare_categories_are_missing_when_there_are_more_than_boosting_takes():
     [
         (tfidf_logistic(), [[1.0], [2.0]] * 5, ("a", "b"), "tfidf_logistic", "texts"),
         (tfidf_logistic(), ["a", "b"] * 5, (), "tfidf_logistic", "labels"),
-        (logistic(), ["a", "b"] * 5, ("a", "b"), "logistic", "arrays of numbers of one shape"),
-        (logistic(), [[1.0], [1.0, 2.0]] * 5, ("a", "b"), "logistic", "arrays of numbers of one shape"),
-        (logistic(), [[1.0], [2.0]] * 5, (), "logistic", "labels"),
+        (logistic_regression(), ["a", "b"] * 5, ("a", "b"), "logistic", "arrays of numbers of one shape"),
+        (logistic_regression(), [[1.0], [1.0, 2.0]] * 5, ("a", "b"), "logistic", "arrays of numbers of one shape"),
+        (logistic_regression(), [[1.0], [2.0]] * 5, (), "logistic", "labels"),
         (boosting(), ["a", "b"] * 5, (), "boosting", "rows of columns"),
     ],
 )

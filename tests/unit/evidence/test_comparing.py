@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from maas.errors import BundleError
-from maas.evidence.comparing import compared
+from maas.evidence.comparing import compare_bundles
 from maas.evidence.model_plots import comparison_picture
 from maas.evidence.slices import slices
 from maas.evidence.task_metrics import task_metrics_of
@@ -15,7 +15,7 @@ from maas.evidence.task_metrics import task_metrics_of
 
 @pytest.fixture(scope="module")
 def found(line, digits):
-    return compared({"one": line.bundle, "twin": line.bundle}, digits.test, digits.labels, "accuracy")
+    return compare_bundles({"one": line.bundle, "twin": line.bundle}, digits.test, digits.labels, "accuracy")
 
 
 def test_twin_differs_in_nothing_when_it_is_held_against_itself(found, line, digits):
@@ -35,7 +35,7 @@ def test_models_are_refused_when_their_answers_mean_different_things(line, digit
     other = dataclasses.replace(line.bundle)
     object.__setattr__(other, "manifest", other.manifest.__class__(**{**as_dict(other.manifest), "answer": answer}))
     with pytest.raises(BundleError, match="other answers with classification of kind 0, kind 1, .* one with"):
-        compared({"one": line.bundle, "other": other}, digits.test, digits.labels, "accuracy")
+        compare_bundles({"one": line.bundle, "other": other}, digits.test, digits.labels, "accuracy")
 
 
 @pytest.mark.parametrize("labels", ["reversed", "fewer", "none"])
@@ -44,7 +44,7 @@ def test_rows_are_refused_when_their_targets_mean_something_else(line, digits, l
     with pytest.raises(
         BundleError, match=r"^one answers with classification of 0, 1, .*and the rows are for .*recipe=NAME"
     ):
-        compared({"one": line.bundle}, digits.test, others, "accuracy")
+        compare_bundles({"one": line.bundle}, digits.test, others, "accuracy")
 
 
 def as_dict(manifest) -> dict:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as reference
 
-from maas.evidence.metrics import METRICS, classification_metrics, confusion_matrix, paired_drop, wilson
+from maas.evidence.metrics import CLASSIFICATION_METRICS, classification_metrics, confusion_matrix, paired_drop, wilson
 
 
 def some(rows: int, classes: int, accuracy: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +46,7 @@ def test_metrics_equal_scikit_learns_when_a_class_is_never_predicted_or_has_no_r
 
 def test_metrics_work_on_many_matrices_at_once_when_they_are_stacked():
     matrices = np.random.default_rng(0).integers(1, 9, (4, 6, 3, 3))
-    for metric in METRICS.values():
+    for metric in CLASSIFICATION_METRICS.values():
         assert metric(matrices).shape == (4, 6)
         assert metric(matrices)[2, 5] == pytest.approx(metric(matrices[2, 5]))
 
@@ -99,7 +99,7 @@ def triple(rows: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.n
 
 def test_drop_is_the_difference_in_points_when_it_is_written_out():
     targets, parent, child = triple()
-    for name in METRICS:
+    for name in CLASSIFICATION_METRICS:
         found = paired_drop(targets, parent, child, 3, metric=name).value
         expected = 100 * (of_sklearn(targets, parent, 3)[name] - of_sklearn(targets, child, 3)[name])
         assert found == pytest.approx(expected)
@@ -113,7 +113,10 @@ def test_drops_interval_equals_that_of_resampled_rows_when_both_are_drawn(metric
     drops = []
     for _ in range(2000):
         rows = random.integers(0, len(targets), len(targets))
-        one, other = (METRICS[metric](confusion_matrix(targets[rows], labels[rows], 3)) for labels in (parent, child))
+        one, other = (
+            CLASSIFICATION_METRICS[metric](confusion_matrix(targets[rows], labels[rows], 3))
+            for labels in (parent, child)
+        )
         drops.append(100 * (one - other))
     low, high = np.quantile(drops, [0.025, 0.975])
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.35)

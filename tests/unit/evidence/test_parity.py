@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from maas.errors import ExportError, ParityError
-from maas.evidence.parity import compared, first_difference, reference_run, require
+from maas.evidence.parity import first_difference, parity_of, reference_run, require_parity
 from maas.evidence.task_metrics import task_metrics_of
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import outputs_in_batches
@@ -23,21 +23,23 @@ def other(*changes: tuple[int, int, float]) -> np.ndarray:
 
 
 def test_comparison_holds_both_numbers_when_answers_differ():
-    parity = compared(TASK_METRICS, "torch", "onnxruntime", LEFT, other((0, 0, 0.3), (0, 1, 0.7)), 1e-5)
+    parity = parity_of(TASK_METRICS, "torch", "onnxruntime", LEFT, other((0, 0, 0.3), (0, 1, 0.7)), 1e-5)
     assert (parity.left, parity.right, parity.rows, parity.tolerance) == ("torch", "onnxruntime", 3, 1e-5)
     assert parity.max_difference == pytest.approx(0.6)
     assert parity.agreement.value == pytest.approx(2 / 3)
 
 
 def test_comparison_passes_when_the_difference_is_within_the_tolerance():
-    parity = compared(TASK_METRICS, "a", "b", LEFT, LEFT + np.float32(5e-6), 1e-5)
-    assert require(parity) is parity
+    parity = parity_of(TASK_METRICS, "a", "b", LEFT, LEFT + np.float32(5e-6), 1e-5)
+    assert require_parity(parity) is parity
 
 
 @pytest.mark.parametrize("value", [0.95, float("nan"), float("inf")])
 def test_error_carries_both_numbers_when_a_probability_is_off(value):
     with pytest.raises(ParityError) as caught:
-        require(compared(TASK_METRICS, "torch", "onnxruntime", LEFT, other((2, 1, value)), 1e-5), where=" Look there.")
+        require_parity(
+            parity_of(TASK_METRICS, "torch", "onnxruntime", LEFT, other((2, 1, value)), 1e-5), where=" Look there."
+        )
     assert caught.value.allowed == 1e-5
     assert caught.value.found == pytest.approx(abs(value - 0.8), nan_ok=True)
     assert str(caught.value).startswith("onnxruntime does not answer as torch on 3 rows: a number differs by ")
@@ -46,14 +48,14 @@ def test_error_carries_both_numbers_when_a_probability_is_off(value):
 
 def test_every_label_must_agree_when_no_share_is_given():
     with pytest.raises(ParityError, match=r"on 3 rows: 0\.6667 of the answers agree, at least 1 must\.$"):
-        require(compared(TASK_METRICS, "a", "b", LEFT, other((0, 0, 0.05)), None))
+        require_parity(parity_of(TASK_METRICS, "a", "b", LEFT, other((0, 0, 0.05)), None))
 
 
 def test_share_of_labels_is_enough_when_it_is_given():
-    parity = compared(TASK_METRICS, "exported", "shipped", LEFT, other((0, 0, 0.05)), None)
-    assert require(parity, min_agreement=0.6) is parity
+    parity = parity_of(TASK_METRICS, "exported", "shipped", LEFT, other((0, 0, 0.05)), None)
+    assert require_parity(parity, min_agreement=0.6) is parity
     with pytest.raises(ParityError) as caught:
-        require(parity, min_agreement=0.99)
+        require_parity(parity, min_agreement=0.99)
     assert (caught.value.found, caught.value.allowed) == (pytest.approx(2 / 3), 0.99)
 
 
@@ -67,20 +69,20 @@ TAILS = np.array([[1.0, 1e-9], [1.0, 1e-20], [0.75, 0.25], [1.0, 1e-34]], dtype=
 def test_lost_tail_is_refused_though_the_probability_itself_hardly_differs(row, found, difference):
     tails = TAILS.copy()
     tails[row, 1] = found
-    parity = compared(TASK_METRICS, "torch", "onnxruntime", TAILS, tails, 1e-5)
+    parity = parity_of(TASK_METRICS, "torch", "onnxruntime", TAILS, tails, 1e-5)
     if not np.isnan(found):
         assert parity.max_difference < 2e-9
         assert parity.max_log_difference == pytest.approx(difference, rel=1e-3)
     assert parity.log_tolerance == pytest.approx(0.01)
     with pytest.raises(ParityError):
-        require(parity)
+        require_parity(parity)
 
 
 def test_error_names_both_logarithms_when_a_tail_is_lost():
     tails = TAILS.copy()
     tails[0, 1] = 0
     with pytest.raises(ParityError) as caught:
-        require(compared(TASK_METRICS, "torch", "onnxruntime", TAILS, tails, 1e-5), where=" Look there.")
+        require_parity(parity_of(TASK_METRICS, "torch", "onnxruntime", TAILS, tails, 1e-5), where=" Look there.")
     assert str(caught.value) == (
         "onnxruntime does not answer as torch on 4 rows: the logarithm of a probability differs by inf%, allowed is "
         "1.00%. Look there."
@@ -94,15 +96,15 @@ def test_tails_pass_when_they_are_rounded_or_below_what_float32_holds_or_not_ask
     tails[2] = TAILS[2]
     tails[:2, 0] = 1
     tails[3, 0] = 1
-    parity = compared(TASK_METRICS, "a", "b", TAILS, tails, 1e-5)
+    parity = parity_of(TASK_METRICS, "a", "b", TAILS, tails, 1e-5)
     assert parity.max_log_difference == pytest.approx(np.log(1.001) / np.log(1e9), rel=1e-2)
-    assert require(parity) is parity
+    assert require_parity(parity) is parity
     tails[0, 1] = 0
-    other = compared(TASK_METRICS, "a", "b", TAILS, tails, 1e-5, tails=False)
-    assert (require(other).max_log_difference, other.log_tolerance) == (None, None)
-    assert compared(TASK_METRICS, "a", "b", TAILS, tails).log_tolerance is None
+    other = parity_of(TASK_METRICS, "a", "b", TAILS, tails, 1e-5, tails=False)
+    assert (require_parity(other).max_log_difference, other.log_tolerance) == (None, None)
+    assert parity_of(TASK_METRICS, "a", "b", TAILS, tails).log_tolerance is None
     values = task_metrics_of("regression", [])
-    assert compared(values, "a", "b", TAILS[:, :1], TAILS[:, :1], 1e-5).max_log_difference is None
+    assert parity_of(values, "a", "b", TAILS[:, :1], TAILS[:, :1], 1e-5).max_log_difference is None
 
 
 def test_reference_answers_as_onnxruntime_does_when_rows_differ_in_length(bundles, tmp_path):

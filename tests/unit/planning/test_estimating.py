@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maas.planning.estimating import WARM_UP, Loop, Step, Watched, extrapolated, is_enough, mean_seconds
+from maas.planning.estimating import WARM_UP, Loop, TimedBatch, Watched, extrapolated, is_enough, mean_seconds
 
 LOOP = Loop(batches=50, epochs=4, total_batches=200, validations=1.0)
 
@@ -12,9 +12,9 @@ def watched(**changes) -> Watched:
     """Steps of 0.1 s; validations of 2 s, half of which was timed; 1 s more at an epoch's end; points of 3 s."""
     facts = {
         "loop": LOOP,
-        "steps": (Step(8, 0.1),) * 20,
+        "steps": (TimedBatch(8, 0.1),) * 20,
         "sizes": (8,) * 50,
-        "validated": (Step(8, 0.5), Step(8, 0.5)),
+        "validated": (TimedBatch(8, 0.5), TimedBatch(8, 0.5)),
         "validation_size": 32,
         "end_s": 1.0,
         "looped_s": 5.0,
@@ -29,7 +29,7 @@ def watched(**changes) -> Watched:
 def test_mean_is_that_of_all_batches_when_seconds_follow_the_size():
     random = np.random.default_rng(0)
     sizes = random.integers(100, 2000, 400)
-    steps = [Step(int(size), 0.02 + 1e-4 * size) for size in sizes[:12]]
+    steps = [TimedBatch(int(size), 0.02 + 1e-4 * size) for size in sizes[:12]]
     assert np.mean(sizes[3:12]) != pytest.approx(np.mean(sizes), rel=0.05)  # the sample alone would mislead
     assert mean_seconds(steps, sizes.tolist()) == pytest.approx(np.mean(0.02 + 1e-4 * sizes), rel=1e-9)
 
@@ -41,7 +41,7 @@ def test_mean_is_near_when_steps_are_noisy():
 
     def estimate() -> float:
         drawn = random.permutation(1000)[:30]
-        steps = [Step(int(sizes[index]), truth[index] * random.lognormal(0, 0.1)) for index in drawn]
+        steps = [TimedBatch(int(sizes[index]), truth[index] * random.lognormal(0, 0.1)) for index in drawn]
         return mean_seconds(steps, sizes.tolist())
 
     found = [estimate() for _ in range(50)]
@@ -49,19 +49,19 @@ def test_mean_is_near_when_steps_are_noisy():
 
 
 def test_first_steps_and_disturbed_ones_are_left_out_when_there_are_others():
-    calm = [Step(8, 0.1 + 0.001 * (index % 3)) for index in range(30)]
-    steps = [Step(8, 9.0)] * WARM_UP + calm
-    steps[20] = Step(8, 5.0)
+    calm = [TimedBatch(8, 0.1 + 0.001 * (index % 3)) for index in range(30)]
+    steps = [TimedBatch(8, 9.0)] * WARM_UP + calm
+    steps[20] = TimedBatch(8, 5.0)
     assert mean_seconds(steps, [8] * 100) == pytest.approx(0.101, abs=2e-4)
 
 
 def test_mean_is_plain_when_the_last_batch_alone_is_smaller():
-    steps = [*[Step(64, 0.2)] * 20, Step(3, 0.05)]
+    steps = [*[TimedBatch(64, 0.2)] * 20, TimedBatch(3, 0.05)]
     assert mean_seconds(steps, [64] * 20 + [3]) == pytest.approx((20 * 0.2 + 0.05) / 21, rel=0.01)
 
 
 def test_last_step_counts_when_there_are_hardly_any():
-    assert mean_seconds([Step(8, 7.0), Step(8, 0.3)], [8, 8]) == pytest.approx(0.3)
+    assert mean_seconds([TimedBatch(8, 7.0), TimedBatch(8, 0.3)], [8, 8]) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,16 @@ import maas
 from maas.data.folds import folded
 from maas.lifecycle.assembly import load_rows
 from maas.planning import Plan
-from maas.planning.estimating import Loop, Step, Watched
+from maas.planning.estimating import Loop, TimedBatch, Watched
 from maas.planning.planning import fold_share, planned
 from maas.planning.report import LaterStages, Report
-from maas.planning.table import as_json, table
+from maas.planning.table import as_json, plan_table
 
 WATCHED = Watched(
     loop=Loop(10, 6, 60, 1.0),
-    steps=(Step(8, 1.0),) * 20,
+    steps=(TimedBatch(8, 1.0),) * 20,
     sizes=(8,) * 10,
-    validated=(Step(8, 2.0),),
+    validated=(TimedBatch(8, 2.0),),
     validation_size=8,
     end_s=1.0,
     looped_s=30.0,
@@ -55,7 +55,7 @@ def config() -> maas.RunConfig:
 
 def printed(plan: Plan) -> str:
     console = Console(file=io.StringIO(), width=110)
-    console.print(table(plan))
+    console.print(plan_table(plan))
     return console.file.getvalue()
 
 

@@ -17,7 +17,7 @@ from maas.training import fitting
 from maas.training.distilling import DistillationTask, Teacher, similarity_distance
 from maas.training.heads import task_head_of
 from maas.training.objectives import Objective
-from maas.training.windows import ALONE
+from maas.training.windows import WHOLE_STEP
 
 LOSS = nn.CrossEntropyLoss()
 
@@ -143,7 +143,7 @@ def test_step_minimises_both_losses_and_the_teacher_is_left_alone():
     task = DistillationTask(Named(net), task_head, Objective(LOSS, l2=0.1), None, None, teacher=teacher)
     rows, targets = torch.randn(4, 3), torch.tensor([0, 1, 1, 0])
     logits = task.net(rows)
-    loss = task.loss(Batch({"rows": rows}, targets, torch.arange(4)), logits, ALONE)
+    loss = task.loss(Batch({"rows": rows}, targets, torch.arange(4)), logits, WHOLE_STEP)
     wanted = taught(rows).detach()
     expected = 0.75 * functional.cross_entropy(logits, targets) + 0.05 * net.weight.square().sum()
     expected = expected + 0.25 * task_head.distance(logits, wanted, 2.0, LOSS) + 3 * similarity_distance(logits, wanted)

@@ -90,7 +90,7 @@ def test_first_process_is_ended_with_the_reason_when_it_does_not_notice_that_ano
         left.append(status)
         has_left.set()
 
-    monkeypatch.setattr(launching, "GRACE_S", 0.01)
+    monkeypatch.setattr(launching, "HELPER_GRACE_S", 0.01)
     monkeypatch.setattr(launching.os, "_exit", leave)
     launcher(f"{ARRIVES.removesuffix('input()')} raise SystemExit('disk full')").launch(lambda: has_left.wait(30))
     assert left == [2]
@@ -101,7 +101,7 @@ def test_first_process_is_ended_with_the_reason_when_it_does_not_notice_that_ano
 
 
 def test_nothing_is_ended_when_training_is_over_before_the_others_end(launcher, monkeypatch):
-    monkeypatch.setattr(launching, "GRACE_S", 0.01)
+    monkeypatch.setattr(launching, "HELPER_GRACE_S", 0.01)
     monkeypatch.setattr(launching.os, "_exit", lambda _: pytest.fail("the process was left"))
     made = launcher(ARRIVES)
     made.launch(lambda: None)

@@ -25,7 +25,7 @@ from maas.training.batch_statistics import BatchStatistics
 from maas.training.fitting import fit_net
 from maas.training.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from maas.training.objectives import Objective, objective_of
-from maas.training.windows import Share, Window, share_of, total_weight
+from maas.training.windows import BatchScale, Window, batch_scale_of, total_weight
 
 WEIGHTS = [1.0, 2.0, 10.0]
 LR = 0.3
@@ -243,7 +243,7 @@ def test_batch_counts_nothing_when_all_its_rows_are_ignored():
     (gradient,) = torch.autograd.grad(value, logits)
     (wanted,) = torch.autograd.grad(loss(logits, targets), logits)
     torch.testing.assert_close(gradient, wanted, rtol=0, atol=1e-12)
-    alone = share_of(loss, targets[:2], None)
+    alone = batch_scale_of(loss, targets[:2], None)
     assert Objective(loss)(logits[:2], targets[:2], nn.Identity(), alone) == 0
 
 
@@ -258,7 +258,7 @@ def test_penalty_counts_once_when_a_step_sees_several_batches():
 
 
 def test_share_is_that_of_the_batch_alone_when_its_step_sees_no_other():
-    assert share_of(CrossEntropy(), torch.zeros(5), None) == Share(1.0, 1.0, 1.0, 5.0)
+    assert batch_scale_of(CrossEntropy(), torch.zeros(5), None) == BatchScale(1.0, 1.0, 1.0, 5.0)
 
 
 @pytest.mark.parametrize("reduction", ["sum", "none"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maas.evidence.robustness import perturbations_of
-from maas.evidence.robustness.audio import amplified, noisy
+from maas.evidence.robustness.audio import amplified, noisy_samples
 from maas.runtime.processors.audio import Processor
 
 
@@ -23,21 +23,21 @@ def power(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("ratio", "decibels"), [(0.1, 20.0), (0.05, 26.0206), (0.5, 6.0206)])
 def test_noise_has_its_ratio_to_the_signal_when_it_is_added(tone, ratio, decibels):
-    (found,) = noisy([tone], ratio, random())
+    (found,) = noisy_samples([tone], ratio, random())
     assert found.dtype == np.float32
     assert 10 * np.log10(power(tone) / power(found - tone)) == pytest.approx(decibels, abs=1e-3)
 
 
 def test_ratio_stays_and_samples_fit_when_noise_passes_full_scale(tone):
     loud = tone / 0.3
-    (found,) = noisy([loud], 1.0, random())
+    (found,) = noisy_samples([loud], 1.0, random())
     assert np.abs(found).max() == pytest.approx(1, abs=1e-6)
     scale = (found.astype(np.float64) @ loud) / (loud.astype(np.float64) @ loud)  # noise and tone hardly correlate
     assert power(found - scale * loud) == pytest.approx(power(scale * loud), rel=0.03)
 
 
 def test_noise_is_white_when_it_is_added(tone):
-    (found,) = noisy([tone], 1.0, random())
+    (found,) = noisy_samples([tone], 1.0, random())
     spectrum = np.abs(np.fft.rfft(found - tone)) ** 2
     halves = [spectrum[1:4000].mean(), spectrum[4000:].mean()]
     assert halves[0] == pytest.approx(halves[1], rel=0.1)
@@ -45,7 +45,7 @@ def test_noise_is_white_when_it_is_added(tone):
 
 def test_silence_stays_when_noise_is_added():
     silence = np.zeros(100, dtype=np.float32)
-    np.testing.assert_array_equal(noisy([silence], 0.8, random())[0], silence)
+    np.testing.assert_array_equal(noisy_samples([silence], 0.8, random())[0], silence)
 
 
 @pytest.mark.parametrize("gain", [-40.0, -20.0, -6.0, 6.0])

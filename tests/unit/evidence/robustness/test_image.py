@@ -5,7 +5,7 @@ import pytest
 from skimage.filters import gaussian
 
 from maas.evidence.robustness import perturbations_of
-from maas.evidence.robustness.image import blurred, noisy
+from maas.evidence.robustness.image import blurred, noisy_pixels
 from maas.runtime.processors.image import Processor
 
 
@@ -20,7 +20,7 @@ def grey() -> np.ndarray:
 
 @pytest.mark.parametrize("deviation", [4.0, 16.0, 32.0])
 def test_noise_has_its_deviation_when_nothing_is_cut(grey, deviation):
-    (found,) = noisy([grey], deviation, random())
+    (found,) = noisy_pixels([grey], deviation, random())
     assert found.dtype == np.uint8
     assert (found.astype(float) - 128).std() == pytest.approx(np.sqrt(deviation**2 + 1 / 12), rel=0.02)
     assert found.mean() == pytest.approx(128, abs=0.3)
@@ -28,14 +28,14 @@ def test_noise_has_its_deviation_when_nothing_is_cut(grey, deviation):
 
 def test_noise_stays_in_range_when_pixels_are_black_or_white():
     rows = [np.zeros((50, 50, 1), np.uint8), np.full((50, 50, 1), 255, np.uint8)]
-    black, white = noisy(rows, 32.0, random())
+    black, white = noisy_pixels(rows, 32.0, random())
     assert black.max() < 200
     assert white.min() > 55
     assert (black == 0).mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_noise_is_the_same_but_stronger_when_the_strength_grows(grey):
-    (weak,), (strong,) = (noisy([grey], deviation, random()) for deviation in (8.0, 16.0))
+    (weak,), (strong,) = (noisy_pixels([grey], deviation, random()) for deviation in (8.0, 16.0))
     difference = (strong.astype(float) - 128) - 2 * (weak.astype(float) - 128)
     assert np.abs(difference).max() <= 1.5
 

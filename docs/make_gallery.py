@@ -18,7 +18,8 @@ from maas.config.recipes import RECIPES
 from maas.errors import InputError
 from maas.evidence.plots import robustness_picture
 from maas.records.evidence import Evidence
-from maas.run_folder import RunFolder, runs
+from maas.run_folders.finding import runs_of
+from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
 from maas.runtime.explaining import Explanation
 
@@ -109,7 +110,7 @@ def entry_of(name: str) -> Entry:
 
 def _finished(name: str) -> Iterator[tuple[int, tuple[RunFolder, Bundle]]]:
     """Yields seed and run, the oldest first, so that the newest wins."""
-    for folder in reversed(runs(Path("runs"), name)):
+    for folder in reversed(runs_of(Path("runs"), name)):
         if folder.state.finished and folder.bundle.is_dir():
             bundle = Bundle.open(folder.bundle)
             lineage = bundle.manifest.lineage

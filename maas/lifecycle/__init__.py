@@ -24,7 +24,8 @@ from maas.lifecycle.finding import (
 from maas.lifecycle.lineage import own_code, work_key
 from maas.records.evidence import Evidence
 from maas.registry.catalogue.versions import ModelVersion
-from maas.run_folder import RunFolder, claimed, of_artifact
+from maas.run_folders.finding import claimed
+from maas.run_folders.folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.training import processes
 from maas.training.callbacks import require_usable
@@ -174,4 +175,4 @@ def _claimed(
     key = work_key(config, rows.record.fingerprint)
     root, go_on = Path(config.runs_dir), config.resume == "auto"
     own = own_code(config)
-    return claimed(root, config.name, key, config.training_digest(), is_done, go_on=go_on, sources=own)
+    return claimed(root, config.name, key, config.training_digest(), is_done, may_resume=go_on, sources=own)

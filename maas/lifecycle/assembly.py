@@ -14,7 +14,7 @@ from maas.config import RunConfig, build
 from maas.data.splits import Splits
 from maas.errors import DataError
 from maas.exporting.conversion import to_onnx
-from maas.run_folder import RunFolder
+from maas.run_folders.folder import RunFolder
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import BaseProcessor
 from maas.training.checkpoint import Checkpoint, save_checkpoint

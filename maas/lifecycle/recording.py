@@ -14,7 +14,7 @@ from maas.evidence.plots import confusion_picture, robustness_picture
 from maas.records.manifest import Lineage
 from maas.registry.mlflow_registry import MlflowRegistry
 from maas.registry.tracking.tracker import Tracker
-from maas.run_folder import RunFolder
+from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
 
 

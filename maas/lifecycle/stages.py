@@ -45,7 +45,7 @@ from maas.lifecycle.validating import cross_validated, validated
 from maas.records.evidence import CompressionRecord, Evidence
 from maas.registry.catalogue.versions import ModelVersion
 from maas.registry.mlflow_registry import MlflowRegistry
-from maas.run_folder import RunFolder, of_artifact
+from maas.run_folders.folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint

@@ -31,7 +31,7 @@ from maas.planning.estimating import TimedBatch, Watched, is_enough, mean_second
 from maas.planning.later_stages import later_stages_of
 from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
 from maas.planning.shortening import STEPS_S, shortened_recipe, world_of
-from maas.run_folder import RunFolder
+from maas.run_folders.folder import RunFolder
 from maas.runtime.processors import BaseProcessor
 from maas.training.fitting import fit
 from maas.training.pretraining import MaskedTokens

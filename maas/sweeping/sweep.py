@@ -17,7 +17,7 @@ from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.lineage import code_key, work_key
 from maas.registry.mlflow_registry import MlflowRegistry
 from maas.registry.tracking.tracker import Tracker
-from maas.run_folder import RunFolder, of_artifact
+from maas.run_folders.folder import RunFolder, of_artifact
 from maas.sweeping.closing import Command, close
 from maas.sweeping.folder import SweepFolder, TrialRecord
 from maas.sweeping.plan import Plan

@@ -34,7 +34,7 @@ from maas.files import cache_folder
 from maas.lifecycle.assembly import exported_onnx, load_rows, require_same_rows
 from maas.lifecycle.compressed import Compressed
 from maas.records.evidence import CandidateRecord, CompressionRecord, Interval, Latency
-from maas.run_folder import RunFolder
+from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import Predictor, batches_of
 from maas.training.checkpoint import Checkpoint

@@ -11,7 +11,7 @@ import maas.run
 from maas.errors import BundleError
 from maas.lifecycle import Compressed
 from maas.lifecycle.finding import bundle_of, compressed_by
-from maas.run_folder import of_artifact
+from maas.run_folders.folder import of_artifact
 
 SMALL = ["faces", "folds=0", "registry=null", "trainer.max_epochs=2"]
 COMMAND = [f"recipe={SMALL[0]}", *SMALL[1:]]

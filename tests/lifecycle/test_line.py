@@ -25,7 +25,7 @@ from maas.lifecycle import Line, stages
 from maas.lifecycle.assembly import load_rows
 from maas.registry.connection import connected
 from maas.registry.mlflow_registry import MlflowRegistry
-from maas.run_folder import of_artifact
+from maas.run_folders.folder import of_artifact
 from maas.summary import stage_table
 from maas.training.evaluation import predictions
 

@@ -15,7 +15,7 @@ from maas import cli
 from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.lineage import work_key
 from maas.registry.connection import connected
-from maas.run_folder import RunFolder
+from maas.run_folders.folder import RunFolder
 from maas.train import _train
 
 PARENT, METRIC = "mlflow.parentRunId", "kept_validation_accuracy"

@@ -1,4 +1,4 @@
-"""Which run to start or to go on with, and who is at work in it."""
+"""Which run to start or to resume, and who is at work in it."""
 
 import subprocess
 import sys
@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from maas.errors import ConfigError
-from maas.run_folder import RunFolder, RunState, claimed, newest_with, of_artifact, runs
+from maas.run_folders.finding import claimed, newest_with, runs_of
+from maas.run_folders.folder import RunFolder, RunState, of_artifact
 
 
 def made(root: Path, name: str, key: str = "key") -> RunFolder:
@@ -19,8 +20,8 @@ def made(root: Path, name: str, key: str = "key") -> RunFolder:
     return folder
 
 
-def claim(root: Path, is_done: Callable[[RunFolder], bool], *, go_on: bool = True) -> RunFolder:
-    with claimed(root, "model", "key", "net", is_done, go_on=go_on) as folder:
+def claim(root: Path, is_done: Callable[[RunFolder], bool], *, may_resume: bool = True) -> RunFolder:
+    with claimed(root, "model", "key", "net", is_done, may_resume=may_resume) as folder:
         return folder
 
 
@@ -29,9 +30,9 @@ def never(_: RunFolder) -> bool:
 
 
 def test_new_runs_are_distinct_when_they_fall_into_one_second(tmp_path):
-    folders = [claim(tmp_path, never, go_on=False) for _ in range(12)]
+    folders = [claim(tmp_path, never, may_resume=False) for _ in range(12)]
     assert len({folder.path for folder in folders}) == 12
-    assert [folder.path for folder in runs(tmp_path, "model")] == [folder.path for folder in reversed(folders)]
+    assert [folder.path for folder in runs_of(tmp_path, "model")] == [folder.path for folder in reversed(folders)]
     assert all(folder.state == RunState(key="key", training="net") for folder in folders)
 
 
@@ -39,11 +40,11 @@ def test_runs_are_the_newest_first_when_attempts_have_two_digits(tmp_path):
     names = ["20260101-000000", "20260101-000000-2", "20260101-000000-10", "20260101-000001"]
     for name in names:
         made(tmp_path, name)
-    assert [folder.path.name for folder in runs(tmp_path, "model")] == names[::-1]
+    assert [folder.path.name for folder in runs_of(tmp_path, "model")] == names[::-1]
 
 
 def test_runs_are_none_when_the_model_has_no_folder(tmp_path):
-    assert runs(tmp_path, "model") == []
+    assert runs_of(tmp_path, "model") == []
 
 
 def test_latest_points_at_the_newest_when_it_is_moved_twice(tmp_path):
@@ -52,7 +53,7 @@ def test_latest_points_at_the_newest_when_it_is_moved_twice(tmp_path):
         folder.point_latest()
         assert (tmp_path / "model/latest").resolve() == folder.path.resolve()
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [first.path.name, second.path.name, "latest"]
-    assert len(runs(tmp_path, "model")) == 2
+    assert len(runs_of(tmp_path, "model")) == 2
 
 
 def test_remember_changes_only_what_is_named_when_a_stage_ends(tmp_path):
@@ -79,7 +80,7 @@ def test_claimed_is_new_when_all_are_done_or_of_other_work(tmp_path):
 def test_locked_run_is_refused_and_passed_over_when_another_process_holds_it(tmp_path):
     older, newer = made(tmp_path, "20260101-000000"), made(tmp_path, "20260101-000001")
     hold = (
-        "import sys; from pathlib import Path; from maas.run_folder import RunFolder\n"
+        "import sys; from pathlib import Path; from maas.run_folders.folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked():\n    print('held', flush=True)\n    sys.stdin.read()"
     )
     command = [sys.executable, "-c", hold, str(newer.path)]
@@ -98,7 +99,7 @@ def test_locked_run_is_refused_and_passed_over_when_another_process_holds_it(tmp
 def test_run_is_free_when_its_process_was_killed_and_a_forked_one_lives_on(tmp_path):
     folder = made(tmp_path, "20260101-000000")
     hold = (
-        "import os, sys, time; from pathlib import Path; from maas.run_folder import RunFolder\n"
+        "import os, sys, time; from pathlib import Path; from maas.run_folders.folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked():\n"
         "    os.fork() or print(os.getpid(), flush=True)\n"
         "    sys.stdin.read()"
@@ -172,7 +173,7 @@ def test_nothing_is_said_of_what_does_not_look_like_a_run(tmp_path, caplog):
     for name in ("notes", "2026 notes", "1", "sweeps"):
         (tmp_path / "model" / name).mkdir()
     (tmp_path / "model/2026.csv").touch()
-    assert runs(tmp_path, "model") == [wanted]
+    assert runs_of(tmp_path, "model") == [wanted]
     assert caplog.messages == []
 
 
@@ -187,7 +188,7 @@ def test_artifact_is_refused_in_one_line_when_its_run_cannot_be_read(tmp_path):
 def test_run_of_another_user_is_passed_over_when_it_cannot_be_written(tmp_path, caplog, monkeypatch, what):
     theirs = made(tmp_path, "20260101-000000")
     (theirs.path / "lock").touch()
-    monkeypatch.setattr("maas.run_folder.os.access", lambda path, _: path != theirs.path / what)
+    monkeypatch.setattr("maas.run_folders.folder.os.access", lambda path, _: path != theirs.path / what)
     assert claim(tmp_path, never) != theirs
     assert caplog.messages == [f"{theirs.path} cannot be written and is passed over"]
 

@@ -47,19 +47,19 @@ def test_rows_are_those_that_were_written_when_a_file_is_read(tmp_path, kind, pa
     if packed and kind != "parquet":  # which packs itself
         path = tmp_path / f"packed.{kind}.gz"
         path.write_bytes(gzip.compress((tmp_path / f"rows.{kind}").read_bytes()))
-    table, expected = columns.table(str(path), "late")["all"], SEPARATED if kind in ("csv", "tsv") else INPUTS
+    table, expected = columns.table_of_file(str(path), "late")["all"], SEPARATED if kind in ("csv", "tsv") else INPUTS
     assert table == {"input": expected, "label": ["11", "-3", None]}
     assert kinds(table["input"]) == kinds(expected)
 
 
 def test_objects_are_read_line_by_line_when_the_ending_is_that_of_a_list(tmp_path):
     WRITERS["jsonl"](tmp_path / "rows.json")
-    assert columns.table(str(tmp_path / "rows.json"), "late")["all"]["input"] == INPUTS
+    assert columns.table_of_file(str(tmp_path / "rows.json"), "late")["all"]["input"] == INPUTS
 
 
 def test_columns_stand_in_their_order_when_they_are_chosen(tmp_path):
     WRITERS["csv"](tmp_path / "rows.csv")
-    table = columns.table(str(tmp_path / "rows.csv"), "late", ["miles", "carrier"])["all"]
+    table = columns.table_of_file(str(tmp_path / "rows.csv"), "late", ["miles", "carrier"])["all"]
     assert [list(row.items()) for row in table["input"]] == [
         [("miles", row["miles"]), ("carrier", row["carrier"])] for row in ROWS
     ]
@@ -68,22 +68,22 @@ def test_columns_stand_in_their_order_when_they_are_chosen(tmp_path):
 def test_second_file_is_the_test_split_when_it_is_given(tmp_path):
     WRITERS["json"](tmp_path / "train.json")
     WRITERS["parquet"](tmp_path / "test.parquet")
-    tables = columns.table(str(tmp_path / "train.json"), "late", test_path=str(tmp_path / "test.parquet"))
+    tables = columns.table_of_file(str(tmp_path / "train.json"), "late", test_path=str(tmp_path / "test.parquet"))
     assert tables["train"] == tables["test"]
 
 
 def test_gap_is_what_the_recipe_says_when_a_csv_file_has_its_own_sign(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("country,size,y\nNA,?,1\nnull,2,2\n,3,3\n")
-    assert columns.table(str(path), "y")["all"]["input"][0] == {"country": None, "size": "?"}
-    rows = columns.table(str(path), "y", missing=["?", ""])["all"]["input"]
+    assert columns.table_of_file(str(path), "y")["all"]["input"][0] == {"country": None, "size": "?"}
+    rows = columns.table_of_file(str(path), "y", missing=["?", ""])["all"]["input"]
     assert rows == [{"country": "NA", "size": None}, {"country": "null", "size": 2}, {"country": None, "size": 3}]
 
 
 def test_code_stays_text_unless_its_column_is_named_as_one_of_numbers(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("zip,year,y\n00501,2020,1\n10001,2021,2\n")
-    read = partial(columns.table, str(path), "y", ["zip", "year"])
+    read = partial(columns.table_of_file, str(path), "y", ["zip", "year"])
     assert read()["all"]["input"] == [{"zip": "00501", "year": 2020}, {"zip": "10001", "year": 2021}]
     assert read(texts=["year"])["all"]["input"] == [{"zip": "00501", "year": "2020"}, {"zip": "10001", "year": "2021"}]
     assert read(numbers=["zip"])["all"]["input"] == [{"zip": 501, "year": 2020}, {"zip": 10001, "year": 2021}]
@@ -92,7 +92,7 @@ def test_code_stays_text_unless_its_column_is_named_as_one_of_numbers(tmp_path):
 def test_column_has_one_type_when_its_last_row_is_unlike_the_others(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("x,z,y\n" + "1,1,1\n" * 300_000 + "1.5,a,1\n")
-    rows = columns.table(str(path), "y")["all"]["input"]
+    rows = columns.table_of_file(str(path), "y")["all"]["input"]
     assert (rows[0], rows[-1]) == ({"x": 1.0, "z": "1"}, {"x": 1.5, "z": "a"})
     assert {type(value) for row in rows for value in row.values()} == {float, str}
 
@@ -108,7 +108,7 @@ def test_dates_and_decimals_become_text_and_numbers_when_a_parquet_file_holds_th
         }
     )
     frame.to_parquet(tmp_path / "rows.parquet")
-    table = columns.table(str(tmp_path / "rows.parquet"), "y")["all"]
+    table = columns.table_of_file(str(tmp_path / "rows.parquet"), "y")["all"]
     assert table["input"] == [{"day": "2013-01-02", "time": "2013-01-02T03:04:05", "price": 1.25, "kind": "a"}]
     assert table["label"] == ["1.5"]
 
@@ -161,7 +161,7 @@ def test_columns_are_found_when_a_recipe_names_them_by_whole_numbers(recipe, tmp
 
 def message(*arguments, **settings) -> str:
     with pytest.raises(DataError) as caught:
-        columns.table(*arguments, **settings)
+        columns.table_of_file(*arguments, **settings)
     return str(caught.value)
 
 
@@ -220,7 +220,7 @@ def test_known_formats_are_listed_when_the_ending_is_unknown(tmp_path):
 def test_day_of_the_week_is_a_column_when_it_is_derived(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("year,month,day,y\n2013,1,1,0\n2024,2,29,0\n")
-    table = columns.table(str(path), "y", ["weekday"], derived={"weekday": columns.weekday()})["all"]
+    table = columns.table_of_file(str(path), "y", ["weekday"], derived={"weekday": columns.weekday()})["all"]
     expected = [dt.date(2013, 1, 1).strftime("%a"), dt.date(2024, 2, 29).strftime("%a")]
     assert [row["weekday"] for row in table["input"]] == expected
 
@@ -280,7 +280,7 @@ def test_rows_are_dictionaries_when_they_come_from_a_data_set(tmp_path):
 def test_rows_without_a_target_are_left_out_when_numbers_are_learnt(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("x,y\n" + "".join(f"{index},{'' if index % 5 == 0 else index / 2}\n" for index in range(100)))
-    splits = prepare(columns.table(str(path), "y"), 0.1, 0.1, target="number")
+    splits = prepare(columns.table_of_file(str(path), "y"), 0.1, 0.1, target="number")
     assert splits.record.removed == {"empty": 20}
     every = [*splits.train.inputs, *splits.validation.inputs, *splits.test.inputs]
     assert sorted(row["x"] for row in every) == [index for index in range(100) if index % 5]

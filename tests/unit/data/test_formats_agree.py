@@ -85,13 +85,13 @@ def check(rows: Table) -> None:
         assert expected == rows
         cells, raw = without(expected, MISSING), without(expected, ONLY_EMPTY)
         for path in paths.values():
-            table = columns.table(str(path), names[-1], texts=names)["all"]
+            table = columns.table_of_file(str(path), names[-1], texts=names)["all"]
             labels = zip(table["input"], table["label"], strict=True)
             assert [{**row, names[-1]: label} for row, label in labels] == cells
             table = sources.files(str(path), input=names[0], label=names[-1])["all"]
             assert table["input"][:] == [row[names[0]] for row in raw]
             assert table["label"][:] == [row[names[-1]] for row in raw]
-        guessed = columns.table(str(paths["csv"]), names[-1])["all"]["input"]
+        guessed = columns.table_of_file(str(paths["csv"]), names[-1])["all"]["input"]
         for name in names[:-1]:
             values, own = [row[name] for row in guessed], [row[name] for row in cells]
             as_numbers = (

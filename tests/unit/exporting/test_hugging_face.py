@@ -41,7 +41,9 @@ def net_for(task: str) -> nn.Module:
 def written(task: str, processor: Processor, out, **changes):
     net, task_head = net_for(task), task_head_of(task, LABELS[task])
     settings = {"examples": processor.collate(processor.encode(TEXTS[:2])), "axes": processor.dynamic_axes}
-    hugging_face.write_onnx(net, task_head, **{**settings, "output": "found", "out": out, "opset": 20, **changes})
+    hugging_face.write_hugging_face_onnx(
+        net, task_head, **{**settings, "output": "found", "out": out, "opset": 20, **changes}
+    )
     return net, task_head
 
 
@@ -146,7 +148,7 @@ def test_opset_is_refused_when_it_is_newer_than_the_exporter(processor, tmp_path
 def test_feed_is_named_when_the_model_does_not_take_it():
     axes = {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask", "pixels")}
     with pytest.raises(ExportError) as caught:
-        hugging_face.exported(net_for("embedding").hugging_face, axes, 20)
+        hugging_face.exported_by_optimum(net_for("embedding").hugging_face, axes, 20)
     assert str(caught.value) == (
         "optimum exports such a model with input_ids, attention_mask, token_type_ids; the processor also feeds pixels. "
         "Leave it out of processor.feeds."
@@ -157,6 +159,6 @@ def test_model_is_named_when_optimum_does_not_know_its_type(processor):
     model = net_for("embedding").hugging_face
     model.config.model_type = "homemade"
     with pytest.raises(ExportError, match=r"^optimum cannot export a BertModel: ") as caught:
-        hugging_face.exported(model, processor.dynamic_axes, 20)
+        hugging_face.exported_by_optimum(model, processor.dynamic_axes, 20)
     assert "homemade" in str(caught.value)
     assert isinstance(model, BertModel)

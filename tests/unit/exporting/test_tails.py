@@ -45,12 +45,12 @@ def by_torch(folder) -> np.ndarray:
 
 def by_torchs_exporter(folder) -> np.ndarray:
     task_head, out = task_head_of("binary", ("no", "yes")), folder / "model.onnx"
-    torch_onnx.write_onnx(Plain(), task_head, examples={"z": Z[:3]}, axes=AXES, output="found", out=out, opset=20)
+    torch_onnx.write_torch_onnx(Plain(), task_head, examples={"z": Z[:3]}, axes=AXES, output="found", out=out, opset=20)
     return answers(str(out))
 
 
 def by_hugging_face(folder) -> np.ndarray:
-    return answers(graph_of(hugging_face.ACTIVATIONS["binary"]("z", "found")))
+    return answers(graph_of(hugging_face.ACTIVATION_NODES["binary"]("z", "found")))
 
 
 def by_meaning_in_numpy(folder) -> np.ndarray:

@@ -101,9 +101,9 @@ def nets() -> ModuleType:
 @pytest.fixture(scope="session")
 def text_processor() -> Any:
     """Fitted on six short texts."""
-    from maas.runtime.processors.text import Processor
+    from maas.runtime.processors.text import TextProcessor
 
-    return Processor(vocabulary_size=200, max_tokens=64, pad_multiple=8).fit(TEXTS * 3)
+    return TextProcessor(vocabulary_size=200, max_tokens=64, pad_multiple=8).fit(TEXTS * 3)
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +145,7 @@ def save(lineage) -> Callable[..., Any]:
             task=task,
             plan=None,
             labels=labels,
-            answer=task_head_of(task, labels).answer_record(given.get("outputs", len(labels))),
+            postprocessor=task_head_of(task, labels).postprocessor_record(given.get("outputs", len(labels))),
             history=({"train_loss": 1.0},),
             best_epoch=0,
             metrics={},
@@ -206,7 +206,7 @@ def token_model(token_checkpoint, text_processor, tmp_path_factory) -> Path:
     """The ONNX file of `token_checkpoint`."""
     from maas.exporting.conversion import to_onnx
 
-    examples = text_processor.collate(text_processor.encode(TEXTS[:3]))
+    examples = text_processor.batch(text_processor.preprocess(TEXTS[:3]))
     return to_onnx(token_checkpoint, examples, tmp_path_factory.mktemp("tokens") / "model.onnx", 20)
 
 

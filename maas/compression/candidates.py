@@ -24,7 +24,7 @@ from maas.evidence.task_metrics.base import Scores
 from maas.files import read_json, sha256_of, write_atomically
 from maas.records.evidence import CandidateRecord
 from maas.training.checkpoint import Checkpoint
-from maas.training.evaluation import predictions
+from maas.training.evaluation import scores_of
 
 log = logging.getLogger("maas")
 PARENT, RECORDS = "fp32", "candidates.json"
@@ -147,9 +147,9 @@ class CandidateBuilder:
         whole = [one.name for one in group.records if not one.reasons]
         models = {name: group.model(name) for name in whole}
         predictors = {name: evaluator.predictor(path) for name, path in models.items()}
-        answers = {name: evaluator.predictions(predictor) for name, predictor in predictors.items()}
+        answers = {name: evaluator.scores(predictor) for name, predictor in predictors.items()}
         is_root = root == group.exported
-        whose = answers[first.name] if is_root else evaluator.predictions(evaluator.parent)
+        whose = answers[first.name] if is_root else evaluator.scores(evaluator.parent)
         _require_finite(whose)
         trained = whose if is_root else self._trained(group.variant, answers[first.name])
         made = {name: found for name, found in answers.items() if not (is_root and name == first.name)}
@@ -182,8 +182,8 @@ class CandidateBuilder:
         """Returns what the checkpoint answers by torch, (N, K), if its ONNX file answers the same."""
         evaluator, parent = self.evaluator, self.evaluator.parent
         rows, run = evaluator.validation.inputs, variant.checkpoint.run()
-        found = predictions(run, parent.answer, parent.processor, rows, parent.batch_size)
-        allowed = evaluator.tolerance * parent.answer.scale(found)
+        found = scores_of(run, parent.postprocessor, parent.processor, rows, parent.batch_size)
+        allowed = evaluator.tolerance * parent.postprocessor.scale(found)
         require_parity(parity_of(evaluator.task_metrics, "torch", "onnxruntime", found, exported, allowed))
         return found
 
@@ -237,8 +237,8 @@ def _size(variant: Variant, evaluator: Evaluator) -> dict[str, int]:
     model = variant.checkpoint.model()
     if not isinstance(model, nn.Module):
         return {}
-    feeds = {name: torch.from_numpy(array) for name, array in evaluator.timed_feeds(count=1)[0].items()}
-    return {"parameters": parameters(model), "macs": macs(model, feeds)}
+    model_inputs = {name: torch.from_numpy(array) for name, array in evaluator.timed_inputs(count=1)[0].items()}
+    return {"parameters": parameters(model), "macs": macs(model, model_inputs)}
 
 
 def gzip_bytes(path: Path) -> int:

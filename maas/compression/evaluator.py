@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from maas.compression.passes import Calibration
-from maas.compression.passes.base import Feeds
+from maas.compression.passes.base import ModelInputs
 from maas.data.splits import Split
 from maas.errors import ExportError, one_line
 from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
@@ -85,7 +85,7 @@ class Evaluator:
         """
         parent = self.parent
         threads = threads or parent.threads
-        return Predictor(model, parent.processor, parent.answer, batch_size=parent.batch_size, threads=threads)
+        return Predictor(model, parent.processor, parent.postprocessor, batch_size=parent.batch_size, threads=threads)
 
     def running(self, model: Path) -> Predictor:
         """Builds a predictor over another ONNX file, and lets its graph answer a batch.
@@ -96,14 +96,14 @@ class Evaluator:
         """
         predictor = self.predictor(model)
         try:
-            predictor.session.run(None, self.timed_feeds(count=1)[0])
+            predictor.session.run(None, self.timed_inputs(count=1)[0])
         except Exception as error:  # onnxruntime raises half a dozen types without a common base
             raise ExportError(f"ONNX Runtime opens the graph and fails in it: {one_line(error)}.") from error
         return predictor
 
-    def predictions(self, predictor: Predictor) -> Scores:
+    def scores(self, predictor: Predictor) -> Scores:
         """Returns the plain numbers of the validation rows, (N, K)."""
-        return predictor.predictions(self.validation.inputs)
+        return predictor.scores(self.validation.inputs)
 
     def value(self, predictions: Scores) -> Interval | None:
         """Returns the recipe's metric; None where rows have no targets."""
@@ -125,9 +125,9 @@ class Evaluator:
     def batch_effect(self, predictor: Predictor) -> float:
         """Returns the largest change of a plain number when a row is answered alone instead of in a full batch."""
         rows = self.validation.spread(BATCH_EFFECT_ROWS).inputs
-        together = predictor.predictions(rows)
-        alone = np.concatenate([predictor.predictions([row]) for row in rows])
-        return float(np.abs(together - alone).max() / predictor.answer.scale(together))
+        together = predictor.scores(rows)
+        alone = np.concatenate([predictor.scores([row]) for row in rows])
+        return float(np.abs(together - alone).max() / predictor.postprocessor.scale(together))
 
     def latencies(
         self, models: Mapping[str, Path], against: str, target: TimingTarget | None = None
@@ -143,16 +143,16 @@ class Evaluator:
         for course in self.timing_plans(target or self.declared):
             one = course.target
             sessions = {name: self.predictor(path, one.threads).session for name, path in models.items()}
-            feeds = self.timed_feeds(one.batch_size, course.batches)
+            model_inputs = self.timed_inputs(one.batch_size, course.batches)
 
-            def run(session: Any, feeds: Sequence[Feeds] = feeds) -> None:
-                for feed in feeds:
-                    session.run(None, feed)
+            def run(session: Any, model_inputs: Sequence[ModelInputs] = model_inputs) -> None:
+                for model_input in model_inputs:
+                    session.run(None, model_input)
 
             runs = {name: (lambda session=session, run=run: run(session)) for name, session in sessions.items()}
             times = interleaved(runs, rounds=course.rounds)
             for name, values in times.items():
-                of_batch, baseline = values / len(feeds), times[against] / len(feeds)
+                of_batch, baseline = values / len(model_inputs), times[against] / len(model_inputs)
                 found[name].append(latency(of_batch, baseline, one.batch_size, one.threads))
         return {name: tuple(measured) for name, measured in found.items()}
 
@@ -171,9 +171,9 @@ class Evaluator:
 
     def footprint(self, model: Path) -> Footprint:
         """Returns what a model takes to open and to answer a batch."""
-        return footprint_of(model, self.timed_feeds(count=1)[0], self.parent.threads)
+        return footprint_of(model, self.timed_inputs(count=1)[0], self.parent.threads)
 
-    def timed_feeds(self, batch_size: int | None = None, count: int = LATENCY_BATCHES) -> list[Feeds]:
+    def timed_inputs(self, batch_size: int | None = None, count: int = LATENCY_BATCHES) -> list[ModelInputs]:
         """Returns the batches that models are timed on: full ones, evenly spread; too few rows are taken again.
 
         Args:
@@ -182,20 +182,20 @@ class Evaluator:
         """
         size, processor, features = batch_size or self.parent.batch_size, self.parent.processor, self._features
         batches = timed_batches(processor, features, size, count)
-        return [processor.collate([features[index] for index in batch]) for batch in batches]
+        return [processor.batch([features[index] for index in batch]) for batch in batches]
 
     @cached_property
     def _features(self) -> Sequence[Any]:
         """Rows that timed batches are drawn from, again and again, as the processor gives them."""
-        return self.parent.encode(self.validation.spread(TIMED_AMONG).inputs)
+        return self.parent.preprocess(self.validation.spread(TIMED_AMONG).inputs)
 
     @cached_property
     def _row_s(self) -> float:
         """Seconds that the uncompressed model takes for a row of a batch, about."""
-        (feed,) = self.timed_feeds(count=1)
+        (model_input,) = self.timed_inputs(count=1)
         times = []
         for _ in range(WARM_RUNS):
             started = time.perf_counter()
-            self.parent.session.run(None, feed)
+            self.parent.session.run(None, model_input)
             times.append(time.perf_counter() - started)
-        return min(times) / len(next(iter(feed.values())))
+        return min(times) / len(next(iter(model_input.values())))

@@ -67,18 +67,18 @@ class Pruner:
 
     Args:
         metric: that training logs for validation rows, by its name in the history.
-        feeds: a batch of the net's inputs.
+        model_inputs: a batch of the net's inputs.
     """
 
-    def __init__(self, metric: str, feeds: Mapping[str, Tensor]) -> None:
+    def __init__(self, metric: str, model_inputs: Mapping[str, Tensor]) -> None:
         self._metric = metric
-        self._feeds = feeds
+        self._model_inputs = model_inputs
         self._shown: list[Shown] = []
 
     def size_of(self, checkpoint: Checkpoint) -> Size:
         """Measures a checkpoint's net."""
         net: Any = checkpoint.model()
-        return Size(parameters(net), macs(net, self._feeds))
+        return Size(parameters(net), macs(net, self._model_inputs))
 
     def learn(self, shown: Shown) -> None:
         """Remembers a pipeline that was followed to its end."""

@@ -24,12 +24,12 @@ Scope = Literal["global", "layer"]
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 PROJECTIONS = {"query", "key", "value", "q_proj", "k_proj", "v_proj", "qkv", "in_proj", "queries_keys_values"}
 """Names of the layers whose outputs attention splits into heads, which would not notice that some are gone."""
-Feeds = Mapping[str, Tensor]
+ModelInputs = Mapping[str, Tensor]
 
 
 def prune_(
     net: nn.Module,
-    feeds: Feeds,
+    model_inputs: ModelInputs,
     *,
     ratio: float,
     importance: Importance = "magnitude",
@@ -42,7 +42,7 @@ def prune_(
 
     Args:
         net: in evaluation mode; for `taylor` its parameters carry gradients.
-        feeds: the net's inputs for two rows or more, by name.
+        model_inputs: the net's inputs for two rows or more, by name.
         ratio: share of channels to remove.
         importance: how a channel's worth is estimated.
         scope: whether channels compete with all others, or with those of their own layer.
@@ -55,13 +55,13 @@ def prune_(
         ExportError: the net cannot be cut.
     """
     require_installed()
-    kept = [*_named(net, keep), *_projections(net), last_weighted(net, feeds), *_free_parameters(net)]
+    kept = [*_named(net, keep), *_projections(net), last_weighted(net, model_inputs), *_free_parameters(net)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parameters that are in no module of a known kind; they are left alone
         try:
             pruner = torch_pruning.pruner.BasePruner(
                 net,
-                dict(feeds),
+                dict(model_inputs),
                 importance=_estimator(importance),
                 global_pruning=scope == "global",
                 pruning_ratio=ratio,
@@ -74,7 +74,7 @@ def prune_(
             )
             pruner.step()
             with torch.no_grad():
-                net(**feeds)
+                net(**model_inputs)
         except Exception as error:  # tracing and cutting raise whatever the net's own code meets
             raise ExportError(f"{type(net).__name__} cannot be pruned: {error}") from error
     net.zero_grad(set_to_none=True)
@@ -86,7 +86,7 @@ def require_installed() -> None:
         raise BudgetError("Pruning needs torch-pruning. Install maas[compress].") from MISSING[0]
 
 
-def last_weighted(net: nn.Module, feeds: Feeds) -> nn.Module:
+def last_weighted(net: nn.Module, model_inputs: ModelInputs) -> nn.Module:
     """Returns the layer with weights that is run last: the one that makes the outputs."""
     seen: list[nn.Module] = []
 
@@ -95,17 +95,17 @@ def last_weighted(net: nn.Module, feeds: Feeds) -> nn.Module:
 
     layers = [module for module in net.modules() if isinstance(module, WEIGHTED)]
     with hooked(layer.register_forward_hook(keep) for layer in layers), torch.no_grad():
-        net(**feeds)
+        net(**model_inputs)
     if not seen:
         raise ExportError(f"{type(net).__name__} has no linear layer and no convolution; there is nothing to prune.")
     return seen[-1]
 
 
-def macs(net: nn.Module, feeds: Feeds) -> int:
+def macs(net: nn.Module, model_inputs: ModelInputs) -> int:
     """Returns multiply-accumulates for one row, of matrix products, convolutions and attention."""
-    rows = len(next(iter(feeds.values())))
+    rows = len(next(iter(model_inputs.values())))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(**feeds)
+        net(**model_inputs)
     return int(counter.get_total_flops()) // (2 * rows)
 
 

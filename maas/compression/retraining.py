@@ -15,7 +15,7 @@ from maas.records.evidence import Interval
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint
 from maas.training.distilling import Teacher
-from maas.training.evaluation import predictions, run_of
+from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import fit_net
 from maas.training.nets import settled, types_of
 from maas.training.pruning_plan import PruningPlan
@@ -91,8 +91,10 @@ def _shortened(config: RunConfig, epochs: int, lr: float | None, seed: int) -> R
 
 
 def _metrics(parent: Checkpoint, net: nn.Module, context: PassContext) -> dict[str, Interval]:
-    answer, rows = parent.answer(), context.splits.validation
+    postprocessor, rows = parent.postprocessor(), context.splits.validation
     if rows.targets is None:
         return {}
-    found = predictions(run_of(net, parent.task_head(), answer.output), answer, parent.processor(), rows.inputs)
-    return task_metrics_of(answer.kind, context.splits.labels).compute(rows.targets, found)
+    found = scores_of(
+        run_of(net, parent.task_head(), postprocessor.output), postprocessor, parent.processor(), rows.inputs
+    )
+    return task_metrics_of(postprocessor.kind, context.splits.labels).compute(rows.targets, found)

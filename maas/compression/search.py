@@ -143,9 +143,10 @@ class Search:
     def follow_pipelines(self) -> None:
         """Takes the pipeline as it is written, or with one proposal after another."""
         settings, started = self._settings, time.monotonic()
-        feeds = self._builder.evaluator.timed_feeds(count=1)[0]
+        model_inputs = self._builder.evaluator.timed_inputs(count=1)[0]
         pruner = Pruner(
-            f"validation_{self._context.config.metric}", {name: torch.from_numpy(one) for name, one in feeds.items()}
+            f"validation_{self._context.config.metric}",
+            {name: torch.from_numpy(one) for name, one in model_inputs.items()},
         )
         name = "-".join(settings.pipeline)
         if not settings.trials:

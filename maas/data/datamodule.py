@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from maas.data.encoding import Encoded
+from maas.data.preprocessed import Encoded
 from maas.data.splits import Split, Splits
 from maas.errors import DataError
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 
 WINDOW = 16
 """Batches that are sorted by length together: enough to save padding, few enough to stay random."""
@@ -23,20 +23,20 @@ class Batch(NamedTuple):
     """Some rows as a net takes them.
 
     Args:
-        feeds: the net's inputs by name, N rows each.
+        model_inputs: the net's inputs by name, N rows each.
         targets: (N,).
         rows: int64 (N,), the rows' numbers in their split.
     """
 
-    feeds: dict[str, Tensor]
+    model_inputs: dict[str, Tensor]
     targets: Tensor
     rows: Tensor
 
 
-class EncodedRows(Dataset[Batch]):
+class PreprocessedRows(Dataset[Batch]):
     """Rows that go through the processor; indexed with a whole batch of row numbers."""
 
-    def __init__(self, split: Split, processor: BaseProcessor) -> None:
+    def __init__(self, split: Split, processor: Processor) -> None:
         self._processor = processor
         self._rows = Encoded(processor, split.inputs)
         self.keys = self._rows.keys
@@ -46,9 +46,9 @@ class EncodedRows(Dataset[Batch]):
         return len(self._rows)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
-        feeds = self._processor.collate(self._rows.take(indices))
+        model_inputs = self._processor.batch(self._rows.take(indices))
         rows = np.asarray(indices)
-        tensors = {name: torch.from_numpy(array) for name, array in feeds.items()}
+        tensors = {name: torch.from_numpy(array) for name, array in model_inputs.items()}
         return Batch(tensors, torch.from_numpy(self.targets[rows]), torch.from_numpy(rows))
 
 
@@ -132,7 +132,7 @@ class Loader(DataLoader[Batch]):
         workers: processes that make batches beside training; 0 makes them in turn with it.
     """
 
-    def __init__(self, rows: EncodedRows, batches: BatchesByLength, workers: int) -> None:
+    def __init__(self, rows: PreprocessedRows, batches: BatchesByLength, workers: int) -> None:
         super().__init__(
             rows,
             sampler=batches,
@@ -194,7 +194,7 @@ class DataModule(LightningDataModule):
     def __init__(
         self,
         splits: Splits,
-        processor: BaseProcessor,
+        processor: Processor,
         batch_size: int,
         seed: int,
         *,
@@ -202,8 +202,8 @@ class DataModule(LightningDataModule):
         loader: type[Loader] = Loader,
     ) -> None:
         super().__init__()
-        self._train = EncodedRows(splits.train, processor)
-        self._validation = EncodedRows(splits.validation, processor)
+        self._train = PreprocessedRows(splits.train, processor)
+        self._validation = PreprocessedRows(splits.validation, processor)
         self._batch_size = batch_size
         self._seed = seed
         self._workers = workers
@@ -221,7 +221,7 @@ class DataModule(LightningDataModule):
         """Batches in the rows' order."""
         return self._loader(self._validation, None)
 
-    def _loader(self, rows: EncodedRows, seed: int | None) -> Loader:
+    def _loader(self, rows: PreprocessedRows, seed: int | None) -> Loader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         batches = BatchesByLength(rows.keys, self._batch_size, seed, rank=rank, world=world)
         return self._make_loader(rows, batches, self._workers)

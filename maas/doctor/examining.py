@@ -17,7 +17,7 @@ from maas.doctor import checks
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.errors import ConfigError
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.progress import quiet_lightning
 from maas.training.resuming import random_states, restore_random_states
 
@@ -31,7 +31,7 @@ def check_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(checks.__path__))
 
 
-def examine(config: RunConfig, splits: Splits, processor: BaseProcessor) -> list[Finding]:
+def examine(config: RunConfig, splits: Splits, processor: Processor) -> list[Finding]:
     """Looks for classic mistakes in a recipe and its rows, and in a few steps of training on a net of its own.
 
     A model that is not trained here is checked by its rows alone.
@@ -51,7 +51,7 @@ def examine(config: RunConfig, splits: Splits, processor: BaseProcessor) -> list
         return _found(RecipeUnderCheck(config, splits, processor), check_names())
 
 
-def require_sound(config: RunConfig, splits: Splits, processor: BaseProcessor) -> None:
+def require_sound(config: RunConfig, splits: Splits, processor: Processor) -> None:
     """Examines a recipe that is about to be trained here, and logs warnings.
 
     A model that is not trained here is only asked whether float32 keeps apart what it is given and what it answers.

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from maas.config import RunConfig, build, target_of
-from maas.data.datamodule import Batch, EncodedRows
+from maas.data.datamodule import Batch, PreprocessedRows
 from maas.data.splits import Split, Splits
 from maas.doctor.recording import SmokeRun
 from maas.doctor.smoke_run import smoke_run_of
 from maas.importing.base import ImportedModel
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.callbacks import callback_parts_of
 from maas.training.checkpoint import NetRecord
 from maas.training.fitting import task_of
@@ -42,7 +42,7 @@ class RecipeUnderCheck:
 
     config: RunConfig
     splits: Splits
-    processor: BaseProcessor
+    processor: Processor
 
     @cached_property
     def is_trained_here(self) -> bool:
@@ -105,9 +105,9 @@ class RecipeUnderCheck:
 
     @cached_property
     def probe(self) -> Batch:
-        """Feeds and targets of some training rows."""
+        """Model inputs and targets of some training rows."""
         rows = self.splits.train.spread(PROBED_ROWS)
-        return EncodedRows(rows, self.processor)[range(len(rows))]
+        return PreprocessedRows(rows, self.processor)[range(len(rows))]
 
     @cached_property
     def logits(self) -> Tensor | None:
@@ -186,12 +186,12 @@ class RecipeUnderCheck:
 
 
 @torch.no_grad()
-def answer_of(net: nn.Module, feeds: Mapping[str, Tensor]) -> Tensor | None:
+def answer_of(net: nn.Module, model_inputs: Mapping[str, Tensor]) -> Tensor | None:
     """Returns what a net gives in evaluation mode, in float32; None where it cannot be run or gives no tensor."""
     modes = {module: module.training for module in net.modules()}
     net.eval()
     try:
-        found = net(**feeds)
+        found = net(**model_inputs)
     except (RuntimeError, ValueError, TypeError, IndexError):
         return None
     finally:
@@ -207,13 +207,13 @@ SHAKE_DEVIATION = 3.0
 
 
 @torch.no_grad()
-def _shaken_answers(net: nn.Module, feeds: Mapping[str, Tensor]) -> Any:
+def _shaken_answers(net: nn.Module, model_inputs: Mapping[str, Tensor]) -> Any:
     for parameter in net.parameters():
         parameter.requires_grad_(False)
     for _ in range(SHAKES):
         for parameter in net.parameters():
             if parameter.is_floating_point():
                 parameter.copy_(torch.randn_like(parameter) * SHAKE_DEVIATION)
-        answer = answer_of(net, feeds)
+        answer = answer_of(net, model_inputs)
         if answer is not None and answer.isfinite().all():
             yield answer

@@ -146,12 +146,12 @@ def _reached_by_loss(task: Task, batch: Batch) -> set[str]:
     """Returns the names of the parameters that the loss without penalties has a gradient for."""
     task.zero_grad()
     with torch.enable_grad():
-        task.objective.loss(*task.task_head.prepared(task.net(**batch.feeds), batch.targets)).backward()
+        task.objective.loss(*task.task_head.prepared(task.net(**batch.inputs), batch.targets)).backward()
     return {name for name, one in task.net.named_parameters() if one.grad is not None and bool(one.grad.any())}
 
 
 def _rows(batch: Any) -> int:
-    """Returns N of a batch of feeds and targets, and whatever follows."""
+    """Returns N of a batch of model inputs and targets, and whatever follows."""
     return len(batch[1]) if isinstance(batch, list | tuple) and len(batch) > 1 else 0
 
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from maas.config import RunConfig
-from maas.data.datamodule import BatchesByLength, EncodedRows, Loader
+from maas.data.datamodule import BatchesByLength, Loader, PreprocessedRows
 from maas.data.splits import Split
 from maas.doctor.recording import Recorder, SmokeRun, SmokeRunOver
 from maas.errors import MaasError
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.custom_module import loader_of, with_float32_targets
 from maas.training.fitting import task_of
 from maas.training.heads import TaskHead
@@ -38,7 +38,7 @@ def smoke_run_of(
     net: nn.Module,
     task_head: TaskHead,
     train: Split,
-    processor: BaseProcessor,
+    processor: Processor,
     probe: Mapping[str, Tensor],
 ) -> SmokeRun:
     """Trains a net for some steps.
@@ -49,7 +49,7 @@ def smoke_run_of(
         task_head: of the recipe's task.
         train: rows to draw batches from.
         processor: fitted.
-        probe: feeds that are answered afterwards.
+        probe: model inputs that are answered afterwards.
 
     Raises:
         MaasError: a part refused its arguments.
@@ -60,7 +60,7 @@ def smoke_run_of(
         return smoke_run
     task, _ = task_of(config, net, task_head, train)
     drawn = _drawn(train, smoke_run.steps * batch_size, config.seed)
-    rows = EncodedRows(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
+    rows = PreprocessedRows(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
     loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
     asked = config.trainer or {}
     settings = {name: value for name, value in asked.items() if name in KEPT_SETTINGS}
@@ -127,7 +127,7 @@ def _affordable_steps(net: nn.Module, probe: Mapping[str, Tensor], batch_size: i
     modes = {module: module.training for module in net.modules()}
     try:
         with FlopCounterMode(display=False) as counter:
-            net.eval()(**{name: feed[:rows] for name, feed in probe.items()})
+            net.eval()(**{name: model_input[:rows] for name, model_input in probe.items()})
     except Exception:  # noqa: BLE001 - a net that cannot be run says why in its smoke run
         return FEWEST_STEPS
     finally:

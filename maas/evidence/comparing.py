@@ -64,8 +64,8 @@ def compare_bundles(
     require_one_task(bundles)
     _require_of(bundles, rows, labels)
     first = next(iter(bundles.values()))
-    task_metrics = task_metrics_of(first.manifest.answer["kind"], labels)
-    answers = {name: bundle.predictor.predictions(rows.inputs) for name, bundle in bundles.items()}
+    task_metrics = task_metrics_of(first.manifest.postprocessor["kind"], labels)
+    answers = {name: bundle.predictor.scores(rows.inputs) for name, bundle in bundles.items()}
     reference = next(iter(answers.values()))
     times, targets = _latencies(bundles, rows), rows.targets
     found = []
@@ -99,7 +99,7 @@ def _drop(
 
 def require_one_task(bundles: Mapping[str, Bundle]) -> None:
     """Raises BundleError where bundles answer with different kinds of answers, or other labels."""
-    answers = {name: bundle.manifest.answer for name, bundle in bundles.items()}
+    answers = {name: bundle.manifest.postprocessor for name, bundle in bundles.items()}
     (first, wanted), *others = answers.items()
     for name, answer in others:
         if (answer["kind"], answer.get("labels")) != (wanted["kind"], wanted.get("labels")):
@@ -110,7 +110,7 @@ def require_one_task(bundles: Mapping[str, Bundle]) -> None:
 
 def _require_of(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str]) -> None:
     """Raises BundleError where rows tell labels that the bundles do not answer with, or tell them in another order."""
-    name, answer = next((name, bundle.manifest.answer) for name, bundle in bundles.items())
+    name, answer = next((name, bundle.manifest.postprocessor) for name, bundle in bundles.items())
     is_evaluated = rows.targets is not None and answer["kind"] in ("classification", "regression")
     if is_evaluated and list(labels) != list(answer.get("labels") or ()):
         rows_are_for = {"kind": "classification" if labels else "regression", "labels": labels}
@@ -131,15 +131,15 @@ def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[La
     first = next(iter(bundles.values())).predictor
     predictors = {name: bundle.make_predictor(threads=first.threads) for name, bundle in bundles.items()}
     among = rows.spread(TIMED_AMONG).inputs
-    features = first.encode(among)
+    features = first.preprocess(among)
     found: dict[str, list[Latency]] = {name: [] for name in bundles}
     for size in sorted({1, first.batch_size}):
         batches = timed_batches(first.processor, features, size, BATCHES)
         runs: dict[str, Any] = {}
         for name, predictor in predictors.items():
-            picked = [predictor.encode([among[index] for index in batch]) for batch in batches]
-            feeds = [predictor.processor.collate(one) for one in picked]
-            runs[name] = _running(predictor.session, feeds)
+            picked = [predictor.preprocess([among[index] for index in batch]) for batch in batches]
+            model_inputs = [predictor.processor.batch(one) for one in picked]
+            runs[name] = _running(predictor.session, model_inputs)
         times = interleaved(runs)
         against = next(iter(times.values()))
         for name, values in times.items():
@@ -147,9 +147,9 @@ def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[La
     return {name: tuple(measured) for name, measured in found.items()}
 
 
-def _running(session: Any, feeds: Sequence[dict[str, Any]]) -> Any:
+def _running(session: Any, model_inputs: Sequence[dict[str, Any]]) -> Any:
     def run() -> None:
-        for feed in feeds:
-            session.run(None, feed)
+        for one in model_inputs:
+            session.run(None, one)
 
     return run

@@ -1,6 +1,6 @@
 """What a model takes when it is served: time to open it, and memory, in a process that does nothing else.
 
-`python -m maas.evidence.footprint MODEL.onnx FEEDS.npz THREADS` prints both as JSON.
+`python -m maas.evidence.footprint MODEL.onnx INPUTS.npz THREADS` prints both as JSON.
 """
 
 import json
@@ -29,17 +29,17 @@ class Footprint:
     peak_bytes: int
 
 
-def footprint_of(model: Path, feeds: Mapping[str, NDArray[Any]], threads: int) -> Footprint:
+def footprint_of(model: Path, model_inputs: Mapping[str, NDArray[Any]], threads: int) -> Footprint:
     """Opens a model in a process of its own and answers one batch.
 
     Args:
         model: the ONNX file.
-        feeds: its inputs for a batch.
+        model_inputs: its inputs for a batch.
         threads: intra-op threads.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        arrays = Path(scratch) / "feeds.npz"
-        plain = {name: one.astype(np.str_) if one.dtype == object else one for name, one in feeds.items()}
+        arrays = Path(scratch) / "inputs.npz"
+        plain = {name: one.astype(np.str_) if one.dtype == object else one for name, one in model_inputs.items()}
         np.savez(arrays, allow_pickle=False, **plain)
         command = [sys.executable, "-m", __name__, str(model), str(arrays), str(threads)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -54,11 +54,11 @@ def main() -> None:
     options.intra_op_num_threads = int(threads)
     options.log_severity_level = 3
     with np.load(arrays, allow_pickle=False) as loaded:
-        feeds = {name: one.astype(object) if one.dtype.kind == "U" else one for name, one in loaded.items()}
+        model_inputs = {name: one.astype(object) if one.dtype.kind == "U" else one for name, one in loaded.items()}
     started = time.perf_counter()
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     load_ms = (time.perf_counter() - started) * 1e3
-    session.run(None, feeds)
+    session.run(None, model_inputs)
     sys.stdout.write(json.dumps({"load_ms": load_ms, "peak_bytes": peak_bytes()}))
 
 

@@ -102,7 +102,7 @@ def require_parity(parity: Parity, *, min_agreement: float | None = None, where:
 
 
 def reference_run(model: Path, output: str) -> Run:
-    """Returns how onnx's own reference implementation answers feeds; it is slow, so give it few rows.
+    """Returns how onnx's own reference implementation answers model inputs; it is slow, so give it few rows.
 
     Args:
         model: the ONNX file.
@@ -114,9 +114,9 @@ def reference_run(model: Path, output: str) -> Run:
     with _refused():
         evaluator = ReferenceEvaluator(str(model))
 
-    def run(feeds: Arrays) -> Arrays:
+    def run(model_inputs: Arrays) -> Arrays:
         with _refused():
-            return {output: np.asarray(evaluator.run([output], feeds)[0])}  # type: ignore[index]
+            return {output: np.asarray(evaluator.run([output], model_inputs)[0])}  # type: ignore[index]
 
     return run
 
@@ -133,12 +133,12 @@ def _refused() -> Iterator[None]:
         ) from error
 
 
-def first_difference(model: Path, feeds: dict[str, NDArray[Any]], tolerance: float) -> str | None:
+def first_difference(model: Path, model_inputs: dict[str, NDArray[Any]], tolerance: float) -> str | None:
     """Names the first node whose output differs between ONNX Runtime and the reference evaluator.
 
     Args:
         model: the ONNX file.
-        feeds: its inputs.
+        model_inputs: its inputs.
         tolerance: the largest difference allowed, relative to the reference's largest value.
 
     Returns:
@@ -149,11 +149,11 @@ def first_difference(model: Path, feeds: dict[str, NDArray[Any]], tolerance: flo
     """
     graph = onnx.load(model)
     names = [name for node in graph.graph.node for name in node.output if name]
-    found = computed_values(graph, feeds, names)
+    found = computed_values(graph, model_inputs, names)
     outputs = {output.name for output in graph.graph.output}
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
     with _refused():
-        expected = dict(zip(names, ReferenceEvaluator(graph).run(names, feeds), strict=True))
+        expected = dict(zip(names, ReferenceEvaluator(graph).run(names, model_inputs), strict=True))
     for node in graph.graph.node:
         for name in node.output:
             if name and _differs(expected[name], found[name], tolerance):

@@ -17,10 +17,10 @@ from maas.files import sha256_of, write_json
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Lineage, Manifest, ServingSettings
 from maas.records.signature import TensorSpec
-from maas.runtime.answers import BaseAnswer
 from maas.runtime.bundle import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, Bundle
+from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.predictor import Predictor
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 
 RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "pillow", "soundfile", "soxr", "tokenizers")
 MLFLOW = "mlflow>=3.4"
@@ -34,8 +34,8 @@ def build_bundle(
     name: str,
     task: str,
     precision: str,
-    processor: BaseProcessor,
-    answer: BaseAnswer,
+    processor: Processor,
+    postprocessor: Postprocessor,
     serving: ServingSettings,
     lineage: Lineage,
     golden_rows: Sequence[Any],
@@ -49,7 +49,7 @@ def build_bundle(
         task: e.g. `text-classification`.
         precision: `fp32`, or the compression that was chosen.
         processor: fitted.
-        answer: names the outputs.
+        postprocessor: names the outputs.
         serving: batch size and threads.
         lineage: where the model comes from.
         golden_rows: raw inputs whose answers are kept.
@@ -57,7 +57,9 @@ def build_bundle(
     copyfile(model, folder / MODEL)
     (folder / ASSETS).mkdir()
     processor.save(folder / ASSETS)
-    predictor = Predictor(folder / MODEL, processor, answer, batch_size=serving.batch_size, threads=serving.threads)
+    predictor = Predictor(
+        folder / MODEL, processor, postprocessor, batch_size=serving.batch_size, threads=serving.threads
+    )
     _write_golden(folder / GOLDEN, predictor, golden_rows)
     ship_runtime(folder)
     _write_mlmodel(folder, name, predictor)
@@ -68,7 +70,7 @@ def build_bundle(
         task=task,
         precision=precision,
         processor=processor.record(),
-        answer=answer.record(),
+        postprocessor=postprocessor.record(),
         signature=predictor.signature,
         serving=serving,
         lineage=lineage,
@@ -87,10 +89,10 @@ def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> No
     outputs = predictor.outputs(rows)
     folder.mkdir()
     write_json(folder / "inputs.json", [_as_json(row) for row in rows])
-    predictions: NDArray[Any] = predictor.answer.predictions(outputs)
+    predictions: NDArray[Any] = predictor.postprocessor.scores(outputs)
     write_json(
         folder / "outputs.json",
-        {"predictions": predictions.tolist(), "answers": predictor.answer.answers(outputs)},
+        {"scores": predictions.tolist(), "predictions": predictor.postprocessor.predictions(outputs)},
     )
 
 

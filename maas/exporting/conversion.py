@@ -63,7 +63,7 @@ def write_checkpoint_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray
     Raises:
         ExportError: an axis that must be dynamic was frozen, or the file would be too large.
     """
-    model, task_head, output = checkpoint.model(), checkpoint.task_head(), checkpoint.answer().output
+    model, task_head, output = checkpoint.model(), checkpoint.task_head(), checkpoint.postprocessor().output
     axes = checkpoint.processor().dynamic_axes
     if isinstance(model, ImportedModel):
         model.write_onnx(out, examples=examples, axes=axes, output=output, opset=opset)

@@ -17,7 +17,7 @@ from maas.importing.base import ImportedModel
 from maas.records.evidence import Parity
 from maas.runtime.predictor import Predictor, Run
 from maas.training.checkpoint import Checkpoint
-from maas.training.evaluation import predictions, run_of
+from maas.training.evaluation import run_of, scores_of
 
 EDGE_ROWS = 4
 """Usual rows, of which one value at a time is made unusual."""
@@ -46,8 +46,8 @@ def parity_at_edges(
     if not isinstance(model, ImportedModel):
         return
     usual = [test.inputs[index] for index in range(min(EDGE_ROWS, len(test)))]
-    thresholds = model.thresholds(predictor.processor.collate(predictor.encode(usual)))
-    run = run_of(model, checkpoint.task_head(), predictor.answer.output)
+    thresholds = model.thresholds(predictor.processor.batch(predictor.preprocess(usual)))
+    run = run_of(model, checkpoint.task_head(), predictor.postprocessor.output)
     edges = edge_rows(predictor.processor, usual, thresholds, largest=model.largest)
     for is_extreme, name in ((False, "onnxruntime, unusual values"), (True, "onnxruntime, extreme values")):
         rows = [edge.row for edge in edges if (edge.kind == "extreme") is is_extreme]
@@ -56,13 +56,13 @@ def parity_at_edges(
         if not answered:
             continue
         expected = np.stack(list(answered.values()))
-        found = predictor.predictions([rows[index] for index in answered])
+        found = predictor.scores([rows[index] for index in answered])
         comparable = np.isfinite(expected).all(axis=1)
         if is_extreme:
             comparable &= np.isfinite(found).all(axis=1)
         if comparable.any():
             pair, tails = (expected[comparable], found[comparable]), model.has_tails and not is_extreme
-            allowed = tolerance * predictor.answer.scale(pair[0])
+            allowed = tolerance * predictor.postprocessor.scale(pair[0])
             check = parity_of(task_metrics, model.framework, name, *pair, allowed, tails=tails)
             yield require_parity(
                 check, where=" The rows hold missing, unseen or extreme values, or ones at a threshold."
@@ -77,7 +77,7 @@ def _require_refused(framework: str, predictor: Predictor, rows: Sequence[Any]) 
     """
     for row in rows:
         try:
-            found = predictor.predictions([row])
+            found = predictor.scores([row])
         except Exception:  # noqa: BLE001, S112 - ONNX Runtime raises half a dozen types without a common base
             continue
         if np.isfinite(found).all():
@@ -92,11 +92,11 @@ def _require_refused(framework: str, predictor: Predictor, rows: Sequence[Any]) 
 def _answered(run: Run, predictor: Predictor, rows: Sequence[Any]) -> dict[int, Scores]:
     """Returns what a framework answers to those of the rows that it does not refuse, by position."""
     try:
-        return dict(enumerate(predictions(run, predictor.answer, predictor.processor, rows))) if rows else {}
+        return dict(enumerate(scores_of(run, predictor.postprocessor, predictor.processor, rows))) if rows else {}
     except (ValueError, MaasError):
         pass
     found = {}
     for index, row in enumerate(rows):
         with contextlib.suppress(ValueError, MaasError):
-            (found[index],) = predictions(run, predictor.answer, predictor.processor, [row])
+            (found[index],) = scores_of(run, predictor.postprocessor, predictor.processor, [row])
     return found

@@ -8,9 +8,9 @@ import numpy as np
 
 from maas.errors import InputError
 from maas.importing.base import LARGEST_FLOAT32
-from maas.runtime.processors import BaseProcessor
-from maas.runtime.processors.array import Processor as Array
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors import Processor
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
 Kind = Literal["missing", "unseen", "extreme", "equal"]
 Thresholds = Mapping[str, Mapping[int, Sequence[float]]]
@@ -31,7 +31,7 @@ class Edge(NamedTuple):
 
 
 def edge_rows(
-    processor: BaseProcessor, rows: Sequence[Any], thresholds: Thresholds, *, largest: float = LARGEST_FLOAT32
+    processor: Processor, rows: Sequence[Any], thresholds: Thresholds, *, largest: float = LARGEST_FLOAT32
 ) -> list[Edge]:
     """Returns rows at the edges that a processor lets in; none for pictures, sound and text.
 
@@ -41,16 +41,18 @@ def edge_rows(
         thresholds: of the model.
         largest: size of extreme numbers, where the processor sets no narrower range.
     """
-    if isinstance(processor, Tabular):
+    if isinstance(processor, TabularProcessor):
         edges = _of_columns(processor, rows, thresholds, largest)
-    elif isinstance(processor, Array):
+    elif isinstance(processor, ArrayProcessor):
         edges = _of_array(processor, rows, thresholds, largest)
     else:
         return []
     return [edge for edge in edges if _lets_in(processor, edge.row)]
 
 
-def _of_columns(processor: Tabular, rows: Sequence[Any], thresholds: Thresholds, largest: float) -> Iterator[Edge]:
+def _of_columns(
+    processor: TabularProcessor, rows: Sequence[Any], thresholds: Thresholds, largest: float
+) -> Iterator[Edge]:
     names = [*processor.numbers, *processor.categories]
     usual = [dict(row) if isinstance(row, Mapping) else dict(zip(names, row, strict=True)) for row in rows]
     spread = _spread(thresholds.get("numbers", {}))
@@ -67,7 +69,7 @@ def _of_columns(processor: Tabular, rows: Sequence[Any], thresholds: Thresholds,
     yield Edge("missing", dict.fromkeys(names))
 
 
-def _of_array(processor: Array, rows: Sequence[Any], thresholds: Thresholds, largest: float) -> Iterator[Edge]:
+def _of_array(processor: ArrayProcessor, rows: Sequence[Any], thresholds: Thresholds, largest: float) -> Iterator[Edge]:
     usual = [np.array(row, dtype=np.float64) for row in rows]
     spread = _spread(thresholds.get("features", {}))
     low = -largest if processor.low is None else processor.low
@@ -112,9 +114,9 @@ def _around(value: float) -> tuple[float, float, float]:
     return value, float(below), float(above)
 
 
-def _lets_in(processor: BaseProcessor, row: Any) -> bool:
+def _lets_in(processor: Processor, row: Any) -> bool:
     try:
-        processor.encode([row])
+        processor.preprocess([row])
     except InputError:
         return False
     return True

@@ -152,7 +152,9 @@ def _output(
     net: nn.Module, task_head: TaskHead, examples: Mapping[str, NDArray[Any]], name: str
 ) -> onnx.ValueInfoProto:
     with torch.inference_mode():
-        found = task_head.activated(net(**{feed: torch.from_numpy(array) for feed, array in examples.items()}))
+        found = task_head.activated(
+            net(**{model_input: torch.from_numpy(array) for model_input, array in examples.items()})
+        )
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *found.shape[1:]])
 
 
@@ -165,8 +167,8 @@ def _narrowed(config: Any, axes: Axes) -> Any:
     unknown = [name for name in axes if name not in config.inputs]
     if unknown:
         raise ExportError(
-            f"optimum exports such a model with {', '.join(config.inputs)}; the processor also feeds "
-            f"{', '.join(unknown)}. Leave it out of processor.feeds."
+            f"optimum exports such a model with {', '.join(config.inputs)}; the processor also model_inputs "
+            f"{', '.join(unknown)}. Leave it out of processor.model_inputs."
         )
     inputs = {name: dict(axes[name]) for name in config.inputs if name in axes}
     config.__class__ = type("Narrowed", (type(config),), {"inputs": property(lambda _: inputs)})

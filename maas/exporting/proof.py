@@ -26,7 +26,7 @@ from maas.records.evidence import EVIDENCE_VERSION, CompressionRecord, Evidence,
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
-from maas.training.evaluation import predictions, run_of
+from maas.training.evaluation import run_of, scores_of
 from maas.training.reopening import differing
 
 REFERENCE_ROWS = 64
@@ -88,7 +88,7 @@ def prove(
     """
     predictor, task_metrics = (
         bundle.make_predictor(model=exported),
-        task_metrics_of(bundle.manifest.answer["kind"], splits.labels),
+        task_metrics_of(bundle.manifest.postprocessor["kind"], splits.labels),
     )
     rows = splits.test.inputs
     model = checkpoint.model()
@@ -98,8 +98,8 @@ def prove(
         has_tails=not isinstance(model, ImportedModel) or model.has_tails,
         trained=trained,
         source=trained if source is None else _by_framework(source.model(), source, predictor, rows)[1],
-        exported=predictor.predictions(rows),
-        shipped=bundle.predictor.predictions(rows),
+        exported=predictor.scores(rows),
+        shipped=bundle.predictor.scores(rows),
     )
     faults = reference_faults(exported)
     try:
@@ -133,8 +133,8 @@ def prove(
 
 def _by_framework(model: Any, checkpoint: Checkpoint, predictor: Predictor, rows: Sequence[Any]) -> tuple[str, Scores]:
     """Returns the name of the framework that a checkpoint's model was made in, and what it answers by it."""
-    run = run_of(model, checkpoint.task_head(), predictor.answer.output)
-    found = predictions(run, predictor.answer, predictor.processor, rows, predictor.batch_size)
+    run = run_of(model, checkpoint.task_head(), predictor.postprocessor.output)
+    found = scores_of(run, predictor.postprocessor, predictor.processor, rows, predictor.batch_size)
     return model.framework if isinstance(model, ImportedModel) else "torch", found
 
 
@@ -197,7 +197,7 @@ def _parity(
         picked, reference = _by_reference(exported, predictor, test)
         pairs.append(("onnx reference", answers.source[picked], reference))
     for name, trained, found in pairs:
-        allowed = settings.tolerance * predictor.answer.scale(answers.source)
+        allowed = settings.tolerance * predictor.postprocessor.scale(answers.source)
         check = parity_of(task_metrics, answers.framework, name, trained, found, allowed, tails=answers.has_tails)
         where = "" if _is_close(check) else _where(faults, predictor, exported, test.inputs[0], settings.tolerance)
         yield require_parity(check, where=where)
@@ -205,11 +205,11 @@ def _parity(
 
 def _by_reference(exported: Path, predictor: Predictor, test: Split) -> tuple[list[int], Scores]:
     """Asks the reference evaluator row by row until there are enough or it takes too long; returns which and what."""
-    run, started = reference_run(exported, predictor.answer.output), time.perf_counter()
+    run, started = reference_run(exported, predictor.postprocessor.output), time.perf_counter()
     picked = np.random.default_rng(0).permutation(len(test))[:REFERENCE_ROWS].tolist()
     found: list[Scores] = []
     for index in picked:
-        found.append(predictions(run, predictor.answer, predictor.processor, [test.inputs[index]]))
+        found.append(scores_of(run, predictor.postprocessor, predictor.processor, [test.inputs[index]]))
         if len(found) > 1 and time.perf_counter() - started > REFERENCE_S:
             break
     return picked[: len(found)], np.concatenate(found)
@@ -223,6 +223,6 @@ def _where(faults: Sequence[str], predictor: Predictor, exported: Path, row: Any
     """Says which node goes astray."""
     if faults:
         return f" Where it begins cannot be told: {faults[0]}."
-    feeds = predictor.processor.collate(predictor.encode([row]))
-    node = first_difference(exported, feeds, tolerance)
+    model_inputs = predictor.processor.batch(predictor.preprocess([row]))
+    node = first_difference(exported, model_inputs, tolerance)
     return f" The first node that differs is {node}." if node else " All nodes agree: the export itself differs."

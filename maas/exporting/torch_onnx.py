@@ -23,9 +23,9 @@ class Activated(nn.Module):
     """A net whose logits become the graph's output, inside the graph.
 
     Args:
-        net: takes its feeds by name.
+        net: takes its model inputs by name.
         task_head: what the logits mean.
-        names: of the feeds, in the order in which they are given.
+        names: of the model inputs, in the order in which they are given.
     """
 
     def __init__(self, net: nn.Module, task_head: TaskHead, names: Sequence[str]) -> None:
@@ -34,9 +34,9 @@ class Activated(nn.Module):
         self.task_head = task_head
         self.names = tuple(names)
 
-    def forward(self, *feeds: Tensor) -> Tensor:
+    def forward(self, *model_inputs: Tensor) -> Tensor:
         """Returns the graph's output, e.g. probabilities (N, K)."""
-        return self.task_head.activated(self.net(**dict(zip(self.names, feeds, strict=True))))
+        return self.task_head.activated(self.net(**dict(zip(self.names, model_inputs, strict=True))))
 
 
 def write_torch_onnx(
@@ -64,7 +64,7 @@ def write_torch_onnx(
         ExportError: an axis that must be dynamic was frozen, or the file would be too large.
     """
     dims = {name: torch.export.Dim(name) for shape in axes.values() for name in shape.values()}
-    shapes = {feed: {axis: dims[name] for axis, name in shape.items()} for feed, shape in axes.items()}
+    shapes = {model_input: {axis: dims[name] for axis, name in shape.items()} for model_input, shape in axes.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         program = torch.onnx.export(
@@ -75,7 +75,7 @@ def write_torch_onnx(
             opset_version=opset,
             dynamo=True,
             external_data=False,
-            dynamic_shapes={"feeds": tuple(shapes[name] for name in examples)},
+            dynamic_shapes={"model_inputs": tuple(shapes[name] for name in examples)},
             verbose=False,
         )
     if program is None:

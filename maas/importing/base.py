@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.splits import Splits
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
@@ -44,30 +44,30 @@ class ImportedModel(ABC):
         return LARGEST_FLOAT32
 
     @abstractmethod
-    def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
+    def fit(self, splits: Splits, processor: Processor) -> Self:
         """Returns a model that knows the data's labels and has learnt, if it has anything to learn.
 
         Args:
             splits: only the training split may be looked at.
-            processor: fitted; gives the feeds of rows by `encode` and `collate`.
+            processor: fitted; gives the model inputs of rows by `preprocess` and `batch`.
 
         Raises:
-            ConfigError: it does not take these feeds, or does not answer with these labels.
+            ConfigError: it does not take these model inputs, or does not answer with these labels.
         """
 
     @abstractmethod
-    def outputs(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Returns the framework's own answer to a processor's feeds, in the terms of the graph's output.
+    def outputs(self, model_inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """Returns the framework's own answer to a processor's model inputs, in the terms of the graph's output.
 
         Args:
-            feeds: by name, the batch first; of any number of rows.
+            model_inputs: by name, the batch first; of any number of rows.
         """
 
-    def thresholds(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, Mapping[int, Sequence[float]]]:
+    def thresholds(self, model_inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, Mapping[int, Sequence[float]]]:
         """Returns at which numbers the answer jumps, so that rows of them are part of the proof.
 
         Args:
-            feeds: a few rows.
+            model_inputs: a few rows.
 
         Returns:
             Feed → column → numbers; none where it does not jump, or is not known to.
@@ -88,8 +88,8 @@ class ImportedModel(ABC):
 
         Args:
             out: the file to write.
-            examples: feeds of 2 or more real rows; the graph has inputs of these names, types and shapes.
-            axes: those that may have any size: feed → axis → name.
+            examples: model inputs of 2 or more real rows; the graph has inputs of these names, types and shapes.
+            axes: those that may have any size: model input → axis → name.
             output: the name of the graph's only output.
             opset: the version of ONNX's operators that is asked for; a model that comes with a newer one keeps it.
 

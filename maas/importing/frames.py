@@ -1,4 +1,4 @@
-"""The table that an estimator is given, from a processor's feeds."""
+"""The table that an estimator is given, from a processor's model inputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,13 +13,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from maas.errors import ConfigError
 from maas.importing.estimators.lookups import frame_of
 from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, GraphTable, joined
-from maas.runtime.processors import BaseProcessor
-from maas.runtime.processors.array import Processor as Array
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors import Processor
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
-Feeds = Mapping[str, NDArray[Any]]
+ModelInputs = Mapping[str, NDArray[Any]]
 NUMBERS, CATEGORIES = "numbers", "categories"
-"""Feeds of the tabular processor."""
+"""Model inputs of the tabular processor."""
 FLOAT32_STEPS = 32
 """Of float32 in a standard deviation."""
 
@@ -29,23 +29,27 @@ class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         names: in the order in which the estimator is given them.
-        feeds: feed → names of its columns.
+        model_inputs: model input → names of its columns.
         texts: of a column of categories, what each position stands for; None is a missing or unknown one.
     """
 
     names: tuple[str, ...]
-    feeds: dict[str, tuple[str, ...]]
+    model_inputs: dict[str, tuple[str, ...]]
     texts: dict[str, tuple[str | None, ...]]
 
-    def of(self, feeds: Feeds) -> pd.DataFrame:
-        """Returns feeds as a frame: numbers, and categories as pandas holds them."""
-        columns = {name: feeds[feed][:, place] for feed, own in self.feeds.items() for place, name in enumerate(own)}
+    def of(self, model_inputs: ModelInputs) -> pd.DataFrame:
+        """Returns model inputs as a frame: numbers, and categories as pandas holds them."""
+        columns = {
+            name: model_inputs[model_input][:, place]
+            for model_input, own in self.model_inputs.items()
+            for place, name in enumerate(own)
+        }
         chosen = {name: columns[name] for name in self.names}
         numbers = {name: values.astype(np.float64) for name, values in chosen.items() if name not in self.texts}
         return frame_of({**chosen, **numbers}, self.texts)
 
 
-def frame_for(estimator: Any, processor: BaseProcessor, *, is_fitted: bool) -> Frame | None:
+def frame_for(estimator: Any, processor: Processor, *, is_fitted: bool) -> Frame | None:
     """Returns the columns by name that an estimator wants; None where it reads them by position.
 
     Raises:
@@ -56,7 +60,7 @@ def frame_for(estimator: Any, processor: BaseProcessor, *, is_fitted: bool) -> F
         named = bool(wanted)
     else:
         wanted, named = _named_columns(estimator), _reads_names(estimator, processor)
-    if not isinstance(processor, Tabular):
+    if not isinstance(processor, TabularProcessor):
         if named and not is_fitted:
             raise ConfigError(
                 f"{type(estimator).__name__} reads columns by name; the {processor.kind} processor gives none. Choose "
@@ -71,21 +75,21 @@ def frame_for(estimator: Any, processor: BaseProcessor, *, is_fitted: bool) -> F
             f"{type(estimator).__name__} reads the column {absent[0]!r}; the tabular processor gives "
             f"{', '.join(columns)}. Name it in processor.numbers or processor.categories."
         )
-    feeds = {NUMBERS: processor.numbers, CATEGORIES: processor.categories}
+    model_inputs = {NUMBERS: processor.numbers, CATEGORIES: processor.categories}
     return Frame(
         tuple(wanted if is_fitted else columns),
-        {feed: names for feed, names in feeds.items() if names},
+        {model_input: names for model_input, names in model_inputs.items() if names},
         {name: (None, *texts) for name, texts in processor.learnt_categories.items()},
     )
 
 
-def require_scale(processor: BaseProcessor, rows: Sequence[Any]) -> None:
+def require_scale(processor: Processor, rows: Sequence[Any]) -> None:
     """Checks that an array processor's float32 tells the values of each place apart.
 
     Raises:
         ConfigError: they deviate by a few steps of float32, or less.
     """
-    if not isinstance(processor, Array) or processor.standardize:
+    if not isinstance(processor, ArrayProcessor) or processor.standardize:
         return
     table = np.array([np.ravel(row) for row in rows], dtype=np.float64)
     largest, deviations = np.abs(table).max(axis=0), table.std(axis=0)
@@ -98,7 +102,7 @@ def require_scale(processor: BaseProcessor, rows: Sequence[Any]) -> None:
         )
 
 
-def _reads_names(estimator: Any, processor: BaseProcessor) -> bool:
+def _reads_names(estimator: Any, processor: Processor) -> bool:
     parts = [estimator, *estimator.get_params().values()]
     if any(isinstance(part, ColumnTransformer) and any(map(_is_by_name, part.transformers)) for part in parts):
         return True
@@ -109,7 +113,7 @@ def _reads_names(estimator: Any, processor: BaseProcessor) -> bool:
     if any(map(_texts_among, named)):
         return True
     by_type = any(part is estimator and part.categorical_features == "from_dtype" for part in boosted)
-    return by_type and isinstance(processor, Tabular) and bool(processor.categories)
+    return by_type and isinstance(processor, TabularProcessor) and bool(processor.categories)
 
 
 def _named_columns(estimator: Any) -> list[str]:
@@ -129,56 +133,61 @@ def _texts_among(columns: Any) -> list[str]:
     return [one for one in columns if isinstance(one, str)] if isinstance(columns, list | tuple) else []
 
 
-def by_feed(
-    found: Mapping[int, Sequence[float]], feeds: Feeds, frame: Frame | None
+def by_model_input(
+    found: Mapping[int, Sequence[float]], model_inputs: ModelInputs, frame: Frame | None
 ) -> dict[str, dict[int, Sequence[float]]]:
-    """Returns what is known of the table's columns by feed and column of that feed."""
-    own = [(feed, place) for feed, array in feeds.items() for place in range(array[0].size)]
+    """Returns what is known of the table's columns by model input and column of that model input."""
+    own = [(model_input, place) for model_input, array in model_inputs.items() for place in range(array[0].size)]
     if frame is not None:
-        names = [name for feed in feeds for name in frame.feeds[feed]]
+        names = [name for model_input in model_inputs for name in frame.model_inputs[model_input]]
         own = [own[names.index(name)] for name in frame.names]
-    chosen: dict[str, dict[int, Sequence[float]]] = {feed: {} for feed in feeds}
+    chosen: dict[str, dict[int, Sequence[float]]] = {model_input: {} for model_input in model_inputs}
     for column, values in found.items():
-        feed, place = own[column]
-        chosen[feed][place] = values
+        model_input, place = own[column]
+        chosen[model_input][place] = values
     return chosen
 
 
-def lacking_all(row: Feeds) -> Feeds:
-    """Returns feeds of a row that lacks all its numbers, where its processor lets that in."""
-    return {feed: np.full_like(array, np.nan) if feed == NUMBERS else array for feed, array in row.items()}
+def lacking_all(row: ModelInputs) -> ModelInputs:
+    """Returns model inputs of a row that lacks all its numbers, where its processor lets that in."""
+    return {
+        model_input: np.full_like(array, np.nan) if model_input == NUMBERS else array
+        for model_input, array in row.items()
+    }
 
 
-def lacking_one(row: Feeds, frame: Frame | None) -> Iterator[tuple[int, Feeds]]:
-    """Yields each column of numbers by its place in the table, and feeds of a row that lacks this number.
+def lacking_one(row: ModelInputs, frame: Frame | None) -> Iterator[tuple[int, ModelInputs]]:
+    """Yields each column of numbers by its place in the table, and model inputs of a row that lacks this number.
 
     Args:
-        row: feeds of one row that lacks none.
+        row: model inputs of one row that lacks none.
         frame: of columns by name, or None.
     """
     numbers = row.get(NUMBERS, np.zeros((1, 0)))  # other processors let no missing number in
     for column in range(numbers.shape[1]):
         lacking = numbers.copy()
         lacking[:, column] = np.nan
-        name = None if frame is None else frame.feeds[NUMBERS][column]
+        name = None if frame is None else frame.model_inputs[NUMBERS][column]
         if frame is None:
             yield column, {**row, NUMBERS: lacking}
         elif name in frame.names:
             yield frame.names.index(name), {**row, NUMBERS: lacking}
 
 
-def feature_table(feeds: Feeds) -> NDArray[np.float64]:
-    """Returns all feeds side by side, float64 (N, D)."""
-    return np.concatenate([array.reshape(len(array), -1).astype(np.float64) for array in feeds.values()], axis=1)
+def feature_table(model_inputs: ModelInputs) -> NDArray[np.float64]:
+    """Returns all model inputs side by side, float64 (N, D)."""
+    return np.concatenate([array.reshape(len(array), -1).astype(np.float64) for array in model_inputs.values()], axis=1)
 
 
-def drawn_table(feeds: Feeds, frame: Frame | None, builder: EstimatorGraphBuilder) -> GraphTable:
-    """Returns the same in a graph whose inputs are the feeds."""
-    values = [builder.add("Flatten", builder.add("Cast", feed, to=DOUBLE), axis=1) for feed in feeds]
-    table = GraphTable(joined(values, builder), feature_table(feeds).shape[1])
+def drawn_table(model_inputs: ModelInputs, frame: Frame | None, builder: EstimatorGraphBuilder) -> GraphTable:
+    """Returns the same in a graph whose inputs are the model inputs."""
+    values = [
+        builder.add("Flatten", builder.add("Cast", model_input, to=DOUBLE), axis=1) for model_input in model_inputs
+    ]
+    table = GraphTable(joined(values, builder), feature_table(model_inputs).shape[1])
     if frame is None:
         return table
-    own = [name for feed in feeds for name in frame.feeds[feed]]
+    own = [name for model_input in model_inputs for name in frame.model_inputs[model_input]]
     texts = {own.index(name): one for name, one in frame.texts.items()}
     return GraphTable(table.value, table.width, tuple(own), texts).picked(
         [own.index(name) for name in frame.names], builder

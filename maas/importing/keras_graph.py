@@ -11,33 +11,33 @@ from torch import Tensor, nn
 
 from maas.errors import ExportError, innermost_cause
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import Feeds
+from maas.onnx_graphs.running import ModelInputs
 
 KERAS_OUTPUT = "raw"
 
 
 class _ByPosition(nn.Module):
-    """A Keras net that takes feeds in their order, as torch's exporter gives them."""
+    """A Keras net that takes model inputs in their order, as torch's exporter gives them."""
 
     def __init__(self, net: Any, names: Sequence[str]) -> None:
         super().__init__()
         self.net = net
         self.names = tuple(names)
 
-    def forward(self, *feeds: Tensor) -> Tensor:
-        given = feeds[0] if len(feeds) == 1 else dict(zip(self.names, feeds, strict=True))
+    def forward(self, *model_inputs: Tensor) -> Tensor:
+        given = model_inputs[0] if len(model_inputs) == 1 else dict(zip(self.names, model_inputs, strict=True))
         found: Tensor = self.net(given, training=False)
         return found
 
 
-def exported_keras(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.ModelProto:
-    """Returns a net as ONNX; its inputs are the feeds, its output is `raw`.
+def exported_keras(net: Any, examples: ModelInputs, axes: Axes, opset: int) -> onnx.ModelProto:
+    """Returns a net as ONNX; its inputs are the model inputs, its output is `raw`.
 
     Raises:
         ExportError: torch's exporter refuses it.
     """
     dims = {name: torch.export.Dim(name) for shape in axes.values() for name in shape.values()}
-    shapes = [{axis: dims[name] for axis, name in axes[feed].items()} for feed in examples]
+    shapes = [{axis: dims[name] for axis, name in axes[model_input].items()} for model_input in examples]
     with quiet_keras():
         try:
             program = torch.onnx.export(
@@ -48,7 +48,7 @@ def exported_keras(net: Any, examples: Feeds, axes: Axes, opset: int) -> onnx.Mo
                 opset_version=opset,
                 dynamo=True,
                 external_data=False,
-                dynamic_shapes={"feeds": tuple(shapes)},
+                dynamic_shapes={"model_inputs": tuple(shapes)},
                 verbose=False,
             )
         except Exception as error:  # the exporter wraps whatever went wrong inside

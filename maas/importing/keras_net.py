@@ -21,8 +21,8 @@ from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import Feeds
-from maas.runtime.processors import BaseProcessor
+from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.processors import Processor
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it once, when whoever is first imports it
 
@@ -46,7 +46,7 @@ class KerasNet(ImportedModel):
     Keras' own `export(format="onnx")` is not used: it goes through TorchScript, which knows neither LayerNormalization
     nor attention and writes three times as many nodes.
 
-    A net of one input is given the processor's one feed; one of several is given the feeds by name.
+    A net of one input is given the processor's one model input; one of several is given the model inputs by name.
 
     Args:
         model: the path of a `.keras` file; or a function without arguments that returns a model, such as a part with
@@ -81,33 +81,33 @@ class KerasNet(ImportedModel):
         self.seed = seed
         self.meaning = meaning
 
-    def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
+    def fit(self, splits: Splits, processor: Processor) -> Self:
         """Returns a net that knows the data's labels, trained where epochs are asked for."""
         _require_exportable(self.net)
         meaning = meaning_of(self.gives, self.labels, splits)
         met = type(self)(self.net, self.gives, self.labels, meaning=meaning)
-        first = processor.collate(processor.encode(splits.train.inputs[:1]))
+        first = processor.batch(processor.preprocess(splits.train.inputs[:1]))
         require_answers(met.outputs(first), self.gives, splits)
         if self.epochs:
-            self._train(processor.collate(processor.encode(splits.train.inputs)), splits, meaning)
+            self._train(processor.batch(processor.preprocess(splits.train.inputs)), splits, meaning)
         return met
 
-    def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
+    def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
         """Returns what Keras answers."""
         with quiet_keras():
             try:
-                return self._known.answer(np.asarray(self.net.predict_on_batch(_given(feeds))))
+                return self._known.answer(np.asarray(self.net.predict_on_batch(_given(model_inputs))))
             except (ValueError, TypeError, RuntimeError, KeyError) as error:  # what Keras and torch say of wrong inputs
-                shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
+                shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in model_inputs.items())
                 raise ConfigError(f"The Keras net does not take {shapes}: {one_line(error)}.") from error
 
-    def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
+    def write_onnx(self, out: Path, *, examples: ModelInputs, axes: Axes, output: str, opset: int) -> None:
         """Writes what torch's exporter makes of the net."""
         write_adopted(
             exported_keras(self.net, examples, axes, opset),
             out,
-            before=GraphBuilder("feeds"),
-            connected={feed: feed for feed in examples},
+            before=GraphBuilder("model_inputs"),
+            connected={model_input: model_input for model_input in examples},
             result=KERAS_OUTPUT,
             meaning=self._known,
             examples=examples,
@@ -158,7 +158,7 @@ class KerasNet(ImportedModel):
             raise ConfigError("The Keras net has not met the data yet. Call fit first.")
         return self.meaning
 
-    def _train(self, feeds: Feeds, splits: Splits, meaning: Meaning) -> None:
+    def _train(self, model_inputs: ModelInputs, splits: Splits, meaning: Meaning) -> None:
         """Trains the net in place; targets are positions among its own labels."""
         if splits.train.targets is None or self.gives not in LOSSES:
             raise ConfigError(f"model.epochs is {self.epochs}, and rows have no targets to learn. Set model.epochs=0.")
@@ -168,7 +168,7 @@ class KerasNet(ImportedModel):
         with quiet_keras():
             if not self.net.compiled:
                 self.net.compile("adam", LOSSES[self.gives](keras.losses))
-            self.net.fit(_given(feeds), targets, batch_size=self.batch_size, epochs=self.epochs, verbose=0)
+            self.net.fit(_given(model_inputs), targets, batch_size=self.batch_size, epochs=self.epochs, verbose=0)
 
 
 def open_keras(keras: ModuleType, path: Path) -> Any:
@@ -215,5 +215,5 @@ def keras_on_torch() -> ModuleType:
     return keras
 
 
-def _given(feeds: Feeds) -> Any:
-    return next(iter(feeds.values())) if len(feeds) == 1 else dict(feeds)
+def _given(model_inputs: ModelInputs) -> Any:
+    return next(iter(model_inputs.values())) if len(model_inputs) == 1 else dict(model_inputs)

@@ -1,4 +1,4 @@
-"""What scikit-learn says of an estimator, and how one learns from feeds."""
+"""What scikit-learn says of an estimator, and how one learns from model inputs."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from maas.errors import ConfigError, one_line
-from maas.importing.frames import Feeds, Frame, feature_table
+from maas.importing.frames import Frame, ModelInputs, feature_table
 
 
 def is_fitted(estimator: Any) -> bool:
@@ -29,12 +29,12 @@ def answers_by(estimator: Any, method: str) -> bool:
     return by_default or hasattr(estimator, method)
 
 
-def given(feeds: Feeds, frame: Frame | None) -> Any:
+def given(model_inputs: ModelInputs, frame: Frame | None) -> Any:
     """Returns what an estimator is given: a frame, or float64 (N, D)."""
-    return feature_table(feeds) if frame is None else frame.of(feeds)
+    return feature_table(model_inputs) if frame is None else frame.of(model_inputs)
 
 
-def learnt(estimator: Any, feeds: Feeds, frame: Frame | None, targets: NDArray[Any]) -> Any:
+def learnt(estimator: Any, model_inputs: ModelInputs, frame: Frame | None, targets: NDArray[Any]) -> Any:
     """Returns a fitted copy; what draws at random draws the same on every run.
 
     Raises:
@@ -43,6 +43,6 @@ def learnt(estimator: Any, feeds: Feeds, frame: Frame | None, targets: NDArray[A
     fresh = clone(estimator)
     undrawn = {name: 0 for name, value in fresh.get_params().items() if name.endswith("random_state") and value is None}
     try:
-        return fresh.set_params(**undrawn).fit(given(feeds, frame), targets)
+        return fresh.set_params(**undrawn).fit(given(model_inputs, frame), targets)
     except Exception as error:  # whatever scikit-learn and the estimator's maker raise
         raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}.") from error

@@ -112,7 +112,7 @@ def require_answers(found: NDArray[Any], gives: Gives, splits: Splits) -> None:
     """Checks that answers are what the data's targets want.
 
     Args:
-        found: answers to some rows, as `Meaning.answer` returns them.
+        found: answers to some rows, as `Meaning.postprocessor` returns them.
         gives: what the recipe takes the source's numbers for.
         splits: knows the targets.
 

@@ -24,8 +24,8 @@ from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder, with_free_batch
 from maas.onnx_graphs.opsets import modern
 from maas.onnx_graphs.reading import Axes, numeric_outputs, real_inputs
-from maas.onnx_graphs.running import Feeds, output_numbers, why_not_opened
-from maas.runtime.processors import BaseProcessor
+from maas.onnx_graphs.running import ModelInputs, output_numbers, why_not_opened
+from maas.runtime.processors import Processor
 
 MODEL, RECORD = "model.onnx", "source.json"
 LARGEST_CHANGE = 1e-4
@@ -37,9 +37,9 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         meaning: of its result.
-        connected: feed → input of the file.
+        connected: model input → input of the file.
         result: the output of the file that counts.
-        pixels: what is done to the feed first; None for nothing.
+        pixels: what is done to the model input first; None for nothing.
     """
 
     meaning: Meaning
@@ -51,7 +51,7 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class OnnxFile(ImportedModel):
     """Answers as ONNX Runtime does with the file as it was given; files beside it that hold its weights are joined.
 
-    Its inputs may be of any type of number; feeds are cast. An opset below 13 is converted, a newer one kept. An axis
+    Its inputs may be of any type of number; ours are cast. An opset below 13 is converted, a newer one kept. An axis
     of the batch that was fixed is freed where the graph allows it.
 
     Args:
@@ -59,9 +59,9 @@ class OnnxFile(ImportedModel):
         gives: what the output's numbers are: `probabilities`, `logits`, `probability` or `logit` (of the second of two
             labels), `value` or `embedding`.
         labels: names in the order of the output; null if it is that of the data.
-        inputs: feed → input of the file; null where there is one of each, or where both have the same names.
+        inputs: model input → input of the file; null where there is one of each, or where both have the same names.
         output: the output that counts; null for the only one of floating-point numbers.
-        pixels: a part that scales and turns pictures as the file takes them; null for feeds as they are.
+        pixels: a part that scales and turns pictures as the file takes them; null for model inputs as they are.
         record: what is known of the file; `fit` finds it out.
     """
 
@@ -86,29 +86,32 @@ class OnnxFile(ImportedModel):
         self.pixels = pixels
         self.record = record
 
-    def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
-        """Returns a model that knows which input is which feed, and which output which label."""
-        feeds = processor.collate(processor.encode(splits.train.inputs[:1]))
+    def fit(self, splits: Splits, processor: Processor) -> Self:
+        """Returns a model that knows which input is which model input, and which output which label."""
+        model_inputs = processor.batch(processor.preprocess(splits.train.inputs[:1]))
         meaning = meaning_of(self.gives, self.labels, splits)
-        record = FileRecord(meaning, self._connected(list(feeds)), self._result(), self.pixels)
+        record = FileRecord(meaning, self._connected(list(model_inputs)), self._result(), self.pixels)
         met = type(self)(str(self.path), record=record)
-        require_answers(met.outputs(feeds), self.gives, splits)
+        require_answers(met.outputs(model_inputs), self.gives, splits)
         return met
 
-    def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
+    def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
         """Returns what ONNX Runtime answers, batch by batch where the file takes batches of one size only."""
-        record, rows = self._known, len(next(iter(feeds.values())))
+        record, rows = self._known, len(next(iter(model_inputs.values())))
         size = self._batch or rows
         found = []
         for start in range(0, rows, size):
-            answer = self._run(self._given(feeds, start, size))
+            answer = self._run(self._given(model_inputs, start, size))
             found.append(answer[: rows - start])
         return record.meaning.answer(np.concatenate(found))
 
-    def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
+    def write_onnx(self, out: Path, *, examples: ModelInputs, axes: Axes, output: str, opset: int) -> None:
         """Writes the file's graph, less what does not lead to its result."""
-        record, before = self._known, GraphBuilder("feeds")
-        connected = {name: self._bridged(before, feed, examples[feed], name) for feed, name in record.connected.items()}
+        record, before = self._known, GraphBuilder("model_inputs")
+        connected = {
+            name: self._bridged(before, model_input, examples[model_input], name)
+            for model_input, name in record.connected.items()
+        }
         source = self._converted(opset, self._given(examples, 0, self._batch or len(next(iter(examples.values())))))
         try:
             write_adopted(
@@ -177,32 +180,35 @@ class OnnxFile(ImportedModel):
         dims = [tensor.shape.dim[0] for tensor in self._inputs.values() if tensor.shape.dim]
         return next((int(dim.dim_value) for dim in dims if dim.HasField("dim_value")), 0)
 
-    def _converted(self, opset: int, given: Feeds) -> onnx.ModelProto:
+    def _converted(self, opset: int, given: ModelInputs) -> onnx.ModelProto:
         try:
             return modern(self._model, opset, given)
         except ExportError as error:
             raise ExportError(f"{self.path.name} cannot be taken on. {error}") from error
 
-    def _given(self, feeds: Feeds, start: int, size: int) -> dict[str, NDArray[Any]]:
+    def _given(self, model_inputs: ModelInputs, start: int, size: int) -> dict[str, NDArray[Any]]:
         """Returns the file's inputs for some rows; the last row again, up to a whole batch."""
-        picked = np.arange(start, start + size).clip(max=len(next(iter(feeds.values()))) - 1)
-        return {name: self._prepared(feeds[feed][picked], name) for feed, name in self._known.connected.items()}
+        picked = np.arange(start, start + size).clip(max=len(next(iter(model_inputs.values()))) - 1)
+        return {
+            name: self._prepared(model_inputs[model_input][picked], name)
+            for model_input, name in self._known.connected.items()
+        }
 
-    def _prepared(self, feed: NDArray[Any], name: str) -> NDArray[Any]:
-        """Returns a feed as an input of the file takes it."""
-        array = self._known.pixels.prepared(feed) if self._known.pixels else feed
+    def _prepared(self, model_input: NDArray[Any], name: str) -> NDArray[Any]:
+        """Returns a model input as an input of the file takes it."""
+        array = self._known.pixels.prepared(model_input) if self._known.pixels else model_input
         return array.astype(helper.tensor_dtype_to_np_dtype(self._inputs[name].elem_type))
 
-    def _bridged(self, builder: GraphBuilder, feed: str, found: NDArray[Any], name: str) -> str:
+    def _bridged(self, builder: GraphBuilder, model_input: str, found: NDArray[Any], name: str) -> str:
         """Adds nodes that do so, if there is anything to do, and returns the name of what they give."""
         wanted = self._inputs[name].elem_type
         if self._known.pixels:
-            return builder.add("Cast", self._known.pixels.add_nodes(builder, feed), to=wanted)
+            return builder.add("Cast", self._known.pixels.add_nodes(builder, model_input), to=wanted)
         if helper.np_dtype_to_tensor_dtype(found.dtype) == wanted:
-            return feed
-        return builder.add("Cast", feed, to=wanted)
+            return model_input
+        return builder.add("Cast", model_input, to=wanted)
 
-    def _run(self, given: Feeds) -> NDArray[Any]:
+    def _run(self, given: ModelInputs) -> NDArray[Any]:
         session = self._session
         try:
             (found,) = session.run([self._known.result], dict(given))
@@ -211,17 +217,19 @@ class OnnxFile(ImportedModel):
             raise ConfigError(f"{self.path.name} does not take what the processor gives: {reason}") from error
         return output_numbers(found)
 
-    def _connected(self, feeds: list[str]) -> dict[str, str]:
-        """Returns feed → input of the file."""
+    def _connected(self, model_inputs: list[str]) -> dict[str, str]:
+        """Returns model input → input of the file."""
         own = list(self._inputs)
         if self.inputs is not None:
             connected = dict(self.inputs)
         else:
-            connected = {feeds[0]: own[0]} if len(own) == len(feeds) == 1 else {name: name for name in own}
-        if set(connected.values()) != set(own) or not set(connected) <= set(feeds):
+            connected = (
+                {model_inputs[0]: own[0]} if len(own) == len(model_inputs) == 1 else {name: name for name in own}
+            )
+        if set(connected.values()) != set(own) or not set(connected) <= set(model_inputs):
             raise ConfigError(
-                f"{self.path.name} takes {', '.join(own)}; the processor gives {', '.join(feeds)}. "
-                "Set model.inputs={feed: input} for each of its inputs."
+                f"{self.path.name} takes {', '.join(own)}; the processor gives {', '.join(model_inputs)}. "
+                "Set model.inputs={model_input: input} for each of its inputs."
             )
         return connected
 
@@ -236,7 +244,7 @@ class OnnxFile(ImportedModel):
             )
         return result
 
-    def _require_alike(self, written: Path, examples: Feeds) -> None:
+    def _require_alike(self, written: Path, examples: ModelInputs) -> None:
         """Checks a freed graph: one row, and all of them at once, are answered as by the file itself."""
         expected = self.outputs(examples)
         allowed = LARGEST_CHANGE * max(1.0, float(np.abs(expected).max()))

@@ -40,10 +40,10 @@ class PixelScaling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         scaled = pixels.astype(np.float32) * factor + offset
         return scaled.transpose(0, 3, 1, 2) if self.channels_first else scaled
 
-    def add_nodes(self, builder: GraphBuilder, feed: str) -> str:
+    def add_nodes(self, builder: GraphBuilder, model_input: str) -> str:
         """Adds the nodes that do so, and returns the name of what they give."""
         factor, offset = self._line()
-        scaled = builder.add("Mul", builder.add("Cast", feed, to=1), builder.constant(factor, np.float32))
+        scaled = builder.add("Mul", builder.add("Cast", model_input, to=1), builder.constant(factor, np.float32))
         scaled = builder.add("Add", scaled, builder.constant(offset, np.float32))
         return builder.add("Transpose", scaled, perm=[0, 3, 1, 2]) if self.channels_first else scaled
 

@@ -89,9 +89,9 @@ class PlainGraph:
             raise ConfigError(f"{self.name} {why_not_opened(error)}") from error
         names, found = [output.name for output in session.get_outputs()], {}
         for count in (1, self.batch or min(TRIED, len(records))):
-            feeds = processor.collate(processor.encode([record.tobytes() for record in records[:count]]))
+            model_inputs = processor.batch(processor.preprocess([record.tobytes() for record in records[:count]]))
             try:
-                found = dict(zip(names, session.run(names, feeds), strict=True))
+                found = dict(zip(names, session.run(names, model_inputs), strict=True))
             except Exception as error:  # onnxruntime raises its own
                 raise ConfigError(f"{self.name} does not answer {count} of these rows: {one_line(error)}.") from error
             for name, value in found.items():
@@ -115,7 +115,7 @@ class PlainGraph:
         """
         rows = [record.tobytes() for record in records[: self.batch or TRIED]]
         try:
-            modern(model, OLDEST_OPSET, processor.collate(processor.encode(rows)))
+            modern(model, OLDEST_OPSET, processor.batch(processor.preprocess(rows)))
         except ExportError as error:
             raise ConfigError(f"{self.name} cannot be made smaller as it is. {error}") from error
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from maas.importing.meaning import Meaning
 from maas.onnx_graphs.running import output_numbers
 from maas.records.signature import NUMPY_TYPES, TensorSpec
-from maas.runtime.answers import BaseAnswer
-from maas.runtime.answers.base import Outputs
-from maas.runtime.answers.regression import largest
-from maas.runtime.processors import BaseProcessor, Features
+from maas.runtime.postprocessors import Postprocessor
+from maas.runtime.postprocessors.base import Outputs
+from maas.runtime.postprocessors.regression import largest
+from maas.runtime.processors import Features, Processor
 
 
-class Records(BaseProcessor):
+class Records(Processor):
     """Hands arrays to a graph as they are; a row is the bytes of one record.
 
     Args:
@@ -34,15 +34,15 @@ class Records(BaseProcessor):
         """Returns itself: there is nothing to learn."""
         return self
 
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns structured arrays without axes, one a row."""
         return [np.frombuffer(row, dtype=self.record_type).reshape(()) for row in rows]
 
-    def batch_key(self, features: Features) -> int:
+    def bucket(self, features: Features) -> int:
         """Returns the bytes of a row, equal for all."""
         return int(features.nbytes)
 
-    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns the graph's inputs, (N, …) each; texts as objects."""
         table = np.stack(features)
         columns = {name: np.ascontiguousarray(table[name]) for name in self.record_type.names or ()}
@@ -88,7 +88,7 @@ class Records(BaseProcessor):
         return cls(np.dtype([(name, kind, tuple(shape)) for name, kind, shape in settings["fields"]]))
 
 
-class Reading(BaseAnswer):
+class Reading(Postprocessor):
     """Reads one of a graph's outputs.
 
     Args:
@@ -102,22 +102,22 @@ class Reading(BaseAnswer):
         self.result = result
         self.meaning = meaning
 
-    def answers(self, outputs: Outputs) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:
         """Returns the numbers of each row."""
-        return [{"numbers": row} for row in self.predictions(outputs).tolist()]
+        return [{"numbers": row} for row in self.scores(outputs).tolist()]
 
     def tensors(self, outputs: Outputs) -> dict[str, NDArray[Any]]:
         """Returns the numbers, (N, K)."""
-        return {self.result: self.predictions(outputs)}
+        return {self.result: self.scores(outputs)}
 
-    def predictions(self, outputs: Outputs) -> NDArray[Any]:
+    def scores(self, outputs: Outputs) -> NDArray[Any]:
         """Returns the numbers, (N, K): probabilities, values or vectors."""
         found = self.meaning.answer(output_numbers(outputs[self.result]))
         return found[:, None] if found.ndim == 1 else found
 
-    def scale(self, predictions: NDArray[Any]) -> float:
+    def scale(self, scores: NDArray[Any]) -> float:
         """Returns the largest value; 1 for probabilities and vectors."""
-        return largest(predictions) if self.meaning.gives == "value" else 1.0
+        return largest(scores) if self.meaning.gives == "value" else 1.0
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:

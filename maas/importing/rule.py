@@ -18,11 +18,11 @@ from maas.importing.base import ImportedModel
 from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
 from maas.onnx_graphs.files import write_checked
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import Feeds
-from maas.runtime.processors import BaseProcessor
+from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.processors import Processor
 
 RECORD = "source.json"
-FEEDS = ("numbers", "features")
+MODEL_INPUTS = ("numbers", "features")
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, "==": eq, "!=": ne, ">": gt, "<": lt}
 COMPARISON_OPERATORS = {
     ">=": "GreaterOrEqual",
@@ -42,7 +42,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         column: position in a row.
         sign: one of `COMPARISONS`.
-        threshold: a number; compared in the type of the feed, so that a row's 0.1 equals a rule's 0.1.
+        threshold: a number; compared in the type of the model input, so that a row's 0.1 equals a rule's 0.1.
     """
 
     column: int
@@ -58,13 +58,13 @@ class RuleTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rules in terms of positions.
 
     Args:
-        feed: what a row is read from.
+        model_input: what a row is read from.
         labels: K.
         lines: position of a label, and the conditions that must all hold for it.
         default: position of the label of a row that no line meets.
     """
 
-    feed: str
+    model_input: str
     labels: int
     lines: tuple[tuple[int, tuple[Condition, ...]], ...]
     default: int
@@ -124,41 +124,44 @@ class Rule(ImportedModel):
         self.rules = rules
         self.table = table
 
-    def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
+    def fit(self, splits: Splits, processor: Processor) -> Self:
         """Returns rules that know the positions of columns and labels; nothing is learnt."""
-        feed = next((name for name in FEEDS if name in processor.dynamic_axes), None)
-        if feed is None:
+        model_input = next((name for name in MODEL_INPUTS if name in processor.dynamic_axes), None)
+        if model_input is None:
             raise ConfigError(
-                f"Rules read {' or '.join(FEEDS)}; the {processor.kind} processor gives "
+                f"Rules read {' or '.join(MODEL_INPUTS)}; the {processor.kind} processor gives "
                 f"{', '.join(processor.dynamic_axes)}. Choose processor=tabular or processor=array."
             )
-        (row,) = processor.collate(processor.encode(splits.train.inputs[:1]))[feed]
-        names = [str(name) for name in processor.settings().get(feed, range(row.size))]
+        (row,) = processor.batch(processor.preprocess(splits.train.inputs[:1]))[model_input]
+        names = [str(name) for name in processor.settings().get(model_input, range(row.size))]
         lines = tuple(
             (_position(label, splits), tuple(Condition(_column(name, names), sign, value) for name, sign, value in one))
             for label, one in zip(self.labels, self.conditions, strict=True)
         )
-        table = RuleTable(feed, len(splits.labels), lines, _position(self.default, splits))
+        table = RuleTable(model_input, len(splits.labels), lines, _position(self.default, splits))
         return type(self)(self.rules, self.default, table=table)
 
-    def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
+    def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
         """Returns 1 for the label and 0 for the others, (N, K)."""
-        feed = feeds[self._known.feed]
-        table, rows = self._known.rounded(_type_of(feed)), feed.reshape(len(feed), -1).astype(_type_of(feed)).tolist()
+        model_input = model_inputs[self._known.model_input]
+        table, rows = (
+            self._known.rounded(_type_of(model_input)),
+            model_input.reshape(len(model_input), -1).astype(_type_of(model_input)).tolist(),
+        )
         return np.eye(table.labels, dtype=np.float32)[[table.position(row) for row in rows]]
 
-    def thresholds(self, feeds: Feeds) -> Mapping[str, Mapping[int, Sequence[float]]]:
+    def thresholds(self, model_inputs: ModelInputs) -> Mapping[str, Mapping[int, Sequence[float]]]:
         """Returns the thresholds of the conditions."""
         found: dict[int, list[float]] = {}
         for _, conditions in self._known.lines:
             for one in conditions:
                 found.setdefault(one.column, []).append(one.threshold)
-        return {self._known.feed: found}
+        return {self._known.model_input: found}
 
-    def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
+    def write_onnx(self, out: Path, *, examples: ModelInputs, axes: Axes, output: str, opset: int) -> None:
         """Writes a Where for each rule, the last rule first."""
         builder = GraphBuilder("rules")
-        add_rules(self._known, builder, output, _type_of(examples[self._known.feed]))
+        add_rules(self._known, builder, output, _type_of(examples[self._known.model_input]))
         model = declared(model_of_nodes(builder, opset=opset), examples, axes, output, (self._known.labels,))
         write_checked(model, out, examples, axes)
 
@@ -178,9 +181,9 @@ class Rule(ImportedModel):
         return self.table
 
 
-def _type_of(feed: NDArray[Any]) -> type[np.floating[Any]]:
+def _type_of(model_input: NDArray[Any]) -> type[np.floating[Any]]:
     """Returns the type that numbers and thresholds are compared in."""
-    return np.float64 if feed.dtype == np.float64 else np.float32
+    return np.float64 if model_input.dtype == np.float64 else np.float32
 
 
 def add_rules(table: RuleTable, builder: GraphBuilder, output: str, kind: type[np.floating[Any]] = np.float32) -> str:
@@ -193,7 +196,7 @@ def add_rules(table: RuleTable, builder: GraphBuilder, output: str, kind: type[n
         kind: the type that numbers and thresholds are compared in.
     """
     element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind))
-    rows = builder.add("Flatten", builder.add("Cast", table.feed, to=element), axis=1)
+    rows = builder.add("Flatten", builder.add("Cast", table.model_input, to=element), axis=1)
     chosen = builder.constant(table.default, np.int64)
     for label, conditions in reversed(table.lines):
         holds = [_drawn_condition(one, rows, builder, kind) for one in conditions]

@@ -14,7 +14,7 @@ from sklearn.base import is_classifier
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
 from maas.importing.base import LARGEST_FLOAT32, ImportedModel
-from maas.importing.frames import Frame, by_feed, frame_for, lacking_all, lacking_one, require_scale
+from maas.importing.frames import Frame, by_model_input, frame_for, lacking_all, lacking_one, require_scale
 from maas.importing.learning import answers_by, given, is_fitted, learnt
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.scikit_learn_graph import (
@@ -29,8 +29,8 @@ from maas.importing.skops_file import TRUSTED, dumped, open_skops
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import Feeds
-from maas.runtime.processors import BaseProcessor
+from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.processors import Processor
 
 MODEL, RECORD = "estimator.skops", "source.json"
 FARTHEST_NEIGHBOUR = 1e5
@@ -57,7 +57,7 @@ class EstimatorRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Estimator(ImportedModel):
     """Answers by `predict_proba`, or by `predict` where numbers are predicted.
 
-    Feeds are joined to a table of float64, and scikit-learn is given the same numbers as the graph, which computes in
+    Inputs are joined to a table of float64, and scikit-learn is given the same numbers as the graph, which computes in
     float64 as well: both take the same branch of a tree, and ties of votes stay ties. An estimator that names columns
     is given a frame of the tabular processor's: its numbers, and its categories as pandas holds them; a category that
     the processor does not know is missing. So is one that comes fitted on a frame, and histogram gradient boosting
@@ -98,7 +98,7 @@ class Estimator(ImportedModel):
                 "the path of a .skops file."
             )
 
-    def fit(self, splits: Splits, processor: BaseProcessor) -> Self:
+    def fit(self, splits: Splits, processor: Processor) -> Self:
         """Returns a fitted estimator that knows which class is which label."""
         _require_table(processor)
         if splits.labels and not answers_by(self.estimator, "predict_proba"):
@@ -108,16 +108,18 @@ class Estimator(ImportedModel):
             )
         frame = frame_for(self.estimator, processor, is_fitted=is_fitted(self.estimator))
         require_scale(processor, splits.train.inputs)
-        feeds: Feeds = processor.collate(processor.encode(splits.train.inputs))
+        model_inputs: ModelInputs = processor.batch(processor.preprocess(splits.train.inputs))
         if is_fitted(self.estimator):
             met = self._met(self.estimator, self._names(splits), splits, frame)
-            few: Feeds = {feed: array[:ROWS_CHECKED] for feed, array in feeds.items()}
+            few: ModelInputs = {model_input: array[:ROWS_CHECKED] for model_input, array in model_inputs.items()}
         else:
             targets = _targets_of(splits)
-            few = self._dry_run(feeds, frame, splits, targets)
-            met = self._met(learnt(self.estimator, feeds, frame, targets), None, splits, frame)
+            few = self._dry_run(model_inputs, frame, splits, targets)
+            met = self._met(learnt(self.estimator, model_inputs, frame, targets), None, splits, frame)
         met = met._requiring(few)  # noqa: SLF001
-        require_answers(met.outputs({feed: array[:1] for feed, array in feeds.items()}), met.gives, splits)
+        require_answers(
+            met.outputs({model_input: array[:1] for model_input, array in model_inputs.items()}), met.gives, splits
+        )
         met.require_exportable(few)
         return met
 
@@ -126,26 +128,28 @@ class Estimator(ImportedModel):
         record = EstimatorRecord(meaning_of(gives, names, splits), self.trusted, frame)
         return type(self)(estimator, self.labels, self.trusted, record=record)
 
-    def _requiring(self, few: Feeds) -> Self:
+    def _requiring(self, few: ModelInputs) -> Self:
         """Returns it with the columns of numbers that it refuses to miss."""
-        row = {feed: np.nan_to_num(array[:1]) for feed, array in few.items()}
+        row = {model_input: np.nan_to_num(array[:1]) for model_input, array in few.items()}
         if self._answers_to(lacking_all(row)):
             return self
         required = [place for place, lacking in lacking_one(row, self._known.frame) if not self._answers_to(lacking)]
         record = msgspec.structs.replace(self._known, required=tuple(required))
         return type(self)(self.estimator, self.labels, self.trusted, record=record)
 
-    def _answers_to(self, feeds: Feeds) -> bool:
+    def _answers_to(self, model_inputs: ModelInputs) -> bool:
         try:
-            self.outputs(feeds)
+            self.outputs(model_inputs)
         except ConfigError:
             return False
         return True
 
-    def _dry_run(self, feeds: Feeds, frame: Frame | None, splits: Splits, targets: NDArray[Any]) -> Feeds:
+    def _dry_run(
+        self, model_inputs: ModelInputs, frame: Frame | None, splits: Splits, targets: NDArray[Any]
+    ) -> ModelInputs:
         """Lets a copy learn from a few rows, which it returns, and be exported."""
         chosen = few_rows(targets, len(splits.labels))
-        few = {feed: array[chosen] for feed, array in feeds.items()}
+        few = {model_input: array[chosen] for model_input, array in model_inputs.items()}
         try:
             with warnings.catch_warnings(action="ignore"):  # of few rows
                 copy = learnt(estimator_searched(self.estimator), few, frame, targets[chosen])
@@ -154,25 +158,25 @@ class Estimator(ImportedModel):
         self._met(copy, None, splits, frame).require_exportable(few)
         return few
 
-    def require_exportable(self, feeds: Feeds) -> None:
+    def require_exportable(self, model_inputs: ModelInputs) -> None:
         """Checks that it can be saved, that its graph can be written, and that this answers as it does.
 
         Args:
-            feeds: a few rows.
+            model_inputs: a few rows.
 
         Raises:
             ConfigError: it cannot, or does not.
         """
         try:
-            model = self._graph(feeds, onnx.defs.onnx_opset_version())
-            require_same_scores(self._name, model, feeds, self.outputs(feeds), self._known.meaning)
+            model = self._graph(model_inputs, onnx.defs.onnx_opset_version())
+            require_same_scores(self._name, model, model_inputs, self.outputs(model_inputs), self._known.meaning)
         except ExportError as error:
             raise ConfigError(str(error)) from error
         dumped(self.estimator, self.trusted)
 
-    def outputs(self, feeds: Feeds) -> NDArray[np.float32]:
+    def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
         """Returns probabilities (N, K) or values (N,)."""
-        table = given(feeds, self._known.frame)
+        table = given(model_inputs, self._known.frame)
         answer = self.estimator.predict_proba if self._classifies else self.estimator.predict
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # it adds up all numbers to see whether they are finite
@@ -187,18 +191,18 @@ class Estimator(ImportedModel):
         parts = [self.estimator, *self.estimator.get_params().values()]
         return FARTHEST_NEIGHBOUR if any(hasattr(part, "kneighbors") for part in parts) else LARGEST_FLOAT32
 
-    def thresholds(self, feeds: Feeds) -> Mapping[str, Mapping[int, Sequence[float]]]:
-        """Returns thresholds of trees that read the feeds as they are."""
-        found = thresholds_of(self.estimator, feeds, self._known.frame, classifies=self._classifies)
-        return by_feed(found, feeds, self._known.frame)
+    def thresholds(self, model_inputs: ModelInputs) -> Mapping[str, Mapping[int, Sequence[float]]]:
+        """Returns thresholds of trees that read the model inputs as they are."""
+        found = thresholds_of(self.estimator, model_inputs, self._known.frame, classifies=self._classifies)
+        return by_model_input(found, model_inputs, self._known.frame)
 
-    def write_onnx(self, out: Path, *, examples: Feeds, axes: Axes, output: str, opset: int) -> None:
+    def write_onnx(self, out: Path, *, examples: ModelInputs, axes: Axes, output: str, opset: int) -> None:
         """Writes the estimator's graph."""
         write_adopted(
             self._graph(examples, opset),
             out,
-            before=GraphBuilder("feeds"),
-            connected={feed: feed for feed in examples},
+            before=GraphBuilder("model_inputs"),
+            connected={model_input: model_input for model_input in examples},
             result=ESTIMATOR_OUTPUT,
             meaning=self._known.meaning,
             examples=examples,
@@ -207,10 +211,10 @@ class Estimator(ImportedModel):
             opset=opset,
         )
 
-    def _graph(self, feeds: Feeds, opset: int) -> onnx.ModelProto:
+    def _graph(self, model_inputs: ModelInputs, opset: int) -> onnx.ModelProto:
         known = self._known
         return converted(
-            self.estimator, feeds, known.frame, required=known.required, classifies=self._classifies, opset=opset
+            self.estimator, model_inputs, known.frame, required=known.required, classifies=self._classifies, opset=opset
         )
 
     def save(self, folder: Path) -> None:
@@ -258,10 +262,11 @@ def _targets_of(splits: Splits) -> NDArray[Any]:
     return np.asarray(splits.train.targets)
 
 
-def _require_table(processor: BaseProcessor) -> None:
-    for feed, axes in processor.dynamic_axes.items():
+def _require_table(processor: Processor) -> None:
+    for model_input, axes in processor.dynamic_axes.items():
         if set(axes) != {0}:
             raise ConfigError(
-                f"scikit-learn takes tables; the {processor.kind} processor gives {feed} of any {axes[max(axes)]}. "
+                f"scikit-learn takes tables; the {processor.kind} processor gives {model_input} of any "
+                f"{axes[max(axes)]}. "
                 "Choose a processor of fixed size, e.g. processor=array."
             )

@@ -14,7 +14,7 @@ from maas.errors import ConfigError, one_line
 from maas.importing.estimators import EstimatorGraphBuilder, GraphTable, add_estimator
 from maas.importing.estimators.table import number, total
 from maas.importing.extras import needed
-from maas.importing.frames import Feeds, Frame, drawn_table
+from maas.importing.frames import Frame, ModelInputs, drawn_table
 from maas.importing.meaning import Meaning
 
 ESTIMATOR_OUTPUT = "raw"
@@ -25,13 +25,19 @@ GRAPH_TOLERANCE = 1e-5
 
 
 def converted(
-    estimator: Any, feeds: Feeds, frame: Frame | None, *, required: Sequence[int] = (), classifies: bool, opset: int
+    estimator: Any,
+    model_inputs: ModelInputs,
+    frame: Frame | None,
+    *,
+    required: Sequence[int] = (),
+    classifies: bool,
+    opset: int,
 ) -> onnx.ModelProto:
     """Returns a fitted estimator as a graph.
 
     Args:
         estimator: fitted.
-        feeds: of any number of rows; the graph's inputs are called as they are.
+        model_inputs: of any number of rows; the graph's inputs are called as they are.
         frame: of columns by name, or None.
         required: columns of the table; where one is missing, the answer is NaN.
         classifies: whether it gives probabilities rather than values.
@@ -43,13 +49,13 @@ def converted(
     Raises:
         ExportError: a part of it cannot be written in ONNX.
     """
-    builder, table, found = _drawn(estimator, feeds, frame, classifies, opset)
+    builder, table, found = _drawn(estimator, model_inputs, frame, classifies, opset)
     if required:
         found = _missing_where(table, required, found, builder)
     builder.add("Identity", found, result=ESTIMATOR_OUTPUT)
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), ["batch", *array.shape[1:]])
-        for name, array in feeds.items()
+        for name, array in model_inputs.items()
     ]
     output = helper.make_tensor_value_info(ESTIMATOR_OUTPUT, onnx.TensorProto.DOUBLE, ["batch", None])
     graph = helper.make_graph(builder.nodes, "estimator", inputs, [output], builder.constants)
@@ -57,17 +63,19 @@ def converted(
     return helper.make_model(graph, opset_imports=versions, ir_version=10)
 
 
-def thresholds_of(estimator: Any, feeds: Feeds, frame: Frame | None, *, classifies: bool) -> dict[int, list[float]]:
+def thresholds_of(
+    estimator: Any, model_inputs: ModelInputs, frame: Frame | None, *, classifies: bool
+) -> dict[int, list[float]]:
     """Returns, by column of the table, the thresholds of trees that read it as it is."""
-    builder, table, _ = _drawn(estimator, feeds, frame, classifies, needed("skl2onnx").__max_supported_opset__)
+    builder, table, _ = _drawn(estimator, model_inputs, frame, classifies, needed("skl2onnx").__max_supported_opset__)
     return builder.thresholds.get(table.value, {})
 
 
 def _drawn(
-    estimator: Any, feeds: Feeds, frame: Frame | None, classifies: bool, opset: int
+    estimator: Any, model_inputs: ModelInputs, frame: Frame | None, classifies: bool, opset: int
 ) -> tuple[EstimatorGraphBuilder, GraphTable, str]:
     builder = EstimatorGraphBuilder(min(opset, needed("skl2onnx").__max_supported_opset__))
-    table = drawn_table(feeds, frame, builder)
+    table = drawn_table(model_inputs, frame, builder)
     return builder, table, add_estimator(estimator, table, builder, "predict_proba" if classifies else "predict")
 
 
@@ -79,14 +87,14 @@ def _missing_where(table: GraphTable, required: Sequence[int], found: str, build
 
 
 def require_same_scores(
-    name: str, model: onnx.ModelProto, feeds: Feeds, expected: NDArray[np.float32], meaning: Meaning
+    name: str, model: onnx.ModelProto, model_inputs: ModelInputs, expected: NDArray[np.float32], meaning: Meaning
 ) -> None:
     """Checks that a graph answers as its estimator.
 
     Args:
         name: of the estimator.
         model: the graph.
-        feeds: rows.
+        model_inputs: rows.
         expected: the estimator's answers to them.
         meaning: of both.
 
@@ -97,7 +105,7 @@ def require_same_scores(
     options.intra_op_num_threads = 1  # as bundles do: more threads add up leaves in another order
     try:
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        found = meaning.answer(session.run([ESTIMATOR_OUTPUT], dict(feeds))[0])
+        found = meaning.answer(session.run([ESTIMATOR_OUTPUT], dict(model_inputs))[0])
     except Exception as error:  # ONNX Runtime raises half a dozen types without a common base
         raise ConfigError(f"{name} cannot be imported: its graph does not run: {one_line(error)}.") from error
     difference = float(np.abs(found.astype(np.float64) - expected).max())

@@ -10,7 +10,7 @@ from maas.importing.meaning import Meaning
 from maas.onnx_graphs.building import GraphBuilder, assembled, assembled_name, declared
 from maas.onnx_graphs.files import write_checked
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import Feeds
+from maas.onnx_graphs.running import ModelInputs
 
 
 def write_adopted(
@@ -21,22 +21,22 @@ def write_adopted(
     connected: Mapping[str, str],
     result: str,
     meaning: Meaning,
-    examples: Feeds,
+    examples: ModelInputs,
     axes: Axes,
     output: str,
     opset: int,
 ) -> None:
-    """Writes a source's graph with the feeds as inputs and the answer as its one output.
+    """Writes a source's graph with the model inputs as inputs and the answer as its one output.
 
     Args:
         source: the graph as its framework wrote it.
         out: the file.
-        before: makes the graph's inputs from feeds.
-        connected: the graph's input → a feed, or a value of `before`.
+        before: makes the graph's inputs from model inputs.
+        connected: the graph's input → a model input, or a value of `before`.
         result: the graph's output that counts.
         meaning: how its numbers become the answer.
-        examples: feeds of 2 or more rows.
-        axes: feed → axis → name.
+        examples: model inputs of 2 or more rows.
+        axes: model input → axis → name.
         output: the name of the answer.
         opset: for a graph whose own is too old.
 

@@ -16,7 +16,7 @@ from maas.errors import DataError
 from maas.exporting.conversion import to_onnx
 from maas.run_folders.folder import RunFolder
 from maas.runtime.predictor import Predictor
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.fitting import Fitted
 from maas.training.reopening import REOPENED_ROWS
@@ -25,7 +25,7 @@ EXAMPLE_ROWS = 4
 
 
 def checkpoint_of_fitted(
-    folder: RunFolder, config: RunConfig, fitted: Fitted, processor: BaseProcessor, splits: Splits, **record: Any
+    folder: RunFolder, config: RunConfig, fitted: Fitted, processor: Processor, splits: Splits, **record: Any
 ) -> Checkpoint:
     """Writes the checkpoint of a model that was fitted, which answers validation rows as the model does.
 
@@ -82,15 +82,19 @@ def predictor_of(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Pred
     """Returns what answers by an ONNX file of a checkpoint, as it will be served."""
     serving = build(config.serve, "serve")
     return Predictor(
-        model, checkpoint.processor(), checkpoint.answer(), batch_size=serving.batch_size, threads=serving.threads
+        model,
+        checkpoint.processor(),
+        checkpoint.postprocessor(),
+        batch_size=serving.batch_size,
+        threads=serving.threads,
     )
 
 
 def exported_onnx(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out: Path) -> Path:
     """Exports a checkpoint to `out`, with the first training rows for examples."""
     processor = checkpoint.processor()
-    features = processor.encode(splits.train.inputs[:EXAMPLE_ROWS])
-    return to_onnx(checkpoint, processor.collate(features), out, build(config.export, "export").opset)
+    features = processor.preprocess(splits.train.inputs[:EXAMPLE_ROWS])
+    return to_onnx(checkpoint, processor.batch(features), out, build(config.export, "export").opset)
 
 
 def search_of(config: RunConfig) -> CompressionSettings:
@@ -107,10 +111,10 @@ def search_of(config: RunConfig) -> CompressionSettings:
 def calibration_of(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:
     """Returns random training rows for passes to learn from."""
 
-    def feeds(count: int) -> Iterator[dict[str, Any]]:
+    def model_inputs(count: int) -> Iterator[dict[str, Any]]:
         picked = np.random.default_rng(config.seed).permutation(len(splits.train))[:count]
-        features = predictor.encode([splits.train.inputs[index] for index in picked])
+        features = predictor.preprocess([splits.train.inputs[index] for index in picked])
         for batch in predictor.batches(features):
-            yield predictor.processor.collate([features[index] for index in batch])
+            yield predictor.processor.batch([features[index] for index in batch])
 
-    return Calibration(feeds, config.seed)
+    return Calibration(model_inputs, config.seed)

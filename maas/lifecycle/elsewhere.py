@@ -77,7 +77,7 @@ def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) 
             task=manifest.task,
             precision=_precision(manifest.precision, chosen),
             processor=subject.parent.processor,
-            answer=subject.parent.answer,
+            postprocessor=subject.parent.postprocessor,
             serving=manifest.serving,
             lineage=manifest.lineage,
             golden_rows=bundle.golden.inputs,
@@ -173,8 +173,10 @@ def _proof(config: RunConfig, subject: Subject, shipped: Path, record: Compressi
         ParityError: it does not answer as the given file.
     """
     parent, test, task_metrics = subject.parent, subject.rows.test, subject.task_metrics
-    smaller = Predictor(shipped, parent.processor, parent.answer, batch_size=parent.batch_size, threads=parent.threads)
-    answers = {"given": parent.predictions(test.inputs), "shipped": smaller.predictions(test.inputs)}
+    smaller = Predictor(
+        shipped, parent.processor, parent.postprocessor, batch_size=parent.batch_size, threads=parent.threads
+    )
+    answers = {"given": parent.scores(test.inputs), "shipped": smaller.scores(test.inputs)}
     parity = parity_of(task_metrics, "given", "shipped", answers["given"], answers["shipped"])
     if record.chosen != PARENT:
         least = build(config.export, "export").min_agreement

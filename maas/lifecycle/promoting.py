@@ -28,8 +28,8 @@ def comparing_on(config: RunConfig, load: Callable[[], Splits]) -> Compare:
         if rows.record.fingerprint != new.evidence.data.fingerprint:
             raise DataError("the recipe's rows are not those that the bundle was measured on")
         require_one_task({"the new bundle": new, "the old one": old})
-        task_metrics = task_metrics_of(new.manifest.answer["kind"], rows.labels)
-        answers = [bundle.predictor.predictions(rows.test.inputs) for bundle in (new, old)]
+        task_metrics = task_metrics_of(new.manifest.postprocessor["kind"], rows.labels)
+        answers = [bundle.predictor.scores(rows.test.inputs) for bundle in (new, old)]
         return compared(task_metrics, rows.test.targets, *answers, metric=str(config.metric))
 
     return compare

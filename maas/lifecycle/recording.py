@@ -23,7 +23,7 @@ def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:
     evidence = bundle.evidence
     if evidence.confusion is not None:
         title = f"{bundle.manifest.name}, test rows: accuracy {evidence.metrics['shipped']['accuracy']}"
-        labels = bundle.manifest.answer["labels"]
+        labels = bundle.manifest.postprocessor["labels"]
         yield confusion_picture(np.array(evidence.confusion), labels, title, folder / "confusion.png")
     if evidence.robustness:
         yield robustness_picture(evidence.robustness, folder / "robustness.png")

@@ -73,7 +73,7 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
         require_sound(config, splits, processor)
         processes.tell_others(folder.resume)
         fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
-        answer, metrics = validated(fitted, processor, splits)
+        postprocessor, metrics = validated(fitted, processor, splits)
         folds = cross_validated(config, splits, folder.resume) if config.folds else {}
         checkpoint = checkpoint_of_fitted(
             folder,
@@ -81,7 +81,7 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
             fitted,
             processor,
             splits,
-            answer=answer.record(),
+            postprocessor=postprocessor.record(),
             metrics=metrics,
             cross_validated=folds,
             lineage=lineage,
@@ -114,7 +114,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
         exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
         parent = predictor_of(config, checkpoint, exported)
-        task_metrics = task_metrics_of(parent.answer.kind, splits.labels)
+        task_metrics = task_metrics_of(parent.postprocessor.kind, splits.labels)
         calibration = calibration_of(config, parent, splits)
         tolerance = build(config.export, "export").tolerance
         evaluator = Evaluator(
@@ -155,10 +155,10 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
                 draft,
                 model=compressed.model if compressed else exported,
                 name=config.name,
-                task=f"{processor.modality}-{checkpoint.answer().kind}",
+                task=f"{processor.modality}-{checkpoint.postprocessor().kind}",
                 precision=compressed.record.chosen if compressed else "fp32",
                 processor=processor,
-                answer=checkpoint.answer(),
+                postprocessor=checkpoint.postprocessor(),
                 serving=build(config.serve, "serve"),
                 lineage=checkpoint.record.lineage,
                 golden_rows=list(splits.validation.spread(GOLDEN_ROWS).inputs),
@@ -202,10 +202,10 @@ def _require_made_of(checkpoint: Checkpoint, bundle: Bundle) -> None:
     Raises:
         BundleError: its manifest was altered since it was made.
     """
-    ours, theirs = bundle.predictor, (checkpoint.answer().record(), checkpoint.processor().record())
-    if (ours.answer.record(), ours.processor.record()) != theirs:
+    ours, theirs = bundle.predictor, (checkpoint.postprocessor().record(), checkpoint.processor().record())
+    if (ours.postprocessor.record(), ours.processor.record()) != theirs:
         raise BundleError(
-            f"{bundle.folder} names another answer or processor than {checkpoint.folder}, which it was made of: its "
+            f"{bundle.folder} names another postprocessor or processor than {checkpoint.folder}, its source: its "
             f"manifest was altered. Run python -m maas.export recipe={checkpoint.record.name} with the same overrides."
         )
     bundle.check_golden()

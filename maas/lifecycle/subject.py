@@ -94,16 +94,16 @@ def of_bundle(bundle: Bundle, given: Given) -> Subject:
     manifest, predictor = bundle.manifest, bundle.predictor
     require_fp32(onnx.load(bundle.model_path), manifest.name)
     bundle.check_golden()
-    labels = tuple(manifest.answer.get("labels", ()))
+    labels = tuple(manifest.postprocessor.get("labels", ()))
     table = given_rows(given.calibration, predictor.processor, labels, given.input, given.label)
     rows = parted(table, labels, given.calibration)
-    task_metrics = task_metrics_of(predictor.answer.kind, rows.labels)
+    task_metrics = task_metrics_of(predictor.postprocessor.kind, rows.labels)
     return Subject(
         name=manifest.name,
         graph=bundle.model_path,
         parent=predictor,
-        result=predictor.answer.output,
-        meaning=Meaning(GIVES[predictor.answer.kind], tuple(range(len(labels)))),
+        result=predictor.postprocessor.output,
+        meaning=Meaning(GIVES[predictor.postprocessor.kind], tuple(range(len(labels)))),
         rows=rows,
         task_metrics=task_metrics,
         metric=_metric(task_metrics, rows, given),
@@ -165,7 +165,7 @@ def checkpoint_of(subject: Subject, work: Path) -> Checkpoint:
         task=subject.task_metrics.kind,
         plan=None,
         labels=subject.rows.labels,
-        answer=subject.parent.answer.record(),
+        postprocessor=subject.parent.postprocessor.record(),
         history=(),
         best_epoch=0,
         metrics={},

@@ -10,25 +10,25 @@ from maas.data.folds import folded
 from maas.data.splits import Splits
 from maas.evidence.task_metrics import task_metrics_of
 from maas.records.evidence import Interval
-from maas.runtime.answers import BaseAnswer, answer_class, load_answer
+from maas.runtime.postprocessors import Postprocessor, load_postprocessor, postprocessor_class
 from maas.runtime.predictor import outputs_in_batches
-from maas.runtime.processors import BaseProcessor
-from maas.training.evaluation import predictions, run_of
+from maas.runtime.processors import Processor
+from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import Fitted, fit
 
 log = logging.getLogger("maas")
 
 
-def validated(fitted: Fitted, processor: BaseProcessor, splits: Splits) -> tuple[BaseAnswer, dict[str, Interval]]:
+def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Postprocessor, dict[str, Interval]]:
     """Returns the answer of a fitted model, and its metrics on validation rows; none where they have no targets."""
     task_head, rows = fitted.task_head, splits.validation
-    output = answer_class(task_head.answer).output
+    output = postprocessor_class(task_head.postprocessor).output
     outputs = outputs_in_batches(processor, rows.inputs, 32, run_of(fitted.model, task_head, output))[output]
-    answer = load_answer(task_head.answer_record(outputs.shape[-1]))
+    postprocessor = load_postprocessor(task_head.postprocessor_record(outputs.shape[-1]))
     if rows.targets is None:
-        return answer, {}
-    return answer, task_metrics_of(task_head.answer, splits.labels).compute(
-        rows.targets, answer.predictions({output: outputs})
+        return postprocessor, {}
+    return postprocessor, task_metrics_of(task_head.postprocessor, splits.labels).compute(
+        rows.targets, postprocessor.scores({output: outputs})
     )
 
 
@@ -40,8 +40,8 @@ def cross_validated(config: RunConfig, splits: Splits, resume: Path) -> dict[str
         processor = build(config.processor, "processor").fit(fold.train.inputs)
         fitted = fit(config, fold, processor, resume / f"fold{number}")
         task_head = fitted.task_head
-        answer = load_answer(task_head.answer_record(len(fold.labels)))
-        run = run_of(fitted.model, task_head, answer.output)
+        postprocessor = load_postprocessor(task_head.postprocessor_record(len(fold.labels)))
+        run = run_of(fitted.model, task_head, postprocessor.output)
         targets.append(np.asarray(fold.test.targets))
-        found.append(predictions(run, answer, processor, fold.test.inputs))
-    return task_metrics_of(answer.kind, splits.labels).compute(np.concatenate(targets), np.concatenate(found))
+        found.append(scores_of(run, postprocessor, processor, fold.test.inputs))
+    return task_metrics_of(postprocessor.kind, splits.labels).compute(np.concatenate(targets), np.concatenate(found))

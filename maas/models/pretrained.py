@@ -1,4 +1,4 @@
-"""Hugging Face models as nets: a transformers model inside, feeds by name outside.
+"""Hugging Face models as nets: a transformers model inside, model inputs by name outside.
 
 Weights come from a folder, an installed package or the hub, or a config alone gives an untrained model: so a checkpoint
 can be rebuilt where none of them is at hand. Nothing is tokenised here.
@@ -81,7 +81,7 @@ class SequenceClassifier(nn.Module):
         Returns:
             (N, K)
         """
-        logits: Tensor = self.model(**_feeds(input_ids, attention_mask, token_type_ids)).logits
+        logits: Tensor = self.model(**_model_inputs(input_ids, attention_mask, token_type_ids)).logits
         return logits
 
     @property
@@ -131,7 +131,9 @@ class SentenceEncoder(nn.Module):
         Returns:
             (N, D)
         """
-        hidden: Tensor = self.model(**_feeds(input_ids, attention_mask, token_type_ids)).last_hidden_state  # (N, T, D)
+        hidden: Tensor = self.model(
+            **_model_inputs(input_ids, attention_mask, token_type_ids)
+        ).last_hidden_state  # (N, T, D)
         mask = attention_mask.unsqueeze(2).to(hidden.dtype)
         mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
         return functional.normalize(mean, dim=1)
@@ -147,7 +149,7 @@ class SentenceEncoder(nn.Module):
         return {"_target_": f"{__name__}.SentenceEncoder", "config": _config_of(self.model)}
 
 
-def _feeds(input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> dict[str, Tensor]:
+def _model_inputs(input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> dict[str, Tensor]:
     types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
     return {"input_ids": input_ids, "attention_mask": attention_mask, **types}
 

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from maas.onnx_graphs.cleaning import nodes_leading_to, rename_values_
 from maas.onnx_graphs.opsets import modern, with_format
 from maas.onnx_graphs.reading import Axes, axis_sizes, captured_names, short_constants
-from maas.onnx_graphs.running import Feeds
+from maas.onnx_graphs.running import ModelInputs
 
 SOURCE_PREFIX = "source"
 """What the names of a graph begin with once it is part of another."""
@@ -53,8 +53,8 @@ def assembled(
 
     Args:
         source: the graph; left as it is.
-        before: makes its inputs from feeds.
-        connected: the graph's input → a feed, or a value of `before`.
+        before: makes its inputs from model inputs.
+        connected: the graph's input → a model input, or a value of `before`.
         result: the one output that counts; what leads to no other goes, and so does a ZipMap at its end.
         after: reads the result by the name that `assembled_name` returns.
         opset: for a graph whose own is too old, or that has none.
@@ -85,14 +85,14 @@ def model_of_nodes(builder: GraphBuilder, *, opset: int) -> onnx.ModelProto:
 
 
 def declared(
-    model: onnx.ModelProto, examples: Feeds, axes: Axes, output: str, shape: Sequence[int | None]
+    model: onnx.ModelProto, examples: ModelInputs, axes: Axes, output: str, shape: Sequence[int | None]
 ) -> onnx.ModelProto:
-    """Declares, in place, the feeds as inputs and one float32 output.
+    """Declares, in place, the model inputs as inputs and one float32 output.
 
     Args:
-        model: its nodes read the feeds by name and make `output`.
-        examples: feeds, whose types and sizes the inputs take on.
-        axes: feed → axis → name, of those that may have any size.
+        model: its nodes read the model inputs by name and make `output`.
+        examples: model inputs, whose types and sizes the inputs take on.
+        axes: model input → axis → name, of those that may have any size.
         output: the output's name.
         shape: of the output behind the batch; None for an unknown size.
     """

@@ -9,7 +9,7 @@ import onnxruntime as ort
 from maas.errors import ExportError, one_line
 from maas.onnx_graphs.cleaning import stripped
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import Feeds
+from maas.onnx_graphs.running import ModelInputs
 
 LARGEST_FILE_BYTES = 1_500_000_000  # protobuf's own limit is 2 GiB
 
@@ -51,7 +51,7 @@ def strip_file(path: Path) -> None:
     write_graph(onnx.load(path), path)
 
 
-def write_checked(model: onnx.ModelProto, out: Path, examples: Feeds, axes: Axes) -> None:
+def write_checked(model: onnx.ModelProto, out: Path, examples: ModelInputs, axes: Axes) -> None:
     """Writes a model that ONNX's checker passes and ONNX Runtime runs on the examples.
 
     Raises:

@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper, version_converter
 from maas.errors import ExportError, one_line
 from maas.onnx_graphs.cleaning import rename_values_
 from maas.onnx_graphs.reading import inner_graphs, short_constants
-from maas.onnx_graphs.running import Feeds, computed_values
+from maas.onnx_graphs.running import ModelInputs, computed_values
 
 OLDEST_OPSET = 13
 """Older files are converted: Softmax was another function until then, and quantisation by channel unknown."""
@@ -30,13 +30,13 @@ _LARGEST_CHANGE = 1e-4
 _Values = Mapping[str, NDArray[Any]]
 
 
-def modern(source: onnx.ModelProto, opset: int, feeds: Feeds | None = None) -> onnx.ModelProto:
+def modern(source: onnx.ModelProto, opset: int, model_inputs: ModelInputs | None = None) -> onnx.ModelProto:
     """Returns a copy whose opset is recent enough for what is done to it.
 
     Args:
         source: left as it is.
         opset: that it is brought to where its own is older than 13, or where it has none.
-        feeds: its inputs for some real rows, on which a conversion must change no output; None to trust it.
+        model_inputs: its inputs for some real rows, on which a conversion must change no output; None to trust it.
 
     Raises:
         ExportError: it cannot be converted, or an operator would give other numbers.
@@ -56,8 +56,8 @@ def modern(source: onnx.ModelProto, opset: int, feeds: Feeds | None = None) -> o
             ) from error
         name_as_before_(model.graph, source.graph)
         write_out_meanings_(model.graph, own.version)
-        if feeds is not None:
-            _require_converted_alike(source, with_format(model), feeds, own.version)
+        if model_inputs is not None:
+            _require_converted_alike(source, with_format(model), model_inputs, own.version)
     return with_format(model)
 
 
@@ -82,9 +82,11 @@ def _assertion(error: Exception) -> str:
     return re.sub(r"^\S+:\d+: .*? failed: ", "", one_line(error)).rstrip(".")
 
 
-def _require_converted_alike(source: onnx.ModelProto, model: onnx.ModelProto, feeds: Feeds, opset: int) -> None:
+def _require_converted_alike(
+    source: onnx.ModelProto, model: onnx.ModelProto, model_inputs: ModelInputs, opset: int
+) -> None:
     try:
-        require_same_values(source, model, feeds)
+        require_same_values(source, model, model_inputs)
     except ExportError:
         raise
     except Exception as error:  # onnxruntime raises its own
@@ -126,23 +128,23 @@ def write_out_meanings_(graph: onnx.GraphProto, opset: int, outer: _Values | Non
     graph.node.extend(nodes)
 
 
-def require_same_values(before: onnx.ModelProto, after: onnx.ModelProto, feeds: _Values) -> None:
+def require_same_values(before: onnx.ModelProto, after: onnx.ModelProto, model_inputs: _Values) -> None:
     """Checks that ONNX Runtime answers rows by a converted graph as by the one before.
 
     Args:
         before: as it was given.
         after: converted; its values have the names that they had.
-        feeds: the graph's inputs.
+        model_inputs: the graph's inputs.
 
     Raises:
         ExportError: an output differs; the message names the first operator in the graph whose value does.
     """
     outputs = [one.name for one in before.graph.output]
-    if not _first_that_differs(before, after, feeds, outputs):
+    if not _first_that_differs(before, after, model_inputs, outputs):
         return
     makers = {name: node for node in before.graph.node for name in node.output if name}
     kept = {name for node in after.graph.node for name in node.output}
-    name, change = _first_that_differs(before, after, feeds, [name for name in makers if name in kept]) or (
+    name, change = _first_that_differs(before, after, model_inputs, [name for name in makers if name in kept]) or (
         outputs[0],
         0,
     )
@@ -154,10 +156,10 @@ def require_same_values(before: onnx.ModelProto, after: onnx.ModelProto, feeds: 
 
 
 def _first_that_differs(
-    before: onnx.ModelProto, after: onnx.ModelProto, feeds: _Values, names: list[str]
+    before: onnx.ModelProto, after: onnx.ModelProto, model_inputs: _Values, names: list[str]
 ) -> tuple[str, float] | None:
     """Returns the first of some values that differs by more than is allowed, and by how much."""
-    found, expected = computed_values(after, feeds, names), computed_values(before, feeds, names)
+    found, expected = computed_values(after, model_inputs, names), computed_values(before, model_inputs, names)
     for name in names:
         change = _change(expected[name], found[name])
         if not change <= _LARGEST_CHANGE:

@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 
 from maas.errors import ExportError
-from maas.onnx_graphs.running import Feeds, activations
+from maas.onnx_graphs.running import ModelInputs, activations
 
 RangeMethod = Literal["minmax", "entropy", "percentile"]
 
@@ -22,14 +22,18 @@ _EMPTY_SHARE = 1e-9
 
 
 def measured_ranges(
-    graph: onnx.ModelProto, names: Sequence[str], feeds: Iterable[Feeds], method: RangeMethod, coverage: float
+    graph: onnx.ModelProto,
+    names: Sequence[str],
+    model_inputs: Iterable[ModelInputs],
+    method: RangeMethod,
+    coverage: float,
 ) -> dict[str, ValueRange]:
     """Returns the range of each float tensor that is to be held by int8; 0 is always inside.
 
     Args:
         graph: in fp32.
         names: of tensors that the graph computes or is fed with.
-        feeds: training rows, batch by batch.
+        model_inputs: training rows, batch by batch.
         method: `minmax` takes all values; `percentile` cuts the rarest off at both ends; `entropy` cuts where the
             distribution of what is left of the values differs least from theirs.
         coverage: share of the values that `percentile` keeps.
@@ -40,21 +44,21 @@ def measured_ranges(
     Source:
         Migacz, 8-bit inference with TensorRT, GTC 2017, for `entropy`.
     """
-    feeds = list(feeds)
+    model_inputs = list(model_inputs)
     spans: dict[str, ValueRange] = {}
     broken: list[str] = []
-    for name, values in activations(graph, names, feeds):
+    for name, values in activations(graph, names, model_inputs):
         low, high = spans.get(name, (0.0, 0.0))
         spans[name] = min(low, float(values.min())), max(high, float(values.max()))
         if not np.isfinite(values).all():
             broken.append(name)
-    if broken or not feeds:
+    if broken or not model_inputs:
         found = f"Tensor {broken[0]} is not finite on training rows" if broken else "There are no training rows"
         raise ExportError(f"{found}; ranges for int8 cannot be measured.")
     if method == "minmax":
         return spans
     counts = {name: np.zeros(BINS, np.int64) for name in spans}
-    for name, values in activations(graph, names, feeds):
+    for name, values in activations(graph, names, model_inputs):
         counts[name] += np.histogram(values, BINS, spans[name])[0]
     cut = {"percentile": lambda one, span: percentile_range(one, span, coverage), "entropy": entropy_range}[method]
     return {name: cut(counts[name], span) for name, span in spans.items()}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from maas.errors import ExportError, one_line
 from maas.runtime.sessions import too_new
 
-Feeds = Mapping[str, NDArray[Any]]
+ModelInputs = Mapping[str, NDArray[Any]]
 
 
 def open_session(model: onnx.ModelProto) -> ort.InferenceSession:
@@ -28,12 +28,14 @@ def open_session(model: onnx.ModelProto) -> ort.InferenceSession:
         raise ExportError(f"ONNX Runtime cannot run this graph on a CPU: {one_line(error)}.") from error
 
 
-def computed_values(model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, Any]:
+def computed_values(
+    model: onnx.ModelProto, model_inputs: Mapping[str, NDArray[Any]], names: Sequence[str]
+) -> dict[str, Any]:
     """Returns values inside a graph as ONNX Runtime computes them without optimisation, node by node.
 
     Args:
         model: left as it is.
-        feeds: its inputs.
+        model_inputs: its inputs.
         names: of values; outputs are some of them.
     """
     probed = onnx.ModelProto()
@@ -44,18 +46,18 @@ def computed_values(model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]], n
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     session = ort.InferenceSession(probed.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return dict(zip(names, session.run(list(names), dict(feeds)), strict=True))
+    return dict(zip(names, session.run(list(names), dict(model_inputs)), strict=True))
 
 
 def activations(
-    graph: onnx.ModelProto, names: Sequence[str], feeds: Sequence[Feeds]
+    graph: onnx.ModelProto, names: Sequence[str], model_inputs: Sequence[ModelInputs]
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yields the values of tensors of fp32 by name, batch by batch.
 
     Args:
         graph: in fp32.
         names: of tensors that the graph computes or is fed with; those of other types are left out.
-        feeds: rows, batch by batch.
+        model_inputs: rows, batch by batch.
     """
     watched = onnx.ModelProto()
     watched.CopyFrom(graph)
@@ -64,9 +66,9 @@ def activations(
     computed = [name for name in names if name not in inputs]
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed if name not in own)
     session = open_session(watched)
-    for feed in feeds:
-        arrays = {name: feed[name] for name in names if name in inputs}
-        arrays |= dict(zip(computed, session.run(computed, feed) if computed else (), strict=True))
+    for model_input in model_inputs:
+        arrays = {name: model_input[name] for name in names if name in inputs}
+        arrays |= dict(zip(computed, session.run(computed, model_input) if computed else (), strict=True))
         yield from ((name, one) for name, one in arrays.items() if one.dtype == np.float32 and one.size)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from maas.onnx_graphs.running import Feeds, activations
+from maas.onnx_graphs.running import ModelInputs, activations
 
 UNEVEN_CHANNELS = 4.0
 """Times the median channel that the largest must be: where channels are alike, smoothing costs time for nothing."""
@@ -16,7 +16,9 @@ _CHANNEL_FLOOR = 0.01
 """Share of the largest channel that others count for at least; one that calibration hardly saw is not blown up."""
 
 
-def smoothed(graph: onnx.ModelProto, nodes: Sequence[str], feeds: Sequence[Feeds], strength: float) -> onnx.ModelProto:
+def smoothed(
+    graph: onnx.ModelProto, nodes: Sequence[str], model_inputs: Sequence[ModelInputs], strength: float
+) -> onnx.ModelProto:
     """Returns a graph that computes the same, x W = (x / s) (s W), with s_j = max|x_j|^a / max|W_j|^(1 - a).
 
     Inputs whose channels are alike are left as they are, and so are those that a Clip makes: their range was fixed on
@@ -25,7 +27,7 @@ def smoothed(graph: onnx.ModelProto, nodes: Sequence[str], feeds: Sequence[Feeds
     Args:
         graph: in fp32.
         nodes: names of those that are to be quantised; of these, the MatMuls with a matrix of weights.
-        feeds: training rows, batch by batch.
+        model_inputs: training rows, batch by batch.
         strength: a in [0, 1]; at 1, all channels of the activations become equally large.
 
     Source:
@@ -36,7 +38,7 @@ def smoothed(graph: onnx.ModelProto, nodes: Sequence[str], feeds: Sequence[Feeds
     constants = {one.name: one for one in made.graph.initializer}
     groups = _by_input(made, set(nodes), {name for name, one in constants.items() if len(one.dims) == 2})
     largest: dict[str, NDArray[Any]] = {}
-    for name, values in activations(made, list(groups), feeds):
+    for name, values in activations(made, list(groups), model_inputs):
         found = np.abs(values).reshape(-1, values.shape[-1]).max(0)
         largest[name] = np.maximum(largest.get(name, 0.0), found)
     for name, channels in largest.items():

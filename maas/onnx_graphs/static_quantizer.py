@@ -15,7 +15,7 @@ from maas.errors import ExportError, one_line
 from maas.onnx_graphs.quantizing import AVERAGING, CARRIED, WEIGHTED_OPERATORS, averages_of_sums, carried_nodes
 from maas.onnx_graphs.ranges import RangeMethod, ValueRange, measured_ranges
 from maas.onnx_graphs.reading import producers_of, readers_of
-from maas.onnx_graphs.running import Feeds
+from maas.onnx_graphs.running import ModelInputs
 from maas.onnx_graphs.smoothing import smoothed
 
 FLOAT_OUTPUTS = ("MatMul", *AVERAGING)
@@ -44,7 +44,7 @@ class StaticQuantizer:
         cls,
         graph: onnx.ModelProto,
         nodes: Sequence[str],
-        feeds: Iterable[Feeds],
+        model_inputs: Iterable[ModelInputs],
         *,
         method: RangeMethod,
         coverage: float,
@@ -56,7 +56,7 @@ class StaticQuantizer:
         Args:
             graph: as `load_graph` gives it.
             nodes: the names of those with weights.
-            feeds: training rows, batch by batch.
+            model_inputs: training rows, batch by batch.
             method: how a range is drawn from its values.
             coverage: share of the values that `percentile` keeps.
             smoothing: strength, in [0, 1], by which channels of a MatMul's input are evened out; None for not at all.
@@ -65,13 +65,13 @@ class StaticQuantizer:
         Raises:
             ExportError: the ranges cannot be measured.
         """
-        feeds = list(feeds)
-        graph = graph if smoothing is None else smoothed(graph, nodes, feeds, smoothing)
+        model_inputs = list(model_inputs)
+        graph = graph if smoothing is None else smoothed(graph, nodes, model_inputs, smoothing)
         chosen = {*nodes, *carried_nodes(graph), *averages_of_sums(graph, nodes)}
         constants = {one.name for one in graph.graph.initializer}
         touched = [name for node in graph.graph.node if node.name in chosen for name in (*node.input, *node.output)]
         names = [name for name in dict.fromkeys(touched) if name and name not in constants]
-        spans = measured_ranges(graph, names, feeds, method, coverage)
+        spans = measured_ranges(graph, names, model_inputs, method, coverage)
         ranges = {name: tuple(map(np.float32, span)) for name, span in {**spans, **_clipped(graph, spans)}.items()}
         return cls(graph, TensorsData(CalibrationMethod.MinMax, ranges), per_channel)
 

@@ -32,7 +32,7 @@ from maas.planning.later_stages import later_stages_of
 from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
 from maas.planning.shortening import STEPS_S, shortened_recipe, world_of
 from maas.run_folders.folder import RunFolder
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.fitting import fit
 from maas.training.pretraining import MaskedTokens
 
@@ -82,13 +82,20 @@ def dry_run(config: RunConfig, folder: Path, imports_s: float) -> Report:
         splits, validation=splits.validation.spread(LATER_STAGE_ROWS), test=splits.test.spread(LATER_STAGE_ROWS)
     )
     with clock.timed("validated"):
-        answer, metrics = validated(fitted, processor, few)
+        postprocessor, metrics = validated(fitted, processor, few)
     with clock.timed("checkpoint"):
         run = RunFolder(folder)
         run.remember(key="dry run")
         lineage = lineage_of(config, splits.record.fingerprint)
         checkpoint = checkpoint_of_fitted(
-            run, config, fitted, processor, splits, answer=answer.record(), metrics=metrics, lineage=lineage
+            run,
+            config,
+            fitted,
+            processor,
+            splits,
+            postprocessor=postprocessor.record(),
+            metrics=metrics,
+            lineage=lineage,
         )
     training_peak = max(training_peak, peak_bytes())
     clock.seconds["validated"] *= len(splits.validation) / len(few.validation)
@@ -106,7 +113,7 @@ def dry_run(config: RunConfig, folder: Path, imports_s: float) -> Report:
     )
 
 
-def _pretraining_s(config: RunConfig, splits: Splits, processor: BaseProcessor) -> float | None:
+def _pretraining_s(config: RunConfig, splits: Splits, processor: Processor) -> float | None:
     """Takes steps of the pretraining that is left, and returns the seconds of all of it; None of one not known here."""
     if config.pretrain is None or config.trainer is None:
         return 0.0

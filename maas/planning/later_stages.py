@@ -28,7 +28,7 @@ from maas.planning.estimating import extrapolated
 from maas.planning.report import LaterStages
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
-from maas.training.evaluation import predictions
+from maas.training.evaluation import scores_of
 
 ANSWERED_S, ALONE = 0.6, 8
 """Answers are timed for so long at least; so many rows are answered one by one."""
@@ -81,7 +81,7 @@ def later_stages_of(
     model, started = folder / f"{PARENT}.onnx", time.perf_counter()
     exported = predictor_of(config, checkpoint, exported_onnx(config, checkpoint, splits, model))
     task_metrics, calibration = (
-        task_metrics_of(exported.answer.kind, splits.labels),
+        task_metrics_of(exported.postprocessor.kind, splits.labels),
         calibration_of(config, exported, splits),
     )
     evaluator = Evaluator(exported, few.validation, task_metrics, config.metric, calibration)
@@ -107,13 +107,13 @@ def later_stages_of(
 def _searching_s(evaluator: Evaluator, models: Models, target: TimingTarget, validation: Split) -> float:
     """Returns the seconds that candidates are measured for."""
     rows, few = len(validation), evaluator.validation.inputs
-    total = rows * _seconds(evaluator.parent.encode, few) / len(few)
-    parent = _as_many(evaluator.predictions(models.exported), rows)
+    total = rows * _seconds(evaluator.parent.preprocess, few) / len(few)
+    parent = _as_many(evaluator.scores(models.exported), rows)
     everything = replace(evaluator, validation=validation)
     for name, predictor in models.predictors.items():
         row_s = models.row_s[name]
-        alone = sum(_seconds(predictor.predictions, [row]) for row in few[:ALONE]) / len(few[:ALONE])
-        own = _as_many(evaluator.predictions(predictor), rows)
+        alone = sum(_seconds(predictor.scores, [row]) for row in few[:ALONE]) / len(few[:ALONE])
+        own = _as_many(evaluator.scores(predictor), rows)
         evaluated = _seconds(everything.value, own) + _seconds(everything.drop, parent, own)
         total += rows * row_s + BATCH_EFFECT_ROWS * (row_s + alone) + evaluated
     for name, file in models.files.items():
@@ -127,8 +127,11 @@ def _raced_s(evaluator: Evaluator, model: Path, target: TimingTarget) -> float:
     total = 0.0
     for course in evaluator.timing_plans(target):
         started, predictor = time.perf_counter(), evaluator.predictor(model, course.target.threads)
-        opened_s, feeds = time.perf_counter() - started, evaluator.timed_feeds(course.target.batch_size, course.batches)
-        turn = min(sum(_seconds(predictor.session.run, None, feed) for feed in feeds) for _ in range(2))
+        opened_s, model_inputs = (
+            time.perf_counter() - started,
+            evaluator.timed_inputs(course.target.batch_size, course.batches),
+        )
+        turn = min(sum(_seconds(predictor.session.run, None, one) for one in model_inputs) for _ in range(2))
         total += opened_s + interleaved_s(turn, rounds=course.rounds)
     return total
 
@@ -139,13 +142,13 @@ def _proving_s(config: RunConfig, checkpoint: Checkpoint, models: Models, splits
     shipped, shipped_row_s = models.predictors[models.shipped], models.row_s[models.shipped]
     started, run = time.perf_counter(), checkpoint.run()
     opened_s = time.perf_counter() - started
-    answer, processor = exported.answer, exported.processor
-    trained_s = _seconds(predictions, run, answer, processor, sample.inputs, exported.batch_size) / len(sample)
+    postprocessor, processor = exported.postprocessor, exported.processor
+    trained_s = _seconds(scores_of, run, postprocessor, processor, sample.inputs, exported.batch_size) / len(sample)
     total = opened_s + rows * (trained_s + models.row_s[PARENT] + shipped_row_s)
     total += _reference_s(models.files[PARENT], exported, sample, rows)
     if sample.targets is None:
         return total
-    task_metrics, found = task_metrics_of(answer.kind, splits.labels), shipped.predictions(sample.inputs)
+    task_metrics, found = task_metrics_of(postprocessor.kind, splits.labels), shipped.scores(sample.inputs)
     many = _as_many(found, rows)
     whose = 2 + (config.baseline is not None)
     total += whose * _seconds(task_metrics.compute, splits.test.targets, many)
@@ -161,10 +164,10 @@ def _reference_s(model: Path, exported: Predictor, sample: Split, rows: int) -> 
     """Asks the reference evaluator about a few rows, and returns the seconds that it takes for all that it is asked."""
     if reference_faults(model):
         return 0.0
-    run = reference_run(model, exported.answer.output)
-    opened_s, times = _seconds(reference_run, model, exported.answer.output), list[float]()
+    run = reference_run(model, exported.postprocessor.output)
+    opened_s, times = _seconds(reference_run, model, exported.postprocessor.output), list[float]()
     for row in sample.inputs[: 1 + ALONE]:
-        times.append(_seconds(predictions, run, exported.answer, exported.processor, [row]))
+        times.append(_seconds(scores_of, run, exported.postprocessor, exported.processor, [row]))
         if len(times) > 2 and sum(times) > REFERENCE_DRY_RUN_S:
             break
     first_s, rest_s = times[0], times[1:] or times
@@ -185,10 +188,10 @@ def _baseline_s(config: RunConfig, splits: Splits, few: Splits) -> float:
 
 def _row_s(predictor: Predictor, rows: Split) -> float:
     """Returns seconds a row, from raw to answered: of several times the shortest, as a first one may be much longer."""
-    predictor.predictions(rows.inputs[:ALONE])
-    times = [_seconds(predictor.predictions, rows.inputs)]
+    predictor.scores(rows.inputs[:ALONE])
+    times = [_seconds(predictor.scores, rows.inputs)]
     while len(times) < ANSWERED_S / min(times):
-        times.append(_seconds(predictor.predictions, rows.inputs))
+        times.append(_seconds(predictor.scores, rows.inputs))
     return min(times) / len(rows)
 
 

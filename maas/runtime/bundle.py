@@ -16,9 +16,9 @@ from maas.errors import BundleError, one_line
 from maas.files import read_json, sha256_of
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Manifest
-from maas.runtime.answers import load_answer
 from maas.runtime.explaining import Explanation, explain
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared
+from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import load_processor
 
@@ -107,7 +107,7 @@ class Bundle:
         return Predictor(
             model or self.model_path,
             load_processor(self.manifest.processor, self.folder / ASSETS),
-            load_answer(self.manifest.answer),
+            load_postprocessor(self.manifest.postprocessor),
             batch_size=batch_size or self.manifest.serving.batch_size,
             threads=threads or self.manifest.serving.threads,
         )
@@ -163,7 +163,7 @@ class Bundle:
         """The golden inputs and answers."""
         inputs = _read(self.folder / GOLDEN / "inputs.json", list[Any])
         outputs = _read(self.folder / GOLDEN / "outputs.json", GoldenOutputs)
-        return Golden(inputs, outputs.predictions, outputs.answers)
+        return Golden(inputs, outputs.scores, outputs.predictions)
 
     @cached_property
     def _golden_difference(self) -> float:
@@ -183,7 +183,7 @@ class Bundle:
         """
         predictor, golden = predictor or self.predictor, self.golden
         try:
-            difference, fault = compared(golden, predictor.answer, predictor.outputs(golden.inputs), tolerance)
+            difference, fault = compared(golden, predictor.postprocessor, predictor.outputs(golden.inputs), tolerance)
         except Exception as error:  # the processor's, or whatever ONNX Runtime raises
             raise BundleError(f"{self.folder} cannot answer its golden inputs: {one_line(error)}. {EXPORT}") from error
         if fault:

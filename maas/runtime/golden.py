@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.runtime.answers import BaseAnswer
-from maas.runtime.answers.base import Outputs
+from maas.runtime.postprocessors import Postprocessor
+from maas.runtime.postprocessors.base import Outputs
 
 TOLERANCE = 1e-4
 """In the unit of the answer: of a probability, of a vector of length 1, or in standard deviations of values."""
@@ -42,7 +42,7 @@ class Golden:
     answers: list[dict[str, Any]]
 
 
-def compared(golden: Golden, answer: BaseAnswer, outputs: Outputs, tolerance: float) -> tuple[float, str]:
+def compared(golden: Golden, postprocessor: Postprocessor, outputs: Outputs, tolerance: float) -> tuple[float, str]:
     """Compares what a model gives for the golden inputs with what it gave.
 
     Numbers may differ by what the kind of answer tolerates. Names must be the same, unless two of a row's predictions
@@ -50,25 +50,25 @@ def compared(golden: Golden, answer: BaseAnswer, outputs: Outputs, tolerance: fl
 
     Args:
         golden: inputs and answers.
-        answer: names the outputs.
+        postprocessor: names the outputs.
         outputs: of the graph for these inputs.
         tolerance: the largest difference allowed, in the unit of the answer.
 
     Returns:
         The largest difference of a prediction, and what is wrong, as the rest of a sentence; empty if nothing is.
     """
-    tensors = answer.tensors(outputs)
-    for spec in answer.specs:
+    tensors = postprocessor.tensors(outputs)
+    for spec in postprocessor.specs:
         if not spec.matches(tensors[spec.name]):
-            shapes = f"{tensors[spec.name].shape}, while its manifest's answer has {spec.shape}"
+            shapes = f"{tensors[spec.name].shape}, while its manifest's postprocessor has {spec.shape}"
             return np.inf, f"gives {spec.name} of shape {shapes}. Export the model again."
-    found = answer.predictions(outputs).astype(np.float64)
-    widths = sorted({len(row) for row in golden.predictions})
-    if found.shape != (len(golden.predictions), *widths):
-        shape = (len(golden.predictions), *widths)
+    found = postprocessor.scores(outputs).astype(np.float64)
+    widths = sorted({len(row) for row in golden.scores})
+    if found.shape != (len(golden.scores), *widths):
+        shape = (len(golden.scores), *widths)
         return np.inf, f"has golden answers of shape {shape}, the model's are {found.shape}."
-    wanted = np.array(golden.predictions)
-    differences, allowed = np.abs(found - wanted), answer.tolerated(wanted, tolerance)
+    wanted = np.array(golden.scores)
+    differences, allowed = np.abs(found - wanted), postprocessor.tolerated(wanted, tolerance)
     worst = np.unravel_index(np.argmax(np.nan_to_num(differences / allowed, nan=np.inf)), differences.shape)
     largest = float(differences.max())
     if not (differences <= allowed).all():
@@ -76,18 +76,18 @@ def compared(golden: Golden, answer: BaseAnswer, outputs: Outputs, tolerance: fl
             f"answers its golden inputs otherwise than when it was made: a prediction differs by "
             f"{differences[worst]:.3g}, at most {allowed[worst]:g} is allowed. It must not be served on this machine."
         )
-    return largest, _other_names(golden, answer.answers(outputs), wanted, allowed)
+    return largest, _other_names(golden, postprocessor.predictions(outputs), wanted, allowed)
 
 
 def _other_names(
     golden: Golden, found: list[dict[str, Any]], wanted: NDArray[np.float64], allowed: NDArray[np.float64]
 ) -> str:
     """Returns which answer has another name than it had; empty where all are alike."""
-    if len(found) != len(golden.answers):
-        return f"has {len(golden.answers)} golden answers to {len(found)} inputs; export the model again."
+    if len(found) != len(golden.predictions):
+        return f"has {len(golden.predictions)} golden answers to {len(found)} inputs; export the model again."
     two = np.sort(wanted, axis=1)[:, -2:]
     is_close = two[:, -1] - two[:, 0] <= 2 * allowed.max(axis=1) if two.shape[1] == 2 else np.zeros(len(two), bool)
-    for row, (one, other) in enumerate(zip(found, golden.answers, strict=True)):
+    for row, (one, other) in enumerate(zip(found, golden.predictions, strict=True)):
         if one.keys() != other.keys() or (_names(one) != _names(other) and not is_close[row]):
             return (
                 f"answers golden input {row} by {_shown(one)}, and did by {_shown(other)} when it was made, while its "
@@ -96,9 +96,9 @@ def _other_names(
     return ""
 
 
-def _names(answer: dict[str, Any]) -> dict[str, str]:
-    return {key: value for key, value in answer.items() if isinstance(value, str)}
+def _names(postprocessor: dict[str, Any]) -> dict[str, str]:
+    return {key: value for key, value in postprocessor.items() if isinstance(value, str)}
 
 
-def _shown(answer: dict[str, Any]) -> str:
-    return reprlib.repr(", ".join(_names(answer).values() or answer))
+def _shown(postprocessor: dict[str, Any]) -> str:
+    return reprlib.repr(", ".join(_names(postprocessor).values() or postprocessor))

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
 from maas.records.signature import Signature
-from maas.runtime.answers import BaseAnswer
-from maas.runtime.processors import BaseProcessor, Features, encoded_pieces
+from maas.runtime.postprocessors import Postprocessor
+from maas.runtime.processors import Features, Processor, preprocessed_pieces
 from maas.runtime.sessions import too_new
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -26,7 +26,7 @@ class Predictor:
     Args:
         model: the ONNX file.
         processor: reads raw rows.
-        answer: names the outputs.
+        postprocessor: names the outputs.
         batch_size: the most rows that one run of the graph takes.
         threads: ONNX Runtime's intra-op threads; they never spin.
         providers: execution providers, the preferred one first.
@@ -38,15 +38,15 @@ class Predictor:
     def __init__(
         self,
         model: Path,
-        processor: BaseProcessor,
-        answer: BaseAnswer,
+        processor: Processor,
+        postprocessor: Postprocessor,
         *,
         batch_size: int = 32,
         threads: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
     ) -> None:
         self.processor = processor
-        self.answer = answer
+        self.postprocessor = postprocessor
         self.batch_size = batch_size
         self.threads = threads
         self.session = _session(model, threads, providers)
@@ -55,16 +55,16 @@ class Predictor:
     @property
     def signature(self) -> Signature:
         """The raw input's and the answer's tensors."""
-        return Signature(self.processor.input_specs, self.answer.specs)
+        return Signature(self.processor.input_specs, self.postprocessor.specs)
 
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Checks and converts raw rows.
 
         Raises:
             InputError: `rows` is not a sequence of rows, or one of them cannot be understood.
         """
         self._require_rows(rows)
-        return self.processor.encode(rows)
+        return self.processor.preprocess(rows)
 
     def batches(self, features: Sequence[Features]) -> Iterator[list[int]]:
         """Yields the row numbers of each batch: equal padded size, at most `batch_size` rows, in order."""
@@ -72,15 +72,15 @@ class Predictor:
 
     def run(self, features: Sequence[Features]) -> Arrays:
         """Runs the graph once over rows of equal padded size and returns its outputs, (N, …) each."""
-        return self._fed(self.processor.collate(features))
+        return self._fed(self.processor.batch(features))
 
     def outputs(self, rows: Sequence[Any]) -> Arrays:
         """Returns the graph's outputs for raw rows, in the order of the rows."""
         self._require_rows(rows)
         return outputs_in_batches(self.processor, rows, self.batch_size, self._fed)
 
-    def _fed(self, feeds: Arrays) -> Arrays:
-        return dict(zip(self._output_names, self.session.run(None, feeds), strict=True))
+    def _fed(self, model_inputs: Arrays) -> Arrays:
+        return dict(zip(self._output_names, self.session.run(None, model_inputs), strict=True))
 
     def _require_rows(self, rows: Any) -> None:
         if isinstance(rows, str | bytes | dict) or not hasattr(rows, "__len__"):
@@ -94,9 +94,9 @@ class Predictor:
         if len(specs) == 1 and len(one) > 1 and -1 not in one and _sizes(rows) == one:
             raise InputError(f"predict takes a list of inputs; it was given one of shape {list(one)}. Write [input].")
 
-    def predictions(self, rows: Sequence[Any]) -> NDArray[Any]:
+    def scores(self, rows: Sequence[Any]) -> NDArray[Any]:
         """Returns the plain numbers of raw rows, (N, K)."""
-        return self.answer.predictions(self.outputs(rows))
+        return self.postprocessor.scores(self.outputs(rows))
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Returns one answer a row.
@@ -107,7 +107,7 @@ class Predictor:
         outputs = self.outputs(rows)
         if fault := not_finite(outputs):
             raise InputError(fault)
-        return self.answer.answers(outputs)
+        return self.postprocessor.predictions(outputs)
 
 
 def not_finite(outputs: Arrays) -> str | None:
@@ -133,17 +133,17 @@ def _sizes(rows: Any) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def batches_of(processor: BaseProcessor, features: Sequence[Features], batch_size: int) -> Iterator[list[int]]:
+def batches_of(processor: Processor, features: Sequence[Features], batch_size: int) -> Iterator[list[int]]:
     """Yields the row numbers of each batch: equal padded size, at most `batch_size` rows, in order."""
     groups: dict[int, list[int]] = {}
     for index, row in enumerate(features):
-        groups.setdefault(processor.batch_key(row), []).append(index)
+        groups.setdefault(processor.bucket(row), []).append(index)
     for group in groups.values():
         for start in range(0, len(group), batch_size):
             yield group[start : start + batch_size]
 
 
-def outputs_in_batches(processor: BaseProcessor, rows: Sequence[Any], batch_size: int, run: Run) -> Arrays:
+def outputs_in_batches(processor: Processor, rows: Sequence[Any], batch_size: int, run: Run) -> Arrays:
     """Answers raw rows with any way of running the graph, batched alike.
 
     Args:
@@ -160,15 +160,15 @@ def outputs_in_batches(processor: BaseProcessor, rows: Sequence[Any], batch_size
     for first, features in _blocks(processor, rows):
         for batch in batches_of(processor, features, batch_size):
             order += [first + index for index in batch]
-            parts.append(run(processor.collate([features[index] for index in batch])))
+            parts.append(run(processor.batch([features[index] for index in batch])))
     back = np.argsort(order)
     return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
 
-def _blocks(processor: BaseProcessor, rows: Sequence[Any]) -> Iterator[tuple[int, list[Features]]]:
+def _blocks(processor: Processor, rows: Sequence[Any]) -> Iterator[tuple[int, list[Features]]]:
     """Yields the number of a block's first row, and the encoded rows; the last block may be smaller."""
     first, block, size = 0, list[Features](), 0
-    for piece in encoded_pieces(processor, rows):
+    for piece in preprocessed_pieces(processor, rows):
         block += piece
         size += sum(row.nbytes for row in piece)
         if size > BLOCK_BYTES:

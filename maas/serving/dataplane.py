@@ -124,10 +124,10 @@ class DataPlane:
                 f"The request has {len(rows)} rows; this server takes {self._max_queue} at a time. Send them in parts."
             )
         model.batcher.check_room(len(rows))
-        features = await self._encoded(model, rows)
+        features = await self._preprocessed(model, rows)
         model.batcher.check_room(len(rows))  # all of the request's batches fit, or none is queued
         batches = list(model.predictor.batches(features))
-        key = model.predictor.processor.batch_key
+        key = model.predictor.processor.bucket
         answers = [
             model.batcher.submit([features[index] for index in batch], key(features[batch[0]])) for batch in batches
         ]
@@ -142,16 +142,16 @@ class DataPlane:
             await model.batcher.close()
         self._encoding.shutdown()
 
-    async def _encoded(self, model: ServedModel, rows: Sequence[Any]) -> list[Features]:
+    async def _preprocessed(self, model: ServedModel, rows: Sequence[Any]) -> list[Features]:
         is_light = not model.predictor.processor.media_types  # a file may take long to decode
         if is_light and len(rows) <= ENCODED_INLINE:
-            return model.predictor.encode(rows)
-        return await asyncio.get_running_loop().run_in_executor(self._encoding, model.predictor.encode, rows)
+            return model.predictor.preprocess(rows)
+        return await asyncio.get_running_loop().run_in_executor(self._encoding, model.predictor.preprocess, rows)
 
 
 def seconds_of_a_run(predictor: Predictor, rows: Sequence[Any]) -> float:
     """Runs each batch of some rows several times; returns the quickest run of the slowest batch, in seconds."""
-    features = predictor.encode(rows)
+    features = predictor.preprocess(rows)
     return max(_quickest_s(predictor, [features[index] for index in batch]) for batch in predictor.batches(features))
 
 

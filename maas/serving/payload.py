@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.serving.faults import UnreadableError
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def shortened(text: str, limit: int = 4000) -> str:
     return text if len(text) <= limit else f"{text[: limit - 20]} … {text[-10:]}"
 
 
-def example_call(processor: BaseProcessor, url: str, row: Any) -> str:
+def example_call(processor: Processor, url: str, row: Any) -> str:
     """Returns a shell command that asks a model for one row, or for a file where a row is long and may be one.
 
     Args:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from maas.config import build, compose
 from maas.data.splits import Splits
 from maas.errors import ConfigError
-from maas.runtime.answers import load_answer
-from maas.training.evaluation import predictions, run_of
+from maas.runtime.postprocessors import load_postprocessor
+from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import fit
 from maas.training.heads import task_head_of
 
@@ -41,8 +41,10 @@ def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArr
             )
         with tempfile.TemporaryDirectory() as scratch:
             fitted = fit(config, splits, processor, Path(scratch))
-        answer = load_answer(fitted.task_head.answer_record(len(splits.labels)))
-        found = predictions(run_of(fitted.model, task_head, answer.output), answer, processor, splits.test.inputs)
+        postprocessor = load_postprocessor(fitted.task_head.postprocessor_record(len(splits.labels)))
+        found = scores_of(
+            run_of(fitted.model, task_head, postprocessor.output), postprocessor, processor, splits.test.inputs
+        )
         return found.argmax(axis=1) if splits.labels else found[:, 0]
 
     return fit_and_predict

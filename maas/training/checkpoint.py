@@ -17,9 +17,9 @@ from maas.files import folder_published_whole, read_json, sha256_of
 from maas.importing.base import ImportedModel
 from maas.records.evidence import DataRecord, Interval
 from maas.records.manifest import Lineage
-from maas.runtime.answers import BaseAnswer, load_answer
+from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.predictor import Run
-from maas.runtime.processors import BaseProcessor, load_processor
+from maas.runtime.processors import Processor, load_processor
 from maas.training.evaluation import run_of
 from maas.training.heads import TaskHead, task_head_of
 from maas.training.pruning_plan import PruningPlan, cast_, crop_, plan_of, shape_
@@ -47,7 +47,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         plan: how the built net was cut; null where it was not.
         processor: kind and settings.
         labels: the K names, in the order of the plain numbers; none where answers are no labels.
-        answer: kind and settings of the answer.
+        postprocessor: kind and settings of the answer.
         history: logged values, an entry each epoch.
         best_epoch: whose weights these are.
         metrics: on validation data.
@@ -64,7 +64,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: PruningPlan | None
     processor: dict[str, Any]
     labels: tuple[str, ...]
-    answer: dict[str, Any]
+    postprocessor: dict[str, Any]
     history: tuple[dict[str, float], ...]
     best_epoch: int
     metrics: dict[str, Interval]
@@ -138,7 +138,7 @@ class Checkpoint:
     def digest(self) -> str:
         """SHA-256 of what the model is, whatever its training was: how it is built, its weights, its processor."""
         record = self.record
-        content = (record.net, record.plan, record.processor, record.answer, record.files)
+        content = (record.net, record.plan, record.processor, record.postprocessor, record.files)
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
     def succeeded_by(
@@ -191,17 +191,17 @@ class Checkpoint:
 
     def task_head(self) -> TaskHead:
         """Returns what the net's logits mean."""
-        return task_head_of(self.record.task, self.record.labels).reading(self.record.answer)
+        return task_head_of(self.record.task, self.record.labels).reading(self.record.postprocessor)
 
-    def answer(self) -> BaseAnswer:
+    def postprocessor(self) -> Postprocessor:
         """Returns what the plain numbers mean."""
-        return load_answer(self.record.answer)
+        return load_postprocessor(self.record.postprocessor)
 
     def run(self) -> Run:
-        """Returns how the model answers feeds by its own framework."""
-        return run_of(self.model(), self.task_head(), self.answer().output)
+        """Returns how the model answers model inputs by its own framework."""
+        return run_of(self.model(), self.task_head(), self.postprocessor().output)
 
-    def processor(self) -> BaseProcessor:
+    def processor(self) -> Processor:
         """Loads the processor that the model was trained with."""
         return load_processor(self.record.processor, self.folder / PROCESSOR)
 
@@ -209,7 +209,7 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path,
     model: nn.Module | ImportedModel,
-    processor: BaseProcessor,
+    processor: Processor,
     *,
     net_record: NetRecord,
     rows: Sequence[Any] = (),

@@ -21,10 +21,10 @@ def with_float32_targets(split: Split) -> Split:
 
 
 class PairLoader(Loader):
-    """Batches as a LightningModule of a user's knows them: feeds by name, and targets."""
+    """Batches as a LightningModule of a user's knows them: model inputs by name, and targets."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        return ((batch.feeds, batch.targets) for batch in super().__iter__())
+        return ((batch.inputs, batch.targets) for batch in super().__iter__())
 
 
 def loader_of(net: nn.Module) -> type[Loader]:
@@ -35,7 +35,7 @@ def loader_of(net: nn.Module) -> type[Loader]:
 class ValidationMetrics(Callback):
     """Logs the task head's metrics of a LightningModule that knows nothing of them.
 
-    Its steps are given feeds by name, and targets. Its `forward` takes the feeds by name and gives logits (N, K).
+    Its steps are given inputs by name, and targets. Its `forward` takes the inputs by name and gives logits (N, K).
 
     Args:
         task_head: what the logits and targets mean.
@@ -57,8 +57,8 @@ class ValidationMetrics(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Adds one batch."""
-        feeds, targets = batch
-        logits = widened(pl_module(**feeds))
+        model_inputs, targets = batch
+        logits = widened(pl_module(**model_inputs))
         self._metrics.to(targets.device).update(self._task_head.predicted(logits), targets)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -85,9 +85,11 @@ class DistillationTask(Task):
         """Returns the teacher's logits, (N, K), in the teacher's own precision."""
         teacher = self._teacher.net.to(device)
         own = next((one.dtype for one in teacher.parameters()), torch.float32)
-        feeds = {name: one.to(device, own if one.is_floating_point() else None) for name, one in batch.feeds.items()}
+        model_inputs = {
+            name: one.to(device, own if one.is_floating_point() else None) for name, one in batch.inputs.items()
+        }
         with torch.no_grad():
-            logits: Tensor = teacher(**feeds)
+            logits: Tensor = teacher(**model_inputs)
         return widened(logits)
 
     def loss(self, batch: Batch, logits: Tensor, share: BatchScale) -> Tensor:

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from maas.importing.base import ImportedModel
-from maas.runtime.answers import BaseAnswer
+from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.predictor import Arrays, Run, outputs_in_batches
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.heads import TaskHead
 
 
 def run_of(model: nn.Module | ImportedModel, task_head: TaskHead, output: str) -> Run:
-    """Returns how a model answers feeds without ONNX: by torch, or by the framework that it was made in.
+    """Returns how a model answers model inputs without ONNX: by torch, or by the framework that it was made in.
 
     Args:
         model: in evaluation mode, on the CPU.
@@ -23,24 +23,24 @@ def run_of(model: nn.Module | ImportedModel, task_head: TaskHead, output: str) -
         output: the name under which the answer's plain numbers are returned.
     """
     if isinstance(model, ImportedModel):
-        return lambda feeds: {output: model.outputs(feeds)}
+        return lambda model_inputs: {output: model.outputs(model_inputs)}
 
-    def run(feeds: Arrays) -> Arrays:
+    def run(model_inputs: Arrays) -> Arrays:
         with torch.inference_mode():
-            logits = model(**{name: torch.from_numpy(array) for name, array in feeds.items()})
+            logits = model(**{name: torch.from_numpy(array) for name, array in model_inputs.items()})
             return {output: task_head.activated(logits).numpy()}
 
     return run
 
 
-def predictions(
-    run: Run, answer: BaseAnswer, processor: BaseProcessor, rows: Sequence[Any], batch_size: int = 32
+def scores_of(
+    run: Run, postprocessor: Postprocessor, processor: Processor, rows: Sequence[Any], batch_size: int = 32
 ) -> NDArray[Any]:
     """Returns a model's plain numbers for raw rows.
 
     Args:
-        run: how the model answers feeds.
-        answer: names the output.
+        run: how the model answers model inputs.
+        postprocessor: names the output.
         processor: the one that the model was trained with.
         rows: N raw inputs.
         batch_size: rows in a batch; rows of equal padded size share one.
@@ -48,4 +48,4 @@ def predictions(
     Returns:
         (N, K), in the order of the rows.
     """
-    return answer.predictions(outputs_in_batches(processor, rows, batch_size, run))
+    return postprocessor.scores(outputs_in_batches(processor, rows, batch_size, run))

@@ -20,7 +20,7 @@ from maas.data.datamodule import DataModule
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.importing.base import ImportedModel
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training import processes
 from maas.training.batch_statistics import BatchStatistics
 from maas.training.callbacks import require_usable
@@ -65,7 +65,7 @@ class Fitted:
 def fit(
     config: RunConfig,
     splits: Splits,
-    processor: BaseProcessor,
+    processor: Processor,
     resume_folder: Path,
     listener: EpochListener | None = None,
 ) -> Fitted:
@@ -119,7 +119,7 @@ def fit_net(
     config: RunConfig,
     net: nn.Module,
     splits: Splits,
-    processor: BaseProcessor,
+    processor: Processor,
     resume_folder: Path,
     listener: EpochListener | None = None,
     teacher: Teacher | None = None,
@@ -129,7 +129,7 @@ def fit_net(
 
     Args:
         config: the recipe; its model is not looked at.
-        net: feeds by name to logits (N, K).
+        net: model inputs by name to logits (N, K).
         splits: clean rows; test rows are not touched.
         processor: fitted.
         resume_folder: holds Lightning's own checkpoints; if one is there, training goes on from it.
@@ -156,7 +156,7 @@ def _trained(
     net: nn.Module,
     task_head: TaskHead,
     splits: Splits,
-    processor: BaseProcessor,
+    processor: Processor,
     resume_folder: Path,
     listener: EpochListener | None,
     teacher: Teacher | None = None,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from maas.config import FILLED, build, target_of
 from maas.errors import ConfigError
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.checkpoint import NetRecord
 
 Types: TypeAlias = dict[str, torch.dtype]
@@ -47,7 +47,7 @@ def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
     return NetRecord(part["_target_"], arguments)
 
 
-def built(record: NetRecord, processor: BaseProcessor) -> Any:
+def built(record: NetRecord, processor: Processor) -> Any:
     """Builds a net or opens an imported model.
 
     Raises:
@@ -55,7 +55,7 @@ def built(record: NetRecord, processor: BaseProcessor) -> Any:
     """
     model = build({"_target_": record.target, **record.arguments}, "model")
     if isinstance(model, nn.Module):
-        _require_feeds(model, processor)
+        _require_model_inputs(model, processor)
     return model
 
 
@@ -104,7 +104,7 @@ def _tensors(net: nn.Module) -> list[tuple[str, Tensor]]:
     return [*net.named_parameters(), *net.named_buffers()]
 
 
-def _require_feeds(net: nn.Module, processor: BaseProcessor) -> None:
+def _require_model_inputs(net: nn.Module, processor: Processor) -> None:
     """Raises ConfigError where the net's `forward` does not take what the processor gives, by name."""
     parameters = inspect.signature(net.forward).parameters
     missing = [name for name in processor.dynamic_axes if name not in parameters]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from maas.data.splits import Split
 from maas.errors import ConfigError
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.resuming import random_states, restore_random_states
 
 CHECKED_ROWS = 8
@@ -42,11 +42,11 @@ class OutputFault:
     remedy: str
 
 
-def require_sound_outputs(net: nn.Module, processor: BaseProcessor, rows: Split, outputs: int | None) -> None:
+def require_sound_outputs(net: nn.Module, processor: Processor, rows: Split, outputs: int | None) -> None:
     """Lets a net answer a few rows.
 
     Args:
-        net: feeds by name to logits (N, K).
+        net: model inputs by name to logits (N, K).
         processor: fitted.
         rows: to take the few from.
         outputs: K; None for any number.
@@ -54,29 +54,29 @@ def require_sound_outputs(net: nn.Module, processor: BaseProcessor, rows: Split,
     Raises:
         ConfigError: its outputs are not what the task wants, or not the same for the same row.
     """
-    feeds = processor.collate(processor.encode(rows.spread(CHECKED_ROWS).inputs))
-    fault = output_fault_of(net, {name: torch.from_numpy(array) for name, array in feeds.items()}, outputs)
+    model_inputs = processor.batch(processor.preprocess(rows.spread(CHECKED_ROWS).inputs))
+    fault = output_fault_of(net, {name: torch.from_numpy(array) for name, array in model_inputs.items()}, outputs)
     if fault is not None:
         raise ConfigError(f"model: {fault.what} {fault.remedy}")
 
 
-def output_fault_of(net: nn.Module, feeds: Mapping[str, Tensor], outputs: int | None) -> OutputFault | None:
+def output_fault_of(net: nn.Module, model_inputs: Mapping[str, Tensor], outputs: int | None) -> OutputFault | None:
     """Looks at a net's outputs in evaluation mode: for a batch of rows, again, and for the first few of them alone.
 
     Args:
         net: its modes and all random states are left as they are.
-        feeds: of N rows, by name.
+        model_inputs: of N rows, by name.
         outputs: K; None for any number.
 
     Returns:
         The first thing that is wrong; None where all is well.
     """
-    rows = len(next(iter(feeds.values())))
+    rows = len(next(iter(model_inputs.values())))
     with _evaluated(net):
-        together = _outputs(net, feeds, rows, outputs)
+        together = _outputs(net, model_inputs, rows, outputs)
         if isinstance(together, OutputFault):
             return together
-        again = _outputs(net, feeds, rows, outputs)
+        again = _outputs(net, model_inputs, rows, outputs)
         if isinstance(again, OutputFault) or differ(together, again):
             return OutputFault(
                 "random",
@@ -84,7 +84,9 @@ def output_fault_of(net: nn.Module, feeds: Mapping[str, Tensor], outputs: int | 
                 "Pass training=self.training to functional dropout, and draw random numbers in training alone.",
             )
         for count in sorted({count for count in (*SMALL_BATCHES, rows // 2) if 0 < count < rows}, reverse=True):
-            alone = _outputs(net, {name: feed[:count] for name, feed in feeds.items()}, count, outputs)
+            alone = _outputs(
+                net, {name: model_input[:count] for name, model_input in model_inputs.items()}, count, outputs
+            )
             if isinstance(alone, OutputFault):
                 return alone
             if differ(together[:count], alone):
@@ -106,7 +108,9 @@ def differ(left: Tensor, right: Tensor) -> bool:
     return float((left - right).abs().max()) > OUTPUT_TOLERANCE * size
 
 
-def _outputs(net: nn.Module, feeds: Mapping[str, Tensor], rows: int, outputs: int | None) -> Tensor | OutputFault:
+def _outputs(
+    net: nn.Module, model_inputs: Mapping[str, Tensor], rows: int, outputs: int | None
+) -> Tensor | OutputFault:
     """Returns a net's outputs in float32, or what is wrong with their form."""
     doubles = [name for name, one in net.named_parameters() if one.dtype is torch.float64]
     single = (
@@ -115,7 +119,7 @@ def _outputs(net: nn.Module, feeds: Mapping[str, Tensor], rows: int, outputs: in
     )
     any_size = "Let forward work for a batch of any size, e.g. with squeeze(1) or flatten(1) in place of squeeze()."
     try:
-        found: Any = net(**feeds)
+        found: Any = net(**model_inputs)
     except Exception as error:  # noqa: BLE001 - whatever the net's own code raises
         what = f"{counted(rows)} cannot be answered: {error_line(error)}."
         return OutputFault("form", what, single if doubles else any_size)

@@ -26,7 +26,7 @@ from maas.bounds import Count, Fraction, NonNegative, Positive, PositiveFraction
 from maas.config.sources import located, own_sources
 from maas.errors import ConfigError
 from maas.files import cache_folder, folder_published_whole, read_json, sha256_of, write_atomically
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training import masking, token_guessing
 from maas.training.token_guessing import Epoch, Guessing, Precision, Texts
 
@@ -83,7 +83,7 @@ class MaskedTokens:
     max_norm: Positive = 1.0
     precision: Precision = "fp32"
 
-    def pretrain(self, net: nn.Module, processor: BaseProcessor, inputs: Sequence[Any], seed: int) -> None:
+    def pretrain(self, net: nn.Module, processor: Processor, inputs: Sequence[Any], seed: int) -> None:
         """Leaves pretrained weights in `net`; torch's random state stays as it was, whether there was work or not.
 
         Args:
@@ -107,7 +107,7 @@ class MaskedTokens:
                 log.info("pretrain  taken from %s (loss %.4f)", folder, record.epochs[-1].loss)
         net.load_state_dict(load_file(folder / WEIGHTS))
 
-    def left(self, net: nn.Module, processor: BaseProcessor, inputs: Sequence[Any], seed: int) -> Guessing | None:
+    def left(self, net: nn.Module, processor: Processor, inputs: Sequence[Any], seed: int) -> Guessing | None:
         """Returns the work that `pretrain` would do with the same arguments; None where the cache has its result."""
         _require_tokens(net, processor)
         texts = Texts(processor, inputs)
@@ -149,7 +149,7 @@ class MaskedTokens:
         return digest.hexdigest()
 
 
-def _require_tokens(net: nn.Module, processor: BaseProcessor) -> None:
+def _require_tokens(net: nn.Module, processor: Processor) -> None:
     if "input_ids" not in processor.dynamic_axes:
         raise ConfigError(
             f"pretrain is for tokens, and the {processor.kind} processor gives {', '.join(processor.dynamic_axes)}. "

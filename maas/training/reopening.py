@@ -11,7 +11,7 @@ from torch import nn
 from maas.errors import CheckpointError
 from maas.importing.base import ImportedModel
 from maas.runtime.predictor import Arrays, Run, outputs_in_batches
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 from maas.training.held_state import Held, differences
 
 REOPENED_ROWS = 256
@@ -25,7 +25,7 @@ ULPS = 4
 
 
 def require_same_outputs(
-    name: str, model: nn.Module | ImportedModel, processor: BaseProcessor, reopened: Any, rows: Sequence[Any]
+    name: str, model: nn.Module | ImportedModel, processor: Processor, reopened: Any, rows: Sequence[Any]
 ) -> None:
     """Compares a model with what its checkpoint gives.
 
@@ -59,11 +59,11 @@ def require_same_outputs(
 def outputs_of(model: nn.Module | ImportedModel) -> Run:
     """Returns how a model gives plain outputs, before any activation, under the name `outputs`."""
 
-    def run(feeds: Arrays) -> Arrays:
+    def run(model_inputs: Arrays) -> Arrays:
         if isinstance(model, ImportedModel):
-            return {"outputs": model.outputs(feeds)}
+            return {"outputs": model.outputs(model_inputs)}
         with torch.inference_mode():
-            found = model(**{name: torch.from_numpy(array) for name, array in feeds.items()})
+            found = model(**{name: torch.from_numpy(array) for name, array in model_inputs.items()})
             return {"outputs": found.float().numpy()}
 
     return run
@@ -91,42 +91,42 @@ def differing(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.bool_]:
     return wrong
 
 
-def to_blame(net: nn.Module, reopened: nn.Module, feeds: Arrays) -> list[Held]:
+def to_blame(net: nn.Module, reopened: nn.Module, model_inputs: Arrays) -> list[Held]:
     """Returns what a net holds beside its weights and its outputs depend on.
 
     Args:
         net: in memory.
         reopened: the same net, built again, with the same weights; it is left as it is.
-        feeds: of some rows, for which both give other outputs.
+        model_inputs: of some rows, for which both give other outputs.
 
     Returns:
         What changes the outputs of `reopened` when it alone is carried over; all that differs, where nothing does.
     """
     held = list(differences(net, reopened))
-    before = outputs_of(reopened)(feeds)["outputs"]
-    return [one for one in held if _matters(one, reopened, feeds, before)] or held
+    before = outputs_of(reopened)(model_inputs)["outputs"]
+    return [one for one in held if _matters(one, reopened, model_inputs, before)] or held
 
 
-def _matters(one: Held, net: nn.Module, feeds: Arrays, before: NDArray[Any]) -> bool:
+def _matters(one: Held, net: nn.Module, model_inputs: Arrays, before: NDArray[Any]) -> bool:
     one.put_(net, one.here)
     try:
-        return bool(differing(before, outputs_of(net)(feeds)["outputs"]).any())
+        return bool(differing(before, outputs_of(net)(model_inputs)["outputs"]).any())
     except Exception:  # noqa: BLE001 - carried over alone, it may not fit what else the module holds
         return True
     finally:
         one.put_(net, one.there)
 
 
-def _reason(model: Any, again: Any, processor: BaseProcessor, processor_again: BaseProcessor, row: Any) -> str:
+def _reason(model: Any, again: Any, processor: Processor, processor_again: Processor, row: Any) -> str:
     """Says what is lost, and what to do."""
-    feeds, feeds_again = (one.collate(one.encode([row])) for one in (processor, processor_again))
-    if any(not np.array_equal(feeds[name], feeds_again[name], equal_nan=True) for name in feeds):
+    model_inputs, model_inputs_again = (one.batch(one.preprocess([row])) for one in (processor, processor_again))
+    if any(not np.array_equal(model_inputs[name], model_inputs_again[name], equal_nan=True) for name in model_inputs):
         return (
             f"The {processor.kind} processor gives other inputs once it is opened: its save() loses what fit() learnt."
         )
     if not isinstance(model, nn.Module):
         return "Its save() and load() lose what fit() learnt."
-    blamed = to_blame(model, again, feeds)
+    blamed = to_blame(model, again, model_inputs)
     if not blamed:
         return (
             "A checkpoint holds parameters and buffers, and no attribute of the net's modules differs: look for state "
@@ -139,5 +139,5 @@ def _reason(model: Any, again: Any, processor: BaseProcessor, processor_again: B
     )
 
 
-def _answered(run: Run, processor: BaseProcessor, rows: Sequence[Any]) -> NDArray[Any]:
+def _answered(run: Run, processor: Processor, rows: Sequence[Any]) -> NDArray[Any]:
     return outputs_in_batches(processor, rows, BATCH_ROWS, run)["outputs"]

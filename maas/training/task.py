@@ -22,12 +22,12 @@ class Task(LightningModule):
     """A net, what it is to minimise, and what is watched meanwhile.
 
     Args:
-        net: feeds by name to logits (N, K).
+        net: model inputs by name to logits (N, K).
         task_head: what the logits and targets mean.
         objective: what is minimised.
         make_optimizer: parameters to optimizer.
         make_schedule: optimizer and number of steps to a learning-rate schedule, stepped every batch.
-        augmentation: changes a training batch's feeds at random; None leaves them.
+        augmentation: changes a training batch's model inputs at random; None leaves them.
         shown: the metric that the progress bar shows; None for none.
         unit: that the objective is divided by before its gradient is taken; the losses that are logged are not.
     """
@@ -63,8 +63,8 @@ class Task(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the objective of one batch, as much of it as its step counts, in its unit."""
         if self._augmentation is not None:
-            batch = batch._replace(feeds=self._augmentation(batch.feeds))
-        logits = widened(self.net(**batch.feeds))
+            batch = batch._replace(inputs=self._augmentation(batch.inputs))
+        logits = widened(self.net(**batch.inputs))
         share = batch_scale_of(self.objective.loss, batch.targets, window_of(self.trainer, batch_idx))
         loss = self.loss(batch, logits, share)
         self._train_loss.add(loss.detach() / share.penalty, share.step_weight)
@@ -96,7 +96,7 @@ class Task(LightningModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Adds one batch to the validation loss and metrics."""
-        logits, weight = widened(self.net(**batch.feeds)), total_weight(self.objective.loss, batch.targets)
+        logits, weight = widened(self.net(**batch.inputs)), total_weight(self.objective.loss, batch.targets)
         with full_precision(logits.device):
             self.validation_metrics.update(self.task_head.predicted(logits), batch.targets)
             if weight:

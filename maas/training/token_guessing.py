@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maas.data.datamodule import BatchesByLength
-from maas.data.encoding import Encoded
+from maas.data.preprocessed import Encoded
 from maas.models.encoder import MaskedTokenHead
-from maas.runtime.processors import BaseProcessor, Features
+from maas.runtime.processors import Features, Processor
 from maas.training.masking import masked
 from maas.training.merged_embedding import token_rows_of
 from maas.training.schedules import cosine
@@ -40,22 +40,22 @@ class Texts:
         inputs: N raw texts.
     """
 
-    def __init__(self, processor: BaseProcessor, inputs: Sequence[Any]) -> None:
+    def __init__(self, processor: Processor, inputs: Sequence[Any]) -> None:
         self._processor = processor
-        self._encoded = Encoded(processor, inputs)
-        self.keys = self._encoded.keys
+        self._preprocessed = Encoded(processor, inputs)
+        self.keys = self._preprocessed.keys
 
     def __len__(self) -> int:
-        return len(self._encoded)
+        return len(self._preprocessed)
 
     @property
     def ids(self) -> Iterator[Features]:
         """The token ids of each text, int64 (T,)."""
-        return chain.from_iterable(self._encoded.pieces())
+        return chain.from_iterable(self._preprocessed.pieces())
 
     def batch(self, indices: Sequence[int]) -> Tensor:
         """Returns int64 (N, T), padded with 0."""
-        return torch.from_numpy(self._processor.collate(self._encoded.take(indices))["input_ids"])
+        return torch.from_numpy(self._processor.batch(self._preprocessed.take(indices))["input_ids"])
 
     def log_shares(self, rows: Tensor) -> Tensor:
         """Returns log(share of each of an embedding's vectors) (V',); one that never occurs counts as if it did once.
@@ -65,7 +65,7 @@ class Texts:
         """
         of_token, size = rows.cpu().numpy(), int(rows.max()) + 1
         counts = np.zeros(size, dtype=np.int64)
-        for piece in self._encoded.pieces():
+        for piece in self._preprocessed.pieces():
             counts += np.bincount(of_token[np.concatenate(piece)], minlength=size)
         counts = counts.clip(min=1)
         return torch.from_numpy(np.log(counts / counts.sum())).to(torch.float32)

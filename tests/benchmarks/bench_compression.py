@@ -38,7 +38,7 @@ from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import Predictor, batches_of
 from maas.training.checkpoint import Checkpoint
-from tests.benchmarks.other_tools.given import Feeds, Given, Made, Terms, described, read_made
+from tests.benchmarks.other_tools.given import Given, Made, ModelInputs, Terms, described, read_made
 
 OURS, THREADS, ROUNDS = "maas", 1, 20
 TIMED = {1: 16, 32: 4}
@@ -132,26 +132,28 @@ class Contest:
         """Returns what answers by a model: maas' with what its bundle brings, others as the checkpoint does."""
         if made.name == OURS:
             return self.bundle.make_predictor(threads=THREADS)
-        return Predictor(Path(made.model), self.checkpoint.processor(), self.checkpoint.answer(), threads=THREADS)
+        return Predictor(
+            Path(made.model), self.checkpoint.processor(), self.checkpoint.postprocessor(), threads=THREADS
+        )
 
     def give(self, given: Given, seconds: float) -> None:
         """Writes what tools need: the model as exported, training rows for calibration, validation rows."""
         exported_onnx(self.config, self.checkpoint, self.splits, given.model)
         predictor, rows = self.predictor(root_of(given)), self.splits.validation
-        features = predictor.encode(rows.inputs)
+        features = predictor.preprocess(rows.inputs)
         batches = list(predictor.batches(features))
-        feeds = [predictor.processor.collate([features[index] for index in batch]) for batch in batches]
+        model_inputs = [predictor.processor.batch([features[index] for index in batch]) for batch in batches]
         picked = np.random.default_rng(self.config.seed).permutation(len(self.splits.train))[:CALIBRATION_ROWS]
-        learnt = predictor.encode(self.splits.train.picked(picked).inputs)
+        learnt = predictor.preprocess(self.splits.train.picked(picked).inputs)
         max_drop = float(self.record.budget.get("max_drop") or 1.0)
         size = int(self.record.budget.get("batch_size") or self.bundle.manifest.serving.batch_size)
-        terms = Terms(predictor.answer.output, len(self.splits.labels), max_drop, seconds)
-        timed = feeds_of(predictor, full_batches(predictor, rows, size, 1), size)[0]
+        terms = Terms(predictor.postprocessor.output, len(self.splits.labels), max_drop, seconds)
+        timed = model_inputs_of(predictor, full_batches(predictor, rows, size, 1), size)[0]
         given.write(
             terms,
-            calibration=[predictor.processor.collate([row]) for row in learnt],
-            padded=predictor.processor.collate(learnt),
-            validation=feeds,
+            calibration=[predictor.processor.batch([row]) for row in learnt],
+            padded=predictor.processor.batch(learnt),
+            validation=model_inputs,
             targets=[rows.targets[batch] for batch in batches],
             timed=timed,
         )
@@ -252,11 +254,14 @@ def measured(contest: Contest, made: Sequence[Made]) -> dict[str, Row | str]:
         if one.name not in faults:
             try:
                 predictor = contest.predictor(one)
-                answers[one.name] = predictor.predictions(test.inputs)
+                answers[one.name] = predictor.scores(test.inputs)
                 predictors[one.name] = predictor
             except Exception as error:  # noqa: BLE001 - onnxruntime raises whatever a tool's graph makes it meet
                 faults[one.name] = str(error).splitlines()[0]
-    task_metrics, metric = task_metrics_of(predictors[OURS].answer.kind, contest.splits.labels), contest.config.metric
+    task_metrics, metric = (
+        task_metrics_of(predictors[OURS].postprocessor.kind, contest.splits.labels),
+        contest.config.metric,
+    )
     times = {size: raced(predictors, test, size, count) for size, count in TIMED.items()}
 
     def row(name: str, model: Path) -> Row:
@@ -277,32 +282,32 @@ def measured(contest: Contest, made: Sequence[Made]) -> dict[str, Row | str]:
 def raced(predictors: Mapping[str, Predictor], rows: Split, size: int, count: int) -> dict[str, NDArray[np.float64]]:
     """Times the same rows on every model, in turns; returns milliseconds a batch, (ROUNDS,) each."""
     picked = full_batches(predictors[PARENT], rows, size, count)
-    runs = {name: running(one, feeds_of(one, picked, size)) for name, one in predictors.items()}
+    runs = {name: running(one, model_inputs_of(one, picked, size)) for name, one in predictors.items()}
     return {name: times * size / len(picked) for name, times in interleaved(runs, rounds=ROUNDS).items()}
 
 
 def full_batches(predictor: Predictor, rows: Split, size: int, count: int) -> list[Any]:
     """Returns raw rows that fill at most `count` batches of equal padded size, evenly spread; else the first few."""
     among = rows.spread(AMONG).inputs
-    batches = list(batches_of(predictor.processor, predictor.encode(among), size))
+    batches = list(batches_of(predictor.processor, predictor.preprocess(among), size))
     full = [batch for batch in batches if len(batch) == size] or batches[:1]
     picked = np.linspace(0, len(full) - 1, min(count, len(full))).astype(int)
     return [among[index] for number in picked for index in full[number]]
 
 
-def feeds_of(predictor: Predictor, rows: Sequence[Any], size: int) -> list[Feeds]:
+def model_inputs_of(predictor: Predictor, rows: Sequence[Any], size: int) -> list[ModelInputs]:
     """Returns raw rows as batches of a graph's inputs."""
-    features = predictor.encode(rows)
+    features = predictor.preprocess(rows)
     batches = batches_of(predictor.processor, features, size)
-    return [predictor.processor.collate([features[index] for index in batch]) for batch in batches]
+    return [predictor.processor.batch([features[index] for index in batch]) for batch in batches]
 
 
-def running(predictor: Predictor, feeds: Sequence[Feeds]) -> Callable[[], None]:
+def running(predictor: Predictor, model_inputs: Sequence[ModelInputs]) -> Callable[[], None]:
     """Returns what runs all batches once."""
 
     def run() -> None:
-        for feed in feeds:
-            predictor.session.run(None, feed)
+        for one in model_inputs:
+            predictor.session.run(None, one)
 
     return run
 

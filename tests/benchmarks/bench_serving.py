@@ -162,7 +162,7 @@ def fastapi_by_hand(folder: str):
     @app.post("/predict")
     async def predict(asked: body) -> dict[str, list[list[float]]]:
         outputs = predictor.outputs(asked.input_data)
-        return {"predictions": predictor.answer.predictions(outputs).tolist()}
+        return {"predictions": predictor.postprocessor.scores(outputs).tolist()}
 
     return app
 

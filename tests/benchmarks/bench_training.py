@@ -28,7 +28,7 @@ from maas.data.splits import Split, Splits
 from maas.models.encoder import TextEncoder
 from maas.models.mlp import MLP
 from maas.records.evidence import DataRecord
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.training.fitting import fit
 
 ROUNDS, BATCH, LR = 5, 32, 1e-3
@@ -86,7 +86,7 @@ def ours(task: Task) -> float:
     config.model = {"_target_": task.target}
     rates: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        processor = Processor([task.inputs.shape[1]])
+        processor = ArrayProcessor([task.inputs.shape[1]])
         fit(config, splits, processor, Path(folder), lambda _, values: rates.append(values["rows_per_second"]))
     return rates[-1]
 

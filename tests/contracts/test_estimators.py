@@ -15,7 +15,7 @@ from maas.data.splits import Splits, prepare
 from maas.errors import ConfigError
 from maas.exporting.edges import edge_rows
 from maas.importing.scikit_learn import Estimator
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 
 REFUSED = {
     "CCA": "cannot learn from these rows",
@@ -91,23 +91,30 @@ def sets() -> dict[str, list[Splits]]:
 @pytest.mark.parametrize(("kind", "name", "made"), list(estimators()))
 def test_answers_are_scikit_learns_or_refused_in_one_line_for_every_estimator(kind, name, made, sets, tmp_path):
     for splits in sets[kind]:
-        processor = Processor([len(splits.train.inputs[0])])
+        processor = ArrayProcessor([len(splits.train.inputs[0])])
         usual = splits.test.inputs
         try:
             model = Estimator(fresh(name, made, kind)).fit(splits, processor)
-            feeds = processor.collate(processor.encode(usual))
-            edges = edge_rows(processor, usual[:2], model.thresholds(feeds))
-            feeds = processor.collate(processor.encode([*usual, *(edge.row for edge in edges if edge.kind == "equal")]))
-            expected = model.outputs(feeds)
+            model_inputs = processor.batch(processor.preprocess(usual))
+            edges = edge_rows(processor, usual[:2], model.thresholds(model_inputs))
+            model_inputs = processor.batch(
+                processor.preprocess([*usual, *(edge.row for edge in edges if edge.kind == "equal")])
+            )
+            expected = model.outputs(model_inputs)
         except ConfigError as error:
             message = str(error)
             assert name in REFUSED, message
             assert len(message.splitlines()) == 1
             assert re.search(REFUSED[name], message), message
             continue
-        examples, axes = {feed: array[:4] for feed, array in feeds.items()}, {"features": {0: "batch"}}
+        examples, axes = (
+            {model_input: array[:4] for model_input, array in model_inputs.items()},
+            {"features": {0: "batch"}},
+        )
         model.write_onnx(tmp_path / "model.onnx", examples=examples, axes=axes, output="answer", opset=20)
-        (found,) = ort.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"]).run(None, feeds)
+        (found,) = ort.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"]).run(
+            None, model_inputs
+        )
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
         if kind == "classifier":
             np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))

@@ -1,14 +1,14 @@
-"""What every way of cutting rows into parts keeps, over the files of runtime/processors and runtime/answers."""
+"""What every way of cutting rows into parts keeps, over the files of runtime/processors and runtime/postprocessors."""
 
 import importlib
 import pkgutil
 
 import pytest
 
-from maas.runtime import answers, processors
+from maas.runtime import postprocessors, processors
 from maas.runtime.explaining import parts, quantities
-from maas.runtime.explaining.parts import BaseParts
-from maas.runtime.explaining.quantities import BaseQuantity
+from maas.runtime.explaining.parts import Parts
+from maas.runtime.explaining.quantities import Quantity
 
 
 def kinds_in(package) -> list[str]:
@@ -20,19 +20,19 @@ def test_every_processor_can_be_explained_when_kinds_are_listed():
 
 
 def test_every_answer_can_be_explained_when_kinds_are_listed():
-    assert kinds_in(quantities) == kinds_in(answers)
+    assert kinds_in(quantities) == kinds_in(postprocessors)
 
 
 @pytest.mark.parametrize("kind", kinds_in(parts))
 def test_file_holds_parts_when_it_is_opened(kind):
     made = importlib.import_module(f"{parts.__name__}.{kind}").Parts
-    assert issubclass(made, BaseParts)
+    assert issubclass(made, Parts)
     assert not made.__abstractmethods__
 
 
 @pytest.mark.parametrize("kind", kinds_in(quantities))
 def test_file_holds_a_quantity_when_it_is_opened(kind):
     made = importlib.import_module(f"{quantities.__name__}.{kind}").Quantity
-    assert issubclass(made, BaseQuantity)
+    assert issubclass(made, Quantity)
     assert not made.__abstractmethods__
     assert made.name

@@ -12,13 +12,13 @@ from maas.data.splits import Split
 from maas.errors import ConfigError
 from maas.evidence import task_metrics as kinds_of_metrics
 from maas.evidence.task_metrics import task_metrics_of
-from maas.runtime import answers
-from maas.runtime.answers import load_answer
+from maas.runtime import postprocessors
+from maas.runtime.postprocessors import load_postprocessor
 from maas.training import heads
 from maas.training.heads import TaskHead, task_head_of
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(heads.__path__) if module.name != "base")
-ANSWERS = sorted(module.name for module in pkgutil.iter_modules(answers.__path__) if module.name != "base")
+ANSWERS = sorted(module.name for module in pkgutil.iter_modules(postprocessors.__path__) if module.name != "base")
 METRICS_OF = sorted(module.name for module in pkgutil.iter_modules(kinds_of_metrics.__path__) if module.name != "base")
 LABELS = {"classification": ("a", "b", "c"), "binary": ("no", "yes"), "regression": (), "embedding": ()}
 WIDTHS = {"classification": 3, "binary": 1, "regression": 1, "embedding": 4}
@@ -56,17 +56,17 @@ def test_task_head_is_named_after_its_file(task_head):
 
 
 def test_metrics_of_a_recipe_are_those_of_evidence_and_validation_when_a_task_has_any(task_head):
-    task_metrics = task_metrics_of(task_head.answer, task_head.labels)
+    task_metrics = task_metrics_of(task_head.postprocessor, task_head.labels)
     assert tuple(task_metrics.drop_scale) == METRICS[task_head.task]
     assert set(task_metrics.drop_scale) <= set(task_head.metrics().keys())
 
 
 def test_answer_reads_what_the_task_head_activates_when_logits_are_given(task_head, logits):
     numbers = task_head.activated(logits).numpy()
-    answer = load_answer(task_head.answer_record(numbers.shape[-1]))
-    plain = answer.predictions({answer.output: numbers})
-    assert plain.shape[0] == len(answer.answers({answer.output: numbers})) == 7
-    task_metrics = task_metrics_of(task_head.answer, task_head.labels)
+    postprocessor = load_postprocessor(task_head.postprocessor_record(numbers.shape[-1]))
+    plain = postprocessor.scores({postprocessor.output: numbers})
+    assert plain.shape[0] == len(postprocessor.predictions({postprocessor.output: numbers})) == 7
+    task_metrics = task_metrics_of(task_head.postprocessor, task_head.labels)
     assert task_metrics.agrees(plain, plain).all()
     assert task_metrics.agrees(plain, plain).shape == (7,)
 
@@ -76,11 +76,11 @@ def test_validation_metrics_are_those_of_evidence_when_both_see_the_same_rows(ta
         pytest.skip("nothing to be right about")
     wanted = targets(task_head)
     numbers = task_head.activated(logits)
-    answer = load_answer(task_head.answer_record(numbers.shape[-1]))
+    postprocessor = load_postprocessor(task_head.postprocessor_record(numbers.shape[-1]))
     watched = task_head.metrics()
     watched.update(numbers, torch.from_numpy(wanted))
-    evidence = task_metrics_of(task_head.answer, task_head.labels).compute(
-        wanted, answer.predictions({answer.output: numbers.numpy()})
+    evidence = task_metrics_of(task_head.postprocessor, task_head.labels).compute(
+        wanted, postprocessor.scores({postprocessor.output: numbers.numpy()})
     )
     for name, value in watched.compute().items():
         if name in ("accuracy", "r2", "mae", "rmse"):  # torchmetrics leaves absent classes out of macro means
@@ -89,9 +89,9 @@ def test_validation_metrics_are_those_of_evidence_when_both_see_the_same_rows(ta
 
 
 def test_drop_is_the_difference_in_points_when_a_child_is_worse(task_head, logits):
-    task_metrics, wanted = task_metrics_of(task_head.answer, task_head.labels), targets(task_head)
-    answer = load_answer(task_head.answer_record(WIDTHS[task_head.task]))
-    plain = answer.predictions({answer.output: task_head.activated(logits).numpy()})
+    task_metrics, wanted = task_metrics_of(task_head.postprocessor, task_head.labels), targets(task_head)
+    postprocessor = load_postprocessor(task_head.postprocessor_record(WIDTHS[task_head.task]))
+    plain = postprocessor.scores({postprocessor.output: task_head.activated(logits).numpy()})
     if not task_metrics.drop_scale:
         with pytest.raises(ConfigError, match=r"data\.target=none"):
             task_metrics.compute(wanted, plain)

@@ -31,8 +31,8 @@ from maas.importing.onnx_file import OnnxFile
 from maas.importing.rule import Rule
 from maas.importing.samples import convolutions, random_features
 from maas.importing.scikit_learn import Estimator
-from maas.runtime.processors.array import Processor as Array
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
 ROWS = 1000
 OUTPUT = "probabilities"
@@ -45,7 +45,7 @@ for target, folder, axes in json.loads(sys.argv[1]):
     model = getattr(importlib.import_module(module), name).load({}, Path(folder) / "source")
     with np.load(Path(folder) / "examples.npz") as examples:
         model.write_onnx(Path(folder) / "again.onnx", examples=dict(examples), axes={
-            feed: {int(axis): size for axis, size in names.items()} for feed, names in axes.items()
+            model_input: {int(axis): size for axis, size in names.items()} for model_input, names in axes.items()
         }, output="probabilities", opset=20)
 """
 """Writes saved models again, in a process whose hashes are others."""
@@ -70,7 +70,7 @@ def sources() -> dict[str, type[ImportedModel]]:
 def digits() -> SimpleNamespace:
     """1,797 rows, of which over 1,000 are for testing."""
     splits = prepare(scikit_learn("sklearn.datasets.load_digits"), 0.1, 0.6)
-    return SimpleNamespace(splits=splits, processor=Array([64], 0, 16), rows=splits.test.inputs[:ROWS])
+    return SimpleNamespace(splits=splits, processor=ArrayProcessor([64], 0, 16), rows=splits.test.inputs[:ROWS])
 
 
 def wine() -> SimpleNamespace:
@@ -80,7 +80,7 @@ def wine() -> SimpleNamespace:
     drawn = np.random.default_rng(0).permuted(np.tile(table, (6, 1)), axis=0)[:ROWS]
     numbers = compose("rules").processor["numbers"]
     rows = [dict(zip(numbers, [None if value < 1 else value for value in row], strict=True)) for row in drawn.tolist()]
-    return SimpleNamespace(splits=splits, processor=Tabular(numbers).fit(splits.train.inputs), rows=rows)
+    return SimpleNamespace(splits=splits, processor=TabularProcessor(numbers).fit(splits.train.inputs), rows=rows)
 
 
 def onnx_file() -> tuple[ImportedModel, SimpleNamespace]:
@@ -115,14 +115,19 @@ def met(tmp_path_factory) -> dict[str, SimpleNamespace]:
     for name, make in SAMPLES.items():
         fresh, data = make()
         model = fresh.fit(data.splits, data.processor)
-        feeds = data.processor.collate(data.processor.encode(data.rows))
-        examples, axes = {feed: array[:4] for feed, array in feeds.items()}, data.processor.dynamic_axes
+        model_inputs = data.processor.batch(data.processor.preprocess(data.rows))
+        examples, axes = (
+            {model_input: array[:4] for model_input, array in model_inputs.items()},
+            data.processor.dynamic_axes,
+        )
         (folder / name / "source").mkdir(parents=True)
         model.save(folder / name / "source")
         np.savez(folder / name / "examples.npz", **examples)
         path = folder / name / "model.onnx"
         model.write_onnx(path, examples=examples, axes=axes, output=OUTPUT, opset=20)
-        found[name] = SimpleNamespace(fresh=fresh, model=model, data=data, feeds=feeds, path=path, axes=axes)
+        found[name] = SimpleNamespace(
+            fresh=fresh, model=model, data=data, model_inputs=model_inputs, path=path, axes=axes
+        )
     del os.environ["MAAS_CACHE"]
     if before is not None:
         os.environ["MAAS_CACHE"] = before
@@ -144,8 +149,8 @@ def contents_of(folder: Path) -> Iterator[bytes]:
             yield path.read_bytes()
 
 
-def run(path, feeds) -> np.ndarray:
-    return ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run([OUTPUT], dict(feeds))[0]
+def run(path, model_inputs) -> np.ndarray:
+    return ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run([OUTPUT], dict(model_inputs))[0]
 
 
 def test_every_source_has_a_sample_when_files_are_listed():
@@ -158,7 +163,7 @@ def test_every_source_has_a_part_when_conf_is_listed():
 
 
 def test_a_thousand_rows_are_answered_as_by_the_source_when_they_come_at_once_and_alone(one):
-    expected, found = one.model.outputs(one.feeds), run(one.path, one.feeds)
+    expected, found = one.model.outputs(one.model_inputs), run(one.path, one.model_inputs)
     assert expected.shape == found.shape == (ROWS, len(one.data.splits.labels))
     assert expected.dtype == found.dtype == np.float32
     assert np.abs(found - expected).max() <= 1e-5
@@ -166,20 +171,20 @@ def test_a_thousand_rows_are_answered_as_by_the_source_when_they_come_at_once_an
     assert len(set(found.argmax(axis=1))) > 1
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     for index in range(3):
-        alone = {name: array[index : index + 1] for name, array in one.feeds.items()}
+        alone = {name: array[index : index + 1] for name, array in one.model_inputs.items()}
         np.testing.assert_allclose(run(one.path, alone)[0], found[index], atol=1e-6)
 
 
 def test_reference_evaluator_answers_alike_when_it_runs_the_graph(one):
-    few = {name: array[:20] for name, array in one.feeds.items()}
+    few = {name: array[:20] for name, array in one.model_inputs.items()}
     (found,) = ReferenceEvaluator(str(one.path)).run([OUTPUT], few)
     np.testing.assert_allclose(found, one.model.outputs(few), atol=1e-5)
 
 
-def test_graph_has_the_feeds_and_one_output_when_it_is_written(one):
+def test_graph_has_the_model_inputs_and_one_output_when_it_is_written(one):
     model = onnx.load(one.path)
     onnx.checker.check_model(model, full_check=True)
-    assert [value.name for value in model.graph.input] == list(one.feeds)
+    assert [value.name for value in model.graph.input] == list(one.model_inputs)
     assert [value.name for value in model.graph.output] == [OUTPUT]
     for value in [*model.graph.input, *model.graph.output]:
         assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
@@ -189,7 +194,7 @@ def test_graph_has_the_feeds_and_one_output_when_it_is_written(one):
 
 def test_answers_are_the_same_when_a_model_was_saved_and_opened(one):
     again = type(one.model).load({}, one.path.parent / "source")
-    np.testing.assert_array_equal(again.outputs(one.feeds), one.model.outputs(one.feeds))
+    np.testing.assert_array_equal(again.outputs(one.model_inputs), one.model.outputs(one.model_inputs))
     assert again.framework == one.model.framework
 
 
@@ -205,7 +210,7 @@ def test_nothing_saved_is_a_pickle_when_its_bytes_are_read(one):
 def test_model_is_left_alone_when_a_copy_of_it_meets_the_data(one):
     assert one.fresh is not one.model
     with pytest.raises(ConfigError, match="met the data yet. Call fit first"):
-        one.fresh.outputs(one.feeds)
+        one.fresh.outputs(one.model_inputs)
 
 
 def test_bytes_are_the_same_when_another_process_writes_them(met):

@@ -10,7 +10,7 @@ import maas
 from maas.config.recipes import RECIPES
 from maas.errors import DataError
 from maas.lifecycle.assembly import load_rows
-from maas.training.evaluation import predictions
+from maas.training.evaluation import scores_of
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 SHORT = ["registry=null", "baseline=null", "compress=none", "resume=never", "export.robustness_rows=6"]
@@ -47,10 +47,10 @@ def shrunk(name: str, folder: Path) -> Any:
 def agree(config: Any, checkpoint: Any, bundle: maas.Bundle, count: int, served_alike: Any) -> None:
     """Compares the model's own framework, ONNX Runtime and the server on raw test rows."""
     rows = load_rows(config).test.spread(count).inputs[:]
-    trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), rows)
+    trained = scores_of(checkpoint.run(), checkpoint.postprocessor(), checkpoint.processor(), rows)
     if bundle.manifest.precision == "fp32":
         scale = max(1.0, float(np.abs(trained).max()))
-        np.testing.assert_allclose(bundle.predictor.predictions(rows), trained, rtol=0, atol=1e-5 * scale)
+        np.testing.assert_allclose(bundle.predictor.scores(rows), trained, rtol=0, atol=1e-5 * scale)
     assert served_alike(bundle, rows)
 
 

@@ -22,14 +22,14 @@ from maas.exporting.bundling import build_bundle
 from maas.exporting.conversion import to_onnx
 from maas.models.mlp import MLP
 from maas.records.manifest import ServingSettings
-from maas.runtime.processors.array import Processor
-from maas.runtime.processors.audio import Processor as Audio
-from maas.runtime.processors.image import Processor as Image
-from maas.runtime.processors.pretrained_text import Processor as PretrainedText
-from maas.runtime.processors.tabular import Processor as Tabular
-from maas.runtime.processors.text import Processor as Text
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.audio import AudioProcessor
+from maas.runtime.processors.image import ImageProcessor
+from maas.runtime.processors.pretrained_text import PretrainedTextProcessor
+from maas.runtime.processors.tabular import TabularProcessor
+from maas.runtime.processors.text import TextProcessor
 from maas.training.checkpoint import NetRecord
-from maas.training.evaluation import predictions, run_of
+from maas.training.evaluation import run_of, scores_of
 from maas.training.nets import finished, types_of
 
 FACTS = {
@@ -122,10 +122,10 @@ MAKERS = {
         "attention_mask": torch.ones(rows, tokens, dtype=torch.int64),
     },
 }
-"""Feeds by the required arguments of a net's `forward`; a new kind of feed adds its own here."""
+"""Model inputs by the required arguments of a net's `forward`; a new kind of model input adds its own here."""
 
 
-def feeds(kind: type[nn.Module], rows: int, tokens: int = 9) -> dict[str, Tensor]:
+def model_inputs(kind: type[nn.Module], rows: int, tokens: int = 9) -> dict[str, Tensor]:
     torch.manual_seed(rows * 1000 + tokens)
     parameters = [one for one in inspect.signature(kind.forward).parameters.values() if one.name != "self"]
     required = [one.name for one in parameters if one.default is one.empty]
@@ -154,7 +154,7 @@ def test_arguments_have_defaults_when_neither_data_nor_processor_tells_them(kind
 @pytest.mark.parametrize("kind", NETS)
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_logits_are_rows_by_outputs_when_rows_are_given(kind, rows):
-    logits = built(kind)(**feeds(kind, rows))
+    logits = built(kind)(**model_inputs(kind, rows))
     assert logits.shape == (rows, FACTS["outputs"])
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
@@ -162,7 +162,7 @@ def test_logits_are_rows_by_outputs_when_rows_are_given(kind, rows):
 
 @pytest.mark.parametrize("kind", NETS)
 def test_row_is_answered_alike_when_its_batch_mates_change(kind):
-    net, batch = built(kind), feeds(kind, 6)
+    net, batch = built(kind), model_inputs(kind, 6)
     together = net(**batch)
     for index in range(6):
         alone = net(**part(batch, slice(index, index + 1)))
@@ -174,7 +174,7 @@ def test_row_is_answered_alike_when_its_batch_mates_change(kind):
 @pytest.mark.parametrize("kind", NETS)
 def test_net_learns_when_a_gradient_step_is_taken(kind):
     net = built(kind).train()
-    batch, targets = feeds(kind, 4), torch.tensor([0, 1, 2, 3])
+    batch, targets = model_inputs(kind, 4), torch.tensor([0, 1, 2, 3])
     nn.functional.cross_entropy(net(**batch), targets).backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
     assert all(parameter.grad.isfinite().all() for parameter in net.parameters())
@@ -184,7 +184,7 @@ def test_net_learns_when_a_gradient_step_is_taken(kind):
 @pytest.mark.parametrize("tokens", [1, 2, 9])
 def test_answer_is_the_same_when_a_text_is_padded_further(kind, tokens):
     net = built(kind)
-    batch = feeds(kind, 3, tokens)
+    batch = model_inputs(kind, 3, tokens)
     expected = net(**padded(batch, 9))
     for width in (10, 16, 40):
         torch.testing.assert_close(net(**padded(batch, width)), expected, **TOLERANCE)
@@ -194,14 +194,14 @@ def test_answer_is_the_same_when_a_text_is_padded_further(kind, tokens):
 def test_answer_is_the_same_when_a_text_is_not_padded_at_all(kind):
     net = built(kind)
     for tokens in (1, 2, 9):
-        batch = feeds(kind, 3, tokens)
+        batch = model_inputs(kind, 3, tokens)
         torch.testing.assert_close(net(**batch), net(**padded(batch, 24)), **TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", TEXT_NETS)
 def test_short_text_is_answered_alike_when_its_batch_mates_are_long(kind):
     net = built(kind)
-    short, long = feeds(kind, 1, 3), feeds(kind, 1, 30)
+    short, long = model_inputs(kind, 1, 3), model_inputs(kind, 1, 30)
     together = net(**{name: torch.cat([one, long[name]]) for name, one in padded(short, 30).items()})
     torch.testing.assert_close(together[:1], net(**short), **TOLERANCE)
 
@@ -209,7 +209,7 @@ def test_short_text_is_answered_alike_when_its_batch_mates_are_long(kind):
 @pytest.mark.parametrize("kind", TEXT_NETS)
 def test_padding_gets_no_gradient_when_a_text_is_padded(kind):
     net = built(kind)
-    net(**padded(feeds(kind, 3), 16)).square().sum().backward()
+    net(**padded(model_inputs(kind, 3), 16)).square().sum().backward()
     for module in net.modules():
         if isinstance(module, nn.Embedding) and module.padding_idx is not None:
             assert module.weight.grad[0].abs().max() == 0
@@ -228,7 +228,7 @@ def tokenizer() -> str:
 
 def raw_rows(kind: type[nn.Module]) -> list[Any]:
     """Returns rows as a client would send them, of several lengths and with missing values."""
-    random, names = np.random.default_rng(0), set(feeds(kind, 2))
+    random, names = np.random.default_rng(0), set(model_inputs(kind, 2))
     if "input_ids" in names:
         return [" ".join(random.choice(WORDS, count)) for count in (1, 2, 3, 7, 8, 9, 20)]
     if "pixels" in names:
@@ -245,17 +245,19 @@ def raw_rows(kind: type[nn.Module]) -> list[Any]:
 
 
 def processor_of(kind: type[nn.Module], rows: list[Any]) -> Any:
-    """Returns a processor that gives a net's feeds, and knows these rows."""
-    if "input_ids" in (batch := feeds(kind, 2)):
+    """Returns a processor that gives a net's model inputs, and knows these rows."""
+    if "input_ids" in (batch := model_inputs(kind, 2)):
         if len(batch) > 1:
-            return PretrainedText(tokenizer="", feeds=list(batch), content=tokenizer())
-        return Text(vocabulary_size=200, max_tokens=64, pad_multiple=8, algorithm="words").fit([" ".join(WORDS)] * 3)
+            return PretrainedTextProcessor(tokenizer="", model_inputs=list(batch), content=tokenizer())
+        return TextProcessor(vocabulary_size=200, max_tokens=64, pad_multiple=8, algorithm="words").fit(
+            [" ".join(WORDS)] * 3
+        )
     columns = {"numbers": ["a", "b"], "categories": ["c", "d", "e"]}
     return {
-        "features": Processor([FACTS["in_features"]]),
-        "pixels": Image(height=20, width=24, channels=3),
-        "samples": Audio(rate=8000, seconds=0.5),
-        "numbers": Tabular(**columns),
+        "features": ArrayProcessor([FACTS["in_features"]]),
+        "pixels": ImageProcessor(height=20, width=24, channels=3),
+        "samples": AudioProcessor(rate=8000, seconds=0.5),
+        "numbers": TabularProcessor(**columns),
     }[next(iter(batch))].fit(rows)
 
 
@@ -299,7 +301,7 @@ def exported(save, tmp_path_factory) -> Callable[[type[nn.Module], str], Exporte
         checkpoint = save(
             folder / "train", net, processor, record.target, labels, rows, task=task, arguments=record.arguments
         )
-        examples = processor.collate(processor.encode(rows[-3:]))
+        examples = processor.batch(processor.preprocess(rows[-3:]))
         return Exported(net, processor, checkpoint, to_onnx(checkpoint, examples, folder / "model.onnx", 20), rows)
 
     return make
@@ -312,7 +314,7 @@ def test_net_exports_with_dynamic_axes_when_it_is_saved_as_a_checkpoint(kind, ex
     made = exported(kind, "classification")
     session = ort.InferenceSession(made.path, providers=["CPUExecutionProvider"])
     for rows, tokens in ((1, 8), (5, 24)):
-        batch = feeds(kind, rows, tokens)
+        batch = model_inputs(kind, rows, tokens)
         found = session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})[0]
         torch.testing.assert_close(
             torch.from_numpy(found), made.net(**batch).softmax(dim=1).detach(), rtol=0, atol=1e-5
@@ -329,18 +331,18 @@ def test_net_checkpoint_bundle_and_server_answer_alike_when_rows_are_raw(
         tmp_path / "bundle",
         model=path,
         name="small",
-        task=f"{processor.modality}-{checkpoint.answer().kind}",
+        task=f"{processor.modality}-{checkpoint.postprocessor().kind}",
         precision="fp32",
         processor=processor,
-        answer=checkpoint.answer(),
+        postprocessor=checkpoint.postprocessor(),
         serving=ServingSettings(),
         lineage=lineage,
         golden_rows=rows[:2],
     )
-    answer = checkpoint.answer()
-    in_memory = predictions(run_of(net, checkpoint.task_head(), answer.output), answer, processor, rows)
-    reopened = predictions(checkpoint.run(), answer, checkpoint.processor(), rows)
+    postprocessor = checkpoint.postprocessor()
+    in_memory = scores_of(run_of(net, checkpoint.task_head(), postprocessor.output), postprocessor, processor, rows)
+    reopened = scores_of(checkpoint.run(), postprocessor, checkpoint.processor(), rows)
     np.testing.assert_array_equal(reopened, in_memory)
     scale = max(1.0, float(np.abs(in_memory).max()))
-    np.testing.assert_allclose(bundle.predictor.predictions(rows), in_memory, rtol=0, atol=1e-5 * scale)
+    np.testing.assert_allclose(bundle.predictor.scores(rows), in_memory, rtol=0, atol=1e-5 * scale)
     assert served_alike(bundle, rows)

@@ -19,9 +19,9 @@ from maas.data.splits import Split
 from maas.errors import ExportError
 from maas.models.encoder import EncoderLayer
 from maas.models.resnet import BasicBlock, ResNet
-from maas.runtime.processors.image import Processor as ImageProcessor
+from maas.runtime.processors.image import ImageProcessor
 from maas.training.checkpoint import Checkpoint
-from maas.training.evaluation import predictions
+from maas.training.evaluation import scores_of
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(passes.__path__) if module.name != "base")
 
@@ -47,13 +47,13 @@ def pass_of(name: str) -> type:
 
 @pytest.fixture(scope="module", params=["numbers", "tokens"])
 def graph(request, line, digits, token_model, text_processor):
-    """A graph, a function that gives its feeds, and the kind of net."""
+    """A graph, a function that gives its model inputs, and the kind of net."""
     if request.param == "numbers":
         predictor = line.bundle.predictor
-        rows = predictor.encode(digits.train.inputs[:128])
+        rows = predictor.preprocess(digits.train.inputs[:128])
         return line.bundle.model_path, predictor.processor, rows
     texts = [f"{'good bad film ' * (index % 4 + 1)} 很好 {index}" for index in range(128)]
-    return token_model, text_processor, text_processor.encode(texts)
+    return token_model, text_processor, text_processor.preprocess(texts)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,25 +75,25 @@ def test_pass_is_a_frozen_dataclass_of_the_protocol_when_its_file_is_read(name):
 def test_graph_is_smaller_and_answers_nearly_alike_when_an_onnx_pass_is_applied(name, graph, tmp_path):
     parent, processor, features = graph
 
-    def feeds(count: int):
+    def model_inputs(count: int):
         groups: dict[int, list] = {}
         for row in features[:count]:
-            groups.setdefault(processor.batch_key(row), []).append(row)
+            groups.setdefault(processor.bucket(row), []).append(row)
         for group in groups.values():
             for start in range(0, len(group), 16):
-                yield processor.collate(group[start : start + 16])
+                yield processor.batch(group[start : start + 16])
 
     out = tmp_path / "out.onnx"
     before = parent.read_bytes()
-    pass_of(name)().apply(parent, out, Calibration(feeds, 0))
+    pass_of(name)().apply(parent, out, Calibration(model_inputs, 0))
     assert parent.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["out.onnx"]
     assert out.stat().st_size < (1.01 if name in CLEANING else 0.8) * len(before)
     onnx.checker.check_model(onnx.load(out))
     one, other = (ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (parent, out))
     assert [(one.name, one.shape) for one in one.get_inputs()] == [(one.name, one.shape) for one in other.get_inputs()]
-    for feed in feeds(64):
-        np.testing.assert_allclose(other.run(None, feed)[0], one.run(None, feed)[0], atol=0.15)
+    for one in model_inputs(64):
+        np.testing.assert_allclose(other.run(None, one)[0], one.run(None, one)[0], atol=0.15)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_checkpoint_answers_and_can_be_opened_when_a_checkpoint_pass_is_applied(
     assert {file: file.read_bytes() for file in before} == before
     assert made[0].digest == made[1].digest != parent.digest, "the same work gives the same bytes"
     again = Checkpoint.open(made[0].folder)
-    answers = predictions(again.run(), again.answer(), again.processor(), splits.validation.inputs[:5])
+    answers = scores_of(again.run(), again.postprocessor(), again.processor(), splits.validation.inputs[:5])
     assert answers.shape == (5, len(parent.record.labels))
     sizes = [sum(one.numel() for one in checkpoint.model().parameters()) for checkpoint in (parent, again)]
     assert sizes[1] <= sizes[0]

@@ -12,7 +12,7 @@ from PIL import Image
 from maas.config.schema import FILLED
 from maas.errors import InputError
 from maas.runtime import processors
-from maas.runtime.processors import BaseProcessor, load_processor
+from maas.runtime.processors import Processor, load_processor
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(processors.__path__) if module.name != "base")
 SAMPLES = {
@@ -43,7 +43,7 @@ SAMPLES = {
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def sample(request) -> tuple[BaseProcessor, list]:
+def sample(request) -> tuple[Processor, list]:
     settings, rows = SAMPLES[request.param]
     processor = importlib.import_module(f"{processors.__name__}.{request.param}").Processor(**settings)
     return processor.fit(rows * 5), rows
@@ -51,7 +51,7 @@ def sample(request) -> tuple[BaseProcessor, list]:
 
 def test_class_carries_its_files_name_when_it_is_read(sample):
     processor, _ = sample
-    assert isinstance(processor, BaseProcessor)
+    assert isinstance(processor, Processor)
     assert type(processor).__module__ == f"{processors.__name__}.{processor.kind}"
     assert processor.modality.isidentifier()
 
@@ -62,7 +62,7 @@ def test_settings_are_json_and_rebuild_it_when_it_is_saved_and_loaded(sample, tm
     record = json.loads(json.dumps(processor.record()))
     again = load_processor(record, tmp_path)
     assert again.record() == processor.record()
-    for one, other in zip(processor.encode(rows), again.encode(rows), strict=True):
+    for one, other in zip(processor.preprocess(rows), again.preprocess(rows), strict=True):
         np.testing.assert_array_equal(one, other)
     parameters = [
         one for one in inspect.signature(type(processor)).parameters.values() if one.kind is not one.KEYWORD_ONLY
@@ -72,27 +72,30 @@ def test_settings_are_json_and_rebuild_it_when_it_is_saved_and_loaded(sample, tm
 
 def test_row_is_encoded_alike_when_it_comes_alone_or_among_others(sample):
     processor, rows = sample
-    for row, together in zip(rows, processor.encode(rows), strict=True):
-        np.testing.assert_array_equal(processor.encode([row])[0], together)
+    for row, together in zip(rows, processor.preprocess(rows), strict=True):
+        np.testing.assert_array_equal(processor.preprocess([row])[0], together)
 
 
 def test_rows_of_one_key_stack_along_the_first_axis_when_they_are_collated(sample):
     processor, rows = sample
-    for row in processor.encode(rows):
-        feeds = processor.collate([row, row])
-        assert all(array.shape[0] == 2 for array in feeds.values())
-        for array in feeds.values():
+    for row in processor.preprocess(rows):
+        model_inputs = processor.batch([row, row])
+        assert all(array.shape[0] == 2 for array in model_inputs.values())
+        for array in model_inputs.values():
             np.testing.assert_array_equal(array[0], array[1])
-        assert processor.collate([row])[next(iter(feeds))].shape[1:] == feeds[next(iter(feeds))].shape[1:]
+        assert (
+            processor.batch([row])[next(iter(model_inputs))].shape[1:]
+            == model_inputs[next(iter(model_inputs))].shape[1:]
+        )
 
 
-def test_dynamic_axes_are_axes_of_the_feeds_and_begin_with_the_batch_when_listed(sample):
+def test_dynamic_axes_are_axes_of_the_model_inputs_and_begin_with_the_batch_when_listed(sample):
     processor, rows = sample
-    feeds = processor.collate(processor.encode(rows[:1]))
-    assert set(processor.dynamic_axes) == set(feeds)
+    model_inputs = processor.batch(processor.preprocess(rows[:1]))
+    assert set(processor.dynamic_axes) == set(model_inputs)
     for name, axes in processor.dynamic_axes.items():
         assert axes[0] == "batch"
-        assert set(axes) <= set(range(feeds[name].ndim))
+        assert set(axes) <= set(range(model_inputs[name].ndim))
 
 
 def test_raw_signature_begins_with_the_batch_when_it_is_asked_for(sample):
@@ -111,4 +114,4 @@ def test_net_is_told_only_what_a_recipe_may_leave_out_when_it_asks(sample):
 def test_row_is_named_when_it_cannot_be_understood(sample, nonsense):
     processor, rows = sample
     with pytest.raises(InputError, match=r"^Row 1 "):
-        processor.encode([rows[0], nonsense])
+        processor.preprocess([rows[0], nonsense])

@@ -41,14 +41,14 @@ def by_hand(checkpoint: Checkpoint, seconds: np.ndarray) -> np.ndarray:
     learnt = json.loads((checkpoint.folder / "processor/columns.json").read_text())
     standardised = (seconds - learnt["means"][0]) / learnt["deviations"][0]
     z = weights["head.weight"][0, 0] * standardised + weights["head.bias"][0]
-    return checkpoint.record.answer["mean"] + checkpoint.record.answer["deviation"] * z
+    return checkpoint.record.postprocessor["mean"] + checkpoint.record.postprocessor["deviation"] * z
 
 
 def test_mean_and_deviation_are_numpys_when_they_were_learnt(made):
-    answer = made[0].record.answer
-    assert answer["mean"] == pytest.approx(ARRIVAL.mean(), abs=30)
-    assert answer["deviation"] == pytest.approx(ARRIVAL.std(), rel=0.1)
-    assert made[1].manifest.answer == answer
+    postprocessor = made[0].record.postprocessor
+    assert postprocessor["mean"] == pytest.approx(ARRIVAL.mean(), abs=30)
+    assert postprocessor["deviation"] == pytest.approx(ARRIVAL.std(), rel=0.1)
+    assert made[1].manifest.postprocessor == postprocessor
 
 
 def test_evidence_is_of_the_targets_digits_when_they_lie_far_away(made):
@@ -67,7 +67,7 @@ def test_client_gets_what_the_formula_gives_when_it_asks_in_any_way(made):
     np.testing.assert_allclose(by_json, expected, rtol=0, atol=2e-4)
     by_frame = _load_pyfunc(str(bundle.folder)).predict(pd.DataFrame({"departure": SECONDS[:20]}))
     np.testing.assert_array_equal(by_frame["value"], by_json)
-    tensors = bundle.predictor.answer.tensors(bundle.predictor.outputs(rows))
+    tensors = bundle.predictor.postprocessor.tensors(bundle.predictor.outputs(rows))
     (tensor,) = tensors_of(tensors, bundle.manifest.signature.outputs, ())
     assert (tensor["datatype"], tensor["data"]) == ("FP64", by_json)
 
@@ -77,7 +77,7 @@ def test_bundle_is_served_when_its_golden_answers_are_large(made):
     try:
         model = plane.load(made[1].folder)
         rows = [{"departure": 1.7e9}, {"departure": 1.7e9 + 100}]
-        found = model.predictor.answer.answers(asyncio.run(plane.infer(model, rows)))
+        found = model.predictor.postprocessor.predictions(asyncio.run(plane.infer(model, rows)))
     finally:
         asyncio.run(plane.close())
     assert found[1]["value"] - found[0]["value"] == pytest.approx(120, abs=3)

@@ -27,7 +27,7 @@ from maas.registry.connection import connected
 from maas.registry.mlflow_registry import MlflowRegistry
 from maas.run_folders.folder import of_artifact
 from maas.summary import stage_table
-from maas.training.evaluation import predictions
+from maas.training.evaluation import scores_of
 
 
 def test_line_leaves_every_artifact_and_points_latest_at_it(line: Line, config: maas.RunConfig) -> None:
@@ -42,7 +42,7 @@ def test_line_leaves_every_artifact_and_points_latest_at_it(line: Line, config: 
 def test_bundle_answers_as_the_trained_net_on_every_test_row(line: Line, config: maas.RunConfig) -> None:
     test = load_rows(config).test
     checkpoint = line.checkpoint
-    trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), test.inputs)
+    trained = scores_of(checkpoint.run(), checkpoint.postprocessor(), checkpoint.processor(), test.inputs)
     answers = line.bundle.predict(test.inputs)
     labels = [line.checkpoint.record.labels[index] for index in trained.argmax(axis=1)]
     assert [answer["label"] for answer in answers] == labels
@@ -94,7 +94,7 @@ def test_verify_refuses_a_bundle_when_its_labels_were_exchanged(
     folder = tmp_path / "bundle"
     shutil.copytree(line.bundle.folder, folder)
     content = json.loads((folder / "manifest.json").read_text())
-    content["answer"]["labels"].reverse()
+    content["postprocessor"]["labels"].reverse()
     (folder / "manifest.json").write_text(json.dumps(content))
     bundle = maas.Bundle.open(folder, check_evidence=False)
     with pytest.raises(BundleError, match=r"names another answer or processor than .*: its manifest was altered\."):
@@ -125,7 +125,7 @@ def test_seconds_of_export_hold_none_of_verify_when_a_bundle_is_drawn_up_and_pro
 def test_export_gives_the_same_bytes_in_two_processes(line: Line, config: maas.RunConfig, tmp_path: Path) -> None:
     examples = tmp_path / "examples.npz"
     processor = line.checkpoint.processor()
-    np.savez(examples, **processor.collate(processor.encode(load_rows(config).train.inputs[:4])))
+    np.savez(examples, **processor.batch(processor.preprocess(load_rows(config).train.inputs[:4])))
     refusal = str(tmp_path / "refusal")
     for name in ("a.onnx", "b.onnx"):
         paths = [str(path) for path in (line.checkpoint.folder, examples, tmp_path / name)]

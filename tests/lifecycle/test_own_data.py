@@ -90,8 +90,8 @@ class Pictures(LightningModule):
         return self.head(self.body(pixels.permute(0, 3, 1, 2) / 255).relu().mean(dim=(2, 3)))
 
     def training_step(self, batch, _):
-        feeds, targets = batch
-        loss = nn.functional.cross_entropy(self(**feeds), targets)
+        model_inputs, targets = batch
+        loss = nn.functional.cross_entropy(self(**model_inputs), targets)
         self.log("my_loss", loss)
         return loss
 
@@ -144,7 +144,7 @@ def test_csv_of_texts_and_a_net_of_ones_own_need_no_code_in_maas(house: Path) ->
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     bundle = maas.load(house / "runs/my_reviews/latest/bundle")
-    assert bundle.manifest.answer["labels"] == ["five", "one"]
+    assert bundle.manifest.postprocessor["labels"] == ["five", "one"]
     assert bundle.predict(["good thing number 99"])[0]["label"] in ("five", "one")
     assert bundle.evidence.data.rows == {"train": 84, "validation": 12, "test": 24}
     assert [(curve.name, curve.rows) for curve in bundle.evidence.robustness] == [("typos", 12)]

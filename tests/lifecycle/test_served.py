@@ -12,7 +12,7 @@ import maas
 from maas.config import RunConfig
 from maas.lifecycle import Line
 from maas.lifecycle.assembly import load_rows
-from maas.training.evaluation import predictions
+from maas.training.evaluation import scores_of
 from tests.lifecycle.servers import served
 
 
@@ -65,7 +65,7 @@ def test_sentiment_beats_its_baseline_shrinks_and_is_served_as_trained(seed: int
     assert chosen.time_ratio <= 1
 
     checkpoint = line.checkpoint
-    trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), test.inputs)
+    trained = scores_of(checkpoint.run(), checkpoint.postprocessor(), checkpoint.processor(), test.inputs)
     exported = next(one for one in evidence.parity if one.right == "onnxruntime")
     assert (exported.rows, exported.agreement.value) == (len(test), 1.0)
     shipped = line.bundle.predictor.outputs(test.inputs)["probabilities"]

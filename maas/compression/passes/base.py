@@ -13,7 +13,7 @@ from maas.training.checkpoint import Checkpoint
 from maas.training.progress import EpochListener
 from maas.training.reopening import REOPENED_ROWS
 
-Feeds = dict[str, NDArray[Any]]
+ModelInputs = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Calibration:
     """What a pass may learn from: training rows, never validation or test rows.
 
     Args:
-        feeds: given a number of rows, yields that many training rows as the graph's inputs, batch by batch.
+        model_inputs: given a number of rows, yields that many training rows as the graph's inputs, batch by batch.
         seed: of every random choice.
         output: of the graph, that is evaluated; None for the first of numbers.
     """
 
-    feeds: Callable[[int], Iterator[Feeds]]
+    model_inputs: Callable[[int], Iterator[ModelInputs]]
     seed: int
     output: str | None = None
 

@@ -83,7 +83,7 @@ class DropLayers:
         layers = {(name, place): layer for name, stack in _stacks(net).items() for place, layer in enumerate(stack)}
         with hooked(layer.register_forward_hook(watch(key)) for key, layer in layers.items()), torch.no_grad():
             for batch in batches_of(parent, context, self.rows):
-                net(**batch.feeds)
+                net(**batch.inputs)
         return {key: sum(values) / len(values) for key, values in found.items()}
 
 

@@ -55,13 +55,13 @@ class Prune:
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the cut net; it is to be trained further before anybody uses it."""
         net = net_of(parent)
-        feeds = next(batches_of(parent, context, EXAMPLES)).feeds
+        model_inputs = next(batches_of(parent, context, EXAMPLES)).inputs
         torch.manual_seed(context.seed)
         if self.importance == "taylor":
             self._backward(net, parent, context)
         prune_(
             net,
-            feeds,
+            model_inputs,
             ratio=self.ratio,
             importance=self.importance,
             scope=self.scope,
@@ -76,5 +76,5 @@ class Prune:
         task_head, objective = parent.task_head(), objective_of(build(context.config.objective, "objective"))
         objective.fit(np.asarray(context.splits.train.targets), task_head.labels)
         for batch in batches_of(parent, context, self.rows):
-            loss = objective.loss(*task_head.prepared(net(**batch.feeds), batch.targets))
+            loss = objective.loss(*task_head.prepared(net(**batch.inputs), batch.targets))
             torch.autograd.backward(loss * total_weight(objective.loss, batch.targets) / self.rows)

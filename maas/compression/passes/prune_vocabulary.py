@@ -64,30 +64,30 @@ class PruneVocabulary:
 
 
 def _counts(net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[str, NDArray[np.int64]]:
-    """Returns how often training rows show each token, (V,), for each embedding that a feed goes to, by name."""
-    examples = next(batches_of(parent, context, EXAMPLES)).feeds
+    """Returns how often training rows show each token, (V,), for each embedding that a model input goes to, by name."""
+    examples = next(batches_of(parent, context, EXAMPLES)).inputs
     taken = _taken(net, examples)
     counts = {name: np.zeros(len(token_rows_of(net.get_submodule(name))), np.int64) for name in taken}  # type: ignore[arg-type]
     for batch in batches_of(parent, context, len(context.splits.train)) if taken else ():
         for name, names in taken.items():
-            for feed in names:
-                counts[name] += np.bincount(batch.feeds[feed].numpy().ravel(), minlength=len(counts[name]))
+            for model_input in names:
+                counts[name] += np.bincount(batch.inputs[model_input].numpy().ravel(), minlength=len(counts[name]))
     return counts
 
 
-def _taken(net: nn.Module, feeds: dict[str, Tensor]) -> dict[str, set[str]]:
-    """Returns which feeds each embedding looks up as they are, by the embedding's name."""
+def _taken(net: nn.Module, model_inputs: dict[str, Tensor]) -> dict[str, set[str]]:
+    """Returns which model inputs each embedding looks up as they are, by the embedding's name."""
     found = dict[str, set[str]]()
 
     def watch(name: str) -> Any:
         def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-            for feed, one in feeds.items():
+            for model_input, one in model_inputs.items():
                 if one is inputs[0]:
-                    found.setdefault(name, set()).add(feed)
+                    found.setdefault(name, set()).add(model_input)
 
         return hook
 
     embeddings = {name: one for name, one in net.named_modules() if isinstance(one, nn.Embedding)}
     with hooked(one.register_forward_pre_hook(watch(name)) for name, one in embeddings.items()), torch.no_grad():
-        net(**feeds)
+        net(**model_inputs)
     return found

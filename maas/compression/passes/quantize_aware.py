@@ -79,8 +79,8 @@ class QuantizeAware:
 
     def _ranges(self, net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[str, tuple[float, float]]:
         """Returns the range of the input of each layer with weights that is rounded; 0 is always inside."""
-        feeds = next(batches_of(parent, context, 2)).feeds
-        head = last_weighted(net, feeds)
+        model_inputs = next(batches_of(parent, context, 2)).inputs
+        head = last_weighted(net, model_inputs)
         layers = {name: one for name, one in net.named_modules() if isinstance(one, WEIGHTED) and one is not head}
         layers = {name: one for name, one in layers.items() if getattr(one, "in_channels", math.inf) > FEW_CHANNELS}
         found: dict[str, list[tuple[float, float]]] = {}
@@ -95,7 +95,7 @@ class QuantizeAware:
 
         with hooked(one.register_forward_pre_hook(watch(name)) for name, one in layers.items()), torch.no_grad():
             for batch in batches_of(parent, context, self.rows):
-                net(**batch.feeds)
+                net(**batch.inputs)
         return {
             name: (min(0.0, *(low for low, _ in spans), 0.0), max(0.0, *(high for _, high in spans), 1e-6))
             for name, spans in found.items()

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from maas.bounds import Count, Fraction, Positive
-from maas.compression.passes.base import Calibration, Feeds
+from maas.compression.passes.base import Calibration, ModelInputs
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.onnx_graphs.files import write_graph
 from maas.onnx_graphs.quantizing import weight_counts
@@ -40,7 +40,7 @@ class QuantizeMixed(QuantizeStatic):
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""
         nodes, quantizer = self.prepared(parent, calibration)
-        gauge = Gauge.of(quantizer.graph, calibration.feeds(self.sensitivity_rows), calibration.output)
+        gauge = Gauge.of(quantizer.graph, calibration.model_inputs(self.sensitivity_rows), calibration.output)
         kept = self._kept(nodes, quantizer, gauge)
         write_graph(quantizer.quantized([node for node in nodes if node not in kept]), out)
 
@@ -68,31 +68,33 @@ class Gauge:
     """Tells how far a graph's evaluated output lies from the plain one; what is beside it is not looked at.
 
     Args:
-        feeds: training rows, batch by batch.
+        model_inputs: training rows, batch by batch.
         plain: the plain graph's output on them, flat.
         output: its name.
     """
 
-    feeds: Sequence[Feeds]
+    model_inputs: Sequence[ModelInputs]
     plain: NDArray[Any]
     output: str
 
     @classmethod
-    def of(cls, graph: onnx.ModelProto, feeds: Iterable[Feeds], output: str | None = None) -> Self:
+    def of(cls, graph: onnx.ModelProto, model_inputs: Iterable[ModelInputs], output: str | None = None) -> Self:
         """Builds a gauge from the plain graph and training rows; without a name the first output of numbers counts."""
-        rows, name = list(feeds), output or numeric_output(graph)
+        rows, name = list(model_inputs), output or numeric_output(graph)
         return cls(rows, _answers(graph, rows, name), name)
 
     def error(self, model: onnx.ModelProto) -> float:
         """Returns RMS(output - plain) / std(plain); infinite where a plain output that never changes is missed."""
-        missed = float(np.sqrt(np.mean((_answers(model, self.feeds, self.output) - self.plain) ** 2)))
+        missed = float(np.sqrt(np.mean((_answers(model, self.model_inputs, self.output) - self.plain) ** 2)))
         spread = float(self.plain.std())
         return missed / spread if spread else float("inf") * missed if missed else 0.0
 
 
-def _answers(model: onnx.ModelProto, feeds: Sequence[Feeds], name: str) -> NDArray[Any]:
+def _answers(model: onnx.ModelProto, model_inputs: Sequence[ModelInputs], name: str) -> NDArray[Any]:
     session = open_session(model)
-    return np.concatenate([output_numbers(session.run([name], feed)[0]).astype(np.float64).ravel() for feed in feeds])
+    return np.concatenate(
+        [output_numbers(session.run([name], one)[0]).astype(np.float64).ravel() for one in model_inputs]
+    )
 
 
 def _within(order: Sequence[str], weights: dict[str, int], budget: float) -> list[str]:

@@ -61,7 +61,7 @@ class QuantizeStatic:
         quantizer = StaticQuantizer.measured(
             graph,
             nodes,
-            calibration.feeds(self.calibration_rows),
+            calibration.model_inputs(self.calibration_rows),
             method=self.method,
             coverage=self.coverage,
             smoothing=self.smoothing,

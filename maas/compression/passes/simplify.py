@@ -53,8 +53,8 @@ class Simplify:
         self._require_alike(before, after, calibration)
 
     def _require_alike(self, one: ort.InferenceSession, other: ort.InferenceSession, calibration: Calibration) -> None:
-        for feeds in calibration.feeds(self.rows):
-            before, after = _answers(one, feeds), _answers(other, feeds)
+        for model_inputs in calibration.model_inputs(self.rows):
+            before, after = _answers(one, model_inputs), _answers(other, model_inputs)
             for name, values in before.items():
                 if not _is_close(values, after[name], self.tolerance):
                     raise ExportError(
@@ -79,9 +79,11 @@ def _optimised(model: onnx.ModelProto) -> onnx.ModelProto:
         return onnx.load(written)
 
 
-def _answers(session: ort.InferenceSession, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _answers(session: ort.InferenceSession, model_inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     names = [output.name for output in session.get_outputs()]
-    return {name: output_numbers(found) for name, found in zip(names, session.run(names, dict(feeds)), strict=True)}
+    return {
+        name: output_numbers(found) for name, found in zip(names, session.run(names, dict(model_inputs)), strict=True)
+    }
 
 
 def _is_close(one: NDArray[Any], other: NDArray[Any], tolerance: float) -> bool:

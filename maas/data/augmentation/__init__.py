@@ -1,4 +1,4 @@
-"""Random changes to a training batch's feeds. One modality, one file; nothing here is seen in validation or serving."""
+"""Random changes to a training batch's inputs. One modality, one file; validation and serving never see them."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -6,4 +6,4 @@ from typing import TypeAlias
 from torch import Tensor
 
 Augmentation: TypeAlias = Callable[[dict[str, Tensor]], dict[str, Tensor]]
-"""Takes the feeds of a batch by name and returns feeds of the same names, shapes and types."""
+"""Takes the inputs of a batch by name and returns inputs of the same names, shapes and types."""

@@ -36,13 +36,13 @@ class AudioAugmentation:
     gain_db: NonNegative = 0.0
     noise_db: NonNegative | None = None
 
-    def __call__(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the feeds with other samples.
+    def __call__(self, model_inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the model inputs with other samples.
 
         Args:
-            feeds: `samples` float32 (N, T); others are passed on.
+            model_inputs: `samples` float32 (N, T); others are passed on.
         """
-        samples = feeds["samples"]
+        samples = model_inputs["samples"]
         if self.speed_fraction or self.shift_fraction:
             speeds = (1 + self.speed_fraction) ** _drawn(samples)
             samples = moved(samples, speeds, _drawn(samples) * self.shift_fraction * samples.shape[1])
@@ -50,7 +50,7 @@ class AudioAugmentation:
             samples = samples * 10 ** (_drawn(samples) * self.gain_db / 20)
         if self.noise_db is not None:
             samples = noisy_waveform(samples, self.noise_db + (_drawn(samples) + 1) / 2 * NOISE_RANGE_DB)
-        return {**feeds, "samples": samples}
+        return {**model_inputs, "samples": samples}
 
 
 def moved(samples: Tensor, speeds: Tensor, shifts: Tensor) -> Tensor:

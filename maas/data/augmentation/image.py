@@ -42,18 +42,18 @@ class ImageAugmentation:
     erase_share: PositiveFraction = 0.25
     fill: Pixel = 0
 
-    def __call__(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the feeds with other pixels.
+    def __call__(self, model_inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the model inputs with other pixels.
 
         Args:
-            feeds: `pixels` uint8 (N, H, W, C); others are passed on.
+            model_inputs: `pixels` uint8 (N, H, W, C); others are passed on.
         """
-        pixels = feeds["pixels"]
+        pixels = model_inputs["pixels"]
         if self.crop or self.flip:
             pixels = cropped(pixels, self.crop, self.flip, self.fill)
         if self.erase:
             pixels = erased(pixels, self.erase, self.erase_share, self.fill)
-        return {**feeds, "pixels": pixels}
+        return {**model_inputs, "pixels": pixels}
 
 
 def cropped(pixels: Tensor, padding: int, flip: bool, fill: int) -> Tensor:

@@ -49,7 +49,7 @@ def _normalises(module: nn.Module) -> bool:
 @torch.no_grad()
 def _fails_on_one_row(recipe: RecipeUnderCheck) -> bool:
     try:
-        recipe.new_net()(**{name: feed[:1] for name, feed in recipe.probe[0].items()})
+        recipe.new_net()(**{name: model_input[:1] for name, model_input in recipe.probe[0].items()})
     except ValueError:  # torch's own, where a channel has a single number
         return True
     return False

@@ -52,7 +52,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         )
 
 
-def first_seen(net: nn.Module, feeds: dict[str, Tensor]) -> tuple[str, Tensor] | None:
+def first_seen(net: nn.Module, model_inputs: dict[str, Tensor]) -> tuple[str, Tensor] | None:
     """Returns name and input of the first layer with trainable weights; None where it is a table or a norm."""
     seen: list[tuple[str, Tensor | None]] = []
 
@@ -66,7 +66,7 @@ def first_seen(net: nn.Module, feeds: dict[str, Tensor]) -> tuple[str, Tensor] |
 
     layers = [(name, one) for name, one in net.named_modules() if any(p.requires_grad for p in one.parameters(False))]
     hooks = [look(name, layer) for name, layer in layers if layer is not net]
-    answer_of(net, feeds)
+    answer_of(net, model_inputs)
     for hook in hooks:
         hook.remove()
     name, values = seen[0] if seen else ("", None)

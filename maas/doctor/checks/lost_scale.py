@@ -81,7 +81,7 @@ def _columns_as_fed(recipe: RecipeUnderCheck) -> Iterator[tuple[str, NDArray[np.
     if getattr(processor, "standardize", True) or getattr(processor, "double", False) or not len(rows):
         return
     if processor.kind == "tabular":
-        table = np.asarray(processor.encode(rows))
+        table = np.asarray(processor.preprocess(rows))
         yield from (
             (f"processor, column {name}", table[:, i]) for i, name in enumerate(processor.settings()["numbers"])
         )
@@ -103,10 +103,10 @@ def _type_of_outputs(recipe: RecipeUnderCheck) -> torch.dtype:
 
 
 @torch.no_grad()
-def _answered(net: nn.Module, feeds: Mapping[str, Tensor], kind: torch.dtype) -> Tensor | None:
+def _answered(net: nn.Module, model_inputs: Mapping[str, Tensor], kind: torch.dtype) -> Tensor | None:
     try:
         with torch.autocast("cpu", kind) if kind is torch.bfloat16 else nullcontext():
-            found = net(**feeds)
+            found = net(**model_inputs)
     except (RuntimeError, ValueError, TypeError, IndexError):
         return None
     return found if isinstance(found, Tensor) else None

@@ -36,9 +36,9 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         remedy = "Register every parameter and buffer in __init__, with the shape that it keeps."
         yield Finding("error", "model", what, remedy)
         return
-    feeds = {name: feed.numpy() for name, feed in recipe.probe[0].items()}
-    if differing(outputs_of(net)(feeds)["outputs"], outputs_of(again)(feeds)["outputs"]).any():
-        blamed = to_blame(net, again, feeds)
+    model_inputs = {name: model_input.numpy() for name, model_input in recipe.probe[0].items()}
+    if differing(outputs_of(net)(model_inputs)["outputs"], outputs_of(again)(model_inputs)["outputs"]).any():
+        blamed = to_blame(net, again, model_inputs)
         named = ", ".join(map(str, blamed[:3])) or "state outside its modules"
         what = f"its outputs depend on {named}, which no checkpoint holds."
         remedy = f"{blamed[0].remedy[0].upper()}{blamed[0].remedy[1:]}." if blamed else "Keep it in buffers."

@@ -23,7 +23,7 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """
     if recipe.processor.modality != "text":
         return
-    rows = recipe.processor.encode(recipe.splits.train.spread(SAMPLED_TEXTS).inputs)
+    rows = recipe.processor.preprocess(recipe.splits.train.spread(SAMPLED_TEXTS).inputs)
     longest = int(recipe.processor.settings()["max_tokens"])
     cut = float(np.mean([row.shape[-1] >= longest for row in rows]))
     if cut > MOST_CUT:

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.evidence.robustness.base import Perturbation
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 
 
-def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
+def perturbations(processor: ArrayProcessor) -> tuple[Perturbation, ...]:
     """Returns noise."""
 
     def noisy_within_range(rows: Sequence[Any], strength: float, random: np.random.Generator) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 
 Apply = Callable[[Sequence[Any], float, np.random.Generator], list[Any]]
 
@@ -35,7 +35,7 @@ class Perturbation:
         return list(rows) if strength == 0 else self.apply(rows, strength, random)
 
 
-def perturbations_of(processor: BaseProcessor) -> tuple[Perturbation, ...]:
+def perturbations_of(processor: Processor) -> tuple[Perturbation, ...]:
     """Returns what can happen to rows that a processor reads; nothing where none is known for its kind or modality."""
     known = {module.name for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__)}
     for name in (processor.kind, processor.modality):

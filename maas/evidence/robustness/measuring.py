@@ -59,4 +59,4 @@ def curves(
 
 
 def _predictions(predictor: Predictor, rows: list[Any]) -> NDArray[Any]:
-    return predictor.answer.predictions(predictor.outputs(rows))
+    return predictor.postprocessor.scores(predictor.outputs(rows))

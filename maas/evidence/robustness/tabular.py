@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from maas.evidence.robustness.base import Perturbation
-from maas.runtime.processors.tabular import Processor
+from maas.runtime.processors.tabular import TabularProcessor
 
 TableRow = Mapping[str, Any] | Sequence[Any]
 
 
-def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
+def perturbations(processor: TabularProcessor) -> tuple[Perturbation, ...]:
     """Returns missing values, and noise where there are numbers."""
     columns = (*processor.numbers, *processor.categories)
     missing = Perturbation("missing values", "share", (0.0, 0.1, 0.2, 0.4, 0.8), partial(with_gaps, columns))

@@ -5,14 +5,14 @@ from PIL import Image
 from maas.runtime.explaining.bars import Bar, bars_html, bars_text, strongest
 from maas.runtime.explaining.colours import AGAINST, FOR
 from maas.runtime.explaining.drawing import MARGIN, PALE, TITLE_HEIGHT, canvas, write
-from maas.runtime.explaining.parts.base import BaseParts
+from maas.runtime.explaining.parts.base import Parts
 from maas.runtime.explaining.sampling import Values
 
 MOST = 64
 WIDTH, BAR_HEIGHT, NAMES_WIDTH, NUMBERS_WIDTH = 760, 26, 240, 84
 
 
-class Columns(BaseParts):
+class Columns(Parts):
     """Columns of a row. A kind says what they are called, with their values, in `labels`."""
 
     labels: tuple[str, ...]

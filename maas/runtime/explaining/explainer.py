@@ -6,8 +6,8 @@ import numpy as np
 
 from maas.errors import InputError
 from maas.runtime.explaining.explanation import Explanation
-from maas.runtime.explaining.parts import BaseParts, parts_of
-from maas.runtime.explaining.quantities import BaseQuantity, quantity_of
+from maas.runtime.explaining.parts import Parts, parts_of
+from maas.runtime.explaining.quantities import Quantity, quantity_of
 from maas.runtime.explaining.sampling import Mask, Remembered, Values, occlusion, shapley
 from maas.runtime.predictor import Predictor
 
@@ -50,7 +50,7 @@ def explain(
     view = parts_of(row, predictor.processor, parts, baseline)
     count = len(view.parts)
     everything, nothing = np.ones((1, count), dtype=bool), np.zeros((1, count), dtype=bool)
-    quantity = quantity_of(predictor.answer, predictor.outputs([view.row(everything[0])]), label)
+    quantity = quantity_of(predictor.postprocessor, predictor.outputs([view.row(everything[0])]), label)
     values_of = Remembered(lambda masks: _values(predictor, view, quantity, masks))
     if method == "shapley":
         attributions = shapley(values_of, count, orders, seed)
@@ -63,7 +63,7 @@ def explain(
     return Explanation(view.parts, attributions, float(value), float(empty), quantity.name, quantity.label, view)
 
 
-def _values(predictor: Predictor, view: BaseParts, quantity: BaseQuantity, masks: Mask) -> Values:
+def _values(predictor: Predictor, view: Parts, quantity: Quantity, masks: Mask) -> Values:
     """Returns the number that is explained for each mask, (M,), a chunk of rows at a time."""
     return np.concatenate(
         [

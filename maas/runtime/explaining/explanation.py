@@ -9,7 +9,7 @@ import numpy as np
 
 from maas.errors import InputError
 from maas.runtime.explaining.colours import printable
-from maas.runtime.explaining.parts import BaseParts, Part
+from maas.runtime.explaining.parts import Part, Parts
 from maas.runtime.explaining.sampling import Values
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Explanation:
     baseline: float
     quantity: str
     label: str | None
-    view: BaseParts = field(repr=False)
+    view: Parts = field(repr=False)
 
     @property
     def title(self) -> str:

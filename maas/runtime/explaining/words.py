@@ -10,9 +10,9 @@ import numpy as np
 
 from maas.errors import InputError
 from maas.runtime.explaining.colours import css, printable, strengths, terminal
-from maas.runtime.explaining.parts.base import BaseParts, Part, grouped
+from maas.runtime.explaining.parts.base import Part, Parts, grouped
 from maas.runtime.explaining.sampling import Mask, Values
-from maas.runtime.processors import BaseProcessor, Features
+from maas.runtime.processors import Features, Processor
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,16 +27,16 @@ _IDEOGRAPH = re.compile(f"[{_CJK}]")
 _WORD = re.compile(f"(?!\\s)[{_CJK}]|[^\\s{_CJK}]+")
 
 
-class Words(BaseParts):
+class Words(Parts):
     """Words between blanks; Chinese and Japanese signs, which have no blanks, one by one.
 
     Where they are more than `most` (64), neighbours share a part. What the processor cuts off either end of a long text
     is no part, since the model never saw it.
     """
 
-    def __init__(self, row: Any, processor: BaseProcessor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
         super().__init__(row, processor, most, baseline)
-        (whole,) = processor.encode([row])
+        (whole,) = processor.preprocess([row])
         self._text: str = row
         words = [word.span() for word in _WORD.finditer(row)]
         spans = _seen(row, words, processor, whole)
@@ -90,11 +90,11 @@ class Words(BaseParts):
         raise InputError("Words are shown as text, not as a picture. Print the explanation, or save it as .html.")
 
 
-def _seen(text: str, spans: list[Span], processor: BaseProcessor, whole: Features) -> list[Span]:
+def _seen(text: str, spans: list[Span], processor: Processor, whole: Features) -> list[Span]:
     """Returns the words that alone give the same features as the whole text, which may have been cut at either end."""
 
     def is_enough(first: int, last: int) -> bool:
-        return np.array_equal(processor.encode([text[spans[first][0] : spans[last][1]]])[0], whole)
+        return np.array_equal(processor.preprocess([text[spans[first][0] : spans[last][1]]])[0], whole)
 
     last = bisect_left(range(len(spans) - 1), True, key=lambda index: is_enough(0, index))
     first = bisect_left(range(last), True, key=lambda index: not is_enough(index + 1, last))

@@ -3,6 +3,6 @@
 A bundle names its processor by kind, never by an import path, so that opening a bundle cannot run a stranger's code.
 """
 
-from maas.runtime.processors.base import BaseProcessor, Features, encoded_pieces, load_processor
+from maas.runtime.processors.base import Features, Processor, load_processor, preprocessed_pieces
 
-__all__ = ["BaseProcessor", "Features", "encoded_pieces", "load_processor"]
+__all__ = ["Features", "Processor", "load_processor", "preprocessed_pieces"]

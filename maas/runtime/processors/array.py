@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from maas.errors import InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.columns import LARGEST
-from maas.runtime.processors.base import BaseProcessor, Features, counted_from, in_pieces, nesting
+from maas.runtime.processors.base import Features, Processor, counted_from, in_pieces, nesting
 
 ASSET = "values.json"
 LARGEST_SQUARED = 1e150
@@ -31,7 +31,7 @@ class Learnt(NamedTuple):
     deviations: NDArray[np.float64]
 
 
-class Processor(BaseProcessor):
+class ArrayProcessor(Processor):
     """Checks rows of numbers against a shape and a range.
 
     Args:
@@ -77,7 +77,7 @@ class Processor(BaseProcessor):
         deviations = np.sqrt(squares / max(count, 1))
         return type(self)(**self.settings(), learnt=Learnt(mean, np.where(deviations > 0, deviations, 1.0)))
 
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns float32 arrays of `shape`, one a row."""
         values = self.values(rows)
         if not self.standardize:
@@ -124,11 +124,11 @@ class Processor(BaseProcessor):
             )
         return array
 
-    def batch_key(self, features: Features) -> int:
+    def bucket(self, features: Features) -> int:
         """Returns the number of values, equal for all rows."""
         return int(features.size)
 
-    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"features": float32 (N, *shape)}`."""
         return {"features": np.asarray(features)}
 

@@ -13,7 +13,7 @@ from maas.bounds import Count, Positive
 from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.contents import content_of
-from maas.runtime.processors.base import BaseProcessor, Features, nesting
+from maas.runtime.processors.base import Features, Processor, nesting
 from maas.runtime.sounds import MAX_CHANNELS, MAX_VALUES, Sound, read_sound, require_rate, sound_of
 
 FORMS = "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"
@@ -21,7 +21,7 @@ SAMPLE_AXES = 2  # the most that samples have: (T, C)
 MARGIN_S = 0.1  # on both ends together, so that what the resampler makes of an edge is cut away
 
 
-class Processor(BaseProcessor):
+class AudioProcessor(Processor):
     """Decodes, averages the channels, resamples, and cuts to or fills up with silence around the centre.
 
     A row is a WAV, FLAC or Ogg file (its bytes, their base64 text, a data: URL, or a `pathlib.Path`), samples (T,)
@@ -55,11 +55,11 @@ class Processor(BaseProcessor):
         """Returns itself: there is nothing to learn."""
         return self
 
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns float32 arrays (T,), one a row."""
-        return [self._encoded(row, index) for index, row in enumerate(rows)]
+        return [self._preprocessed(row, index) for index, row in enumerate(rows)]
 
-    def _encoded(self, row: Any, index: int) -> Features:
+    def _preprocessed(self, row: Any, index: int) -> Features:
         try:
             sound = self._sound(row)
         except InputError as error:
@@ -83,11 +83,11 @@ class Processor(BaseProcessor):
         resampled: Features = soxr.resample(samples, sound.rate, self.rate)
         return resampled
 
-    def batch_key(self, features: Features) -> int:
+    def bucket(self, features: Features) -> int:
         """Returns T, equal for all rows."""
         return int(features.size)
 
-    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"samples": float32 (N, T)}`."""
         return {"samples": np.asarray(features)}
 

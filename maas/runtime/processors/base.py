@@ -19,12 +19,12 @@ ROWS_AT_ONCE = 512
 """Rows that are read and encoded together where there are many."""
 
 
-class BaseProcessor(ABC):
+class Processor(ABC):
     """Turns raw inputs into the arrays that a graph is fed with.
 
     A processor is built from its settings, fitted on training inputs where it learns something, and saved with the
-    model. Work is done in two steps: `encode` checks and converts rows one by one, `collate` joins rows of equal
-    `batch_key` into a batch. `input_name` is what callers call a row; a request body of one of the `media_types` is
+    model. Work is done in two steps: `preprocess` checks and converts rows one by one, `batch` joins rows of equal
+    `bucket` into a batch. `input_name` is what callers call a row; a request body of one of the `media_types` is
     one row as it stands.
     """
 
@@ -38,7 +38,7 @@ class BaseProcessor(ABC):
         """Returns a processor that has learnt what it needs from training inputs."""
 
     @abstractmethod
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns one array a row.
 
         Raises:
@@ -46,11 +46,11 @@ class BaseProcessor(ABC):
         """
 
     @abstractmethod
-    def batch_key(self, features: Features) -> int:
+    def bucket(self, features: Features) -> int:
         """Returns the padded size of a row; rows of equal size share a batch."""
 
     @abstractmethod
-    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns the graph's inputs for a batch, the batch axis first."""
 
     @property
@@ -122,7 +122,7 @@ def counted_from(start: int) -> Iterator[None]:
         raise InputError(f"{error} (Counted from row {start} on.)") from error
 
 
-def encoded_pieces(processor: BaseProcessor, rows: Iterable[Any]) -> Iterator[list[Features]]:
+def preprocessed_pieces(processor: Processor, rows: Iterable[Any]) -> Iterator[list[Features]]:
     """Yields encoded rows, `ROWS_AT_ONCE` at a time.
 
     Raises:
@@ -131,7 +131,7 @@ def encoded_pieces(processor: BaseProcessor, rows: Iterable[Any]) -> Iterator[li
     start = 0
     for piece in in_pieces(rows):
         with counted_from(start):
-            features = processor.encode(piece)
+            features = processor.preprocess(piece)
         yield features
         start += len(piece)
 
@@ -145,7 +145,7 @@ def nesting(value: Any) -> int:
     return depth
 
 
-def load_processor(record: Mapping[str, Any], folder: Path) -> BaseProcessor:
+def load_processor(record: Mapping[str, Any], folder: Path) -> Processor:
     """Rebuilds the processor that a manifest or a checkpoint describes.
 
     Args:
@@ -158,7 +158,7 @@ def load_processor(record: Mapping[str, Any], folder: Path) -> BaseProcessor:
     module, settings = opened(record, __package__, "processor")
     require_settings(settings, module.Processor, f"{record['kind']} processor")
     try:
-        processor: BaseProcessor = module.Processor.load(settings, folder)
+        processor: Processor = module.Processor.load(settings, folder)
     except Exception as error:  # a processor's library raises its own where an asset is missing or broken
         shown = reprlib.repr(settings)
         raise BundleError(

@@ -15,7 +15,7 @@ from maas.runtime.contents import content_of
 from maas.runtime.image_files import ORIENTATION, read_image
 from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
 from maas.runtime.pixels import pixels_of
-from maas.runtime.processors.base import BaseProcessor, Features, nesting
+from maas.runtime.processors.base import Features, Processor, nesting
 
 CHANNELS = (1, 3, 4)
 FORMS = (
@@ -23,7 +23,7 @@ FORMS = (
 )
 
 
-class Processor(BaseProcessor):
+class ImageProcessor(Processor):
     """Decodes, turns upright, converts to grey or colour and resizes.
 
     A row is a JPEG, PNG, WebP, BMP or GIF file (its bytes, their base64 text, a data: URL, or a `pathlib.Path`), an
@@ -74,11 +74,11 @@ class Processor(BaseProcessor):
         """Returns itself: there is nothing to learn."""
         return self
 
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns uint8 arrays (H, W, C), one a row."""
-        return [self._encoded(row, index) for index, row in enumerate(rows)]
+        return [self._preprocessed(row, index) for index, row in enumerate(rows)]
 
-    def _encoded(self, row: Any, index: int) -> Features:
+    def _preprocessed(self, row: Any, index: int) -> Features:
         try:
             return self._pixels(row)
         except InputError as error:
@@ -110,11 +110,11 @@ class Processor(BaseProcessor):
         black.paste(image.resize((width, height), self._filter), corner)
         return black
 
-    def batch_key(self, features: Features) -> int:
+    def bucket(self, features: Features) -> int:
         """Returns the number of values, equal for all rows."""
         return int(features.size)
 
-    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"pixels": uint8 (N, H, W, C)}`."""
         return {"pixels": np.asarray(features)}
 

@@ -15,7 +15,7 @@ from maas.bounds import PadMultiple, Tokens
 from maas.errors import ConfigError
 from maas.records.signature import TensorSpec
 from maas.runtime.places import local_place
-from maas.runtime.processors.base import BaseProcessor, Features
+from maas.runtime.processors.base import Features, Processor
 from maas.runtime.texts import Keep, checked
 
 ASSET = "tokenizer.json"
@@ -25,7 +25,7 @@ BLANK = Tokenizer(models.WordLevel({"[UNK]": 0}, "[UNK]")).to_str()  # until `fi
 Feed = Literal["input_ids", "attention_mask", "token_type_ids"]
 
 
-class Processor(BaseProcessor):
+class PretrainedTextProcessor(Processor):
     """Tokenises as the model's authors do, special tokens included, cuts and pads.
 
     What `tokenizer.json` itself says of cutting and padding to a length does not act; the side that it cuts does.
@@ -36,11 +36,11 @@ class Processor(BaseProcessor):
         max_tokens: longer texts are cut, special tokens counted; the cut is part of the model, in training as in
             serving.
         pad_multiple: texts are padded to the next multiple, so that rows of similar length share a batch.
-        feeds: the graph's inputs, `input_ids` among them.
+        model_inputs: the graph's inputs, `input_ids` among them.
         content: of the `tokenizer.json`; `fit` finds it.
 
     Raises:
-        ConfigError: the feeds lack `input_ids`, or the special tokens leave no room for a text.
+        ConfigError: the model inputs lack `input_ids`, or the special tokens leave no room for a text.
     """
 
     kind: ClassVar[str] = "pretrained_text"
@@ -52,16 +52,16 @@ class Processor(BaseProcessor):
         tokenizer: str,
         max_tokens: Tokens = 256,
         pad_multiple: PadMultiple = 8,
-        feeds: Sequence[Feed] = ("input_ids", "attention_mask"),
+        model_inputs: Sequence[Feed] = ("input_ids", "attention_mask"),
         *,
         content: str = BLANK,
     ) -> None:
-        if "input_ids" not in feeds:
-            raise ConfigError(f"processor.feeds is {list(feeds)}; it must hold input_ids.")
+        if "input_ids" not in model_inputs:
+            raise ConfigError(f"processor.model_inputs is {list(model_inputs)}; it must hold input_ids.")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.pad_multiple = pad_multiple
-        self.feeds = tuple(feeds)
+        self.model_inputs = tuple(model_inputs)
         self._content = content
         self._tokenizer = Tokenizer.from_str(content)
         self._padding_id, self._padding_type = _padding_of(self._tokenizer)
@@ -75,7 +75,7 @@ class Processor(BaseProcessor):
         """
         return type(self)(**self.settings(), content=_found(self.tokenizer))
 
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns int64 (T,) token ids, or (2, T) token and type ids where types are fed; T is at most `max_tokens`."""
         texts = [checked(row, index, self.max_tokens, self._keep) for index, row in enumerate(rows)]
         if len(texts) == 1:  # one text is not worth waking the tokenizer's thread pool
@@ -84,28 +84,28 @@ class Processor(BaseProcessor):
 
     def _features(self, encoding: Encoding) -> Features:
         ids = encoding.ids or [self._padding_id]  # a tokenizer without special tokens may find nothing in a text
-        if "token_type_ids" not in self.feeds:
+        if "token_type_ids" not in self.model_inputs:
             return np.array(ids, dtype=np.int64)
         return np.array([ids, encoding.type_ids or [self._padding_type]], dtype=np.int64)
 
-    def batch_key(self, features: Features) -> int:
+    def bucket(self, features: Features) -> int:
         """Returns T rounded up to `pad_multiple`, and at most `max_tokens`, where the model's positions may end."""
         return min(-(-int(features.shape[-1]) // self.pad_multiple) * self.pad_multiple, self.max_tokens)
 
-    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
-        """Returns the feeds, int64 (N, T) each, padded at the end; the mask is 1 on tokens and 0 on padding."""
-        shape = len(features), max(self.batch_key(row) for row in features)
-        feeds = {
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        """Returns the model inputs, int64 (N, T) each, padded at the end; the mask is 1 on tokens and 0 on padding."""
+        shape = len(features), max(self.bucket(row) for row in features)
+        model_inputs = {
             "input_ids": np.full(shape, self._padding_id, dtype=np.int64),
             "attention_mask": np.zeros(shape, dtype=np.int64),
             "token_type_ids": np.full(shape, self._padding_type, dtype=np.int64),
         }
         for index, row in enumerate(features):
             tokens = row.shape[-1]
-            feeds["input_ids"][index, :tokens] = row if row.ndim == 1 else row[0]
-            feeds["attention_mask"][index, :tokens] = 1
-            feeds["token_type_ids"][index, :tokens] = 0 if row.ndim == 1 else row[1]
-        return {name: feeds[name] for name in self.feeds}
+            model_inputs["input_ids"][index, :tokens] = row if row.ndim == 1 else row[0]
+            model_inputs["attention_mask"][index, :tokens] = 1
+            model_inputs["token_type_ids"][index, :tokens] = 0 if row.ndim == 1 else row[1]
+        return {name: model_inputs[name] for name in self.model_inputs}
 
     @property
     def unknown_id(self) -> int | None:
@@ -130,7 +130,7 @@ class Processor(BaseProcessor):
     @property
     def dynamic_axes(self) -> dict[str, dict[int, str]]:
         """Batch and tokens."""
-        return {name: {0: "batch", 1: "tokens"} for name in self.feeds}
+        return {name: {0: "batch", 1: "tokens"} for name in self.model_inputs}
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Processor(BaseProcessor):
             "tokenizer": self.tokenizer,
             "max_tokens": self.max_tokens,
             "pad_multiple": self.pad_multiple,
-            "feeds": list(self.feeds),
+            "model_inputs": list(self.model_inputs),
         }
 
     def save(self, folder: Path) -> None:

@@ -19,7 +19,7 @@ from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, numbers_of, texts_of, truths_of
 from maas.runtime.moments import moments
-from maas.runtime.processors.base import BaseProcessor, Features, counted_from, in_pieces
+from maas.runtime.processors.base import Features, Processor, counted_from, in_pieces
 
 ASSET = "columns.json"
 
@@ -38,7 +38,7 @@ class Learnt(NamedTuple):
     categories: tuple[tuple[str, ...], ...]
 
 
-class Processor(BaseProcessor):
+class TabularProcessor(Processor):
     """Checks columns by name, and turns categories into their positions.
 
     A row is a dictionary by column, or a list of values: numbers first, then categories, each in the order given here.
@@ -115,7 +115,7 @@ class Processor(BaseProcessor):
         del counts[""]
         return tuple(sorted(counts, key=lambda text: (-counts[text], text))[: self.max_categories])
 
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns float64 arrays (D + C,): numbers, NaN for missing; positions of categories, 0 for unknown."""
         columns = self._by_column(rows)
         values = np.empty((len(rows), len(self._columns)))
@@ -180,18 +180,18 @@ class Processor(BaseProcessor):
             f"is {near!r}. Its columns are {', '.join(self._columns)}."
         )
 
-    def batch_key(self, features: Features) -> int:
+    def bucket(self, features: Features) -> int:
         """Returns the number of columns, equal for all rows."""
         return int(features.size)
 
-    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"numbers": float32 or float64 (N, D), "categories": int64 (N, C)}`, less what has no column."""
         values, split = np.asarray(features), len(self.numbers)
-        feeds: dict[str, NDArray[Any]] = {
+        model_inputs: dict[str, NDArray[Any]] = {
             "numbers": values[:, :split].astype(np.float64 if self.double else np.float32),
             "categories": values[:, split:].astype(np.int64),
         }
-        return {name: array for name, array in feeds.items() if array.shape[1]}
+        return {name: array for name, array in model_inputs.items() if array.shape[1]}
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:

@@ -14,14 +14,14 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from maas.bounds import Count, PadMultiple, Tokens
 from maas.records.signature import TensorSpec
-from maas.runtime.processors.base import BaseProcessor, Features
+from maas.runtime.processors.base import Features, Processor
 from maas.runtime.texts import checked
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"  # ids 0 and 1
 ASSET = "tokenizer.json"
 
 
-class Processor(BaseProcessor):
+class TextProcessor(Processor):
     """Normalises (NFKC, lower case), tokenises, cuts and pads.
 
     Args:
@@ -65,7 +65,7 @@ class Processor(BaseProcessor):
         tokenizer.train_from_iterator(texts, trainer, length=len(rows))
         return type(self)(**self.settings(), tokenizer=tokenizer)
 
-    def encode(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns int64 token ids of shape (T,), T between 1 and `max_tokens`."""
         texts = [checked(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows)]
         if len(texts) == 1:  # one text is not worth waking the tokenizer's thread pool
@@ -82,13 +82,13 @@ class Processor(BaseProcessor):
         tail = self.max_tokens // 2
         return np.concatenate([ids[: self.max_tokens - tail], ids[len(ids) - tail :]])
 
-    def batch_key(self, features: Features) -> int:
+    def bucket(self, features: Features) -> int:
         """Returns T rounded up to `pad_multiple`."""
         return -(-len(features) // self.pad_multiple) * self.pad_multiple
 
-    def collate(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"input_ids": int64 (N, T)}`, padded at the end with 0."""
-        width = max(self.batch_key(row) for row in features)
+        width = max(self.bucket(row) for row in features)
         ids = np.zeros((len(features), width), dtype=np.int64)
         for index, row in enumerate(features):
             ids[index, : len(row)] = row

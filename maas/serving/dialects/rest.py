@@ -42,14 +42,14 @@ def _task_route(plane: DataPlane, first: ServedModel) -> Route:
     processor = first.predictor.processor
     key, golden = processor.input_name, first.bundle.golden
     example = {key: golden.inputs[0]}
-    row, answer = processor.row_schema, schema_like(golden.answers[0])
+    row, answer = processor.row_schema, schema_like(golden.predictions[0])
     value = {"anyOf": [row, {"type": "array", "minItems": 1, "items": row}], "description": processor.rows_rule}
     return Route(
         "POST",
         f"/v1/{first.bundle.manifest.task}",
         _file_or_json(plane, first, _handler(plane, first, (key, Any), example, answer_task)),
         f"Answers one input under “{key}”, or a list of them.",
-        Content({"oneOf": [answer, {"type": "array", "items": answer}]}, golden.answers[0]),
+        Content({"oneOf": [answer, {"type": "array", "items": answer}]}, golden.predictions[0]),
         Content(_object_schema(key, value), example),
         files=processor.media_types,
     )
@@ -58,7 +58,7 @@ def _task_route(plane: DataPlane, first: ServedModel) -> Route:
 def _predict_route(plane: DataPlane, first: ServedModel) -> Route:
     golden = first.bundle.golden
     example = {"input_data": golden.inputs[:1]}
-    answer = {"predictions": golden.predictions[:1]}
+    answer = {"predictions": golden.scores[:1]}
     rows = {"type": "array", "minItems": 1, "items": first.predictor.processor.row_schema}
     return Route(
         "POST",
@@ -114,11 +114,11 @@ async def answer_task(plane: DataPlane, model: ServedModel, value: Any) -> Any:
     """Returns one answer for one input, and a list of answers for a list of inputs."""
     is_many = model.predictor.processor.is_many(value)
     outputs = await plane.infer(model, value if is_many else [value])
-    answers = model.predictor.answer.answers(outputs)
+    answers = model.predictor.postprocessor.predictions(outputs)
     return answers if is_many else answers[0]
 
 
 async def answer_predict(plane: DataPlane, model: ServedModel, rows: Sequence[Any]) -> dict[str, Any]:
     """Returns the plain numbers of each row."""
     outputs = await plane.infer(model, rows)
-    return {"predictions": model.predictor.answer.predictions(outputs).tolist()}
+    return {"predictions": model.predictor.postprocessor.scores(outputs).tolist()}

@@ -129,7 +129,7 @@ def _infer_route(plane: DataPlane, first: ServedModel, path: str, values: tuple[
         signature = model.predictor.signature
         wanted = [output.name for output in asked.outputs or ()]
         outputs = await plane.infer(model, rows_of(asked.inputs, signature.inputs))
-        tensors = tensors_of(model.predictor.answer.tensors(outputs), signature.outputs, wanted)
+        tensors = tensors_of(model.predictor.postprocessor.tensors(outputs), signature.outputs, wanted)
         return Response(encode(_answer(model, asked.id, tensors)))
 
     answer = _answer(first, None, _example_tensors(first))
@@ -183,7 +183,7 @@ def _example_request(model: ServedModel) -> dict[str, Any]:
 def _as_tensor(model: ServedModel, spec: TensorSpec, row: Any) -> Any:
     """Returns a row in the tensor's shape, without the batch: numbers as they are, or as read from a file."""
     is_tensor = spec.datatype == "BYTES" or (isinstance(row, list) and spec.matches(np.asarray([row])))
-    return row if is_tensor else model.predictor.encode([row])[0]
+    return row if is_tensor else model.predictor.preprocess([row])[0]
 
 
 def _example_input(spec: TensorSpec, value: Any) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def _example_input(spec: TensorSpec, value: Any) -> dict[str, Any]:
 
 def _example_tensors(model: ServedModel) -> list[Any]:
     outputs: Outputs = model.predictor.outputs(model.bundle.golden.inputs[:1])
-    return tensors_of(model.predictor.answer.tensors(outputs), model.predictor.signature.outputs, ())
+    return tensors_of(model.predictor.postprocessor.tensors(outputs), model.predictor.signature.outputs, ())
 
 
 def _own_version() -> str:

@@ -19,7 +19,7 @@ class TaskHead(ABC):
     """
 
     task: ClassVar[str]
-    answer: ClassVar[str]
+    postprocessor: ClassVar[str]
     """The kind of answer that its graphs give."""
     target: ClassVar[Target]
     """What its rows must carry."""
@@ -31,7 +31,7 @@ class TaskHead(ABC):
         """Returns a task head whose net learns numbers in units of their deviation around their mean; labels stay."""
         return self
 
-    def reading(self, answer: Mapping[str, Any]) -> Self:
+    def reading(self, postprocessor: Mapping[str, Any]) -> Self:
         """Returns the task head whose nets' outputs an answer of these settings reads."""
         return self
 
@@ -40,7 +40,7 @@ class TaskHead(ABC):
         return {}
 
     @abstractmethod
-    def answer_record(self, width: int) -> dict[str, Any]:
+    def postprocessor_record(self, width: int) -> dict[str, Any]:
         """Returns kind and settings of the answer.
 
         Args:

@@ -16,16 +16,16 @@ class ClassificationHead(TaskHead):
     """Softmax over K logits; the loss is cross-entropy on them."""
 
     task: ClassVar[str] = "classification"
-    answer: ClassVar[str] = "classification"
+    postprocessor: ClassVar[str] = "classification"
     target: ClassVar[Target] = "label"
 
     def facts(self, train: Split) -> dict[str, Any]:
         """Tells K."""
         return {"outputs": len(self.labels)}
 
-    def answer_record(self, width: int) -> dict[str, Any]:
+    def postprocessor_record(self, width: int) -> dict[str, Any]:
         """Names the labels."""
-        return {"kind": self.answer, "labels": list(self.labels)}
+        return {"kind": self.postprocessor, "labels": list(self.labels)}
 
     def metrics(self) -> MetricCollection:
         """Returns accuracy, and macro precision, recall and F1."""

@@ -13,12 +13,12 @@ class EmbeddingHead(TaskHead):
     """The net gives vectors (N, D); there is nothing to minimise, and nothing after the net."""
 
     task: ClassVar[str] = "embedding"
-    answer: ClassVar[str] = "embedding"
+    postprocessor: ClassVar[str] = "embedding"
     target: ClassVar[Target] = "none"
 
-    def answer_record(self, width: int) -> dict[str, Any]:
+    def postprocessor_record(self, width: int) -> dict[str, Any]:
         """Keeps D."""
-        return {"kind": self.answer, "width": width}
+        return {"kind": self.postprocessor, "width": width}
 
     def metrics(self) -> MetricCollection:
         """Returns none."""

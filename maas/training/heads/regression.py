@@ -27,7 +27,7 @@ class RegressionHead(TaskHead):
     """
 
     task: ClassVar[str] = "regression"
-    answer: ClassVar[str] = "regression"
+    postprocessor: ClassVar[str] = "regression"
     target: ClassVar[Target] = "number"
 
     def __init__(self, labels: tuple[str, ...] = (), mean: float = 0.0, deviation: float = 1.0) -> None:
@@ -40,9 +40,9 @@ class RegressionHead(TaskHead):
         mean, deviation = moments(np.asarray(train.targets, dtype=np.float64))
         return type(self)(self.labels, mean, deviation or 1.0)
 
-    def reading(self, answer: Mapping[str, Any]) -> Self:
+    def reading(self, postprocessor: Mapping[str, Any]) -> Self:
         """Returns a task head with an answer's mean and deviation; those of older checkpoints name none."""
-        return type(self)(self.labels, answer.get("mean", 0.0), answer.get("deviation", 1.0))
+        return type(self)(self.labels, postprocessor.get("mean", 0.0), postprocessor.get("deviation", 1.0))
 
     def facts(self, train: Split) -> dict[str, Any]:
         """Tells that there is one logit, and mean and deviation of the z that training targets stand for."""
@@ -59,9 +59,9 @@ class RegressionHead(TaskHead):
         units: NDArray[np.float64] = (targets.astype(np.float64) - self.mean) / self.deviation
         return units
 
-    def answer_record(self, width: int) -> dict[str, Any]:
+    def postprocessor_record(self, width: int) -> dict[str, Any]:
         """Names mean and deviation."""
-        return {"kind": self.answer, "mean": self.mean, "deviation": self.deviation}
+        return {"kind": self.postprocessor, "mean": self.mean, "deviation": self.deviation}
 
     def metrics(self) -> MetricCollection:
         """Returns R², mean absolute error and root mean squared error."""

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-Feeds = dict[str, np.ndarray]
+ModelInputs = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,25 @@ class Given:
         return Terms(**json.loads((self.folder / "terms.json").read_text()))
 
     @property
-    def calibration(self) -> list[Feeds]:
+    def calibration(self) -> list[ModelInputs]:
         """Training rows, one by one, each as long as it is."""
         return _read(self.folder / "calibration.npz")
 
     @property
-    def padded(self) -> list[Feeds]:
+    def padded(self) -> list[ModelInputs]:
         """The same rows, one by one, all as long as the longest."""
         together = _read(self.folder / "padded.npz")[0]
         rows = len(next(iter(together.values())))
         return [{name: array[row : row + 1] for name, array in together.items()} for row in range(rows)]
 
     @property
-    def validation(self) -> list[tuple[Feeds, np.ndarray]]:
+    def validation(self) -> list[tuple[ModelInputs, np.ndarray]]:
         """Validation rows in batches, each with its targets, (N,)."""
         targets = [batch["targets"] for batch in _read(self.folder / "targets.npz")]
         return list(zip(_read(self.folder / "validation.npz"), targets, strict=True))
 
     @property
-    def timed(self) -> Feeds:
+    def timed(self) -> ModelInputs:
         """A batch of the size that the model is to be fast at."""
         return _read(self.folder / "timed.npz")[0]
 
@@ -80,19 +80,19 @@ class Given:
         kinds = {node.op_type for node in onnx.load(self.model).graph.node}
         return {"LayerNormalization", "Softmax", "MatMul"} <= kinds
 
-    def hits(self, model: onnx.ModelProto, batches: Iterable[tuple[Feeds, np.ndarray]]) -> list[np.ndarray]:
+    def hits(self, model: onnx.ModelProto, batches: Iterable[tuple[ModelInputs, np.ndarray]]) -> list[np.ndarray]:
         """Tells of each row whether a model finds its label, (N,) for each batch."""
         session, output = ort.InferenceSession(model.SerializeToString()), self.terms.output
-        return [session.run([output], feeds)[0].argmax(axis=1) == targets for feeds, targets in batches]
+        return [session.run([output], model_inputs)[0].argmax(axis=1) == targets for model_inputs, targets in batches]
 
     def write(
         self,
         terms: Terms,
-        calibration: Sequence[Feeds],
-        padded: Feeds,
-        validation: Sequence[Feeds],
+        calibration: Sequence[ModelInputs],
+        padded: ModelInputs,
+        validation: Sequence[ModelInputs],
         targets: Sequence[np.ndarray],
-        timed: Feeds,
+        timed: ModelInputs,
     ) -> None:
         """Writes all but the model."""
         (self.folder / "terms.json").write_text(json.dumps(asdict(terms)))
@@ -158,13 +158,13 @@ def one_line(error: Exception) -> str:
     return " ".join([f"{type(error).__name__}:", *str(error).strip().splitlines()[:1]])
 
 
-def _write(path: Path, batches: Sequence[Feeds]) -> None:
+def _write(path: Path, batches: Sequence[ModelInputs]) -> None:
     named = {f"{number}/{name}": array for number, batch in enumerate(batches) for name, array in batch.items()}
     np.savez(path, allow_pickle=False, **named)
 
 
-def _read(path: Path) -> list[Feeds]:
-    batches: dict[int, Feeds] = {}
+def _read(path: Path) -> list[ModelInputs]:
+    batches: dict[int, ModelInputs] = {}
     for number, name, array in _arrays(path):
         batches.setdefault(number, {})[name] = array
     return [batches[number] for number in sorted(batches)]

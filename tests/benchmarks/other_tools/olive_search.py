@@ -82,7 +82,7 @@ def register(given: Given) -> None:
 
     @Registry.register_dataset()
     def calibration(**_: Any) -> list[Any]:
-        return [(feeds, 0) for feeds in given.padded]
+        return [(model_inputs, 0) for model_inputs in given.padded]
 
     @Registry.register_dataset()
     def validation(**_: Any) -> list[Any]:

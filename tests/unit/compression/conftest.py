@@ -13,16 +13,16 @@ def evaluator(line, digits) -> Any:
 
     predictor = line.bundle.make_predictor(batch_size=16)
 
-    def feeds(count: int):
+    def model_inputs(count: int):
         for start in range(0, count, 16):
             rows = digits.train.inputs[start : min(start + 16, count)]
-            yield predictor.processor.collate(predictor.encode(rows))
+            yield predictor.processor.batch(predictor.preprocess(rows))
 
     return Evaluator(
         predictor,
         digits.validation,
         task_metrics_of("classification", digits.labels),
         "accuracy",
-        Calibration(feeds, 0),
+        Calibration(model_inputs, 0),
         digits.labels,
     )

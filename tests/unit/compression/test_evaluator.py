@@ -12,7 +12,7 @@ from maas.evidence.metrics import classification_metrics
 
 
 def test_value_is_the_recipes_metric_on_validation_rows_when_labels_are_evaluated(evaluator, digits):
-    answers = evaluator.predictions(evaluator.parent)
+    answers = evaluator.scores(evaluator.parent)
     labels = answers.argmax(axis=1)
     expected = classification_metrics(digits.validation.targets, labels, 10)["accuracy"]
     assert evaluator.value(answers) == expected
@@ -45,7 +45,7 @@ def test_ratio_is_one_against_itself_when_models_race(evaluator, line):
 
 def test_batch_is_full_when_there_are_fewer_rows(evaluator):
     few = replace(evaluator, validation=evaluator.validation.picked(np.arange(5)))
-    (features,) = few.timed_feeds(batch_size=16, count=3)[0].values()
+    (features,) = few.timed_inputs(batch_size=16, count=3)[0].values()
     assert len(features) == 16
     np.testing.assert_array_equal(features[:5], features[5:10])
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maas.data.datamodule import WINDOW, BatchesByLength, DataModule, EncodedRows
+from maas.data.datamodule import WINDOW, BatchesByLength, DataModule, PreprocessedRows
 from maas.data.splits import Split, Splits
 from maas.errors import DataError
 from maas.records.evidence import DataRecord
@@ -66,25 +66,25 @@ def test_loaders_give_tensors_padded_alike_when_texts_differ_in_length(splits, t
     module = DataModule(splits, text_processor, batch_size=5, seed=0)
     for loader in (module.train_dataloader(), module.val_dataloader()):
         sizes = []
-        for feeds, targets, rows in loader:
+        for model_inputs, targets, rows in loader:
             assert targets.tolist() == splits.train.targets[rows.numpy()].tolist()
-            assert feeds["input_ids"].shape[0] == len(targets)
-            assert feeds["input_ids"].shape[1] % 8 == 0
+            assert model_inputs["input_ids"].shape[0] == len(targets)
+            assert model_inputs["input_ids"].shape[1] % 8 == 0
             sizes.append(len(targets))
         assert sum(sizes) == 23
     assert sizes == [5, 5, 5, 5, 3]
 
 
 def test_rows_keep_their_target_when_they_are_batched(splits, text_processor):
-    rows = EncodedRows(splits.train, text_processor)
-    feeds, targets, numbers = rows[[7, 2]]
+    rows = PreprocessedRows(splits.train, text_processor)
+    model_inputs, targets, numbers = rows[[7, 2]]
     assert numbers.tolist() == [7, 2]
     assert targets.tolist() == [1, 0]
     assert (
-        feeds["input_ids"][1].tolist()
-        == text_processor.collate(text_processor.encode([splits.train.inputs[7], splits.train.inputs[2]]))["input_ids"][
-            1
-        ].tolist()
+        model_inputs["input_ids"][1].tolist()
+        == text_processor.batch(text_processor.preprocess([splits.train.inputs[7], splits.train.inputs[2]]))[
+            "input_ids"
+        ][1].tolist()
     )
 
 

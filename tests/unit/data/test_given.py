@@ -9,9 +9,9 @@ from PIL import Image
 from maas.data.contents import content_digest
 from maas.data.given import given_arrays, given_rows, given_table, parted
 from maas.errors import DataError
-from maas.runtime.processors.array import Processor as Array
-from maas.runtime.processors.image import Processor as Pictures
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.image import ImageProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
 LABELS = ("cat", "dog")
 
@@ -39,16 +39,16 @@ def test_named_columns_are_inputs_and_labels_when_a_table_is_given(text_processo
 def test_rows_are_dictionaries_of_the_bundles_columns_when_its_processor_is_tabular(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("size,extra,kind,delay\n1.5,x,a,3\n,y,b,4\n")
-    processor = Tabular(["size"], ["kind"])
+    processor = TabularProcessor(["size"], ["kind"])
     rows = [{"size": 1.5, "kind": "a"}, {"size": None, "kind": "b"}]
     assert read(file, processor, (), None, "delay") == (rows, ["3", "4"])
     with pytest.raises(DataError, match="has no column colour; its columns are size, extra, kind, delay"):
-        read(file, Tabular(["size"], ["colour"]), ())
+        read(file, TabularProcessor(["size"], ["colour"]), ())
 
 
 def test_columns_are_read_as_the_bundle_takes_them_when_its_processor_is_tabular(tmp_path):
     (tmp_path / "rows.csv").write_text("code,size,kind,delay\n01,007,1.10,01\n1,8,1.1,1\nTRUE,9.5,,1.0\n")
-    rows, labels = read(tmp_path / "rows.csv", Tabular(["size"], ["code", "kind"]), (), None, "delay")
+    rows, labels = read(tmp_path / "rows.csv", TabularProcessor(["size"], ["code", "kind"]), (), None, "delay")
     assert rows == [
         {"size": 7, "code": "01", "kind": "1.10"},
         {"size": 8, "code": "1", "kind": "1.1"},
@@ -56,11 +56,11 @@ def test_columns_are_read_as_the_bundle_takes_them_when_its_processor_is_tabular
     ]
     assert labels == ["01", "1", "1.0"]
     with pytest.raises(DataError, match="has 'TRUE' in the column code, and data.source.numbers, which is processor"):
-        read(tmp_path / "rows.csv", Tabular(["code"], ["kind"]), ())
+        read(tmp_path / "rows.csv", TabularProcessor(["code"], ["kind"]), ())
 
 
 def test_folders_tell_labels_when_they_have_the_names_of_the_models(tmp_path):
-    processor = Pictures(height=8, width=8)
+    processor = ImageProcessor(height=8, width=8)
     for label in LABELS:
         (tmp_path / label).mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / label / "one.png")
@@ -74,11 +74,11 @@ def test_folders_tell_labels_when_they_have_the_names_of_the_models(tmp_path):
 def test_arrays_are_rows_with_targets_when_they_are_named_so(tmp_path):
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
     np.savez(tmp_path / "rows.npz", inputs=rows, targets=np.array([1, 0, 1]))
-    found, labels = read(tmp_path / "rows.npz", Array([2]), LABELS)
+    found, labels = read(tmp_path / "rows.npz", ArrayProcessor([2]), LABELS)
     np.testing.assert_array_equal(found, rows)
     assert labels == ["dog", "cat", "dog"]
     np.save(tmp_path / "rows.npy", rows)
-    np.testing.assert_array_equal(read(tmp_path / "rows.npy", Array([2]), LABELS)[0], rows)
+    np.testing.assert_array_equal(read(tmp_path / "rows.npy", ArrayProcessor([2]), LABELS)[0], rows)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_arrays_are_rows_with_targets_when_they_are_named_so(tmp_path):
 def test_arrays_are_refused_when_they_are_not_rows_and_targets(arrays, message, tmp_path):
     np.savez(tmp_path / "rows.npz", **arrays)
     with pytest.raises(DataError, match=re.escape(message)):
-        given_rows(tmp_path / "rows.npz", Array([2]), LABELS)
+        given_rows(tmp_path / "rows.npz", ArrayProcessor([2]), LABELS)
 
 
 @pytest.mark.parametrize("content", [b"", b"not arrays", b"PK\x03\x04 cut off"])
@@ -137,4 +137,4 @@ def test_parts_are_refused_when_rows_are_few_or_labels_unknown(tmp_path):
 
 def test_target_is_missing_when_an_array_holds_nan(tmp_path):
     np.savez(tmp_path / "rows.npz", inputs=np.ones((3, 2)), targets=np.array([1.5, np.nan, 1e-5]))
-    assert read(tmp_path / "rows.npz", Array([2]), ())[1] == ["1.5", None, "1e-05"]
+    assert read(tmp_path / "rows.npz", ArrayProcessor([2]), ())[1] == ["1.5", None, "1e-05"]

@@ -257,9 +257,9 @@ class Noise:
     def __init__(self) -> None:
         self.generator = torch.Generator()
 
-    def __call__(self, feeds):
-        noise = torch.rand(feeds["features"].shape, generator=self.generator)
-        return {**feeds, "features": feeds["features"] + noise}
+    def __call__(self, model_inputs):
+        noise = torch.rand(model_inputs["features"].shape, generator=self.generator)
+        return {**model_inputs, "features": model_inputs["features"] + noise}
 
 
 class Cliff(Net):
@@ -326,8 +326,8 @@ class CustomModule(LightningModule):
         return functional.cross_entropy(outputs, targets)
 
     def training_step(self, batch, _):
-        feeds, targets = batch
-        loss = self.loss(self(**feeds), targets)
+        model_inputs, targets = batch
+        loss = self.loss(self(**model_inputs), targets)
         self.log("my_loss", loss)
         return loss
 

@@ -35,7 +35,7 @@ def test_ratio_is_unmoved_when_the_machine_slows_down_for_both():
 
 def test_timed_batches_are_full_and_of_one_padded_size_each(text_processor):
     features = [np.zeros(length, np.int64) for length in [3, 9, 4, 17, 5, 10, 6, 7, 11]]
-    sizes = [text_processor.batch_key(row) for row in features]
+    sizes = [text_processor.bucket(row) for row in features]
     batches = timed_batches(text_processor, features, 3, count=2)
     assert [len(batch) for batch in batches] == [3, 3]
     assert all(len({sizes[index] for index in batch}) == 1 for batch in batches)

@@ -21,7 +21,7 @@ def found(line, digits):
 def test_twin_differs_in_nothing_when_it_is_held_against_itself(found, line, digits):
     one, twin = found
     targets = np.asarray(digits.test.targets)
-    expected = (line.bundle.predictor.predictions(digits.test.inputs).argmax(1) == targets).mean()
+    expected = (line.bundle.predictor.scores(digits.test.inputs).argmax(1) == targets).mean()
     assert one.metric.value == twin.metric.value == pytest.approx(expected)
     assert one.drop is None
     assert (twin.drop.value, twin.agreement, twin.disagreements, twin.slices) == (0, 1.0, 0, ())
@@ -31,9 +31,11 @@ def test_twin_differs_in_nothing_when_it_is_held_against_itself(found, line, dig
 
 
 def test_models_are_refused_when_their_answers_mean_different_things(line, digits):
-    answer = {**line.bundle.manifest.answer, "labels": [f"kind {label}" for label in range(10)]}
+    answer = {**line.bundle.manifest.postprocessor, "labels": [f"kind {label}" for label in range(10)]}
     other = dataclasses.replace(line.bundle)
-    object.__setattr__(other, "manifest", other.manifest.__class__(**{**as_dict(other.manifest), "answer": answer}))
+    object.__setattr__(
+        other, "manifest", other.manifest.__class__(**{**as_dict(other.manifest), "postprocessor": answer})
+    )
     with pytest.raises(BundleError, match="other answers with classification of kind 0, kind 1, .* one with"):
         compare_bundles({"one": line.bundle, "other": other}, digits.test, digits.labels, "accuracy")
 

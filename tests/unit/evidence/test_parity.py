@@ -112,7 +112,7 @@ def test_reference_answers_as_onnxruntime_does_when_rows_differ_in_length(bundle
     rows = bundle.golden.inputs
     predictor = bundle.predictor
     found = outputs_in_batches(predictor.processor, rows, 2, reference_run(bundle.model_path, "probabilities"))
-    np.testing.assert_allclose(found["probabilities"], predictor.predictions(rows), atol=1e-6)
+    np.testing.assert_allclose(found["probabilities"], predictor.scores(rows), atol=1e-6)
 
 
 def graph(*, random: bool):
@@ -139,8 +139,8 @@ def graph(*, random: bool):
 @pytest.mark.parametrize(("random", "expected"), [(True, "noise_node (RandomNormalLike)"), (False, None)])
 def test_first_node_is_named_when_onnxruntime_and_the_reference_differ(tmp_path, random, expected):
     onnx.save(graph(random=random), tmp_path / "model.onnx")
-    feeds = {"features": np.ones((2, 4), dtype=np.float32)}
-    assert first_difference(tmp_path / "model.onnx", feeds, 1e-5) == expected
+    model_inputs = {"features": np.ones((2, 4), dtype=np.float32)}
+    assert first_difference(tmp_path / "model.onnx", model_inputs, 1e-5) == expected
 
 
 def test_refusal_is_one_line_when_the_reference_lacks_an_operator(tmp_path):

@@ -9,8 +9,8 @@ import yaml
 
 from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.records.manifest import ServingSettings
-from maas.runtime.answers import load_answer
 from maas.runtime.bundle import Bundle
+from maas.runtime.postprocessors import load_postprocessor
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def draw(token_model, text_processor, lineage, tmp_path):
             "task": "text-classification",
             "precision": "fp32",
             "processor": text_processor,
-            "answer": load_answer({"kind": "classification", "labels": ["negative", "positive"]}),
+            "postprocessor": load_postprocessor({"kind": "classification", "labels": ["negative", "positive"]}),
             "serving": ServingSettings(batch_size=4),
             "lineage": lineage,
             "golden_rows": ["bad", "很好 很好", "a long text " * 8],
@@ -57,7 +57,7 @@ def test_manifest_covers_every_other_file_when_a_bundle_is_drawn_up(draw):
 def test_golden_answers_are_the_models_own_when_a_bundle_is_drawn_up(draw):
     bundle = draw("one")
     assert bundle.golden.inputs == ["bad", "很好 很好", "a long text " * 8]
-    assert bundle.golden.answers == bundle.predict(bundle.golden.inputs)
+    assert bundle.golden.predictions == bundle.predict(bundle.golden.inputs)
     assert bundle.check_golden() == 0
 
 

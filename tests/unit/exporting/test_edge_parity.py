@@ -14,9 +14,9 @@ from maas.errors import ParityError
 from maas.evidence.task_metrics import task_metrics_of
 from maas.exporting.edge_parity import parity_at_edges
 from maas.importing.scikit_learn import Estimator
-from maas.runtime.answers.regression import Answer
+from maas.runtime.postprocessors.regression import RegressionPostprocessor
 from maas.runtime.predictor import Predictor
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,20 @@ def compared(splits, tmp_path):
     """`compared(estimator, other)`: an imported estimator and the graph of another one at edges."""
 
     def compare(estimator, other=None):
-        processor = Processor([4])
+        processor = ArrayProcessor([4])
         met = Estimator(estimator).fit(splits, processor)
         drawn = met if other is None else Estimator(other).fit(splits, processor)
-        feeds = processor.collate(processor.encode(splits.test.inputs[:4]))
+        model_inputs = processor.batch(processor.preprocess(splits.test.inputs[:4]))
         path = tmp_path / "model.onnx"
-        drawn.write_onnx(path, examples=feeds, axes=processor.dynamic_axes, output="value", opset=20)
+        drawn.write_onnx(path, examples=model_inputs, axes=processor.dynamic_axes, output="value", opset=20)
         checkpoint = SimpleNamespace(model=lambda: met, task_head=lambda: None)
         return list(
             parity_at_edges(
-                checkpoint, task_metrics_of("regression", ()), Predictor(path, processor, Answer()), splits.test, 1e-5
+                checkpoint,
+                task_metrics_of("regression", ()),
+                Predictor(path, processor, RegressionPostprocessor()),
+                splits.test,
+                1e-5,
             )
         )
 

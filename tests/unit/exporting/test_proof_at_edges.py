@@ -20,7 +20,7 @@ from maas.importing.rule import Rule
 from maas.importing.scikit_learn import Estimator
 from maas.records.evidence import DataRecord
 from maas.records.manifest import ServingSettings
-from maas.runtime.processors.tabular import Processor
+from maas.runtime.processors.tabular import TabularProcessor
 
 ESTIMATOR, RULE = f"{Estimator.__module__}.Estimator", f"{Rule.__module__}.Rule"
 NAMES = ["alcohol", "malic", "ash", "alcalinity"]
@@ -46,12 +46,12 @@ def proven(splits, save, lineage, tmp_path):
     """`proven(model, target, change)`: the evidence of an imported model whose graph was changed."""
 
     def prove_it(model, target, change=lambda graph: None, arguments=None, splits=splits):
-        processor = Processor(NAMES).fit(splits.train.inputs)
+        processor = TabularProcessor(NAMES).fit(splits.train.inputs)
         met = model.fit(splits, processor)
         checkpoint = save(tmp_path / "train", met, processor, target, splits.labels, **(arguments or {}))
-        feeds = processor.collate(processor.encode(splits.test.inputs[:4]))
+        model_inputs = processor.batch(processor.preprocess(splits.test.inputs[:4]))
         graph = tmp_path / "model.onnx"
-        met.write_onnx(graph, examples=feeds, axes=processor.dynamic_axes, output="probabilities", opset=20)
+        met.write_onnx(graph, examples=model_inputs, axes=processor.dynamic_axes, output="probabilities", opset=20)
         changed = onnx.load(graph)
         change(changed.graph)
         onnx.save(changed, graph)
@@ -63,7 +63,7 @@ def proven(splits, save, lineage, tmp_path):
             task="tabular-classification",
             precision="fp32",
             processor=processor,
-            answer=checkpoint.answer(),
+            postprocessor=checkpoint.postprocessor(),
             serving=ServingSettings(),
             lineage=lineage,
             golden_rows=splits.test.inputs[:2],
@@ -120,5 +120,5 @@ def test_refusal_is_one_line_when_a_fitted_estimator_takes_no_missing_values(spl
     with pytest.raises(
         ConfigError, match=r"^LogisticRegression does not take these rows: Input X contains NaN"
     ) as caught:
-        Estimator(model).fit(splits, Processor(NAMES).fit(splits.train.inputs))
+        Estimator(model).fit(splits, TabularProcessor(NAMES).fit(splits.train.inputs))
     assert len(str(caught.value).splitlines()) == 1

@@ -70,7 +70,7 @@ def by_a_file_that_ends_in_sigmoid(folder) -> np.ndarray:
     write_adopted(
         source,
         folder / "model.onnx",
-        before=GraphBuilder("feeds"),
+        before=GraphBuilder("model_inputs"),
         connected={"z": "z"},
         result="found",
         meaning=Meaning("probability", (0, 1)),

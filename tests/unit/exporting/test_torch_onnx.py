@@ -12,8 +12,8 @@ from maas.exporting.conversion import to_onnx
 from maas.exporting.torch_onnx import UNTAKEN, name_output_
 from maas.onnx_graphs.cleaning import stripped
 from maas.onnx_graphs.files import require_dynamic
-from maas.runtime.processors.array import Processor
-from maas.training.evaluation import predictions
+from maas.runtime.processors.array import ArrayProcessor
+from maas.training.evaluation import scores_of
 
 OUTPUT = "probabilities"
 
@@ -54,7 +54,7 @@ def test_graph_answers_as_the_net_when_sizes_are_not_those_of_the_examples(token
 def test_bytes_are_equal_when_two_processes_export_the_same_checkpoint(
     token_model, token_checkpoint, text_processor, tmp_path
 ):
-    examples = text_processor.collate(text_processor.encode(["other", "examples of the same size 好"]))
+    examples = text_processor.batch(text_processor.preprocess(["other", "examples of the same size 好"]))
     again = to_onnx(token_checkpoint, examples, tmp_path / "again.onnx", 20)
     assert again.read_bytes() == token_model.read_bytes()
 
@@ -64,7 +64,7 @@ def test_probabilities_are_softmaxed_when_the_net_gives_logits(line, digits):
     found = line.bundle.predictor.outputs(rows)[OUTPUT]
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     checkpoint = line.checkpoint
-    trained = predictions(checkpoint.run(), checkpoint.answer(), checkpoint.processor(), rows)
+    trained = scores_of(checkpoint.run(), checkpoint.postprocessor(), checkpoint.processor(), rows)
     np.testing.assert_allclose(found, trained, atol=1e-5)
 
 
@@ -73,7 +73,7 @@ def test_refusal_names_the_net_when_it_freezes_the_batch(save, nets, tmp_path):
     checkpoint = save(
         tmp_path / "train",
         nets.FrozenBatch(**arguments),
-        Processor([3]),
+        ArrayProcessor([3]),
         "small_nets.FrozenBatch",
         ("a", "b"),
         **arguments,

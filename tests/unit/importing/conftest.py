@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from maas.data.sources import scikit_learn
 from maas.data.splits import Splits, prepare
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 
 AXES = {"features": {0: "batch"}}
 
@@ -31,31 +31,31 @@ def diabetes() -> Splits:
 
 
 @pytest.fixture(scope="session")
-def four() -> Processor:
+def four() -> ArrayProcessor:
     """Rows of 4 numbers."""
-    return Processor([4])
+    return ArrayProcessor([4])
 
 
 @pytest.fixture(scope="session")
 def cancer() -> SimpleNamespace:
     """Two labels in an order that is not scikit-learn's: splits, a processor."""
     splits = prepare(scikit_learn("sklearn.datasets.load_breast_cancer"), 0.2, 0.2)
-    return SimpleNamespace(splits=splits, processor=Processor([30]))
+    return SimpleNamespace(splits=splits, processor=ArrayProcessor([30]))
 
 
 @pytest.fixture(scope="session")
-def feeds_of() -> Callable[..., dict[str, Any]]:
+def model_inputs_of() -> Callable[..., dict[str, Any]]:
     """`feeds_of(processor, rows)`."""
-    return lambda processor, rows: processor.collate(processor.encode(rows))
+    return lambda processor, rows: processor.batch(processor.preprocess(rows))
 
 
 @pytest.fixture(scope="session")
 def written() -> Callable[..., ort.InferenceSession]:
-    """`written(model, folder, feeds)` writes a model for four rows of feeds and opens what it wrote."""
+    """`written(model, folder, model inputs)` writes a model for four rows of model inputs and opens what it wrote."""
 
-    def write(model: Any, folder: Path, feeds: dict[str, Any], output: str = "probabilities", opset: int = 20):
-        examples = {name: array[:4] for name, array in feeds.items()}
-        axes = {name: {0: "batch"} for name in feeds}
+    def write(model: Any, folder: Path, model_inputs: dict[str, Any], output: str = "probabilities", opset: int = 20):
+        examples = {name: array[:4] for name, array in model_inputs.items()}
+        axes = {name: {0: "batch"} for name in model_inputs}
         model.write_onnx(folder / "written.onnx", examples=examples, axes=axes, output=output, opset=opset)
         return ort.InferenceSession(folder / "written.onnx", providers=["CPUExecutionProvider"])
 

@@ -14,10 +14,10 @@ from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError, InputError
 from maas.importing.scikit_learn import Estimator
-from maas.runtime.answers.classification import Answer
+from maas.runtime.postprocessors.classification import ClassificationPostprocessor
 from maas.runtime.predictor import Predictor
-from maas.runtime.processors.array import Processor as Array
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
 BY_NAME = [
     ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), ["hours", "distance"]),
@@ -41,8 +41,8 @@ def late() -> Splits:
 
 
 @pytest.fixture(scope="module")
-def columns(late) -> Tabular:
-    return Tabular(["distance", "hours"], ["carrier"], double=True).fit(late.train.inputs)
+def columns(late) -> TabularProcessor:
+    return TabularProcessor(["distance", "hours"], ["carrier"], double=True).fit(late.train.inputs)
 
 
 def frame_of(rows) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def frame_of(rows) -> pd.DataFrame:
     ids=["by name", "names of categories", "by type"],
 )
 def test_answers_are_those_of_the_rows_themselves_when_columns_go_by_name(
-    estimator, late, columns, feeds_of, written, tmp_path
+    estimator, late, columns, model_inputs_of, written, tmp_path
 ):
     model = Estimator(estimator).fit(late, columns)
     rows = [*late.train.inputs, {"hours": 3.0, "distance": 1.5e3, "carrier": "never seen"}]
@@ -74,32 +74,32 @@ def test_answers_are_those_of_the_rows_themselves_when_columns_go_by_name(
         alone.fit(frame.iloc[:-1][["distance", "hours", "carrier"]], late.train.targets)
         frame = frame[["distance", "hours", "carrier"]]
     expected = alone.predict_proba(frame)
-    feeds = feeds_of(columns, rows)
-    np.testing.assert_allclose(model.outputs(feeds), expected, atol=1e-6)
-    np.testing.assert_allclose(written(model, tmp_path, feeds).run(None, feeds)[0], expected, atol=1e-6)
+    model_inputs = model_inputs_of(columns, rows)
+    np.testing.assert_allclose(model.outputs(model_inputs), expected, atol=1e-6)
+    np.testing.assert_allclose(written(model, tmp_path, model_inputs).run(None, model_inputs)[0], expected, atol=1e-6)
     assert (expected.argmax(axis=1)[:-1] == late.train.targets).mean() > 0.85
 
 
-def test_fitted_pipeline_is_given_its_own_columns_when_it_was_fitted_on_a_frame(late, columns, feeds_of):
+def test_fitted_pipeline_is_given_its_own_columns_when_it_was_fitted_on_a_frame(late, columns, model_inputs_of):
     names = [late.labels[one] for one in late.train.targets]
     theirs = make_pipeline(ColumnTransformer(BY_NAME), LogisticRegression()).fit(frame_of(late.train.inputs), names)
     model = Estimator(theirs).fit(late, columns)
     expected = theirs.predict_proba(frame_of(late.test.inputs))
-    np.testing.assert_allclose(model.outputs(feeds_of(columns, late.test.inputs)), expected, atol=1e-6)
+    np.testing.assert_allclose(model.outputs(model_inputs_of(columns, late.test.inputs)), expected, atol=1e-6)
 
 
-def test_epoch_seconds_keep_their_meaning_when_numbers_are_float64(feeds_of, written, tmp_path):
+def test_epoch_seconds_keep_their_meaning_when_numbers_are_float64(model_inputs_of, written, tmp_path):
     """R² of the same line in float32 is below 0.9."""
     seconds = 1.7e9 + np.random.default_rng(0).uniform(0, 600, 300)
     targets = 0.5 * (seconds - 1.7e9) + 3
     rows = [[float(one)] for one in seconds]
     split = Split(rows, targets)
     splits = Splits(split, split, split, (), None)
-    processor = Tabular(["time"], double=True).fit(rows)
+    processor = TabularProcessor(["time"], double=True).fit(rows)
     for estimator in (LinearRegression(), make_pipeline(StandardScaler(), LinearRegression())):
         model = Estimator(estimator).fit(splits, processor)
-        feeds = feeds_of(processor, rows)
-        found = written(model, tmp_path, feeds, output="value").run(None, feeds)[0]
+        model_inputs = model_inputs_of(processor, rows)
+        found = written(model, tmp_path, model_inputs, output="value").run(None, model_inputs)[0]
         np.testing.assert_allclose(found, targets, rtol=1e-4, atol=1e-3)
     rounded = seconds.astype(np.float32).astype(np.float64)[:, None]
     assert LinearRegression().fit(rounded, targets).score(rounded, targets) < 0.97
@@ -109,7 +109,7 @@ def test_refusal_says_what_to_choose_when_an_array_loses_the_scale_of_a_column()
     rows = [np.array([1.0, 1.7e9 + second]) for second in np.linspace(0, 600, 60)]
     split = Split(rows, np.arange(60.0))
     with pytest.raises(ConfigError) as caught:
-        Estimator(LinearRegression()).fit(Splits(split, split, split, (), None), Array([2]))
+        Estimator(LinearRegression()).fit(Splits(split, split, split, (), None), ArrayProcessor([2]))
     assert str(caught.value) == (
         "Value 1 of a row deviates by 176 around 1.7e+09, where float32 numbers lie 128 apart, and the array processor "
         "gives float32. Choose processor=tabular, which gives imported models float64."
@@ -117,21 +117,23 @@ def test_refusal_says_what_to_choose_when_an_array_loses_the_scale_of_a_column()
 
 
 @pytest.mark.parametrize("estimator", [GradientBoostingClassifier(n_estimators=3), LogisticRegression(max_iter=500)])
-def test_graph_has_no_answer_when_scikit_learn_refuses_a_missing_number(estimator, late, feeds_of, written, tmp_path):
+def test_graph_has_no_answer_when_scikit_learn_refuses_a_missing_number(
+    estimator, late, model_inputs_of, written, tmp_path
+):
     whole = Split([{**row, "hours": row["hours"] or 1.0} for row in late.train.inputs], late.train.targets)
-    processor = Tabular(["hours", "distance"], double=True)
+    processor = TabularProcessor(["hours", "distance"], double=True)
     rows = [{"hours": row["hours"], "distance": row["distance"]} for row in whole.inputs]
     whole = Split(rows, whole.targets)
     processor = processor.fit(rows)
     model = Estimator(estimator).fit(Splits(whole, whole, whole, late.labels, None), processor)
-    feeds = feeds_of(processor, [*rows[:4], {"hours": None, "distance": 1.5e3}, {"hours": 2.0}])
-    found = written(model, tmp_path, feeds).run(None, feeds)[0]
+    model_inputs = model_inputs_of(processor, [*rows[:4], {"hours": None, "distance": 1.5e3}, {"hours": 2.0}])
+    found = written(model, tmp_path, model_inputs).run(None, model_inputs)[0]
     assert np.isnan(found[4:]).all()
-    four = {"numbers": feeds["numbers"][:4]}
+    four = {"numbers": model_inputs["numbers"][:4]}
     np.testing.assert_allclose(found[:4], model.outputs(four), atol=1e-6)
     with pytest.raises(ConfigError, match="does not take these rows: Input X contains NaN"):
-        model.outputs(feeds)
-    predictor = Predictor(tmp_path / "written.onnx", processor, Answer(late.labels))
+        model.outputs(model_inputs)
+    predictor = Predictor(tmp_path / "written.onnx", processor, ClassificationPostprocessor(late.labels))
     assert [one["label"] for one in predictor.predict(rows[:4])] == [
         late.labels[one] for one in found[:4].argmax(axis=1)
     ]
@@ -144,7 +146,7 @@ def test_graph_has_no_answer_when_scikit_learn_refuses_a_missing_number(estimato
 
 
 def test_refusal_names_the_column_when_the_processor_lacks_one(late):
-    few = Tabular(["hours"], ["carrier"]).fit([{"hours": 1.0, "carrier": "UA"}])
+    few = TabularProcessor(["hours"], ["carrier"]).fit([{"hours": 1.0, "carrier": "UA"}])
     with pytest.raises(ConfigError) as caught:
         Estimator(make_pipeline(ColumnTransformer(BY_NAME), LogisticRegression())).fit(late, few)
     assert str(caught.value) == (
@@ -173,5 +175,5 @@ def test_numbers_are_float32_when_a_processor_was_saved_before_there_was_a_choic
     older = {name: value for name, value in columns.settings().items() if name != "double"}
     row = [{"hours": 1.0, "distance": 2.0, "carrier": "UA"}]
     for settings, kind in ((older, np.float32), (columns.settings(), np.float64)):
-        processor = Tabular.load(settings, tmp_path)
-        assert processor.collate(processor.encode(row))["numbers"].dtype == kind
+        processor = TabularProcessor.load(settings, tmp_path)
+        assert processor.batch(processor.preprocess(row))["numbers"].dtype == kind

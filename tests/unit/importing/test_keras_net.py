@@ -7,8 +7,8 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.importing.keras_net import KerasNet, keras_on_torch
 from maas.importing.samples import convolutions
-from maas.runtime.processors.array import Processor
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning",  # Keras 3.15 with numpy 2, where a test calls it by itself
@@ -33,76 +33,80 @@ def dense(keras):
     return make
 
 
-def test_net_is_trained_alike_when_the_seed_is_the_same(dense, iris, four, feeds_of):
-    feeds = feeds_of(four, iris.test.inputs)
+def test_net_is_trained_alike_when_the_seed_is_the_same(dense, iris, four, model_inputs_of):
+    model_inputs = model_inputs_of(four, iris.test.inputs)
     one, same, other = (
-        KerasNet(dense(4, 3), "logits", epochs=2, seed=seed).fit(iris, four).outputs(feeds) for seed in (1, 1, 2)
+        KerasNet(dense(4, 3), "logits", epochs=2, seed=seed).fit(iris, four).outputs(model_inputs) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1e-3
 
 
-def test_net_learns_its_own_labels_when_their_order_is_not_the_datas(dense, iris, four, feeds_of):
+def test_net_learns_its_own_labels_when_their_order_is_not_the_datas(dense, iris, four, model_inputs_of):
     names = ["virginica", "setosa", "versicolor"]
     model = KerasNet(dense(4, 3, activation="softmax"), labels=names, epochs=150).fit(iris, four)
-    feeds = feeds_of(four, iris.test.inputs)
-    assert (model.outputs(feeds).argmax(axis=1) == iris.test.targets).mean() > 0.85
-    np.testing.assert_allclose(model.outputs(feeds), model.net.predict_on_batch(feeds["features"])[:, [1, 2, 0]])
+    model_inputs = model_inputs_of(four, iris.test.inputs)
+    assert (model.outputs(model_inputs).argmax(axis=1) == iris.test.targets).mean() > 0.85
+    np.testing.assert_allclose(
+        model.outputs(model_inputs), model.net.predict_on_batch(model_inputs["features"])[:, [1, 2, 0]]
+    )
 
 
 @pytest.mark.parametrize(("gives", "settings"), [("logit", {}), ("probability", {"activation": "sigmoid"})])
 def test_one_number_becomes_two_labels_when_a_net_says_yes_or_no(
-    dense, cancer, feeds_of, written, tmp_path, gives, settings
+    dense, cancer, model_inputs_of, written, tmp_path, gives, settings
 ):
     model = KerasNet(dense(30, 1, **settings), gives, epochs=2).fit(cancer.splits, cancer.processor)
-    feeds = feeds_of(cancer.processor, cancer.splits.test.inputs)
-    found = written(model, tmp_path, feeds).run(None, feeds)[0]
+    model_inputs = model_inputs_of(cancer.processor, cancer.splits.test.inputs)
+    found = written(model, tmp_path, model_inputs).run(None, model_inputs)[0]
     assert found.shape == (len(cancer.splits.test), 2)
-    np.testing.assert_allclose(found, model.outputs(feeds), atol=1e-5)
+    np.testing.assert_allclose(found, model.outputs(model_inputs), atol=1e-5)
 
 
-def test_values_are_learnt_when_targets_are_numbers(dense, diabetes, feeds_of, written, tmp_path):
-    processor = Processor([10])
+def test_values_are_learnt_when_targets_are_numbers(dense, diabetes, model_inputs_of, written, tmp_path):
+    processor = ArrayProcessor([10])
     model = KerasNet(dense(10, 1), "value", epochs=3).fit(diabetes, processor)
-    feeds = feeds_of(processor, diabetes.test.inputs)
-    session = written(model, tmp_path, feeds, output="value")
+    model_inputs = model_inputs_of(processor, diabetes.test.inputs)
+    session = written(model, tmp_path, model_inputs, output="value")
     assert [(one.name, one.shape) for one in session.get_outputs()] == [("value", ["batch"])]
-    np.testing.assert_allclose(session.run(None, feeds)[0], model.outputs(feeds), atol=1e-4)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], model.outputs(model_inputs), atol=1e-4)
 
 
-def test_attention_and_normalisation_are_exported_when_a_net_has_them(keras, iris, four, feeds_of, written, tmp_path):
+def test_attention_and_normalisation_are_exported_when_a_net_has_them(
+    keras, iris, four, model_inputs_of, written, tmp_path
+):
     layers = keras.layers
     given = layers.Input((4,))
     hidden = layers.LayerNormalization()(layers.Reshape((2, 2))(given))
     hidden = layers.MultiHeadAttention(2, 4)(hidden, hidden)
     net = keras.Model(given, layers.Dense(3)(layers.Flatten()(hidden)))
     model = KerasNet(net, "logits").fit(iris, four)
-    feeds = feeds_of(four, iris.test.inputs)
-    found = written(model, tmp_path, feeds).run(None, feeds)[0]
-    np.testing.assert_allclose(found, model.outputs(feeds), atol=1e-5)
+    model_inputs = model_inputs_of(four, iris.test.inputs)
+    found = written(model, tmp_path, model_inputs).run(None, model_inputs)[0]
+    np.testing.assert_allclose(found, model.outputs(model_inputs), atol=1e-5)
 
 
-def test_feeds_are_given_by_name_when_a_net_has_several_inputs(keras, iris, feeds_of, written, tmp_path):
+def test_model_inputs_are_given_by_name_when_a_net_has_several_inputs(keras, iris, model_inputs_of, written, tmp_path):
     rows = [[*row[:3], f"{row[3] > 1}"] for row in iris.train.inputs]
-    processor = Tabular(numbers=["a", "b", "c"], categories=["kind"]).fit(rows)
+    processor = TabularProcessor(numbers=["a", "b", "c"], categories=["kind"]).fit(rows)
     splits = Splits(Split(rows, iris.train.targets), iris.validation, iris.test, iris.labels, iris.record)
     layers = keras.layers
     categories, numbers = layers.Input((1,), name="categories", dtype="int64"), layers.Input((3,), name="numbers")
     looked_up = layers.Flatten()(layers.Embedding(5, 2)(categories))
     net = keras.Model([categories, numbers], layers.Dense(3)(layers.Concatenate()([looked_up, numbers])))
     model = KerasNet(net, "logits").fit(splits, processor)
-    feeds = feeds_of(processor, rows)
-    assert list(feeds) == ["numbers", "categories"]
-    session = written(model, tmp_path, feeds)
-    np.testing.assert_allclose(session.run(None, feeds)[0], model.outputs(feeds), atol=1e-5)
+    model_inputs = model_inputs_of(processor, rows)
+    assert list(model_inputs) == ["numbers", "categories"]
+    session = written(model, tmp_path, model_inputs)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], model.outputs(model_inputs), atol=1e-5)
 
 
-def test_file_is_opened_when_its_path_is_given(keras, dense, iris, four, feeds_of, tmp_path):
+def test_file_is_opened_when_its_path_is_given(keras, dense, iris, four, model_inputs_of, tmp_path):
     net = dense(4, 3)()
     net.save(tmp_path / "theirs.keras")
-    feeds = feeds_of(four, iris.test.inputs)
-    found = KerasNet(str(tmp_path / "theirs.keras"), "logits").fit(iris, four).outputs(feeds)
-    np.testing.assert_allclose(found, KerasNet(net, "logits").fit(iris, four).outputs(feeds), atol=1e-6)
+    model_inputs = model_inputs_of(four, iris.test.inputs)
+    found = KerasNet(str(tmp_path / "theirs.keras"), "logits").fit(iris, four).outputs(model_inputs)
+    np.testing.assert_allclose(found, KerasNet(net, "logits").fit(iris, four).outputs(model_inputs), atol=1e-6)
 
 
 def test_code_of_a_file_is_not_run_when_it_holds_a_lambda(keras, iris, four, tmp_path):
@@ -183,9 +187,11 @@ def test_refusal_names_the_layer_when_its_weights_have_four_bits(keras, iris, fo
 
 
 @pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
-def test_answers_are_keras_own_when_weights_have_eight_bits(keras, iris, four, feeds_of, written, tmp_path):
+def test_answers_are_keras_own_when_weights_have_eight_bits(keras, iris, four, model_inputs_of, written, tmp_path):
     net = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)])
     net.quantize("int8")
     model = KerasNet(net, "logits").fit(iris, four)
-    feeds = feeds_of(four, iris.test.inputs)
-    np.testing.assert_allclose(written(model, tmp_path, feeds).run(None, feeds)[0], model.outputs(feeds), atol=1e-6)
+    model_inputs = model_inputs_of(four, iris.test.inputs)
+    np.testing.assert_allclose(
+        written(model, tmp_path, model_inputs).run(None, model_inputs)[0], model.outputs(model_inputs), atol=1e-6
+    )

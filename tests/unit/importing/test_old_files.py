@@ -44,25 +44,27 @@ def hardened(weights: np.ndarray) -> onnx.ModelProto:
     return model_of(11, nodes, ("N", 4), w=weights, shape=np.array([0, 3, 1]))
 
 
-def test_refusal_names_file_and_operator_when_import_would_change_it(unmended, iris, four, feeds_of, written, tmp_path):
+def test_refusal_names_file_and_operator_when_import_would_change_it(
+    unmended, iris, four, model_inputs_of, written, tmp_path
+):
     onnx.save(hardened(floats(4, 3)), tmp_path / "theirs.onnx")
     model = OnnxFile(str(tmp_path / "theirs.onnx")).fit(iris, four)
     with pytest.raises(ExportError) as caught:
-        written(model, tmp_path, feeds_of(four, iris.test.inputs))
+        written(model, tmp_path, model_inputs_of(four, iris.test.inputs))
     assert str(caught.value) == (
         "theirs.onnx cannot be taken on. Hardmax of opset 11 (node choose) would give other numbers once it is "
         "converted, by up to 1. Export the file again with a newer opset."
     )
 
 
-def test_one_label_is_chosen_when_a_hardmax_of_opset_11_is_imported(iris, four, feeds_of, written, tmp_path):
+def test_one_label_is_chosen_when_a_hardmax_of_opset_11_is_imported(iris, four, model_inputs_of, written, tmp_path):
     weights = floats(4, 3)
     onnx.save(hardened(weights), tmp_path / "theirs.onnx")
-    feeds = feeds_of(four, iris.test.inputs)
-    expected = np.eye(3)[(feeds["features"] @ weights).argmax(axis=1)]
+    model_inputs = model_inputs_of(four, iris.test.inputs)
+    expected = np.eye(3)[(model_inputs["features"] @ weights).argmax(axis=1)]
     model = OnnxFile(str(tmp_path / "theirs.onnx")).fit(iris, four)
-    np.testing.assert_array_equal(model.outputs(feeds), expected)
-    np.testing.assert_array_equal(written(model, tmp_path, feeds).run(None, feeds)[0], expected)
+    np.testing.assert_array_equal(model.outputs(model_inputs), expected)
+    np.testing.assert_array_equal(written(model, tmp_path, model_inputs).run(None, model_inputs)[0], expected)
 
 
 def test_refusal_names_file_and_operator_when_compression_would_change_it(unmended, tmp_path):

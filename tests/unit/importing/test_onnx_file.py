@@ -10,14 +10,14 @@ from scipy.special import softmax
 from maas.errors import ConfigError, ExportError
 from maas.importing.onnx_file import OnnxFile
 from maas.importing.pixels import PixelScaling
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors.tabular import TabularProcessor
 
 WEIGHTS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
 
 @pytest.fixture
-def feeds(four, iris, feeds_of):
-    return feeds_of(four, iris.test.inputs)
+def model_inputs(four, iris, model_inputs_of):
+    return model_inputs_of(four, iris.test.inputs)
 
 
 @pytest.fixture
@@ -29,34 +29,36 @@ def saved(tmp_path):
     return save
 
 
-def test_answers_are_the_files_when_it_gives_logits(linear, saved, iris, four, feeds, written, tmp_path):
+def test_answers_are_the_files_when_it_gives_logits(linear, saved, iris, four, model_inputs, written, tmp_path):
     model = OnnxFile(saved(linear(WEIGHTS)), gives="logits").fit(iris, four)
-    expected = softmax(feeds["features"] @ WEIGHTS, axis=1)
-    np.testing.assert_allclose(model.outputs(feeds), expected, atol=1e-6)
-    session = written(model, tmp_path, feeds)
+    expected = softmax(model_inputs["features"] @ WEIGHTS, axis=1)
+    np.testing.assert_allclose(model.outputs(model_inputs), expected, atol=1e-6)
+    session = written(model, tmp_path, model_inputs)
     assert [(one.name, one.shape) for one in session.get_inputs()] == [("features", ["batch", 4])]
     assert [(one.name, one.shape) for one in session.get_outputs()] == [("probabilities", ["batch", 3])]
-    np.testing.assert_allclose(session.run(None, feeds)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_any_batch_is_answered_when_the_file_takes_one_size(linear, saved, iris, four, feeds, written, tmp_path, batch):
+def test_any_batch_is_answered_when_the_file_takes_one_size(
+    linear, saved, iris, four, model_inputs, written, tmp_path, batch
+):
     source = linear(WEIGHTS, batch=batch)
     shape = numpy_helper.from_array(np.array([batch, 3], dtype=np.int64), "shape")
     source.graph.initializer.append(shape)
     source.graph.node[0].output[0] = "product"
     source.graph.node.append(helper.make_node("Reshape", ["product", "shape"], ["scores"]))
     model = OnnxFile(saved(source), gives="logits").fit(iris, four)
-    expected = softmax(feeds["features"] @ WEIGHTS, axis=1)
-    np.testing.assert_allclose(model.outputs(feeds), expected, atol=1e-6)
-    session = written(model, tmp_path, feeds)
+    expected = softmax(model_inputs["features"] @ WEIGHTS, axis=1)
+    np.testing.assert_allclose(model.outputs(model_inputs), expected, atol=1e-6)
+    session = written(model, tmp_path, model_inputs)
     for rows in (1, 3, len(expected)):
-        found = session.run(None, {"features": feeds["features"][:rows]})[0]
+        found = session.run(None, {"features": model_inputs["features"][:rows]})[0]
         np.testing.assert_allclose(found, expected[:rows], atol=1e-6)
 
 
 def test_refusal_names_the_batch_when_rows_of_one_size_see_each_other(
-    linear, saved, iris, four, feeds, written, tmp_path
+    linear, saved, iris, four, model_inputs, written, tmp_path
 ):
     source = linear(WEIGHTS, batch=2)
     source.graph.node[0].output[0] = "product"
@@ -64,7 +66,7 @@ def test_refusal_names_the_batch_when_rows_of_one_size_see_each_other(
     source.graph.initializer.append(numpy_helper.from_array(np.int64(0), "axis"))
     model = OnnxFile(saved(source), gives="logits").fit(iris, four)
     with pytest.raises(ExportError) as caught:
-        written(model, tmp_path, feeds)
+        written(model, tmp_path, model_inputs)
     assert str(caught.value) == (
         "theirs.onnx cannot be taken on. 4 rows are answered otherwise than by the file itself. It was made for "
         "batches of 2: export it anew with a free axis."
@@ -72,7 +74,7 @@ def test_refusal_names_the_batch_when_rows_of_one_size_see_each_other(
     assert not (tmp_path / "written.onnx").exists()
 
 
-def test_weights_are_joined_when_they_lie_beside_the_file(linear, saved, iris, four, feeds, tmp_path):
+def test_weights_are_joined_when_they_lie_beside_the_file(linear, saved, iris, four, model_inputs, tmp_path):
     path = saved(
         linear(WEIGHTS), save_as_external_data=True, all_tensors_to_one_file=True, location="w.bin", size_threshold=0
     )
@@ -83,7 +85,7 @@ def test_weights_are_joined_when_they_lie_beside_the_file(linear, saved, iris, f
     assert {one.name for one in folder.iterdir()} == {"model.onnx", "source.json"}
     (tmp_path / "w.bin").unlink()
     again = OnnxFile.load({"path": path}, folder)
-    np.testing.assert_array_equal(again.outputs(feeds), model.outputs(feeds))
+    np.testing.assert_array_equal(again.outputs(model_inputs), model.outputs(model_inputs))
 
 
 def test_copy_is_the_file_byte_for_byte_when_it_is_saved(linear, saved, iris, four, tmp_path):
@@ -95,26 +97,28 @@ def test_copy_is_the_file_byte_for_byte_when_it_is_saved(linear, saved, iris, fo
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [(TensorProto.DOUBLE, 1e-6), (TensorProto.FLOAT16, 1e-2)])
-def test_feeds_are_cast_when_the_file_takes_another_type(
-    linear, saved, iris, four, feeds, written, tmp_path, kind, tolerance
+def test_model_inputs_are_cast_when_the_file_takes_another_type(
+    linear, saved, iris, four, model_inputs, written, tmp_path, kind, tolerance
 ):
     model = OnnxFile(saved(linear(WEIGHTS, kind=kind)), gives="logits").fit(iris, four)
-    session = written(model, tmp_path, feeds)
+    session = written(model, tmp_path, model_inputs)
     assert session.get_outputs()[0].type == "tensor(float)"
-    expected = softmax(feeds["features"] @ WEIGHTS, axis=1)
-    np.testing.assert_allclose(session.run(None, feeds)[0], expected, atol=tolerance)
-    np.testing.assert_allclose(model.outputs(feeds), expected, atol=tolerance)
+    expected = softmax(model_inputs["features"] @ WEIGHTS, axis=1)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], expected, atol=tolerance)
+    np.testing.assert_allclose(model.outputs(model_inputs), expected, atol=tolerance)
 
 
-def test_columns_come_in_the_datas_order_when_the_file_has_its_own(linear, saved, iris, four, feeds, written, tmp_path):
+def test_columns_come_in_the_datas_order_when_the_file_has_its_own(
+    linear, saved, iris, four, model_inputs, written, tmp_path
+):
     names = ["virginica", "setosa", "versicolor"]
     model = OnnxFile(saved(linear(WEIGHTS)), gives="logits", labels=names).fit(iris, four)
-    expected = softmax(feeds["features"] @ WEIGHTS, axis=1)[:, [1, 2, 0]]
-    np.testing.assert_allclose(model.outputs(feeds), expected, atol=1e-6)
-    np.testing.assert_allclose(written(model, tmp_path, feeds).run(None, feeds)[0], expected, atol=1e-6)
+    expected = softmax(model_inputs["features"] @ WEIGHTS, axis=1)[:, [1, 2, 0]]
+    np.testing.assert_allclose(model.outputs(model_inputs), expected, atol=1e-6)
+    np.testing.assert_allclose(written(model, tmp_path, model_inputs).run(None, model_inputs)[0], expected, atol=1e-6)
 
 
-def test_inputs_are_paired_by_name_when_the_processor_gives_several(saved, iris, feeds_of, written, tmp_path):
+def test_inputs_are_paired_by_name_when_the_processor_gives_several(saved, iris, model_inputs_of, written, tmp_path):
     graph = helper.make_graph(
         [
             helper.make_node("Gather", ["table", "kinds"], ["looked_up"]),
@@ -136,22 +140,22 @@ def test_inputs_are_paired_by_name_when_the_processor_gives_several(saved, iris,
     )
     path = saved(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
     rows = [[row[0], row[1], row[2], f"{row[3] > 1}"] for row in iris.train.inputs]
-    processor = Tabular(numbers=["a", "b", "c"], categories=["d"]).fit(rows)
+    processor = TabularProcessor(numbers=["a", "b", "c"], categories=["d"]).fit(rows)
     splits = type(iris)(
         type(iris.train)(rows, iris.train.targets), iris.validation, iris.test, iris.labels, iris.record
     )
-    feeds = feeds_of(processor, rows)
+    model_inputs = model_inputs_of(processor, rows)
     model = OnnxFile(path, "logits", inputs={"numbers": "measures", "categories": "kinds"}).fit(splits, processor)
-    expected = softmax(feeds["numbers"] @ WEIGHTS[:3] + np.eye(5, 3)[feeds["categories"][:, 0]], axis=1)
-    np.testing.assert_allclose(model.outputs(feeds), expected, atol=1e-6)
-    session = written(model, tmp_path, feeds)
+    expected = softmax(model_inputs["numbers"] @ WEIGHTS[:3] + np.eye(5, 3)[model_inputs["categories"][:, 0]], axis=1)
+    np.testing.assert_allclose(model.outputs(model_inputs), expected, atol=1e-6)
+    session = written(model, tmp_path, model_inputs)
     assert [one.name for one in session.get_inputs()] == ["numbers", "categories"]
-    np.testing.assert_allclose(session.run(None, feeds)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], expected, atol=1e-6)
     with pytest.raises(ConfigError) as caught:
         OnnxFile(path, "logits").fit(splits, processor)
     assert str(caught.value) == (
-        "theirs.onnx takes kinds, measures; the processor gives numbers, categories. Set model.inputs={feed: input} "
-        "for each of its inputs."
+        "theirs.onnx takes kinds, measures; the processor gives numbers, categories. "
+        "Set model.inputs={model_input: input} for each of its inputs."
     )
 
 
@@ -165,17 +169,17 @@ def test_pictures_are_scaled_and_turned_when_the_file_takes_channels_first(saved
         [numpy_helper.from_array(kernel, "kernel")],
     )
     path = saved(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
-    feeds = {"pixels": np.random.default_rng(2).integers(0, 256, (9, 4, 4, 3), dtype=np.uint8)}
+    model_inputs = {"pixels": np.random.default_rng(2).integers(0, 256, (9, 4, 4, 3), dtype=np.uint8)}
     mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     pixels = PixelScaling(mean=mean, deviation=deviation)
     model = OnnxFile(path, "embedding", pixels=pixels)
     model.record = met_with(model, pixels)
-    normal = ((feeds["pixels"] / 255 - mean) / deviation).transpose(0, 3, 1, 2)
+    normal = ((model_inputs["pixels"] / 255 - mean) / deviation).transpose(0, 3, 1, 2)
     expected = np.einsum("nchw,kchw->nk", normal, kernel)
-    np.testing.assert_allclose(model.outputs(feeds), expected, atol=1e-4)
-    session = written(model, tmp_path, feeds, output="embedding")
+    np.testing.assert_allclose(model.outputs(model_inputs), expected, atol=1e-4)
+    session = written(model, tmp_path, model_inputs, output="embedding")
     assert [(one.name, one.type) for one in session.get_inputs()] == [("pixels", "tensor(uint8)")]
-    np.testing.assert_allclose(session.run(None, feeds)[0], expected, atol=1e-4)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], expected, atol=1e-4)
 
 
 def met_with(model: OnnxFile, pixels: PixelScaling):
@@ -185,16 +189,20 @@ def met_with(model: OnnxFile, pixels: PixelScaling):
     return FileRecord(Meaning("embedding"), {"pixels": "image"}, "scores", pixels)
 
 
-def test_values_are_a_number_a_row_when_the_file_predicts_one(linear, saved, diabetes, feeds_of, written, tmp_path):
-    from maas.runtime.processors.array import Processor
+def test_values_are_a_number_a_row_when_the_file_predicts_one(
+    linear, saved, diabetes, model_inputs_of, written, tmp_path
+):
+    from maas.runtime.processors.array import ArrayProcessor
 
     weights = np.arange(10, dtype=np.float32)[:, None]
-    processor = Processor([10])
+    processor = ArrayProcessor([10])
     model = OnnxFile(saved(linear(weights)), gives="value").fit(diabetes, processor)
-    feeds = feeds_of(processor, diabetes.test.inputs)
-    session = written(model, tmp_path, feeds, output="value")
+    model_inputs = model_inputs_of(processor, diabetes.test.inputs)
+    session = written(model, tmp_path, model_inputs, output="value")
     assert [(one.name, one.shape) for one in session.get_outputs()] == [("value", ["batch"])]
-    np.testing.assert_allclose(session.run(None, feeds)[0], (feeds["features"] @ weights)[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(
+        session.run(None, model_inputs)[0], (model_inputs["features"] @ weights)[:, 0], rtol=1e-5
+    )
 
 
 def test_output_must_be_named_when_several_hold_numbers(linear, saved, iris, four):
@@ -214,7 +222,7 @@ def test_output_must_be_named_when_several_hold_numbers(linear, saved, iris, fou
     assert OnnxFile(path, "logits", output="opposite").fit(iris, four).record.result == "opposite"
 
 
-def test_probabilities_are_read_when_a_zipmap_makes_dictionaries(iris, four, feeds, saved, written, tmp_path):
+def test_probabilities_are_read_when_a_zipmap_makes_dictionaries(iris, four, model_inputs, saved, written, tmp_path):
     from skl2onnx import to_onnx
     from sklearn.linear_model import LogisticRegression
 
@@ -223,9 +231,11 @@ def test_probabilities_are_read_when_a_zipmap_makes_dictionaries(iris, four, fee
     path = saved(to_onnx(estimator, table[:1], target_opset=17))
     assert ort.InferenceSession(path).get_outputs()[1].type == "seq(map(string,tensor(float)))"
     model = OnnxFile(path, labels=iris.labels).fit(iris, four)
-    np.testing.assert_allclose(model.outputs(feeds), estimator.predict_proba(feeds["features"]), atol=1e-6)
-    session = written(model, tmp_path, feeds)
-    np.testing.assert_allclose(session.run(None, feeds)[0], model.outputs(feeds), atol=1e-6)
+    np.testing.assert_allclose(
+        model.outputs(model_inputs), estimator.predict_proba(model_inputs["features"]), atol=1e-6
+    )
+    session = written(model, tmp_path, model_inputs)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], model.outputs(model_inputs), atol=1e-6)
 
 
 def test_refusal_gives_both_shapes_when_the_file_takes_other_rows(linear, saved, iris, four):
@@ -243,7 +253,7 @@ def test_refusal_says_so_when_a_file_is_no_onnx(iris, four, tmp_path):
         OnnxFile(str(tmp_path / "notes.onnx")).fit(iris, four)
 
 
-def test_refusal_asks_for_fit_when_a_file_has_not_met_the_data(linear, saved, feeds):
+def test_refusal_asks_for_fit_when_a_file_has_not_met_the_data(linear, saved, model_inputs):
     with pytest.raises(ConfigError) as caught:
-        OnnxFile(saved(linear(WEIGHTS))).outputs(feeds)
+        OnnxFile(saved(linear(WEIGHTS))).outputs(model_inputs)
     assert str(caught.value) == "theirs.onnx has not met the data yet. Call fit first."

@@ -16,7 +16,7 @@ def test_pixels_are_the_formulas_when_numpy_and_graph_prepare_them(channels_firs
     pixels = PixelScaling(mean=mean, deviation=deviation, channels_first=channels_first)
     expected = (PICTURES / 255 - np.array(mean)) / np.array(deviation)
     expected = np.moveaxis(expected, 3, 1) if channels_first else expected
-    builder = GraphBuilder("feeds")
+    builder = GraphBuilder("model_inputs")
     builder.add("Identity", pixels.add_nodes(builder, "pixels"), result="prepared")
     model = declared(
         model_of_nodes(builder, opset=20), {"pixels": PICTURES}, {"pixels": {0: "batch"}}, "prepared", [None] * 3

@@ -42,10 +42,10 @@ def test_graph_is_fed_with_the_arrays_as_they_were_when_rows_are_collated(tmp_pa
     records = graph.records(arrays(), PATH)
     processor = Records(records.dtype)
     again = Records.load(processor.settings(), tmp_path)
-    feeds = again.collate(again.encode([one.tobytes() for one in records]))
+    model_inputs = again.batch(again.preprocess([one.tobytes() for one in records]))
     for name, array in arrays().items():
-        np.testing.assert_array_equal(feeds[name], array)
-        assert feeds[name].dtype == array.dtype
+        np.testing.assert_array_equal(model_inputs[name], array)
+        assert model_inputs[name].dtype == array.dtype
     found = graph.answered(tmp_path / "m.onnx", processor, records)
     np.testing.assert_array_equal(found, arrays()["numbers"] + arrays()["words"])
 
@@ -53,8 +53,8 @@ def test_graph_is_fed_with_the_arrays_as_they_were_when_rows_are_collated(tmp_pa
 def test_texts_reach_the_graph_as_objects_when_an_array_holds_them():
     records = np.array([("ab",), ("äö",)], dtype=[("words", "<U4")])
     processor = Records(records.dtype)
-    feed = processor.collate(processor.encode([one.tobytes() for one in records]))["words"]
-    assert (feed.dtype, feed.tolist()) == (np.dtype(object), ["ab", "äö"])
+    model_input = processor.batch(processor.preprocess([one.tobytes() for one in records]))["words"]
+    assert (model_input.dtype, model_input.tolist()) == (np.dtype(object), ["ab", "äö"])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_numbers_are_read_as_they_look_when_nothing_is_said(found, targets, give
     read = found if isinstance(found[0], dict) else np.array(found)
     meaning = meaning_of_numbers(read, targets, None)
     assert meaning.gives == gives
-    numbers = Reading("out", meaning).predictions({"out": read})
+    numbers = Reading("out", meaning).scores({"out": read})
     assert numbers.shape == (2, 2 if gives != "value" else 1)
     if meaning.order:
         np.testing.assert_allclose(numbers.sum(axis=1), 1, rtol=1e-6)

@@ -7,8 +7,8 @@ from onnx.reference import ReferenceEvaluator
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.importing.rule import Rule
-from maas.runtime.processors.array import Processor
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
 SIGNS = [">", "<", ">=", "<=", "==", "!="]
 
@@ -21,16 +21,16 @@ def fruit() -> Splits:
 
 
 @pytest.fixture
-def columns(fruit) -> Tabular:
-    return Tabular(numbers=["sugar", "weight"]).fit(fruit.train.inputs)
+def columns(fruit) -> TabularProcessor:
+    return TabularProcessor(numbers=["sugar", "weight"]).fit(fruit.train.inputs)
 
 
 RULES = [{"label": "ripe", "when": ["sugar > 7.5", "weight >= 80"]}, {"label": "melon", "when": ["weight > 150"]}]
 
 
 def labels(model: Rule, splits: Splits, rows) -> list[str]:
-    feeds = {"numbers": np.array(rows, dtype=np.float32)}
-    return [splits.labels[one] for one in model.outputs(feeds).argmax(axis=1)]
+    model_inputs = {"numbers": np.array(rows, dtype=np.float32)}
+    return [splits.labels[one] for one in model.outputs(model_inputs).argmax(axis=1)]
 
 
 def test_first_rule_that_matches_wins_when_several_do(fruit, columns):
@@ -39,14 +39,16 @@ def test_first_rule_that_matches_wins_when_several_do(fruit, columns):
     assert labels(model, fruit, rows) == ["ripe", "ripe", "melon", "unripe", "unripe", "ripe", "unripe"]
 
 
-def test_missing_number_matches_no_condition_when_a_row_lacks_it(fruit, columns, written, tmp_path, feeds_of):
+def test_missing_number_matches_no_condition_when_a_row_lacks_it(fruit, columns, written, tmp_path, model_inputs_of):
     rules = [{"label": "ripe", "when": [f"sugar {sign} 3"]} for sign in SIGNS]
     model = Rule([*rules, {"label": "melon", "when": ["weight != 1"]}], default="unripe").fit(fruit, columns)
-    feeds = feeds_of(columns, [{"sugar": None, "weight": 2.0}, {"sugar": None, "weight": None}, {"sugar": 1.0}])
+    model_inputs = model_inputs_of(
+        columns, [{"sugar": None, "weight": 2.0}, {"sugar": None, "weight": None}, {"sugar": 1.0}]
+    )
     expected = ["melon", "unripe", "ripe"]
-    assert [fruit.labels[one] for one in model.outputs(feeds).argmax(axis=1)] == expected
-    found = written(model, tmp_path, feeds).run(None, feeds)[0]
-    np.testing.assert_array_equal(found, model.outputs(feeds))
+    assert [fruit.labels[one] for one in model.outputs(model_inputs).argmax(axis=1)] == expected
+    found = written(model, tmp_path, model_inputs).run(None, model_inputs)[0]
+    np.testing.assert_array_equal(found, model.outputs(model_inputs))
 
 
 @pytest.mark.parametrize("sign", SIGNS)
@@ -55,16 +57,18 @@ def test_graph_and_python_agree_when_numbers_lie_on_and_beside_the_threshold(sig
     exact = np.float32(0.1)
     beside = [np.nextafter(exact, np.float32(direction)) for direction in (-1, 1)]
     sugar = np.array([exact, *beside, -1, 1, np.nan, np.inf, -np.inf], dtype=np.float32)
-    feeds = {"numbers": np.stack([sugar, np.zeros_like(sugar)], axis=1)}
+    model_inputs = {"numbers": np.stack([sugar, np.zeros_like(sugar)], axis=1)}
     signs = {">": sugar > exact, "<": sugar < exact, ">=": sugar >= exact, "<=": sugar <= exact, "==": sugar == exact}
     expected = signs.get(sign, (sugar != exact) & ~np.isnan(sugar))
-    np.testing.assert_array_equal(model.outputs(feeds)[:, 1], expected)
-    np.testing.assert_array_equal(written(model, tmp_path, feeds).run(None, feeds)[0], model.outputs(feeds))
-    reference = ReferenceEvaluator(str(tmp_path / "written.onnx")).run(None, feeds)[0]
-    np.testing.assert_array_equal(reference, model.outputs(feeds))
+    np.testing.assert_array_equal(model.outputs(model_inputs)[:, 1], expected)
+    np.testing.assert_array_equal(
+        written(model, tmp_path, model_inputs).run(None, model_inputs)[0], model.outputs(model_inputs)
+    )
+    reference = ReferenceEvaluator(str(tmp_path / "written.onnx")).run(None, model_inputs)[0]
+    np.testing.assert_array_equal(reference, model.outputs(model_inputs))
 
 
-def test_graph_and_python_agree_when_many_random_rules_overlap(iris, four, written, tmp_path, feeds_of):
+def test_graph_and_python_agree_when_many_random_rules_overlap(iris, four, written, tmp_path, model_inputs_of):
     generator = np.random.default_rng(0)
     rows = generator.choice([0, 1, 2, 3], size=(1000, 4)).astype(np.float32)
 
@@ -76,32 +80,34 @@ def test_graph_and_python_agree_when_many_random_rules_overlap(iris, four, writt
         for _ in range(30)
     ]
     model = Rule(rules, default="setosa").fit(iris, four)
-    feeds = feeds_of(four, list(rows))
-    expected = model.outputs(feeds)
+    model_inputs = model_inputs_of(four, list(rows))
+    expected = model.outputs(model_inputs)
     assert set(expected.argmax(axis=1)) == {0, 1, 2}
     np.testing.assert_array_equal(expected.sum(axis=1), 1)
-    np.testing.assert_array_equal(written(model, tmp_path, feeds).run(None, feeds)[0], expected)
+    np.testing.assert_array_equal(written(model, tmp_path, model_inputs).run(None, model_inputs)[0], expected)
 
 
-def test_position_counts_through_a_row_when_it_is_a_picture(iris, written, tmp_path, feeds_of):
-    processor, rows = Processor([2, 2]), np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+def test_position_counts_through_a_row_when_it_is_a_picture(iris, written, tmp_path, model_inputs_of):
+    processor, rows = ArrayProcessor([2, 2]), np.arange(12, dtype=np.float32).reshape(3, 2, 2)
     split = Split(list(rows), np.array([0, 1, 2]))
     splits = Splits(split, split, split, iris.labels, None)
     model = Rule([{"label": "virginica", "when": ["3 == 7"]}], default="setosa").fit(splits, processor)
-    feeds = feeds_of(processor, list(rows))
-    np.testing.assert_array_equal(model.outputs(feeds).argmax(axis=1), [0, 2, 0])
-    np.testing.assert_array_equal(written(model, tmp_path, feeds).run(None, feeds)[0], model.outputs(feeds))
+    model_inputs = model_inputs_of(processor, list(rows))
+    np.testing.assert_array_equal(model.outputs(model_inputs).argmax(axis=1), [0, 2, 0])
+    np.testing.assert_array_equal(
+        written(model, tmp_path, model_inputs).run(None, model_inputs)[0], model.outputs(model_inputs)
+    )
 
 
-def test_every_feed_is_an_input_when_rules_read_one_of_them(fruit, written, tmp_path, feeds_of):
+def test_every_model_input_is_an_input_when_rules_read_one_of_them(fruit, written, tmp_path, model_inputs_of):
     rows = [{"sugar": 8.0, "weight": 90.0, "colour": "red"}]
-    processor = Tabular(numbers=["sugar", "weight"], categories=["colour"]).fit(rows)
+    processor = TabularProcessor(numbers=["sugar", "weight"], categories=["colour"]).fit(rows)
     split = Split(rows, np.array([1]))
     model = Rule(RULES, default="unripe").fit(Splits(split, split, split, fruit.labels, None), processor)
-    feeds = feeds_of(processor, rows)
-    session = written(model, tmp_path, feeds)
+    model_inputs = model_inputs_of(processor, rows)
+    session = written(model, tmp_path, model_inputs)
     assert [one.name for one in session.get_inputs()] == ["numbers", "categories"]
-    np.testing.assert_array_equal(session.run(None, feeds)[0], [[0, 1, 0]])
+    np.testing.assert_array_equal(session.run(None, model_inputs)[0], [[0, 1, 0]])
 
 
 @pytest.mark.parametrize(
@@ -170,10 +176,10 @@ def test_refusal_lists_the_labels_when_a_rule_gives_another(fruit, columns, diab
             f"A rule gives the label {wrong!r}; the data has melon, ripe, unripe. Set model.rules and model.default."
         )
     with pytest.raises(ConfigError, match=r"the data has none\."):
-        Rule([{"label": "a", "when": ["0 > 1"]}], default="a").fit(diabetes, Processor([10]))
+        Rule([{"label": "a", "when": ["0 > 1"]}], default="a").fit(diabetes, ArrayProcessor([10]))
 
 
-def test_refusal_names_the_feeds_when_the_processor_gives_no_numbers(iris, text_processor):
+def test_refusal_names_the_model_inputs_when_the_processor_gives_no_numbers(iris, text_processor):
     with pytest.raises(ConfigError) as caught:
         Rule([{"label": "setosa", "when": ["0 > 1"]}], default="setosa").fit(iris, text_processor)
     assert str(caught.value) == (
@@ -190,12 +196,14 @@ def test_refusal_asks_for_fit_when_rules_have_not_met_the_data():
 
 def test_seconds_since_1970_are_told_apart_when_numbers_are_float64(fruit, written, tmp_path):
     """float32 holds every 128th second of 2026."""
-    columns = Tabular(numbers=["sugar", "weight"], double=True).fit(fruit.train.inputs)
+    columns = TabularProcessor(numbers=["sugar", "weight"], double=True).fit(fruit.train.inputs)
     model = Rule([{"label": "ripe", "when": ["sugar > 1790000000", "weight == 0.1"]}], "melon").fit(fruit, columns)
     seconds = [1789999999.0, 1790000000.0, 1790000000.5, 1790000001.0]
-    feeds = columns.collate(columns.encode([[one, 0.1] for one in seconds]))
-    assert feeds["numbers"].dtype == np.float64
-    assert model.outputs(feeds)[:, 1].tolist() == [0, 0, 1, 1]
-    np.testing.assert_array_equal(written(model, tmp_path, feeds).run(None, feeds)[0], model.outputs(feeds))
-    short = {"numbers": feeds["numbers"].astype(np.float32)}  # as of the array processor
+    model_inputs = columns.batch(columns.preprocess([[one, 0.1] for one in seconds]))
+    assert model_inputs["numbers"].dtype == np.float64
+    assert model.outputs(model_inputs)[:, 1].tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(
+        written(model, tmp_path, model_inputs).run(None, model_inputs)[0], model.outputs(model_inputs)
+    )
+    short = {"numbers": model_inputs["numbers"].astype(np.float32)}  # as of the array processor
     assert model.outputs(short)[:, 1].tolist() == [0, 0, 0, 0]

@@ -32,8 +32,8 @@ from sklearn.tree import DecisionTreeClassifier
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.importing.scikit_learn import Estimator
-from maas.runtime.processors.array import Processor
-from maas.runtime.processors.tabular import Processor as Tabular
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
 
 class Stubborn(ClassifierMixin, BaseEstimator):
@@ -54,9 +54,9 @@ class Own(DecisionTreeClassifier):
     """A user's own type that can be exported."""
 
 
-def wide(feeds) -> np.ndarray:
+def wide(model_inputs) -> np.ndarray:
     """What scikit-learn is given: the same numbers in float64."""
-    return feeds["features"].astype(np.float64)
+    return model_inputs["features"].astype(np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -80,27 +80,27 @@ def neighbours() -> Splits:
     ids=lambda one: type(one).__name__,
 )
 def test_labels_are_the_same_on_adjacent_numbers_and_equal_votes(
-    estimator, neighbours, four, feeds_of, written, tmp_path
+    estimator, neighbours, four, model_inputs_of, written, tmp_path
 ):
     model = Estimator(estimator).fit(neighbours, four)
     drawn = np.random.default_rng(1).random((1000, 4)).astype(np.float32)
-    feeds = feeds_of(four, [*neighbours.train.inputs, *drawn])
-    expected = model.estimator.predict_proba(wide(feeds))
-    session = written(model, tmp_path, feeds)
-    found = session.run(None, feeds)[0]
+    model_inputs = model_inputs_of(four, [*neighbours.train.inputs, *drawn])
+    expected = model.estimator.predict_proba(wide(model_inputs))
+    session = written(model, tmp_path, model_inputs)
+    found = session.run(None, model_inputs)[0]
     np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_array_equal(model.outputs(feeds), expected.astype(np.float32))
-    few = {"features": feeds["features"][:20]}
+    np.testing.assert_array_equal(model.outputs(model_inputs), expected.astype(np.float32))
+    few = {"features": model_inputs["features"][:20]}
     reference = ReferenceEvaluator(str(tmp_path / "written.onnx")).run(None, few)[0]
     np.testing.assert_allclose(reference, expected[:20], atol=1e-5)
     single = [session.run(None, {"features": row[None]})[0][0] for row in few["features"]]
     np.testing.assert_allclose(single, found[:20], atol=1e-6)
 
 
-def test_same_forest_grows_when_no_random_state_is_named(iris, four, feeds_of):
-    feeds = feeds_of(four, iris.test.inputs)
-    first, second = (Estimator(RandomForestClassifier(3)).fit(iris, four).outputs(feeds) for _ in range(2))
+def test_same_forest_grows_when_no_random_state_is_named(iris, four, model_inputs_of):
+    model_inputs = model_inputs_of(four, iris.test.inputs)
+    first, second = (Estimator(RandomForestClassifier(3)).fit(iris, four).outputs(model_inputs) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
@@ -111,27 +111,27 @@ def test_estimator_of_the_recipe_is_left_unfitted_when_it_learns(iris, four):
     assert estimator.random_state is None
 
 
-def test_values_are_predicted_when_targets_are_numbers(diabetes, feeds_of, written, tmp_path):
-    processor = Processor([10])
-    feeds = feeds_of(processor, diabetes.test.inputs)
+def test_values_are_predicted_when_targets_are_numbers(diabetes, model_inputs_of, written, tmp_path):
+    processor = ArrayProcessor([10])
+    model_inputs = model_inputs_of(processor, diabetes.test.inputs)
     for estimator in (RandomForestRegressor(20), make_pipeline(StandardScaler(), Ridge())):
         model = Estimator(estimator).fit(diabetes, processor)
-        session = written(model, tmp_path, feeds, output="value")
+        session = written(model, tmp_path, model_inputs, output="value")
         assert [(one.name, one.shape) for one in session.get_outputs()] == [("value", ["batch"])]
-        np.testing.assert_allclose(session.run(None, feeds)[0], model.outputs(feeds), rtol=1e-5)
+        np.testing.assert_allclose(session.run(None, model_inputs)[0], model.outputs(model_inputs), rtol=1e-5)
 
 
-def test_columns_are_joined_when_the_processor_gives_numbers_and_categories(iris, feeds_of, written, tmp_path):
+def test_columns_are_joined_when_the_processor_gives_numbers_and_categories(iris, model_inputs_of, written, tmp_path):
     rows = [{"a": row[0], "b": None if row[1] > 3.5 else row[1], "kind": f"{row[3] > 1}"} for row in iris.train.inputs]
-    processor = Tabular(numbers=["a", "b"], categories=["kind"]).fit(rows)
+    processor = TabularProcessor(numbers=["a", "b"], categories=["kind"]).fit(rows)
     splits = Splits(Split(rows, iris.train.targets), iris.validation, iris.test, iris.labels, iris.record)
     model = Estimator(make_pipeline(SimpleImputer(), DecisionTreeClassifier(max_depth=3))).fit(splits, processor)
-    feeds = feeds_of(processor, rows)
-    table = np.hstack([feeds["numbers"], feeds["categories"]])
+    model_inputs = model_inputs_of(processor, rows)
+    table = np.hstack([model_inputs["numbers"], model_inputs["categories"]])
     assert np.isnan(table).any()
-    session = written(model, tmp_path, feeds)
+    session = written(model, tmp_path, model_inputs)
     assert [one.name for one in session.get_inputs()] == ["numbers", "categories"]
-    np.testing.assert_allclose(session.run(None, feeds)[0], model.estimator.predict_proba(table), atol=1e-6)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], model.estimator.predict_proba(table), atol=1e-6)
 
 
 def fitted(splits: Splits, targets) -> LogisticRegression:
@@ -139,34 +139,38 @@ def fitted(splits: Splits, targets) -> LogisticRegression:
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(table, targets)
 
 
-def test_classes_become_the_datas_labels_when_an_estimator_comes_fitted(cancer, feeds_of, written, tmp_path):
+def test_classes_become_the_datas_labels_when_an_estimator_comes_fitted(cancer, model_inputs_of, written, tmp_path):
     splits, processor = cancer.splits, cancer.processor
-    feeds = feeds_of(processor, splits.test.inputs)
+    model_inputs = model_inputs_of(processor, splits.test.inputs)
     by_name = fitted(splits, [splits.labels[one] for one in splits.train.targets])
     by_number = fitted(splits, 1 - splits.train.targets)  # 0 is malignant, as in scikit-learn
     by_name_again = Estimator(by_name).fit(splits, processor)
     numbered = Estimator(by_number, labels=["malignant", "benign"]).fit(splits, processor)
-    np.testing.assert_array_equal(by_name_again.outputs(feeds), by_name.predict_proba(wide(feeds)).astype("f4"))
-    np.testing.assert_array_equal(numbered.outputs(feeds), by_number.predict_proba(wide(feeds)).astype("f4")[:, ::-1])
-    found = written(numbered, tmp_path, feeds).run(None, feeds)[0]
-    np.testing.assert_allclose(found, numbered.outputs(feeds), atol=1e-5)
+    np.testing.assert_array_equal(
+        by_name_again.outputs(model_inputs), by_name.predict_proba(wide(model_inputs)).astype("f4")
+    )
+    np.testing.assert_array_equal(
+        numbered.outputs(model_inputs), by_number.predict_proba(wide(model_inputs)).astype("f4")[:, ::-1]
+    )
+    found = written(numbered, tmp_path, model_inputs).run(None, model_inputs)[0]
+    np.testing.assert_allclose(found, numbered.outputs(model_inputs), atol=1e-5)
     assert (found.argmax(axis=1) == splits.test.targets).mean() > 0.9
 
 
-def test_positions_are_the_labels_order_when_labels_look_like_other_positions(four, feeds_of):
+def test_positions_are_the_labels_order_when_labels_look_like_other_positions(four, model_inputs_of):
     labels = ("0", "1", "10", "2")
     rows = [np.full(4, value, dtype=np.float32) for value in range(4)] * 5
     split = Split(rows, np.array([0, 1, 2, 3] * 5))
     model = Estimator(DecisionTreeClassifier()).fit(Splits(split, split, split, labels, None), four)
-    np.testing.assert_array_equal(model.outputs(feeds_of(four, rows[:4])), np.eye(4))
+    np.testing.assert_array_equal(model.outputs(model_inputs_of(four, rows[:4])), np.eye(4))
 
 
-def test_file_of_skops_is_opened_when_its_path_is_given(iris, four, feeds_of, tmp_path):
+def test_file_of_skops_is_opened_when_its_path_is_given(iris, four, model_inputs_of, tmp_path):
     estimator = fitted(iris, iris.train.targets)
     skops.io.dump(estimator, tmp_path / "theirs.skops")
-    feeds = feeds_of(four, iris.test.inputs)
-    found = Estimator(str(tmp_path / "theirs.skops")).fit(iris, four).outputs(feeds)
-    np.testing.assert_array_equal(found, estimator.predict_proba(wide(feeds)).astype(np.float32))
+    model_inputs = model_inputs_of(four, iris.test.inputs)
+    found = Estimator(str(tmp_path / "theirs.skops")).fit(iris, four).outputs(model_inputs)
+    np.testing.assert_array_equal(found, estimator.predict_proba(wide(model_inputs)).astype(np.float32))
 
 
 @pytest.mark.parametrize("ending", [".joblib", ".pkl", ".pickle"])
@@ -211,11 +215,11 @@ def test_type_is_refused_when_a_file_holds_one_that_is_not_trusted(iris, four, t
     ids=lambda one: type(one).__name__,
 )
 @pytest.mark.filterwarnings("ignore")
-def test_answers_are_the_same_when_an_estimator_was_saved_and_opened(estimator, iris, four, feeds_of, tmp_path):
+def test_answers_are_the_same_when_an_estimator_was_saved_and_opened(estimator, iris, four, model_inputs_of, tmp_path):
     model = Estimator(estimator).fit(iris, four)
     model.save(tmp_path)
-    feeds = feeds_of(four, iris.test.inputs)
-    np.testing.assert_array_equal(Estimator.load({}, tmp_path).outputs(feeds), model.outputs(feeds))
+    model_inputs = model_inputs_of(four, iris.test.inputs)
+    np.testing.assert_array_equal(Estimator.load({}, tmp_path).outputs(model_inputs), model.outputs(model_inputs))
 
 
 def test_refusal_is_one_line_when_a_file_is_broken_or_gone(tmp_path):
@@ -276,7 +280,7 @@ def test_refusal_names_the_axis_when_rows_have_no_fixed_size(iris, text_processo
     )
 
 
-def test_refusal_asks_for_fit_when_an_estimator_has_not_met_the_data(four, iris, feeds_of):
+def test_refusal_asks_for_fit_when_an_estimator_has_not_met_the_data(four, iris, model_inputs_of):
     with pytest.raises(ConfigError) as caught:
-        Estimator(DecisionTreeClassifier()).outputs(feeds_of(four, iris.test.inputs))
+        Estimator(DecisionTreeClassifier()).outputs(model_inputs_of(four, iris.test.inputs))
     assert str(caught.value) == "DecisionTreeClassifier has not met the data yet. Call fit first."

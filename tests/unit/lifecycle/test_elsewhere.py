@@ -73,7 +73,7 @@ def test_new_bundle_is_the_parents_but_for_its_graph_when_a_bundle_is_compressed
     said = entered(line.bundle.folder, f"calibration={given}", f"out={tmp_path / 'small'}", *ONE)
     parent, small = line.bundle, Bundle.open(tmp_path / "small")
     assert f"compressed: {tmp_path / 'small'}" in said
-    for name in ("name", "task", "processor", "answer", "signature", "serving", "lineage"):
+    for name in ("name", "task", "processor", "postprocessor", "signature", "serving", "lineage"):
         assert getattr(small.manifest, name) == getattr(parent.manifest, name)
     assert small.manifest.precision == "quantize_static"
     assert small.check_golden() == 0

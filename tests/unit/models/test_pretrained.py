@@ -29,46 +29,46 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def feeds() -> dict[str, torch.Tensor]:
+def model_inputs() -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
     ids, mask = torch.randint(1, 60, (3, 7)), torch.ones(3, 7, dtype=torch.int64)
     mask[1, 4:] = 0
     return {"input_ids": ids * mask, "attention_mask": mask}
 
 
-def test_logits_are_those_of_transformers_when_weights_are_equal(folder, feeds):
+def test_logits_are_those_of_transformers_when_weights_are_equal(folder, model_inputs):
     net = SequenceClassifier(3, str(folder)).eval()
     reference = BertForSequenceClassification.from_pretrained(folder, num_labels=3).eval()
     reference.load_state_dict(net.hugging_face.state_dict())
-    torch.testing.assert_close(net(**feeds), reference(**feeds).logits, rtol=0, atol=0)
+    torch.testing.assert_close(net(**model_inputs), reference(**model_inputs).logits, rtol=0, atol=0)
     encoder = AutoModel.from_pretrained(folder).state_dict()
     for name, weight in encoder.items():
         torch.testing.assert_close(net.hugging_face.bert.state_dict()[name], weight)
 
 
-def test_types_reach_the_model_when_they_are_fed(folder, feeds):
+def test_types_reach_the_model_when_they_are_fed(folder, model_inputs):
     net = SequenceClassifier(3, str(folder)).eval()
-    types = torch.zeros_like(feeds["input_ids"])
-    torch.testing.assert_close(net(**feeds, token_type_ids=types), net(**feeds))
-    assert (net(**feeds, token_type_ids=types + 1) - net(**feeds)).abs().max() > 1e-4
+    types = torch.zeros_like(model_inputs["input_ids"])
+    torch.testing.assert_close(net(**model_inputs, token_type_ids=types), net(**model_inputs))
+    assert (net(**model_inputs, token_type_ids=types + 1) - net(**model_inputs)).abs().max() > 1e-4
 
 
-def test_vector_is_the_mean_over_the_tokens_of_length_1_when_a_row_is_padded(folder, feeds):
+def test_vector_is_the_mean_over_the_tokens_of_length_1_when_a_row_is_padded(folder, model_inputs):
     net = SentenceEncoder(str(folder)).eval()
-    hidden = AutoModel.from_pretrained(folder).eval()(**feeds).last_hidden_state
+    hidden = AutoModel.from_pretrained(folder).eval()(**model_inputs).last_hidden_state
     for row, tokens in ((0, 7), (1, 4), (2, 7)):
         expected = functional.normalize(hidden[row, :tokens].mean(0), dim=0)
-        torch.testing.assert_close(net(**feeds)[row], expected)
+        torch.testing.assert_close(net(**model_inputs)[row], expected)
 
 
 @pytest.mark.parametrize("make", [lambda place: SequenceClassifier(4, place), SentenceEncoder])
-def test_net_is_rebuilt_without_its_weights_when_its_part_went_through_json(folder, feeds, make):
+def test_net_is_rebuilt_without_its_weights_when_its_part_went_through_json(folder, model_inputs, make):
     net = make(str(folder)).eval()
     part = json.loads(json.dumps(net.rebuild()))
     assert str(folder) not in json.dumps(part)
     again = build(part, "net")
     again.load_state_dict(net.state_dict())
-    torch.testing.assert_close(again.eval()(**feeds), net(**feeds), rtol=0, atol=0)
+    torch.testing.assert_close(again.eval()(**model_inputs), net(**model_inputs), rtol=0, atol=0)
     assert again.rebuild() == net.rebuild()
 
 

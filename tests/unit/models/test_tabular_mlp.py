@@ -9,7 +9,7 @@ from torch import nn
 
 from maas.exporting.conversion import to_onnx
 from maas.models.tabular_mlp import TabularMLP, embedding_width
-from maas.runtime.processors.tabular import Processor
+from maas.runtime.processors.tabular import TabularProcessor
 
 MEANS, DEVIATIONS, SIZES = [10.0, -3.0], [2.0, 0.5], [4, 200]
 COLUMNS = [(MEANS, DEVIATIONS, SIZES), (MEANS, DEVIATIONS, []), ([], [], SIZES)]
@@ -20,7 +20,7 @@ def built(columns=COLUMNS[0], outputs: int = 3, **arguments) -> TabularMLP:
     return TabularMLP(*columns, outputs, **arguments).eval()
 
 
-def feeds(net: TabularMLP, rows: int = 6) -> dict[str, torch.Tensor]:
+def model_inputs(net: TabularMLP, rows: int = 6) -> dict[str, torch.Tensor]:
     torch.manual_seed(rows)
     found = {}
     if net.means.numel():
@@ -48,13 +48,13 @@ def by_formula(net: TabularMLP, numbers: torch.Tensor, categories: torch.Tensor)
 def test_outputs_follow_the_formula_when_numbers_are_missing(arguments):
     net = built(**arguments, target_mean=7.0, target_deviation=40.0)
     nn.init.normal_(net.embeddings[0].weight)
-    torch.testing.assert_close(net(**feeds(net)), by_formula(net, **feeds(net)), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(net(**model_inputs(net)), by_formula(net, **model_inputs(net)), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("columns", COLUMNS)
 def test_kind_of_column_is_left_out_when_there_is_none(columns):
     net = built(columns)
-    assert net(**feeds(net)).shape == (6, 3)
+    assert net(**model_inputs(net)).shape == (6, 3)
 
 
 def test_missing_number_counts_as_its_mean_when_training_met_none():
@@ -77,13 +77,13 @@ def test_width_follows_the_rule_when_a_column_has_many_categories(size, width):
 
 def test_gradients_are_finite_when_numbers_are_missing():
     net = built(batch_norm=True, dropout=0.5).train()
-    net(**feeds(net)).square().mean().backward()
+    net(**model_inputs(net)).square().mean().backward()
     assert all(parameter.grad.isfinite().all() for parameter in net.parameters())
 
 
 def test_outputs_are_in_the_targets_unit_when_training_has_not_begun():
     net = built(outputs=1, target_mean=1000.0, target_deviation=5.0)
-    assert (net(**feeds(net)) - 1000).abs().max() < 50
+    assert (net(**model_inputs(net)) - 1000).abs().max() < 50
 
 
 def test_regression_is_learnt_when_its_target_is_far_from_zero():
@@ -107,14 +107,14 @@ def test_graph_answers_as_the_net_when_a_kind_of_column_is_left_out(columns, sav
     names = dict(zip(("number_means", "number_deviations", "category_sizes"), columns, strict=True))
     arguments = {**names, "outputs": 3, "batch_norm": True, "activation": "gelu"}
     net, path = built(columns, batch_norm=True, activation="gelu"), tmp_path / "model.onnx"
-    processor = Processor(**{"numbers": ["a", "b"]} if columns[0] else {"categories": ["a", "b"]})
+    processor = TabularProcessor(**{"numbers": ["a", "b"]} if columns[0] else {"categories": ["a", "b"]})
     target = f"{TabularMLP.__module__}.{TabularMLP.__qualname__}"
     checkpoint = save(tmp_path / "train", net, processor, target, ("x", "y", "z"), **arguments)
     session = ort.InferenceSession(
-        to_onnx(checkpoint, {name: tensor.numpy() for name, tensor in feeds(net).items()}, path, 20),
+        to_onnx(checkpoint, {name: tensor.numpy() for name, tensor in model_inputs(net).items()}, path, 20),
         providers=["CPUExecutionProvider"],
     )
     for rows in (1, 9):
-        batch = feeds(net, rows)
+        batch = model_inputs(net, rows)
         found = session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})[0]
         torch.testing.assert_close(torch.from_numpy(found), net(**batch).softmax(1).detach(), rtol=0, atol=1e-6)

@@ -31,7 +31,7 @@ def model_of(nodes, inputs, outputs, constants=(), opset=17, domains=(), ir_vers
 def joined(source: onnx.ModelProto, result: str, width: int | None = None, opset: int = 20) -> onnx.ModelProto:
     after = GraphBuilder("answer")
     after.add("Identity", assembled_name(source, result), result="answer")
-    model = assembled(source, GraphBuilder("feeds"), {"x": "features"}, result, after, opset=opset)
+    model = assembled(source, GraphBuilder("model_inputs"), {"x": "features"}, result, after, opset=opset)
     return declared(model, {"features": ROWS}, AXES, "answer", (width,))
 
 
@@ -59,7 +59,7 @@ def test_only_what_leads_to_the_result_stays_when_a_graph_has_several_outputs():
     assert len(source.graph.node) == 3, "the source is left as it is"
 
 
-def test_names_do_not_meet_when_the_source_uses_those_of_feeds_and_answer():
+def test_names_do_not_meet_when_the_source_uses_those_of_model_inputs_and_answer():
     source = model_of(
         [helper.make_node("Neg", ["x"], ["features"]), helper.make_node("Exp", ["features"], ["answer"])],
         {"x": ["N", 3]},

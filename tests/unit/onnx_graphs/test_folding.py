@@ -98,9 +98,9 @@ def test_steps_stay_up_to_the_last_that_others_read_when_scales_are_folded():
 
 def test_refusal_names_the_setting_when_nothing_but_the_stem_could_be_quantised(tmp_path):
     onnx.save(net(*NORMALISED), tmp_path / "fp32.onnx")
-    feeds = Calibration(lambda _: iter([{"x": PICTURES}]), 0)
+    model_inputs = Calibration(lambda _: iter([{"x": PICTURES}]), 0)
     with pytest.raises(ExportError, match=r"keep_stem=false"):
-        QuantizeStatic(keep_head=False).apply(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", feeds)
+        QuantizeStatic(keep_head=False).apply(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", model_inputs)
 
 
 def test_pixels_are_shifted_and_no_more_when_a_net_of_pictures_becomes_int8(tmp_path):
@@ -109,8 +109,8 @@ def test_pixels_are_shifted_and_no_more_when_a_net_of_pictures_becomes_int8(tmp_
     plain.graph.node.append(helper.make_node("Conv", ["out", "v"], ["last"], name="deep"))
     plain.graph.output[0].CopyFrom(helper.make_tensor_value_info("last", TensorProto.FLOAT, ["batch", 8, 4, 4]))
     onnx.save(plain, tmp_path / "fp32.onnx")
-    feeds = Calibration(lambda _: iter([{"x": PICTURES}]), 0)
-    QuantizeStatic(keep_head=False).apply(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", feeds)
+    model_inputs = Calibration(lambda _: iter([{"x": PICTURES}]), 0)
+    QuantizeStatic(keep_head=False).apply(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", model_inputs)
     made = onnx.load(tmp_path / "int8.onnx")
     assert Counter(kinds(made)) == {"Add": 1, "Conv": 2, "QuantizeLinear": 2, "DequantizeLinear": 3}
     assert {one.name for one in made.graph.initializer}.isdisjoint({"c0", "c1", "c2", "w"})

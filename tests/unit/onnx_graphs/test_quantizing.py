@@ -82,8 +82,8 @@ def test_a_constant_keeps_its_shape_when_only_an_inner_graph_reads_it(tmp_path):
     graph = helper.make_graph(nodes, "main", [features, flag], [out], tensors)
     path = tmp_path / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
-    feeds = {"features": np.zeros((2, 4), np.float32), "flag": np.array(False)}
-    assert open_session(prepared_graph(path)).run(None, feeds)[0].shape == (5, 4)
+    model_inputs = {"features": np.zeros((2, 4), np.float32), "flag": np.array(False)}
+    assert open_session(prepared_graph(path)).run(None, model_inputs)[0].shape == (5, 4)
 
 
 def test_refusal_says_why_when_no_node_has_weights():

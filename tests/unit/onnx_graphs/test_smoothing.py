@@ -15,7 +15,7 @@ from maas.onnx_graphs.static_quantizer import StaticQuantizer
 RNG = np.random.default_rng(0)
 SIZES = np.array([100, 1, 1, 1, 1, 1, 1, 0], dtype=np.float32)
 ROWS = (RNG.normal(size=(256, 8)) * SIZES).astype(np.float32)
-FEEDS = [{"x": ROWS[:128]}, {"x": ROWS[128:]}]
+MODEL_INPUTS = [{"x": ROWS[:128]}, {"x": ROWS[128:]}]
 
 
 def net(first: str = "Identity") -> onnx.ModelProto:
@@ -43,27 +43,27 @@ def answers(model: onnx.ModelProto):
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_answers_stay_when_a_graph_is_smoothed(strength):
     plain = net()
-    made = smoothed(plain, ["one", "two", "head"], FEEDS, strength)
+    made = smoothed(plain, ["one", "two", "head"], MODEL_INPUTS, strength)
     onnx.checker.check_model(made, full_check=True)
     np.testing.assert_allclose(answers(made), answers(plain), atol=1e-5 * np.abs(answers(plain)).max())
     assert [node.op_type for node in made.graph.node].count("Mul") == 2, "the first two share an input"
 
 
 def test_channels_are_equally_large_when_the_strength_is_1():
-    made = smoothed(net(), ["one", "two"], FEEDS, 1.0)
-    largest = np.max([np.abs(values).max(0) for _, values in activations(made, ["h_smooth"], FEEDS)], axis=0)
+    made = smoothed(net(), ["one", "two"], MODEL_INPUTS, 1.0)
+    largest = np.max([np.abs(values).max(0) for _, values in activations(made, ["h_smooth"], MODEL_INPUTS)], axis=0)
     np.testing.assert_allclose(largest[:-1], 1.0, rtol=1e-5)
     assert largest[-1] == 0
 
 
 def test_int8_loses_less_when_a_channel_that_matters_little_was_large():
     plain = net()
-    gauge = Gauge.of(plain, FEEDS)
+    gauge = Gauge.of(plain, MODEL_INPUTS)
     nodes = weighted_nodes(plain, keep_head=True)
     errors = {}
     for smoothing in (None, 0.85):
         quantizer = StaticQuantizer.measured(
-            plain, nodes, FEEDS, method="minmax", coverage=1.0, smoothing=smoothing, per_channel=True
+            plain, nodes, MODEL_INPUTS, method="minmax", coverage=1.0, smoothing=smoothing, per_channel=True
         )
         errors[smoothing] = gauge.error(quantizer.quantized(nodes))
     assert errors[0.85] < 0.2 * errors[None]
@@ -71,7 +71,7 @@ def test_int8_loses_less_when_a_channel_that_matters_little_was_large():
 
 def test_input_is_left_alone_when_a_clip_fixed_its_range():
     clipped = net("Clip")
-    assert smoothed(clipped, ["one", "two"], FEEDS, 0.85) == clipped
+    assert smoothed(clipped, ["one", "two"], MODEL_INPUTS, 0.85) == clipped
 
 
 def test_input_is_left_alone_when_its_channels_are_alike():

@@ -8,11 +8,11 @@ from maas.exporting.bundling import build_bundle
 from maas.records.manifest import ServingSettings
 from maas.registry.connection import connected
 from maas.registry.mlflow_registry import MlflowRegistry
-from maas.runtime.answers import load_answer
 from maas.runtime.bundle import Bundle
-from maas.runtime.processors.array import Processor as ArrayProcessor
-from maas.runtime.processors.tabular import Processor as TabularProcessor
-from maas.runtime.processors.text import Processor as TextProcessor
+from maas.runtime.postprocessors import load_postprocessor
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.tabular import TabularProcessor
+from maas.runtime.processors.text import TextProcessor
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def arrays(bundles, draw, tmp_path_factory):
         model=graph,
         task="tabular-classification",
         processor=ArrayProcessor([4], low=0, high=16),
-        answer=load_answer({"kind": "classification", "labels": ["a", "b", "c"]}),
+        postprocessor=load_postprocessor({"kind": "classification", "labels": ["a", "b", "c"]}),
         golden_rows=[[1, 2, 3, 4], [0, 16, 0, 16]],
     )
 
@@ -62,7 +62,7 @@ def sentences(bundles, draw, tmp_path_factory):
         model=graph,
         task="text-classification",
         processor=TextProcessor(vocabulary_size=300, max_tokens=64, pad_multiple=8).fit(bundles.TEXTS * 3),
-        answer=load_answer({"kind": "classification", "labels": ["negative", "positive"]}),
+        postprocessor=load_postprocessor({"kind": "classification", "labels": ["negative", "positive"]}),
         golden_rows=bundles.TEXTS,
     )
 
@@ -98,6 +98,6 @@ def columns(draw, tmp_path_factory):
         model=path,
         task="tabular-regression",
         processor=TabularProcessor(["hour", "distance"], ["carrier"]).fit([*rows, rows[0]]),
-        answer=load_answer({"kind": "regression"}),
+        postprocessor=load_postprocessor({"kind": "regression"}),
         golden_rows=rows,
     )

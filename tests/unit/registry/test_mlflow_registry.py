@@ -245,11 +245,11 @@ def test_bundle_is_an_mlflow_model_when_mlflow_opens_it(line, token_model, text_
 
     from maas.exporting.bundling import build_bundle
     from maas.records.manifest import ServingSettings
-    from maas.runtime.answers import load_answer
+    from maas.runtime.postprocessors import load_postprocessor
 
     rows = np.array(line.bundle.golden.inputs[:3], dtype=np.float32)
     found = mlflow.pyfunc.load_model(str(line.bundle.folder)).predict(rows)
-    assert found["label"].tolist() == [answer["label"] for answer in line.bundle.golden.answers[:3]]
+    assert found["label"].tolist() == [answer["label"] for answer in line.bundle.golden.predictions[:3]]
     folder = tmp_path / "bundle"
     folder.mkdir()
     texts = build_bundle(
@@ -259,7 +259,7 @@ def test_bundle_is_an_mlflow_model_when_mlflow_opens_it(line, token_model, text_
         task="text-classification",
         precision="fp32",
         processor=text_processor,
-        answer=load_answer({"kind": "classification", "labels": ["negative", "positive"]}),
+        postprocessor=load_postprocessor({"kind": "classification", "labels": ["negative", "positive"]}),
         serving=ServingSettings(),
         lineage=lineage,
         golden_rows=["bad", "很好"],

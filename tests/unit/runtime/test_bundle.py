@@ -131,8 +131,8 @@ def test_evidence_is_refused_when_it_is_about_another_bundle(line, folder):
 def test_exchanged_labels_are_refused_when_a_measured_bundle_is_opened(line, tmp_path):
     folder = tmp_path / "bundle"
     shutil.copytree(line.bundle.folder, folder)
-    answer = line.bundle.manifest.answer
-    message = refusal(changed(folder, answer={**answer, "labels": answer["labels"][::-1]}))
+    postprocessor = line.bundle.manifest.postprocessor
+    message = refusal(changed(folder, postprocessor={**postprocessor, "labels": postprocessor["labels"][::-1]}))
     assert message.startswith(f"{folder / 'evidence.json'} is about another manifest than {folder / 'manifest.json'}: ")
     opened = Bundle.open(folder, check_evidence=False)
     with pytest.raises(BundleError, match="is about another manifest"):
@@ -158,7 +158,7 @@ def test_old_bundle_opens_when_its_evidence_names_no_manifest(folder, content):
 def test_golden_answers_are_refused_when_the_model_answers_otherwise(folder):
     path = folder / "golden/outputs.json"
     golden = json.loads(path.read_text())
-    golden["predictions"][1][0] += 0.25
+    golden["scores"][1][0] += 0.25
     path.write_text(json.dumps(golden))
     bundle = Bundle.open(signed_again(folder, "golden/outputs.json"))
     with pytest.raises(BundleError) as caught:
@@ -174,10 +174,10 @@ def test_golden_answers_are_refused_when_the_model_answers_otherwise(folder):
 def test_golden_answers_are_refused_when_they_are_of_another_shape_or_no_number(folder, damage):
     path = folder / "golden/outputs.json"
     golden = json.loads(path.read_text())
-    golden["predictions"] = {
-        "short": golden["predictions"][:-1],
-        "narrow": [row[:-1] for row in golden["predictions"]],
-        "nan": [[1e308] * 3 for _ in golden["predictions"]],
+    golden["scores"] = {
+        "short": golden["scores"][:-1],
+        "narrow": [row[:-1] for row in golden["scores"]],
+        "nan": [[1e308] * 3 for _ in golden["scores"]],
     }[damage]
     path.write_text(json.dumps(golden))
     bundle = Bundle.open(signed_again(folder, "golden/outputs.json"))
@@ -187,5 +187,5 @@ def test_golden_answers_are_refused_when_they_are_of_another_shape_or_no_number(
 
 def test_golden_holds_inputs_and_answers_when_it_is_read(folder):
     golden = Bundle.open(folder).golden
-    assert len(golden.inputs) == len(golden.predictions) == len(golden.answers) == 6
-    np.testing.assert_allclose(np.sum(golden.predictions, axis=1), 1, atol=1e-6)
+    assert len(golden.inputs) == len(golden.scores) == len(golden.predictions) == 6
+    np.testing.assert_allclose(np.sum(golden.scores, axis=1), 1, atol=1e-6)

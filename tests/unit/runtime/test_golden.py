@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 from maas.errors import BundleError
-from maas.runtime.answers import load_answer
 from maas.runtime.bundle import Bundle
+from maas.runtime.postprocessors import load_postprocessor
 from maas.serving.dataplane import DataPlane
 
 
@@ -31,13 +31,16 @@ def moved(folder: Path, by: Callable[[np.ndarray], np.ndarray]) -> Path:
     """Moves the golden predictions."""
 
     def change(golden: dict[str, Any]) -> dict[str, Any]:
-        return {**golden, "predictions": by(np.array(golden["predictions"])).tolist()}
+        return {**golden, "scores": by(np.array(golden["scores"])).tolist()}
 
     return edited(folder, "golden/outputs.json", change)
 
 
 def reversed_labels(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {**manifest, "answer": {**manifest["answer"], "labels": manifest["answer"]["labels"][::-1]}}
+    return {
+        **manifest,
+        "postprocessor": {**manifest["postprocessor"], "labels": manifest["postprocessor"]["labels"][::-1]},
+    }
 
 
 def step(values: np.ndarray) -> np.ndarray:
@@ -47,7 +50,7 @@ def step(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("bias", "deviation"), [(12345.678, 0.05), (1e7, 300.0), (-3.2e-5, 1e-6), (0.0, 1e-3)])
 def test_values_are_accepted_one_float32_step_away_and_refused_when_they_are_wrong(bundles, tmp_path, bias, deviation):
     folder = bundles.value_bundle(tmp_path / "bundle", bias=bias, deviation=deviation)
-    golden = np.array(Bundle.open(folder).golden.predictions)
+    golden = np.array(Bundle.open(folder).golden.scores)
     moved(folder, step)
     assert Bundle.open(folder).check_golden() == np.abs(step(golden) - golden).max() > 0
     moved(folder, lambda values: values + golden.std())
@@ -58,9 +61,9 @@ def test_values_are_accepted_one_float32_step_away_and_refused_when_they_are_wro
 
 def test_deviation_of_the_targets_counts_when_the_answer_knows_it():
     golden = np.array([[1.7e9], [1.7e9 + 60], [1.7e9 - 240]])
-    answer = load_answer({"kind": "regression", "mean": 1.7e9, "deviation": 60.0})
+    postprocessor = load_postprocessor({"kind": "regression", "mean": 1.7e9, "deviation": 60.0})
     wanted = [1e-4 * 60 + 4 * 60 * 2**exponent for exponent in (-149, -23, -21)]  # float32 steps at 0, 1 and 4
-    np.testing.assert_allclose(answer.tolerated(golden, 1e-4)[:, 0], wanted, rtol=1e-12)
+    np.testing.assert_allclose(postprocessor.tolerated(golden, 1e-4)[:, 0], wanted, rtol=1e-12)
 
 
 def test_one_wrong_value_is_refused_when_all_others_are_right(bundles, tmp_path):
@@ -75,7 +78,7 @@ def test_one_wrong_value_is_refused_when_all_others_are_right(bundles, tmp_path)
 )
 def test_numbers_below_one_are_checked_by_themselves_when_they_are_probabilities_or_directions(record):
     golden = np.array([[0.2, 0.8], [1.0, 0.0]])
-    assert load_answer(record).tolerated(golden, 1e-4).tolist() == [[1e-4, 1e-4], [1e-4, 1e-4]]
+    assert load_postprocessor(record).tolerated(golden, 1e-4).tolist() == [[1e-4, 1e-4], [1e-4, 1e-4]]
 
 
 def test_exchanged_labels_are_refused_at_the_first_use_and_when_serving(bundles, tmp_path):
@@ -90,11 +93,11 @@ def test_exchanged_labels_are_refused_at_the_first_use_and_when_serving(bundles,
 
 def test_names_may_change_places_when_two_predictions_are_as_good_as_equal(bundles, tmp_path):
     folder = bundles.text_bundle(tmp_path / "bundle")
-    apart = abs(np.subtract(*Bundle.open(folder).golden.predictions[0]))
+    apart = abs(np.subtract(*Bundle.open(folder).golden.scores[0]))
 
     def tied(golden: dict[str, Any]) -> dict[str, Any]:
-        other = {"negative": "positive", "positive": "negative"}[golden["answers"][0]["label"]]
-        return {**golden, "answers": [{**golden["answers"][0], "label": other}, *golden["answers"][1:]]}
+        other = {"negative": "positive", "positive": "negative"}[golden["predictions"][0]["label"]]
+        return {**golden, "predictions": [{**golden["predictions"][0], "label": other}, *golden["predictions"][1:]]}
 
     edited(folder, "golden/outputs.json", tied)
     with pytest.raises(BundleError, match="answers golden input 0 by "):
@@ -108,14 +111,14 @@ def test_names_may_change_places_when_two_predictions_are_as_good_as_equal(bundl
         ("inputs", [], "cannot answer its golden inputs: No rows were given"),
         ("inputs", [1, 2, 3, 4, 5, 6], "cannot answer its golden inputs: Row 0 is of type int"),
         ("inputs", {"a": 1}, "inputs.json cannot be read: Expected `array`, got `object`"),
-        ("outputs", {"predictions": [], "answers": []}, "has golden answers of shape (0,), the model's are (6, 2)."),
+        ("outputs", {"scores": [], "predictions": []}, "has golden answers of shape (0,), the model's are (6, 2)."),
         (
             "outputs",
-            {"predictions": [[0.5, 0.5]] * 5 + [[1.0]], "answers": []},
+            {"scores": [[0.5, 0.5]] * 5 + [[1.0]], "predictions": []},
             "has golden answers of shape (6, 1, 2)",
         ),
-        ("outputs", {"predictions": [["a"]], "answers": []}, "outputs.json cannot be read: Expected `float`"),
-        ("outputs", {"predictions": [[0.5, 0.5]] * 6}, "outputs.json cannot be read: Object missing required field"),
+        ("outputs", {"scores": [["a"]], "predictions": []}, "outputs.json cannot be read: Expected `float`"),
+        ("outputs", {"scores": [[0.5, 0.5]] * 6}, "outputs.json cannot be read: Object missing required field"),
     ],
 )
 def test_bundle_is_refused_in_one_line_when_its_golden_files_are_odd(bundles, tmp_path, name, content, message):

@@ -31,19 +31,19 @@ def test_answers_are_in_the_order_of_the_rows_when_their_lengths_are_mixed(predi
 
 
 def test_batches_are_of_one_size_and_within_the_limit_when_lengths_are_mixed(predictor):
-    features = predictor.encode(mixed(40))
+    features = predictor.preprocess(mixed(40))
     batches = list(predictor.batches(features))
     assert sorted(index for batch in batches for index in batch) == list(range(40))
     assert max(map(len, batches)) == 3
     for batch in batches:
         assert batch == sorted(batch)
-        assert len({predictor.processor.batch_key(features[index]) for index in batch}) == 1
+        assert len({predictor.processor.bucket(features[index]) for index in batch}) == 1
 
 
 def test_short_batches_are_at_most_one_a_size_when_rows_are_batched(predictor):
-    features = predictor.encode(mixed(40))
+    features = predictor.preprocess(mixed(40))
     short = Counter(
-        predictor.processor.batch_key(features[batch[0]]) for batch in predictor.batches(features) if len(batch) < 3
+        predictor.processor.bucket(features[batch[0]]) for batch in predictor.batches(features) if len(batch) < 3
     )
     assert set(short.values()) == {1}
 
@@ -51,14 +51,14 @@ def test_short_batches_are_at_most_one_a_size_when_rows_are_batched(predictor):
 def test_no_batch_is_above_the_limit_when_the_graph_is_run(predictor):
     sizes = []
 
-    def run(feeds):
-        sizes.append(len(feeds["input_ids"]))
-        return {"rows": feeds["input_ids"].sum(axis=1)}
+    def run(model_inputs):
+        sizes.append(len(model_inputs["input_ids"]))
+        return {"rows": model_inputs["input_ids"].sum(axis=1)}
 
     rows = mixed(60)
     found = outputs_in_batches(predictor.processor, rows, 4, run)["rows"]
     assert max(sizes) == 4
-    assert found.tolist() == [int(row.sum()) for row in predictor.processor.encode(rows)]
+    assert found.tolist() == [int(row.sum()) for row in predictor.processor.preprocess(rows)]
     assert list(batches_of(predictor.processor, [], 4)) == []
 
 
@@ -67,7 +67,7 @@ def test_no_batch_is_above_the_limit_when_the_graph_is_run(predictor):
     [("one text", "str"), (b"bytes", "bytes"), ({"text": "a"}, "dict"), (5, "int"), (None, "NoneType")],
 )
 def test_list_is_asked_for_when_one_input_is_given(predictor, given, kind):
-    for call in (predictor.predict, predictor.outputs, predictor.encode):
+    for call in (predictor.predict, predictor.outputs, predictor.preprocess):
         with pytest.raises(InputError) as caught:
             call(given)
         assert str(caught.value) == f"predict takes a list of inputs; it was given one {kind}. Write [input]."
@@ -93,7 +93,7 @@ def test_signature_is_raw_when_it_is_asked_for(predictor):
 def test_file_is_named_when_onnxruntime_cannot_load_it(predictor, tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(BundleError, match=r"^ONNX Runtime cannot load .*model\.onnx: "):
-        Predictor(tmp_path / "model.onnx", predictor.processor, predictor.answer)
+        Predictor(tmp_path / "model.onnx", predictor.processor, predictor.postprocessor)
 
 
 def test_session_keeps_its_settings_when_they_are_given(bundles, tmp_path):

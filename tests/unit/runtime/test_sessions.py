@@ -6,9 +6,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from maas.errors import BundleError
-from maas.runtime.answers import load_answer
+from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.predictor import Predictor
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.sessions import too_new
 
 
@@ -34,7 +34,9 @@ def test_message_begins_with_what_is_newer_when_a_bundle_is_opened(newer, beginn
     saved(tmp_path / "model.onnx", **newer)
     with pytest.raises(BundleError) as caught:
         Predictor(
-            tmp_path / "model.onnx", Processor([2]), load_answer({"kind": "classification", "labels": ["a", "b"]})
+            tmp_path / "model.onnx",
+            ArrayProcessor([2]),
+            load_postprocessor({"kind": "classification", "labels": ["a", "b"]}),
         )
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'model.onnx'} {beginning}")

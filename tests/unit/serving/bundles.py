@@ -11,14 +11,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from maas.records.manifest import MANIFEST_VERSION, Lineage, Manifest, ServingSettings
 from maas.records.signature import Signature
-from maas.runtime.answers import BaseAnswer, load_answer
+from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.predictor import Predictor
-from maas.runtime.processors import BaseProcessor
-from maas.runtime.processors.array import Processor as ArrayProcessor
-from maas.runtime.processors.audio import Processor as AudioProcessor
-from maas.runtime.processors.image import Processor as ImageProcessor
-from maas.runtime.processors.tabular import Processor as TabularProcessor
-from maas.runtime.processors.text import Processor as TextProcessor
+from maas.runtime.processors import Processor
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.audio import AudioProcessor
+from maas.runtime.processors.image import ImageProcessor
+from maas.runtime.processors.tabular import TabularProcessor
+from maas.runtime.processors.text import TextProcessor
 
 TEXTS = [
     "这是一个很棒的文本",
@@ -78,7 +78,7 @@ def value_bundle(folder: Path, *, bias: float, deviation: float, width: int = 4)
         weights=weights,
         graph_input=helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width]),
         processor=ArrayProcessor([width], low=0, high=16),
-        answer=load_answer({"kind": "regression"}),
+        postprocessor=load_postprocessor({"kind": "regression"}),
         golden=random.integers(0, 17, (6, width)).tolist(),
         batch_size=8,
     )
@@ -100,7 +100,7 @@ def flag_bundle(folder: Path) -> Path:
         weights=weights,
         graph_input=helper.make_tensor_value_info("categories", TensorProto.INT64, ["batch", 1]),
         processor=TabularProcessor(categories=["flag"]).fit(rows),
-        answer=load_answer({"kind": "regression"}),
+        postprocessor=load_postprocessor({"kind": "regression"}),
         golden=rows,
         batch_size=8,
     )
@@ -159,7 +159,7 @@ def _mean_bundle(
     name: str,
     task: str,
     graph_input: onnx.ValueInfoProto,
-    processor: BaseProcessor,
+    processor: Processor,
     golden: list[object],
     scale: float,
 ) -> Path:
@@ -196,24 +196,24 @@ def _bundle(
     nodes: list[onnx.NodeProto],
     weights: dict[str, np.ndarray],
     graph_input: onnx.ValueInfoProto,
-    processor: BaseProcessor,
+    processor: Processor,
     golden: list[object],
     batch_size: int,
     labels: Sequence[str] = (),
-    answer: BaseAnswer | None = None,
+    postprocessor: Postprocessor | None = None,
 ) -> Path:
-    answer = answer or load_answer({"kind": "classification", "labels": list(labels)})
-    shape = ["batch", *answer.specs[-1].shape[1:]]
-    output = helper.make_tensor_value_info(answer.output, TensorProto.FLOAT, shape)
+    postprocessor = postprocessor or load_postprocessor({"kind": "classification", "labels": list(labels)})
+    shape = ["batch", *postprocessor.specs[-1].shape[1:]]
+    output = helper.make_tensor_value_info(postprocessor.output, TensorProto.FLOAT, shape)
     initializers = [numpy_helper.from_array(array, key) for key, array in weights.items()]
     graph = helper.make_graph(nodes, name, [graph_input], [output], initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     (folder / "golden").mkdir(parents=True)
     onnx.save(model, folder / "model.onnx")
     processor.save(folder / "assets")
-    predictor = Predictor(folder / "model.onnx", processor, answer, batch_size=batch_size)
+    predictor = Predictor(folder / "model.onnx", processor, postprocessor, batch_size=batch_size)
     outputs = predictor.outputs(golden)
-    answers = {"predictions": answer.predictions(outputs).tolist(), "answers": answer.answers(outputs)}
+    answers = {"scores": postprocessor.scores(outputs).tolist(), "predictions": postprocessor.predictions(outputs)}
     (folder / "golden/inputs.json").write_bytes(msgspec.json.encode(golden))
     (folder / "golden/outputs.json").write_bytes(msgspec.json.encode(answers))
     files = {
@@ -227,8 +227,8 @@ def _bundle(
         task=task,
         precision="fp32",
         processor=processor.record(),
-        answer=answer.record(),
-        signature=Signature(processor.input_specs, answer.specs),
+        postprocessor=postprocessor.record(),
+        signature=Signature(processor.input_specs, postprocessor.specs),
         serving=ServingSettings(batch_size=batch_size, threads=1),
         lineage=Lineage("none", (), "0" * 64, 0, "0" * 64, None, "0" * 64, "0.1.0"),
         files=files,

@@ -93,7 +93,7 @@ def test_unknown_names_and_versions_are_named_with_what_is_there(text_folder):
 def test_bundle_whose_golden_answers_differ_is_not_served(text_folder, tmp_path):
     folder = shutil.copytree(text_folder, tmp_path / "bundle")
     golden = json.loads((folder / "golden/outputs.json").read_text())
-    golden["predictions"][0] = [0.5, 0.5]
+    golden["scores"][0] = [0.5, 0.5]
     (folder / "golden/outputs.json").write_text(json.dumps(golden))
     with pytest.raises(BundleError, match="altered since"):
         DataPlane().load(folder)

@@ -24,7 +24,7 @@ def test_predict_answers_as_the_documents_say(array_server, array_folder):
     rows = [[0, 0, 1, *ZEROS[3:]]]
     response = array_server.client.post("/predict", json={"input_data": rows})
     bundle = Bundle.open(array_folder)
-    expected = bundle.predictor.answer.predictions(bundle.predictor.outputs(rows))
+    expected = bundle.predictor.postprocessor.scores(bundle.predictor.outputs(rows))
     assert response.json() == {"predictions": expected.tolist()}
 
 

@@ -7,9 +7,9 @@ from maas.config import build, compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
-from maas.runtime.processors.text import Processor
+from maas.runtime.processors.text import TextProcessor
 from maas.training.baseline import recipe
-from maas.training.evaluation import predictions, run_of
+from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import fit
 from maas.training.heads import task_head_of
 
@@ -29,13 +29,13 @@ def splits() -> Splits:
 def test_baseline_answers_as_its_recipe_does_when_it_is_trained_on_the_same_rows(splits, tmp_path):
     config = compose("sentiment_zh", *SMALL)
     processor = build(config.processor, "processor").fit(splits.train.inputs)
-    assert isinstance(processor, Processor)
+    assert isinstance(processor, TextProcessor)
     task_head = task_head_of("classification", splits.labels)
     run = run_of(fit(config, splits, processor, tmp_path).model, task_head, "probabilities")
-    from maas.runtime.answers import load_answer
+    from maas.runtime.postprocessors import load_postprocessor
 
-    answer = load_answer(task_head.answer_record(2))
-    expected = predictions(run, answer, processor, splits.test.inputs).argmax(axis=1)
+    postprocessor = load_postprocessor(task_head.postprocessor_record(2))
+    expected = scores_of(run, postprocessor, processor, splits.test.inputs).argmax(axis=1)
     found = recipe("sentiment_zh", SMALL)(splits)
     assert found.tolist() == expected.tolist()
     assert (found == splits.test.targets).mean() > 0.9

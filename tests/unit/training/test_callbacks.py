@@ -16,7 +16,7 @@ from maas.config import RunConfig, compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.training.fitting import Fitted, fit
 
 HARMLESS: dict[str, dict[str, Any]] = {
@@ -79,7 +79,7 @@ def named(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def trained(config: RunConfig, folder: Path) -> Fitted:
-    return fit(config, SPLITS, Processor([5]), folder)
+    return fit(config, SPLITS, ArrayProcessor([5]), folder)
 
 
 def flat(fitted: Fitted) -> torch.Tensor:

@@ -8,7 +8,7 @@ from torch import nn
 
 from maas.errors import CheckpointError, MaasError
 from maas.models.mlp import MLP
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.training.checkpoint import Checkpoint
 
 ARGUMENTS = {"in_features": 3, "outputs": 2, "hidden": [4], "scale": 0.5}
@@ -17,7 +17,9 @@ ARGUMENTS = {"in_features": 3, "outputs": 2, "hidden": [4], "scale": 0.5}
 @pytest.fixture
 def checkpoint(save, tmp_path) -> Checkpoint:
     torch.manual_seed(1)
-    return save(tmp_path / "train", MLP(**ARGUMENTS), Processor([3]), "maas.models.mlp.MLP", ("a", "b"), **ARGUMENTS)
+    return save(
+        tmp_path / "train", MLP(**ARGUMENTS), ArrayProcessor([3]), "maas.models.mlp.MLP", ("a", "b"), **ARGUMENTS
+    )
 
 
 def changed(checkpoint: Checkpoint, **changes: object) -> None:
@@ -37,7 +39,7 @@ def test_net_answers_alike_when_it_was_saved_and_opened(checkpoint):
     assert not again.training
     rows = torch.randn(5, 3)
     assert torch.equal(net(rows), again(rows))
-    assert checkpoint.processor().settings() == Processor([3]).settings()
+    assert checkpoint.processor().settings() == ArrayProcessor([3]).settings()
 
 
 def test_record_is_equal_when_it_was_saved_and_opened(checkpoint):
@@ -54,7 +56,9 @@ def test_folder_holds_no_pickle_when_it_was_saved(checkpoint):
 
 def test_bytes_are_equal_when_the_same_net_is_saved_twice(save, checkpoint, tmp_path):
     torch.manual_seed(1)
-    twin = save(tmp_path / "twin", MLP(**ARGUMENTS), Processor([3]), "maas.models.mlp.MLP", ("a", "b"), **ARGUMENTS)
+    twin = save(
+        tmp_path / "twin", MLP(**ARGUMENTS), ArrayProcessor([3]), "maas.models.mlp.MLP", ("a", "b"), **ARGUMENTS
+    )
     for name in ("checkpoint.json", "weights.safetensors"):
         assert (twin.folder / name).read_bytes() == (checkpoint.folder / name).read_bytes()
 
@@ -116,13 +120,13 @@ def test_processor_is_refused_when_what_it_learnt_was_altered(token_checkpoint, 
 def test_net_is_saved_when_two_layers_share_a_weight(save, nets, tmp_path):
     torch.manual_seed(0)
     net = nets.Tied(in_features=3, outputs=2).eval()
-    saved = save(tmp_path / "train", net, Processor([3]), "small_nets.Tied", ("a", "b"), in_features=3, outputs=2)
+    saved = save(tmp_path / "train", net, ArrayProcessor([3]), "small_nets.Tied", ("a", "b"), in_features=3, outputs=2)
     rows = torch.randn(2, 3)
     assert torch.equal(saved.model()(rows), net(rows))
 
 
 def test_old_checkpoint_stays_when_saving_fails(save, checkpoint):
-    class Broken(Processor):
+    class Broken(ArrayProcessor):
         def save(self, folder):
             raise OSError("disk full")
 

@@ -95,8 +95,8 @@ def test_step_minimises_a_mean_over_weights_and_one_over_rows_when_labels_weigh(
     monkeypatch.setattr(DistillationTask, "training_step", lambda *given: (seen.append(given[1]), step(*given))[1])
     fitting.fit_net(config, pupil, few, line.checkpoint.processor(), tmp_path, teacher=Teacher(teacher, 0.7, 4.0))
     processor = line.checkpoint.processor()
-    feeds = processor.collate(processor.encode(few.train.inputs))
-    inputs = {name: torch.from_numpy(array).double() for name, array in feeds.items()}
+    model_inputs = processor.batch(processor.preprocess(few.train.inputs))
+    inputs = {name: torch.from_numpy(array).double() for name, array in model_inputs.items()}
     logits, taught = before(**inputs), teacher(**inputs).detach()
     weights = torch.arange(1, 11).double()
     loss = 0.3 * functional.cross_entropy(logits, torch.from_numpy(few.train.targets), weights)

@@ -14,7 +14,7 @@ TINY = {
 
 
 @pytest.fixture
-def feeds() -> dict[str, torch.Tensor]:
+def model_inputs() -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
     return {"input_ids": torch.randint(1, 60, (3, 7)), "attention_mask": torch.ones(3, 7, dtype=torch.int64)}
 
@@ -46,11 +46,11 @@ def test_further_modules_are_trained_whole_when_they_are_named():
     assert sum("pooler" in name for name in names) == 2
 
 
-def test_answers_are_the_same_when_the_products_are_merged(feeds):
+def test_answers_are_the_same_when_the_products_are_merged(model_inputs):
     net = moved(adapted(rank=4, targets=["query", "key", "value", "dense"], whole=[], dropout=0.1))
-    expected = net(**feeds)
+    expected = net(**model_inputs)
     finished = net.finished()
-    torch.testing.assert_close(finished(**feeds), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(finished(**model_inputs), expected, rtol=1e-5, atol=1e-6)
     assert finished.finished() is finished
 
 
@@ -63,16 +63,16 @@ def test_weight_is_that_of_the_formula_when_the_products_are_merged():
     torch.testing.assert_close(merged, before + product)
 
 
-def test_checkpoint_knows_nothing_of_lora_when_the_net_is_finished(feeds):
+def test_checkpoint_knows_nothing_of_lora_when_the_net_is_finished(model_inputs):
     net = moved(adapted(rank=4)).finished()
     plain = SequenceClassifier(2, config=TINY)
     assert list(net.state_dict()) == list(plain.state_dict())
     again = build(net.rebuild(), "net").eval()
     again.load_state_dict(net.state_dict())
-    torch.testing.assert_close(again(**feeds), net(**feeds), rtol=0, atol=0)
+    torch.testing.assert_close(again(**model_inputs), net(**model_inputs), rtol=0, atol=0)
 
 
-def test_answers_are_the_models_own_when_nothing_was_trained_yet(feeds):
+def test_answers_are_the_models_own_when_nothing_was_trained_yet(model_inputs):
     torch.manual_seed(0)
     plain = SequenceClassifier(2, config=TINY).eval()
-    torch.testing.assert_close(adapted(rank=4)(**feeds), plain(**feeds), rtol=0, atol=0)
+    torch.testing.assert_close(adapted(rank=4)(**model_inputs), plain(**model_inputs), rtol=0, atol=0)

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from maas.data.splits import Split
 from maas.errors import ConfigError
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.training.output_check import output_fault_of, require_sound_outputs
 
 ROWS = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
@@ -101,7 +101,7 @@ def test_width_is_free_when_the_task_names_none():
 def test_net_that_is_not_trained_is_refused_in_one_line_when_it_squeezes():
     rows = Split([row.tolist() for row in ROWS], None)
     with pytest.raises(ConfigError) as caught:
-        require_sound_outputs(Net(torch.squeeze), Processor([3]), rows, 5)
+        require_sound_outputs(Net(torch.squeeze), ArrayProcessor([3]), rows, 5)
     assert str(caught.value) == (
         "model: 1 row alone gives outputs of shape (5,); the task wants (1, 5). Let forward work for a batch of any "
         "size, e.g. with squeeze(1) or flatten(1) in place of squeeze()."

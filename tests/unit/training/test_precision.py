@@ -38,7 +38,7 @@ def test_penalty_is_summed_in_float32_when_parameters_are_bfloat16():
     assert float(loss.detach()) == pytest.approx(float(net.weight.detach().double().square().sum()), rel=1e-6)
 
 
-def test_targets_keep_their_type_when_feeds_are_shortened():
+def test_targets_keep_their_type_when_model_inputs_are_shortened():
     plugin = HalfPrecision("bf16-true")
     keep_targets_(SimpleNamespace(precision_plugin=plugin))
     batch = ({"numbers": torch.ones(1)}, torch.tensor([10_001.0], dtype=torch.float64), torch.arange(1))

@@ -21,8 +21,8 @@ from maas.errors import ConfigError
 from maas.models.encoder import TextEncoder
 from maas.models.mlp import MLP
 from maas.records.evidence import DataRecord
-from maas.runtime.processors.array import Processor as Arrays
-from maas.runtime.processors.text import Processor
+from maas.runtime.processors.array import ArrayProcessor
+from maas.runtime.processors.text import TextProcessor
 from maas.training.fitting import fit
 from maas.training.pretraining import MaskedTokens
 
@@ -31,8 +31,8 @@ SETTINGS = MaskedTokens(epochs=3, lr=3e-3, batch_size=8, mask_share=0.3, span=2)
 
 
 @pytest.fixture(scope="module")
-def processor() -> Processor:
-    return Processor(vocabulary_size=60, max_tokens=16, pad_multiple=8).fit(TEXTS)
+def processor() -> TextProcessor:
+    return TextProcessor(vocabulary_size=60, max_tokens=16, pad_multiple=8).fit(TEXTS)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache" / "pretraining"
 
 
-def net(processor: Processor, seed: int = 0, **arguments: object) -> TextEncoder:
+def net(processor: TextProcessor, seed: int = 0, **arguments: object) -> TextEncoder:
     torch.manual_seed(seed)
     small = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32, **arguments}
     return TextEncoder(**processor.net_arguments, outputs=2, **small)
@@ -52,7 +52,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     return all(name == also and torch.equal(tensor, twin) for (name, tensor), (also, twin) in pairs)
 
 
-def pretrained(processor: Processor, settings: MaskedTokens = SETTINGS, texts: list[str] = TEXTS, seed: int = 0):
+def pretrained(processor: TextProcessor, settings: MaskedTokens = SETTINGS, texts: list[str] = TEXTS, seed: int = 0):
     made = net(processor)
     settings.pretrain(made, processor, texts, seed)
     return made
@@ -132,7 +132,7 @@ def test_altered_weights_are_made_anew_when_the_cache_was_touched(processor, cac
     assert f"{file} was altered; it is made anew" in caplog.text
 
 
-def interrupted(processor: Processor, after: int, monkeypatch) -> None:
+def interrupted(processor: TextProcessor, after: int, monkeypatch) -> None:
     """Stops, as Ctrl-C would, when `after` epochs are kept and the next has begun."""
     from maas.training import token_guessing
 
@@ -175,11 +175,11 @@ def test_work_starts_over_when_its_state_is_torn(processor, cache, monkeypatch, 
 KILLED = """
     import sys, torch
     from maas.models.encoder import TextEncoder
-    from maas.runtime.processors.text import Processor
+    from maas.runtime.processors.text import TextProcessor
     from maas.training.pretraining import MaskedTokens
 
     texts = [f"{left}{right}" for left in ("很好的", "太差的", "一般的") for right in ("酒店", "手机", "电影")] * 40
-    processor = Processor(vocabulary_size=60, max_tokens=16, pad_multiple=8).fit(texts)
+    processor = TextProcessor(vocabulary_size=60, max_tokens=16, pad_multiple=8).fit(texts)
     torch.manual_seed(0)
     net = TextEncoder(**processor.net_arguments, outputs=2, width=16, layers=1, heads=2, feed_forward=32)
     MaskedTokens(epochs=12, batch_size=8).pretrain(net, processor, texts, 0)
@@ -214,7 +214,7 @@ def test_validation_and_test_texts_are_never_read_when_a_recipe_pretrains(tmp_pa
     train, others = Split(TEXTS, np.arange(len(TEXTS)) % 2), Split(["别的文本", "其他"], np.array([0, 1]))
     splits = Splits(train, others, others, ("a", "b"), DataRecord("", {}, {}))
     config = compose("sentiment_zh_bert", "trainer.max_epochs=1", "model.width=8", "model.heads=1", "model.layers=1")
-    fit(config, splits, Processor(max_tokens=16).fit(TEXTS), tmp_path)
+    fit(config, splits, TextProcessor(max_tokens=16).fit(TEXTS), tmp_path)
     assert seen == [TEXTS]
 
 
@@ -227,7 +227,7 @@ def test_line_is_printed_for_each_epoch_when_nobody_watches(processor, caplog):
 
 def test_processor_is_refused_when_it_gives_no_tokens():
     with pytest.raises(ConfigError) as caught:
-        SETTINGS.pretrain(MLP(4, 2), Arrays([4]), [[0, 0, 0, 0]], 0)
+        SETTINGS.pretrain(MLP(4, 2), ArrayProcessor([4]), [[0, 0, 0, 0]], 0)
     assert str(caught.value) == "pretrain is for tokens, and the array processor gives features. Set pretrain=null."
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from maas.errors import CheckpointError
 from maas.models.resnet import ResNet
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.training.checkpoint import Checkpoint
 from maas.training.merged_embedding import MergedEmbedding
 from maas.training.pruning_plan import PruningPlan, crop_, plan_of, shape_
@@ -133,23 +133,23 @@ def test_checkpoint_of_a_cut_net_can_be_opened_cut_and_saved_again(save, tmp_pat
     from maas.compression.pruning import prune_
 
     labels, arguments = tuple("abcd"), {"in_channels": 1, "outputs": 4, "widths": [8, 16, 16]}
-    feeds = {"pixels": torch.randint(0, 255, (2, 28, 28, 1), dtype=torch.uint8)}
+    model_inputs = {"pixels": torch.randint(0, 255, (2, 28, 28, 1), dtype=torch.uint8)}
     net = ResNet(**arguments).eval()
-    first = save(tmp_path / "first", net, Processor([1]), "maas.models.resnet.ResNet", labels, **arguments)
+    first = save(tmp_path / "first", net, ArrayProcessor([1]), "maas.models.resnet.ResNet", labels, **arguments)
     opened = first
     for index in range(2):
         net = opened.model()
-        prune_(net, feeds, ratio=0.3)
-        before = net(**feeds)
+        prune_(net, model_inputs, ratio=0.3)
+        before = net(**model_inputs)
         opened = Checkpoint.open(opened.succeeded_by(tmp_path / f"cut{index}", net).folder)
-        assert torch.equal(opened.model()(**feeds), before)
+        assert torch.equal(opened.model()(**model_inputs), before)
     assert opened.digest not in (first.digest, "")
     assert opened.record.labels == labels
     sizes = [sum(one.numel() for one in checkpoint.model().parameters()) for checkpoint in (first, opened)]
     assert sizes[1] < 0.5 * sizes[0]
-    assert opened.from_scratch(3)(**feeds).shape == (2, 4)
-    assert torch.equal(opened.from_scratch(3)(**feeds), opened.from_scratch(3)(**feeds))
-    assert not torch.equal(opened.from_scratch(3)(**feeds), opened.from_scratch(4)(**feeds))
+    assert opened.from_scratch(3)(**model_inputs).shape == (2, 4)
+    assert torch.equal(opened.from_scratch(3)(**model_inputs), opened.from_scratch(3)(**model_inputs))
+    assert not torch.equal(opened.from_scratch(3)(**model_inputs), opened.from_scratch(4)(**model_inputs))
 
 
 def test_checkpoint_is_refused_when_its_plan_was_altered(save, tmp_path):
@@ -157,7 +157,7 @@ def test_checkpoint_is_refused_when_its_plan_was_altered(save, tmp_path):
 
     labels, arguments = tuple("abcd"), {"in_channels": 1, "outputs": 4, "widths": [8, 16, 16]}
     net = ResNet(**arguments).eval()
-    first = save(tmp_path / "first", net, Processor([1]), "maas.models.resnet.ResNet", labels, **arguments)
+    first = save(tmp_path / "first", net, ArrayProcessor([1]), "maas.models.resnet.ResNet", labels, **arguments)
     prune_(net, {"pixels": torch.zeros(2, 28, 28, 1, dtype=torch.uint8)}, ratio=0.3)
     cut = first.succeeded_by(tmp_path / "cut", net)
     path = cut.folder / "checkpoint.json"

@@ -21,7 +21,7 @@ from maas.errors import CheckpointError
 from maas.importing.base import ImportedModel
 from maas.lifecycle.validating import validated
 from maas.records.evidence import DataRecord
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.training.checkpoint import Checkpoint, NetRecord
 from maas.training.fitting import fit
 from maas.training.nets import finished, types_of
@@ -217,7 +217,7 @@ def moved(kind: type[Any]) -> Any:
 
 def refusal(save, folder, net) -> str:
     with pytest.raises(CheckpointError) as caught:
-        save(folder, net, Processor([3]), f"{HERE}.{type(net).__name__}", LABELS, ROWS)
+        save(folder, net, ArrayProcessor([3]), f"{HERE}.{type(net).__name__}", LABELS, ROWS)
     assert not folder.exists()
     assert list(folder.parent.iterdir()) == []
     return str(caught.value)
@@ -266,15 +266,15 @@ class Buffered(Number):
 
 def test_checkpoint_is_written_when_the_number_is_kept_in_a_buffer(save, tmp_path):
     net = moved(Buffered)
-    saved = save(tmp_path / "train", net, Processor([3]), f"{HERE}.Buffered", LABELS, ROWS)
+    saved = save(tmp_path / "train", net, ArrayProcessor([3]), f"{HERE}.Buffered", LABELS, ROWS)
     rows = torch.tensor(ROWS)
     assert torch.equal(Checkpoint.open(saved.folder).model()(rows), net(rows))
 
 
 def test_checkpoint_that_stood_there_stays_when_a_later_one_would_lose_a_number(save, tmp_path):
-    before = save(tmp_path / "train", moved(Buffered), Processor([3]), f"{HERE}.Buffered", LABELS, ROWS)
+    before = save(tmp_path / "train", moved(Buffered), ArrayProcessor([3]), f"{HERE}.Buffered", LABELS, ROWS)
     with pytest.raises(CheckpointError, match="and not shift"):
-        save(tmp_path / "train", moved(Number), Processor([3]), f"{HERE}.Number", LABELS, ROWS)
+        save(tmp_path / "train", moved(Number), ArrayProcessor([3]), f"{HERE}.Number", LABELS, ROWS)
     assert Checkpoint.open(before.folder).record == before.record
 
 
@@ -320,15 +320,15 @@ def test_state_is_named_when_it_is_no_tensor(save, tmp_path):
     )
 
 
-class Unfit(Processor):
+class Unfit(ArrayProcessor):
     """Forgets what it learnt."""
 
     def __init__(self, shape: list[int], centre: float = 0.0) -> None:
         super().__init__(shape)
         self.centre = centre
 
-    def encode(self, rows):
-        return [row + np.float32(self.centre) for row in super().encode(rows)]
+    def preprocess(self, rows):
+        return [row + np.float32(self.centre) for row in super().preprocess(rows)]
 
 
 def test_processor_is_named_when_it_is_what_forgets(save, tmp_path):
@@ -347,8 +347,8 @@ class Imported(ImportedModel):
     def fit(self, splits, processor):
         return self
 
-    def outputs(self, feeds):
-        return np.full((len(feeds["features"]), 2), self.told, dtype=np.float32)
+    def outputs(self, model_inputs):
+        return np.full((len(model_inputs["features"]), 2), self.told, dtype=np.float32)
 
     def write_onnx(self, out, **_):
         raise NotImplementedError
@@ -379,14 +379,14 @@ class Half(Net):
 def test_weights_are_not_rounded_again_when_a_net_is_built_in_bfloat16(save, tmp_path):
     net = Half().eval().float()
     nn.init.normal_(net.head.weight, generator=torch.Generator().manual_seed(1))
-    saved = save(tmp_path / "train", net, Processor([3]), f"{HERE}.Half", LABELS, ROWS)
+    saved = save(tmp_path / "train", net, ArrayProcessor([3]), f"{HERE}.Half", LABELS, ROWS)
     rows = torch.tensor(ROWS)
     assert torch.equal(saved.model()(rows), net(rows))
     assert {one.dtype for one in saved.model().parameters()} == {torch.float32}
 
 
 def test_number_is_named_when_a_pass_of_compression_moved_it(save, tmp_path):
-    parent = save(tmp_path / "parent", Number().eval(), Processor([3]), f"{HERE}.Number", LABELS, ROWS)
+    parent = save(tmp_path / "parent", Number().eval(), ArrayProcessor([3]), f"{HERE}.Number", LABELS, ROWS)
     net = parent.model()
     net.move()
     with pytest.raises(CheckpointError, match="and not shift"):
@@ -415,7 +415,7 @@ def test_constant_of_ten_digits_is_kept_when_a_net_holds_it_in_float64(save, tra
     net, record = finished(net, NetRecord(f"{HERE}.Since", {}), types)
     assert float(net.origin) == 1_700_000_033
     torch.testing.assert_close(net(rows), expected)
-    saved = save(tmp_path / "train", net, Processor([3]), record.target, LABELS, ROWS)
+    saved = save(tmp_path / "train", net, ArrayProcessor([3]), record.target, LABELS, ROWS)
     assert torch.equal(saved.model()(rows), net(rows))
     assert {one.dtype for one in saved.model().parameters()} == {torch.float32}
 
@@ -472,19 +472,19 @@ def test_training_ends_with_the_attribute_when_its_net_moves_a_python_number(sav
     splits = Splits(rows, rows, rows, ("no", "yes"), DataRecord("0" * 64, {}, {}))
     config = maas.compose("digits_mlp", "trainer.max_epochs=1", "optimizer.lr=0", "objective.l2=0", "batch_size=64")
     config = replace(config, model={"_target_": f"{HERE}.Threshold"})
-    fitted = fit(config, splits, Processor([1]), tmp_path / "resume")
-    _, metrics = validated(fitted, Processor([1]), splits)
+    fitted = fit(config, splits, ArrayProcessor([1]), tmp_path / "resume")
+    _, metrics = validated(fitted, ArrayProcessor([1]), splits)
     assert fitted.history[0]["validation_accuracy"] == pytest.approx(RIGHT / COUNT)
     assert metrics["accuracy"].value == pytest.approx(RIGHT / COUNT)
 
     named = (fitted.net_record.target, splits.labels)
-    unchecked = save(tmp_path / "unchecked", copy.deepcopy(fitted.model), Processor([1]), *named)
+    unchecked = save(tmp_path / "unchecked", copy.deepcopy(fitted.model), ArrayProcessor([1]), *named)
     answers = unchecked.run()({"features": np.array(rows.inputs, dtype=np.float32)})["probabilities"].argmax(1)
     assert (answers == rows.targets).mean() == pytest.approx(RIGHT_ONCE_OPENED / COUNT)
     assert list(load_file(unchecked.folder / "weights.safetensors")) == ["weight"]
 
     with pytest.raises(CheckpointError) as caught:
-        save(tmp_path / "train", fitted.model, Processor([1]), *named, rows.inputs)
+        save(tmp_path / "train", fitted.model, ArrayProcessor([1]), *named, rows.inputs)
     assert str(caught.value) == (
         "forgetful.Threshold gives 187 of 187 validation rows other outputs once its checkpoint is opened again. A "
         "checkpoint holds parameters and persistent buffers, and not threshold (1 in memory, 0 when it is built "
@@ -543,14 +543,14 @@ def fitted_on_thresholds(kind: type[nn.Module], folder, *overrides: str) -> Any:
     splits = Splits(split, split, split, ("no", "yes"), DataRecord("0" * 64, {}, {}))
     config = maas.compose("digits_mlp", "trainer.max_epochs=2", "batch_size=64", *overrides)
     config = replace(config, model={"_target_": f"{HERE}.{kind.__name__}"})
-    return fit(config, splits, Processor([1]), folder)
+    return fit(config, splits, ArrayProcessor([1]), folder)
 
 
 def test_number_is_named_when_a_module_of_lightning_moved_it(save, tmp_path):
     fitted = fitted_on_thresholds(CustomModule, tmp_path / "resume")
     rows = threshold_rows().inputs
     with pytest.raises(CheckpointError, match=r"and not shift \(6 in memory, 0 when it is built again\)"):
-        save(tmp_path / "train", fitted.model, Processor([1]), f"{HERE}.CustomModule", LABELS, rows)
+        save(tmp_path / "train", fitted.model, ArrayProcessor([1]), f"{HERE}.CustomModule", LABELS, rows)
 
 
 @pytest.mark.parametrize(
@@ -564,6 +564,6 @@ def test_number_is_named_when_a_module_of_lightning_moved_it(save, tmp_path):
 def test_checkpoint_is_written_when_nothing_but_weights_and_averages_moved(save, kind, overrides, tmp_path):
     fitted = fitted_on_thresholds(kind, tmp_path / "resume", *overrides)
     rows = threshold_rows().inputs
-    saved = save(tmp_path / "train", fitted.model, Processor([1]), fitted.net_record.target, LABELS, rows)
+    saved = save(tmp_path / "train", fitted.model, ArrayProcessor([1]), fitted.net_record.target, LABELS, rows)
     features = torch.tensor(rows)
     assert torch.equal(saved.model()(features), fitted.model(features))

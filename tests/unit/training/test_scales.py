@@ -18,10 +18,10 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.models.tabular_mlp import TabularMLP
 from maas.records.evidence import DataRecord
-from maas.runtime.answers import load_answer
-from maas.runtime.processors.tabular import Processor
+from maas.runtime.postprocessors import load_postprocessor
+from maas.runtime.processors.tabular import TabularProcessor
 from maas.training.checkpoint import Checkpoint, NetRecord, save_checkpoint
-from maas.training.evaluation import predictions, run_of
+from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import Fitted, fit
 from maas.training.heads import task_head_of
 from maas.training.scales import task_head_for
@@ -50,9 +50,9 @@ def answered(config: RunConfig, splits: Splits, folder: Path) -> tuple[Fitted, N
     """Returns what was fitted and its answers to the test rows."""
     processor = build(config.processor, "processor").fit(splits.train.inputs)
     fitted = fit(config, splits, processor, folder)
-    answer = load_answer(json.loads(json.dumps(fitted.task_head.answer_record(1))))
+    postprocessor = load_postprocessor(json.loads(json.dumps(fitted.task_head.postprocessor_record(1))))
     run = run_of(fitted.model, fitted.task_head, "value")
-    return fitted, predictions(run, answer, processor, splits.test.inputs)[:, 0]
+    return fitted, scores_of(run, postprocessor, processor, splits.test.inputs)[:, 0]
 
 
 def r2(splits: Splits, found: NDArray[np.float64]) -> float:
@@ -161,8 +161,8 @@ class CustomModule(LightningModule):
         return self.told[0] + self.told[1] * self.head(numbers)
 
     def training_step(self, batch, _):
-        feeds, targets = batch
-        return nn.functional.mse_loss(self(**feeds)[:, 0], targets)
+        model_inputs, targets = batch
+        return nn.functional.mse_loss(self(**model_inputs)[:, 0], targets)
 
     def validation_step(self, batch, _):
         pass
@@ -176,16 +176,21 @@ def test_custom_module_learns_in_the_targets_unit_when_it_takes_its_mean_and_dev
     config = plain("processor.standardize=true", net=CustomModule)
     fitted, found = answered(config, splits, tmp_path)
     assert fitted.model.told[0] == pytest.approx(splits.train.targets.mean(), rel=1e-12)
-    assert fitted.task_head.answer_record(1) == {"kind": "regression", "mean": 0.0, "deviation": 1.0}
+    assert fitted.task_head.postprocessor_record(1) == {"kind": "regression", "mean": 0.0, "deviation": 1.0}
     assert r2(splits, found) > 0.98
 
 
 def test_older_checkpoint_answers_as_it_did_when_its_net_scales_by_itself(lineage, tmp_path):
     arguments = {"number_means": [1500.0], "number_deviations": [200.0], "category_sizes": [], "outputs": 1}
     arguments |= {"hidden": [], "target_mean": 50.0, "target_deviation": 4.0}
-    net, processor = TabularMLP(**arguments).eval(), Processor(["time"])
+    net, processor = TabularMLP(**arguments).eval(), TabularProcessor(["time"])
     record = {"name": "old", "task": "regression", "plan": None, "labels": (), "history": (), "best_epoch": 0}
-    record |= {"answer": {"kind": "regression"}, "metrics": {}, "data": DataRecord("", {}, {}), "lineage": lineage}
+    record |= {
+        "postprocessor": {"kind": "regression"},
+        "metrics": {},
+        "data": DataRecord("", {}, {}),
+        "lineage": lineage,
+    }
     target = f"{TabularMLP.__module__}.TabularMLP"
     save_checkpoint(tmp_path / "old", net, processor, net_record=NetRecord(target, arguments), **record)
     content = json.loads((tmp_path / "old/checkpoint.json").read_text())
@@ -193,7 +198,7 @@ def test_older_checkpoint_answers_as_it_did_when_its_net_scales_by_itself(lineag
     (tmp_path / "old/checkpoint.json").write_text(json.dumps(content))
     old = Checkpoint.open(tmp_path / "old")
     weight, bias = (one.detach().double().numpy() for one in net.head.parameters())
-    found = predictions(old.run(), old.answer(), old.processor(), [{"time": 1700.0}, {"time": None}])[:, 0]
+    found = scores_of(old.run(), old.postprocessor(), old.processor(), [{"time": 1700.0}, {"time": None}])[:, 0]
     expected = 50 + 4 * (bias[0] + np.array([weight[0, 0], weight[0, 1]]))  # z = 1, and the mark of a missing number
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert not old.task_head().is_standardized
@@ -227,7 +232,7 @@ def test_loss_sees_both_in_the_targets_unit_when_it_was_standardised():
     [("tabular_mlp", True), ("mlp", False), ("rule", False)],
 )
 def test_processor_standardises_when_the_net_leaves_it_to_others(model, standardizes):
-    processor = {"_target_": "maas.runtime.processors.tabular.Processor", "numbers": ["x"], "standardize": None}
+    processor = {"_target_": "maas.runtime.processors.tabular.TabularProcessor", "numbers": ["x"], "standardize": None}
     target = {
         "tabular_mlp": "maas.models.tabular_mlp.TabularMLP", "mlp": "maas.models.mlp.MLP",
         "rule": "maas.importing.rule.Rule",

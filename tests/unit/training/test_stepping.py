@@ -8,7 +8,7 @@ from lightning.pytorch import Callback
 from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.records.evidence import DataRecord
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.training import fitting
 from maas.training.ending import ValidatedEnd
 from maas.training.fitting import fit
@@ -77,7 +77,7 @@ def trained(monkeypatch, folder, overrides: tuple[str, ...], loop: type[Validate
         "digits_mlp", "processor.shape=[5]", "processor.low=null", "model.hidden=[8]", "model.scale=1",
         "model.dropout=0.3", "trainer.max_epochs=3", "batch_size=16", *overrides,
     )  # fmt: skip
-    fitted = fit(config, SPLITS, Processor([5]), folder)
+    fitted = fit(config, SPLITS, ArrayProcessor([5]), folder)
     return fitted, calls.made, taken[0]
 
 

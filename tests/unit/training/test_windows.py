@@ -20,7 +20,7 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.models.mlp import MLP
 from maas.records.evidence import DataRecord
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 from maas.training.batch_statistics import BatchStatistics
 from maas.training.fitting import fit_net
 from maas.training.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
@@ -56,7 +56,7 @@ def new_net() -> MLP:
 def trained(config: RunConfig, folder: Path, net: nn.Module | None = None) -> tuple[Tensor, tuple[dict, ...]]:
     """Returns the weights after training, end to end, and what was logged."""
     net = net or new_net()
-    course = fit_net(config, net, SPLITS, Processor([5]), folder)
+    course = fit_net(config, net, SPLITS, ArrayProcessor([5]), folder)
     return flat(net), course.history
 
 

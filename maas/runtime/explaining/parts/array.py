@@ -9,15 +9,15 @@ from maas.errors import InputError
 from maas.runtime.explaining.columns import MOST, Columns
 from maas.runtime.explaining.parts.base import Part, grouped
 from maas.runtime.explaining.sampling import Mask
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 
 
-class Parts(Columns):
+class ArrayParts(Columns):
     """Values in the order of the flattened array; what is left out becomes the baseline: zeros, within the range."""
 
     takes: ClassVar[str] = "a number, or an array of the row's shape"
 
-    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: Any, processor: ArrayProcessor, most: int | None = None, baseline: Any = None) -> None:
         super().__init__(row, processor, most, baseline)
         (self._values,) = processor.values([row])
         self._baseline = _baseline(processor, baseline)
@@ -38,7 +38,7 @@ class Parts(Columns):
         return row
 
 
-def _baseline(processor: Processor, baseline: Any) -> NDArray[Any]:
+def _baseline(processor: ArrayProcessor, baseline: Any) -> NDArray[Any]:
     low, high = (
         (-np.inf if processor.low is None else processor.low),
         (np.inf if processor.high is None else processor.high),
@@ -48,7 +48,7 @@ def _baseline(processor: Processor, baseline: Any) -> NDArray[Any]:
     try:
         (values,) = processor.values([np.full(processor.shape, baseline) if np.ndim(baseline) == 0 else baseline])
     except InputError as error:
-        raise InputError(f"baseline must be {Parts.takes}, which the model would take: {error}") from error
+        raise InputError(f"baseline must be {ArrayParts.takes}, which the model would take: {error}") from error
     return values
 
 

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 from maas.runtime.explaining.bars import bars_text
 from maas.runtime.explaining.colours import WHITE, Colour, shade, strengths
 from maas.runtime.explaining.drawing import MARGIN, PALE, TITLE_HEIGHT, as_html, canvas, legend, write
-from maas.runtime.explaining.parts.base import BaseParts, Part
+from maas.runtime.explaining.parts.base import Part, Parts
 from maas.runtime.explaining.sampling import Mask, Values
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 
 MOST = 20
 FADE_S = 0.005
@@ -29,12 +29,12 @@ Samples = NDArray[np.float32]
 """(T,), in [-1, 1]."""
 
 
-class Parts(BaseParts):
+class AudioParts(Parts):
     """Windows of equal length of the samples as the processor gives them to the graph; left out, they are silent."""
 
-    def __init__(self, row: Any, processor: BaseProcessor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
         super().__init__(row, processor, most, baseline)
-        self._samples: Samples = processor.encode([row])[0]
+        self._samples: Samples = processor.preprocess([row])[0]
         self._rate: int = processor.net_arguments["rate"]
         length = len(self._samples)
         self._edges = np.linspace(0, length, min(most or MOST, length) + 1).astype(int)

@@ -11,7 +11,7 @@ import numpy as np
 from maas.errors import InputError
 from maas.runtime.explaining.sampling import Mask, Values
 from maas.runtime.kinds import opened
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 
 if TYPE_CHECKING:  # only pictures need Pillow
     from PIL.Image import Image
@@ -34,7 +34,7 @@ class Part:
     place: tuple[int, ...]
 
 
-class BaseParts(ABC):
+class Parts(ABC):
     """A raw row, cut into parts, and how it is shown.
 
     Args:
@@ -51,7 +51,7 @@ class BaseParts(ABC):
     takes: ClassVar[str] = ""
     """What a baseline may be; empty where there is no choice."""
 
-    def __init__(self, row: Any, processor: BaseProcessor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
         if baseline is not None and not self.takes:
             raise InputError(
                 f"baseline is {baseline!r}; what is left out of a {processor.modality} is cut out. Leave baseline out."
@@ -74,10 +74,10 @@ class BaseParts(ABC):
         """Returns a picture of the parts, coloured by their attributions (P,)."""
 
 
-def parts_of(row: Any, processor: BaseProcessor, most: int | None, baseline: Any) -> BaseParts:
-    """Returns a row's parts. Arguments and errors as in `BaseParts`."""
+def parts_of(row: Any, processor: Processor, most: int | None, baseline: Any) -> Parts:
+    """Returns a row's parts. Arguments and errors as in `Parts`."""
     module, _ = opened({"kind": processor.kind}, __package__, "explained processor")
-    parts: BaseParts = module.Parts(row, processor, most, baseline)
+    parts: Parts = module.Parts(row, processor, most, baseline)
     return parts
 
 

@@ -10,9 +10,9 @@ from maas.errors import InputError
 from maas.runtime.explaining.bars import bars_text
 from maas.runtime.explaining.colours import shade, strengths
 from maas.runtime.explaining.drawing import MARGIN, TITLE_HEIGHT, as_html, canvas, legend, write
-from maas.runtime.explaining.parts.base import BaseParts, Part
+from maas.runtime.explaining.parts.base import Part, Parts
 from maas.runtime.explaining.sampling import Mask, Values
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 
 MOST = 49
 SIDE, GAP, FOOT_HEIGHT = 320, 24, 64  # of the picture, in pixels
@@ -22,14 +22,14 @@ STRONGEST, PALENESS = 0.8, 0.65
 Pixels = NDArray[np.uint8]
 
 
-class Parts(BaseParts):
+class ImageParts(Parts):
     """Patches, about square, of the image as the processor gives it to the graph; left out, they are one colour."""
 
     takes: ClassVar[str] = "'mean', the image's mean colour, or 'blur'"
 
-    def __init__(self, row: Any, processor: BaseProcessor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
         super().__init__(row, processor, most, baseline)
-        (self._pixels,) = processor.encode([row])  # uint8 (H, W, C)
+        (self._pixels,) = processor.preprocess([row])  # uint8 (H, W, C)
         self._covered = _covered(self._pixels, "mean" if baseline is None else baseline)
         height, width, _ = self._pixels.shape
         self._cell, self.parts = _grid(height, width, most or MOST)
@@ -93,7 +93,7 @@ def _covered(pixels: Pixels, how: Any) -> Pixels:
         blur = ImageFilter.GaussianBlur(max(pixels.shape[:2]) / 8)
         channels = [Image.fromarray(pixels[..., channel]).filter(blur) for channel in range(pixels.shape[2])]
         return np.stack([np.asarray(channel) for channel in channels], axis=2)
-    raise InputError(f"baseline is {how!r}; it must be {Parts.takes}.")
+    raise InputError(f"baseline is {how!r}; it must be {ImageParts.takes}.")
 
 
 def _shown(pixels: Pixels) -> Image.Image:

@@ -3,5 +3,5 @@
 from maas.runtime.explaining.words import Words
 
 
-class Parts(Words):
+class PretrainedTextParts(Words):
     """Words, as any text's."""

@@ -9,17 +9,17 @@ from maas.errors import InputError
 from maas.runtime.explaining.columns import MOST, Columns
 from maas.runtime.explaining.parts.base import Part, grouped
 from maas.runtime.explaining.sampling import Mask
-from maas.runtime.processors import BaseProcessor
+from maas.runtime.processors import Processor
 
 
-class Parts(Columns):
+class TabularParts(Columns):
     """Columns in their order; what is left out is missing, as in any row where it was not known."""
 
     takes: ClassVar[str] = "a row"
 
-    def __init__(self, row: Any, processor: BaseProcessor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
         super().__init__(row, processor, most, baseline)
-        processor.encode([row])
+        processor.preprocess([row])
         names = [spec.name for spec in processor.input_specs]
         self._values = _by_name(row, names)
         self._baseline = dict.fromkeys(names) if baseline is None else _baseline(baseline, names, processor)
@@ -42,11 +42,11 @@ class Parts(Columns):
         }
 
 
-def _baseline(row: Any, names: Sequence[str], processor: BaseProcessor) -> dict[str, Any]:
+def _baseline(row: Any, names: Sequence[str], processor: Processor) -> dict[str, Any]:
     try:
-        processor.encode([row])
+        processor.preprocess([row])
     except InputError as error:
-        raise InputError(f"baseline must be {Parts.takes} that the model would take: {error}") from error
+        raise InputError(f"baseline must be {TabularParts.takes} that the model would take: {error}") from error
     return _by_name(row, names)
 
 

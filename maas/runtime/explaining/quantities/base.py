@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.runtime.answers import BaseAnswer
-from maas.runtime.answers.base import Outputs
 from maas.runtime.kinds import opened
+from maas.runtime.postprocessors import Postprocessor
+from maas.runtime.postprocessors.base import Outputs
 
 
-class BaseQuantity(ABC):
+class Quantity(ABC):
     """One number of a row's answer.
 
     Args:
-        answer: names the graph's outputs.
+        postprocessor: names the graph's outputs.
         outputs: the graph's, for the whole row, N = 1.
         label: which label is asked about; None for the one that the model gives.
 
@@ -26,10 +26,10 @@ class BaseQuantity(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, answer: Any, outputs: Outputs, label: str | None) -> None:
+    def __init__(self, postprocessor: Any, outputs: Outputs, label: str | None) -> None:
         if label is not None:
             raise InputError(
-                f"label is {label!r}; the model gives a {answer.kind}, which has no labels. Leave label out."
+                f"label is {label!r}; the model gives a {postprocessor.kind}, which has no labels. Leave label out."
             )
         self.label: str | None = None
 
@@ -38,8 +38,8 @@ class BaseQuantity(ABC):
         """Returns the number for each row, (N,)."""
 
 
-def quantity_of(answer: BaseAnswer, outputs: Outputs, label: str | None) -> BaseQuantity:
-    """Returns what is explained of a kind of answer. Arguments and errors as in `BaseQuantity`."""
-    module, _ = opened({"kind": answer.kind}, __package__, "explained answer")
-    quantity: BaseQuantity = module.Quantity(answer, outputs, label)
+def quantity_of(postprocessor: Postprocessor, outputs: Outputs, label: str | None) -> Quantity:
+    """Returns what is explained of a kind of answer. Arguments and errors as in `Quantity`."""
+    module, _ = opened({"kind": postprocessor.kind}, __package__, "explained answer")
+    quantity: Quantity = module.Quantity(postprocessor, outputs, label)
     return quantity

@@ -6,23 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.runtime.answers.base import Outputs
-from maas.runtime.answers.classification import Answer
-from maas.runtime.explaining.quantities.base import BaseQuantity
+from maas.runtime.explaining.quantities.base import Quantity
+from maas.runtime.postprocessors.base import Outputs
+from maas.runtime.postprocessors.classification import ClassificationPostprocessor
 
 SMALLEST = 1e-7
 """Probabilities are taken to be at least this, about a float32's distance from 1: log-odds stay within ±16.1."""
 SHOWN_LABELS = 10
 
 
-class Quantity(BaseQuantity):
+class ClassificationQuantity(Quantity):
     """log(p / (1 − p)) of a label; on it a logistic model is additive, which the probability itself is not."""
 
     name: ClassVar[str] = "log-odds"
 
-    def __init__(self, answer: Answer, outputs: Outputs, label: str | None) -> None:
-        self._index = int(outputs["probabilities"][0].argmax()) if label is None else _index(answer.labels, label)
-        self.label = answer.labels[self._index]
+    def __init__(self, postprocessor: ClassificationPostprocessor, outputs: Outputs, label: str | None) -> None:
+        self._index = (
+            int(outputs["probabilities"][0].argmax()) if label is None else _index(postprocessor.labels, label)
+        )
+        self.label = postprocessor.labels[self._index]
 
     def values(self, outputs: Outputs) -> NDArray[np.float64]:
         """Returns the log-odds, (N,); 1 − p is the sum of the others, which float32 holds better than p near 1."""

@@ -5,14 +5,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.runtime.answers.base import Outputs
-from maas.runtime.explaining.quantities.base import BaseQuantity
+from maas.runtime.explaining.quantities.base import Quantity
+from maas.runtime.postprocessors.base import Outputs
 
 SHORTEST = 1e-12
 """Lengths are taken to be at least this: a vector of zeros has the cosine 0 to every other."""
 
 
-class Quantity(BaseQuantity):
+class EmbeddingQuantity(Quantity):
     """The cosine to the whole row's vector, in [-1, 1]."""
 
     name: ClassVar[str] = "cosine"

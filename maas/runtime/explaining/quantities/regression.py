@@ -5,17 +5,17 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.runtime.answers.base import Outputs
-from maas.runtime.answers.regression import Answer
-from maas.runtime.explaining.quantities.base import BaseQuantity
+from maas.runtime.explaining.quantities.base import Quantity
+from maas.runtime.postprocessors.base import Outputs
+from maas.runtime.postprocessors.regression import RegressionPostprocessor
 
 
-class Quantity(BaseQuantity):
+class RegressionQuantity(Quantity):
     """The value, in the target's unit."""
 
     name: ClassVar[str] = "value"
 
-    def __init__(self, answer: Answer, outputs: Outputs, label: str | None) -> None:
+    def __init__(self, answer: RegressionPostprocessor, outputs: Outputs, label: str | None) -> None:
         super().__init__(answer, outputs, label)
         self._answer = answer
 

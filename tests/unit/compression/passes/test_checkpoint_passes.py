@@ -64,7 +64,7 @@ def test_gradients_are_those_of_one_weighted_mean_when_labels_weigh_differently(
     net, twin = (line.checkpoint.model().requires_grad_() for _ in range(2))
     Prune(importance="taylor", rows=100)._backward(net, line.checkpoint, context)
     rows, processor = digits.train.spread(100), line.checkpoint.processor()
-    features = torch.from_numpy(processor.collate(processor.encode(rows.inputs))["features"])
+    features = torch.from_numpy(processor.batch(processor.preprocess(rows.inputs))["features"])
     functional.cross_entropy(twin(features), torch.from_numpy(rows.targets), torch.tensor(weights)).backward()
     scale = sum(weights[target] for target in rows.targets) / 100
     for found, wanted in zip(net.parameters(), twin.parameters(), strict=True):

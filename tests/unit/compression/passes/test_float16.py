@@ -28,8 +28,8 @@ def test_weights_are_fp16_and_ends_as_before_when_a_graph_is_converted(converted
 
 
 def test_answers_differ_by_rounding_alone_when_a_graph_is_converted(converted, token_model, text_processor):
-    feeds = [text_processor.collate(text_processor.encode(["good film", "bad film 很好"]))]
-    assert 0 < Gauge.of(onnx.load(token_model), feeds).error(converted) < 1e-2
+    model_inputs = [text_processor.batch(text_processor.preprocess(["good film", "bad film 很好"]))]
+    assert 0 < Gauge.of(onnx.load(token_model), model_inputs).error(converted) < 1e-2
 
 
 def test_bytes_are_equal_when_the_pass_is_applied_twice(converted, token_model, tmp_path):

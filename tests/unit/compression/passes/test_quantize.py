@@ -94,7 +94,7 @@ def test_bytes_are_equal_and_the_parent_untouched_when_a_pass_is_applied_twice(n
 def kept(evaluator, model) -> float:
     """Returns the share of validation rows whose label a model keeps."""
     return evaluator.task_metrics.agrees(
-        evaluator.predictions(evaluator.parent), evaluator.predictions(evaluator.predictor(model))
+        evaluator.scores(evaluator.parent), evaluator.scores(evaluator.predictor(model))
     ).mean()
 
 
@@ -114,12 +114,12 @@ def test_every_way_of_drawing_ranges_works_when_it_is_named(method, line, evalua
 
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
 def test_batches_may_differ_in_length_when_ranges_are_drawn(method, token_model, text_processor, tmp_path):
-    def feeds(_):
+    def model_inputs(_):
         for text in ("good film", "很好 " * 9, "bad film " * 12):
-            yield text_processor.collate(text_processor.encode([text, text]))
+            yield text_processor.batch(text_processor.preprocess([text, text]))
 
-    QuantizeStatic(method=method).apply(token_model, tmp_path / "out.onnx", Calibration(feeds, 0))
-    plain = Gauge.of(onnx.load(token_model), feeds(6))
+    QuantizeStatic(method=method).apply(token_model, tmp_path / "out.onnx", Calibration(model_inputs, 0))
+    plain = Gauge.of(onnx.load(token_model), model_inputs(6))
     assert plain.error(onnx.load(tmp_path / "out.onnx")) < 0.1
 
 
@@ -326,9 +326,9 @@ def test_refusal_is_an_export_error_when_the_graph_has_no_weights(name, tmp_path
         [helper.make_node("Relu", ["features"], ["out"], name="relu")], "main", ends[:1], ends[1:]
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "in.onnx")
-    feeds = Calibration(lambda _: iter([{"features": np.zeros((1, 2), dtype=np.float32)}]), 0)
+    model_inputs = Calibration(lambda _: iter([{"features": np.zeros((1, 2), dtype=np.float32)}]), 0)
     with pytest.raises(ExportError, match=r"The graph has no Conv, MatMul, Gemm"):
-        PASSES[name]().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", feeds)
+        PASSES[name]().apply(tmp_path / "in.onnx", tmp_path / "out.onnx", model_inputs)
 
 
 @pytest.mark.parametrize(("settings", "kind"), [({}, TensorProto.FLOAT), ({"keep_stem": False}, TensorProto.INT8)])
@@ -348,7 +348,7 @@ def test_first_convolution_over_few_channels_stays_fp32_unless_it_is_not_kept(se
     graph = helper.make_graph(nodes, "two", [image], [out], tensors)
     parent, made = tmp_path / "parent.onnx", tmp_path / "made.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), parent)
-    feeds = [{"image": drawn.normal(size=(4, 1, 8, 8)).astype(np.float32)}]
-    QuantizeStatic(keep_head=False, **settings).apply(parent, made, Calibration(lambda _: iter(feeds), 0))
+    model_inputs = [{"image": drawn.normal(size=(4, 1, 8, 8)).astype(np.float32)}]
+    QuantizeStatic(keep_head=False, **settings).apply(parent, made, Calibration(lambda _: iter(model_inputs), 0))
     found = {tuple(one.dims): one.data_type for one in onnx.load(made).graph.initializer if len(one.dims) == 4}
     assert found == {weights["stem"]: kind, weights["second"]: TensorProto.INT8}

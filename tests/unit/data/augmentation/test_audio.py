@@ -121,8 +121,8 @@ def test_changes_are_the_same_when_the_seed_is_and_differ_among_sounds():
     assert one.dtype == torch.float32
 
 
-def test_other_feeds_pass_and_samples_are_left_alone_when_sounds_are_augmented():
-    feeds = {"samples": tones(2), "lengths": torch.tensor([1, 2])}
-    found = AudioAugmentation(shift_fraction=0.5, noise_db=0)(feeds)
-    assert found["lengths"] is feeds["lengths"]
-    assert torch.equal(feeds["samples"], tones(2))
+def test_other_model_inputs_pass_and_samples_are_left_alone_when_sounds_are_augmented():
+    model_inputs = {"samples": tones(2), "lengths": torch.tensor([1, 2])}
+    found = AudioAugmentation(shift_fraction=0.5, noise_db=0)(model_inputs)
+    assert found["lengths"] is model_inputs["lengths"]
+    assert torch.equal(model_inputs["samples"], tones(2))

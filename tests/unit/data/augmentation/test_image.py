@@ -130,12 +130,12 @@ def test_pictures_are_the_same_when_the_seed_is():
     assert not torch.equal(augmented(augmentation, pixels, seed=2), first)
 
 
-def test_other_feeds_are_passed_on_when_pixels_are_changed():
+def test_other_model_inputs_are_passed_on_when_pixels_are_changed():
     ages = torch.arange(3)
-    feeds = {"pixels": copies(picture(), 3), "ages": ages}
-    found = ImageAugmentation(crop=1)(feeds)
+    model_inputs = {"pixels": copies(picture(), 3), "ages": ages}
+    found = ImageAugmentation(crop=1)(model_inputs)
     assert found["ages"] is ages
-    assert set(found) == set(feeds)
+    assert set(found) == set(model_inputs)
 
 
 def test_settings_cannot_be_changed_when_it_is_built():

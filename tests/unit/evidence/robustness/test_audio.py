@@ -5,7 +5,7 @@ import pytest
 
 from maas.evidence.robustness import perturbations_of
 from maas.evidence.robustness.audio import amplified, noisy_samples
-from maas.runtime.processors.audio import Processor
+from maas.runtime.processors.audio import AudioProcessor
 
 
 @pytest.fixture
@@ -62,12 +62,12 @@ def test_samples_are_cut_off_when_they_pass_full_scale(tone):
 
 
 def test_rows_are_read_by_the_processor_when_they_are_made_worse(tone):
-    processor = Processor(rate=8000, seconds=0.5)
+    processor = AudioProcessor(rate=8000, seconds=0.5)
     rows = [{"samples": tone, "rate": 16000}, tone[:500].tolist()]
-    before = processor.encode(rows)
+    before = processor.preprocess(rows)
     for one in perturbations_of(processor):
         assert 0 in one.strengths
         assert list(one.strengths) == sorted(one.strengths)
         for strength in one.strengths:
-            after = processor.encode(one.rows_at(strength, rows, random()))
+            after = processor.preprocess(one.rows_at(strength, rows, random()))
             assert (strength == 0) == all(map(np.array_equal, before, after))

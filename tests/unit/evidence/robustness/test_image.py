@@ -6,7 +6,7 @@ from skimage.filters import gaussian
 
 from maas.evidence.robustness import perturbations_of
 from maas.evidence.robustness.image import blurred, noisy_pixels
-from maas.runtime.processors.image import Processor
+from maas.runtime.processors.image import ImageProcessor
 
 
 def random() -> np.random.Generator:
@@ -58,12 +58,12 @@ def test_blur_is_gaussian_when_it_is_compared_with_another_library(deviation):
 
 
 def test_rows_are_read_by_the_processor_when_they_are_made_worse():
-    processor = Processor(height=8, width=8, channels=1)
+    processor = ImageProcessor(height=8, width=8, channels=1)
     rows = [np.random.default_rng(1).integers(0, 256, (20, 10, 3)).tolist()]
     noise, blur = perturbations_of(processor)
     for one in (noise, blur):
         assert one.strengths[0] == 0
         for strength in one.strengths:
-            (found,) = processor.encode(one.rows_at(strength, rows, random()))
-            np.testing.assert_array_equal(found, processor.encode(one.rows_at(strength, rows, random()))[0])
-            assert (strength == 0) == np.array_equal(found, processor.encode(rows)[0])
+            (found,) = processor.preprocess(one.rows_at(strength, rows, random()))
+            np.testing.assert_array_equal(found, processor.preprocess(one.rows_at(strength, rows, random()))[0])
+            assert (strength == 0) == np.array_equal(found, processor.preprocess(rows)[0])

@@ -52,13 +52,13 @@ def answered() -> Callable[..., np.ndarray]:
     """`answered(estimator, table)`: by its graph, (N, K); the reference evaluator says the same of a few rows."""
 
     def answer(estimator: Any, table: np.ndarray | dict[str, np.ndarray], frame: Frame | None = None) -> np.ndarray:
-        feeds = table if isinstance(table, dict) else {"table": np.asarray(table)}
-        model = converted(estimator, feeds, frame, classifies=is_classifier(estimator), opset=20)
+        model_inputs = table if isinstance(table, dict) else {"table": np.asarray(table)}
+        model = converted(estimator, model_inputs, frame, classifies=is_classifier(estimator), opset=20)
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1  # as bundles do: more threads add up leaves in another order
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        (found,) = session.run([ESTIMATOR_OUTPUT], feeds)
-        few = {name: array[:REFERENCE_ROWS] for name, array in feeds.items()}
+        (found,) = session.run([ESTIMATOR_OUTPUT], model_inputs)
+        few = {name: array[:REFERENCE_ROWS] for name, array in model_inputs.items()}
         with np.errstate(invalid="ignore"):
             (reference,) = ReferenceEvaluator(model).run([ESTIMATOR_OUTPUT], few)
         np.testing.assert_allclose(reference, found[:REFERENCE_ROWS], rtol=1e-12, atol=1e-12)

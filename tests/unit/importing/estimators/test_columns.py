@@ -124,11 +124,11 @@ def test_pipeline_by_name_is_found_when_other_estimators_hold_it(trips, answered
 def test_encoder_alone_is_looked_up_when_all_columns_are_categories(trips, answered):
     table, labels = trips[list(CATEGORIES)], trips["label"].to_numpy()
     frame = Frame(CATEGORIES, {"categories": CATEGORIES}, TEXTS)
-    feeds = {"categories": encoded(trips)["categories"]}
+    model_inputs = {"categories": encoded(trips)["categories"]}
     imputer, encoder = SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
     for steps in ([encoder], [imputer, encoder]):
         model = make_pipeline(*steps, LogisticRegression(max_iter=2000)).fit(table, labels)
-        np.testing.assert_allclose(answered(model, feeds, frame), model.predict_proba(table), atol=1e-12)
+        np.testing.assert_allclose(answered(model, model_inputs, frame), model.predict_proba(table), atol=1e-12)
 
 
 def test_numbers_are_encoded_as_by_scikit_learn_when_encoders_read_them(answered):

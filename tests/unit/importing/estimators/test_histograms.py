@@ -74,12 +74,12 @@ def test_categories_by_name_are_scikit_learns_when_the_processor_gives_positions
     texts = {"hue": (None, "red", "brick"), "grade": (None, "g3", "g0", "g1", "g2", "never seen", "g4")}
     frame = Frame(names, {"numbers": ("alcohol", "proline"), "categories": ("hue", "grade")}, texts)
     positions = [trips[name].map({text: at for at, text in enumerate(texts[name])}).astype(float) for name in texts]
-    feeds = {
+    model_inputs = {
         "numbers": trips[["alcohol", "proline"]].to_numpy(),
         "categories": np.nan_to_num(np.stack(positions, axis=1)).astype(np.int64),
     }
-    pd.testing.assert_frame_equal(frame.of(feeds).astype(object), table.astype(object))
-    np.testing.assert_allclose(answered(model, feeds, frame), model.predict_proba(table), atol=1e-14)
-    feeds["categories"][:, 1] = 5  # a category that the estimator has not met is a missing one
+    pd.testing.assert_frame_equal(frame.of(model_inputs).astype(object), table.astype(object))
+    np.testing.assert_allclose(answered(model, model_inputs, frame), model.predict_proba(table), atol=1e-14)
+    model_inputs["categories"][:, 1] = 5  # a category that the estimator has not met is a missing one
     unseen = table.assign(grade=pd.Categorical(["never seen"] * len(table)))
-    np.testing.assert_allclose(answered(model, feeds, frame), model.predict_proba(unseen), atol=1e-14)
+    np.testing.assert_allclose(answered(model, model_inputs, frame), model.predict_proba(unseen), atol=1e-14)

@@ -12,8 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from maas.runtime.answers import load_answer
 from maas.runtime.explaining import parts
+from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.predictor import Predictor
 
 TEXTS = ["这是一个很棒的文本", "质量太差了，非常失望", "a very good film, never bad", "iPhone很好用"]
@@ -23,7 +23,7 @@ Nodes = list[onnx.NodeProto]
 
 
 class Linear(NamedTuple):
-    """A graph from the feeds to `straight` (N, 1), a row, and what each default part of it adds to that."""
+    """A graph from the model inputs to `straight` (N, 1), a row, and what each default part of it adds to that."""
 
     processor: Any
     nodes: Nodes
@@ -156,7 +156,7 @@ def of_tokens(processor: Any, weight: np.ndarray) -> Linear:
         node("ReduceSum", ["each", "one"], "straight", keepdims=0),
     ]
     inputs = {name: (TensorProto.INT64, ["batch", "tokens"]) for name in processor.dynamic_axes}
-    expected = [weight[processor.encode([character])[0], 0].sum() for character in row]
+    expected = [weight[processor.preprocess([character])[0], 0].sum() for character in row]
     return Linear(processor, nodes, inputs, {"weight": weight}, row, np.array(expected))
 
 
@@ -174,7 +174,7 @@ def pretrained(**settings: Any) -> Any:
 
 def written(path: Path, linear: Linear, kind: str, score: str) -> Path:
     constants = {**linear.weights, "one": np.array([1]), "one_float": np.array([[1]], dtype=np.float32)}
-    output = load_answer({"kind": kind, **ANSWERS[kind]}).output
+    output = load_postprocessor({"kind": kind, **ANSWERS[kind]}).output
     graph = helper.make_graph(
         [*linear.nodes, *SCORES[score], *ENDINGS[kind]],
         "linear",
@@ -192,7 +192,9 @@ def predictor_of(tmp_path) -> Callable[..., Predictor]:
 
     def make(linear: Linear, kind: str = "classification", *, score: str = "linear", batch_size: int = 8) -> Predictor:
         path = written(tmp_path / f"{kind}_{score}.onnx", linear, kind, score)
-        return Predictor(path, linear.processor, load_answer({"kind": kind, **ANSWERS[kind]}), batch_size=batch_size)
+        return Predictor(
+            path, linear.processor, load_postprocessor({"kind": kind, **ANSWERS[kind]}), batch_size=batch_size
+        )
 
     return make
 

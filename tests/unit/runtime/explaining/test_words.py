@@ -9,25 +9,25 @@ from hypothesis import strategies as st
 
 from maas.errors import InputError
 from maas.runtime.explaining import explain
-from maas.runtime.explaining.parts.text import Parts
+from maas.runtime.explaining.parts.text import TextParts
 from maas.runtime.explaining.words import NOTHING
 
 LONG = 10_000
 
 
-def kept(parts: Parts, *wanted: int) -> str:
+def kept(parts: TextParts, *wanted: int) -> str:
     mask = np.zeros(len(parts.parts), dtype=bool)
     mask[list(wanted)] = True
     return parts.row(mask)
 
 
-def names(parts: Parts) -> list[str]:
+def names(parts: TextParts) -> list[str]:
     return [part.name for part in parts.parts]
 
 
 @pytest.fixture(scope="module")
 def cut(text_processor):
-    return lambda text, most=None: Parts(text, text_processor, most)
+    return lambda text, most=None: TextParts(text, text_processor, most)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_neighbours_share_a_part_when_words_are_many(cut, most, sizes):
 def test_words_that_the_model_never_sees_are_no_parts_when_a_text_is_long(linear_of, keep):
     processor = type(linear_of("text").processor)(max_tokens=12, keep=keep).fit(["一 二 三"] * 3)
     text = "一" * 8 + "二" * 40 + "三" * 8
-    parts = Parts(text, processor)
+    parts = TextParts(text, processor)
     seen = kept(parts, *range(len(parts.parts)))
-    np.testing.assert_array_equal(processor.encode([seen])[0], processor.encode([text])[0])
+    np.testing.assert_array_equal(processor.preprocess([seen])[0], processor.preprocess([text])[0])
     assert len(parts.parts) == {"start": 12, "ends": 6 + 40 + 6}[keep]
     assert re.sub("\x1b.*?m", "", parts.text(np.zeros(len(parts.parts)))) == text
 
@@ -93,10 +93,10 @@ def test_last_words_are_the_parts_when_a_tokenizer_keeps_the_end(linear_of):
     processor = linear_of("pretrained_text").processor
     content = json.loads(processor._content)
     content["truncation"] = {"direction": "Left", "max_length": 5, "strategy": "LongestFirst", "stride": 0}
-    from maas.runtime.explaining.parts.pretrained_text import Parts as PretrainedParts
+    from maas.runtime.explaining.parts.pretrained_text import PretrainedTextParts
 
     processor = type(processor)(tokenizer="none", max_tokens=5, content=json.dumps(content))
-    parts = PretrainedParts("这是一个很棒的文本", processor)
+    parts = PretrainedTextParts("这是一个很棒的文本", processor)
     assert names(parts) == ["的", "文", "本"]
 
 
@@ -140,11 +140,11 @@ def test_picture_is_refused_when_parts_are_words(cut):
 @given(st.text(min_size=1, max_size=60), st.randoms(use_true_random=False))
 def test_every_variant_is_a_text_that_the_model_takes_when_the_text_is_anything(text_processor, text, random):
     try:
-        text_processor.encode([text])
+        text_processor.preprocess([text])
     except InputError:
         return
-    parts = Parts(text, text_processor)
+    parts = TextParts(text, text_processor)
     mask = np.array([random.random() < 0.5 for _ in parts.parts])
-    text_processor.encode([parts.row(mask)])
-    assert parts.row(np.ones_like(mask)) == text or len(text_processor.encode([text])[0]) == 64
+    text_processor.preprocess([parts.row(mask)])
+    assert parts.row(np.ones_like(mask)) == text or len(text_processor.preprocess([text])[0]) == 64
     assert "\x1b[2J" not in parts.text(np.zeros(len(mask)))

@@ -8,7 +8,7 @@ import pytest
 
 from maas.errors import InputError
 from maas.runtime.processors import load_processor
-from maas.runtime.processors.array import Processor
+from maas.runtime.processors.array import ArrayProcessor
 
 
 @pytest.mark.parametrize(
@@ -34,36 +34,36 @@ from maas.runtime.processors.array import Processor
 )
 def test_row_is_named_with_what_is_wrong_when_it_does_not_fit(row, message):
     with pytest.raises(InputError) as caught:
-        Processor([3], low=0, high=16).encode([[1, 2, 3], row])
+        ArrayProcessor([3], low=0, high=16).preprocess([[1, 2, 3], row])
     assert str(caught.value).startswith(message)
 
 
 def test_open_end_is_shown_when_only_one_limit_is_set():
     with pytest.raises(InputError, match=r"they must lie in \[-inf, 1\]\.$"):
-        Processor([1], high=1).encode([[2]])
+        ArrayProcessor([1], high=1).preprocess([[2]])
     with pytest.raises(InputError, match=r"they must lie in \[1, inf\]\.$"):
-        Processor([1], low=1).encode([[0]])
+        ArrayProcessor([1], low=1).preprocess([[0]])
 
 
 @pytest.mark.parametrize("row", [[0, 16, 8], (0, 16, 8), np.array([0, 16, 8], dtype=np.uint8), np.array([0.0, 16, 8])])
 def test_values_come_through_unchanged_when_they_fit(row):
-    (encoded,) = Processor([3], low=0, high=16).encode([row])
+    (encoded,) = ArrayProcessor([3], low=0, high=16).preprocess([row])
     assert encoded.dtype == np.float32
     assert encoded.tolist() == [0, 16, 8]
 
 
 def test_rows_of_many_axes_are_stacked_when_they_are_collated():
-    processor = Processor([2, 3])
-    rows = processor.encode([np.arange(6).reshape(2, 3).tolist(), np.zeros((2, 3), dtype=bool)])
-    batch = processor.collate(rows)["features"]
+    processor = ArrayProcessor([2, 3])
+    rows = processor.preprocess([np.arange(6).reshape(2, 3).tolist(), np.zeros((2, 3), dtype=bool)])
+    batch = processor.batch(rows)["features"]
     assert batch.shape == (2, 2, 3)
-    assert processor.batch_key(rows[0]) == processor.batch_key(rows[1])
+    assert processor.bucket(rows[0]) == processor.bucket(rows[1])
     assert processor.net_arguments == {"in_features": 6}
     assert processor.input_specs[0].shape == (-1, 2, 3)
 
 
 def test_processor_is_the_same_when_it_was_saved_and_loaded(tmp_path):
-    processor = Processor([2, 3], low=-1.5)
+    processor = ArrayProcessor([2, 3], low=-1.5)
     processor.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert load_processor(processor.record(), tmp_path).record() == processor.record()
@@ -74,7 +74,7 @@ def test_memory_stays_small_when_one_long_text_stands_among_many_values():
     with pytest.raises(
         InputError, match=r"^Row 0 holds something else than numbers; the model takes \[512\] of them\.$"
     ):
-        Processor([512]).encode([["x" * 1_000_000, *range(511)]])
+        ArrayProcessor([512]).preprocess([["x" * 1_000_000, *range(511)]])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10_000_000
@@ -85,8 +85,8 @@ FAR = 1.7e9 + np.random.default_rng(0).normal(0, [[60.0, 1.0], [0.0, 1e9]], (120
 
 
 def test_values_are_standardised_in_float64_when_asked_for():
-    fitted = Processor([2, 2], standardize=True).fit(list(FAR))
-    found = np.stack(fitted.encode(list(FAR)))
+    fitted = ArrayProcessor([2, 2], standardize=True).fit(list(FAR))
+    found = np.stack(fitted.preprocess(list(FAR)))
     deviation = FAR.std(axis=0)
     expected = (FAR - FAR.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     assert found.dtype == np.float32
@@ -96,15 +96,15 @@ def test_values_are_standardised_in_float64_when_asked_for():
 
 
 def test_values_are_standardised_alike_when_the_processor_was_saved_and_loaded(tmp_path):
-    fitted = Processor([2, 2], standardize=True).fit(list(FAR))
+    fitted = ArrayProcessor([2, 2], standardize=True).fit(list(FAR))
     fitted.save(tmp_path)
     again = load_processor(json.loads(json.dumps(fitted.record())), tmp_path)
-    np.testing.assert_array_equal(again.encode([FAR[7]]), fitted.encode([FAR[7]]))
+    np.testing.assert_array_equal(again.preprocess([FAR[7]]), fitted.preprocess([FAR[7]]))
 
 
 def test_values_come_as_they_are_when_a_record_is_older(tmp_path):
     again = load_processor({"kind": "array", "shape": [3], "low": None, "high": None}, tmp_path)
-    assert again.encode([[1, 2, 3]])[0].tolist() == [1, 2, 3]
+    assert again.preprocess([[1, 2, 3]])[0].tolist() == [1, 2, 3]
     assert again.input_specs[0].datatype == "FP32"
 
 
@@ -117,7 +117,7 @@ def test_values_come_as_they_are_when_a_record_is_older(tmp_path):
     ],
 )
 def test_row_is_named_when_it_cannot_be_standardised(row, message):
-    fitted = Processor([2], standardize=True).fit([[0, 1], [1, 2]])
+    fitted = ArrayProcessor([2], standardize=True).fit([[0, 1], [1, 2]])
     with pytest.raises(InputError) as caught:
-        fitted.encode([[0, 1], row])
+        fitted.preprocess([[0, 1], row])
     assert str(caught.value).startswith(message)

@@ -26,14 +26,14 @@ WORKER = """
 import json, struct, sys, warnings
 from pathlib import Path
 from maas.errors import InputError
-from maas.runtime.processors.image import Processor
+from maas.runtime.processors.image import ImageProcessor
 
 warnings.simplefilter("error")
-processor = Processor(12, 16, 3)
+processor = ImageProcessor(12, 16, 3)
 while size := sys.stdin.buffer.read(8):
     content = sys.stdin.buffer.read(struct.unpack("<Q", size)[0])
     try:
-        (pixels,) = processor.encode([content])
+        (pixels,) = processor.preprocess([content])
         answer = [str(pixels.dtype), *pixels.shape]
     except InputError as error:
         answer = str(error)

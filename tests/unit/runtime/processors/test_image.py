@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from maas.errors import InputError
 from maas.runtime.contents import MAX_FILE_BYTES
 from maas.runtime.image_files import HALVED_PIXELS
-from maas.runtime.processors.image import Processor
+from maas.runtime.processors.image import ImageProcessor
 
 H, W = 14, 20
 EXACT = {"PNG": {}, "BMP": {}, "WEBP": {"lossless": True}}
@@ -49,7 +49,7 @@ def saved(image: Image.Image | np.ndarray, kind: str = "PNG", **options) -> byte
 
 
 def pixels(row: object, channels: int = 3, height: int = H, width: int = W, **settings) -> np.ndarray:
-    (found,) = Processor(height, width, channels, **settings).encode([row])
+    (found,) = ImageProcessor(height, width, channels, **settings).preprocess([row])
     assert found.dtype == np.uint8
     assert found.shape == (height, width, channels)
     return found
@@ -106,7 +106,7 @@ def test_row_is_one_image_when_it_comes_in_any_form(tmp_path):
         Image.fromarray(colours()),
         Image.open(io.BytesIO(content)),
     ]
-    for row, found in zip(forms, Processor(H, W).encode(forms), strict=True):
+    for row, found in zip(forms, ImageProcessor(H, W).preprocess(forms), strict=True):
         np.testing.assert_array_equal(found, colours(), err_msg=str(type(row)))
 
 
@@ -362,10 +362,10 @@ def test_rows_are_the_same_when_threads_decode_them():
     rows = [
         saved(np.roll(colours(40, 50), shift, axis=0), kind) for shift in range(8) for kind in ("PNG", "JPEG", "WEBP")
     ]
-    processor = Processor(H, W)
+    processor = ImageProcessor(H, W)
     with ThreadPoolExecutor(8) as pool:
         for found, expected in zip(
-            pool.map(lambda row: processor.encode([row])[0], rows), processor.encode(rows), strict=True
+            pool.map(lambda row: processor.preprocess([row])[0], rows), processor.preprocess(rows), strict=True
         ):
             np.testing.assert_array_equal(found, expected)
 
@@ -428,7 +428,7 @@ LISTS = "send pixels as whole numbers, 0 to 255, of shape (H, W) or (H, W, C)."
 )
 def test_row_is_named_with_what_is_wrong_when_it_is_no_image(row, message):
     with pytest.raises(InputError) as caught:
-        Processor(H, W).encode([colours(), row])
+        ImageProcessor(H, W).preprocess([colours(), row])
     assert str(caught.value).startswith(f"Row 1 {message}")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -460,7 +460,7 @@ def test_large_file_is_refused_when_a_path_names_it(tmp_path):
     ],
 )
 def test_rows_are_told_from_one_row_when_json_is_read(value, many):
-    assert Processor(H, W).is_many(value) is many
+    assert ImageProcessor(H, W).is_many(value) is many
 
 
 @pytest.mark.parametrize(
@@ -482,16 +482,16 @@ def test_rows_are_told_from_one_row_when_json_is_read(value, many):
 )
 def test_model_size_decides_when_lists_may_be_grey_pictures_or_one_with_channels(size, channels, sizes, many):
     value = np.arange(np.prod(sizes)).reshape(sizes).astype(np.uint8).tolist()
-    processor = Processor(*size, channels)
+    processor = ImageProcessor(*size, channels)
     assert processor.is_many(value) is many
     rows = value if many else [value]
-    assert len(processor.encode(rows)) == (sizes[0] if many else 1)
+    assert len(processor.preprocess(rows)) == (sizes[0] if many else 1)
 
 
 @pytest.mark.parametrize("sizes", [(5, 4, 4), (100, 120, 3)])
 def test_lists_are_refused_when_neither_meaning_has_the_size_of_a_grey_model(sizes):
     with pytest.raises(InputError) as caught:
-        Processor(28, 28, 1).is_many(np.zeros(sizes, int).tolist())
+        ImageProcessor(28, 28, 1).is_many(np.zeros(sizes, int).tolist())
     assert str(caught.value) == (
         f"Lists of {sizes[0]} × {sizes[1]} × {sizes[2]} may be {sizes[0]} grey pictures or one of {sizes[2]} channels; "
         "the model takes grey ones of 28 × 28. Send a list of [H, W, C], with C of 1 for grey."
@@ -500,21 +500,21 @@ def test_lists_are_refused_when_neither_meaning_has_the_size_of_a_grey_model(siz
 
 @pytest.mark.parametrize("row", ["iVBO", [[0, 255]], [[[0, 1, 2]]]])
 def test_row_fits_the_schema_when_it_is_an_image(row):
-    jsonschema.validate(row, Processor(H, W).row_schema)
+    jsonschema.validate(row, ImageProcessor(H, W).row_schema)
 
 
 @pytest.mark.parametrize("row", [None, 5, {}, [[256]], [[-1]], [["a"]], [5]])
 def test_row_breaks_the_schema_when_it_is_no_image(row):
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(row, Processor(H, W).row_schema)
+        jsonschema.validate(row, ImageProcessor(H, W).row_schema)
 
 
 def test_rows_are_stacked_when_they_are_collated():
-    processor = Processor(H, W, 1)
-    rows = processor.encode([grey(), saved(colours()), grey().tolist()])
-    batch = processor.collate(rows)["pixels"]
+    processor = ImageProcessor(H, W, 1)
+    rows = processor.preprocess([grey(), saved(colours()), grey().tolist()])
+    batch = processor.batch(rows)["pixels"]
     assert batch.dtype == np.uint8
     assert processor.input_specs[0].matches(batch)
-    assert processor.batch_key(rows[0]) == processor.batch_key(rows[1])
+    assert processor.bucket(rows[0]) == processor.bucket(rows[1])
     assert processor.net_arguments == {"in_channels": 1, "height": H, "width": W}
     assert processor.fit([]) is processor

@@ -11,7 +11,7 @@ import pytest
 
 from maas.errors import ConfigError, InputError
 from maas.runtime.processors import load_processor
-from maas.runtime.processors.tabular import Processor
+from maas.runtime.processors.tabular import TabularProcessor
 
 NUMBERS, CATEGORIES = ["delay", "distance"], ["carrier", "month", "night"]
 ROWS = [
@@ -23,18 +23,18 @@ ROWS = [
 
 
 @pytest.fixture
-def processor() -> Processor:
-    return Processor(NUMBERS, CATEGORIES).fit(ROWS)
+def processor() -> TabularProcessor:
+    return TabularProcessor(NUMBERS, CATEGORIES).fit(ROWS)
 
 
-def encoded(processor: Processor, row: object) -> list[float]:
-    (found,) = processor.encode([row])
+def encoded(processor: TabularProcessor, row: object) -> list[float]:
+    (found,) = processor.preprocess([row])
     assert found.dtype == np.float64
     return found.tolist()
 
 
 def test_numbers_and_positions_are_returned_when_rows_are_encoded(processor):
-    found = np.stack(processor.encode(ROWS))
+    found = np.stack(processor.preprocess(ROWS))
     expected = [[4, 1400.5, 1, 1, 2], [-2.5, math.nan, 2, 1, 1], [31, 200, 1, 2, 0], [math.nan, 760, 0, 3, 0]]
     np.testing.assert_array_equal(found, expected)
 
@@ -52,7 +52,7 @@ def test_means_and_deviations_are_those_of_the_values_that_are_there_when_fitted
     ("values", "mean", "deviation"), [([0.1] * 7, 0.1, 1), ([None, ""], 0, 1), ([5], 5, 1), ([0, 1e-60], 5e-61, 1)]
 )
 def test_deviation_is_one_when_a_column_has_one_value_or_none(values, mean, deviation):
-    facts = Processor(["x"]).fit([[value] for value in values]).net_arguments
+    facts = TabularProcessor(["x"]).fit([[value] for value in values]).net_arguments
     assert facts["number_means"] == pytest.approx([mean])
     assert facts["number_deviations"] == [deviation]
 
@@ -65,8 +65,8 @@ LARGE = [1e39 * number for number in range(3)]
     "values", [EPOCHS, LARGE, [0, 1e-60, 3e-60], [5, 5, None]], ids=["epochs", "1e39", "1e-60", "5"]
 )
 def test_numbers_are_standardised_in_float64_when_asked_for(values):
-    fitted = Processor(["x"], standardize=True).fit([[value] for value in values])
-    numbers = fitted.collate(fitted.encode([[value] for value in values]))["numbers"][:, 0]
+    fitted = TabularProcessor(["x"], standardize=True).fit([[value] for value in values])
+    numbers = fitted.batch(fitted.preprocess([[value] for value in values]))["numbers"][:, 0]
     present = np.array([value for value in values if value is not None])
     expected = (present - present.mean()) / (present.std() or 1.0)
     np.testing.assert_allclose(numbers[~np.isnan(numbers)], expected, rtol=1e-6, atol=1e-6)
@@ -77,10 +77,10 @@ def test_numbers_are_standardised_in_float64_when_asked_for(values):
 
 
 def test_numbers_are_standardised_alike_when_the_processor_was_saved_and_loaded(tmp_path):
-    fitted = Processor(["x"], standardize=True).fit([[value] for value in EPOCHS])
+    fitted = TabularProcessor(["x"], standardize=True).fit([[value] for value in EPOCHS])
     fitted.save(tmp_path)
     again = load_processor(json.loads(json.dumps(fitted.record())), tmp_path)
-    np.testing.assert_array_equal(again.encode([[1.7e9]]), fitted.encode([[1.7e9]]))
+    np.testing.assert_array_equal(again.preprocess([[1.7e9]]), fitted.preprocess([[1.7e9]]))
 
 
 def test_numbers_come_as_they_are_when_a_record_is_older(processor, tmp_path):
@@ -90,26 +90,26 @@ def test_numbers_come_as_they_are_when_a_record_is_older(processor, tmp_path):
 
 
 def test_number_is_refused_when_float32_cannot_count_its_deviations():
-    fitted = Processor(["x", "y"], standardize=True).fit([[0, 1], [2, 1]])
+    fitted = TabularProcessor(["x", "y"], standardize=True).fit([[0, 1], [2, 1]])
     with pytest.raises(InputError) as caught:
-        fitted.encode([[1, 1], [1e39, 1]])
+        fitted.preprocess([[1, 1], [1e39, 1]])
     assert str(caught.value) == (
         "Row 1 has 1e+39 in the column x, which lies further from the mean 1 of its training rows than float32 can "
         "count in deviations of 1."
     )
     with pytest.raises(InputError, match="Row 0 has inf in the column x; a number must be finite, and at most 1.8e"):
-        fitted.encode([[math.inf, 1]])
+        fitted.preprocess([[math.inf, 1]])
 
 
 def test_most_frequent_categories_are_kept_when_there_are_more_than_allowed():
     rows = [[word] for word, count in {"b": 3, "a": 3, "c": 5, "d": 1, "e": 2}.items() for _ in range(count)]
-    fitted = Processor(categories=["word"], max_categories=3).fit(rows)
+    fitted = TabularProcessor(categories=["word"], max_categories=3).fit(rows)
     assert fitted.net_arguments["category_sizes"] == [4]
     assert [encoded(fitted, [word])[0] for word in "cabde"] == [1, 2, 3, 0, 0]
 
 
 def test_fit_leaves_the_unfitted_processor_alone_when_it_returns_a_fitted_one():
-    blank = Processor(NUMBERS, CATEGORIES)
+    blank = TabularProcessor(NUMBERS, CATEGORIES)
     fitted = blank.fit(ROWS)
     assert blank.net_arguments["category_sizes"] == [1, 1, 1]
     assert fitted.net_arguments["category_sizes"] == [3, 4, 3]
@@ -143,10 +143,10 @@ def test_row_is_taken_when_all_its_columns_are_missing(processor, row):
 
 
 def test_bare_value_is_a_row_when_there_is_one_column():
-    assert encoded(Processor(["x"]), np.float64(2.5)) == [2.5]
-    assert encoded(Processor(categories=["word"]).fit([["a"], ["b"], ["b"]]), "a") == [2]
+    assert encoded(TabularProcessor(["x"]), np.float64(2.5)) == [2.5]
+    assert encoded(TabularProcessor(categories=["word"]).fit([["a"], ["b"], ["b"]]), "a") == [2]
     with pytest.raises(InputError, match=r"^Row 0 is of type float; the model takes a dictionary by column, or a list"):
-        Processor(["x", "y"]).encode([2.5])
+        TabularProcessor(["x", "y"]).preprocess([2.5])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_bare_value_is_a_row_when_there_is_one_column():
 )
 def test_row_is_named_with_what_is_wrong_when_it_does_not_fit(processor, row, message):
     with pytest.raises(InputError) as caught:
-        processor.encode([ROWS[0], row])
+        processor.preprocess([ROWS[0], row])
     assert str(caught.value).startswith(f"Row 1 {message}")
     assert "\n" not in str(caught.value)
 
@@ -196,23 +196,23 @@ def test_row_is_named_with_what_is_wrong_when_it_does_not_fit(processor, row, me
 )
 def test_columns_are_named_when_they_are_none_or_twice(numbers, categories, message):
     with pytest.raises(ConfigError) as caught:
-        Processor(numbers, categories)
+        TabularProcessor(numbers, categories)
     assert str(caught.value).startswith(message)
 
 
-def test_feeds_have_the_graphs_types_when_rows_are_collated(processor):
-    feeds = processor.collate(processor.encode(ROWS))
-    assert {name: (array.dtype, array.shape) for name, array in feeds.items()} == {
+def test_model_inputs_have_the_graphs_types_when_rows_are_collated(processor):
+    model_inputs = processor.batch(processor.preprocess(ROWS))
+    assert {name: (array.dtype, array.shape) for name, array in model_inputs.items()} == {
         "numbers": (np.float32, (4, 2)),
         "categories": (np.int64, (4, 3)),
     }
-    np.testing.assert_array_equal(feeds["numbers"][:, 1], np.float32([1400.5, math.nan, 200, 760]))
-    np.testing.assert_array_equal(feeds["categories"][:, 0], [1, 2, 1, 0])
+    np.testing.assert_array_equal(model_inputs["numbers"][:, 1], np.float32([1400.5, math.nan, 200, 760]))
+    np.testing.assert_array_equal(model_inputs["categories"][:, 0], [1, 2, 1, 0])
 
 
-def test_feed_is_left_out_when_it_has_no_column():
-    for processor, name in ((Processor(["x"]), "numbers"), (Processor(categories=["x"]), "categories")):
-        assert list(processor.collate(processor.encode([[None]]))) == [name]
+def test_model_input_is_left_out_when_it_has_no_column():
+    for processor, name in ((TabularProcessor(["x"]), "numbers"), (TabularProcessor(categories=["x"]), "categories")):
+        assert list(processor.batch(processor.preprocess([[None]]))) == [name]
         assert processor.dynamic_axes == {name: {0: "batch"}}
 
 
@@ -246,7 +246,7 @@ def test_rows_are_told_from_one_row_when_json_is_read(processor, value, many):
     ids=["upper case", "lower case", "truth values", "Python's and upper case", "two cases, one more frequent"],
 )
 def test_truth_value_is_the_category_that_spells_it_when_json_sends_one(spelt, false, true):
-    processor = Processor(categories=["flag"]).fit([{"flag": value} for value in spelt])
+    processor = TabularProcessor(categories=["flag"]).fit([{"flag": value} for value in spelt])
     assert encoded(processor, {"flag": True}) == encoded(processor, {"flag": true}) != [0]
     assert encoded(processor, {"flag": False}) == encoded(processor, {"flag": false}) != [0]
     told = processor.row_schema["properties"]["flag"]["description"]
@@ -254,9 +254,9 @@ def test_truth_value_is_the_category_that_spells_it_when_json_sends_one(spelt, f
 
 
 def test_spellings_stay_different_categories_when_they_are_sent_as_texts():
-    processor = Processor(categories=["flag"]).fit([{"flag": "TRUE"}, {"flag": "FALSE"}])
+    processor = TabularProcessor(categories=["flag"]).fit([{"flag": "TRUE"}, {"flag": "FALSE"}])
     assert encoded(processor, {"flag": "true"}) == encoded(processor, {"flag": "True"}) == [0]
-    assert "description" not in Processor(categories=["x"]).fit([{"x": "yes"}]).row_schema["properties"]["x"]
+    assert "description" not in TabularProcessor(categories=["x"]).fit([{"x": "yes"}]).row_schema["properties"]["x"]
 
 
 def test_row_fits_the_schema_when_the_processor_takes_it(processor):
@@ -271,16 +271,16 @@ def test_processor_is_the_same_when_it_was_saved_and_loaded(processor, tmp_path)
     processor.save(tmp_path)
     again = load_processor(json.loads(json.dumps(processor.record())), tmp_path)
     assert again.net_arguments == processor.net_arguments
-    np.testing.assert_array_equal(np.stack(again.encode(ROWS)), np.stack(processor.encode(ROWS)))
+    np.testing.assert_array_equal(np.stack(again.preprocess(ROWS)), np.stack(processor.preprocess(ROWS)))
     again.save(tmp_path / "again")
     assert (tmp_path / "again/columns.json").read_bytes() == (tmp_path / "columns.json").read_bytes()
 
 
 def test_asset_is_the_same_when_another_process_learns_it(tmp_path):
     code = (
-        "import pathlib, sys\nfrom maas.runtime.processors.tabular import Processor\n"
+        "import pathlib, sys\nfrom maas.runtime.processors.tabular import TabularProcessor\n"
         "rows = [{'x': number / 7, 'word': f'w{number * 7 % 13}', 'big': number % 2 == 0} for number in range(400)]\n"
-        "Processor(['x'], ['word', 'big'], 9).fit(rows).save(pathlib.Path(sys.argv[1]))\n"
+        "TabularProcessor(['x'], ['word', 'big'], 9).fit(rows).save(pathlib.Path(sys.argv[1]))\n"
     )
     for name in ("one", "two"):
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True)
@@ -290,8 +290,8 @@ def test_asset_is_the_same_when_another_process_learns_it(tmp_path):
 def test_rows_are_encoded_alike_when_plain_and_odd_types_stand_in_one_column(processor):
     plain = [{"delay": float(number), "month": str(number % 12)} for number in range(50)]
     odd = [{"delay": np.int16(number), "month": number % 12} if number % 3 else row for number, row in enumerate(plain)]
-    np.testing.assert_array_equal(np.stack(processor.encode(odd)), np.stack(processor.encode(plain)))
+    np.testing.assert_array_equal(np.stack(processor.preprocess(odd)), np.stack(processor.preprocess(plain)))
 
 
 def test_no_feature_is_returned_when_there_is_no_row(processor):
-    assert processor.encode([]) == []
+    assert processor.preprocess([]) == []

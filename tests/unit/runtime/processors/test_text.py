@@ -11,22 +11,22 @@ from hypothesis import strategies as st
 
 from maas.errors import InputError
 from maas.runtime.processors import load_processor
-from maas.runtime.processors.text import Processor
+from maas.runtime.processors.text import TextProcessor
 
 CORPUS = ["这是一个很棒的文本", "质量太差了", "a very good film", "Bad Service", "物流很快，包装完好"] * 4
 
 
-ALGORITHMS = typing.get_args(typing.get_type_hints(Processor.__init__)["algorithm"])
+ALGORITHMS = typing.get_args(typing.get_type_hints(TextProcessor.__init__)["algorithm"])
 """Every way of cutting texts up that is offered."""
 
 
 @pytest.fixture(scope="module", params=ALGORITHMS)
-def processor(request) -> Processor:
-    return Processor(vocabulary_size=150, max_tokens=12, algorithm=request.param, pad_multiple=4).fit(CORPUS)
+def processor(request) -> TextProcessor:
+    return TextProcessor(vocabulary_size=150, max_tokens=12, algorithm=request.param, pad_multiple=4).fit(CORPUS)
 
 
-def ids(processor: Processor, text: str) -> list[int]:
-    (row,) = processor.encode([text])
+def ids(processor: TextProcessor, text: str) -> list[int]:
+    (row,) = processor.preprocess([text])
     return row.tolist()
 
 
@@ -45,7 +45,7 @@ def ids(processor: Processor, text: str) -> list[int]:
 )
 def test_row_is_named_with_what_is_wrong_when_it_is_no_text(processor, row, message):
     with pytest.raises(InputError) as caught:
-        processor.encode(["good", row])
+        processor.preprocess(["good", row])
     assert str(caught.value) == message
 
 
@@ -59,7 +59,7 @@ def test_ids_are_equal_when_texts_differ_in_width_case_or_composition(processor,
 
 @pytest.mark.parametrize("text", ["\x00", "\u200b", "🙂" * 3, "\u202e", "\ufeff", "𠮷", "\u0301" * 50, "a\x00b"])
 def test_odd_text_is_encoded_when_no_sign_of_it_was_seen_in_training(processor, text):
-    (row,) = processor.encode([text])
+    (row,) = processor.preprocess([text])
     assert row.dtype == np.int64
     assert 1 <= len(row) <= 12
     assert row.min() >= 1  # 0 is padding alone
@@ -69,7 +69,7 @@ def test_odd_text_is_encoded_when_no_sign_of_it_was_seen_in_training(processor, 
 @given(st.text(min_size=1))
 def test_text_is_encoded_or_refused_when_it_is_anything(text_processor, text):
     try:
-        rows = text_processor.encode([text, "good"])
+        rows = text_processor.preprocess([text, "good"])
     except InputError as error:
         assert str(error).startswith("Row 0 ")  # noqa: PT017 - both outcomes are right
     else:
@@ -91,7 +91,7 @@ def test_only_the_first_characters_are_looked_at_when_a_text_is_hostile(processo
 
 def test_ids_are_equal_when_a_text_comes_alone_or_among_others(processor):
     alone = [ids(processor, text) for text in CORPUS[:5]]
-    assert [row.tolist() for row in processor.encode(CORPUS[:5])] == alone
+    assert [row.tolist() for row in processor.preprocess(CORPUS[:5])] == alone
 
 
 def test_processor_answers_alike_when_it_was_saved_and_loaded(processor, tmp_path):
@@ -109,9 +109,9 @@ def test_processor_answers_alike_when_it_was_saved_and_loaded(processor, tmp_pat
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_vocabulary_is_the_same_when_another_process_learns_it(algorithm):
     code = (
-        "import hashlib, sys\nfrom maas.runtime.processors.text import Processor\n"
+        "import hashlib, sys\nfrom maas.runtime.processors.text import TextProcessor\n"
         f"rows = [f'{{word}} {{number % 13}} 很好' for number in range(40) for word in {CORPUS[:5]!r}]\n"
-        "fitted = Processor(vocabulary_size=90, algorithm=sys.argv[1]).fit(rows)\n"
+        "fitted = TextProcessor(vocabulary_size=90, algorithm=sys.argv[1]).fit(rows)\n"
         "print(hashlib.sha256(fitted._tokenizer.to_str().encode()).hexdigest())"
     )
     command = [sys.executable, "-c", code, algorithm]
@@ -121,13 +121,13 @@ def test_vocabulary_is_the_same_when_another_process_learns_it(algorithm):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_vocabulary_is_within_its_limit_when_the_texts_have_more_signs(algorithm):
-    fitted = Processor(vocabulary_size=5, algorithm=algorithm).fit(CORPUS)
+    fitted = TextProcessor(vocabulary_size=5, algorithm=algorithm).fit(CORPUS)
     assert fitted.net_arguments == {"vocabulary_size": 5}
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_start_and_end_are_kept_when_a_text_is_long_and_its_ends_are_wanted(algorithm):
-    processor = Processor(max_tokens=5, keep="ends", algorithm=algorithm).fit(["甲 乙 丙"] * 3)
+    processor = TextProcessor(max_tokens=5, keep="ends", algorithm=algorithm).fit(["甲 乙 丙"] * 3)
     first, middle, last = (ids(processor, sign)[0] for sign in "甲乙丙")
     assert ids(processor, "甲甲甲甲" + "乙" * 9 + "丙丙丙丙") == [first] * 3 + [last] * 2
     assert ids(processor, "甲乙丙") == [first, middle, last]
@@ -135,7 +135,7 @@ def test_start_and_end_are_kept_when_a_text_is_long_and_its_ends_are_wanted(algo
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_end_is_the_texts_own_when_the_text_is_longer_than_what_is_looked_at(algorithm):
-    processor = Processor(max_tokens=4, keep="ends", algorithm=algorithm).fit(["甲 乙 丙"] * 3)
+    processor = TextProcessor(max_tokens=4, keep="ends", algorithm=algorithm).fit(["甲 乙 丙"] * 3)
     first, _, last = (ids(processor, sign)[0] for sign in "甲乙丙")
     assert ids(processor, "甲甲" + "乙" * 10_000 + "丙丙") == [first, first, last, last]
 
@@ -147,7 +147,7 @@ def test_vocabulary_keeps_padding_and_unknown_first_when_it_is_learnt(processor)
 
 
 def test_fit_leaves_the_unfitted_processor_alone_when_it_returns_a_fitted_one():
-    blank = Processor(vocabulary_size=100)
+    blank = TextProcessor(vocabulary_size=100)
     fitted = blank.fit(CORPUS)
     assert fitted is not blank
     assert blank.net_arguments["vocabulary_size"] < fitted.net_arguments["vocabulary_size"]
@@ -156,8 +156,8 @@ def test_fit_leaves_the_unfitted_processor_alone_when_it_returns_a_fitted_one():
 @pytest.mark.parametrize(("length", "width"), [(1, 4), (4, 4), (5, 8), (12, 12)])
 def test_batch_is_padded_to_the_multiple_when_rows_are_collated(processor, length, width):
     row = np.arange(1, length + 1)
-    assert processor.batch_key(row) == width
-    batch = processor.collate([row, row[:1]])["input_ids"]
+    assert processor.bucket(row) == width
+    batch = processor.batch([row, row[:1]])["input_ids"]
     assert batch.shape == (2, width)
     assert batch.dtype == np.int64
     assert batch[0].tolist() == [*range(1, length + 1), *[0] * (width - length)]

@@ -5,7 +5,7 @@ import pytest
 
 from maas.errors import InputError
 from maas.runtime.explaining.parts import parts_of
-from maas.runtime.processors.array import Processor as ArrayProcessor
+from maas.runtime.processors.array import ArrayProcessor
 
 
 def test_values_become_zero_when_they_are_left_out(only):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from maas.runtime.explaining.parts import parts_of
-from maas.runtime.processors.audio import Processor as AudioProcessor
+from maas.runtime.processors.audio import AudioProcessor
 
 SAMPLES = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
 PROCESSOR = AudioProcessor(rate=8000, seconds=1.0)
 
 
 def encoded(processor, row) -> np.ndarray:
-    return processor.encode([row])[0]
+    return processor.preprocess([row])[0]
 
 
 def test_window_alone_is_heard_when_only_it_is_kept(only):

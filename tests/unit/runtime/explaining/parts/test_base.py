@@ -5,7 +5,7 @@ import pytest
 from maas.errors import BundleError
 from maas.runtime.explaining.parts import parts_of
 from maas.runtime.explaining.parts.base import grouped
-from maas.runtime.processors.array import Processor as ArrayProcessor
+from maas.runtime.processors.array import ArrayProcessor
 
 
 @pytest.mark.parametrize(("count", "most"), [(1, 1), (10, 3), (3, 10), (64, 64), (65, 64)])

@@ -8,7 +8,7 @@ from PIL import Image
 
 from maas.errors import InputError
 from maas.runtime.explaining.parts import parts_of
-from maas.runtime.processors.image import Processor as ImageProcessor
+from maas.runtime.processors.image import ImageProcessor
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def photograph() -> bytes:
 
 
 def encoded(processor, row) -> np.ndarray:
-    return processor.encode([row])[0]
+    return processor.preprocess([row])[0]
 
 
 def test_patches_tile_the_pixels_when_the_grid_is_laid(photograph):

@@ -5,13 +5,13 @@ import pytest
 
 from maas.errors import InputError
 from maas.runtime.explaining.parts import parts_of
-from maas.runtime.processors.tabular import Processor as TabularProcessor
+from maas.runtime.processors.tabular import TabularProcessor
 
 PROCESSOR = TabularProcessor(numbers=["speed", "delay"], categories=["town"]).fit([[1, 2, "A"], [3, 4, "B"]])
 
 
 def encoded(processor, row) -> np.ndarray:
-    return processor.encode([row])[0]
+    return processor.preprocess([row])[0]
 
 
 @pytest.mark.parametrize("row", [{"town": "B", "speed": 3}, [3, None, "B"], np.array([3, None, "B"], dtype=object)])

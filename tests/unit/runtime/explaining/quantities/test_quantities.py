@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from maas.errors import InputError
-from maas.runtime.answers import load_answer
 from maas.runtime.explaining.quantities import quantity_of
+from maas.runtime.postprocessors import load_postprocessor
 
 LABELS = [f"label{index}" for index in range(12)]
 
 
 def of(kind: str, outputs: np.ndarray, label: str | None = None, **settings):
-    answer = load_answer({"kind": kind, **settings})
-    return quantity_of(answer, {answer.output: outputs[:1]}, label).values({answer.output: outputs})
+    postprocessor = load_postprocessor({"kind": kind, **settings})
+    return quantity_of(postprocessor, {postprocessor.output: outputs[:1]}, label).values(
+        {postprocessor.output: outputs}
+    )
 
 
 def test_log_odds_are_the_logit_when_labels_are_two():

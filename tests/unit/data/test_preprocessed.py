@@ -5,7 +5,7 @@ import pytest
 
 from maas.data import encoding
 from maas.data.datamodule import DataModule
-from maas.data.encoding import Encoded
+from maas.data.preprocessed import Encoded
 from maas.data.splits import Split, Splits
 from maas.records.evidence import DataRecord
 
@@ -21,7 +21,7 @@ def anew(request, monkeypatch) -> bool:
 
 def test_rows_are_those_of_the_processor_when_they_are_taken(text_processor, anew):
     rows = Encoded(text_processor, TEXTS)
-    expected = text_processor.encode(TEXTS)
+    expected = text_processor.preprocess(TEXTS)
     for found, index in zip(rows.take([1999, 3, 3]), [1999, 3, 3], strict=True):
         assert np.array_equal(found, expected[index])
     every = [row for piece in rows.pieces() for row in piece]
@@ -32,8 +32,8 @@ def test_rows_are_those_of_the_processor_when_they_are_taken(text_processor, ane
 def test_batches_waste_little_on_padding_when_rows_are_not_kept(text_processor, anew):
     part = Split(TEXTS, np.zeros(len(TEXTS), dtype=np.int64))
     module = DataModule(Splits(part, part, part, ("a", "b"), DataRecord("", {}, {})), text_processor, 16, seed=0)
-    padded = sum(feeds["input_ids"].numel() for feeds, _, _ in module.train_dataloader())
-    tokens = sum(map(len, text_processor.encode(TEXTS)))
+    padded = sum(model_inputs["input_ids"].numel() for model_inputs, _, _ in module.train_dataloader())
+    tokens = sum(map(len, text_processor.preprocess(TEXTS)))
     assert padded < 1.5 * tokens
 
 
@@ -42,7 +42,10 @@ def test_batches_are_the_same_when_rows_are_read_twice(text_processor, anew, wor
     part = Split(TEXTS[:200], np.arange(200))
     splits = Splits(part, part, part, ("a", "b"), DataRecord("", {}, {}))
     first, second = (
-        [(feeds["input_ids"].tolist(), targets.tolist()) for feeds, targets, _ in module.train_dataloader()]
+        [
+            (model_inputs["input_ids"].tolist(), targets.tolist())
+            for model_inputs, targets, _ in module.train_dataloader()
+        ]
         for module in (DataModule(splits, text_processor, 8, seed=1, workers=workers) for _ in range(2))
     )
     assert first == second

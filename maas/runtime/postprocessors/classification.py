@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.records.signature import TensorSpec
-from maas.runtime.answers.base import BaseAnswer, Outputs
+from maas.runtime.postprocessors.base import Outputs, Postprocessor
 
 
-class Answer(BaseAnswer):
+class ClassificationPostprocessor(Postprocessor):
     """Names the most probable label.
 
     The graph's output is `probabilities`, float32 (N, K). Of equal probabilities the first label wins.
@@ -34,7 +34,7 @@ class Answer(BaseAnswer):
             raise ValueError(f"the label {twice[0][:100]!r} is there twice")
         self._names = np.array(self.labels, dtype=object)
 
-    def answers(self, outputs: Outputs) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:
         """Returns `{"label": name, "score": probability}` for each row."""
         probabilities = outputs["probabilities"]
         best = probabilities.argmax(axis=1)
@@ -54,7 +54,7 @@ class Answer(BaseAnswer):
             "probabilities": probabilities,
         }
 
-    def predictions(self, outputs: Outputs) -> NDArray[Any]:
+    def scores(self, outputs: Outputs) -> NDArray[Any]:
         """Returns the probabilities, (N, K)."""
         return outputs["probabilities"]
 

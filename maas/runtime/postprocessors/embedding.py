@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from maas.records.signature import TensorSpec
-from maas.runtime.answers.base import BaseAnswer, Outputs
+from maas.runtime.postprocessors.base import Outputs, Postprocessor
 
 
-class Answer(BaseAnswer):
+class EmbeddingPostprocessor(Postprocessor):
     """Gives the graph's vectors as they are. The graph's output is `embedding`, float32 (N, D).
 
     Args:
@@ -21,7 +21,7 @@ class Answer(BaseAnswer):
     def __init__(self, width: int) -> None:
         self.width = width
 
-    def answers(self, outputs: Outputs) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:
         """Returns `{"embedding": [D numbers]}` for each row."""
         return [{"embedding": vector} for vector in outputs["embedding"].tolist()]
 
@@ -29,7 +29,7 @@ class Answer(BaseAnswer):
         """Returns embedding (N, D)."""
         return {"embedding": outputs["embedding"]}
 
-    def predictions(self, outputs: Outputs) -> NDArray[Any]:
+    def scores(self, outputs: Outputs) -> NDArray[Any]:
         """Returns the vectors, (N, D)."""
         return outputs["embedding"]
 

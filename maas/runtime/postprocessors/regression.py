@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from maas.bounds import Positive
 from maas.records.signature import TensorSpec
-from maas.runtime.answers.base import BaseAnswer, Outputs
+from maas.runtime.postprocessors.base import Outputs, Postprocessor
 
 STEPS = 4
 """Of float32, that a value may be away: a sum of several numbers is rounded several times."""
 
 
-class Answer(BaseAnswer):
+class RegressionPostprocessor(Postprocessor):
     """Gives y = μ + σ·z in the target's own unit, in float64. The graph's output z is `value`, float32 (N,).
 
     Float32 itself would tell values near 1.7e9 apart only where 128 lie between them.
@@ -34,7 +34,7 @@ class Answer(BaseAnswer):
         """Returns the values in the target's own unit, (N,)."""
         return self.mean + self.deviation * outputs["value"].astype(np.float64)
 
-    def answers(self, outputs: Outputs) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:
         """Returns `{"value": number}` for each row."""
         return [{"value": value} for value in self.values(outputs).tolist()]
 
@@ -42,20 +42,20 @@ class Answer(BaseAnswer):
         """Returns value (N,)."""
         return {"value": self.values(outputs)}
 
-    def predictions(self, outputs: Outputs) -> NDArray[np.float64]:
+    def scores(self, outputs: Outputs) -> NDArray[np.float64]:
         """Returns the values, (N, 1)."""
         return self.values(outputs)[:, None]
 
-    def scale(self, predictions: NDArray[Any]) -> float:
+    def scale(self, scores: NDArray[Any]) -> float:
         """Returns σ, or the largest distance from μ if that is more; of values in the target's own unit the largest."""
         if (self.mean, self.deviation) == (0.0, 1.0):
-            return largest(predictions)
-        return max(self.deviation, largest(predictions - self.mean))
+            return largest(scores)
+        return max(self.deviation, largest(scores - self.mean))
 
     def tolerated(self, golden: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
         """Returns `tolerance` standard deviations of the targets and `STEPS` of float32 at each of the graph's numbers.
 
-        Where the graph gives the target's own unit, the deviation is that of the golden predictions.
+        Where the graph gives the target's own unit, the deviation is that of the golden scores.
         """
         deviation = float(golden.std()) if (self.mean, self.deviation) == (0.0, 1.0) else self.deviation
         with np.errstate(over="ignore", invalid="ignore"):  # what float32 does not hold is no answer of this graph

@@ -1,0 +1,69 @@
+"""What every kind of answer keeps, over the files of runtime/postprocessors."""
+
+import json
+import pkgutil
+
+import numpy as np
+import pytest
+
+from maas.records.signature import NUMPY_TYPES
+from maas.runtime import postprocessors
+from maas.runtime.postprocessors import Postprocessor, load_postprocessor
+
+NAMES = sorted(module.name for module in pkgutil.iter_modules(postprocessors.__path__) if module.name != "base")
+SAMPLES = {
+    "classification": (
+        {"labels": ["a", "b", "c"]},
+        {"probabilities": np.random.default_rng(0).dirichlet([1, 1, 1], 5).astype(np.float32)},
+    ),
+    "embedding": ({"width": 3}, {"embedding": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}),
+    "regression": ({}, {"value": np.array([0, 1.5, -2, 1e6, 3e-7], dtype=np.float32)}),
+}
+"""Settings and a graph's outputs of each kind; a new kind adds its own here."""
+
+
+@pytest.fixture(params=NAMES)
+def sample(request) -> tuple[Postprocessor, dict]:
+    settings, outputs = SAMPLES[request.param]
+    return load_postprocessor({"kind": request.param, **settings}), outputs
+
+
+def test_answer_is_rebuilt_when_its_record_went_through_json(sample):
+    postprocessor, outputs = sample
+    again = load_postprocessor(json.loads(json.dumps(postprocessor.record())))
+    assert type(again) is type(postprocessor)
+    assert again.predictions(outputs) == postprocessor.predictions(outputs)
+    assert type(postprocessor).__module__ == f"{postprocessors.__name__}.{postprocessor.kind}"
+
+
+def test_answers_are_json_a_row_each_when_outputs_are_read(sample):
+    postprocessor, outputs = sample
+    found = postprocessor.predictions(outputs)
+    assert len(found) == 5
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_tensors_are_as_specified_when_outputs_are_read(sample):
+    postprocessor, outputs = sample
+    tensors = postprocessor.tensors(outputs)
+    assert list(tensors) == [spec.name for spec in postprocessor.specs]
+    for spec in postprocessor.specs:
+        assert spec.shape[0] == -1
+        assert spec.matches(tensors[spec.name])
+        assert tensors[spec.name].dtype == NUMPY_TYPES[spec.datatype]
+
+
+def test_tensors_and_answers_say_the_same_when_both_are_read(sample):
+    postprocessor, outputs = sample
+    tensors = postprocessor.tensors(outputs)
+    for index, one in enumerate(postprocessor.predictions(outputs)):
+        for name, value in one.items():
+            np.testing.assert_array_equal(tensors[name][index], value)
+
+
+def test_predictions_are_plain_numbers_a_row_each_when_outputs_are_read(sample):
+    postprocessor, outputs = sample
+    assert postprocessor.scores(outputs).ndim == 2
+    assert postprocessor.scores(outputs).shape[0] == 5
+    assert list(outputs) == [postprocessor.output]
+    assert np.issubdtype(postprocessor.scores(outputs).dtype, np.number)

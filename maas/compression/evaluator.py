@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from maas.compression.passes import Calibration
-from maas.compression.passes.base import ModelInputs
 from maas.data.splits import Split
 from maas.errors import ExportError, one_line
 from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
@@ -21,6 +20,7 @@ from maas.evidence.task_metrics import TaskMetrics
 from maas.evidence.task_metrics.base import Scores
 from maas.exporting.settings import ExportSettings
 from maas.records.evidence import Interval, Latency, Slice
+from maas.runtime.codec import ModelInputs
 from maas.runtime.predictor import Predictor
 
 LATENCY_BATCHES = 8

@@ -24,12 +24,12 @@ Scope = Literal["global", "layer"]
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 PROJECTIONS = {"query", "key", "value", "q_proj", "k_proj", "v_proj", "qkv", "in_proj", "queries_keys_values"}
 """Names of the layers whose outputs attention splits into heads, which would not notice that some are gone."""
-ModelInputs = Mapping[str, Tensor]
+NetInputs = Mapping[str, Tensor]
 
 
 def prune_(
     net: nn.Module,
-    model_inputs: ModelInputs,
+    model_inputs: NetInputs,
     *,
     ratio: float,
     importance: Importance = "magnitude",
@@ -86,7 +86,7 @@ def require_installed() -> None:
         raise BudgetError("Pruning needs torch-pruning. Install maas[compress].") from MISSING[0]
 
 
-def last_weighted(net: nn.Module, model_inputs: ModelInputs) -> nn.Module:
+def last_weighted(net: nn.Module, model_inputs: NetInputs) -> nn.Module:
     """Returns the layer with weights that is run last: the one that makes the outputs."""
     seen: list[nn.Module] = []
 
@@ -101,7 +101,7 @@ def last_weighted(net: nn.Module, model_inputs: ModelInputs) -> nn.Module:
     return seen[-1]
 
 
-def macs(net: nn.Module, model_inputs: ModelInputs) -> int:
+def macs(net: nn.Module, model_inputs: NetInputs) -> int:
     """Returns multiply-accumulates for one row, of matrix products, convolutions and attention."""
     rows = len(next(iter(model_inputs.values())))
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -23,12 +23,12 @@ class Batch(NamedTuple):
     """Some rows as a net takes them.
 
     Args:
-        model_inputs: the net's inputs by name, N rows each.
+        inputs: the net's inputs by name, N rows each.
         targets: (N,).
         rows: int64 (N,), the rows' numbers in their split.
     """
 
-    model_inputs: dict[str, Tensor]
+    inputs: dict[str, Tensor]
     targets: Tensor
     rows: Tensor
 
@@ -127,7 +127,7 @@ class Loader(DataLoader[Batch]):
     It draws nothing from torch's global generator, so that making batches leaves no trace in training.
 
     Args:
-        rows: encoded.
+        rows: preprocessed.
         batches: which rows go together.
         workers: processes that make batches beside training; 0 makes them in turn with it.
     """

@@ -15,7 +15,7 @@ from maas.evidence.metrics import wilson
 from maas.evidence.task_metrics.base import Scores, TaskMetrics
 from maas.onnx_graphs.running import computed_values
 from maas.records.evidence import Parity
-from maas.runtime.predictor import Arrays, Run
+from maas.runtime.codec import ModelInputs, Outputs, Run
 
 LOG_TOLERANCE = 1000.0
 """How many times the tolerance of a probability its logarithm may differ by: by a hundredth where that is 1e-5.
@@ -114,9 +114,9 @@ def reference_run(model: Path, output: str) -> Run:
     with _refused():
         evaluator = ReferenceEvaluator(str(model))
 
-    def run(model_inputs: Arrays) -> Arrays:
+    def run(model_inputs: ModelInputs) -> Outputs:
         with _refused():
-            return {output: np.asarray(evaluator.run([output], model_inputs)[0])}  # type: ignore[index]
+            return {output: np.asarray(evaluator.run([output], dict(model_inputs))[0])}  # type: ignore[index]
 
     return run
 

@@ -15,7 +15,8 @@ from maas.evidence.task_metrics.base import Scores
 from maas.exporting.edges import edge_rows
 from maas.importing.base import ImportedModel
 from maas.records.evidence import Parity
-from maas.runtime.predictor import Predictor, Run
+from maas.runtime.codec import Run
+from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import run_of, scores_of
 

@@ -4,10 +4,10 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -48,8 +48,13 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_json(path: Path, kind: type[T]) -> T:
+def read_json(path: Path, kind: type[T], today: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None) -> T:
     """Reads a JSON file.
+
+    Args:
+        path: of the file.
+        kind: what it holds.
+        today: returns a JSON object of any known version as one of today's.
 
     Raises:
         OSError: it is missing or cannot be read.
@@ -57,7 +62,9 @@ def read_json(path: Path, kind: type[T]) -> T:
     """
     content = path.read_bytes()
     try:
-        return msgspec.json.decode(content, type=kind)
+        if today is None:
+            return msgspec.json.decode(content, type=kind)
+        return msgspec.convert(today(msgspec.json.decode(content, type=dict[str, Any])), kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(one_line(error)) from error
 

@@ -13,18 +13,18 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from maas.errors import ConfigError
 from maas.importing.estimators.lookups import frame_of
 from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, GraphTable, joined
+from maas.runtime.codec import ModelInputs
 from maas.runtime.processors import Processor
 from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.tabular import TabularProcessor
 
-ModelInputs = Mapping[str, NDArray[Any]]
 NUMBERS, CATEGORIES = "numbers", "categories"
 """Model inputs of the tabular processor."""
 FLOAT32_STEPS = 32
 """Of float32 in a standard deviation."""
 
 
-class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"model_inputs": "feeds"}):
     """Columns by name.
 
     Args:

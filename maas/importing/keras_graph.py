@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from maas.errors import ExportError, innermost_cause
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.codec import ModelInputs
 
 KERAS_OUTPUT = "raw"
 

@@ -21,7 +21,7 @@ from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.codec import ModelInputs
 from maas.runtime.processors import Processor
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it once, when whoever is first imports it

@@ -10,7 +10,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from maas.errors import ConfigError, one_line
-from maas.importing.frames import Frame, ModelInputs, feature_table
+from maas.importing.frames import Frame, feature_table
+from maas.runtime.codec import ModelInputs
 
 
 def is_fitted(estimator: Any) -> bool:

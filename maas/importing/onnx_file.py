@@ -24,7 +24,8 @@ from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder, with_free_batch
 from maas.onnx_graphs.opsets import modern
 from maas.onnx_graphs.reading import Axes, numeric_outputs, real_inputs
-from maas.onnx_graphs.running import ModelInputs, output_numbers, why_not_opened
+from maas.onnx_graphs.running import output_numbers, why_not_opened
+from maas.runtime.codec import ModelInputs
 from maas.runtime.processors import Processor
 
 MODEL, RECORD = "model.onnx", "source.json"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from maas.importing.meaning import Meaning
 from maas.onnx_graphs.running import output_numbers
 from maas.records.signature import NUMPY_TYPES, TensorSpec
+from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.postprocessors.base import Outputs
 from maas.runtime.postprocessors.regression import largest
 from maas.runtime.processors import Features, Processor
 

@@ -18,7 +18,7 @@ from maas.importing.base import ImportedModel
 from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
 from maas.onnx_graphs.files import write_checked
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.codec import ModelInputs
 from maas.runtime.processors import Processor
 
 RECORD = "source.json"

@@ -29,7 +29,7 @@ from maas.importing.skops_file import TRUSTED, dumped, open_skops
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.codec import ModelInputs
 from maas.runtime.processors import Processor
 
 MODEL, RECORD = "estimator.skops", "source.json"

@@ -14,8 +14,9 @@ from maas.errors import ConfigError, one_line
 from maas.importing.estimators import EstimatorGraphBuilder, GraphTable, add_estimator
 from maas.importing.estimators.table import number, total
 from maas.importing.extras import needed
-from maas.importing.frames import Frame, ModelInputs, drawn_table
+from maas.importing.frames import Frame, drawn_table
 from maas.importing.meaning import Meaning
+from maas.runtime.codec import ModelInputs
 
 ESTIMATOR_OUTPUT = "raw"
 ML_OPSET = 5

@@ -10,7 +10,7 @@ from maas.importing.meaning import Meaning
 from maas.onnx_graphs.building import GraphBuilder, assembled, assembled_name, declared
 from maas.onnx_graphs.files import write_checked
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.codec import ModelInputs
 
 
 def write_adopted(

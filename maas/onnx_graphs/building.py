@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from maas.onnx_graphs.cleaning import nodes_leading_to, rename_values_
 from maas.onnx_graphs.opsets import modern, with_format
 from maas.onnx_graphs.reading import Axes, axis_sizes, captured_names, short_constants
-from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.codec import ModelInputs
 
 SOURCE_PREFIX = "source"
 """What the names of a graph begin with once it is part of another."""

@@ -9,7 +9,7 @@ import onnxruntime as ort
 from maas.errors import ExportError, one_line
 from maas.onnx_graphs.cleaning import stripped
 from maas.onnx_graphs.reading import Axes
-from maas.onnx_graphs.running import ModelInputs
+from maas.runtime.codec import ModelInputs
 
 LARGEST_FILE_BYTES = 1_500_000_000  # protobuf's own limit is 2 GiB
 

@@ -16,7 +16,8 @@ from onnx import helper, numpy_helper, version_converter
 from maas.errors import ExportError, one_line
 from maas.onnx_graphs.cleaning import rename_values_
 from maas.onnx_graphs.reading import inner_graphs, short_constants
-from maas.onnx_graphs.running import ModelInputs, computed_values
+from maas.onnx_graphs.running import computed_values
+from maas.runtime.codec import ModelInputs
 
 OLDEST_OPSET = 13
 """Older files are converted: Softmax was another function until then, and quantisation by channel unknown."""

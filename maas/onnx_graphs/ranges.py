@@ -8,7 +8,8 @@ import onnx
 from numpy.typing import NDArray
 
 from maas.errors import ExportError
-from maas.onnx_graphs.running import ModelInputs, activations
+from maas.onnx_graphs.running import activations
+from maas.runtime.codec import ModelInputs
 
 RangeMethod = Literal["minmax", "entropy", "percentile"]
 

@@ -9,9 +9,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from maas.errors import ExportError, one_line
+from maas.runtime.codec import ModelInputs
 from maas.runtime.sessions import too_new
-
-ModelInputs = Mapping[str, NDArray[Any]]
 
 
 def open_session(model: onnx.ModelProto) -> ort.InferenceSession:

@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from maas.onnx_graphs.running import ModelInputs, activations
+from maas.onnx_graphs.running import activations
+from maas.runtime.codec import ModelInputs
 
 UNEVEN_CHANNELS = 4.0
 """Times the median channel that the largest must be: where channels are alike, smoothing costs time for nothing."""

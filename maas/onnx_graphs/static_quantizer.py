@@ -15,8 +15,8 @@ from maas.errors import ExportError, one_line
 from maas.onnx_graphs.quantizing import AVERAGING, CARRIED, WEIGHTED_OPERATORS, averages_of_sums, carried_nodes
 from maas.onnx_graphs.ranges import RangeMethod, ValueRange, measured_ranges
 from maas.onnx_graphs.reading import producers_of, readers_of
-from maas.onnx_graphs.running import ModelInputs
 from maas.onnx_graphs.smoothing import smoothed
+from maas.runtime.codec import ModelInputs
 
 FLOAT_OUTPUTS = ("MatMul", *AVERAGING)
 """Operators whose results leave as fp32 at no cost; rounding them to int8 would lose both time and accuracy."""

@@ -7,7 +7,7 @@ import msgspec
 from maas.bounds import BatchSize, Threads
 from maas.records.signature import Signature
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         task: e.g. `text-classification`; also the path of its REST route.
         precision: `fp32`, or the compression that was chosen.
         processor: kind and settings of the processor.
-        answer: kind and settings of the answer.
+        postprocessor: kind and settings of the postprocessor.
         signature: raw inputs and outputs.
         serving: batch size and threads.
         lineage: where the model comes from.
@@ -62,7 +62,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task: str
     precision: str
     processor: dict[str, Any]
-    answer: dict[str, Any]
+    postprocessor: dict[str, Any]
     signature: Signature
     serving: ServingSettings
     lineage: Lineage

@@ -4,7 +4,7 @@ A manifest has the digests of all other files but the evidence, and the evidence
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from maas.errors import BundleError, one_line
 from maas.files import read_json, sha256_of
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Manifest
+from maas.records.older import Record, golden_today, manifest_today
 from maas.runtime.explaining import Explanation, explain
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared
 from maas.runtime.postprocessors import load_postprocessor
@@ -23,6 +24,7 @@ from maas.runtime.predictor import Predictor
 from maas.runtime.processors import load_processor
 
 T = TypeVar("T")
+Today = Callable[[Record], Record]
 MODEL, MANIFEST, EVIDENCE, ASSETS, GOLDEN = "model.onnx", "manifest.json", "evidence.json", "assets", "golden"
 EXPORT = "Export the model again."
 MEASURE = "Export the model again, or run python -m maas.verify."
@@ -162,7 +164,7 @@ class Bundle:
     def golden(self) -> Golden:
         """The golden inputs and answers."""
         inputs = _read(self.folder / GOLDEN / "inputs.json", list[Any])
-        outputs = _read(self.folder / GOLDEN / "outputs.json", GoldenOutputs)
+        outputs = _read(self.folder / GOLDEN / "outputs.json", GoldenOutputs, today=golden_today)
         return Golden(inputs, outputs.scores, outputs.predictions)
 
     @cached_property
@@ -201,9 +203,11 @@ def _manifest_of(folder: Path) -> Manifest:
     if not is_there:
         raise BundleError(f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle.")
     found = _read(path, Version).schema_version
-    if found != MANIFEST_VERSION:
-        raise BundleError(f"{folder} has schema version {found}; this maas reads {MANIFEST_VERSION}. Upgrade maas.")
-    return _read(path, Manifest)
+    if not 1 <= found <= MANIFEST_VERSION:
+        raise BundleError(
+            f"{folder} has schema version {found}; this maas reads 1 to {MANIFEST_VERSION}. Upgrade maas."
+        )
+    return _read(path, Manifest, today=manifest_today)
 
 
 def _require_whole(folder: Path, manifest: Manifest) -> None:
@@ -225,9 +229,9 @@ def _require_whole(folder: Path, manifest: Manifest) -> None:
         raise BundleError(f"{folder} cannot be read: {one_line(error)}. {EXPORT}") from error
 
 
-def _read(path: Path, kind: type[T], advice: str = "") -> T:
+def _read(path: Path, kind: type[T], advice: str = "", today: Today | None = None) -> T:
     try:
-        return read_json(path, kind)
+        return read_json(path, kind, today)
     except FileNotFoundError as error:
         raise BundleError(f"{path} is missing; export the model again.") from error
     except (OSError, ValueError) as error:

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.postprocessors.base import Outputs
 
 TOLERANCE = 1e-4
 """In the unit of the answer: of a probability, of a vector of length 1, or in standard deviations of values."""
@@ -19,12 +19,12 @@ class GoldenOutputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bundle gave when it was made.
 
     Args:
-        predictions: the plain numbers of the model, a row each.
-        answers: the answers, a row each.
+        scores: those of the model, a row each.
+        predictions: what a caller received, a row each.
     """
 
-    predictions: list[list[float]]
-    answers: list[dict[str, Any]]
+    scores: list[list[float]]
+    predictions: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Golden:
 
     Args:
         inputs: raw rows.
-        predictions: the plain numbers of the model, a row each.
-        answers: the answers, a row each.
+        scores: those of the model, a row each.
+        predictions: what a caller received, a row each.
     """
 
     inputs: list[Any]
-    predictions: list[list[float]]
-    answers: list[dict[str, Any]]
+    scores: list[list[float]]
+    predictions: list[dict[str, Any]]
 
 
 def compared(golden: Golden, postprocessor: Postprocessor, outputs: Outputs, tolerance: float) -> tuple[float, str]:

@@ -5,35 +5,47 @@ import pkgutil
 import reprlib
 import typing
 from collections.abc import Mapping
-from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 import numpy as np
 
 from maas.errors import BundleError, one_line
 
+T = TypeVar("T")
 
-def opened(record: Mapping[str, Any], package: str, what: str) -> tuple[ModuleType, dict[str, Any]]:
-    """Returns the module of a record's kind, and the record's settings.
+
+def class_of(kind: object, base: type[T], what: str) -> type[T]:
+    """Returns the class of a kind: the subclass of `base` that the kind's file defines.
 
     Args:
-        record: its `kind` and settings.
-        package: the folder whose files are the kinds; `base` is none.
+        kind: the name of a file beside that of `base`.
+        base: the class of the folder's `base.py`.
         what: how messages call it.
 
     Raises:
         BundleError: there is no such kind.
     """
-    folder = importlib.import_module(package).__path__
-    kinds = sorted({module.name for module in pkgutil.iter_modules(folder)} - {"base"})
-    kind = record.get("kind")
+    package = base.__module__.rpartition(".")[0]
+    kinds = sorted(
+        {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)} - {"base"}
+    )
     if kind not in kinds:
         raise BundleError(
             f"The {what}'s kind is {reprlib.repr(kind)}; this version of maas knows {', '.join(kinds)}. Upgrade maas."
         )
-    settings = {name: value for name, value in record.items() if name != "kind"}
-    return importlib.import_module(f"{package}.{kind}"), settings
+    module = importlib.import_module(f"{package}.{kind}")
+    (found,) = (one for one in vars(module).values() if _is_own(one, base, module.__name__))
+    return found
+
+
+def _is_own(value: object, base: type[T], module: str) -> TypeGuard[type[T]]:
+    return isinstance(value, type) and issubclass(value, base) and value.__module__ == module
+
+
+def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a record without its kind."""
+    return {name: value for name, value in record.items() if name != "kind"}
 
 
 def require_settings(settings: Mapping[str, Any], part: type, what: str) -> None:

@@ -1,8 +1,8 @@
 """Raw rows in, answers out: the one inference path."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
 from maas.records.signature import Signature
+from maas.runtime.codec import ModelInputs, Outputs, Run
 from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.processors import Features, Processor, preprocessed_pieces
 from maas.runtime.sessions import too_new
 
-Arrays: TypeAlias = dict[str, NDArray[Any]]
-Run: TypeAlias = Callable[[Arrays], Arrays]
 BLOCK_BYTES = 64 * 2**20
 """Of encoded rows that wait for their batch: batches of equal size are sought among so many."""
 
@@ -70,16 +69,16 @@ class Predictor:
         """Yields the row numbers of each batch: equal padded size, at most `batch_size` rows, in order."""
         return batches_of(self.processor, features, self.batch_size)
 
-    def run(self, features: Sequence[Features]) -> Arrays:
+    def run(self, features: Sequence[Features]) -> Outputs:
         """Runs the graph once over rows of equal padded size and returns its outputs, (N, …) each."""
         return self._fed(self.processor.batch(features))
 
-    def outputs(self, rows: Sequence[Any]) -> Arrays:
+    def outputs(self, rows: Sequence[Any]) -> Outputs:
         """Returns the graph's outputs for raw rows, in the order of the rows."""
         self._require_rows(rows)
         return outputs_in_batches(self.processor, rows, self.batch_size, self._fed)
 
-    def _fed(self, model_inputs: Arrays) -> Arrays:
+    def _fed(self, model_inputs: ModelInputs) -> Outputs:
         return dict(zip(self._output_names, self.session.run(None, model_inputs), strict=True))
 
     def _require_rows(self, rows: Any) -> None:
@@ -110,7 +109,7 @@ class Predictor:
         return self.postprocessor.predictions(outputs)
 
 
-def not_finite(outputs: Arrays) -> str | None:
+def not_finite(outputs: Outputs) -> str | None:
     """Says of the first output with a number that is not finite whose it is; None where there is none."""
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -143,7 +142,7 @@ def batches_of(processor: Processor, features: Sequence[Features], batch_size: i
             yield group[start : start + batch_size]
 
 
-def outputs_in_batches(processor: Processor, rows: Sequence[Any], batch_size: int, run: Run) -> Arrays:
+def outputs_in_batches(processor: Processor, rows: Sequence[Any], batch_size: int, run: Run) -> Outputs:
     """Answers raw rows with any way of running the graph, batched alike.
 
     Args:
@@ -156,7 +155,7 @@ def outputs_in_batches(processor: Processor, rows: Sequence[Any], batch_size: in
         The outputs, (N, …) each, in the order of the rows.
     """
     order: list[int] = []
-    parts: list[Arrays] = []
+    parts: list[Outputs] = []
     for first, features in _blocks(processor, rows):
         for batch in batches_of(processor, features, batch_size):
             order += [first + index for index in batch]

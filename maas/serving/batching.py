@@ -9,15 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maas.errors import OverloadError
+from maas.runtime.codec import Outputs
 from maas.runtime.processors import Features
 
-Outputs = dict[str, NDArray[Any]]
 Run = Callable[[Sequence[Features]], Outputs]
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from maas.runtime.bundle import Bundle
+from maas.runtime.codec import Outputs
 from maas.runtime.predictor import Predictor, not_finite
 from maas.runtime.processors import Features
-from maas.serving.batching import Batcher, Outputs
+from maas.serving.batching import Batcher
 from maas.serving.faults import AnswerError, TooManyRowsError, UnknownModelError
 from maas.serving.telemetry import Telemetry
 

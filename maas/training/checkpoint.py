@@ -17,8 +17,9 @@ from maas.files import folder_published_whole, read_json, sha256_of
 from maas.importing.base import ImportedModel
 from maas.records.evidence import DataRecord, Interval
 from maas.records.manifest import Lineage
+from maas.records.older import checkpoint_today
+from maas.runtime.codec import Run
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
-from maas.runtime.predictor import Run
 from maas.runtime.processors import Processor, load_processor
 from maas.training.evaluation import run_of
 from maas.training.heads import TaskHead, task_head_of
@@ -95,7 +96,7 @@ class Checkpoint:
         """
         folder = Path(folder)
         try:
-            record = read_json(folder / RECORD, CheckpointRecord)
+            record = read_json(folder / RECORD, CheckpointRecord, checkpoint_today)
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"{folder} holds no {RECORD}; train first: python -m maas.train recipe=NAME."

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from maas.importing.base import ImportedModel
+from maas.runtime.codec import ModelInputs, Outputs, Run
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.predictor import Arrays, Run, outputs_in_batches
+from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import Processor
 from maas.training.heads import TaskHead
 
@@ -25,7 +26,7 @@ def run_of(model: nn.Module | ImportedModel, task_head: TaskHead, output: str) -
     if isinstance(model, ImportedModel):
         return lambda model_inputs: {output: model.outputs(model_inputs)}
 
-    def run(model_inputs: Arrays) -> Arrays:
+    def run(model_inputs: ModelInputs) -> Outputs:
         with torch.inference_mode():
             logits = model(**{name: torch.from_numpy(array) for name, array in model_inputs.items()})
             return {output: task_head.activated(logits).numpy()}

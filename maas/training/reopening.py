@@ -10,7 +10,8 @@ from torch import nn
 
 from maas.errors import CheckpointError
 from maas.importing.base import ImportedModel
-from maas.runtime.predictor import Arrays, Run, outputs_in_batches
+from maas.runtime.codec import ModelInputs, Outputs, Run
+from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import Processor
 from maas.training.held_state import Held, differences
 
@@ -59,7 +60,7 @@ def require_same_outputs(
 def outputs_of(model: nn.Module | ImportedModel) -> Run:
     """Returns how a model gives plain outputs, before any activation, under the name `outputs`."""
 
-    def run(model_inputs: Arrays) -> Arrays:
+    def run(model_inputs: ModelInputs) -> Outputs:
         if isinstance(model, ImportedModel):
             return {"outputs": model.outputs(model_inputs)}
         with torch.inference_mode():
@@ -91,7 +92,7 @@ def differing(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.bool_]:
     return wrong
 
 
-def to_blame(net: nn.Module, reopened: nn.Module, model_inputs: Arrays) -> list[Held]:
+def to_blame(net: nn.Module, reopened: nn.Module, model_inputs: ModelInputs) -> list[Held]:
     """Returns what a net holds beside its weights and its outputs depend on.
 
     Args:
@@ -107,7 +108,7 @@ def to_blame(net: nn.Module, reopened: nn.Module, model_inputs: Arrays) -> list[
     return [one for one in held if _matters(one, reopened, model_inputs, before)] or held
 
 
-def _matters(one: Held, net: nn.Module, model_inputs: Arrays, before: NDArray[Any]) -> bool:
+def _matters(one: Held, net: nn.Module, model_inputs: ModelInputs, before: NDArray[Any]) -> bool:
     one.put_(net, one.here)
     try:
         return bool(differing(before, outputs_of(net)(model_inputs)["outputs"]).any())

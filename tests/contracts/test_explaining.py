@@ -1,6 +1,5 @@
 """What every way of cutting rows into parts keeps, over the files of runtime/processors and runtime/postprocessors."""
 
-import importlib
 import pkgutil
 
 import pytest
@@ -9,6 +8,7 @@ from maas.runtime import postprocessors, processors
 from maas.runtime.explaining import parts, quantities
 from maas.runtime.explaining.parts import Parts
 from maas.runtime.explaining.quantities import Quantity
+from maas.runtime.kinds import class_of
 
 
 def kinds_in(package) -> list[str]:
@@ -25,14 +25,14 @@ def test_every_answer_can_be_explained_when_kinds_are_listed():
 
 @pytest.mark.parametrize("kind", kinds_in(parts))
 def test_file_holds_parts_when_it_is_opened(kind):
-    made = importlib.import_module(f"{parts.__name__}.{kind}").Parts
+    made = class_of(kind, Parts, "explained processor")
     assert issubclass(made, Parts)
     assert not made.__abstractmethods__
 
 
 @pytest.mark.parametrize("kind", kinds_in(quantities))
 def test_file_holds_a_quantity_when_it_is_opened(kind):
-    made = importlib.import_module(f"{quantities.__name__}.{kind}").Quantity
+    made = class_of(kind, Quantity, "explained postprocessor")
     assert issubclass(made, Quantity)
     assert not made.__abstractmethods__
     assert made.name

@@ -1,6 +1,5 @@
 """What every kind of processor keeps, over the files of runtime/processors."""
 
-import importlib
 import inspect
 import json
 import pkgutil
@@ -13,6 +12,7 @@ from maas.config.schema import FILLED
 from maas.errors import InputError
 from maas.runtime import processors
 from maas.runtime.processors import Processor, load_processor
+from maas.runtime.processors.base import processor_class
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(processors.__path__) if module.name != "base")
 SAMPLES = {
@@ -45,7 +45,7 @@ SAMPLES = {
 @pytest.fixture(scope="module", params=NAMES)
 def sample(request) -> tuple[Processor, list]:
     settings, rows = SAMPLES[request.param]
-    processor = importlib.import_module(f"{processors.__name__}.{request.param}").Processor(**settings)
+    processor = processor_class(request.param)(**settings)
     return processor.fit(rows * 5), rows
 
 

@@ -1,17 +1,17 @@
 """What every perturbation keeps, over the files of runtime/processors and evidence/robustness."""
 
-import importlib
 import pkgutil
 
 import pytest
 
 from maas.evidence import robustness
 from maas.runtime import processors
+from maas.runtime.processors.base import processor_class
 
 APPARATUS = {"base", "measuring"}
 KNOWN = {module.name for module in pkgutil.iter_modules(robustness.__path__)} - APPARATUS
 KINDS = {
-    module.name: importlib.import_module(f"{processors.__name__}.{module.name}").Processor
+    module.name: processor_class(module.name)
     for module in pkgutil.iter_modules(processors.__path__)
     if module.name != "base"
 }

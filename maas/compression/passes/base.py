@@ -5,15 +5,12 @@ from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-from numpy.typing import NDArray
-
 from maas.config import RunConfig
 from maas.data.splits import Splits
+from maas.runtime.codec import ModelInputs
 from maas.training.checkpoint import Checkpoint
 from maas.training.progress import EpochListener
 from maas.training.reopening import REOPENED_ROWS
-
-ModelInputs = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)

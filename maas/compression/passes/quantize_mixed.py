@@ -10,13 +10,14 @@ import onnx
 from numpy.typing import NDArray
 
 from maas.bounds import Count, Fraction, Positive
-from maas.compression.passes.base import Calibration, ModelInputs
+from maas.compression.passes.base import Calibration
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.onnx_graphs.files import write_graph
 from maas.onnx_graphs.quantizing import weight_counts
 from maas.onnx_graphs.reading import numeric_output
 from maas.onnx_graphs.running import open_session, output_numbers
 from maas.onnx_graphs.static_quantizer import StaticQuantizer
+from maas.runtime.codec import ModelInputs
 
 
 @dataclass(frozen=True)

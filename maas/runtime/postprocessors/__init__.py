@@ -1,4 +1,4 @@
-"""Answers: what the graph's outputs mean to a caller. One kind a file; a file `kind.py` holds a class `Answer`."""
+"""What the graph's outputs mean to a caller. One kind a file; a file `kind.py` holds its class."""
 
 from maas.runtime.postprocessors.base import Postprocessor, load_postprocessor, postprocessor_class
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, one_line
 from maas.records.signature import TensorSpec
-from maas.runtime.kinds import opened, require_settings
-
-Outputs = Mapping[str, NDArray[Any]]
+from maas.runtime.codec import Outputs
+from maas.runtime.kinds import class_of, require_settings, settings_of
 
 
 class Postprocessor(ABC):
@@ -61,29 +60,27 @@ class Postprocessor(ABC):
 
     @abstractmethod
     def record(self) -> dict[str, Any]:
-        """Returns what a manifest says of this answer: its kind and its settings."""
+        """Returns what a manifest says of this postprocessor: its kind and its settings."""
 
 
-def postprocessor_class(kind: str) -> type[Postprocessor]:
-    """Returns the class of a kind of answer.
+def postprocessor_class(kind: object) -> type[Postprocessor]:
+    """Returns the class of a kind of postprocessor.
 
     Raises:
-        BundleError: no answer of that kind is installed.
+        BundleError: no postprocessor of that kind is installed.
     """
-    found: type[Postprocessor] = opened({"kind": kind}, __package__, "answer")[0].Answer
-    return found
+    return class_of(kind, Postprocessor, "postprocessor")
 
 
 def load_postprocessor(record: Mapping[str, Any]) -> Postprocessor:
-    """Rebuilds the answer that a manifest describes.
+    """Rebuilds the postprocessor that a manifest describes.
 
     Raises:
-        BundleError: no answer of that kind is installed, or it does not take these settings.
+        BundleError: no postprocessor of that kind is installed, or it does not take these settings.
     """
-    module, settings = opened(record, __package__, "answer")
-    require_settings(settings, module.Answer, f"{record['kind']} postprocessor")
+    made, settings = postprocessor_class(record.get("kind")), settings_of(record)
+    require_settings(settings, made, f"{record['kind']} postprocessor")
     try:
-        postprocessor: Postprocessor = module.Answer(**settings)
+        return made(**settings)
     except (TypeError, ValueError) as error:
         raise BundleError(f"The {record['kind']} postprocessor cannot be made: {one_line(error)}.") from error
-    return postprocessor

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.records.signature import TensorSpec
-from maas.runtime.postprocessors.base import Outputs, Postprocessor
+from maas.runtime.codec import Outputs
+from maas.runtime.postprocessors.base import Postprocessor
 
 
 class ClassificationPostprocessor(Postprocessor):

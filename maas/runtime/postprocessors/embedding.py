@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from maas.records.signature import TensorSpec
-from maas.runtime.postprocessors.base import Outputs, Postprocessor
+from maas.runtime.codec import Outputs
+from maas.runtime.postprocessors.base import Postprocessor
 
 
 class EmbeddingPostprocessor(Postprocessor):

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from maas.bounds import Positive
 from maas.records.signature import TensorSpec
-from maas.runtime.postprocessors.base import Outputs, Postprocessor
+from maas.runtime.codec import Outputs
+from maas.runtime.postprocessors.base import Postprocessor
 
 STEPS = 4
 """Of float32, that a value may be away: a sum of several numbers is rounded several times."""

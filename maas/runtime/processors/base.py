@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
 from maas.records.signature import TensorSpec
-from maas.runtime.kinds import opened, require_settings
+from maas.runtime.kinds import class_of, require_settings, settings_of
 
 Features = NDArray[Any]
 ROWS_AT_ONCE = 512
@@ -145,6 +145,15 @@ def nesting(value: Any) -> int:
     return depth
 
 
+def processor_class(kind: object) -> type[Processor]:
+    """Returns the class of a kind of processor.
+
+    Raises:
+        BundleError: no processor of that kind is installed.
+    """
+    return class_of(kind, Processor, "processor")
+
+
 def load_processor(record: Mapping[str, Any], folder: Path) -> Processor:
     """Rebuilds the processor that a manifest or a checkpoint describes.
 
@@ -155,13 +164,12 @@ def load_processor(record: Mapping[str, Any], folder: Path) -> Processor:
     Raises:
         BundleError: no processor of that kind is installed, or it cannot be rebuilt.
     """
-    module, settings = opened(record, __package__, "processor")
-    require_settings(settings, module.Processor, f"{record['kind']} processor")
+    made, settings = processor_class(record.get("kind")), settings_of(record)
+    require_settings(settings, made, f"{record['kind']} processor")
     try:
-        processor: Processor = module.Processor.load(settings, folder)
+        return made.load(settings, folder)
     except Exception as error:  # a processor's library raises its own where an asset is missing or broken
         shown = reprlib.repr(settings)
         raise BundleError(
             f"The {record['kind']} processor cannot be loaded with {shown}: {one_line(error)}."
         ) from error
-    return processor

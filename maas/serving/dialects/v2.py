@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from maas.records.signature import TensorSpec
-from maas.serving.batching import Outputs
+from maas.runtime.codec import Outputs
 from maas.serving.dataplane import DataPlane, ServedModel
 from maas.serving.faults import MediaTypeError
 from maas.serving.messages import Request, Response

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maas.data import encoding
+from maas.data import preprocessed
 from maas.data.datamodule import DataModule
 from maas.data.preprocessed import Encoded
 from maas.data.splits import Split, Splits
@@ -15,7 +15,7 @@ TEXTS = [f"{'word ' * (index * 7 % 23 + 1)}{index}" for index in range(2000)]
 @pytest.fixture(params=[False, True], ids=["kept", "anew"])
 def anew(request, monkeypatch) -> bool:
     if request.param:
-        monkeypatch.setattr(encoding, "KEPT_BYTES", 1000)
+        monkeypatch.setattr(preprocessed, "KEPT_BYTES", 1000)
     return request.param
 
 

@@ -108,7 +108,7 @@ def test_bundle_is_refused_in_one_line_when_its_manifest_has_another_encoding(bu
         (
             ("postprocessor", "labels"),
             ["negative", "positive", "c"],
-            "gives probabilities of shape (6, 2), while its manifest's answer has (-1, 3)",
+            "gives probabilities of shape (6, 2), while its manifest's postprocessor has (-1, 3)",
         ),
         (
             ("postprocessor", "colour"),

@@ -1,4 +1,4 @@
-"""What the parts of a raw row are. One kind of processor, one file with a class `Parts`."""
+"""What the parts of a raw row are. One kind of processor, one file with its class."""
 
 from maas.runtime.explaining.parts.base import Part, Parts, parts_of
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from maas.errors import InputError
 from maas.runtime.explaining.sampling import Mask, Values
-from maas.runtime.kinds import opened
+from maas.runtime.kinds import class_of
 from maas.runtime.processors import Processor
 
 if TYPE_CHECKING:  # only pictures need Pillow
@@ -76,9 +76,7 @@ class Parts(ABC):
 
 def parts_of(row: Any, processor: Processor, most: int | None, baseline: Any) -> Parts:
     """Returns a row's parts. Arguments and errors as in `Parts`."""
-    module, _ = opened({"kind": processor.kind}, __package__, "explained processor")
-    parts: Parts = module.Parts(row, processor, most, baseline)
-    return parts
+    return class_of(processor.kind, Parts, "explained processor")(row, processor, most, baseline)
 
 
 def grouped(items: Sequence[T], most: int) -> list[Sequence[T]]:

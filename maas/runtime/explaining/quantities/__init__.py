@@ -1,4 +1,4 @@
-"""The number that is explained. One kind of answer, one file with a class `Quantity`."""
+"""The number that is explained. One kind of postprocessor, one file with its class."""
 
 from maas.runtime.explaining.quantities.base import Quantity, quantity_of
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.runtime.kinds import opened
+from maas.runtime.codec import Outputs
+from maas.runtime.kinds import class_of
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.postprocessors.base import Outputs
 
 
 class Quantity(ABC):
@@ -40,6 +40,4 @@ class Quantity(ABC):
 
 def quantity_of(postprocessor: Postprocessor, outputs: Outputs, label: str | None) -> Quantity:
     """Returns what is explained of a kind of answer. Arguments and errors as in `Quantity`."""
-    module, _ = opened({"kind": postprocessor.kind}, __package__, "explained answer")
-    quantity: Quantity = module.Quantity(postprocessor, outputs, label)
-    return quantity
+    return class_of(postprocessor.kind, Quantity, "explained postprocessor")(postprocessor, outputs, label)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
+from maas.runtime.codec import Outputs
 from maas.runtime.explaining.quantities.base import Quantity
-from maas.runtime.postprocessors.base import Outputs
 from maas.runtime.postprocessors.classification import ClassificationPostprocessor
 
 SMALLEST = 1e-7

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from maas.runtime.codec import Outputs
 from maas.runtime.explaining.quantities.base import Quantity
-from maas.runtime.postprocessors.base import Outputs
 
 SHORTEST = 1e-12
 """Lengths are taken to be at least this: a vector of zeros has the cosine 0 to every other."""

@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from maas.runtime.codec import Outputs
 from maas.runtime.explaining.quantities.base import Quantity
-from maas.runtime.postprocessors.base import Outputs
 from maas.runtime.postprocessors.regression import RegressionPostprocessor
 
 

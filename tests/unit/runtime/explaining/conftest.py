@@ -1,6 +1,5 @@
 """Linear models over every kind of input: real ONNX files, of which the right attributions are known."""
 
-import importlib
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from maas.runtime.explaining import parts
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.predictor import Predictor
+from maas.runtime.processors.base import processor_class
 
 TEXTS = ["这是一个很棒的文本", "质量太差了，非常失望", "a very good film, never bad", "iPhone很好用"]
 ANSWERS = {"classification": {"labels": ["no", "yes"]}, "regression": {}, "embedding": {"width": 2}}
@@ -59,7 +59,7 @@ ENDINGS = {
 
 
 def processor_of(kind: str, **settings: Any) -> Any:
-    return importlib.import_module(f"maas.runtime.processors.{kind}").Processor(**settings)
+    return processor_class(kind)(**settings)
 
 
 def normal(shape: tuple[int, ...], deviation: float, seed: int = 0) -> np.ndarray:

@@ -1,0 +1,37 @@
+"""Records that earlier versions of maas wrote, in today's words. Only for reading: nothing writes an old version."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Record = Mapping[str, Any]
+"""A JSON object, as it was read."""
+
+
+def manifest_today(record: Record) -> Record:
+    """Returns a manifest of version 1 (`answer`) as one of version 2 (`postprocessor`); any other as it is."""
+    if record.get("schema_version") != 1:
+        return record
+    return {**_renamed(record, {"answer": "postprocessor"}), **_processor(record), "schema_version": 2}
+
+
+def checkpoint_today(record: Record) -> Record:
+    """Returns a checkpoint's record of version 2 (`answer`) as one of version 3 (`postprocessor`); others stay."""
+    if record.get("schema_version") != 2:
+        return record
+    return {**_renamed(record, {"answer": "postprocessor"}), **_processor(record), "schema_version": 3}
+
+
+def golden_today(record: Record) -> Record:
+    """Returns golden outputs of `predictions` and `answers` as `scores` and `predictions`; others as they are."""
+    return _renamed(record, {"predictions": "scores", "answers": "predictions"}) if "answers" in record else record
+
+
+def _processor(record: Record) -> dict[str, Any]:
+    processor = record.get("processor")
+    if not isinstance(processor, Mapping) or processor.get("kind") != "pretrained_text":
+        return {}
+    return {"processor": _renamed(processor, {"feeds": "model_inputs"})}
+
+
+def _renamed(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in record.items()}

@@ -12,6 +12,8 @@ checkout's own `.venv`, and `--static` leaves it out. The figures serve reading,
 - Broad excepts: `except`, `except Exception` and `except BaseException`, alone or in a tuple.
 - Names with two meanings: public top-level classes, functions and constants of maas that two modules define, less
   `ALLOWED`.
+- Home-made words: names that maas itself gives (classes, functions, parameters, variables, modules, keys of recipes)
+  with a word that docs/glossary.md replaced by the field's, as `HOME_MADE` lists them.
 - Lines of a function: from the first statement after the docstring to the end. The median is over all functions.
 - Files below 40 lines: `__init__.py` aside.
 """
@@ -19,6 +21,7 @@ checkout's own `.venv`, and `--static` leaves it out. The figures serve reading,
 import ast
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -27,6 +30,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
@@ -41,6 +45,35 @@ ALLOWED = {
     "perturbations": ("evidence/robustness/", "the contract of that folder: what may happen to a kind of input"),
 }
 """Names that may be defined twice: the folder of maas in which (empty for everywhere), and why."""
+
+HOME_MADE = {
+    "answer": "prediction, scores; a postprocessor makes them",
+    "batchkey": "bucket",
+    "bench": "evaluator",
+    "collate": "batch",
+    "cutplan": "pruning plan",
+    "dataplane": "repository, inference service",
+    "dialect": "protocol",
+    "drawup": "build the bundle",
+    "elsewhere": "imported",
+    "encodedinline": "on the event loop",
+    "family": "task head",
+    "feeds": "model inputs",
+    "foreign": "imported",
+    "givenup": "pruned trials",
+    "guest": "custom module",
+    "hunt": "search",
+    "judge": "task metrics",
+    "patient": "recipe under check",
+    "rehearsal": "dry run",
+    "resumepoint": "training checkpoint",
+    "rival": "baseline",
+    "rung": "pruner",
+    "stopwatch": "profiler",
+    "workbench": "candidate builder",
+    "workshop": "pass context",
+}
+"""Words and pairs of words that no name holds, singular and without separators, and what the field says."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -135,6 +168,42 @@ def two_meanings(modules: list[Module]) -> dict[str, list[str]]:
     return {name: found for name, found in sorted(places.items()) if len(found) > 1}
 
 
+def given_names(module: Module) -> Iterator[tuple[str, str]]:
+    """Yields each name that a module gives to something, with its place."""
+    yield module.name, Path(module.name).stem
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef | Function):
+            yield f"{module.name}:{node.lineno}", node.name
+        elif isinstance(node, ast.arg):
+            yield f"{module.name}:{node.lineno}", node.arg
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield f"{module.name}:{node.lineno}", node.id if isinstance(node, ast.Name) else node.attr
+
+
+def keys_of_recipes(root: Path) -> Iterator[tuple[str, str]]:
+    """Yields each part of the vocabulary and each key in it, and those of the recipes, with its place."""
+    for file in sorted([*root.glob("conf/**/*.yaml"), *root.glob("recipes/*.yaml")]):
+        name = file.relative_to(root).as_posix()
+        yield name, file.stem
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            for key in re.findall(r"([a-z_]+):(?:\s|$)", line.partition("#")[0]):
+                yield f"{name}:{number}", key
+
+
+def home_made(root: Path, modules: list[Module]) -> list[str]:
+    """Returns the names that hold a word of `HOME_MADE`, with their places."""
+    named = [*(one for module in modules for one in given_names(module)), *keys_of_recipes(root)]
+    return [f"{place} {name}" for place, name in dict.fromkeys(named) if HOME_MADE.keys() & set(words_of(name))]
+
+
+def words_of(name: str) -> list[str]:
+    """Returns the words of a name in the singular, and each neighbouring pair: `_DrawUp` → draw, up, drawup."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    words = [re.sub(r"ies$", "y", word) for word in spaced.split("_") if word]
+    single = [word if word in HOME_MADE else word.removesuffix("s") for word in words]
+    return [*single, *(first + second for first, second in pairwise(single))]
+
+
 def small_files(modules: list[Module]) -> list[str]:
     """Returns the files that hardly are worth a window of their own."""
     return [
@@ -160,6 +229,8 @@ def figures(root: Path, traced: dict[str, list[str]]) -> Iterator[tuple[str, obj
         yield name, len(found), found
     names = two_meanings(modules)
     yield "names with two meanings", len(names), [f"{name}: {' '.join(found)}" for name, found in names.items()]
+    replaced = home_made(root, modules)
+    yield "home-made words in names", len(replaced), replaced
     small = small_files(modules)
     yield f"files below {SMALL_FILE} lines", len(small), small
     by_lines = functions_by_lines(modules)

@@ -167,7 +167,7 @@ def _narrowed(config: Any, axes: Axes) -> Any:
     unknown = [name for name in axes if name not in config.inputs]
     if unknown:
         raise ExportError(
-            f"optimum exports such a model with {', '.join(config.inputs)}; the processor also model_inputs "
+            f"optimum exports such a model with {', '.join(config.inputs)}; the processor also gives "
             f"{', '.join(unknown)}. Leave it out of processor.model_inputs."
         )
     inputs = {name: dict(axes[name]) for name in config.inputs if name in axes}

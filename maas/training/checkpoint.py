@@ -26,7 +26,7 @@ from maas.training.heads import TaskHead, task_head_of
 from maas.training.pruning_plan import PruningPlan, cast_, crop_, plan_of, shape_
 from maas.training.reopening import require_same_outputs
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 WEIGHTS, RECORD, PROCESSOR, SOURCE = "weights.safetensors", "checkpoint.json", "processor", "source"
 
 
@@ -105,7 +105,7 @@ class Checkpoint:
             raise CheckpointError(f"{folder / RECORD} cannot be read: {error}.") from error
         if record.schema_version != CHECKPOINT_VERSION:
             raise CheckpointError(
-                f"{folder} has schema version {record.schema_version}; this maas reads {CHECKPOINT_VERSION}. "
+                f"{folder} has schema version {record.schema_version}; this maas reads 2 and {CHECKPOINT_VERSION}. "
                 "Train again."
             )
         for name, digest in record.files.items():

@@ -84,7 +84,7 @@ def test_training_is_advised_when_the_folder_is_no_checkpoint(tmp_path):
 
 def test_version_is_told_when_it_is_another(checkpoint):
     changed(checkpoint, schema_version=7)
-    assert refusal(checkpoint) == f"{checkpoint.folder} has schema version 7; this maas reads 2. Train again."
+    assert refusal(checkpoint) == f"{checkpoint.folder} has schema version 7; this maas reads 2 and 3. Train again."
 
 
 def test_record_is_named_when_it_cannot_be_read(checkpoint):

@@ -9,6 +9,7 @@ usage: python -m maas.serve model=MODEL [key=value …]
     threads          ONNX Runtime's threads in one run (the bundle's)
     max_queue        the most rows that may wait, and so the most in one request (1024)
     max_body_bytes   the most bytes of a request's body (8388608)
+    max_total_bytes  the most bytes of all bodies in memory at one time (67108864)
     access_log       true writes one JSON line a request to stderr (false)
 
 example: python -m maas.serve model=runs/sentiment_zh/latest/bundle port=8080
@@ -24,7 +25,8 @@ import msgspec
 
 from maas.errors import ConfigError, MaasError
 from maas.opening import locate
-from maas.serving.server import ServerSettings, serve
+from maas.serving.repository.deployments import shown
+from maas.serving.transports.process import ServerSettings, serve
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,14 +51,18 @@ def settings_from(arguments: Sequence[str]) -> ServerSettings:
         ConfigError: a key is unknown, a value does not fit, or there is no model; every fault has its line.
     """
     kinds = typing.get_type_hints(ServerSettings, include_extras=True)
-    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    pairs = [(key, value) for key, _, value in (argument.partition("=") for argument in arguments)]
+    given = dict(pairs)
     faults = [_unknown(argument, list(kinds)) for argument in arguments if not _is_known(argument, kinds)]
+    faults += [_repeated(key, [value for name, value in pairs if name == key]) for key in given if key in kinds]
     faults += [fault for key, value in given.items() if key in kinds and (fault := _misfit(key, value, kinds[key]))]
     required = [field.name for field in fields(ServerSettings) if field.default is MISSING]
     faults += [
         f"{key} is missing. Set e.g. {key}=runs/sentiment_zh/latest/bundle." for key in required if not given.get(key)
     ]
-    if faults:
+    if given.get("host") == "":
+        faults.append("host is empty. Set host=127.0.0.1 for this machine alone, or host=0.0.0.0 for every network.")
+    if faults := list(filter(None, faults)):
         raise ConfigError("\n".join(faults))
     return msgspec.convert(given, ServerSettings, strict=False)
 
@@ -69,10 +75,17 @@ def _is_known(argument: str, kinds: typing.Mapping[str, object]) -> bool:
 def _unknown(argument: str, keys: Sequence[str]) -> str:
     key, equals, _ = argument.partition("=")
     if not equals:
-        return f"{argument!r} is not key=value. Write e.g. model={argument}."
+        return f"{shown(argument)} is not key=value. Write e.g. model={shown(argument, '')}."
     nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]}?" if nearest else f"There is {', '.join(keys)}."
-    return f"{key} is not a setting of the server. {hint}"
+    return f"{shown(key, '')} is not a setting of the server. {hint}"
+
+
+def _repeated(key: str, values: Sequence[str]) -> str:
+    """Returns that a key is given more than once, or nothing."""
+    if len(values) < 2:
+        return ""
+    return f"{key} is given {len(values)} times: {', '.join(map(shown, values[:4]))}. Give it once."
 
 
 def _misfit(key: str, value: str, kind: object) -> str:
@@ -80,7 +93,7 @@ def _misfit(key: str, value: str, kind: object) -> str:
     try:
         msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        return f"{key} is {value!r}; {_wanted(kind) or error}. Run python -m maas.serve --help."
+        return f"{key} is {shown(value)}; {_wanted(kind) or error}. Run python -m maas.serve --help."
     return ""
 
 

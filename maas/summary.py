@@ -13,7 +13,7 @@ from maas.credentials import without_credentials
 from maas.lifecycle import Line
 from maas.records.evidence import Evidence
 from maas.registry.connection import default_tracking_uri
-from maas.serving.payload import example_call
+from maas.serving.examples import example_call
 
 
 def show_summary(line: Line, config: RunConfig) -> None:

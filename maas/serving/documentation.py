@@ -1,61 +1,82 @@
-"""The pages for people: `/docs` and `/openapi.json`, a small Starlette application beside the hot paths."""
+"""Pages for people and machines: `/docs` and `/openapi.json`, of the models of a snapshot.
+
+They are made when they are first wanted, and once for each snapshot.
+"""
 
 import html
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
-from typing import Any
-
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route as Page
 
 from maas.records.signature import TensorSpec
-from maas.serving.dataplane import DataPlane, ServedModel
-from maas.serving.openapi import document
-from maas.serving.payload import LONG, encode, file_of, shortened
-from maas.serving.routing import Route
+from maas.serving.examples import LONG, file_of, shortened
+from maas.serving.openapi import openapi_document
+from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
+from maas.serving.repository import Snapshot
 
+HTML = b"text/html; charset=utf-8"
 _POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src data: blob:; media-src data: blob:"
+    b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    b"img-src data: blob:; media-src data: blob:"
 )
 
 
-def documentation(plane: DataPlane, routes: Sequence[Route]) -> tuple[frozenset[str], Starlette]:
-    """Returns the paths of the documentation and the application that answers them."""
-    model = next(iter(plane.models.values()))
-    manifest = model.bundle.manifest
-    description = f"{manifest.task}, {manifest.precision}, from recipe {manifest.lineage.recipe}."
-    described = encode(document(routes, title=model.name, version=model.version, description=description))
-    page = docs_page(model, routes)
+def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
+    """Returns the pages that describe some operations."""
+    described = tuple(operations)
 
-    async def root(request: Request) -> Response:  # noqa: ARG001
-        return RedirectResponse("/docs")
+    def docs(snapshot: Snapshot) -> Reply:
+        return Reply(_docs_html(described, snapshot), HTML, ((b"content-security-policy", _POLICY),))
 
-    async def docs(request: Request) -> Response:  # noqa: ARG001
-        return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+    def openapi(snapshot: Snapshot) -> Reply:
+        return Reply(encode(openapi_document(described, snapshot)))
 
-    async def openapi(request: Request) -> Response:  # noqa: ARG001
-        return Response(described, media_type="application/json")
+    def root(snapshot: Snapshot) -> Reply:  # noqa: ARG001
+        return Reply(b"", HTML, ((b"location", b"/docs"),), is_elsewhere=True)
 
-    pages = {"/": root, "/docs": docs, "/openapi.json": openapi}
-    return frozenset(pages), Starlette(routes=[Page(path, endpoint) for path, endpoint in pages.items()])
+    return [DocumentationPage("/docs", docs), DocumentationPage("/openapi.json", openapi), DocumentationPage("/", root)]
 
 
-def docs_page(model: ServedModel, routes: Sequence[Route]) -> str:
-    """Returns one self-contained HTML page: what the model is, a form to try it, examples and routes."""
+class DocumentationPage(Page):
+    """A page that stays the same as long as the snapshot does.
+
+    Args:
+        path: where it is.
+        make: makes it.
+    """
+
+    summary = "Describes the server."
+
+    def __init__(self, path: str, make: Callable[[Snapshot], Reply]) -> None:
+        self.path = path
+        self._make = make
+        self._made: tuple[str, Reply] | None = None
+
+    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns the page; it is made for the first request."""
+        if self._made is None or self._made[0] != snapshot.digest:
+            self._made = (snapshot.digest, self._make(snapshot))
+        return self._made[1]
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that it is text."""
+        return OperationDocument(Content({"type": "string"}, ""))
+
+
+def _docs_html(operations: Sequence[AnyOperation], snapshot: Snapshot) -> bytes:
+    """Returns one self-contained HTML page: what the model is, a form to try it, examples and operations."""
     template = files(__package__).joinpath("docs.html").read_text(encoding="utf-8")
-    facts = _facts(model, routes)
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: facts[place[1]], template)
+    facts = _facts(operations, snapshot)
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: facts[place[1]], template).encode()
 
 
-def _facts(model: ServedModel, routes: Sequence[Route]) -> dict[str, str]:
+def _facts(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, str]:
+    model = snapshot.first
     manifest = model.bundle.manifest
     processor = model.predictor.processor
-    page: dict[str, Any] = {
+    page: dict[str, object] = {
         "path": f"/v1/{manifest.task}",
         "input": processor.input_name,
         "kind": "file" if processor.media_types else "text" if processor.modality == "text" else "json",
@@ -75,10 +96,8 @@ def _facts(model: ServedModel, routes: Sequence[Route]) -> dict[str, str]:
     }
     return {
         **{name: html.escape(value) for name, value in facts.items()},
-        "routes": "\n".join(map(_row, routes)),
-        "curls": "\n".join(
-            _curl(route) for route in routes if route.request is not None and "versions" not in route.path
-        ),
+        "routes": "\n".join(map(_row, operations)),
+        "curls": "\n".join(_curls(operations, snapshot)),
         "page": encode(page).decode().replace("<", "\\u003c"),
     }
 
@@ -91,21 +110,29 @@ def _sizes(shape: Sequence[int]) -> str:
     return " × ".join("N" if size == -1 else str(size) for size in shape)
 
 
-def _row(route: Route) -> str:
-    cells = (
-        f'<span class="method {route.method.lower()}">{route.method}</span>',
-        f"<code>{html.escape(route.path)}</code>",
-    )
-    return f"<tr><td>{cells[0]}</td><td>{cells[1]}</td><td>{html.escape(route.summary)}</td></tr>"
+def _row(operation: AnyOperation) -> str:
+    method, path = operation.method, html.escape(operation.path)
+    cells = (f'<span class="method {method.lower()}">{method}</span>', f"<code>{path}</code>")
+    return f"<tr><td>{cells[0]}</td><td>{cells[1]}</td><td>{html.escape(operation.summary)}</td></tr>"
 
 
-def _curl(route: Route) -> str:
-    path = route.path
-    for name, value in route.values:
+def _curls(operations: Sequence[AnyOperation], snapshot: Snapshot) -> list[str]:
+    """Returns a command for each operation that takes a body."""
+    documents = ((one, one.document(snapshot)) for one in operations if "versions" not in one.path)
+    return [
+        _curl(operation, document, document.request)
+        for operation, document in documents
+        if document.request is not None
+    ]
+
+
+def _curl(operation: AnyOperation, document: OperationDocument, request: Content) -> str:
+    path = operation.path
+    for name, value in document.values:
         path = path.replace("{" + name + "}", value)
-    body = encode(route.request.example).decode() if route.request else ""
-    sent = file_of(route.files) if route.files and len(body) > LONG else f"-d {shlex.quote(shortened(body))}"
-    answer = encode(route.response.example).decode()
+    body = encode(request.example).decode()
+    sent = file_of(document.files) if document.files and len(body) > LONG else f"-d {shlex.quote(shortened(body))}"
+    answer = encode(document.response.example).decode()
     command = html.escape(f"curl -s $ORIGIN{path} {sent}")
-    title = html.escape(route.summary)
+    title = html.escape(operation.summary)
     return f"<h3>{title}</h3><pre><code>{command}</code></pre><pre class=answer>{html.escape(answer)}</pre>"

@@ -1,77 +1,86 @@
-"""What can go wrong between a client and a model, and the HTTP status that says so: one table.
+"""What can go wrong between a caller and a model, each with a kind in snake_case. A transport maps kinds to its status.
 
-InputError
-├── UnreadableError      the body is not the JSON that the route takes
-├── UnknownModelError    no such model, or no such version of it
-├── UnknownRouteError    no such path
-├── MethodError          the path is there, but not for this method
-├── BodyTooLargeError    more bytes than a request may have
-├── TooManyRowsError     more rows than a request may have
-├── MediaTypeError       the body is not sent as plain JSON
-└── AnswerError          the model's answer to this input is not a finite number
+InputError                    kind
+└── CallError
+    ├── UnreadableError       invalid_json             the body is not the JSON that the operation takes
+    ├── UnknownModelError     unknown_model            no such model, or no such version of it
+    ├── TooManyRowsError      too_many_rows            more rows than a call may have
+    ├── TooLargeError         body_too_large           more bytes, values or pixels than a call may have
+    ├── MediaTypeError        unsupported_media_type   the body is of a type that the operation does not read
+    └── NotFiniteError        answer_not_finite        the model's outputs for this input are not finite numbers
+DeadlineError                 deadline_exceeded        the outcome was not ready in time
 """
 
-from collections.abc import Sequence
+from typing import ClassVar
 
-from maas.errors import InputError, OverloadError
+from maas.errors import InputError, MaasError, OverloadError
 
-
-class UnreadableError(InputError):
-    """The body is not the JSON that the route takes."""
+LONGEST_MESSAGE = 1000
 
 
-class UnknownModelError(InputError):
+class CallError(InputError):
+    """A fault of the caller that has a kind of its own."""
+
+    kind: ClassVar[str] = "invalid_input"
+
+
+class UnreadableError(CallError):
+    """The body is not the JSON that the operation takes."""
+
+    kind = "invalid_json"
+
+
+class UnknownModelError(CallError):
     """No model of that name, or no such version of it, is served."""
 
-
-class UnknownRouteError(InputError):
-    """Nothing is served at that path."""
+    kind = "unknown_model"
 
 
-class MethodError(InputError):
-    """The path is served, but not for this method.
+class TooManyRowsError(CallError):
+    """The call has more rows than can ever be queued."""
 
-    Args:
-        message: what was asked, and what is allowed.
-        allowed: the methods that the path takes.
-    """
-
-    def __init__(self, message: str, *, allowed: Sequence[str]) -> None:
-        super().__init__(message)
-        self.allowed = tuple(allowed)
+    kind = "too_many_rows"
 
 
-class BodyTooLargeError(InputError):
-    """The body has more bytes than a request may have."""
+class TooLargeError(CallError):
+    """The call has more bytes, values or pixels than a call may have."""
+
+    kind = "body_too_large"
 
 
-class TooManyRowsError(InputError):
-    """The request has more rows than can ever be queued."""
+class MediaTypeError(CallError):
+    """The body is of a type that the operation does not read."""
+
+    kind = "unsupported_media_type"
 
 
-class MediaTypeError(InputError):
-    """The body is not sent as plain JSON."""
+class NotFiniteError(CallError):
+    """The model's outputs for this input are not finite numbers."""
+
+    kind = "answer_not_finite"
 
 
-class AnswerError(InputError):
-    """The model's answer to this input is not a finite number."""
+class DeadlineError(MaasError):
+    """The outcome was not ready in time."""
 
 
-STATUS: dict[type[BaseException], tuple[int, str]] = {
-    OverloadError: (503, "overloaded"),
-    UnreadableError: (400, "invalid_json"),
-    UnknownModelError: (404, "unknown_model"),
-    UnknownRouteError: (404, "unknown_route"),
-    MethodError: (405, "method_not_allowed"),
-    BodyTooLargeError: (413, "body_too_large"),
-    TooManyRowsError: (413, "too_many_rows"),
-    MediaTypeError: (415, "unsupported_media_type"),
-    AnswerError: (400, "answer_not_finite"),
-    InputError: (400, "invalid_input"),
-    BaseException: (500, "internal_error"),
-}
+def kind_of(error: BaseException) -> str:
+    """Returns the kind of a fault; `internal_error` for all that is not the caller's."""
+    if isinstance(error, CallError):
+        return error.kind
+    if isinstance(error, OverloadError):
+        return "overloaded"
+    if isinstance(error, DeadlineError):
+        return "deadline_exceeded"
+    return "invalid_input" if isinstance(error, InputError) else "internal_error"
 
 
-def status_and_code(error: BaseException) -> tuple[int, str]:
-    """Returns the HTTP status and the snake_case code of an exception, by its nearest class in the table."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+def message_of(error: BaseException) -> str:
+    """Returns an error's message without its middle where it is long: messages quote what callers sent."""
+    text = str(error)
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 200]} … {text[-190:]}"
+
+
+def too_many_rows(rows: int, most: int) -> TooManyRowsError:
+    """Returns the fault of a call with more rows than fit into an empty queue."""
+    return TooManyRowsError(f"The request has {rows} rows; this server takes {most} at a time. Send them in parts.")

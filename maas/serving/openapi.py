@@ -1,10 +1,9 @@
-"""OpenAPI 3.1, made from the route table and the served model's signature."""
+"""OpenAPI 3.1, made from operations and the models of a snapshot."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from maas.records.signature import TensorSpec
-from maas.serving.routing import Content, Route
+from maas.serving.protocols.operations import AnyOperation, Content
+from maas.serving.repository import Snapshot
 
 _ERROR = {
     "type": "object",
@@ -17,69 +16,47 @@ _ERROR = {
 }
 
 
-def document(routes: Sequence[Route], *, title: str, version: str, description: str) -> dict[str, Any]:
-    """Returns the description of all routes.
+def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, object]:
+    """Returns the description of all operations.
 
     Args:
-        routes: the server's routes.
-        title: the model's name.
-        version: the model's version.
-        description: what the model is.
+        operations: of the server.
+        snapshot: models that they serve; the first names the document.
     """
-    paths: dict[str, dict[str, Any]] = {}
-    for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    paths: dict[str, dict[str, object]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, snapshot)
+    manifest = snapshot.first.bundle.manifest
+    description = f"{manifest.task}, {manifest.precision}, from recipe {manifest.lineage.recipe}."
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version, "description": description},
+        "info": {"title": snapshot.first.name, "version": snapshot.first.version, "description": description},
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR}},
     }
 
 
-def tensor_schema(spec: TensorSpec, *, with_data: bool = True) -> dict[str, Any]:
-    """Returns the JSON Schema of a tensor as the Open Inference Protocol writes it, data flat or nested."""
-    properties: dict[str, Any] = {
-        "name": {"const": spec.name},
-        "datatype": {"const": spec.datatype},
-        "shape": {"type": "array", "items": {"type": "integer"}, "minItems": len(spec.shape)},
-    }
-    if with_data:
-        properties["data"] = {"type": "array"}
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def schema_like(example: Any) -> dict[str, Any]:
-    """Returns the JSON Schema of values that are built like an example."""
-    if isinstance(example, dict):
-        properties = {name: schema_like(value) for name, value in example.items()}
-        return {"type": "object", "required": list(properties), "properties": properties}
-    if isinstance(example, list):
-        return {"type": "array", "items": schema_like(example[0]) if example else {}}
-    names: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
-    return {"type": names[type(example)]} if type(example) in names else {}
-
-
-def _operation(route: Route) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "summary": route.summary,
+def _described(operation: AnyOperation, snapshot: Snapshot) -> dict[str, object]:
+    document = operation.document(snapshot)
+    described: dict[str, object] = {
+        "summary": operation.summary,
         "responses": {
-            "200": {"description": "the answer", "content": _content(route.response)},
+            "200": {"description": "the answer", "content": _content(document.response)},
             "default": {"description": "an error", "content": {"application/json": {"schema": _reference("Error")}}},
         },
     }
-    if route.values:
-        operation["parameters"] = [
+    if document.values:
+        described["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": value}
-            for name, value in route.values
+            for name, value in document.values
         ]
-    if route.request is not None:
-        files = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in route.files}
-        operation["requestBody"] = {"required": True, "content": {**_content(route.request), **files}}
-    return operation
+    if document.request is not None:
+        files = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in document.files}
+        described["requestBody"] = {"required": True, "content": {**_content(document.request), **files}}
+    return described
 
 
-def _content(content: Content) -> dict[str, Any]:
+def _content(content: Content) -> dict[str, object]:
     return {content.media_type: {"schema": content.schema, "example": content.example}}
 
 

@@ -20,17 +20,16 @@ def served_alike() -> Callable[[maas.Bundle, Sequence[Any]], bool]:
 
 def asked(bundle: maas.Bundle, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """Returns the server's answers, a request a row, each row in its natural form."""
-    from maas.serving.app import App
-    from maas.serving.dataplane import DataPlane
-    from maas.serving.payload import encode
-    from maas.serving.telemetry import Telemetry
+    from maas.serving.protocols.bodies import encode
+    from maas.serving.repository import Repository
+    from maas.serving.transports.http import HttpApp
 
-    plane = DataPlane()
-    plane.load(bundle.folder)
+    repository = Repository()
+    repository.open(bundle.folder)
     processor, route = bundle.predictor.processor, f"/v1/{bundle.manifest.task}"
 
     async def ask() -> list[dict[str, Any]]:
-        transport = httpx.ASGITransport(App(plane, Telemetry(), max_body_bytes=2**24))
+        transport = httpx.ASGITransport(HttpApp(repository, max_body_bytes=2**24))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             answers = []
             for row in rows:

@@ -9,8 +9,8 @@ import pytest
 
 import maas
 from maas.runtime.pyfunc import _load_pyfunc
-from maas.serving.dataplane import DataPlane
-from maas.serving.tensors import tensors_of
+from maas.serving.protocols.tensors import tensors_of
+from maas.serving.repository import Repository
 from maas.training.checkpoint import Checkpoint
 
 ROWS = 400
@@ -69,15 +69,15 @@ def test_client_gets_what_the_formula_gives_when_it_asks_in_any_way(made):
     np.testing.assert_array_equal(by_frame["value"], by_json)
     tensors = bundle.predictor.postprocessor.tensors(bundle.predictor.outputs(rows))
     (tensor,) = tensors_of(tensors, bundle.manifest.signature.outputs, ())
-    assert (tensor["datatype"], tensor["data"]) == ("FP64", by_json)
+    assert (tensor.datatype, tensor.data) == ("FP64", by_json)
 
 
 def test_bundle_is_served_when_its_golden_answers_are_large(made):
-    plane = DataPlane()
+    repository = Repository()
     try:
-        model = plane.load(made[1].folder)
+        model = repository.open(made[1].folder)
         rows = [{"departure": 1.7e9}, {"departure": 1.7e9 + 100}]
-        found = model.predictor.postprocessor.predictions(asyncio.run(plane.infer(model, rows)))
+        found = model.predictor.postprocessor.predictions(asyncio.run(model.outputs(rows)))
     finally:
-        asyncio.run(plane.close())
+        asyncio.run(repository.close())
     assert found[1]["value"] - found[0]["value"] == pytest.approx(120, abs=3)

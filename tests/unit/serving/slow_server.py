@@ -1,25 +1,24 @@
 """`maas.serve` with a model that takes 0.3 s a run once it is loaded."""
 
+import dataclasses
 import time
 
 from maas import serve
-from maas.serving import dataplane
+from maas.serving.engines.batch import BatchEngine
 
-dataplane.INLINE_BELOW_S = 0.0
-load = dataplane.DataPlane.load
+init = BatchEngine.__init__
 
 
-def slow_load(plane, *arguments, **settings):
-    model = load(plane, *arguments, **settings)
-    run = model.batcher._run
+def slow_init(engine, predictor, costs, lane, **settings):
+    init(engine, predictor, dataclasses.replace(costs, shortest_run_s=0.3), lane, **settings)
+    run = engine._run
 
     def slow_run(features):
         time.sleep(0.3)
         return run(features)
 
-    model.batcher._run = slow_run
-    return model
+    engine._run = slow_run
 
 
-dataplane.DataPlane.load = slow_load
+BatchEngine.__init__ = slow_init
 serve.main()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+import httpx
 import jsonschema
 import psutil
 import pytest
@@ -62,7 +63,7 @@ def test_server_says_where_it_is_and_its_example_works(array_server):
     assert set(json.loads(done.stdout)) == {"label", "score"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_stopped_server_answers_what_it_accepted_and_exits_with_0(start, array_folder, slow_module, number):
     with start(f"model={array_folder}", "batch_size=1", module=slow_module) as server:
         found: list = []
@@ -77,6 +78,16 @@ def test_stopped_server_answers_what_it_accepted_and_exits_with_0(start, array_f
         assert server.process.stderr.read() == ""
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", server.port))
+
+
+def test_server_goes_on_after_a_hangup_when_that_was_ignored_before(array_folder):
+    command = ["nohup", sys.executable, "-m", "maas.serve", f"model={array_folder}", "port=0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        url = re.search(r"http://\S+?:\d+", process.stdout.readline())[0]
+        process.send_signal(signal.SIGHUP)
+        assert httpx.post(f"{url}/predict", content=ZEROS).status_code == 200
+        process.terminate()
+        assert process.wait() == 0
 
 
 def test_full_queue_answers_503_and_when_to_come_back(start, array_folder, slow_module):

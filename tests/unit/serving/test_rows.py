@@ -11,9 +11,8 @@ import pytest
 
 from maas.errors import InputError
 from maas.runtime.bundle import Bundle
-from maas.serving.app import App
-from maas.serving.dataplane import DataPlane
-from maas.serving.telemetry import Telemetry
+from maas.serving.repository import Repository
+from maas.serving.transports.http import HttpApp
 
 RATE = 1000
 
@@ -30,11 +29,11 @@ def folders(bundles, tmp_path_factory) -> dict[str, Path]:
 
 
 def asked(folder: Path, path: str, **content) -> httpx.Response:
-    plane = DataPlane()
-    plane.load(folder)
+    repository = Repository()
+    repository.open(folder)
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(App(plane, Telemetry(), max_body_bytes=2**24))
+        transport = httpx.ASGITransport(HttpApp(repository, max_body_bytes=2**24))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request("POST" if content else "GET", path, **content)
 

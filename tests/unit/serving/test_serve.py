@@ -7,7 +7,7 @@ import pytest
 
 from maas import serve
 from maas.errors import ConfigError
-from maas.serving.server import ServerSettings
+from maas.serving.transports.process import ServerSettings
 
 
 def test_settings_are_read_with_their_types():
@@ -57,3 +57,19 @@ def test_folder_without_a_bundle_is_one_line_and_status_2(tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "holds no manifest.json; name the folder of a bundle" in done.stderr
+
+
+def test_key_is_refused_when_it_is_given_twice():
+    with pytest.raises(ConfigError, match=r"^model is given 2 times: 'A', 'B'\. Give it once\.$"):
+        serve.settings_from(["model=A", "port=0", "model=B"])
+
+
+def test_host_is_refused_when_it_is_empty():
+    with pytest.raises(ConfigError, match=r"^host is empty\. Set host=127\.0\.0\.1 for this machine alone, or host=0"):
+        serve.settings_from(["model=A", "host="])
+
+
+def test_message_is_short_when_an_argument_is_long():
+    with pytest.raises(ConfigError) as caught:
+        serve.settings_from(["model=A", f"port={'9' * 100_000}", "x" * 100_000, f"{'y' * 100_000}=1"])
+    assert len(str(caught.value)) < 1000

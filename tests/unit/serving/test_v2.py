@@ -99,10 +99,38 @@ def test_nested_and_flat_data_mean_the_same(array_server):
     assert len(nested["outputs"][2]["data"]) == 20
 
 
-def test_parameters_are_accepted(array_server):
-    body = {**tensor(parameters={"a": 1}), "parameters": {"b": True}, "outputs": [{"name": "score", "parameters": {}}]}
+def test_parameters_of_binary_tensors_are_accepted_and_answered_as_json(array_server):
+    body = {
+        **tensor(parameters={"binary_data": False}),
+        "parameters": {"binary_data_output": True},
+        "outputs": [{"name": "score", "parameters": {"binary_data": True}}],
+    }
     found = array_server.client.post("/v2/models/digits/infer", json=body).json()
     assert [output["name"] for output in found["outputs"]] == ["score"]
+    assert len(found["outputs"][0]["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**tensor(), "parameters": {"priority": 1}},
+        tensor(parameters={"priority": 1}),
+        {**tensor(), "outputs": [{"name": "score", "parameters": {"priority": 1}}]},
+    ],
+)
+def test_parameter_is_refused_when_it_would_be_ignored(array_server, body):
+    response = array_server.client.post("/v2/models/digits/infer", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("The parameter 'priority' is not known here; there is binary_data, ")
+
+
+def test_tritonclient_is_refused_when_it_wants_classes(triton):
+    http, client = triton
+    sent = http.InferInput("input", [1, 64], "FP32")
+    sent.set_data_from_numpy(np.zeros((1, 64), dtype=np.float32), binary_data=False)
+    wanted = [http.InferRequestedOutput("probabilities", binary_data=False, class_count=3)]
+    with pytest.raises(http.InferenceServerException, match="The parameter 'classification' is not known here"):
+        client.infer("digits", [sent], outputs=wanted)
 
 
 BAD = {
@@ -122,6 +150,16 @@ BAD = {
     "no data": (tensor(data=None), 400, "missing required field `data`"),
     "no shape": (tensor(shape=None), 400, "missing required field `shape`"),
     "shape of floats": (tensor(shape=[1.5, 64]), 400, "$.inputs[0].shape[0]"),
+    "repeated output": (
+        {**tensor(), "outputs": [{"name": "score"}] * 9},
+        400,
+        "The output 'score' is wanted 9 times; name each output once.",
+    ),
+    "truth values": (tensor(data=[True] * 64), 400, "something else than numbers of datatype FP32"),
+    "uneven in the second row": (tensor(shape=[2, 64], data=[[0] * 64, [0] * 63]), 400, "unequal length"),
+    "nested too deeply for its shape": (tensor(data=[[[0] * 64]]), 400, "nested as [1, 1, 64]; its shape is [1, 64]"),
+    "long name": (tensor(name="x" * 100_000), 400, "xxx … xxx"),
+    "many names": ({"inputs": tensor()["inputs"] * 5000}, 400, "and 4992 more; the model takes one input"),
     "unknown output": ({**tensor(), "outputs": [{"name": "x"}]}, 400, "outputs ['x'] are wanted; the model has label"),
 }
 

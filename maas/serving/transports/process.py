@@ -13,14 +13,16 @@ import uvicorn
 
 from maas.bounds import BatchSize, Count, Port, Threads
 from maas.errors import ConfigError
-from maas.serving.app import App
-from maas.serving.dataplane import DataPlane, ServedModel
-from maas.serving.payload import example_call
-from maas.serving.telemetry import Telemetry
+from maas.serving.examples import example_call
+from maas.serving.observers import Observer
+from maas.serving.observers.access_log import AccessLog
+from maas.serving.observers.metrics import Metrics, MetricsPage
+from maas.serving.repository import Deployment, EngineSettings, Repository
+from maas.serving.transports.http import HttpApp
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75  # longer than the 60 s after which most load balancers drop an idle connection
-GRACE_S = 30  # accepted requests may take this long once the server was told to stop
+GRACE_S = 30  # accepted requests may take this long once the server is to stop
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class ServerSettings:
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
         max_queue: the most rows that may wait, and so the most in one request.
-        max_body_bytes: the most bytes of a request's body.
+        max_body_bytes: largest size of a request's body, in bytes.
+        max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
         access_log: write one JSON line a request to stderr.
     """
 
@@ -45,11 +48,14 @@ class ServerSettings:
     threads: Threads | None = None
     max_queue: Count = 1024
     max_body_bytes: Count = 8 * 2**20
+    max_total_bytes: Count = 64 * 2**20
     access_log: bool = False
 
 
 def serve(settings: ServerSettings, *, folder: str, name: str | None = None, version: str = "1") -> NoReturn:
-    """Serves one model until SIGTERM or SIGINT, then finishes what was accepted and exits with status 0.
+    """Serves one model until SIGTERM, SIGINT or SIGHUP, then finishes what was accepted and exits with status 0.
+
+    SIGHUP is no signal to stop where it was ignored when the process began, as under `nohup`.
 
     Args:
         settings: how.
@@ -62,15 +68,25 @@ def serve(settings: ServerSettings, *, folder: str, name: str | None = None, ver
         ConfigError: the address cannot be listened on.
         SystemExit: always, in the end.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _stopping_signals():
         signal.signal(number, _exit)  # uvicorn puts its own in place, and calls these when it is done
-    _start_logging(access_log=settings.access_log)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     listener = bound_socket(settings.host, settings.port)
-    metrics = Telemetry()
-    plane = DataPlane(metrics, batch_size=settings.batch_size, threads=settings.threads, max_queue=settings.max_queue)
-    model = plane.load(folder, name=name, version=version)
-    app = App(plane, metrics, max_body_bytes=settings.max_body_bytes, access_log=settings.access_log)
-    _Server(app, ready_lines(model, settings.host, listener.getsockname()[1])).run(sockets=[listener])
+    metrics = Metrics()
+    repository = Repository(
+        EngineSettings(settings.batch_size, settings.threads, settings.max_queue), metrics.observe_rows
+    )
+    deployment = repository.open(folder, name=name, version=version)
+    metrics.watch(repository)
+    observers: list[Observer] = [metrics, AccessLog()] if settings.access_log else [metrics]
+    app = HttpApp(
+        repository,
+        pages=[MetricsPage(metrics)],
+        observers=observers,
+        max_body_bytes=settings.max_body_bytes,
+        max_total_bytes=settings.max_total_bytes,
+    )
+    _Server(app, ready_lines(deployment, settings.host, listener.getsockname()[1])).run(sockets=[listener])
     sys.exit(0)
 
 
@@ -95,23 +111,22 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def ready_lines(model: ServedModel, host: str, port: int) -> str:
+def ready_lines(deployment: Deployment, host: str, port: int) -> str:
     """Returns what is printed when the server can answer: its URL, the documentation and an example."""
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}"
-    where = "on the event loop" if model.batcher.is_inline else "in a thread"
-    route, example = f"{url}/v1/{model.bundle.manifest.task}", model.bundle.golden.inputs[0]
+    route, example = f"{url}/v1/{deployment.task}", deployment.bundle.golden.inputs[0]
     return (
-        f"{model.name} version {model.version} is served at {url} (one run: {1000 * model.run_s:.2f} ms, {where})\n"
+        f"{deployment.name} version {deployment.version} is served at {url} ({deployment.engine.summary})\n"
         f"documentation: {url}/docs\n"
-        f"{example_call(model.predictor.processor, route, example)}"
+        f"{example_call(deployment.predictor.processor, route, example)}"
     )
 
 
 class _Server(uvicorn.Server):
     """Uvicorn, set up for short requests; prints some lines once it listens."""
 
-    def __init__(self, app: App, lines: str) -> None:
+    def __init__(self, app: HttpApp, lines: str) -> None:
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -132,20 +147,17 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen, and says so."""
+        for number in _stopping_signals():  # uvicorn's own list lacks SIGHUP
+            signal.signal(number, self.handle_exit)
         await super().startup(sockets)
         print(self._lines, flush=True)
 
 
+def _stopping_signals() -> list[signal.Signals]:
+    names = ("SIGTERM", "SIGINT", "SIGHUP")  # Windows has no SIGHUP
+    known = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+    return [number for number in known if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
+
+
 def _exit(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
     sys.exit(0)
-
-
-def _start_logging(*, access_log: bool) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if access_log:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger = logging.getLogger("maas.access")
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False

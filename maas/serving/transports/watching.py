@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from maas.serving.messages import ClientGoneError, Receive
+from maas.serving.transports.messages import ClientGoneError, Receive
 
 PATIENCE_S = 0.01  # most answers are ready before it is worth looking
 

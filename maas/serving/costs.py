@@ -1,0 +1,128 @@
+"""How long a model's work takes on this machine: measured when it is loaded, up to its worst case, then estimated.
+
+The worst case is a full batch of the longest rows. What takes longer than is worth running on the event loop is not
+measured any further: a server must start quickly.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from msgspec.json import encode
+
+from maas.errors import InputError
+from maas.runtime.predictor import Predictor
+from maas.runtime.processors import Features, Processor
+from maas.serving.call import Row
+from maas.serving.executors import INLINE_BELOW_S
+
+MOST_DOUBLINGS = 24
+ENOUGH_S = 0.02
+"""Seconds that one measurement is repeated for, at most ten times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds of work by its size.
+
+    Args:
+        shortest_run_s: one run of one of the shortest golden rows, in seconds.
+        run_s_per_byte: time of the largest run that was measured by its preprocessed rows' bytes, in seconds.
+        preprocess_s_per_byte: time to preprocess by raw bytes, the slowest that was seen, in seconds; infinite where
+            the size of a row does not show how much there is to decode.
+        rows: number of the longest rows in the largest run that was measured.
+        longest_run_s: that run, in seconds.
+    """
+
+    shortest_run_s: float
+    run_s_per_byte: float
+    preprocess_s_per_byte: float
+    rows: int
+    longest_run_s: float
+
+    def run_s(self, preprocessed_bytes: int) -> float:
+        """Returns the estimated time of a run, in seconds."""
+        return max(self.shortest_run_s, self.run_s_per_byte * preprocessed_bytes)
+
+    def preprocess_s(self, raw_bytes: int) -> float:
+        """Returns the estimated time to preprocess, in seconds."""
+        return self.preprocess_s_per_byte * raw_bytes
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the longest run is short enough for the event loop."""
+        return self.shortest_run_s <= self.longest_run_s <= INLINE_BELOW_S
+
+
+def measured(predictor: Predictor, golden: Sequence[Row]) -> Costs:
+    """Measures runs of 1, 2, 4, … of a model's longest rows, until a batch is full or a run is too long for the loop.
+
+    Args:
+        predictor: the model.
+        golden: raw rows that the model takes.
+    """
+    processor = predictor.processor
+    order = sorted(processor.preprocess(golden), key=size_of)
+    row = longest_row(processor, golden)
+    shortest, longest = order[0], max(order[-1], processor.preprocess([row])[0], key=size_of)
+    shortest_s = _quickest_s(lambda: predictor.run([shortest]))
+    rows, longest_s = 1, _quickest_s(lambda: predictor.run([longest]))
+    while rows < predictor.batch_size and longest_s <= INLINE_BELOW_S:
+        rows = min(2 * rows, predictor.batch_size)
+        longest_s = _quickest_s(partial(predictor.run, [longest] * rows))
+    return Costs(
+        shortest_run_s=shortest_s,
+        run_s_per_byte=longest_s / (rows * max(1, size_of(longest))),
+        preprocess_s_per_byte=_preprocess_s_per_byte(processor, [golden[0], row]),
+        rows=rows,
+        longest_run_s=longest_s,
+    )
+
+
+def longest_row(processor: Processor, golden: Sequence[Row]) -> Row:
+    """Returns the golden row whose preprocessed form is largest, with its texts repeated until it grows no more."""
+    sizes = [size_of(features) for features in processor.preprocess(golden)]
+    row, size = golden[sizes.index(max(sizes))], max(sizes)
+    if processor.media_types:  # a text there is a file
+        return row
+    for _ in range(MOST_DOUBLINGS):
+        doubled = _doubled(row)
+        try:
+            found = size_of(processor.preprocess([doubled])[0])
+        except InputError:  # the text is one of a few that are allowed
+            break
+        if found <= size:
+            break
+        row, size = doubled, found
+    return row
+
+
+def size_of(features: Features) -> int:
+    """Returns the bytes of one preprocessed row."""
+    return features.nbytes
+
+
+def _doubled(value: Row) -> Row:
+    """Returns a value whose texts are twice as long."""
+    if isinstance(value, str):
+        return f"{value} {value}"
+    if isinstance(value, dict):
+        return {key: _doubled(one) for key, one in value.items()}
+    return value
+
+
+def _preprocess_s_per_byte(processor: Processor, rows: Sequence[Row]) -> float:
+    if processor.media_types:
+        return math.inf
+    return max(_quickest_s(partial(processor.preprocess, [row])) / len(encode(row)) for row in rows)
+
+
+def _quickest_s(work: Callable[[], object]) -> float:
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < 10 and sum(times) < ENOUGH_S):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)

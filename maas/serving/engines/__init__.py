@@ -1,0 +1,46 @@
+"""Engines: they take calls and give chunks. One file, one way of running a model.
+
+`batch.py` gives each call's outputs in one run, or some. What generates step by step will be a second engine with the
+same face.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from maas.serving.call import Call, Chunk
+
+
+class Engine(Protocol):
+    """Runs one model for many callers."""
+
+    @property
+    def summary(self) -> str:
+        """How the model runs, for people, in a few words."""
+
+    @property
+    def max_rows(self) -> int:
+        """The largest number of rows in one call."""
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows that were admitted and do not run yet: they are read, preprocessed, or wait for their run."""
+
+    def submit(self, call: Call) -> AsyncIterator[Chunk]:
+        """Admits a call and returns the stream of what the model gives for it.
+
+        Closing the stream, or cancelling the task that reads it, withdraws the call.
+
+        Raises:
+            InputError: a row cannot be understood, there are none or too many, or an output is not finite.
+            OverloadError: there is no room for the call, or the engine is being drained.
+            DeadlineError: the call's deadline has passed.
+        """
+
+    def pause(self) -> None:
+        """Starts no more runs; calls are admitted and wait."""
+
+    def resume(self) -> None:
+        """Starts runs again."""
+
+    async def drain(self) -> None:
+        """Admits no more calls, finishes those that were admitted, and frees what the engine holds."""

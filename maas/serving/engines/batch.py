@@ -1,0 +1,260 @@
+"""Batching without a window: whatever queued while the last batch ran is the next batch.
+
+Rows of one batch are of one bucket. A batch that fails is run again job by job, so that one bad call never fails its
+neighbours. It knows no protocol and no transport.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from maas.errors import InputError, OverloadError
+from maas.runtime.codec import Outputs
+from maas.runtime.predictor import Predictor, not_finite
+from maas.runtime.processors import Features
+from maas.serving.call import Call, Chunk, Row
+from maas.serving.costs import Costs, size_of
+from maas.serving.engines.jobs import Job, JobQueue
+from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
+from maas.serving.faults import DeadlineError, NotFiniteError, too_many_rows
+
+NO_ROWS = "No rows were given; the model needs at least one."
+ModelRun = Callable[[Sequence[Features]], Outputs]
+
+
+class BatchEngine:
+    """Admits calls, preprocesses their rows, runs them in batches and gives one chunk for each call.
+
+    Args:
+        predictor: the model.
+        costs: how long its work takes.
+        lane: thread where rows are preprocessed that would hold the event loop.
+        max_queue: largest number of rows that may wait, and so the largest number in one call.
+        observe: receives the number of rows of each run.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        costs: Costs,
+        lane: Lane,
+        *,
+        max_queue: int = 1024,
+        observe: Callable[[int], None] = lambda rows: None,  # noqa: ARG005
+    ) -> None:
+        self.costs = costs
+        self.max_rows = max_queue
+        self._predictor = predictor
+        self._run: ModelRun = predictor.run
+        self._lane = lane
+        self._observe = observe
+        self._jobs = JobQueue(predictor.batch_size, max_queue)
+        self._thread = ThreadExecutor("model")
+        self._worker: asyncio.Task[None] | None = None
+        self._is_due = self._is_paused = self._is_draining = False
+        self._calls = 0
+        self._idle = asyncio.Event()
+
+    @property
+    def summary(self) -> str:
+        """The longest run that was measured, and where it belongs."""
+        where = "on the event loop" if self.costs.is_inline else "in a thread"
+        rows = f"{self.costs.rows} longest rows" if self.costs.rows > 1 else "the longest row"
+        return f"a run of {rows}: {1000 * self.costs.longest_run_s:.2f} ms, {where}"
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows that were admitted and do not run yet."""
+        return self._jobs.waiting_rows
+
+    async def submit(self, call: Call) -> AsyncIterator[Chunk]:
+        """Gives the graph's outputs for a call's rows, in the order of the rows, as one chunk.
+
+        They are those of `Predictor.outputs`, bit for bit, unless rows of other callers share a batch.
+
+        Raises:
+            InputError: a row cannot be understood, there are none or too many, or an output is not finite.
+            OverloadError: there is no room for the call, or the engine is being drained.
+            DeadlineError: the call's deadline has passed.
+        """
+        if self._is_draining:
+            raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
+        self._calls += 1
+        try:
+            outputs = await self._outputs(call)
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+        if fault := not_finite(outputs):
+            raise NotFiniteError(fault)
+        yield Chunk(outputs)
+
+    def pause(self) -> None:
+        """Starts no more runs; calls are admitted and wait."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Starts runs again."""
+        self._is_paused = False
+        self._schedule()
+
+    async def drain(self) -> None:
+        """Admits no more calls, finishes those that were admitted, and ends the model's thread."""
+        self._is_draining = True
+        while self._calls:
+            self._idle.clear()
+            await self._idle.wait()
+        if self._worker is not None:
+            await self._worker
+        self._thread.close()
+
+    async def _outputs(self, call: Call) -> Outputs:
+        rows = call.inputs.known_rows
+        if rows > self.max_rows:
+            raise too_many_rows(rows, self.max_rows)
+        self._jobs.admit(rows)
+        if call.deadline_s is None:
+            return await self._admitted(call, rows)
+        try:
+            async with asyncio.timeout_at(call.deadline_s):
+                return await self._admitted(call, rows)
+        except TimeoutError as error:
+            raise DeadlineError("The deadline of the request has passed.") from error
+
+    async def _admitted(self, call: Call, rows: int) -> Outputs:
+        """Preprocesses the rows of a call that has room for some, and awaits their runs."""
+        jobs: list[Job] = []
+        try:
+            features = await self._preprocessed(call)
+            if len(features) > rows:
+                self._jobs.admit(len(features) - rows)
+                rows = len(features)
+            batches = [[0]] if len(features) == 1 else list(self._predictor.batches(features))
+            jobs = [self._job([features[index] for index in batch]) for batch in batches]
+            self._jobs.put(jobs)
+            self._schedule()
+            return _in_order(batches, [await job.outputs for job in jobs])
+        finally:
+            for job in jobs:
+                _withdraw(job)
+                rows -= 0 if job.is_waiting else len(job.features)
+            self._jobs.release(rows)
+
+    async def _preprocessed(self, call: Call) -> list[Features]:
+        if self.costs.preprocess_s(call.size_bytes) > INLINE_BELOW_S:
+            return [row for piece in await self._lane.run(self._steps(call)) for row in piece]
+        if not (rows := call.inputs.whole()):
+            raise InputError(NO_ROWS)
+        return self._predictor.processor.preprocess(rows)
+
+    def _steps(self, call: Call) -> Iterator[list[Features]]:
+        """Yields preprocessed rows, piece by piece."""
+        start = 0
+        for piece in call.inputs.pieces():
+            yield _counted_on(start, self._predictor.processor.preprocess, piece)
+            start += len(piece)
+            if start > self.max_rows:
+                raise too_many_rows(start, self.max_rows)
+        if not start:
+            raise InputError(NO_ROWS)
+
+    def _job(self, features: list[Features]) -> Job:
+        bucket = self._predictor.processor.bucket(features[0])
+        return Job(features, bucket, asyncio.get_running_loop().create_future())
+
+    def _schedule(self) -> None:
+        """Runs what waits later in this turn of the loop, so that calls that came together run together."""
+        if self._worker is None and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._start_runs)
+
+    def _start_runs(self) -> None:
+        self._is_due = False
+        while self._worker is None and (jobs := self._next_jobs()):
+            if self._is_short(jobs):
+                _deliver(jobs, outcomes_of(self._run, jobs))
+            else:
+                self._worker = asyncio.get_running_loop().create_task(self._work(jobs))
+
+    async def _work(self, jobs: list[Job]) -> None:
+        while jobs:
+            _deliver(jobs, await self._thread.run(partial(outcomes_of, self._run, jobs)))
+            jobs = self._next_jobs()
+        self._worker = None
+
+    def _is_short(self, jobs: Sequence[Job]) -> bool:
+        """Whether a run is short enough for the event loop."""
+        if self.costs.is_inline:
+            return True
+        return self.costs.run_s(sum(size_of(row) for job in jobs for row in job.features)) <= INLINE_BELOW_S
+
+    def _next_jobs(self) -> list[Job]:
+        jobs = [] if self._is_paused else self._jobs.take()
+        if jobs:
+            self._observe(sum(len(job.features) for job in jobs))
+        return jobs
+
+
+def outcomes_of(run: ModelRun, jobs: Sequence[Job]) -> list[Outputs | Exception]:
+    """Runs jobs together; if that fails and there are several, runs each by itself.
+
+    Returns:
+        For each job its outputs, or the exception that it raised.
+    """
+    try:
+        outputs = run([row for job in jobs for row in job.features])
+        return _split(outputs, [len(job.features) for job in jobs])
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's have no base; it is handed to the caller whose job it is
+        if len(jobs) == 1:
+            return [error]
+    return [outcome for job in jobs for outcome in outcomes_of(run, [job])]
+
+
+def _split(outputs: Outputs, sizes: Sequence[int]) -> list[Outputs | Exception]:
+    if len(sizes) == 1:
+        return [outputs]
+    ends = np.cumsum(sizes).tolist()
+    return [
+        {name: array[end - size : end] for name, array in outputs.items()}
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
+def _deliver(jobs: Sequence[Job], outcomes: Sequence[Outputs | Exception]) -> None:
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if job.outputs.cancelled():
+            continue
+        if isinstance(outcome, Exception):
+            job.outputs.set_exception(outcome)
+        else:
+            job.outputs.set_result(outcome)
+
+
+def _withdraw(job: Job) -> None:
+    """Cancels what is not done, and takes note of what failed beside another failure."""
+    if not job.outputs.cancel() and not job.outputs.cancelled():
+        job.outputs.exception()
+
+
+def _in_order(batches: Sequence[Sequence[int]], parts: Sequence[Outputs]) -> Outputs:
+    """Joins the outputs of batches in the order of their rows."""
+    if len(parts) == 1:  # one batch holds the rows in their order
+        return parts[0]
+    back = np.argsort([index for batch in batches for index in batch])
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def _counted_on(
+    start: int, preprocess: Callable[[Sequence[Row]], list[Features]], piece: Sequence[Row]
+) -> list[Features]:
+    """Preprocesses a piece of a call's rows; a fault names the row by its number in the call."""
+    try:
+        return preprocess(piece)
+    except InputError as error:
+        if not start:
+            raise
+        raise InputError(re.sub(r"^Row (\d+)", lambda found: f"Row {start + int(found[1])}", str(error))) from error

@@ -1,0 +1,120 @@
+"""Where work runs: on the event loop if it is short, in a thread if it is not.
+
+How long work takes is measured once, when a model is loaded, and estimated from its size afterwards.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+INLINE_BELOW_S = 0.0004
+"""Shorter work costs less on the event loop than the way to a thread and back."""
+
+
+@dataclass(slots=True, eq=False)
+class _Work(Generic[T]):
+    """Steps of one caller, what they gave so far, and the future that receives it all."""
+
+    steps: Iterator[T]
+    done: list[T]
+    results: "asyncio.Future[list[T]]"
+    is_cancelled: bool = False
+
+
+class Lane:
+    """One thread that takes turns between callers: a turn is one step of one caller's work.
+
+    So a caller with a few steps does not wait for one with many, and work whose caller left ends after its step.
+
+    Args:
+        name: name of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._turns: queue.SimpleQueue[_Work[object] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def run(self, steps: Iterator[T]) -> list[T]:
+        """Returns what all steps gave, in their order; a step that raises ends the work.
+
+        Cancelling it closes `steps` before their next turn.
+        """
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._take_turns, name=self._name, daemon=True)
+            self._thread.start()
+        work = _Work(steps, list[T](), asyncio.get_running_loop().create_future())
+        self._turns.put(work)
+        try:
+            return await work.results
+        finally:
+            work.is_cancelled = True
+
+    def close(self) -> None:
+        """Ends the thread once the steps before are done."""
+        if self._thread is not None:
+            self._turns.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _take_turns(self) -> None:
+        while (work := self._turns.get()) is not None:
+            if _stepped(work):
+                self._turns.put(work)
+            del work  # what it holds must not live until the next turn
+
+
+class ThreadExecutor:
+    """One thread for the runs of one model; it starts with the first of them.
+
+    Args:
+        name: name of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Returns what a function gives, from the thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._pool.shutdown()
+
+
+def _stepped(work: _Work[T]) -> bool:
+    """Does one step of a work; returns whether another one follows."""
+    if work.is_cancelled:
+        close = getattr(work.steps, "close", None)
+        if close is not None:
+            close()
+        return False
+    try:
+        work.done.append(next(work.steps))
+    except StopIteration:
+        _deliver(work, None)
+    except BaseException as error:  # noqa: BLE001  whatever it is, its caller waits for it
+        _deliver(work, error)
+    else:
+        return True
+    return False
+
+
+def _deliver(work: _Work[T], error: BaseException | None) -> None:
+    def finish() -> None:
+        if work.results.done():
+            return
+        if error is None:
+            work.results.set_result(work.done)
+        else:
+            work.results.set_exception(error)
+
+    loop = work.results.get_loop()
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(finish)

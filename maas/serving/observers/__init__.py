@@ -1,0 +1,32 @@
+"""Observers: they see each request and its outcome, and change nothing."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One request that was answered, refused or given up.
+
+    Args:
+        method: as the client sent it.
+        path: as the client sent it.
+        route: path as its operation writes it, or `unknown`; never one that a client made up.
+        model: name of the model, or empty.
+        status: the transport's status.
+        seconds: from the request's head to its answer.
+    """
+
+    method: str
+    path: str
+    route: str
+    model: str
+    status: int
+    seconds: float
+
+
+class Observer(Protocol):
+    """Sees outcomes."""
+
+    def observe(self, outcome: Outcome) -> None:
+        """Takes note of one outcome."""

@@ -1,0 +1,101 @@
+"""Prometheus metrics, in a registry of their own."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from maas.serving.observers import Outcome
+from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.repository import Repository, Snapshot
+
+MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """Counts requests, times them, and watches batches and queues."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "maas_requests", "Requests answered.", ("route", "model", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "maas_request_seconds",
+            "Seconds from a request's head to its answer.",
+            ("route", "model"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._batches = Histogram(
+            "maas_batch_rows", "Rows in one run of a model.", ("model",), buckets=_ROWS, registry=self.registry
+        )
+        self._children = lru_cache(maxsize=1024)(self._labelled)
+        self._rows = lru_cache(maxsize=1024)(self._batches.labels)
+
+    def observe(self, outcome: Outcome) -> None:
+        """Counts one request and its time."""
+        count, time = self._children(outcome.route, outcome.model, outcome.status)
+        count.inc()
+        time.observe(outcome.seconds)
+
+    def observe_rows(self, model: str, rows: int) -> None:
+        """Counts one run of a model and its rows."""
+        self._rows(model).observe(rows)
+
+    def watch(self, repository: Repository) -> None:
+        """Shows the models of a repository and their queues, as they are when metrics are read."""
+        self.registry.register(_Models(repository))
+        for deployment in repository.snapshot.deployments:
+            self._rows(deployment.name)
+
+    def render(self) -> bytes:
+        """Returns all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _labelled(self, route: str, model: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(route, model, str(status)), self._seconds.labels(route, model)
+
+
+class MetricsPage(Page):
+    """The metrics as a page.
+
+    Args:
+        metrics: what is shown.
+    """
+
+    path = "/metrics"
+    summary = "Counters and histograms for Prometheus."
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns all metrics."""
+        return Reply(self._metrics.render(), MEDIA_TYPE)
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns one line as an example."""
+        example = 'maas_requests_total{route="/predict",model="digits",status="200"} 1.0'
+        return OperationDocument(Content({"type": "string"}, example, MEDIA_TYPE.decode().partition(";")[0]))
+
+
+class _Models(Collector):
+    """Gauges that are read off a repository's snapshot."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        labels = ("model", "version", "digest", "precision")
+        queue = GaugeMetricFamily("maas_queue_rows", "Rows that wait for a model.", labels=("model",))
+        models = GaugeMetricFamily("maas_model_info", "The models that are served; always 1.", labels=labels)
+        for one in self._repository.snapshot.deployments:
+            queue.add_metric((one.name,), one.engine.queued_rows)
+            models.add_metric((one.name, one.version, one.bundle.digest, one.bundle.manifest.precision), 1)
+        yield from (queue, models)

@@ -1,0 +1,39 @@
+"""JSON in and out, strictly: what cannot be read is refused with the cause; NaN and infinity are never written."""
+
+from typing import TypeVar
+
+import msgspec
+
+from maas.serving.faults import UnreadableError
+
+T = TypeVar("T")
+encode = msgspec.json.encode
+
+
+def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """Reads a body.
+
+    Args:
+        decoder: of the type that the operation takes.
+        body: the bytes.
+
+    Raises:
+        UnreadableError: it is not JSON, or not of that type.
+    """
+    if not body:
+        raise UnreadableError("The body is empty; send JSON")
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(f"The body is not what this route takes: {error}. Send JSON") from None
+    except msgspec.DecodeError as error:
+        raise UnreadableError(f"The body is not JSON: {error}{_surrogate_hint(body)}. Send JSON") from None
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"The body is not UTF-8: {error.reason}. Send JSON encoded as UTF-8") from None
+    except RecursionError:
+        raise UnreadableError("The body is nested too deeply. Send JSON") from None
+
+
+def _surrogate_hint(body: bytes) -> str:
+    """Msgspec calls a string that ends in half of a surrogate pair truncated."""
+    return " (it may hold half of a surrogate pair, \\ud800 to \\udfff)" if b"\\ud" in body.lower() else ""

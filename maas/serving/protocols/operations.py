@@ -1,0 +1,150 @@
+"""What a protocol is made of: operations, each one method of one path. It knows no socket and no model.
+
+A protocol parses requests into calls and renders what comes back. Its operations capture nothing of what is served:
+each gets the snapshot of the moment.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from maas.runtime.codec import Outputs
+from maas.serving.call import Call
+from maas.serving.repository import Deployment, Snapshot
+
+Metadata: TypeAlias = Iterable[tuple[bytes, bytes]]
+JsonSchema: TypeAlias = Mapping[str, object]
+JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
+C = TypeVar("C", bound=Call)
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, read whole.
+
+    Args:
+        body: its bytes.
+        values: parts of the path that its operation leaves open, by name.
+        metadata: pairs of a name in lower case and a value; HTTP calls them headers.
+        model: name of the model, written by the protocol once it knows; observers read it.
+    """
+
+    body: bytes = b""
+    values: Mapping[str, str] = field(default_factory=dict)
+    metadata: Metadata = ()
+    model: str = ""
+
+    @property
+    def media_type(self) -> str:
+        """The declared type of the body, in lower case and without parameters; empty where none is declared."""
+        for name, value in self.metadata:
+            if name == b"content-type":
+                return value.decode("latin-1").partition(";")[0].strip().lower()
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer, written whole.
+
+    Args:
+        body: its bytes.
+        media_type: type of the body.
+        metadata: pairs of a name in lower case and a value.
+        is_elsewhere: whether it only names the place where the answer is, as `location`.
+    """
+
+    body: bytes
+    media_type: bytes = JSON
+    metadata: tuple[tuple[bytes, bytes], ...] = ()
+    is_elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body as the documentation shows it.
+
+    Args:
+        schema: its JSON Schema.
+        example: one that works with the served model.
+        media_type: its media type.
+    """
+
+    schema: JsonSchema
+    example: object
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationDocument:
+    """What the documentation says of an operation.
+
+    Args:
+        response: what comes back.
+        request: what it takes; null for GET.
+        values: for each open part of the path a value that works.
+        files: media types of files that may be the whole body instead.
+    """
+
+    response: Content
+    request: Content | None = None
+    values: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
+
+
+class Operation(ABC):
+    """One method of one path.
+
+    A path is literal, or leaves whole segments open: `/v2/models/{name}/infer`.
+    """
+
+    method: ClassVar[str]
+    path: str
+    summary: str
+
+    @abstractmethod
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns what the documentation says of it, for the models of a snapshot."""
+
+
+class Page(Operation):
+    """An operation that no model runs for."""
+
+    method = "GET"
+
+    @abstractmethod
+    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns the answer.
+
+        Raises:
+            InputError: there is none.
+        """
+
+
+class Inference(Operation, Generic[C]):
+    """An operation that a model runs for."""
+
+    method = "POST"
+
+    @abstractmethod
+    def parse(self, request: Request, snapshot: Snapshot) -> C:
+        """Returns what a request wants of a model.
+
+        Raises:
+            InputError: the request cannot be understood, or no such model is served.
+        """
+
+    @abstractmethod
+    def render(self, call: C, deployment: Deployment, outputs: Outputs) -> Reply:
+        """Returns the answer to a call.
+
+        Args:
+            call: as `parse` made it.
+            deployment: the one that ran.
+            outputs: the graph's outputs, (N, …) each.
+        """
+
+
+AnyOperation: TypeAlias = Page | Inference[Any]
+"""An inference's own kind of call stays within it: what it parsed, it renders."""

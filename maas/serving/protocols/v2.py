@@ -1,0 +1,318 @@
+"""Open Inference Protocol, version 2, over REST with tensors as JSON.
+
+Not yet: the binary tensor extension. Its absence shows in `GET /v2`, and a binary request is refused with the reason.
+Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+import numpy as np
+
+from maas.errors import InputError, OverloadError
+from maas.records.signature import TensorSpec
+from maas.runtime.codec import Outputs
+from maas.serving.call import Call, Row, RowList
+from maas.serving.examples import example_text
+from maas.serving.faults import MediaTypeError, UnreadableError
+from maas.serving.protocols.bodies import decode, encode
+from maas.serving.protocols.operations import (
+    AnyOperation,
+    Content,
+    Inference,
+    JsonSchema,
+    OperationDocument,
+    Page,
+    Reply,
+    Request,
+)
+from maas.serving.protocols.schemas import schema_like, tensor_schema
+from maas.serving.protocols.tensors import InputTensor, OutputTensor, require_outputs, rows_of, tensors_of
+from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository.deployments import shown
+
+MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+PARAMETERS = frozenset({"binary_data", "binary_data_output"})
+"""Known parameters: they allow binary tensors in the answer, and JSON is allowed as well."""
+
+
+class RequestedOutput(msgspec.Struct):
+    """An output that a client wants."""
+
+    name: str
+    parameters: dict[str, object] | None = None
+
+
+class InferRequest(msgspec.Struct):
+    """The body of an inference request."""
+
+    inputs: list[InputTensor]
+    id: str | None = None
+    outputs: list[RequestedOutput] | None = None
+    parameters: dict[str, object] | None = None
+
+
+class InferReply(msgspec.Struct, omit_defaults=True):
+    """The body of an inference answer."""
+
+    model_name: str
+    model_version: str
+    outputs: list[OutputTensor]
+    id: str | None = None
+
+
+_DECODER = msgspec.json.Decoder(InferRequest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class V2Call(Call):
+    """A call that wants some of the outputs.
+
+    Args:
+        identity: what the client calls its request; null where it has no name.
+        wanted: names of the outputs; all of them if there is none.
+    """
+
+    identity: str | None = None
+    wanted: tuple[str, ...] = ()
+
+
+def operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
+    """Returns health, metadata and inference."""
+    return [
+        ServerPage(),
+        HealthPage("live", "Says that the server runs."),
+        HealthPage("ready", "Says that the server can answer."),
+        *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage, InferOperation)),
+    ]
+
+
+class ServerPage(Page):
+    """What the server is."""
+
+    path = "/v2"
+    summary = "Names the server."
+
+    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns name, version and extensions."""
+        return Reply(encode(_server()))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns the same as an example."""
+        return OperationDocument(Content(schema_like(_server()), _server()))
+
+
+class HealthPage(Page):
+    """Whether the server runs, or can answer.
+
+    Args:
+        name: `live` or `ready`.
+        summary: one line for the documentation.
+    """
+
+    def __init__(self, name: str, summary: str) -> None:
+        self.path = f"/v2/health/{name}"
+        self.name = name
+        self.summary = summary
+
+    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns that it is so; a server without a model is not ready."""
+        if self.name == "ready" and not snapshot.deployments:
+            raise OverloadError("No model is served yet. Try again in a second.")
+        return Reply(encode({self.name: True}))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns the same as an example."""
+        return OperationDocument(Content(schema_like({self.name: True}), {self.name: True}))
+
+
+class MetadataPage(Page):
+    """The tensors of a model.
+
+    Args:
+        path: of the model, or of one version of it.
+    """
+
+    summary = "Describes a model's tensors."
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns the protocol's description of a model."""
+        return Reply(encode(metadata_of(_named(request, snapshot))))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that of the first model as an example."""
+        example = metadata_of(snapshot.first)
+        return OperationDocument(Content(schema_like(example), example), values=_path_values(self.path, snapshot.first))
+
+
+class ReadyPage(Page):
+    """Whether a model can answer.
+
+    Args:
+        path: of the model, or of one version of it.
+    """
+
+    summary = "Says that a model can answer."
+
+    def __init__(self, path: str) -> None:
+        self.path = f"{path}/ready"
+
+    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns that it can: a model that is served is ready."""
+        return Reply(encode({"name": _named(request, snapshot).name, "ready": True}))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that of the first model as an example."""
+        example = {"name": snapshot.first.name, "ready": True}
+        return OperationDocument(Content(schema_like(example), example), values=_path_values(self.path, snapshot.first))
+
+
+class InferOperation(Inference[V2Call]):
+    """Tensors for tensors.
+
+    Args:
+        path: of the model, or of one version of it.
+    """
+
+    summary = "Answers tensors with tensors."
+
+    def __init__(self, path: str) -> None:
+        self.path = f"{path}/infer"
+
+    def parse(self, request: Request, snapshot: Snapshot) -> V2Call:
+        """Returns a call with the rows that the tensors hold."""
+        deployment = _named(request, snapshot)
+        _refuse_binary(request)
+        try:
+            body = decode(_DECODER, request.body)
+        except UnreadableError as error:
+            raise UnreadableError(f"{error} like {example_text(_example_request(deployment))}") from None
+        signature = deployment.predictor.signature
+        outputs = body.outputs or ()
+        for parameters in (body.parameters, *(one.parameters for one in (*body.inputs, *outputs))):
+            _refuse_unknown(parameters or {})
+        wanted = tuple(output.name for output in outputs)
+        require_outputs(wanted, {spec.name: spec for spec in signature.outputs})
+        return V2Call(
+            model=deployment.name,
+            version=request.values.get("version"),
+            inputs=RowList(rows_of(body.inputs, signature.inputs, deployment.engine.max_rows)),
+            size_bytes=len(request.body),
+            identity=body.id,
+            wanted=wanted,
+        )
+
+    def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Reply:
+        """Returns the wanted outputs as tensors."""
+        postprocessor = deployment.predictor.postprocessor
+        tensors = tensors_of(postprocessor.tensors(outputs), postprocessor.specs, call.wanted)
+        return Reply(encode(InferReply(deployment.name, deployment.version, tensors, call.identity)))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns schemas and examples of the first model."""
+        first = snapshot.first
+        signature = first.predictor.signature
+        call = V2Call(model=first.name, inputs=RowList([]), size_bytes=0)
+        outputs = first.predictor.outputs(first.bundle.golden.inputs[:1])
+        answer = msgspec.json.decode(self.render(call, first, outputs).body)
+        kinds = {"type": "array", "items": {"oneOf": list(map(tensor_schema, signature.outputs))}}
+        schema = schema_like(answer)
+        return OperationDocument(
+            Content({**schema, "properties": {**_properties(schema), "outputs": kinds}}, answer),
+            Content(_request_schema(signature.inputs), _example_request(first)),
+            _path_values(self.path, first),
+        )
+
+
+def metadata_of(deployment: Deployment) -> dict[str, object]:
+    """Returns the protocol's description of a model."""
+    signature = deployment.predictor.signature
+    return {
+        "name": deployment.name,
+        "versions": [deployment.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": list(map(_described, signature.inputs)),
+        "outputs": list(map(_described, signature.outputs)),
+    }
+
+
+def _described(spec: TensorSpec) -> dict[str, object]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+
+
+def _server() -> dict[str, object]:
+    try:
+        own = version("maas")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        own = "unknown"
+    return {"name": "maas", "version": own, "extensions": []}
+
+
+def _path_values(path: str, deployment: Deployment) -> tuple[tuple[str, str], ...]:
+    known = {"name": deployment.name, "version": deployment.version}
+    return tuple((name, value) for name, value in known.items() if "{" + name + "}" in path)
+
+
+def _named(request: Request, snapshot: Snapshot) -> Deployment:
+    """Returns the deployment that the path names."""
+    found = snapshot.find(request.values["name"], request.values.get("version"))
+    request.model = found.name
+    return found
+
+
+def _refuse_binary(request: Request) -> None:
+    if any(name == b"inference-header-content-length" for name, _ in request.metadata):
+        raise MediaTypeError(
+            "The request holds binary tensors, which this server does not read yet; send the data as JSON "
+            "(tritonclient: set_data_from_numpy(…, binary_data=False))."
+        )
+
+
+def _refuse_unknown(parameters: Mapping[str, object]) -> None:
+    """Refuses what a client wants and would not get."""
+    for name in parameters:
+        if name not in PARAMETERS:
+            known = ", ".join(sorted(PARAMETERS))
+            raise InputError(f"The parameter {shown(name)} is not known here; there is {known}. Leave it out.")
+
+
+def _properties(schema: Mapping[str, object]) -> dict[str, object]:
+    found = schema["properties"]
+    return found if isinstance(found, dict) else {}
+
+
+def _request_schema(specs: Sequence[TensorSpec]) -> JsonSchema:
+    inputs = {"type": "array", "items": {"oneOf": list(map(tensor_schema, specs))}}
+    names = {
+        "type": "array",
+        "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+    }
+    properties = {"id": {"type": "string"}, "inputs": inputs, "outputs": names}
+    return {"type": "object", "required": ["inputs"], "properties": properties}
+
+
+def _example_request(deployment: Deployment) -> dict[str, object]:
+    """Returns a request with a golden row: its tensor, or a tensor a column."""
+    specs, rows = deployment.predictor.signature.inputs, deployment.bundle.golden.inputs
+    is_table = isinstance(deployment.predictor.processor.row_schema.get("properties"), dict)
+    if not is_table:
+        return {"inputs": [_example_input(specs[0], _as_tensor(deployment, specs[0], rows[0]))]}
+    columns = [list(map(row.get, (spec.name for spec in specs))) if isinstance(row, dict) else row for row in rows]
+    whole = next((row for row in columns if None not in row), columns[0])  # a tensor has no missing values
+    return {"inputs": [_example_input(spec, value) for spec, value in zip(specs, whole, strict=True)]}
+
+
+def _as_tensor(deployment: Deployment, spec: TensorSpec, row: Row) -> object:
+    """Returns a row in the tensor's shape, without the batch: numbers as they are, or as read from a file."""
+    is_tensor = spec.datatype == "BYTES" or (isinstance(row, list) and spec.matches(np.asarray([row])))
+    return row if is_tensor else deployment.predictor.preprocess([row])[0]
+
+
+def _example_input(spec: TensorSpec, value: object) -> dict[str, object]:
+    array = np.asarray([value], dtype=object)
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(array.shape), "data": array.ravel().tolist()}

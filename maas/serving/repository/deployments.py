@@ -1,0 +1,120 @@
+"""One model that is served, and what is served at one moment."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+
+from maas.runtime.bundle import Bundle
+from maas.runtime.codec import Outputs
+from maas.runtime.predictor import Predictor
+from maas.serving.call import Call, Row, RowList
+from maas.serving.engines import Engine
+from maas.serving.faults import UnknownModelError
+
+
+class DeploymentState(Enum):
+    """Where a deployment stands in its life."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "draining"
+    GONE = "gone"
+
+
+@dataclass(eq=False)
+class Deployment:
+    """A version of a model, with the engine that runs it.
+
+    Args:
+        name: name that callers use.
+        version: version of the model.
+        bundle: directory that it came from.
+        predictor: codec and graph.
+        engine: what runs it for many callers.
+        state: changed by the repository alone.
+    """
+
+    name: str
+    version: str
+    bundle: Bundle
+    predictor: Predictor
+    engine: Engine
+    state: DeploymentState = DeploymentState.LOADING
+
+    @property
+    def task(self) -> str:
+        """The model's task, e.g. `text-classification`."""
+        return self.bundle.manifest.task
+
+    async def outputs(self, rows: Sequence[Row]) -> Outputs:
+        """Returns the graph's outputs for raw rows, (N, …) each.
+
+        Raises:
+            InputError: a row cannot be understood, there are none or too many, or an output is not finite.
+            OverloadError: there is no room for them.
+        """
+        call = Call(model=self.name, version=self.version, inputs=RowList(rows), size_bytes=0)
+        chunks = [chunk.outputs async for chunk in self.engine.submit(call)]
+        return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is served at one moment; it never changes.
+
+    Args:
+        deployments: those that are ready, one for each name, in the order of their loading.
+    """
+
+    deployments: tuple[Deployment, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of names, versions and bundles."""
+        parts = [f"{one.name}\0{one.version}\0{one.bundle.digest}" for one in self.deployments]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def by_name(self) -> dict[str, Deployment]:
+        """Deployments by their names."""
+        return {one.name: one for one in self.deployments}
+
+    @cached_property
+    def by_task(self) -> dict[str, Deployment]:
+        """The first deployment of each task."""
+        return {one.task: one for one in reversed(self.deployments)}
+
+    @property
+    def first(self) -> Deployment:
+        """The deployment that answers where a call names none.
+
+        Raises:
+            UnknownModelError: nothing is served.
+        """
+        if not self.deployments:
+            raise UnknownModelError("No model is served here yet. Try again once one is loaded.")
+        return self.deployments[0]
+
+    def find(self, name: str, version: str | None = None) -> Deployment:
+        """Returns a deployment by its name and, if one is wanted, its version.
+
+        Raises:
+            UnknownModelError: it is not served; the message names what is.
+        """
+        found = self.by_name.get(name)
+        if found is None:
+            served = ", ".join(sorted(self.by_name)) or "none"
+            raise UnknownModelError(f"No model {shown(name)} is served here; there is {served}.")
+        if version is not None and version != found.version:
+            raise UnknownModelError(f"Model {name!r} is served in version {found.version}, not {shown(version, '')}.")
+        return found
+
+
+def shown(value: str, quote: str = "'") -> str:
+    """Returns what a caller sent, for a message: its two ends where it is long."""
+    short = value if len(value) <= 100 else f"{value[:60]} … {value[-20:]}"
+    return f"{quote}{short}{quote}"

@@ -1,0 +1,151 @@
+"""HTTP/1.1 as an ASGI application: finds the operation, reads the body, lets the model answer, writes it, counts it."""
+
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+
+from maas.errors import OverloadError
+from maas.serving.call import Call
+from maas.serving.documentation import documentation
+from maas.serving.faults import kind_of, message_of
+from maas.serving.observers import Observer, Outcome
+from maas.serving.protocols import operations_of
+from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.operations import Inference, Page, Reply, Request
+from maas.serving.repository import Repository
+from maas.serving.transports.messages import (
+    BodyBudget,
+    BodyReader,
+    ClientGoneError,
+    Receive,
+    Scope,
+    Send,
+    send_reply,
+)
+from maas.serving.transports.routing import MethodError, RouteTable
+from maas.serving.transports.watching import CancelledWhenClientGoes
+
+STATUS = {
+    "invalid_input": 400,
+    "invalid_json": 400,
+    "answer_not_finite": 400,
+    "unknown_model": 404,
+    "unknown_route": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "too_many_rows": 413,
+    "unsupported_media_type": 415,
+    "internal_error": 500,
+    "overloaded": 503,
+    "deadline_exceeded": 504,
+}
+"""The status of each kind of fault."""
+CLIENT_GONE = 499  # nobody reads it; the metrics show it
+
+log = logging.getLogger("maas.serving")
+
+
+class HttpApp:
+    """The server, apart from sockets.
+
+    Args:
+        repository: the models; the app closes it when the server stops.
+        pages: operations that no protocol has, such as metrics.
+        observers: see each outcome.
+        max_body_bytes: largest size of a request's body.
+        max_total_bytes: largest size of all bodies that are in memory at one time.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        pages: Sequence[Page] = (),
+        observers: Sequence[Observer] = (),
+        max_body_bytes: int = 8 * 2**20,
+        max_total_bytes: int = 64 * 2**20,
+    ) -> None:
+        self._repository = repository
+        self._pages = tuple(pages)
+        self._observers = tuple(observers)
+        self._bodies = BodyBudget(max_body_bytes, max_total_bytes)
+        self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or follows the server's life."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    @property
+    def routes(self) -> RouteTable:
+        """The operations for what is served now, made again only when that changes."""
+        snapshot = self._repository.snapshot
+        if self._routes[0] != snapshot.digest:
+            operations = [*operations_of(snapshot), *self._pages]
+            self._routes = (snapshot.digest, RouteTable([*operations, *documentation(operations)]))
+        return self._routes[1]
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = time.perf_counter()
+        request, path, status = Request(metadata=scope["headers"]), "unknown", CLIENT_GONE
+        try:
+            operation, request.values = self.routes.find(scope["method"], scope["path"])
+            path = operation.path
+            if isinstance(operation, Inference):
+                reply = await self._inferred(operation, request, receive)
+            else:
+                reply = operation.answer(request, self._repository.snapshot)
+            status = 307 if reply.is_elsewhere else 200
+            await send_reply(reply, send, status)
+        except ClientGoneError:
+            pass
+        except Exception as error:  # noqa: BLE001  the one place where exceptions become answers
+            status, reply = refusal(error)
+            await send_reply(reply, send, status)
+        finally:
+            seconds = time.perf_counter() - start
+            outcome = Outcome(scope["method"], scope["path"], path, request.model, status, seconds)
+            for observer in self._observers:
+                observer.observe(outcome)
+
+    async def _inferred(self, operation: Inference[Call], request: Request, receive: Receive) -> Reply:
+        with BodyReader(self._bodies, request.metadata, receive) as body:
+            request.body = await body.read()
+            async with CancelledWhenClientGoes(receive):
+                snapshot = self._repository.snapshot
+                call = operation.parse(request, snapshot)
+                deployment = snapshot.find(call.model, call.version)
+                async for chunk in deployment.engine.submit(call):
+                    outputs = chunk.outputs
+                return operation.render(call, deployment, outputs)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._repository.close()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+
+def refusal(error: Exception) -> tuple[int, Reply]:
+    """Returns status and answer of a request that failed; what is not the caller's fault goes to the log with an id."""
+    kind = kind_of(error)
+    status = STATUS[kind]
+    content = {"error": message_of(error), "code": kind}
+    headers: list[tuple[bytes, bytes]] = []
+    if status == 500:
+        content["id"] = uuid.uuid4().hex
+        content["error"] = f"The server failed; its log has more under id {content['id']}."
+        log.error("request %s failed", content["id"], exc_info=error)
+    elif isinstance(error, OverloadError):
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
+    elif isinstance(error, MethodError):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
+    elif status == 413:
+        headers.append((b"connection", b"close"))
+    return status, Reply(encode(content), metadata=tuple(headers))

@@ -1,0 +1,114 @@
+"""What every protocol keeps, over the files of maas/serving/protocols."""
+
+import ast
+import asyncio
+import importlib
+import importlib.util
+import pkgutil
+from pathlib import Path
+
+import httpx
+import jsonschema
+import pytest
+
+from maas.serving import protocols
+from maas.serving.protocols.operations import Operation
+from maas.serving.repository import Repository
+from maas.serving.transports.http import HttpApp
+
+FILES = {
+    name: module
+    for _, name, _ in pkgutil.iter_modules(protocols.__path__)
+    if hasattr(module := importlib.import_module(f"{protocols.__name__}.{name}"), "operations")
+}
+NAMES = sorted(FILES)
+
+
+@pytest.fixture(scope="module", params=["array", "text", "image", "audio"])
+def repository(request, tmp_path_factory) -> Repository:
+    source = Path(__file__).parents[1] / "unit/serving/bundles.py"
+    spec = importlib.util.spec_from_file_location("serving_bundles", source)
+    bundles = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bundles)
+    repository = Repository()
+    repository.open(getattr(bundles, f"{request.param}_bundle")(tmp_path_factory.mktemp("bundles") / request.param))
+    return repository
+
+
+def operations(name: str, repository: Repository) -> list[Operation]:
+    return FILES[name].operations(repository.snapshot)
+
+
+def asked(repository: Repository, operation: Operation, content: bytes = b"", **settings) -> httpx.Response:
+    path = operation.path
+    for name, value in operation.document(repository.snapshot).values:
+        path = path.replace("{" + name + "}", value)
+
+    async def ask():
+        transport = httpx.ASGITransport(HttpApp(repository, max_body_bytes=2**20))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(operation.method, path, content=content, **settings)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documented_example_is_answered_as_documented(name, repository):
+    for operation in operations(name, repository):
+        document = operation.document(repository.snapshot)
+        if document.request is None:
+            response = asked(repository, operation)
+        else:
+            jsonschema.validate(document.request.example, document.request.schema)
+            content = httpx.Request("POST", "/", json=document.request.example).content
+            response = asked(repository, operation, content)
+        jsonschema.validate(response.json(), document.response.schema)
+        assert response.status_code == 200
+        assert response.json() == document.response.example or approximately(response.json(), document.response.example)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b"null", b'"a"', b"\xff", b"[" * 10_000])
+def test_unreadable_body_is_the_callers_fault_in_the_common_form(name, repository, body):
+    for operation in (one for one in operations(name, repository) if one.method == "POST"):
+        response = asked(repository, operation, body)
+        assert 400 <= response.status_code < 500
+        assert set(response.json()) == {"error", "code"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_protocol_knows_no_framework_and_no_runtime_session(name):
+    tree = ast.parse(Path(FILES[name].__file__).read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not {module.partition(".")[0] for module in imported} & {
+        "asyncio",
+        "starlette",
+        "uvicorn",
+        "onnxruntime",
+        "prometheus_client",
+    }
+    assert not {module for module in imported if module.startswith(("maas.serving.transports", "maas.serving.engines"))}
+    assert ast.get_docstring(tree)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_operations_answer_for_another_model_when_the_snapshot_is_swapped(name, tmp_path, bundles):
+    """An operation captures nothing: made for one snapshot, it parses and describes for another of the same task."""
+    repository = Repository()
+    repository.open(bundles.array_bundle(tmp_path / "one"))
+    made = operations(name, repository)
+    repository.open(bundles.array_bundle(tmp_path / "two", width=5, labels=3), name="digits", version="2")
+    fresh = operations(name, repository)
+    assert [(one.method, one.path) for one in made] == [(one.method, one.path) for one in fresh]
+    for old, new in zip(made, fresh, strict=True):
+        assert old.document(repository.snapshot) == new.document(repository.snapshot)
+
+
+def approximately(found, expected) -> bool:
+    """Compares numbers with a tolerance: golden predictions may have shared a batch."""
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(approximately(found[key], expected[key]) for key in expected)
+    if isinstance(expected, list):
+        return len(found) == len(expected) and all(map(approximately, found, expected))
+    return found == pytest.approx(expected, rel=1e-5) if isinstance(expected, float) else found == expected

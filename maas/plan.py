@@ -8,7 +8,7 @@ from rich.console import Console
 from maas import cli
 from maas.config import RunConfig
 from maas.planning import plan
-from maas.planning.table import as_json, plan_table
+from maas.planning.result import as_json, plan_table
 
 JSON = "--json"
 

@@ -15,7 +15,6 @@ from maas.data.splits import Split
 from maas.errors import ExportError, one_line
 from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
 from maas.evidence.footprint import Footprint, footprint_of
-from maas.evidence.slices import slices
 from maas.evidence.task_metrics import TaskMetrics
 from maas.evidence.task_metrics.base import Scores
 from maas.exporting.settings import ExportSettings
@@ -119,7 +118,7 @@ class Evaluator:
 
     def worst_slice(self, parent: Scores, child: Scores) -> Slice | None:
         """Returns the label on whose rows the child loses most against the parent; None where there are no labels."""
-        found = slices(self.task_metrics, self.validation.targets, self.labels, parent, child)
+        found = self.task_metrics.slices(self.validation.targets, self.labels, parent, child)
         return max(found, key=lambda one: one.drop, default=None)
 
     def batch_effect(self, predictor: Predictor) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 from maas.data.splits import Split
 from maas.errors import BundleError
 from maas.evidence.benchmark import TIMED_AMONG, interleaved, latency, timed_batches
-from maas.evidence.slices import slices
 from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
 from maas.evidence.task_metrics.base import Scores
 from maas.records.evidence import Interval, Latency, Slice
@@ -72,7 +71,7 @@ def compare_bundles(
     for name, bundle in bundles.items():
         own = answers[name]
         same = task_metrics.agrees(reference, own)
-        lost = sorted(slices(task_metrics, targets, labels, reference, own), key=lambda one: -one.drop)
+        lost = sorted(task_metrics.slices(targets, labels, reference, own), key=lambda one: -one.drop)
         found.append(
             ComparedBundle(
                 name=name,

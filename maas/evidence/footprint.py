@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from maas.evidence.memory import peak_bytes
+from maas.evidence.machine import peak_bytes
 
 
 @dataclass(frozen=True)

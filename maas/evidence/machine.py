@@ -1,7 +1,10 @@
-"""Which machine a figure was measured on."""
+"""Which machine a figure was measured on, and the most memory that a process has held."""
 
 import os
 import platform
+import re
+import resource
+import sys
 from pathlib import Path
 
 import onnxruntime
@@ -30,3 +33,22 @@ def _processor() -> str:
         if names:
             return names[0]
     return platform.processor() or platform.machine()
+
+
+PROCESS_STATUS = Path("/proc/self/status")
+UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def peak_bytes() -> int:
+    """Returns what this process has held at most.
+
+    Linux's own record is of this program alone; what `getrusage` says begins with the memory of who started it.
+    """
+    if PROCESS_STATUS.is_file() and (found := re.search(r"VmHWM:\s*(\d+) kB", PROCESS_STATUS.read_text())):
+        return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+
+
+def children_peak_bytes() -> int:
+    """Returns what the largest process that this one started has held at most."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * UNIT

@@ -1,6 +1,6 @@
 """The planner: what a recipe will take, told before anything long is started."""
 
 from maas.planning.planning import plan
-from maas.planning.stage import Plan, Stage
+from maas.planning.result import PlannedStage, RecipePlan
 
-__all__ = ["Plan", "Stage", "plan"]
+__all__ = ["PlannedStage", "RecipePlan", "plan"]

@@ -22,7 +22,7 @@ from maas.data.splits import Splits
 from maas.doctor import require_sound
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.errors import MaasError
-from maas.evidence.memory import children_peak_bytes, peak_bytes
+from maas.evidence.machine import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
 from maas.lifecycle.assembly import checkpoint_of_fitted
 from maas.lifecycle.lineage import lineage_of

@@ -17,12 +17,12 @@ from maas.config import RunConfig
 from maas.errors import ConfigError, ProcessError
 from maas.planning.estimating import Watched
 from maas.planning.report import RECIPE, REFUSAL, REPORT, LaterStages, Report
-from maas.planning.stage import Plan, Stage
+from maas.planning.result import PlannedStage, RecipePlan
 
 DRY_RUN = "maas.planning.dry_run"
 
 
-def plan(config: RunConfig) -> Plan:
+def plan(config: RunConfig) -> RecipePlan:
     """Does a dry run of a recipe in a separate process, and returns what the whole of it will take.
 
     Nothing is left behind.
@@ -39,7 +39,7 @@ def plan(config: RunConfig) -> Plan:
     return planned(config, report, _free_bytes(Path(config.runs_dir)))
 
 
-def planned(config: RunConfig, report: Report, free_bytes: int) -> Plan:
+def planned(config: RunConfig, report: Report, free_bytes: int) -> RecipePlan:
     """Returns the plan that a dry run leads to.
 
     Args:
@@ -48,7 +48,7 @@ def planned(config: RunConfig, report: Report, free_bytes: int) -> Plan:
         free_bytes: on the disk that runs are written to.
     """
     disk_bytes = _disk_bytes(report)
-    return Plan(
+    return RecipePlan(
         recipe=config.name,
         stages=tuple(_stages(config, report)),
         artifact_bytes=report.later.bytes,
@@ -58,26 +58,26 @@ def planned(config: RunConfig, report: Report, free_bytes: int) -> Plan:
     )
 
 
-def _stages(config: RunConfig, report: Report) -> Iterator[Stage]:
+def _stages(config: RunConfig, report: Report) -> Iterator[PlannedStage]:
     seconds, watched = report.seconds, report.watched
     once = seconds["fit"] - (watched.looped_s if watched else 0.0)
     looped = watched.seconds if watched else 0.0
     around = seconds["processor"] + seconds["doctor"] + once + seconds["validated"] + seconds["checkpoint"]
     trained = None if looped is None else looped + around
-    yield Stage("start", seconds["imports"] + seconds["load"], None, "imports, rows")
+    yield PlannedStage("start", seconds["imports"] + seconds["load"], None, "imports, rows")
     pretrained = report.pretraining_s
     if pretrained != 0:
-        yield Stage("pretrain", pretrained, None, "kept in the cache")
-    yield Stage("train", trained, report.training_peak_bytes, _how(watched))
+        yield PlannedStage("pretrain", pretrained, None, "kept in the cache")
+    yield PlannedStage("train", trained, report.training_peak_bytes, _how(watched))
     if config.folds:
         share = fold_share(config.folds, report.rows)
         fold = None
         if looped is not None and pretrained is not None:
             fold = config.folds * (seconds["processor"] + share * (once + looped + pretrained))
-        yield Stage("folds", fold, None, f"{config.folds} times {share:.2f}")
+        yield PlannedStage("folds", fold, None, f"{config.folds} times {share:.2f}")
     later = report.later
-    yield Stage("compress", _compress_s(later, watched), report.peak_bytes, _tries(later))
-    yield Stage("export", later.export_s, None, "with the proof")
+    yield PlannedStage("compress", _compress_s(later, watched), report.peak_bytes, _tries(later))
+    yield PlannedStage("export", later.export_s, None, "with the proof")
 
 
 def _compress_s(later: LaterStages, watched: Watched | None) -> float | None:

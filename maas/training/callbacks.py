@@ -1,4 +1,4 @@
-"""Which of Lightning's callbacks can be used here; of the others, why not.
+"""Callbacks: which of Lightning's can be used here, of the others why not, and one that compiles the net.
 
 Training keeps the weights of the best validated epoch, resumes at any step, and takes a net that knows no Lightning. A
 callback that cannot be reconciled with that is refused before training.
@@ -7,11 +7,13 @@ callback that cannot be reconciled with that is refused before training.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch import callbacks as of_lightning
+from torch import nn
 
 from maas.config import RunConfig, target_of
 from maas.errors import ConfigError
+from maas.training.task import Task
 
 
 class Unusable(NamedTuple):
@@ -99,3 +101,32 @@ def callback_parts_of(config: RunConfig) -> dict[str, Mapping[str, Any]]:
     named = {f"callbacks.{name}": part for name, part in config.callbacks.items()}
     listed = (config.trainer or {}).get("callbacks") or []
     return {**named, **{f"trainer.callbacks[{index}]": part for index, part in enumerate(listed)}}
+
+
+class Compile(Callback):
+    """Trains a net through `torch.compile`. It pays on a GPU, for nets that take seconds to compile and long to train.
+
+    Weights, their names and checkpoints stay as they are, and what leaves training is the plain net.
+
+    Args:
+        backend: of torch.compile.
+        mode: of torch.compile, e.g. `max-autotune`; null leaves the choice to torch.
+        dynamic: whether code is made for batches of any size at once; null lets torch find out.
+    """
+
+    def __init__(self, backend: str = "inductor", mode: str | None = None, *, dynamic: bool | None = None) -> None:
+        self._backend = backend
+        self._mode = mode
+        self._dynamic = dynamic
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Compiles at the first batch."""
+        _trained_net(pl_module).compile(backend=self._backend, mode=self._mode, dynamic=self._dynamic)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leaves the plain net."""
+        _trained_net(pl_module)._compiled_call_impl = None  # noqa: SLF001 - torch has no public way back
+
+
+def _trained_net(module: LightningModule) -> nn.Module:
+    return module.net if isinstance(module, Task) else module

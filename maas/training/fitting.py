@@ -28,14 +28,13 @@ from maas.training.checkpoint import NetRecord
 from maas.training.custom_module import ValidationMetrics, loader_of, with_float32_targets
 from maas.training.distilling import DistillationTask, Teacher
 from maas.training.heads import TaskHead
-from maas.training.keeping import LatestBest
 from maas.training.launching import Launcher
 from maas.training.nets import built, finished, resolve_net, types_of
 from maas.training.objectives import objective_of
 from maas.training.output_check import require_sound_outputs
 from maas.training.precision import keep_targets_
 from maas.training.progress import EpochBar, EpochListener, History, Vitals, is_alone, is_terminal, quiet_lightning
-from maas.training.resuming import newest_whole
+from maas.training.resuming import LatestBest, newest_whole
 from maas.training.scales import require_unit, task_head_for
 from maas.training.stepping import LeanSteps
 from maas.training.task import Task

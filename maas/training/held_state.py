@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-PLAIN_TYPES = (bool, int, float, complex, str, bytes, Set, np.generic, type(None))
-VALUE_TYPES = (*PLAIN_TYPES, Tensor, np.ndarray, Mapping, Sequence, nn.Module)
+PLAIN_VALUE_TYPES = (bool, int, float, complex, str, bytes, Set, np.generic, type(None))
+VALUE_TYPES = (*PLAIN_VALUE_TYPES, Tensor, np.ndarray, Mapping, Sequence, nn.Module)
 NO_ATTRIBUTE = object()
 """In the place of an attribute that a module does not have."""
 LONGEST = 20
@@ -100,7 +100,7 @@ def _is_same(here: Any, there: Any, depth: int = DEPTH) -> bool:
         return not (isinstance(here, VALUE_TYPES) or isinstance(there, VALUE_TYPES))
     if isinstance(here, Tensor | np.ndarray):
         return _are_equal(torch.as_tensor(here).detach().cpu(), torch.as_tensor(there).detach().cpu())
-    if isinstance(here, PLAIN_TYPES):
+    if isinstance(here, PLAIN_VALUE_TYPES):
         return bool(here == there or (here != here and there != there))  # noqa: PLR0124 - NaN is not itself
     mine, others = _parts(here), _parts(there)
     return not depth or (

@@ -17,7 +17,7 @@ from maas.errors import ConfigError
 from maas.runtime.processors import Processor
 from maas.training.resuming import random_states, restore_random_states
 
-CHECKED_ROWS = 8
+CHECKED_OUTPUT_ROWS = 8
 """That a net which is not trained answers together."""
 SMALL_BATCHES = (1, 2, 3)
 """Rows of the smallest batches: a server answers one row alone, and so may the last batch of an epoch be."""
@@ -54,7 +54,7 @@ def require_sound_outputs(net: nn.Module, processor: Processor, rows: Split, out
     Raises:
         ConfigError: its outputs are not what the task wants, or not the same for the same row.
     """
-    model_inputs = processor.batch(processor.preprocess(rows.spread(CHECKED_ROWS).inputs))
+    model_inputs = processor.batch(processor.preprocess(rows.spread(CHECKED_OUTPUT_ROWS).inputs))
     fault = output_fault_of(net, {name: torch.from_numpy(array) for name, array in model_inputs.items()}, outputs)
     if fault is not None:
         raise ConfigError(f"model: {fault.what} {fault.remedy}")

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from maas.training.means import WeightedMean
+from maas.training.precision import WeightedMean
 from maas.training.task import Task
 
 log = logging.getLogger("maas")

@@ -18,13 +18,13 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
-from torch import distributed
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from torch import Tensor, distributed
 
 from maas.bounds import Count, NonNegative
 from maas.data.datamodule import Loader
 from maas.errors import ConfigError
-from maas.training.ending import is_last_batch
+from maas.training.stepping import is_last_batch
 
 log = logging.getLogger("maas")
 PATTERN = "step=*.ckpt"
@@ -145,6 +145,29 @@ class TrainingCheckpoints(Checkpoint):
                 _remove(old)
         self._saved_at = time.monotonic()
         self._batches = 0
+
+
+class LatestBest(ModelCheckpoint):
+    """Keeps the best epoch, and of equally good ones the last.
+
+    Few validation rows make ties, and under a falling learning rate the later weights are the better ones.
+    """
+
+    def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
+        """Tells whether an epoch is at least as good as the one that is kept."""
+        is_tie = current is not None and self.best_model_score is not None and bool(current == self.best_model_score)
+        return is_tie or super().check_monitor_top_k(trainer, current)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on with the best epoch so far, wherever its folder was moved to; Lightning would forget its score."""
+        moved = {
+            key: self._here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")
+        }
+        kept = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "best_k_models": kept, "dirpath": self.dirpath})
+
+    def _here(self, path: str) -> str:
+        return str(Path(self.dirpath or "") / Path(path).name) if path else path
 
 
 def newest_whole(folder: Path) -> Path | None:

@@ -1,7 +1,8 @@
-"""The steps of an epoch, without what Lightning does in each for hooks that nobody has.
+"""The loop over the batches of an epoch: it validates at the end of a training, and leaves out what nobody needs.
 
-For a net of a few layers that is more than half of the time. The order of things in a step is Lightning's, and so are
-the weights, bit for bit; whatever is out of the ordinary takes Lightning's own way.
+Lightning calls hooks in each step that no module or callback has; for a net of a few layers that takes more than half
+of the time. The order of things in a step is Lightning's, and so are the weights, bit for bit; whatever is out of the
+ordinary takes Lightning's own way.
 """
 
 from collections.abc import Callable
@@ -10,13 +11,13 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loops.fetchers import _DataFetcher
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins import DoublePrecision, MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
-from maas.training.ending import ValidatedEnd
 from maas.training.task import Task
 
 Hook = Callable[..., Any]
@@ -42,6 +43,37 @@ SKIPPED_HOOKS = (
     "lr_scheduler_step",
 )
 """Methods of a LightningModule that `LeanSteps` does not call."""
+
+
+class ValidatedEnd(_TrainingEpochLoop):
+    """Lightning's loop over the batches of an epoch; it validates after the last batch of a training in any case.
+
+    Weights are kept where they were validated: steps after the last validation would be lost.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        replaced = trainer.fit_loop.epoch_loop
+        super().__init__(trainer, replaced.min_steps, replaced.max_steps)
+
+    def _should_check_val_fx(self, data_fetcher: _DataFetcher) -> bool:
+        """Tells whether a validation comes next."""
+        is_due: bool = super()._should_check_val_fx(data_fetcher)
+        return is_due or (self.trainer.enable_validation and is_last_batch(self.trainer))
+
+
+def is_last_batch(trainer: Any) -> bool:
+    """Tells whether training ends with the batch that was just trained on.
+
+    Args:
+        trainer: Lightning's, in training.
+    """
+    epochs = trainer.fit_loop
+    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+        return True
+    if trainer.should_stop and epochs._can_stop_early:  # noqa: SLF001 - Lightning has no public word for it
+        return True
+    is_epoch_end: bool = epochs.epoch_loop._num_ready_batches_reached()  # noqa: SLF001
+    return is_epoch_end and epochs.max_epochs != -1 and epochs.epoch_progress.current.processed + 1 >= epochs.max_epochs
 
 
 class LeanSteps(ValidatedEnd):

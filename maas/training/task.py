@@ -11,10 +11,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from maas.data.augmentation import Augmentation
 from maas.data.datamodule import Batch
 from maas.training.heads import TaskHead
-from maas.training.means import WeightedMean
 from maas.training.objectives import Objective
 from maas.training.optimizers import optimizer_of
-from maas.training.precision import full_precision, widened
+from maas.training.precision import WeightedMean, full_precision, widened
 from maas.training.windows import BatchScale, batch_scale_of, total_weight, window_of
 
 

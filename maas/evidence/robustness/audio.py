@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from maas.evidence.robustness.base import Perturbation
 from maas.runtime.processors import Processor
 
-Sound = NDArray[np.float32]
+SoundSamples = NDArray[np.float32]
 
 
 def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
@@ -29,7 +29,7 @@ def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
     )
 
 
-def noisy_samples(rows: Sequence[Sound], ratio: float, random: np.random.Generator) -> list[Sound]:
+def noisy_samples(rows: Sequence[SoundSamples], ratio: float, random: np.random.Generator) -> list[SoundSamples]:
     """Returns samples (T,) with white noise whose root mean square is `ratio` times the sound's own.
 
     The signal-to-noise ratio is −20 log₁₀(ratio) dB, exactly, as each row's noise is scaled. What then passes full
@@ -38,13 +38,13 @@ def noisy_samples(rows: Sequence[Sound], ratio: float, random: np.random.Generat
     return [_within_full_scale(samples, samples + ratio * _noise_like(samples, random)) for samples in rows]
 
 
-def amplified(rows: Sequence[Sound], gain: float) -> list[Sound]:
+def amplified(rows: Sequence[SoundSamples], gain: float) -> list[SoundSamples]:
     """Returns samples (T,) times 10^(gain / 20); what passes full scale is cut off there, as by a recorder."""
     factor = np.float32(10 ** (gain / 20))
     return [np.clip(samples * factor, -1, 1) for samples in rows]
 
 
-def _noise_like(samples: Sound, random: np.random.Generator) -> NDArray[np.float64]:
+def _noise_like(samples: SoundSamples, random: np.random.Generator) -> NDArray[np.float64]:
     """Returns white noise as loud as a sound."""
     noise = random.standard_normal(samples.shape)
     scaled: NDArray[np.float64] = noise * _loudness(samples) / _loudness(noise)
@@ -55,6 +55,6 @@ def _loudness(samples: NDArray[np.floating]) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
-def _within_full_scale(samples: Sound, louder: NDArray[np.float64]) -> Sound:
+def _within_full_scale(samples: SoundSamples, louder: NDArray[np.float64]) -> SoundSamples:
     loudest = max(float(np.abs(samples).max()), 1.0)  # the sound itself may pass full scale a little
     return (louder * min(1.0, loudest / max(float(np.abs(louder).max()), 1.0))).astype(np.float32)

@@ -1,13 +1,13 @@
 """What the metrics of every task can do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.records.evidence import Interval
+from maas.records.evidence import Interval, Slice
 
 Scores = NDArray[Any]
 """The plain numbers of a model, (N, K), as an answer's `predictions` gives them."""
@@ -56,3 +56,25 @@ class TaskMetrics(ABC):
     def confusion(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.int64] | None:
         """Returns counts (K, K), targets × predicted labels; None where answers are no labels."""
         return None
+
+    def slices(self, targets: NDArray[Any] | None, labels: Sequence[str], parent: Scores, child: Scores) -> list[Slice]:
+        """Returns the metric drop on the rows of each label: a mean hides that one label pays for all.
+
+        Args:
+            targets: (N,), numbers of labels; None where rows have none.
+            labels: the K names; without any there are no slices.
+            parent: scores of the one, (N, K).
+            child: of the other.
+
+        Returns:
+            For each label that rows carry, the drop in percentage points.
+        """
+        if targets is None or not len(labels):
+            return []
+        targets = np.asarray(targets)
+        before, after = (self.agrees(self.as_scores(targets), one).astype(np.float64) for one in (parent, child))
+        return [
+            Slice(str(name), int(among.sum()), 100 * float((before - after)[among].mean()))
+            for label, name in enumerate(labels)
+            if (among := targets == label).any()
+        ]

@@ -9,7 +9,6 @@ from PIL import Image
 from maas.errors import BundleError
 from maas.evidence.comparing import compare_bundles
 from maas.evidence.model_plots import comparison_picture
-from maas.evidence.slices import slices
 from maas.evidence.task_metrics import task_metrics_of
 
 
@@ -54,7 +53,7 @@ def as_dict(manifest) -> dict:
 
 
 def test_slices_are_empty_when_there_are_no_labels():
-    assert slices(task_metrics_of("regression", ()), np.zeros(3), (), np.zeros((3, 1)), np.zeros((3, 1))) == []
+    assert task_metrics_of("regression", ()).slices(np.zeros(3), (), np.zeros((3, 1)), np.zeros((3, 1))) == []
 
 
 def test_picture_is_drawn_when_models_were_compared(found, tmp_path):

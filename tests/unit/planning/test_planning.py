@@ -12,11 +12,11 @@ from rich.console import Console
 import maas
 from maas.data.folds import folded
 from maas.lifecycle.assembly import load_rows
-from maas.planning import Plan
+from maas.planning import RecipePlan
 from maas.planning.estimating import Loop, TimedBatch, Watched
 from maas.planning.planning import fold_share, planned
 from maas.planning.report import LaterStages, Report
-from maas.planning.table import as_json, plan_table
+from maas.planning.result import as_json, plan_table
 
 WATCHED = Watched(
     loop=Loop(10, 6, 60, 1.0),
@@ -53,7 +53,7 @@ def config() -> maas.RunConfig:
     return maas.compose("digits_mlp")
 
 
-def printed(plan: Plan) -> str:
+def printed(plan: RecipePlan) -> str:
     console = Console(file=io.StringIO(), width=110)
     console.print(plan_table(plan))
     return console.file.getvalue()

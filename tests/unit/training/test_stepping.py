@@ -10,9 +10,8 @@ from maas.data.splits import Split, Splits
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.training import fitting
-from maas.training.ending import ValidatedEnd
 from maas.training.fitting import fit
-from maas.training.stepping import STEP_HOOKS, LeanSteps
+from maas.training.stepping import STEP_HOOKS, LeanSteps, ValidatedEnd
 
 
 def rows(count: int, seed: int) -> Split:

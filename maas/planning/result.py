@@ -1,10 +1,13 @@
-"""What a plan says, stage by stage."""
+"""A plan, stage by stage: as a value, as a table and as JSON."""
 
 from dataclasses import dataclass
 
+import msgspec
+from rich.table import Table
+
 
 @dataclass(frozen=True)
-class Stage:
+class PlannedStage:
     """One stage of the line.
 
     Args:
@@ -21,7 +24,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RecipePlan:
     """What a recipe will take on this machine, as busy as it was while it was asked.
 
     Args:
@@ -34,13 +37,13 @@ class Plan:
     """
 
     recipe: str
-    stages: tuple[Stage, ...]
+    stages: tuple[PlannedStage, ...]
     artifact_bytes: dict[str, int]
     disk_bytes: int
     free_bytes: int
     warnings: tuple[str, ...] = ()
 
-    def stage(self, name: str) -> Stage:
+    def stage(self, name: str) -> PlannedStage:
         """Returns a stage by its name."""
         return next(stage for stage in self.stages if stage.name == name)
 
@@ -54,3 +57,27 @@ class Plan:
     def peak_bytes(self) -> int:
         """The most memory that one process of `maas.run` holds."""
         return max((stage.peak_bytes or 0 for stage in self.stages), default=0)
+
+
+def plan_table(plan: RecipePlan) -> Table:
+    """Builds the table: a row a stage, and their sum."""
+    models = ", ".join(f"{name} {size:,} bytes" for name, size in plan.artifact_bytes.items())
+    result = Table(title=f"{plan.recipe}: what it will take", caption=f"model.onnx: {models}")
+    result.add_column("stage")
+    for heading in ("minutes", "peak memory, MB"):
+        result.add_column(heading, justify="right")
+    result.add_column("of which")
+    for stage in (*plan.stages, PlannedStage("all", plan.seconds, plan.peak_bytes)):
+        peak = "" if stage.peak_bytes is None else f"{stage.peak_bytes / 1e6:,.0f}"
+        result.add_row(stage.name, _minutes(stage.seconds), peak, stage.note, end_section=stage is plan.stages[-1])
+    return result
+
+
+def as_json(plan: RecipePlan) -> str:
+    """Returns a plan with its sums, for machines."""
+    content = {**msgspec.to_builtins(plan), "seconds": plan.seconds, "peak_bytes": plan.peak_bytes}
+    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
+
+
+def _minutes(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{seconds / 60:.1f}"

@@ -21,6 +21,7 @@ from maas.exporting.settings import ExportSettings
 from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.codec import ModelInputs
 from maas.runtime.predictor import Predictor
+from maas.runtime.sessions import ORT_ERRORS
 
 LATENCY_BATCHES = 8
 BATCH_EFFECT_ROWS = 64
@@ -96,7 +97,7 @@ class Evaluator:
         predictor = self.predictor(model)
         try:
             predictor.session.run(None, self.timed_inputs(count=1)[0])
-        except Exception as error:  # onnxruntime raises half a dozen types without a common base
+        except ORT_ERRORS as error:
             raise ExportError(f"ONNX Runtime opens the graph and fails in it: {one_line(error)}.") from error
         return predictor
 

@@ -8,7 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from datasets import DatasetBuilder, DatasetDict, DownloadManager, load_dataset, load_dataset_builder
+from datasets.exceptions import DatasetsError
 from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.json.json import Json
 
@@ -22,6 +24,11 @@ HUB_SPLITS = ("all", "train", "validation", "test")
 """Those that a training can use; `all` stands for rows not split yet."""
 LOCATION_SETTINGS = frozenset({"name", "version", "data_dir", "data_files", "description", "sep", "delimiter"})
 """Settings of a builder of `datasets` that say where files are, or what our reader takes as well."""
+HUB_ERRORS: tuple[type[Exception], ...] = (
+    *(DatasetsError, DataError, pa.ArrowException),
+    *(OSError, ValueError, RuntimeError),  # the network and files; names and settings; data sets that are scripts
+)
+"""What the hub's client, `datasets` and our readers raise."""
 READABLE_ENDINGS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
 
 
@@ -38,7 +45,7 @@ def loaded(id: str, config: str | None = None, revision: str | None = None) -> d
     """
     try:
         tables = _loaded(id, config, revision)
-    except Exception as error:  # the hub's client raises network, value and file errors alike
+    except HUB_ERRORS as error:
         raise DataError(f"The data set {id} cannot be loaded: {parser_reason(error)}") from error
     if set(tables) == {"train"}:
         tables = {"all": tables["train"]}

@@ -4,18 +4,24 @@ Reading goes a batch at a time, whatever the file's size. A JSON file that is on
 wants it whole.
 """
 
+import csv
 import errno
 import fcntl
 import hashlib
 import json
 import logging
+import lzma
 import os
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
+import zstandard
 from datasets.exceptions import DatasetGenerationError
 
 from maas.data.arrow_writer import ArrowWriter
@@ -32,6 +38,11 @@ LONG_BYTES = 64 * 2**20
 """Files from this size on are worth a line."""
 KEPT_S = 30 * 24 * 3600
 """Seconds after which rows that nobody has opened make room for others."""
+PARSER_ERRORS: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, RuntimeError, OverflowError),  # RuntimeError: JSON that is nested too deeply, zip
+    *(csv.Error, pa.ArrowException, zipfile.BadZipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError),
+)
+"""What the parsers of rows and of packed files raise."""
 LOCK, NOTES, ROWS = "lock", "notes.txt", "rows.arrow"
 
 
@@ -85,7 +96,7 @@ def _prepare(path: Path, format_: TableFormat, folder: Path) -> None:
             with unpacked(path, made) as file:
                 format_.read(file, writer)
             writer.close()
-        except Exception as error:  # whatever the parsers raise
+        except PARSER_ERRORS as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise _no_room(path, folder) from error
             advice = ". Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""

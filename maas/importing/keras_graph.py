@@ -51,7 +51,7 @@ def exported_keras(net: Any, examples: ModelInputs, axes: Axes, opset: int) -> o
                 dynamic_shapes={"model_inputs": tuple(shapes)},
                 verbose=False,
             )
-        except Exception as error:  # the exporter wraps whatever went wrong inside
+        except torch.onnx.OnnxExporterError as error:  # wraps whatever went wrong inside
             raise ExportError(f"torch cannot export the Keras net: {innermost_cause(error)}.") from error
     if program is None:
         raise ExportError("torch.onnx.export returned nothing.")

@@ -13,6 +13,15 @@ from maas.errors import ConfigError, one_line
 from maas.importing.frames import Frame, feature_table
 from maas.runtime.codec import ModelInputs
 
+LEARNING_ERRORS: tuple[type[Exception], ...] = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    ArithmeticError,
+)
+"""What scikit-learn raises of rows and settings; anything else is a fault of the estimator and shows its traceback."""
+
 
 def is_fitted(estimator: Any) -> bool:
     """Tells whether an estimator has learnt."""
@@ -45,5 +54,5 @@ def learnt(estimator: Any, model_inputs: ModelInputs, frame: Frame | None, targe
     undrawn = {name: 0 for name, value in fresh.get_params().items() if name.endswith("random_state") and value is None}
     try:
         return fresh.set_params(**undrawn).fit(given(model_inputs, frame), targets)
-    except Exception as error:  # whatever scikit-learn and the estimator's maker raise
+    except LEARNING_ERRORS as error:
         raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}.") from error

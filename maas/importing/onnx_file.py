@@ -1,6 +1,5 @@
 """A plain ONNX file, whoever made it."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,6 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import helper
-from onnx.external_data_helper import uses_external_data
 
 from maas.bounds import ExistingPath
 from maas.data.splits import Splits
@@ -22,11 +20,13 @@ from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.pixels import PixelScaling
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder, with_free_batch
+from maas.onnx_graphs.files import read_graph, write_whole
 from maas.onnx_graphs.opsets import modern
 from maas.onnx_graphs.reading import Axes, numeric_outputs, real_inputs
 from maas.onnx_graphs.running import output_numbers, why_not_opened
 from maas.runtime.codec import ModelInputs
 from maas.runtime.processors import Processor
+from maas.runtime.sessions import ORT_ERRORS
 
 MODEL, RECORD = "model.onnx", "source.json"
 LARGEST_CHANGE = 1e-4
@@ -135,10 +135,7 @@ class OnnxFile(ImportedModel):
 
     def save(self, folder: Path) -> None:
         """Writes the file, joined if its weights lie beside it, and what is known of it."""
-        if any(uses_external_data(one) for one in onnx.load(self.path, load_external_data=False).graph.initializer):
-            onnx.save(self._model, folder / MODEL)
-        else:
-            shutil.copyfile(self.path, folder / MODEL)
+        write_whole(self.path, self._model, folder / MODEL)
         (folder / RECORD).write_bytes(msgspec.json.encode(self._known))
 
     @classmethod
@@ -159,10 +156,7 @@ class OnnxFile(ImportedModel):
 
     @cached_property
     def _model(self) -> onnx.ModelProto:
-        try:
-            return onnx.load(self.path)
-        except Exception as error:  # protobuf's, or that of a file of weights that is gone
-            raise ConfigError(f"{self.path} cannot be read as ONNX: {one_line(error)}.") from error
+        return read_graph(self.path)
 
     @cached_property
     def _inputs(self) -> dict[str, onnx.TypeProto.Tensor]:
@@ -172,7 +166,7 @@ class OnnxFile(ImportedModel):
     def _session(self) -> ort.InferenceSession:
         try:
             return ort.InferenceSession(self.path, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own
+        except ORT_ERRORS as error:
             raise ConfigError(f"{self.path.name} {why_not_opened(error)}") from error
 
     @cached_property
@@ -213,7 +207,7 @@ class OnnxFile(ImportedModel):
         session = self._session
         try:
             (found,) = session.run([self._known.result], dict(given))
-        except Exception as error:  # onnxruntime raises its own
+        except ORT_ERRORS as error:
             reason = one_line(error)
             raise ConfigError(f"{self.path.name} does not take what the processor gives: {reason}") from error
         return output_numbers(found)

@@ -20,6 +20,7 @@ from maas.importing.records import Records
 from maas.onnx_graphs.opsets import OLDEST_OPSET, modern
 from maas.onnx_graphs.reading import numeric_outputs, real_inputs
 from maas.onnx_graphs.running import output_numbers, why_not_opened
+from maas.runtime.sessions import ORT_ERRORS
 
 TASK_OF_NUMBERS: dict[Gives, str] = {
     "probabilities": "classification", "logits": "classification", "probability": "classification",
@@ -85,14 +86,14 @@ class PlainGraph:
         """
         try:
             session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own
+        except ORT_ERRORS as error:
             raise ConfigError(f"{self.name} {why_not_opened(error)}") from error
         names, found = [output.name for output in session.get_outputs()], {}
         for count in (1, self.batch or min(TRIED, len(records))):
             model_inputs = processor.batch(processor.preprocess([record.tobytes() for record in records[:count]]))
             try:
                 found = dict(zip(names, session.run(names, model_inputs), strict=True))
-            except Exception as error:  # onnxruntime raises its own
+            except ORT_ERRORS as error:
                 raise ConfigError(f"{self.name} does not answer {count} of these rows: {one_line(error)}.") from error
             for name, value in found.items():
                 shape = np.shape(value)

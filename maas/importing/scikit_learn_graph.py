@@ -17,6 +17,7 @@ from maas.importing.extras import needed
 from maas.importing.frames import Frame, drawn_table
 from maas.importing.meaning import Meaning
 from maas.runtime.codec import ModelInputs
+from maas.runtime.sessions import ORT_ERRORS
 
 ESTIMATOR_OUTPUT = "raw"
 ML_OPSET = 5
@@ -107,7 +108,7 @@ def require_same_scores(
     try:
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         found = meaning.answer(session.run([ESTIMATOR_OUTPUT], dict(model_inputs))[0])
-    except Exception as error:  # ONNX Runtime raises half a dozen types without a common base
+    except ORT_ERRORS as error:
         raise ConfigError(f"{name} cannot be imported: its graph does not run: {one_line(error)}.") from error
     difference = float(np.abs(found.astype(np.float64) - expected).max())
     allowed = GRAPH_TOLERANCE * max(1.0, float(np.abs(expected).max()))

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
-from onnx.external_data_helper import uses_external_data
 
 from maas.compression.evaluator import Evaluator
 from maas.compression.passes import PassContext
@@ -24,7 +23,9 @@ from maas.importing.plain_graph import TASK_OF_NUMBERS, PlainGraph, meaning_of_n
 from maas.importing.records import Reading, Records
 from maas.lifecycle.assembly import calibration_of
 from maas.lifecycle.lineage import lineage_of
+from maas.onnx_graphs.files import read_graph, write_whole
 from maas.onnx_graphs.quantizing import require_fp32
+from maas.onnx_graphs.reading import ONNX_ERRORS
 from maas.records.manifest import Lineage, ServingSettings
 from maas.runtime.bundle import Bundle
 from maas.runtime.predictor import Predictor
@@ -128,7 +129,7 @@ def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject
     arrays = given_arrays(given.calibration)
     targets = None if TARGETS in graph.inputs else arrays.pop(TARGETS, None)
     records = graph.records(arrays, given.calibration)
-    _write_whole(path, model, whole)
+    write_whole(path, model, whole)
     processor = Records(records.dtype)
     meaning = meaning_of_numbers(graph.answered(whole, processor, records), targets, given.gives)
     log.info("compress  %s is read as %s", graph.result, meaning.gives)
@@ -236,18 +237,10 @@ def _opened(path: Path) -> onnx.ModelProto:
     """
     if not path.is_file():
         raise ConfigError(f"There is no file {path}. Name an ONNX file, a bundle's folder or models:/NAME@ALIAS.")
+    model = read_graph(path)
     try:
-        model = onnx.load(path)
         onnx.checker.check_model(model)
-    except Exception as error:  # protobuf's, the checker's, or that of a file of weights that is gone
+    except ONNX_ERRORS as error:
         raise ConfigError(f"{path} cannot be read as ONNX: {one_line(error)}.") from error
     require_fp32(model, path.name)
     return model
-
-
-def _write_whole(path: Path, model: onnx.ModelProto, out: Path) -> None:
-    """Writes one file that holds all weights: a copy, where the given one does."""
-    if any(uses_external_data(one) for one in onnx.load(path, load_external_data=False).graph.initializer):
-        onnx.save(model, out)
-    else:
-        shutil.copyfile(path, out)

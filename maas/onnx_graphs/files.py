@@ -1,17 +1,47 @@
 """Graphs as files: the same bytes on every run, no frozen axes, all weights inside."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 import onnxruntime as ort
+from onnx.external_data_helper import uses_external_data
 
-from maas.errors import ExportError, one_line
+from maas.errors import ConfigError, ExportError, one_line
 from maas.onnx_graphs.cleaning import stripped
-from maas.onnx_graphs.reading import Axes
+from maas.onnx_graphs.reading import ONNX_ERRORS, Axes
 from maas.runtime.codec import ModelInputs
+from maas.runtime.sessions import ORT_ERRORS
 
+UNREADABLE: tuple[type[Exception], ...] = (OSError, *ONNX_ERRORS)
 LARGEST_FILE_BYTES = 1_500_000_000  # protobuf's own limit is 2 GiB
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """Reads a file, with the weights that lie beside it.
+
+    Raises:
+        ConfigError: it is missing or no ONNX file, or a file of weights is gone.
+    """
+    try:
+        return onnx.load(path)
+    except UNREADABLE as error:
+        raise ConfigError(f"{path} cannot be read as ONNX: {one_line(error)}.") from error
+
+
+def write_whole(path: Path, model: onnx.ModelProto, out: Path) -> None:
+    """Writes one file that holds all weights: a copy, where the given one does.
+
+    Args:
+        path: the given file.
+        model: what `read_graph` read from it.
+        out: the file to write.
+    """
+    if any(uses_external_data(one) for one in onnx.load(path, load_external_data=False).graph.initializer):
+        onnx.save(model, out)
+    else:
+        shutil.copyfile(path, out)
 
 
 def require_dynamic(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> None:
@@ -62,6 +92,6 @@ def write_checked(model: onnx.ModelProto, out: Path, examples: ModelInputs, axes
     try:
         onnx.checker.check_model(model)
         ort.InferenceSession(out, providers=["CPUExecutionProvider"]).run(None, dict(examples))
-    except Exception as error:  # each raises its own
+    except (*ONNX_ERRORS, *ORT_ERRORS) as error:
         out.unlink()
         raise ExportError(f"The graph does not run: {one_line(error)}.") from error

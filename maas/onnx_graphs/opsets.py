@@ -15,9 +15,10 @@ from onnx import helper, numpy_helper, version_converter
 
 from maas.errors import ExportError, one_line
 from maas.onnx_graphs.cleaning import rename_values_
-from maas.onnx_graphs.reading import inner_graphs, short_constants
+from maas.onnx_graphs.reading import ONNX_ERRORS, inner_graphs, short_constants
 from maas.onnx_graphs.running import computed_values
 from maas.runtime.codec import ModelInputs
+from maas.runtime.sessions import ORT_ERRORS
 
 OLDEST_OPSET = 13
 """Older files are converted: Softmax was another function until then, and quantisation by channel unknown."""
@@ -50,7 +51,7 @@ def modern(source: onnx.ModelProto, opset: int, model_inputs: ModelInputs | None
     elif own.version < OLDEST_OPSET:
         try:
             model = version_converter.convert_version(model, opset)
-        except Exception as error:  # the converter raises what its C++ side raises
+        except ONNX_ERRORS as error:
             raise ExportError(
                 f"The file is of opset {own.version} and cannot be brought to {opset}: {_assertion(error)}. "
                 f"Export it anew with opset {OLDEST_OPSET} or later."
@@ -88,9 +89,7 @@ def _require_converted_alike(
 ) -> None:
     try:
         require_same_values(source, model, model_inputs)
-    except ExportError:
-        raise
-    except Exception as error:  # onnxruntime raises its own
+    except ORT_ERRORS as error:
         raise ExportError(f"It does not run once it is converted from opset {opset}: {one_line(error)}.") from error
 
 

@@ -1,7 +1,8 @@
 """Which nodes of a graph can be quantised, and a graph prepared for it."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,22 @@ def require_fp32(model: onnx.ModelProto, name: str) -> None:
         raise ConfigError(f"{name} is quantised already, by {found}. Name the model that it was made from.")
 
 
+@contextmanager
+def quantizer_errors(failed: str) -> Iterator[None]:
+    """Makes an ExportError of whatever onnxruntime's quantisers and converters raise.
+
+    Args:
+        failed: what they cannot do, for the message.
+
+    Raises:
+        ExportError: they cannot.
+    """
+    try:
+        yield
+    except Exception as error:  # KeyError, AssertionError, TypeError of their handlers: they refuse no graph on purpose
+        raise ExportError(f"onnxruntime {failed}: {one_line(error)}.") from error
+
+
 def prepared_graph(path: Path) -> onnx.ModelProto:
     """Loads an ONNX file as quantisers like it: of a recent opset, constants folded, every node named.
 
@@ -53,10 +70,8 @@ def prepared_graph(path: Path) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as scratch:
         recent, prepared = Path(scratch) / "recent.onnx", Path(scratch) / "prepared.onnx"
         onnx.save(modern(onnx.load(path), OLDEST_OPSET), recent)
-        try:
+        with quantizer_errors(f"cannot prepare {path.name} for quantisation"):
             quant_pre_process(str(recent), str(prepared), skip_symbolic_shape=True)
-        except Exception as error:  # shape inference and the optimiser raise their own
-            raise ExportError(f"onnxruntime cannot prepare {path.name} for quantisation: {one_line(error)}.") from error
         model = onnx.load(prepared)
     _flatten_biases_(model.graph)
     del model.graph.value_info[:]

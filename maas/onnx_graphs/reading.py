@@ -4,10 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+ONNX_ERRORS: tuple[type[Exception], ...] = (
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+    onnx.version_converter.ConvertError,
+    DecodeError,
+    RuntimeError,
+    ValueError,
+)
+"""What onnx raises of a graph: its own errors, which have no base, protobuf's, and those of its C++ side."""
+
 Axes = Mapping[str, Mapping[int, str]]
+"""Input → axis → name, of the axes that may have any size."""
 
 
 def inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from maas.errors import ExportError, one_line
 from maas.runtime.codec import ModelInputs
-from maas.runtime.sessions import too_new
+from maas.runtime.sessions import ORT_ERRORS, too_new
 
 
 def open_session(model: onnx.ModelProto) -> ort.InferenceSession:
@@ -23,7 +23,7 @@ def open_session(model: onnx.ModelProto) -> ort.InferenceSession:
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises half a dozen types without a common base
+    except ORT_ERRORS as error:
         raise ExportError(f"ONNX Runtime cannot run this graph on a CPU: {one_line(error)}.") from error
 
 
@@ -37,14 +37,12 @@ def computed_values(
         model_inputs: its inputs.
         names: of values; outputs are some of them.
     """
-    probed = onnx.ModelProto()
-    probed.CopyFrom(model)
-    outputs = {output.name for output in model.graph.output}
-    probed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
-    session = ort.InferenceSession(probed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        _exposing(model, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     return dict(zip(names, session.run(list(names), dict(model_inputs)), strict=True))
 
 
@@ -58,17 +56,22 @@ def activations(
         names: of tensors that the graph computes or is fed with; those of other types are left out.
         model_inputs: rows, batch by batch.
     """
-    watched = onnx.ModelProto()
-    watched.CopyFrom(graph)
-    own = {one.name for one in graph.graph.output}
     inputs = {one.name for one in graph.graph.input}
     computed = [name for name in names if name not in inputs]
-    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed if name not in own)
-    session = open_session(watched)
+    session = open_session(_exposing(graph, computed))
     for model_input in model_inputs:
         arrays = {name: model_input[name] for name in names if name in inputs}
         arrays |= dict(zip(computed, session.run(computed, model_input) if computed else (), strict=True))
         yield from ((name, one) for name, one in arrays.items() if one.dtype == np.float32 and one.size)
+
+
+def _exposing(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """Returns a copy that has values inside the graph among its outputs."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    outputs = {output.name for output in model.graph.output}
+    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
+    return copy
 
 
 def output_numbers(found: Any) -> NDArray[Any]:
@@ -80,4 +83,4 @@ def output_numbers(found: Any) -> NDArray[Any]:
 
 def why_not_opened(error: Exception) -> str:
     """Returns in one line why ONNX Runtime does not open a file: first of all that the file is newer than it is."""
-    return too_new(error) or f"cannot be run by ONNX Runtime: {one_line(error)}"
+    return too_new(error) or f"cannot be run by ONNX Runtime: {one_line(error)}."

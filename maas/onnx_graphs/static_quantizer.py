@@ -11,8 +11,14 @@ from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from maas.errors import ExportError, one_line
-from maas.onnx_graphs.quantizing import AVERAGING, CARRIED, WEIGHTED_OPERATORS, averages_of_sums, carried_nodes
+from maas.onnx_graphs.quantizing import (
+    AVERAGING,
+    CARRIED,
+    WEIGHTED_OPERATORS,
+    averages_of_sums,
+    carried_nodes,
+    quantizer_errors,
+)
 from maas.onnx_graphs.ranges import RangeMethod, ValueRange, measured_ranges
 from maas.onnx_graphs.reading import producers_of, readers_of
 from maas.onnx_graphs.smoothing import smoothed
@@ -93,10 +99,8 @@ class StaticQuantizer:
             op_types_to_quantize=[*WEIGHTED_OPERATORS, *CARRIED, *AVERAGING],
             extra_options={"DefaultTensorType": 1, "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS)},
         )
-        try:
+        with quantizer_errors("cannot quantise this graph statically"):
             quantizer.quantize_model()
-        except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot quantise this graph statically: {one_line(error)}.") from error
         model: onnx.ModelProto = quantizer.model.model
         _leave_clips_to_rounding_(model.graph)
         _sum_int8_(model.graph)

@@ -1,8 +1,16 @@
-"""Why ONNX Runtime does not open a file, where the file is simply newer than it is. It opens none itself."""
+"""What ONNX Runtime raises, and why it does not open a file that is simply newer than it is. It opens none itself."""
 
 import re
 
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+ORT_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    ValueError,
+    *(one for one in vars(native).values() if isinstance(one, type) and issubclass(one, Exception)),
+)
+"""What opening and running a graph raises: ONNX Runtime's errors, which have no base, and Python's own."""
 
 FORMAT = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
 OPERATORS = re.compile(r"Opset (\d+) is under development.*domain ([\w.]+) is till opset (\d+)", re.DOTALL)

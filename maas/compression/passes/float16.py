@@ -8,9 +8,8 @@ from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from maas.compression.passes.base import Calibration
-from maas.errors import ExportError, one_line
 from maas.onnx_graphs.files import write_graph
-from maas.onnx_graphs.quantizing import prepared_graph
+from maas.onnx_graphs.quantizing import prepared_graph, quantizer_errors
 from maas.onnx_graphs.running import open_session
 
 
@@ -23,10 +22,8 @@ class Float16:
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the model in fp16; `parent` and `out` are ONNX files."""
         graph = prepared_graph(parent)
-        try:
+        with quantizer_errors("cannot convert this graph to fp16"):
             converted = ONNXModel(convert_float_to_float16(graph, keep_io_types=True))
-        except Exception as error:  # the converter raises whatever it meets
-            raise ExportError(f"onnxruntime cannot convert this graph to fp16: {one_line(error)}.") from error
         converted.topological_sort()
         open_session(converted.model)
         write_graph(converted.model, out)

@@ -9,9 +9,9 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from maas.compression.passes.base import Calibration
-from maas.errors import ExportError, one_line
+from maas.errors import ExportError
 from maas.onnx_graphs.files import strip_file
-from maas.onnx_graphs.quantizing import WEIGHTED_OPERATORS, prepared_graph, weighted_nodes
+from maas.onnx_graphs.quantizing import WEIGHTED_OPERATORS, prepared_graph, quantizer_errors, weighted_nodes
 
 MATRIX = 2
 """Axes."""
@@ -36,7 +36,7 @@ class QuantizeDynamic:
         nodes = weighted_nodes(graph, keep_head=self.keep_head, output=calibration.output)
         nodes = _of_matrices(graph, nodes) if self.per_channel else nodes
         nodes += [f"{name}_MatMul" for name in nodes]  # what the quantiser calls a Gemm once it has split it
-        try:
+        with quantizer_errors("cannot quantise this graph dynamically"):
             quantize_dynamic(
                 graph,
                 out,
@@ -46,8 +46,6 @@ class QuantizeDynamic:
                 nodes_to_quantize=nodes,
                 extra_options={"DefaultTensorType": 1},
             )
-        except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot quantise this graph dynamically: {one_line(error)}.") from error
         strip_file(out)
 
 

@@ -12,9 +12,9 @@ from onnxruntime.quantization import QuantFormat
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from maas.compression.passes.base import Calibration
-from maas.errors import ExportError, one_line
+from maas.errors import ExportError
 from maas.onnx_graphs.files import write_graph
-from maas.onnx_graphs.quantizing import prepared_graph, weighted_nodes
+from maas.onnx_graphs.quantizing import prepared_graph, quantizer_errors, weighted_nodes
 from maas.onnx_graphs.running import open_session
 
 _silent = logging.NullHandler()
@@ -58,10 +58,8 @@ class QuantizeInt4:
         chosen = [node.name for node in graph.graph.node if node.op_type in kinds and node.name in nodes]
         if not chosen:
             raise ExportError(f"The graph has no {' or '.join(kinds)} with weights beside its head; nothing for int4.")
-        try:
+        with quantizer_errors("cannot give this graph weights of four bits"):
             model = self._quantized(graph, chosen)
-        except Exception as error:  # the quantiser raises whatever its handlers meet
-            raise ExportError(f"onnxruntime cannot give this graph weights of four bits: {one_line(error)}.") from error
         open_session(model)
         write_graph(model, out)
 

@@ -18,6 +18,7 @@ from maas.onnx_graphs.cleaning import tidied
 from maas.onnx_graphs.files import write_graph
 from maas.onnx_graphs.reading import operator_domains
 from maas.onnx_graphs.running import output_numbers
+from maas.runtime.sessions import ORT_ERRORS
 
 PLAIN, BASIC = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
 
@@ -107,5 +108,5 @@ def _session(graph: bytes, level: ort.GraphOptimizationLevel, written: Path | No
         options.optimized_model_filepath = str(written)
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own
+    except ORT_ERRORS as error:
         raise ExportError(f"onnxruntime cannot clean this graph up: {one_line(error)}.") from error

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROWS = re.findall(
-    r"^\| (?!term|-)(.+?) \| (.+) \| `(.+)` \|$", (ROOT / "docs/glossary.md").read_text("utf-8"), flags=re.M
+    r"^\| (?!term|-)(.+?) \| (.+) \| `(.+)` \|$", (ROOT / "docs/glossary.md").read_text("utf-8"), flags=re.MULTILINE
 )
 TERMS = [term for term, _, _ in ROWS]
 

@@ -4,9 +4,10 @@ import logging
 import os
 import pkgutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 
 import torch
@@ -22,13 +23,26 @@ from maas.training.progress import quiet_lightning
 from maas.training.resuming import random_states, restore_random_states
 
 log = logging.getLogger("maas")
+Check = Callable[[RecipeUnderCheck], Iterator[Finding]]
 OF_ANY_MODEL = ("lost_scale",)
 """Checks that are made of a model that is not trained here, too: they look at its rows alone."""
 
 
 def check_names() -> list[str]:
-    """Returns the names of all checks: the files that lie in `checks`."""
-    return sorted(module.name for module in pkgutil.iter_modules(checks.__path__))
+    """Returns the names of all checks, in their order."""
+    return sorted(all_checks())
+
+
+@cache
+def all_checks() -> Mapping[str, Check]:
+    """Returns the checks by name: the functions `check_NAME` of the files that lie in `checks`."""
+    files = [import_module(f"{checks.__name__}.{file.name}") for file in pkgutil.iter_modules(checks.__path__)]
+    return {
+        name.removeprefix("check_"): value
+        for file in files
+        for name, value in vars(file).items()
+        if name.startswith("check_") and value.__module__ == file.__name__
+    }
 
 
 def examine(config: RunConfig, splits: Splits, processor: Processor) -> list[Finding]:
@@ -73,11 +87,7 @@ def require_sound(config: RunConfig, splits: Splits, processor: Processor) -> No
 
 def _found(recipe: RecipeUnderCheck, names: Sequence[str]) -> list[Finding]:
     """Returns what the checks of these names find, the errors first."""
-    found = [
-        replace(finding, check=name)
-        for name in names
-        for finding in import_module(f"{checks.__name__}.{name}").check(recipe)
-    ]
+    found = [replace(finding, check=name) for name in names for finding in all_checks()[name](recipe)]
     return sorted(found, key=lambda finding: finding.severity)
 
 

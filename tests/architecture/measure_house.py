@@ -41,7 +41,6 @@ BROAD = {"Exception", "BaseException"}
 ALLOWED = {
     "main": ("", "an entry of the command line, in each module that is one"),
     "log": ("", "the module's logger"),
-    "check": ("doctor/checks/", "the contract of the doctor's checks: its loader calls it in each file of that folder"),
     "perturbations": ("evidence/robustness/", "the contract of that folder: what may happen to a kind of input"),
 }
 """Names that may be defined twice: the folder of maas in which (empty for everywhere), and why."""

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 import maas
 from maas.config import build
 from maas.config.recipes import RECIPES
-from maas.doctor import checks, examine
-from maas.doctor.examining import check_names
+from maas.doctor import examine
+from maas.doctor.examining import all_checks, check_names
 
 HEAVY = {
     "commands",
@@ -38,7 +37,7 @@ def test_nothing_is_found_when_a_shipped_recipe_is_examined(name):
 
 @pytest.mark.parametrize("name", check_names())
 def test_check_names_mistake_and_source_when_it_is_read(name):
-    check = import_module(f"{checks.__name__}.{name}").check
+    check = all_checks()[name]
     assert list(inspect.signature(check).parameters) == ["recipe"]
     assert "Source:" in inspect.getdoc(check)
 

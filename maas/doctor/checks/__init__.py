@@ -1,1 +1,1 @@
-"""The checks. One mistake, one file with `check(recipe)`, which yields findings; they are listed from disk."""
+"""The checks: each is a function `check_NAME(recipe)` that yields findings; they are listed from this folder."""

@@ -1,8 +1,9 @@
-"""Inputs that a net cannot learn from well: constant, not normalised, not finite."""
+"""Inputs that a net cannot learn from well: not normalised, constant, cut, unknown."""
 
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -20,7 +21,7 @@ NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNor
 TABLES = (nn.Embedding, nn.EmbeddingBag)
 
 
-def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+def check_inputs(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Feeding raw values to a layer that is made for inputs of mean 0 and deviation 1, or columns without content.
 
     Source:
@@ -92,3 +93,43 @@ def _constant_columns(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         if len(rows) > 1 and all(str(row.get(name)) == first for row in rows):
             remedy = "Leave it out of processor.numbers or processor.categories, or see why the data lost it."
             yield Finding("warning", f"processor, column {name}", f"every training row holds {first}.", remedy)
+
+
+SAMPLED_TEXTS = 512
+"""Training texts: shares of them are right to some points."""
+MOST_CUT = 0.5
+"""Share of texts that are cut: then what the recipe learns from is mostly beginnings."""
+MOST_UNKNOWN = 0.2
+"""Share of unknown tokens: one word in five missing changes what a sentence says."""
+
+
+def check_vocabulary(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+    """Cutting most texts, or a vocabulary that does not know the language.
+
+    Source:
+        Karpathy, A recipe for training neural networks, 2019: look at exactly what goes into the net.
+    """
+    if recipe.processor.modality != "text":
+        return
+    rows = recipe.processor.preprocess(recipe.splits.train.spread(SAMPLED_TEXTS).inputs)
+    longest = int(recipe.processor.settings()["max_tokens"])
+    cut = float(np.mean([row.shape[-1] >= longest for row in rows]))
+    if cut > MOST_CUT:
+        yield Finding(
+            "warning",
+            "processor.max_tokens",
+            f"{cut:.0%} of the training texts have {longest} tokens or more and are cut.",
+            f"Set e.g. processor.max_tokens={2 * longest}.",
+        )
+    unknown = getattr(recipe.processor, "unknown_id", None)
+    if unknown is None:
+        return
+    tokens = np.concatenate([row if row.ndim == 1 else row[0] for row in rows])
+    share = float(np.mean(tokens == unknown))
+    if share > MOST_UNKNOWN:
+        yield Finding(
+            "warning",
+            "processor",
+            f"{share:.0%} of the training texts' tokens are unknown to it.",
+            "Raise processor.vocabulary_size, or choose a tokenizer of the texts' language.",
+        )

@@ -20,7 +20,7 @@ from maas.config import RunConfig, build
 from maas.data.datamodule import BatchesByLength
 from maas.data.splits import Split, Splits
 from maas.doctor import Finding, examine
-from maas.doctor.checks.batch_norm import fewest_rows
+from maas.doctor.checks.layers import fewest_rows
 from maas.doctor.examining import check_names
 from maas.records.evidence import DataRecord
 

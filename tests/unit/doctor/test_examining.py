@@ -19,7 +19,7 @@ from maas.config import build
 from maas.data.splits import Split
 from maas.doctor import __main__ as entry
 from maas.doctor import examine, require_sound
-from maas.doctor.checks import repeats
+from maas.doctor.checks.splits import check_repeats
 from maas.doctor.examining import check_names
 from maas.errors import ConfigError
 from maas.lifecycle import stages
@@ -173,4 +173,4 @@ def test_rows_are_repeats_by_their_numbers_though_pythons_hashes_of_minus_1_and_
         "test": Split([evaluating], None),
     }
     recipe: Any = SimpleNamespace(by_name=splits, targets=lambda _: np.zeros(0))
-    assert len(list(repeats.check(recipe))) == found
+    assert len(list(check_repeats(recipe))) == found

@@ -1,4 +1,4 @@
-"""Batch norm over a single row."""
+"""Layers that act in training otherwise than in evaluation."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,26 @@ from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 
-def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+def check_modes(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+    """Dropping units or normalising by the batch where answers are given, or forgetting to return to training mode.
+
+    Source:
+        Karpathy, "most common neural net mistakes", no. 2: "you forgot to toggle train/eval mode for the net".
+    """
+    if not recipe.is_trained_here:
+        return
+    if asleep := recipe.smoke_run.asleep:
+        yield Finding(
+            "warning",
+            f"model.{asleep[0]}",
+            f"{len(asleep)} module(s) with dropout or batch norm stay in evaluation mode while they are trained.",
+            "Call train() on them at the end of __init__, or freeze their weights if that is meant.",
+        )
+    if recipe.fault is not None and recipe.fault.kind in ("random", "mates"):
+        yield Finding("error", "model", recipe.fault.what, recipe.fault.remedy)
+
+
+def check_batch_norm(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Normalising a batch of one row by itself: its deviation is 0, and what it says is subtracted.
 
     Source:

@@ -1,4 +1,4 @@
-"""L2 asked for twice, or of an optimizer that turns it into something else."""
+"""What the L2 term shrinks, and how often."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ ADAPTIVE = (Adam, AdamW, NAdam, RAdam, Adamax, Adagrad, RMSprop)
 """They divide each gradient by its own size; torch's AdamW is an Adam that decays beside the gradient."""
 
 
-def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+def check_decay(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Sending L2 through an adaptive gradient, where weights with large gradients are hardly shrunk, or asking twice.
 
     Source:
@@ -44,3 +44,30 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             f"the weight_decay of {decay:g} of {name} goes through its adaptive gradient and is no decay.",
             "Set optimizer=adamw, which decays beside the gradient.",
         )
+
+
+def check_decayed_biases(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+    """Shrinking parameters whose size is no sign of overfitting: biases, and gains of norms, which begin at 1.
+
+    Source:
+        He et al., Bag of tricks, arXiv:1812.01187, §3.1.
+    """
+    if not recipe.is_trained_here:
+        return
+    if names := recipe.smoke_run.decayed:
+        where = "model" if recipe.is_custom_module else "optimizer.weight_decay"
+        groups = "Give the optimizer two groups, the one of biases and norms with weight_decay=0"
+        remedy = (
+            f"{groups}." if recipe.is_custom_module else f"Set objective.covers=weights. {groups}, if it makes its own."
+        )
+        yield Finding("warning", where, f"weight decay also shrinks {_listed(names)}.", remedy)
+    if not recipe.is_custom_module and recipe.objective.is_penalised:
+        covered = recipe.objective.covered(recipe.net)
+        if flat := [name for name, one in covered.items() if one.ndim < 2]:
+            remedy = "Set objective.covers=weights."
+            yield Finding("warning", "objective.covers", f"the penalty also shrinks {_listed(flat)}.", remedy)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more biases and norms" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"

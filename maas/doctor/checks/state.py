@@ -1,9 +1,14 @@
-"""State that no checkpoint holds: numbers, plain tensors and hidden buffers that a net's outputs depend on."""
+"""What no checkpoint holds: state outside parameters and buffers, own random generators."""
 
+import random
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from maas.config import build
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.training.output_check import error_line
@@ -13,7 +18,7 @@ OTHER_SEED = 1
 """Added to the recipe's: what is drawn when a net is built is drawn otherwise when a checkpoint is opened."""
 
 
-def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+def check_lost_state(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Keeping what training moves, or what is drawn at random, where `state_dict` does not look.
 
     A net is built once more, given the weights that a few steps have led to, and compared with the one that took them.
@@ -43,3 +48,50 @@ def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         what = f"its outputs depend on {named}, which no checkpoint holds."
         remedy = f"{blamed[0].remedy[0].upper()}{blamed[0].remedy[1:]}." if blamed else "Keep it in buffers."
         yield Finding("error", f"model.{blamed[0].name}" if blamed else "model", what, remedy)
+
+
+GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+
+
+def check_reproducibility(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+    """Requiring determinism of operations that have none, or drawing from a generator that no checkpoint holds.
+
+    Source:
+        docs.pytorch.org/docs/stable/notes/randomness.html; training checkpoints hold the global generators' states.
+    """
+    if not recipe.is_trained_here:
+        return
+    error = recipe.smoke_run.error
+    if error is not None and "deterministic" in str(error):
+        yield Finding(
+            "error",
+            "trainer.deterministic",
+            f"a step needs an operation that is not deterministic: {str(error).split('.')[0]}.",
+            "Use another operation, or set trainer.deterministic=false.",
+        )
+    for name, module in recipe.net.named_modules():
+        yield from _own_generators(f"model.{name}" if name else "model", module)
+    if recipe.config.augment is not None and not recipe.is_custom_module:
+        yield from _own_generators("augment", build(recipe.config.augment, "augment"))
+    if (
+        not recipe.is_custom_module
+        and recipe.config.trainer.get("benchmark")
+        and recipe.config.trainer.get("deterministic")
+    ):
+        yield Finding(
+            "warning",
+            "trainer.benchmark",
+            "cuDNN chooses its algorithms by timing them, which trainer.deterministic forbids.",
+            "Leave trainer.benchmark out.",
+        )
+
+
+def _own_generators(where: str, owner: Any) -> Iterator[Finding]:
+    for name, value in getattr(owner, "__dict__", {}).items():
+        if isinstance(value, GENERATORS):
+            yield Finding(
+                "warning",
+                f"{where}.{name}",
+                "it draws from a generator of its own, which a killed run cannot go on with.",
+                "Draw from torch's global generator, which training checkpoints hold.",
+            )

@@ -1,4 +1,4 @@
-"""Numbers that differ in the data, and hardly differ any more in the type that the model computes in."""
+"""Numbers whose scale is wrong for the type or for the net that learns them."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ SCALE_ROWS = 2000
 """Rows, evenly spread, whose columns are looked at; of targets all."""
 
 
-def check(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+def check_lost_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Feeding or learning numbers far from 0 in float32, which keeps seven digits, or in bfloat16, which keeps three.
 
     Source:
@@ -110,3 +110,52 @@ def _answered(net: nn.Module, model_inputs: Mapping[str, Tensor], kind: torch.dt
     except (RuntimeError, ValueError, TypeError, IndexError):
         return None
     return found if isinstance(found, Tensor) else None
+
+
+LARGEST_TARGET_SIZE = 100.0
+"""Size of targets (root mean square) from which a net that begins near 0 spends its first epochs on getting there."""
+PRESSED = 0.01
+"""How near a bound outputs of large weights come."""
+NEAR = 0.1
+"""Size of the first outputs, as a share of the targets', that counts as near 0."""
+
+
+def check_target_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
+    """Learning large numbers with a net made for ones, or any numbers through an activation that is bounded.
+
+    Targets are looked at in the unit that the net gives, which is their deviation where `standardize_target` says so.
+
+    Source:
+        Bishop, Neural networks for pattern recognition, §8.2: targets, too, are to be rescaled.
+    """
+    if not recipe.is_trained_here or recipe.config.task != "regression" or recipe.logits is None:
+        return
+    targets = torch.from_numpy(recipe.task_head.units(recipe.targets("train")))  # type: ignore[attr-defined]
+    size, first = _size(targets), _size(recipe.logits)
+    if "target_mean" not in recipe.record.arguments and size > LARGEST_TARGET_SIZE and first < NEAR * size:
+        yield Finding(
+            "warning",
+            "model",
+            f"the targets' size is {size:.3g}, and the net begins with outputs of {first:.3g}.",
+            "Set standardize_target=true, or let the net take target_mean and target_deviation, which are filled in.",
+        )
+    if recipe.extremes:
+        reached = torch.cat([answer.flatten() for answer in recipe.extremes])
+        low, high = float(reached.min()), float(reached.max())
+        outside = float(((targets < low) | (targets > high)).float().mean())
+        if outside and _is_bounded(low, high):
+            yield Finding(
+                "error",
+                "model",
+                f"its outputs stay within {low:.3g} and {high:.3g}, and {outside:.0%} of the targets lie outside.",
+                "Remove the activation behind the last layer.",
+            )
+
+
+def _is_bounded(low: float, high: float) -> bool:
+    """Tells whether outputs of large weights keep to a bound: they press against it, as of a ReLU, sigmoid or tanh."""
+    return 0 <= low <= PRESSED or (low >= -1 and 1 - PRESSED <= high <= 1)
+
+
+def _size(values: Tensor) -> float:
+    return float(values.double().square().mean().sqrt())

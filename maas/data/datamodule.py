@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from maas.data.preprocessed import Encoded
+from maas.data.preprocessed import PreprocessedInputs
 from maas.data.splits import Split, Splits
-from maas.errors import DataError
+from maas.errors import DataError, InputError
 from maas.runtime.processors import Processor
 
 WINDOW = 16
@@ -38,7 +38,7 @@ class PreprocessedRows(Dataset[Batch]):
 
     def __init__(self, split: Split, processor: Processor) -> None:
         self._processor = processor
-        self._rows = Encoded(processor, split.inputs)
+        self._rows = PreprocessedInputs(processor, split.inputs)
         self.keys = self._rows.keys
         self.targets = np.asarray(split.targets)
 
@@ -160,6 +160,10 @@ class Loader(DataLoader[Batch]):
             ):
                 self._given += 1
                 yield batch
+        except InputError as error:
+            raise InputError(
+                str(error).rpartition(f"{InputError.__name__}: ")[2]
+            ) from error  # less a worker's traceback
         finally:
             self._batches.start = 0
 

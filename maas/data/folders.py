@@ -108,7 +108,7 @@ def _table(path: Path, suffixes: Sequence[str], left_out: list[Path]) -> Table:
                 "Put such files into it, or remove it."
             )
         left_out += [file for file in files if file.suffix.lower() not in suffixes]
-        inputs += map(_readable, chosen)
+        inputs += map(require_readable, chosen)
         labels += [folder.name] * len(chosen)
     return {"input": inputs, "label": labels}
 
@@ -139,7 +139,12 @@ def _visible(path: Path) -> list[Path]:
         _refuse(error)
 
 
-def _readable(file: Path) -> Path:
+def require_readable(file: Path) -> Path:
+    """Returns a file that can be read.
+
+    Raises:
+        DataError: it cannot be.
+    """
     if not os.access(file, os.R_OK):
         raise DataError(f"{file} cannot be read: its rights or a broken link forbid it. Repair or remove it.")
     return file

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maas.data.cells import MISSING, ONLY_EMPTY, ColumnReading
 from maas.data.columns import table_rows
 from maas.data.contents import Target, digests_of
-from maas.data.folders import IMAGES, SOUNDS, files_below
+from maas.data.folders import IMAGES, SOUNDS, files_below, require_readable
 from maas.data.sheets import require_columns
 from maas.data.sources import labelled, labelled_lines, read_file
 from maas.data.splits import Splits, prepare
@@ -150,6 +150,7 @@ def _files(path: Path, processor: Processor, labels: Sequence[str]) -> Table:
     if folders & set(labels) and folders - set(labels):
         others = ", ".join(sorted(folders - set(labels)))
         raise DataError(f"{path} holds folders of the model's labels and others ({others}); keep one kind.")
+    files = list(map(require_readable, files))
     return {"input": files, "label": [file.parent.name if folders <= set(labels) else None for file in files]}
 
 

@@ -1,4 +1,4 @@
-"""Rows as a net takes them: encoded once and kept, or each time anew where keeping them would take too much memory."""
+"""Rows as a net takes them: preprocessed once and kept, or each time again where keeping takes too much memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 
 from maas.data.rows import as_rows
+from maas.errors import InputError
 from maas.runtime.processors import Features, Processor, preprocessed_pieces
 
 KEPT_BYTES = 256 * 2**20
-"""Encoded rows that are kept. Fixed, and not a share of the machine's memory, as the order of batches depends on it."""
+"""Of preprocessed rows that are kept. Fixed, not a fraction of the memory: the order of batches depends on it."""
 ARRAY_BYTES = 128
-"""Of an array beside its content."""
+"""Of an array, in addition to its content."""
 ROWS_MEASURED = 1024
-"""Rows that are encoded before the bytes of all are estimated."""
+"""Rows that are preprocessed before the bytes of all are estimated."""
 
 
-class Encoded:
-    """Encoded rows by number.
+class PreprocessedInputs:
+    """Preprocessed rows by number.
 
     Args:
         processor: fitted.
@@ -30,7 +31,7 @@ class Encoded:
         self._kept = _kept(processor, inputs)
         sizes = map(_length, inputs) if self._kept is None else map(processor.bucket, self._kept)
         self.keys = np.fromiter(sizes, np.int64, len(inputs))
-        """int64 (N,), the padded size of each row; the length of its text where encoded rows are not kept."""
+        """int64 (N,), the padded size of each row; the length of its text where preprocessed rows are not kept."""
 
     def __len__(self) -> int:
         return len(self._inputs)
@@ -39,7 +40,24 @@ class Encoded:
         """Returns the rows of these numbers."""
         if self._kept is not None:
             return [self._kept[index] for index in indices]
-        return self._processor.preprocess(list(self._inputs.picked(np.asarray(indices))))
+        rows = list(self._inputs.picked(np.asarray(indices)))
+        try:
+            return self._processor.preprocess(rows)
+        except InputError:
+            self._require_readable(rows, indices)
+            raise
+
+    def _require_readable(self, rows: Sequence[Any], indices: Sequence[int]) -> None:
+        """Reads rows of a batch one by one, so that a message has the row's number in its split and not in the batch.
+
+        Raises:
+            InputError: a row cannot be understood.
+        """
+        for row, index in zip(rows, indices, strict=True):
+            try:
+                self._processor.preprocess([row])
+            except InputError as error:
+                raise InputError(str(error).replace("Row 0 ", f"Row {index} of its split ", 1)) from error
 
     def pieces(self) -> Iterator[list[Features]]:
         """Yields all rows in their order, many at a time."""
@@ -47,7 +65,7 @@ class Encoded:
 
 
 def _kept(processor: Processor, inputs: Sequence[Any]) -> list[Features] | None:
-    """Returns all rows encoded; None as soon as they will take more than `KEPT_BYTES`."""
+    """Returns all rows preprocessed; None as soon as they will take more than `KEPT_BYTES`."""
     kept: list[Features] = []
     size = 0
     for piece in preprocessed_pieces(processor, inputs):

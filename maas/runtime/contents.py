@@ -46,12 +46,24 @@ def _decoded(text: str) -> bytes:
         ) from error
 
 
+def row_name(row: Any, index: int) -> str:
+    """Returns how messages call a row: its file, relative to the working directory where it lies below, or its number.
+
+    Args:
+        row: raw input.
+        index: position among the rows that came with it.
+    """
+    if not isinstance(row, Path):
+        return f"Row {index}"
+    return str(row.relative_to(Path.cwd()) if row.is_relative_to(Path.cwd()) else row)
+
+
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return _bounded(file.read(MAX_FILE_BYTES + 1), f"names the file {path}")
+            return _bounded(file.read(MAX_FILE_BYTES + 1), "is a file")
     except OSError as error:
-        raise InputError(f"names the file {path}, which cannot be read: {error.strerror}.") from error
+        raise InputError(f"cannot be read: {error.strerror}.") from error
 
 
 def _bounded(content: bytes, what: str) -> bytes:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from maas.bounds import Count, Positive
 from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
-from maas.runtime.contents import content_of
+from maas.runtime.contents import content_of, row_name
 from maas.runtime.processors.base import Features, Processor, nesting
 from maas.runtime.sounds import MAX_CHANNELS, MAX_VALUES, Sound, read_sound, require_rate, sound_of
 
@@ -63,7 +63,7 @@ class AudioProcessor(Processor):
         try:
             sound = self._sound(row)
         except InputError as error:
-            raise InputError(f"Row {index} {error}") from error
+            raise InputError(f"{row_name(row, index)} {error}") from error
         return centred(self._resampled(sound), self._samples)
 
     def _sound(self, row: Any) -> Sound:

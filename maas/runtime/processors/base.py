@@ -113,11 +113,11 @@ def in_pieces(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 @contextmanager
 def counted_from(start: int) -> Iterator[None]:
-    """Tells in an InputError about a piece of rows from which row on it counts them."""
+    """Adds to an InputError about a numbered row of a piece the row from which on it counts."""
     try:
         yield
     except InputError as error:
-        if not start:
+        if not start or not str(error).startswith("Row "):
             raise
         raise InputError(f"{error} (Counted from row {start} on.)") from error
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from maas.bounds import Count
 from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
-from maas.runtime.contents import content_of
+from maas.runtime.contents import content_of, row_name
 from maas.runtime.image_files import ORIENTATION, read_image
 from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
 from maas.runtime.pixels import pixels_of
@@ -82,7 +82,7 @@ class ImageProcessor(Processor):
         try:
             return self._pixels(row)
         except InputError as error:
-            raise InputError(f"Row {index} {error}") from error
+            raise InputError(f"{row_name(row, index)} {error}") from error
 
     def _pixels(self, row: Any) -> Features:
         if isinstance(row, np.ndarray | list | tuple):

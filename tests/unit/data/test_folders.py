@@ -8,9 +8,18 @@ import pytest
 import soundfile
 from PIL import Image
 
+from maas.data import preprocessed
+from maas.data.datamodule import DataModule
 from maas.data.folders import audio_folder, files_by_label, image_folder
-from maas.data.splits import prepare
-from maas.errors import DataError
+from maas.data.given import given_rows
+from maas.data.preprocessed import PreprocessedInputs
+from maas.data.splits import Split, Splits, prepare
+from maas.errors import DataError, InputError
+from maas.records.evidence import DataRecord
+from maas.runtime.processors import base as processors_base
+from maas.runtime.processors import preprocessed_pieces
+from maas.runtime.processors.audio import AudioProcessor
+from maas.runtime.processors.image import ImageProcessor
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -141,3 +150,64 @@ def test_sounds_are_rows_when_words_have_folders(tmp_path):
         soundfile.write(tmp_path / f"{word}/1.wav", np.zeros(8), 8000)
     table = audio_folder(str(tmp_path))["all"]
     assert table == {"input": [tmp_path / "no/1.wav", tmp_path / "yes/1.wav"], "label": ["no", "yes"]}
+
+
+@pytest.fixture
+def broken_picture(tmp_path, monkeypatch) -> Splits:
+    """48 pictures of two labels, one of the last ones cut off; the working directory is above them."""
+    random = np.random.default_rng(0)
+    for index in range(48):
+        file = tmp_path / f"pictures/{'cat' if index % 2 else 'dog'}/{index:02}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(file)
+    broken = tmp_path / "pictures/cat/41.png"
+    broken.write_bytes(broken.read_bytes()[:120])
+    monkeypatch.chdir(tmp_path)
+    files = [*sorted((tmp_path / "pictures/dog").iterdir()), *sorted((tmp_path / "pictures/cat").iterdir())]
+    train, other = Split(files, np.arange(48) // 24), Split(files[:4], np.zeros(4, np.int64))
+    return Splits(train, other, other, ("dog", "cat"), DataRecord("", {}, {}))
+
+
+REFUSAL = r"^pictures/cat/41\.png is a PNG file that cannot be read: [^\n]*$"
+
+
+def test_file_is_named_when_a_picture_of_a_training_is_cut_off(broken_picture):
+    with pytest.raises(InputError, match=REFUSAL):
+        DataModule(broken_picture, ImageProcessor(8, 8), batch_size=8, seed=0)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_file_is_named_when_pictures_are_read_batch_by_batch(broken_picture, workers, monkeypatch):
+    monkeypatch.setattr(preprocessed, "KEPT_BYTES", 0)
+    monkeypatch.setattr(preprocessed, "ROWS_MEASURED", 8)
+    monkeypatch.setattr(processors_base, "ROWS_AT_ONCE", 8)
+    loader = DataModule(broken_picture, ImageProcessor(8, 8), 8, 0, workers=workers).train_dataloader()
+    with pytest.raises(InputError, match=REFUSAL):
+        list(loader)
+
+
+def test_number_in_the_split_is_told_when_a_broken_row_has_no_file(monkeypatch):
+    monkeypatch.setattr(preprocessed, "_kept", lambda *_: None)
+    random = np.random.default_rng(0)
+    rows = PreprocessedInputs(ImageProcessor(8, 8), [*random.integers(0, 256, (41, 8, 8, 3), dtype=np.uint8), b"GIF"])
+    with pytest.raises(InputError, match=r"^Row 41 of its split is "):
+        rows.take([3, 41])
+
+
+def test_file_is_named_when_a_picture_that_calibrates_is_cut_off(broken_picture, tmp_path):
+    rows = given_rows(tmp_path / "pictures", ImageProcessor(8, 8), ("dog", "cat"))["input"]
+    with pytest.raises(InputError, match=REFUSAL):
+        list(preprocessed_pieces(ImageProcessor(8, 8), rows))
+
+
+def test_link_is_named_when_a_picture_that_calibrates_is_gone(tmp_path):
+    (tmp_path / "dog.png").symlink_to(tmp_path / "absent.png")
+    with pytest.raises(DataError, match=r"dog\.png cannot be read: its rights or a broken link forbid it\."):
+        given_rows(tmp_path, ImageProcessor(8, 8), ())
+
+
+def test_file_is_named_when_a_sound_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "word.wav").write_bytes(b"RIFF")
+    with pytest.raises(InputError, match=r"^word\.wav "):
+        AudioProcessor().preprocess([tmp_path / "word.wav"])

@@ -398,8 +398,8 @@ LISTS = "send pixels as whole numbers, 0 to 255, of shape (H, W) or (H, W, C)."
         ("iVBO", "is not an image file: it begins with b'\\x89PN'. Send"),
         ("ä" * 30, f"is the text '{'ä' * 20}', which is not base64: "),
         ("data:image/png,abc", "is a data: URL that begins with 'data:image/png'; send data:TYPE;base64,…"),
-        (Path("nowhere/at/all.png"), "names the file nowhere/at/all.png, which cannot be read: No such file"),
-        (Path(), "names the file ., which cannot be read: Is a directory"),
+        (Path("nowhere/at/all.png"), "cannot be read: No such file"),
+        (Path(), "cannot be read: Is a directory"),
         (saved(colours())[:60], "is a PNG file that cannot be read: "),
         (saved(colours(), "JPEG")[:-40], "is a JPEG file that cannot be read: image file is truncated ("),
         (array_of((4, 4, 3), 0.5, "float32"), "holds values of type float32; send pixels as uint8, 0 to 255."),
@@ -429,7 +429,7 @@ LISTS = "send pixels as whole numbers, 0 to 255, of shape (H, W) or (H, W, C)."
 def test_row_is_named_with_what_is_wrong_when_it_is_no_image(row, message):
     with pytest.raises(InputError) as caught:
         ImageProcessor(H, W).preprocess([colours(), row])
-    assert str(caught.value).startswith(f"Row 1 {message}")
+    assert str(caught.value).startswith(f"{row if isinstance(row, Path) else 'Row 1'} {message}")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -438,7 +438,7 @@ def test_large_file_is_refused_when_a_path_names_it(tmp_path):
     path = tmp_path / "large.png"
     with path.open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
-    message = f"Row 0 names the file {path} of more than {MAX_FILE_BYTES} bytes, the most that are read."
+    message = f"{path} is a file of more than {MAX_FILE_BYTES} bytes, the most that are read."
     with pytest.raises(InputError, match=re.escape(message)):
         pixels(path)
 

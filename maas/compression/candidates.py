@@ -2,11 +2,12 @@
 
 import gzip
 import logging
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,10 +15,12 @@ import torch
 from torch import nn
 
 from maas.compression.evaluator import Evaluator, TimingTarget
-from maas.compression.passes import OnnxPass
+from maas.compression.naming import PARENT
+from maas.compression.passes import Calibration, PassContext
 from maas.compression.pipeline import Variant
-from maas.compression.pruning import macs, parameters
-from maas.compression.store import CandidateStore, settings_of, target_of
+from maas.compression.pruning import NetSize
+from maas.compression.settings import CompressionSettings
+from maas.compression.store import CandidateStore, import_path_of, settings_of
 from maas.errors import BundleError, ConfigError, ExportError
 from maas.evidence.parity import parity_of, require_parity
 from maas.evidence.task_metrics.base import Scores
@@ -27,18 +30,18 @@ from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import scores_of
 
 log = logging.getLogger("maas")
-PARENT, RECORDS = "fp32", "candidates.json"
+RECORDS = "candidates.json"
 Exporter = Callable[[Checkpoint, Path], Path]
 
 
 @dataclass(frozen=True)
-class Group:
-    """What became of one variant.
+class MeasuredVariant:
+    """A variant with its candidates.
 
     Args:
-        variant: the checkpoint.
-        records: of its candidates, the exported one first; not yet compared with a budget.
-        folder: where their ONNX files lie.
+        variant: checkpoint, or the graph that the search began with.
+        records: records of its candidates, the exported one first; not yet compared with a budget.
+        folder: folder of their ONNX files.
     """
 
     variant: Variant
@@ -47,7 +50,7 @@ class Group:
 
     @property
     def exported(self) -> Path:
-        """The ONNX file of the checkpoint as it is."""
+        """The ONNX file of the variant as it is."""
         return self.folder / f"{PARENT}.onnx"
 
     def model(self, name: str) -> Path:
@@ -60,52 +63,61 @@ class Group:
 
 @dataclass(frozen=True)
 class CandidateBuilder:
-    """What makes and measures groups.
+    """Makes and measures candidates: a variant exported, and what ONNX passes make of that.
 
     Args:
-        evaluator: where candidates are evaluated.
-        passes: over ONNX files, by name.
-        export: writes a checkpoint as an ONNX file.
-        store: where groups lie.
-        target: batch size and threads that candidates are to be fast at.
+        evaluator: what evaluates them.
+        context: root, recipe and rows.
+        settings: passes and budget.
+        store: where variants and candidates lie; what lies there already is not made again.
+        export: writes a checkpoint as an ONNX file; None where there is no pipeline. The root is exported already.
     """
 
     evaluator: Evaluator
-    passes: Mapping[str, OnnxPass]
-    export: Exporter
+    context: PassContext
+    settings: CompressionSettings
     store: CandidateStore
-    target: TimingTarget
+    export: Exporter | None = None
 
-    def group(self, variant: Variant, root: Path | None = None) -> Group:
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Training rows for passes over ONNX files."""
+        return Calibration.of(self.evaluator.parent, self.context.splits.train, self.context.seed)
+
+    def measured(self, variant: Variant) -> MeasuredVariant:
         """Makes and measures the candidates of a variant, or reads what was measured before.
-
-        Args:
-            variant: the checkpoint.
-            root: the ONNX file of the uncompressed model; None where this variant is it.
 
         Raises:
             ExportError: the checkpoint cannot be exported.
             ParityError: its ONNX file does not answer as its net; nothing that is made of the file may ship.
             ConfigError: the uncompressed model has answers that are no numbers to compare others with.
         """
-        passes = {name: [target_of(one), settings_of(one)] for name, one in self.passes.items()}
-        place = self.store.place(variant.checkpoint.digest, passes, [self.target.batch_size, self.target.threads])
-        if group := kept(variant, place):
-            return group
+        passes = {name: [import_path_of(one), settings_of(one)] for name, one in self.settings.graph_passes.items()}
+        target = self.evaluator.target(self.settings.budget)
+        place = self.store.place(self._digest(variant), passes, [target.batch_size, target.threads])
+        if before := measured_before(variant, place):
+            return before
         place.mkdir(parents=True, exist_ok=True)
-        group = Group(variant, tuple(self._made(variant, place)), place)
-        group = replace(group, records=tuple(self._measured(group, root or group.exported)))
-        write_atomically(place / RECORDS, msgspec.json.encode(group.records))
-        return group
+        made = MeasuredVariant(variant, tuple(self._made(variant, place)), place)
+        made = replace(made, records=tuple(self._evaluated(made, target)))
+        write_atomically(place / RECORDS, msgspec.json.encode(made.records))
+        return made
+
+    def _digest(self, variant: Variant) -> str:
+        return variant.checkpoint.digest if variant.checkpoint else sha256_of(self.evaluator.graph)
+
+    def _exported(self, variant: Variant, out: Path) -> Path:
+        """Writes the ONNX file of a variant; that of the root was exported before the search began."""
+        if not variant.name:
+            return Path(shutil.copyfile(self.evaluator.graph, out))
+        if self.export is None:
+            raise ExportError("This search exports no checkpoints; nothing can be made of the model but graphs.")
+        return self.export(variant.trained, out)
 
     def _made(self, variant: Variant, place: Path) -> list[CandidateRecord]:
-        """Exports the checkpoint and applies every pass; one that cannot be applied leaves a record that says why."""
-        started, exported = time.perf_counter(), self.export(variant.checkpoint, place / f"{PARENT}.onnx")
-        facts: dict[str, Any] = {
-            **_size(variant, self.evaluator),
-            "applied_passes": variant.applied_passes,
-            "seed": self.evaluator.calibration.seed,
-        }
+        """Exports the variant and applies every pass; one that cannot be applied leaves a record with the reason."""
+        started, exported = time.perf_counter(), self._exported(variant, place / f"{PARENT}.onnx")
+        size = _size(variant, self.evaluator)
         first = CandidateRecord(
             name=_name(variant),
             parent_sha256="",
@@ -113,51 +125,50 @@ class CandidateBuilder:
             bytes=exported.stat().st_size,
             gzip_bytes=gzip_bytes(exported),
             seconds=round(time.perf_counter() - started, 3),
-            **facts,
+            applied_passes=variant.applied_passes,
+            seed=self.context.seed,
+            parameters=size.parameters if size else None,
+            macs=size.macs if size else None,
         )
-        return [first, *(self._applied(variant, name, first, exported, facts) for name in self.passes)]
+        return [first, *(self._applied(variant, name, first, exported) for name in self.settings.graph_passes)]
 
-    def _applied(
-        self, variant: Variant, key: str, parent: CandidateRecord, exported: Path, facts: Mapping[str, Any]
-    ) -> CandidateRecord:
-        one, started, out = self.passes[key], time.perf_counter(), exported.with_name(f"{key}.onnx")
+    def _applied(self, variant: Variant, key: str, parent: CandidateRecord, exported: Path) -> CandidateRecord:
+        one, started, out = self.settings.graph_passes[key], time.perf_counter(), exported.with_name(f"{key}.onnx")
         fault: tuple[str, ...] = ()
         try:
-            one.apply(exported, out, self.evaluator.calibration)
+            one.apply(exported, out, self.calibration)
             self.evaluator.running(out)
         except (ExportError, BundleError) as error:
             fault = (str(error),)
-        return CandidateRecord(
+        return msgspec.structs.replace(
+            parent,
             name=_name(variant, key),
             parent=parent.name,
             parent_sha256=parent.sha256,
-            target=target_of(one),
+            target=import_path_of(one),
             settings=settings_of(one),
             sha256="" if fault else sha256_of(out),
             bytes=0 if fault else out.stat().st_size,
             gzip_bytes=None if fault else gzip_bytes(out),
             seconds=round(time.perf_counter() - started, 3),
             reasons=fault,
-            **facts,
         )
 
-    def _measured(self, group: Group, root: Path) -> list[CandidateRecord]:
+    def _evaluated(self, made: MeasuredVariant, target: TimingTarget) -> list[CandidateRecord]:
         """Adds to each record what was measured; those that failed stay as they are."""
-        evaluator, first = self.evaluator, group.records[0]
-        whole = [one.name for one in group.records if not one.reasons]
-        models = {name: group.model(name) for name in whole}
+        evaluator, first = self.evaluator, made.records[0]
+        is_root = not made.variant.name
+        models = {one.name: made.model(one.name) for one in made.records if not one.reasons}
         predictors = {name: evaluator.predictor(path) for name, path in models.items()}
         answers = {name: evaluator.scores(predictor) for name, predictor in predictors.items()}
-        is_root = root == group.exported
         whose = answers[first.name] if is_root else evaluator.scores(evaluator.parent)
         _require_finite(whose)
-        trained = whose if is_root else self._trained(group.variant, answers[first.name])
-        made = {name: found for name, found in answers.items() if not (is_root and name == first.name)}
-        broken = {name for name, found in made.items() if not np.isfinite(found).all()}
-        baselines = {} if is_root else {"": root}  # a model is not timed beside itself
-        raced = evaluator.latencies({**models, **baselines}, first.name if is_root else "", self.target)
+        trained = whose if is_root else self._trained(made.variant, answers[first.name])
+        broken = {name for name, found in answers.items() if not np.isfinite(found).all()}
+        baselines = {} if is_root else {"": evaluator.graph}  # a model is not timed beside itself
+        timed = evaluator.latencies({**models, **baselines}, first.name if is_root else "", target)
 
-        def measured(record: CandidateRecord) -> CandidateRecord:
+        def evaluated(record: CandidateRecord) -> CandidateRecord:
             if record.name in broken:
                 return msgspec.structs.replace(record, reasons=("some of its answers are not finite numbers",))
             own, footprint = answers[record.name], evaluator.footprint(models[record.name])
@@ -170,43 +181,43 @@ class CandidateBuilder:
                 worst_slice=evaluator.worst_slice(whose, own),
                 agreement=float(evaluator.task_metrics.agrees(parent, own).mean()),
                 batch_effect=evaluator.batch_effect(predictors[record.name]),
-                latency=raced[record.name][0],
-                latencies=raced[record.name],
+                latency=timed[record.name][0],
+                latencies=timed[record.name],
                 load_ms=round(footprint.load_ms, 2),
                 peak_bytes=footprint.peak_bytes,
             )
 
-        return [measured(record) if record.name in predictors else record for record in group.records]
+        return [evaluated(record) if record.name in predictors else record for record in made.records]
 
     def _trained(self, variant: Variant, exported: Scores) -> Scores:
         """Returns what the checkpoint answers by torch, (N, K), if its ONNX file answers the same."""
         evaluator, parent = self.evaluator, self.evaluator.parent
-        rows, run = evaluator.validation.inputs, variant.checkpoint.run()
+        rows, run = evaluator.validation.inputs, variant.trained.run()
         found = scores_of(run, parent.postprocessor, parent.processor, rows, parent.batch_size)
         allowed = evaluator.tolerance * parent.postprocessor.scale(found)
         require_parity(parity_of(evaluator.task_metrics, "torch", "onnxruntime", found, exported, allowed))
         return found
 
 
-def kept(variant: Variant, place: Path) -> Group | None:
+def measured_before(variant: Variant, place: Path) -> MeasuredVariant | None:
     """Returns what was measured before; None where there is nothing, or its files were altered or cannot be read.
 
     Args:
-        variant: by whose name its candidates go.
-        place: where they lie.
+        variant: variant whose name its candidates have.
+        place: folder of the candidates.
     """
     if not (place / RECORDS).is_file():
         return None
     try:
         records = read_json(place / RECORDS, tuple[CandidateRecord, ...])
-        group = Group(variant, tuple(_renamed(one, variant) for one in records), place)
-        files = {group.model(one.name).name: one.sha256 for one in group.records if one.sha256}
+        found = MeasuredVariant(variant, tuple(_renamed(one, variant) for one in records), place)
+        files = {found.model(one.name).name: one.sha256 for one in found.records if one.sha256}
         fault = next((f"{file} was altered" for file, digest in files.items() if sha256_of(place / file) != digest), "")
     except (OSError, ValueError) as error:
         fault = str(error)
     if fault:
         log.warning("%s is passed over, and its candidates are made again: %s", place, fault)
-    return None if fault else group
+    return None if fault else found
 
 
 def _require_finite(answers: Scores) -> None:
@@ -232,13 +243,13 @@ def _renamed(record: CandidateRecord, variant: Variant) -> CandidateRecord:
     return msgspec.structs.replace(record, name=name, parent=parent, applied_passes=variant.applied_passes)
 
 
-def _size(variant: Variant, evaluator: Evaluator) -> dict[str, int]:
-    """Returns parameters and multiply-accumulates of a net; nothing of an imported model."""
-    model = variant.checkpoint.model()
+def _size(variant: Variant, evaluator: Evaluator) -> NetSize | None:
+    """Returns the size of a net; None for an imported model or a graph."""
+    model = variant.checkpoint.model() if variant.checkpoint else None
     if not isinstance(model, nn.Module):
-        return {}
-    model_inputs = {name: torch.from_numpy(array) for name, array in evaluator.timed_inputs(count=1)[0].items()}
-    return {"parameters": parameters(model), "macs": macs(model, model_inputs)}
+        return None
+    (model_inputs,) = evaluator.timed_inputs(count=1)
+    return NetSize.of(model, {name: torch.from_numpy(array) for name, array in model_inputs.items()})
 
 
 def gzip_bytes(path: Path) -> int:

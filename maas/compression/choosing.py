@@ -1,5 +1,6 @@
 """Choosing what ships of all that was tried."""
 
+import statistics
 from collections.abc import Iterable, Mapping
 
 from maas.records.evidence import CandidateRecord
@@ -39,6 +40,35 @@ def best_of(allowed: Iterable[CandidateRecord]) -> CandidateRecord:
     limit = least.bytes * _quartiles(least)[1]
     equal = [one for one in candidates if one.bytes * _quartiles(one)[0] <= limit]
     return min(equal, key=lambda one: (one.bytes, one.macs or 0))
+
+
+def better_of(
+    chosen: CandidateRecord, reason: str, scratch: Iterable[CandidateRecord], metric: str | None
+) -> tuple[CandidateRecord, str]:
+    """Compares a pruned net with nets of its shape that were trained from scratch.
+
+    Args:
+        chosen: the pruned one's candidate.
+        reason: why it was chosen.
+        scratch: the same candidate of each from-scratch baseline.
+        metric: the recipe's metric.
+
+    Returns:
+        The best baseline if these are better on average and one keeps the budget, else `chosen`; and the reason.
+    """
+    scored = [(one.metric.value, one) for one in scratch if one.metric]
+    if not chosen.metric or not scored:
+        return chosen, reason
+    values = [value for value, _ in scored]
+    reason = (
+        f"{reason} Its {metric} is {chosen.metric.value:.4f}; of {len(values)} nets of this shape that were trained "
+        f"from scratch for as many epochs {min(values):.4f} to {max(values):.4f}."
+    )
+    allowed = [(value, one) for value, one in scored if not one.reasons]
+    if statistics.fmean(values) > chosen.metric.value and allowed:
+        _, best = max(allowed, key=lambda pair: pair[0])
+        return best, f"{reason} They win: {best.name} ships."
+    return chosen, reason
 
 
 def _quartiles(record: CandidateRecord) -> tuple[float, float]:

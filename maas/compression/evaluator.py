@@ -1,4 +1,4 @@
-"""Measuring candidates on validation rows, with the settings that the model is served with."""
+"""Judging candidates on validation rows, with the settings that the model is served with."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from maas.compression.passes import Calibration
+from maas.compression.budget import Budget
 from maas.data.splits import Split
 from maas.errors import ExportError, one_line
 from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
@@ -49,24 +49,26 @@ class TimingPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Where candidates are evaluated.
+    """Evaluates candidates by metrics, latency, and the effect of other rows in a batch.
 
     Args:
-        parent: a predictor over the uncompressed model.
+        graph: ONNX file of the uncompressed model.
+        parent: predictor over it.
         validation: rows that training did not see; the test split is not touched.
-        task_metrics: of this kind of answer.
+        task_metrics: metrics of this kind of answer.
         metric: the recipe's metric; None where rows have no targets.
-        calibration: training rows for passes.
+        seed: random seed of resampling.
         labels: names of the targets, where they are labels.
-        tolerance: the largest difference of a plain number between a net and what was exported of it.
+        tolerance: largest difference of a plain number between a net and what was exported of it.
         is_single: whether the graph takes one row at a time, and no more.
     """
 
+    graph: Path
     parent: Predictor
     validation: Split
     task_metrics: TaskMetrics
     metric: str | None
-    calibration: Calibration
+    seed: int
     labels: Sequence[str] = ()
     tolerance: float = ExportSettings.tolerance
     is_single: bool = False
@@ -75,6 +77,11 @@ class Evaluator:
     def declared(self) -> TimingTarget:
         """The batch size and threads that the model is served with."""
         return TimingTarget(self.parent.batch_size, self.parent.threads)
+
+    def target(self, budget: Budget) -> TimingTarget:
+        """Returns the batch size and threads that candidates are to be fast at."""
+        declared = self.declared
+        return TimingTarget(budget.batch_size or declared.batch_size, budget.threads or declared.threads)
 
     def predictor(self, model: Path, threads: int | None = None) -> Predictor:
         """Builds a predictor like the parent's over another ONNX file.
@@ -109,13 +116,13 @@ class Evaluator:
         """Returns the recipe's metric; None where rows have no targets."""
         if self.metric is None or self.validation.targets is None:
             return None
-        return self.task_metrics.compute(self.validation.targets, predictions, self.calibration.seed)[self.metric]
+        return self.task_metrics.compute(self.validation.targets, predictions, self.seed)[self.metric]
 
     def drop(self, parent: Scores, child: Scores) -> Interval | None:
         """Returns the points that the child loses against the parent; None where rows have no targets."""
         if self.metric is None or self.validation.targets is None:
             return None
-        return self.task_metrics.drop(self.validation.targets, parent, child, self.metric, self.calibration.seed)
+        return self.task_metrics.drop(self.validation.targets, parent, child, self.metric, self.seed)
 
     def worst_slice(self, parent: Scores, child: Scores) -> Slice | None:
         """Returns the label on whose rows the child loses most against the parent; None where there are no labels."""
@@ -140,17 +147,17 @@ class Evaluator:
             target: None for what the model is served with.
         """
         found: dict[str, list[Latency]] = {name: [] for name in models}
-        for course in self.timing_plans(target or self.declared):
-            one = course.target
+        for plan in self.timing_plans(target or self.declared):
+            one = plan.target
             sessions = {name: self.predictor(path, one.threads).session for name, path in models.items()}
-            model_inputs = self.timed_inputs(one.batch_size, course.batches)
+            model_inputs = self.timed_inputs(one.batch_size, plan.batches)
 
             def run(session: Any, model_inputs: Sequence[ModelInputs] = model_inputs) -> None:
                 for model_input in model_inputs:
                     session.run(None, model_input)
 
             runs = {name: (lambda session=session, run=run: run(session)) for name, session in sessions.items()}
-            times = interleaved(runs, rounds=course.rounds)
+            times = interleaved(runs, rounds=plan.rounds)
             for name, values in times.items():
                 of_batch, baseline = values / len(model_inputs), times[against] / len(model_inputs)
                 found[name].append(latency(of_batch, baseline, one.batch_size, one.threads))
@@ -159,15 +166,15 @@ class Evaluator:
     def timing_plans(self, target: TimingTarget) -> list[TimingPlan]:
         """Returns all that models are timed at: the target first and longest, then common sizes and threads."""
 
-        def course(one: TimingTarget, batches: int, rounds: int) -> TimingPlan:
+        def plan(one: TimingTarget, batches: int, rounds: int) -> TimingPlan:
             enough = int(TURN_S / (self._row_s * one.batch_size))
             return TimingPlan(one, max(FEWEST_BATCHES, min(enough, batches)), rounds)
 
         threads = sorted({1, min(2, os.cpu_count() or 1)})
         sizes = [1] if self.is_single else sorted({1, self.declared.batch_size, WIDE})
         others = [TimingTarget(size, count) for count in threads for size in sizes]
-        short = [course(one, GRID_BATCHES, GRID_ROUNDS) for one in others if one != target]
-        return [course(target, LATENCY_BATCHES, ROUNDS), *short]
+        short = [plan(one, GRID_BATCHES, GRID_ROUNDS) for one in others if one != target]
+        return [plan(target, LATENCY_BATCHES, ROUNDS), *short]
 
     def footprint(self, model: Path) -> Footprint:
         """Returns what a model takes to open and to answer a batch."""

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Collection, Iterator
 
-from maas.compression.candidates import PARENT
 from maas.errors import BudgetError
 
-PASS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+PARENT = "fp32"
+"""The name of the model as exported."""
+PASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """The name of a pass, which names files, too."""
 
 
@@ -25,7 +26,7 @@ def require_names(
         BudgetError: a pass has no name for a file, or two candidates would have the same.
     """
     for one in (*pipeline, *graph_passes):
-        if not PASS.fullmatch(one):
+        if not PASS_NAME.fullmatch(one):
             raise BudgetError(
                 f"compress.passes.{one} names files, too: a pass's name is letters, digits, - and _, a letter or digit "
                 "first. Give the pass another name."

@@ -1,38 +1,46 @@
-"""Applying passes over checkpoints, one on what the other made."""
+"""What comes of a checkpoint: by passes, one on what the other made, or by training its shape from scratch."""
 
-import logging
-import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from maas.compression.passes.base import CheckpointPass, PassContext
-from maas.compression.store import CandidateStore, settings_of, target_of
-from maas.errors import CheckpointError
-from maas.files import read_json, write_atomically
+from maas.compression.passes.base import CheckpointPass, PassContext, epochs_of
+from maas.compression.retraining import retrained
+from maas.compression.store import CandidateStore, import_path_of, made_once, settings_of
+from maas.config import build
+from maas.errors import ExportError
 from maas.records.evidence import AppliedPass
 from maas.training.checkpoint import Checkpoint
-
-log = logging.getLogger("maas")
-CHECKPOINT, SPENT, RESUME = "checkpoint", "seconds.json", "resume"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A checkpoint that a pipeline of passes made of the root, or the root itself.
+    """A checkpoint that passes made of the root, or the root itself.
 
     Args:
-        name: of the pipeline; empty for the root.
-        checkpoint: what came of it.
-        applied_passes: the passes in order, with what each took.
+        name: name of the pipeline; empty for the root.
+        checkpoint: what came of it; None for a root that is a graph alone.
+        applied_passes: passes in order, with the seconds that each took.
+        epochs: epochs that the passes trained for in all.
     """
 
     name: str
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
     applied_passes: tuple[AppliedPass, ...] = ()
+    epochs: int = 0
+
+    @property
+    def trained(self) -> Checkpoint:
+        """The checkpoint.
+
+        Raises:
+            ExportError: the variant is a graph alone.
+        """
+        if self.checkpoint is None:
+            raise ExportError("The model comes without a checkpoint.")
+        return self.checkpoint
 
 
 def variant_of(
@@ -45,53 +53,56 @@ def variant_of(
     """Applies a pipeline of passes to the root; what was made before is taken as it lies.
 
     Args:
-        name: of the pipeline.
-        passes: in order, by name.
+        name: name of the pipeline.
+        passes: passes by name, in order.
         context: what they need.
         store: where they write.
-        admit: looks at what each pass, by its name, has made, before the next one begins.
+        admit: called with the name of each pass and what it has made, before the next one begins.
 
     Raises:
-        ExportError: a pass could not be applied.
+        ExportError: a pass could not be applied, or there is no root.
     """
-    checkpoint, applied_passes = context.root, []
+    checkpoint, applied = context.trained, list[AppliedPass]()
     for key, one in passes.items():
-        settings = settings_of(one)
-        place = store.place(checkpoint.digest, target_of(one), settings, context.seed)
-        made = kept(place)
-        if made is None:
-            place.mkdir(parents=True, exist_ok=True)
-            started = time.perf_counter()
-            one.apply(checkpoint, place / CHECKPOINT, replace(context, folder=place))
-            finish(place, time.perf_counter() - started)
-            made = Checkpoint.open(place / CHECKPOINT)
-        checkpoint = made
+        parent, settings = checkpoint, settings_of(one)
+        place = store.place(parent.digest, import_path_of(one), settings, context.seed)
+        own = replace(context, folder=place)
+        checkpoint, seconds = made_once(place, lambda out: one.apply(parent, out, own))  # noqa: B023 - called at once
         if admit:
             admit(key, checkpoint)
-        applied_passes.append(AppliedPass(key, target_of(one), settings, checkpoint.digest, spent(place)))
-    return Variant(name, checkpoint, tuple(applied_passes))
+        applied.append(AppliedPass(key, import_path_of(one), settings, checkpoint.digest, seconds))
+    return Variant(name, checkpoint, tuple(applied), epochs_of(passes.values()))
 
 
-def kept(place: Path) -> Checkpoint | None:
-    """Opens the checkpoint that was made in a place before; None where there is none, or it was altered."""
-    if not (place / CHECKPOINT).is_dir():
-        return None
-    try:
-        return Checkpoint.open(place / CHECKPOINT)
-    except CheckpointError as error:
-        log.warning("%s is passed over, and made again: %s", place / CHECKPOINT, error)
-        return None
+def scratch_baseline_of(variant: Variant, context: PassContext, store: CandidateStore, number: int) -> Variant:
+    """Trains a net of a variant's shape from scratch for as many epochs in all, the root's included.
+
+    The recipe alone trains it, with its pretraining on the same texts.
+
+    Args:
+        variant: variant whose shape is taken.
+        context: recipe and rows.
+        store: where it is kept.
+        number: number of the baseline, from 0; each has a seed of its own.
+
+    Raises:
+        ExportError: the recipe cannot train, or the variant has no net.
+    """
+    shape = variant.trained
+    seed, epochs = context.seed + number, len(context.trained.record.history) + variant.epochs
+    place = store.place("scratch", shape.digest, seed, epochs)
+    own = replace(context, folder=place, seed=seed)
+    made, seconds = made_once(place, lambda out: _from_scratch(shape, out, own, epochs))
+    applied = AppliedPass("from_scratch", __name__, {"epochs": epochs, "seed": seed}, made.digest, seconds)
+    return Variant(f"scratch{number}", made, (applied,), epochs)
 
 
-def finish(place: Path, seconds: float) -> None:
-    """Writes down how long it took to make what lies in a place, and removes what an interruption would have needed."""
-    write_atomically(place / SPENT, msgspec.json.encode(round(seconds, 3)))
-    shutil.rmtree(place / RESUME, ignore_errors=True)
-
-
-def spent(place: Path) -> float:
-    """Returns the seconds that were written down; 0 where a kill came between."""
-    try:
-        return read_json(place / SPENT, float)
-    except (OSError, ValueError):
-        return 0.0
+def _from_scratch(shape: Checkpoint, out: Path, context: PassContext, epochs: int) -> Checkpoint:
+    """Writes the checkpoint of a net of another one's shape, with weights of its own."""
+    net = shape.from_scratch(context.seed)
+    if context.config.pretrain is not None:
+        pretraining = build(context.config.pretrain, "pretrain")
+        pretraining.pretrain(net, shape.processor(), context.splits.train.inputs, context.seed)
+    plan = shape.record.plan
+    known = msgspec.structs.replace(plan, clips={}) if plan else None
+    return retrained(shape, out, context, epochs=epochs, net=net, known=known)

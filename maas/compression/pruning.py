@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -99,6 +100,33 @@ def last_weighted(net: nn.Module, model_inputs: NetInputs) -> nn.Module:
     if not seen:
         raise ExportError(f"{type(net).__name__} has no linear layer and no convolution; there is nothing to prune.")
     return seen[-1]
+
+
+@dataclass(frozen=True)
+class NetSize:
+    """Numbers that a net holds, and multiply-accumulates for a row."""
+
+    parameters: int
+    macs: int
+
+    @classmethod
+    def of(cls, net: nn.Module, model_inputs: NetInputs) -> Self:
+        """Measures a net.
+
+        Args:
+            net: net in evaluation mode.
+            model_inputs: batch of its inputs, by name.
+        """
+        return cls(parameters(net), macs(net, model_inputs))
+
+    @property
+    def cost(self) -> float:
+        """Their product."""
+        return float(self.parameters) * self.macs
+
+    def covers(self, other: "NetSize") -> bool:
+        """Whether another net is no larger, in both."""
+        return self.parameters >= other.parameters and self.macs >= other.macs
 
 
 def macs(net: nn.Module, model_inputs: NetInputs) -> int:

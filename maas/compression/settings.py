@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maas.bounds import NonNegativeCount
 from maas.compression.budget import Budget
+from maas.compression.naming import require_names
 from maas.compression.passes import CheckpointPass, OnnxPass, Pass
+from maas.compression.passes.base import epochs_of, require_declared
+from maas.errors import BudgetError, ConfigError
+
+if TYPE_CHECKING:
+    from maas.compression.proposing import Proposals
+
+TEACHER_COST = 1 / 3
+"""Cost of a teacher's forward pass, in trained epochs."""
 
 
 @dataclass(frozen=True)
@@ -15,12 +24,12 @@ class CompressionSettings:
 
     Args:
         budget: what may be lost.
-        passes: what is tried, by name: those over checkpoints one on what the other made, in this order; each of those
-            over ONNX files on the model as exported, and on what the pipeline made.
-        trials: proposals for the settings in `space`; 0 takes the passes as they are written.
+        passes: passes to try, by name: those over checkpoints form a pipeline, in this order; each of those over ONNX
+            files is applied to the model as exported, and to what the pipeline made.
+        trials: number of proposals for the settings in `space`; 0 takes the passes as they are written.
         space: what may be proposed of passes over checkpoints: pass → setting → a list of values, or `{low, high}` with
             `step` or `log`.
-        scratch_baselines: nets of the chosen one's shape that are trained from scratch beside it; 0 for none.
+        scratch_baselines: number of nets of the chosen one's shape that are trained from scratch, to compare with.
     """
 
     budget: Budget
@@ -35,25 +44,74 @@ class CompressionSettings:
         return {name: one for name, one in self.passes.items() if one.side == "checkpoint"}
 
     @property
-    def variants(self) -> int:
-        """Checkpoints that are made at most."""
-        return (max(1, self.trials) if self.pipeline else 0) + self.scratch_baselines
-
-    def epochs(self, trained: int, *, is_augmented: bool) -> float:
-        """Returns the epochs that all of them are trained for at most; those with a teacher count for a third more.
-
-        Args:
-            trained: epochs of the root.
-            is_augmented: whether rows differ from epoch to epoch; else a teacher is asked once.
-        """
-        spans = [(getattr(one, "epochs", 0), hasattr(one, "temperature")) for one in self.pipeline.values()]
-        weighed = sum(
-            epochs + (epochs if is_augmented else 1) / 3 if is_taught else epochs for epochs, is_taught in spans
-        )
-        scratch = trained + sum(epochs for epochs, _ in spans)
-        return max(1, self.trials) * weighed + self.scratch_baselines * scratch
-
-    @property
     def graph_passes(self) -> dict[str, OnnxPass]:
         """The passes over ONNX files."""
         return {name: one for name, one in self.passes.items() if one.side == "onnx"}
+
+    @property
+    def variants(self) -> int:
+        """The largest number of checkpoints that are made."""
+        return (max(1, self.trials) if self.pipeline else 0) + self.scratch_baselines
+
+    def epochs(self, trained: int, *, is_augmented: bool) -> float:
+        """Returns the epochs that all checkpoints are trained for at most; those with a teacher count for more.
+
+        Args:
+            trained: epochs of the root.
+            is_augmented: whether rows differ from epoch to epoch; else a teacher sees them once.
+        """
+        passes = list(self.pipeline.values())
+        taught = [epochs_of([one]) for one in passes if one.needs_teacher]
+        total = epochs_of(passes) + TEACHER_COST * sum(epochs if is_augmented else 1 for epochs in taught)
+        return max(1, self.trials) * total + self.scratch_baselines * (trained + epochs_of(passes))
+
+    def require_searchable(self) -> None:
+        """Requires that a search can be made by it.
+
+        Raises:
+            BudgetError: a pass does not declare what it is, candidates would have one name, or proposals are asked for
+                that nothing can take.
+        """
+        for name, one in self.passes.items():
+            require_declared(name, type(one))
+        require_names(self.pipeline, self.graph_passes, trials=self.trials, scratch_baselines=self.scratch_baselines)
+        if self.trials and not self.space:
+            raise BudgetError(
+                f"compress.trials is {self.trials} and compress.space is empty. Set a space, e.g. "
+                "'+compress.space.prune.ratio={low: 0.3, high: 0.8}', or compress.trials=0."
+            )
+        for name in self.space:
+            if name in self.graph_passes:
+                raise BudgetError(
+                    f"compress.space names {name}, a pass over ONNX files; those are all tried as they are written. "
+                    "Write it once more under another name with other settings."
+                )
+        if self.space:
+            self.proposals(seed=0)
+
+    def proposals(self, seed: int) -> "Proposals":
+        """Returns what proposes settings within the space.
+
+        Raises:
+            BudgetError: optuna is not installed, or the space cannot be read.
+        """
+        try:
+            from maas.compression.proposing import Proposals  # noqa: PLC0415 - optuna is an extra, and takes its time
+        except ImportError as error:
+            raise BudgetError("Searching compress.space needs optuna. Install maas[compress].") from error
+        return Proposals(self.pipeline, self.space, seed)
+
+    def require_no_pipeline(self, model: str) -> None:
+        """Requires that no pass needs a checkpoint.
+
+        Args:
+            model: name of the model, which comes without one.
+
+        Raises:
+            ConfigError: one does.
+        """
+        if passes := list(self.pipeline):
+            raise ConfigError(
+                f"{', '.join(passes)} needs a trained checkpoint, and {model} comes without one. Leave it out, e.g. "
+                f"~compress.passes.{passes[0]}, or name the recipe: python -m maas.compress recipe=NAME."
+            )

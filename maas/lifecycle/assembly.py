@@ -1,14 +1,9 @@
 """What several stages put together from a recipe: rows, checkpoints, ONNX files and what answers by them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from maas.compression.passes import Calibration
-from maas.compression.search import require_searchable
 from maas.compression.settings import CompressionSettings
 from maas.config import RunConfig, build
 from maas.data.splits import Splits
@@ -104,17 +99,5 @@ def search_of(config: RunConfig) -> CompressionSettings:
         BudgetError: no search can be made by it.
     """
     settings: CompressionSettings = build(config.compress, "compress")
-    require_searchable(settings)
+    settings.require_searchable()
     return replace(settings, budget=settings.budget.agreeing(build(config.export, "export").min_agreement))
-
-
-def calibration_of(config: RunConfig, predictor: Predictor, splits: Splits) -> Calibration:
-    """Returns random training rows for passes to learn from."""
-
-    def model_inputs(count: int) -> Iterator[dict[str, Any]]:
-        picked = np.random.default_rng(config.seed).permutation(len(splits.train))[:count]
-        features = predictor.preprocess([splits.train.inputs[index] for index in picked])
-        for batch in predictor.batches(features):
-            yield predictor.processor.batch([features[index] for index in batch])
-
-    return Calibration(model_inputs, config.seed)

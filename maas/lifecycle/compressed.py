@@ -4,11 +4,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from maas.compression.pipeline import CHECKPOINT
-from maas.compression.search import Found
+from maas.compression.search import SearchResult
+from maas.compression.store import CHECKPOINT
 from maas.errors import BundleError
 from maas.files import read_json, sha256_of
 from maas.records.evidence import CompressionRecord
+from maas.records.older import compression_today
 from maas.runtime.bundle import MODEL, Bundle
 from maas.training.checkpoint import Checkpoint
 
@@ -33,7 +34,7 @@ class Compressed:
             BundleError: its record is missing or cannot be read.
         """
         try:
-            return cls(folder, read_json(folder / "compression.json", CompressionRecord))
+            return cls(folder, read_json(folder / "compression.json", CompressionRecord, compression_today))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise BundleError(
@@ -67,10 +68,10 @@ class Compressed:
         return file
 
 
-def keep(found: Found, folder: Path) -> None:
+def keep(found: SearchResult, folder: Path) -> None:
     """Copies what later stages need of a search: the chosen model, what it was made of, and its checkpoint."""
     record = found.record.candidate(found.record.chosen)
     for name in filter(None, (record.parent, record.name)):
         shutil.copyfile(found.chosen.model(name), folder / f"{name}.onnx")
     if record.applied_passes:
-        shutil.copytree(found.chosen.variant.checkpoint.folder, folder / CHECKPOINT)
+        shutil.copytree(found.chosen.variant.trained.folder, folder / CHECKPOINT)

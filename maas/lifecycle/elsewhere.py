@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from maas.compression.candidates import PARENT
+from maas.compression.naming import PARENT
 from maas.compression.settings import CompressionSettings
 from maas.config import RunConfig, build
 from maas.errors import ConfigError
@@ -68,7 +68,7 @@ def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) 
     with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
         subject = of_bundle(bundle, given)
         checkpoint = checkpoint_of(subject, Path(scratch))
-        found = searched(config, settings, subject, checkpoint, Path(scratch))
+        found = searched(config, settings, subject, Path(scratch))
         chosen = found.record.chosen
         smaller = build_bundle(
             draft,
@@ -113,7 +113,7 @@ def compress_file(config: RunConfig, path: Path, given: Given, out: Path) -> Com
     settings = _settings(config, path.name)
     with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
         subject = of_file(config, path, given, Path(scratch) / "given.onnx")
-        found = searched(config, settings, subject, checkpoint_of(subject, Path(scratch)), Path(scratch))
+        found = searched(config, settings, subject, Path(scratch))
         chosen = found.chosen.model(found.record.chosen)
         proof = _proof(config, subject, chosen, found.record)
         shutil.copyfile(chosen, draft / path.name)
@@ -151,12 +151,7 @@ def _settings(config: RunConfig, name: str) -> CompressionSettings:
         ConfigError: a pass needs what was not given.
     """
     settings = search_of(config)
-    if settings.pipeline:
-        passes = list(settings.pipeline)
-        raise ConfigError(
-            f"{', '.join(passes)} needs a trained checkpoint, and {name} comes without one. Leave it out, e.g. "
-            f"~compress.passes.{passes[0]}, or name the recipe: python -m maas.compress recipe=NAME."
-        )
+    settings.require_no_pipeline(name)
     return settings
 
 

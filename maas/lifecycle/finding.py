@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from maas.compression.candidates import PARENT
+from maas.compression.naming import PARENT
 from maas.config import RunConfig
 from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.lineage import own_code

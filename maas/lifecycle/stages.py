@@ -11,10 +11,11 @@ from typing import NoReturn
 
 import msgspec
 
-from maas.compression.candidates import PARENT
+from maas.compression.candidates import CandidateBuilder
 from maas.compression.evaluator import Evaluator
+from maas.compression.naming import PARENT
 from maas.compression.passes import PassContext
-from maas.compression.search import search
+from maas.compression.search import Search
 from maas.compression.store import CandidateStore
 from maas.config import RunConfig, build
 from maas.credentials import without_credentials
@@ -29,7 +30,6 @@ from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole, write_json
 from maas.lifecycle.assembly import (
-    calibration_of,
     checkpoint_of_fitted,
     exported_onnx,
     predictor_of,
@@ -115,22 +115,17 @@ def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compr
         exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
         parent = predictor_of(config, checkpoint, exported)
         task_metrics = task_metrics_of(parent.postprocessor.kind, splits.labels)
-        calibration = calibration_of(config, parent, splits)
         tolerance = build(config.export, "export").tolerance
-        evaluator = Evaluator(
-            parent, splits.validation, task_metrics, config.metric, calibration, splits.labels, tolerance
-        )
-
-        def onnx_of(one: Checkpoint, out: Path) -> Path:
-            return shutil.copyfile(exported, out) if one is checkpoint else exported_onnx(config, one, splits, out)
-
-        found = search(
-            settings,
+        builder = CandidateBuilder(
+            Evaluator(
+                exported, parent, splits.validation, task_metrics, config.metric, config.seed, splits.labels, tolerance
+            ),
             PassContext(config, splits, checkpoint, place, config.seed),
-            evaluator,
-            onnx_of,
+            settings,
             CandidateStore(place, candidates_key(config, splits.record.fingerprint)),
+            export=lambda one, out: exported_onnx(config, one, splits, out),
         )
+        found = Search(builder).run()
         keep(found, draft)
         write_json(draft / "compression.json", found.record)
         compression_picture(found.record, draft / "compression.png")

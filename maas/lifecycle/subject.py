@@ -2,14 +2,15 @@
 
 import logging
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
+from maas.compression.candidates import CandidateBuilder
 from maas.compression.evaluator import Evaluator
 from maas.compression.passes import PassContext
-from maas.compression.search import Found, search, timed_at
+from maas.compression.search import Search, SearchResult
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore
 from maas.config import RunConfig
@@ -21,7 +22,6 @@ from maas.importing.meaning import Gives, Meaning
 from maas.importing.onnx_file import FileRecord, OnnxFile
 from maas.importing.plain_graph import TASK_OF_NUMBERS, PlainGraph, meaning_of_numbers
 from maas.importing.records import Reading, Records
-from maas.lifecycle.assembly import calibration_of
 from maas.lifecycle.lineage import lineage_of
 from maas.onnx_graphs.files import read_graph, write_whole
 from maas.onnx_graphs.quantizing import require_fp32
@@ -175,9 +175,7 @@ def checkpoint_of(subject: Subject, work: Path) -> Checkpoint:
     )
 
 
-def searched(
-    config: RunConfig, settings: CompressionSettings, subject: Subject, checkpoint: Checkpoint, work: Path
-) -> Found:
+def searched(config: RunConfig, settings: CompressionSettings, subject: Subject, work: Path) -> SearchResult:
     """Searches as for a checkpoint of our own, over passes on the ONNX side.
 
     Raises:
@@ -189,24 +187,21 @@ def searched(
         ", ".join(settings.passes) or "no pass is asked for", len(rows.train), len(rows.validation), len(rows.test),
         f"by {subject.metric}" if subject.metric else "by agreement alone: they have no targets",
     )  # fmt: skip
-    calibration = replace(calibration_of(config, parent, rows), output=subject.result)
     evaluator = Evaluator(
+        subject.graph,
         parent,
         rows.validation,
         subject.task_metrics,
         subject.metric,
-        calibration,
+        config.seed,
         rows.labels,
         is_single=subject.is_single,
     )
-    if subject.is_single and timed_at(settings, evaluator).batch_size > 1:
+    if subject.is_single and evaluator.target(settings.budget).batch_size > 1:
         raise BudgetError(f"{subject.name} takes one row at a time; set compress.budget.batch_size=1, or leave it out.")
-
-    def export(_: Checkpoint, out: Path) -> Path:
-        return Path(shutil.copyfile(subject.graph, out))
-
-    context = PassContext(config, rows, checkpoint, work, config.seed)
-    return search(settings, context, evaluator, export, CandidateStore(work / "candidates", rows.record.fingerprint))
+    context = PassContext(config, rows, None, work, config.seed)
+    store = CandidateStore(work / "candidates", rows.record.fingerprint)
+    return Search(CandidateBuilder(evaluator, context, settings, store)).run()
 
 
 def _metric(task_metrics: TaskMetrics, rows: Splits, given: Given) -> str | None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from maas.compression.candidates import PARENT, gzip_bytes
+from maas.compression.candidates import gzip_bytes
 from maas.compression.evaluator import BATCH_EFFECT_ROWS, Evaluator, TimingTarget
-from maas.compression.search import require_searchable, timed_at
+from maas.compression.naming import PARENT
+from maas.compression.passes import Calibration
 from maas.compression.settings import CompressionSettings
 from maas.config import RunConfig, build
 from maas.data.splits import Split, Splits
@@ -23,7 +24,7 @@ from maas.evidence.robustness import perturbations_of
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Scores
 from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
-from maas.lifecycle.assembly import calibration_of, exported_onnx, predictor_of
+from maas.lifecycle.assembly import exported_onnx, predictor_of
 from maas.planning.estimating import extrapolated
 from maas.planning.report import LaterStages
 from maas.runtime.predictor import Predictor
@@ -77,14 +78,12 @@ def later_stages_of(
         folder: for what is written.
     """
     settings: CompressionSettings = build(config.compress, "compress")
-    require_searchable(settings)
+    settings.require_searchable()
     model, started = folder / f"{PARENT}.onnx", time.perf_counter()
     exported = predictor_of(config, checkpoint, exported_onnx(config, checkpoint, splits, model))
-    task_metrics, calibration = (
-        task_metrics_of(exported.postprocessor.kind, splits.labels),
-        calibration_of(config, exported, splits),
-    )
-    evaluator = Evaluator(exported, few.validation, task_metrics, config.metric, calibration)
+    task_metrics = task_metrics_of(exported.postprocessor.kind, splits.labels)
+    calibration = Calibration.of(exported, splits.train, config.seed)
+    evaluator = Evaluator(model, exported, few.validation, task_metrics, config.metric, config.seed)
     models = Models({PARENT: model}, {PARENT: exported}, {})
     for name, one in settings.graph_passes.items():
         out = folder / f"{name}.onnx"
@@ -95,7 +94,7 @@ def later_stages_of(
     models.row_s.update({name: _row_s(one, few.validation) for name, one in models.predictors.items()})
     return LaterStages(
         bytes={name: file.stat().st_size for name, file in models.files.items()},
-        compress_s=applied_s + _searching_s(evaluator, models, timed_at(settings, evaluator), splits.validation),
+        compress_s=applied_s + _searching_s(evaluator, models, evaluator.target(settings.budget), splits.validation),
         variants=settings.variants,
         pipeline_epochs=settings.epochs(
             int((config.trainer or {}).get("max_epochs") or 0), is_augmented=config.augment is not None
@@ -125,14 +124,14 @@ def _searching_s(evaluator: Evaluator, models: Models, target: TimingTarget, val
 def _raced_s(evaluator: Evaluator, model: Path, target: TimingTarget) -> float:
     """Returns the seconds that a model is timed for at all batch sizes and threads."""
     total = 0.0
-    for course in evaluator.timing_plans(target):
-        started, predictor = time.perf_counter(), evaluator.predictor(model, course.target.threads)
+    for plan in evaluator.timing_plans(target):
+        started, predictor = time.perf_counter(), evaluator.predictor(model, plan.target.threads)
         opened_s, model_inputs = (
             time.perf_counter() - started,
-            evaluator.timed_inputs(course.target.batch_size, course.batches),
+            evaluator.timed_inputs(plan.target.batch_size, plan.batches),
         )
         turn = min(sum(_seconds(predictor.session.run, None, one) for one in model_inputs) for _ in range(2))
-        total += opened_s + interleaved_s(turn, rounds=course.rounds)
+        total += opened_s + interleaved_s(turn, rounds=plan.rounds)
     return total
 
 

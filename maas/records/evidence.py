@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-EVIDENCE_VERSION = 2
+EVIDENCE_VERSION = 3
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

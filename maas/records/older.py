@@ -26,6 +26,22 @@ def golden_today(record: Record) -> Record:
     return _renamed(record, {"predictions": "scores", "answers": "predictions"}) if "answers" in record else record
 
 
+def evidence_today(record: Record) -> Record:
+    """Returns evidence of version 2 with its search in today's words; others as they are."""
+    search = record.get("compression")
+    return {**record, "compression": compression_today(search)} if isinstance(search, Mapping) else record
+
+
+def compression_today(record: Record) -> Record:
+    """Returns a search as evidence of version 2 recorded it (`given_up`, `controls`, `links`) in today's words."""
+    found = _renamed(record, {"given_up": "pruned_trials", "controls": "scratch_baselines"})
+    candidates = found.get("candidates")
+    if isinstance(candidates, list):
+        names = {"links": "applied_passes"}
+        found["candidates"] = [_renamed(one, names) if isinstance(one, Mapping) else one for one in candidates]
+    return found
+
+
 def _processor(record: Record) -> dict[str, Any]:
     processor = record.get("processor")
     if not isinstance(processor, Mapping) or processor.get("kind") != "pretrained_text":

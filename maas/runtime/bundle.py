@@ -16,7 +16,7 @@ from maas.errors import BundleError, one_line
 from maas.files import read_json, sha256_of
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Manifest
-from maas.records.older import Record, golden_today, manifest_today
+from maas.records.older import Record, evidence_today, golden_today, manifest_today
 from maas.runtime.explaining import Explanation, explain
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared
 from maas.runtime.postprocessors import load_postprocessor
@@ -141,7 +141,7 @@ class Bundle:
         Raises:
             BundleError: there is none, or it is about another bundle.
         """
-        evidence = _read(self.folder / EVIDENCE, Evidence, MEASURE)
+        evidence = _read(self.folder / EVIDENCE, Evidence, MEASURE, evidence_today)
         self.require_measured(evidence.manifest_sha256)
         return evidence
 

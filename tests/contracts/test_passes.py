@@ -13,6 +13,7 @@ import torch
 
 from maas.compression import passes
 from maas.compression.passes import Calibration, CheckpointPass, OnnxPass, PassContext
+from maas.compression.passes.base import DECLARATIONS, require_declared
 from maas.config import compose
 from maas.config.faults import faults_of
 from maas.data.splits import Split
@@ -62,6 +63,10 @@ def test_pass_is_a_frozen_dataclass_of_the_protocol_when_its_file_is_read(name):
     assert dataclasses.is_dataclass(one)
     assert one.__dataclass_params__.frozen
     assert one.side in ("checkpoint", "onnx")
+    require_declared(name, one)
+    for declaration in DECLARATIONS:
+        assert any(declaration in vars(base) for base in one.__mro__ if base.__module__.startswith(passes.__name__))
+    assert one.trains is ("epochs" in one.__dataclass_fields__), "what trains has epochs, and nothing else has"
     protocol = OnnxPass if one.side == "onnx" else CheckpointPass
     assert list(inspect.signature(one.apply).parameters) == list(inspect.signature(protocol.apply).parameters)
     assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(one)), "settings have defaults"
@@ -130,7 +135,8 @@ def test_checkpoint_answers_and_can_be_opened_when_a_checkpoint_pass_is_applied(
     def applied(index: int) -> Checkpoint:
         folder = tmp_path / str(index)
         one = pass_of(name)(**SETTINGS.get(name, {}))
-        return one.apply(parent, folder / "out", PassContext(config, splits, parent, folder, seed=0))
+        root = parent if one.needs_teacher else None
+        return one.apply(parent, folder / "out", PassContext(config, splits, root, folder, seed=0))
 
     if name in NEEDED and not any(isinstance(one, NEEDED[name]) for one in parent.model().modules()):
         with pytest.raises(ExportError, match=f"{type(parent.model()).__name__} has no "):
@@ -139,6 +145,7 @@ def test_checkpoint_answers_and_can_be_opened_when_a_checkpoint_pass_is_applied(
     made = [applied(index) for index in range(2)]
     assert {file: file.read_bytes() for file in before} == before
     assert made[0].digest == made[1].digest != parent.digest, "the same work gives the same bytes"
+    assert bool(made[0].record.history) is pass_of(name).trains
     again = Checkpoint.open(made[0].folder)
     answers = scores_of(again.run(), again.postprocessor(), again.processor(), splits.validation.inputs[:5])
     assert answers.shape == (5, len(parent.record.labels))

@@ -38,12 +38,14 @@ class Distil:
     features: Sequence[str] = ()
     features_weight: NonNegative = 100.0
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+    trains: ClassVar[bool] = True
+    needs_teacher: ClassVar[bool] = True
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the net of the best epoch."""
-        net = context.root.model()
+        net = context.trained.model()
         if not isinstance(net, nn.Module):
-            raise ExportError(f"{context.root.record.name} is an imported model, so nothing can be learnt from it.")
+            raise ExportError(f"{context.trained.record.name} is an imported model, so nothing can be learnt from it.")
         self._require_features(net, parent)
         teacher = Teacher(net, self.weight, self.temperature, tuple(self.features), self.features_weight)
         return retrained(parent, out, context, epochs=self.epochs, lr=self.lr, teacher=teacher)

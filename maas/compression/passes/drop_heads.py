@@ -37,6 +37,8 @@ class DropHeads:
 
     fraction: PositiveFraction = 0.5
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the net with fewer heads; it is to be trained further before anybody uses it."""

@@ -40,6 +40,8 @@ class DropLayers:
     fraction: PositiveFraction = 0.5
     rows: Count = 256
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the shorter net; it is to be trained further before anybody uses it."""

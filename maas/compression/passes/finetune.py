@@ -22,6 +22,8 @@ class Finetune:
     epochs: Count = 3
     lr: Positive | None = None
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+    trains: ClassVar[bool] = True
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the net of the best epoch."""

@@ -18,6 +18,8 @@ class Float16:
     """Half precision by ONNX Runtime's converter; inputs and outputs stay fp32. Larger numbers become ±65504."""
 
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the model in fp16; `parent` and `out` are ONNX files."""

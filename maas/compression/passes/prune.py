@@ -47,6 +47,8 @@ class Prune:
     keep: Sequence[str] = ()
     rows: Count = 512
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raises BudgetError where torch-pruning is missing: before anything is trained, and not behind it."""

@@ -34,6 +34,8 @@ class PruneVocabulary:
 
     min_count: Count = 2
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the smaller net; tokens that training rows do not show are answered for by what they share."""

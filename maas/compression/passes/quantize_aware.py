@@ -55,6 +55,8 @@ class QuantizeAware:
     weight: ClosedFraction = 0.7
     temperature: Positive = 4.0
     side: ClassVar[Literal["checkpoint", "onnx"]] = "checkpoint"
+    trains: ClassVar[bool] = True
+    needs_teacher: ClassVar[bool] = True
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         """Writes the net of the best epoch, fp32, with clipped inputs."""
@@ -63,7 +65,7 @@ class QuantizeAware:
         modules = dict(net.named_modules())
         for name, span in clips.items():
             clip_input_(modules[name], *span)
-        teacher = Teacher(net_of(context.root), self.weight, self.temperature) if self.weight else None
+        teacher = Teacher(net_of(context.trained), self.weight, self.temperature) if self.weight else None
         plan = parent.record.plan or PruningPlan()
         return retrained(
             parent,

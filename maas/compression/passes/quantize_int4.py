@@ -46,6 +46,8 @@ class QuantizeInt4:
     embeddings: bool = True
     keep_head: bool = True
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""

@@ -1,4 +1,4 @@
-"""Static int8 but for the nodes that the output suffers from max_fraction: these stay in fp32."""
+"""Static int8 but for the nodes that the output suffers from most: these stay in fp32."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -36,6 +36,8 @@ class QuantizeStatic:
     keep_head: bool = True
     keep_stem: bool = True
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the quantised model; `parent` and `out` are ONNX files."""

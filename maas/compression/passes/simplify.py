@@ -39,6 +39,8 @@ class Simplify:
     rows: Count = 64
     tolerance: Positive = 1e-5
     side: ClassVar[Literal["checkpoint", "onnx"]] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         """Writes the cleaned graph; `parent` and `out` are ONNX files."""

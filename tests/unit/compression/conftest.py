@@ -1,4 +1,4 @@
-"""A evaluator over the digits, where passes are evaluated."""
+"""An evaluator over the digits, and training rows for passes over ONNX files."""
 
 from typing import Any
 
@@ -8,21 +8,16 @@ import pytest
 @pytest.fixture(scope="session")
 def evaluator(line, digits) -> Any:
     from maas.compression.evaluator import Evaluator
-    from maas.compression.passes import Calibration
     from maas.evidence.task_metrics import task_metrics_of
 
     predictor = line.bundle.make_predictor(batch_size=16)
+    task_metrics = task_metrics_of("classification", digits.labels)
+    model = line.bundle.model_path
+    return Evaluator(model, predictor, digits.validation, task_metrics, "accuracy", 0, digits.labels)
 
-    def model_inputs(count: int):
-        for start in range(0, count, 16):
-            rows = digits.train.inputs[start : min(start + 16, count)]
-            yield predictor.processor.batch(predictor.preprocess(rows))
 
-    return Evaluator(
-        predictor,
-        digits.validation,
-        task_metrics_of("classification", digits.labels),
-        "accuracy",
-        Calibration(model_inputs, 0),
-        digits.labels,
-    )
+@pytest.fixture(scope="session")
+def calibration(digits, evaluator) -> Any:
+    from maas.compression.passes import Calibration
+
+    return Calibration.of(evaluator.parent, digits.train, seed=0)

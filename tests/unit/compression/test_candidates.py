@@ -5,16 +5,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from maas.compression import pipeline
-from maas.compression.candidates import kept
+from maas.compression.candidates import measured_before
 from maas.compression.pipeline import Variant
+from maas.compression.store import reopened, seconds_of
 from maas.files import sha256_of
 from maas.records.evidence import CandidateRecord
 
 
 @pytest.fixture
 def place(tmp_path) -> Path:
-    """A group of three: the model as exported, one made of it, and one that failed."""
+    """A measured variant: the model as exported, one made of it, and one that failed."""
     (tmp_path / "fp32.onnx").write_bytes(b"exported")
     (tmp_path / "int8.onnx").write_bytes(b"quantised")
     records = [
@@ -26,11 +26,11 @@ def place(tmp_path) -> Path:
     return tmp_path
 
 
-def test_group_is_read_under_the_name_of_its_chain_when_it_is_whole(place, caplog):
-    group = kept(Variant("prune", None), place)
-    assert [record.name for record in group.records] == ["prune", "prune-int8", "prune-half"]
-    assert group.model("prune-int8") == place / "int8.onnx"
-    assert kept(Variant("", None), place / "nowhere") is None
+def test_variant_is_read_under_the_name_of_its_pipeline_when_it_is_whole(place, caplog):
+    found = measured_before(Variant("prune", None), place)
+    assert [record.name for record in found.records] == ["prune", "prune-int8", "prune-half"]
+    assert found.model("prune-int8") == place / "int8.onnx"
+    assert measured_before(Variant("", None), place / "nowhere") is None
     assert caplog.messages == []
 
 
@@ -44,22 +44,22 @@ def test_group_is_read_under_the_name_of_its_chain_when_it_is_whole(place, caplo
         ("fp32.onnx", None, "No such file or directory"),
     ],
 )
-def test_group_is_made_again_with_one_warning_when_a_file_of_it_was_damaged(place, caplog, file, content, fault):
+def test_variant_is_made_again_with_one_warning_when_a_file_of_it_was_damaged(place, caplog, file, content, fault):
     (place / file).unlink()
     if content is not None:
         (place / file).write_bytes(content)
-    assert kept(Variant("", None), place) is None
+    assert measured_before(Variant("", None), place) is None
     (warning,) = caplog.messages
     assert warning.startswith(f"{place} is passed over, and its candidates are made again: ")
     assert fault in warning
 
 
 def test_checkpoint_is_made_again_with_one_warning_when_it_was_damaged(tmp_path, caplog):
-    assert pipeline.kept(tmp_path) is None
+    assert reopened(tmp_path) is None
     assert caplog.messages == []
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint/checkpoint.json").write_bytes(b"{}")
-    assert pipeline.kept(tmp_path) is None
+    assert reopened(tmp_path) is None
     (warning,) = caplog.messages
     assert warning.startswith(f"{tmp_path / 'checkpoint'} is passed over, and made again: ")
 
@@ -68,4 +68,4 @@ def test_checkpoint_is_made_again_with_one_warning_when_it_was_damaged(tmp_path,
 def test_seconds_are_none_when_they_cannot_be_read(tmp_path, content, seconds):
     if content is not None:
         (tmp_path / "seconds.json").write_bytes(content)
-    assert pipeline.spent(tmp_path) == seconds
+    assert seconds_of(tmp_path) == seconds

@@ -1,8 +1,9 @@
-"""A pipeline is given up only where another one has shown that it cannot win."""
+"""A trial is pruned only where another one has shown that it cannot win."""
 
 import pytest
 
-from maas.compression.pruner import PrunedTrial, Pruner, Shown, Size
+from maas.compression.pruner import FinishedTrial, PrunedTrial, Pruner
+from maas.compression.pruning import NetSize
 
 HISTORY = tuple({"validation_accuracy": value} for value in (0.5, 0.7, 0.8, 0.82, 0.83, 0.84, 0.85, 0.85))
 
@@ -10,38 +11,38 @@ HISTORY = tuple({"validation_accuracy": value} for value in (0.5, 0.7, 0.8, 0.82
 @pytest.fixture
 def pruner() -> Pruner:
     pruner = Pruner("validation_accuracy", {})
-    pruner.learn(Shown("refused", Size(100, 1000), {"cut": (), "distil": HISTORY}, excess=0.7))
-    pruner.learn(Shown("allowed", Size(200, 1500), {"cut": (), "distil": HISTORY}, excess=-0.3))
+    pruner.record(FinishedTrial("refused", NetSize(100, 1000), {"prune": (), "distil": HISTORY}, excess=0.7))
+    pruner.record(FinishedTrial("allowed", NetSize(200, 1500), {"prune": (), "distil": HISTORY}, excess=-0.3))
     return pruner
 
 
-def test_net_is_given_up_before_training_when_one_no_larger_is_good_enough(pruner):
+def test_trial_is_pruned_before_training_when_one_no_larger_is_good_enough(pruner):
     with pytest.raises(PrunedTrial, match="allowed is good enough and no larger") as caught:
-        pruner.admit(Size(200, 1600))
-    assert (caught.value.size, caught.value.excess) == (Size(200, 1600), 0.0)
+        pruner.check_size(NetSize(200, 1600))
+    assert (caught.value.size, caught.value.excess) == (NetSize(200, 1600), 0.0)
 
 
-@pytest.mark.parametrize("size", [Size(199, 9000), Size(9000, 1499), Size(90, 900)])
+@pytest.mark.parametrize("size", [NetSize(199, 9000), NetSize(9000, 1499), NetSize(90, 900)])
 def test_net_goes_on_to_training_when_it_is_smaller_in_one_way(pruner, size):
-    pruner.admit(size)
+    pruner.check_size(size)
 
 
-def test_net_is_given_up_at_the_rung_when_a_larger_one_was_ahead_and_refused(pruner):
-    with pytest.raises(PrunedTrial, match="behind epoch 2 its validation_accuracy is 0.6900; that of ref") as caught:
-        pruner.watch("distil", Size(80, 900), 1, 8, {"validation_accuracy": 0.69})
+def test_trial_is_pruned_in_training_when_a_larger_one_was_ahead_and_refused(pruner):
+    with pytest.raises(PrunedTrial, match="after epoch 2 its validation_accuracy is 0.6900; that of ref") as caught:
+        pruner.check_epoch("distil", NetSize(80, 900), 1, 8, {"validation_accuracy": 0.69})
     assert caught.value.excess == 0.7
 
 
 @pytest.mark.parametrize(
     ("key", "size", "epoch", "epochs", "value"),
     [
-        ("distil", Size(80, 900), 1, 8, 0.71),  # ahead
-        ("distil", Size(101, 900), 1, 8, 0.1),  # larger: it may end better
-        ("distil", Size(80, 900), 0, 8, 0.1),  # too early
-        ("distil", Size(80, 900), 2, 8, 0.1),  # later
-        ("distil", Size(80, 900), 1, 9, 0.1),  # another schedule
-        ("quantize_aware", Size(80, 900), 1, 8, 0.1),  # another pass
+        ("distil", NetSize(80, 900), 1, 8, 0.71),  # ahead
+        ("distil", NetSize(101, 900), 1, 8, 0.1),  # larger: it may end better
+        ("distil", NetSize(80, 900), 0, 8, 0.1),  # too early
+        ("distil", NetSize(80, 900), 2, 8, 0.1),  # later
+        ("distil", NetSize(80, 900), 1, 9, 0.1),  # another schedule
+        ("quantize_aware", NetSize(80, 900), 1, 8, 0.1),  # another pass
     ],
 )
 def test_net_is_trained_on_when_nothing_speaks_against_it(pruner, key, size, epoch, epochs, value):
-    pruner.watch(key, size, epoch, epochs, {"validation_accuracy": value})
+    pruner.check_epoch(key, size, epoch, epochs, {"validation_accuracy": value})

@@ -13,16 +13,17 @@ import torch
 
 import maas.compression.search as search_module
 from maas.compression.budget import Budget
+from maas.compression.candidates import CandidateBuilder
 from maas.compression.choosing import best_of
 from maas.compression.passes import Calibration, PassContext
 from maas.compression.passes.distil import Distil
 from maas.compression.passes.finetune import Finetune
 from maas.compression.passes.prune import Prune
 from maas.compression.passes.quantize_static import QuantizeStatic
-from maas.compression.search import search
+from maas.compression.search import Search
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore
-from maas.errors import BudgetError, ExportError
+from maas.errors import BudgetError, ConfigError, ExportError
 from maas.files import sha256_of
 from maas.lifecycle.assembly import exported_onnx
 from maas.training.checkpoint import Checkpoint
@@ -36,6 +37,8 @@ class Failing:
 
     strength: int = 3
     side: ClassVar[str] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         raise ExportError("this graph cannot be treated")
@@ -46,6 +49,8 @@ class Unloadable:
     """A pass whose work onnxruntime cannot load."""
 
     side: ClassVar[str] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         out.write_bytes(b"no graph")
@@ -56,6 +61,8 @@ class Stumbling:
     """A pass whose work onnxruntime loads, and cannot run."""
 
     side: ClassVar[str] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         model = onnx.load(parent)
@@ -72,6 +79,8 @@ class Copying:
     """A pass that makes nothing smaller."""
 
     side: ClassVar[str] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         out.write_bytes(parent.read_bytes())
@@ -82,6 +91,8 @@ class Overflowing:
     """A pass whose model answers with numbers beyond all bounds."""
 
     side: ClassVar[str] = "onnx"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
         model = onnx.load(parent)
@@ -95,14 +106,13 @@ def tried(few_turns, line, evaluator, digits, tmp_path):
     """Searches over the digits line: `tried(budget, trials=…, name=pass, …)` gives the record and the chosen file."""
 
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
-        if checkpoint is line.checkpoint:
-            return Path(shutil.copyfile(line.bundle.model_path, out))
         return exported_onnx(line.config, checkpoint, digits, out)
 
-    def make(budget: Budget, *, space=None, trials=0, scratch_baselines=0, **passes):
+    def make(budget: Budget, *, space=None, trials=0, scratch_baselines=0, root=line.checkpoint, **passes):
         settings = CompressionSettings(budget, passes, trials, space or {}, scratch_baselines)
-        context = PassContext(line.config, digits, line.checkpoint, tmp_path, 0)
-        found = search(settings, context, evaluator, onnx_of, CandidateStore(tmp_path, "context"))
+        context = PassContext(line.config, digits, root, tmp_path, 0)
+        store = CandidateStore(tmp_path, "context")
+        found = Search(CandidateBuilder(evaluator, context, settings, store, onnx_of if root else None)).run()
         return found.record, found.chosen.model(found.record.chosen)
 
     return make
@@ -186,6 +196,8 @@ class Counted:
 
     strength: int = 0
     side: ClassVar[str] = "checkpoint"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         if STOP and self.strength == STOP[0]:
@@ -199,6 +211,8 @@ class Hopeless:
     """A pass over checkpoints that cannot be applied."""
 
     side: ClassVar[str] = "checkpoint"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         raise ExportError("this net cannot be treated")
@@ -260,7 +274,7 @@ def test_search_goes_on_where_it_was_when_it_was_stopped_in_a_trial(tried, tmp_p
     assert [one.sha256 for one in resumed.candidates] == [one.sha256 for one in whole.candidates]
 
 
-def test_larger_net_is_given_up_before_training_when_a_smaller_one_may_ship(tried):
+def test_larger_net_is_pruned_before_training_when_a_smaller_one_may_ship(tried):
     space = {"prune": {"ratio": [0.2, 0.5, 0.7]}}
     pipeline = {"prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
     record, _ = tried(EASY, trials=8, space=space, **pipeline)
@@ -271,7 +285,7 @@ def test_larger_net_is_given_up_before_training_when_a_smaller_one_may_ship(trie
 
 
 @pytest.mark.parametrize("is_trained_between", [False, True])
-def test_nets_are_held_against_each_other_only_behind_the_last_cut(tried, is_trained_between):
+def test_nets_are_compared_only_after_the_last_pruning(tried, is_trained_between):
     space = {"prune": {"ratio": [0.2, 0.5, 0.7]}}
     first = {
         "first": Prune(ratio=0.2, scope="layer"),
@@ -280,11 +294,11 @@ def test_nets_are_held_against_each_other_only_behind_the_last_cut(tried, is_tra
     pipeline = {**first, "prune": Prune(scope="layer"), "finetune": Finetune(epochs=1)}
     record, _ = tried(EASY, trials=8, space=space, **pipeline)
     ratios = [one.applied_passes[-2].settings["ratio"] for one in record.candidates[1:]]
-    assert len(ratios) > 1, "behind the first cut, all nets are as large"
+    assert len(ratios) > 1, "after the first pruning all nets are as large"
     assert ratios == sorted(ratios)
 
 
-def test_no_net_is_given_up_for_one_that_could_not_be_measured(tried):
+def test_no_trial_is_pruned_for_one_that_could_not_be_measured(tried):
     space, pipeline = {"prune": {"ratio": [0.2, 0.5, 0.7]}}, {"prune": Prune(scope="layer"), "tune": Finetune(epochs=1)}
     record, _ = tried(replace(EASY, max_drop=0.0), trials=8, space=space, **pipeline, overflowing=Overflowing())
     assert not any("good enough" in reason for reason in record.pruned_trials.values())
@@ -305,7 +319,7 @@ def test_one_scratch_baseline_is_enough_when_another_cannot_be_trained(tried, mo
     assert "of 1 nets of this shape" in record.reason
 
 
-def test_controls_stand_beside_the_chosen_net_when_they_are_asked_for(tried, line):
+def test_scratch_baselines_are_compared_with_the_chosen_net_when_they_are_asked_for(tried, line):
     pipeline = {"prune": Prune(ratio=0.5, scope="layer"), "finetune": Finetune(epochs=1)}
     record, _ = tried(EASY, scratch_baselines=2, **pipeline)
     assert record.scratch_baselines == ("scratch0", "scratch1")
@@ -318,7 +332,7 @@ def test_controls_stand_beside_the_chosen_net_when_they_are_asked_for(tried, lin
     assert record.chosen == "prune-finetune" or record.reason.endswith(f"They win: {record.chosen} ships.")
 
 
-def test_chain_is_given_up_with_its_reason_when_a_pass_cannot_be_applied(tried):
+def test_pipeline_is_refused_with_its_reason_when_a_pass_cannot_be_applied(tried):
     record, _ = tried(EASY, hopeless=Hopeless())
     assert (record.chosen, record.pruned_trials) == ("fp32", {"hopeless": "this net cannot be treated"})
     assert record.reason.endswith("so fp32 is kept (hopeless: this net cannot be treated).")
@@ -329,6 +343,8 @@ class Lean:
     """Makes a net that its ONNX file does not answer like."""
 
     side: ClassVar[str] = "checkpoint"
+    trains: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
         net = parent.model()
@@ -348,12 +364,12 @@ def test_variant_is_refused_with_all_that_is_made_of_it_when_its_parity_is_broke
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
         return exported_onnx(line.config, checkpoint, digits, out)
 
-    evaluator = replace(evaluator, parent=evaluator.predictor(onnx_of(root, tmp_path / "fp32.onnx")))
+    graph = onnx_of(root, tmp_path / "fp32.onnx")
+    evaluator = replace(evaluator, graph=graph, parent=evaluator.predictor(graph))
     passes = {"lean": Lean(), "static": QuantizeStatic(keep_head=False)}
     context = PassContext(line.config, digits, root, tmp_path, 0)
-    record = search(
-        CompressionSettings(EASY, passes), context, evaluator, onnx_of, CandidateStore(tmp_path, "context")
-    ).record
+    settings, store = CompressionSettings(EASY, passes), CandidateStore(tmp_path, "context")
+    record = Search(CandidateBuilder(evaluator, context, settings, store, onnx_of)).run().record
     assert [one.name for one in record.candidates] == ["fp32", "static"]
     assert re.fullmatch(
         f"onnxruntime does not answer as torch on {record.rows} rows: a number differs by 0[.][0-9]+, "
@@ -385,3 +401,52 @@ def test_candidate_is_refused_and_the_record_can_be_read_again_when_answers_are_
 def test_search_is_refused_when_it_cannot_be_made(tried, settings, message):
     with pytest.raises(BudgetError, match=message):
         tried(EASY, **settings)
+
+
+def test_graph_alone_is_compressed_when_there_is_no_checkpoint(tried, line):
+    record, chosen = tried(EASY, root=None, static=QuantizeStatic())
+    assert [one.name for one in record.candidates] == ["fp32", "static"]
+    assert (record.chosen, sha256_of(chosen)) == ("static", record.candidate("static").sha256)
+    assert record.candidate("fp32").sha256 == sha256_of(line.bundle.model_path)
+    assert (record.candidate("fp32").parameters, record.candidate("static").macs) == (None, None)
+
+
+def test_passes_over_checkpoints_are_refused_when_there_is_no_checkpoint(tried):
+    with pytest.raises(ConfigError) as caught:
+        tried(EASY, root=None, prune=Prune(), static=QuantizeStatic())
+    assert str(caught.value) == (
+        "prune needs a trained checkpoint, and model.onnx comes without one. Leave it out, e.g. "
+        "~compress.passes.prune, or name the recipe: python -m maas.compress recipe=NAME."
+    )
+
+
+@dataclass(frozen=True)
+class Undeclared:
+    """A pass as a user may write it first."""
+
+    side: ClassVar[str] = "onnx"
+
+    def apply(self, parent: Path, out: Path, calibration: Calibration) -> None:
+        raise AssertionError("never applied")
+
+
+@pytest.mark.parametrize(
+    ("declared", "fault"),
+    [
+        ({"side": None}, "must declare side, and does not declare it. Write in the class: side: ClassVar["),
+        ({"side": "graph"}, "must declare side, and declares 'graph'. Write in the class: side: ClassVar["),
+        ({}, "must declare trains, and does not declare it. Write in the class: trains: ClassVar[bool] = False  # "),
+        ({"trains": False}, "must declare needs_teacher, and does not declare it. Write in the class: needs_teacher: "),
+        ({"trains": True, "needs_teacher": False}, "takes ONNX files, which cannot be trained. Declare trains and "),
+        (
+            {"side": "checkpoint", "trains": True, "needs_teacher": False},
+            "trains, and has no setting epochs. Give it the field: epochs: int = 3.",
+        ),
+    ],
+)
+def test_pass_is_refused_in_one_line_when_it_does_not_declare_what_it_is(tried, declared, fault):
+    kind = type("Mine", (Undeclared,), {**declared, "__module__": "mine"})
+    with pytest.raises(BudgetError) as caught:
+        tried(EASY, own=kind())
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"compress.passes.own: mine.Mine {fault}")

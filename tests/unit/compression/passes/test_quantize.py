@@ -62,30 +62,30 @@ def of_rows(rows) -> Calibration:
 
 
 @pytest.mark.parametrize("name", PASSES)
-def test_head_stays_fp32_and_the_rest_becomes_int8_when_the_head_is_kept(name, line, evaluator, tmp_path):
+def test_head_stays_fp32_and_the_rest_becomes_int8_when_the_head_is_kept(name, line, calibration, tmp_path):
     parent, out = line.bundle.model_path, tmp_path / "out.onnx"
-    PASSES[name]().apply(parent, out, evaluator.calibration)
+    PASSES[name]().apply(parent, out, calibration)
     assert weights_of(out, head_of(onnx.load(parent))) == [TensorProto.FLOAT]
     types = [tensor.data_type for tensor in onnx.load(out).graph.initializer if np.prod(tensor.dims) == 64 * 256]
     assert types == [TensorProto.INT8]
 
 
 @pytest.mark.parametrize("name", PASSES)
-def test_file_is_smaller_still_when_the_head_is_quantised_too(name, line, evaluator, tmp_path):
+def test_file_is_smaller_still_when_the_head_is_quantised_too(name, line, calibration, tmp_path):
     parent = line.bundle.model_path
     sizes = [parent.stat().st_size]
     for keep_head in (True, False):
         out = tmp_path / f"{keep_head}.onnx"
-        PASSES[name](keep_head=keep_head).apply(parent, out, evaluator.calibration)
+        PASSES[name](keep_head=keep_head).apply(parent, out, calibration)
         sizes.append(out.stat().st_size)
     assert sizes[0] > 2 * sizes[1] > 2 * sizes[2]
 
 
 @pytest.mark.parametrize("name", PASSES)
-def test_bytes_are_equal_and_the_parent_untouched_when_a_pass_is_applied_twice(name, line, evaluator, tmp_path):
+def test_bytes_are_equal_and_the_parent_untouched_when_a_pass_is_applied_twice(name, line, calibration, tmp_path):
     before = line.bundle.model_path.read_bytes()
     for index in range(2):
-        PASSES[name]().apply(line.bundle.model_path, tmp_path / f"{index}.onnx", evaluator.calibration)
+        PASSES[name]().apply(line.bundle.model_path, tmp_path / f"{index}.onnx", calibration)
     assert (tmp_path / "0.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
     assert line.bundle.model_path.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.onnx", "1.onnx"]
@@ -99,16 +99,14 @@ def kept(evaluator, model) -> float:
 
 
 @pytest.mark.parametrize("name", PASSES)
-def test_most_labels_stay_when_a_pass_is_applied(name, line, evaluator, tmp_path):
-    PASSES[name]().apply(line.bundle.model_path, tmp_path / "out.onnx", evaluator.calibration)
+def test_most_labels_stay_when_a_pass_is_applied(name, line, evaluator, calibration, tmp_path):
+    PASSES[name]().apply(line.bundle.model_path, tmp_path / "out.onnx", calibration)
     assert kept(evaluator, tmp_path / "out.onnx") > 0.97
 
 
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
-def test_every_way_of_drawing_ranges_works_when_it_is_named(method, line, evaluator, tmp_path):
-    QuantizeStatic(method=method, calibration_rows=32).apply(
-        line.bundle.model_path, tmp_path / "out.onnx", evaluator.calibration
-    )
+def test_every_way_of_drawing_ranges_works_when_it_is_named(method, line, evaluator, calibration, tmp_path):
+    QuantizeStatic(method=method, calibration_rows=32).apply(line.bundle.model_path, tmp_path / "out.onnx", calibration)
     assert kept(evaluator, tmp_path / "out.onnx") > 0.97
 
 
@@ -239,23 +237,23 @@ def test_values_are_rounded_once_and_sums_stay_int8_when_a_residual_net_learnt_w
     np.testing.assert_allclose(after, before, atol=0.05 * np.abs(before).max())
 
 
-def bytes_of(one, line, evaluator, out) -> bytes:
-    one.apply(line.bundle.model_path, out, evaluator.calibration)
+def bytes_of(one, line, calibration, out) -> bytes:
+    one.apply(line.bundle.model_path, out, calibration)
     return out.read_bytes()
 
 
-def test_the_node_that_fits_stays_fp32_when_the_tolerance_cannot_be_reached(line, evaluator, tmp_path):
+def test_the_node_that_fits_stays_fp32_when_the_tolerance_cannot_be_reached(line, calibration, tmp_path):
     mixed = QuantizeMixed(tolerance=1e-12, max_fraction=0.25, keep_head=False)
-    assert bytes_of(mixed, line, evaluator, tmp_path / "mixed.onnx") == bytes_of(
-        QuantizeStatic(keep_head=True), line, evaluator, tmp_path / "static.onnx"
+    assert bytes_of(mixed, line, calibration, tmp_path / "mixed.onnx") == bytes_of(
+        QuantizeStatic(keep_head=True), line, calibration, tmp_path / "static.onnx"
     )
 
 
 @pytest.mark.parametrize("settings", [{"tolerance": 1.0}, {"tolerance": 1e-12, "max_fraction": 0.0}])
-def test_all_is_quantised_when_the_error_is_small_enough_or_nothing_may_stay(settings, line, evaluator, tmp_path):
+def test_all_is_quantised_when_the_error_is_small_enough_or_nothing_may_stay(settings, line, calibration, tmp_path):
     mixed = QuantizeMixed(**settings, keep_head=False)
-    assert bytes_of(mixed, line, evaluator, tmp_path / "mixed.onnx") == bytes_of(
-        QuantizeStatic(keep_head=False), line, evaluator, tmp_path / "static.onnx"
+    assert bytes_of(mixed, line, calibration, tmp_path / "mixed.onnx") == bytes_of(
+        QuantizeStatic(keep_head=False), line, calibration, tmp_path / "static.onnx"
     )
 
 
@@ -275,10 +273,10 @@ def test_error_is_the_share_of_the_spread_when_a_graph_is_gauged():
     assert (constant.error(graph(0.0)), constant.error(graph(1.0))) == (0, float("inf"))
 
 
-def test_answers_depend_on_batch_mates_when_activations_are_scaled_in_every_run(line, evaluator, tmp_path):
+def test_answers_depend_on_batch_mates_when_activations_are_scaled_in_every_run(line, evaluator, calibration, tmp_path):
     effect = {}
     for name, one in PASSES.items():
-        one().apply(line.bundle.model_path, tmp_path / f"{name}.onnx", evaluator.calibration)
+        one().apply(line.bundle.model_path, tmp_path / f"{name}.onnx", calibration)
         effect[name] = evaluator.batch_effect(evaluator.predictor(tmp_path / f"{name}.onnx"))
     assert effect["static"] < 1e-6 < effect["dynamic"]
 

@@ -97,8 +97,8 @@ def test_graph_is_smaller_and_answers_nearly_alike_when_an_onnx_pass_is_applied(
     onnx.checker.check_model(onnx.load(out))
     one, other = (ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (parent, out))
     assert [(one.name, one.shape) for one in one.get_inputs()] == [(one.name, one.shape) for one in other.get_inputs()]
-    for one in model_inputs(64):
-        np.testing.assert_allclose(other.run(None, one)[0], one.run(None, one)[0], atol=0.15)
+    for batch in model_inputs(64):
+        np.testing.assert_allclose(other.run(None, batch)[0], one.run(None, batch)[0], atol=0.15)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """What a search over an imported model needs to know: its graph, its rows, what its numbers mean."""
 
 import logging
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 

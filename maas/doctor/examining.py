@@ -75,14 +75,13 @@ def require_sound(config: RunConfig, splits: Splits, processor: Processor) -> No
     """
     with _untouched():
         recipe = RecipeUnderCheck(config, splits, processor)
-        is_trained_here = recipe.is_trained_here
-    findings = examine(config, splits, processor) if is_trained_here else _found(recipe, OF_ANY_MODEL)
+        findings = _found(recipe, check_names() if recipe.is_trained_here else OF_ANY_MODEL)
     for finding in findings:
         if finding.severity == "warning":
             log.warning("%s", finding)
     errors = [str(finding) for finding in findings if finding.severity == "error"]
     if errors:
-        raise ConfigError("\n".join(errors))
+        raise ConfigError("\n".join(errors)) from recipe.net_error
 
 
 def _found(recipe: RecipeUnderCheck, names: Sequence[str]) -> list[Finding]:

@@ -20,6 +20,7 @@ from maas.importing.base import ImportedModel
 from maas.runtime.processors import Processor
 from maas.training.callbacks import callback_parts_of
 from maas.training.checkpoint import NetRecord
+from maas.training.evaluation import NET_ERRORS
 from maas.training.fitting import task_of
 from maas.training.heads import TaskHead
 from maas.training.nets import built, resolve_net
@@ -138,6 +139,12 @@ class RecipeUnderCheck:
             self.config, self.smoke_run_net, self.task_head, self.splits.train, self.processor, self.probe[0]
         )
 
+    @property
+    def net_error(self) -> Exception | None:
+        """What the net raised when the checks ran it; None where it did not, or none of them has run it."""
+        fault, smoke_run = vars(self).get("fault"), vars(self).get("smoke_run")
+        return (fault.error if fault else None) or (smoke_run.error if smoke_run else None)
+
     @cached_property
     def optimizer(self) -> Optimizer | None:
         """The recipe's optimizer over a parameter of its own; None for a custom module, or where it needs real ones."""
@@ -192,7 +199,7 @@ def answer_of(net: nn.Module, model_inputs: Mapping[str, Tensor]) -> Tensor | No
     net.eval()
     try:
         found = net(**model_inputs)
-    except (RuntimeError, ValueError, TypeError, IndexError):
+    except NET_ERRORS:
         return None
     finally:
         for module, mode in modes.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from maas.doctor.recording import Recorder, SmokeRun, SmokeRunOver
 from maas.errors import MaasError
 from maas.runtime.processors import Processor
 from maas.training.custom_module import loader_of, with_float32_targets
+from maas.training.evaluation import NET_ERRORS
 from maas.training.fitting import task_of
 from maas.training.heads import TaskHead
 from maas.training.task import Task
@@ -31,6 +33,8 @@ MOST_STEP_ROWS = 2048
 """Rows in a step: of larger batches the rest is left out."""
 KEPT_SETTINGS = ("deterministic", "gradient_clip_val", "gradient_clip_algorithm", "detect_anomaly")
 """Settings of the recipe's trainer that bear on a step; all others bear on how long and where it runs."""
+STEP_ERRORS: tuple[type[Exception], ...] = (*NET_ERRORS, MisconfigurationException)
+"""What torch and Lightning raise where a net, a loss and a batch do not fit; any other error shows its traceback."""
 
 
 def smoke_run_of(
@@ -67,6 +71,18 @@ def smoke_run_of(
     settings["accelerator"] = "cpu" if asked.get("accelerator") == "cpu" else "auto"
     torch.manual_seed(config.seed)
     trainer = _trainer(settings, Recorder(smoke_run, net))
+    smoke_run.error, smoke_run.warned = _fit_watched(trainer, task, loader)
+    smoke_run.logits = _answer_after(net, probe)
+    return smoke_run
+
+
+def _fit_watched(trainer: Trainer, task: LightningModule, loader: Loader) -> tuple[Exception | None, list[str]]:
+    """Returns what stopped training before its last step, and what was warned of.
+
+    A user's own module may raise anything where it misses what only the whole training has, which is no bug of it.
+    """
+    expected = STEP_ERRORS if isinstance(task, Task) else (Exception,)
+    stopped: Exception | None = None
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
@@ -75,11 +91,9 @@ def smoke_run_of(
             pass
         except MaasError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever stops training is what a check wants to know
-            smoke_run.error = error
-    smoke_run.warned = [str(warning.message) for warning in warned]
-    smoke_run.logits = _answer_after(net, probe)
-    return smoke_run
+        except expected as error:
+            stopped = error
+    return stopped, [str(warning.message) for warning in warned]
 
 
 def _fit(trainer: Trainer, task: LightningModule, loader: Loader) -> None:
@@ -128,7 +142,7 @@ def _affordable_steps(net: nn.Module, probe: Mapping[str, Tensor], batch_size: i
     try:
         with FlopCounterMode(display=False) as counter:
             net.eval()(**{name: model_input[:rows] for name, model_input in probe.items()})
-    except Exception:  # noqa: BLE001 - a net that cannot be run says why in its smoke run
+    except NET_ERRORS:  # the smoke run says why
         return FEWEST_STEPS
     finally:
         for module, mode in modes.items():
@@ -141,6 +155,6 @@ def _affordable_steps(net: nn.Module, probe: Mapping[str, Tensor], batch_size: i
 def _answer_after(net: nn.Module, probe: Mapping[str, Tensor]) -> Tensor | None:
     try:
         found = net.cpu().eval()(**probe)
-    except Exception:  # noqa: BLE001 - likewise
+    except NET_ERRORS:
         return None
     return found.float() if isinstance(found, Tensor) else None

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from maas.config import build, target_of
-from maas.errors import CheckpointError
+from maas.errors import CheckpointError, MaasError
 from maas.files import folder_published_whole, read_json, sha256_of
 from maas.importing.base import ImportedModel
 from maas.records.evidence import DataRecord, Interval
@@ -21,13 +22,23 @@ from maas.records.older import checkpoint_today
 from maas.runtime.codec import Run
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.processors import Processor, load_processor
-from maas.training.evaluation import run_of
+from maas.training.evaluation import NET_ERRORS, run_of
 from maas.training.heads import TaskHead, task_head_of
 from maas.training.pruning_plan import PruningPlan, cast_, crop_, plan_of, shape_
 from maas.training.reopening import require_same_outputs
 
 CHECKPOINT_VERSION = 3
 WEIGHTS, RECORD, PROCESSOR, SOURCE = "weights.safetensors", "checkpoint.json", "processor", "source"
+REBUILDING_ERRORS: tuple[type[Exception], ...] = (
+    MaasError,
+    *NET_ERRORS,
+    LookupError,
+    AttributeError,
+    ImportError,
+    OSError,
+    SafetensorError,
+)
+"""What a missing class or file, other arguments than the class takes, or weights of other shapes raise."""
 
 
 class NetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,7 +142,7 @@ class Checkpoint:
                 shape_(net, self.record.plan, weights)
             cast_(net, weights)
             net.load_state_dict(weights)
-        except Exception as error:  # whatever the model's own code raises
+        except REBUILDING_ERRORS as error:
             raise CheckpointError(f"{record.target} cannot be rebuilt from {self.folder}: {error}") from error
         return net.eval()
 

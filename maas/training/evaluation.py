@@ -14,6 +14,9 @@ from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import Processor
 from maas.training.heads import TaskHead
 
+NET_ERRORS: tuple[type[Exception], ...] = (RuntimeError, ValueError, TypeError, IndexError)
+"""What torch raises where shapes, types or arguments do not fit; any other error is a bug of the net's own code."""
+
 
 def run_of(model: nn.Module | ImportedModel, task_head: TaskHead, output: str) -> Run:
     """Returns how a model answers model inputs without ONNX: by torch, or by the framework that it was made in.

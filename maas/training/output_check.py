@@ -4,9 +4,12 @@ What it finds would otherwise end in a traceback of training or of the export, o
 that holds one row. The doctor makes one of every net that is about to be trained; `fit` of those that are not.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Literal
 
 import torch
@@ -15,6 +18,7 @@ from torch import Tensor, nn
 from maas.data.splits import Split
 from maas.errors import ConfigError
 from maas.runtime.processors import Processor
+from maas.training.evaluation import NET_ERRORS
 from maas.training.resuming import random_states, restore_random_states
 
 CHECKED_OUTPUT_ROWS = 8
@@ -24,6 +28,8 @@ SMALL_BATCHES = (1, 2, 3)
 OUTPUT_TOLERANCE = 1e-3
 """Between two answers to the same rows, as a share of the outputs' size: far above float32's rounding."""
 HALVES = (torch.float16, torch.bfloat16)
+_NOT_OWN = (Path(__file__).resolve().parents[1], Path(os.__file__).resolve().parent)
+"""Folders of maas and of Python's standard library."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,13 @@ class OutputFault:
             depend on the rest of its batch.
         what: was found, with its numbers; a sentence.
         remedy: what to change; a sentence.
+        error: what the net raised; None where it gave something.
     """
 
     kind: Literal["form", "random", "mates"]
     what: str
     remedy: str
+    error: Exception | None = None
 
 
 def require_sound_outputs(net: nn.Module, processor: Processor, rows: Split, outputs: int | None) -> None:
@@ -57,7 +65,7 @@ def require_sound_outputs(net: nn.Module, processor: Processor, rows: Split, out
     model_inputs = processor.batch(processor.preprocess(rows.spread(CHECKED_OUTPUT_ROWS).inputs))
     fault = output_fault_of(net, {name: torch.from_numpy(array) for name, array in model_inputs.items()}, outputs)
     if fault is not None:
-        raise ConfigError(f"model: {fault.what} {fault.remedy}")
+        raise ConfigError(f"model: {fault.what} {fault.remedy}") from fault.error
 
 
 def output_fault_of(net: nn.Module, model_inputs: Mapping[str, Tensor], outputs: int | None) -> OutputFault | None:
@@ -120,9 +128,9 @@ def _outputs(
     any_size = "Let forward work for a batch of any size, e.g. with squeeze(1) or flatten(1) in place of squeeze()."
     try:
         found: Any = net(**model_inputs)
-    except Exception as error:  # noqa: BLE001 - whatever the net's own code raises
+    except NET_ERRORS as error:
         what = f"{counted(rows)} cannot be answered: {error_line(error)}."
-        return OutputFault("form", what, single if doubles else any_size)
+        return OutputFault("form", what, single if doubles else any_size, error)
     if not isinstance(found, Tensor):
         wanted = "Let forward return one tensor of logits, (N, K)."
         return OutputFault("form", f"it gives a {type(found).__name__}; the task wants a tensor.", wanted)
@@ -146,9 +154,20 @@ def counted(rows: int) -> str:
 
 
 def error_line(error: Exception) -> str:
-    """Returns an error's type and the first line of its message, without the full stop."""
+    """Returns an error's type, the first line of its message and the place in the user's own code, if it has one."""
     line = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}{': ' if line else ''}{line.strip()[:200].rstrip('.')}"
+    said = f"{type(error).__name__}{': ' if line else ''}{line.strip()[:200].rstrip('.')}"
+    own = [frame for frame in extract_tb(error.__traceback__) if _is_of_user(Path(frame.filename))]
+    return f"{said} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else said
+
+
+def _is_of_user(file: Path) -> bool:
+    """Whether code is neither maas' nor an installed package's nor Python's own."""
+    return file.is_file() and not {"site-packages", "dist-packages"} & {*file.parts} and not _is_below(file, _NOT_OWN)
+
+
+def _is_below(file: Path, folders: tuple[Path, ...]) -> bool:
+    return any(file.resolve().is_relative_to(folder) for folder in folders)
 
 
 @contextmanager

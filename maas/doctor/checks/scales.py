@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from maas.doctor.finding import Finding, Severity
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.runtime.moments import moments
+from maas.training.evaluation import NET_ERRORS
 
 FEWEST_STEPS_OF_TYPE = 32
 """Steps of a type in a standard deviation: rounding to 32 adds 1 / (12 · 32²), a ten-thousandth, of the variance."""
@@ -107,7 +108,7 @@ def _answered(net: nn.Module, model_inputs: Mapping[str, Tensor], kind: torch.dt
     try:
         with torch.autocast("cpu", kind) if kind is torch.bfloat16 else nullcontext():
             found = net(**model_inputs)
-    except (RuntimeError, ValueError, TypeError, IndexError):
+    except NET_ERRORS:
         return None
     return found if isinstance(found, Tensor) else None
 

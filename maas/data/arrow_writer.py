@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -25,7 +25,7 @@ class ArrowWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer: Any = None
+        self._writer: pa.RecordBatchStreamWriter | None = None
         self.notes: list[str] = []
         """What a user should know of the rows, a line each."""
 

@@ -80,7 +80,7 @@ def is_number(text: str) -> bool:
     return _number(text) is not None
 
 
-def as_label(value: Any) -> str | None:
+def as_label(value: object) -> str | None:
     """Returns a label as text; 1.0 is 1, as a column of whole numbers with a gap is read as numbers with a point."""
     if value is None or value == "" or value != value:  # noqa: PLR0124 - NaN alone differs from itself
         return None
@@ -114,7 +114,7 @@ def value_cell(name: str, use: ColumnUse, missing: Sequence[str], advice: str = 
     """
     nothing = frozenset(missing)
 
-    def cell(value: Any) -> Any:
+    def cell(value: object) -> object:
         found = value if type(value) in PLAIN_TYPES else _scalar(name, value, advice)
         if found is None or found != found or (type(found) is str and found in nothing):  # noqa: PLR0124
             return None
@@ -137,7 +137,7 @@ def label_cell(name: str, missing: Sequence[str]) -> CellDecoder:
     """
     nothing = frozenset(missing)
 
-    def cell(value: Any) -> str | None:
+    def cell(value: object) -> str | None:
         is_label = type(value) in PLAIN_TYPES or isinstance(value, Decimal)
         found = value if is_label else _scalar(name, value, LABEL_ADVICE)
         return None if type(found) is str and found in nothing else as_label(found)
@@ -145,7 +145,7 @@ def label_cell(name: str, missing: Sequence[str]) -> CellDecoder:
     return cell
 
 
-def _scalar(name: str, value: Any, advice: str = COLUMN_ADVICE) -> float | str:
+def _scalar(name: str, value: object, advice: str = COLUMN_ADVICE) -> float | str:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, date):  # and a date with a time, which is one

@@ -56,7 +56,7 @@ def _indices(schema: pa.Schema) -> tuple[list[dict[str, Any]], set[str]]:
     return counted, {one for one in indices if isinstance(one, str) and one.startswith("__index_level_")}
 
 
-def decoded_array(column: Any) -> Any:
+def decoded_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Returns an array as other columns hold theirs: the values of categories, and what an extension stores."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()

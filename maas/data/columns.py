@@ -190,7 +190,7 @@ def table_rows(sheet: Sheet, columns: Sequence[str], target: str | None) -> Tabl
     return {"input": rows, "label": sheet.labels(target)[:] if target else [None] * len(rows)}
 
 
-def _row(names: Sequence[str], *values: Any) -> dict[str, Any]:
+def _row(names: Sequence[str], *values: object) -> dict[str, object]:
     return dict(zip(names, values, strict=True))
 
 

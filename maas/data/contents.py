@@ -108,16 +108,16 @@ def digests_of(values: Iterable[Any], count: int) -> NDArray[np.bytes_]:
     return np.fromiter(map(_digest, values), dtype=DIGEST, count=count)
 
 
-def content_digest(value: Any) -> str:
+def content_digest(value: object) -> str:
     """SHA-256 of a raw input's content: text without surrounding blanks, a file's bytes, numbers and rows as JSON."""
     return _digest(value).hex()
 
 
-def _digest(value: Any) -> bytes:
+def _digest(value: object) -> bytes:
     return hashlib.sha256(_content(value)).digest()
 
 
-def _content(value: Any) -> bytes:
+def _content(value: object) -> bytes:
     if isinstance(value, bytes | Path):
         return value if isinstance(value, bytes) else value.read_bytes()
     if isinstance(value, str):
@@ -127,7 +127,7 @@ def _content(value: Any) -> bytes:
     return _as_json(value).encode()
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: object) -> str:
     """Returns numbers as JSON, whatever their type, and rows of columns as they are."""
     if isinstance(value, dict):
         return json.dumps(value, sort_keys=True, default=str)
@@ -137,11 +137,11 @@ def _as_json(value: Any) -> str:
         return json.dumps(value, default=str)
 
 
-def _number(raw: Any) -> float | None:
+def _number(raw: object) -> float | None:
     """Returns a target as a number; None where it is missing."""
     if raw is None or raw == "":
         return None
-    if not (is_number(raw) if isinstance(raw, str) else isinstance(raw, int | float | np.number)):
+    if not isinstance(raw, int | float | np.number) and not (isinstance(raw, str) and is_number(raw)):
         raise DataError(
             f"The target {raw!r} is not a number, and data.target=number asks for numbers. Set data.target=label to "
             "learn labels, name another column, or add it to data.source.missing where it stands for nothing."

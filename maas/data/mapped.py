@@ -85,7 +85,7 @@ class ArrowRows:
         """Returns what Arrow knows of a column."""
         return self._table.schema.field(name)
 
-    def feature(self, name: str) -> Any:
+    def feature(self, name: str) -> object:
         """Returns what `datasets` knows of a column; None where it was not asked."""
         return self._features.get(name)
 
@@ -106,7 +106,7 @@ class ArrowRows:
         place = bisect_right(self._starts, index) - 1
         return self._taken(self._batches[place].column(name).slice(index - self._starts[place], 1))[0]
 
-    def _taken(self, values: Any) -> list[Any]:
+    def _taken(self, values: pa.Array | pa.ChunkedArray) -> list[Any]:
         found: list[Any] = values.to_pylist()
         if self._is_mapped:
             PAGES.count(values.nbytes)
@@ -178,7 +178,7 @@ def arrow_parts(table: Dataset) -> list[ArrowRows]:
     return files if sum(map(len, files)) == len(table) and files else [ArrowRows(table.data.table)]
 
 
-def decoder_of(feature: Any) -> ColumnDecoder | None:
+def decoder_of(feature: object) -> ColumnDecoder | None:
     """Returns what makes plain values of classes, images and sounds of `datasets`; None for all else."""
     if isinstance(feature, Image | Audio):
         return lambda files: [file and (file["bytes"] or Path(file["path"])) for file in files]

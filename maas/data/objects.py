@@ -157,7 +157,7 @@ def _checked(items: list[Any], what: str) -> list[dict[str, Any]]:
     return items
 
 
-def _refuse(found: Any, where: str) -> NoReturn:
+def _refuse(found: object, where: str) -> NoReturn:
     raise ValueError(f"{where} is a {type(found).__name__} and no object. Write a row as an object by column.")
 
 

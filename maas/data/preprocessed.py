@@ -76,6 +76,6 @@ def _kept(processor: Processor, inputs: Sequence[Any]) -> list[Features] | None:
     return kept
 
 
-def _length(value: Any) -> int:
+def _length(value: object) -> int:
     """Returns the characters of a text, as its tokens are about as many; 0 for rows of other kinds."""
     return len(value) if isinstance(value, str) else 0

@@ -5,7 +5,7 @@ The first row names the columns. Rows and header have as many cells; what a row 
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -89,7 +89,7 @@ def _fitted(rows: Sequence[_CellTexts], width: int) -> list[_CellTexts]:
     return [] if any(map(_misfits(width), rows)) else [row[:width] for row in rows]
 
 
-def _misfits(width: int) -> Any:
+def _misfits(width: int) -> Callable[[_CellTexts], bool]:
     return lambda row: len(row) < width or any(row[width:])
 
 

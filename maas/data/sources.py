@@ -8,7 +8,9 @@ text. A source neither cleans nor splits.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+from numpy.typing import NDArray
 
 from maas.bounds import ExistingPath
 from maas.data.cells import ONLY_EMPTY, ColumnReading
@@ -25,6 +27,12 @@ __all__ = ["Tables", "files", "hub", "labelled_lines", "scikit_learn"]
 
 Name: TypeAlias = str | int
 """Of a column; YAML reads a name of digits as a whole number."""
+
+
+class HasTarget(Protocol):
+    """A data set of scikit-learn; `target` is (N,) or (N, targets)."""
+
+    target: NDArray[Any]
 
 
 def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tables:
@@ -150,7 +158,7 @@ def called(loader: str, distribution: str | None = None) -> Any:
         raise DataError(f"{loader} cannot be loaded: {first_message_line(error)}") from error
 
 
-def targets_of(bunch: Any, loader: str) -> list[str | None]:
+def targets_of(bunch: HasTarget, loader: str) -> list[str | None]:
     """Returns the targets of a data set of scikit-learn as text: names where it has names, else numbers.
 
     Raises:

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -49,7 +50,7 @@ class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"mo
         return frame_of({**chosen, **numbers}, self.texts)
 
 
-def frame_for(estimator: Any, processor: Processor, *, is_fitted: bool) -> Frame | None:
+def frame_for(estimator: BaseEstimator, processor: Processor, *, is_fitted: bool) -> Frame | None:
     """Returns the columns by name that an estimator wants; None where it reads them by position.
 
     Raises:
@@ -102,7 +103,7 @@ def require_scale(processor: Processor, rows: Sequence[Any]) -> None:
         )
 
 
-def _reads_names(estimator: Any, processor: Processor) -> bool:
+def _reads_names(estimator: BaseEstimator, processor: Processor) -> bool:
     parts = [estimator, *estimator.get_params().values()]
     if any(isinstance(part, ColumnTransformer) and any(map(_is_by_name, part.transformers)) for part in parts):
         return True
@@ -116,18 +117,18 @@ def _reads_names(estimator: Any, processor: Processor) -> bool:
     return by_type and isinstance(processor, TabularProcessor) and bool(processor.categories)
 
 
-def _named_columns(estimator: Any) -> list[str]:
+def _named_columns(estimator: BaseEstimator) -> list[str]:
     """Returns the columns that the transformers of an estimator name."""
     parts = [part for part in [estimator, *estimator.get_params().values()] if isinstance(part, ColumnTransformer)]
     return [name for part in parts for *_, columns in part.transformers for name in _texts_among(columns)]
 
 
-def _is_by_name(transformer: Any) -> bool:
+def _is_by_name(transformer: tuple[str, object, object]) -> bool:
     columns = transformer[2]
     return callable(columns) or bool(_texts_among(columns))
 
 
-def _texts_among(columns: Any) -> list[str]:
+def _texts_among(columns: object) -> list[str]:
     if isinstance(columns, str):
         return [columns]
     return [one for one in columns if isinstance(one, str)] if isinstance(columns, list | tuple) else []

@@ -1,12 +1,14 @@
 """Keras nets as ONNX, by torch's exporter."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maas.errors import ExportError, innermost_cause
@@ -16,10 +18,23 @@ from maas.runtime.codec import ModelInputs
 KERAS_OUTPUT = "raw"
 
 
+class KerasModel(Protocol):
+    """What is used of `keras.Model`, which on torch is a torch module."""
+
+    compiled: bool
+    predict_on_batch: Callable[[object], NDArray[Any]]
+    compile: Callable[[str, object], None]
+    fit: Callable[..., object]
+    save: Callable[[Path], None]
+
+    def __call__(self, inputs: object, *, training: bool) -> Tensor:
+        """Returns the outputs, (N, …)."""
+
+
 class _ByPosition(nn.Module):
     """A Keras net that takes model inputs in their order, as torch's exporter gives them."""
 
-    def __init__(self, net: Any, names: Sequence[str]) -> None:
+    def __init__(self, net: KerasModel, names: Sequence[str]) -> None:
         super().__init__()
         self.net = net
         self.names = tuple(names)
@@ -30,7 +45,7 @@ class _ByPosition(nn.Module):
         return found
 
 
-def exported_keras(net: Any, examples: ModelInputs, axes: Axes, opset: int) -> onnx.ModelProto:
+def exported_keras(net: KerasModel, examples: ModelInputs, axes: Axes, opset: int) -> onnx.ModelProto:
     """Returns a net as ONNX; its inputs are the model inputs, its output is `raw`.
 
     Raises:

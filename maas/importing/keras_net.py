@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, one_line
 from maas.importing.base import ImportedModel
 from maas.importing.extras import needed
-from maas.importing.keras_graph import KERAS_OUTPUT, exported_keras, quiet_keras
+from maas.importing.keras_graph import KERAS_OUTPUT, KerasModel, exported_keras, quiet_keras
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
@@ -30,7 +30,7 @@ MODEL, RECORD = "model.keras", "source.json"
 FOUR_BITS = ("int4", "gptq", "awq")
 """Ways of Keras to quantise weights to four bits."""
 BACKEND = "torch"
-LOSSES: Mapping[str, Callable[[Any], Any]] = {
+LOSSES: Mapping[str, Callable[[ModuleType], object]] = {
     "probabilities": lambda losses: losses.SparseCategoricalCrossentropy(),
     "logits": lambda losses: losses.SparseCategoricalCrossentropy(from_logits=True),
     "probability": lambda losses: losses.BinaryCrossentropy(),
@@ -64,7 +64,7 @@ class KerasNet(ImportedModel):
 
     def __init__(
         self,
-        model: Any,
+        model: object,
         gives: Gives = "probabilities",
         labels: Sequence[str] | None = None,
         epochs: NonNegativeCount = 0,
@@ -129,12 +129,12 @@ class KerasNet(ImportedModel):
         return cls(str(folder / MODEL), meaning.gives, meaning=meaning)
 
     @cached_property
-    def net(self) -> Any:
+    def net(self) -> KerasModel:
         """The Keras model."""
         keras = keras_on_torch()
         with quiet_keras():
             if isinstance(self.model, str | Path):
-                net = open_keras(keras, Path(self.model))
+                net: object = open_keras(keras, Path(self.model))
             elif callable(self.model) and not isinstance(self.model, keras.Model):
                 keras.utils.set_random_seed(self.seed)
                 net = self.model()
@@ -145,7 +145,7 @@ class KerasNet(ImportedModel):
                 f"model.model gives a {type(net).__name__}; it must be the path of a .keras file, or a part with "
                 "_partial_: true that returns a keras.Model."
             )
-        return net
+        return cast("KerasModel", net)
 
     @property
     def has_tails(self) -> bool:
@@ -171,7 +171,7 @@ class KerasNet(ImportedModel):
             self.net.fit(_given(model_inputs), targets, batch_size=self.batch_size, epochs=self.epochs, verbose=0)
 
 
-def open_keras(keras: ModuleType, path: Path) -> Any:
+def open_keras(keras: ModuleType, path: Path) -> KerasModel:
     """Opens a `.keras` file; code inside it is not run.
 
     Raises:
@@ -180,18 +180,19 @@ def open_keras(keras: ModuleType, path: Path) -> Any:
     if path.suffix != ".keras":
         raise ConfigError(f"{path} is no .keras file. Save the net by model.save('NAME.keras') of Keras 3.")
     try:
-        return keras.saving.load_model(path, safe_mode=True)
+        net: KerasModel = keras.saving.load_model(path, safe_mode=True)
     except Exception as error:  # zip, JSON and HDF5 errors, classes that are not there
         raise ConfigError(f"{path} cannot be opened by Keras: {one_line(error)}.") from error
+    return net
 
 
-def _require_exportable(net: Any) -> None:
+def _require_exportable(net: KerasModel) -> None:
     """Checks that no layer holds weights of four bits, which Keras unpacks by operators that ONNX does not have.
 
     Raises:
         ConfigError: one does.
     """
-    for layer in net._flatten_layers(include_self=False):  # noqa: SLF001
+    for layer in net._flatten_layers(include_self=False):  # type: ignore[attr-defined]  # noqa: SLF001
         mode = getattr(layer, "quantization_mode", None)
         if mode in FOUR_BITS:
             raise ConfigError(
@@ -215,5 +216,5 @@ def keras_on_torch() -> ModuleType:
     return keras
 
 
-def _given(model_inputs: ModelInputs) -> Any:
+def _given(model_inputs: ModelInputs) -> ModelInputs | NDArray[Any]:
     return next(iter(model_inputs.values())) if len(model_inputs) == 1 else dict(model_inputs)

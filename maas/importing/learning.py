@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
@@ -19,11 +21,12 @@ LEARNING_ERRORS: tuple[type[Exception], ...] = (
     AttributeError,
     NotImplementedError,
     ArithmeticError,
+    IndexError,
 )
 """What scikit-learn raises of rows and settings; anything else is a fault of the estimator and shows its traceback."""
 
 
-def is_fitted(estimator: Any) -> bool:
+def is_fitted(estimator: BaseEstimator) -> bool:
     """Tells whether an estimator has learnt."""
     try:
         check_is_fitted(estimator)
@@ -32,19 +35,21 @@ def is_fitted(estimator: Any) -> bool:
     return True
 
 
-def answers_by(estimator: Any, method: str) -> bool:
+def answers_by(estimator: BaseEstimator, method: str) -> bool:
     """Tells whether an estimator has a method, or will have it once it has learnt."""
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     by_default = isinstance(last, StackingClassifier | StackingRegressor) and last.final_estimator is None
     return by_default or hasattr(estimator, method)
 
 
-def given(model_inputs: ModelInputs, frame: Frame | None) -> Any:
+def given(model_inputs: ModelInputs, frame: Frame | None) -> pd.DataFrame | NDArray[np.float64]:
     """Returns what an estimator is given: a frame, or float64 (N, D)."""
     return feature_table(model_inputs) if frame is None else frame.of(model_inputs)
 
 
-def learnt(estimator: Any, model_inputs: ModelInputs, frame: Frame | None, targets: NDArray[Any]) -> Any:
+def learnt(
+    estimator: BaseEstimator, model_inputs: ModelInputs, frame: Frame | None, targets: NDArray[Any]
+) -> BaseEstimator:
     """Returns a fitted copy; what draws at random draws the same on every run.
 
     Raises:

@@ -88,7 +88,7 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         builder.add("Identity", found, result=output)
 
 
-def meaning_of(gives: Gives, labels: Sequence[Any] | None, splits: Splits) -> Meaning:
+def meaning_of(gives: Gives, labels: Sequence[str] | None, splits: Splits) -> Meaning:
     """Brings a source's labels into the order of the data's.
 
     Args:

@@ -60,7 +60,7 @@ class Records(Processor):
         """Bytes, which JSON holds as text."""
         return {"type": "string", "contentEncoding": "base64"}
 
-    def is_many(self, value: Any) -> bool:
+    def is_many(self, value: object) -> bool:
         """A list is many."""
         return isinstance(value, list)
 

@@ -23,7 +23,7 @@ from maas.runtime.processors import Processor
 
 RECORD = "source.json"
 MODEL_INPUTS = ("numbers", "features")
-COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, "==": eq, "!=": ne, ">": gt, "<": lt}
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {">=": ge, "<=": le, "==": eq, "!=": ne, ">": gt, "<": lt}
 COMPARISON_OPERATORS = {
     ">=": "GreaterOrEqual",
     "<=": "LessOrEqual",
@@ -217,7 +217,7 @@ def _drawn_condition(condition: Condition, rows: str, builder: GraphBuilder, kin
     return builder.add("And", unequal, builder.add("Not", is_missing))
 
 
-def _read(text: Any, where: str) -> tuple[str, str, float]:
+def _read(text: object, where: str) -> tuple[str, str, float]:
     found = CONDITION.fullmatch(str(text).strip())
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
         threshold = float(found["threshold"]) if found else math.inf

@@ -4,7 +4,6 @@ They take the training split alone, as their makers would have.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +14,7 @@ from maas.bounds import Count, NonNegativeCount, Positive
 from maas.data.splits import Splits
 from maas.files import cache_folder, write_atomically
 from maas.importing.extras import needed
+from maas.importing.keras_graph import KerasModel
 
 
 def random_features(
@@ -41,7 +41,7 @@ def random_features(
     generator = np.random.default_rng(seed)
     first = generator.normal(size=(rows.shape[1], hidden)) / np.sqrt(rows.shape[1])
     offsets = generator.normal(size=hidden) / 2
-    second, biases = _discriminant(np.maximum(rows @ first + offsets, 0), data.train.targets, shrinkage)
+    second, biases = _discriminant(np.maximum(rows @ first + offsets, 0), np.asarray(data.train.targets), shrinkage)
     weights = {"first": first * scale, "offsets": offsets, "second": second, "biases": biases}
     path = cache_folder("samples") / f"random_features_{data.record.fingerprint[:12]}_{hidden}_{seed}.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def random_features(
     return path
 
 
-def convolutions(side: Count = 8, labels: Count = 10, scale: Positive = 1.0, filters: Count = 16) -> Any:
+def convolutions(side: Count = 8, labels: Count = 10, scale: Positive = 1.0, filters: Count = 16) -> KerasModel:
     """Returns an untrained Keras net over square grey pictures, which come as rows of numbers; it gives logits.
 
     Args:
@@ -60,7 +60,7 @@ def convolutions(side: Count = 8, labels: Count = 10, scale: Positive = 1.0, fil
     """
     keras = needed("keras")
     layers = keras.layers
-    return keras.Sequential(
+    net: KerasModel = keras.Sequential(
         [
             layers.Input((side * side,), name="features"),
             layers.Rescaling(scale),
@@ -75,10 +75,11 @@ def convolutions(side: Count = 8, labels: Count = 10, scale: Positive = 1.0, fil
             layers.Dense(labels),
         ]
     )
+    return net
 
 
 def _discriminant(
-    values: NDArray[np.float64], targets: Any, shrinkage: float
+    values: NDArray[np.float64], targets: NDArray[np.int64], shrinkage: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Returns weights (H, K) and biases (K,) of the scores."""
     means = np.stack([values[targets == label].mean(axis=0) for label in range(int(targets.max()) + 1)])  # (K, H)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
@@ -82,7 +82,7 @@ class Estimator(ImportedModel):
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         labels: Sequence[str] | None = None,
         trusted: Sequence[str] = (),
         *,
@@ -123,7 +123,7 @@ class Estimator(ImportedModel):
         met.require_exportable(few)
         return met
 
-    def _met(self, estimator: Any, names: Sequence[Any] | None, splits: Splits, frame: Frame | None) -> Self:
+    def _met(self, estimator: BaseEstimator, names: Sequence[str] | None, splits: Splits, frame: Frame | None) -> Self:
         gives: Gives = "probabilities" if is_classifier(estimator) else "value"
         record = EstimatorRecord(meaning_of(gives, names, splits), self.trusted, frame)
         return type(self)(estimator, self.labels, self.trusted, record=record)
@@ -247,7 +247,7 @@ class Estimator(ImportedModel):
             raise ConfigError(f"{type(self.estimator).__name__} has not met the data yet. Call fit first.")
         return self.record
 
-    def _names(self, splits: Splits) -> Sequence[Any] | None:
+    def _names(self, splits: Splits) -> Sequence[str] | None:
         """Returns the labels in the order of a fitted estimator's classes; None for that of the data."""
         if not is_classifier(self.estimator):
             return self.labels

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import helper
+from sklearn.base import BaseEstimator
 from sklearn.model_selection._search import BaseSearchCV
 
 from maas.errors import ConfigError, one_line
@@ -27,7 +28,7 @@ GRAPH_TOLERANCE = 1e-5
 
 
 def converted(
-    estimator: Any,
+    estimator: BaseEstimator,
     model_inputs: ModelInputs,
     frame: Frame | None,
     *,
@@ -66,7 +67,7 @@ def converted(
 
 
 def thresholds_of(
-    estimator: Any, model_inputs: ModelInputs, frame: Frame | None, *, classifies: bool
+    estimator: BaseEstimator, model_inputs: ModelInputs, frame: Frame | None, *, classifies: bool
 ) -> dict[int, list[float]]:
     """Returns, by column of the table, the thresholds of trees that read it as it is."""
     builder, table, _ = _drawn(estimator, model_inputs, frame, classifies, needed("skl2onnx").__max_supported_opset__)
@@ -74,7 +75,7 @@ def thresholds_of(
 
 
 def _drawn(
-    estimator: Any, model_inputs: ModelInputs, frame: Frame | None, classifies: bool, opset: int
+    estimator: BaseEstimator, model_inputs: ModelInputs, frame: Frame | None, classifies: bool, opset: int
 ) -> tuple[EstimatorGraphBuilder, GraphTable, str]:
     builder = EstimatorGraphBuilder(min(opset, needed("skl2onnx").__max_supported_opset__))
     table = drawn_table(model_inputs, frame, builder)
@@ -126,6 +127,6 @@ def few_rows(targets: NDArray[Any], labels: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate([np.flatnonzero(targets == label)[:DRY_RUN_ROWS] for label in range(labels)]))
 
 
-def estimator_searched(estimator: Any) -> Any:
+def estimator_searched(estimator: BaseEstimator) -> BaseEstimator:
     """Returns what a search tries, or the estimator itself."""
     return estimator_searched(estimator.estimator) if isinstance(estimator, BaseSearchCV) else estimator

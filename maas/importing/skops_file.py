@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from sklearn.base import BaseEstimator
 
 from maas.errors import ConfigError, one_line
 from maas.importing.extras import needed
@@ -13,7 +14,7 @@ TRUSTED = ("functools.partial", "numpy.dtype", "sklearn.utils.validation.check_a
 PICKLES = (".joblib", ".pickle", ".pkl", ".sav")
 
 
-def open_skops(path: Path, trusted: Sequence[str]) -> Any:
+def open_skops(path: Path, trusted: Sequence[str]) -> BaseEstimator:
     """Opens a file of skops.
 
     Raises:
@@ -33,7 +34,7 @@ def open_skops(path: Path, trusted: Sequence[str]) -> Any:
         raise ConfigError(f"{path} cannot be opened as a file of skops: {one_line(error)}.") from error
 
 
-def dumped(estimator: Any, trusted: Sequence[str]) -> bytes:
+def dumped(estimator: BaseEstimator, trusted: Sequence[str]) -> bytes:
     """Returns an estimator as skops writes it.
 
     Raises:

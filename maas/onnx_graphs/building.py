@@ -33,7 +33,7 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(operator, inputs, [result or name], name=name, **attributes))
         return result or name
 
-    def constant(self, values: Any, dtype: type[np.generic]) -> str:
+    def constant(self, values: object, dtype: type[np.generic]) -> str:
         """Adds a constant and returns its name."""
         name = f"{self.prefix}/constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(values, dtype=dtype), name))

@@ -6,7 +6,7 @@ the old meaning is written out here; real rows show whether anything else was mi
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import onnx
@@ -167,7 +167,7 @@ def _first_that_differs(
     return None
 
 
-def _change(expected: Any, found: Any) -> float:
+def _change(expected: object, found: object) -> float:
     """Returns the largest difference of two values, as a share of the largest number where that is above 1."""
     one, other = (
         np.asarray([list(row.values()) for row in value]) if _is_zipped(value) else np.asarray(value)
@@ -185,7 +185,7 @@ def _change(expected: Any, found: Any) -> float:
         )
 
 
-def _is_zipped(value: Any) -> bool:
+def _is_zipped(value: object) -> TypeGuard[list[Mapping[object, float]]]:
     """Tells whether a value is what a ZipMap gives: a list of label → probability."""
     return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 

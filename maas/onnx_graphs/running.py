@@ -74,7 +74,7 @@ def _exposing(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     return copy
 
 
-def output_numbers(found: Any) -> NDArray[Any]:
+def output_numbers(found: NDArray[Any] | Sequence[Mapping[object, float]]) -> NDArray[Any]:
     """Returns an output of ONNX Runtime as an array, (N, …); of a ZipMap's dictionaries the values, (N, K)."""
     if len(found) and isinstance(found[0], Mapping):  # label → probability
         return np.array([list(row.values()) for row in found])

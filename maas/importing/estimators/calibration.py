@@ -3,9 +3,12 @@
 skl2onnx takes the nearest point of an isotonic curve instead of the line between two, and knows no temperature.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.isotonic import IsotonicRegression
 
@@ -28,12 +31,23 @@ SMALLEST_PROBABILITY = 1e-12
 """What scikit-learn adds to a probability before it takes the logarithm."""
 
 
+class ClassifierAndCalibrators(Protocol):
+    """One of `calibrated_classifiers_`."""
+
+    estimator: BaseEstimator
+    calibrators: Sequence[BaseEstimator]
+    classes: NDArray[Any]
+    method: str
+
+
 @add_estimator.register(CalibratedClassifierCV)
-def _calibrated(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _calibrated(
+    estimator: CalibratedClassifierCV, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod
+) -> str:
     return mean(builder, [_one(each, table, builder) for each in estimator.calibrated_classifiers_])
 
 
-def _one(calibrated: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> str:
+def _one(calibrated: ClassifierAndCalibrators, table: GraphTable, builder: EstimatorGraphBuilder) -> str:
     """Returns what one pair of classifier and calibrators answers, (N, K)."""
     found, are_probabilities = scores(calibrated.estimator, table, builder)
     count = len(calibrated.classes)
@@ -53,20 +67,20 @@ def _one(calibrated: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> 
     return normalised(builder, found, np.full((1, count), 1 / count))
 
 
-def _of_two(calibrator: Any, score: str, builder: EstimatorGraphBuilder) -> str:
+def _of_two(calibrator: BaseEstimator, score: str, builder: EstimatorGraphBuilder) -> str:
     if not isinstance(calibrator, IsotonicRegression):
         return both_probabilities(builder, _linear(calibrator, score, builder))
     second = isotonic(calibrator, score, builder)
     return joined([builder.add("Sub", number(builder, 1), second), second], builder)
 
 
-def _calibrated_score(calibrator: Any, score: str, builder: EstimatorGraphBuilder) -> str:
+def _calibrated_score(calibrator: BaseEstimator, score: str, builder: EstimatorGraphBuilder) -> str:
     if isinstance(calibrator, IsotonicRegression):
         return isotonic(calibrator, score, builder)
     return one_column(builder, both_probabilities(builder, _linear(calibrator, score, builder)), 1)
 
 
-def _linear(calibrator: Any, score: str, builder: EstimatorGraphBuilder) -> str:
+def _linear(calibrator: BaseEstimator, score: str, builder: EstimatorGraphBuilder) -> str:
     """Returns the log-odds -(a · score + b) of sigmoid calibration."""
     return builder.add(
         "Sub", builder.add("Mul", score, number(builder, -float(calibrator.a_))), number(builder, float(calibrator.b_))
@@ -74,7 +88,7 @@ def _linear(calibrator: Any, score: str, builder: EstimatorGraphBuilder) -> str:
 
 
 def _by_temperature(
-    calibrator: Any, found: str, are_probabilities: bool, count: int, builder: EstimatorGraphBuilder
+    calibrator: BaseEstimator, found: str, are_probabilities: bool, count: int, builder: EstimatorGraphBuilder
 ) -> str:
     if count == 2 and are_probabilities:
         second = one_column(builder, found, 1)
@@ -90,7 +104,9 @@ def _by_temperature(
 
 
 @add_estimator.register(IsotonicRegression)
-def _isotonic(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _isotonic(
+    estimator: IsotonicRegression, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod
+) -> str:
     return isotonic(estimator, table.value, builder)
 
 
@@ -110,7 +126,7 @@ def isotonic(curve: IsotonicRegression, score: str, builder: EstimatorGraphBuild
     place = builder.add("Cast", total(builder, passed), to=INT64) if len(x) > 2 else None
     starts, slopes = np.stack([x[:-1], y[:-1]]), np.diff(y) / np.diff(x)
 
-    def at(values: Any) -> str:
+    def at(values: NDArray[np.float64]) -> str:
         return (
             number(builder, values[0])
             if place is None

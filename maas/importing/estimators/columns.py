@@ -1,8 +1,7 @@
 """Steps of pipelines, and columns by name."""
 
-from typing import Any
-
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, TargetEncoder
@@ -17,7 +16,7 @@ FUNCTIONS = {np.abs: "Abs", np.exp: "Exp", np.log: "Log", np.sqrt: "Sqrt", np.ne
 
 
 @add_estimator.register(Pipeline)
-def _pipeline(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _pipeline(estimator: Pipeline, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     *before, (_, last) = estimator.steps
     if before and len(table.texts) == table.width:  # what is between two steps may be texts as well
         table = transformed(estimator[:-1], table, builder)
@@ -30,7 +29,7 @@ def _pipeline(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder,
 
 
 @add_estimator.register(FeatureUnion)
-def _union(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _union(estimator: FeatureUnion, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     found = [
         _weighted(estimator, name, transformed(one, table, builder).value, builder)
         for name, one in estimator.transformer_list
@@ -40,7 +39,9 @@ def _union(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _:
 
 
 @add_estimator.register(ColumnTransformer)
-def _by_columns(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _by_columns(
+    estimator: ColumnTransformer, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod
+) -> str:
     found = []
     for name, one, _ in estimator.transformers_:
         columns = estimator._transformer_to_input_indices[name]  # noqa: SLF001
@@ -51,7 +52,9 @@ def _by_columns(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilde
 
 
 @add_estimator.register(FunctionTransformer)
-def _function(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _function(
+    estimator: FunctionTransformer, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod
+) -> str:
     if estimator.func is None:
         return table.value
     if estimator.func is np.log1p:
@@ -65,7 +68,7 @@ def _function(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder,
     )
 
 
-def transformed(transformer: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> GraphTable:
+def transformed(transformer: BaseEstimator, table: GraphTable, builder: EstimatorGraphBuilder) -> GraphTable:
     """Returns what a transformer makes of a table.
 
     Raises:
@@ -87,17 +90,17 @@ def transformed(transformer: Any, table: GraphTable, builder: EstimatorGraphBuil
     return GraphTable(value, _width_of(transformer, table) if names is None else len(names), names or ())
 
 
-def _width_of(transformer: Any, table: GraphTable) -> int:
+def _width_of(transformer: BaseEstimator, table: GraphTable) -> int:
     return table.width if isinstance(transformer, FunctionTransformer) else -1
 
 
-def _names_of(transformer: Any) -> tuple[str, ...] | None:
+def _names_of(transformer: BaseEstimator) -> tuple[str, ...] | None:
     try:
         return tuple(transformer.get_feature_names_out())
     except (AttributeError, ValueError):  # some have none, some want those of their input
         return None
 
 
-def _weighted(estimator: Any, name: str, value: str, builder: EstimatorGraphBuilder) -> str:
+def _weighted(estimator: BaseEstimator, name: str, value: str, builder: EstimatorGraphBuilder) -> str:
     weight = (estimator.transformer_weights or {}).get(name)
     return value if weight is None else builder.add("Mul", value, number(builder, weight))

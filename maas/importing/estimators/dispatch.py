@@ -4,7 +4,9 @@ Every table is float64, as in scikit-learn; where ONNX Runtime has no float64 fo
 """
 
 from functools import singledispatch
-from typing import Any, Literal
+from typing import Literal
+
+from sklearn.base import BaseEstimator
 
 from maas.importing.estimators.library import by_skl2onnx
 from maas.importing.estimators.table import EstimatorGraphBuilder, GraphTable
@@ -13,7 +15,9 @@ EstimatorMethod = Literal["predict_proba", "decision_function", "predict", "tran
 
 
 @singledispatch
-def add_estimator(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def add_estimator(
+    estimator: BaseEstimator, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+) -> str:
     """Adds nodes that compute what a fitted estimator's method computes.
 
     Args:
@@ -31,7 +35,7 @@ def add_estimator(estimator: Any, table: GraphTable, builder: EstimatorGraphBuil
     return by_skl2onnx(estimator, table, builder, method)
 
 
-def scores(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> tuple[str, bool]:
+def scores(estimator: BaseEstimator, table: GraphTable, builder: EstimatorGraphBuilder) -> tuple[str, bool]:
     """Returns what scikit-learn takes for a classifier's response, and whether these are probabilities of all labels.
 
     It is the decision function where there is one.

@@ -1,9 +1,10 @@
 """Estimators that are made of other estimators."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
@@ -39,7 +40,9 @@ from maas.importing.estimators.table import (
 
 
 @add_estimator.register(BaseSearchCV)
-def _searched(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _searched(
+    estimator: BaseSearchCV, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+) -> str:
     return add_estimator(estimator.best_estimator_, table, builder, method)
 
 
@@ -47,23 +50,32 @@ def _searched(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder,
 @add_estimator.register(TunedThresholdClassifierCV)
 @add_estimator.register(SelfTrainingClassifier)
 @add_estimator.register(RANSACRegressor)
-def _wrapped(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _wrapped(
+    estimator: BaseEstimator, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+) -> str:
     return add_estimator(estimator.estimator_, table, builder, method)
 
 
 @add_estimator.register(FrozenEstimator)
-def _frozen(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _frozen(
+    estimator: FrozenEstimator, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+) -> str:
     return add_estimator(estimator.estimator, table, builder, method)
 
 
 @add_estimator.register(SelectorMixin)
-def _selected(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _selected(estimator: SelectorMixin, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     return table.picked(np.flatnonzero(estimator.get_support()), builder).value
 
 
 @add_estimator.register(VotingClassifier)
 @add_estimator.register(VotingRegressor)
-def _voted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _voted(
+    estimator: VotingClassifier | VotingRegressor,
+    table: GraphTable,
+    builder: EstimatorGraphBuilder,
+    method: EstimatorMethod,
+) -> str:
     votes = [add_estimator(one, table, builder, method) for one in estimator.estimators_]
     weights = estimator._weights_not_none or [1] * len(votes)  # noqa: SLF001
     return _weighted(votes, np.asarray(weights, dtype=np.float64) / np.sum(weights), builder)
@@ -71,7 +83,12 @@ def _voted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, me
 
 @add_estimator.register(BaggingRegressor)
 @add_estimator.register(BaggingClassifier)
-def _bagged(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _bagged(
+    estimator: BaggingRegressor | BaggingClassifier,
+    table: GraphTable,
+    builder: EstimatorGraphBuilder,
+    method: EstimatorMethod,
+) -> str:
     found = []
     for one, columns in zip(estimator.estimators_, estimator.estimators_features_, strict=True):
         part = table.picked(columns, builder)
@@ -95,7 +112,12 @@ def _spread(value: str, classes: Sequence[int], count: int, builder: EstimatorGr
 
 @add_estimator.register(StackingClassifier)
 @add_estimator.register(StackingRegressor)
-def _stacked(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _stacked(
+    estimator: StackingClassifier | StackingRegressor,
+    table: GraphTable,
+    builder: EstimatorGraphBuilder,
+    method: EstimatorMethod,
+) -> str:
     found, width = [], 0
     classes = len(getattr(estimator, "classes_", ()))
     for one, way in zip(estimator.estimators_, estimator.stack_method_, strict=True):
@@ -117,7 +139,7 @@ def _stacked(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, 
 
 @add_estimator.register(OneVsRestClassifier)
 def _one_against_others(
-    estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+    estimator: OneVsRestClassifier, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
 ) -> str:
     if method != "predict_proba":
         return joined([add_estimator(one, table, builder, method) for one in estimator.estimators_], builder)
@@ -128,7 +150,9 @@ def _one_against_others(
 
 
 @add_estimator.register(AdaBoostClassifier)
-def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _boosted(
+    estimator: AdaBoostClassifier, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+) -> str:
     count, places = estimator.n_classes_, number(builder, np.arange(float(estimator.n_classes_))[None])
     votes = []
     for one in estimator.estimators_:
@@ -148,7 +172,9 @@ def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, 
 
 
 @add_estimator.register(AdaBoostRegressor)
-def _weighted_median(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _weighted_median(
+    estimator: AdaBoostRegressor, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod
+) -> str:
     count = len(estimator.estimators_)
     found = joined([add_estimator(one, table, builder, "predict") for one in estimator.estimators_], builder)  # (N, T)
     ordered, places = builder.add_two("TopK", found, builder.constant([count], np.int64), axis=1, largest=0)
@@ -160,7 +186,7 @@ def _weighted_median(estimator: Any, table: GraphTable, builder: EstimatorGraphB
     return builder.add("GatherElements", ordered, place, axis=1)
 
 
-def _weighted(values: Sequence[str], weights: Any, builder: EstimatorGraphBuilder) -> str:
+def _weighted(values: Sequence[str], weights: NDArray[np.float64], builder: EstimatorGraphBuilder) -> str:
     """Returns the sum of equal shapes, each times its weight."""
     found = [builder.add("Mul", one, number(builder, weight)) for one, weight in zip(values, weights, strict=True)]
     return found[0] if len(found) == 1 else builder.add("Sum", *found)

@@ -3,10 +3,11 @@
 skl2onnx knows no splits by category, and its converter fails under protobuf 7.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
@@ -26,7 +27,12 @@ from maas.importing.estimators.trees import Branches, sums_of_leaves
 
 @add_estimator.register(HistGradientBoostingClassifier)
 @add_estimator.register(HistGradientBoostingRegressor)
-def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _boosted(
+    estimator: HistGradientBoostingClassifier | HistGradientBoostingRegressor,
+    table: GraphTable,
+    builder: EstimatorGraphBuilder,
+    method: EstimatorMethod,
+) -> str:
     predictors = [(one, target) for stage in estimator._predictors for target, one in enumerate(stage)]  # noqa: SLF001
     splits = _Splits(estimator, table)
     trees = [splits.branches(predictor) for predictor, _ in predictors]
@@ -46,6 +52,13 @@ def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, 
     return builder.add("Exp", raw) if is_log else raw
 
 
+class HistogramTree(Protocol):
+    """What is read of a tree of histogram boosting: a structured array of its nodes, and sets of categories as bits."""
+
+    nodes: NDArray[Any]
+    raw_left_cat_bitsets: NDArray[np.uint32]
+
+
 class _Splits:
     """The columns that trees branch at: the table's own, and for each split by category one that is 0 on the left.
 
@@ -54,7 +67,7 @@ class _Splits:
         table: what it is given.
     """
 
-    def __init__(self, estimator: Any, table: GraphTable) -> None:
+    def __init__(self, estimator: BaseEstimator, table: GraphTable) -> None:
         self.table = table
         is_categorical = estimator.is_categorical_
         self.categories: dict[int, list[float]] = {}
@@ -69,7 +82,7 @@ class _Splits:
             }
         self.goes_right: list[tuple[int, NDArray[np.bool_]]] = []
 
-    def branches(self, predictor: Any) -> Branches:
+    def branches(self, predictor: HistogramTree) -> Branches:
         """Returns a tree; its splits by category are kept to be drawn."""
         nodes = predictor.nodes
         is_leaf = nodes["is_leaf"].astype(bool)

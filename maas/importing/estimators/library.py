@@ -3,11 +3,13 @@
 import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+from sklearn.base import BaseEstimator
 
 from maas.errors import ExportError, one_line
 from maas.importing.estimators.table import DOUBLE, FLOAT, EstimatorGraphBuilder, GraphTable, one_column
@@ -18,7 +20,7 @@ SKL2ONNX_ML_OPSET = 3
 """Of ai.onnx.ml, in what skl2onnx writes; its operators mean the same in 5, but for those of trees, which are ours."""
 
 
-def by_skl2onnx(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: str) -> str:
+def by_skl2onnx(estimator: BaseEstimator, table: GraphTable, builder: EstimatorGraphBuilder, method: str) -> str:
     """Adds what skl2onnx makes of an estimator, in float64 where ONNX Runtime has what it takes, else in float32.
 
     Returns:
@@ -46,7 +48,7 @@ def by_skl2onnx(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilde
     raise ExportError(f"{name} cannot be exported: skl2onnx and ONNX Runtime do not agree on it: {reasons[-1]}")
 
 
-def _converted(estimator: Any, kind: Any, method: str, opset: int) -> onnx.ModelProto:
+def _converted(estimator: BaseEstimator, kind: object, method: str, opset: int) -> onnx.ModelProto:
     options = {"zipmap": False} if method in ("predict_proba", "decision_function") else {}
     if method == "decision_function":
         options["raw_scores"] = True
@@ -59,13 +61,13 @@ def _converted(estimator: Any, kind: Any, method: str, opset: int) -> onnx.Model
     return model
 
 
-def _require_running(model: onnx.ModelProto, width: int, dtype: Any) -> None:
+def _require_running(model: onnx.ModelProto, width: int, dtype: type[np.floating[Any]]) -> None:
     ort.set_default_logger_severity(4)  # what it cannot run it also writes to stderr
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     session.run(None, {TABLE: np.zeros((2, width), dtype=dtype)})
 
 
-def _in_two_axes(found: str, estimator: Any, method: str, builder: EstimatorGraphBuilder) -> str:
+def _in_two_axes(found: str, estimator: BaseEstimator, method: str, builder: EstimatorGraphBuilder) -> str:
     if method == "predict":
         return builder.add("Reshape", found, builder.constant([-1, 1], np.int64))
     if method == "decision_function" and len(estimator.classes_) == 2:  # (-z, z)
@@ -74,7 +76,7 @@ def _in_two_axes(found: str, estimator: Any, method: str, builder: EstimatorGrap
 
 
 @contextlib.contextmanager
-def quiet_converters() -> Any:
+def quiet_converters() -> Iterator[None]:
     """Leaves out what converters print and warn of."""
     with (
         warnings.catch_warnings(),

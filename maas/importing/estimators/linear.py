@@ -1,10 +1,10 @@
 """Linear classifiers and support vector machines in float64; ONNX's own operators for them compute in float32."""
 
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.linear_model._base import LinearClassifierMixin
@@ -26,7 +26,9 @@ from maas.importing.estimators.table import (
 
 
 @add_estimator.register(LinearClassifierMixin)
-def _linear(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _linear(
+    estimator: LinearClassifierMixin, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+) -> str:
     if method == "transform":  # discriminant analysis
         centred = builder.add("Sub", table.value, number(builder, getattr(estimator, "xbar_", 0)))
         return builder.add("MatMul", centred, number(builder, estimator.scalings_[:, : estimator._max_components]))  # noqa: SLF001
@@ -52,7 +54,7 @@ def _linear(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, m
     return _of_each(joined(each, builder), estimator, builder)
 
 
-def _of_each(second: str, estimator: Any, builder: EstimatorGraphBuilder) -> str:
+def _of_each(second: str, estimator: BaseEstimator, builder: EstimatorGraphBuilder) -> str:
     """Returns probabilities of all labels from those of each against the others."""
     count = len(estimator.classes_)
     if count == 2:
@@ -61,7 +63,9 @@ def _of_each(second: str, estimator: Any, builder: EstimatorGraphBuilder) -> str
 
 
 @add_estimator.register(BaseLibSVM)
-def _support_vectors(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _support_vectors(
+    estimator: BaseLibSVM, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
+) -> str:
     if method == "predict_proba":
         raise ExportError(
             f"{type(estimator).__name__}'s own probabilities cannot be exported. Wrap it in "
@@ -78,7 +82,7 @@ def _support_vectors(estimator: Any, table: GraphTable, builder: EstimatorGraphB
     return found
 
 
-def _kernel(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder) -> str:
+def _kernel(estimator: BaseEstimator, table: GraphTable, builder: EstimatorGraphBuilder) -> str:
     vectors, gamma = np.asarray(estimator.support_vectors_), estimator._gamma  # noqa: SLF001
     if estimator.kernel not in ("linear", "rbf", "poly", "sigmoid"):
         raise ExportError(
@@ -104,7 +108,7 @@ def _kernel(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder) -
     return builder.add("Tanh", inner)
 
 
-def _of_pairs(estimator: Any) -> NDArray[np.float64]:
+def _of_pairs(estimator: BaseEstimator) -> NDArray[np.float64]:
     """Returns the weight of each support vector for each pair of labels, (S, pairs)."""
     label_of = np.repeat(np.arange(len(estimator.classes_)), estimator.n_support_)
     columns = []

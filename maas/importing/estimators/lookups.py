@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from maas.errors import ExportError, one_line
 from maas.importing.estimators.table import (
@@ -37,14 +38,14 @@ def frame_of(columns: Mapping[str, NDArray[Any]], texts: Mapping[str, tuple[str 
         columns: name → (N,).
         texts: of the columns of categories, what each position stands for; None is a missing one.
     """
-    found: dict[str, Any] = dict(columns)
+    found: dict[str, NDArray[Any] | pd.Categorical] = dict(columns)
     for name in texts.keys() & columns.keys():
         codes = np.asarray(columns[name], dtype=np.int64) - 1  # position 0 is missing
         found[name] = pd.Categorical.from_codes(codes, categories=list(texts[name][1:]))
     return pd.DataFrame(found)
 
 
-def choices_of(transformer: Any, table: GraphTable) -> Choices:
+def choices_of(transformer: BaseEstimator, table: GraphTable) -> Choices:
     """Returns which values each column of a table may have, as far as a transformer can tell them apart."""
     if len(table.texts) == table.width:
         return [table.texts[column] for column in range(table.width)]
@@ -60,7 +61,7 @@ def choices_of(transformer: Any, table: GraphTable) -> Choices:
     return choices
 
 
-def looked_up(transformer: Any, table: GraphTable, choices: Choices, builder: EstimatorGraphBuilder) -> str:
+def looked_up(transformer: BaseEstimator, table: GraphTable, choices: Choices, builder: EstimatorGraphBuilder) -> str:
     """Returns what a transformer makes of columns of categories, float64 (N, K).
 
     Raises:
@@ -92,12 +93,19 @@ def _varying(found: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[n
     return varying
 
 
-def _place(table: GraphTable, column: int, choices: Any, builder: EstimatorGraphBuilder) -> str:
+def _place(
+    table: GraphTable,
+    column: int,
+    choices: tuple[str | None, ...] | NDArray[np.float64],
+    builder: EstimatorGraphBuilder,
+) -> str:
     """Returns the position of each row's value among the choices, int64 (N,)."""
     one = one_column(builder, table.value, column)  # (N, 1)
     if column not in table.texts:
         is_missing = builder.add("Cast", builder.add("IsNaN", one), to=DOUBLE)  # position 1
-        is_choice = builder.add("Cast", builder.add("Equal", one, number(builder, choices[None, 2:])), to=DOUBLE)
+        is_choice = builder.add(
+            "Cast", builder.add("Equal", one, number(builder, np.asarray(choices)[None, 2:])), to=DOUBLE
+        )
         places = builder.add("Mul", is_choice, number(builder, np.arange(2.0, len(choices))[None]))
         one = builder.add("Add", is_missing, total(builder, places))
     return builder.add("Reshape", builder.add("Cast", one, to=INT64), builder.constant([-1], np.int64))
@@ -110,13 +118,15 @@ def _gathered(values: NDArray[np.float64], place: str, builder: EstimatorGraphBu
     return builder.add("Cast", found, to=DOUBLE)
 
 
-def _outputs(transformer: Any, table: GraphTable, choices: Choices, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _outputs(
+    transformer: BaseEstimator, table: GraphTable, choices: Choices, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Returns what scikit-learn makes of rows of positions."""
     columns = [
         rows[:, column] if column in table.texts else np.asarray(one)[rows[:, column]]
         for column, one in enumerate(choices)
     ]
-    given: Any = np.stack(columns, axis=1)
+    given: NDArray[Any] | pd.DataFrame = np.stack(columns, axis=1)
     if table.names:
         texts = {table.names[column]: one for column, one in table.texts.items()}
         given = frame_of(dict(zip(table.names, columns, strict=True)), texts)
@@ -134,7 +144,7 @@ def _outputs(transformer: Any, table: GraphTable, choices: Choices, rows: NDArra
 
 
 def _require_apart(
-    transformer: Any,
+    transformer: BaseEstimator,
     table: GraphTable,
     choices: Choices,
     found: NDArray[np.float64],

@@ -1,7 +1,5 @@
 """Small estimators: constants, another scale of the target, normal distributions."""
 
-from typing import Any
-
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -18,7 +16,12 @@ INVERSES = {np.exp: ("Exp", 0.0), np.expm1: ("Exp", -1.0), np.log: ("Log", 0.0),
 
 @add_estimator.register(DummyClassifier)
 @add_estimator.register(DummyRegressor)
-def _constant(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _constant(
+    estimator: DummyClassifier | DummyRegressor,
+    table: GraphTable,
+    builder: EstimatorGraphBuilder,
+    method: EstimatorMethod,
+) -> str:
     if estimator.strategy in ("stratified", "uniform"):
         raise ExportError(
             f"{type(estimator).__name__} answers at random with strategy={estimator.strategy}. Choose another strategy."
@@ -31,7 +34,7 @@ def _constant(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder,
 
 
 @add_estimator.register(GaussianNB)
-def _normal(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _normal(estimator: GaussianNB, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     """Draws the softmax of ln p(label) - Σ (ln(2πσ²) + (x - μ)² / σ²) / 2 over columns."""
     variances = estimator.var_
     fixed = np.log(estimator.class_prior_) - np.log(2 * np.pi * variances).sum(axis=1) / 2
@@ -43,7 +46,9 @@ def _normal(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _
 
 
 @add_estimator.register(TransformedTargetRegressor)
-def _transformed_target(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _transformed_target(
+    estimator: TransformedTargetRegressor, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod
+) -> str:
     found, scaler = add_estimator(estimator.regressor_, table, builder, "predict"), estimator.transformer_
     if isinstance(scaler, StandardScaler):
         scaled = builder.add("Mul", found, number(builder, 1 if scaler.scale_ is None else scaler.scale_[None]))

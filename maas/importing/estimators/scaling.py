@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import KBinsDiscretizer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
@@ -12,22 +13,24 @@ from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, Graph
 
 
 @add_estimator.register(StandardScaler)
-def _standardised(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _standardised(
+    estimator: StandardScaler, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod
+) -> str:
     centred = estimator.mean_ if estimator.with_mean else None
     return _shifted(table.value, centred, estimator.scale_ if estimator.with_std else None, builder)
 
 
 @add_estimator.register(RobustScaler)
-def _robust(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _robust(estimator: RobustScaler, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     return _shifted(table.value, getattr(estimator, "center_", None), getattr(estimator, "scale_", None), builder)
 
 
 @add_estimator.register(MaxAbsScaler)
-def _by_largest(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _by_largest(estimator: MaxAbsScaler, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     return _shifted(table.value, None, estimator.scale_, builder)
 
 
-def _shifted(value: str, shift: Any, scale: Any, builder: EstimatorGraphBuilder) -> str:
+def _shifted(value: str, shift: NDArray[Any] | None, scale: NDArray[Any] | None, builder: EstimatorGraphBuilder) -> str:
     """Returns (x - shift) / scale, each left out where it is None."""
     if shift is not None:
         value = builder.add("Sub", value, number(builder, np.asarray(shift)[None]))
@@ -35,7 +38,7 @@ def _shifted(value: str, shift: Any, scale: Any, builder: EstimatorGraphBuilder)
 
 
 @add_estimator.register(MinMaxScaler)
-def _between(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _between(estimator: MinMaxScaler, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     scaled = builder.add("Mul", table.value, number(builder, estimator.scale_[None]))
     found = builder.add("Add", scaled, number(builder, estimator.min_[None]))
     if not estimator.clip:
@@ -45,7 +48,7 @@ def _between(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, 
 
 
 @add_estimator.register(SimpleImputer)
-def _imputed(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _imputed(estimator: SimpleImputer, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     filled = np.asarray(estimator.statistics_, dtype=np.float64)
     empty = np.isnan(filled) & (not estimator.keep_empty_features)
     statistics = number(builder, np.nan_to_num(filled)[None])
@@ -57,19 +60,21 @@ def _imputed(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, 
 
 
 @add_estimator.register(MissingIndicator)
-def _indicated(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _indicated(
+    estimator: MissingIndicator, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod
+) -> str:
     chosen = table.picked(estimator.features_, builder)
     return builder.add("Cast", _is_missing(chosen.value, estimator.missing_values, builder), to=DOUBLE)
 
 
-def _is_missing(value: str, missing: Any, builder: EstimatorGraphBuilder) -> str:
+def _is_missing(value: str, missing: float, builder: EstimatorGraphBuilder) -> str:
     if isinstance(missing, float) and np.isnan(missing):
         return builder.add("IsNaN", value)
     return builder.add("Equal", value, number(builder, float(missing)))
 
 
 @add_estimator.register(KBinsDiscretizer)
-def _binned(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _binned(estimator: KBinsDiscretizer, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     if table.width != len(estimator.bin_edges_):
         raise ExportError("KBinsDiscretizer reads a table of unknown width, and cannot be exported.")
     found = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsInt
 
 import numpy as np
 import onnx
@@ -71,7 +71,7 @@ class GraphTable:
     names: tuple[str, ...] = ()
     texts: Mapping[int, tuple[str | None, ...]] = field(default_factory=dict)
 
-    def picked(self, columns: Iterable[Any], builder: EstimatorGraphBuilder) -> "GraphTable":
+    def picked(self, columns: Iterable[SupportsInt], builder: EstimatorGraphBuilder) -> "GraphTable":
         """Returns some of the columns, in the given order."""
         chosen = [int(column) for column in columns]
         if chosen == list(range(self.width)):

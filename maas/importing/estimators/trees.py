@@ -7,11 +7,12 @@ tree sends it, and leaves are added up in float64. skl2onnx writes float32 and s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -56,6 +57,17 @@ class Branches:
     missing_left: NDArray[np.bool_]
 
 
+class FittedTree(Protocol):
+    """What is read of a `tree_` of scikit-learn, of B nodes; −1 is no child."""
+
+    children_left: NDArray[np.int64]
+    children_right: NDArray[np.int64]
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float64]
+    missing_go_to_left: NDArray[np.uint8]
+    value: NDArray[np.float64]
+
+
 STUMP = Branches(
     is_leaf=np.array([True]),
     left=np.zeros(1, dtype=np.int64),
@@ -67,7 +79,7 @@ STUMP = Branches(
 """One leaf."""
 
 
-def branches_of(tree: Any) -> Branches:
+def branches_of(tree: FittedTree) -> Branches:
     """Returns a `tree_` of scikit-learn."""
     is_leaf = tree.children_left == -1
     return Branches(
@@ -161,7 +173,7 @@ def _numbered(tree: Branches, node_start: int, leaf_start: int) -> dict[str, NDA
     }
 
 
-def means_of_leaves(trees: Sequence[Any], table: GraphTable, builder: EstimatorGraphBuilder) -> str:
+def means_of_leaves(trees: Sequence[FittedTree], table: GraphTable, builder: EstimatorGraphBuilder) -> str:
     """Returns the mean over trees of what stands at the leaf that a row reaches, float64 (N, K).
 
     Leaves of several numbers are looked up by their position, which each tree writes to a target of its own.
@@ -189,7 +201,7 @@ def single_precision(table: GraphTable, trees: Sequence[Branches], builder: Esti
 
 
 @add_estimator.register(BaseDecisionTree)
-def _tree(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _tree(estimator: BaseDecisionTree, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     _require_one_output(estimator)
     return means_of_leaves([estimator.tree_], table, builder)
 
@@ -198,14 +210,19 @@ def _tree(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: 
 @add_estimator.register(RandomForestRegressor)
 @add_estimator.register(ExtraTreesClassifier)
 @add_estimator.register(ExtraTreesRegressor)
-def _forest(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
+def _forest(estimator: BaseEstimator, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
     _require_one_output(estimator)
     return means_of_leaves([one.tree_ for one in estimator.estimators_], table, builder)
 
 
 @add_estimator.register(GradientBoostingClassifier)
 @add_estimator.register(GradientBoostingRegressor)
-def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _boosted(
+    estimator: GradientBoostingClassifier | GradientBoostingRegressor,
+    table: GraphTable,
+    builder: EstimatorGraphBuilder,
+    method: EstimatorMethod,
+) -> str:
     trees = [(one.tree_, target) for stage in estimator.estimators_ for target, one in enumerate(stage)]
     branches = [branches_of(tree) for tree, _ in trees]
     value = single_precision(table, branches, builder)
@@ -222,7 +239,7 @@ def _boosted(estimator: Any, table: GraphTable, builder: EstimatorGraphBuilder, 
     )
 
 
-def _start_of(estimator: Any) -> NDArray[np.float64]:
+def _start_of(estimator: BaseEstimator) -> NDArray[np.float64]:
     """Returns what gradient boosting starts from, (1, K)."""
     if estimator.init not in (None, "zero"):
         raise ExportError(
@@ -233,7 +250,7 @@ def _start_of(estimator: Any) -> NDArray[np.float64]:
     return start
 
 
-def _require_one_output(estimator: Any) -> None:
+def _require_one_output(estimator: BaseEstimator) -> None:
     if estimator.n_outputs_ != 1:
         raise ExportError(
             f"{type(estimator).__name__} has {estimator.n_outputs_} outputs; a bundle answers with one. Train one "

@@ -52,7 +52,7 @@ def examine(config: RunConfig, splits: Splits, processor: Processor) -> list[Fin
 
     Args:
         config: the recipe.
-        splits: clean rows; of test rows it is only asked whether training has seen them, and which labels they carry.
+        splits: clean rows; of test rows, only whether training has seen them, and which labels they carry.
         processor: fitted on the training rows.
 
     Returns:
@@ -68,7 +68,7 @@ def examine(config: RunConfig, splits: Splits, processor: Processor) -> list[Fin
 def require_sound(config: RunConfig, splits: Splits, processor: Processor) -> None:
     """Examines a recipe that is about to be trained here, and logs warnings.
 
-    A model that is not trained here is only asked whether float32 keeps apart what it is given and what it answers.
+    A model that is not trained here is only checked for whether float32 keeps apart its inputs and its outputs.
 
     Raises:
         ConfigError: there are errors, a line each.

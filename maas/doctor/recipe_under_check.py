@@ -1,4 +1,4 @@
-"""What is examined: a recipe, its rows, and a net of its own, each made when a check first asks for it."""
+"""What is examined: a recipe, its rows, and its net, each made when a check first needs it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from maas.training.output_check import OutputFault, output_fault_of
 from maas.training.scales import task_head_for
 
 PROBED_ROWS = 32
-"""Rows that a net answers: enough to tell rows apart, few enough for a big net."""
+"""Rows that a net answers: enough to distinguish rows, few enough for a big net."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RecipeUnderCheck:
 
     @cached_property
     def is_trained_here(self) -> bool:
-        """Whether there is a net that maas trains; an imported model is told by its type, without building it."""
+        """Whether there is a net that maas trains; an imported model is known by its type, without building it."""
         if self.config.trainer is None:
             return False
         target = target_of(self.config.model["_target_"])[0]
@@ -68,7 +68,7 @@ class RecipeUnderCheck:
         """Builds the net as training would, before any pretraining on the recipe's own rows.
 
         Args:
-            seed: of its weights; None takes the recipe's.
+            seed: random seed of its weights; None takes the recipe's.
         """
         torch.manual_seed(self.config.seed if seed is None else seed)
         net: nn.Module = built(self.record, self.processor)
@@ -101,8 +101,8 @@ class RecipeUnderCheck:
         """Whether the loss is to balance labels of which one has no training row, so that nothing can be trained."""
         part = self.config.objective or {}
         parts = [part, part.get("loss")]
-        asks = any("balanced" in one.values() for one in parts if isinstance(one, Mapping))
-        return asks and bool(self.absent_labels)
+        is_balanced = any("balanced" in one.values() for one in parts if isinstance(one, Mapping))
+        return is_balanced and bool(self.absent_labels)
 
     @cached_property
     def probe(self) -> Batch:

@@ -1,7 +1,7 @@
 """What is written down in each step of a smoke run.
 
 The learning rate rises from a fraction to the recipe's peak over the first half and stays there: a range test that ends
-at the rate which the recipe asks for (Smith, Cyclical learning rates, arXiv:1506.01186, §3.3).
+at the rate of the recipe (Smith, Cyclical learning rates, arXiv:1506.01186, §3.3).
 """
 
 import math
@@ -23,10 +23,10 @@ from maas.training.task import Task
 
 @dataclass
 class SmokeRun:
-    """What a few steps told.
+    """What a few steps of training showed.
 
     Args:
-        steps: that were asked for.
+        steps: number that was planned.
         losses: of each step, before it.
         gradient_norms: of each step, before clipping.
         with_gradient: names of the parameters that got a gradient other than 0 in any step, from the loss itself.
@@ -54,7 +54,7 @@ class SmokeRun:
     error: Exception | None = None
 
 
-class SmokeRunOver(Exception):  # noqa: N818 - it says that the smoke run is over, and is no error
+class SmokeRunOver(Exception):  # noqa: N818 - a signal that the smoke run is over, no error
     """Ends a smoke run before Lightning ends the epoch, whose hooks would look for a validation."""
 
 

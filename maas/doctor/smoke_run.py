@@ -26,7 +26,7 @@ from maas.training.heads import TaskHead
 from maas.training.task import Task
 
 FEWEST_STEPS, MOST_STEPS = 4, 40
-"""Two steps of rising and two at the peak tell a rate that diverges at once; by momentum it may take thirty."""
+"""Two steps of rising and two at the peak show a rate that diverges at once; by momentum it may take thirty."""
 FLOPS = 5e10
 """Work of a smoke run where that leaves more than the fewest steps: about a second on one core."""
 MOST_STEP_ROWS = 2048
@@ -66,9 +66,9 @@ def smoke_run_of(
     drawn = _drawn(train, smoke_run.steps * batch_size, config.seed)
     rows = PreprocessedRows(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
     loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
-    asked = config.trainer or {}
-    settings = {name: value for name, value in asked.items() if name in KEPT_SETTINGS}
-    settings["accelerator"] = "cpu" if asked.get("accelerator") == "cpu" else "auto"
+    given = config.trainer or {}
+    settings = {name: value for name, value in given.items() if name in KEPT_SETTINGS}
+    settings["accelerator"] = "cpu" if given.get("accelerator") == "cpu" else "auto"
     torch.manual_seed(config.seed)
     trainer = _trainer(settings, Recorder(smoke_run, net))
     smoke_run.error, smoke_run.warned = _fit_watched(trainer, task, loader)
@@ -97,7 +97,7 @@ def _fit_watched(trainer: Trainer, task: LightningModule, loader: Loader) -> tup
 
 
 def _fit(trainer: Trainer, task: LightningModule, loader: Loader) -> None:
-    """Lets a trainer train, and the process end as it is asked to: Lightning would end it with other statuses."""
+    """Lets a trainer train, and a signal end the process as usual: Lightning would end it with other statuses."""
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(task, train_dataloaders=loader)
@@ -142,7 +142,7 @@ def _affordable_steps(net: nn.Module, probe: Mapping[str, Tensor], batch_size: i
     try:
         with FlopCounterMode(display=False) as counter:
             net.eval()(**{name: model_input[:rows] for name, model_input in probe.items()})
-    except NET_ERRORS:  # the smoke run says why
+    except NET_ERRORS:  # the smoke run reports it
         return FEWEST_STEPS
     finally:
         for module, mode in modes.items():

@@ -62,7 +62,7 @@ def logistic_regression(
 
     Args:
         strengths: values of scikit-learn's C; the one that does best on the validation split is taken.
-        max_rows: training rows that are looked at, evenly spaced; null for all, which may take minutes.
+        max_rows: training rows that are used, evenly spaced; null for all, which may take minutes.
         max_iter: of the solver.
     """
 
@@ -95,7 +95,7 @@ def boosting(
         categories: columns of numbers that are categories all the same, e.g. months; lists name theirs `0`, `1`, ….
         max_iter: most trees, for each class.
         learning_rate: share of each tree that is taken.
-        seed: of scikit-learn's choices.
+        seed: random seed of scikit-learn.
     """
 
     def fit_and_predict(splits: Splits) -> NDArray[Any]:

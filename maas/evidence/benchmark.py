@@ -14,7 +14,7 @@ ROUNDS, MIN_TURN_S = 30, 0.01
 TIMED_AMONG = 4096
 """Rows that timed batches are drawn from, at most."""
 TRIALS = 3
-"""Runs that tell how often one is repeated in a turn, after one that warms up."""
+"""Runs by which the repetitions in a turn are chosen, after one that warms up."""
 
 
 def interleaved(
@@ -47,7 +47,7 @@ def timed_batches(processor: Processor, features: Sequence[Features], size: int,
     """Returns the row numbers of batches to time: full ones of one padded size each, evenly spread.
 
     Args:
-        processor: tells the padded sizes.
+        processor: of the rows; its buckets are the padded sizes.
         features: of the rows, one or more.
         size: rows in a batch; where no padded size has so many, rows of several are taken, again and again.
         count: of the batches, at most.

@@ -17,14 +17,14 @@ from maas.runtime.bundle import Bundle
 BATCHES = 4
 SLICES = 3
 NAMED_LABELS = 20
-"""The most that a message names."""
+"""Labels that a message names at most."""
 
 
 class ComparedBundle(msgspec.Struct, frozen=True):
     """A bundle beside the first one.
 
     Args:
-        name: by which it was asked for.
+        name: address that was given for it.
         version: of its model, and how it was compressed.
         bytes: size of its ONNX file.
         metric: on the rows; null where they have no targets.
@@ -52,7 +52,7 @@ def compare_bundles(
     """Answers the same raw rows by every bundle, each by its own processor.
 
     Args:
-        bundles: by name; the others are held against the first.
+        bundles: by name; the others are compared with the first.
         rows: that none of them was trained on.
         labels: names of the targets, where they are labels.
         metric: by its name in the evidence; None for none.
@@ -108,7 +108,7 @@ def require_one_task(bundles: Mapping[str, Bundle]) -> None:
 
 
 def _require_of(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str]) -> None:
-    """Raises BundleError where rows tell labels that the bundles do not answer with, or tell them in another order."""
+    """Raises BundleError where rows carry other labels than the bundles predict, or carry them in another order."""
     name, answer = next((name, bundle.manifest.postprocessor) for name, bundle in bundles.items())
     is_evaluated = rows.targets is not None and answer["kind"] in ("classification", "regression")
     if is_evaluated and list(labels) != list(answer.get("labels") or ()):

@@ -42,7 +42,7 @@ UNIT = 1 if sys.platform == "darwin" else 1024
 def peak_bytes() -> int:
     """Returns what this process has held at most.
 
-    Linux's own record is of this program alone; what `getrusage` says begins with the memory of who started it.
+    Linux's own record is of this program alone; `getrusage` begins with the memory of the process that started it.
     """
     if PROCESS_STATUS.is_file() and (found := re.search(r"VmHWM:\s*(\d+) kB", PROCESS_STATUS.read_text())):
         return int(found[1]) * 1024

@@ -71,7 +71,7 @@ def classification_metrics(targets: Labels, predictions: Labels, classes: int, s
         targets: (N,), in [0, K).
         predictions: (N,), in [0, K).
         classes: K.
-        seed: of the resampling.
+        seed: random seed of the resampling.
     """
     confusion = confusion_matrix(targets, predictions, classes)
     samples = _resampled(confusion.ravel(), seed).reshape(-1, classes, classes)
@@ -90,7 +90,7 @@ def paired_drop(
         child: the child's predictions, (N,).
         classes: K.
         metric: a name in `CLASSIFICATION_METRICS`.
-        seed: of the resampling.
+        seed: random seed of the resampling.
     """
     triples, counts = np.unique(np.stack([targets, parent, child]), axis=1, return_counts=True)
     of_parent = _summing(triples[0] * classes + triples[1], classes)

@@ -54,7 +54,7 @@ def comparison_picture(found: Sequence[ComparedBundle], metric: str | None, path
     """Draws metric with interval, time of the larger batch and size of each model, side by side.
 
     Args:
-        found: the models, the first being what the others are held against.
+        found: the models, the first being what the others are compared with.
         metric: its name; None draws the share of the first one's answers.
         path: the PNG to write.
     """

@@ -109,7 +109,7 @@ def reference_run(model: Path, output: str) -> Run:
         output: the name of its output.
 
     Raises:
-        ExportError: it lacks an operator, or what one of them is asked for; so does what is returned.
+        ExportError: it lacks an operator, or a setting of one; the returned function raises the same.
     """
     with _refused():
         evaluator = ReferenceEvaluator(str(model))
@@ -123,7 +123,7 @@ def reference_run(model: Path, output: str) -> Run:
 
 @contextmanager
 def _refused() -> Iterator[None]:
-    """Tells in one line what onnx's reference evaluator cannot compute."""
+    """Raises in one line what onnx's reference evaluator cannot compute."""
     try:
         yield
     except Exception as error:  # it raises whatever its operators do

@@ -1,4 +1,4 @@
-"""What onnx's reference evaluator is known to compute wrong: there, its answer says nothing about a graph.
+"""What onnx's reference evaluator is known to compute wrong: there, its outputs mean nothing about a graph.
 
 The list is short and each entry is proven: a test of its own computes the right value without onnx, finds that ONNX
 Runtime agrees with it and the reference does not, and fails once the reference is mended; the entry then goes.
@@ -25,7 +25,7 @@ class Fault(NamedTuple):
 
     Args:
         operators: that have the fault.
-        is_met: tells of a node and the opset of its graph whether it runs into the fault.
+        is_met: whether a node runs into the fault, from the node and the opset of its graph.
         what: the reference does instead.
     """
 

@@ -81,7 +81,7 @@ def run(config: RunConfig) -> Line:
         stages.require_registry(config, folder)
         has = folder.checkpoint.is_dir()
         if has:
-            processes.tell_others(None)
+            processes.send_folder(None)
         checkpoint = Checkpoint.open(folder.checkpoint) if has else stages.train(config, folder, rows)
         compressed = compressed_by(config, folder) or stages.compress(config, checkpoint, rows)
         bundle = bundle_of(compressed, folder) or stages.export(config, checkpoint, compressed, rows)

@@ -71,7 +71,7 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
     with _timed(folder, "train"), tracker.marked() if tracker else nullcontext():
         processor = build(config.processor, "processor").fit(splits.train.inputs)
         require_sound(config, splits, processor)
-        processes.tell_others(folder.resume)
+        processes.send_folder(folder.resume)
         fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
         postprocessor, metrics = validated(fitted, processor, splits)
         folds = cross_validated(config, splits, folder.resume) if config.folds else {}
@@ -97,7 +97,7 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
 
 def assist(config: RunConfig, splits: Splits) -> NoReturn:
     """Trains beside the first process, which alone goes on; this one ends."""
-    resume = processes.told_by_first()
+    resume = processes.received_folder()
     if resume is not None:
         fit(config, splits, build(config.processor, "processor").fit(splits.train.inputs), resume)
     raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""The planner: what a recipe will take, told before anything long is started."""
+"""The planner: what a recipe will take, before anything long is started."""
 
 from maas.planning.planning import plan
 from maas.planning.result import PlannedStage, RecipePlan

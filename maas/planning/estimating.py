@@ -13,7 +13,7 @@ OUTLIER_DEVIATIONS = 5.0
 
 
 FEWEST, LONGEST = 20, 3.0
-"""Steps behind those that warm up, however slow; and how many times the asked seconds they may take at most."""
+"""Steps after those that warm up, however slow; and how many times the wanted seconds they may take at most."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TimedBatch:
 
 @dataclass(frozen=True)
 class Loop:
-    """How long a training goes on.
+    """How long a training lasts.
 
     Args:
         batches: of an epoch.
@@ -51,7 +51,7 @@ class Watched:
     """What was timed of a training.
 
     Args:
-        loop: how long the whole of it goes on.
+        loop: length of the whole training.
         steps: training batches in their order.
         sizes: padded sizes of all training batches of an epoch.
         validated: batches of the validations that were timed, one after another.
@@ -94,7 +94,7 @@ class Watched:
 
 
 def is_enough(count: int, timed_s: float, wanted_s: float) -> bool:
-    """Tells whether so many steps in so many seconds tell enough.
+    """Whether so many steps in so many seconds are enough for an estimate.
 
     Args:
         count: of steps, those that warm up among them.
@@ -134,7 +134,7 @@ def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def _near(residuals: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tells which residuals lie within `OUTLIER_DEVIATIONS` robust deviations (1.4826 · MAD) of their median."""
+    """Returns which residuals lie within `OUTLIER_DEVIATIONS` robust deviations (1.4826 · MAD) of their median."""
     distance = np.abs(residuals - np.median(residuals))
     rounding = 1e-9 * np.abs(residuals).max()
     near: NDArray[np.bool_] = distance <= OUTLIER_DEVIATIONS * 1.4826 * np.median(distance) + rounding

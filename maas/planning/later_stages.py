@@ -87,7 +87,7 @@ def later_stages_of(
     models = Models({PARENT: model}, {PARENT: exported}, {})
     for name, one in settings.graph_passes.items():
         out = folder / f"{name}.onnx"
-        with suppress(ExportError, BundleError):  # which the search refuses, and goes on
+        with suppress(ExportError, BundleError):  # the search refuses such a candidate, and continues
             one.apply(model, out, calibration)
             models.predictors[name], models.files[name] = evaluator.running(out), out
     applied_s = time.perf_counter() - started
@@ -160,7 +160,7 @@ def _proving_s(config: RunConfig, checkpoint: Checkpoint, models: Models, splits
 
 
 def _reference_s(model: Path, exported: Predictor, sample: Split, rows: int) -> float:
-    """Asks the reference evaluator about a few rows, and returns the seconds that it takes for all that it is asked."""
+    """Runs the reference evaluator on a few rows, and returns the seconds that all its rows take."""
     if reference_faults(model):
         return 0.0
     run = reference_run(model, exported.postprocessor.output)
@@ -175,7 +175,7 @@ def _reference_s(model: Path, exported: Predictor, sample: Split, rows: int) -> 
 
 
 def _baseline_s(config: RunConfig, splits: Splits, few: Splits) -> float:
-    """Fits the baseline on few rows and on twice as many, and returns what the power law says of all."""
+    """Fits the baseline on few rows and on twice as many, and returns what the power law gives for all."""
     baseline = build(config.baseline, "baseline")
     most = min(len(splits.train) // 2, BASELINE_ROWS)
     timed = []

@@ -25,7 +25,7 @@ DRY_RUN = "maas.planning.dry_run"
 def plan(config: RunConfig) -> RecipePlan:
     """Does a dry run of a recipe in a separate process, and returns what the whole of it will take.
 
-    Nothing is left behind.
+    Its files are removed.
 
     Args:
         config: the recipe.
@@ -111,7 +111,7 @@ def _how(watched: Watched | None) -> str:
 def _disk_bytes(report: Report) -> int:
     """Returns what lies below `runs_dir` and in the registry at most: points, weights, every candidate, two bundles."""
     watched, models = report.watched, report.later.bytes
-    points = 3 * watched.checkpoint_bytes if watched else 0  # the best epoch's, and two to go on from
+    points = 3 * watched.checkpoint_bytes if watched else 0  # the best epoch's, and two to resume from
     return points + report.weights_bytes + sum(models.values()) + 2 * max(models.values())
 
 
@@ -133,7 +133,7 @@ def _warnings(config: RunConfig, report: Report, disk_bytes: int, free_bytes: in
     if (config.trainer or {}).get("max_time"):
         yield "trainer.max_time is not counted; training may end earlier."
     if report.world > 1:
-        yield f"{report.world} processes will train; one was measured alone, without what they tell each other."
+        yield f"{report.world} processes will train; one was measured alone, without what they exchange."
 
 
 def _dry_run(config: RunConfig, folder: Path) -> Report:

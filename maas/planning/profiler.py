@@ -119,7 +119,7 @@ class LoopProfiler(Callback):
 
 
 def loop_of(trainer: Trainer, world: int, validations: float) -> Loop:
-    """Returns how long a trainer that has begun would go on.
+    """Returns how long a trainer that has begun would train.
 
     Args:
         trainer: with its training batches.

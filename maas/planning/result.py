@@ -25,7 +25,7 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class RecipePlan:
-    """What a recipe will take on this machine, as busy as it was while it was asked.
+    """What a recipe will take on this machine, as busy as it was during the dry run.
 
     Args:
         recipe: the model's name.

@@ -53,8 +53,8 @@ def shortened_recipe(config: RunConfig, splits: Splits, out: Path, world: int) -
         return replace(config, pretrain=None)
     kept = {key: value for key, value in processes.alone(config.trainer).items() if key not in REPLACED_SETTINGS}
     batches = -(-len(splits.validation) // config.batch_size)
-    asked = kept.get("limit_val_batches", 1.0)
-    allowed = asked if isinstance(asked, int) else int(batches * (1.0 if asked is None else asked))
+    wanted = kept.get("limit_val_batches", 1.0)
+    allowed = wanted if isinstance(wanted, int) else int(batches * (1.0 if wanted is None else wanted))
     limit = min(allowed, max(1, VALIDATED_ROWS // config.batch_size))
     validations = validations_of(config.trainer, -(-len(splits.train) // (config.batch_size * world)))
     profiler = {

@@ -33,7 +33,7 @@ class BatchStatistics(Callback):
 
 
 def _is_apart(module: nn.Module, trainer: Trainer) -> bool:
-    """Tells whether a layer normalises a batch by less than all that its step sees."""
+    """Whether a layer normalises a batch by less than all that its step sees."""
     if not isinstance(module, _BatchNorm) or not module.training:
         return False
     return trainer.accumulate_grad_batches > 1 or not isinstance(module, nn.SyncBatchNorm)

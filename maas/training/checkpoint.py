@@ -49,7 +49,7 @@ class NetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a checkpoint says of itself.
+    """What a checkpoint records.
 
     Args:
         schema_version: of this file.
@@ -63,7 +63,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         history: logged values, an entry each epoch.
         best_epoch: whose weights these are.
         metrics: on validation data.
-        cross_validated: pooled over the folds of a cross-validation; empty where none was asked for.
+        cross_validated: pooled over the folds of a cross-validation; empty without one.
         data: the rows it was trained on.
         lineage: where it comes from.
         files: SHA-256 of the weights and of the processor's files, by path.
@@ -191,7 +191,7 @@ class Checkpoint:
         """Returns a net of this one's shape with weights as they are before any training.
 
         Args:
-            seed: of the weights.
+            seed: random seed of the weights.
         """
         torch.manual_seed(seed)
         net = self._built()

@@ -43,13 +43,13 @@ class DistillationTask(Task):
 
     Args:
         teacher: whom to learn from.
-        is_asked_once: whether the teacher is asked about all rows beforehand; else, in every step.
+        is_precomputed: whether the teacher's logits are computed once for all rows; else, in every step.
         arguments: of `Task`.
     """
 
-    def __init__(self, *arguments: Any, teacher: Teacher, is_asked_once: bool = False, **settings: Any) -> None:
+    def __init__(self, *arguments: Any, teacher: Teacher, is_precomputed: bool = False, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self._is_asked_once = is_asked_once
+        self._is_precomputed = is_precomputed
         self._taught = torch.empty(0)
         self._teacher = teacher  # in a plain object: it is no part of what is trained and kept
         teacher.net.requires_grad_(requires_grad=False).eval()
@@ -57,13 +57,13 @@ class DistillationTask(Task):
         self._shown_to_teacher = _watched(teacher.net, teacher.features)
 
     def on_fit_start(self) -> None:
-        """Asks the teacher about all training rows, where it is asked once; a resumed training asks it again.
+        """Computes the teacher's logits for all training rows, where once is enough; a resumed training does it again.
 
         Raises:
             ConfigError: what a row weighs depends on the teacher, and a step would have to know of other batches' rows.
         """
         self._require_known_weights()
-        if not self._is_asked_once:
+        if not self._is_precomputed:
             return
         module: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning's, of whatever kind
         answers = [(batch.rows, self._answered(batch, self.device)) for batch in module.training_rows()]
@@ -95,7 +95,7 @@ class DistillationTask(Task):
     def loss(self, batch: Batch, logits: Tensor, share: BatchScale) -> Tensor:
         """Returns what a step minimises."""
         teacher = self._teacher
-        taught = self._taught[batch.rows] if self._is_asked_once else self._answered(batch, logits.device)
+        taught = self._taught[batch.rows] if self._is_precomputed else self._answered(batch, logits.device)
         loss = super().loss(batch, logits, replace(share, weight=share.weight * (1 - teacher.weight)))
         with full_precision(logits.device):
             distance = self.task_head.distance(logits, taught, teacher.temperature, self.objective.loss)

@@ -76,8 +76,8 @@ def fit(
         config: the recipe.
         splits: clean rows; test rows are not touched.
         processor: fitted on the training rows.
-        resume_folder: holds Lightning's own checkpoints; if one is there, training goes on from it.
-        listener: told of each epoch as it ends.
+        resume_folder: holds Lightning's own checkpoints; if there is one, training resumes from it.
+        listener: called with each epoch as it ends.
 
     Raises:
         ConfigError: a part refused its arguments, the rows carry other targets than the task learns, or a net that is
@@ -127,13 +127,13 @@ def fit_net(
     """Trains a net in place as the recipe says, and leaves it with the weights of its best epoch.
 
     Args:
-        config: the recipe; its model is not looked at.
+        config: the recipe; its model is not used.
         net: model inputs by name to logits (N, K).
         splits: clean rows; test rows are not touched.
         processor: fitted.
-        resume_folder: holds Lightning's own checkpoints; if one is there, training goes on from it.
-        listener: told of each epoch as it ends.
-        teacher: that the net learns from besides; None for none.
+        resume_folder: holds Lightning's own checkpoints; if there is one, training resumes from it.
+        listener: called with each epoch as it ends.
+        teacher: model that the net also learns from; None for none.
         task_head: what the net's logits mean, as of the checkpoint that it comes from; None takes the recipe's.
 
     Raises:
@@ -190,10 +190,10 @@ def _trained(
     except MisconfigurationException as error:
         raise ConfigError(f"trainer or callbacks were refused by lightning: {' '.join(str(error).split())}") from error
     except SIGTERMException as ending:  # it would end the process with status 0
-        log.warning("Terminated. Run the same command again and training goes on where it was")
+        log.warning("Terminated. Run the same command again and training resumes where it was")
         raise SystemExit(128 + signal.SIGTERM) from ending
     except SystemExit as ending:
-        if trainer.interrupted:  # Lightning ends the process at ctrl-C, and says nothing
+        if trainer.interrupted:  # Lightning ends the process at ctrl-C, silently
             raise KeyboardInterrupt from ending
         raise
     if not keeper.best_model_path:
@@ -216,7 +216,7 @@ def task_of(
         net: a net, or a LightningModule, which is trained as it is.
         task_head: of the recipe's task.
         train: rows whose targets the objective may look at.
-        teacher: that the net learns from besides; None for none.
+        teacher: model that the net also learns from; None for none.
     """
     if isinstance(net, LightningModule):
         log.info("train     %s brings its own objective, optimizer and schedule", type(net).__name__)
@@ -224,8 +224,8 @@ def task_of(
     objective = objective_of(build(config.objective, "objective"))
     if train.targets is not None:
         objective.fit(train.targets, task_head.labels)
-    is_asked_once = _is_asked_once(teacher, config)
-    make = partial(DistillationTask, teacher=teacher, is_asked_once=is_asked_once) if teacher else Task
+    is_precomputed = _is_precomputed(teacher, config)
+    make = partial(DistillationTask, teacher=teacher, is_precomputed=is_precomputed) if teacher else Task
     task = make(
         net,
         task_head,
@@ -239,8 +239,8 @@ def task_of(
     return task, []
 
 
-def _is_asked_once(teacher: Teacher | None, config: RunConfig) -> bool:
-    """Tells whether a teacher is asked beforehand: each epoch shows the same rows, and only answers are looked at."""
+def _is_precomputed(teacher: Teacher | None, config: RunConfig) -> bool:
+    """Whether a teacher's logits are computed once: each epoch shows the same rows, and only logits are compared."""
     return teacher is not None and config.augment is None and not teacher.features
 
 

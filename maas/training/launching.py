@@ -34,7 +34,7 @@ LAST_WORDS_S = 2.0
 HELPER_GRACE_S = 10.0
 """For the first process to notice by itself that another one is gone, before it is ended from outside."""
 HELPER_LOST_STATUS = 2
-"""Of a process that is ended because another one did: as of every error that is told in one line."""
+"""Of a process that is ended because another one did: as for every error of one line."""
 
 
 class Helper:
@@ -57,7 +57,7 @@ class Helper:
 
     @property
     def reason(self) -> str:
-        """How it ended, and what it said last."""
+        """How it ended, and its last message."""
         self._reader.join(LAST_WORDS_S)
         status = self.process.returncode
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
@@ -72,7 +72,7 @@ class Helper:
 
 
 class Launcher(_SubprocessScriptLauncher):
-    """Lightning's launcher, which lets training begin when all processes are there, and tells why one is not."""
+    """Lightning's launcher, which lets training begin when all processes are there, and reports why one is not."""
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Trainer | None = None, **kwargs: Any) -> Any:
         """Starts the other processes, unless something else did, and calls a function in this one.
@@ -120,7 +120,7 @@ class Launcher(_SubprocessScriptLauncher):
         helpers = list[Helper]()
         for rank in range(1, self.num_processes):
             helpers.append(Helper(rank, {**os.environ, "LOCAL_RANK": str(rank), ARRIVED: folder}))
-            self.procs.append(helpers[-1].process)  # which Lightning ends when this process is asked to end
+            self.procs.append(helpers[-1].process)  # which Lightning ends when this process is terminated
         return helpers
 
 
@@ -149,7 +149,9 @@ def _watch(helpers: Sequence[Helper], is_over: threading.Event) -> None:
         failed = next((helper for helper in helpers if helper.process.poll()), None)
         if failed is not None:
             if not is_over.wait(HELPER_GRACE_S):
-                sys.stderr.write(f"Another process of this training ended, so this one cannot go on: {failed.reason}\n")
+                sys.stderr.write(
+                    f"Another process of this training ended, so this one cannot continue: {failed.reason}\n"
+                )
                 sys.stderr.flush()
                 _end(helpers)
                 os._exit(HELPER_LOST_STATUS)

@@ -1,7 +1,7 @@
 """Losses that torch does not bring in the form that a recipe needs. They take logits or numbers, never probabilities.
 
 A loss may have `fit(targets)`, which is given the training targets before the first step, or `fit(targets, labels)`,
-which is also told the K names in order, as the rows may lack some. Where rows do not weigh one each,
+which also takes the K names in order, as the rows may lack some. Where rows do not weigh one each,
 `total_weight(targets)` returns the sum of their weights, of which the loss is a mean.
 """
 

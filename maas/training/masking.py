@@ -8,7 +8,7 @@ from torch import Tensor
 from maas.models.text_cnn import PADDING, UNKNOWN
 
 HIDDEN_SHARE, REPLACED_SHARE = 0.8, 0.1  # of the tokens to guess; the rest stand as they are
-FIRST_TOKEN = 2  # behind padding and unknown
+FIRST_TOKEN = 2  # after padding and unknown
 
 
 class Masked(NamedTuple):

@@ -43,7 +43,7 @@ def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
         if key in parameters and key not in arguments and parameters[key].default is parameters[key].empty
     ]
     if missing:
-        raise ConfigError(f"model.{missing[0]} is missing and the processor does not tell it. Set model.{missing[0]}=…")
+        raise ConfigError(f"model.{missing[0]} is missing and the processor does not know it. Set model.{missing[0]}=…")
     return NetRecord(part["_target_"], arguments)
 
 
@@ -63,7 +63,7 @@ def finished(net: nn.Module, record: NetRecord, types: Types) -> tuple[nn.Module
     """Returns a net as it leaves training, and how to build it again without what it was made from.
 
     A net may have `finished()`, which returns a net of plain weights in its place, and `rebuild()`, which returns the
-    part that builds it anew, where its own constructor would look for pretrained weights.
+    part that builds it again, where its own constructor would look for pretrained weights.
 
     Args:
         net: trained, or as it comes.

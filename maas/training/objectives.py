@@ -68,7 +68,7 @@ def group_lasso_penalty(parameters: Iterable[Tensor], weight: float) -> Tensor:
 class Objective(nn.Module):
     """loss(logits, targets) + λ₂/2 Σθ² + λ₁ Σ|θ| + λ_g Σ_g √|g| ‖θ_g‖.
 
-    Do not ask for L2 here and for `weight_decay` in the optimizer at once: with SGD and Adam they add up.
+    Do not set L2 here and `weight_decay` in the optimizer at once: with SGD and Adam they add up.
 
     Args:
         loss: takes logits (never probabilities) and targets, gives their mean, a scalar. Where rows weigh differently,

@@ -109,7 +109,7 @@ def output_fault_of(net: nn.Module, model_inputs: Mapping[str, Tensor], outputs:
 
 
 def differ(left: Tensor, right: Tensor) -> bool:
-    """Tells whether two sets of outputs for the same rows are not the same but for rounding."""
+    """Whether two sets of outputs for the same rows are not the same but for rounding."""
     if left.shape != right.shape:
         return True
     size = max(float(left.abs().max()), 1e-6)

@@ -51,7 +51,7 @@ class WeightedMean:
         self._weight += weight
 
     def __bool__(self) -> bool:
-        """Tells whether anything was added."""
+        """Whether anything was added."""
         return self._weight > 0
 
     @property

@@ -1,7 +1,7 @@
 """Pretraining of an encoder on the training texts alone: it guesses tokens that were hidden from it.
 
 What it gives depends on the texts' tokens, the net as it begins, the settings, the seed and the code; all of these are
-the name under which it is kept in the cache. A killed process goes on with the epoch that it was in.
+the name under which it is kept in the cache. A killed process resumes in the epoch that it was in.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ class PretrainingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     Args:
         settings: of the pretraining.
-        seed: of every random choice.
+        seed: random seed.
         texts: how many were read.
         epochs: loss and accuracy of each.
         seconds: wall time of the process that ended it.
@@ -170,7 +170,7 @@ def _kept(folder: Path) -> PretrainingRecord | None:
     except (OSError, ValueError):
         return None
     if not intact:
-        log.warning("%s was altered; it is made anew", folder / WEIGHTS)
+        log.warning("%s was altered; it is made again", folder / WEIGHTS)
     return record if intact else None
 
 
@@ -198,7 +198,7 @@ def _go_on(guessing: Guessing, state: Path) -> None:
         log.warning("%s cannot be read (%s); pretraining starts from the beginning", state, error)
         return
     guessing.load_state_dict(content)
-    log.info("pretrain  goes on behind epoch %s of %s", len(guessing.epochs), guessing.total_epochs)
+    log.info("pretrain  resumes after epoch %s of %s", len(guessing.epochs), guessing.total_epochs)
 
 
 def _packed(state: dict[str, Any]) -> bytes:

@@ -1,7 +1,7 @@
-"""Several processes that train one net: which of them this one is, and what the first tells the others.
+"""Several processes that train one net: which of them this one is, and what the first sends to the others.
 
 They are started by torchrun or SLURM before any of them knows of a run, or by Lightning out of the first one's `fit`.
-The first process alone writes, and goes on after training; the others only help.
+The first process alone writes, and continues after training; the others only help.
 """
 
 import os
@@ -21,9 +21,9 @@ FOLDER = "MAAS_RESUME_FOLDER"
 BY_SEVERAL = ("strategy", "num_nodes", "devices")
 """Settings of a trainer of several processes."""
 RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
-OWN_MESSAGE = "its own message, or the system's log, says why"
+OWN_MESSAGE = "its own message, or the system's log, has the reason"
 LOST = ("peer", "gloo", "nccl", "process group", "connection reset")
-"""Words of which one stands in what gloo and NCCL say when they lose a process."""
+"""Words of which one stands in the message of gloo and NCCL when they lose a process."""
 
 
 def alone(trainer: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,16 +32,16 @@ def alone(trainer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_first() -> bool:
-    """Tells whether this process is the one that writes; a process alone is."""
+    """Whether this process is the one that writes; a process alone is."""
     rank = next((os.environ[name] for name in RANKS if name in os.environ), "0")
     return int(rank) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
 
 
-def tell_others(folder: Path | None) -> None:
-    """Tells the other processes where training checkpoints lie; None lets them end, as there is nothing to train.
+def send_folder(folder: Path | None) -> None:
+    """Sends the folder of the training checkpoints to the other processes.
 
     Args:
-        folder: the run's training checkpoints.
+        folder: of the run's training checkpoints; None lets the others end, as there is nothing to train.
     """
     if _started_together():
         _connect()
@@ -50,14 +50,14 @@ def tell_others(folder: Path | None) -> None:
         os.environ[FOLDER] = str(folder.resolve())  # which processes inherit that Lightning starts
 
 
-def told_by_first() -> Path | None:
-    """Returns what `tell_others` said in the first process."""
+def received_folder() -> Path | None:
+    """Returns what `send_folder` sent in the first process."""
     if not _started_together():
         return Path(os.environ[FOLDER])
     _connect()
-    told: list[str | None] = [None]
-    distributed.broadcast_object_list(told, src=0)
-    return None if told[0] is None else Path(told[0])
+    received: list[str | None] = [None]
+    distributed.broadcast_object_list(received, src=0)
+    return None if received[0] is None else Path(received[0])
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def together() -> Iterator[None]:
 
 
 def lost(error: Exception, reason: str = "") -> ProcessError | None:
-    """Returns what to say of an error that comes of a process that ended too early; None where it is another error.
+    """Returns the error to raise for one that comes of a process that ended too early; None for any other error.
 
     Args:
         error: as it was caught here.
@@ -92,14 +92,14 @@ def lost(error: Exception, reason: str = "") -> ProcessError | None:
     if not is_several or not any(word in str(error).lower() for word in LOST):
         return None
     return ProcessError(
-        f"Another process of this training ended, so this one cannot go on; "
-        f"{reason or OWN_MESSAGE}. Start the same command again and training goes "
-        f"on where it was. ({str(error).splitlines()[0][:200]})"
+        f"Another process of this training ended, so this one cannot continue; "
+        f"{reason or OWN_MESSAGE}. Start the same command again and training "
+        f"resumes where it was. ({str(error).splitlines()[0][:200]})"
     )
 
 
 def _started_together() -> bool:
-    """Tells whether torchrun or SLURM started several processes."""
+    """Whether torchrun or SLURM started several processes."""
     if TorchElasticEnvironment.detect():
         return int(os.environ.get("WORLD_SIZE", "1")) > 1
     return SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", "1")) > 1

@@ -27,12 +27,12 @@ SAMPLED = 16
 
 
 class History(Checkpoint):
-    """Collects what each epoch logged; a resumed run goes on with the epochs it has.
+    """Collects what each epoch logged; a resumed run keeps the epochs it has.
 
     Lightning calls a `Checkpoint` after whatever a module logs at the end of an epoch, and any other callback before.
 
     Args:
-        listener: told of each epoch as it ends, with its pace (`rows_per_second`), which is no part of the history.
+        listener: called with each epoch as it ends, and its pace (`rows_per_second`), which is no part of the history.
         lines: whether each epoch is printed as a line.
     """
 
@@ -45,7 +45,7 @@ class History(Checkpoint):
         self._validated_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Has no pace to tell for an epoch that is gone on with."""
+        """Forgets the clock: an epoch that is resumed has no pace."""
         self._begun = float("nan")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -65,7 +65,7 @@ class History(Checkpoint):
         self._trained = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps the epoch's values, and tells of them."""
+        """Keeps the epoch's values, and reports them."""
         values = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
@@ -82,7 +82,7 @@ class History(Checkpoint):
             sys.stdout.flush()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tells of steps that nothing comes of: a callback may end training after an epoch that is not validated."""
+        """Warns of steps that nothing comes of: a callback may end training after an epoch that is not validated."""
         lost = trainer.global_step - self._validated_step
         if lost and self._validated_step and trainer.is_global_zero:
             log.warning(
@@ -96,12 +96,12 @@ class History(Checkpoint):
         return {"epochs": self.epochs, "validated_step": self._validated_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on with the epochs of an interrupted run."""
+        """Restores the epochs of an interrupted run."""
         self.epochs = list(state_dict["epochs"])
         self._validated_step = state_dict.get("validated_step", 0)
 
     def _pace(self, trainer: Trainer) -> dict[str, float]:
-        """Returns training rows in a second of training; nothing for an epoch that was gone on with."""
+        """Returns training rows in a second of training; nothing for an epoch that was resumed."""
         seconds = self._trained - self._begun
         loader: Any = trainer.train_dataloader
         share = (trainer.fit_loop.batch_idx + 1) / len(loader)  # less than all where the trainer limits its batches
@@ -144,7 +144,7 @@ class Vitals(Callback):
         return {"norm": self._norm.state_dict(), "steps": self._steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on with them."""
+        """Restores them."""
         self._norm.load_state_dict(state_dict["norm"])
         self._steps = state_dict["steps"]
 
@@ -162,12 +162,12 @@ class EpochBar(RichProgressBar):
 
 
 def is_terminal() -> bool:
-    """Tells whether a bar can be drawn."""
+    """Whether a bar can be drawn."""
     return sys.stdout.isatty() and is_alone()
 
 
 def is_alone() -> bool:
-    """Tells whether nobody trains beside this process, whose bars and lines would mingle with its own."""
+    """Whether no other process trains beside this one, whose bars and lines would mingle with its own."""
     return current_process().name == "MainProcess"
 
 
@@ -181,7 +181,7 @@ def quiet_lightning() -> None:
 
 
 def _duration(seconds: float) -> str:
-    """Returns seconds as a person would say them."""
+    """Returns seconds in the unit that suits them."""
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes = round(seconds / 60)

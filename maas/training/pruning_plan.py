@@ -1,6 +1,6 @@
 """A net that was cut: what has to be written down so that it can be built again without a pickle.
 
-The weights know their own shapes. What they do not know is what modules say of themselves (`out_channels`, `heads`) and
+The weights know their own shapes. They do not know what modules record of themselves (`out_channels`, `heads`) and
 which layers are gone; a `PruningPlan` holds that, as numbers by module.
 """
 
@@ -21,7 +21,7 @@ class PruningPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a net differs from the one that its target builds.
 
     Args:
-        numbers: what modules say of themselves, by module and attribute, where the built net's say something else.
+        numbers: whole numbers that modules keep, by module and attribute, where they are not those of the built net.
         removed: places in the built net's lists of layers that are gone, by list.
         clips: the least and the largest value that a module's input may have, by module; beyond, it is clipped.
         merged: embeddings some of whose tokens share a vector; which ones is among the weights.
@@ -34,7 +34,7 @@ class PruningPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def plan_of(built: nn.Module, net: nn.Module, known: PruningPlan) -> PruningPlan | None:
-    """Compares a net with one that was built anew.
+    """Compares a net with one that was built again.
 
     Args:
         built: as the target builds it; what is removed is taken out of it.
@@ -60,7 +60,7 @@ def plan_of(built: nn.Module, net: nn.Module, known: PruningPlan) -> PruningPlan
 
 
 def shape_(net: nn.Module, plan: PruningPlan, weights: Mapping[str, Tensor]) -> None:
-    """Gives a net that was built anew the shape that it was cut to; its weights are to be loaded behind that.
+    """Gives a net that was built again the shape that it was cut to; its weights are to be loaded after that.
 
     Args:
         net: as its target builds it.
@@ -161,7 +161,7 @@ def _merge_(net: nn.Module, merged: Sequence[str], weights: Mapping[str, Tensor]
 
 
 def _numbers(net: nn.Module) -> dict[str, dict[str, Number]]:
-    """Returns what modules say of themselves in whole numbers."""
+    """Returns the whole numbers that modules keep as attributes."""
     return {
         name: {key: value for key, value in vars(module).items() if not key.startswith("_") and _is_number(value)}
         for name, module in net.named_modules()

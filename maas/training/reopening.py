@@ -71,7 +71,7 @@ def outputs_of(model: nn.Module | ImportedModel) -> Run:
 
 
 def differing(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tells of each row whether its outputs are others, but for rounding.
+    """Returns for each row whether its outputs differ by more than rounding.
 
     Args:
         expected: (N, …)

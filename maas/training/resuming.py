@@ -1,4 +1,4 @@
-"""Going on where a killed training was, so that it ends with the weights it would have had.
+"""Resuming a killed training where it was, so that it ends with the weights it would have had.
 
 A training checkpoint holds all that the rest of a run depends on: weights, optimizer, schedule, scaler, averages,
 callbacks, the place in the epoch, and every random state. It is written beside its place and renamed; what a kill
@@ -33,9 +33,9 @@ CLOCK_BATCHES = 16
 
 
 class TrainingCheckpoints(Checkpoint):
-    """Writes a training checkpoint when one is due, and when the process is asked to end (SIGTERM).
+    """Writes a training checkpoint when one is due, and when the process is terminated (SIGTERM).
 
-    None is written where Lightning could not go on exactly: between the batches whose gradients are summed up for one
+    None is written where Lightning could not resume exactly: between the batches whose gradients are summed up for one
     step, right before a validation, and, with `max_steps`, at the end of an epoch.
 
     Args:
@@ -56,8 +56,8 @@ class TrainingCheckpoints(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock, and takes the batches to their place.
 
-        Lightning would do so, if it had not asked for the loaders before it restored them (as it does where a schedule
-        wants to know the number of steps).
+        Lightning would do so, if it had not built the loaders before it restored them (as it does where a schedule
+        needs the number of steps).
         """
         self._saved_at = time.monotonic()
         self._batches = 0
@@ -110,7 +110,7 @@ class TrainingCheckpoints(Checkpoint):
         states = checkpoint["random_states"]
         if len(states) != trainer.world_size:
             raise ConfigError(
-                f"The run that would be gone on with was trained by {len(states)} processes, and now there are "
+                f"The run to resume was trained by {len(states)} processes, and now there are "
                 f"{trainer.world_size}. Start as many, or a new run with resume=never."
             )
         self._random_states = states[trainer.global_rank]
@@ -154,12 +154,12 @@ class LatestBest(ModelCheckpoint):
     """
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
-        """Tells whether an epoch is at least as good as the one that is kept."""
+        """Whether an epoch is at least as good as the one that is kept."""
         is_tie = current is not None and self.best_model_score is not None and bool(current == self.best_model_score)
         return is_tie or super().check_monitor_top_k(trainer, current)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on with the best epoch so far, wherever its folder was moved to; Lightning would forget its score."""
+        """Resumes with the best epoch so far, wherever its folder was moved to; Lightning would forget its score."""
         moved = {
             key: self._here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")
         }
@@ -203,7 +203,7 @@ def restore_random_states(states: dict[str, Any]) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Tells whether a checkpoint's bytes are those that were written: torch writes zip files, which hold checksums."""
+    """Whether a checkpoint's bytes are those that were written: torch writes zip files, which hold checksums."""
     try:
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None

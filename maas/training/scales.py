@@ -28,7 +28,7 @@ def task_head_for(config: RunConfig, splits: Splits) -> TaskHead:
 
 
 def standardizes_target(config: RunConfig) -> bool:
-    """Tells whether a recipe's net learns its target in units of deviation around the mean.
+    """Whether a recipe's net learns its target in units of deviation around the mean.
 
     Where the recipe leaves it open, a net that maas trains does so if it takes both `target_mean` and
     `target_deviation`.
@@ -41,7 +41,7 @@ def standardizes_target(config: RunConfig) -> bool:
 
 
 def require_unit(config: RunConfig, model: Any) -> None:
-    """Raises ConfigError where a scale is asked for that a model does not learn in: it has learnt, or trains itself."""
+    """Raises ConfigError where a recipe sets a scale that a model does not use: it has learnt, or trains itself."""
     if config.standardize_target and (config.trainer is None or isinstance(model, ImportedModel | LightningModule)):
         raise ConfigError(
             f"standardize_target is true, and {type(model).__name__} comes trained or trains itself, in the target's "

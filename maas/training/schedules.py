@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 from maas.bounds import Count, Fraction, NonNegative, Positive, PositiveFraction
 
 
-def constant(optimizer: Optimizer, total_steps: int) -> LambdaLR:  # noqa: ARG001 - every schedule is told the length
+def constant(optimizer: Optimizer, total_steps: int) -> LambdaLR:  # noqa: ARG001 - every schedule takes the length
     """The optimizer's own learning rate at every step."""
     return LambdaLR(optimizer, lambda _: 1.0)
 
@@ -73,7 +73,7 @@ def one_cycle(
 
 def plateau(
     optimizer: Optimizer,
-    total_steps: int,  # noqa: ARG001 - every schedule is told the length
+    total_steps: int,  # noqa: ARG001 - every schedule takes the length
     factor: PositiveFraction = 0.1,
     patience: Count = 3,
     lowest: NonNegative = 0.0,
@@ -84,7 +84,7 @@ def plateau(
         optimizer: whose `lr` is the first rate.
         total_steps: of the whole run.
         factor: what the rate is multiplied with.
-        patience: epochs without a lower loss that are borne.
+        patience: epochs without a lower loss that are tolerated.
         lowest: rate.
     """
     return ReduceLROnPlateau(optimizer, factor=factor, patience=patience, min_lr=lowest)

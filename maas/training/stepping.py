@@ -56,13 +56,13 @@ class ValidatedEnd(_TrainingEpochLoop):
         super().__init__(trainer, replaced.min_steps, replaced.max_steps)
 
     def _should_check_val_fx(self, data_fetcher: _DataFetcher) -> bool:
-        """Tells whether a validation comes next."""
+        """Whether a validation comes next."""
         is_due: bool = super()._should_check_val_fx(data_fetcher)
         return is_due or (self.trainer.enable_validation and is_last_batch(self.trainer))
 
 
 def is_last_batch(trainer: Any) -> bool:
-    """Tells whether training ends with the batch that was just trained on.
+    """Whether training ends with the batch that was just trained on.
 
     Args:
         trainer: Lightning's, in training.
@@ -158,7 +158,7 @@ class LeanSteps(ValidatedEnd):
 
 
 def _is_ordinary(trainer: Any) -> bool:
-    """Tells whether steps need nothing of Lightning's that `LeanSteps` lacks."""
+    """Whether steps need nothing of Lightning's that `LeanSteps` lacks."""
     return (
         isinstance(trainer.lightning_module, Task)
         and type(trainer.lightning_module).__module__.startswith("maas.")
@@ -186,5 +186,5 @@ def _steps(callback: Callback) -> bool:
 
 
 def _has(callback: Callback, name: str) -> bool:
-    """Tells whether a callback brings a hook of its own, by its class or by itself."""
+    """Whether a callback defines a hook, by its class or by itself."""
     return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)

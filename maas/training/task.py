@@ -123,7 +123,7 @@ class Task(LightningModule):
         schedule = self._make_schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         if isinstance(
             schedule, ReduceLROnPlateau
-        ):  # Lightning would step it behind the last training checkpoint of an epoch
+        ):  # Lightning would step it after the last training checkpoint of an epoch
             self._plateau = schedule
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -136,7 +136,7 @@ class Task(LightningModule):
             checkpoint["unseen_loss"] = self._unseen_loss
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on with the loss so far, and keeps the schedule's state until the schedule is there."""
+        """Restores the loss so far, and keeps the schedule's state until the schedule is there."""
         self._train_loss.load_state_dict(checkpoint["train_loss"])
         self._plateau_state = checkpoint.get("plateau")
         self._unseen_loss = checkpoint.get("unseen_loss")

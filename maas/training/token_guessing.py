@@ -83,13 +83,13 @@ class GuessingStep(NamedTuple):
 
     loss: float
     right: int
-    asked: int
+    guessed: int
 
 
 class Guessing:
     """A net, the head that guesses for it, and their optimizer.
 
-    Every epoch seeds torch anew, so an epoch depends on the weights and the optimizer before it and on nothing else.
+    Every epoch seeds torch, so an epoch depends on the weights and the optimizer before it and on nothing else.
 
     Args:
         net: with `embedding` and `hidden`; of tokens that share a vector it is guessed which vector is theirs.
@@ -156,7 +156,7 @@ class Guessing:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on behind the epochs of an interrupted process."""
+        """Resumes after the epochs of an interrupted process."""
         self._modules.load_state_dict(state["modules"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
@@ -172,11 +172,11 @@ class Guessing:
                 yield self._step(self._texts.batch(indices).to(self._device))
 
     def _epoch(self, on_step: Callable[[], None]) -> Epoch:
-        loss, right, asked = 0.0, 0, 0
+        loss, right, guessed = 0.0, 0, 0
         for step in self.steps():
-            loss, right, asked = loss + step.loss, right + step.right, asked + step.asked
+            loss, right, guessed = loss + step.loss, right + step.right, guessed + step.guessed
             on_step()
-        return Epoch(loss / max(1, asked), right / max(1, asked))
+        return Epoch(loss / max(1, guessed), right / max(1, guessed))
 
     def _step(self, input_ids: Tensor) -> GuessingStep:
         shown, is_asked = masked(input_ids, self._mask_share, self._span, len(self._rows))

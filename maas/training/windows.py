@@ -87,7 +87,7 @@ def window_of(trainer: Any, batch_idx: int) -> Window | None:
 
 
 def sees_several_batches(trainer: Any) -> bool:
-    """Tells whether a step sees more than one batch: of several processes, or accumulated."""
+    """Whether a step sees more than one batch: of several processes, or accumulated."""
     return bool(trainer.accumulate_grad_batches > 1 or trainer.world_size > 1)
 
 

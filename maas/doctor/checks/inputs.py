@@ -100,7 +100,7 @@ SAMPLED_TEXTS = 512
 MOST_CUT = 0.5
 """Share of texts that are cut: then what the recipe learns from is mostly beginnings."""
 MOST_UNKNOWN = 0.2
-"""Share of unknown tokens: one word in five missing changes what a sentence says."""
+"""Share of unknown tokens: one word in five missing changes what a sentence means."""
 
 
 def check_vocabulary(recipe: RecipeUnderCheck) -> Iterator[Finding]:

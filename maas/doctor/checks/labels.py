@@ -63,9 +63,7 @@ def check_rare_labels(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             yield Finding("warning", where, f"no row is {_listed(absent)}, which thus cannot be learnt.", remedy)
         elif absent:
             remedy = f"Raise data.{name}_fraction, add rows, or join rare labels."
-            yield Finding(
-                "warning", where, f"no row is {_listed(absent)}, so nobody can tell how well it does.", remedy
-            )
+            yield Finding("warning", where, f"no row is {_listed(absent)}, so nothing shows how well it does.", remedy)
         if rare and name == "train":
             remedy = "Add rows, or join rare labels."
             yield Finding("warning", where, f"fewer than {FEWEST_ROWS_OF_LABEL} rows are {_listed(rare)}.", remedy)

@@ -30,7 +30,7 @@ def check_modes(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 
 
 def check_batch_norm(recipe: RecipeUnderCheck) -> Iterator[Finding]:
-    """Normalising a batch of one row by itself: its deviation is 0, and what it says is subtracted.
+    """Normalising a batch of one row by itself: its deviation is 0, and its content is subtracted.
 
     Source:
         Ioffe and Szegedy, Batch normalization, arXiv:1502.03167, §3: statistics are those of a mini-batch.

@@ -116,7 +116,7 @@ SLACK = 1e-4
 def check_double_activation(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Applying an activation twice: gradients shrink, and no answer can be surer than e : K − 1.
 
-    It is told by what the net gives for real rows, and goes on giving whatever its weights are. A net of log
+    It shows in what the net gives for real rows, whatever its weights are. A net of log
     probabilities under cross-entropy is only waste: log softmax of them is themselves.
 
     Source:

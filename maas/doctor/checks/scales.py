@@ -19,7 +19,7 @@ FEWEST_STEPS_OF_TYPE = 32
 LARGEST_TARGET = 1e19
 """Of targets, in the unit that a net learns: float32 ends at 3.4e38, and gradients grow with their square."""
 SCALE_ROWS = 2000
-"""Rows, evenly spread, whose columns are looked at; of targets all."""
+"""Rows, evenly spread, whose columns are checked; of targets, all are."""
 
 
 def check_lost_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ NEAR = 0.1
 def check_target_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Learning large numbers with a net made for ones, or any numbers through an activation that is bounded.
 
-    Targets are looked at in the unit that the net gives, which is their deviation where `standardize_target` says so.
+    Targets are taken in the unit that the net gives, which is their deviation where `standardize_target` is true.
 
     Source:
         Bishop, Neural networks for pattern recognition, §8.2: targets, too, are to be rescaled.
@@ -149,12 +149,12 @@ def check_target_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
                 "error",
                 "model",
                 f"its outputs stay within {low:.3g} and {high:.3g}, and {outside:.0%} of the targets lie outside.",
-                "Remove the activation behind the last layer.",
+                "Remove the activation after the last layer.",
             )
 
 
 def _is_bounded(low: float, high: float) -> bool:
-    """Tells whether outputs of large weights keep to a bound: they press against it, as of a ReLU, sigmoid or tanh."""
+    """Whether outputs of large weights keep to a bound: they press against it, as of a ReLU, sigmoid or tanh."""
     return 0 <= low <= PRESSED or (low >= -1 and 1 - PRESSED <= high <= 1)
 
 

@@ -59,7 +59,7 @@ def check_schedule(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             "warning",
             "schedule",
             f"the learning rate is as good as 0 for the last {rest} of {steps} steps.",
-            "Make the schedule as long as the run; it is told the number of steps.",
+            "Make the schedule as long as the run; it is given the number of steps.",
         )
 
 
@@ -81,7 +81,7 @@ def check_callbacks(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """Monitoring a misspelt value, stopping when accuracy rises, waiting longer than the run, averaging in the start.
 
     Source:
-        lightning.pytorch.callbacks.EarlyStopping, whose `mode` is `min` unless said otherwise; Polyak averaging.
+        lightning.pytorch.callbacks.EarlyStopping, whose `mode` is `min` by default; Polyak averaging.
     """
     if not recipe.is_trained_here:
         return
@@ -116,7 +116,7 @@ def _misread(recipe: RecipeUnderCheck, where: str, monitor: str, mode: Any) -> I
 
 
 def _logs_nothing_else(recipe: RecipeUnderCheck) -> bool:
-    """Tells whether all that may log is known: a custom module or callback may log anything."""
+    """Whether all that may log is known: a custom module or callback may log anything."""
     known = all(part["_target_"].partition(".")[0] in ("lightning", "maas") for part in recipe.callbacks.values())
     return known and not recipe.is_custom_module
 

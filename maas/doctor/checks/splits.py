@@ -1,4 +1,4 @@
-"""Splits on which figures say nothing: rows that come again, metrics that cannot move."""
+"""Splits on which figures mean nothing: rows that come again, metrics that cannot move."""
 
 import math
 import unicodedata
@@ -17,11 +17,11 @@ from maas.doctor.recipe_under_check import RecipeUnderCheck
 MOST_LEAKED = 0.01
 """Share of a held-out split that training has seen: one in a hundred moves a metric by about a point."""
 FLAGRANT = 0.05
-"""Share from which figures on that split no longer say anything of new rows."""
+"""Fraction from which figures on that split mean nothing for new rows."""
 MOST_REPEATED = 0.2
 """Share of training rows that repeat another: then an epoch is in truth shorter, and some rows count several times."""
 MOST_FILES = 2000
-"""Files of a split that are read; of other rows all are looked at."""
+"""Files of a split that are read; of other rows, all are."""
 
 
 def check_repeats(recipe: RecipeUnderCheck) -> Iterator[Finding]:
@@ -107,7 +107,7 @@ def check_dead_metric(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         yield Finding(
             "error",
             "data, the validation split",
-            f"all {len(targets)} rows have the same target, so {metric} says nothing.",
+            f"all {len(targets)} rows have the same target, so {metric} means nothing.",
             "Raise data.validation_fraction, or see how the rows were split.",
         )
     elif recipe.splits.labels and metric == "accuracy" and share >= LARGEST_MAJORITY:

@@ -92,6 +92,6 @@ def _own_generators(where: str, owner: Any) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 f"{where}.{name}",
-                "it draws from a generator of its own, which a killed run cannot go on with.",
+                "it draws from a generator of its own, whose state a killed run loses.",
                 "Draw from torch's global generator, which training checkpoints hold.",
             )

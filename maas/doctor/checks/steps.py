@@ -44,7 +44,7 @@ SMALLEST_CHANGE = 1e-3
 
 
 def check_learning_rate(recipe: RecipeUnderCheck) -> Iterator[Finding]:
-    """Asking for steps that overshoot, or for steps that are lost in rounding.
+    """Taking steps that overshoot, or steps that are lost in rounding.
 
     Source:
         Smith, Cyclical learning rates, arXiv:1506.01186, §3.3; ratios of updates to weights: Stanford CS231n, Learning.

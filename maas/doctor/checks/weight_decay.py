@@ -12,7 +12,7 @@ ADAPTIVE = (Adam, AdamW, NAdam, RAdam, Adamax, Adagrad, RMSprop)
 
 
 def check_decay(recipe: RecipeUnderCheck) -> Iterator[Finding]:
-    """Sending L2 through an adaptive gradient, where weights with large gradients are hardly shrunk, or asking twice.
+    """Sending L2 through an adaptive gradient, which hardly shrinks weights with large gradients, or setting it twice.
 
     Source:
         Loshchilov and Hutter, Decoupled weight decay regularization, arXiv:1711.05101, §2.

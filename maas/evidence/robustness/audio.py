@@ -1,4 +1,4 @@
-"""Sounds: noise and loudness of the samples that the model hears."""
+"""Sounds: noise and loudness of the samples that the model is given."""
 
 from collections.abc import Sequence
 

@@ -21,7 +21,7 @@ class Perturbation:
         name: what happens.
         unit: of the strengths.
         strengths: in order; at 0, which is among them, nothing happens.
-        apply: raw rows, a strength and a source of chance to raw rows that the same processor reads. It draws the same
+        apply: raw rows, a strength and a random generator to raw rows that the same processor reads. It draws the same
             numbers for each strength, so that a stronger one makes the same rows worse in the same way.
     """
 

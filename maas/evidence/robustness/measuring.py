@@ -34,7 +34,7 @@ def curves(
         rows: raw rows that the model has not learnt from.
         targets: (N,).
         name: the metric's.
-        seed: of the choice of rows, and of what happens to them.
+        seed: random seed of the choice of rows and of the perturbations.
         most_rows: are measured.
 
     Returns:

@@ -30,7 +30,7 @@ def with_gaps(
         columns: names, in the order of rows that are lists.
         rows: dictionaries or lists.
         rate: in [0, 1].
-        random: a source of chance.
+        random: random generator.
     """
     is_gone = random.random((len(rows), len(columns))) < rate
     return [
@@ -53,7 +53,7 @@ def noisy_columns(
         deviations: the standard deviation of each column of numbers.
         rows: dictionaries or lists.
         strength: in standard deviations.
-        random: a source of chance.
+        random: random generator.
     """
     noise = strength * random.standard_normal((len(rows), len(columns)))
     return [

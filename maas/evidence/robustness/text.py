@@ -27,7 +27,7 @@ def mistyped(rows: Sequence[str], rate: float, random: np.random.Generator) -> l
     Args:
         rows: texts.
         rate: of errors, in [0, 1].
-        random: a source of chance.
+        random: random generator.
     """
     signs = [_signs(row) for row in rows]
     alphabets = _alphabets({sign for row in signs for sign in row})

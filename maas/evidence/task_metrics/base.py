@@ -34,7 +34,7 @@ class TaskMetrics(ABC):
         Args:
             targets: (N,), as a split holds them.
             predictions: (N, K).
-            seed: of the resampling.
+            seed: random seed of the resampling.
         """
 
     @abstractmethod
@@ -43,7 +43,7 @@ class TaskMetrics(ABC):
 
     @abstractmethod
     def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:
-        """Tells for each row whether both give the same answer, (N,)."""
+        """Returns for each row whether both give the same prediction, (N,)."""
 
     @abstractmethod
     def as_scores(self, answers: NDArray[Any]) -> Scores:

@@ -1,4 +1,4 @@
-"""Vectors: nothing to be right or wrong about; whether two models give the same ones can be told."""
+"""Vectors: nothing to be right or wrong about; two models can still be compared."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

@@ -22,7 +22,7 @@ class RegressionMetrics(TaskMetrics):
     """Compares values (N, 1) with numbers (N,).
 
     R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², MAE = 1/N Σ|y − ŷ|, RMSE = √(1/N Σ(y − ŷ)²); all of them follow from five sums
-    over rows, which the bootstrap draws anew without touching the rows again.
+    over rows, which the bootstrap draws without touching the rows again.
     """
 
     kind: ClassVar[str] = "regression"

@@ -27,7 +27,7 @@ class BinaryHead(ClassificationHead):
         super().__init__(labels)
 
     def facts(self, train: Split) -> dict[str, Any]:
-        """Tells that there is one logit."""
+        """Returns that there is one logit."""
         return {"outputs": 1}
 
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

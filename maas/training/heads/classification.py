@@ -20,7 +20,7 @@ class ClassificationHead(TaskHead):
     target: ClassVar[Target] = "label"
 
     def facts(self, train: Split) -> dict[str, Any]:
-        """Tells K."""
+        """Returns K as `outputs`."""
         return {"outputs": len(self.labels)}
 
     def postprocessor_record(self, width: int) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class RegressionHead(TaskHead):
         return type(self)(self.labels, postprocessor.get("mean", 0.0), postprocessor.get("deviation", 1.0))
 
     def facts(self, train: Split) -> dict[str, Any]:
-        """Tells that there is one logit, and mean and deviation of the z that training targets stand for."""
+        """Returns that there is one logit, and mean and deviation of the z that training targets stand for."""
         mean, deviation = (0.0, 1.0) if self.is_standardized else moments(np.asarray(train.targets, dtype=np.float64))
         return {"outputs": 1, "target_mean": mean, "target_deviation": deviation or 1.0}
 

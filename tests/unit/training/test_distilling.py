@@ -58,12 +58,12 @@ def test_similarity_is_equal_when_features_are_turned_and_stretched_alike():
 def test_teacher_is_asked_once_and_teaches_the_same_when_rows_stay_the_same(line, digits, tmp_path, monkeypatch):
     config = replace(line.config, trainer={**line.config.trainer, "max_epochs": 3})
     learnt, asked = [], []
-    for is_asked_once in (True, False):
+    for is_precomputed in (True, False):
         teacher, pupil = line.checkpoint.model(), line.checkpoint.from_scratch(1)
         seen: list[int] = []
         teacher.register_forward_hook(lambda _, __, logits, seen=seen: seen.append(len(logits)))
-        monkeypatch.setattr(fitting, "_is_asked_once", lambda *_, found=is_asked_once: found)
-        folder = tmp_path / str(is_asked_once)
+        monkeypatch.setattr(fitting, "_is_precomputed", lambda *_, found=is_precomputed: found)
+        folder = tmp_path / str(is_precomputed)
         processor = line.checkpoint.processor()
         fitting.fit_net(config, pupil, digits, processor, folder, teacher=Teacher(teacher, 0.7, 4.0))
         learnt.append(torch.cat([one.flatten() for one in pupil.state_dict().values()]))

@@ -45,7 +45,7 @@ def test_argument_is_named_when_the_processor_does_not_tell_it():
     with pytest.raises(ConfigError) as caught:
         resolve_net({"_target_": "maas.models.mlp.MLP"}, {"outputs": 3, "vocabulary_size": 10})
     assert str(caught.value) == (
-        "model.in_features is missing and the processor does not tell it. Set model.in_features=…"
+        "model.in_features is missing and the processor does not know it. Set model.in_features=…"
     )
 
 

@@ -129,7 +129,7 @@ def test_altered_weights_are_made_anew_when_the_cache_was_touched(processor, cac
     content = file.read_bytes()
     file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert same(pretrained(processor), one)
-    assert f"{file} was altered; it is made anew" in caplog.text
+    assert f"{file} was altered; it is made again" in caplog.text
 
 
 def interrupted(processor: TextProcessor, after: int, monkeypatch) -> None:

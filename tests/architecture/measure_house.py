@@ -14,6 +14,7 @@ checkout's own `.venv`, and `--static` leaves it out. The figures serve reading,
   `ALLOWED`.
 - Home-made words: names that maas itself gives (classes, functions, parameters, variables, modules, keys of recipes)
   with a word that docs/glossary.md replaced by the field's, as `HOME_MADE` lists them.
+- Home-made prose: lines of code, recipes and pages with an idiom that plain international English avoids (`PROSE`).
 - Lines of a function: from the first statement after the docstring to the end. The median is over all functions.
 - Files below 40 lines: `__init__.py` aside.
 """
@@ -73,6 +74,12 @@ HOME_MADE = {
     "workshop": "pass context",
 }
 """Words and pairs of words that no name holds, singular and without separators, and what the field says."""
+
+PROSE = re.compile(
+    r"\b(anew|borne|(go|goes|going|gone|went) on (with|from|where)|(hold|holds|held) (\S+ )?against|of one's own|besides|"
+    r"tells?|telling|told|asks?|asking|asked|judges?|judged)\b",
+    re.IGNORECASE,
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -195,6 +202,18 @@ def home_made(root: Path, modules: list[Module]) -> list[str]:
     return [f"{place} {name}" for place, name in dict.fromkeys(named) if HOME_MADE.keys() & set(words_of(name))]
 
 
+def prose(root: Path) -> list[str]:
+    """Returns the lines with an idiom of `PROSE`, with their places."""
+    patterns = [f"{package}/**/*.py" for package in PACKAGES] + ["conf/**/*.yaml", "recipes/*.yaml", "docs/*.md"]
+    return [
+        f"{file.relative_to(root).as_posix()}:{number} {found.group()}"
+        for pattern in patterns
+        for file in sorted(root.glob(pattern))
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        if (found := PROSE.search(line))
+    ]
+
+
 def words_of(name: str) -> list[str]:
     """Returns the words of a name in the singular, and each neighbouring pair: `_DrawUp` → draw, up, drawup."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
@@ -230,6 +249,8 @@ def figures(root: Path, traced: dict[str, list[str]]) -> Iterator[tuple[str, obj
     yield "names with two meanings", len(names), [f"{name}: {' '.join(found)}" for name, found in names.items()]
     replaced = home_made(root, modules)
     yield "home-made words in names", len(replaced), replaced
+    idioms = prose(root)
+    yield "home-made prose, lines", len(idioms), idioms
     small = small_files(modules)
     yield f"files below {SMALL_FILE} lines", len(small), small
     by_lines = functions_by_lines(modules)

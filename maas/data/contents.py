@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.cells import is_number
+from maas.data.rows import ROWS_PER_BLOCK, blocks
 from maas.data.tables import Table, column_of
-from maas.data.waiting import ROWS_PER_BLOCK, blocks
 from maas.errors import DataError
 
 Target = Literal["label", "number", "none"]

@@ -5,8 +5,8 @@ import pyarrow as pa
 
 from maas.data.arrow_writer import JSON, OBJECTS, require_different, text_field
 from maas.data.columnar import decoded_array
-from maas.data.mapped import ArrowRows
 from maas.data.objects import MIXED, array_of
+from maas.data.tables import ArrowRows
 from maas.errors import DataError
 
 

@@ -15,8 +15,8 @@ from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.json.json import Json
 
 from maas.data.formats import TABLE_FORMATS, separated
-from maas.data.mapped import ArrowRows, arrow_parts
 from maas.data.preparing import parser_reason, prepared
+from maas.data.tables import ArrowRows, arrow_parts
 from maas.data.unpacking import PACKED_ENDINGS
 from maas.errors import DataError
 

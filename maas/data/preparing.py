@@ -26,7 +26,7 @@ from datasets.exceptions import DatasetGenerationError
 
 from maas.data.arrow_writer import ArrowWriter
 from maas.data.formats import TableFormat
-from maas.data.mapped import ArrowRows
+from maas.data.tables import ArrowRows
 from maas.data.unpacking import unpacked
 from maas.errors import DataError
 from maas.files import cache_folder, folder_published_whole

@@ -1,13 +1,24 @@
-"""Raw inputs at chosen places of a table, read when they are asked for."""
+"""Raw inputs at chosen places of a table, read when they are asked for; what takes long shows how far it is."""
 
-from collections.abc import Iterator, Sequence
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import track
 
-from maas.data.waiting import ROWS_PER_BLOCK, blocks
+log = logging.getLogger("maas")
+
+_T = TypeVar("_T")
+
+ROWS_PER_BLOCK = 1024
+"""Rows that are read together where one goes through all of them."""
+
+MANY = 1_000_000
+"""Rows from which going through all of them is worth a line."""
 
 
 class Rows(Sequence[Any]):
@@ -49,3 +60,17 @@ class Rows(Sequence[Any]):
 def as_rows(inputs: Sequence[Any]) -> Rows:
     """Returns all rows of a sequence, which may be such rows already."""
     return inputs if isinstance(inputs, Rows) else Rows([inputs], np.arange(len(inputs)))
+
+
+def with_progress(steps: Iterable[_T], total: int, what: str) -> Iterable[_T]:
+    """Passes steps on and shows how far they are: a bar on a terminal, one line otherwise."""
+    if sys.stdout.isatty():
+        return track(steps, what, total)
+    log.info("data      %s", what)
+    return steps
+
+
+def blocks(count: int, what: str) -> Iterable[int]:
+    """Returns where the blocks of so many rows begin; shows how far they are where there are many."""
+    starts = range(0, count, ROWS_PER_BLOCK)
+    return starts if count < MANY else with_progress(starts, len(starts), f"{what} {count:,} rows")

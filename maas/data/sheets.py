@@ -29,7 +29,7 @@ from maas.data.cells import (
     text_cells,
     value_cell,
 )
-from maas.data.mapped import ArrowRows, Column, decoder_of
+from maas.data.tables import ArrowRows, Column, decoder_of
 from maas.errors import DataError
 
 Make = Callable[[str], float]

@@ -16,11 +16,10 @@ from maas.bounds import ExistingPath
 from maas.data.cells import ONLY_EMPTY, ColumnReading
 from maas.data.formats import TEXT, format_of
 from maas.data.hub import loaded
-from maas.data.mapped import ArrowRows, Column
 from maas.data.preparing import first_message_line, prepared
 from maas.data.sheets import Sheet, require_columns
 from maas.data.system import file_of_package, python_package_missing
-from maas.data.tables import Table, Tables
+from maas.data.tables import ArrowRows, Column, Table, Tables
 from maas.errors import DataError
 
 __all__ = ["Tables", "files", "hub", "labelled_lines", "scikit_learn"]

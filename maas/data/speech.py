@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from maas.bounds import Count, PositiveFraction
+from maas.data.rows import with_progress
 from maas.data.system import debian_package_missing
 from maas.data.tables import Tables
-from maas.data.waiting import with_progress
 from maas.errors import DataError
 from maas.files import cache_folder, write_atomically
 

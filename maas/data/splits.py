@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from maas.bounds import Count, PositiveFraction
 from maas.data.contents import Contents, Places, Target, contents_of
-from maas.data.rows import Rows, as_rows
+from maas.data.rows import ROWS_PER_BLOCK, Rows, as_rows
 from maas.data.tables import Tables
-from maas.data.waiting import ROWS_PER_BLOCK
 from maas.errors import ConfigError, DataError
 from maas.records.evidence import DataRecord
 

@@ -1,14 +1,17 @@
-"""What an imported model can do."""
+"""What an imported model can do, and packages that only some kinds of them need."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.splits import Splits
+from maas.errors import ConfigError
 from maas.runtime.processors import Processor
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
@@ -110,3 +113,21 @@ class ImportedModel(ABC):
             arguments: of the recipe's `model`; files that they name may be gone.
             folder: where it was saved.
         """
+
+
+def needed(module: str) -> ModuleType:
+    """Imports a module of an optional package.
+
+    Raises:
+        ConfigError: the package is not installed.
+    """
+    package = module.partition(".")[0]
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise ConfigError(
+            f"This model needs the package {package}, which is not installed. In a checkout of maas: "
+            "pip install '.[import]'"
+        ) from error

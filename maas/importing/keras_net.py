@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from maas.bounds import Count, NonNegativeCount
 from maas.data.splits import Splits
 from maas.errors import ConfigError, one_line
-from maas.importing.base import ImportedModel
-from maas.importing.extras import needed
+from maas.importing.base import ImportedModel, needed
 from maas.importing.keras_graph import KERAS_OUTPUT, KerasModel, exported_keras, quiet_keras
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
 from maas.importing.writing import write_adopted

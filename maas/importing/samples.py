@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from maas.bounds import Count, NonNegativeCount, Positive
 from maas.data.splits import Splits
 from maas.files import cache_folder, write_atomically
-from maas.importing.extras import needed
+from maas.importing.base import needed
 from maas.importing.keras_graph import KerasModel
 
 

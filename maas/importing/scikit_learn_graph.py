@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection._search import BaseSearchCV
 
 from maas.errors import ConfigError, one_line
+from maas.importing.base import needed
 from maas.importing.estimators import EstimatorGraphBuilder, GraphTable, add_estimator
 from maas.importing.estimators.table import number, total
-from maas.importing.extras import needed
 from maas.importing.frames import Frame, drawn_table
 from maas.importing.meaning import Meaning
 from maas.runtime.codec import ModelInputs

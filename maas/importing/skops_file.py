@@ -7,7 +7,7 @@ from pathlib import Path
 from sklearn.base import BaseEstimator
 
 from maas.errors import ConfigError, one_line
-from maas.importing.extras import needed
+from maas.importing.base import needed
 
 TRUSTED = ("functools.partial", "numpy.dtype", "sklearn.utils.validation.check_array")
 """What skops leaves to its caller beside the classes of scikit-learn; none of it runs code of a file."""

@@ -12,8 +12,8 @@ import onnxruntime as ort
 from sklearn.base import BaseEstimator
 
 from maas.errors import ExportError, one_line
+from maas.importing.base import needed
 from maas.importing.estimators.table import DOUBLE, FLOAT, EstimatorGraphBuilder, GraphTable, one_column
-from maas.importing.extras import needed
 
 TABLE = "table"
 SKL2ONNX_ML_OPSET = 3

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from maas.errors import ConfigError
-from maas.importing.extras import needed
+from maas.importing.base import needed
 
 
 def test_module_is_returned_when_its_package_is_installed():

@@ -25,7 +25,7 @@ UNCODED_PATTERN = r"[ \t]*[+-]?(?:(?:0|[1-9][0-9]{0,17})(?:\.[0-9]*)?|\.[0-9]+)(
 INTEGER_PATTERN = r"[ \t]*[+-]?[0-9]{1,18}[ \t]*"
 """A whole number of 64 bits."""
 WHOLE_PATTERN = r"0|-?[1-9][0-9]{0,17}"
-"""Such a number as Python writes it, so that its text can be told from the number."""
+"""Such a number as Python writes it, so that its text and the number are interchangeable."""
 
 CellDecoder: TypeAlias = Callable[[Any], Any]
 ColumnDecoder: TypeAlias = Callable[[Sequence[Any]], list[Any]]
@@ -37,7 +37,7 @@ NUMBER_ADVICE = (
     "data.source.numbers, which is processor.numbers where the recipe says nothing else, has it among the numbers. "
     "Correct it, add it to data.source.missing, or name {0} in processor.categories or data.source.texts."
 )
-"""What a message says of a cell that is no number, and whose column should hold numbers."""
+"""Advice for a cell that is no number in a column that should hold numbers."""
 
 COLUMN_ADVICE = "a row's columns are numbers, texts and truth values. Leave it out of data.source.columns."
 LABEL_ADVICE = "a label is a text, a number or a truth value. Name another column."
@@ -71,7 +71,7 @@ class ColumnReading:
 
 
 def is_number(text: str) -> bool:
-    """Tells whether a text is a number.
+    """Returns whether a text is a number.
 
     Example:
         >>> [is_number(text) for text in ("-1.5e3", "007", "1_001", "0x1F", "nan", "٣")]

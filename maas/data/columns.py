@@ -43,7 +43,7 @@ def table_of_file(
 ) -> Tables:
     """Reads CSV, TSV, JSON (lines) or Parquet, plain or compressed.
 
-    A CSV file holds texts. A column of them is one of numbers where `numbers` says so, or where nothing is said and all
+    A CSV file holds texts. A column of them is one of numbers where `numbers` says so, or where nothing is set and all
     of its cells are numbers, none of them written as a code is (007, or of more than 18 digits). Other formats have
     types, which stay.
 

@@ -1,4 +1,4 @@
-"""Which file is of which format, told by its name, and what reads it."""
+"""Which file is of which format, by its name, and what reads it."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -1,6 +1,6 @@
 """Rows that are given together with an imported model: files, lines, tables, arrays.
 
-Nothing is decoded here: what a row means is told by the model's processor, what an array means by the model's graph.
+Nothing is decoded here: the model's processor gives a row its meaning, the model's graph an array.
 """
 
 import zipfile

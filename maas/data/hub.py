@@ -23,7 +23,7 @@ from maas.errors import DataError
 HUB_SPLITS = ("all", "train", "validation", "test")
 """Those that a training can use; `all` stands for rows not split yet."""
 LOCATION_SETTINGS = frozenset({"name", "version", "data_dir", "data_files", "description", "sep", "delimiter"})
-"""Settings of a builder of `datasets` that say where files are, or what our reader takes as well."""
+"""Settings of a builder of `datasets` that locate files, or that our reader takes too."""
 HUB_ERRORS: tuple[type[Exception], ...] = (
     *(DatasetsError, DataError, pa.ArrowException),
     *(OSError, ValueError, RuntimeError),  # the network and files; names and settings; data sets that are scripts
@@ -75,7 +75,7 @@ def _read(builder: DatasetBuilder, files: Sequence[Path]) -> list[ArrowRows]:
 
 
 def is_untyped(builder: DatasetBuilder) -> bool:
-    """Tells whether a data set is CSV or JSON, says nothing of its types, and is to be read in no special way."""
+    """Returns whether a data set is CSV or JSON, declares no types, and is read in no special way."""
     if not isinstance(builder, Csv | Json) or builder.info.features is not None:
         return False
     usual = type(builder.config)()

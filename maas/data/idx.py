@@ -92,7 +92,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
             file.seek(0)
             return _array(gzip.GzipFile(fileobj=file) if is_packed else file, path)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}. Fetch it anew.") from error
+        raise DataError(f"{path} cannot be read: {error}. Fetch it again.") from error
 
 
 def _array(file: BinaryIO | gzip.GzipFile, path: Path) -> NDArray[np.uint8]:
@@ -112,7 +112,7 @@ def _array(file: BinaryIO | gzip.GzipFile, path: Path) -> NDArray[np.uint8]:
     values = _read(file, count + 1)
     if len(values) != count:
         found = f"only {len(values):,}" if len(values) < count else "more"
-        raise DataError(f"{path} claims {count:,} values and holds {found}. Fetch it anew.")
+        raise DataError(f"{path} claims {count:,} values and holds {found}. Fetch it again.")
     return np.frombuffer(values, dtype=np.uint8).reshape(shape)
 
 

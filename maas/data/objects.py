@@ -22,7 +22,7 @@ NULL, TRUTH, SMALL, WHOLE, NUMBER, TEXT, MIXED = "null", "truth", "small", "whol
 TYPES = {NULL: pa.null(), TRUTH: pa.bool_(), SMALL: pa.int64(), WHOLE: pa.int64(), NUMBER: pa.float64()}
 JOINED = {frozenset({SMALL, WHOLE}): WHOLE, frozenset({SMALL, NUMBER}): NUMBER}
 LISTS = "lists"
-"""Begins the kind of lists of numbers, nested as deeply as the digit after it says."""
+"""Begins the kind of lists of numbers, nested as deeply as the digit after it."""
 
 
 def read_objects(file: Path, writer: ArrowWriter, *, is_lines: bool) -> None:
@@ -44,7 +44,7 @@ def read_objects(file: Path, writer: ArrowWriter, *, is_lines: bool) -> None:
         is_stale = is_stale or (place > 0 and kinds != before)
         if not is_stale:
             writer.write(batch_of(rows, kinds))
-    if is_stale:  # later rows have told more of the columns
+    if is_stale:  # later rows hold more columns or types
         writer.restart()
         for rows in _blocks(file, is_lines):
             writer.write(batch_of(rows, kinds))
@@ -104,7 +104,7 @@ def _kind(values: list[Any]) -> str:
 def _kind_of_texts(values: Iterable[str | None]) -> str:
     try:
         "".join(filter(None, values)).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say and Arrow cannot
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold and Arrow cannot
         return MIXED
     return TEXT
 
@@ -176,7 +176,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(name: str) -> float | None:
-    """Returns what Python writes for numbers that JSON does not know: NaN says that there is none."""
+    """Returns what Python writes for numbers that JSON does not have: NaN is none."""
     return None if name == "NaN" else float(name)
 
 

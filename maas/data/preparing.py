@@ -77,7 +77,7 @@ def prepared(path: Path, format_: TableFormat) -> list[ArrowRows]:
 
 
 def _place(path: Path, format_: TableFormat) -> Path:
-    """Returns the folder of a file's rows; its parent is the file's own, and its name tells what the rows depend on."""
+    """Returns the folder of a file's rows; its parent is the file's own, and its name holds what the rows depend on."""
     status = path.stat()
     content = [status.st_size, status.st_mtime_ns, format_.name, format_.detail, LAYOUT]
     named = (str(path.resolve()), json.dumps(content))
@@ -136,13 +136,13 @@ def _no_room(path: Path, folder: Path) -> DataError:
 
 
 def parser_reason(error: Exception) -> str:
-    """Returns what a parser said, as one line; datasets wraps it and tells only that there was an error."""
+    """Returns a parser's message as one line; datasets wraps it and reports only that there was an error."""
     is_wrapped = error.__cause__ is not None and isinstance(error, DatasetGenerationError)
     return first_message_line(error.__cause__ if is_wrapped and error.__cause__ else error)
 
 
 def first_message_line(error: BaseException) -> str:
-    """Returns what an error of another library says, as one line."""
+    """Returns the first line of another library's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -1,4 +1,4 @@
-"""Raw inputs at chosen places of a table, read when they are asked for; what takes long shows how far it is."""
+"""Raw inputs at chosen places of a table, read on access; what takes long shows how far it is."""
 
 import logging
 import sys
@@ -22,7 +22,7 @@ MANY = 1_000_000
 
 
 class Rows(Sequence[Any]):
-    """Rows of one column or of several, one behind the other; texts come without the blanks around them.
+    """Rows of one column or of several, one after the other; texts come without the blanks around them.
 
     Args:
         columns: what the rows are read of.

@@ -102,7 +102,7 @@ def hub(
     """Loads a data set of the Hugging Face hub, or a local folder that `datasets` understands.
 
     Images and sounds stay as they were encoded: the recipe's processor decodes them, in training as in serving. Files
-    of CSV and JSON are read as those of `files`, unless the data set itself says of what types they are.
+    of CSV and JSON are read as those of `files`, unless the data set itself declares their types.
 
     Args:
         id: OWNER/NAME or a folder.

@@ -1,4 +1,4 @@
-"""Spoken words made by the program espeak-ng, split by voice. The speech is synthetic: nobody ever said any of it.
+"""Spoken words made by the program espeak-ng, split by voice. The speech is synthetic: nobody ever spoke any of it.
 
 A model of it is proven on voices that it never heard, yet all of them come from one program: people's speech differs
 more. Take recordings for a model that people will speak to.
@@ -38,10 +38,10 @@ LONGEST_S = 60  # for one word
 
 @dataclass(frozen=True)
 class Speaking:
-    """What is said and how.
+    """What is spoken and how.
 
     Args:
-        words: what is said.
+        words: the words that are spoken.
         accents: the program's voices of a language; each clip draws one.
         takes: how often each voice says each word, with a pitch, a speed and an accent of its own.
         seed: of these.
@@ -72,11 +72,11 @@ def espeak_words(
     """Makes clips of words, as WAV files, with espeak-ng's voice variants; no voice is in two splits.
 
     A variant is a speaker of its own: pitch, formants, breath and roughness. The languages beside English are no voices
-    here: most of them read English words by their own rules, and say other words. What was made is kept below
+    here: most of them read English words by their own rules, and speak other words. What was made is kept below
     `cache_folder()`, a file for each voice; a run that was killed goes on with the next voice.
 
     Args:
-        words: what is said, and the labels.
+        words: the words that are spoken, and the labels.
         voices: names of espeak-ng's variants; null takes all of them, about a hundred.
         accents: the program's voices of a language, such as en-gb; each clip draws one.
         takes: clips of each word by each voice.
@@ -160,7 +160,7 @@ def _spoken(voice: str, speaking: Speaking) -> bytes:
 
 
 def _clips(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yields words and the WAV files that say them."""
+    """Yields words and the WAV files that hold them."""
     with zipfile.ZipFile(path) as file:
         for name in file.namelist():
             yield name.rpartition("/")[0], file.read(name)

@@ -123,7 +123,7 @@ def _cleaned(table: Contents, removed: Counter[str]) -> dict[str, Places]:
 
 
 def _contradictory(table: Contents) -> NDArray[np.bool_]:
-    """Tells of each rank whether its content carries two labels."""
+    """Returns for each rank whether its content carries two labels."""
     found = np.zeros(len(table.ranks), dtype=bool)
     if table.names:
         label = np.empty(len(table.ranks), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Tables as sources give them. Columns of Arrow files are read when they are asked for: memory holds little of them.
+"""Tables as sources give them. Columns of Arrow files are read on access: memory holds little of them.
 
 The system maps a file's pages into the process as they are read; all are let go again after `LET_GO_BYTES`.
 """
@@ -86,7 +86,7 @@ class ArrowRows:
         return self._table.schema.field(name)
 
     def feature(self, name: str) -> object:
-        """Returns what `datasets` knows of a column; None where it was not asked."""
+        """Returns what `datasets` knows of a column; None where it did not read the file."""
         return self._features.get(name)
 
     def chunks(self, name: str) -> Iterator[pa.Array]:
@@ -182,13 +182,13 @@ def decoder_of(feature: object) -> ColumnDecoder | None:
     """Returns what makes plain values of classes, images and sounds of `datasets`; None for all else."""
     if isinstance(feature, Image | Audio):
         return lambda files: [file and (file["bytes"] or Path(file["path"])) for file in files]
-    if isinstance(feature, ClassLabel):  # -1 and null say that the label is not told
+    if isinstance(feature, ClassLabel):  # -1 and null stand for no label
         return lambda values: [None if value is None or value < 0 else feature.int2str(value) for value in values]
     return None
 
 
 Table: TypeAlias = Dataset | Mapping[str, Sequence[Any]]
-"""Rows as two columns: those of a data set, or sequences, lists and columns that are read from a disk when asked."""
+"""Rows as two columns: those of a data set, or sequences, lists and columns that are read from a disk on access."""
 
 Tables: TypeAlias = dict[str, Table]
 """Tables by split name; `all` stands for rows not split yet."""

@@ -51,7 +51,7 @@ class ImportedModel(ABC):
         """Returns a model that knows the data's labels and has learnt, if it has anything to learn.
 
         Args:
-            splits: only the training split may be looked at.
+            splits: only the training split may be read.
             processor: fitted; gives the model inputs of rows by `preprocess` and `batch`.
 
         Raises:
@@ -94,7 +94,7 @@ class ImportedModel(ABC):
             examples: model inputs of 2 or more real rows; the graph has inputs of these names, types and shapes.
             axes: those that may have any size: model input → axis → name.
             output: the name of the graph's only output.
-            opset: the version of ONNX's operators that is asked for; a model that comes with a newer one keeps it.
+            opset: the version of ONNX's operators to write; a model that comes with a newer one keeps it.
 
         Raises:
             ExportError: it cannot be written.
@@ -107,7 +107,7 @@ class ImportedModel(ABC):
     @classmethod
     @abstractmethod
     def load(cls, arguments: Mapping[str, Any], folder: Path) -> Self:
-        """Opens what `save` wrote; what `fit` was told or learnt is there again.
+        """Opens what `save` wrote; what `fit` was given or learnt is there again.
 
         Args:
             arguments: of the recipe's `model`; files that they name may be gone.

@@ -81,7 +81,7 @@ class KerasNet(ImportedModel):
         self.meaning = meaning
 
     def fit(self, splits: Splits, processor: Processor) -> Self:
-        """Returns a net that knows the data's labels, trained where epochs are asked for."""
+        """Returns a net that knows the data's labels, trained where epochs are set."""
         _require_exportable(self.net)
         meaning = meaning_of(self.gives, self.labels, splits)
         met = type(self)(self.net, self.gives, self.labels, meaning=meaning)
@@ -96,7 +96,12 @@ class KerasNet(ImportedModel):
         with quiet_keras():
             try:
                 return self._known.answer(np.asarray(self.net.predict_on_batch(_given(model_inputs))))
-            except (ValueError, TypeError, RuntimeError, KeyError) as error:  # what Keras and torch say of wrong inputs
+            except (
+                ValueError,
+                TypeError,
+                RuntimeError,
+                KeyError,
+            ) as error:  # what Keras and torch raise of wrong inputs
                 shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in model_inputs.items())
                 raise ConfigError(f"The Keras net does not take {shapes}: {one_line(error)}.") from error
 

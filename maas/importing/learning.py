@@ -1,4 +1,4 @@
-"""What scikit-learn says of an estimator, and how one learns from model inputs."""
+"""Whether an estimator has learnt, and how one learns from model inputs."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ LEARNING_ERRORS: tuple[type[Exception], ...] = (
 
 
 def is_fitted(estimator: BaseEstimator) -> bool:
-    """Tells whether an estimator has learnt."""
+    """Returns whether an estimator has learnt."""
     try:
         check_is_fitted(estimator)
     except NotFittedError:
@@ -36,7 +36,7 @@ def is_fitted(estimator: BaseEstimator) -> bool:
 
 
 def answers_by(estimator: BaseEstimator, method: str) -> bool:
-    """Tells whether an estimator has a method, or will have it once it has learnt."""
+    """Returns whether an estimator has a method, or will have it once it has learnt."""
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     by_default = isinstance(last, StackingClassifier | StackingRegressor) and last.final_estimator is None
     return by_default or hasattr(estimator, method)

@@ -1,6 +1,6 @@
 """What the numbers mean that a source gives, and how they become what an answer takes: in numpy, and in a graph.
 
-Both say the same; the first makes the reference, the second what ships.
+Both compute the same; the first makes the reference, the second what ships.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """Sizes of an answer behind the batch; None for one that only the source knows."""
+        """Sizes of an answer after the batch axis; None for one that only the source knows."""
         if self.gives == "value":
             return ()
         return (None,) if self.gives == "embedding" else (len(self.order),)

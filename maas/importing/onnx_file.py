@@ -130,7 +130,7 @@ class OnnxFile(ImportedModel):
             if self._batch:
                 self._require_alike(out, examples)
         except ExportError as error:
-            fixed = f" It was made for batches of {self._batch}: export it anew with a free axis." * bool(self._batch)
+            fixed = f" It was made for batches of {self._batch}: export it again with a free axis." * bool(self._batch)
             raise ExportError(f"{self.path.name} cannot be taken on. {error}{fixed}") from error
 
     def save(self, folder: Path) -> None:

@@ -33,7 +33,7 @@ TRIED = 32
 
 @dataclass(frozen=True)
 class PlainGraph:
-    """What a file says of itself.
+    """Inputs and result of a file.
 
     Args:
         name: of the file, for messages.
@@ -145,27 +145,27 @@ class PlainGraph:
 
 
 def meaning_of_numbers(found: NDArray[Any], targets: NDArray[Any] | None, gives: Gives | None) -> Meaning:
-    """Tells what a graph's numbers mean: what is said, or what they and the targets look like.
+    """Returns what a graph's numbers mean: what is given, or what they and the targets look like.
 
     Args:
         found: the output of some rows, (N, …).
         targets: (N,), whole numbers or names for labels, others for values; None for none.
-        gives: what is said; None for nothing.
+        gives: the given kind of numbers; None infers it.
 
     Raises:
-        ConfigError: the output is not what is said, or what the targets ask for.
+        ConfigError: the output is not of the given kind, or not of that of the targets.
     """
     flat = output_numbers(found).reshape(len(found), -1)
     width = flat.shape[1]
-    said = gives or _looks_like(flat, targets)
-    if said in ("value", "logit", "probability") and width != 1:
-        raise ConfigError(f"The output gives {width} numbers a row; gives={said} is of one. Set gives= or output=.")
-    if said in ("probabilities", "logits") and width < 2:
-        raise ConfigError(f"The output gives one number a row; gives={said} is of two or more. Set gives= or output=.")
-    if said == "embedding" and targets is not None:
+    kind = gives or _looks_like(flat, targets)
+    if kind in ("value", "logit", "probability") and width != 1:
+        raise ConfigError(f"The output gives {width} numbers a row; gives={kind} is of one. Set gives= or output=.")
+    if kind in ("probabilities", "logits") and width < 2:
+        raise ConfigError(f"The output gives one number a row; gives={kind} is of two or more. Set gives= or output=.")
+    if kind == "embedding" and targets is not None:
         raise ConfigError("Vectors have no targets to be evaluated with. Leave targets out, or set gives=logits.")
-    labels = {"classification": max(width, 2)}.get(TASK_OF_NUMBERS[said], 0)
-    return Meaning(said, tuple(range(labels)))
+    labels = {"classification": max(width, 2)}.get(TASK_OF_NUMBERS[kind], 0)
+    return Meaning(kind, tuple(range(labels)))
 
 
 def _looks_like(flat: NDArray[Any], targets: NDArray[Any] | None) -> Gives:
@@ -195,7 +195,7 @@ def _batch(inputs: Mapping[str, tuple[np.dtype[Any], tuple[int | None, ...]]], f
     sizes = {shape[0] for _, shape in inputs.values()} - {None}
     if sizes - {1}:
         raise ConfigError(
-            f"{file} takes {max(filter(None, sizes))} rows at once, no more and no less. Export it anew with a free "
+            f"{file} takes {max(filter(None, sizes))} rows at once, no more and no less. Export it again with a free "
             "first axis, or one of 1, or take it through the line: maas run recipe=import_onnx model.path=FILE."
         )
     return 1 if sizes else None

@@ -50,7 +50,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threshold: float
 
     def holds(self, row: Sequence[float]) -> bool:
-        """Tells whether a row of numbers meets it; NaN meets none."""
+        """Returns whether a row of numbers meets it; NaN meets none."""
         return not math.isnan(row[self.column]) and COMPARISONS[self.sign](row[self.column], self.threshold)
 
 

@@ -26,7 +26,7 @@ def random_features(
     scores of label k are hᵀ Σ⁻¹ μₖ - μₖᵀ Σ⁻¹ μₖ / 2, with the means μₖ and the shrunk covariance Σ of its values h.
 
     Args:
-        data: rows of D numbers; only the training split is looked at.
+        data: rows of D numbers; only the training split is read.
         hidden: width of the layer.
         scale: rows are multiplied by it first.
         shrinkage: share of the mean variance that is added to each variance.

@@ -153,7 +153,7 @@ class Estimator(ImportedModel):
         try:
             with warnings.catch_warnings(action="ignore"):  # of few rows
                 copy = learnt(estimator_searched(self.estimator), few, frame, targets[chosen])
-        except ConfigError:  # few rows may be too few for it; what it says of all rows counts
+        except ConfigError:  # few rows may be too few for it; its error for all rows counts
             return few
         self._met(copy, None, splits, frame).require_exportable(few)
         return few

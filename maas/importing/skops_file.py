@@ -66,16 +66,16 @@ def _require_trusted(content: bytes, trusted: Sequence[str], what: str) -> list[
 
 
 def _is_of_scikit_learn(name: str) -> bool:
-    """Tells whether a name is that of a class of scikit-learn, which holds numbers, or of one of its metrics.
+    """Returns whether a name is that of a class of scikit-learn, which holds numbers, or of one of its metrics.
 
-    Another function might be called with what a file says.
+    Another function might be called with what a file holds.
     """
     module, _, member = name.rpartition(".")
     if module.partition(".")[0] != "sklearn":
         return False
     try:
         found = getattr(import_module(module), member)
-        home = str(found.__module__)  # a module of scikit-learn may have imported it from elsewhere
+        home = str(found.__module__)  # a module of scikit-learn may have imported it from another package
         return home.startswith("sklearn.metrics.") or (isinstance(found, type) and home.startswith("sklearn."))
     except (ImportError, AttributeError):
         return False

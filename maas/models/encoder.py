@@ -29,7 +29,7 @@ class TextEncoder(nn.Module):
         heads: of attention.
         feed_forward: hidden width of the feed-forward nets.
         reach: the largest distance between tokens that attention tells from larger ones.
-        dropout: share of values that training drops behind the embeddings, attention and feed-forward nets.
+        dropout: share of values that training drops after the embeddings, attention and feed-forward nets.
         head_dropout: share of pooled features that training drops.
         token_dropout: share of tokens that training replaces by the unknown one.
         pooling: `mean` over the real tokens, `max`, or `both` side by side.
@@ -122,7 +122,7 @@ class EncoderLayer(nn.Module):
         heads: H; D / H values each.
         feed_forward: hidden width.
         reach: R; attention tells 2R + 1 distances apart.
-        dropout: behind both blocks.
+        dropout: fraction dropped after both blocks.
 
     Raises:
         ValueError: D is no multiple of H.
@@ -190,7 +190,7 @@ class EncoderLayer(nn.Module):
         self.queries_keys_values.out_features, self.joined.in_features, self.heads = 3 * inner, inner, len(kept)
 
     def extra_repr(self) -> str:
-        """Tells what no weight's shape does."""
+        """Returns what no weight's shape shows."""
         return f"heads={self.heads}"
 
 

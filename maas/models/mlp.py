@@ -40,7 +40,7 @@ class MLP(nn.Module):
         """Returns logits.
 
         Args:
-            features: float32 (N, …); everything behind N is flattened to D.
+            features: float32 (N, …); everything after N is flattened to D.
 
         Returns:
             (N, K)

@@ -199,7 +199,7 @@ def _set_dropout(config: PretrainedConfig, share: float | None) -> None:
 
 
 def _config_of(model: PreTrainedModel) -> dict[str, Any]:
-    """Returns a model's config as JSON values: what its type does not say anyway, and no path of this machine."""
+    """Returns a model's config as JSON values: what its type does not imply, and no path of this machine."""
     left_out = ("_name_or_path", "architectures", "dtype", "num_labels", "transformers_version")
     return {name: value for name, value in model.config.to_diff_dict().items() if name not in left_out}
 

@@ -12,7 +12,7 @@ class ResNet(nn.Module):
     """A stem, stages of basic blocks, averaged over the picture, a linear head.
 
     Each stage but the first halves height and width. The defaults suit small pictures; ResNet-18 is blocks 2, 2, 2, 2
-    of widths 64, 128, 256, 512 behind a stem of 7×7 at stride 2 with pooling.
+    of widths 64, 128, 256, 512 after a stem of 7×7 at stride 2 with pooling.
 
     Args:
         in_channels: C.

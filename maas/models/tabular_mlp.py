@@ -107,7 +107,7 @@ def embedding_width(size: int) -> int:
 
 
 def _embedding(size: int) -> nn.Embedding:
-    """Returns a table whose vectors are small, so that numbers and categories begin with an equal say."""
+    """Returns a table whose vectors are small, so that numbers and categories begin with equal weight."""
     table = nn.Embedding(size, embedding_width(size))
     nn.init.normal_(table.weight, std=0.1)
     with torch.no_grad():

@@ -70,7 +70,7 @@ class NgramScores(nn.Module):
 class WideDeepText(nn.Module):
     """The sum of the logits of `NgramScores` (wide) and `TextCNN` (deep).
 
-    Wide learns what single n-grams say, deep what they have in common. Only deep is regularised by dropping tokens,
+    Wide learns what single n-grams mean, deep what they have in common. Only deep is regularised by dropping tokens,
     values and features; wide does better without.
 
     Args:

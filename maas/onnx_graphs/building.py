@@ -94,7 +94,7 @@ def declared(
         examples: model inputs, whose types and sizes the inputs take on.
         axes: model input → axis → name, of those that may have any size.
         output: the output's name.
-        shape: of the output behind the batch; None for an unknown size.
+        shape: of the output after the batch axis; None for an unknown size.
     """
     for name, array in examples.items():
         sizes = [axes.get(name, {}).get(axis, size) for axis, size in enumerate(array.shape)]

@@ -24,7 +24,7 @@ OLDEST_OPSET = 13
 """Older files are converted: Softmax was another function until then, and quantisation by channel unknown."""
 
 COORDINATES_OPSET = 11
-"""Since then Resize says how coordinates are mapped, by default otherwise than before."""
+"""Since then Resize declares how coordinates are mapped, by default otherwise than before."""
 
 _LARGEST_CHANGE = 1e-4
 """How much a number up to 1 may change by a conversion; of larger ones a share."""
@@ -54,7 +54,7 @@ def modern(source: onnx.ModelProto, opset: int, model_inputs: ModelInputs | None
         except ONNX_ERRORS as error:
             raise ExportError(
                 f"The file is of opset {own.version} and cannot be brought to {opset}: {_assertion(error)}. "
-                f"Export it anew with opset {OLDEST_OPSET} or later."
+                f"Export it again with opset {OLDEST_OPSET} or later."
             ) from error
         name_as_before_(model.graph, source.graph)
         write_out_meanings_(model.graph, own.version)
@@ -186,7 +186,7 @@ def _change(expected: object, found: object) -> float:
 
 
 def _is_zipped(value: object) -> TypeGuard[list[Mapping[object, float]]]:
-    """Tells whether a value is what a ZipMap gives: a list of label → probability."""
+    """Returns whether a value is what a ZipMap gives: a list of label → probability."""
     return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 
 
@@ -218,7 +218,7 @@ def _resizing(node: onnx.NodeProto, scales: NDArray[Any] | None) -> Iterator[onn
 
 
 def _mapped(node: onnx.NodeProto, nearest: str) -> onnx.NodeProto:
-    """Returns a copy of a Resize that says how coordinates are mapped."""
+    """Returns a copy of a Resize that declares how coordinates are mapped."""
     found = onnx.NodeProto()
     found.CopyFrom(node)
     found.attribute.append(helper.make_attribute("coordinate_transformation_mode", "asymmetric"))

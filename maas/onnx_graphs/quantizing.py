@@ -83,7 +83,7 @@ def prepared_graph(path: Path) -> onnx.ModelProto:
 def _flatten_biases_(graph: onnx.GraphProto) -> None:
     """Makes biases of shape (1, K) that Gemms alone read (K,): onnxruntime's quantiser fails at others.
 
-    skl2onnx writes them, for an Add behind a MatMul, which onnxruntime's optimiser joins to a Gemm.
+    skl2onnx writes them, for an Add after a MatMul, which onnxruntime's optimiser joins to a Gemm.
     """
     for weight in graph.initializer:
         readers = readers_of(graph, weight.name)
@@ -141,7 +141,7 @@ def carried_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def averages_of_sums(model: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
-    """Returns the names of the nodes that average a sum of what convolutions make or take, as behind a residual stack.
+    """Returns the names of the nodes that average a sum of what convolutions make or take, as after a residual stack.
 
     The mean goes over the picture, and nothing else reads the sum. Over so many values rounding cancels out, and a sum
     in fp32 would take both summands from int8 to fp32.
@@ -168,7 +168,7 @@ def averages_of_sums(model: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
 
 
 def _is_over_pictures(model: onnx.ModelProto, node: onnx.NodeProto) -> bool:
-    """Tells whether a mean of (N, C, H, W) goes over height or width, or both, and nothing else."""
+    """Returns whether a mean of (N, C, H, W) goes over height or width, or both, and nothing else."""
     if node.op_type == "GlobalAveragePool":
         return True
     axes = [list(one.ints) for one in node.attribute if one.name == "axes"]

@@ -83,7 +83,7 @@ def percentile_range(counts: NDArray[Any], span: ValueRange, coverage: float) ->
 def entropy_range(counts: NDArray[Any], span: ValueRange) -> ValueRange:
     """Returns the range, shrunk towards 0 on both sides alike, whose 256 levels lose the least information.
 
-    The values at 0 are left out: they are exact in every range, and there are many behind a Relu.
+    The values at 0 are left out: they are exact in every range, and there are many after a Relu.
 
     Args:
         counts: values in each of equal bins, (B,).

@@ -88,7 +88,7 @@ def captured_names(node: onnx.NodeProto) -> list[str]:
 
 
 def _is_whole(output: onnx.ValueInfoProto) -> bool:
-    """Tells whether an output holds whole numbers or text, as labels do; a ZipMap's dictionaries are none."""
+    """Returns whether an output holds whole numbers or text, as labels do; a ZipMap's dictionaries are none."""
     tensor = output.type.tensor_type
     kinds = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
     return output.type.HasField("tensor_type") and tensor.elem_type not in kinds

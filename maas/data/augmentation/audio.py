@@ -1,4 +1,4 @@
-"""Sounds moved in time, sped up or slowed down, made louder or quieter, and laid under noise, anew each time."""
+"""Sounds moved in time, sped up or slowed down, made louder or quieter, and laid under noise, again each time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

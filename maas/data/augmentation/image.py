@@ -1,4 +1,4 @@
-"""Pictures shifted, mirrored and partly covered, anew each time they are trained on."""
+"""Pictures shifted, mirrored and partly covered, again each time that training reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

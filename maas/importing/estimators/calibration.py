@@ -114,7 +114,7 @@ def isotonic(curve: IsotonicRegression, score: str, builder: EstimatorGraphBuild
     """Returns the line between the two nearest points of a curve, (N, 1).
 
     Args:
-        curve: fitted; below its first point and above its last one it is flat, unless it says NaN.
+        curve: fitted; below its first point and above its last one it is flat, unless it is set to NaN.
         score: float64 (N, 1).
         builder: takes the nodes.
     """

@@ -1,6 +1,6 @@
 """Estimators of scikit-learn as nodes of ONNX: each composite draws its parts, and skl2onnx the plain ones.
 
-Every table is float64, as in scikit-learn; where ONNX Runtime has no float64 for an operator, `library` says so.
+Every table is float64, as in scikit-learn; where ONNX Runtime has no float64 for an operator, `library` casts.
 """
 
 from functools import singledispatch

@@ -127,7 +127,7 @@ def _stacked(
             )
         columns = 1 if way == "predict" or classes == 2 else classes
         value = add_estimator(one, table, builder, way)
-        if way == "predict_proba" and classes == 2:  # the other one says the same
+        if way == "predict_proba" and classes == 2:  # the other one adds nothing
             value = one_column(builder, value, 1)
         found.append(value)
         width += columns

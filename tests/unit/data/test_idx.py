@@ -58,15 +58,15 @@ BROKEN = {
     "another format": (b"\x89PNG\r\n", "is no IDX file: it begins with 89 50 4e 47, not with 00 00."),
     "another type": (packed(IMAGES, 0x0D), "holds values of type 0x0D; it must be 0x08, unsigned bytes."),
     "cut in the header": (WHOLE[:9], "is truncated: its header ends early."),
-    "cut in the values": (WHOLE[:-7], "claims 60 values and holds only 53. Fetch it anew."),
-    "too long": (WHOLE + b"\0", "claims 60 values and holds more. Fetch it anew."),
+    "cut in the values": (WHOLE[:-7], "claims 60 values and holds only 53. Fetch it again."),
+    "too long": (WHOLE + b"\0", "claims 60 values and holds more. Fetch it again."),
     "a lying header": (
         struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 28, 28),
         "claims 3,367,254,359,280 bytes; at most 2,147,483,648 are read.",
     ),
     "a cut archive": (
         gzip.compress(WHOLE)[:-12],
-        "cannot be read: Compressed file ended before the end-of-stream marker was reached. Fetch it anew.",
+        "cannot be read: Compressed file ended before the end-of-stream marker was reached. Fetch it again.",
     ),
 }
 

@@ -69,7 +69,7 @@ def test_refusal_names_the_batch_when_rows_of_one_size_see_each_other(
         written(model, tmp_path, model_inputs)
     assert str(caught.value) == (
         "theirs.onnx cannot be taken on. 4 rows are answered otherwise than by the file itself. It was made for "
-        "batches of 2: export it anew with a free axis."
+        "batches of 2: export it again with a free axis."
     )
     assert not (tmp_path / "written.onnx").exists()
 

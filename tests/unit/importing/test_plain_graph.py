@@ -75,7 +75,7 @@ def test_arrays_are_refused_when_they_do_not_fit_the_inputs(changed, message):
 
 def test_file_is_refused_when_its_batch_is_fixed_or_several_outputs_may_be_meant():
     assert PlainGraph.of(model(batch=1), "m.onnx").batch == 1
-    with pytest.raises(ConfigError, match="m.onnx takes 8 rows at once, no more and no less. Export it anew"):
+    with pytest.raises(ConfigError, match="m.onnx takes 8 rows at once, no more and no less. Export it again"):
         PlainGraph.of(model(batch=8), "m.onnx")
     two = model(outputs=("sum", "other"))
     with pytest.raises(

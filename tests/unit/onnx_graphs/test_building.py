@@ -148,7 +148,7 @@ def test_refusal_names_the_opset_when_it_cannot_be_converted():
     with pytest.raises(ExportError) as caught:
         joined(source, "y")
     assert str(caught.value).startswith("The file is of opset 0 and cannot be brought to 20: ")
-    assert str(caught.value).endswith(" Export it anew with opset 13 or later.")
+    assert str(caught.value).endswith(" Export it again with opset 13 or later.")
 
 
 @pytest.mark.parametrize("batch", [1, 4])

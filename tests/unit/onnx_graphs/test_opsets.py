@@ -214,6 +214,6 @@ def test_refusal_gives_the_reason_alone_when_an_operator_has_no_recent_form():
     with pytest.raises(ExportError) as caught:
         modern(old, 20)
     assert str(caught.value) == (
-        "The file is of opset 7 and cannot be brought to 20: Attribute spatial must have value 1. Export it anew with "
+        "The file is of opset 7 and cannot be brought to 20: Attribute spatial must have value 1. Export it again with "
         "opset 13 or later."
     )

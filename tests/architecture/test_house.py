@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "maas").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in MODULES]
 HIDDEN_IMPORTS = {
-    ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are told before that
-    ("maas/compression/search.py", "maas.compression.proposing"),  # optuna is an extra, and takes its time
+    ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are reported before that
+    ("maas/compression/settings.py", "maas.compression.proposing"),  # optuna is an extra, and takes its time
     ("maas/opening.py", "maas.registry.connection"),  # mlflow takes seconds, and need not be installed
     ("maas/opening.py", "maas.registry.catalogue.versions"),  # likewise
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along

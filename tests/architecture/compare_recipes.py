@@ -215,7 +215,7 @@ def compare(before: Path, after: Path, checkouts: Sequence[Path]) -> bool:
         checkouts: that made them; their choices are made again with the latencies of the first. None: not done.
     """
     same, rows = True, []
-    for file in sorted(before.glob("*.json")):
+    for file in sorted(one for one in before.glob("*.json") if (after / one.name).exists()):
         old, new = (json.loads((folder / file.name).read_text("utf-8")) for folder in (before, after))
         if "fault" in old or "fault" in new:
             rows.append([file.stem, old.get("fault", "done")[:60], new.get("fault", "done")[:60]])

@@ -17,11 +17,11 @@ import maas
 from maas.config.recipes import RECIPES
 from maas.errors import InputError
 from maas.evidence.plots import robustness_picture
+from maas.explaining import Explanation, explain
 from maas.records.evidence import Evidence
 from maas.run_folders.finding import runs_of
 from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
-from maas.runtime.explaining import Explanation
 
 DOCS = Path(__file__).parent
 PICTURES = DOCS / "gallery"
@@ -126,7 +126,7 @@ def _what(name: str) -> str:
 
 def draw(entry: Entry, path: Path) -> None:
     """Draws one answer explained, and below it how the metric falls as inputs get worse."""
-    explanation = entry.bundle.explain(entry.bundle.golden.inputs[0])
+    explanation = explain(entry.bundle, entry.bundle.golden.inputs[0])
     upper = path.with_suffix(".upper.png")
     try:
         explanation.save(upper)

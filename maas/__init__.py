@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from maas import lifecycle
     from maas.config import RunConfig, compose
+    from maas.explaining import explain
     from maas.opening import load
     from maas.runtime.bundle import Bundle
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "RunConfig", "compose", "lifecycle", "load"]
+__all__ = ["Bundle", "RunConfig", "compose", "explain", "lifecycle", "load"]
 
 _WHERE = {
     "Bundle": "maas.runtime.bundle",
     "RunConfig": "maas.config",
     "compose": "maas.config",
+    "explain": "maas.explaining",
     "load": "maas.opening",
 }
 

@@ -17,7 +17,6 @@ from maas.files import read_json, sha256_of
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Manifest
 from maas.records.older import Record, evidence_today, golden_today, manifest_today
-from maas.runtime.explaining import Explanation, explain
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.predictor import Predictor
@@ -115,24 +114,13 @@ class Bundle:
         )
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Returns one answer a raw row; the first time, the golden inputs are answered before.
+        """Returns one prediction a raw row; the first time, the golden inputs are answered before.
 
         Raises:
             InputError: a row cannot be understood.
-            BundleError: the golden answers are others.
+            BundleError: the golden predictions are others.
         """
-        _ = self._golden_difference
-        return self.predictor.predict(rows)
-
-    def explain(self, row: Any, **settings: Any) -> Explanation:
-        """Tells which parts of one raw row speak for the answer; `maas.runtime.explaining.explain` has the settings.
-
-        Raises:
-            InputError: the row or a setting cannot be understood.
-            BundleError: the golden answers are others.
-        """
-        _ = self._golden_difference
-        return explain(self.predictor, row, **settings)
+        return self.checked_predictor.predict(rows)
 
     @property
     def evidence(self) -> Evidence:
@@ -168,8 +156,14 @@ class Bundle:
         return Golden(inputs, outputs.scores, outputs.predictions)
 
     @cached_property
-    def _golden_difference(self) -> float:
-        return self.check_golden()
+    def checked_predictor(self) -> Predictor:
+        """The predictor, once it has answered the golden inputs as when the bundle was made.
+
+        Raises:
+            BundleError: the golden predictions are others.
+        """
+        self.check_golden()
+        return self.predictor
 
     def check_golden(self, tolerance: float = TOLERANCE, *, predictor: Predictor | None = None) -> float:
         """Answers the golden inputs again and returns the largest difference from the golden predictions.

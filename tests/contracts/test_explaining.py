@@ -4,10 +4,10 @@ import pkgutil
 
 import pytest
 
+from maas.explaining import parts, quantities
+from maas.explaining.parts import Parts
+from maas.explaining.quantities import Quantity
 from maas.runtime import postprocessors, processors
-from maas.runtime.explaining import parts, quantities
-from maas.runtime.explaining.parts import Parts
-from maas.runtime.explaining.quantities import Quantity
 from maas.runtime.kinds import class_of
 
 

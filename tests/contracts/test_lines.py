@@ -9,6 +9,7 @@ import pytest
 import maas
 from maas.config.recipes import RECIPES
 from maas.errors import DataError
+from maas.explaining import explain
 from maas.lifecycle.assembly import load_rows
 from maas.training.evaluation import scores_of
 
@@ -61,7 +62,7 @@ def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Pat
     loaded(config)
     line = maas.lifecycle.run(config)
     agree(config, line.checkpoint, line.bundle, 12, served_alike)
-    explanation = line.bundle.explain(line.bundle.golden.inputs[0], parts=6, orders=2)
+    explanation = explain(line.bundle, line.bundle.golden.inputs[0], parts=6, orders=2)
     assert explanation.attributions.sum() == pytest.approx(explanation.value - explanation.baseline, abs=1e-4)
 
 

@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from maas.errors import BundleError
+from maas.explaining import explain
 from maas.runtime.bundle import Bundle
 from maas.runtime.postprocessors import load_postprocessor
 from maas.serving.repository import Repository
@@ -84,7 +85,7 @@ def test_numbers_below_one_are_checked_by_themselves_when_they_are_probabilities
 def test_exchanged_labels_are_refused_at_the_first_use_and_when_serving(bundles, tmp_path):
     folder = edited(bundles.text_bundle(tmp_path / "bundle"), "manifest.json", reversed_labels)
     bundle = Bundle.open(folder)  # nothing was measured of it
-    for use in (lambda: bundle.predict(["good"]), lambda: bundle.explain("good"), lambda: Repository().open(folder)):
+    for use in (lambda: bundle.predict(["good"]), lambda: explain(bundle, "good"), lambda: Repository().open(folder)):
         with pytest.raises(BundleError) as caught:
             use()
         assert str(caught.value).startswith(f"{folder} answers golden input 0 by '")

@@ -1,0 +1,85 @@
+"""What is known of an answer once its row's parts were left out."""
+
+import html
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maas.errors import InputError
+from maas.explaining.colours import printable
+from maas.explaining.parts import Part, Parts
+from maas.explaining.sampling import Values
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How much each part of a row adds to a number of the model's answer.
+
+    Printed, it is coloured text: red parts speak for the answer, blue ones against it. A notebook shows it as HTML.
+
+    Args:
+        parts: of the row, P.
+        attributions: what each adds, (P,), in the unit of `quantity`.
+        value: the number for the whole row.
+        baseline: the number with every part left out; with Shapley values, `attributions` add up to value − baseline.
+        quantity: what the number is: `log-odds` of a label, the `value`, or the `cosine` to the whole row's vector.
+        label: the label that the log-odds are of.
+        view: shows the parts.
+    """
+
+    parts: tuple[Part, ...]
+    attributions: Values
+    value: float
+    baseline: float
+    quantity: str
+    label: str | None
+    view: Parts = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """One line: what is explained, and its numbers."""
+        of = f"{self.quantity} of {printable(self.label)}" if self.label is not None else self.quantity
+        return f"{of}: {self.value:.4g}; with every part left out {self.baseline:.4g}"
+
+    def top(self, count: int = 5) -> list[tuple[Part, float]]:
+        """Returns the parts that matter most, for or against, with what they add, the strongest first."""
+        order = np.argsort(-np.abs(self.attributions), kind="stable")[:count]
+        return [(self.parts[index], float(self.attributions[index])) for index in order]
+
+    def __str__(self) -> str:
+        return f"{self.title}\n{self.view.text(self.attributions)}"
+
+    def html(self) -> str:
+        """Returns a piece of a page that needs nothing else; whatever the row holds is escaped."""
+        return f"<div><p>{html.escape(self.title)}</p>{self.view.html(self.attributions)}</div>"
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def picture(self) -> "Image":
+        """Returns a picture: patches over the image, windows over the wave, bars of columns.
+
+        Raises:
+            InputError: the parts are words, which are shown as text.
+        """
+        return self.view.picture(self.attributions, self.title)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the picture (`.png`) or the page (`.html`).
+
+        Raises:
+            InputError: the name ends otherwise, or there is no picture of such parts.
+        """
+        path = Path(path)
+        if path.suffix == ".html":
+            path.write_text(f'<!doctype html><meta charset="utf-8">{self.html()}', encoding="utf-8")
+        elif path.suffix == ".png":
+            self.picture().save(path)
+        else:
+            raise InputError(f"{path} ends in {path.suffix!r}; an explanation is saved as .png or .html.")
+        return path

@@ -1,7 +1,0 @@
-"""Texts: their words."""
-
-from maas.runtime.explaining.words import Words
-
-
-class TextParts(Words):
-    """Words, as any text's."""

@@ -3,40 +3,21 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from maas.runtime.codec import Outputs
+from maas.runtime.processors import Features
 
 Row: TypeAlias = object
 """One raw input, as the model's processor takes it."""
+VALUES_AT_ONCE = 4096
+"""Of outputs that are rendered in one go."""
 NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
-
-
-class CallInputs(Protocol):
-    """Raw rows that can be read in pieces, each of them little work."""
-
-    @property
-    def known_rows(self) -> int:
-        """The number of rows as far as it is known before they are read; 1 where it is not."""
-
-    def whole(self) -> Sequence[Row]:
-        """Returns all rows at once, for little work.
-
-        Raises:
-            InputError: they cannot be read.
-        """
-
-    def pieces(self) -> Iterator[Sequence[Row]]:
-        """Yields the rows in their order.
-
-        Raises:
-            InputError: they cannot be read.
-        """
 
 
 @dataclass(frozen=True, slots=True)
 class RowList:
-    """Rows that have been read.
+    """Raw rows.
 
     Args:
         rows: all of them.
@@ -46,19 +27,27 @@ class RowList:
     rows: Sequence[Row]
     piece_rows: int = 16
 
-    @property
-    def known_rows(self) -> int:
-        """The number of rows."""
+    def __len__(self) -> int:
         return len(self.rows)
-
-    def whole(self) -> Sequence[Row]:
-        """Returns all rows."""
-        return self.rows
 
     def pieces(self) -> Iterator[Sequence[Row]]:
         """Yields the rows in their order, `piece_rows` at a time."""
         for start in range(0, len(self.rows), self.piece_rows):
             yield self.rows[start : start + self.piece_rows]
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessedRows:
+    """Rows that were preprocessed before the call was submitted.
+
+    Args:
+        features: all of them.
+    """
+
+    features: Sequence[Features]
+
+    def __len__(self) -> int:
+        return len(self.features)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +57,7 @@ class Call:
     Args:
         model: name of the model.
         version: version of it, or null for the one that is served.
-        inputs: raw rows.
+        inputs: rows.
         size_bytes: size of the inputs as they were sent, in bytes.
         caller: identity of the caller, empty where it is unknown.
         deadline_s: time on the event loop's clock after which the outcome is no longer wanted, in seconds; null for
@@ -79,7 +68,7 @@ class Call:
 
     model: str
     version: str | None = None
-    inputs: CallInputs
+    inputs: RowList | PreprocessedRows
     size_bytes: int
     caller: str = ""
     deadline_s: float | None = None
@@ -98,3 +87,23 @@ class Chunk:
 
     outputs: Outputs
     is_last: bool = True
+
+
+def slices(outputs: Outputs) -> Iterator[Outputs]:
+    """Yields outputs a few rows at a time: about `VALUES_AT_ONCE` values.
+
+    Args:
+        outputs: (N, …) each.
+    """
+    rows = min(map(len, outputs.values()))
+    step = max(1, VALUES_AT_ONCE * rows // max(1, size_of_outputs(outputs)))
+    if step >= rows:
+        yield outputs
+        return
+    for start in range(0, rows, step):
+        yield {name: array[start : start + step] for name, array in outputs.items()}
+
+
+def size_of_outputs(outputs: Outputs) -> int:
+    """Returns the number of values that outputs hold."""
+    return sum(array.size for array in outputs.values())

@@ -75,7 +75,7 @@ def _docs_html(operations: Sequence[AnyOperation], snapshot: Snapshot) -> bytes:
 def _facts(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, str]:
     model = snapshot.first
     manifest = model.bundle.manifest
-    processor = model.predictor.processor
+    processor = model.processor
     page: dict[str, object] = {
         "path": f"/v1/{manifest.task}",
         "input": processor.input_name,
@@ -91,8 +91,8 @@ def _facts(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, 
         "recipe": manifest.lineage.recipe,
         "commit": (manifest.lineage.git_commit or "unknown")[:12],
         "digest": model.bundle.digest[:12],
-        "input": _tensors(model.predictor.signature.inputs),
-        "outputs": _tensors(model.predictor.signature.outputs),
+        "input": _tensors(model.signature.inputs),
+        "outputs": _tensors(model.signature.outputs),
     }
     return {
         **{name: html.escape(value) for name, value in facts.items()},

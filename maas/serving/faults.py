@@ -81,6 +81,14 @@ def message_of(error: BaseException) -> str:
     return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 200]} … {text[-190:]}"
 
 
-def too_many_rows(rows: int, most: int) -> TooManyRowsError:
-    """Returns the fault of a call with more rows than fit into an empty queue."""
-    return TooManyRowsError(f"The request has {rows} rows; this server takes {most} at a time. Send them in parts.")
+def require_rows(rows: int, most: int) -> None:
+    """Refuses a call without rows, or with more than fit into an empty queue.
+
+    Raises:
+        InputError: there is none.
+        TooManyRowsError: there are too many.
+    """
+    if not rows:
+        raise InputError("No rows were given; the model needs at least one.")
+    if rows > most:
+        raise TooManyRowsError(f"The request has {rows} rows; this server takes {most} at a time. Send them in parts.")

@@ -32,6 +32,8 @@ class Processor(ABC):
     modality: ClassVar[str]
     input_name: ClassVar[str]
     media_types: ClassVar[tuple[str, ...]] = ()
+    max_pixels: int | None = None
+    """The largest picture that is decoded, where rows hold pictures; null for as large as can be."""
 
     @abstractmethod
     def fit(self, rows: Sequence[Any]) -> Self:

@@ -5,23 +5,23 @@ neighbours. It knows no protocol and no transport.
 """
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
 
-from maas.errors import InputError, OverloadError
+from maas.errors import OverloadError
 from maas.runtime.codec import Outputs
 from maas.runtime.predictor import Predictor, not_finite
 from maas.runtime.processors import Features
-from maas.serving.call import Call, Chunk, Row
+from maas.serving.call import Call, Chunk, PreprocessedRows
 from maas.serving.costs import Costs, size_of
 from maas.serving.engines.jobs import Job, JobQueue
 from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
-from maas.serving.faults import DeadlineError, NotFiniteError, too_many_rows
+from maas.serving.faults import DeadlineError, NotFiniteError, require_rows
+from maas.serving.preprocessing.steps import preprocessed_steps
 
-NO_ROWS = "No rows were given; the model needs at least one."
 ModelRun = Callable[[Sequence[Features]], Outputs]
 
 
@@ -84,7 +84,10 @@ class BatchEngine:
             raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
         self._calls += 1
         try:
-            outputs = await self._outputs(call)
+            async with asyncio.timeout_at(call.deadline_s) if call.deadline_s is not None else nullcontext():
+                outputs = await self._outputs(call)
+        except TimeoutError as error:
+            raise DeadlineError("The deadline of the request has passed.") from error
         finally:
             self._calls -= 1
             if not self._calls:
@@ -113,27 +116,20 @@ class BatchEngine:
         self._thread.close()
 
     async def _outputs(self, call: Call) -> Outputs:
-        rows = call.inputs.known_rows
-        if rows > self.max_rows:
-            raise too_many_rows(rows, self.max_rows)
+        """Admits a call, preprocesses its rows and awaits their runs."""
+        inputs, processor = call.inputs, self._predictor.processor
+        rows, jobs = len(inputs), list[Job]()
+        require_rows(rows, self.max_rows)
         self._jobs.admit(rows)
-        if call.deadline_s is None:
-            return await self._admitted(call, rows)
         try:
-            async with asyncio.timeout_at(call.deadline_s):
-                return await self._admitted(call, rows)
-        except TimeoutError as error:
-            raise DeadlineError("The deadline of the request has passed.") from error
-
-    async def _admitted(self, call: Call, rows: int) -> Outputs:
-        """Preprocesses the rows of a call that has room for some, and awaits their runs."""
-        jobs: list[Job] = []
-        try:
-            features = await self._preprocessed(call)
-            if len(features) > rows:
-                self._jobs.admit(len(features) - rows)
-                rows = len(features)
-            batches = [[0]] if len(features) == 1 else list(self._predictor.batches(features))
+            if isinstance(inputs, PreprocessedRows):
+                features = inputs.features
+            elif self.costs.preprocess_s(call.size_bytes) <= INLINE_BELOW_S:
+                features = processor.preprocess(inputs.rows)
+            else:
+                pieces = await self._lane.run(preprocessed_steps(inputs, processor))
+                features = [row for piece in pieces for row in piece]
+            batches = [[0]] if rows == 1 else list(self._predictor.batches(features))
             jobs = [self._job([features[index] for index in batch]) for batch in batches]
             self._jobs.put(jobs)
             self._schedule()
@@ -143,24 +139,6 @@ class BatchEngine:
                 _withdraw(job)
                 rows -= 0 if job.is_waiting else len(job.features)
             self._jobs.release(rows)
-
-    async def _preprocessed(self, call: Call) -> list[Features]:
-        if self.costs.preprocess_s(call.size_bytes) > INLINE_BELOW_S:
-            return [row for piece in await self._lane.run(self._steps(call)) for row in piece]
-        if not (rows := call.inputs.whole()):
-            raise InputError(NO_ROWS)
-        return self._predictor.processor.preprocess(rows)
-
-    def _steps(self, call: Call) -> Iterator[list[Features]]:
-        """Yields preprocessed rows, piece by piece."""
-        start = 0
-        for piece in call.inputs.pieces():
-            yield _counted_on(start, self._predictor.processor.preprocess, piece)
-            start += len(piece)
-            if start > self.max_rows:
-                raise too_many_rows(start, self.max_rows)
-        if not start:
-            raise InputError(NO_ROWS)
 
     def _job(self, features: list[Features]) -> Job:
         bucket = self._predictor.processor.bucket(features[0])
@@ -246,15 +224,3 @@ def _in_order(batches: Sequence[Sequence[int]], parts: Sequence[Outputs]) -> Out
         return parts[0]
     back = np.argsort([index for batch in batches for index in batch])
     return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
-
-
-def _counted_on(
-    start: int, preprocess: Callable[[Sequence[Row]], list[Features]], piece: Sequence[Row]
-) -> list[Features]:
-    """Preprocesses a piece of a call's rows; a fault names the row by its number in the call."""
-    try:
-        return preprocess(piece)
-    except InputError as error:
-        if not start:
-            raise
-        raise InputError(re.sub(r"^Row (\d+)", lambda found: f"Row {start + int(found[1])}", str(error))) from error

@@ -1,5 +1,6 @@
 """JSON in and out, strictly: what cannot be read is refused with the cause; NaN and infinity are never written."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -32,6 +33,17 @@ def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         raise UnreadableError(f"The body is not UTF-8: {error.reason}. Send JSON encoded as UTF-8") from None
     except RecursionError:
         raise UnreadableError("The body is nested too deeply. Send JSON") from None
+
+
+def encoded_list(parts: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """Yields one JSON list of all that some lists hold, a list at a time."""
+    yield b"["
+    separator = b""
+    for part in parts:
+        if part:
+            yield separator + encode(part)[1:-1]
+            separator = b","
+    yield b"]"
 
 
 def _surrogate_hint(body: bytes) -> str:

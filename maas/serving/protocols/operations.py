@@ -5,7 +5,7 @@ each gets the snapshot of the moment.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -126,6 +126,7 @@ class Inference(Operation, Generic[C]):
     """An operation that a model runs for."""
 
     method = "POST"
+    call_type: type[C]
 
     @abstractmethod
     def parse(self, request: Request, snapshot: Snapshot) -> C:
@@ -136,8 +137,8 @@ class Inference(Operation, Generic[C]):
         """
 
     @abstractmethod
-    def render(self, call: C, deployment: Deployment, outputs: Outputs) -> Reply:
-        """Returns the answer to a call.
+    def render(self, call: C, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
+        """Yields the body of the answer to a call, in parts that are little work each.
 
         Args:
             call: as `parse` made it.

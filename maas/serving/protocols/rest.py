@@ -10,6 +10,7 @@ model. JSON takes `model` and `version` beside the input; without them the task'
 as it stands, where its content type is one that the model reads.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -17,17 +18,16 @@ from typing import Protocol
 import msgspec
 
 from maas.runtime.codec import Outputs
-from maas.serving.call import Call, Row, RowList
+from maas.serving.call import Call, Row, RowList, slices
 from maas.serving.examples import example_text
 from maas.serving.faults import MediaTypeError, UnreadableError
-from maas.serving.protocols.bodies import decode, encode
+from maas.serving.protocols.bodies import decode, encode, encoded_list
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
     Inference,
     JsonSchema,
     OperationDocument,
-    Reply,
     Request,
 )
 from maas.serving.protocols.schemas import schema_like
@@ -68,6 +68,8 @@ class TaskOperation(Inference[RestCall]):
         task: that the models solve.
     """
 
+    call_type = RestCall
+
     def __init__(self, task: str) -> None:
         self.path = f"/v1/{task}"
         self.task = task
@@ -77,28 +79,30 @@ class TaskOperation(Inference[RestCall]):
         """Returns a call with one row or several, or with the file that the body is."""
         first = snapshot.by_task[self.task]
         kind = request.media_type
-        if kind in first.predictor.processor.media_types:
+        if kind in first.processor.media_types:
             request.model = first.name
             rows = RowList([request.body])
             return RestCall(model=first.name, inputs=rows, size_bytes=len(request.body), is_many=False)
         _refuse_files(kind, first)
-        body = _read(request, first.predictor.processor.input_name, None, first)
+        body = _read(request, first.processor.input_name, None, first)
         deployment = _found(body, request, snapshot, first)
-        is_many = deployment.predictor.processor.is_many(body.value)
+        is_many = deployment.processor.is_many(body.value)
         rows = RowList(body.value if is_many and isinstance(body.value, list) else [body.value])
         return RestCall(
             model=deployment.name, version=_version(body), inputs=rows, size_bytes=len(request.body), is_many=is_many
         )
 
-    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Reply:
-        """Returns one prediction for one input, and a list of them for a list."""
-        predictions = deployment.predictor.postprocessor.predictions(outputs)
-        return Reply(encode(predictions if call.is_many else predictions[0]))
+    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
+        """Yields one prediction for one input, and a list of them for a list."""
+        predictions = deployment.postprocessor.predictions
+        if call.is_many:
+            return encoded_list(map(predictions, slices(outputs)))
+        return iter((encode(predictions(outputs)[0]),))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the task's first model."""
         first = snapshot.by_task[self.task]
-        processor, golden = first.predictor.processor, first.bundle.golden
+        processor, golden = first.processor, first.bundle.golden
         row, prediction = processor.row_schema, schema_like(golden.predictions[0])
         value = {"anyOf": [row, {"type": "array", "minItems": 1, "items": row}], "description": processor.rows_rule}
         return OperationDocument(
@@ -111,6 +115,7 @@ class TaskOperation(Inference[RestCall]):
 class PredictOperation(Inference[RestCall]):
     """Scores for machines."""
 
+    call_type = RestCall
     path = "/predict"
     summary = "Answers rows with the model's scores."
 
@@ -124,16 +129,18 @@ class PredictOperation(Inference[RestCall]):
             model=deployment.name, version=_version(body), inputs=RowList(rows), size_bytes=len(request.body)
         )
 
-    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Reply:
-        """Returns the scores of each row."""
-        return Reply(encode({"predictions": deployment.predictor.postprocessor.scores(outputs).tolist()}))
+    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
+        """Yields the scores of each row."""
+        yield b'{"predictions":'
+        yield from encoded_list(deployment.postprocessor.scores(part).tolist() for part in slices(outputs))
+        yield b"}"
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         golden = first.bundle.golden
         answer = {"predictions": golden.scores[:1]}
-        rows = {"type": "array", "minItems": 1, "items": first.predictor.processor.row_schema}
+        rows = {"type": "array", "minItems": 1, "items": first.processor.row_schema}
         return OperationDocument(
             Content(schema_like(answer), answer), Content(_object_schema(ROWS, rows), {ROWS: golden.inputs[:1]})
         )
@@ -181,7 +188,7 @@ def _found(body: _Body, request: Request, snapshot: Snapshot, first: Deployment)
 
 def _refuse_files(kind: str, first: Deployment) -> None:
     if kind.startswith(("image/", "audio/", "video/")) or kind == "application/octet-stream":
-        known = ", ".join(sorted({"application/json", *first.predictor.processor.media_types}))
+        known = ", ".join(sorted({"application/json", *first.processor.media_types}))
         raise MediaTypeError(f"The body is of type {kind}; this route reads {known}.")
 
 

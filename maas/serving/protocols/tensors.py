@@ -4,7 +4,7 @@ Sizes, types and nesting are known before an array is made: what a client declar
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from maas.errors import InputError
 from maas.records.signature import NUMPY_TYPES, Datatype, TensorSpec
 from maas.runtime.codec import Outputs
-from maas.serving.call import Row
-from maas.serving.faults import too_many_rows
+from maas.serving.call import VALUES_AT_ONCE, Row
+from maas.serving.faults import require_rows
+from maas.serving.protocols.bodies import encode, encoded_list
 from maas.serving.repository.deployments import shown
 
 _ELEMENTS: dict[Datatype, type] = {
@@ -35,12 +36,11 @@ class InputTensor(msgspec.Struct):
 
 
 class OutputTensor(msgspec.Struct):
-    """A tensor as the protocol writes it, its data flat."""
+    """A tensor as the protocol writes it, without its data."""
 
     name: str
     datatype: str
     shape: list[int]
-    data: list[object]
 
 
 def rows_of(tensors: Sequence[InputTensor], specs: Sequence[TensorSpec], max_rows: int) -> list[Row]:
@@ -64,31 +64,35 @@ def rows_of(tensors: Sequence[InputTensor], specs: Sequence[TensorSpec], max_row
     sizes = {spec.name: by_name[spec.name].shape[0] for spec in specs}
     if len(set(sizes.values())) > 1:
         raise InputError(f"The request's inputs have unequal numbers of rows: {sizes}.")
-    if next(iter(sizes.values())) > max_rows:
-        raise too_many_rows(next(iter(sizes.values())), max_rows)
+    require_rows(next(iter(sizes.values())), max_rows)
     columns = [_values(by_name[spec.name], spec) for spec in specs]
     if len(columns) == 1:
         return columns[0]
     return [dict(zip(wanted, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def tensors_of(outputs: Outputs, specs: Sequence[TensorSpec], wanted: Sequence[str]) -> list[OutputTensor]:
-    """Returns output tensors as the protocol writes them.
+def encoded_tensors(outputs: Outputs, specs: Sequence[TensorSpec], wanted: Sequence[str]) -> Iterator[bytes]:
+    """Yields output tensors as the protocol writes them, their data flat, with commas between them.
 
     Args:
         outputs: by name, (N, …) each.
         specs: of all outputs.
         wanted: names of the outputs that are wanted; all of them if there is none.
-
-    Raises:
-        InputError: an output is wanted that the model does not have.
     """
     known = {spec.name: spec.datatype for spec in specs}
-    require_outputs(wanted, known)
-    return [
-        OutputTensor(name, known[name], list(outputs[name].shape), outputs[name].ravel().tolist())
-        for name in wanted or known
-    ]
+    separator = b""
+    for name in wanted or known:
+        head = OutputTensor(name, known[name], list(outputs[name].shape))
+        yield separator + encode(head)[:-1] + b',"data":'
+        yield from encoded_list(_flat_parts(outputs[name]))
+        yield b"}"
+        separator = b","
+
+
+def _flat_parts(array: NDArray[np.generic]) -> Iterator[list[object]]:
+    flat = array.ravel()
+    for start in range(0, flat.size, VALUES_AT_ONCE):
+        yield flat[start : start + VALUES_AT_ONCE].tolist()
 
 
 def require_outputs(wanted: Sequence[str], known: Mapping[str, object]) -> None:

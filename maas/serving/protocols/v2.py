@@ -4,7 +4,7 @@ Not yet: the binary tensor extension. Its absence shows in `GET /v2`, and a bina
 Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -29,7 +29,7 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.protocols.schemas import schema_like, tensor_schema
-from maas.serving.protocols.tensors import InputTensor, OutputTensor, require_outputs, rows_of, tensors_of
+from maas.serving.protocols.tensors import InputTensor, encoded_tensors, require_outputs, rows_of
 from maas.serving.repository import Deployment, Snapshot
 from maas.serving.repository.deployments import shown
 
@@ -55,11 +55,10 @@ class InferRequest(msgspec.Struct):
 
 
 class InferReply(msgspec.Struct, omit_defaults=True):
-    """The body of an inference answer."""
+    """The body of an inference answer, without the outputs."""
 
     model_name: str
     model_version: str
-    outputs: list[OutputTensor]
     id: str | None = None
 
 
@@ -76,7 +75,7 @@ class V2Call(Call):
     """
 
     identity: str | None = None
-    wanted: tuple[str, ...] = ()
+    wanted: Sequence[str] = ()
 
 
 def operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
@@ -179,6 +178,7 @@ class InferOperation(Inference[V2Call]):
         path: of the model, or of one version of it.
     """
 
+    call_type = V2Call
     summary = "Answers tensors with tensors."
 
     def __init__(self, path: str) -> None:
@@ -192,7 +192,7 @@ class InferOperation(Inference[V2Call]):
             body = decode(_DECODER, request.body)
         except UnreadableError as error:
             raise UnreadableError(f"{error} like {example_text(_example_request(deployment))}") from None
-        signature = deployment.predictor.signature
+        signature = deployment.signature
         outputs = body.outputs or ()
         for parameters in (body.parameters, *(one.parameters for one in (*body.inputs, *outputs))):
             _refuse_unknown(parameters or {})
@@ -207,19 +207,21 @@ class InferOperation(Inference[V2Call]):
             wanted=wanted,
         )
 
-    def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Reply:
-        """Returns the wanted outputs as tensors."""
-        postprocessor = deployment.predictor.postprocessor
-        tensors = tensors_of(postprocessor.tensors(outputs), postprocessor.specs, call.wanted)
-        return Reply(encode(InferReply(deployment.name, deployment.version, tensors, call.identity)))
+    def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
+        """Yields the wanted outputs as tensors."""
+        postprocessor = deployment.postprocessor
+        tensors = postprocessor.tensors(outputs)
+        head = InferReply(deployment.name, deployment.version, call.identity)
+        yield encode(head)[:-1] + b',"outputs":['
+        yield from encoded_tensors(tensors, postprocessor.specs, call.wanted)
+        yield b"]}"
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
         first = snapshot.first
-        signature = first.predictor.signature
+        signature = first.signature
         call = V2Call(model=first.name, inputs=RowList([]), size_bytes=0)
-        outputs = first.predictor.outputs(first.bundle.golden.inputs[:1])
-        answer = msgspec.json.decode(self.render(call, first, outputs).body)
+        answer = msgspec.json.decode(b"".join(self.render(call, first, first.example_outputs)))
         kinds = {"type": "array", "items": {"oneOf": list(map(tensor_schema, signature.outputs))}}
         schema = schema_like(answer)
         return OperationDocument(
@@ -231,7 +233,7 @@ class InferOperation(Inference[V2Call]):
 
 def metadata_of(deployment: Deployment) -> dict[str, object]:
     """Returns the protocol's description of a model."""
-    signature = deployment.predictor.signature
+    signature = deployment.signature
     return {
         "name": deployment.name,
         "versions": [deployment.version],
@@ -298,8 +300,8 @@ def _request_schema(specs: Sequence[TensorSpec]) -> JsonSchema:
 
 def _example_request(deployment: Deployment) -> dict[str, object]:
     """Returns a request with a golden row: its tensor, or a tensor a column."""
-    specs, rows = deployment.predictor.signature.inputs, deployment.bundle.golden.inputs
-    is_table = isinstance(deployment.predictor.processor.row_schema.get("properties"), dict)
+    specs, rows = deployment.signature.inputs, deployment.bundle.golden.inputs
+    is_table = isinstance(deployment.processor.row_schema.get("properties"), dict)
     if not is_table:
         return {"inputs": [_example_input(specs[0], _as_tensor(deployment, specs[0], rows[0]))]}
     columns = [list(map(row.get, (spec.name for spec in specs))) if isinstance(row, dict) else row for row in rows]
@@ -310,7 +312,7 @@ def _example_request(deployment: Deployment) -> dict[str, object]:
 def _as_tensor(deployment: Deployment, spec: TensorSpec, row: Row) -> object:
     """Returns a row in the tensor's shape, without the batch: numbers as they are, or as read from a file."""
     is_tensor = spec.datatype == "BYTES" or (isinstance(row, list) and spec.matches(np.asarray([row])))
-    return row if is_tensor else deployment.predictor.preprocess([row])[0]
+    return row if is_tensor else deployment.processor.preprocess([row])[0]
 
 
 def _example_input(spec: TensorSpec, value: object) -> dict[str, object]:

@@ -8,9 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
+from maas.records.signature import Signature
 from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Outputs
-from maas.runtime.predictor import Predictor
+from maas.runtime.postprocessors import Postprocessor
+from maas.runtime.processors import Processor
 from maas.serving.call import Call, Row, RowList
 from maas.serving.engines import Engine
 from maas.serving.faults import UnknownModelError
@@ -33,7 +35,9 @@ class Deployment:
         name: name that callers use.
         version: version of the model.
         bundle: directory that it came from.
-        predictor: codec and graph.
+        processor: reads raw rows.
+        postprocessor: names the outputs.
+        example_outputs: the graph's outputs for the first golden row, (1, …) each.
         engine: what runs it for many callers.
         state: changed by the repository alone.
     """
@@ -41,7 +45,9 @@ class Deployment:
     name: str
     version: str
     bundle: Bundle
-    predictor: Predictor
+    processor: Processor
+    postprocessor: Postprocessor
+    example_outputs: Outputs
     engine: Engine
     state: DeploymentState = DeploymentState.LOADING
 
@@ -49,6 +55,11 @@ class Deployment:
     def task(self) -> str:
         """The model's task, e.g. `text-classification`."""
         return self.bundle.manifest.task
+
+    @property
+    def signature(self) -> Signature:
+        """Raw inputs and outputs as tensors."""
+        return Signature(self.processor.input_specs, self.postprocessor.specs)
 
     async def outputs(self, rows: Sequence[Row]) -> Outputs:
         """Returns the graph's outputs for raw rows, (N, …) each.

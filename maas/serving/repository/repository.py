@@ -116,4 +116,5 @@ class Repository:
             max_queue=self._settings.max_queue,
             observe=lambda rows: self._observe_rows(name, rows),
         )
-        return Deployment(name, version, bundle, predictor, engine)
+        outputs = predictor.outputs(bundle.golden.inputs[:1])
+        return Deployment(name, version, bundle, predictor.processor, predictor.postprocessor, outputs, engine)

@@ -1,15 +1,18 @@
 """HTTP/1.1 as an ASGI application: finds the operation, reads the body, lets the model answer, writes it, counts it."""
 
+import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
 
 from maas.errors import OverloadError
-from maas.serving.call import Call
+from maas.serving.call import VALUES_AT_ONCE, size_of_outputs
 from maas.serving.documentation import documentation
 from maas.serving.faults import kind_of, message_of
 from maas.serving.observers import Observer, Outcome
+from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import Inference, Page, Reply, Request
@@ -41,6 +44,8 @@ STATUS = {
     "deadline_exceeded": 504,
 }
 """The status of each kind of fault."""
+LARGE_BODY_BYTES = 16 * 2**10
+"""A larger body is read and preprocessed by another process."""
 CLIENT_GONE = 499  # nobody reads it; the metrics show it
 
 log = logging.getLogger("maas.serving")
@@ -55,6 +60,7 @@ class HttpApp:
         observers: see each outcome.
         max_body_bytes: largest size of a request's body.
         max_total_bytes: largest size of all bodies that are in memory at one time.
+        max_queue: largest number of rows that may wait to be read.
     """
 
     def __init__(
@@ -65,11 +71,13 @@ class HttpApp:
         observers: Sequence[Observer] = (),
         max_body_bytes: int = 8 * 2**20,
         max_total_bytes: int = 64 * 2**20,
+        max_queue: int = 1024,
     ) -> None:
         self._repository = repository
         self._pages = tuple(pages)
         self._observers = tuple(observers)
         self._bodies = BodyBudget(max_body_bytes, max_total_bytes)
+        self._reader = InputReader(max_queue)
         self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,6 +95,11 @@ class HttpApp:
             operations = [*operations_of(snapshot), *self._pages]
             self._routes = (snapshot.digest, RouteTable([*operations, *documentation(operations)]))
         return self._routes[1]
+
+    async def close(self) -> None:
+        """Finishes what was admitted, and ends threads and processes."""
+        await self._repository.close()
+        await self._reader.close()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
@@ -111,25 +124,39 @@ class HttpApp:
             for observer in self._observers:
                 observer.observe(outcome)
 
-    async def _inferred(self, operation: Inference[Call], request: Request, receive: Receive) -> Reply:
+    async def _inferred(self, operation: Inference[Any], request: Request, receive: Receive) -> Reply:
         with BodyReader(self._bodies, request.metadata, receive) as body:
             request.body = await body.read()
             async with CancelledWhenClientGoes(receive):
                 snapshot = self._repository.snapshot
-                call = operation.parse(request, snapshot)
+                if len(request.body) > LARGE_BODY_BYTES:
+                    call = await self._reader.read(operation, request, snapshot)
+                    snapshot = self._repository.snapshot
+                else:
+                    call = operation.parse(request, snapshot)
                 deployment = snapshot.find(call.model, call.version)
                 async for chunk in deployment.engine.submit(call):
                     outputs = chunk.outputs
-                return operation.render(call, deployment, outputs)
+                parts = operation.render(call, deployment, outputs)
+                if size_of_outputs(outputs) <= VALUES_AT_ONCE:
+                    return Reply(b"".join(parts))
+                return Reply(b"".join([part async for part in in_turns(parts)]))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
-                await self._repository.close()
+                await self.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+async def in_turns(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Yields parts; what else waits for the event loop has its turn between two of them."""
+    for part in parts:
+        yield part
+        await asyncio.sleep(0)
 
 
 def refusal(error: Exception) -> tuple[int, Reply]:

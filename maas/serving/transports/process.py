@@ -85,6 +85,7 @@ def serve(settings: ServerSettings, *, folder: str, name: str | None = None, ver
         observers=observers,
         max_body_bytes=settings.max_body_bytes,
         max_total_bytes=settings.max_total_bytes,
+        max_queue=settings.max_queue,
     )
     _Server(app, ready_lines(deployment, settings.host, listener.getsockname()[1])).run(sockets=[listener])
     sys.exit(0)
@@ -119,7 +120,7 @@ def ready_lines(deployment: Deployment, host: str, port: int) -> str:
     return (
         f"{deployment.name} version {deployment.version} is served at {url} ({deployment.engine.summary})\n"
         f"documentation: {url}/docs\n"
-        f"{example_call(deployment.predictor.processor, route, example)}"
+        f"{example_call(deployment.processor, route, example)}"
     )
 
 

@@ -1,0 +1,157 @@
+"""What server and worker send each other: a length, a header in MessagePack, and bytes that are not copied into it."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, TypeAlias
+
+import msgspec
+import numpy as np
+
+from maas.runtime.processors import Features
+
+LENGTH = struct.Struct("<I")
+MOST_PIECE_BYTES = 256 * 2**10
+"""Of preprocessed rows in one frame: what the event loop copies at a time."""
+
+
+class ModelRecord(msgspec.Struct, frozen=True):
+    """A deployment, as far as reading needs it.
+
+    Args:
+        name: name that callers use.
+        version: version of the model.
+        folder: its bundle.
+        max_rows: largest number of rows in a call.
+        max_pixels: largest picture that is decoded; null for as large as can be.
+    """
+
+    name: str
+    version: str
+    folder: str
+    max_rows: int
+    max_pixels: int | None
+
+
+class ReadRequest(msgspec.Struct, tag=True):
+    """A request to be read; its body follows.
+
+    Args:
+        number: of the request, for what comes back.
+        models: what is served, in order.
+        path: of the operation, as it writes it.
+        values: open parts of the path.
+        metadata: of the request.
+        size: bytes that follow.
+    """
+
+    number: int
+    models: tuple[ModelRecord, ...]
+    path: str
+    values: dict[str, str]
+    metadata: list[tuple[bytes, bytes]]
+    size: int
+
+
+class Withdrawal(msgspec.Struct, tag=True):
+    """Nobody waits for a request any more."""
+
+    number: int
+    size: int = 0
+
+
+class CallRead(msgspec.Struct, tag=True):
+    """What a request wants.
+
+    Args:
+        number: of the request.
+        rows: number of its rows.
+        fields: of the call, other than its inputs.
+    """
+
+    number: int
+    rows: int
+    fields: dict[str, object]
+    size: int = 0
+
+
+class ArrayRecord(msgspec.Struct, frozen=True):
+    """Type and shape of an array whose bytes follow."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class RowsRead(msgspec.Struct, tag=True):
+    """Some preprocessed rows; their bytes follow."""
+
+    number: int
+    arrays: list[ArrayRecord]
+    size: int
+
+
+class ReadingDone(msgspec.Struct, tag=True):
+    """All rows of a request were sent."""
+
+    number: int
+    size: int = 0
+
+
+class ReadingFailed(msgspec.Struct, tag=True):
+    """A request cannot be read.
+
+    Args:
+        number: of the request.
+        kind: of the fault, by the class of its exception.
+        message: what is wrong; the traceback, where it is not the caller's fault.
+        model: name of the model, as far as it was known.
+    """
+
+    number: int
+    kind: str
+    message: str
+    model: str
+    size: int = 0
+
+
+ToWorker: TypeAlias = ReadRequest | Withdrawal
+FromWorker: TypeAlias = CallRead | RowsRead | ReadingDone | ReadingFailed
+TO_WORKER = msgspec.msgpack.Decoder(ToWorker)
+FROM_WORKER = msgspec.msgpack.Decoder(FromWorker)
+
+
+def head_of(header: ToWorker | FromWorker) -> bytes:
+    """Returns a header with its length."""
+    encoded = msgspec.msgpack.encode(header)
+    return LENGTH.pack(len(encoded)) + encoded
+
+
+def frames(stream: BinaryIO) -> Iterator[tuple[ToWorker, bytes]]:
+    """Yields what the server sends until it closes the stream."""
+    while len(length := stream.read(LENGTH.size)) == LENGTH.size:
+        header = TO_WORKER.decode(stream.read(*LENGTH.unpack(length)))
+        yield header, stream.read(header.size)
+
+
+def rows_frames(number: int, rows: Sequence[Features]) -> Iterator[tuple[RowsRead, bytes]]:
+    """Yields frames of preprocessed rows, few enough in each."""
+    start = 0
+    while start < len(rows):
+        end, size = start, 0
+        while end < len(rows) and (end == start or size + rows[end].nbytes <= MOST_PIECE_BYTES):
+            size += rows[end].nbytes
+            end += 1
+        arrays = [ArrayRecord(row.dtype.str, row.shape) for row in rows[start:end]]
+        yield RowsRead(number, arrays, size), b"".join(row.tobytes() for row in rows[start:end])
+        start = end
+
+
+def rows_of_frame(header: RowsRead, content: bytes) -> list[Features]:
+    """Returns the rows of a frame; they share its bytes."""
+    rows: list[Features] = []
+    start = 0
+    for record in header.arrays:
+        dtype = np.dtype(record.dtype)
+        count = int(np.prod(record.shape, dtype=np.int64))
+        rows.append(np.frombuffer(content, dtype, count, start).reshape(record.shape))
+        start += count * dtype.itemsize
+    return rows

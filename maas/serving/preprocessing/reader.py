@@ -1,0 +1,200 @@
+"""The server's side of the process that reads large inputs: it starts at the first of them, and again if it ends."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from maas.errors import InputError, OverloadError
+from maas.runtime.processors import Features
+from maas.serving import faults
+from maas.serving.call import Call, PreprocessedRows
+from maas.serving.preprocessing.frames import (
+    FROM_WORKER,
+    LENGTH,
+    CallRead,
+    FromWorker,
+    ModelRecord,
+    ReadingFailed,
+    ReadRequest,
+    RowsRead,
+    Withdrawal,
+    head_of,
+    rows_of_frame,
+)
+from maas.serving.protocols.operations import Inference, Request
+from maas.serving.repository import Deployment, Snapshot
+
+STREAM_BYTES = 2**20
+
+
+@dataclass(eq=False)
+class _Reading:
+    """A request that is being read.
+
+    Args:
+        outcome: future of the call's fields.
+        rows: that count as waiting.
+        features: preprocessed rows so far.
+        fields: of the call.
+        model: name of the model, where reading failed.
+    """
+
+    outcome: "asyncio.Future[None]"
+    rows: int = 1
+    features: list[Features] = field(default_factory=list)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+
+
+class InputReader:
+    """Reads large requests in a process of its own.
+
+    Args:
+        max_rows: largest number of rows that may wait to be read or be read.
+    """
+
+    def __init__(self, max_rows: int) -> None:
+        self.max_rows = max_rows
+        self._readings: dict[int, _Reading] = {}
+        self._numbers = itertools.count()
+        self._process: asyncio.subprocess.Process | None = None
+        self._receiving: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that wait to be read or are being read; a request counts as one row until its rows are known."""
+        return sum(reading.rows for reading in self._readings.values())
+
+    async def read(self, operation: Inference[Any], request: Request, snapshot: Snapshot) -> Call:
+        """Returns what a request wants of a model, its rows preprocessed.
+
+        Cancelling it ends the work.
+
+        Raises:
+            InputError: the request cannot be understood, or a row of it.
+            OverloadError: too many rows wait to be read, or the process has ended.
+        """
+        self._admit(1)
+        number, reading = next(self._numbers), _Reading(asyncio.get_running_loop().create_future())
+        self._readings[number] = reading
+        try:
+            await self._send(number, operation, request, snapshot)
+            await reading.outcome
+        except asyncio.CancelledError:
+            await self._withdraw(number)
+            raise
+        except InputError:
+            request.model = reading.model
+            raise
+        finally:
+            self._readings.pop(number, None)
+        call: Call = operation.call_type(**reading.fields, inputs=PreprocessedRows(reading.features))
+        request.model = call.model
+        return call
+
+    async def close(self) -> None:
+        """Ends the process."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            await self._process.wait()
+        if self._receiving is not None:
+            await self._receiving
+
+    def _admit(self, rows: int) -> None:
+        if self.waiting_rows + rows > self.max_rows:
+            raise OverloadError(
+                f"{self.waiting_rows} rows of at most {self.max_rows} wait to be read; {rows} more do not fit. "
+                "Try again in a second."
+            )
+
+    async def _send(self, number: int, operation: Inference[Any], request: Request, snapshot: Snapshot) -> None:
+        models = tuple(map(_record, snapshot.deployments))
+        head = ReadRequest(
+            number, models, operation.path, dict(request.values), list(request.metadata), len(request.body)
+        )
+        async with self._sending:  # a frame is written whole, even where its caller leaves
+            process = await self._started()
+            await asyncio.shield(self._written(process, head_of(head), request.body))
+
+    async def _written(self, process: asyncio.subprocess.Process, *parts: bytes) -> None:
+        if process.stdin is not None:
+            with contextlib.suppress(ConnectionError):  # it has ended: whoever receives its frames finds out
+                process.stdin.writelines(parts)
+                await process.stdin.drain()
+
+    async def _withdraw(self, number: int) -> None:
+        if self._process is not None:
+            await self._written(self._process, head_of(Withdrawal(number)))
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "maas.serving.preprocessing.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=STREAM_BYTES,
+                env={**os.environ, "RAYON_NUM_THREADS": "1"},  # tokenizers would take all cores
+            )
+            self._receiving = asyncio.create_task(self._receive(self._process))
+        return self._process
+
+    async def _receive(self, process: asyncio.subprocess.Process) -> None:
+        """Hands frames to the readings that wait for them, until the process ends."""
+        stream = process.stdout
+        try:
+            while stream is not None:
+                header = FROM_WORKER.decode(
+                    await stream.readexactly(*LENGTH.unpack(await stream.readexactly(LENGTH.size)))
+                )
+                content = await stream.readexactly(header.size)
+                reading = self._readings.get(header.number)
+                if reading is not None and not reading.outcome.done():
+                    self._take(reading, header, content)
+        except asyncio.IncompleteReadError:
+            await process.wait()
+        for reading in self._readings.values():
+            if not reading.outcome.done():
+                reading.outcome.set_exception(
+                    OverloadError("The process that reads large inputs has ended. Try again in a second.")
+                )
+
+    def _take(self, reading: _Reading, header: FromWorker, content: bytes) -> None:
+        if isinstance(header, RowsRead):
+            reading.features += rows_of_frame(header, content)
+        elif isinstance(header, CallRead):
+            reading.fields = header.fields
+            try:
+                self._admit(header.rows - reading.rows)
+                reading.rows = header.rows
+            except OverloadError as error:
+                reading.outcome.set_exception(error)
+        elif isinstance(header, ReadingFailed):
+            reading.model = header.model
+            reading.outcome.set_exception(_fault(header))
+        else:
+            reading.outcome.set_result(None)
+
+
+def _record(deployment: Deployment) -> ModelRecord:
+    return ModelRecord(
+        deployment.name,
+        deployment.version,
+        str(deployment.bundle.folder.resolve()),
+        deployment.engine.max_rows,
+        deployment.processor.max_pixels,
+    )
+
+
+def _fault(header: ReadingFailed) -> Exception:
+    """Returns the exception that a worker met."""
+    kind = getattr(faults, header.kind) if header.kind else RuntimeError
+    fault: Exception = kind(header.message)
+    return fault

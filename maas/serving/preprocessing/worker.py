@@ -1,0 +1,169 @@
+"""The process that reads large inputs: `python -m maas.serving.preprocessing.worker`, started by the server.
+
+It gets requests on its standard input and sends calls and preprocessed rows on its standard output, until its input
+ends. It runs no model.
+"""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from functools import lru_cache
+from typing import BinaryIO
+
+from maas.errors import InputError
+from maas.runtime.bundle import Bundle
+from maas.runtime.postprocessors import load_postprocessor
+from maas.runtime.processors import load_processor
+from maas.serving.call import Call, Chunk, RowList
+from maas.serving.faults import CallError, message_of, require_rows
+from maas.serving.preprocessing.frames import (
+    CallRead,
+    FromWorker,
+    ModelRecord,
+    ReadingDone,
+    ReadingFailed,
+    ReadRequest,
+    frames,
+    head_of,
+    rows_frames,
+)
+from maas.serving.preprocessing.steps import preprocessed_steps
+from maas.serving.protocols import operations_of
+from maas.serving.protocols.operations import Inference, Request
+from maas.serving.repository import Deployment, Snapshot
+
+READERS = 2
+"""Requests that are read at one time: a small one need not wait for a large one."""
+NICENESS = 10
+"""How much readily this process leaves the processor to the server."""
+
+
+class UnusedEngine:
+    """The engine of a deployment that no call is submitted to.
+
+    Args:
+        max_rows: largest number of rows in a call.
+    """
+
+    queued_rows = 0
+    summary = "not run here"
+
+    def __init__(self, max_rows: int) -> None:
+        self.max_rows = max_rows
+
+    def submit(self, call: Call) -> AsyncIterator[Chunk]:
+        """Refuses.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError(f"Model {call.model!r} is not run here.")
+
+    def pause(self) -> None:
+        """Does nothing."""
+
+    def resume(self) -> None:
+        """Does nothing."""
+
+    async def drain(self) -> None:
+        """Does nothing."""
+
+
+class Worker:
+    """Reads requests in threads of its own.
+
+    Args:
+        stream: where frames are written.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._writing = threading.Lock()
+        self._withdrawn: set[int] = set()
+
+    def serve(self, source: BinaryIO) -> None:
+        """Reads what comes until the source ends."""
+        with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers:
+            for header, body in frames(source):
+                if isinstance(header, ReadRequest):
+                    readers.submit(self._read, header, body)
+                else:
+                    self._withdrawn.add(header.number)
+
+    def _read(self, header: ReadRequest, body: bytes) -> None:
+        request = Request(body, header.values, header.metadata)
+        try:
+            for frame, content in _frames_of(header, request):
+                if header.number in self._withdrawn:
+                    break
+                self._send(frame, content)
+            self._send(ReadingDone(header.number))
+        except Exception as error:  # noqa: BLE001  whatever it is, its caller waits for it
+            self._send(_failure(header.number, error, request.model))
+        finally:
+            self._withdrawn.discard(header.number)
+
+    def _send(self, frame: FromWorker, content: bytes = b"") -> None:
+        with self._writing:
+            self._stream.write(head_of(frame))
+            self._stream.write(content)
+            self._stream.flush()
+
+
+def main() -> None:
+    """Serves the process that started it."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server finishes what it accepted, and closes the input then
+        if name in signal.Signals.__members__:
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between frames
+    Worker(output).serve(sys.stdin.buffer)
+
+
+def _failure(number: int, error: Exception, model: str) -> ReadingFailed:
+    if isinstance(error, InputError):
+        kind = type(error).__name__ if isinstance(error, CallError) else "InputError"
+        return ReadingFailed(number, kind, message_of(error), model)
+    return ReadingFailed(number, "", traceback.format_exc(), model)
+
+
+@lru_cache(maxsize=8)
+def snapshot_of(models: tuple[ModelRecord, ...]) -> Snapshot:
+    """Returns deployments that can be read for, and not run."""
+    return Snapshot(tuple(map(_deployment, models)))
+
+
+@lru_cache(maxsize=32)
+def _deployment(model: ModelRecord) -> Deployment:
+    bundle = Bundle.open(model.folder, check_evidence=False)
+    processor = load_processor(bundle.manifest.processor, bundle.folder / "assets")
+    processor.max_pixels = model.max_pixels
+    postprocessor = load_postprocessor(bundle.manifest.postprocessor)
+    return Deployment(model.name, model.version, bundle, processor, postprocessor, {}, UnusedEngine(model.max_rows))
+
+
+def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWorker, bytes]]:
+    """Yields the call that a request is, then its rows."""
+    snapshot = snapshot_of(header.models)
+    operation = next(one for one in operations_of(snapshot) if one.path == header.path and isinstance(one, Inference))
+    call = operation.parse(request, snapshot)
+    deployment = snapshot.find(call.model, call.version)
+    if not isinstance(call.inputs, RowList):
+        raise TypeError(f"{operation.path} parsed rows that are preprocessed.")
+    require_rows(len(call.inputs), deployment.engine.max_rows)
+    request.body = b""
+    wanted = {field.name: getattr(call, field.name) for field in fields(call) if field.name != "inputs"}
+    yield CallRead(header.number, len(call.inputs), {**wanted, "parameters": dict(call.parameters)}), b""
+    for features in preprocessed_steps(call.inputs, deployment.processor):
+        yield from rows_frames(header.number, features)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
-"""`make bench`: the training loop, and serving of the newest bundle of every recipe that was run.
+"""`make bench`: the training loop, serving of the newest bundle of every recipe that was run, and hostile requests.
 
-python -m tests.benchmarks [training] [serving] [compression]
+python -m tests.benchmarks [training] [serving] [hostile] [compression]
 
 `compression` lets tools work for as long as maas' own search took, on the newest run of every recipe; it is not made
 unless it is asked for.
@@ -9,7 +9,7 @@ unless it is asked for.
 import sys
 from pathlib import Path
 
-from tests.benchmarks import bench_compression, bench_serving, bench_training
+from tests.benchmarks import bench_compression, bench_hostile, bench_serving, bench_training
 
 
 def serving() -> None:
@@ -32,8 +32,13 @@ def newest(artifact: str) -> list[Path]:
     return found
 
 
-BENCHMARKS = {"training": bench_training.main, "serving": serving, "compression": compression}
-USUAL = ("training", "serving")
+BENCHMARKS = {
+    "training": bench_training.main,
+    "serving": serving,
+    "hostile": bench_hostile.main,
+    "compression": compression,
+}
+USUAL = ("training", "serving", "hostile")
 
 for name in sys.argv[1:] or USUAL:
     if name not in BENCHMARKS:

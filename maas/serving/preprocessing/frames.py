@@ -1,7 +1,9 @@
 """What server and worker send each other: a length, a header in MessagePack, and bytes that are not copied into it."""
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import BinaryIO, TypeAlias
 
 import msgspec
@@ -74,18 +76,19 @@ class CallRead(msgspec.Struct, tag=True):
     size: int = 0
 
 
-class ArrayRecord(msgspec.Struct, frozen=True):
-    """Type and shape of an array whose bytes follow."""
+class ArrayRun(msgspec.Struct, frozen=True):
+    """Some arrays of one type and shape, one after the other, whose bytes follow."""
 
     dtype: str
     shape: tuple[int, ...]
+    count: int
 
 
 class RowsRead(msgspec.Struct, tag=True):
     """Some preprocessed rows; their bytes follow."""
 
     number: int
-    arrays: list[ArrayRecord]
+    runs: list[ArrayRun]
     size: int
 
 
@@ -140,8 +143,9 @@ def rows_frames(number: int, rows: Sequence[Features]) -> Iterator[tuple[RowsRea
         while end < len(rows) and (end == start or size + rows[end].nbytes <= MOST_PIECE_BYTES):
             size += rows[end].nbytes
             end += 1
-        arrays = [ArrayRecord(row.dtype.str, row.shape) for row in rows[start:end]]
-        yield RowsRead(number, arrays, size), b"".join(row.tobytes() for row in rows[start:end])
+        kinds = ((row.dtype.str, row.shape) for row in rows[start:end])
+        runs = [ArrayRun(*kind, sum(1 for _ in same)) for kind, same in groupby(kinds)]
+        yield RowsRead(number, runs, size), b"".join(row.tobytes() for row in rows[start:end])
         start = end
 
 
@@ -149,9 +153,9 @@ def rows_of_frame(header: RowsRead, content: bytes) -> list[Features]:
     """Returns the rows of a frame; they share its bytes."""
     rows: list[Features] = []
     start = 0
-    for record in header.arrays:
-        dtype = np.dtype(record.dtype)
-        count = int(np.prod(record.shape, dtype=np.int64))
-        rows.append(np.frombuffer(content, dtype, count, start).reshape(record.shape))
-        start += count * dtype.itemsize
+    for run in header.runs:
+        count = run.count * math.prod(run.shape)
+        array = np.frombuffer(content, run.dtype, count, start).reshape((run.count, *run.shape))
+        rows += list(array)
+        start += array.nbytes
     return rows

@@ -121,8 +121,9 @@ class InputReader:
         async with self._sending:  # a frame is written whole, even where its caller leaves
             process = await self._started()
             await asyncio.shield(self._written(process, head_of(head), request.body))
+        request.body = b""  # it is the worker's now; a fault's traceback would keep it
 
-    async def _written(self, process: asyncio.subprocess.Process, *parts: bytes) -> None:
+    async def _written(self, process: asyncio.subprocess.Process, *parts: bytes | bytearray) -> None:
         if process.stdin is not None:
             with contextlib.suppress(ConnectionError):  # it has ended: whoever receives its frames finds out
                 process.stdin.writelines(parts)

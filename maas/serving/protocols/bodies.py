@@ -11,7 +11,7 @@ T = TypeVar("T")
 encode = msgspec.json.encode
 
 
-def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+def decode(decoder: "msgspec.json.Decoder[T]", body: bytes | bytearray) -> T:
     """Reads a body.
 
     Args:
@@ -46,6 +46,6 @@ def encoded_list(parts: Iterable[Sequence[object]]) -> Iterator[bytes]:
     yield b"]"
 
 
-def _surrogate_hint(body: bytes) -> str:
+def _surrogate_hint(body: bytes | bytearray) -> str:
     """Msgspec calls a string that ends in half of a surrogate pair truncated."""
     return " (it may hold half of a surrogate pair, \\ud800 to \\udfff)" if b"\\ud" in body.lower() else ""

@@ -30,7 +30,7 @@ class Request:
         model: name of the model, written by the protocol once it knows; observers read it.
     """
 
-    body: bytes = b""
+    body: bytes | bytearray = b""
     values: Mapping[str, str] = field(default_factory=dict)
     metadata: Metadata = ()
     model: str = ""

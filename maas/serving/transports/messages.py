@@ -74,7 +74,7 @@ class BodyReader:
     def __exit__(self, *_: object) -> None:
         self._budget.give(self._held)
 
-    async def read(self) -> bytes:
+    async def read(self) -> bytes | bytearray:
         """Returns the body, and keeps no more than its limit.
 
         Raises:
@@ -85,24 +85,26 @@ class BodyReader:
         """
         length, waits = _checked_head(self._headers)
         more = not waits  # a client that waits has sent nothing yet
-        chunks: list[bytes] = []
+        body: bytes | bytearray = b""
         try:
             self._hold(length)
-            arrived, more = 0, True
+            more = True
             while more:
                 message = await self._receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGoneError
                 chunk, more = message.get("body", b""), message.get("more_body", False)
-                arrived += len(chunk)
-                self._hold(arrived)
-                chunks.append(chunk)
+                self._hold(len(body) + len(chunk))
+                if not body:
+                    body = bytearray(chunk) if more else chunk
+                else:
+                    body += chunk
         except (TooLargeError, OverloadError):
-            chunks.clear()
+            body = b""
             if more:
                 await _discard(self._receive)
             raise
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return body
 
     def _hold(self, size: int) -> None:
         """Reserves room for a body of some bytes in all."""

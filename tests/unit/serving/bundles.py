@@ -106,10 +106,10 @@ def flag_bundle(folder: Path) -> Path:
     )
 
 
-def text_bundle(folder: Path, *, batch_size: int = 8) -> Path:
+def text_bundle(folder: Path, *, batch_size: int = 8, max_tokens: int = 64) -> Path:
     """A softmax over a linear layer over the mean of token embeddings."""
     random = np.random.default_rng(1)
-    processor = TextProcessor(vocabulary_size=300, max_tokens=64, pad_multiple=8).fit(TEXTS * 3)
+    processor = TextProcessor(vocabulary_size=300, max_tokens=max_tokens, pad_multiple=8).fit(TEXTS * 3)
     tokens = processor.net_arguments["vocabulary_size"]
     weights = {
         "embedding": random.normal(0, 1, (tokens, 16)).astype(np.float32),

@@ -10,7 +10,7 @@ from maas.runtime.processors import Features
 
 Row: TypeAlias = object
 """One raw input, as the model's processor takes it."""
-VALUES_AT_ONCE = 4096
+VALUES_AT_ONCE = 1024
 """Of outputs that are rendered in one go."""
 NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 

@@ -5,6 +5,7 @@ neighbours. It knows no protocol and no transport.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -152,9 +153,13 @@ class BatchEngine:
 
     def _start_runs(self) -> None:
         self._is_due = False
+        until = time.perf_counter() + INLINE_BELOW_S
         while self._worker is None and (jobs := self._next_jobs()):
             if self._is_short(jobs):
                 _deliver(jobs, outcomes_of(self._run, jobs))
+                if time.perf_counter() > until:  # others have their turn before the next batch
+                    self._schedule()
+                    return
             else:
                 self._worker = asyncio.get_running_loop().create_task(self._work(jobs))
 

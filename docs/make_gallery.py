@@ -28,13 +28,13 @@ PICTURES = DOCS / "gallery"
 HEAD = """\
 # Gallery
 
-Every shipped recipe as `python -m maas.run recipe=NAME` leaves it. `make gallery` makes page and pictures anew.
+Every shipped recipe as `python -m maas.run recipe=NAME` leaves it. `make gallery` makes page and pictures again.
 Metrics are of what ships, on test rows that nothing was chosen by, with a 95 % interval; in brackets, other seeds.
 Minutes are wall time, whatever else the machine had to do.
 *Parity* is the largest difference of a number between the model's own framework, ONNX Runtime and onnx's reference
-evaluator; *same answers* the share of test rows that what ships answers as the model before compression.
+evaluator; *agreement* the fraction of test rows that what ships and the model before compression predict alike.
 
-| recipe | what | metric | baseline | minutes | bytes | shipped as | parity | same answers |
+| recipe | what | metric | baseline | minutes | bytes | shipped as | parity | agreement |
 |---|---|---|---|---|---|---|---|---|
 """
 
@@ -125,7 +125,7 @@ def _what(name: str) -> str:
 
 
 def draw(entry: Entry, path: Path) -> None:
-    """Draws one answer explained, and below it how the metric falls as inputs get worse."""
+    """Draws one prediction explained, and below it how the metric falls as inputs get worse."""
     explanation = explain(entry.bundle, entry.bundle.golden.inputs[0])
     upper = path.with_suffix(".upper.png")
     try:

@@ -4,164 +4,161 @@ Values are whole numbers, numbers, truth values and text; a missing one is None.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from maas.bounds import ExistingPath
-from maas.data.cells import MISSING, label_cell, value_cell
+from maas.data.cells import MISSING, ColumnReading, label_cell, value_cell
 from maas.data.frames import rows_of_frame
 from maas.data.hub import loaded
 from maas.data.sheets import Sheet, require_columns
 from maas.data.sources import Name, called, read_file, reading_of
 from maas.data.system import file_of_package
-from maas.data.tables import Table, Tables
+from maas.data.tables import ArrowRows, Table, Tables
 from maas.errors import DataError
 
 Derived: TypeAlias = Callable[[pd.DataFrame], pd.Series]
 """Makes a column of the others: of those that its `columns` names, where it has such an attribute."""
 
 ADVICE = "Set data.source.target and data.source.columns."
-NO_DERIVED_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 DTYPES = {frozenset({int}): "Int64", frozenset({bool}): "boolean", frozenset({str}): "string"}
 """Of pandas, by the types that a column holds beside None; what holds other types stays as it is."""
 
 
-def table_of_file(
-    path: ExistingPath,
-    target: Name,
-    columns: Sequence[Name] | None = None,
-    test_path: ExistingPath | None = None,
-    derived: Mapping[str, Any] = NO_DERIVED_COLUMNS,
-    texts: Sequence[Name] = (),
-    missing: Sequence[str] = MISSING,
-    numbers: Sequence[Name] = (),
-    categories: Sequence[Name] = (),
-) -> Tables:
-    """Reads CSV, TSV, JSON (lines) or Parquet, plain or compressed.
+@dataclass(frozen=True, kw_only=True)
+class TableColumns:
+    """Which columns of a table a row keeps, which one is learnt, and how they are read; wherever the table comes from.
 
-    A CSV file holds texts. A column of them is one of numbers where `numbers` says so, or where nothing is set and all
+    A CSV file holds texts. A column of them is one of numbers where `numbers` names it, or where nothing is set and all
     of its cells are numbers, none of them written as a code is (007, or of more than 18 digits). Other formats have
     types, which stay.
 
     Args:
-        path: the file.
-        target: the column to learn; its labels are the texts that the file holds.
-        columns: those that a row keeps; null keeps all others.
-        test_path: a second file that holds the test split.
+        target: column to learn; its labels are the texts that the file holds.
+        columns: columns that a row keeps; null keeps all others.
         derived: name → part that makes a column of the others, e.g. `weekday`.
         texts: columns that are texts though they look like numbers, or are numbers in the file.
         missing: texts that stand for nothing.
         numbers: columns whose cells must be numbers; `data=columns` names those of the processor here.
         categories: columns that keep their own text, so that 1.0 is not 1; likewise.
-
-    Raises:
-        DataError: the format is unknown, the file cannot be read, lacks a column, or holds lists in one.
     """
-    paths = {"train": path, "test": test_path} if test_path else {"all": path}
-    reading = reading_of(texts, numbers, categories, missing)
-    return {split: _rows(read_file(file, reading), derived, target, columns) for split, file in paths.items()}
+
+    target: Name
+    columns: Sequence[Name] | None = None
+    derived: Mapping[str, Any] = field(default_factory=dict)
+    texts: Sequence[Name] = ()
+    missing: Sequence[str] = MISSING
+    numbers: Sequence[Name] = ()
+    categories: Sequence[Name] = ()
+
+    @property
+    def reading(self) -> ColumnReading:
+        """How columns are read."""
+        return reading_of(self.texts, self.numbers, self.categories, self.missing)
+
+    def rows(self, sheet: Sheet) -> Table:
+        """Returns rows by column, with their targets as labels.
+
+        Raises:
+            DataError: a column is missing, holds lists, or holds a text where numbers are required.
+        """
+        return _rows(sheet, self.derived, self.target, self.columns)
 
 
-def table_of_package(
-    package: str,
-    path: str,
-    target: Name,
-    columns: Sequence[Name] | None = None,
-    derived: Mapping[str, Any] = NO_DERIVED_COLUMNS,
-    texts: Sequence[Name] = (),
-    missing: Sequence[str] = MISSING,
-    numbers: Sequence[Name] = (),
-    categories: Sequence[Name] = (),
-) -> Tables:
-    """Reads a file that an installed package ships; the package itself is not imported.
+@dataclass(frozen=True)
+class FileTable(TableColumns):
+    """A file of CSV, TSV, JSON (lines) or Parquet, plain or compressed.
 
     Args:
-        package: its name.
-        path: relative to the package's folder.
-        target: the column to learn.
-        columns: those that a row keeps; null keeps all others.
-        derived: name → part that makes a column of the others.
-        texts: columns that are texts though they look like numbers, or are numbers in the file.
-        missing: texts that stand for nothing.
-        numbers: columns whose cells must be numbers.
-        categories: columns that keep their own text, so that 1.0 is not 1.
-
-    Raises:
-        DataError: the package or the file is missing, or whatever `table_of_file` raises.
+        path: the file.
+        test_path: a second file that holds the test split.
     """
-    reading = reading_of(texts, numbers, categories, missing)
-    return {"all": _rows(read_file(file_of_package(package, path), reading), derived, target, columns)}
+
+    path: ExistingPath
+    test_path: ExistingPath | None = None
+
+    def read(self) -> Tables:
+        """Returns the rows.
+
+        Raises:
+            DataError: the format is unknown, the file cannot be read, or its columns are not as they should be.
+        """
+        paths = {"train": self.path, "test": self.test_path} if self.test_path else {"all": self.path}
+        return {split: self.rows(read_file(file, self.reading)) for split, file in paths.items()}
 
 
-def data_frame(
-    loader: str,
-    target: Name,
-    columns: Sequence[Name] | None = None,
-    derived: Mapping[str, Any] = NO_DERIVED_COLUMNS,
-    texts: Sequence[Name] = (),
-    missing: Sequence[str] = MISSING,
-    numbers: Sequence[Name] = (),
-    categories: Sequence[Name] = (),
-) -> Tables:
-    """Takes a pandas DataFrame from a package; an index that has a name is a column.
+@dataclass(frozen=True)
+class PackageTable(TableColumns):
+    """A file that an installed package ships; the package itself is not imported.
+
+    Args:
+        package: name of the package.
+        path: path relative to the package's folder.
+    """
+
+    package: str
+    path: str
+
+    def read(self) -> Tables:
+        """Returns the rows.
+
+        Raises:
+            DataError: the package or the file is missing, or its columns are not as they should be.
+        """
+        return {"all": self.rows(read_file(file_of_package(self.package, self.path), self.reading))}
+
+
+@dataclass(frozen=True)
+class FrameTable(TableColumns):
+    """A pandas DataFrame of a package; an index that has a name is a column.
 
     Args:
         loader: a DataFrame or a function that returns one, e.g. `my_package.my_frame`.
-        target: the column to learn.
-        columns: those that a row keeps; null keeps all others.
-        derived: name → part that makes a column of the others.
-        texts: columns that are texts though they are numbers in the frame.
-        missing: texts that stand for nothing.
-        numbers: columns whose cells must be numbers.
-        categories: columns that keep their own text.
-
-    Raises:
-        DataError: it cannot be loaded or is no DataFrame, or whatever `table_of_file` raises.
     """
-    frame = called(loader)
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"{loader} gives a {type(frame).__name__}; it must be or return a pandas DataFrame.")
-    sheet = Sheet([rows_of_frame(frame, loader)], loader, reading_of(texts, numbers, categories, missing))
-    return {"all": _rows(sheet, derived, target, columns)}
+
+    loader: str
+
+    def read(self) -> Tables:
+        """Returns the rows.
+
+        Raises:
+            DataError: it cannot be loaded, is no DataFrame, or its columns are not as they should be.
+        """
+        frame = called(self.loader)
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"{self.loader} gives a {type(frame).__name__}; it must be or return a pandas DataFrame.")
+        return {"all": self.rows(Sheet([rows_of_frame(frame, self.loader)], self.loader, self.reading))}
 
 
-def hub_table(
-    id: str,  # noqa: A002 - the hub's word
-    target: Name,
-    columns: Sequence[Name] | None = None,
-    config: str | None = None,
-    revision: str | None = None,
-    texts: Sequence[Name] = (),
-    missing: Sequence[str] = MISSING,
-    numbers: Sequence[Name] = (),
-    categories: Sequence[Name] = (),
-) -> Tables:
-    """Loads a data set of the Hugging Face hub as rows of columns; rows stay on the disk until they are read.
+@dataclass(frozen=True)
+class HubTable(TableColumns):
+    """A data set of the Hugging Face hub as rows of columns; rows stay on the disk until they are read.
 
     Args:
         id: OWNER/NAME or a folder.
-        target: the column to learn.
-        columns: those that a row keeps; null keeps all others.
-        config: the data set's configuration.
-        revision: a commit, so that the rows cannot change.
-        texts: columns that are texts though they look like numbers, or are numbers in the file.
-        missing: texts that stand for nothing.
-        numbers: columns whose cells must be numbers.
-        categories: columns that keep their own text, so that 1.0 is not 1.
-
-    Raises:
-        DataError: it cannot be loaded or lacks a column.
+        config: configuration of the data set.
+        revision: commit, so that the rows cannot change.
     """
-    reading, tables = reading_of(texts, numbers, categories, missing), Tables()
-    for split, parts in loaded(id, config, revision).items():
-        sheet = Sheet(parts, id, reading)
-        names = _kept(sheet.names, str(target), columns, id)
-        tables[split] = {"input": sheet.rows(names, partial(_row, names)), "label": sheet.labels(str(target))}
-    return tables
+
+    id: str
+    config: str | None = None
+    revision: str | None = None
+
+    def read(self) -> Tables:
+        """Returns the rows.
+
+        Raises:
+            DataError: it cannot be loaded or lacks a column.
+        """
+        return {split: self._lazily(parts) for split, parts in loaded(self.id, self.config, self.revision).items()}
+
+    def _lazily(self, parts: Sequence[ArrowRows]) -> Table:
+        sheet = Sheet(parts, self.id, self.reading)
+        names = _kept(sheet.names, str(self.target), self.columns, self.id)
+        return {"input": sheet.rows(names, partial(_row, names)), "label": sheet.labels(str(self.target))}
 
 
 def weekday(year: str = "year", month: str = "month", day: str = "day") -> Derived:

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,13 @@ from maas.data.rows import ROWS_PER_BLOCK, Rows, as_rows
 from maas.data.tables import Tables
 from maas.errors import ConfigError, DataError
 from maas.records.evidence import DataRecord
+
+
+class RowSource(Protocol):
+    """What reads rows: a part of a recipe, e.g. `maas.data.columns.FileTable`."""
+
+    def read(self) -> Tables:
+        """Returns tables by split name; `all` stands for rows not split yet."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Splits:
 
 
 def prepare(
-    source: Tables,
+    source: Tables | RowSource,
     validation_fraction: PositiveFraction = 0.1,
     test_fraction: PositiveFraction = 0.1,
     target: Target = "label",
@@ -74,7 +81,7 @@ def prepare(
     Splits that the source brings are kept, less the training rows that stand in a later split too.
 
     Args:
-        source: tables by split name, from one of the sources in `maas.data`.
+        source: tables by split name, or what reads them, from one of the sources in `maas.data`.
         validation_fraction: share of each label for validation, where the source brings no validation split.
         test_fraction: share of each label for testing, where the source brings no test split.
         target: what the column `label` holds: labels, numbers, or nothing that is looked at.
@@ -91,7 +98,7 @@ def prepare(
             "train on; their sum must be below 1."
         )
     removed: Counter[str] = Counter()
-    table = contents_of(source, target, removed)
+    table = contents_of(source if isinstance(source, Mapping) else source.read(), target, removed)
     parts = _parted(table, _cleaned(table, removed), validation_fraction, test_fraction)
     if max_rows is not None:
         parts = {name: _cut(table, part, min(1.0, max_rows / max(1, len(part))))[0] for name, part in parts.items()}

@@ -17,6 +17,23 @@ from maas.data import columns
 from maas.data.splits import prepare
 from maas.errors import DataError
 
+
+def read_file_table(path, target, kept=None, **settings):
+    return columns.FileTable(path=path, target=target, columns=kept, **settings).read()
+
+
+def read_package_table(package, path, target, kept=None, **settings):
+    return columns.PackageTable(package=package, path=path, target=target, columns=kept, **settings).read()
+
+
+def read_frame_table(loader, target, kept=None, **settings):
+    return columns.FrameTable(loader=loader, target=target, columns=kept, **settings).read()
+
+
+def read_hub_table(place, target, kept=None, **settings):
+    return columns.HubTable(id=place, target=target, columns=kept, **settings).read()
+
+
 ROWS = [
     {"carrier": "UA", "stops": 1, "miles": 1400.5, "direct": True, "late": 11},
     {"carrier": None, "stops": None, "miles": None, "direct": None, "late": -3},
@@ -47,19 +64,19 @@ def test_rows_are_those_that_were_written_when_a_file_is_read(tmp_path, kind, pa
     if packed and kind != "parquet":  # which packs itself
         path = tmp_path / f"packed.{kind}.gz"
         path.write_bytes(gzip.compress((tmp_path / f"rows.{kind}").read_bytes()))
-    table, expected = columns.table_of_file(str(path), "late")["all"], SEPARATED if kind in ("csv", "tsv") else INPUTS
+    table, expected = read_file_table(str(path), "late")["all"], SEPARATED if kind in ("csv", "tsv") else INPUTS
     assert table == {"input": expected, "label": ["11", "-3", None]}
     assert kinds(table["input"]) == kinds(expected)
 
 
 def test_objects_are_read_line_by_line_when_the_ending_is_that_of_a_list(tmp_path):
     WRITERS["jsonl"](tmp_path / "rows.json")
-    assert columns.table_of_file(str(tmp_path / "rows.json"), "late")["all"]["input"] == INPUTS
+    assert read_file_table(str(tmp_path / "rows.json"), "late")["all"]["input"] == INPUTS
 
 
 def test_columns_stand_in_their_order_when_they_are_chosen(tmp_path):
     WRITERS["csv"](tmp_path / "rows.csv")
-    table = columns.table_of_file(str(tmp_path / "rows.csv"), "late", ["miles", "carrier"])["all"]
+    table = read_file_table(str(tmp_path / "rows.csv"), "late", ["miles", "carrier"])["all"]
     assert [list(row.items()) for row in table["input"]] == [
         [("miles", row["miles"]), ("carrier", row["carrier"])] for row in ROWS
     ]
@@ -68,22 +85,22 @@ def test_columns_stand_in_their_order_when_they_are_chosen(tmp_path):
 def test_second_file_is_the_test_split_when_it_is_given(tmp_path):
     WRITERS["json"](tmp_path / "train.json")
     WRITERS["parquet"](tmp_path / "test.parquet")
-    tables = columns.table_of_file(str(tmp_path / "train.json"), "late", test_path=str(tmp_path / "test.parquet"))
+    tables = read_file_table(str(tmp_path / "train.json"), "late", test_path=str(tmp_path / "test.parquet"))
     assert tables["train"] == tables["test"]
 
 
 def test_gap_is_what_the_recipe_says_when_a_csv_file_has_its_own_sign(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("country,size,y\nNA,?,1\nnull,2,2\n,3,3\n")
-    assert columns.table_of_file(str(path), "y")["all"]["input"][0] == {"country": None, "size": "?"}
-    rows = columns.table_of_file(str(path), "y", missing=["?", ""])["all"]["input"]
+    assert read_file_table(str(path), "y")["all"]["input"][0] == {"country": None, "size": "?"}
+    rows = read_file_table(str(path), "y", missing=["?", ""])["all"]["input"]
     assert rows == [{"country": "NA", "size": None}, {"country": "null", "size": 2}, {"country": None, "size": 3}]
 
 
 def test_code_stays_text_unless_its_column_is_named_as_one_of_numbers(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("zip,year,y\n00501,2020,1\n10001,2021,2\n")
-    read = partial(columns.table_of_file, str(path), "y", ["zip", "year"])
+    read = partial(read_file_table, str(path), "y", ["zip", "year"])
     assert read()["all"]["input"] == [{"zip": "00501", "year": 2020}, {"zip": "10001", "year": 2021}]
     assert read(texts=["year"])["all"]["input"] == [{"zip": "00501", "year": "2020"}, {"zip": "10001", "year": "2021"}]
     assert read(numbers=["zip"])["all"]["input"] == [{"zip": 501, "year": 2020}, {"zip": 10001, "year": 2021}]
@@ -92,7 +109,7 @@ def test_code_stays_text_unless_its_column_is_named_as_one_of_numbers(tmp_path):
 def test_column_has_one_type_when_its_last_row_is_unlike_the_others(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("x,z,y\n" + "1,1,1\n" * 300_000 + "1.5,a,1\n")
-    rows = columns.table_of_file(str(path), "y")["all"]["input"]
+    rows = read_file_table(str(path), "y")["all"]["input"]
     assert (rows[0], rows[-1]) == ({"x": 1.0, "z": "1"}, {"x": 1.5, "z": "a"})
     assert {type(value) for row in rows for value in row.values()} == {float, str}
 
@@ -108,7 +125,7 @@ def test_dates_and_decimals_become_text_and_numbers_when_a_parquet_file_holds_th
         }
     )
     frame.to_parquet(tmp_path / "rows.parquet")
-    table = columns.table_of_file(str(tmp_path / "rows.parquet"), "y")["all"]
+    table = read_file_table(str(tmp_path / "rows.parquet"), "y")["all"]
     assert table["input"] == [{"day": "2013-01-02", "time": "2013-01-02T03:04:05", "price": 1.25, "kind": "a"}]
     assert table["label"] == ["1.5"]
 
@@ -161,7 +178,7 @@ def test_columns_are_found_when_a_recipe_names_them_by_whole_numbers(recipe, tmp
 
 def message(*arguments, **settings) -> str:
     with pytest.raises(DataError) as caught:
-        columns.table_of_file(*arguments, **settings)
+        read_file_table(*arguments, **settings)
     return str(caught.value)
 
 
@@ -220,7 +237,7 @@ def test_known_formats_are_listed_when_the_ending_is_unknown(tmp_path):
 def test_day_of_the_week_is_a_column_when_it_is_derived(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("year,month,day,y\n2013,1,1,0\n2024,2,29,0\n")
-    table = columns.table_of_file(str(path), "y", ["weekday"], derived={"weekday": columns.weekday()})["all"]
+    table = read_file_table(str(path), "y", ["weekday"], derived={"weekday": columns.weekday()})["all"]
     expected = [dt.date(2013, 1, 1).strftime("%a"), dt.date(2024, 2, 29).strftime("%a")]
     assert [row["weekday"] for row in table["input"]] == expected
 
@@ -247,21 +264,21 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_rows_come_from_a_package_when_it_ships_a_file(package):
-    assert columns.table_of_package(package, "data/rows.csv.zip", "late")["all"]["input"] == SEPARATED
+    assert read_package_table(package, "data/rows.csv.zip", "late")["all"]["input"] == SEPARATED
     assert package not in sys.modules
     with pytest.raises(DataError, match=r"^There is no file data/a\.csv in the package shop_package\.$"):
-        columns.table_of_package(package, "data/a.csv", "late")
+        read_package_table(package, "data/a.csv", "late")
 
 
 @pytest.mark.parametrize("name", ["frame", "make"])
 def test_rows_come_from_a_package_when_it_ships_a_frame(package, name):
-    table = columns.data_frame(f"{package}.{name}", "y")["all"]
+    table = read_frame_table(f"{package}.{name}", "y")["all"]
     assert table == {"input": [{"a": 1}, {"a": None}], "label": ["p", "q"]}
 
 
 def test_loader_is_refused_when_it_gives_no_frame(package):
     with pytest.raises(DataError) as caught:
-        columns.data_frame(f"{package}.number", "y")
+        read_frame_table(f"{package}.number", "y")
     assert str(caught.value) == "shop_package.number gives a int; it must be or return a pandas DataFrame."
 
 
@@ -269,10 +286,10 @@ def test_rows_are_dictionaries_when_they_come_from_a_data_set(tmp_path):
     features = Features({"size": Value("int64"), "kind": ClassLabel(names=["no", "yes"]), "y": Value("float64")})
     rows = {"size": [1, None], "kind": [1, 0], "y": [0.5, 2.0]}
     Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "rows.parquet")
-    table = columns.hub_table(str(tmp_path), "y")["all"]
+    table = read_hub_table(str(tmp_path), "y")["all"]
     assert table["input"][:] == [{"size": 1, "kind": "yes"}, {"size": None, "kind": "no"}]
     assert table["label"][:] == ["0.5", "2"]
-    table = columns.hub_table(str(tmp_path), "kind", ["y"])["all"]
+    table = read_hub_table(str(tmp_path), "kind", ["y"])["all"]
     assert table["input"][:] == [{"y": 0.5}, {"y": 2.0}]
     assert table["label"][:] == ["yes", "no"]
 
@@ -280,7 +297,7 @@ def test_rows_are_dictionaries_when_they_come_from_a_data_set(tmp_path):
 def test_rows_without_a_target_are_left_out_when_numbers_are_learnt(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("x,y\n" + "".join(f"{index},{'' if index % 5 == 0 else index / 2}\n" for index in range(100)))
-    splits = prepare(columns.table_of_file(str(path), "y"), 0.1, 0.1, target="number")
+    splits = prepare(read_file_table(str(path), "y"), 0.1, 0.1, target="number")
     assert splits.record.removed == {"empty": 20}
     every = [*splits.train.inputs, *splits.validation.inputs, *splits.test.inputs]
     assert sorted(row["x"] for row in every) == [index for index in range(100) if index % 5]

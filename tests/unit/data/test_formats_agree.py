@@ -15,6 +15,11 @@ from hypothesis import strategies as st
 from maas.data import columns, sources
 from maas.data.cells import MISSING, ONLY_EMPTY
 
+
+def read_file_table(path, target, kept=None, **settings):
+    return columns.FileTable(path=path, target=target, columns=kept, **settings).read()
+
+
 Table = list[dict[str, str]]
 
 CELLS = st.one_of(
@@ -85,13 +90,13 @@ def check(rows: Table) -> None:
         assert expected == rows
         cells, raw = without(expected, MISSING), without(expected, ONLY_EMPTY)
         for path in paths.values():
-            table = columns.table_of_file(str(path), names[-1], texts=names)["all"]
+            table = read_file_table(str(path), names[-1], texts=names)["all"]
             labels = zip(table["input"], table["label"], strict=True)
             assert [{**row, names[-1]: label} for row, label in labels] == cells
             table = sources.files(str(path), input=names[0], label=names[-1])["all"]
             assert table["input"][:] == [row[names[0]] for row in raw]
             assert table["label"][:] == [row[names[-1]] for row in raw]
-        guessed = columns.table_of_file(str(paths["csv"]), names[-1])["all"]["input"]
+        guessed = read_file_table(str(paths["csv"]), names[-1])["all"]["input"]
         for name in names[:-1]:
             values, own = [row[name] for row in guessed], [row[name] for row in cells]
             as_numbers = (

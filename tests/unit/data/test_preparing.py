@@ -17,6 +17,11 @@ from maas.data.formats import TABLE_FORMATS
 from maas.data.preparing import KEPT_S, prepared
 from maas.errors import DataError
 
+
+def read_file_table(path, target, kept=None, **settings):
+    return columns.FileTable(path=path, target=target, columns=kept, **settings).read()
+
+
 LINES = [json.dumps({"text": f"row {index}", "label": "ab"[index % 2]}) + "\n" for index in range(5000)]
 CONTENT = "".join(LINES).encode()
 PACKERS = {".gz": gzip.compress, ".zst": zstandard.compress}
@@ -109,13 +114,13 @@ def test_all_rows_are_read_when_a_packed_file_has_several_frames(tmp_path):
     halves = ["".join(LINES[:2000]).encode(), "".join(LINES[2000:]).encode()]
     path = written(tmp_path / "rows.jsonl.zst", b"".join(map(zstandard.compress, halves)))
     assert len(sources.files(str(path))["all"]["input"]) == 5000
-    assert len(columns.table_of_file(str(path), "label")["all"]["input"]) == 5000
+    assert len(read_file_table(str(path), "label")["all"]["input"]) == 5000
 
 
 def test_columns_are_refused_when_their_packed_file_is_cut(tmp_path):
     path = written(tmp_path / "rows.csv.zst", zstandard.compress(b"x,y\n" + b"1,2\n" * 1000)[:-4])
     with pytest.raises(DataError, match=r"rows\.csv\.zst cannot be read as csv: the file ends in the midst of its"):
-        columns.table_of_file(str(path), "y")
+        read_file_table(str(path), "y")
 
 
 def test_lines_are_those_of_the_file_when_it_is_packed_or_ends_lines_as_windows_does(tmp_path):

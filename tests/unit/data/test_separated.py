@@ -13,6 +13,10 @@ from maas.data.splits import prepare
 from maas.errors import DataError
 
 
+def read_file_table(path, target, kept=None, **settings):
+    return columns.FileTable(path=path, target=target, columns=kept, **settings).read()
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MAAS_CACHE", str(tmp_path / "cache"))
@@ -31,7 +35,7 @@ def by_csv(path: Path, delimiter: str = ",") -> list[list[str]]:
 
 def refusal(path: Path, **settings) -> str:
     with pytest.raises(DataError) as caught:
-        columns.table_of_file(str(path), "y", **settings)
+        read_file_table(str(path), "y", **settings)
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(f"{path} cannot be read as csv: ")
 
@@ -42,7 +46,7 @@ def test_labels_are_those_that_csv_counts_when_a_block_in_the_middle_looks_like_
     expected = Counter(label for _, label in by_csv(path))
     assert expected == {"01": 9999, "02": 7999, "1": 5001, "2": 7000, "a": 1}
     assert Counter(sources.files(str(path))["all"]["label"][:]) == expected
-    assert Counter(columns.table_of_file(str(path), "label")["all"]["label"]) == expected
+    assert Counter(read_file_table(str(path), "label")["all"]["label"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_labels_and_categories_keep_their_own_text_when_numbers_would_be_equal(t
     rows = [f"row {index},{spelt[index // block + index % 2]},{spelt[-index % 4]}\n" for index in range(3 * block)]
     path = written(tmp_path, "text,label,kind\n" + "".join(rows))
     _, labels, kinds = zip(*by_csv(path), strict=True)
-    table = columns.table_of_file(str(path), "label", ["kind"], categories=["kind"])["all"]
+    table = read_file_table(str(path), "label", ["kind"], categories=["kind"])["all"]
     assert table["label"] == list(labels)
     assert [row["kind"] for row in table["input"]] == list(kinds)
     assert prepare(sources.files(str(path))).labels == tuple(sorted(spelt))
@@ -67,7 +71,7 @@ def test_labels_and_categories_keep_their_own_text_when_numbers_would_be_equal(t
 @pytest.mark.parametrize("late", ["word", "4.5", "1_001", "0x1F", "\u0663", "inf", "1,5", "-", "+", "."])
 def test_column_has_one_type_when_a_late_cell_is_unlike_the_others(tmp_path, late):
     path = written(tmp_path, "x,unused,y\n" + "7,7,1\n" * 25_000 + f'"{late}","{late}",1\n')
-    rows = columns.table_of_file(str(path), "y", ["x"])["all"]["input"]
+    rows = read_file_table(str(path), "y", ["x"])["all"]["input"]
     expected = (7.0, 4.5) if late == "4.5" else ("7", late)
     assert ([row["x"] for row in rows] == [expected[0]] * 25_000 + [expected[1]], len(rows)) == (True, 25_001)
     assert {type(row["x"]) for row in rows} == {type(expected[0])}
@@ -88,7 +92,7 @@ def test_column_has_one_type_when_a_late_cell_is_unlike_the_others(tmp_path, lat
     ],
 )
 def test_number_is_no_code_when_nothing_is_said_of_its_column(tmp_path, cell, read):
-    (row,) = columns.table_of_file(str(written(tmp_path, f"x,y\n{cell},1\n")), "y")["all"]["input"]
+    (row,) = read_file_table(str(written(tmp_path, f"x,y\n{cell},1\n")), "y")["all"]["input"]
     assert (row["x"], type(row["x"])) == (read, type(read))
 
 
@@ -101,14 +105,14 @@ def test_file_is_named_with_what_to_do_when_it_is_not_utf_8(tmp_path):
 
 @pytest.mark.parametrize("content", ["\ufeffx,y\r1,a\r\r2,b\r", "\r\n\r\nx,y\r\n1,a\r\n2,b"], ids=["mac", "windows"])
 def test_rows_are_read_when_lines_end_as_elsewhere(tmp_path, content):
-    table = columns.table_of_file(str(written(tmp_path, content)), "y")["all"]
+    table = read_file_table(str(written(tmp_path, content)), "y")["all"]
     assert table == {"input": [{"x": 1}, {"x": 2}], "label": ["a", "b"]}
 
 
 @pytest.mark.parametrize("number", ["12", "-12", "+12", "012", "1.5", ".5", "5.", "-1.25e-3", "1E5", " 3", "4\t"])
 def test_cell_is_a_number_when_the_recipe_takes_its_column_for_one(tmp_path, number):
     path = written(tmp_path, f"x,y\n{number},1\nNA,2\n")
-    rows = columns.table_of_file(str(path), "y", numbers=["x"])["all"]["input"]
+    rows = read_file_table(str(path), "y", numbers=["x"])["all"]["input"]
     assert rows == [{"x": float(number)}, {"x": None}]
 
 
@@ -121,7 +125,7 @@ def test_cell_is_refused_with_its_column_when_it_is_no_number_and_numbers_are_as
     assert said.startswith(f"{path} has {word!r} in the column x, and data.source.numbers, which is processor.numbers")
     path = written(tmp_path, f'x,y\n1,"{word}"\n', "targets.csv")
     with pytest.raises(DataError, match="is not a number, and data.target=number asks for numbers"):
-        prepare(columns.table_of_file(str(path), "y"), target="number")
+        prepare(read_file_table(str(path), "y"), target="number")
 
 
 @pytest.mark.parametrize("ending", [",", ",,,"])
@@ -132,7 +136,7 @@ def test_surplus_is_left_out_with_one_warning_when_it_is_empty_in_every_row(tmp_
     lines = "".join(",".join(map(repr, row)) + ending + "\n" for row in values.tolist())
     path = written(tmp_path, "a,b,y\n" + lines)
     with caplog.at_level(logging.WARNING, "maas"):
-        table = columns.table_of_file(str(path), "y")["all"]
+        table = read_file_table(str(path), "y")["all"]
     assert [record.message for record in caplog.records] == [
         f"data      {path}: rows end in more separators than the header names columns; what is empty there is left out"
     ]
@@ -147,7 +151,7 @@ def test_surplus_is_left_out_with_one_warning_when_it_is_empty_in_every_row(tmp_
 
 def test_surplus_is_left_out_when_some_rows_or_the_header_have_it(tmp_path):
     path = written(tmp_path, "a,y,\n1,2\n3,4,\n5,6,,\n")
-    table = columns.table_of_file(str(path), "y")["all"]
+    table = read_file_table(str(path), "y")["all"]
     assert table == {"input": [{"a": 1}, {"a": 3}, {"a": 5}], "label": ["2", "4", "6"]}
 
 
@@ -177,7 +181,7 @@ def test_quotes_and_line_breaks_are_those_of_csv_when_cells_hold_them(tmp_path):
         ("rows.tsv", "\t", text.replace("\t", " ").replace(",", "\t")),
     ):
         path = written(tmp_path, content, name)
-        table = columns.table_of_file(str(path), "y", texts=["a", "b", "y"], missing=["-"])["all"]
+        table = read_file_table(str(path), "y", texts=["a", "b", "y"], missing=["-"])["all"]
         assert [[*row.values(), label] for row, label in zip(table["input"], table["label"], strict=True)] == [
             [*row[:2], row[2] or None] for row in by_csv(path, delimiter)
         ]

@@ -16,6 +16,19 @@ from maas.data import columns, sources
 from maas.data.splits import prepare
 from maas.errors import DataError
 
+
+def read_file_table(path, target, kept=None, **settings):
+    return columns.FileTable(path=path, target=target, columns=kept, **settings).read()
+
+
+def read_frame_table(loader, target, kept=None, **settings):
+    return columns.FrameTable(loader=loader, target=target, columns=kept, **settings).read()
+
+
+def read_hub_table(place, target, kept=None, **settings):
+    return columns.HubTable(id=place, target=target, columns=kept, **settings).read()
+
+
 EXACT = 2**53
 
 
@@ -83,7 +96,7 @@ def test_whole_numbers_are_exact_when_their_column_has_a_gap(write, numbers):
     path = write(
         [{"id": number, "text": "a", "y": number} for number in numbers] + [{"id": None, "text": "b", "y": None}]
     )
-    table = columns.table_of_file(path, "y", ["id"])["all"]
+    table = read_file_table(path, "y", ["id"])["all"]
     assert [row["id"] for row in table["input"]] == [*numbers, None]
     assert table["label"] == [*map(str, numbers), None]
     assert sources.files(path, label="id")["all"]["label"][:] == [*map(str, numbers), None]
@@ -91,16 +104,16 @@ def test_whole_numbers_are_exact_when_their_column_has_a_gap(write, numbers):
 
 def test_whole_numbers_are_exact_when_a_frame_or_a_large_one_of_json_holds_them(tmp_path, framed):
     frame = pd.DataFrame({"y": pd.Series([EXACT + 1, None, EXACT + 2], dtype=object), "x": [1.5, None, 2]})
-    table = columns.data_frame(framed(frame), "y")["all"]
+    table = read_frame_table(framed(frame), "y")["all"]
     assert table == {"input": [{"x": 1.5}, {"x": None}, {"x": 2}], "label": [str(EXACT + 1), None, str(EXACT + 2)]}
     path = as_lines(tmp_path, [{"y": 10**30 + 1, "x": 1}, {"y": 1.5, "x": 2}, {"y": EXACT + 1, "x": 3}])
-    assert columns.table_of_file(str(path), "y")["all"]["label"] == [str(10**30 + 1), "1.5", str(EXACT + 1)]
+    assert read_file_table(str(path), "y")["all"]["label"] == [str(10**30 + 1), "1.5", str(EXACT + 1)]
 
 
 def test_column_of_json_has_one_type_when_late_values_are_of_others(tmp_path):
     rows = [{"n": 7, "kind": "a", "unused": 1, "wide": 1} for _ in range(3000)]
     rows += [{"n": 4.5, "kind": 3, "unused": ["x"], "wide": EXACT + 1}, {"n": None, "kind": None, "late": True}]
-    table = columns.table_of_file(str(as_lines(tmp_path, rows)), "kind", ["n", "late", "wide"])["all"]
+    table = read_file_table(str(as_lines(tmp_path, rows)), "kind", ["n", "late", "wide"])["all"]
     assert table["input"][2999:] == [
         {"n": 7.0, "late": None, "wide": 1},
         {"n": 4.5, "late": None, "wide": EXACT + 1},
@@ -125,21 +138,19 @@ def test_texts_are_made_of_numbers_when_the_recipe_says_so(write):
 
 def test_numbers_are_made_of_texts_when_the_recipe_says_so(write):
     path = write([{"x": "012", "y": 1}, {"x": "NA", "y": 2}, {"x": "1.5", "y": 3}])
-    assert columns.table_of_file(path, "y", numbers=["x"])["all"]["input"] == [{"x": 12}, {"x": None}, {"x": 1.5}]
+    assert read_file_table(path, "y", numbers=["x"])["all"]["input"] == [{"x": 12}, {"x": None}, {"x": 1.5}]
     path = write([{"x": "12", "y": 1}, {"x": "1_001", "y": 2}])
-    assert "has '1_001' in the column x, and data.source.numbers" in refusal(
-        columns.table_of_file, path, "y", numbers=["x"]
-    )
+    assert "has '1_001' in the column x, and data.source.numbers" in refusal(read_file_table, path, "y", numbers=["x"])
 
 
 @pytest.mark.parametrize("name", [2020, "2020"])
 def test_column_is_found_when_its_name_is_a_whole_number(write, name, framed):
     path = write([{"2020": 1.5, "2021": "a"}, {"2020": 2.5, "2021": "b"}])
     expected = {"input": [{"2020": 1.5}, {"2020": 2.5}], "label": ["a", "b"]}
-    assert columns.table_of_file(path, 2021, [name])["all"] == columns.table_of_file(path, "2021")["all"] == expected
+    assert read_file_table(path, 2021, [name])["all"] == read_file_table(path, "2021")["all"] == expected
     assert sources.files(path, input=[name], label=2021)["all"]["input"][:] == [[1.5], [2.5]]
     frame = pd.DataFrame({2020: [1.5, 2.5], 2021: ["a", "b"]})
-    assert columns.data_frame(framed(frame), 2021, [name])["all"] == expected
+    assert read_frame_table(framed(frame), 2021, [name])["all"] == expected
 
 
 @pytest.mark.parametrize("index", ["day", ["day", "hour"]])
@@ -147,8 +158,8 @@ def test_index_of_pandas_is_a_column_when_it_has_a_name(tmp_path, framed, index)
     frame = pd.DataFrame({"day": [3, 5, 8], "hour": [1, 2, 3], "x": [1.5, 2.5, 3.5], "y": ["a", "b", "c"]})
     frame.set_index(index).to_parquet(tmp_path / "rows.parquet")
     for read, origin in (
-        (columns.table_of_file, str(tmp_path / "rows.parquet")),
-        (columns.data_frame, framed(frame.set_index(index))),
+        (read_file_table, str(tmp_path / "rows.parquet")),
+        (read_frame_table, framed(frame.set_index(index))),
     ):
         assert read(origin, "y", ["day", "x"])["all"]["input"] == frame[["day", "x"]].to_dict("records")
     assert sources.files(str(tmp_path / "rows.parquet"), input=["x"], label="day")["all"]["label"][:] == ["3", "5", "8"]
@@ -157,13 +168,13 @@ def test_index_of_pandas_is_a_column_when_it_has_a_name(tmp_path, framed, index)
 def test_index_of_pandas_is_no_column_when_it_has_no_name(tmp_path):
     frame = pd.DataFrame({"x": range(6), "y": list("ababab")})
     frame[frame["x"] > 2].to_parquet(tmp_path / "rows.parquet")
-    assert columns.table_of_file(str(tmp_path / "rows.parquet"), "y")["all"]["input"] == [{"x": 3}, {"x": 4}, {"x": 5}]
+    assert read_file_table(str(tmp_path / "rows.parquet"), "y")["all"]["input"] == [{"x": 3}, {"x": 4}, {"x": 5}]
 
 
 def test_index_of_pandas_is_counted_when_it_has_a_name_and_is_a_range(tmp_path):
     frame = pd.DataFrame({"y": list("abcab") * 500}, index=pd.RangeIndex(10, 5010, 2, name="id"))
     frame.to_parquet(tmp_path / "rows.parquet")
-    rows = columns.table_of_file(str(tmp_path / "rows.parquet"), "y")["all"]["input"]
+    rows = read_file_table(str(tmp_path / "rows.parquet"), "y")["all"]["input"]
     assert [row["id"] for row in rows] == list(range(10, 5010, 2))
 
 
@@ -172,7 +183,7 @@ def test_bytes_are_read_as_utf_8_or_refused_when_parquet_holds_them(tmp_path):
         tmp_path, [{"text": "a", "label": "größer".encode(), "x": b"pos"}, {"text": "b", "label": b"neg", "x": None}]
     )
     assert sources.files(str(path))["all"]["label"][:] == ["größer", "neg"]
-    assert columns.table_of_file(str(path), "label", ["x"])["all"] == {
+    assert read_file_table(str(path), "label", ["x"])["all"] == {
         "input": [{"x": "pos"}, {"x": None}],
         "label": ["größer", "neg"],
     }
@@ -190,10 +201,10 @@ def test_bytes_are_read_as_utf_8_or_refused_when_parquet_holds_them(tmp_path):
 def test_column_is_refused_by_name_when_it_holds_lists_or_objects(write, value, what):
     path = write([{"text": "a", "label": value, "x": value, "y": 1}, {"text": "b", "label": None, "x": None, "y": 2}])
     assert refusal(sources.files, path).startswith(f"The column label holds a {what}")
-    assert refusal(columns.table_of_file, path, "label", ["y"]).startswith(f"The column label holds a {what}")
-    assert refusal(columns.table_of_file, path, "y", ["x"]).startswith(f"The column x holds a {what}")
+    assert refusal(read_file_table, path, "label", ["y"]).startswith(f"The column label holds a {what}")
+    assert refusal(read_file_table, path, "y", ["x"]).startswith(f"The column x holds a {what}")
     assert refusal(sources.files, path, input="x").startswith(f"The column x holds a {what}") or value == []
-    assert columns.table_of_file(path, "y", ["text"])["all"]["input"] == [{"text": "a"}, {"text": "b"}]
+    assert read_file_table(path, "y", ["text"])["all"]["input"] == [{"text": "a"}, {"text": "b"}]
 
 
 def test_lists_of_numbers_are_inputs_when_a_single_column_holds_them(write):
@@ -211,12 +222,10 @@ def test_columns_are_refused_when_two_have_one_name(tmp_path, framed):
         said = f"{tmp_path / name} cannot be read as {kind}: it has several columns of the name 'b'. Give each "
         said += "column a name of its own."
         assert (
-            refusal(columns.table_of_file, str(tmp_path / name), "y")
-            == refusal(sources.files, str(tmp_path / name))
-            == said
+            refusal(read_file_table, str(tmp_path / name), "y") == refusal(sources.files, str(tmp_path / name)) == said
         )
     frame = pd.DataFrame([[1, 2, "a"]], columns=[1, "1", "y"])
-    assert "several columns of the name '1'" in refusal(columns.data_frame, framed(frame), "y")
+    assert "several columns of the name '1'" in refusal(read_frame_table, framed(frame), "y")
 
 
 def test_frame_is_read_when_columns_hold_values_of_several_types_or_strange_ones(framed):
@@ -228,10 +237,10 @@ def test_frame_is_read_when_columns_hold_values_of_several_types_or_strange_ones
             "y": [True, False, None],
         }
     )
-    table = columns.data_frame(framed(frame), "y", ["mixed", "kind"])["all"]
+    table = read_frame_table(framed(frame), "y", ["mixed", "kind"])["all"]
     assert table["input"] == [{"mixed": "a", "kind": "a"}, {"mixed": 1, "kind": "b"}, {"mixed": None, "kind": "a"}]
     assert table["label"] == ["True", "False", None]
-    assert refusal(columns.data_frame, framed(frame), "y", ["strange"]).startswith(
+    assert refusal(read_frame_table, framed(frame), "y", ["strange"]).startswith(
         "The column strange holds a Python object"
     )
 
@@ -254,12 +263,12 @@ def test_label_is_the_number_that_is_stored_when_a_format_has_types(tmp_path):
 def test_line_is_named_when_it_is_no_object(tmp_path, text, said):
     (tmp_path / "rows.jsonl").write_text(text)
     path = str(tmp_path / "rows.jsonl")
-    assert refusal(columns.table_of_file, path, "y") == f"{path} cannot be read as json: {said}"
+    assert refusal(read_file_table, path, "y") == f"{path} cannot be read as json: {said}"
 
 
 def test_nan_of_python_is_missing_when_json_holds_it(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"x": NaN, "y": 1}\n{"x": 2.5, "y": NaN}\n')
-    table = columns.table_of_file(str(tmp_path / "rows.jsonl"), "y")["all"]
+    table = read_file_table(str(tmp_path / "rows.jsonl"), "y")["all"]
     assert table == {"input": [{"x": None}, {"x": 2.5}], "label": ["1", None]}
 
 
@@ -271,7 +280,7 @@ def test_labels_of_a_hub_folder_keep_their_own_text_when_its_files_are_csv(tmp_p
     (folder / "test.csv").write_text("text,label,x\nlast,01,4.5\n")
     tables = sources.hub(str(folder))
     assert (tables["train"]["label"][:], tables["test"]["label"][:]) == (labels, ["01"])
-    tables = columns.hub_table(str(folder), "x", texts=["x"])
+    tables = read_hub_table(str(folder), "x", texts=["x"])
     assert tables["train"]["input"][0] == {"text": "row 0", "label": "01"}
     assert tables["test"]["label"][:] == ["4.5"]
     assert set(prepare(sources.hub(str(folder)), target="label").labels) == {"01", "02", "1", "2"}
@@ -294,7 +303,7 @@ def test_column_is_null_when_one_of_a_hub_folders_json_files_lacks_it(tmp_path):
     folder.mkdir()
     (folder / "a.jsonl").write_text('{"text": "a", "label": "x", "size": 1}\n')
     (folder / "b.json").write_text('[{"text": "b", "label": "y", "late": [1]}, {"text": "c", "size": 4.5, "label": 3}]')
-    table = read_whole(columns.hub_table, str(folder), "label", ["text", "size"])
+    table = read_whole(read_hub_table, str(folder), "label", ["text", "size"])
     assert sorted(table["input"], key=lambda row: row["text"]) == [
         {"text": "a", "size": 1},
         {"text": "b", "size": None},

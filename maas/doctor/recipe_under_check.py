@@ -1,9 +1,9 @@
 """What is examined: a recipe, its rows, and its net, each made when a check first needs it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,8 +24,10 @@ from maas.training.evaluation import NET_ERRORS
 from maas.training.fitting import task_of
 from maas.training.heads import TaskHead
 from maas.training.nets import built, resolve_net
+from maas.training.objectives import Objective
 from maas.training.output_check import OutputFault, output_fault_of
 from maas.training.scales import task_head_for
+from maas.training.task import Task
 
 PROBED_ROWS = 32
 """Rows that a net answers: enough to distinguish rows, few enough for a big net."""
@@ -85,10 +87,11 @@ class RecipeUnderCheck:
         return isinstance(self.net, LightningModule)
 
     @cached_property
-    def objective(self) -> Any:
+    def objective(self) -> Objective:
         """The recipe's objective, which has seen the training targets if it can weigh them."""
         train = replace(self.splits.train, targets=None) if self.is_unbalanced else self.splits.train
-        return task_of(self.config, nn.Identity(), self.task_head, train)[0].objective
+        task, _ = task_of(self.config, nn.Identity(), self.task_head, train)
+        return cast("Task", task).objective
 
     @cached_property
     def absent_labels(self) -> list[str]:
@@ -113,7 +116,7 @@ class RecipeUnderCheck:
     @cached_property
     def logits(self) -> Tensor | None:
         """What the new net gives for the probe in evaluation mode; None where it cannot be run."""
-        return answer_of(self.net, self.probe[0])
+        return outputs_or_none(self.net, self.probe[0])
 
     @cached_property
     def fault(self) -> OutputFault | None:
@@ -123,7 +126,7 @@ class RecipeUnderCheck:
     @cached_property
     def extremes(self) -> list[Tensor]:
         """What the net gives for the probe with other, far larger weights: what they keep to, an activation bounds."""
-        return list(_shaken_answers(self.new_net(), self.probe[0]))
+        return list(_shaken_outputs(self.new_net(), self.probe[0]))
 
     @cached_property
     def smoke_run_net(self) -> nn.Module:
@@ -193,7 +196,7 @@ class RecipeUnderCheck:
 
 
 @torch.no_grad()
-def answer_of(net: nn.Module, model_inputs: Mapping[str, Tensor]) -> Tensor | None:
+def outputs_or_none(net: nn.Module, model_inputs: Mapping[str, Tensor]) -> Tensor | None:
     """Returns what a net gives in evaluation mode, in float32; None where it cannot be run or gives no tensor."""
     modes = {module: module.training for module in net.modules()}
     net.eval()
@@ -214,13 +217,13 @@ SHAKE_DEVIATION = 3.0
 
 
 @torch.no_grad()
-def _shaken_answers(net: nn.Module, model_inputs: Mapping[str, Tensor]) -> Any:
+def _shaken_outputs(net: nn.Module, model_inputs: Mapping[str, Tensor]) -> Iterator[Tensor]:
     for parameter in net.parameters():
         parameter.requires_grad_(False)
     for _ in range(SHAKES):
         for parameter in net.parameters():
             if parameter.is_floating_point():
                 parameter.copy_(torch.randn_like(parameter) * SHAKE_DEVIATION)
-        answer = answer_of(net, model_inputs)
-        if answer is not None and answer.isfinite().all():
-            yield answer
+        outputs = outputs_or_none(net, model_inputs)
+        if outputs is not None and outputs.isfinite().all():
+            yield outputs

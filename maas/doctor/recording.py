@@ -5,9 +5,9 @@ at the rate of the recipe (Smith, Cyclical learning rates, arXiv:1506.01186, §3
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -75,9 +75,9 @@ class Recorder(Callback):
         self._smoke_run.asleep = list(_asleep(_named_net(pl_module)))
         self._peaks = [[_peak(group) for group in optimizer.param_groups] for optimizer in trainer.optimizers]
         self._before = {name: one.detach().clone() for name, one in trained.items()}
-        pl_module.training_step = self._watched(pl_module.training_step)  # type: ignore[method-assign]
+        pl_module.training_step = self._watched(pl_module.training_step)  # type: ignore[assignment,method-assign]
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Sets the rate of this step."""
         share = min(1.0, (batch_idx + 1) / (self._smoke_run.steps / 2))
         for optimizer, peaks in zip(trainer.optimizers, self._peaks, strict=True):
@@ -94,23 +94,23 @@ class Recorder(Callback):
         self._smoke_run.with_gradient |= {name for name, norm in norms.items() if norm != 0}
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Keeps the loss, and ends the smoke run after its last step."""
         if isinstance(outputs, dict) and isinstance(outputs.get("loss"), Tensor):
             self._smoke_run.losses.append(float(outputs["loss"].float().mean()))
         if batch_idx + 1 >= trainer.num_training_batches:
             if isinstance(pl_module, Task) and pl_module.objective.is_penalised:
-                self._smoke_run.with_gradient = _reached_by_loss(pl_module, batch)
+                self._smoke_run.with_gradient = _reached_by_loss(pl_module, cast("Batch", batch))
             after = dict(_named_net(pl_module).named_parameters())
             moved = (_share(self._before[name], after[name].detach()) for name in self._before)
             self._smoke_run.change = max(moved, default=0.0) / (batch_idx + 1)
             raise SmokeRunOver
 
-    def _watched(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def _watched(self, step: Callable[..., object]) -> Callable[..., object]:
         """Returns a training step whose differences are watched the first time."""
 
-        def watched(batch: Any, *more: Any) -> Any:
+        def watched(batch: object, *more: object) -> object:
             if self._smoke_run.losses or not _rows(batch):
                 return step(batch, *more)
             with _Differences(_rows(batch)) as differences:
@@ -130,7 +130,13 @@ class _Differences(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows = rows
         self.squares = False
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         if func is torch.ops.aten.sub.Tensor and self._rows > 1:
             shapes = {tuple(one.shape) for one in args if isinstance(one, Tensor)}
             self.squares |= shapes == self._shapes
@@ -150,7 +156,7 @@ def _reached_by_loss(task: Task, batch: Batch) -> set[str]:
     return {name for name, one in task.net.named_parameters() if one.grad is not None and bool(one.grad.any())}
 
 
-def _rows(batch: Any) -> int:
+def _rows(batch: object) -> int:
     """Returns N of a batch of model inputs and targets, and whatever follows."""
     return len(batch[1]) if isinstance(batch, list | tuple) and len(batch) > 1 else 0
 

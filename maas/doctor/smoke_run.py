@@ -72,7 +72,7 @@ def smoke_run_of(
     torch.manual_seed(config.seed)
     trainer = _trainer(settings, Recorder(smoke_run, net))
     smoke_run.error, smoke_run.warned = _fit_watched(trainer, task, loader)
-    smoke_run.logits = _answer_after(net, probe)
+    smoke_run.logits = _outputs_after(net, probe)
     return smoke_run
 
 
@@ -152,7 +152,7 @@ def _affordable_steps(net: nn.Module, probe: Mapping[str, Tensor], batch_size: i
 
 
 @torch.no_grad()
-def _answer_after(net: nn.Module, probe: Mapping[str, Tensor]) -> Tensor | None:
+def _outputs_after(net: nn.Module, probe: Mapping[str, Tensor]) -> Tensor | None:
     try:
         found = net.cpu().eval()(**probe)
     except NET_ERRORS:

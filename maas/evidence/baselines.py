@@ -20,6 +20,9 @@ from maas.errors import ConfigError
 Baseline = Callable[[Splits], NDArray[Any]]
 """Fits on the training split and returns what it predicts for the test split, (N,): labels int64 or numbers float64."""
 
+_Cell = str | float | bool | None
+_Row = Mapping[str, _Cell] | Sequence[_Cell] | NDArray[Any]
+
 MOST_CATEGORIES = 254
 """Of a column, the most frequent ones; scikit-learn's boosting takes no more. The others count as missing."""
 
@@ -134,13 +137,13 @@ def _flat(split: Split) -> NDArray[np.float64]:
     return np.asarray(split.inputs, dtype=np.float64).reshape(len(split), -1)
 
 
-def _by_column(row: Any) -> Mapping[str, Any]:
+def _by_column(row: _Row) -> Mapping[str, _Cell]:
     if isinstance(row, Mapping):
         return row
     return {str(index): value for index, value in enumerate(np.ravel(row) if isinstance(row, np.ndarray) else row)}
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     return value is None or value == "" or value != value  # noqa: PLR0124 - NaN alone differs from itself
 
 
@@ -162,7 +165,7 @@ def _matrix(split: Split, codes: Mapping[str, dict[str, int] | None]) -> NDArray
     matrix = np.full((len(rows), len(codes)), np.nan)
     for place, (name, known) in enumerate(codes.items()):
         for index, row in enumerate(rows):
-            value: Any = row.get(name)
-            if not _is_missing(value):
+            value = row.get(name)
+            if value is not None and not _is_missing(value):
                 matrix[index, place] = float(value) if known is None else known.get(str(as_label(value)), np.nan)
     return matrix

@@ -1,10 +1,11 @@
 """Several bundles on the same rows: who answers better, by how much, where they differ, how fast, how large."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+from onnxruntime import InferenceSession
 
 from maas.data.splits import Split
 from maas.errors import BundleError
@@ -64,12 +65,12 @@ def compare_bundles(
     _require_of(bundles, rows, labels)
     first = next(iter(bundles.values()))
     task_metrics = task_metrics_of(first.manifest.postprocessor["kind"], labels)
-    answers = {name: bundle.predictor.scores(rows.inputs) for name, bundle in bundles.items()}
-    reference = next(iter(answers.values()))
+    scores = {name: bundle.predictor.scores(rows.inputs) for name, bundle in bundles.items()}
+    reference = next(iter(scores.values()))
     times, targets = _latencies(bundles, rows), rows.targets
     found = []
     for name, bundle in bundles.items():
-        own = answers[name]
+        own = scores[name]
         same = task_metrics.agrees(reference, own)
         lost = sorted(task_metrics.slices(targets, labels, reference, own), key=lambda one: -one.drop)
         found.append(
@@ -98,31 +99,31 @@ def _drop(
 
 def require_one_task(bundles: Mapping[str, Bundle]) -> None:
     """Raises BundleError where bundles answer with different kinds of answers, or other labels."""
-    answers = {name: bundle.manifest.postprocessor for name, bundle in bundles.items()}
-    (first, wanted), *others = answers.items()
-    for name, answer in others:
-        if (answer["kind"], answer.get("labels")) != (wanted["kind"], wanted.get("labels")):
+    records = {name: bundle.manifest.postprocessor for name, bundle in bundles.items()}
+    (first, wanted), *others = records.items()
+    for name, record in others:
+        if (record["kind"], record.get("labels")) != (wanted["kind"], wanted.get("labels")):
             raise BundleError(
-                f"{name} answers with {_said(answer)}, {first} with {_said(wanted)}; compare models of one task."
+                f"{name} answers with {_said(record)}, {first} with {_said(wanted)}; compare models of one task."
             )
 
 
 def _require_of(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str]) -> None:
     """Raises BundleError where rows carry other labels than the bundles predict, or carry them in another order."""
-    name, answer = next((name, bundle.manifest.postprocessor) for name, bundle in bundles.items())
-    is_evaluated = rows.targets is not None and answer["kind"] in ("classification", "regression")
-    if is_evaluated and list(labels) != list(answer.get("labels") or ()):
+    name, record = next((name, bundle.manifest.postprocessor) for name, bundle in bundles.items())
+    is_evaluated = rows.targets is not None and record["kind"] in ("classification", "regression")
+    if is_evaluated and list(labels) != list(record.get("labels") or ()):
         rows_are_for = {"kind": "classification" if labels else "regression", "labels": labels}
         raise BundleError(
-            f"{name} answers with {_said(answer)}, and the rows are for {_said(rows_are_for)}. Name the recipe that it "
+            f"{name} answers with {_said(record)}, and the rows are for {_said(rows_are_for)}. Name the recipe that it "
             "was trained by: recipe=NAME."
         )
 
 
-def _said(answer: Mapping[str, Any]) -> str:
-    labels = list(answer.get("labels") or ())
+def _said(record: Mapping[str, Any]) -> str:
+    labels = list(record.get("labels") or ())
     more = [f"{len(labels) - NAMED_LABELS:,} more"] if len(labels) > NAMED_LABELS else []
-    return f"{answer['kind']} of {', '.join([*labels[:NAMED_LABELS], *more])}" if labels else str(answer["kind"])
+    return f"{record['kind']} of {', '.join([*labels[:NAMED_LABELS], *more])}" if labels else str(record["kind"])
 
 
 def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[Latency, ...]]:
@@ -134,7 +135,7 @@ def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[La
     found: dict[str, list[Latency]] = {name: [] for name in bundles}
     for size in sorted({1, first.batch_size}):
         batches = timed_batches(first.processor, features, size, BATCHES)
-        runs: dict[str, Any] = {}
+        runs: dict[str, Callable[[], None]] = {}
         for name, predictor in predictors.items():
             picked = [predictor.preprocess([among[index] for index in batch]) for batch in batches]
             model_inputs = [predictor.processor.batch(one) for one in picked]
@@ -146,7 +147,7 @@ def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[La
     return {name: tuple(measured) for name, measured in found.items()}
 
 
-def _running(session: Any, model_inputs: Sequence[dict[str, Any]]) -> Any:
+def _running(session: InferenceSession, model_inputs: Sequence[dict[str, Any]]) -> Callable[[], None]:
     def run() -> None:
         for one in model_inputs:
             session.run(None, one)

@@ -9,16 +9,18 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from maas.records.evidence import Interval
 
 RESAMPLES = 2000
 Z_95 = 1.959963984540054
 Labels = NDArray[np.int64]
+MetricValues = NDArray[np.float64]
+"""A metric of each set of counts, (…); of one set, a single number."""
 
 
-def accuracy(confusion: NDArray[Any]) -> Any:
+def accuracy(confusion: NDArray[Any]) -> MetricValues:
     """Share of rows whose label is right.
 
     Args:
@@ -27,26 +29,26 @@ def accuracy(confusion: NDArray[Any]) -> Any:
     Returns:
         (…)
     """
-    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
+    return _values(np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1)))
 
 
-def precision(confusion: NDArray[Any]) -> Any:
+def precision(confusion: NDArray[Any]) -> MetricValues:
     """Mean over the classes of TP / (TP + FP); 0 for a class never predicted. Shapes as in `accuracy`."""
-    return _ratio(_true_positives(confusion), confusion.sum(axis=-2)).mean(axis=-1)
+    return _values(_ratio(_true_positives(confusion), confusion.sum(axis=-2)).mean(axis=-1))
 
 
-def recall(confusion: NDArray[Any]) -> Any:
+def recall(confusion: NDArray[Any]) -> MetricValues:
     """Mean over the classes of TP / (TP + FN); 0 for a class without rows. Shapes as in `accuracy`."""
-    return _ratio(_true_positives(confusion), confusion.sum(axis=-1)).mean(axis=-1)
+    return _values(_ratio(_true_positives(confusion), confusion.sum(axis=-1)).mean(axis=-1))
 
 
-def f1(confusion: NDArray[Any]) -> Any:
+def f1(confusion: NDArray[Any]) -> MetricValues:
     """Mean over the classes of 2 TP / (2 TP + FP + FN). Shapes as in `accuracy`."""
     total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    return _ratio(2 * _true_positives(confusion), total).mean(axis=-1)
+    return _values(_ratio(2 * _true_positives(confusion), total).mean(axis=-1))
 
 
-CLASSIFICATION_METRICS: Mapping[str, Callable[[NDArray[Any]], Any]] = {
+CLASSIFICATION_METRICS: Mapping[str, Callable[[NDArray[Any]], MetricValues]] = {
     "accuracy": accuracy,
     "precision": precision,
     "recall": recall,
@@ -96,7 +98,7 @@ def paired_drop(
     of_parent = _summing(triples[0] * classes + triples[1], classes)
     of_child = _summing(triples[0] * classes + triples[2], classes)
 
-    def drop(weights: NDArray[Any]) -> Any:
+    def drop(weights: NDArray[Any]) -> MetricValues:
         shape = (*weights.shape[:-1], classes, classes)
         return 100 * (
             CLASSIFICATION_METRICS[metric]((weights @ of_parent).reshape(shape))
@@ -124,6 +126,10 @@ def _true_positives(confusion: NDArray[Any]) -> NDArray[Any]:
     return diagonal
 
 
+def _values(found: ArrayLike) -> MetricValues:
+    return np.asarray(found, dtype=np.float64)
+
+
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[Any]:
     shares: NDArray[Any] = np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
     return shares
@@ -142,6 +148,6 @@ def _summing(cells: Labels, classes: int) -> NDArray[np.int64]:
     return matrix
 
 
-def _interval(value: Any, samples: NDArray[Any]) -> Interval:
+def _interval(value: MetricValues, samples: MetricValues) -> Interval:
     low, high = np.quantile(samples, [0.025, 0.975])
     return Interval(float(value), float(low), float(high))

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
@@ -83,7 +83,7 @@ def comparison_picture(found: Sequence[ComparedBundle], metric: str | None, path
     return saved(figure, path)
 
 
-def _draw_candidates(axes: Any, found: Sequence[CandidateRecord], gain: Measure, lost: Measure, chosen: str) -> None:
+def _draw_candidates(axes: Axes, found: Sequence[CandidateRecord], gain: Measure, lost: Measure, chosen: str) -> None:
     """Draws candidates by number, and joins those that no other one beats."""
     points = [(gain(one), lost(one)) for one in found]
     allowed = [place for one, place in zip(found, points, strict=True) if not one.reasons]

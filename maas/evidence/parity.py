@@ -161,7 +161,7 @@ def first_difference(model: Path, model_inputs: dict[str, NDArray[Any]], toleran
     return None
 
 
-def _differs(expected: Any, found: Any, tolerance: float) -> bool:
+def _differs(expected: object, found: object, tolerance: float) -> bool:
     expected, found = np.asarray(expected), np.asarray(found)
     if expected.shape != found.shape:
         return True

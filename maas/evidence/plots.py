@@ -4,12 +4,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from maas.records.evidence import RobustnessCurve
@@ -41,7 +42,7 @@ def learning_curve(history: Sequence[dict[str, float]], best_epoch: int, metric:
     right.set(xlabel="epoch", ylabel=f"validation {metric}")
     right.legend()
     for axes in (left, right):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        cast("MaxNLocator", axes.xaxis.get_major_locator()).set_params(integer=True)
     return saved(figure, path)
 
 
@@ -139,7 +140,7 @@ def sweep_picture(
     return saved(figure, path)
 
 
-def _draw_trials(axes: Any, found: NDArray[np.float64]) -> None:
+def _draw_trials(axes: Axes, found: NDArray[np.float64]) -> None:
     numbers = np.arange(1, len(found) + 1)
     axes.step(numbers, np.fmax.accumulate(found), where="post", color="tab:orange", label="best so far")
     _draw_points(axes, numbers, found)
@@ -148,11 +149,11 @@ def _draw_trials(axes: Any, found: NDArray[np.float64]) -> None:
     if np.isnan(found).any():
         axes.plot([], [], color="tab:red", linestyle=":", label="failed")
     axes.set_xlabel("trial")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    cast("MaxNLocator", axes.xaxis.get_major_locator()).set_params(integer=True)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
 
 
-def _draw_key(axes: Any, key: SweptKey, found: NDArray[np.float64]) -> None:
+def _draw_key(axes: Axes, key: SweptKey, found: NDArray[np.float64]) -> None:
     axes.set_xlabel(key.name)
     if key.is_number:
         _draw_points(axes, np.array([float(value) for value in key.values]), found)
@@ -167,7 +168,7 @@ def _draw_key(axes: Any, key: SweptKey, found: NDArray[np.float64]) -> None:
     axes.set_xlim(-0.5, len(names) - 0.5)
 
 
-def _draw_points(axes: Any, places: NDArray[Any], found: NDArray[np.float64]) -> None:
+def _draw_points(axes: Axes, places: NDArray[Any], found: NDArray[np.float64]) -> None:
     axes.scatter(places, found, color="tab:blue", s=28, alpha=0.7, zorder=3)
     if not np.isnan(found).all():
         best = int(np.nanargmax(found))

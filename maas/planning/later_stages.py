@@ -199,7 +199,7 @@ def _as_many(found: Scores, rows: int) -> Scores:
     return found[np.arange(rows) % len(found)]
 
 
-def _seconds(work: Callable[..., Any], *arguments: Any) -> float:
+def _seconds(work: Callable[..., Any], *arguments: object) -> float:
     started = time.perf_counter()
     work(*arguments)
     return time.perf_counter() - started

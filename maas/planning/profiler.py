@@ -3,14 +3,14 @@
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import msgspec
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
-from maas.data.datamodule import BatchesByLength
+from maas.data.datamodule import BatchesByLength, Loader
 from maas.planning.estimating import Loop, TimedBatch, Watched, is_enough
 from maas.training.resuming import TrainingCheckpoints
 from maas.training.task import Task
@@ -50,7 +50,7 @@ class LoopProfiler(Callback):
         self._read = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Times a step, and ends training where that was enough; a validation follows."""
         if pl_module.device.type == "cuda":
@@ -69,8 +69,8 @@ class LoopProfiler(Callback):
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: object,
+        batch: object,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -133,15 +133,14 @@ def loop_of(trainer: Trainer, world: int, validations: float) -> Loop:
     return Loop(batches, None if total is None else -(-total // batches), total, validations)
 
 
-def _batches(loader: Any) -> BatchesByLength:
+def _batches(loader: object) -> BatchesByLength:
     """Returns which rows a loader of maas puts together."""
-    batches: BatchesByLength = loader.sampler
-    return batches
+    return cast("BatchesByLength", cast("Loader", loader).sampler)
 
 
 def _take_largest(trainer: Trainer, module: LightningModule, seen: int) -> None:
     """Takes the epoch's largest batch forth and back where none of its size was met: memory follows the largest."""
-    loader: Any = trainer.train_dataloader
+    loader = cast("Loader", trainer.train_dataloader)
     sizes = _batches(loader).sizes()
     if not isinstance(module, Task) or max(sizes) <= seen:
         return

@@ -1,11 +1,11 @@
 """A user's own LightningModule: it trains itself; what is watched meanwhile is ours."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import nn
+from torch import Tensor, nn
 
 from maas.data.datamodule import Loader
 from maas.data.splits import Split
@@ -51,13 +51,13 @@ class ValidationMetrics(Callback):
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: object,
+        batch: object,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Adds one batch."""
-        model_inputs, targets = batch
+        model_inputs, targets = cast("tuple[dict[str, Tensor], Tensor]", batch)
         logits = widened(pl_module(**model_inputs))
         self._metrics.to(targets.device).update(self._task_head.predicted(logits), targets)
 

@@ -5,7 +5,6 @@ A checkpoint holds none of it. Two nets of one structure and the same weights ar
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,8 +35,8 @@ class Held:
 
     module: str
     key: str
-    here: Any
-    there: Any
+    here: object
+    there: object
     is_buffer: bool
 
     @property
@@ -59,14 +58,14 @@ class Held:
             return f"keep the layers of {self.name} in an nn.ModuleList or an nn.ModuleDict"
         return f'keep {self.name} in a buffer: self.register_buffer("{self.key}", torch.tensor(…))'
 
-    def put_(self, net: nn.Module, value: Any) -> None:
+    def put_(self, net: nn.Module, value: object) -> None:
         """Sets it in a net; `NO_ATTRIBUTE` removes it."""
         module = net.get_submodule(self.module)
         place = module._buffers if self.is_buffer else vars(module)  # noqa: SLF001 - setattr would register a tensor
         if value is NO_ATTRIBUTE:
             place.pop(self.key, None)
         else:
-            place[self.key] = value
+            place[self.key] = value  # type: ignore[assignment]  # a buffer's value is a tensor
 
 
 def differences(here: nn.Module, there: nn.Module) -> Iterator[Held]:
@@ -87,14 +86,14 @@ def differences(here: nn.Module, there: nn.Module) -> Iterator[Held]:
                 yield Held(name, key, value, other, key in module._buffers)  # noqa: SLF001
 
 
-def _held(module: nn.Module) -> dict[str, Any]:
+def _held(module: nn.Module) -> dict[str, object]:
     """Returns a module's own attributes, and its buffers that no state dict holds."""
     own = {key: value for key, value in vars(module).items() if key not in _OF_ANY_MODULE}
     hidden = module._non_persistent_buffers_set  # noqa: SLF001 - torch has no public name for them
     return {**own, **{key: value for key, value in module._buffers.items() if key in hidden}}  # noqa: SLF001
 
 
-def _is_same(here: Any, there: Any, depth: int = DEPTH) -> bool:
+def _is_same(here: object, there: object, depth: int = DEPTH) -> bool:
     """Compares two values; what is no value, as a function, or lies too deep counts as the same."""
     if type(here) is not type(there):
         return not (isinstance(here, VALUE_TYPES) or isinstance(there, VALUE_TYPES))
@@ -114,10 +113,10 @@ def _are_equal(here: Tensor, there: Tensor) -> bool:
     return bool(((here == there) | ((here != here) & (there != there))).all())  # noqa: PLR0124 - likewise
 
 
-def _parts(value: Any) -> dict[Any, Any]:
+def _parts(value: object) -> dict[object, object]:
     """Returns what a value is made of; nothing where it is made of nothing that can be compared."""
     if isinstance(value, nn.Module):
-        return dict(value.state_dict())
+        return dict(value.state_dict().items())
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Sequence):
@@ -125,12 +124,12 @@ def _parts(value: Any) -> dict[Any, Any]:
     return dict(getattr(value, "__dict__", {}))
 
 
-def _holds_modules(value: Any) -> bool:
+def _holds_modules(value: object) -> bool:
     held = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
     return any(isinstance(one, nn.Module) for one in held)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """Returns a value in a few characters; nothing where it takes more."""
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()

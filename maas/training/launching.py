@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch import Trainer
@@ -74,7 +74,9 @@ class Helper:
 class Launcher(_SubprocessScriptLauncher):
     """Lightning's launcher, which lets training begin when all processes are there, and reports why one is not."""
 
-    def launch(self, function: Callable[..., Any], *args: Any, trainer: Trainer | None = None, **kwargs: Any) -> Any:
+    def launch(
+        self, function: Callable[..., object], *args: object, trainer: Trainer | None = None, **kwargs: object
+    ) -> object:
         """Starts the other processes, unless something else did, and calls a function in this one.
 
         Raises:

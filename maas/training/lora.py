@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from transformers import PreTrainedModel
 
 from maas.bounds import Count, Fraction
 
@@ -35,7 +36,7 @@ class LoRA:
     whole: Sequence[str] = ()
     dropout: Fraction = 0.0
 
-    def adapted(self, model: Any) -> PeftModel:
+    def adapted(self, model: PreTrainedModel) -> PeftModel:
         """Returns the model with A and B added; they and the head alone can be trained."""
         settings = LoraConfig(
             task_type=TaskType.SEQ_CLS,
@@ -47,6 +48,7 @@ class LoRA:
         )
         return get_peft_model(model, settings)
 
-    def merged(self, model: Any) -> Any:
+    def merged(self, model: PeftModel) -> PreTrainedModel:
         """Returns the model with the products added to its weights, and nothing else left of them."""
-        return model.merge_and_unload().requires_grad_(True)
+        merged: PreTrainedModel = model.merge_and_unload()
+        return merged.requires_grad_(True)

@@ -1,7 +1,6 @@
 """What validation watches, in float64: torchmetrics would round a share to 1e-7, and a sum over many rows further."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,8 +67,8 @@ class Determination(Metric):
 class InFloat64(MetricCollection):
     """Metrics of numbers, whose sums are kept in float64."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
+    def __init__(self, metrics: dict[str, Metric]) -> None:
+        super().__init__(dict(metrics), compute_groups=False)
         self.set_dtype(torch.float64)
 
     def update(self, predictions: Tensor, targets: Tensor) -> None:  # type: ignore[override]

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from numpy.typing import ArrayLike
@@ -155,7 +155,7 @@ class Objective(nn.Module):
         return {name: one for name, one in trainable.items() if any(fnmatchcase(name, p) for p in self.covers)}
 
 
-def objective_of(made: Any) -> Objective:
+def objective_of(made: object) -> Objective:
     """Returns what a recipe's `objective` gave; a loss alone becomes an objective without penalties.
 
     Raises:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +127,7 @@ def _outputs(
     )
     any_size = "Let forward work for a batch of any size, e.g. with squeeze(1) or flatten(1) in place of squeeze()."
     try:
-        found: Any = net(**model_inputs)
+        found: object = net(**model_inputs)
     except NET_ERRORS as error:
         what = f"{counted(rows)} cannot be answered: {error_line(error)}."
         return OutputFault("form", what, single if doubles else any_size, error)

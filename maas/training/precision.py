@@ -23,11 +23,11 @@ def full_precision(device: torch.device) -> AbstractContextManager[Any]:
 
 def keep_targets_(trainer: Trainer) -> None:
     """Lets `bf16-true` and `16-true` convert the inputs of a batch alone: bfloat16 has three digits for a target."""
-    plugin: Any = trainer.precision_plugin
-    if HalfPrecision not in type(plugin).__mro__:
+    plugin = trainer.precision_plugin
+    if not isinstance(plugin, HalfPrecision):
         return
     convert = plugin.convert_input
-    plugin.convert_input = lambda batch: batch._replace(inputs=convert(batch.inputs))
+    plugin.convert_input = lambda data: data._replace(inputs=convert(data.inputs))  # type: ignore[method-assign]
 
 
 class WeightedMean:

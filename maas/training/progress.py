@@ -4,9 +4,9 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from multiprocessing import current_process
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from maas.data.datamodule import Loader
 from maas.training.precision import WeightedMean
 from maas.training.task import Task
 
@@ -59,7 +60,7 @@ class History(Checkpoint):
         self._validated_step = trainer.global_step
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Reads the clock."""
         self._trained = time.monotonic()
@@ -103,9 +104,9 @@ class History(Checkpoint):
     def _pace(self, trainer: Trainer) -> dict[str, float]:
         """Returns training rows in a second of training; nothing for an epoch that was resumed."""
         seconds = self._trained - self._begun
-        loader: Any = trainer.train_dataloader
+        loader = cast("Loader", trainer.train_dataloader)
         share = (trainer.fit_loop.batch_idx + 1) / len(loader)  # less than all where the trainer limits its batches
-        return {"rows_per_second": share * len(loader.dataset) / seconds} if seconds > 0 else {}
+        return {"rows_per_second": share * len(cast("Sized", loader.dataset)) / seconds} if seconds > 0 else {}
 
     def _line(self, trainer: Trainer, values: dict[str, float], pace: dict[str, float]) -> str:
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or -1

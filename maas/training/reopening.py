@@ -1,7 +1,7 @@
 """Does a checkpoint hold all of a model? Opened again, it must give rows the outputs that the model in memory gives."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,8 +25,18 @@ ULPS = 4
 """Steps of float32 at the largest output that count as rounding, however narrow the spread is."""
 
 
+class Reopened(Protocol):
+    """A checkpoint, once it is opened again."""
+
+    def model(self) -> nn.Module | ImportedModel:
+        """Returns the model that it holds."""
+
+    def processor(self) -> Processor:
+        """Returns the processor that it holds."""
+
+
 def require_same_outputs(
-    name: str, model: nn.Module | ImportedModel, processor: Processor, reopened: Any, rows: Sequence[Any]
+    name: str, model: nn.Module | ImportedModel, processor: Processor, reopened: Reopened, rows: Sequence[Any]
 ) -> None:
     """Compares a model with what its checkpoint gives.
 
@@ -118,14 +128,20 @@ def _matters(one: Held, net: nn.Module, model_inputs: ModelInputs, before: NDArr
         one.put_(net, one.there)
 
 
-def _reason(model: Any, again: Any, processor: Processor, processor_again: Processor, row: Any) -> str:
+def _reason(
+    model: nn.Module | ImportedModel,
+    again: nn.Module | ImportedModel,
+    processor: Processor,
+    processor_again: Processor,
+    row: object,
+) -> str:
     """Says what is lost, and what to do."""
     model_inputs, model_inputs_again = (one.batch(one.preprocess([row])) for one in (processor, processor_again))
     if any(not np.array_equal(model_inputs[name], model_inputs_again[name], equal_nan=True) for name in model_inputs):
         return (
             f"The {processor.kind} processor gives other inputs once it is opened: its save() loses what fit() learnt."
         )
-    if not isinstance(model, nn.Module):
+    if not (isinstance(model, nn.Module) and isinstance(again, nn.Module)):
         return "Its save() and load() lose what fit() learnt."
     blamed = to_blame(model, again, model_inputs)
     if not blamed:

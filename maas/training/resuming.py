@@ -69,12 +69,12 @@ class TrainingCheckpoints(Checkpoint):
         """Brings back the random states of a point that lay between two epochs."""
         self._bring_back()
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Brings back the random states of a point that lay within an epoch."""
         self._bring_back()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Writes a point if one is due."""
         self._batches += 1

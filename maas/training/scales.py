@@ -1,7 +1,5 @@
 """Who brings a target to mean 0 and deviation 1: the task, in float64, or the net itself, if anybody."""
 
-from typing import Any
-
 from lightning.pytorch import LightningModule
 
 from maas.config import RunConfig, target_of
@@ -40,7 +38,7 @@ def standardizes_target(config: RunConfig) -> bool:
     return is_trained_here and config.trainer is not None and leaves_scale(config.model, OF_TARGET)
 
 
-def require_unit(config: RunConfig, model: Any) -> None:
+def require_unit(config: RunConfig, model: object) -> None:
     """Raises ConfigError where a recipe sets a scale that a model does not use: it has learnt, or trains itself."""
     if config.standardize_target and (config.trainer is None or isinstance(model, ImportedModel | LightningModule)):
         raise ConfigError(

@@ -6,7 +6,7 @@ ordinary takes Lightning's own way.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
+from maas.data.datamodule import Batch
 from maas.training.task import Task
 
 Hook = Callable[..., Any]
@@ -61,13 +62,13 @@ class ValidatedEnd(_TrainingEpochLoop):
         return is_due or (self.trainer.enable_validation and is_last_batch(self.trainer))
 
 
-def is_last_batch(trainer: Any) -> bool:
+def is_last_batch(trainer: Trainer) -> bool:
     """Whether training ends with the batch that was just trained on.
 
     Args:
         trainer: Lightning's, in training.
     """
-    epochs = trainer.fit_loop
+    epochs: Any = trainer.fit_loop  # of whose progress Lightning declares a base that lacks what is used here
     if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
         return True
     if trainer.should_stop and epochs._can_stop_early:  # noqa: SLF001 - Lightning has no public word for it
@@ -99,7 +100,7 @@ class LeanSteps(ValidatedEnd):
             super().advance(data_fetcher)
             return
         trainer, progress, hooks = self.trainer, self.batch_progress, self._hooks
-        task: Any = trainer.lightning_module
+        task = cast("Task", trainer.lightning_module)
         batch, _, _ = next(data_fetcher)
         batch_idx = self.batch_idx + 1
         progress.is_last_batch = data_fetcher.done
@@ -118,7 +119,7 @@ class LeanSteps(ValidatedEnd):
         progress.increment_completed()
 
     def _stepped(
-        self, task: Task, batch: Any, batch_idx: int, optimizer: Optimizer, hooks: dict[str, list[Hook]]
+        self, task: Task, batch: Batch, batch_idx: int, optimizer: Optimizer, hooks: dict[str, list[Hook]]
     ) -> Tensor:
         """Takes one step of the optimizer, and returns the loss before it."""
         trainer, progress = self.trainer, self.automatic_optimization.optim_progress.optimizer
@@ -157,7 +158,7 @@ class LeanSteps(ValidatedEnd):
             self.scheduler_progress.increment_completed()
 
 
-def _is_ordinary(trainer: Any) -> bool:
+def _is_ordinary(trainer: Trainer) -> bool:
     """Whether steps need nothing of Lightning's that `LeanSteps` lacks."""
     return (
         isinstance(trainer.lightning_module, Task)
@@ -165,20 +166,25 @@ def _is_ordinary(trainer: Any) -> bool:
         and isinstance(trainer.strategy, SingleDeviceStrategy)
         and type(trainer.precision_plugin) in (Precision, MixedPrecision, DoublePrecision)
         and getattr(trainer.precision_plugin, "scaler", None) is None
-        and isinstance(trainer.profiler, PassThroughProfiler)
+        and isinstance(trainer.profiler, PassThroughProfiler)  # type: ignore[attr-defined]
         and trainer.accumulate_grad_batches == 1
         and not trainer.loggers
         and len(trainer.optimizers) == 1
         and not trainer.fit_loop._skip_backward  # noqa: SLF001 - callbacks of Lightning's own set it
         and all(one.interval == "step" and one.frequency == 1 for one in trainer.lr_scheduler_configs)
         and not any(name in vars(trainer.lightning_module) for name in SKIPPED_HOOKS)
-        and all(type(one).__module__.startswith(SILENT_CALLBACKS) for one in trainer.callbacks if _steps(one))
+        and all(type(one).__module__.startswith(SILENT_CALLBACKS) for one in _callbacks(trainer) if _steps(one))
     )
 
 
-def _hooks_of(trainer: Any) -> dict[str, list[Hook]]:
+def _hooks_of(trainer: Trainer) -> dict[str, list[Hook]]:
     """Returns what callbacks do in each step, by the name of the hook."""
-    return {name: [getattr(one, name) for one in trainer.callbacks if _has(one, name)] for name in STEP_HOOKS}
+    return {name: [getattr(one, name) for one in _callbacks(trainer) if _has(one, name)] for name in STEP_HOOKS}
+
+
+def _callbacks(trainer: Trainer) -> list[Callback]:
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # which Lightning does not declare
+    return callbacks
 
 
 def _steps(callback: Callback) -> bool:

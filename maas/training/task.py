@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -117,7 +118,7 @@ class Task(LightningModule):
         total: Tensor = self.trainer.strategy.reduce(value.clone(), reduce_op="sum")
         return total
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Builds the optimizer over all trainable parameters, and its schedule."""
         optimizer = optimizer_of(self.net, self._make_optimizer, self.objective.covered(self.net))
         schedule = self._make_schedule(optimizer, int(self.trainer.estimated_stepping_batches))

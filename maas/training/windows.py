@@ -6,9 +6,10 @@ for that: every process knows which rows the others take.
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from maas.data.datamodule import Loader
@@ -70,7 +71,7 @@ def batch_scale_of(loss: nn.Module, targets: Tensor, window: Window | None) -> B
     return BatchScale(1.0 if total else 0.0, 1.0, 1.0, total)
 
 
-def window_of(trainer: Any, batch_idx: int) -> Window | None:
+def window_of(trainer: Trainer, batch_idx: int) -> Window | None:
     """Returns all that the step sees which a batch belongs to; None where that is the batch alone.
 
     Args:
@@ -86,7 +87,7 @@ def window_of(trainer: Any, batch_idx: int) -> Window | None:
     return Window(torch.cat(seen), len(seen) * world, accumulated * world)
 
 
-def sees_several_batches(trainer: Any) -> bool:
+def sees_several_batches(trainer: Trainer) -> bool:
     """Whether a step sees more than one batch: of several processes, or accumulated."""
     return bool(trainer.accumulate_grad_batches > 1 or trainer.world_size > 1)
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.hooks import RemovableHandle
 
 from maas.doctor.finding import Finding
-from maas.doctor.recipe_under_check import RecipeUnderCheck, answer_of
+from maas.doctor.recipe_under_check import RecipeUnderCheck, outputs_or_none
 
 FARTHEST_MEAN = 10.0
 """Of what the first layer sees: its gradients are then all but parallel."""
@@ -57,7 +58,7 @@ def first_seen(net: nn.Module, model_inputs: dict[str, Tensor]) -> tuple[str, Te
     """Returns name and input of the first layer with trainable weights; None where it is a table or a norm."""
     seen: list[tuple[str, Tensor | None]] = []
 
-    def look(name: str, module: nn.Module) -> Any:
+    def look(name: str, module: nn.Module) -> RemovableHandle:
         def hook(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             given = [one for one in (*arguments, *named.values()) if isinstance(one, Tensor)]
             plain = isinstance(module, TABLES + NORMS) or not given or not given[0].is_floating_point()
@@ -67,7 +68,7 @@ def first_seen(net: nn.Module, model_inputs: dict[str, Tensor]) -> tuple[str, Te
 
     layers = [(name, one) for name, one in net.named_modules() if any(p.requires_grad for p in one.parameters(False))]
     hooks = [look(name, layer) for name, layer in layers if layer is not net]
-    answer_of(net, model_inputs)
+    outputs_or_none(net, model_inputs)
     for hook in hooks:
         hook.remove()
     name, values = seen[0] if seen else ("", None)

@@ -1,7 +1,6 @@
 """Labels: their order, their numbers, their weights."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -32,7 +31,7 @@ def check_label_order(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 
 def _named_labels(net: nn.Module) -> Iterator[list[str]]:
     for module in net.modules():
-        config: Any = getattr(module, "config", None)
+        config: object = getattr(module, "config", None)
         names = getattr(config, "id2label", None) or getattr(module, "id2label", None)
         if isinstance(names, Mapping) and names:
             yield [str(names[key]) for key in sorted(names, key=int)]

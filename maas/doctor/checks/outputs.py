@@ -153,8 +153,8 @@ def check_double_activation(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 def ending_of(outputs: Tensor, recipe: RecipeUnderCheck) -> str | None:
     """Returns what a net's outputs were activated with; None where they are free."""
     found = {name for name, holds in LAST_ACTIVATIONS.items() if holds(outputs)}
-    for answer in recipe.extremes if found else []:
-        found = {name for name in found if LAST_ACTIVATIONS[name](answer)}
+    for extreme in recipe.extremes if found else []:
+        found = {name for name in found if LAST_ACTIVATIONS[name](extreme)}
     return next((name for name in LAST_ACTIVATIONS if name in found), None) if found and recipe.extremes else None
 
 

@@ -141,7 +141,7 @@ def check_target_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             "Set standardize_target=true, or let the net take target_mean and target_deviation, which are filled in.",
         )
     if recipe.extremes:
-        reached = torch.cat([answer.flatten() for answer in recipe.extremes])
+        reached = torch.cat([outputs.flatten() for outputs in recipe.extremes])
         low, high = float(reached.min()), float(reached.max())
         outside = float(((targets < low) | (targets > high)).float().mean())
         if outside and _is_bounded(low, high):

@@ -100,7 +100,7 @@ def check_callbacks(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             yield from _slow_average(recipe, where, settings)
 
 
-def _misread(recipe: RecipeUnderCheck, where: str, monitor: str, mode: Any) -> Iterator[Finding]:
+def _misread(recipe: RecipeUnderCheck, where: str, monitor: str, mode: object) -> Iterator[Finding]:
     logged = {"train_loss", "validation_loss", *map(str, recipe.task_head.metrics().clone(prefix="validation_").keys())}
     if monitor not in logged and _logs_nothing_else(recipe):
         remedy = f"Set e.g. {where}.monitor=validation_{recipe.config.metric}."

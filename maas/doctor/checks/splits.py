@@ -71,7 +71,7 @@ def _keys(split: Split) -> NDArray[np.int64]:
     return np.fromiter((hash(repr(key)) for key in keys), np.int64, len(looked_at))
 
 
-def _key(value: Any) -> Hashable:
+def _key(value: object) -> Hashable:
     """Returns what equal rows share."""
     if isinstance(value, str):
         return " ".join(unicodedata.normalize("NFKC", value).casefold().split())

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -86,7 +85,7 @@ def check_reproducibility(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         )
 
 
-def _own_generators(where: str, owner: Any) -> Iterator[Finding]:
+def _own_generators(where: str, owner: object) -> Iterator[Finding]:
     for name, value in getattr(owner, "__dict__", {}).items():
         if isinstance(value, GENERATORS):
             yield Finding(

@@ -1,7 +1,6 @@
 """Images: noise and blur of the pixels that the model sees."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +43,6 @@ def blurred(rows: Sequence[PixelArray], deviation: float) -> list[PixelArray]:
     return [_blurred(pixels, ImageFilter.GaussianBlur(deviation)) for pixels in rows]
 
 
-def _blurred(pixels: PixelArray, blur: Any) -> PixelArray:
+def _blurred(pixels: PixelArray, blur: ImageFilter.GaussianBlur) -> PixelArray:
     channels = [Image.fromarray(pixels[..., channel]).filter(blur) for channel in range(pixels.shape[2])]
     return np.stack([np.asarray(channel) for channel in channels], axis=2)

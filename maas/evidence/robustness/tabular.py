@@ -71,5 +71,5 @@ def _by_name(columns: Sequence[str], row: TableRow) -> list[tuple[str, Any]]:
     return list(zip(columns, row, strict=True))
 
 
-def _is_there(value: Any) -> bool:
+def _is_there(value: object) -> bool:
     return isinstance(value, int | float | np.number)

@@ -46,8 +46,8 @@ class TaskMetrics(ABC):
         """Returns for each row whether both give the same prediction, (N,)."""
 
     @abstractmethod
-    def as_scores(self, answers: NDArray[Any]) -> Scores:
-        """Returns answers in the targets' own terms, (N,), as plain numbers (N, K)."""
+    def as_scores(self, targets: NDArray[Any]) -> Scores:
+        """Returns the scores (N, K) of predictions that are the targets (N,)."""
 
     def log_difference(self, reference: Scores, found: Scores) -> float | None:
         """Returns how far logarithms of probabilities differ, as a share; None where numbers are no probabilities."""

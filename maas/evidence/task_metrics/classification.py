@@ -34,9 +34,9 @@ class ClassificationMetrics(TaskMetrics):
         same: NDArray[np.bool_] = reference.argmax(axis=1) == found.argmax(axis=1)
         return same
 
-    def as_scores(self, answers: NDArray[Any]) -> Scores:
+    def as_scores(self, targets: NDArray[Any]) -> Scores:
         """Returns probabilities of 0 and 1."""
-        plain: Scores = np.eye(self.classes, dtype=np.float32)[answers]
+        plain: Scores = np.eye(self.classes, dtype=np.float32)[targets]
         return plain
 
     def log_difference(self, reference: Scores, found: Scores) -> float:

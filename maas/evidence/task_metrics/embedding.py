@@ -38,6 +38,6 @@ class EmbeddingMetrics(TaskMetrics):
         near: NDArray[np.bool_] = (reference * found).sum(axis=1) >= CLOSE_COSINE * lengths
         return near
 
-    def as_scores(self, answers: NDArray[Any]) -> Scores:
+    def as_scores(self, targets: NDArray[Any]) -> Scores:
         """Returns the vectors."""
-        return answers
+        return targets

@@ -49,9 +49,9 @@ class RegressionMetrics(TaskMetrics):
         near: NDArray[np.bool_] = np.abs(wanted - found)[:, 0] <= allowed
         return near
 
-    def as_scores(self, answers: NDArray[Any]) -> Scores:
+    def as_scores(self, targets: NDArray[Any]) -> Scores:
         """Returns the values as a column."""
-        return answers[:, None]
+        return targets[:, None]
 
 
 def _columns(targets: NDArray[Any], predictions: Scores) -> Sums:
@@ -88,6 +88,6 @@ def _resampled(columns: Sums, seed: int) -> Sums:
     return sums
 
 
-def _interval(value: Any, samples: Any) -> Interval:
+def _interval(value: float | Sums, samples: Sums) -> Interval:
     low, high = np.quantile(samples, [0.025, 0.975])
     return Interval(float(value), float(low), float(high))

@@ -67,7 +67,6 @@ class RegressionHead(TaskHead):
         """Returns R², mean absolute error and root mean squared error."""
         return InFloat64(
             {"r2": Determination(), "mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False)},
-            compute_groups=False,
         )
 
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

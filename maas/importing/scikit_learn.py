@@ -82,14 +82,16 @@ class Estimator(ImportedModel):
 
     def __init__(
         self,
-        estimator: BaseEstimator,
+        estimator: object,
         labels: Sequence[str] | None = None,
         trusted: Sequence[str] = (),
         *,
         record: EstimatorRecord | None = None,
     ) -> None:
         self.trusted = tuple(dict.fromkeys([*TRUSTED, *trusted]))
-        self.estimator = open_skops(Path(estimator), self.trusted) if isinstance(estimator, str | Path) else estimator
+        self.estimator: BaseEstimator = (
+            open_skops(Path(estimator), self.trusted) if isinstance(estimator, str | Path) else estimator
+        )
         self.labels = labels
         self.record = record
         if not hasattr(self.estimator, "fit") or not answers_by(self.estimator, "predict"):

@@ -1,9 +1,10 @@
 """What a caller wants of a model, and what comes back. It knows no protocol and no transport."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
+
+import msgspec
 
 from maas.runtime.codec import Outputs
 from maas.runtime.processors import Features
@@ -15,8 +16,7 @@ VALUES_AT_ONCE = 1024
 NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class RowList:
+class RowList(msgspec.Struct, frozen=True):
     """Raw rows.
 
     Args:
@@ -36,8 +36,7 @@ class RowList:
             yield self.rows[start : start + self.piece_rows]
 
 
-@dataclass(frozen=True, slots=True)
-class PreprocessedRows:
+class PreprocessedRows(msgspec.Struct, frozen=True):
     """Rows that were preprocessed before the call was submitted.
 
     Args:
@@ -50,8 +49,7 @@ class PreprocessedRows:
         return len(self.features)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request to one model.
 
     Args:
@@ -72,12 +70,11 @@ class Call:
     size_bytes: int
     caller: str = ""
     deadline_s: float | None = None
-    parameters: Mapping[str, object] = field(default_factory=lambda: NO_PARAMETERS)
+    parameters: Mapping[str, object] = NO_PARAMETERS
     stream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """A part of what a model gives for a call; an ordinary answer is a stream of one.
 
     Args:

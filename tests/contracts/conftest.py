@@ -29,7 +29,8 @@ def asked(bundle: maas.Bundle, rows: Sequence[Any]) -> list[dict[str, Any]]:
     processor, route = bundle.predictor.processor, f"/v1/{bundle.manifest.task}"
 
     async def ask() -> list[dict[str, Any]]:
-        transport = httpx.ASGITransport(HttpApp(repository, max_body_bytes=2**24))
+        app = HttpApp(repository, max_body_bytes=2**24)
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             answers = []
             for row in rows:
@@ -42,6 +43,7 @@ def asked(bundle: maas.Bundle, rows: Sequence[Any]) -> list[dict[str, Any]]:
                 response = await client.post(route, content=content, headers={"content-type": kind})
                 assert response.status_code == 200, response.text
                 answers.append(response.json())
+            await app.close()
             return answers
 
     return asyncio.run(ask())

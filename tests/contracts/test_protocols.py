@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from maas.serving import protocols
+from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import Operation
 from maas.serving.repository import Repository
 from maas.serving.transports.http import HttpApp
@@ -45,9 +46,12 @@ def asked(repository: Repository, operation: Operation, content: bytes = b"", **
         path = path.replace("{" + name + "}", value)
 
     async def ask():
-        transport = httpx.ASGITransport(HttpApp(repository, max_body_bytes=2**20))
+        reader = InputReader(1024)
+        transport = httpx.ASGITransport(HttpApp(repository, max_body_bytes=2**20, reader=reader))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.request(operation.method, path, content=content, **settings)
+            response = await client.request(operation.method, path, content=content, **settings)
+        await reader.close()
+        return response
 
     return asyncio.run(ask())
 

@@ -9,7 +9,7 @@ import pytest
 
 import maas
 from maas.runtime.pyfunc import _load_pyfunc
-from maas.serving.protocols.tensors import encoded_tensors
+from maas.serving.protocols.tensors import output_tensor
 from maas.serving.repository import Repository
 from maas.training.checkpoint import Checkpoint
 
@@ -68,8 +68,9 @@ def test_client_gets_what_the_formula_gives_when_it_asks_in_any_way(made):
     by_frame = _load_pyfunc(str(bundle.folder)).predict(pd.DataFrame({"departure": SECONDS[:20]}))
     np.testing.assert_array_equal(by_frame["value"], by_json)
     tensors = bundle.predictor.postprocessor.tensors(bundle.predictor.outputs(rows))
-    tensor = json.loads(b"".join(encoded_tensors(tensors, bundle.manifest.signature.outputs, ())))
-    assert (tensor["datatype"], tensor["data"]) == ("FP64", by_json)
+    (spec,) = bundle.manifest.signature.outputs
+    tensor = output_tensor(spec, tensors[spec.name])
+    assert (tensor.datatype, tensor.data) == ("FP64", by_json)
 
 
 def test_bundle_is_served_when_its_golden_answers_are_large(made):

@@ -6,9 +6,9 @@ neighbours. It knows no protocol and no transport.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
+from typing import Self
 
 import numpy as np
 
@@ -71,31 +71,18 @@ class BatchEngine:
         """Rows that were admitted and do not run yet."""
         return self._jobs.waiting_rows
 
-    async def submit(self, call: Call) -> AsyncIterator[Chunk]:
-        """Gives the graph's outputs for a call's rows, in the order of the rows, as one chunk.
+    def submit(self, call: Call) -> AsyncIterator[Chunk]:
+        """Returns a stream of one chunk: the graph's outputs for a call's rows, in the order of the rows.
 
-        They are those of `Predictor.outputs`, bit for bit, unless rows of other callers share a batch.
+        They are those of `Predictor.outputs`, bit for bit, unless rows of other callers share a batch. The call is
+        admitted when the chunk is wanted.
 
         Raises:
             InputError: a row cannot be understood, there are none or too many, or an output is not finite.
             OverloadError: there is no room for the call, or the engine is being drained.
             DeadlineError: the call's deadline has passed.
         """
-        if self._is_draining:
-            raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
-        self._calls += 1
-        try:
-            async with asyncio.timeout_at(call.deadline_s) if call.deadline_s is not None else nullcontext():
-                outputs = await self._outputs(call)
-        except TimeoutError as error:
-            raise DeadlineError("The deadline of the request has passed.") from error
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._idle.set()
-        if fault := not_finite(outputs):
-            raise NotFiniteError(fault)
-        yield Chunk(outputs)
+        return _OneChunk(self._outputs, call)
 
     def pause(self) -> None:
         """Starts no more runs; calls are admitted and wait."""
@@ -117,7 +104,28 @@ class BatchEngine:
         self._thread.close()
 
     async def _outputs(self, call: Call) -> Outputs:
-        """Admits a call, preprocesses its rows and awaits their runs."""
+        """Admits a call and awaits its outputs."""
+        if self._is_draining:
+            raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
+        self._calls += 1
+        try:
+            if call.deadline_s is None:
+                outputs = await self._runs(call)
+            else:
+                async with asyncio.timeout_at(call.deadline_s):
+                    outputs = await self._runs(call)
+        except TimeoutError as error:
+            raise DeadlineError("The deadline of the request has passed.") from error
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+        if fault := not_finite(outputs):
+            raise NotFiniteError(fault)
+        return outputs
+
+    async def _runs(self, call: Call) -> Outputs:
+        """Preprocesses the rows of a call and awaits their runs."""
         inputs, processor = call.inputs, self._predictor.processor
         rows, jobs = len(inputs), list[Job]()
         require_rows(rows, self.max_rows)
@@ -135,11 +143,12 @@ class BatchEngine:
             self._jobs.put(jobs)
             self._schedule()
             return _in_order(batches, [await job.outputs for job in jobs])
-        finally:
+        except BaseException:
             for job in jobs:
                 _withdraw(job)
                 rows -= 0 if job.is_waiting else len(job.features)
             self._jobs.release(rows)
+            raise
 
     def _job(self, features: list[Features]) -> Job:
         bucket = self._predictor.processor.bucket(features[0])
@@ -153,15 +162,16 @@ class BatchEngine:
 
     def _start_runs(self) -> None:
         self._is_due = False
-        until = time.perf_counter() + INLINE_BELOW_S
+        start = 0.0
         while self._worker is None and (jobs := self._next_jobs()):
-            if self._is_short(jobs):
-                _deliver(jobs, outcomes_of(self._run, jobs))
-                if time.perf_counter() > until:  # others have their turn before the next batch
-                    self._schedule()
-                    return
-            else:
+            if not self._is_short(jobs):
                 self._worker = asyncio.get_running_loop().create_task(self._work(jobs))
+                return
+            start = start or time.perf_counter()
+            _deliver(jobs, outcomes_of(self._run, jobs))
+            if not self._jobs.is_empty and time.perf_counter() - start > INLINE_BELOW_S:
+                self._schedule()  # others have their turn before the next batch
+                return
 
     async def _work(self, jobs: list[Job]) -> None:
         while jobs:
@@ -176,10 +186,29 @@ class BatchEngine:
         return self.costs.run_s(sum(size_of(row) for job in jobs for row in job.features)) <= INLINE_BELOW_S
 
     def _next_jobs(self) -> list[Job]:
-        jobs = [] if self._is_paused else self._jobs.take()
+        jobs = [] if self._is_paused or self._jobs.is_empty else self._jobs.take()
         if jobs:
             self._observe(sum(len(job.features) for job in jobs))
         return jobs
+
+
+class _OneChunk:
+    """A stream of one chunk. An asynchronous generator would do the same, and costs more than a small model's run."""
+
+    __slots__ = ("_call", "_outputs")
+
+    def __init__(self, outputs: Callable[[Call], Awaitable[Outputs]], call: Call) -> None:
+        self._outputs = outputs
+        self._call: Call | None = call
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        if self._call is None:
+            raise StopAsyncIteration
+        call, self._call = self._call, None
+        return Chunk(await self._outputs(call))
 
 
 def outcomes_of(run: ModelRun, jobs: Sequence[Job]) -> list[Outputs | Exception]:

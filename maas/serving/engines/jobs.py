@@ -41,6 +41,11 @@ class JobQueue:
         self.waiting_rows = 0
         self._jobs: deque[Job] = deque()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no job waits."""
+        return not self._jobs
+
     def admit(self, rows: int) -> None:
         """Reserves room.
 

@@ -1,11 +1,11 @@
 """Observers: they see each request and its outcome, and change nothing."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+
+class Outcome(msgspec.Struct, frozen=True):
     """One request that was answered, refused or given up.
 
     Args:

@@ -11,7 +11,6 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -159,7 +158,7 @@ def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWork
         raise TypeError(f"{operation.path} parsed rows that are preprocessed.")
     require_rows(len(call.inputs), deployment.engine.max_rows)
     request.body = b""
-    wanted = {field.name: getattr(call, field.name) for field in fields(call) if field.name != "inputs"}
+    wanted = {name: getattr(call, name) for name in call.__struct_fields__ if name != "inputs"}
     yield CallRead(header.number, len(call.inputs), {**wanted, "parameters": dict(call.parameters)}), b""
     for features in preprocessed_steps(call.inputs, deployment.processor):
         yield from rows_frames(header.number, features)

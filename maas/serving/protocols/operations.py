@@ -6,8 +6,10 @@ each gets the snapshot of the moment.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+import msgspec
 
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call
@@ -19,8 +21,7 @@ JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
 C = TypeVar("C", bound=Call)
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One request, read whole.
 
     Args:
@@ -31,7 +32,7 @@ class Request:
     """
 
     body: bytes | bytearray = b""
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = {}
     metadata: Metadata = ()
     model: str = ""
 
@@ -44,8 +45,7 @@ class Request:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """One answer, written whole.
 
     Args:

@@ -11,7 +11,6 @@ as it stands, where its content type is one that the model reads.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -37,8 +36,7 @@ ROWS = "input_data"
 _CHOICE: JsonSchema = {"model": {"type": "string"}, "version": {"type": ["string", "integer"]}}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestCall(Call):
+class RestCall(Call, frozen=True, kw_only=True):
     """A call that may hold one input rather than a list of them.
 
     Args:
@@ -95,9 +93,9 @@ class TaskOperation(Inference[RestCall]):
     def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
         """Yields one prediction for one input, and a list of them for a list."""
         predictions = deployment.postprocessor.predictions
-        if call.is_many:
-            return encoded_list(map(predictions, slices(outputs)))
-        return iter((encode(predictions(outputs)[0]),))
+        if not call.is_many:
+            return iter((encode(predictions(outputs)[0]),))
+        return encoded_list(map(predictions, slices(outputs)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the task's first model."""
@@ -131,6 +129,9 @@ class PredictOperation(Inference[RestCall]):
 
     def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
         """Yields the scores of each row."""
+        if len(call.inputs) == 1:
+            yield encode({"predictions": deployment.postprocessor.scores(outputs).tolist()})
+            return
         yield b'{"predictions":'
         yield from encoded_list(deployment.postprocessor.scores(part).tolist() for part in slices(outputs))
         yield b"}"

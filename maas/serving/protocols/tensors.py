@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from maas.errors import InputError
 from maas.records.signature import NUMPY_TYPES, Datatype, TensorSpec
-from maas.runtime.codec import Outputs
 from maas.serving.call import VALUES_AT_ONCE, Row
 from maas.serving.faults import require_rows
 from maas.serving.protocols.bodies import encode, encoded_list
@@ -36,11 +35,12 @@ class InputTensor(msgspec.Struct):
 
 
 class OutputTensor(msgspec.Struct):
-    """A tensor as the protocol writes it, without its data."""
+    """A tensor as the protocol writes it, its data flat."""
 
     name: str
     datatype: str
     shape: list[int]
+    data: list[object]
 
 
 def rows_of(tensors: Sequence[InputTensor], specs: Sequence[TensorSpec], max_rows: int) -> list[Row]:
@@ -71,28 +71,25 @@ def rows_of(tensors: Sequence[InputTensor], specs: Sequence[TensorSpec], max_row
     return [dict(zip(wanted, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def encoded_tensors(outputs: Outputs, specs: Sequence[TensorSpec], wanted: Sequence[str]) -> Iterator[bytes]:
-    """Yields output tensors as the protocol writes them, their data flat, with commas between them.
+def output_tensor(spec: TensorSpec, array: NDArray[np.generic]) -> OutputTensor:
+    """Returns an output as the protocol writes it."""
+    return OutputTensor(spec.name, spec.datatype, list(array.shape), array.ravel().tolist())
+
+
+def encoded_tensor(spec: TensorSpec, array: NDArray[np.generic], separator: bytes) -> Iterator[bytes]:
+    """Yields a large output as JSON, its data a part at a time.
 
     Args:
-        outputs: by name, (N, …) each.
-        specs: of all outputs.
-        wanted: names of the outputs that are wanted; all of them if there is none.
+        spec: of the output.
+        array: (N, …).
+        separator: what stands before it.
     """
-    known = {spec.name: spec.datatype for spec in specs}
-    separator = b""
-    for name in wanted or known:
-        head = OutputTensor(name, known[name], list(outputs[name].shape))
-        yield separator + encode(head)[:-1] + b',"data":'
-        yield from encoded_list(_flat_parts(outputs[name]))
-        yield b"}"
-        separator = b","
-
-
-def _flat_parts(array: NDArray[np.generic]) -> Iterator[list[object]]:
     flat = array.ravel()
-    for start in range(0, flat.size, VALUES_AT_ONCE):
-        yield flat[start : start + VALUES_AT_ONCE].tolist()
+    head = OutputTensor(spec.name, spec.datatype, list(array.shape), [])
+    yield separator + encode(head)[: -len(b"[]}")]
+    starts = range(0, flat.size, VALUES_AT_ONCE)
+    yield from encoded_list(flat[start : start + VALUES_AT_ONCE].tolist() for start in starts)
+    yield b"}"
 
 
 def require_outputs(wanted: Sequence[str], known: Mapping[str, object]) -> None:

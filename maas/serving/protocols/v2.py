@@ -5,7 +5,6 @@ Source: https://github.com/kserve/open-inference-protocol/blob/main/specificatio
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
@@ -14,7 +13,7 @@ import numpy as np
 from maas.errors import InputError, OverloadError
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Outputs
-from maas.serving.call import Call, Row, RowList
+from maas.serving.call import VALUES_AT_ONCE, Call, Row, RowList, size_of_outputs
 from maas.serving.examples import example_text
 from maas.serving.faults import MediaTypeError, UnreadableError
 from maas.serving.protocols.bodies import decode, encode
@@ -29,7 +28,14 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.protocols.schemas import schema_like, tensor_schema
-from maas.serving.protocols.tensors import InputTensor, encoded_tensors, require_outputs, rows_of
+from maas.serving.protocols.tensors import (
+    InputTensor,
+    OutputTensor,
+    encoded_tensor,
+    output_tensor,
+    require_outputs,
+    rows_of,
+)
 from maas.serving.repository import Deployment, Snapshot
 from maas.serving.repository.deployments import shown
 
@@ -54,19 +60,19 @@ class InferRequest(msgspec.Struct):
     parameters: dict[str, object] | None = None
 
 
-class InferReply(msgspec.Struct, omit_defaults=True):
-    """The body of an inference answer, without the outputs."""
+class InferReply(msgspec.Struct):
+    """The body of an inference answer."""
 
     model_name: str
     model_version: str
-    id: str | None = None
+    id: str | msgspec.UnsetType
+    outputs: list[OutputTensor]
 
 
 _DECODER = msgspec.json.Decoder(InferRequest)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class V2Call(Call):
+class V2Call(Call, frozen=True, kw_only=True):
     """A call that wants some of the outputs.
 
     Args:
@@ -193,11 +199,12 @@ class InferOperation(Inference[V2Call]):
         except UnreadableError as error:
             raise UnreadableError(f"{error} like {example_text(_example_request(deployment))}") from None
         signature = deployment.signature
-        outputs = body.outputs or ()
-        for parameters in (body.parameters, *(one.parameters for one in (*body.inputs, *outputs))):
-            _refuse_unknown(parameters or {})
-        wanted = tuple(output.name for output in outputs)
-        require_outputs(wanted, {spec.name: spec for spec in signature.outputs})
+        for one in (body, *body.inputs, *(body.outputs or ())):
+            if one.parameters:
+                _refuse_unknown(one.parameters)
+        wanted = [output.name for output in body.outputs or ()]
+        if wanted:
+            require_outputs(wanted, {spec.name: spec for spec in signature.outputs})
         return V2Call(
             model=deployment.name,
             version=request.values.get("version"),
@@ -209,11 +216,17 @@ class InferOperation(Inference[V2Call]):
 
     def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
         """Yields the wanted outputs as tensors."""
-        postprocessor = deployment.postprocessor
-        tensors = postprocessor.tensors(outputs)
-        head = InferReply(deployment.name, deployment.version, call.identity)
-        yield encode(head)[:-1] + b',"outputs":['
-        yield from encoded_tensors(tensors, postprocessor.specs, call.wanted)
+        tensors = deployment.postprocessor.tensors(outputs)
+        specs = {spec.name: spec for spec in deployment.signature.outputs}
+        identity = msgspec.UNSET if call.identity is None else call.identity
+        wanted = [(specs[name], tensors[name]) for name in call.wanted or specs]
+        if size_of_outputs(tensors) <= VALUES_AT_ONCE:
+            whole = [output_tensor(spec, tensor) for spec, tensor in wanted]
+            yield encode(InferReply(deployment.name, deployment.version, identity, whole))
+            return
+        yield encode(InferReply(deployment.name, deployment.version, identity, []))[: -len(b"]}")]
+        for number, (spec, tensor) in enumerate(wanted):
+            yield from encoded_tensor(spec, tensor, b"," if number else b"")
         yield b"]}"
 
     def document(self, snapshot: Snapshot) -> OperationDocument:

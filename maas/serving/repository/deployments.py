@@ -56,7 +56,7 @@ class Deployment:
         """The model's task, e.g. `text-classification`."""
         return self.bundle.manifest.task
 
-    @property
+    @cached_property
     def signature(self) -> Signature:
         """Raw inputs and outputs as tensors."""
         return Signature(self.processor.input_specs, self.postprocessor.specs)

@@ -19,8 +19,8 @@ from maas.serving.protocols.operations import Inference, Page, Reply, Request
 from maas.serving.repository import Repository
 from maas.serving.transports.messages import (
     BodyBudget,
-    BodyReader,
     ClientGoneError,
+    HeldBody,
     Receive,
     Scope,
     Send,
@@ -60,7 +60,7 @@ class HttpApp:
         observers: see each outcome.
         max_body_bytes: largest size of a request's body.
         max_total_bytes: largest size of all bodies that are in memory at one time.
-        max_queue: largest number of rows that may wait to be read.
+        reader: reads large bodies; the app closes it as well.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class HttpApp:
         observers: Sequence[Observer] = (),
         max_body_bytes: int = 8 * 2**20,
         max_total_bytes: int = 64 * 2**20,
-        max_queue: int = 1024,
+        reader: InputReader | None = None,
     ) -> None:
         self._repository = repository
         self._pages = tuple(pages)
         self._observers = tuple(observers)
         self._bodies = BodyBudget(max_body_bytes, max_total_bytes)
-        self._reader = InputReader(max_queue)
+        self._reader = reader or InputReader(1024)
         self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,8 +125,8 @@ class HttpApp:
                 observer.observe(outcome)
 
     async def _inferred(self, operation: Inference[Any], request: Request, receive: Receive) -> Reply:
-        with BodyReader(self._bodies, request.metadata, receive) as body:
-            request.body = await body.read()
+        with HeldBody(self._bodies) as body:
+            request.body = await body.read(request.metadata, receive)
             async with CancelledWhenClientGoes(receive):
                 snapshot = self._repository.snapshot
                 if len(request.body) > LARGE_BODY_BYTES:
@@ -137,10 +137,12 @@ class HttpApp:
                 deployment = snapshot.find(call.model, call.version)
                 async for chunk in deployment.engine.submit(call):
                     outputs = chunk.outputs
+                    if chunk.is_last:
+                        break
                 parts = operation.render(call, deployment, outputs)
-                if size_of_outputs(outputs) <= VALUES_AT_ONCE:
-                    return Reply(b"".join(parts))
-                return Reply(b"".join([part async for part in in_turns(parts)]))
+                if size_of_outputs(outputs) > VALUES_AT_ONCE:
+                    return Reply(b"".join([part async for part in in_turns(parts)]))
+                return Reply(b"".join(parts))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

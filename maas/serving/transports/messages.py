@@ -35,46 +35,48 @@ class BodyBudget:
         self.max_total_bytes = max_total_bytes
         self.held_bytes = 0
 
-    def take(self, count: int) -> None:
-        """Reserves room for some bytes.
+    def hold(self, size: int, held: int) -> int:
+        """Reserves room for a body of some bytes in all, and returns how many it holds now.
+
+        Args:
+            size: of the body, as far as it is known.
+            held: bytes that were reserved for it before.
 
         Raises:
-            OverloadError: there is none now.
+            TooLargeError: no body may be so large.
+            OverloadError: there is no room now.
         """
-        if self.held_bytes and self.held_bytes + count > self.max_total_bytes:
+        if size <= held:
+            return held
+        if size > self.max_body_bytes:
+            raise _too_large(self.max_body_bytes, size)
+        if self.held_bytes > held and self.held_bytes - held + size > self.max_total_bytes:
             raise OverloadError(
                 f"The bodies of requests hold {self.held_bytes:,} bytes of at most {self.max_total_bytes:,}; "
-                f"{count:,} more do not fit. Try again in a second."
+                f"{size - held:,} more do not fit. Try again in a second."
             )
-        self.held_bytes += count
-
-    def give(self, count: int) -> None:
-        """Gives room back."""
-        self.held_bytes -= count
+        self.held_bytes += size - held
+        return size
 
 
-class BodyReader:
-    """Reads one request's body within a budget, which gets its bytes back on leaving the block.
+class HeldBody:
+    """One request's body within a budget, which gets its bytes back on leaving the block.
 
     Args:
         budget: of all requests.
-        headers: of the request.
-        receive: ASGI's.
     """
 
-    def __init__(self, budget: BodyBudget, headers: Metadata, receive: Receive) -> None:
+    def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget
-        self._headers = headers
-        self._receive = receive
         self._held = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._budget.give(self._held)
+        self._budget.held_bytes -= self._held
 
-    async def read(self) -> bytes | bytearray:
+    async def read(self, headers: Metadata, receive: Receive) -> bytes | bytearray:
         """Returns the body, and keeps no more than its limit.
 
         Raises:
@@ -83,36 +85,28 @@ class BodyReader:
             MediaTypeError: it is a form, or compressed.
             ClientGoneError: the client went away.
         """
-        length, waits = _checked_head(self._headers)
-        more = not waits  # a client that waits has sent nothing yet
+        length, waits = _checked_head(headers)
         body: bytes | bytearray = b""
+        more = not waits  # a client that waits has sent nothing yet
         try:
-            self._hold(length)
+            self._held = self._budget.hold(length, 0)
             more = True
             while more:
-                message = await self._receive()
+                message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGoneError
                 chunk, more = message.get("body", b""), message.get("more_body", False)
-                self._hold(len(body) + len(chunk))
-                if not body:
-                    body = bytearray(chunk) if more else chunk
-                else:
+                self._held = self._budget.hold(len(body) + len(chunk), self._held)
+                if body:
                     body += chunk
+                else:
+                    body = bytearray(chunk) if more else chunk
         except (TooLargeError, OverloadError):
             body = b""
             if more:
-                await _discard(self._receive)
+                await _discard(receive)
             raise
         return body
-
-    def _hold(self, size: int) -> None:
-        """Reserves room for a body of some bytes in all."""
-        if size > self._budget.max_body_bytes:
-            raise _too_large(self._budget.max_body_bytes, size)
-        if size > self._held:
-            self._budget.take(size - self._held)
-            self._held = size
 
 
 async def send_reply(reply: Reply, send: Send, status: int = 200) -> None:

@@ -17,6 +17,7 @@ from maas.serving.examples import example_call
 from maas.serving.observers import Observer
 from maas.serving.observers.access_log import AccessLog
 from maas.serving.observers.metrics import Metrics, MetricsPage
+from maas.serving.preprocessing.reader import InputReader
 from maas.serving.repository import Deployment, EngineSettings, Repository
 from maas.serving.transports.http import HttpApp
 
@@ -85,7 +86,7 @@ def serve(settings: ServerSettings, *, folder: str, name: str | None = None, ver
         observers=observers,
         max_body_bytes=settings.max_body_bytes,
         max_total_bytes=settings.max_total_bytes,
-        max_queue=settings.max_queue,
+        reader=InputReader(settings.max_queue),
     )
     _Server(app, ready_lines(deployment, settings.host, listener.getsockname()[1])).run(sockets=[listener])
     sys.exit(0)

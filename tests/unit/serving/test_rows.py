@@ -33,9 +33,12 @@ def asked(folder: Path, path: str, **content) -> httpx.Response:
     repository.open(folder)
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(HttpApp(repository, max_body_bytes=2**24))
+        app = HttpApp(repository, max_body_bytes=2**24)
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.request("POST" if content else "GET", path, **content)
+            response = await client.request("POST" if content else "GET", path, **content)
+        await app.close()
+        return response
 
     return asyncio.run(ask())
 

@@ -10,6 +10,7 @@ usage: python -m maas.serve model=MODEL [key=value …]
     max_queue        the most rows that may wait, and so the most in one request (1024)
     max_body_bytes   the most bytes of a request's body (8388608)
     max_total_bytes  the most bytes of all bodies in memory at one time (67108864)
+    max_pixels       the most pixels of a picture (50000000)
     access_log       true writes one JSON line a request to stderr (false)
 
 example: python -m maas.serve model=runs/sentiment_zh/latest/bundle port=8080

@@ -63,13 +63,14 @@ class Format(NamedTuple):
     vetted: Callable[[bytes], Vetted]
 
 
-def read_image(content: bytes) -> Image.Image:
+def read_image(content: bytes, max_pixels: int | None = None) -> Image.Image:
     """Decodes a JPEG, PNG, WebP, BMP or GIF file, the first frame of an animation, and turns it as its EXIF says.
 
     Colour profiles are ignored, as is EXIF that cannot be read.
 
     Args:
         content: the file.
+        max_pixels: largest number of pixels, below what is read of any format; null for that.
 
     Returns:
         Pixels in the mode that the file has them in; a JPEG of more than 25 megapixels at half its size.
@@ -82,6 +83,8 @@ def read_image(content: bytes) -> Image.Image:
     kind = next((one for one in FORMATS if one.beginning.match(content)), None)
     if kind is None:
         raise InputError(f"is not an image file: it begins with {content[:8]!r}. Send JPEG, PNG, WebP, BMP or GIF.")
+    if max_pixels is not None:
+        kind = kind._replace(max_pixels=min(kind.max_pixels, max_pixels))
     try:
         vetted = kind.vetted(content)
         image = _loaded(kind.reader(BytesIO(vetted.content)), kind)
@@ -93,6 +96,21 @@ def read_image(content: bytes) -> Image.Image:
     except Exception as error:  # Pillow's readers raise whatever their parsers do
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"is a {kind.name} file that cannot be read: {reason[:200]}. Save it anew.") from error
+
+
+def declared_pixels(content: bytes) -> int:
+    """Returns how many pixels the header of a file declares; 0 where it cannot be read. Nothing is decoded."""
+    kind = next((one for one in FORMATS if one.beginning.match(content)), None)
+    if kind is None:
+        return 0
+    try:
+        if kind.reader is WebPImageFile:  # it would allocate them
+            width, height = _canvas(content)
+        else:
+            width, height = kind.reader(BytesIO(kind.vetted(content).content)).size
+    except Exception:  # noqa: BLE001  Pillow's readers raise whatever their parsers do; reading says what is wrong
+        return 0
+    return width * height
 
 
 def orientation_of(exif: bytes) -> int:

@@ -47,6 +47,10 @@ class Processor(ABC):
             InputError: a row cannot be understood; the message names the row.
         """
 
+    def pixels_to_decode(self, row: Any) -> int:
+        """Returns how many pixels preprocessing a row would decode, by its header alone; 0 where it is no picture."""
+        return 0
+
     @abstractmethod
     def bucket(self, features: Features) -> int:
         """Returns the padded size of a row; rows of equal size share a batch."""

@@ -12,7 +12,7 @@ from maas.bounds import Count
 from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.contents import content_of, row_name
-from maas.runtime.image_files import ORIENTATION, read_image
+from maas.runtime.image_files import ORIENTATION, declared_pixels, read_image
 from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
 from maas.runtime.pixels import pixels_of
 from maas.runtime.processors.base import Features, Processor, nesting
@@ -84,13 +84,22 @@ class ImageProcessor(Processor):
         except InputError as error:
             raise InputError(f"{row_name(row, index)} {error}") from error
 
+    def pixels_to_decode(self, row: Any) -> int:
+        """Returns how many pixels a file declares; 0 for what is no file."""
+        try:
+            return declared_pixels(content_of(row, FORMS)) if isinstance(row, bytes | bytearray | str) else 0
+        except InputError:  # preprocessing names the row
+            return 0
+
     def _pixels(self, row: Any) -> Features:
         if isinstance(row, np.ndarray | list | tuple):
             array = pixels_of(row)
             if self._shape in (array.shape, (*array.shape, 1)):
                 return array.reshape(self._shape)
             return self._shaped(Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array))
-        return self._shaped(_image(row) if isinstance(row, Image.Image) else read_image(content_of(row, FORMS)))
+        return self._shaped(
+            _image(row) if isinstance(row, Image.Image) else read_image(content_of(row, FORMS), self.max_pixels)
+        )
 
     def _shaped(self, image: Image.Image) -> Features:
         return np.asarray(self._resized(flattened(image, self._mode))).reshape(self._shape)

@@ -11,13 +11,14 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import BinaryIO
 
 from maas.errors import InputError
 from maas.runtime.bundle import Bundle
 from maas.runtime.postprocessors import load_postprocessor
-from maas.runtime.processors import load_processor
+from maas.runtime.processors import Processor, load_processor
 from maas.serving.call import Call, Chunk, RowList
 from maas.serving.faults import CallError, message_of, require_rows
 from maas.serving.preprocessing.frames import (
@@ -36,6 +37,8 @@ from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import Inference, Request
 from maas.serving.repository import Deployment, Snapshot
 
+LARGE_PIXELS = 4_000_000
+LARGE_PICTURE = threading.Lock()
 READERS = 2
 """Requests that are read at one time: a small one need not wait for a large one."""
 NICENESS = 10
@@ -160,8 +163,15 @@ def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWork
     request.body = b""
     wanted = {name: getattr(call, name) for name in call.__struct_fields__ if name != "inputs"}
     yield CallRead(header.number, len(call.inputs), {**wanted, "parameters": dict(call.parameters)}), b""
-    for features in preprocessed_steps(call.inputs, deployment.processor):
-        yield from rows_frames(header.number, features)
+    with _turn_of(call.inputs, deployment.processor):
+        for features in preprocessed_steps(call.inputs, deployment.processor):
+            yield from rows_frames(header.number, features)
+
+
+def _turn_of(rows: RowList, processor: Processor) -> AbstractContextManager[object]:
+    """Returns what is to be held while rows are preprocessed: large pictures are decoded one at a time."""
+    pixels = max(map(processor.pixels_to_decode, rows.rows))
+    return LARGE_PICTURE if pixels > LARGE_PIXELS else nullcontext()
 
 
 if __name__ == "__main__":

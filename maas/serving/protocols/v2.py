@@ -28,6 +28,7 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.protocols.schemas import schema_like, tensor_schema
+from maas.serving.protocols.sizes import require_size
 from maas.serving.protocols.tensors import (
     InputTensor,
     OutputTensor,
@@ -194,6 +195,7 @@ class InferOperation(Inference[V2Call]):
         """Returns a call with the rows that the tensors hold."""
         deployment = _named(request, snapshot)
         _refuse_binary(request)
+        require_size(request.body, (deployment,))
         try:
             body = decode(_DECODER, request.body)
         except UnreadableError as error:

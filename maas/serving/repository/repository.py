@@ -24,11 +24,13 @@ class EngineSettings:
         batch_size: largest number of rows in one run, instead of the bundle's.
         threads: ONNX Runtime's intra-op threads, instead of the bundle's.
         max_queue: largest number of rows that may wait for a model, and so the largest number in one call.
+        max_pixels: largest picture that is decoded; null for as large as the formats' readers allow.
     """
 
     batch_size: int | None = None
     threads: int | None = None
     max_queue: int = 1024
+    max_pixels: int | None = None
 
 
 class Repository:
@@ -108,6 +110,7 @@ class Repository:
         name = name or bundle.manifest.name
         predictor = bundle.make_predictor(threads=self._settings.threads)
         bundle.check_golden(predictor=predictor)  # with the batches that it was made with
+        predictor.processor.max_pixels = self._settings.max_pixels
         predictor.batch_size = self._settings.batch_size or predictor.batch_size
         engine = BatchEngine(
             predictor,

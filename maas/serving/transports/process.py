@@ -39,6 +39,7 @@ class ServerSettings:
         max_queue: the most rows that may wait, and so the most in one request.
         max_body_bytes: largest size of a request's body, in bytes.
         max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
+        max_pixels: largest picture that is decoded, in pixels; formats other than JPEG have lower limits of their own.
         access_log: write one JSON line a request to stderr.
     """
 
@@ -50,6 +51,7 @@ class ServerSettings:
     max_queue: Count = 1024
     max_body_bytes: Count = 8 * 2**20
     max_total_bytes: Count = 64 * 2**20
+    max_pixels: Count = 50_000_000
     access_log: bool = False
 
 
@@ -75,7 +77,8 @@ def serve(settings: ServerSettings, *, folder: str, name: str | None = None, ver
     listener = bound_socket(settings.host, settings.port)
     metrics = Metrics()
     repository = Repository(
-        EngineSettings(settings.batch_size, settings.threads, settings.max_queue), metrics.observe_rows
+        EngineSettings(settings.batch_size, settings.threads, settings.max_queue, settings.max_pixels),
+        metrics.observe_rows,
     )
     deployment = repository.open(folder, name=name, version=version)
     metrics.watch(repository)

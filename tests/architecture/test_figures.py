@@ -32,6 +32,22 @@ def test_figure_does_not_rise_when_the_package_is_read(rule, most):
     assert len([place for one in MODULES for place in rule(one)]) <= most
 
 
+def test_name_means_one_thing_when_modules_are_compared():
+    assert len(measure_house.two_meanings(MODULES)) <= 28
+
+
+def test_word_of_the_glossary_is_used_when_something_is_named():
+    assert len(measure_house.home_made(HERE, MODULES)) <= 53
+
+
+def test_idiom_is_avoided_when_text_is_read():
+    assert len(measure_house.prose(HERE)) <= 200
+
+
+def test_file_is_worth_a_window_when_lines_are_counted():
+    assert len(measure_house.small_files(MODULES)) <= 30
+
+
 def test_bare_any_is_found_when_it_is_all_of_an_annotation():
     source = "def f(a: Any, b: list[Any], *c: Any, d: typing.Any = None) -> Any: ...\nx: Any = 1\nclass A:\n    y: Any"
     assert {place.split()[1] for place in measure_house.bare_any(module(source))} == {"a", "c", "d", "x", "y"}

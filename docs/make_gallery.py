@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import maas
-from maas.config.recipes import RECIPES
+from maas.config.recipe_files import RECIPES
 from maas.errors import InputError
 from maas.evidence.plots import robustness_picture
 from maas.explaining import Explanation, explain

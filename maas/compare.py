@@ -11,7 +11,8 @@ example: python -m maas.compare runs/sentiment_zh/latest/bundle models:/sentimen
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,40 +21,33 @@ from rich.table import Table
 
 import maas
 from maas import cli
-from maas.config import recipes, register
-from maas.errors import ConfigError, MaasError
+from maas.config import recipe_names
+from maas.errors import ConfigError
 from maas.evidence.comparing import ComparedBundle, compare_bundles
 from maas.evidence.model_plots import comparison_picture
 from maas.files import write_json
 from maas.lifecycle.assembly import load_rows
 from maas.runtime.bundle import Bundle
 
-OUT, RECIPE = "out=", "recipe="
+OUT, RECIPE = "out", "recipe="
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Compares."""
-    given = sys.argv[1:]
-    if not given or {"-h", "--help", "help"} & set(given):
-        cli.say((__doc__ or "").strip())
-        return
-    models = list(
-        dict.fromkeys(one for one in cli.overrides_given() if "=" not in one and not one.startswith(("-", "~")))
-    )
-    outs = [Path(one.removeprefix(OUT)) for one in given if one.startswith(OUT)]
-    rest = [one for one in given if one not in models and not one.startswith(OUT)]
-    try:
+    with cli.reported("compare"):
+        line = cli.read("compare", arguments)
+        if line.wants_help or not (line.names or line.overrides) or "help" in line.names:
+            cli.say((__doc__ or "").strip())
+            return
+        models = list(dict.fromkeys(line.names))
         if len(models) < 2:
             named = "1 model was" if models else "No model was"
             raise ConfigError(f"{named} named; compare takes two or more. See maas compare --help.")
         bundles = {name: maas.load(name) for name in models}
-        if not any(one.startswith(RECIPE) for one in rest):
-            rest = [*_origin(models[0], bundles[models[0]]), *rest]
-    except MaasError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(cli.USAGE_STATUS)
-    sys.argv[1:] = rest
-    cli.run("compare", partial(_compare, bundles, outs))
+        out, line = line.value(OUT), line.without([OUT])
+        if not any(one.startswith(RECIPE) for one in line.overrides):
+            line = replace(line, overrides=(*_origin(models[0], bundles[models[0]]), *line.overrides))
+        cli.follow(line, partial(_compare, bundles, Path(out) if out else None))
 
 
 def _origin(name: str, bundle: Bundle) -> list[str]:
@@ -62,9 +56,8 @@ def _origin(name: str, bundle: Bundle) -> list[str]:
     Raises:
         ConfigError: no recipe of that name is known here.
     """
-    register()
     lineage = bundle.manifest.lineage
-    if lineage.recipe not in recipes():
+    if lineage.recipe not in recipe_names():
         raise ConfigError(
             f"{name} was made by the recipe {lineage.recipe}, which is none of those known here. Name its file, for "
             "the test rows: recipe=FILE.yaml."
@@ -72,17 +65,17 @@ def _origin(name: str, bundle: Bundle) -> list[str]:
     return [f"{RECIPE}{lineage.recipe}", *(one for one in lineage.overrides if not one.startswith(RECIPE))]
 
 
-def _compare(bundles: Mapping[str, Bundle], outs: list[Path], config: maas.RunConfig) -> None:
+def _compare(bundles: Mapping[str, Bundle], out: Path | None, config: maas.RunConfig) -> None:
     rows = load_rows(config)
     for name, bundle in bundles.items():
         if bundle.manifest.lineage.data_fingerprint != rows.record.fingerprint:
             cli.say(f"{name} was trained on other rows than these; it may have learnt some of them.")
     found = compare_bundles(bundles, rows.test, rows.labels, config.metric)
     Console(width=None if sys.stdout.isatty() else 120).print(_table(found, config.metric, len(rows.test)))
-    for folder in outs:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "comparison.json", found)
-        cli.say(f"written to {comparison_picture(found, config.metric, folder / 'comparison.png').parent}")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "comparison.json", found)
+        cli.say(f"written to {comparison_picture(found, config.metric, out / 'comparison.png').parent}")
 
 
 def _table(found: list[ComparedBundle], metric: str | None, rows: int) -> Table:

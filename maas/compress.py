@@ -26,40 +26,36 @@ import sys
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 
 import maas
 from maas import cli
-from maas.config import recipes, register, register_recipe
+from maas.command_line import CommandLine, key_of
+from maas.config import recipe_names
 from maas.errors import ConfigError
 from maas.importing.meaning import Gives
 from maas.lifecycle.elsewhere import compress_bundle, compress_file
+from maas.lifecycle.recipe import GRAPH_SECTIONS, GraphRecipe
 from maas.lifecycle.subject import Given
 from maas.opening import load_model
 from maas.records.evidence import CompressionRecord
 
-OUT, ELSEWHERE = "out", "elsewhere"
+OUT = "out"
 OWN = (OUT, *(field.name for field in fields(Given)))
-SECTIONS = ("compress", "export", "seed")
-Compress = Callable[[maas.RunConfig], CompressionRecord]
+"""Keys of the second form that are no sections."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Compresses."""
-    given = cli.overrides_given()
-    models = [one for one in given if "=" not in one and not one.startswith("~")]
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        cli.say(f"{(__doc__ or '').strip()}\n")
-    if not models:
-        cli.run("compress", _compress)
-        return
     with cli.reported("compress"):
-        stage = _stage(models, given)
-    own = {one for one in given if one in models or _key(one) in OWN}
-    sys.argv[1:] = [f"recipe={ELSEWHERE}", *(one for one in sys.argv[1:] if one not in own)]
-    register_recipe(ELSEWHERE, {"defaults": [{"override /compress": "graph"}], "name": ELSEWHERE})
-    cli.run("compress", partial(_compress_elsewhere, stage))
+        line = cli.read("compress", arguments)
+        if line.wants_help:
+            cli.say(f"{(__doc__ or '').strip()}\n")
+        if line.names and not line.wants_help:
+            out = Path(line.value(OUT) or "")
+            _conclude(_given(line, out)(GraphRecipe.of(line.without(OWN).overrides, line.config_dir)), out)
+        else:
+            cli.follow(line, _compress)
 
 
 def _compress(config: maas.RunConfig) -> None:
@@ -68,52 +64,52 @@ def _compress(config: maas.RunConfig) -> None:
     _conclude(compressed.record, compressed.folder)
 
 
-def _compress_elsewhere(stage: tuple[Compress, Path], config: maas.RunConfig) -> None:
-    _conclude(stage[0](config), stage[1])
-
-
 def _conclude(record: CompressionRecord, folder: Path) -> None:
     cli.say(f"chosen: {record.chosen}. {record.reason}\ncompressed: {folder}")
     if record.is_unmet:
         sys.exit(cli.UNMET_STATUS)
 
 
-def _stage(models: Sequence[str], given: Sequence[str]) -> tuple[Compress, Path]:
-    """Reads the command line of the second form.
+def _given(line: CommandLine, out: Path) -> Callable[[GraphRecipe], CompressionRecord]:
+    """Reads the command line of the second form, and returns what compresses the model that it names.
 
     Raises:
-        ConfigError: something is missing, or does not bear on an imported model.
+        ConfigError: something is missing, or does not apply to a model without a recipe.
         MaasError: the bundle cannot be opened.
     """
-    if len(models) > 1:
-        raise ConfigError(f"{', '.join(models)}: compress takes one model. See maas compress --help.")
-    for one in given:
-        if "=" in one and _key(one) not in OWN + SECTIONS:
-            raise ConfigError(
-                f"{one} does not bear on {models[0]}, which is imported; set {', '.join(OWN)}, or what lies in "
-                f"{', '.join(SECTIONS)}."
-            )
-    register()
-    if models[0] in recipes() or models[0].endswith((".yaml", ".yml")):
-        raise ConfigError(
-            f"{models[0]} is a recipe. Write maas compress recipe={models[0]}; a model is a file or a folder."
-        )
-    told = {_key(one): one.partition("=")[2] for one in given if _key(one) in OWN and "=" in one}
+    _require_one_model(line)
+    model, values = line.names[0], {key: line.value(key) for key in OWN}
     for name in ("calibration", OUT):
-        if not told.get(name):
+        if not values[name]:
             raise ConfigError(f"{name} is missing. Set {name}=PATH; see maas compress --help.")
-    if told.get("gives", "value") not in typing.get_args(Gives):
-        raise ConfigError(f"gives is {told['gives']}; it must be one of {', '.join(typing.get_args(Gives))}.")
-    out = Path(told.pop(OUT))
-    rows = Given(calibration=Path(told.pop("calibration")), **typing.cast("dict[str, typing.Any]", told))
-    model = load_model(models[0])
-    if isinstance(model, Path):
-        return lambda config: compress_file(config, model, rows, out), out
-    return lambda config: compress_bundle(config, model, rows, out), out
+    known = typing.get_args(Gives)
+    if values["gives"] not in (None, *known):
+        raise ConfigError(f"gives is {values['gives']}; it must be one of {', '.join(known)}.")
+    own = {key: value for key, value in values.items() if value is not None and key not in (OUT, "calibration")}
+    rows = Given(calibration=Path(values["calibration"] or ""), **typing.cast("dict[str, typing.Any]", own))
+    found = load_model(model)
+    if isinstance(found, Path):
+        return lambda recipe: compress_file(recipe, found, rows, out)
+    return lambda recipe: compress_bundle(recipe, found, rows, out)
 
 
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0].partition(".")[0]
+def _require_one_model(line: CommandLine) -> None:
+    """Requires a command line of the second form to name one model, and no more than what applies to it.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    model = line.names[0]
+    if len(line.names) > 1:
+        raise ConfigError(f"{', '.join(line.names)}: compress takes one model. See maas compress --help.")
+    for one in line.overrides:
+        if "=" in one and key_of(one).partition(".")[0] not in OWN + GRAPH_SECTIONS:
+            raise ConfigError(
+                f"{one} does not bear on {model}, which comes without a recipe; set {', '.join(OWN)}, or what lies in "
+                f"{', '.join(GRAPH_SECTIONS)}."
+            )
+    if model in recipe_names(line.config_dir) or model.endswith((".yaml", ".yml")):
+        raise ConfigError(f"{model} is a recipe. Write maas compress recipe={model}; a model is a file or a folder.")
 
 
 if __name__ == "__main__":

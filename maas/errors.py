@@ -15,8 +15,10 @@
 
 A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2. No
 message holds a password: addresses are shown without their credentials.
+Where its cause is another library's, `raise … from shown(cause)` keeps a notebook to it; MAAS_TRACEBACK=1 shows all.
 """
 
+import os
 import re
 
 from maas.credentials import without_credentials
@@ -24,6 +26,26 @@ from maas.credentials import without_credentials
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"<>:]+/)+([^\s/'\"<>:,]+)")
 """A file of this machine, of which its name is kept."""
+
+TRACEBACK = "MAAS_TRACEBACK"
+"""Environment variable; 1 shows what lies below an error that maas explains."""
+
+
+def shows_chain() -> bool:
+    """Returns whether users want to see what lies below an error that maas explains."""
+    return os.environ.get(TRACEBACK, "0") not in ("", "0")
+
+
+def shown(cause: BaseException) -> BaseException | None:
+    """Returns the cause of an error that explains it, where users want to see it; else None, which hides it.
+
+    Args:
+        cause: what another library raised.
+
+    Example:
+        >>> raise ConfigError("The recipe is no YAML.") from shown(cause)  # doctest: +SKIP
+    """
+    return cause if shows_chain() else None
 
 
 class MaasError(Exception):

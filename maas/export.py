@@ -1,12 +1,14 @@
 """`python -m maas.export recipe=NAME key=value …` turns the newest checkpoint, compressed or not, into a bundle."""
 
+from collections.abc import Sequence
+
 import maas
 from maas import cli
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Exports and proves."""
-    cli.run("export", _export)
+    cli.enter("export", _export, arguments)
 
 
 def _export(config: maas.RunConfig) -> None:

@@ -1,7 +1,8 @@
-"""`python -m maas.plan recipe=NAME key=value …` tells what a recipe will take: minutes, memory, bytes."""
+"""`python -m maas.plan recipe=NAME key=value …` estimates what a recipe will take: minutes, memory, bytes."""
 
 import os
-import sys
+from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -13,21 +14,21 @@ from maas.planning.result import as_json, plan_table
 JSON = "--json"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Plans; with `--json` for machines."""
-    is_json = JSON in sys.argv
-    sys.argv = [argument for argument in sys.argv if argument != JSON]
+    with cli.reported("plan"):
+        line = cli.read("plan", arguments, [JSON])
+        cli.follow(line, partial(_plan, is_json=JSON in line.flags))
 
-    def tell(config: RunConfig) -> None:
-        found = plan(config)
-        if is_json:
-            cli.say(as_json(found))
-            return
-        Console(width=None if os.isatty(1) else 110).print(plan_table(found))
-        for warning in found.warnings:
-            cli.say(f"warning: {warning}")
 
-    cli.run("plan", tell)
+def _plan(config: RunConfig, *, is_json: bool) -> None:
+    found = plan(config)
+    if is_json:
+        cli.say(as_json(found))
+        return
+    Console(width=None if os.isatty(1) else 110).print(plan_table(found))
+    for warning in found.warnings:
+        cli.say(f"warning: {warning}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """`python -m maas.register recipe=NAME key=value …` makes a version of the newest bundle."""
 
+from collections.abc import Sequence
+
 import maas
 from maas import cli
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Registers."""
-    cli.run("register", _register)
+    cli.enter("register", _register, arguments)
 
 
 def _register(config: maas.RunConfig) -> None:

@@ -1,5 +1,6 @@
 """`python -m maas.run recipe=NAME key=value …` takes a recipe through the whole line."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import maas
@@ -10,9 +11,9 @@ if TYPE_CHECKING:
     from maas.training.checkpoint import Checkpoint
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the line and prints what each stage gave."""
-    cli.run("run", _run)
+    cli.enter("run", _run, arguments)
 
 
 def _run(config: maas.RunConfig) -> "Checkpoint":

@@ -61,7 +61,8 @@ def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
         return stage, gave, metric, size, ratio, parity, f"{seconds[stage]:.1f}" if stage in seconds else ""
 
     if "baseline" in metrics:
-        yield row("baseline", str(config.baseline["_target_"]).rpartition(".")[2], metrics["baseline"])
+        name = config.baseline.target.rpartition(".")[2] if config.baseline else ""
+        yield row("baseline", name, metrics["baseline"])
     history, best = line.checkpoint.record.history, line.checkpoint.record.best_epoch
     yield row("train", f"epoch {best + 1}" if history else "as it came", metrics.get("trained", ""), f"{weights:,}")
     if "cross_validated" in metrics:

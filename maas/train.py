@@ -1,5 +1,6 @@
 """`python -m maas.train recipe=NAME key=value …` trains a recipe's net."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import maas
@@ -9,9 +10,9 @@ if TYPE_CHECKING:
     from maas.training.checkpoint import Checkpoint
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Trains."""
-    cli.run("train", _train)
+    cli.enter("train", _train, arguments)
 
 
 def _train(config: maas.RunConfig) -> "Checkpoint":

@@ -1,12 +1,14 @@
 """`python -m maas.verify recipe=NAME key=value …` measures the newest bundle again and replaces its evidence."""
 
+from collections.abc import Sequence
+
 import maas
 from maas import cli
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Verifies."""
-    cli.run("verify", _verify)
+    cli.enter("verify", _verify, arguments)
 
 
 def _verify(config: maas.RunConfig) -> None:

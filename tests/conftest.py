@@ -230,6 +230,5 @@ def line(tmp_path_factory) -> Line:
 @pytest.fixture(scope="session")
 def digits(line) -> Any:
     """The rows that `line` was made from."""
-    from maas.config import build
 
-    return build(line.config.data, "data")
+    return line.config.data.build()

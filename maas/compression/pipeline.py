@@ -9,7 +9,6 @@ import msgspec
 from maas.compression.passes.base import CheckpointPass, PassContext, epochs_of
 from maas.compression.retraining import retrained
 from maas.compression.store import CandidateStore, import_path_of, made_once, settings_of
-from maas.config import build
 from maas.errors import ExportError
 from maas.records.evidence import AppliedPass
 from maas.training.checkpoint import Checkpoint
@@ -100,9 +99,8 @@ def scratch_baseline_of(variant: Variant, context: PassContext, store: Candidate
 def _from_scratch(shape: Checkpoint, out: Path, context: PassContext, epochs: int) -> Checkpoint:
     """Writes the checkpoint of a net of another one's shape, with weights of its own."""
     net = shape.from_scratch(context.seed)
-    if context.config.pretrain is not None:
-        pretraining = build(context.config.pretrain, "pretrain")
-        pretraining.pretrain(net, shape.processor(), context.splits.train.inputs, context.seed)
+    if context.training.pretrain is not None:
+        context.training.pretrain.pretrain(net, shape.processor(), context.splits.train.inputs, context.seed)
     plan = shape.record.plan
     known = msgspec.structs.replace(plan, clips={}) if plan else None
     return retrained(shape, out, context, epochs=epochs, net=net, known=known)

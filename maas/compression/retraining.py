@@ -8,7 +8,6 @@ from lightning.pytorch import LightningModule
 from torch import nn
 
 from maas.compression.passes.base import PassContext
-from maas.config import RunConfig
 from maas.errors import ExportError
 from maas.evidence.task_metrics import task_metrics_of
 from maas.records.evidence import Interval
@@ -19,6 +18,7 @@ from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import fit_net
 from maas.training.nets import settled, types_of
 from maas.training.pruning_plan import PruningPlan
+from maas.training.recipe import TrainingRecipe
 
 
 def retrained(
@@ -59,14 +59,11 @@ def retrained(
         )
     types = types_of(model)
     model.requires_grad_().train()
-    config, splits, processor = (
-        _shortened(context.config, epochs, lr, context.seed),
-        context.splits,
-        parent.processor(),
-    )
+    recipe = _shortened(context.training, epochs, lr, context.seed)
+    splits, processor = context.splits, parent.processor()
     resume = context.folder / "resume"
     with during or nullcontext():
-        course = fit_net(config, model, splits, processor, resume, context.listener, teacher, parent.task_head())
+        course = fit_net(recipe, model, splits, processor, resume, context.listener, teacher, parent.task_head())
         model = settled(model, types)
         metrics = _metrics(parent, model, context)
     return parent.succeeded_by(
@@ -80,14 +77,13 @@ def retrained(
     )
 
 
-def _shortened(config: RunConfig, epochs: int, lr: float | None, seed: int) -> RunConfig:
+def _shortened(recipe: TrainingRecipe, epochs: int, lr: float | None, seed: int) -> TrainingRecipe:
     """Returns the recipe with other epochs, learning rate and seed, in one process: the others ended after training."""
-    if config.trainer is None:
-        raise ExportError(f"{config.name} has no trainer, so its net cannot be trained further.")
-    optimizer = config.optimizer if lr is None else {**config.optimizer, "lr": lr}
-    return replace(
-        config, trainer={**processes.alone(config.trainer), "max_epochs": epochs}, optimizer=optimizer, seed=seed
-    )
+    if recipe.trainer is None or recipe.optimizer is None:
+        raise ExportError(f"{recipe.name} has no trainer, so its net cannot be trained further.")
+    optimizer = recipe.optimizer if lr is None else recipe.optimizer.with_arguments(lr=lr)
+    trainer = replace(recipe.trainer, arguments={**processes.alone(recipe.trainer), "max_epochs": epochs})
+    return replace(recipe, trainer=trainer, optimizer=optimizer, seed=seed)
 
 
 def _metrics(parent: Checkpoint, net: nn.Module, context: PassContext) -> dict[str, Interval]:

@@ -96,7 +96,7 @@ class Search:
     @cached_property
     def _pruner(self) -> Pruner:
         model_inputs = self._builder.evaluator.timed_inputs(count=1)[0]
-        metric = f"validation_{self._builder.context.config.metric}"
+        metric = f"validation_{self._builder.context.training.metric}"
         return Pruner(metric, {name: torch.from_numpy(one) for name, one in model_inputs.items()})
 
     def _follow_pipelines(self) -> None:

@@ -35,7 +35,7 @@ def batches_of(checkpoint: Checkpoint, context: PassContext, rows: int) -> Itera
         rows: how many.
     """
     encoded = PreprocessedRows(context.splits.train.spread(rows), checkpoint.processor())
-    keys, size = np.asarray(encoded.keys), context.config.batch_size
+    keys, size = np.asarray(encoded.keys), context.training.batch_size
     for key in np.unique(keys):
         among = np.flatnonzero(keys == key)
         for start in range(0, len(among), size):

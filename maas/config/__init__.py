@@ -1,31 +1,27 @@
 """Recipes: composing them with Hydra, and finding every fault before any work is done.
 
-A recipe is one `RunConfig`. Its sections are parts: mappings whose `_target_` names an importable callable and whose
-other keys are that callable's arguments. `check` binds each part to its signature; `build` calls it.
+A recipe is one `RunConfig`. Its sections are parts: an importable callable and its arguments. `check` binds each part
+to its signature; `Part.build` calls it.
 """
 
 from maas.config.commands import command_again
-from maas.config.composing import compose
-from maas.config.faults import check, explain
-from maas.config.parts import build, target_of
-from maas.config.recipes import CONF, CONSTRAINTS, composed, finish, readied, recipes, register, register_recipe
+from maas.config.composing import compose, composed_config, composed_sections
+from maas.config.faults import check
+from maas.config.part import Part, target_of
+from maas.config.recipe_files import CONF, CONSTRAINTS, recipe_names
 from maas.config.schema import FILLED, RunConfig
 
 __all__ = [
     "CONF",
     "CONSTRAINTS",
     "FILLED",
+    "Part",
     "RunConfig",
-    "build",
     "check",
     "command_again",
     "compose",
-    "composed",
-    "explain",
-    "finish",
-    "readied",
-    "recipes",
-    "register",
-    "register_recipe",
+    "composed_config",
+    "composed_sections",
+    "recipe_names",
     "target_of",
 ]

@@ -1,23 +1,31 @@
-"""Composing a recipe in Python."""
+"""Composing a recipe: from its name and what is changed to one checked `RunConfig`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from maas.config.faults import check, explain
-from maas.config.recipes import composed, finish, readied, register
+from maas.config.faults import check, faults_in
+from maas.config.hydra_composing import composed, config_of, sections_of
+from maas.config.in_memory import node_of
+from maas.config.part import value_of
+from maas.config.recipe_files import GROUP
+from maas.config.refusals import refusals_of
 from maas.config.schema import RunConfig
-from maas.errors import ConfigError
+from maas.errors import ConfigError, shown
 
 
-def compose(recipe: str, *overrides: str, config_dir: str | Path | None = None) -> RunConfig:
+def compose(recipe: str, *overrides: str, config_dir: str | Path | None = None, **sections: object) -> RunConfig:
     """Composes a recipe and checks it.
 
     Args:
-        recipe: a recipe's name, or the path of a recipe file.
+        recipe: name of a recipe, or path of a recipe file.
         overrides: `key=value`, as on the command line.
-        config_dir: a folder with parts (`data/mine.yaml`) and recipes (`recipes/mine.yaml`) of one's own.
+        config_dir: folder of the user's own parts (`data/mine.yaml`) and recipes (`recipes/mine.yaml`).
+        sections: values and sections by name: a mapping changes what the recipe sets, and takes its place where it
+            names another `_target_`; a class, a `functools.partial` or an object whose arguments are known takes its
+            place.
 
     Returns:
         The checked recipe.
@@ -26,14 +34,52 @@ def compose(recipe: str, *overrides: str, config_dir: str | Path | None = None) 
         ConfigError: all faults that were found, a line each.
 
     Example:
-        >>> compose("digits_mlp", "trainer.max_epochs=1").trainer["max_epochs"]
-        1
+        >>> compose("digits_mlp", "trainer.max_epochs=1", optimizer={"lr": 0.5}).optimizer["lr"]
+        0.5
     """
-    register(config_dir)
-    arguments = [readied(override) for override in (f"recipe={recipe}", *overrides)]
+    return composed_config([f"{GROUP}={recipe}", *overrides], config_dir, **sections)
+
+
+def composed_sections(
+    sections: Sequence[str], overrides: Sequence[str], config_dir: str | Path | None = None
+) -> dict[str, object]:
+    """Composes some sections without a recipe, from what they usually are and overrides, and checks them.
+
+    Args:
+        sections: names of plain values and parts.
+        overrides: `key=value`, as on the command line.
+        config_dir: folder of the user's own parts.
+
+    Raises:
+        ConfigError: all faults that were found, a line each.
+    """
+    given = [f"~{GROUP}", *overrides]
     try:
-        config = finish(composed(arguments, config_dir), arguments)
+        content = sections_of(composed(given, config_dir, hydra=True), given, config_dir, sections)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error, arguments, config_dir)) from error
+        raise ConfigError(refusals_of(error, given, config_dir, is_whole=False)) from shown(error)
+    nodes = {name: value_of(content[name], name) for name in sections}
+    faults = [fault for name in sections for fault in faults_in(nodes[name], name)]
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return nodes
+
+
+def composed_config(overrides: Sequence[str], config_dir: str | Path | None = None, **sections: object) -> RunConfig:
+    """Composes a recipe that a command line names, and checks it.
+
+    Args:
+        overrides: as they are typed, `recipe=` among them.
+        config_dir: folder of the user's own parts and recipes.
+        sections: as `compose` takes them.
+
+    Raises:
+        ConfigError: all faults that were found, a line each.
+    """
+    nodes = {name: node_of(value, name) for name, value in sections.items()}
+    try:
+        config = config_of(composed(overrides, config_dir, hydra=True), overrides, config_dir, nodes)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(refusals_of(error, overrides, config_dir)) from shown(error)
     check(config)
     return config

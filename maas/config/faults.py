@@ -1,8 +1,7 @@
-"""Finding every fault of a recipe before any work is done, each as one line that says what to do."""
+"""Finding every fault of a composed recipe before any work is done, each as one line that says what to do."""
 
 import difflib
 import inspect
-import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,15 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from maas.config.launchers import missing_launcher
-from maas.config.parts import DIRECTIVES, is_part, target_of
-from maas.config.recipes import CONF, composed, finish, recipes
-from maas.config.schema import FILLED, METRICS, RunConfig
+from maas.config.part import Part, is_part, target_of
+from maas.config.schema import FILLED, METRICS, REQUIRED, SECTIONS, RunConfig
 from maas.errors import ConfigError
 
 
@@ -47,16 +40,17 @@ def faults_of(config: RunConfig) -> Iterator[str]:
         yield f"batch_size is {config.batch_size!r}; it must be a whole number, 1 or more. Set e.g. batch_size=64."
     if not isinstance(config.workers, int) or config.workers < 0:
         yield f"workers is {config.workers!r}; it must be a whole number, 0 or more. Set e.g. workers=2."
-    if config.folds and (config.trainer or {}).get("strategy", "auto") != "auto":
-        strategy = config.trainer["strategy"]
+    strategy = config.trainer.get("strategy", "auto") if isinstance(config.trainer, Part) else "auto"
+    if config.folds and strategy != "auto":
         yield f"folds is {config.folds} and trainer.strategy is {strategy}; one process trains folds. Set trainer=cpu."
     if not config.name or not all(character.isalnum() or character in "-_" for character in config.name):
         yield f"name is {config.name!r}; it must be letters, digits, - and _. Set e.g. name=my_model."
     for section in fields(RunConfig):
         value = getattr(config, section.name)
-        if section.type is Any and not (is_part(value) or (value is None and section.default is None)):
+        may_be_null = section.name not in REQUIRED
+        if section.name in SECTIONS and not (is_part(value) or (value is None and may_be_null)):
             yield f"{section.name} is {value!r}; it must be a part, a mapping with a _target_."
-        yield from _faults_in(value, section.name)
+        yield from faults_in(value, section.name)
 
 
 def _faults_of_task(config: RunConfig) -> Iterator[str]:
@@ -79,21 +73,21 @@ def _faults_of_task(config: RunConfig) -> Iterator[str]:
             yield f"task {config.task} learns nothing, and the recipe has a trainer. Set trainer=null."
 
 
-def _faults_in(node: Any, path: str) -> Iterator[str]:
-    """Walks a section; every mapping with a `_target_` is bound."""
-    children: Iterator[tuple[str, Any]] = iter(())
+def faults_in(node: object, path: str) -> Iterator[str]:
+    """Walks a section; every part in it is bound."""
+    children: Iterator[tuple[str, object]] = iter(())
     if isinstance(node, Mapping):
-        if is_part(node):
+        if isinstance(node, Part):
             yield from _faults_of_part(node, path)
         children = ((f"{path}.{key}", value) for key, value in node.items())
     elif isinstance(node, list):
         children = ((f"{path}[{index}]", value) for index, value in enumerate(node))
     for child_path, child in children:
-        yield from _faults_in(child, child_path)
+        yield from faults_in(child, child_path)
 
 
-def _faults_of_part(part: Mapping[str, Any], path: str) -> Iterator[str]:
-    name = part["_target_"]
+def _faults_of_part(part: Part[object], path: str) -> Iterator[str]:
+    name = part.target
     try:
         target, parameters = target_of(name)
     except ConfigError as error:
@@ -101,16 +95,16 @@ def _faults_of_part(part: Mapping[str, Any], path: str) -> Iterator[str]:
         return
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     hints = _hints(target)
-    given = {key: value for key, value in part.items() if key not in DIRECTIVES}
+    given = dict(part)
     for key, value in given.items():
         if key not in parameters:
             if not takes_any:
-                yield f"{path}.{key} is not an argument of {name}.{_nearest(key, list(parameters))}"
+                yield f"{path}.{key} is not an argument of {name}.{nearest(key, list(parameters))}"
         elif not any(map(is_part, value if isinstance(value, list) else [value])) and (
             fault := _misfit(f"{path}.{key}", value, hints.get(key))
         ):
             yield fault
-    if not part.get("_partial_"):
+    if not part.is_deferred:
         for parameter in parameters.values():
             if parameter.name not in given | dict.fromkeys(FILLED) and _is_required(parameter):
                 yield f"{path}.{parameter.name} is missing; {name} requires it. Set {path}.{parameter.name}=…"
@@ -178,96 +172,12 @@ def _is_required(parameter: inspect.Parameter) -> bool:
     )
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {near[0]}?" if near else f" Known are: {', '.join(known)}."
-
-
-def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> str:
-    """Turns a failed composition into one line a fault, all overrides checked, not just the first bad one.
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Returns a sentence that names the known word nearest to a mistyped one, or all of them; it begins with a space.
 
     Args:
-        error: what Hydra raised.
-        overrides: the command line.
-        config_dir: the user's own parts.
+        word: as it was typed.
+        known: what could have been meant.
     """
-    choices = [override for override in overrides if _is_choice(override)]
-    try:
-        base = composed(choices, config_dir, hydra=True)
-    except (HydraException, OmegaConfBaseException) as broken:
-        return _sentence(broken)
-    lines = []
-    good = list(choices)
-    for override in overrides:
-        if override in choices:
-            continue
-        try:
-            composed([*choices, override], config_dir)
-            good.append(override)
-        except (HydraException, OmegaConfBaseException) as broken:
-            lines.append(_fault_of_override(override, base, broken))
-    try:
-        lines += faults_of(finish(composed(good, config_dir), good))
-    except (HydraException, OmegaConfBaseException) as broken:
-        lines.append(_sentence(broken))
-    return "\n".join(lines or [_sentence(error)])
-
-
-def _is_choice(override: str) -> bool:
-    """Tells whether an override chooses a part (`data=csv`) instead of setting a value."""
-    key = override.lstrip("+~").split("=")[0].split("@")[0]
-    return key == "recipe" or key.startswith("hydra/") or (CONF / key).is_dir()
-
-
-def _fault_of_override(override: str, base: DictConfig, error: Exception) -> str:
-    try:
-        key = OverridesParser.create().parse_override(override).key_or_group
-    except HydraException:
-        return f"{override!r} is not an override; write key=value, and quote values with spaces or commas."
-    *parents, last = key.split(".")
-    node: Any = base
-    for depth, name in enumerate(parents):
-        if not isinstance(node, DictConfig) or name not in node:
-            return f"{key} is no key of the recipe.{_known(name, node, parents[:depth])}"
-        node = node[name]
-    if isinstance(node, DictConfig) and last in node:
-        reason = (str(error.__cause__ or error).splitlines() or [""])[0]
-        return f"{override} cannot be set: {reason}."
-    if isinstance(node, DictConfig) and "_target_" in node and last in _parameters(node["_target_"]):
-        return f"{key} is not set in the recipe, but {node['_target_']} takes it: write +{override}"
-    return f"{key} is no key of the recipe.{_known(last, node, parents)}"
-
-
-def _known(name: str, node: Any, parents: Sequence[str]) -> str:
-    if not isinstance(node, DictConfig):
-        return ""
-    prefix = "".join(f"{parent}." for parent in parents)
-    known = [f"{prefix}{key}" for key in map(str, node) if key not in {*DIRECTIVES, "overrides", "hydra"}]
-    if "_target_" in node:
-        known += [f"{prefix}{key}" for key in _parameters(node["_target_"]) if f"{prefix}{key}" not in known]
-    return _nearest(f"{prefix}{name}", known)
-
-
-def _parameters(target: str) -> list[str]:
-    try:
-        return list(target_of(target)[1])
-    except ConfigError:
-        return []
-
-
-def _sentence(error: Exception) -> str:
-    """Returns Hydra's or OmegaConf's message without its stack of contexts; an unknown choice lists what is known."""
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    unknown = re.search(r"Could not find '(?P<group>[\w/]+)/(?P<name>[^'/]+)'", text)
-    if unknown and unknown["group"] == "recipe":
-        return f"There is no recipe {unknown['name']!r}. Set recipe=NAME; known are: {', '.join(recipes())}."
-    if unknown:
-        if unknown["group"] == "hydra/launcher" and (missing := missing_launcher(unknown["name"])):
-            return missing
-        group, known = unknown["group"], re.search(r"Available options in '[^']+': (?P<names>[\w ]+?) Config", text)
-        names = f" known are: {', '.join(known['names'].split())}." if known else ""
-        return f"There is no {group} {unknown['name']!r}. Set {group}=NAME;{names}"
-    if "You must specify" in text:
-        return f"No recipe was named. Set recipe=NAME; known are: {', '.join(recipes())}."
-    cause = error.__cause__
-    return f"{text} {str(cause).splitlines()[0]}" if isinstance(cause, OmegaConfBaseException) else text
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {near[0]}?" if near else f" Known are: {', '.join(known)}."

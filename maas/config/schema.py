@@ -1,12 +1,12 @@
-"""The top level of a recipe."""
+"""The top level of a recipe: plain values, and sections that are parts."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from omegaconf import MISSING
+from maas.config.part import Part, plain_of, value_of
 
 FILLED = frozenset(
     {"outputs", "target_mean", "target_deviation", "in_features", "vocabulary_size", "in_channels", "height", "width"}
@@ -25,42 +25,48 @@ _OF_TRAINING = frozenset(
 _NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry", "workers"})
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunConfig:
-    """The top level of a recipe.
+    """The top level of a recipe, composed.
 
     Args:
-        name: of the model; also the folder below `runs_dir` and the name in the registry.
-        seed: of every random choice.
+        name: name of the model; also the folder below `runs_dir` and the name in the registry.
+        data: rows, cleaned and split.
+        processor: raw input to arrays.
+        model: the net; arguments named in `FILLED` may be left out.
+        compress: budget and passes.
+        export: tolerance and opset.
+        serve: batch size and threads that the model is measured and served with.
+        seed: random seed of training, calibration and search.
         task: what is learnt: `classification`, `binary` (one logit), `regression`, or `embedding` (nothing is).
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
-            give them back in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
+            return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have
             no targets to evaluate with.
         batch_size: rows in a training step, of each process.
         workers: processes that make batches beside training; 0 makes them in turn with it.
-        runs_dir: where runs are written.
-        resume: `auto` goes on with the newest unfinished run of the same recipe, `never` starts a new one.
-        data: rows, cleaned and split.
-        processor: raw input to arrays.
-        model: the net; arguments named in `FILLED` may be left out.
+        runs_dir: folder that runs are written to.
+        resume: `auto` resumes the newest unfinished run of the same recipe, `never` starts a new one.
         objective: logits and targets to a loss.
         optimizer: parameters to an optimizer.
         schedule: optimizer and steps to a learning-rate schedule.
         augment: random changes to training batches; null for none.
-        pretrain: what the net learns from the training inputs alone beforehand; null for nothing.
+        pretrain: what the net learns from the training inputs alone before it is trained; null for nothing.
         trainer: Lightning's Trainer; null takes the model as it comes.
         callbacks: Lightning's callbacks by name, those that write training checkpoints among them.
-        folds: also cross-validate with so many folds; 0 for not.
+        folds: number of folds of an additional cross-validation; 0 for none.
         baseline: what a user would pick instead, measured beside the model; null for none.
-        compress: budget and passes.
-        export: tolerance and opset.
         registry: where versions are kept; null for nowhere.
-        serve: batch size and threads that the model is measured and served with.
         overrides: what the command line changed; filled in by `compose`.
     """
 
-    name: str = MISSING
+    name: str
+    data: Part[object]
+    processor: Part[object]
+    model: Part[object]
+    compress: Part[object]
+    export: Part[object]
+    serve: Part[object]
     seed: int = 0
     task: str = "classification"
     standardize_target: bool | None = None
@@ -69,43 +75,61 @@ class RunConfig:
     workers: int = 0
     runs_dir: str = "runs"
     resume: str = "auto"
-    data: Any = MISSING
-    processor: Any = MISSING
-    model: Any = MISSING
-    objective: Any = None
-    optimizer: Any = None
-    schedule: Any = None
-    augment: Any = None
-    pretrain: Any = None
-    trainer: Any = None
-    callbacks: dict[str, Any] = field(default_factory=dict)
+    objective: Part[object] | None = None
+    optimizer: Part[object] | None = None
+    schedule: Part[object] | None = None
+    augment: Part[object] | None = None
+    pretrain: Part[object] | None = None
+    trainer: Part[object] | None = None
+    callbacks: Mapping[str, Part[object]] = field(default_factory=dict)
     folds: int = 0
-    baseline: Any = None
-    compress: Any = MISSING
-    export: Any = MISSING
-    registry: Any = None
-    serve: Any = MISSING
-    overrides: list[str] = field(default_factory=list)
+    baseline: Part[object] | None = None
+    registry: Part[object] | None = None
+    overrides: tuple[str, ...] = ()
 
-    def digest(self) -> str:
-        """SHA-256 of all that bears on the model: not of where runs and versions are kept."""
-        return self._digest(set(asdict(self)) - _NOT_OF_THE_MODEL)
+    def __post_init__(self) -> None:
+        """Reads sections that are given as mappings, as a recipe writes them, as parts."""
+        for name in (*SECTIONS, "callbacks"):
+            object.__setattr__(self, name, value_of(getattr(self, name), name))
+        object.__setattr__(self, "overrides", tuple(self.overrides))
+
+    def record(self) -> dict[str, Any]:
+        """Returns the recipe as plain values, lists and mappings, from which `RunConfig(**record)` makes it again."""
+        return {entry.name: plain_of(getattr(self, entry.name)) for entry in fields(self)}
+
+    def digest(self, without: Iterable[str] = ()) -> str:
+        """SHA-256 of all that the model depends on: not of where runs and versions are kept.
+
+        Args:
+            without: further keys that are left out.
+        """
+        return self._digest({entry.name for entry in fields(self)} - _NOT_OF_THE_MODEL - set(without))
 
     def training_digest(self) -> str:
-        """SHA-256 of what bears on the trained net alone."""
+        """SHA-256 of what the trained net alone depends on."""
         return self._digest(_OF_TRAINING)
 
     def compression_digest(self) -> str:
-        """SHA-256 of what bears on what compression chooses: its own section, what export asks, how it is served."""
+        """SHA-256 of what the choice of compression depends on: its own section, the export's, how it is served."""
         return self._digest({"compress", "export", "serve"})
 
     def targets(self) -> set[str]:
         """Every `_target_` in the recipe, and what parts such as `hydra.utils.get_class` name by their `path`."""
-        return set(_targets_in(asdict(self)))
+        return set(_targets_in(self.record()))
 
     def _digest(self, keys: Iterable[str]) -> str:
-        content = {key: getattr(self, key) for key in sorted(keys)}
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+        return digest_of({key: getattr(self, key) for key in keys})
+
+
+def digest_of(sections: Mapping[str, object]) -> str:
+    """Returns the SHA-256 of plain values and parts by name, whatever their order."""
+    return hashlib.sha256(json.dumps(plain_of(sections), sort_keys=True, default=str).encode()).hexdigest()
+
+
+REQUIRED = ("data", "processor", "model", "compress", "export", "serve")
+"""Sections that every recipe has."""
+SECTIONS = (*REQUIRED, "objective", "optimizer", "schedule", "augment", "pretrain", "trainer", "baseline", "registry")
+"""Sections that are one part each."""
 
 
 def _targets_in(node: Any) -> Iterator[str]:

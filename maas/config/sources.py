@@ -14,7 +14,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from maas.config.parts import imported
+from maas.config.part import imported
 
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 """Folders of installed packages. What is installed editable lies elsewhere, and is the user's own."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from maas.config.parts import is_part, target_of
+from maas.config.part import is_part, target_name, target_of
 from maas.errors import ConfigError
 
 OF_NUMBERS = ("number_means", "number_deviations")
@@ -21,7 +21,7 @@ def leaves_scale(model: Any, names: tuple[str, str]) -> bool:
     if not is_part(model) or any(name in model for name in names):
         return False
     try:
-        parameters = target_of(model["_target_"])[1]
+        parameters = target_of(target_name(model))[1]
     except ConfigError:
         return False  # a fault of its own, found by `check`
     return all(name in parameters for name in names)
@@ -32,7 +32,7 @@ def computes_in_double(model: Any) -> bool:
     if not is_part(model):
         return False
     try:
-        return bool(getattr(target_of(model["_target_"])[0], "computes_in_double", False))
+        return bool(getattr(target_of(target_name(model))[0], "computes_in_double", False))
     except ConfigError:
         return False  # likewise
 
@@ -42,7 +42,7 @@ def with_standardize(processor: Any, model: Any) -> Any:
     if not is_part(processor):
         return processor
     try:
-        parameters: Mapping[str, Any] = target_of(processor["_target_"])[1]
+        parameters: Mapping[str, Any] = target_of(target_name(processor))[1]
     except ConfigError:
         return processor  # likewise
     known = {KEY: leaves_scale(model, OF_NUMBERS), DOUBLE: computes_in_double(model)}

@@ -1,21 +1,23 @@
 """`python -m maas.doctor recipe=NAME key=value …` examines a recipe for classic mistakes."""
 
 import sys
+from collections.abc import Sequence
 
 from maas import cli
-from maas.config import RunConfig, build
+from maas.config import RunConfig
 from maas.doctor.examining import check_names, examine
+from maas.training.recipe import TrainingRecipe
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Examines."""
-    cli.run("doctor", _doctor)
+    cli.enter("doctor", _doctor, arguments)
 
 
 def _doctor(config: RunConfig) -> None:
-    splits = build(config.data, "data")
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
-    findings = examine(config, splits, processor)
+    recipe = TrainingRecipe.of(config)
+    splits = recipe.rows()
+    findings = examine(recipe, splits, recipe.fitted_processor(splits.train.inputs))
     for finding in findings:
         cli.say(str(finding))
     if not findings:

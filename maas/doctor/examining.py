@@ -12,7 +12,6 @@ from importlib import import_module
 
 import torch
 
-from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.doctor import checks
 from maas.doctor.finding import Finding
@@ -20,6 +19,7 @@ from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.errors import ConfigError
 from maas.runtime.processors import Processor
 from maas.training.progress import quiet_lightning
+from maas.training.recipe import TrainingRecipe
 from maas.training.resuming import random_states, restore_random_states
 
 log = logging.getLogger("maas")
@@ -45,13 +45,13 @@ def all_checks() -> Mapping[str, Check]:
     }
 
 
-def examine(config: RunConfig, splits: Splits, processor: Processor) -> list[Finding]:
+def examine(recipe: TrainingRecipe, splits: Splits, processor: Processor) -> list[Finding]:
     """Looks for classic mistakes in a recipe and its rows, and in a few steps of training on a net of its own.
 
     A model that is not trained here is checked by its rows alone.
 
     Args:
-        config: the recipe.
+        recipe: what the net is trained by.
         splits: clean rows; of test rows, only whether training has seen them, and which labels they carry.
         processor: fitted on the training rows.
 
@@ -62,10 +62,10 @@ def examine(config: RunConfig, splits: Splits, processor: Processor) -> list[Fin
         ConfigError: a part refused its arguments.
     """
     with _untouched():
-        return _found(RecipeUnderCheck(config, splits, processor), check_names())
+        return _found(RecipeUnderCheck(recipe, splits, processor), check_names())
 
 
-def require_sound(config: RunConfig, splits: Splits, processor: Processor) -> None:
+def require_sound(recipe: TrainingRecipe, splits: Splits, processor: Processor) -> None:
     """Examines a recipe that is about to be trained here, and logs warnings.
 
     A model that is not trained here is only checked for whether float32 keeps apart its inputs and its outputs.
@@ -74,14 +74,14 @@ def require_sound(config: RunConfig, splits: Splits, processor: Processor) -> No
         ConfigError: there are errors, a line each.
     """
     with _untouched():
-        recipe = RecipeUnderCheck(config, splits, processor)
-        findings = _found(recipe, check_names() if recipe.is_trained_here else OF_ANY_MODEL)
+        checked = RecipeUnderCheck(recipe, splits, processor)
+        findings = _found(checked, check_names() if checked.is_trained_here else OF_ANY_MODEL)
     for finding in findings:
         if finding.severity == "warning":
             log.warning("%s", finding)
     errors = [str(finding) for finding in findings if finding.severity == "error"]
     if errors:
-        raise ConfigError("\n".join(errors)) from recipe.net_error
+        raise ConfigError("\n".join(errors)) from checked.net_error
 
 
 def _found(recipe: RecipeUnderCheck, names: Sequence[str]) -> list[Finding]:

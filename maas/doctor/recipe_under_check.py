@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from maas.config import RunConfig, build, target_of
+from maas.config import Part
 from maas.data.datamodule import Batch, PreprocessedRows
 from maas.data.splits import Split, Splits
 from maas.doctor.recording import SmokeRun
@@ -26,6 +26,7 @@ from maas.training.heads import TaskHead
 from maas.training.nets import built, resolve_net
 from maas.training.objectives import Objective
 from maas.training.output_check import OutputFault, output_fault_of
+from maas.training.recipe import TrainingRecipe
 from maas.training.scales import task_head_for
 from maas.training.task import Task
 
@@ -38,33 +39,33 @@ class RecipeUnderCheck:
     """A recipe with its rows.
 
     Args:
-        config: the recipe.
+        training: what the net is trained by.
         splits: clean rows.
         processor: fitted on the training rows.
     """
 
-    config: RunConfig
+    training: TrainingRecipe
     splits: Splits
     processor: Processor
 
     @cached_property
     def is_trained_here(self) -> bool:
         """Whether there is a net that maas trains; an imported model is known by its type, without building it."""
-        if self.config.trainer is None:
+        if self.training.trainer is None:
             return False
-        target = target_of(self.config.model["_target_"])[0]
+        target = self.training.model.imported()
         return not issubclass(target, ImportedModel) if isinstance(target, type) else isinstance(self.net, nn.Module)
 
     @cached_property
     def task_head(self) -> TaskHead:
         """The recipe's task."""
-        return task_head_for(self.config, self.splits)
+        return task_head_for(self.training, self.splits)
 
     @cached_property
     def record(self) -> NetRecord:
         """The net's arguments, those that data and processor fill in among them."""
         facts = {**self.task_head.facts(self.splits.train), **self.processor.net_arguments}
-        return resolve_net(self.config.model, facts)
+        return resolve_net(self.training.model, facts)
 
     def new_net(self, seed: int | None = None) -> nn.Module:
         """Builds the net as training would, before any pretraining on the recipe's own rows.
@@ -72,7 +73,7 @@ class RecipeUnderCheck:
         Args:
             seed: random seed of its weights; None takes the recipe's.
         """
-        torch.manual_seed(self.config.seed if seed is None else seed)
+        torch.manual_seed(self.training.seed if seed is None else seed)
         net: nn.Module = built(self.record, self.processor)
         return net
 
@@ -90,7 +91,7 @@ class RecipeUnderCheck:
     def objective(self) -> Objective:
         """The recipe's objective, which has seen the training targets if it can weigh them."""
         train = replace(self.splits.train, targets=None) if self.is_unbalanced else self.splits.train
-        task, _ = task_of(self.config, nn.Identity(), self.task_head, train)
+        task, _ = task_of(self.training, nn.Identity(), self.task_head, train)
         return cast("Task", task).objective
 
     @cached_property
@@ -102,8 +103,8 @@ class RecipeUnderCheck:
     @property
     def is_unbalanced(self) -> bool:
         """Whether the loss is to balance labels of which one has no training row, so that nothing can be trained."""
-        part = self.config.objective or {}
-        parts = [part, part.get("loss")]
+        part = self.training.objective
+        parts = [part, part.get("loss")] if part is not None else []
         is_balanced = any("balanced" in one.values() for one in parts if isinstance(one, Mapping))
         return is_balanced and bool(self.absent_labels)
 
@@ -139,7 +140,7 @@ class RecipeUnderCheck:
         if self.is_unbalanced:
             return SmokeRun(0)
         return smoke_run_of(
-            self.config, self.smoke_run_net, self.task_head, self.splits.train, self.processor, self.probe[0]
+            self.training, self.smoke_run_net, self.task_head, self.splits.train, self.processor, self.probe[0]
         )
 
     @property
@@ -151,10 +152,10 @@ class RecipeUnderCheck:
     @cached_property
     def optimizer(self) -> Optimizer | None:
         """The recipe's optimizer over a parameter of its own; None for a custom module, or where it needs real ones."""
-        if self.is_custom_module or self.config.optimizer is None:
+        if self.is_custom_module or self.training.optimizer is None:
             return None
         try:
-            made = build({**self.config.optimizer, "_partial_": True}, "optimizer")([nn.Parameter(torch.zeros(2, 2))])
+            made = self.training.optimizer.call([nn.Parameter(torch.zeros(2, 2))])
         except (TypeError, ValueError, AttributeError, LookupError):
             return None
         return made if isinstance(made, Optimizer) else None
@@ -162,17 +163,17 @@ class RecipeUnderCheck:
     @cached_property
     def processes(self) -> int:
         """How many train together; `devices: auto` counts as one."""
-        trainer = self.config.trainer or {}
+        trainer = self.training.trainer_settings
         devices = trainer.get("devices", 1)
         return int(trainer.get("num_nodes", 1)) * (devices if isinstance(devices, int) and devices > 0 else 1)
 
     @cached_property
     def total_steps(self) -> int:
         """Optimizer steps of the whole run, 0 where the recipe does not bound them; `devices: auto` counts as one."""
-        trainer = self.config.trainer or {}
+        trainer = self.training.trainer_settings
         epochs, most = trainer.get("max_epochs"), trainer.get("max_steps", -1)
         limit = trainer.get("limit_train_batches", 1.0)
-        batches = -(-len(self.splits.train) // (self.config.batch_size * self.processes))
+        batches = -(-len(self.splits.train) // (self.training.batch_size * self.processes))
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
         an_epoch = -(-batches // int(trainer.get("accumulate_grad_batches", 1)))
         by_epochs = an_epoch * int(epochs) if epochs is not None and epochs > 0 else 0
@@ -180,9 +181,9 @@ class RecipeUnderCheck:
         return int(min(bounds, default=0))
 
     @cached_property
-    def callbacks(self) -> dict[str, Mapping[str, Any]]:
+    def callbacks(self) -> dict[str, Part[object]]:
         """The recipe's callbacks by where they stand."""
-        return callback_parts_of(self.config)
+        return callback_parts_of(self.training)
 
     @property
     def by_name(self) -> dict[str, Split]:

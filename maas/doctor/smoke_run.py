@@ -13,7 +13,6 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from maas.config import RunConfig
 from maas.data.datamodule import BatchesByLength, Loader, PreprocessedRows
 from maas.data.splits import Split
 from maas.doctor.recording import Recorder, SmokeRun, SmokeRunOver
@@ -23,6 +22,7 @@ from maas.training.custom_module import loader_of, with_float32_targets
 from maas.training.evaluation import NET_ERRORS
 from maas.training.fitting import task_of
 from maas.training.heads import TaskHead
+from maas.training.recipe import TrainingRecipe
 from maas.training.task import Task
 
 FEWEST_STEPS, MOST_STEPS = 4, 40
@@ -38,7 +38,7 @@ STEP_ERRORS: tuple[type[Exception], ...] = (*NET_ERRORS, MisconfigurationExcepti
 
 
 def smoke_run_of(
-    config: RunConfig,
+    recipe: TrainingRecipe,
     net: nn.Module,
     task_head: TaskHead,
     train: Split,
@@ -48,7 +48,7 @@ def smoke_run_of(
     """Trains a net for some steps.
 
     Args:
-        config: the recipe.
+        recipe: what the net is trained by.
         net: it is changed.
         task_head: of the recipe's task.
         train: rows to draw batches from.
@@ -58,18 +58,18 @@ def smoke_run_of(
     Raises:
         MaasError: a part refused its arguments.
     """
-    batch_size = min(config.batch_size, len(train), MOST_STEP_ROWS)
+    batch_size = min(recipe.batch_size, len(train), MOST_STEP_ROWS)
     smoke_run = SmokeRun(_affordable_steps(net, probe, batch_size))
     if not any(parameter.requires_grad for parameter in net.parameters()):
         return smoke_run
-    task, _ = task_of(config, net, task_head, train)
-    drawn = _drawn(train, smoke_run.steps * batch_size, config.seed)
+    task, _ = task_of(recipe, net, task_head, train)
+    drawn = _drawn(train, smoke_run.steps * batch_size, recipe.seed)
     rows = PreprocessedRows(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
-    loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, config.seed), workers=0)
-    given = config.trainer or {}
+    loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, recipe.seed), workers=0)
+    given = recipe.trainer_settings
     settings = {name: value for name, value in given.items() if name in KEPT_SETTINGS}
     settings["accelerator"] = "cpu" if given.get("accelerator") == "cpu" else "auto"
-    torch.manual_seed(config.seed)
+    torch.manual_seed(recipe.seed)
     trainer = _trainer(settings, Recorder(smoke_run, net))
     smoke_run.error, smoke_run.warned = _fit_watched(trainer, task, loader)
     smoke_run.logits = _outputs_after(net, probe)

@@ -11,7 +11,6 @@ from pathlib import Path
 from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.lifecycle import stages
-from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.finding import (
     bundle_of,
@@ -22,6 +21,7 @@ from maas.lifecycle.finding import (
     newest_checkpoint,
 )
 from maas.lifecycle.lineage import own_code, work_key
+from maas.lifecycle.recipe import Recipe
 from maas.records.evidence import Evidence
 from maas.registry.catalogue.versions import ModelVersion
 from maas.run_folders.finding import claimed
@@ -72,20 +72,20 @@ def run(config: RunConfig) -> Line:
     Raises:
         MaasError: a stage refused; what earlier stages left stays.
     """
-    stages.require_searchable(config)
-    require_usable(config)
-    rows = load_rows(config)
+    recipe = Recipe.of(config)
+    require_usable(recipe.training)
+    rows = recipe.training.rows()
     if not processes.is_first():
-        stages.assist(config, rows)
+        stages.assist(recipe.training, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.state.finished) as folder:
-        stages.require_registry(config, folder)
+        stages.require_registry(recipe, folder)
         has = folder.checkpoint.is_dir()
         if has:
             processes.send_folder(None)
-        checkpoint = Checkpoint.open(folder.checkpoint) if has else stages.train(config, folder, rows)
-        compressed = compressed_by(config, folder) or stages.compress(config, checkpoint, rows)
-        bundle = bundle_of(compressed, folder) or stages.export(config, checkpoint, compressed, rows)
-        version = stages.register(config, bundle, lambda: rows) if config.registry else None
+        checkpoint = Checkpoint.open(folder.checkpoint) if has else stages.train(recipe, folder, rows)
+        compressed = compressed_by(config, folder) or stages.compress(recipe, checkpoint, rows)
+        bundle = bundle_of(compressed, folder) or stages.export(recipe, checkpoint, compressed, rows)
+        version = stages.register(recipe, bundle, lambda: rows) if config.registry else None
         folder.remember(finished=True)
         folder.point_latest()
     return Line(folder, checkpoint, compressed, bundle, version)
@@ -101,12 +101,13 @@ def train(config: RunConfig) -> Checkpoint:
         ConfigError: a part refused its arguments.
         DataError: there are no rows to train on.
     """
-    require_usable(config)
-    rows = load_rows(config)
+    recipe = Recipe.of(config)
+    require_usable(recipe.training)
+    rows = recipe.training.rows()
     if not processes.is_first():
-        stages.assist(config, rows)
+        stages.assist(recipe.training, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.checkpoint.is_dir()) as folder:
-        return stages.train(config, folder, rows)
+        return stages.train(recipe, folder, rows)
 
 
 def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
@@ -119,9 +120,9 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
     Raises:
         BudgetError: no search can be made by these passes.
     """
-    stages.require_searchable(config)
+    recipe = Recipe.of(config)
     with of_artifact(checkpoint.folder).locked():
-        return stages.compress(config, checkpoint, load_rows(config))
+        return stages.compress(recipe, checkpoint, recipe.training.rows())
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None = None) -> Bundle:
@@ -135,8 +136,9 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     Raises:
         ParityError: the bundle would not answer as the trained net does.
     """
+    recipe = Recipe.of(config)
     with of_artifact(checkpoint.folder).locked():
-        return stages.export(config, checkpoint, compressed, load_rows(config))
+        return stages.export(recipe, checkpoint, compressed, recipe.training.rows())
 
 
 def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidence:
@@ -151,8 +153,9 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
         BundleError: it is not what would be made of the checkpoint.
         ParityError: it does not answer as the trained net does.
     """
+    recipe = Recipe.of(config)
     with of_artifact(checkpoint.folder).locked():
-        return stages.verify(config, checkpoint, bundle, load_rows(config))
+        return stages.verify(recipe, checkpoint, bundle, recipe.training.rows())
 
 
 def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
@@ -165,8 +168,9 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     Raises:
         RegistryError: the registry refused, or the recipe has none.
     """
+    recipe = Recipe.of(config)
     with of_artifact(bundle.folder).locked():
-        return stages.register(config, bundle, lambda: load_rows(config))
+        return stages.register(recipe, bundle, recipe.training.rows)
 
 
 def _claimed(

@@ -1,32 +1,33 @@
 """What several stages put together from a recipe: rows, checkpoints, ONNX files and what answers by them."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maas.compression.settings import CompressionSettings
-from maas.config import RunConfig, build
+from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.errors import DataError
 from maas.exporting.conversion import to_onnx
+from maas.exporting.settings import ExportSettings
+from maas.records.manifest import ServingSettings
 from maas.run_folders.folder import RunFolder
 from maas.runtime.predictor import Predictor
 from maas.runtime.processors import Processor
 from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.fitting import Fitted
+from maas.training.recipe import TrainingRecipe
 from maas.training.reopening import REOPENED_ROWS
 
 EXAMPLE_ROWS = 4
 
 
 def checkpoint_of_fitted(
-    folder: RunFolder, config: RunConfig, fitted: Fitted, processor: Processor, splits: Splits, **record: Any
+    folder: RunFolder, recipe: TrainingRecipe, fitted: Fitted, processor: Processor, splits: Splits, **record: Any
 ) -> Checkpoint:
     """Writes the checkpoint of a model that was fitted, which answers validation rows as the model does.
 
     Args:
         folder: of the run.
-        config: the recipe.
+        recipe: what the model was trained by.
         fitted: the model, and how it was trained.
         processor: fitted.
         splits: what it was trained on.
@@ -39,8 +40,8 @@ def checkpoint_of_fitted(
         folder.checkpoint,
         fitted.model,
         processor,
-        name=config.name,
-        task=config.task,
+        name=recipe.name,
+        task=recipe.task,
         net_record=fitted.net_record,
         rows=splits.validation.spread(REOPENED_ROWS).inputs,
         plan=None,
@@ -53,9 +54,8 @@ def checkpoint_of_fitted(
 
 
 def load_rows(config: RunConfig) -> Splits:
-    """Loads, cleans and splits the recipe's rows."""
-    splits: Splits = build(config.data, "data")
-    return splits
+    """Loads, cleans and splits the rows of a recipe."""
+    return TrainingRecipe.of(config).rows()
 
 
 def require_same_rows(splits: Splits, checkpoint: Checkpoint) -> Splits:
@@ -73,9 +73,8 @@ def require_same_rows(splits: Splits, checkpoint: Checkpoint) -> Splits:
     return splits
 
 
-def predictor_of(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Predictor:
+def predictor_of(serving: ServingSettings, checkpoint: Checkpoint, model: Path) -> Predictor:
     """Returns what answers by an ONNX file of a checkpoint, as it will be served."""
-    serving = build(config.serve, "serve")
     return Predictor(
         model,
         checkpoint.processor(),
@@ -85,19 +84,8 @@ def predictor_of(config: RunConfig, checkpoint: Checkpoint, model: Path) -> Pred
     )
 
 
-def exported_onnx(config: RunConfig, checkpoint: Checkpoint, splits: Splits, out: Path) -> Path:
+def exported_onnx(export: ExportSettings, checkpoint: Checkpoint, splits: Splits, out: Path) -> Path:
     """Exports a checkpoint to `out`, with the first training rows for examples."""
     processor = checkpoint.processor()
     features = processor.preprocess(splits.train.inputs[:EXAMPLE_ROWS])
-    return to_onnx(checkpoint, processor.batch(features), out, build(config.export, "export").opset)
-
-
-def search_of(config: RunConfig) -> CompressionSettings:
-    """Builds the `compress` section; answers must stay in it as they must in the proof of the bundle.
-
-    Raises:
-        BudgetError: no search can be made by it.
-    """
-    settings: CompressionSettings = build(config.compress, "compress")
-    settings.require_searchable()
-    return replace(settings, budget=settings.budget.agreeing(build(config.export, "export").min_agreement))
+    return to_onnx(checkpoint, processor.batch(features), out, export.opset)

@@ -14,7 +14,6 @@ import msgspec
 
 from maas.compression.naming import PARENT
 from maas.compression.settings import CompressionSettings
-from maas.config import RunConfig, build
 from maas.errors import ConfigError
 from maas.evidence.machine import this_machine
 from maas.evidence.model_plots import compression_picture
@@ -22,7 +21,7 @@ from maas.evidence.parity import parity_of, require_parity
 from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.exporting.proof import prove
 from maas.files import folder_published_whole, process_writing, sha256_of, write_json
-from maas.lifecycle.assembly import search_of
+from maas.lifecycle.recipe import GraphRecipe
 from maas.lifecycle.subject import Given, Subject, checkpoint_of, of_bundle, of_file, searched
 from maas.records.evidence import CompressionRecord, DataRecord, Interval, Machine, Parity
 from maas.runtime.bundle import Bundle
@@ -51,11 +50,11 @@ class FileProof(msgspec.Struct, frozen=True):
     parity: Parity
 
 
-def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) -> CompressionRecord:
+def compress_bundle(recipe: GraphRecipe, bundle: Bundle, given: Given, out: Path) -> CompressionRecord:
     """Makes a bundle smaller: a new one with its processor, answer and lineage, proven against it.
 
     Args:
-        config: whose passes, budget, tolerances and seed are taken.
+        recipe: whose passes, budget, tolerances and seed are taken.
         bundle: to be made smaller.
         given: the rows.
         out: the folder to write, which must not be there.
@@ -64,11 +63,11 @@ def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) 
         MaasError: the rows, the passes or the bundle do not fit, or the new one would not answer as this one.
     """
     manifest = bundle.manifest
-    settings = _settings(config, manifest.name)
+    settings = _settings(recipe, manifest.name)
     with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
         subject = of_bundle(bundle, given)
         checkpoint = checkpoint_of(subject, Path(scratch))
-        found = searched(config, settings, subject, Path(scratch))
+        found = searched(recipe, settings, subject, Path(scratch))
         chosen = found.record.chosen
         smaller = build_bundle(
             draft,
@@ -87,7 +86,7 @@ def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) 
             checkpoint,
             bundle.model_path,
             subject.rows,
-            build(config.export, "export"),
+            recipe.export,
             metric=subject.metric,
             compression=found.record,
         )
@@ -98,11 +97,11 @@ def compress_bundle(config: RunConfig, bundle: Bundle, given: Given, out: Path) 
     return found.record
 
 
-def compress_file(config: RunConfig, path: Path, given: Given, out: Path) -> CompressionRecord:
+def compress_file(recipe: GraphRecipe, path: Path, given: Given, out: Path) -> CompressionRecord:
     """Makes a plain ONNX file smaller; its inputs and outputs stay as they are.
 
     Args:
-        config: whose passes, budget, tolerances and seed are taken.
+        recipe: whose passes, budget, tolerances and seed are taken.
         path: the file.
         given: the rows.
         out: the folder to write, which must not be there.
@@ -110,12 +109,12 @@ def compress_file(config: RunConfig, path: Path, given: Given, out: Path) -> Com
     Raises:
         MaasError: the rows, the passes or the file do not fit, or the smaller file would not answer as this one.
     """
-    settings = _settings(config, path.name)
+    settings = _settings(recipe, path.name)
     with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
-        subject = of_file(config, path, given, Path(scratch) / "given.onnx")
-        found = searched(config, settings, subject, Path(scratch))
+        subject = of_file(recipe, path, given, Path(scratch) / "given.onnx")
+        found = searched(recipe, settings, subject, Path(scratch))
         chosen = found.chosen.model(found.record.chosen)
-        proof = _proof(config, subject, chosen, found.record)
+        proof = _proof(recipe, subject, chosen, found.record)
         shutil.copyfile(chosen, draft / path.name)
         write_json(draft / "compression.json", found.record)
         write_json(draft / "proof.json", proof)
@@ -144,13 +143,13 @@ def new_folder(out: Path) -> Iterator[Path]:
         yield draft
 
 
-def _settings(config: RunConfig, name: str) -> CompressionSettings:
+def _settings(recipe: GraphRecipe, name: str) -> CompressionSettings:
     """Returns the search that is asked for.
 
     Raises:
         ConfigError: a pass needs what was not given.
     """
-    settings = search_of(config)
+    settings = recipe.compression
     settings.require_no_pipeline(name)
     return settings
 
@@ -161,7 +160,7 @@ def _precision(parent: str, chosen: str) -> str:
     return chosen if parent == PARENT else f"{parent}-{chosen}"
 
 
-def _proof(config: RunConfig, subject: Subject, shipped: Path, record: CompressionRecord) -> FileProof:
+def _proof(recipe: GraphRecipe, subject: Subject, shipped: Path, record: CompressionRecord) -> FileProof:
     """Evaluates the choice on rows that nothing has looked at.
 
     Raises:
@@ -174,7 +173,7 @@ def _proof(config: RunConfig, subject: Subject, shipped: Path, record: Compressi
     answers = {"given": parent.scores(test.inputs), "shipped": smaller.scores(test.inputs)}
     parity = parity_of(task_metrics, "given", "shipped", answers["given"], answers["shipped"])
     if record.chosen != PARENT:
-        least = build(config.export, "export").min_agreement
+        least = recipe.export.min_agreement
         advice = " Nothing was written. Leave the pass out, or set a lower export.min_agreement."
         require_parity(parity, min_agreement=least, where=advice)
     targets = test.targets

@@ -3,7 +3,6 @@
 import hashlib
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.metadata import distributions, version
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from maas.config.sources import sources_of
 from maas.credentials import without_credentials
 from maas.evidence.machine import this_machine
 from maas.files import sha256_of
+from maas.lifecycle.recipe import GraphRecipe
 from maas.records.manifest import Lineage
 
 PACKAGE = Path(__file__).parents[1]
@@ -36,11 +36,25 @@ def lineage_of(config: RunConfig, data_fingerprint: str) -> Lineage:
         config: the recipe.
         data_fingerprint: digest of the rows of all splits.
     """
+    return _lineage(config.name, config.overrides, config.digest(), config.seed, data_fingerprint)
+
+
+def graph_lineage(recipe: GraphRecipe, data_fingerprint: str) -> Lineage:
+    """Describes the origin of what is made of a graph that comes without a recipe.
+
+    Args:
+        recipe: by which it is made.
+        data_fingerprint: digest of the rows of all splits.
+    """
+    return _lineage("", recipe.overrides, recipe.digest, recipe.seed, data_fingerprint)
+
+
+def _lineage(name: str, overrides: tuple[str, ...], digest: str, seed: int, data_fingerprint: str) -> Lineage:
     return Lineage(
-        recipe=config.name,
-        overrides=tuple(map(without_credentials, config.overrides)),
-        config_sha256=config.digest(),
-        seed=config.seed,
+        recipe=name,
+        overrides=tuple(map(without_credentials, overrides)),
+        config_sha256=digest,
+        seed=seed,
         data_fingerprint=data_fingerprint,
         git_commit=git_commit(),
         constraints_sha256=sha256_of(CONSTRAINTS),
@@ -58,7 +72,7 @@ def candidates_key(config: RunConfig, data_fingerprint: str) -> str:
     """Returns a digest of all that bears on a compressed candidate beside the passes that made it, the machine too."""
     machine = this_machine()
     parts = [
-        replace(config, compress=None, baseline=None).digest(),
+        config.digest(without=("compress", "baseline")),
         data_fingerprint,
         *_code(config),
         f"{machine.processor} {machine.cores} {machine.python}",

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.errors import DataError
 from maas.evidence.comparing import require_one_task
@@ -15,11 +14,11 @@ from maas.registry.promotion import Comparison
 from maas.runtime.bundle import Bundle
 
 
-def comparing_on(config: RunConfig, load: Callable[[], Splits]) -> Compare:
+def comparing_on(metric: str | None, load: Callable[[], Splits]) -> Compare:
     """Returns what lets two bundles answer the recipe's test rows.
 
     Args:
-        config: whose metric is compared.
+        metric: that is compared.
         load: gives the rows, once they are needed: a first version is compared with nothing.
     """
 
@@ -30,7 +29,7 @@ def comparing_on(config: RunConfig, load: Callable[[], Splits]) -> Compare:
         require_one_task({"the new bundle": new, "the old one": old})
         task_metrics = task_metrics_of(new.manifest.postprocessor["kind"], rows.labels)
         answers = [bundle.predictor.scores(rows.test.inputs) for bundle in (new, old)]
-        return compared(task_metrics, rows.test.targets, *answers, metric=str(config.metric))
+        return compared(task_metrics, rows.test.targets, *answers, metric=str(metric))
 
     return compare
 

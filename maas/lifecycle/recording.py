@@ -1,16 +1,16 @@
 """What a run leaves in MLflow beside its version."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from maas.config import RunConfig, build
+from maas.config import RunConfig
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import confusion_picture, robustness_picture
+from maas.lifecycle.recipe import Recipe
 from maas.records.manifest import Lineage
 from maas.registry.mlflow_registry import MlflowRegistry
 from maas.registry.tracking.tracker import Tracker
@@ -31,20 +31,22 @@ def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:
         yield compression_picture(evidence.compression, folder / "compression.png")
 
 
-def tracker_of(config: RunConfig, folder: RunFolder, lineage: Lineage) -> Any:
-    """Opens the run's MLflow run, or starts it; None where the recipe has no registry.
+def tracker_of(recipe: Recipe, folder: RunFolder, lineage: Lineage) -> Tracker | None:
+    """Opens the run's MLflow run, or starts it; None where the recipe has no registry."""
+    return tracker_in(recipe.store, recipe.config, folder, lineage) if recipe.store else None
+
+
+def tracker_in(store: MlflowRegistry, config: RunConfig, folder: RunFolder, lineage: Lineage) -> Tracker:
+    """Opens the run's MLflow run, or starts it.
 
     What MLflow did not take in an earlier stage waits in the run's `unsent/`, and is logged with what comes next.
     """
-    if config.registry is None:
-        return None
-    store: MlflowRegistry = build(config.registry, "registry")
     unsent = folder.path / "unsent"
     known = store.resume_run(folder.state.tracking_id, unsent) if folder.state.tracking_id else None
     if known is not None:
         return known
     tags = {f"maas.{key}": str(value) for key, value in msgspec.to_builtins(lineage).items()}
-    tracker: Tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(asdict(config)), unsent)
+    tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(config.record()), unsent)
     folder.remember(tracking_id=tracker.run_id)
     return tracker
 

@@ -17,7 +17,6 @@ from maas.compression.naming import PARENT
 from maas.compression.passes import PassContext
 from maas.compression.search import Search
 from maas.compression.store import CandidateStore
-from maas.config import RunConfig, build
 from maas.credentials import without_credentials
 from maas.data.folds import require_foldable
 from maas.data.splits import Splits
@@ -34,50 +33,45 @@ from maas.lifecycle.assembly import (
     exported_onnx,
     predictor_of,
     require_same_rows,
-    search_of,
 )
 from maas.lifecycle.compressed import Compressed, keep
 from maas.lifecycle.finding import compressed_of
 from maas.lifecycle.lineage import candidates_key, lineage_of
 from maas.lifecycle.promoting import comparing_on
-from maas.lifecycle.recording import pictures_of, tracker_of
+from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.recording import pictures_of, tracker_in, tracker_of
 from maas.lifecycle.validating import cross_validated, validated
 from maas.records.evidence import CompressionRecord, Evidence
 from maas.registry.catalogue.versions import ModelVersion
-from maas.registry.mlflow_registry import MlflowRegistry
 from maas.run_folders.folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint
 from maas.training.fitting import fit
+from maas.training.recipe import TrainingRecipe
 
 log = logging.getLogger("maas")
 GOLDEN_ROWS = 16
 
 
-def require_searchable(config: RunConfig) -> None:
-    """Raises BudgetError where a search could not begin: before training, not after it."""
-    search_of(config)
-
-
-def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
+def train(recipe: Recipe, folder: RunFolder, splits: Splits) -> Checkpoint:
     """Fits processor and net, and keeps the best epoch."""
-    require_foldable(splits, config.folds)
-    lineage = lineage_of(config, splits.record.fingerprint)  # of the code that is about to train
-    tracker = tracker_of(config, folder, lineage)
+    require_foldable(splits, recipe.training.folds)
+    lineage = lineage_of(recipe.config, splits.record.fingerprint)  # of the code that is about to train
+    tracker = tracker_of(recipe, folder, lineage)
     log.info(
         "train     %s rows, %s", len(splits.train), f"{len(splits.labels)} labels" if splits.labels else "no labels"
     )
     with _timed(folder, "train"), tracker.marked() if tracker else nullcontext():
-        processor = build(config.processor, "processor").fit(splits.train.inputs)
-        require_sound(config, splits, processor)
+        processor = recipe.training.fitted_processor(splits.train.inputs)
+        require_sound(recipe.training, splits, processor)
         processes.send_folder(folder.resume)
-        fitted = fit(config, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
+        fitted = fit(recipe.training, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
         postprocessor, metrics = validated(fitted, processor, splits)
-        folds = cross_validated(config, splits, folder.resume) if config.folds else {}
+        folds = cross_validated(recipe.training, splits, folder.resume) if recipe.training.folds else {}
         checkpoint = checkpoint_of_fitted(
             folder,
-            config,
+            recipe.training,
             fitted,
             processor,
             splits,
@@ -86,57 +80,55 @@ def train(config: RunConfig, folder: RunFolder, splits: Splits) -> Checkpoint:
             cross_validated=folds,
             lineage=lineage,
         )
-    if tracker and fitted.history and config.metric:
+    if tracker and fitted.history and recipe.training.metric:
         with tempfile.TemporaryDirectory() as scratch:
             curve = Path(scratch) / "learning_curve.png"
-            tracker.log_files(learning_curve(fitted.history, fitted.best_epoch, config.metric, curve), "plots")
+            tracker.log_files(learning_curve(fitted.history, fitted.best_epoch, recipe.training.metric, curve), "plots")
     if tracker:
         tracker.settle()
     return checkpoint
 
 
-def assist(config: RunConfig, splits: Splits) -> NoReturn:
+def assist(recipe: TrainingRecipe, splits: Splits) -> NoReturn:
     """Trains beside the first process, which alone goes on; this one ends."""
     resume = processes.received_folder()
     if resume is not None:
-        fit(config, splits, build(config.processor, "processor").fit(splits.train.inputs), resume)
+        fit(recipe, splits, recipe.fitted_processor(splits.train.inputs), resume)
     raise SystemExit(0)
 
 
-def compress(config: RunConfig, checkpoint: Checkpoint, splits: Splits) -> Compressed:
+def compress(recipe: Recipe, checkpoint: Checkpoint, splits: Splits) -> Compressed:
     """Exports the checkpoint, tries the recipe's passes on it and keeps the chosen model."""
     folder = of_artifact(checkpoint.folder)
     require_same_rows(splits, checkpoint)
-    settings = search_of(config)
+    settings = recipe.compression
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
     place = folder.candidates if settings.pipeline else folder.plain_candidates
     folder.remember(compression="")  # of what lies there, from here on
     with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
-        exported = exported_onnx(config, checkpoint, splits, draft / f"{PARENT}.onnx")
-        parent = predictor_of(config, checkpoint, exported)
+        exported = exported_onnx(recipe.export, checkpoint, splits, draft / f"{PARENT}.onnx")
+        parent = predictor_of(recipe.serving, checkpoint, exported)
         task_metrics = task_metrics_of(parent.postprocessor.kind, splits.labels)
-        tolerance = build(config.export, "export").tolerance
+        metric, seed, tolerance = recipe.training.metric, recipe.training.seed, recipe.export.tolerance
         builder = CandidateBuilder(
-            Evaluator(
-                exported, parent, splits.validation, task_metrics, config.metric, config.seed, splits.labels, tolerance
-            ),
-            PassContext(config, splits, checkpoint, place, config.seed),
+            Evaluator(exported, parent, splits.validation, task_metrics, metric, seed, splits.labels, tolerance),
+            PassContext(recipe.training, splits, checkpoint, place, seed),
             settings,
-            CandidateStore(place, candidates_key(config, splits.record.fingerprint)),
-            export=lambda one, out: exported_onnx(config, one, splits, out),
+            CandidateStore(place, candidates_key(recipe.config, splits.record.fingerprint)),
+            export=lambda one, out: exported_onnx(recipe.export, one, splits, out),
         )
         found = Search(builder).run()
         keep(found, draft)
         write_json(draft / "compression.json", found.record)
         compression_picture(found.record, draft / "compression.png")
     record = found.record
-    folder.remember(compression=config.compression_digest())
+    folder.remember(compression=recipe.config.compression_digest())
     shutil.rmtree(folder.plain_candidates, ignore_errors=True)  # nothing in it took long
     log.info("compress  chosen: %s. %s", record.chosen, record.reason)
     return Compressed(folder.compressed, record)
 
 
-def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None, splits: Splits) -> Bundle:
+def export(recipe: Recipe, checkpoint: Checkpoint, compressed: Compressed | None, splits: Splits) -> Bundle:
     """Draws up the bundle, proves it, and only then puts it in its place."""
     require_same_rows(splits, checkpoint)
     folder = of_artifact(checkpoint.folder)
@@ -145,23 +137,23 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     with tempfile.TemporaryDirectory() as scratch, folder_published_whole(folder.bundle) as draft:
         with _timed(folder, "export"):
             fresh = Path(scratch) / "exported.onnx"
-            exported = compressed.exported if compressed else exported_onnx(config, checkpoint, splits, fresh)
+            exported = compressed.exported if compressed else exported_onnx(recipe.export, checkpoint, splits, fresh)
             bundle = build_bundle(
                 draft,
                 model=compressed.model if compressed else exported,
-                name=config.name,
+                name=recipe.training.name,
                 task=f"{processor.modality}-{checkpoint.postprocessor().kind}",
                 precision=compressed.record.chosen if compressed else "fp32",
                 processor=processor,
                 postprocessor=checkpoint.postprocessor(),
-                serving=build(config.serve, "serve"),
+                serving=recipe.serving,
                 lineage=checkpoint.record.lineage,
                 golden_rows=list(splits.validation.spread(GOLDEN_ROWS).inputs),
             )
         log.info("export    %s bytes", bundle.model_path.stat().st_size)
         compression = compressed.record if compressed else None
         with _timed(folder, "verify"):
-            evidence = _proven(config, checkpoint, bundle, exported, source, splits, compression)
+            evidence = _proven(recipe, checkpoint, bundle, exported, source, splits, compression)
         attach_evidence(bundle, msgspec.structs.replace(evidence, seconds=folder.state.seconds))
         log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
         for fault in evidence.reference_faults:
@@ -169,23 +161,23 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     return Bundle.open(folder.bundle)
 
 
-def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, splits: Splits) -> Evidence:
+def verify(recipe: Recipe, checkpoint: Checkpoint, bundle: Bundle, splits: Splits) -> Evidence:
     """Proves a bundle that lies on disk, and replaces its evidence, which may be gone or broken."""
     require_same_rows(splits, checkpoint)
     _require_made_of(checkpoint, bundle)
     folder = of_artifact(checkpoint.folder)
     is_compressed = bundle.manifest.precision != "fp32"
-    compressed = Compressed.open(folder.compressed) if is_compressed else compressed_of(config, checkpoint)
+    compressed = Compressed.open(folder.compressed) if is_compressed else compressed_of(recipe.config, checkpoint)
     if compressed and not compressed.is_in(bundle):
         raise BundleError(
             f"{bundle.folder} holds another model than {folder.compressed} chose since then. Run python -m maas.export "
-            f"recipe={config.name} with the same overrides."
+            f"recipe={recipe.training.name} with the same overrides."
         )
     source = compressed.checkpoint(checkpoint) if compressed else checkpoint
     with _timed(folder, "verify"), tempfile.TemporaryDirectory() as scratch:
-        exported = exported_onnx(config, source, splits, Path(scratch) / "exported.onnx")
+        exported = exported_onnx(recipe.export, source, splits, Path(scratch) / "exported.onnx")
         record = compressed.record if compressed else None
-        evidence = _proven(config, checkpoint, bundle, exported, source, splits, record)
+        evidence = _proven(recipe, checkpoint, bundle, exported, source, splits, record)
     evidence = msgspec.structs.replace(evidence, seconds=folder.state.seconds)
     attach_evidence(bundle, evidence)
     return evidence
@@ -206,39 +198,38 @@ def _require_made_of(checkpoint: Checkpoint, bundle: Bundle) -> None:
     bundle.check_golden()
 
 
-def require_registry(config: RunConfig, folder: RunFolder) -> None:
+def require_registry(recipe: Recipe, folder: RunFolder) -> None:
     """Raises RegistryError where the run could not be registered: before what is registered is made."""
-    if config.registry is not None:
-        build(config.registry, "registry").check(folder.state.tracking_id)
+    if recipe.store is not None:
+        recipe.store.check(folder.state.tracking_id)
 
 
-def register(config: RunConfig, bundle: Bundle, load: Callable[[], Splits]) -> ModelVersion:
+def register(recipe: Recipe, bundle: Bundle, load: Callable[[], Splits]) -> ModelVersion:
     """Logs the evidence and its pictures, uploads the bundle and makes a version.
 
     Args:
-        config: the recipe.
+        recipe: whose store and metric are taken.
         bundle: with evidence.
         load: gives the rows that versions are compared on, once they are needed.
     """
-    if config.registry is None:
+    if recipe.store is None:
         raise ConfigError("The recipe has no registry. Set registry=mlflow.")
-    folder = of_artifact(bundle.folder)
-    log.info("register  %s", without_credentials(config.registry["tracking_uri"]))
+    folder, metric = of_artifact(bundle.folder), recipe.training.metric
+    log.info("register  %s", without_credentials(recipe.store.tracking_uri))
     with _timed(folder, "register"):
-        tracker = tracker_of(config, folder, bundle.manifest.lineage)
+        tracker = tracker_in(recipe.store, recipe.config, folder, bundle.manifest.lineage)
         evidence = bundle.evidence
         for who, metrics in evidence.metrics.items():
             tracker.log_values({f"test_{name}_{who}": interval.value for name, interval in metrics.items()})
         with tempfile.TemporaryDirectory() as scratch:
             for picture in pictures_of(bundle, Path(scratch)):
                 tracker.log_files(picture, "plots")
-        store: MlflowRegistry = build(config.registry, "registry")
         try:
-            version = store.register(bundle, tracker, config.metric, comparing_on(config, load))
+            version = recipe.store.register(bundle, tracker, metric, comparing_on(metric, load))
         except RegistryError as error:
             raise RegistryError(
                 f"{error} The bundle is in {bundle.folder}; once the registry takes it, run python -m maas.register "
-                f"recipe={config.name} with the same overrides."
+                f"recipe={recipe.training.name} with the same overrides."
             ) from error
         tracker.finish()
     log.info("register  %s version %s; %s", version.name, version.version, version.note)
@@ -246,7 +237,7 @@ def register(config: RunConfig, bundle: Bundle, load: Callable[[], Splits]) -> M
 
 
 def _proven(
-    config: RunConfig,
+    recipe: Recipe,
     checkpoint: Checkpoint,
     bundle: Bundle,
     exported: Path,
@@ -254,17 +245,15 @@ def _proven(
     splits: Splits,
     compression: CompressionRecord | None,
 ) -> Evidence:
-    baseline = build(config.baseline, "baseline") if config.baseline else None
-    settings = build(config.export, "export")
     return prove(
         bundle,
         checkpoint,
         exported,
         splits,
-        settings,
+        recipe.export,
         source=None if source is checkpoint else source,
-        metric=config.metric,
-        baseline=baseline,
+        metric=recipe.training.metric,
+        baseline=recipe.baseline,
         compression=compression,
     )
 

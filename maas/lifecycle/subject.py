@@ -12,7 +12,6 @@ from maas.compression.passes import PassContext
 from maas.compression.search import Search, SearchResult
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore
-from maas.config import RunConfig
 from maas.data.given import TARGETS, given_arrays, given_rows, given_table, parted
 from maas.data.splits import Splits
 from maas.errors import BudgetError, ConfigError, one_line
@@ -21,7 +20,8 @@ from maas.importing.meaning import Gives, Meaning
 from maas.importing.onnx_file import FileRecord, OnnxFile
 from maas.importing.plain_graph import TASK_OF_NUMBERS, PlainGraph, meaning_of_numbers
 from maas.importing.records import Reading, Records
-from maas.lifecycle.lineage import lineage_of
+from maas.lifecycle.lineage import graph_lineage
+from maas.lifecycle.recipe import GraphRecipe
 from maas.onnx_graphs.files import read_graph, write_whole
 from maas.onnx_graphs.quantizing import require_fp32
 from maas.onnx_graphs.reading import ONNX_ERRORS
@@ -111,11 +111,11 @@ def of_bundle(bundle: Bundle, given: Given) -> Subject:
     )
 
 
-def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject:
+def of_file(recipe: GraphRecipe, path: Path, given: Given, whole: Path) -> Subject:
     """Looks at an ONNX file and the rows for it.
 
     Args:
-        config: for the lineage.
+        recipe: for the lineage.
         path: the file.
         given: the rows.
         whole: where it is written with all its weights inside.
@@ -147,7 +147,7 @@ def of_file(config: RunConfig, path: Path, given: Given, whole: Path) -> Subject
         rows=rows,
         task_metrics=task_metrics,
         metric=_metric(task_metrics, rows, given),
-        lineage=lineage_of(config, rows.record.fingerprint),
+        lineage=graph_lineage(recipe, rows.record.fingerprint),
         is_single=graph.batch == 1,
     )
 
@@ -174,7 +174,7 @@ def checkpoint_of(subject: Subject, work: Path) -> Checkpoint:
     )
 
 
-def searched(config: RunConfig, settings: CompressionSettings, subject: Subject, work: Path) -> SearchResult:
+def searched(recipe: GraphRecipe, settings: CompressionSettings, subject: Subject, work: Path) -> SearchResult:
     """Searches as for a checkpoint of our own, over passes on the ONNX side.
 
     Raises:
@@ -192,13 +192,13 @@ def searched(config: RunConfig, settings: CompressionSettings, subject: Subject,
         rows.validation,
         subject.task_metrics,
         subject.metric,
-        config.seed,
+        recipe.seed,
         rows.labels,
         is_single=subject.is_single,
     )
     if subject.is_single and evaluator.target(settings.budget).batch_size > 1:
         raise BudgetError(f"{subject.name} takes one row at a time; set compress.budget.batch_size=1, or leave it out.")
-    context = PassContext(config, rows, None, work, config.seed)
+    context = PassContext(None, rows, None, work, recipe.seed)
     store = CandidateStore(work / "candidates", rows.record.fingerprint)
     return Search(CandidateBuilder(evaluator, context, settings, store)).run()
 

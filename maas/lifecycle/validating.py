@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from maas.config import RunConfig, build
 from maas.data.folds import folded
 from maas.data.splits import Splits
 from maas.evidence.task_metrics import task_metrics_of
@@ -15,6 +14,7 @@ from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import Processor
 from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import Fitted, fit
+from maas.training.recipe import TrainingRecipe
 
 log = logging.getLogger("maas")
 
@@ -32,13 +32,13 @@ def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Pos
     )
 
 
-def cross_validated(config: RunConfig, splits: Splits, resume: Path) -> dict[str, Interval]:
+def cross_validated(recipe: TrainingRecipe, splits: Splits, resume: Path) -> dict[str, Interval]:
     """Fits the recipe anew for each fold, and evaluates the answers to all held-out rows together."""
     targets, found = [], []
-    for number, fold in enumerate(folded(splits, config.folds), start=1):
-        log.info("train     fold %s of %s", number, config.folds)
-        processor = build(config.processor, "processor").fit(fold.train.inputs)
-        fitted = fit(config, fold, processor, resume / f"fold{number}")
+    for number, fold in enumerate(folded(splits, recipe.folds), start=1):
+        log.info("train     fold %s of %s", number, recipe.folds)
+        processor = recipe.fitted_processor(fold.train.inputs)
+        fitted = fit(recipe, fold, processor, resume / f"fold{number}")
         task_head = fitted.task_head
         postprocessor = load_postprocessor(task_head.postprocessor_record(len(fold.labels)))
         run = run_of(fitted.model, task_head, postprocessor.output)

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from maas.config import RunConfig, build
+from maas.config import RunConfig
 from maas.data.folds import require_foldable
 from maas.data.splits import Splits
 from maas.doctor import require_sound
@@ -26,6 +26,7 @@ from maas.evidence.machine import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
 from maas.lifecycle.assembly import checkpoint_of_fitted
 from maas.lifecycle.lineage import lineage_of
+from maas.lifecycle.recipe import Recipe
 from maas.lifecycle.validating import validated
 from maas.planning.estimating import TimedBatch, Watched, is_enough, mean_seconds
 from maas.planning.later_stages import later_stages_of
@@ -35,6 +36,7 @@ from maas.run_folders.folder import RunFolder
 from maas.runtime.processors import Processor
 from maas.training.fitting import fit
 from maas.training.pretraining import MaskedTokens
+from maas.training.recipe import TrainingRecipe
 
 LATER_STAGE_ROWS = 512
 """Validation rows, and test rows, that later stages answer."""
@@ -54,29 +56,30 @@ class Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def dry_run(config: RunConfig, folder: Path, imports_s: float) -> Report:
+def dry_run(recipe: Recipe, folder: Path, imports_s: float) -> Report:
     """Does a dry run of a recipe's line.
 
     Args:
-        config: the recipe.
+        recipe: whose stages are later_stages_of.
         folder: for all that is written.
         imports_s: seconds that this process took to start.
 
     Raises:
         MaasError: a stage would refuse.
     """
-    clock, world, watched = Clock(), world_of(config.trainer or {}), folder / "watched.json"
+    training = recipe.training
+    clock, world, watched = Clock(), world_of(training.trainer_settings), folder / "watched.json"
     clock.seconds["imports"] = imports_s
     with clock.timed("load"):
-        splits: Splits = build(config.data, "data")
-        require_foldable(splits, config.folds)
+        splits = training.rows()
+        require_foldable(splits, training.folds)
     with clock.timed("processor"):
-        processor = build(config.processor, "processor").fit(splits.train.inputs)
+        processor = training.fitted_processor(splits.train.inputs)
     with clock.timed("doctor"):
-        require_sound(config, splits, processor)
-    pretraining_s = _pretraining_s(config, splits, processor)
+        require_sound(training, splits, processor)
+    pretraining_s = _pretraining_s(training, splits, processor)
     with clock.timed("fit"):
-        fitted = fit(shortened_recipe(config, splits, watched, world), splits, processor, folder / "resume")
+        fitted = fit(shortened_recipe(training, splits, watched, world), splits, processor, folder / "resume")
     training_peak = peak_bytes()
     few = replace(
         splits, validation=splits.validation.spread(LATER_STAGE_ROWS), test=splits.test.spread(LATER_STAGE_ROWS)
@@ -86,10 +89,10 @@ def dry_run(config: RunConfig, folder: Path, imports_s: float) -> Report:
     with clock.timed("checkpoint"):
         run = RunFolder(folder)
         run.remember(key="dry run")
-        lineage = lineage_of(config, splits.record.fingerprint)
+        lineage = lineage_of(recipe.config, splits.record.fingerprint)
         checkpoint = checkpoint_of_fitted(
             run,
-            config,
+            training,
             fitted,
             processor,
             splits,
@@ -99,7 +102,7 @@ def dry_run(config: RunConfig, folder: Path, imports_s: float) -> Report:
         )
     training_peak = max(training_peak, peak_bytes())
     clock.seconds["validated"] *= len(splits.validation) / len(few.validation)
-    later = later_stages_of(config, checkpoint, splits, few, folder)
+    later = later_stages_of(recipe, checkpoint, splits, few, folder)
     return Report(
         seconds=clock.seconds,
         watched=msgspec.json.decode(watched.read_bytes(), type=Watched) if watched.is_file() else None,
@@ -113,15 +116,15 @@ def dry_run(config: RunConfig, folder: Path, imports_s: float) -> Report:
     )
 
 
-def _pretraining_s(config: RunConfig, splits: Splits, processor: Processor) -> float | None:
+def _pretraining_s(recipe: TrainingRecipe, splits: Splits, processor: Processor) -> float | None:
     """Takes steps of the pretraining that is left, and returns the seconds of all of it; None of one not known here."""
-    if config.pretrain is None or config.trainer is None:
+    pretrain = recipe.pretrain
+    if pretrain is None or recipe.trainer is None:
         return 0.0
-    pretrain = build(config.pretrain, "pretrain")
     if not isinstance(pretrain, MaskedTokens):
         return None
-    net = RecipeUnderCheck(config, splits, processor).new_net()
-    guessing = pretrain.left(net, processor, splits.train.inputs, config.seed)
+    net = RecipeUnderCheck(recipe, splits, processor).new_net()
+    guessing = pretrain.left(net, processor, splits.train.inputs, recipe.seed)
     if guessing is None:
         return 0.0
     epochs, sizes = guessing.total_epochs - len(guessing.epochs), guessing.batches.sizes()
@@ -141,7 +144,7 @@ def main() -> None:
     folder, started, asked_by = Path(sys.argv[1]), float(sys.argv[2]), os.getppid()
     config = RunConfig(**yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8")))
     try:
-        report = dry_run(config, folder, time.time() - started)
+        report = dry_run(Recipe.of(config), folder, time.time() - started)
         write_atomically(folder / REPORT, msgspec.json.encode(report))
     except MaasError as error:
         (folder / REFUSAL).write_text(str(error), encoding="utf-8")

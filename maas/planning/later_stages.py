@@ -13,8 +13,6 @@ from maas.compression.candidates import gzip_bytes
 from maas.compression.evaluator import BATCH_EFFECT_ROWS, Evaluator, TimingTarget
 from maas.compression.naming import PARENT
 from maas.compression.passes import Calibration
-from maas.compression.settings import CompressionSettings
-from maas.config import RunConfig, build
 from maas.data.splits import Split, Splits
 from maas.errors import BundleError, ExportError
 from maas.evidence.benchmark import interleaved_s
@@ -25,6 +23,7 @@ from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Scores
 from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
 from maas.lifecycle.assembly import exported_onnx, predictor_of
+from maas.lifecycle.recipe import Baseline, Recipe
 from maas.planning.estimating import extrapolated
 from maas.planning.report import LaterStages
 from maas.runtime.predictor import Predictor
@@ -65,25 +64,22 @@ class Models:
         return min(fast, key=lambda name: self.files[name].stat().st_size * self.row_s[name])
 
 
-def later_stages_of(
-    config: RunConfig, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path
-) -> LaterStages:
+def later_stages_of(recipe: Recipe, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path) -> LaterStages:
     """Exports and compresses a checkpoint as the line would, and answers a few rows by every model.
 
     Args:
-        config: the recipe.
+        recipe: whose stages are later_stages_of.
         checkpoint: of a net that need not have learnt anything.
         splits: all rows.
         few: some of the validation and test rows.
         folder: for what is written.
     """
-    settings: CompressionSettings = build(config.compress, "compress")
-    settings.require_searchable()
+    settings, training = recipe.compression, recipe.training
     model, started = folder / f"{PARENT}.onnx", time.perf_counter()
-    exported = predictor_of(config, checkpoint, exported_onnx(config, checkpoint, splits, model))
+    exported = predictor_of(recipe.serving, checkpoint, exported_onnx(recipe.export, checkpoint, splits, model))
     task_metrics = task_metrics_of(exported.postprocessor.kind, splits.labels)
-    calibration = Calibration.of(exported, splits.train, config.seed)
-    evaluator = Evaluator(model, exported, few.validation, task_metrics, config.metric, config.seed)
+    calibration = Calibration.of(exported, splits.train, training.seed)
+    evaluator = Evaluator(model, exported, few.validation, task_metrics, training.metric, training.seed)
     models = Models({PARENT: model}, {PARENT: exported}, {})
     for name, one in settings.graph_passes.items():
         out = folder / f"{name}.onnx"
@@ -97,9 +93,10 @@ def later_stages_of(
         compress_s=applied_s + _searching_s(evaluator, models, evaluator.target(settings.budget), splits.validation),
         variants=settings.variants,
         pipeline_epochs=settings.epochs(
-            int((config.trainer or {}).get("max_epochs") or 0), is_augmented=config.augment is not None
+            int(training.trainer_settings.get("max_epochs") or 0),
+            is_augmented=training.augment is not None,
         ),
-        export_s=_proving_s(config, checkpoint, models, splits, few),
+        export_s=_proving_s(recipe, checkpoint, models, splits, few),
     )
 
 
@@ -135,7 +132,7 @@ def _raced_s(evaluator: Evaluator, model: Path, target: TimingTarget) -> float:
     return total
 
 
-def _proving_s(config: RunConfig, checkpoint: Checkpoint, models: Models, splits: Splits, few: Splits) -> float:
+def _proving_s(recipe: Recipe, checkpoint: Checkpoint, models: Models, splits: Splits, few: Splits) -> float:
     """Returns the seconds of a bundle's proof on all test rows."""
     exported, rows, sample = models.exported, len(splits.test), few.test
     shipped, shipped_row_s = models.predictors[models.shipped], models.row_s[models.shipped]
@@ -149,14 +146,14 @@ def _proving_s(config: RunConfig, checkpoint: Checkpoint, models: Models, splits
         return total
     task_metrics, found = task_metrics_of(postprocessor.kind, splits.labels), shipped.scores(sample.inputs)
     many = _as_many(found, rows)
-    whose = 2 + (config.baseline is not None)
+    whose = 2 + (recipe.baseline is not None)
     total += whose * _seconds(task_metrics.compute, splits.test.targets, many)
-    disturbed = min(build(config.export, "export").robustness_rows, len(sample))
-    if config.metric and disturbed:
+    disturbed = min(recipe.export.robustness_rows, len(sample))
+    if recipe.training.metric and disturbed:
         evaluated = _seconds(task_metrics.compute, sample.targets[:disturbed], found[:disturbed])
         times = sum(len(one.strengths) for one in perturbations_of(processor))
         total += times * (disturbed * shipped_row_s + evaluated)
-    return total + (_baseline_s(config, splits, few) if config.baseline else 0.0)
+    return total + (_baseline_s(recipe.baseline, splits, few) if recipe.baseline else 0.0)
 
 
 def _reference_s(model: Path, exported: Predictor, sample: Split, rows: int) -> float:
@@ -174,9 +171,8 @@ def _reference_s(model: Path, exported: Predictor, sample: Split, rows: int) -> 
     return opened_s + first_s + min(min(REFERENCE_ROWS, rows) * row_s, max(REFERENCE_S, row_s))
 
 
-def _baseline_s(config: RunConfig, splits: Splits, few: Splits) -> float:
-    """Fits the baseline on few rows and on twice as many, and returns what the power law gives for all."""
-    baseline = build(config.baseline, "baseline")
+def _baseline_s(baseline: Baseline, splits: Splits, few: Splits) -> float:
+    """Fits the baseline on few rows and on twice as many, and returns what the power law says of all."""
     most = min(len(splits.train) // 2, BASELINE_ROWS)
     timed = []
     for count in (most // 2, most):

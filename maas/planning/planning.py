@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -124,20 +123,20 @@ def _warnings(config: RunConfig, report: Report, disk_bytes: int, free_bytes: in
         )
     if watched and watched.loop.epochs is None:
         yield "Nothing bounds training. Set trainer.max_epochs or trainer.max_steps."
-    if report.pretraining_s is None:
-        yield f"How long {config.pretrain['_target_']} takes is not known."
+    if report.pretraining_s is None and config.pretrain is not None:
+        yield f"How long {config.pretrain.target} takes is not known."
     if config.pretrain and config.compress.get("scratch_baselines"):
         yield "The pretraining of compress.scratch_baselines is not counted; it is the model's own, in a smaller shape."
     if watched and watched.stops_early:
         yield "A callback may stop training earlier; the minutes are those of all epochs."
-    if (config.trainer or {}).get("max_time"):
+    if config.trainer and config.trainer.get("max_time"):
         yield "trainer.max_time is not counted; training may end earlier."
     if report.world > 1:
         yield f"{report.world} processes will train; one was measured alone, without what they exchange."
 
 
 def _dry_run(config: RunConfig, folder: Path) -> Report:
-    (folder / RECIPE).write_text(yaml.safe_dump(asdict(config), allow_unicode=True), encoding="utf-8")
+    (folder / RECIPE).write_text(yaml.safe_dump(config.record(), allow_unicode=True), encoding="utf-8")
     command = [sys.executable, "-m", DRY_RUN, str(folder), str(time.time())]
     environment = {
         **os.environ,

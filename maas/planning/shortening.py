@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 
-from maas.config import RunConfig
+from maas.config import Part
 from maas.data.splits import Splits
 from maas.training import processes
+from maas.training.recipe import TrainingRecipe
 
 STEPS_S = 6.0
 """Of training steps are enough."""
@@ -40,33 +42,36 @@ def validations_of(trainer: Mapping[str, Any], batches: int) -> float:
     return float(in_epoch if every is None else max(1, int(in_epoch)) / every)
 
 
-def shortened_recipe(config: RunConfig, splits: Splits, out: Path, world: int) -> RunConfig:
+def shortened_recipe(recipe: TrainingRecipe, splits: Splits, out: Path, world: int) -> TrainingRecipe:
     """Returns the recipe with a profiler, in one process, and without pretraining.
 
     Args:
-        config: the recipe.
+        recipe: what the net is trained by.
         splits: its rows.
         out: where the profiler writes.
         world: processes that would train together.
     """
-    if config.trainer is None:
-        return replace(config, pretrain=None)
-    kept = {key: value for key, value in processes.alone(config.trainer).items() if key not in REPLACED_SETTINGS}
-    batches = -(-len(splits.validation) // config.batch_size)
+    if recipe.trainer is None:
+        return replace(recipe, pretrain=None)
+    kept = {key: value for key, value in processes.alone(recipe.trainer).items() if key not in REPLACED_SETTINGS}
+    batches = -(-len(splits.validation) // recipe.batch_size)
     wanted = kept.get("limit_val_batches", 1.0)
     allowed = wanted if isinstance(wanted, int) else int(batches * (1.0 if wanted is None else wanted))
-    limit = min(allowed, max(1, VALIDATED_ROWS // config.batch_size))
-    validations = validations_of(config.trainer, -(-len(splits.train) // (config.batch_size * world)))
-    profiler = {
-        "_target_": "maas.planning.profiler.LoopProfiler",
-        "out": str(out),
-        "seconds": STEPS_S,
-        "world": world,
-        "validations": validations * min(1.0, allowed / batches),
-    }
+    limit = min(allowed, max(1, VALIDATED_ROWS // recipe.batch_size))
+    validations = validations_of(recipe.trainer, -(-len(splits.train) // (recipe.batch_size * world)))
+    profiler: Part[Callback] = Part(
+        "maas.planning.profiler.LoopProfiler",
+        {
+            "out": str(out),
+            "seconds": STEPS_S,
+            "world": world,
+            "validations": validations * min(1.0, allowed / batches),
+        },
+        "callbacks.profiler",
+    )
     return replace(
-        config,
+        recipe,
         pretrain=None,
-        trainer={**kept, "limit_val_batches": limit},
-        callbacks={**config.callbacks, "profiler": profiler},
+        trainer=replace(recipe.trainer, arguments={**kept, "limit_val_batches": limit}),
+        callbacks={**recipe.callbacks, "profiler": profiler},
     )

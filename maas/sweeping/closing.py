@@ -2,7 +2,8 @@
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,15 +13,14 @@ from maas.errors import ConfigError
 from maas.evidence.plots import SweptKey, sweep_picture
 from maas.registry.tracking.tracker import Tracker
 from maas.sweeping.folder import TrialRecord
-from maas.sweeping.plan import Plan
-from maas.sweeping.space import Span, plain
+from maas.sweeping.plan import PlannedSweep
+from maas.sweeping.space import Interval, plain
 
-Command = Callable[[Sequence[str]], str]
 SHOWN = 20
 """Trials that the table on the terminal has at most, the best ones; the file has all."""
 
 
-def close(trials: Sequence[TrialRecord], plan: Plan, folder: Path, tracker: Tracker | None, command: Command) -> None:
+def close(trials: Sequence[TrialRecord], plan: PlannedSweep, folder: Path, tracker: Tracker | None) -> None:
     """Writes and shows what a sweep gave.
 
     Args:
@@ -28,7 +28,6 @@ def close(trials: Sequence[TrialRecord], plan: Plan, folder: Path, tracker: Trac
         plan: what was swept.
         folder: takes `trials.csv` and `trials.png`.
         tracker: the sweep's MLflow run; None for none.
-        command: makes the command that takes a trial's overrides through the whole line.
 
     Raises:
         ConfigError: no trial went through.
@@ -42,9 +41,17 @@ def close(trials: Sequence[TrialRecord], plan: Plan, folder: Path, tracker: Trac
         tracker.log_values({f"kept_validation_{metric}": float(best.value or 0), "trials": len(trials)})
     console = Console(width=None if os.isatty(1) else 110)
     console.print(table(trials, keys, metric, plan.base.name))
-    winner = command(best.overrides) if plan.verb == "train" else os.path.relpath(Path(best.run) / "bundle")
+    winner = (
+        command(best.overrides, plan.config_dir) if plan.verb == "train" else os.path.relpath(Path(best.run) / "bundle")
+    )
     closing = f"\ntrials   {os.path.relpath(folder)}\nbest     {winner}"
     console.print(closing, markup=False, highlight=False, soft_wrap=True)
+
+
+def command(overrides: Sequence[str], config_dir: str | None) -> str:
+    """Returns the command that takes a trial's overrides through the whole line."""
+    places = ["-cd", config_dir] if config_dir else []
+    return shlex.join(["python", "-m", "maas.run", *places, *overrides])
 
 
 def best_of(trials: Sequence[TrialRecord]) -> TrialRecord:
@@ -104,13 +111,15 @@ def _csv(trials: Sequence[TrialRecord], keys: Sequence[str], metric: str, path: 
     return path
 
 
-def _picture(trials: Sequence[TrialRecord], plan: Plan, path: Path) -> Path:
+def _picture(trials: Sequence[TrialRecord], plan: PlannedSweep, path: Path) -> Path:
     keys = list(plan.space.written)
     columns = list(zip(*(values_of(trial, keys) for trial in trials), strict=True))
     swept = []
     for key, column in zip(keys, columns, strict=True):
         span = plan.space.dimensions.get(key)
-        swept.append(SweptKey(plain(key), column, isinstance(span, Span), isinstance(span, Span) and span.is_log))
+        swept.append(
+            SweptKey(plain(key), column, isinstance(span, Interval), isinstance(span, Interval) and span.is_log)
+        )
     best = best_of(trials)
     title = f"{plan.base.name}: {len(trials)} trials, best {best.value:.4f} (trial {trials.index(best) + 1})"
     return sweep_picture([trial.value for trial in trials], swept, str(plan.base.metric), title, path)

@@ -1,21 +1,20 @@
 """What `hydra.sweeper` says of a sweep that learns from its trials."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from maas.errors import ConfigError
-from maas.sweeping.space import Space
+from maas.sweeping.space import SweepSpace
 
-SWEEPER = "hydra_plugins.maas_optuna_sweeper.OptunaSweeper"
 SAMPLERS = ("tpe", "random", "grid")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The `hydra.sweeper` section.
+class SweepSettings:
+    """The `hydra.sweeper` section of a sweep that learns from its trials, as `conf/hydra/sweeper/optuna.yaml` sets it.
 
     Args:
         n_trials: how many combinations are tried, failed ones counted.
@@ -27,7 +26,12 @@ class Settings:
     sampler: str = "tpe"
     max_batch_size: int | None = None
 
-    def batch(self, launcher: Any) -> int:
+    @classmethod
+    def target(cls) -> str:
+        """Returns the import path that `hydra.sweeper._target_` has for such a sweep."""
+        return f"{cls.__module__}.{cls.__qualname__}"
+
+    def batch(self, launcher: Mapping[str, Any]) -> int:
         """Returns how many trials are launched together.
 
         Args:
@@ -37,7 +41,7 @@ class Settings:
         return int(self.max_batch_size or (at_once if at_once > 0 else len(os.sched_getaffinity(0))))
 
 
-def require_fitting(sweeper: Any, space: Space) -> None:
+def require_fitting(sweeper: Mapping[str, Any], space: SweepSpace) -> None:
     """Refuses a sweep that its sweeper cannot make.
 
     Args:
@@ -47,7 +51,7 @@ def require_fitting(sweeper: Any, space: Space) -> None:
     Raises:
         ConfigError: what is wrong, a line each.
     """
-    if sweeper["_target_"] != SWEEPER:
+    if sweeper["_target_"] != SweepSettings.target():
         spans = [f"{key}={space.written[key]}" for key, one in space.dimensions.items() if not one.grid()]
         if spans:
             raise ConfigError(
@@ -65,10 +69,14 @@ def require_fitting(sweeper: Any, space: Space) -> None:
         raise ConfigError("\n".join(faults))
 
 
-def _faults(sweeper: Any, space: Space) -> Iterator[str]:
-    if sweeper["n_trials"] < 1:
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _faults(sweeper: Mapping[str, Any], space: SweepSpace) -> Iterator[str]:
+    if not _is_count(sweeper["n_trials"]):
         yield (
-            f"hydra.sweeper.n_trials is {sweeper['n_trials']}; it must be 1 or more. Set e.g. "
+            f"hydra.sweeper.n_trials is {sweeper['n_trials']}; it must be a whole number, 1 or more. Set e.g. "
             "hydra.sweeper.n_trials=20."
         )
     if sweeper["sampler"] not in SAMPLERS:
@@ -76,7 +84,7 @@ def _faults(sweeper: Any, space: Space) -> Iterator[str]:
             f"hydra.sweeper.sampler is {sweeper['sampler']!r}; it must be one of {', '.join(SAMPLERS)}. Set e.g. "
             "hydra.sweeper.sampler=tpe."
         )
-    if sweeper["max_batch_size"] is not None and sweeper["max_batch_size"] < 1:
+    if sweeper["max_batch_size"] is not None and not _is_count(sweeper["max_batch_size"]):
         yield f"hydra.sweeper.max_batch_size is {sweeper['max_batch_size']}; it must be 1 or more, or null."
     if not space.written:
         yield "Nothing is swept. Give a key many values, e.g. optimizer.lr=interval(0.001,0.1)."

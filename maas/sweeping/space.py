@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
@@ -17,7 +17,7 @@ from maas.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choices:
     """A few values.
 
     Args:
@@ -36,7 +36,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Span:
+class Interval:
     """Numbers between two ends, both of which count.
 
     Args:
@@ -76,11 +76,11 @@ class Span:
         ]
 
 
-Dimension = Choice | Span
+Dimension = Choices | Interval
 
 
 @dataclass(frozen=True)
-class Space:
+class SweepSpace:
     """What a command line keeps and what it varies.
 
     Args:
@@ -88,15 +88,19 @@ class Space:
         written: what each swept key varies over, as the command line has it.
         first: one value of each swept key.
         dimensions: what each swept key varies over; without those that only Hydra can list (`glob`).
+        listed: the values of each swept key that has a list of them, as an override writes them.
+        globs: patterns of keys that vary over the names in a group.
     """
 
     fixed: tuple[str, ...]
     written: dict[str, str]
     first: dict[str, str]
     dimensions: dict[str, Dimension]
+    listed: dict[str, tuple[str, ...]]
+    globs: dict[str, Glob]
 
     @classmethod
-    def read(cls, overrides: Sequence[str]) -> "Space":
+    def read(cls, overrides: Sequence[str]) -> "SweepSpace":
         """Reads a command line.
 
         Raises:
@@ -122,6 +126,8 @@ class Space:
             written={one.get_key_element(): _written(one).partition("=")[2] for one in swept},
             first={key: str(_first(dimension)) for key, dimension in dimensions.items()},
             dimensions=dimensions,
+            listed={key: found for one in swept for key, found in _listed(one)},
+            globs=dict(_globs(swept)),
         )
 
     @property
@@ -155,29 +161,42 @@ def _dimension(override: Override) -> Iterator[tuple[str, Dimension]]:
     elif isinstance(value, RangeSweep):
         yield override.get_key_element(), _range(_written(override), value)
     elif override.is_choice_sweep() and hasattr(value, "list"):
-        yield override.get_key_element(), Choice(tuple(override.sweep_string_iterator()))
+        yield override.get_key_element(), Choices(tuple(override.sweep_string_iterator()))
 
 
-def _interval(written: str, sweep: IntervalSweep) -> Span:
+def _globs(swept: Sequence[Override]) -> Iterator[tuple[str, Glob]]:
+    for one in swept:
+        value: object = one.value()
+        if isinstance(value, Glob):
+            yield one.get_key_element(), value
+
+
+def _listed(override: Override) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yields the key of an override and its values, as an override writes them; nothing where they are not listed."""
+    if not isinstance(override.value(), Glob | IntervalSweep):
+        yield override.get_key_element(), tuple(override.sweep_string_iterator())
+
+
+def _interval(written: str, sweep: IntervalSweep) -> Interval:
     low, high, is_log = sweep.start, sweep.end, _is_log(written, sweep.tags)
     if low is None or high is None or not low < high or not math.isfinite(high - low):
         raise ConfigError(f"{written} ends before it begins. Write the smaller number first.")
     if is_log and low <= 0:
         raise ConfigError(f"{written} begins at {low}; tag(log,…) requires numbers above 0.")
-    return Span(low, high, is_log=is_log)
+    return Interval(low, high, is_log=is_log)
 
 
-def _range(written: str, sweep: RangeSweep) -> Span:
+def _range(written: str, sweep: RangeSweep) -> Interval:
     start, stop, step = sweep.start, sweep.stop, sweep.step
     if _is_log(written, sweep.tags):
         raise ConfigError(f"{written}: tag(log,…) takes an interval.")
     count = math.ceil(round((stop - start) / step, 9)) if start is not None and stop is not None and step else 0
     if start is None or count < 1:
-        raise ConfigError(f"{written} holds no value. Write range(START,STOP,STEP), with STOP behind START.")
+        raise ConfigError(f"{written} holds no value. Write range(START,STOP,STEP), with STOP after START.")
     last = start + (count - 1) * step
     if not all(isinstance(number, int) for number in (start, step)):
         start, last = float(start), round(float(last), 12)
-    return Span(min(start, last), max(start, last), abs(step))
+    return Interval(min(start, last), max(start, last), abs(step))
 
 
 def _is_log(written: str, tags: set[str]) -> bool:
@@ -187,4 +206,4 @@ def _is_log(written: str, tags: set[str]) -> bool:
 
 
 def _first(dimension: Dimension) -> str | float:
-    return dimension.values[0] if isinstance(dimension, Choice) else dimension.low
+    return dimension.values[0] if isinstance(dimension, Choices) else dimension.low

@@ -12,8 +12,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from maas.sweeping.settings import Settings
-from maas.sweeping.space import Choice, Dimension
+from maas.sweeping.settings import SweepSettings
+from maas.sweeping.space import Choices, Dimension
 
 Values = dict[str, str | float]
 NAME = "sweep"
@@ -38,7 +38,7 @@ class Study:
         self,
         journal: Path,
         dimensions: Mapping[str, Dimension],
-        settings: Settings,
+        settings: SweepSettings,
         seed: int,
         own: Mapping[str, str | float] | None,
     ) -> None:
@@ -98,7 +98,7 @@ def _sampler(name: str, seed: int, number: int) -> BaseSampler:
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
-    if isinstance(dimension, Choice):
+    if isinstance(dimension, Choices):
         return CategoricalDistribution(dimension.values)
     if dimension.is_whole:
         return IntDistribution(

@@ -6,21 +6,25 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from msgspec.structs import replace as replace_struct
 
-from maas.config import RunConfig, build
+from maas.command_line import CommandLine
+from maas.config import Part, RunConfig, composed_config
 from maas.errors import ConfigError, MaasError, RegistryError
 from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.lineage import code_key, work_key
 from maas.registry.mlflow_registry import MlflowRegistry
 from maas.registry.tracking.tracker import Tracker
 from maas.run_folders.folder import RunFolder, of_artifact
-from maas.sweeping.closing import Command, close
+from maas.sweeping.closing import close
 from maas.sweeping.folder import SweepFolder, TrialRecord
-from maas.sweeping.plan import Plan
+from maas.sweeping.launching import launch
+from maas.sweeping.plan import SEARCHED_BY, PlannedSweep
 from maas.sweeping.space import plain
 from maas.training.checkpoint import Checkpoint
 
@@ -73,7 +77,7 @@ class Sweep:
 
     def _run(self, config: RunConfig, overrides: list[str], stage: Stage) -> TrialRecord:
         if config.registry and self.parent:
-            config = replace(config, registry={**config.registry, "parent": self.parent})
+            config = replace(config, registry=config.registry.with_arguments(parent=self.parent))
         checkpoint = stage(config)
         value = objective(checkpoint, config.metric)
         run = of_artifact(checkpoint.folder)
@@ -109,13 +113,65 @@ def objective(checkpoint: Checkpoint, metric: str | None) -> float:
     return record.metrics[metric].value
 
 
+def swept(line: CommandLine, stage: Callable[[RunConfig], Any]) -> None:
+    """Does what a command line with `-m` requests.
+
+    Args:
+        line: that names the recipe and what varies.
+        stage: what is done with each combination.
+
+    Raises:
+        ConfigError: faults of the command line, or no trial went through.
+    """
+    plan = PlannedSweep.read(line)
+    _require_one_process(plan.base)
+    if plan.verb not in SEARCHED_BY:
+        launch(plan.combinations(), partial(_staged, stage, plan.config_dir), plan.hydra, Path(plan.base.runs_dir))
+        return
+    with begun(plan) as sweep:
+        run = partial(_tried, sweep, stage, plan.config_dir)
+        path = sweep.folder.path
+        if plan.search is None:
+            launch(plan.combinations(), run, plan.hydra, path)
+        else:
+            from maas.sweeping.search import search  # noqa: PLC0415 - optuna takes a second, and may be missing
+
+            search(plan, plan.search, sweep.folder, lambda trials: launch(trials, run, plan.hydra, path))
+
+
+def _staged(stage: Callable[[RunConfig], Any], config_dir: str | None, overrides: Sequence[str]) -> None:
+    stage(composed_config(overrides, config_dir))
+
+
+def _tried(sweep: Sweep, stage: Stage, config_dir: str | None, overrides: Sequence[str]) -> None:
+    def make() -> RunConfig:
+        config = composed_config(overrides, config_dir)
+        _require_one_process(config)
+        return config
+
+    sweep.trial(make, overrides, stage)
+
+
+def _require_one_process(config: RunConfig) -> None:
+    """Refuses a sweep over trainings of several processes: Lightning starts them by the same command, sweep and all.
+
+    Raises:
+        ConfigError: this is one.
+    """
+    strategy = config.trainer.get("strategy", "auto") if config.trainer else "auto"
+    if strategy != "auto":
+        raise ConfigError(
+            f"A sweep (-m) trains in one process, and trainer.strategy is {strategy}. Set trainer=cpu or trainer=gpu, "
+            "or start one training at a time."
+        )
+
+
 @contextmanager
-def begun(plan: Plan, command: Command) -> Iterator[Sweep]:
+def begun(plan: PlannedSweep) -> Iterator[Sweep]:
     """Opens a sweep's folder and its MLflow run, and closes both with a table, a picture and the best trial.
 
     Args:
         plan: what is to be done.
-        command: makes the command that takes a trial's overrides through the whole line.
 
     Raises:
         ConfigError: another process makes the same sweep, or no trial went through.
@@ -130,17 +186,17 @@ def begun(plan: Plan, command: Command) -> Iterator[Sweep]:
         tracker = _parent(plan, folder)
         with tracker.marked() if tracker else nullcontext():
             yield Sweep(folder, keys, tracker.run_id if tracker else None)
-            close(folder.trials(), plan, folder.path, tracker, command)
+            close(folder.trials(), plan, folder.path, tracker)
         if tracker:
             tracker.finish()
 
 
-def _path(plan: Plan) -> Path:
+def _path(plan: PlannedSweep) -> Path:
     """Returns the folder of the sweep of these keys, recipe, rows and code."""
     config = plan.base
     rows = load_rows(config).record.fingerprint
     space = [f"{key}={written}" for key, written in plan.space.written.items()]
-    parts = [plan.verb, work_key(config, rows), str(plan.sweeper.get("sampler")), *sorted(space)]
+    parts = [plan.verb, work_key(config, rows), str(plan.search and plan.search.sampler), *sorted(space)]
     stem = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     root = Path(config.runs_dir) / config.name / "sweeps"
     if config.resume == "auto":
@@ -148,17 +204,17 @@ def _path(plan: Plan) -> Path:
     return next(path for number in range(1, 10**6) if not (path := root / f"{stem}-{number}").exists())
 
 
-def _parent(plan: Plan, folder: SweepFolder) -> Tracker | None:
+def _parent(plan: PlannedSweep, folder: SweepFolder) -> Tracker | None:
     """Goes on with the sweep's MLflow run, or starts it."""
     unsent = folder.path / "unsent"
     known = _tracker(plan.base, folder.tracking_id, unsent)
     if known is not None:
         known.mark_running()
         return known
-    if plan.base.registry is None:
+    store = _store(plan.base)
+    if store is None:
         return None
-    store: MlflowRegistry = build(plan.base.registry, "registry")
-    settings = {key: value for key, value in plan.sweeper.items() if key != "_target_"}
+    settings = asdict(plan.search) if plan.search else {}
     space = {f"space.{plain(key)}": written for key, written in plan.space.written.items()}
     tags = {"maas.sweep": folder.path.name, "maas.recipe": plan.base.name}
     tracker = store.start_run(f"{plan.base.name} sweep {folder.path.name}", tags, {**space, **settings}, unsent)
@@ -167,7 +223,9 @@ def _parent(plan: Plan, folder: SweepFolder) -> Tracker | None:
 
 
 def _tracker(config: RunConfig, run_id: str, unsent: Path) -> Tracker | None:
-    if config.registry is None or not run_id:
-        return None
-    store: MlflowRegistry = build(config.registry, "registry")
-    return store.resume_run(run_id, unsent)
+    store = _store(config)
+    return store.resume_run(run_id, unsent) if store and run_id else None
+
+
+def _store(config: RunConfig) -> MlflowRegistry | None:
+    return cast("Part[MlflowRegistry]", config.registry).build() if config.registry else None

@@ -7,13 +7,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from maas.config import build, compose
+from maas.config import compose
 from maas.data.splits import Splits
 from maas.errors import ConfigError
 from maas.runtime.postprocessors import load_postprocessor
 from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import fit
 from maas.training.heads import task_head_of
+from maas.training.recipe import TrainingRecipe
 
 
 def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArray[Any]]:
@@ -29,18 +30,18 @@ def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArr
     Raises:
         ConfigError: there is no such recipe, or it learns another kind of target than the rows carry.
     """
-    config = compose(name, *overrides)
+    other = TrainingRecipe.of(compose(name, *overrides))
 
     def fit_and_predict(splits: Splits) -> NDArray[Any]:
-        processor = build(config.processor, "processor").fit(splits.train.inputs)
-        task_head = task_head_of(config.task, splits.labels)
+        processor = other.fitted_processor(splits.train.inputs)
+        task_head = task_head_of(other.task, splits.labels)
         if task_head.target != splits.target:
             raise ConfigError(
                 f"baseline {name} learns from rows with a {task_head.target}, and these rows carry a {splits.target}. "
                 "Name another recipe, or set baseline=null."
             )
         with tempfile.TemporaryDirectory() as scratch:
-            fitted = fit(config, splits, processor, Path(scratch))
+            fitted = fit(other, splits, processor, Path(scratch))
         postprocessor = load_postprocessor(fitted.task_head.postprocessor_record(len(splits.labels)))
         found = scores_of(
             run_of(fitted.model, task_head, postprocessor.output), postprocessor, processor, splits.test.inputs

@@ -5,14 +5,15 @@ callback that cannot be reconciled with that is refused before training.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch import callbacks as of_lightning
 from torch import nn
 
-from maas.config import RunConfig, target_of
+from maas.config import Part
 from maas.errors import ConfigError
+from maas.training.recipe import TrainingRecipe
 from maas.training.task import Task
 
 
@@ -60,11 +61,11 @@ LOGGING = (of_lightning.DeviceStatsMonitor, of_lightning.LearningRateMonitor, of
 """What works with a logger alone."""
 
 
-def require_usable(config: RunConfig, *, is_custom_module: bool | None = None) -> None:
+def require_usable(recipe: TrainingRecipe, *, is_custom_module: bool | None = None) -> None:
     """Looks at a recipe's callbacks before anything is trained.
 
     Args:
-        config: the recipe.
+        recipe: whose callbacks are looked at.
         is_custom_module: whether the net is a LightningModule of the user's; None looks at what the recipe names,
             before rows are read, and takes a function that builds the net for one that may give such a module.
 
@@ -72,34 +73,34 @@ def require_usable(config: RunConfig, *, is_custom_module: bool | None = None) -
         ConfigError: some cannot be used here, a line each.
     """
     if is_custom_module is None:
-        target = target_of(config.model["_target_"])[0]
+        target = recipe.model.imported()
         is_custom_module = not isinstance(target, type) or issubclass(target, LightningModule)
-    faults = [f"{one.where} is {one.what} {one.remedy}" for one in unusable(config, is_custom_module=is_custom_module)]
+    faults = [f"{one.where} is {one.what} {one.remedy}" for one in unusable(recipe, is_custom_module=is_custom_module)]
     if faults:
         raise ConfigError("\n".join(faults))
 
 
-def unusable(config: RunConfig, *, is_custom_module: bool) -> Iterator[Unusable]:
+def unusable(recipe: TrainingRecipe, *, is_custom_module: bool) -> Iterator[Unusable]:
     """Yields a recipe's callbacks that cannot be used here.
 
     Args:
-        config: the recipe.
+        recipe: whose callbacks are looked at.
         is_custom_module: whether the net is a LightningModule of the user's.
     """
     refused = {**REFUSED_CALLBACKS, **({} if is_custom_module else REFUSED_FOR_NETS)}
-    if not (config.trainer or {}).get("logger"):
+    if not recipe.trainer_settings.get("logger"):
         refused |= dict.fromkeys(LOGGING, ("writes to a logger, and the trainer has none", "Set +trainer.logger=…"))
-    for where, part in callback_parts_of(config).items():
-        kind = target_of(part["_target_"])[0]
+    for where, part in callback_parts_of(recipe).items():
+        kind = part.imported()
         for one, (reason, remedy) in refused.items():
             if isinstance(kind, type) and issubclass(kind, one):
                 yield Unusable(where, f"{kind.__name__}, which {reason}.", remedy)
 
 
-def callback_parts_of(config: RunConfig) -> dict[str, Mapping[str, Any]]:
+def callback_parts_of(recipe: TrainingRecipe) -> dict[str, Part[object]]:
     """Returns a recipe's callbacks by where they stand."""
-    named = {f"callbacks.{name}": part for name, part in config.callbacks.items()}
-    listed = (config.trainer or {}).get("callbacks") or []
+    named: dict[str, Part[object]] = {f"callbacks.{name}": part for name, part in recipe.callbacks.items()}
+    listed = recipe.trainer_settings.get("callbacks") or []
     return {**named, **{f"trainer.callbacks[{index}]": part for index, part in enumerate(listed)}}
 
 

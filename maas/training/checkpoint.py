@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import torch
@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from maas.config import build, target_of
+from maas.config import Part, target_of
+from maas.config.part import TARGET
 from maas.errors import CheckpointError, MaasError
 from maas.files import folder_published_whole, read_json, sha256_of
 from maas.importing.base import ImportedModel
@@ -46,6 +47,14 @@ class NetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     target: str
     arguments: dict[str, Any]
+
+    def part(self, path: str) -> Part[object]:
+        """Returns the part that builds it.
+
+        Args:
+            path: name of the part in messages.
+        """
+        return Part.of({**self.arguments, TARGET: self.target}, path)
 
 
 class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,8 +207,7 @@ class Checkpoint:
         return crop_(net, self.record.plan, load_file(self.folder / WEIGHTS)) if self.record.plan else net
 
     def _built(self) -> nn.Module:
-        net: nn.Module = build({"_target_": self.record.net.target, **self.record.net.arguments}, "net")
-        return net
+        return cast("nn.Module", self.record.net.part("net").build())
 
     def task_head(self) -> TaskHead:
         """Returns what the net's logits mean."""

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
-from maas.config import RunConfig, build
+from maas.config import Part
 from maas.data.datamodule import DataModule
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
@@ -34,6 +33,7 @@ from maas.training.objectives import objective_of
 from maas.training.output_check import require_sound_outputs
 from maas.training.precision import keep_targets_
 from maas.training.progress import EpochBar, EpochListener, History, Vitals, is_alone, is_terminal, quiet_lightning
+from maas.training.recipe import TrainingRecipe, required
 from maas.training.resuming import LatestBest, newest_whole
 from maas.training.scales import require_unit, task_head_for
 from maas.training.stepping import LeanSteps
@@ -62,7 +62,7 @@ class Fitted:
 
 
 def fit(
-    config: RunConfig,
+    recipe: TrainingRecipe,
     splits: Splits,
     processor: Processor,
     resume_folder: Path,
@@ -73,7 +73,7 @@ def fit(
     A recipe without a trainer takes its model as it comes; an imported one may learn by its own means.
 
     Args:
-        config: the recipe.
+        recipe: what the net is trained by.
         splits: clean rows; test rows are not touched.
         processor: fitted on the training rows.
         resume_folder: holds Lightning's own checkpoints; if there is one, training resumes from it.
@@ -84,25 +84,25 @@ def fit(
             not trained gives outputs that nothing can be made of.
     """
     quiet_lightning()
-    seed_everything(config.seed, workers=True, verbose=False)
-    task_head = task_head_for(config, splits)
-    record = resolve_net(config.model, {**task_head.facts(splits.train), **processor.net_arguments})
+    seed_everything(recipe.seed, workers=True, verbose=False)
+    task_head = task_head_for(recipe, splits)
+    record = resolve_net(recipe.model, {**task_head.facts(splits.train), **processor.net_arguments})
     model = built(record, processor)
-    require_unit(config, model)
+    require_unit(recipe, model)
     if isinstance(model, ImportedModel):
         return Fitted(model.fit(splits, processor), record, task_head)
-    if config.trainer is None:
+    if recipe.trainer is None:
         model, record = finished(model, record, types_of(model))
         require_sound_outputs(model, processor, splits.train, task_head.facts(splits.train).get("outputs"))
         return Fitted(model, record, task_head)
-    require_usable(config, is_custom_module=isinstance(model, LightningModule))
+    require_usable(recipe, is_custom_module=isinstance(model, LightningModule))
     types = types_of(model)
-    if config.pretrain is not None:
-        build(config.pretrain, "pretrain").pretrain(model, processor, splits.train.inputs, config.seed)
+    if recipe.pretrain is not None:
+        recipe.pretrain.pretrain(model, processor, splits.train.inputs, recipe.seed)
         seed_everything(
-            config.seed, workers=True, verbose=False
+            recipe.seed, workers=True, verbose=False
         )  # what follows does not depend on a cached pretraining
-    course = _trained(config, model, task_head, splits, processor, resume_folder, listener)
+    course = _trained(recipe, model, task_head, splits, processor, resume_folder, listener)
     return Fitted(*finished(model, record, types), task_head, course.history, course.best_epoch)
 
 
@@ -115,7 +115,7 @@ class TrainingOutcome:
 
 
 def fit_net(
-    config: RunConfig,
+    recipe: TrainingRecipe,
     net: nn.Module,
     splits: Splits,
     processor: Processor,
@@ -127,7 +127,7 @@ def fit_net(
     """Trains a net in place as the recipe says, and leaves it with the weights of its best epoch.
 
     Args:
-        config: the recipe; its model is not used.
+        recipe: what the net is trained by; its model is not used.
         net: model inputs by name to logits (N, K).
         splits: clean rows; test rows are not touched.
         processor: fitted.
@@ -139,19 +139,19 @@ def fit_net(
     Raises:
         ConfigError: the recipe has no trainer, or a part refused its arguments.
     """
-    if config.trainer is None:
+    if recipe.trainer is None:
         raise ConfigError(
-            f"{config.name} has no trainer, so its net cannot learn. Set trainer=cpu, or leave it as it is."
+            f"{recipe.name} has no trainer, so its net cannot learn. Set trainer=cpu, or leave it as it is."
         )
-    require_usable(config, is_custom_module=isinstance(net, LightningModule))
+    require_usable(recipe, is_custom_module=isinstance(net, LightningModule))
     quiet_lightning()
-    seed_everything(config.seed, workers=True, verbose=False)
-    task_head = task_head or task_head_for(config, splits)
-    return _trained(config, net, task_head, splits, processor, resume_folder, listener, teacher)
+    seed_everything(recipe.seed, workers=True, verbose=False)
+    task_head = task_head or task_head_for(recipe, splits)
+    return _trained(recipe, net, task_head, splits, processor, resume_folder, listener, teacher)
 
 
 def _trained(
-    config: RunConfig,
+    recipe: TrainingRecipe,
     net: nn.Module,
     task_head: TaskHead,
     splits: Splits,
@@ -162,18 +162,18 @@ def _trained(
 ) -> TrainingOutcome:
     """Trains a net in place; it then has the weights of its best epoch."""
     history = History(listener, lines=is_alone() and not is_terminal())
-    task, watching = task_of(config, net, task_head, splits.train, teacher)
+    task, watching = task_of(recipe, net, task_head, splits.train, teacher)
     keeper = LatestBest(
         dirpath=resume_folder,
         filename="best",
-        monitor=f"validation_{config.metric}",
+        monitor=f"validation_{recipe.metric}",
         mode="max",
         enable_version_counter=False,
     )
-    own = [build(part, f"callbacks.{name}") for name, part in config.callbacks.items()]
+    own = [part.build() for part in recipe.callbacks.values()]
     bars = [EpochBar(leave=True)] if is_terminal() else []
-    watching += [BatchStatistics(config.batch_size), Vitals()]
-    trainer = _trainer(config.trainer, [*watching, history, keeper, *own, *bars], resume_folder)
+    watching += [BatchStatistics(recipe.batch_size), Vitals()]
+    trainer = _trainer(required(recipe.trainer, "trainer"), [*watching, history, keeper, *own, *bars], resume_folder)
     if isinstance(task, Task):
         keep_targets_(trainer)
     else:
@@ -181,8 +181,8 @@ def _trained(
             splits, train=with_float32_targets(splits.train), validation=with_float32_targets(splits.validation)
         )
     if trainer.global_rank:
-        torch.manual_seed(config.seed + trainer.global_rank)  # each process drops and augments by its own chance
-    data = DataModule(splits, processor, config.batch_size, config.seed, workers=config.workers, loader=loader_of(net))
+        torch.manual_seed(recipe.seed + trainer.global_rank)  # each process drops and augments by its own chance
+    data = DataModule(splits, processor, recipe.batch_size, recipe.seed, workers=recipe.workers, loader=loader_of(net))
     point = newest_whole(resume_folder)
     try:
         with processes.together():
@@ -207,12 +207,12 @@ def _trained(
 
 
 def task_of(
-    config: RunConfig, net: nn.Module, task_head: TaskHead, train: Split, teacher: Teacher | None = None
+    recipe: TrainingRecipe, net: nn.Module, task_head: TaskHead, train: Split, teacher: Teacher | None = None
 ) -> tuple[LightningModule, list[Callback]]:
     """Returns what Lightning trains, and the callbacks that it needs.
 
     Args:
-        config: the recipe.
+        recipe: what the net is trained by.
         net: a net, or a LightningModule, which is trained as it is.
         task_head: of the recipe's task.
         train: rows whose targets the objective may look at.
@@ -220,43 +220,31 @@ def task_of(
     """
     if isinstance(net, LightningModule):
         log.info("train     %s brings its own objective, optimizer and schedule", type(net).__name__)
-        return net, [ValidationMetrics(task_head, config.metric)]
-    objective = objective_of(build(config.objective, "objective"))
+        return net, [ValidationMetrics(task_head, recipe.metric)]
+    objective = objective_of(required(recipe.objective, "objective").build())
     if train.targets is not None:
         objective.fit(train.targets, task_head.labels)
-    is_precomputed = _is_precomputed(teacher, config)
+    is_precomputed = _is_precomputed(teacher, recipe)
     make = partial(DistillationTask, teacher=teacher, is_precomputed=is_precomputed) if teacher else Task
     task = make(
         net,
         task_head,
         objective,
-        _deferred(config.optimizer, "optimizer"),
-        _deferred(config.schedule, "schedule"),
-        augmentation=build(config.augment, "augment") if config.augment else None,
-        shown=config.metric,
+        required(recipe.optimizer, "optimizer").call,
+        required(recipe.schedule, "schedule").call,
+        augmentation=recipe.augment.build() if recipe.augment else None,
+        shown=recipe.metric,
         unit=task_head.loss_unit(objective.loss, train),
     )
     return task, []
 
 
-def _is_precomputed(teacher: Teacher | None, config: RunConfig) -> bool:
+def _is_precomputed(teacher: Teacher | None, recipe: TrainingRecipe) -> bool:
     """Whether a teacher's logits are computed once: each epoch shows the same rows, and only logits are compared."""
-    return teacher is not None and config.augment is None and not teacher.features
+    return teacher is not None and recipe.augment is None and not teacher.features
 
 
-def _deferred(part: Mapping[str, Any], path: str) -> Any:
-    """Returns a callable that builds the part once its first arguments are there."""
-
-    def make(*arguments: Any) -> Any:
-        try:
-            return build({**part, "_partial_": True}, path)(*arguments)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"{path} was refused by {part['_target_']}: {error}") from error
-
-    return make
-
-
-def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Trainer:
+def _trainer(part: Part[Trainer], callbacks: list[Any], folder: Path) -> Trainer:
     own = {
         "logger": False,
         "enable_model_summary": False,
@@ -264,12 +252,11 @@ def _trainer(part: Mapping[str, Any], callbacks: list[Any], folder: Path) -> Tra
         "default_root_dir": str(folder),
         "use_distributed_sampler": False,  # our batches are shared by themselves
     }
-    make = build({**own, **part, "callbacks": None, "_partial_": True}, "trainer")
-    listed = [build(one, f"trainer.callbacks[{index}]") for index, one in enumerate(part.get("callbacks") or [])]
+    listed = [one.build() for one in part.get("callbacks") or []]
     try:
-        trainer: Trainer = make(callbacks=[*listed, *callbacks])
-    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
-        raise ConfigError(f"trainer was refused by {part['_target_']}: {error}") from error
+        trainer = replace(part, arguments={**own, **part}).call(callbacks=[*listed, *callbacks])
+    except RuntimeError as error:  # of a strategy or a device that is not there
+        raise ConfigError(f"trainer was refused by {part.target}: {error}") from error
     trainer.fit_loop.epoch_loop = LeanSteps(trainer)
     strategy: Any = trainer.strategy
     if isinstance(strategy.launcher, _SubprocessScriptLauncher):

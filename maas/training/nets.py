@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from maas.config import FILLED, build, target_of
+from maas.config import FILLED, Part, target_of
+from maas.config.part import DIRECTIVES
 from maas.errors import ConfigError
 from maas.runtime.processors import Processor
 from maas.training.checkpoint import NetRecord
@@ -15,7 +16,7 @@ from maas.training.checkpoint import NetRecord
 Types: TypeAlias = dict[str, torch.dtype]
 
 
-def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
+def resolve_net(part: Part[object], facts: Mapping[str, Any]) -> NetRecord:
     """Fills in what the data and the processor know and the recipe leaves out.
 
     Args:
@@ -28,8 +29,8 @@ def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
     Raises:
         ConfigError: the recipe contradicts the data, or a required argument is missing.
     """
-    arguments = {key: value for key, value in part.items() if key not in ("_target_", "_partial_")}
-    parameters = target_of(part["_target_"])[1]
+    arguments = {key: value for key, value in part.record().items() if key not in DIRECTIVES}
+    parameters = target_of(part.target)[1]
     if "outputs" in arguments and arguments["outputs"] != facts.get("outputs", arguments["outputs"]):
         raise ConfigError(
             f"model.outputs is {arguments['outputs']}; the task and the data want {facts['outputs']}. Leave "
@@ -44,7 +45,7 @@ def resolve_net(part: Mapping[str, Any], facts: Mapping[str, Any]) -> NetRecord:
     ]
     if missing:
         raise ConfigError(f"model.{missing[0]} is missing and the processor does not know it. Set model.{missing[0]}=…")
-    return NetRecord(part["_target_"], arguments)
+    return NetRecord(part.target, arguments)
 
 
 def built(record: NetRecord, processor: Processor) -> Any:
@@ -53,7 +54,7 @@ def built(record: NetRecord, processor: Processor) -> Any:
     Raises:
         ConfigError: it refused its arguments, or does not take what the processor gives.
     """
-    model = build({"_target_": record.target, **record.arguments}, "model")
+    model = record.part("model").build()
     if isinstance(model, nn.Module):
         _require_model_inputs(model, processor)
     return model

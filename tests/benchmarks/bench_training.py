@@ -30,6 +30,7 @@ from maas.models.mlp import MLP
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.training.fitting import fit
+from maas.training.recipe import TrainingRecipe
 
 ROUNDS, BATCH, LR = 5, 32, 1e-3
 TOKENS, VOCABULARY = 64, 2000
@@ -87,7 +88,13 @@ def ours(task: Task) -> float:
     rates: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         processor = ArrayProcessor([task.inputs.shape[1]])
-        fit(config, splits, processor, Path(folder), lambda _, values: rates.append(values["rows_per_second"]))
+        fit(
+            TrainingRecipe.of(config),
+            splits,
+            processor,
+            Path(folder),
+            lambda _, values: rates.append(values["rows_per_second"]),
+        )
     return rates[-1]
 
 

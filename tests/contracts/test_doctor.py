@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import maas
-from maas.config import build
-from maas.config.recipes import RECIPES
+from maas.config.recipe_files import RECIPES
 from maas.doctor import examine
 from maas.doctor.examining import all_checks, check_names
+from maas.training.recipe import TrainingRecipe
 
 HEAVY = {
     "commands",
@@ -30,9 +30,9 @@ NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 )
 def test_nothing_is_found_when_a_shipped_recipe_is_examined(name):
     config = maas.compose(name)
-    splits = build(config.data, "data")
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
-    assert [str(finding) for finding in examine(config, splits, processor)] == []
+    splits = config.data.build()
+    processor = config.processor.build().fit(splits.train.inputs)
+    assert [str(finding) for finding in examine(TrainingRecipe.of(config), splits, processor)] == []
 
 
 @pytest.mark.parametrize("name", check_names())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import maas
-from maas.config.recipes import RECIPES
+from maas.config.recipe_files import RECIPES
 from maas.errors import DataError
 from maas.explaining import explain
 from maas.lifecycle.assembly import load_rows

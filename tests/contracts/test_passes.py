@@ -23,6 +23,7 @@ from maas.models.resnet import BasicBlock, ResNet
 from maas.runtime.processors.image import ImageProcessor
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import scores_of
+from maas.training.recipe import TrainingRecipe
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(passes.__path__) if module.name != "base")
 
@@ -136,7 +137,7 @@ def test_checkpoint_answers_and_can_be_opened_when_a_checkpoint_pass_is_applied(
         folder = tmp_path / str(index)
         one = pass_of(name)(**SETTINGS.get(name, {}))
         root = parent if one.needs_teacher else None
-        return one.apply(parent, folder / "out", PassContext(config, splits, root, folder, seed=0))
+        return one.apply(parent, folder / "out", PassContext(TrainingRecipe.of(config), splits, root, folder, seed=0))
 
     if name in NEEDED and not any(isinstance(one, NEEDED[name]) for one in parent.model().modules()):
         with pytest.raises(ExportError, match=f"{type(parent.model()).__name__} has no "):

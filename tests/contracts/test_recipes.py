@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from maas.config import compose
-from maas.config.recipes import RECIPES
+from maas.config.recipe_files import RECIPES
 
 FILES = sorted(RECIPES.glob("*.yaml"))
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from maas.config.recipes import RECIPES
+from maas.config.recipe_files import RECIPES
 from maas.files import sha256_of
 from maas.training.checkpoint import Checkpoint
 

@@ -18,7 +18,6 @@ import pytest
 from sklearn.datasets import load_digits
 
 import maas
-from maas.config import build
 from maas.errors import BundleError, ConfigError, DataError, ParityError, RegistryError
 from maas.files import sha256_of
 from maas.lifecycle import Line, stages
@@ -220,4 +219,4 @@ def test_later_stages_say_what_to_run_first(tmp_path: Path) -> None:
 
 def test_baseline_is_evaluated_on_the_test_rows() -> None:
     config = maas.compose("sentiment_zh")
-    assert callable(build(config.baseline, "baseline"))
+    assert callable(config.baseline.build())

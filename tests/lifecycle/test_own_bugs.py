@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import maas
-from maas.config import build
 from maas.doctor import examine
 from maas.errors import ConfigError
 from maas.training.fitting import fit
@@ -60,8 +59,8 @@ def test_traceback_names_the_line_of_the_net_when_it_divides_by_zero(verb: str, 
 def test_own_error_comes_through_when_a_net_divides_by_zero(step, house: Path) -> None:
     config = maas.compose("digits_mlp")
     config.model = {"_target_": "dividing_net.Dividing"}
-    splits = build(config.data, "data")
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    splits = config.data.build()
+    processor = config.processor.build().fit(splits.train.inputs)
     folder = [house / "resume"] if step is fit else []
     with pytest.raises(ZeroDivisionError) as caught:
         step(config, splits, processor, *folder)
@@ -71,8 +70,8 @@ def test_own_error_comes_through_when_a_net_divides_by_zero(step, house: Path) -
 def test_finding_names_the_line_of_the_net_when_shapes_do_not_fit(house: Path) -> None:
     config = maas.compose("digits_mlp")
     config.model = {"_target_": "dividing_net.Transposing"}
-    splits = build(config.data, "data")
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    splits = config.data.build()
+    processor = config.processor.build().fit(splits.train.inputs)
     with pytest.raises(
         ConfigError, match=r"mat1 and mat2 shapes cannot be multiplied .* \(dividing_net\.py, line 15\)"
     ) as caught:

@@ -58,7 +58,7 @@ def sweep(folder: Path, *overrides: str) -> Swept:
         said = folder / "said.txt"
         with said.open("w") as file:
             patch.setattr(sys, "stdout", file)
-            cli.run("train", _train)
+            cli.enter("train", _train)
         return Swept(folder, said.read_text())
 
 

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import pytest
 
@@ -24,14 +25,13 @@ name: {name}
 def entered(monkeypatch, tmp_path, capsys) -> Iterator[Callable[..., str]]:
     """Enters `maas.train` with a stage of one's own and returns what went to standard error."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     logger = logging.getLogger("maas")
     before = (list(logger.handlers), logger.level, logger.propagate)
 
     def enter(*arguments: str, stage: Callable[..., object], status: int) -> str:
         monkeypatch.setattr(sys, "argv", ["maas.train", *arguments])
         with pytest.raises(SystemExit) as caught:
-            cli.run("train", stage)
+            cli.enter("train", stage)
         assert caught.value.code == status
         return capsys.readouterr().err
 
@@ -65,7 +65,7 @@ def test_user_is_told_how_to_go_on_with_status_130_when_a_stage_is_interrupted(e
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    told = "\nInterrupted. Run the same command again and maas.train goes on where it was.\n"
+    told = "\nInterrupted. Run the same command again and maas.train resumes where it was.\n"
     assert entered("recipe=digits_mlp", stage=interrupt, status=130) == told
 
 
@@ -88,7 +88,7 @@ def test_recipe_file_is_used_when_its_path_is_given(entered, tmp_path):
         raise DataError(f"{config.name} {config.overrides}")
 
     told = entered("recipe=from_file.yaml", "seed=3", stage=show, status=2)
-    assert told == "from_file ['seed=3']\n"
+    assert told == "from_file ('seed=3',)\n"
 
 
 def test_stage_sees_the_command_line_as_it_was_typed_when_a_recipe_is_a_file(entered, tmp_path):
@@ -105,15 +105,18 @@ def test_stage_sees_the_command_line_as_it_was_typed_when_a_recipe_is_a_file(ent
     assert seen == ["maas.train", *typed]
 
 
-def test_program_is_the_module_of_the_verb_when_it_was_started_as_maas(monkeypatch):
+def test_program_is_started_again_as_it_was_when_it_was_started_as_maas(monkeypatch, tmp_path):
     """By whose name, and with whose arguments, a training in several processes starts the others."""
     seen = []
     monkeypatch.delitem(sys.modules, "maas.train", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "argv", ["/anywhere/bin/maas", "train", "recipe=mine.yaml"])
-    monkeypatch.setattr(cli, "run", lambda verb, _: seen.append((verb, *command_again(1)[0][1:])))
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    program = tmp_path / "maas"
+    program.touch()
+    monkeypatch.setattr(sys, "argv", [str(program), "train", "recipe=mine.yaml"])
+    monkeypatch.setattr(cli, "enter", lambda verb, _, given: seen.append((verb, given, command_again(1)[0][1:])))
     entry.main()
-    assert seen == [("train", "-m", "maas.train", "recipe=mine.yaml")]
+    assert seen == [("train", ["recipe=mine.yaml"], [str(program), "train", "recipe=mine.yaml"])]
 
 
 def test_registry_is_none_when_null_is_chosen(entered):
@@ -142,10 +145,10 @@ WRONG_SPACES = {
     ),
     "hydra/sweeper=optuna optimiser.lr=choice(1,2)": "optimiser.lr is no key of the recipe. Did you mean optimizer?",
     "hydra/sweeper=optuna hydra.sweeper.n_trials=0 optimizer.lr=choice(1,2)": (
-        "hydra.sweeper.n_trials is 0; it must be 1 or more. Set e.g. hydra.sweeper.n_trials=20."
+        "hydra.sweeper.n_trials is 0; it must be a whole number, 1 or more. Set e.g. hydra.sweeper.n_trials=20."
     ),
     "hydra/sweeper=optuna hydra.sweeper.n_trials=many optimizer.lr=choice(1,2)": (
-        "hydra.sweeper.n_trials=many cannot be set: Value 'many' of type 'str' could not be converted to Integer."
+        "hydra.sweeper.n_trials is many; it must be a whole number, 1 or more. Set e.g. hydra.sweeper.n_trials=20."
     ),
     "optimizer.lr=interval(0.1,1)": (
         "optimizer.lr=interval(0.1,1): an interval has no list of values. Add hydra/sweeper=optuna, or name values, "

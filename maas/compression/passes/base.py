@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Literal, Protocol, Self, TypeGuard
 
 import numpy as np
 
-from maas.config import RunConfig
 from maas.data.splits import Split, Splits
 from maas.errors import BudgetError, ExportError
 from maas.runtime.codec import ModelInputs
 from maas.runtime.predictor import Predictor
 from maas.training.checkpoint import Checkpoint
 from maas.training.progress import EpochListener
+from maas.training.recipe import TrainingRecipe
 from maas.training.reopening import REOPENED_ROWS
 
 DECLARATIONS: dict[str, tuple[tuple[object, ...], str]] = {
@@ -59,7 +59,7 @@ class PassContext:
     """What a pass over checkpoints gets beside its parent.
 
     Args:
-        config: recipe that the root was trained by.
+        recipe: what the root was trained by; None for a graph that is given without.
         splits: its rows; passes learn from training rows, and look at validation rows to keep their best epoch.
         root: checkpoint that the search began with, and the teacher of all that is made of it; None where a model
             came as a graph alone, to which no pass over checkpoints is applied.
@@ -68,7 +68,7 @@ class PassContext:
         listener: called with each epoch's number and metrics as it ends; None for nobody.
     """
 
-    config: RunConfig
+    recipe: TrainingRecipe | None
     splits: Splits
     root: Checkpoint | None
     folder: Path
@@ -79,6 +79,17 @@ class PassContext:
     def rows(self) -> Sequence[Any]:
         """Validation rows that a checkpoint, opened again, must answer as the net that it was made of."""
         return self.splits.validation.spread(REOPENED_ROWS).inputs
+
+    @property
+    def training(self) -> TrainingRecipe:
+        """What the root was trained by.
+
+        Raises:
+            ExportError: the model is a graph that came without a recipe.
+        """
+        if self.recipe is None:
+            raise ExportError("This pass needs a recipe to train by, and the model comes without one. Leave it out.")
+        return self.recipe
 
     @property
     def trained(self) -> Checkpoint:

@@ -13,9 +13,9 @@ from maas.bounds import Count, PositiveFraction
 from maas.compression.passes.base import PassContext
 from maas.compression.pruning import Importance, Scope, prune_, require_installed
 from maas.compression.training_rows import batches_of, net_of
-from maas.config import build
 from maas.training.checkpoint import Checkpoint
 from maas.training.objectives import objective_of
+from maas.training.recipe import required
 from maas.training.windows import total_weight
 
 EXAMPLES = 4
@@ -75,7 +75,10 @@ class Prune:
 
     def _backward(self, net: nn.Module, parent: Checkpoint, context: PassContext) -> None:
         """Leaves the gradients of the loss of some training rows in the net's parameters."""
-        task_head, objective = parent.task_head(), objective_of(build(context.config.objective, "objective"))
+        task_head, objective = (
+            parent.task_head(),
+            objective_of(required(context.training.objective, "objective").build()),
+        )
         objective.fit(np.asarray(context.splits.train.targets), task_head.labels)
         for batch in batches_of(parent, context, self.rows):
             loss = objective.loss(*task_head.prepared(net(**batch.inputs), batch.targets))

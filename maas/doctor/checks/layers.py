@@ -37,7 +37,7 @@ def check_batch_norm(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """
     if not recipe.is_trained_here or not any(map(_normalises, recipe.net.modules())):
         return
-    rows, size, processes = len(recipe.splits.train), recipe.config.batch_size, recipe.processes
+    rows, size, processes = len(recipe.splits.train), recipe.training.batch_size, recipe.processes
     if fewest_rows(rows, size, processes) > 1:
         return
     shared = f" in {processes} processes" if processes > 1 else ""

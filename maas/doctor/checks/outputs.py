@@ -100,7 +100,7 @@ def _first_loss(recipe: RecipeUnderCheck, logits: Tensor) -> float | None:
     Before any step a batch norm has no averages yet, so that the loss in training mode counts where it is smaller.
     """
     labels, targets = recipe.splits.labels, recipe.probe[1]
-    width = 1 if recipe.config.task == "binary" else len(labels)
+    width = 1 if recipe.training.task == "binary" else len(labels)
     if not labels or tuple(logits.shape) != (len(targets), width):
         return None
     if np.bincount(recipe.targets("train")).max() > BALANCED / len(labels) * len(recipe.splits.train):

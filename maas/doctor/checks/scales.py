@@ -40,7 +40,7 @@ def check_lost_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 def fault_of_target(recipe: RecipeUnderCheck) -> tuple[str, str] | None:
     """Says what becomes of numbers to learn in the type that the model answers in, and what to do; None for nothing."""
     targets = recipe.targets("train").astype(np.float64)
-    if recipe.config.task != "regression" or not len(targets):
+    if recipe.training.task != "regression" or not len(targets):
         return None
     units = recipe.task_head.units(targets)  # type: ignore[attr-defined]  # a regression's
     fault = rounded_away(units, _type_of_outputs(recipe))
@@ -93,7 +93,7 @@ def _columns_as_fed(recipe: RecipeUnderCheck) -> Iterator[tuple[str, NDArray[np.
 
 def _type_of_outputs(recipe: RecipeUnderCheck) -> torch.dtype:
     """Returns the type that a net's outputs have in training; imported models answer in float32."""
-    precision = str((recipe.config.trainer or {}).get("precision") or "32-true")
+    precision = str(recipe.training.trainer_settings.get("precision") or "32-true")
     if not recipe.is_trained_here or recipe.is_custom_module or "16" not in precision:
         return torch.float64 if recipe.is_trained_here and precision.startswith("64") else torch.float32
     kind = torch.bfloat16 if precision.startswith("bf16") else torch.float16
@@ -129,7 +129,7 @@ def check_target_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     Source:
         Bishop, Neural networks for pattern recognition, §8.2: targets, too, are to be rescaled.
     """
-    if not recipe.is_trained_here or recipe.config.task != "regression" or recipe.logits is None:
+    if not recipe.is_trained_here or recipe.training.task != "regression" or recipe.logits is None:
         return
     targets = torch.from_numpy(recipe.task_head.units(recipe.targets("train")))  # type: ignore[attr-defined]
     size, first = _size(targets), _size(recipe.logits)

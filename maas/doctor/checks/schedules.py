@@ -9,11 +9,12 @@ from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from maas.config import build, target_of
+from maas.config import Part, target_of
 from maas.config.schema import METRICS
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.training.callbacks import unusable
+from maas.training.recipe import required
 
 NEGLIGIBLE_RATE = 1e-3
 """Share of the peak at which a rate is as good as 0; half a cosine falls below it for its last 2 % alone."""
@@ -35,11 +36,11 @@ def check_schedule(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         return
     optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
     try:
-        schedule = build({**recipe.config.schedule, "_partial_": True}, "schedule")(optimizer, steps)
+        schedule = required(recipe.training.schedule, "schedule").call(optimizer, steps)
     except (TypeError, ValueError, LookupError):  # it is made for the net's own groups of parameters
         return
     if isinstance(schedule, ReduceLROnPlateau):
-        epochs = recipe.config.trainer.get("max_epochs") or 0
+        epochs = recipe.training.trainer_settings.get("max_epochs") or 0
         if 0 < epochs <= schedule.patience:
             what = f"it waits {schedule.patience} epochs for a lower loss, and there are {epochs}."
             yield Finding("warning", "schedule.patience", what, "Lower it, or raise trainer.max_epochs.")
@@ -85,9 +86,9 @@ def check_callbacks(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """
     if not recipe.is_trained_here:
         return
-    for one in unusable(recipe.config, is_custom_module=recipe.is_custom_module):
+    for one in unusable(recipe.training, is_custom_module=recipe.is_custom_module):
         yield Finding("error", one.where, f"it is {one.what}", one.remedy)
-    epochs = (recipe.config.trainer or {}).get("max_epochs") or 0
+    epochs = recipe.training.trainer_settings.get("max_epochs") or 0
     for where, part in recipe.callbacks.items():
         settings = {**_defaults(part), **part}
         monitor, patience = settings.get("monitor"), settings.get("patience")
@@ -103,7 +104,7 @@ def check_callbacks(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 def _misread(recipe: RecipeUnderCheck, where: str, monitor: str, mode: object) -> Iterator[Finding]:
     logged = {"train_loss", "validation_loss", *map(str, recipe.task_head.metrics().clone(prefix="validation_").keys())}
     if monitor not in logged and _logs_nothing_else(recipe):
-        remedy = f"Set e.g. {where}.monitor=validation_{recipe.config.metric}."
+        remedy = f"Set e.g. {where}.monitor=validation_{recipe.training.metric}."
         what = f"{monitor} is never logged; there are {', '.join(sorted(logged))}."
         yield Finding("error", f"{where}.monitor", what, remedy)
         return
@@ -117,7 +118,7 @@ def _misread(recipe: RecipeUnderCheck, where: str, monitor: str, mode: object) -
 
 def _logs_nothing_else(recipe: RecipeUnderCheck) -> bool:
     """Whether all that may log is known: a custom module or callback may log anything."""
-    known = all(part["_target_"].partition(".")[0] in ("lightning", "maas") for part in recipe.callbacks.values())
+    known = all(part.target.partition(".")[0] in ("lightning", "maas") for part in recipe.callbacks.values())
     return known and not recipe.is_custom_module
 
 
@@ -134,6 +135,6 @@ def _slow_average(recipe: RecipeUnderCheck, where: str, settings: Mapping[str, A
         )
 
 
-def _defaults(part: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = target_of(part["_target_"])[1].values()
+def _defaults(part: Part[object]) -> dict[str, Any]:
+    parameters = target_of(part.target)[1].values()
     return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}

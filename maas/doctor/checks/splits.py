@@ -98,7 +98,7 @@ def check_dead_metric(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     Source:
         He and Garcia, Learning from imbalanced data, 2009, §4.1: accuracy is blind to a rare label.
     """
-    targets, metric = recipe.targets("validation"), recipe.config.metric
+    targets, metric = recipe.targets("validation"), recipe.training.metric
     if metric is None or not len(targets):
         return
     values, counts = np.unique(targets, return_counts=True)

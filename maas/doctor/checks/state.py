@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maas.config import build
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.training.output_check import error_line
@@ -32,7 +31,7 @@ def check_lost_state(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         what = f"a {type(state[hidden[0]]).__name__} belongs to its state, and a checkpoint holds tensors alone."
         yield Finding("error", f"model.{hidden[0]}", what, "Keep it in buffers instead of get_extra_state().")
         return
-    again = recipe.new_net(recipe.config.seed + OTHER_SEED).eval()
+    again = recipe.new_net(recipe.training.seed + OTHER_SEED).eval()
     try:
         again.load_state_dict(state)
     except RuntimeError as error:
@@ -70,12 +69,12 @@ def check_reproducibility(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         )
     for name, module in recipe.net.named_modules():
         yield from _own_generators(f"model.{name}" if name else "model", module)
-    if recipe.config.augment is not None and not recipe.is_custom_module:
-        yield from _own_generators("augment", build(recipe.config.augment, "augment"))
+    if recipe.training.augment is not None and not recipe.is_custom_module:
+        yield from _own_generators("augment", recipe.training.augment.build())
     if (
         not recipe.is_custom_module
-        and recipe.config.trainer.get("benchmark")
-        and recipe.config.trainer.get("deterministic")
+        and recipe.training.trainer_settings.get("benchmark")
+        and recipe.training.trainer_settings.get("deterministic")
     ):
         yield Finding(
             "warning",

@@ -6,6 +6,7 @@ from torch.optim import Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
 
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
+from maas.training.recipe import required
 
 ADAPTIVE = (Adam, AdamW, NAdam, RAdam, Adamax, Adagrad, RMSprop)
 """They divide each gradient by its own size; torch's AdamW is an Adam that decays beside the gradient."""
@@ -20,7 +21,7 @@ def check_decay(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     optimizer = recipe.optimizer if recipe.is_trained_here else None
     if optimizer is None:
         return
-    l2, defaults = float(recipe.config.objective.get("l2") or 0.0), optimizer.defaults
+    l2, defaults = float(required(recipe.training.objective, "objective").get("l2") or 0.0), optimizer.defaults
     decay, name = float(defaults.get("weight_decay") or 0.0), type(optimizer).__name__
     is_decoupled = isinstance(optimizer, AdamW) or bool(defaults.get("decoupled_weight_decay"))
     if l2 and decay:

@@ -5,7 +5,7 @@ import pytest
 
 import maas
 from maas.compression.budget import Budget
-from maas.lifecycle.assembly import search_of
+from maas.lifecycle.recipe import Recipe
 from maas.records.evidence import CandidateRecord, Interval, Latency
 
 PARENT = CandidateRecord("fp32", "", "0" * 64, 1000, 0.0)
@@ -71,4 +71,4 @@ def test_nothing_is_said_when_nothing_was_measured():
 def test_nothing_is_chosen_that_export_would_refuse(asked, exported, needed):
     budget = f"compress.budget.min_agreement={'null' if asked is None else asked}"
     config = maas.compose("digits_mlp", "compress=int8", budget, f"export.min_agreement={exported}")
-    assert search_of(config).budget.min_agreement == needed
+    assert Recipe.of(config).compression.budget.min_agreement == needed

@@ -26,7 +26,9 @@ from maas.compression.store import CandidateStore
 from maas.errors import BudgetError, ConfigError, ExportError
 from maas.files import sha256_of
 from maas.lifecycle.assembly import exported_onnx
+from maas.lifecycle.recipe import Recipe
 from maas.training.checkpoint import Checkpoint
+from maas.training.recipe import TrainingRecipe
 
 EASY = Budget(max_drop=None, min_agreement=None, max_batch_effect=None, speedup=None)
 
@@ -106,11 +108,11 @@ def tried(few_turns, line, evaluator, digits, tmp_path):
     """Searches over the digits line: `tried(budget, trials=…, name=pass, …)` gives the record and the chosen file."""
 
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
-        return exported_onnx(line.config, checkpoint, digits, out)
+        return exported_onnx(Recipe.of(line.config).export, checkpoint, digits, out)
 
     def make(budget: Budget, *, space=None, trials=0, scratch_baselines=0, root=line.checkpoint, **passes):
         settings = CompressionSettings(budget, passes, trials, space or {}, scratch_baselines)
-        context = PassContext(line.config, digits, root, tmp_path, 0)
+        context = PassContext(TrainingRecipe.of(line.config), digits, root, tmp_path, 0)
         store = CandidateStore(tmp_path, "context")
         found = Search(CandidateBuilder(evaluator, context, settings, store, onnx_of if root else None)).run()
         return found.record, found.chosen.model(found.record.chosen)
@@ -362,12 +364,12 @@ def test_variant_is_refused_with_all_that_is_made_of_it_when_its_parity_is_broke
     )
 
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
-        return exported_onnx(line.config, checkpoint, digits, out)
+        return exported_onnx(Recipe.of(line.config).export, checkpoint, digits, out)
 
     graph = onnx_of(root, tmp_path / "fp32.onnx")
     evaluator = replace(evaluator, graph=graph, parent=evaluator.predictor(graph))
     passes = {"lean": Lean(), "static": QuantizeStatic(keep_head=False)}
-    context = PassContext(line.config, digits, root, tmp_path, 0)
+    context = PassContext(TrainingRecipe.of(line.config), digits, root, tmp_path, 0)
     settings, store = CompressionSettings(EASY, passes), CandidateStore(tmp_path, "context")
     record = Search(CandidateBuilder(evaluator, context, settings, store, onnx_of)).run().record
     assert [one.name for one in record.candidates] == ["fp32", "static"]

@@ -135,10 +135,9 @@ def test_words_that_are_allowed_are_listed_when_another_is_given():
 
 
 def test_fractions_are_refused_when_they_leave_nothing_to_train_on(tmp_path):
-    from maas.config import build
     from maas.errors import DataError
 
     config = compose("digits_mlp", "data.validation_fraction=0.6", "data.test_fraction=0.5")
     with pytest.raises((ConfigError, DataError)) as caught:
-        build(config.data, "data")
+        config.data.build()
     assert "fraction" in str(caught.value)

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from maas.config import build, target_of
-from maas.config.parts import is_part
+from maas.config import Part, target_of
+from maas.config.part import is_part
 from maas.errors import ConfigError, DataError
 
 
@@ -14,29 +14,30 @@ def refuse() -> None:
 
 
 def test_part_is_called_when_it_is_built():
-    assert build({"_target_": "fractions.Fraction", "numerator": 1, "denominator": 2}, "x") == Fraction(1, 2)
+    assert Part.of({"_target_": "fractions.Fraction", "numerator": 1, "denominator": 2}, "x").build() == Fraction(1, 2)
 
 
 def test_nested_parts_are_built_first_when_a_part_holds_parts():
-    part = {"_target_": "builtins.dict", "a": {"_target_": "fractions.Fraction", "numerator": 3}, "b": [1, 2]}
-    assert build(part, "x") == {"a": Fraction(3), "b": [1, 2]}
-    assert type(build(part, "x")["b"]) is list
+    node = {"_target_": "builtins.dict", "a": {"_target_": "fractions.Fraction", "numerator": 3}, "b": [1, 2]}
+    part = Part.of(node, "x")
+    assert part.build() == {"a": Fraction(3), "b": [1, 2]}
+    assert type(part.build()["b"]) is list
 
 
 def test_arguments_in_code_come_first_when_they_are_given():
-    assert build({"_target_": "fractions.Fraction"}, "x", 3, denominator=4) == Fraction(3, 4)
+    assert Part.of({"_target_": "fractions.Fraction"}, "x").build(3, denominator=4) == Fraction(3, 4)
 
 
 def test_refusal_names_place_part_and_cause_when_the_part_raises_a_value_error():
     with pytest.raises(ConfigError) as caught:
-        build({"_target_": "fractions.Fraction", "numerator": "abc"}, "data.ratio")
+        Part.of({"_target_": "fractions.Fraction", "numerator": "abc"}, "data.ratio").build()
     assert str(caught.value) == "data.ratio was refused by fractions.Fraction: Invalid literal for Fraction: 'abc'"
 
 
 def test_own_error_comes_through_when_the_part_raises_one(monkeypatch):
     monkeypatch.setattr("fractions.Fraction", refuse)
     with pytest.raises(DataError, match="^no rows$"):
-        build({"_target_": "fractions.Fraction"}, "data")
+        Part.of({"_target_": "fractions.Fraction"}, "x").build()
 
 
 @pytest.mark.parametrize("name", ["absent_module.Thing", "fractions.Absent", "no dots here", "", "fractions.Fraction."])

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from maas.config import build, compose
+from maas.config import compose
 from maas.data import columns
 from maas.data.splits import prepare
 from maas.errors import DataError
@@ -143,23 +143,23 @@ def test_columns_are_read_as_the_processor_takes_them_when_a_recipe_joins_both(r
     config = compose("flights", *recipe)
     source = config.data["source"]
     assert (source["numbers"], source["categories"]) == (["code"], ["flag", "size"])
-    splits = build(config.data, "data")
+    splits = config.data.build()
     inputs = [*splits.train.inputs, *splits.validation.inputs, *splits.test.inputs]
     assert sorted(row["code"] for row in inputs) == list(range(200))
     assert {(row["flag"], row["size"]) for row in inputs} == {
         ("TRUE" if index % 2 else "FALSE", f"{index % 3}.{index % 2}0") for index in range(6)
     }
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    processor = config.processor.build().fit(splits.train.inputs)
     true, also, false = processor.preprocess([{"flag": value, "size": "1.10"} for value in ("TRUE", True, False)])
     assert true.tolist()[1:] == also.tolist()[1:] != false.tolist()[1:]
     assert 0 not in false.tolist()
 
 
 def test_recipe_names_texts_when_they_look_like_numbers(recipe):
-    splits = build(compose("flights", *recipe, "processor.numbers=[]", "data.source.texts=[code]").data, "data")
+    splits = compose("flights", *recipe, "processor.numbers=[]", "data.source.texts=[code]").data.build()
     assert {type(row["code"]) for row in splits.train.inputs} == {str}
     files = ["data.source.path=" + recipe[1].partition("=")[2], "data.source.input=code", "data.source.label=flag"]
-    splits = build(compose("sentiment_zh", "data=files", *files, "baseline=null").data, "data")
+    splits = compose("sentiment_zh", "data=files", *files, "baseline=null").data.build()
     assert splits.labels == ("FALSE", "TRUE")
     assert {type(row) for row in splits.train.inputs} == {str}
 
@@ -170,8 +170,8 @@ def test_columns_are_found_when_a_recipe_names_them_by_whole_numbers(recipe, tmp
     )
     names = ["processor.numbers=[2019]", "processor.categories=[2020]", "data.source.columns=[2019,2020]"]
     config = compose("flights", *recipe, *names)
-    splits = build(config.data, "data")
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    splits = config.data.build()
+    processor = config.processor.build().fit(splits.train.inputs)
     assert (processor.numbers, processor.categories) == (("2019",), ("2020",))
     assert set(splits.test.inputs[0]) == {"2019", "2020"}
 

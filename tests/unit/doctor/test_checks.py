@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import maas
-from maas.config import RunConfig, build
+from maas.config import RunConfig
 from maas.data.datamodule import BatchesByLength
 from maas.data.splits import Split, Splits
 from maas.doctor import Finding, examine
 from maas.doctor.checks.layers import fewest_rows
 from maas.doctor.examining import check_names
 from maas.records.evidence import DataRecord
+from maas.training.recipe import TrainingRecipe
 
 HERE = "planted"
 sys.modules.setdefault(HERE, sys.modules[__name__])  # parts name what this file defines by this name
@@ -422,7 +423,7 @@ def splits_of(train: Split, validation: Split, test: Split, labels: tuple[str, .
 @cache
 def digits() -> tuple[RunConfig, Splits]:
     config = maas.compose("digits_mlp", "+data.max_rows=320")
-    return config, build(config.data, "data")
+    return config, config.data.build()
 
 
 @cache
@@ -460,7 +461,7 @@ def wine() -> tuple[RunConfig, Splits]:
     rows = ["data=wine", "+data.target=label", "data.test_fraction=0.15", f"processor.numbers=[{','.join(WINE)}]"]
     task = ["task=classification", "metric=accuracy", "objective=cross_entropy", "baseline=null", "batch_size=16"]
     config = maas.compose("flights", *rows, *task, "processor.categories=[]")
-    return config, build(config.data, "data")
+    return config, config.data.build()
 
 
 WINE = (
@@ -963,12 +964,12 @@ def changed(config: RunConfig, change: Mapping[str, Any]) -> RunConfig:
     """Returns a recipe with other values; `section__key` is a value within a section."""
     for name, value in change.items():
         section, _, key = name.partition("__")
-        config = replace(config, **{section: {**getattr(config, section), key: value} if key else value})
+        config = replace(config, **{section: getattr(config, section).with_arguments(**{key: value}) if key else value})
     return config
 
 
 def findings(config: RunConfig, splits: Splits) -> list[Finding]:
-    return examine(config, splits, build(config.processor, "processor").fit(splits.train.inputs))
+    return examine(TrainingRecipe.of(config), splits, config.processor.build().fit(splits.train.inputs))
 
 
 @pytest.mark.parametrize("name", PLANTS)

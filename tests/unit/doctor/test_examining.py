@@ -15,7 +15,6 @@ import pytest
 import torch
 
 import maas
-from maas.config import build
 from maas.data.splits import Split
 from maas.doctor import __main__ as entry
 from maas.doctor import examine, require_sound
@@ -24,6 +23,7 @@ from maas.doctor.examining import check_names
 from maas.errors import ConfigError
 from maas.lifecycle import stages
 from maas.models.mlp import MLP
+from maas.training.recipe import TrainingRecipe
 from maas.training.resuming import random_states
 
 SHORT = ("~registry", "compress=none", "trainer.max_epochs=2", "+data.max_rows=320", "resume=never")
@@ -31,8 +31,8 @@ SHORT = ("~registry", "compress=none", "trainer.max_epochs=2", "+data.max_rows=3
 
 def told(*overrides: str, recipe: str = "digits_mlp") -> tuple[Any, Any, Any]:
     config = maas.compose(recipe, *overrides)
-    splits = build(config.data, "data")
-    return config, splits, build(config.processor, "processor").fit(splits.train.inputs)
+    splits = config.data.build()
+    return TrainingRecipe.of(config), splits, config.processor.build().fit(splits.train.inputs)
 
 
 def state_of_process() -> list[Any]:
@@ -69,7 +69,7 @@ def test_training_is_refused_with_every_error_when_there_are_some(tmp_path):
     config = maas.compose(
         "digits_mlp", *SHORT, f"runs_dir={tmp_path}", "optimizer.lr=1000", "+callbacks=early_stopping"
     )
-    stop = {**config.callbacks["early_stopping"], "monitor": "val_loss"}
+    stop = config.callbacks["early_stopping"].with_arguments(monitor="val_loss")
     with pytest.raises(ConfigError) as refused:
         maas.lifecycle.train(replace(config, callbacks={"early_stopping": stop}))
     lines = str(refused.value).splitlines()
@@ -90,7 +90,7 @@ def test_rounding_is_logged_and_nothing_refused_when_a_model_is_imported(monkeyp
     monkeypatch.setattr("maas.doctor.examining.log.warning", lambda _, finding: logged.append(str(finding)))
     config, splits, processor = told("processor.double=false", recipe="rules")
     far = Split([[*row[:-1], row[-1] / 1e3 + 1.7e9] for row in splits.train.inputs], splits.train.targets)
-    require_sound(config, replace(splits, train=far), processor)
+    require_sound(TrainingRecipe.of(config), replace(splits, train=far), processor)
     assert len(logged) == 1
     assert logged[0].startswith("warning: processor, column proline: it deviates by 0.")
     assert logged[0].endswith("[lost_scale]")
@@ -105,8 +105,8 @@ def test_nothing_is_built_when_nothing_is_trained_here(recipe, monkeypatch):
 
 def test_imported_model_passes_when_the_recipe_has_a_trainer():
     config, splits, processor = told(recipe="import_sklearn")
-    trained = replace(maas.compose("digits_mlp"), model=config.model)
-    assert examine(trained, splits, processor) == []
+    trained = replace(TrainingRecipe.of(maas.compose("digits_mlp")), model=config.model)
+    assert examine(TrainingRecipe.of(trained), splits, processor) == []
 
 
 def test_one_line_says_that_all_is_well_when_nothing_is_found(capsys):
@@ -159,9 +159,9 @@ def test_process_ends_when_it_is_asked_to_during_a_smoke_run(net, ending, reques
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     config, splits, processor = told(*SHORT)
     sys.modules.setdefault("ended", sys.modules[__name__])
-    model = {**config.model, "_target_": f"ended.{net}"}
+    model = replace(config.model, target=f"ended.{net}")
     with pytest.raises(ending) as ended:
-        examine(replace(config, model=model), splits, processor)
+        examine(TrainingRecipe.of(replace(config, model=model)), splits, processor)
     assert ending is KeyboardInterrupt or ended.value.code == 128 + signal.SIGTERM
 
 

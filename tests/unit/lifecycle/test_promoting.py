@@ -1,7 +1,5 @@
 """Two bundles answer the recipe's test rows before an alias moves."""
 
-from dataclasses import dataclass
-
 import msgspec
 import numpy as np
 import pytest
@@ -14,13 +12,6 @@ from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Machin
 from maas.runtime.bundle import Bundle
 
 LABELS = ("0", "1", "2")
-
-
-@dataclass
-class Recipe:
-    """Of a recipe, what the comparison reads."""
-
-    metric: str = "accuracy"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +42,7 @@ def accuracy(bundle: Bundle, rows: Splits) -> float:
 
 def test_gain_is_the_difference_of_accuracies_when_two_bundles_answer_the_rows(bundle, rows):
     new, old = bundle(1), bundle(2)
-    found = comparing_on(Recipe(), lambda: rows)(new, old)
+    found = comparing_on("accuracy", lambda: rows)(new, old)
     assert (found.new, found.old) == (accuracy(new, rows), accuracy(old, rows))
     assert found.new != found.old
     assert found.gain.value == pytest.approx(100 * (found.new - found.old))
@@ -60,7 +51,7 @@ def test_gain_is_the_difference_of_accuracies_when_two_bundles_answer_the_rows(b
 
 def test_rows_are_loaded_only_once_they_are_needed(bundle, rows):
     loaded = []
-    compare = comparing_on(Recipe(), lambda: loaded.append(1) or rows)
+    compare = comparing_on("accuracy", lambda: loaded.append(1) or rows)
     assert not loaded
     same = bundle(1)
     assert compare(same, same).gain.value == 0
@@ -71,9 +62,9 @@ def test_comparison_is_refused_when_the_recipe_has_other_rows(bundle, rows):
     other = msgspec.structs.replace(rows.record, fingerprint="others")
     splits = Splits(rows.train, rows.validation, rows.test, LABELS, other)
     with pytest.raises(DataError, match="not those that the bundle was measured on"):
-        comparing_on(Recipe(), lambda: splits)(bundle(1), bundle(2))
+        comparing_on("accuracy", lambda: splits)(bundle(1), bundle(2))
 
 
 def test_comparison_is_refused_when_the_old_bundle_has_other_labels(bundle, rows):
     with pytest.raises(BundleError, match=r"the old one answers with classification of 0, 1, the new bundle with"):
-        comparing_on(Recipe(), lambda: rows)(bundle(1), bundle(2, labels=2))
+        comparing_on("accuracy", lambda: rows)(bundle(1), bundle(2, labels=2))

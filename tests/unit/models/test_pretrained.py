@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import AutoModel, BertConfig, BertForSequenceClassification, BertModel
 
-from maas.config import build
+from maas.config import Part
 from maas.errors import ConfigError
 from maas.models.pretrained import SentenceEncoder, SequenceClassifier
 
@@ -66,7 +66,7 @@ def test_net_is_rebuilt_without_its_weights_when_its_part_went_through_json(fold
     net = make(str(folder)).eval()
     part = json.loads(json.dumps(net.rebuild()))
     assert str(folder) not in json.dumps(part)
-    again = build(part, "net")
+    again = Part.of(part, "net").build()
     again.load_state_dict(net.state_dict())
     torch.testing.assert_close(again.eval()(**model_inputs), net(**model_inputs), rtol=0, atol=0)
     assert again.rebuild() == net.rebuild()

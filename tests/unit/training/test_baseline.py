@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maas.config import build, compose
+from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
@@ -12,6 +12,7 @@ from maas.training.baseline import recipe
 from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import fit
 from maas.training.heads import task_head_of
+from maas.training.recipe import TrainingRecipe
 
 SMALL = ("trainer.max_epochs=2", "model.buckets=64", "batch_size=8", "seed=3")
 
@@ -28,10 +29,10 @@ def splits() -> Splits:
 
 def test_baseline_answers_as_its_recipe_does_when_it_is_trained_on_the_same_rows(splits, tmp_path):
     config = compose("sentiment_zh", *SMALL)
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    processor = config.processor.build().fit(splits.train.inputs)
     assert isinstance(processor, TextProcessor)
     task_head = task_head_of("classification", splits.labels)
-    run = run_of(fit(config, splits, processor, tmp_path).model, task_head, "probabilities")
+    run = run_of(fit(TrainingRecipe.of(config), splits, processor, tmp_path).model, task_head, "probabilities")
     from maas.runtime.postprocessors import load_postprocessor
 
     postprocessor = load_postprocessor(task_head.postprocessor_record(2))

@@ -12,12 +12,13 @@ import torch
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from maas import lifecycle
-from maas.config import RunConfig, compose
+from maas.config import Part, RunConfig, compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.training.fitting import Fitted, fit
+from maas.training.recipe import TrainingRecipe
 
 HARMLESS: dict[str, dict[str, Any]] = {
     "Callback": {},
@@ -79,7 +80,7 @@ def named(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def trained(config: RunConfig, folder: Path) -> Fitted:
-    return fit(config, SPLITS, ArrayProcessor([5]), folder)
+    return fit(TrainingRecipe.of(config), SPLITS, ArrayProcessor([5]), folder)
 
 
 def flat(fitted: Fitted) -> torch.Tensor:
@@ -123,7 +124,7 @@ def test_callback_is_refused_by_name_when_it_would_have_no_effect(name, tmp_path
     with pytest.raises(ConfigError, match=rf"^callbacks.mine is {name}, which .*\. \w.*\.$"):
         trained(small(mine=named(name, REFUSED[name])), tmp_path)
     listed = small()
-    listed = replace(listed, trainer={**listed.trainer, "callbacks": [named(name, REFUSED[name])]})
+    listed = replace(listed, trainer=listed.trainer.with_arguments(callbacks=[named(name, REFUSED[name])]))
     with pytest.raises(ConfigError, match=rf"^trainer.callbacks\[0\] is {name}, which "):
         trained(listed, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -131,7 +132,7 @@ def test_callback_is_refused_by_name_when_it_would_have_no_effect(name, tmp_path
 
 @pytest.mark.parametrize("stage", [lifecycle.train, lifecycle.run], ids=["train", "run"])
 def test_callback_is_refused_before_rows_are_read_when_a_recipe_is_run(stage, monkeypatch):
-    monkeypatch.setattr(lifecycle, "load_rows", lambda _: pytest.fail("rows were read"))
+    monkeypatch.setattr(TrainingRecipe, "rows", lambda _: pytest.fail("rows were read"))
     for name, settings in REFUSED.items():
         with pytest.raises(ConfigError, match=rf"^callbacks.mine is {name}, which "):
             stage(small(mine=named(name, settings)))
@@ -142,7 +143,7 @@ class Predictions(BasePredictionWriter):
 
 
 def test_callback_is_refused_by_its_base_when_it_is_a_users_own(tmp_path, monkeypatch):
-    monkeypatch.setattr("maas.training.callbacks.target_of", lambda _: (Predictions, {}))
+    monkeypatch.setattr(Part, "imported", lambda _: Predictions)
     with pytest.raises(ConfigError, match="is Predictions, which writes predictions, and training makes none"):
         trained(small(mine={"_target_": "mine.Predictions"}), tmp_path)
 

@@ -17,6 +17,7 @@ from maas.training import fitting
 from maas.training.distilling import DistillationTask, Teacher, similarity_distance
 from maas.training.heads import task_head_of
 from maas.training.objectives import Objective
+from maas.training.recipe import TrainingRecipe
 from maas.training.windows import WHOLE_STEP
 
 LOSS = nn.CrossEntropyLoss()
@@ -56,7 +57,7 @@ def test_similarity_is_equal_when_features_are_turned_and_stretched_alike():
 
 
 def test_teacher_is_asked_once_and_teaches_the_same_when_rows_stay_the_same(line, digits, tmp_path, monkeypatch):
-    config = replace(line.config, trainer={**line.config.trainer, "max_epochs": 3})
+    config = replace(line.config, trainer=line.config.trainer.with_arguments(max_epochs=3))
     learnt, asked = [], []
     for is_precomputed in (True, False):
         teacher, pupil = line.checkpoint.model(), line.checkpoint.from_scratch(1)
@@ -65,7 +66,7 @@ def test_teacher_is_asked_once_and_teaches_the_same_when_rows_stay_the_same(line
         monkeypatch.setattr(fitting, "_is_precomputed", lambda *_, found=is_precomputed: found)
         folder = tmp_path / str(is_precomputed)
         processor = line.checkpoint.processor()
-        fitting.fit_net(config, pupil, digits, processor, folder, teacher=Teacher(teacher, 0.7, 4.0))
+        fitting.fit_net(TrainingRecipe.of(config), pupil, digits, processor, folder, teacher=Teacher(teacher, 0.7, 4.0))
         learnt.append(torch.cat([one.flatten() for one in pupil.state_dict().values()]))
         asked.append(sum(seen))
     assert asked == [len(digits.train), 3 * len(digits.train)]
@@ -74,8 +75,8 @@ def test_teacher_is_asked_once_and_teaches_the_same_when_rows_stay_the_same(line
 
 def weighing_digits(config: RunConfig) -> RunConfig:
     """Returns a recipe whose labels weigh 1, 2, … 10."""
-    loss = {**config.objective["loss"], "class_weights": [float(label + 1) for label in range(10)]}
-    return replace(config, objective={**config.objective, "loss": loss, "l2": 0.0})
+    loss = config.objective["loss"].with_arguments(class_weights=[float(label + 1) for label in range(10)])
+    return replace(config, objective=config.objective.with_arguments(loss=loss, l2=0.0))
 
 
 @pytest.mark.parametrize("accumulated", [1, 3])
@@ -85,7 +86,8 @@ def test_step_minimises_a_mean_over_weights_and_one_over_rows_when_labels_weigh(
     """A whole epoch in one step: the gradient is that of both means over all rows, whatever the batches were."""
     few = replace(digits, train=digits.train.spread(100))
     size = -(-100 // accumulated)
-    trainer = {**line.config.trainer, "max_epochs": 1, "accumulate_grad_batches": accumulated, "precision": "64-true"}
+    own = {"max_epochs": 1, "accumulate_grad_batches": accumulated, "precision": "64-true"}
+    trainer = line.config.trainer.with_arguments(**own)
     optimizer = {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1}
     config = replace(weighing_digits(line.config), trainer=trainer, optimizer=optimizer, batch_size=size)
     config = replace(config, schedule={"_target_": "maas.training.schedules.constant", "_partial_": True})
@@ -93,7 +95,9 @@ def test_step_minimises_a_mean_over_weights_and_one_over_rows_when_labels_weigh(
     before, seen = copy.deepcopy(pupil), []
     step = DistillationTask.training_step
     monkeypatch.setattr(DistillationTask, "training_step", lambda *given: (seen.append(given[1]), step(*given))[1])
-    fitting.fit_net(config, pupil, few, line.checkpoint.processor(), tmp_path, teacher=Teacher(teacher, 0.7, 4.0))
+    fitting.fit_net(
+        TrainingRecipe.of(config), pupil, few, line.checkpoint.processor(), tmp_path, teacher=Teacher(teacher, 0.7, 4.0)
+    )
     processor = line.checkpoint.processor()
     model_inputs = processor.batch(processor.preprocess(few.train.inputs))
     inputs = {name: torch.from_numpy(array).double() for name, array in model_inputs.items()}

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from maas.config import compose
+from maas.config import Part, compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
@@ -18,12 +18,13 @@ from maas.runtime.processors.array import ArrayProcessor
 from maas.training import progress
 from maas.training.fitting import fit
 from maas.training.nets import resolve_net
+from maas.training.recipe import TrainingRecipe
 
 FACTS = {"outputs": 3, "in_features": 64, "colour": 9}
 
 
 def test_facts_are_filled_in_when_the_net_takes_them():
-    record = resolve_net({"_target_": "maas.models.mlp.MLP", "hidden": [8]}, FACTS)
+    record = resolve_net(Part.of({"_target_": "maas.models.mlp.MLP", "hidden": [8]}, "model"), FACTS)
     assert (record.target, record.arguments) == (
         "maas.models.mlp.MLP",
         {"outputs": 3, "in_features": 64, "hidden": [8]},
@@ -31,19 +32,19 @@ def test_facts_are_filled_in_when_the_net_takes_them():
 
 
 def test_recipe_wins_when_it_gives_a_fact_itself():
-    record = resolve_net({"_target_": "maas.models.mlp.MLP", "in_features": 65, "outputs": 3}, FACTS)
+    record = resolve_net(Part.of({"_target_": "maas.models.mlp.MLP", "in_features": 65, "outputs": 3}, "model"), FACTS)
     assert record.arguments == {"outputs": 3, "in_features": 65}
 
 
 def test_outputs_are_refused_when_the_data_has_another_number_of_labels():
     with pytest.raises(ConfigError) as caught:
-        resolve_net({"_target_": "maas.models.mlp.MLP", "outputs": 4}, FACTS)
+        resolve_net(Part.of({"_target_": "maas.models.mlp.MLP", "outputs": 4}, "model"), FACTS)
     assert str(caught.value) == "model.outputs is 4; the task and the data want 3. Leave model.outputs out."
 
 
 def test_argument_is_named_when_the_processor_does_not_tell_it():
     with pytest.raises(ConfigError) as caught:
-        resolve_net({"_target_": "maas.models.mlp.MLP"}, {"outputs": 3, "vocabulary_size": 10})
+        resolve_net(Part.of({"_target_": "maas.models.mlp.MLP"}, "model"), {"outputs": 3, "vocabulary_size": 10})
     assert str(caught.value) == (
         "model.in_features is missing and the processor does not know it. Set model.in_features=…"
     )
@@ -62,10 +63,11 @@ def splits() -> Splits:
 
 
 def small(*overrides: str):
-    return compose(
+    config = compose(
         "digits_mlp", "processor.shape=[2]", "processor.low=null", "model.hidden=[4]", "model.scale=1",
         "trainer.max_epochs=3", "batch_size=8", *overrides,
     )  # fmt: skip
+    return TrainingRecipe.of(config)
 
 
 def test_fit_learns_and_keeps_the_best_epoch_when_classes_are_apart(splits, tmp_path):
@@ -162,7 +164,9 @@ def test_last_steps_are_validated_and_kept_when_training_ends_between_validation
     """Under a growing loss on purpose wrong targets would keep an old epoch; here every validation is better."""
     kept = []
     config = small(*settings, "metric=accuracy")
-    fitted = fit(config, splits, ArrayProcessor([2]), tmp_path, lambda epoch, values: kept.append(values))
+    fitted = fit(
+        TrainingRecipe.of(config), splits, ArrayProcessor([2]), tmp_path, lambda epoch, values: kept.append(values)
+    )
     best = torch.load(tmp_path / "best.ckpt", weights_only=False)
     assert best["global_step"] == steps
     assert "validation_accuracy" in kept[-1]

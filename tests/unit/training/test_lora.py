@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from maas.config import build
+from maas.config import Part
 from maas.models.pretrained import SequenceClassifier
 from maas.training.lora import LoRA
 
@@ -67,7 +67,7 @@ def test_checkpoint_knows_nothing_of_lora_when_the_net_is_finished(model_inputs)
     net = moved(adapted(rank=4)).finished()
     plain = SequenceClassifier(2, config=TINY)
     assert list(net.state_dict()) == list(plain.state_dict())
-    again = build(net.rebuild(), "net").eval()
+    again = Part.of(net.rebuild(), "net").build().eval()
     again.load_state_dict(net.state_dict())
     torch.testing.assert_close(again(**model_inputs), net(**model_inputs), rtol=0, atol=0)
 

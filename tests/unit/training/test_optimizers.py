@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from maas.config import build, compose
+from maas.config import compose
 from maas.training.losses import CrossEntropy
 from maas.training.objectives import Objective
 from maas.training.optimizers import optimizer_of
@@ -77,7 +77,7 @@ def adaptive(decay: float, *, decoupled: bool, betas: tuple[float, float] = (0.9
 def test_each_step_is_the_formula_when_a_recipe_names_an_optimizer(overrides, reference):
     config = compose("digits_mlp", *overrides, f"optimizer.lr={LR}")
     theta = nn.Parameter(start())
-    optimizer = build(config.optimizer, "optimizer")([theta])
+    optimizer = config.optimizer.build()([theta])
     for _, expected in zip(range(STEPS), reference(), strict=False):
         theta.grad = gradient(theta.detach())
         optimizer.step()

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from maas.config import RunConfig, compose
+from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.training.fitting import fit
+from maas.training.recipe import TrainingRecipe
 from maas.training.resuming import TrainingCheckpoints, newest_whole, random_states, restore_random_states
 
 ROWS = 40
@@ -26,12 +27,13 @@ def splits() -> Splits:
     return Splits(rows, rows.spread(20), rows.spread(20), ("a", "b"), DataRecord("", {}, {}))
 
 
-def small(*overrides: str) -> RunConfig:
-    return compose(
+def small(*overrides: str) -> TrainingRecipe:
+    config = compose(
         "digits_mlp", "processor.shape=[2]", "processor.low=null", "model.hidden=[4]", "model.scale=1",
         "trainer.max_epochs=3", "batch_size=8", "callbacks.training_checkpoints.every_seconds=0",
         "callbacks.training_checkpoints.keep=100", *overrides,
     )  # fmt: skip
+    return TrainingRecipe.of(config)
 
 
 def names(folder) -> list[str]:
@@ -103,14 +105,14 @@ def test_nothing_is_gone_on_with_when_there_is_no_point(tmp_path):
 )  # fmt: skip
 def test_weights_are_the_same_when_training_goes_on_from_any_point(settings, splits, tmp_path):
     config = small("model.dropout=0.3", *settings)
-    whole = fit(config, splits, ArrayProcessor([2]), tmp_path / "whole")
+    whole = fit(TrainingRecipe.of(config), splits, ArrayProcessor([2]), tmp_path / "whole")
     points = names(tmp_path / "whole")
     for point in points:
         folder = tmp_path / point.partition(".")[0]
         folder.mkdir()
         (folder / point).write_bytes((tmp_path / "whole" / point).read_bytes())
         (folder / "best.ckpt").write_bytes((tmp_path / "whole" / "best.ckpt").read_bytes())
-        resumed = fit(config, splits, ArrayProcessor([2]), folder)
+        resumed = fit(TrainingRecipe.of(config), splits, ArrayProcessor([2]), folder)
         assert resumed.history == whole.history
         for left, right in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
             assert torch.equal(left, right)

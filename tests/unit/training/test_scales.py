@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from torch import nn
 
-from maas.config import RunConfig, build, compose
+from maas.config import RunConfig, compose
 from maas.config.standardizing import with_standardize
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
@@ -24,6 +24,7 @@ from maas.training.checkpoint import Checkpoint, NetRecord, save_checkpoint
 from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import Fitted, fit
 from maas.training.heads import task_head_of
+from maas.training.recipe import TrainingRecipe
 from maas.training.scales import task_head_for
 
 RANDOM = np.random.default_rng(0)
@@ -48,8 +49,8 @@ def small(*overrides: str) -> RunConfig:
 
 def answered(config: RunConfig, splits: Splits, folder: Path) -> tuple[Fitted, NDArray[np.float64]]:
     """Returns what was fitted and its answers to the test rows."""
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
-    fitted = fit(config, splits, processor, folder)
+    processor = config.processor.build().fit(splits.train.inputs)
+    fitted = fit(TrainingRecipe.of(config), splits, processor, folder)
     postprocessor = load_postprocessor(json.loads(json.dumps(fitted.task_head.postprocessor_record(1))))
     run = run_of(fitted.model, fitted.task_head, "value")
     return fitted, scores_of(run, postprocessor, processor, splits.test.inputs)[:, 0]
@@ -207,9 +208,9 @@ def test_older_checkpoint_answers_as_it_did_when_its_net_scales_by_itself(lineag
 def test_scale_is_refused_when_nothing_is_trained_here(tmp_path):
     splits = splits_of(TIMES, LINE)
     config = plain("standardize_target=true", "trainer=null", "objective=null", "optimizer=null", "schedule=null")
-    processor = build(config.processor, "processor").fit(splits.train.inputs)
+    processor = config.processor.build().fit(splits.train.inputs)
     with pytest.raises(ConfigError) as caught:
-        fit(config, splits, processor, tmp_path)
+        fit(TrainingRecipe.of(config), splits, processor, tmp_path)
     assert str(caught.value).startswith("standardize_target is true, and OneSlope comes trained or trains itself")
 
 

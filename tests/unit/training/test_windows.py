@@ -25,6 +25,7 @@ from maas.training.batch_statistics import BatchStatistics
 from maas.training.fitting import fit_net
 from maas.training.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from maas.training.objectives import Objective, objective_of
+from maas.training.recipe import TrainingRecipe
 from maas.training.windows import BatchScale, Window, batch_scale_of, total_weight
 
 WEIGHTS = [1.0, 2.0, 10.0]
@@ -56,7 +57,7 @@ def new_net() -> MLP:
 def trained(config: RunConfig, folder: Path, net: nn.Module | None = None) -> tuple[Tensor, tuple[dict, ...]]:
     """Returns the weights after training, end to end, and what was logged."""
     net = net or new_net()
-    course = fit_net(config, net, SPLITS, ArrayProcessor([5]), folder)
+    course = fit_net(TrainingRecipe.of(config), net, SPLITS, ArrayProcessor([5]), folder)
     return flat(net), course.history
 
 

@@ -12,12 +12,13 @@ from maas.compression.passes.drop_layers import DropLayers
 from maas.compression.passes.prune import Prune
 from maas.compression.passes.prune_vocabulary import PruneVocabulary
 from maas.errors import ExportError
+from maas.training.recipe import TrainingRecipe
 
 
 @pytest.fixture
 def context(line, texts, encoder_checkpoint, tmp_path) -> PassContext:
     config = dataclasses.replace(line.config, metric="accuracy", batch_size=8)
-    return PassContext(config, texts, encoder_checkpoint, tmp_path, seed=0)
+    return PassContext(TrainingRecipe.of(config), texts, encoder_checkpoint, tmp_path, seed=0)
 
 
 def test_padding_keeps_its_own_vector_when_every_token_is_rare(context, tmp_path):
@@ -39,7 +40,7 @@ def test_layers_go_as_wholes_where_none_changes_the_shape_and_else_the_blocks_in
     processor = line.checkpoint.processor()
     torch.manual_seed(0)
     root = save(tmp_path / "root", nets.Staged(**arguments), processor, "small_nets.Staged", digits.labels, **arguments)
-    context = PassContext(line.config, digits, root, tmp_path, seed=0)
+    context = PassContext(TrainingRecipe.of(line.config), digits, root, tmp_path, seed=0)
     cut = DropLayers(fraction=0.5).apply(root, tmp_path / "out", context)
     assert set(cut.record.plan.removed) == expected
     assert cut.model()(features=torch.zeros(2, 64)).shape == (2, 10)
@@ -58,9 +59,9 @@ def test_fraction_that_rounds_to_no_layer_is_refused(context, tmp_path):
 def test_gradients_are_those_of_one_weighted_mean_when_labels_weigh_differently(line, digits, tmp_path):
     """Of 100 rows in batches of 16, whose weights do not add up to the same."""
     weights = [float(label + 1) for label in range(10)]
-    loss = {**line.config.objective["loss"], "class_weights": weights}
-    config = dataclasses.replace(line.config, objective={**line.config.objective, "loss": loss}, batch_size=16)
-    context = PassContext(config, digits, line.checkpoint, tmp_path, seed=0)
+    loss = line.config.objective["loss"].with_arguments(class_weights=weights)
+    config = dataclasses.replace(line.config, objective=line.config.objective.with_arguments(loss=loss), batch_size=16)
+    context = PassContext(TrainingRecipe.of(config), digits, line.checkpoint, tmp_path, seed=0)
     net, twin = (line.checkpoint.model().requires_grad_() for _ in range(2))
     Prune(importance="taylor", rows=100)._backward(net, line.checkpoint, context)
     rows, processor = digits.train.spread(100), line.checkpoint.processor()

@@ -1,0 +1,129 @@
+"""The command line of an entry, read once into a value. It is written in Hydra's grammar, and Hydra is not needed."""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NoReturn
+
+from maas.errors import ConfigError
+
+ConfigView = Literal["job", "hydra", "all"]
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What was typed after the name of an entry.
+
+    Args:
+        verb: name of the entry.
+        overrides: `key=value`, `+key=value` and `~key`.
+        names: words that are none of these, such as models.
+        config_dir: folder of the user's own parts and recipes.
+        is_sweep: whether values of keys are tried in turn.
+        view: what of the composed recipe is printed, instead of doing anything; None for nothing.
+        package: the section that is printed alone; None for all.
+        resolves: whether interpolations are resolved before they are printed.
+        info: what Hydra prints of itself, instead of doing anything; None for nothing.
+        wants_help: whether the usage is printed, instead of doing anything.
+        flags: options of the entry's own, as they are typed.
+    """
+
+    verb: str
+    overrides: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    config_dir: str | None = None
+    is_sweep: bool = False
+    view: ConfigView | None = None
+    package: str | None = None
+    resolves: bool = False
+    info: str | None = None
+    wants_help: bool = False
+    flags: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, verb: str, arguments: Sequence[str], flags: Sequence[str] = ()) -> "CommandLine":
+        """Reads arguments.
+
+        Args:
+            verb: name of the entry.
+            arguments: without the program's name.
+            flags: options of the entry's own, without values.
+
+        Raises:
+            ConfigError: an option is unknown or lacks its value, or a key is given twice.
+        """
+        parser = _parser(verb)
+        for flag in flags:
+            parser.add_argument(flag, action="append_const", dest="flags", const=flag)
+        read = parser.parse_intermixed_args(list(arguments))
+        words: list[str] = read.words
+        overrides = tuple(word for word in words if "=" in word or word.startswith("~"))
+        require_each_once(overrides)
+        return cls(
+            verb=verb,
+            overrides=overrides,
+            names=tuple(word for word in words if word not in overrides),
+            config_dir=read.config_dir,
+            is_sweep=read.multirun,
+            view=read.cfg,
+            package=read.package,
+            resolves=read.resolve,
+            info=read.info,
+            wants_help=read.help,
+            flags=frozenset(read.flags or ()),
+        )
+
+    def value(self, key: str) -> str | None:
+        """Returns what a key is set to; None where it is not given."""
+        return next((one.partition("=")[2] for one in self.overrides if one.partition("=")[0] == key), None)
+
+    def without(self, keys: Sequence[str]) -> "CommandLine":
+        """Returns the command line without keys that are an entry's own, and without names."""
+        kept = tuple(one for one in self.overrides if key_of(one) not in keys)
+        return replace(self, overrides=kept, names=())
+
+
+def key_of(override: str) -> str:
+    """Returns the key of an override, without the sign that adds or removes it."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def require_each_once(overrides: Sequence[str]) -> None:
+    """Refuses a command line that gives a key twice: which value was meant cannot be known.
+
+    Raises:
+        ConfigError: the keys with their values, a line each.
+    """
+    faults = list(_repeated(overrides))
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def _repeated(overrides: Sequence[str]) -> Iterator[str]:
+    for key, count in Counter(map(key_of, overrides)).items():
+        if count > 1:
+            given = " and ".join(one for one in overrides if key_of(one) == key)
+            yield f"{key} is given {'twice' if count == 2 else f'{count} times'}: {given}. Leave one."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message[:1].upper()}{message[1:]}. See maas {self.prog} --help.")
+
+
+def _parser(verb: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=verb, add_help=False, allow_abbrev=False)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-cd", "--config-dir")
+    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
+    parser.add_argument("-p", "--package")
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument(
+        "-i", "--info", nargs="?", const="all",
+        choices=["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"],
+    )  # fmt: skip
+    parser.set_defaults(flags=None)
+    return parser

@@ -1,0 +1,131 @@
+"""A recipe with all that the stages take, built once: what a stage is given is values, and never the mapping again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+from numpy.typing import NDArray
+
+from maas.compression.settings import CompressionSettings
+from maas.config import Part, RunConfig, composed_sections
+from maas.config.schema import digest_of
+from maas.data.splits import Splits
+from maas.errors import ConfigError, MaasError
+from maas.exporting.settings import ExportSettings
+from maas.records.manifest import ServingSettings
+from maas.registry.mlflow_registry import MlflowRegistry
+from maas.training.recipe import TrainingRecipe
+
+T = TypeVar("T")
+Baseline = Callable[[Splits], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe and what its sections describe.
+
+    Args:
+        config: the recipe as data: its digests, and what is recorded of it.
+        training: what a net is trained by, its rows among it.
+        compression: budget and passes; predictions must agree in it as they must in the bundle's proof.
+        export: opset and tolerances.
+        serving: batch size and threads that the model is measured and served with.
+        store: where versions are kept; None for nowhere.
+        baseline: what a user would pick instead; None for none.
+    """
+
+    config: RunConfig
+    training: TrainingRecipe
+    compression: CompressionSettings
+    export: ExportSettings
+    serving: ServingSettings
+    store: MlflowRegistry | None
+    baseline: Baseline | None
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "Recipe":
+        """Builds what a checked recipe describes.
+
+        Raises:
+            MaasError: parts refused their arguments, a line each.
+        """
+        faults: list[MaasError] = []
+        training = _tried(lambda: TrainingRecipe.of(config), faults)
+        export = _tried(lambda: cast("Part[ExportSettings]", config.export).build(), faults)
+        compression = _tried(lambda: compression_of(config.compress, export or ExportSettings()), faults)
+        serving = _tried(lambda: cast("Part[ServingSettings]", config.serve).build(), faults)
+        store = _tried(
+            lambda: cast("Part[MlflowRegistry]", config.registry).build() if config.registry else None, faults
+        )
+        baseline = _tried(lambda: cast("Part[Baseline]", config.baseline).build() if config.baseline else None, faults)
+        if faults:
+            raise faults[0] if len(faults) == 1 else ConfigError("\n".join(map(str, faults)))
+        return cls(config, training, compression, export, serving, store, baseline)
+
+
+GRAPH_SECTIONS = ("compress", "export", "seed")
+"""What of a recipe applies to a model that is given without one."""
+
+
+@dataclass(frozen=True)
+class GraphRecipe:
+    """What compressing a graph takes that comes without a recipe.
+
+    Args:
+        seed: random seed of calibration and search.
+        compression: budget and passes.
+        export: tolerances of the proof.
+        overrides: what the command line changed.
+        digest: SHA-256 of all of it.
+    """
+
+    seed: int
+    compression: CompressionSettings
+    export: ExportSettings
+    overrides: tuple[str, ...]
+    digest: str
+
+    @classmethod
+    def of(cls, overrides: Sequence[str] = (), config_dir: str | None = None) -> "GraphRecipe":
+        """Composes the sections that apply, `compress=graph` unless the overrides choose another one.
+
+        Args:
+            overrides: `key=value`, as on the command line.
+            config_dir: folder of the user's own parts.
+
+        Raises:
+            MaasError: faults of the overrides, or a part refused its arguments.
+        """
+        chosen = () if any(one.startswith("compress=") for one in overrides) else ("compress=graph",)
+        sections = composed_sections(GRAPH_SECTIONS, [*chosen, *overrides], config_dir)
+        export = cast("Part[ExportSettings]", sections["export"]).build()
+        return cls(
+            seed=cast("int", sections["seed"]),
+            compression=compression_of(cast("Part[object]", sections["compress"]), export),
+            export=export,
+            overrides=tuple(overrides),
+            digest=digest_of(sections),
+        )
+
+
+def compression_of(section: Part[object], export: ExportSettings) -> CompressionSettings:
+    """Builds a `compress` section.
+
+    Args:
+        section: of a recipe.
+        export: whose required agreement holds in the search, too.
+
+    Raises:
+        BudgetError: no search can be made by it.
+    """
+    settings = cast("Part[CompressionSettings]", section).build()
+    settings.require_searchable()
+    return replace(settings, budget=settings.budget.agreeing(export.min_agreement))
+
+
+def _tried(make: Callable[[], T], faults: list[MaasError]) -> T:
+    try:
+        return make()
+    except MaasError as fault:
+        faults.append(fault)
+        return cast("T", None)  # never used: faults end the building

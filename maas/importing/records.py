@@ -100,6 +100,7 @@ class Reading(Postprocessor):
 
     def __init__(self, result: str, meaning: Meaning) -> None:
         self.result = result
+        self.output = result  # type: ignore[misc]  # each plain graph has its own; other kinds have one
         self.meaning = meaning
 
     def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:

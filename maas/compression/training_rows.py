@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from maas.compression.passes.base import PassContext
-from maas.data.datamodule import Batch, PreprocessedRows
+from maas.data.datamodule import Batch, BatchDataset
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 
@@ -34,7 +34,7 @@ def batches_of(checkpoint: Checkpoint, context: PassContext, rows: int) -> Itera
         context: whose training rows are taken, evenly spread.
         rows: how many.
     """
-    encoded = PreprocessedRows(context.splits.train.spread(rows), checkpoint.processor())
+    encoded = BatchDataset(context.splits.train.spread(rows), checkpoint.processor())
     keys, size = np.asarray(encoded.keys), context.training.batch_size
     for key in np.unique(keys):
         among = np.flatnonzero(keys == key)

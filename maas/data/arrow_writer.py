@@ -30,7 +30,7 @@ class ArrowWriter:
         """What a user should know of the rows, a line each."""
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Adds rows; the first batch tells the columns of all."""
+        """Adds rows; the first batch has the columns of all."""
         if self._writer is None:
             self._writer = pa.ipc.new_stream(str(self._path), batch.schema)
         self._writer.write_batch(batch)

@@ -110,7 +110,7 @@ def value_cell(name: str, use: ColumnUse, missing: Sequence[str], advice: str = 
 
     Raises:
         DataError: by the cell: a value is of a type that no row can hold, e.g. a list, or no number where numbers are
-            asked for.
+            required.
     """
     nothing = frozenset(missing)
 
@@ -158,9 +158,9 @@ def _scalar(name: str, value: object, advice: str = COLUMN_ADVICE) -> float | st
                 f"The column {name} holds bytes that are no UTF-8, e.g. {value[:20]!r}. Write it as texts, or leave it "
                 "out of the columns that are read."
             ) from error
-    raise refusal(name, type(value).__name__, advice)
+    raise column_refusal(name, type(value).__name__, advice)
 
 
-def refusal(name: str, what: str, advice: str = COLUMN_ADVICE) -> DataError:
+def column_refusal(name: str, what: str, advice: str = COLUMN_ADVICE) -> DataError:
     """Returns the error for a column of values that neither a row nor a label can hold."""
     return DataError(f"The column {name} holds a {what}; {advice}")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from maas.bounds import ExistingPath
 from maas.data.cells import MISSING, ColumnReading, label_cell, value_cell
-from maas.data.frames import rows_of_frame
+from maas.data.frames import arrow_rows_of_frame
 from maas.data.hub import loaded
 from maas.data.sheets import Sheet, require_columns
 from maas.data.sources import Name, called, read_file, reading_of
@@ -130,7 +130,7 @@ class FrameTable(TableColumns):
         frame = called(self.loader)
         if not isinstance(frame, pd.DataFrame):
             raise DataError(f"{self.loader} gives a {type(frame).__name__}; it must be or return a pandas DataFrame.")
-        return {"all": self.rows(Sheet([rows_of_frame(frame, self.loader)], self.loader, self.reading))}
+        return {"all": self.rows(Sheet([arrow_rows_of_frame(frame, self.loader)], self.loader, self.reading))}
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[st
         removed: takes the number of rows that are empty or lack a target, as `empty`.
 
     Raises:
-        DataError: a target is no number where numbers are asked for.
+        DataError: a target is no number where numbers are required.
     """
     columns = {name: column_of(table, "input") for name, table in source.items()}
     total = sum(map(len, columns.values()))
@@ -143,7 +143,7 @@ def _number(raw: object) -> float | None:
         return None
     if not isinstance(raw, int | float | np.number) and not (isinstance(raw, str) and is_number(raw)):
         raise DataError(
-            f"The target {raw!r} is not a number, and data.target=number asks for numbers. Set data.target=label to "
+            f"The target {raw!r} is not a number, and data.target=number requires numbers. Set data.target=label to "
             "learn labels, name another column, or add it to data.source.missing where it stands for nothing."
         )
     number = float(raw)

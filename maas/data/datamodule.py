@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     rows: Tensor
 
 
-class PreprocessedRows(Dataset[Batch]):
+class BatchDataset(Dataset[Batch]):
     """Rows that go through the processor; indexed with a whole batch of row numbers."""
 
     def __init__(self, split: Split, processor: Processor) -> None:
@@ -122,7 +122,7 @@ class BatchesByLength(Sampler[list[int]]):
 
 
 class Loader(DataLoader[Batch]):
-    """Batches of rows, with a place in the epoch that can be kept and gone on from.
+    """Batches of rows, with a place in the epoch that can be kept and resumed from.
 
     It draws nothing from torch's global generator, so that making batches leaves no trace in training.
 
@@ -132,7 +132,7 @@ class Loader(DataLoader[Batch]):
         workers: processes that make batches beside training; 0 makes them in turn with it.
     """
 
-    def __init__(self, rows: PreprocessedRows, batches: BatchesByLength, workers: int) -> None:
+    def __init__(self, rows: BatchDataset, batches: BatchesByLength, workers: int) -> None:
         super().__init__(
             rows,
             sampler=batches,
@@ -206,8 +206,8 @@ class DataModule(LightningDataModule):
         loader: type[Loader] = Loader,
     ) -> None:
         super().__init__()
-        self._train = PreprocessedRows(splits.train, processor)
-        self._validation = PreprocessedRows(splits.validation, processor)
+        self._train = BatchDataset(splits.train, processor)
+        self._validation = BatchDataset(splits.validation, processor)
         self._batch_size = batch_size
         self._seed = seed
         self._workers = workers
@@ -225,7 +225,7 @@ class DataModule(LightningDataModule):
         """Batches in the rows' order."""
         return self._loader(self._validation, None)
 
-    def _loader(self, rows: PreprocessedRows, seed: int | None) -> Loader:
+    def _loader(self, rows: BatchDataset, seed: int | None) -> Loader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         batches = BatchesByLength(rows.keys, self._batch_size, seed, rank=rank, world=world)
         return self._make_loader(rows, batches, self._workers)

@@ -10,7 +10,7 @@ from maas.data.tables import ArrowRows
 from maas.errors import DataError
 
 
-def rows_of_frame(frame: pd.DataFrame, origin: str) -> ArrowRows:
+def arrow_rows_of_frame(frame: pd.DataFrame, origin: str) -> ArrowRows:
     """Returns a frame's columns, and its index where that has a name.
 
     Args:

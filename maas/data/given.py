@@ -37,9 +37,9 @@ def given_rows(
     Args:
         path: a folder of pictures or sounds, a file of lines, a table, or arrays (`inputs`, and maybe `targets`).
         processor: of the model.
-        labels: the model's; a folder whose files lie in folders of these names tells the label of each.
+        labels: the model's; files in folders of these names have the folder's label.
         column: of a table, that holds the inputs; None takes the processor's own name of a row.
-        label: column of a table that holds what is to be answered; None for rows that tell nothing.
+        label: column of a table that holds the targets; None for rows without targets.
 
     Raises:
         DataError: the rows cannot be read as such.
@@ -82,8 +82,10 @@ def given_arrays(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
     lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items()) or "nothing"
-        raise DataError(f"{path} holds arrays of unequal length ({told}); the first axis is the row, the same for all.")
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items()) or "nothing"
+        raise DataError(
+            f"{path} holds arrays of unequal length ({listed}); the first axis is the row, the same for all."
+        )
     return arrays
 
 
@@ -110,8 +112,8 @@ def given_table(rows: Sequence[Any], targets: NDArray[Any] | None, labels: Seque
                 f"0 to {len(labels) - 1}."
             )
         return {"input": rows, "label": [labels[position] for position in targets.astype(int).tolist()]}
-    told = [None if value != value else str(value) for value in targets.tolist()]  # noqa: PLR0124 - NaN
-    return {"input": rows, "label": told}
+    listed = [None if value != value else str(value) for value in targets.tolist()]  # noqa: PLR0124 - NaN
+    return {"input": rows, "label": listed}
 
 
 def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path) -> Splits:

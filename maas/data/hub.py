@@ -87,7 +87,7 @@ def is_untyped(builder: DatasetBuilder) -> bool:
 
 
 def _readable(found: Mapping[Any, Any]) -> dict[str, list[Path]]:
-    """Returns files by split; nothing where one of them is an archive of others, or its name does not tell."""
+    """Returns files by split; nothing where one of them is an archive of others, or has another ending."""
     paths = {str(split): [Path(file) for file in files] for split, files in found.items()}
     known = all(file.is_file() and _ending(file) in READABLE_ENDINGS for files in paths.values() for file in files)
     return paths if known else {}

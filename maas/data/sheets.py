@@ -23,9 +23,9 @@ from maas.data.cells import (
     ColumnDecoder,
     ColumnReading,
     ColumnUse,
+    column_refusal,
     label_cell,
     number_cells,
-    refusal,
     text_cells,
     value_cell,
 )
@@ -107,7 +107,7 @@ class Sheet:
     def _cell(self, part: ArrowRows, name: str, use: ColumnUse, of_text: ColumnDecoder) -> ColumnDecoder | None:
         type_ = part.field(name).type
         if found := _unfit(part, name):
-            raise refusal(name, found)
+            raise column_refusal(name, found)
         if _is_texts(part, name):
             return of_text
         cells = decoder_of(part.feature(name)) or _each(value_cell(name, use, self._reading.missing))
@@ -119,7 +119,7 @@ class Sheet:
     def _label(self, part: ArrowRows, name: str) -> ColumnDecoder | None:
         missing = self._reading.missing
         if found := _unfit(part, name):
-            raise refusal(name, found, LABEL_ADVICE)
+            raise column_refusal(name, found, LABEL_ADVICE)
         if _is_texts(part, name):
             return text_cells((*missing, ""))
         cells = decoder_of(part.feature(name)) or _each(label_cell(name, missing))
@@ -136,20 +136,20 @@ class Sheet:
         while pa.types.is_list(inner) or pa.types.is_large_list(inner) or pa.types.is_fixed_size_list(inner):
             inner = inner.value_type
         if (found := _unfit(part, name)) and not (pa.types.is_integer(inner) or pa.types.is_floating(inner)):
-            raise refusal(name, found, INPUT_ADVICE)
+            raise column_refusal(name, found, INPUT_ADVICE)
         return None
 
     def _number_of(self, name: str, use: ColumnUse) -> Make | None:
         """Returns what makes numbers of a column's texts; None where they stay texts.
 
         Raises:
-            DataError: one is no number, and numbers are asked for.
+            DataError: one is no number, and numbers are required.
         """
-        asked = [
+        texts = [
             part for part in self.parts if _mark(part, name) == UNTYPED or (use == "number" and _is_texts(part, name))
         ]
-        kinds = list(NUMBER_KINDS[use]) if asked else []
-        for part in asked:
+        kinds = list(NUMBER_KINDS[use]) if texts else []
+        for part in texts:
             for cells in self._present(part, name):
                 while kinds and not _all_match(cells, kinds[0][0]):
                     kinds.pop(0)

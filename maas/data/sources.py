@@ -192,7 +192,7 @@ def labelled(sheet: Sheet, inputs: Name | Sequence[Name], label: Name | None) ->
     """Keeps inputs and labels as `input` and `label`, labels as text."""
     several = None if isinstance(inputs, str | int) else list(map(str, inputs))
     wanted = [str(inputs)] if several is None else several
-    told = [] if label is None else [str(label)]
-    require_columns([*wanted, *told], sheet.names, sheet.origin, "Set data.source.input and data.source.label.")
+    labels = [] if label is None else [str(label)]
+    require_columns([*wanted, *labels], sheet.names, sheet.origin, "Set data.source.input and data.source.label.")
     rows = sheet.inputs(str(inputs)) if several is None else sheet.rows(several, lambda *values: list(values))
-    return {"input": rows, "label": sheet.labels(told[0]) if told else [None] * len(rows)}
+    return {"input": rows, "label": sheet.labels(labels[0]) if labels else [None] * len(rows)}

@@ -73,7 +73,7 @@ def espeak_words(
 
     A variant is a speaker of its own: pitch, formants, breath and roughness. The languages beside English are no voices
     here: most of them read English words by their own rules, and speak other words. What was made is kept below
-    `cache_folder()`, a file for each voice; a run that was killed goes on with the next voice.
+    `cache_folder()`, a file for each voice; a run that was killed resumes with the next voice.
 
     Args:
         words: the words that are spoken, and the labels.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from maas.config import Part
-from maas.data.datamodule import Batch, PreprocessedRows
+from maas.data.datamodule import Batch, BatchDataset
 from maas.data.splits import Split, Splits
 from maas.doctor.recording import SmokeRun
 from maas.doctor.smoke_run import smoke_run_of
@@ -112,7 +112,7 @@ class RecipeUnderCheck:
     def probe(self) -> Batch:
         """Model inputs and targets of some training rows."""
         rows = self.splits.train.spread(PROBED_ROWS)
-        return PreprocessedRows(rows, self.processor)[range(len(rows))]
+        return BatchDataset(rows, self.processor)[range(len(rows))]
 
     @cached_property
     def logits(self) -> Tensor | None:

@@ -43,7 +43,7 @@ class ImportedModel(ABC):
 
     @property
     def largest(self) -> float:
-        """The largest number that it can still tell from others, up to float32's; the proof holds rows of it."""
+        """The largest number that it still distinguishes from others, up to float32's; the proof holds rows of it."""
         return LARGEST_FLOAT32
 
     @abstractmethod

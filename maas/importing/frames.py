@@ -85,7 +85,7 @@ def frame_for(estimator: BaseEstimator, processor: Processor, *, is_fitted: bool
 
 
 def require_scale(processor: Processor, rows: Sequence[Any]) -> None:
-    """Checks that an array processor's float32 tells the values of each place apart.
+    """Checks that an array processor's float32 distinguishes the values of each place.
 
     Raises:
         ConfigError: they deviate by a few steps of float32, or less.

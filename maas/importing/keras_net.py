@@ -16,7 +16,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, one_line
 from maas.importing.base import ImportedModel, needed
 from maas.importing.keras_graph import KERAS_OUTPUT, KerasModel, exported_keras, quiet_keras
-from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
+from maas.importing.meaning import Gives, Meaning, meaning_of, require_scores
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
 from maas.onnx_graphs.reading import Axes
@@ -86,7 +86,7 @@ class KerasNet(ImportedModel):
         meaning = meaning_of(self.gives, self.labels, splits)
         met = type(self)(self.net, self.gives, self.labels, meaning=meaning)
         first = processor.batch(processor.preprocess(splits.train.inputs[:1]))
-        require_answers(met.outputs(first), self.gives, splits)
+        require_scores(met.outputs(first), self.gives, splits)
         if self.epochs:
             self._train(processor.batch(processor.preprocess(splits.train.inputs)), splits, meaning)
         return met
@@ -95,7 +95,7 @@ class KerasNet(ImportedModel):
         """Returns what Keras answers."""
         with quiet_keras():
             try:
-                return self._known.answer(np.asarray(self.net.predict_on_batch(_given(model_inputs))))
+                return self._known.scores(np.asarray(self.net.predict_on_batch(_given(model_inputs))))
             except (
                 ValueError,
                 TypeError,

@@ -35,7 +35,7 @@ def is_fitted(estimator: BaseEstimator) -> bool:
     return True
 
 
-def answers_by(estimator: BaseEstimator, method: str) -> bool:
+def has_method(estimator: BaseEstimator, method: str) -> bool:
     """Returns whether an estimator has a method, or will have it once it has learnt."""
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     by_default = isinstance(last, StackingClassifier | StackingRegressor) and last.final_estimator is None

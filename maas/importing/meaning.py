@@ -42,7 +42,7 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether probabilities are made here, of logits, and so keep their digits near 0."""
         return self.gives in ("logit", "logits")
 
-    def answer(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+    def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Returns a source's numbers in the terms of the answer.
 
         Args:
@@ -108,7 +108,7 @@ def meaning_of(gives: Gives, labels: Sequence[str] | None, splits: Splits) -> Me
     return Meaning(gives, tuple(names.index(label) for label in splits.labels))
 
 
-def require_answers(found: NDArray[Any], gives: Gives, splits: Splits) -> None:
+def require_scores(found: NDArray[Any], gives: Gives, splits: Splits) -> None:
     """Checks that answers are what the data's targets want.
 
     Args:

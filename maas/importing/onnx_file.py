@@ -16,7 +16,7 @@ from maas.bounds import ExistingPath
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
 from maas.importing.base import ImportedModel
-from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
+from maas.importing.meaning import Gives, Meaning, meaning_of, require_scores
 from maas.importing.pixels import PixelScaling
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder, with_free_batch
@@ -93,7 +93,7 @@ class OnnxFile(ImportedModel):
         meaning = meaning_of(self.gives, self.labels, splits)
         record = FileRecord(meaning, self._connected(list(model_inputs)), self._result(), self.pixels)
         met = type(self)(str(self.path), record=record)
-        require_answers(met.outputs(model_inputs), self.gives, splits)
+        require_scores(met.outputs(model_inputs), self.gives, splits)
         return met
 
     def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
@@ -102,9 +102,9 @@ class OnnxFile(ImportedModel):
         size = self._batch or rows
         found = []
         for start in range(0, rows, size):
-            answer = self._run(self._given(model_inputs, start, size))
-            found.append(answer[: rows - start])
-        return record.meaning.answer(np.concatenate(found))
+            scores = self._run(self._given(model_inputs, start, size))
+            found.append(scores[: rows - start])
+        return record.meaning.scores(np.concatenate(found))
 
     def write_onnx(self, out: Path, *, examples: ModelInputs, axes: Axes, output: str, opset: int) -> None:
         """Writes the file's graph, less what does not lead to its result."""

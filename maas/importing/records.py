@@ -113,7 +113,7 @@ class Reading(Postprocessor):
 
     def scores(self, outputs: Outputs) -> NDArray[Any]:
         """Returns the numbers, (N, K): probabilities, values or vectors."""
-        found = self.meaning.answer(output_numbers(outputs[self.result]))
+        found = self.meaning.scores(output_numbers(outputs[self.result]))
         return found[:, None] if found.ndim == 1 else found
 
     def scale(self, scores: NDArray[Any]) -> float:

@@ -15,8 +15,8 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
 from maas.importing.base import LARGEST_FLOAT32, ImportedModel
 from maas.importing.frames import Frame, by_model_input, frame_for, lacking_all, lacking_one, require_scale
-from maas.importing.learning import answers_by, given, is_fitted, learnt
-from maas.importing.meaning import Gives, Meaning, meaning_of, require_answers
+from maas.importing.learning import given, has_method, is_fitted, learnt
+from maas.importing.meaning import Gives, Meaning, meaning_of, require_scores
 from maas.importing.scikit_learn_graph import (
     ESTIMATOR_OUTPUT,
     converted,
@@ -94,7 +94,7 @@ class Estimator(ImportedModel):
         )
         self.labels = labels
         self.record = record
-        if not hasattr(self.estimator, "fit") or not answers_by(self.estimator, "predict"):
+        if not hasattr(self.estimator, "fit") or not has_method(self.estimator, "predict"):
             raise ConfigError(
                 f"model.estimator is of type {type(self.estimator).__name__}; it must be an estimator with predict, or "
                 "the path of a .skops file."
@@ -103,7 +103,7 @@ class Estimator(ImportedModel):
     def fit(self, splits: Splits, processor: Processor) -> Self:
         """Returns a fitted estimator that knows which class is which label."""
         _require_table(processor)
-        if splits.labels and not answers_by(self.estimator, "predict_proba"):
+        if splits.labels and not has_method(self.estimator, "predict_proba"):
             raise ConfigError(
                 f"{self._name} gives no probabilities. Choose a classifier with predict_proba, or wrap it in "
                 "sklearn.calibration.CalibratedClassifierCV."
@@ -119,7 +119,7 @@ class Estimator(ImportedModel):
             few = self._dry_run(model_inputs, frame, splits, targets)
             met = self._met(learnt(self.estimator, model_inputs, frame, targets), None, splits, frame)
         met = met._requiring(few)  # noqa: SLF001
-        require_answers(
+        require_scores(
             met.outputs({model_input: array[:1] for model_input, array in model_inputs.items()}), met.gives, splits
         )
         met.require_exportable(few)
@@ -133,13 +133,13 @@ class Estimator(ImportedModel):
     def _requiring(self, few: ModelInputs) -> Self:
         """Returns it with the columns of numbers that it refuses to miss."""
         row = {model_input: np.nan_to_num(array[:1]) for model_input, array in few.items()}
-        if self._answers_to(lacking_all(row)):
+        if self._accepts(lacking_all(row)):
             return self
-        required = [place for place, lacking in lacking_one(row, self._known.frame) if not self._answers_to(lacking)]
+        required = [place for place, lacking in lacking_one(row, self._known.frame) if not self._accepts(lacking)]
         record = msgspec.structs.replace(self._known, required=tuple(required))
         return type(self)(self.estimator, self.labels, self.trusted, record=record)
 
-    def _answers_to(self, model_inputs: ModelInputs) -> bool:
+    def _accepts(self, model_inputs: ModelInputs) -> bool:
         try:
             self.outputs(model_inputs)
         except ConfigError:
@@ -179,13 +179,13 @@ class Estimator(ImportedModel):
     def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
         """Returns probabilities (N, K) or values (N,)."""
         table = given(model_inputs, self._known.frame)
-        answer = self.estimator.predict_proba if self._classifies else self.estimator.predict
+        predict = self.estimator.predict_proba if self._classifies else self.estimator.predict
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # it adds up all numbers to see whether they are finite
-                found = answer(table)
+                found = predict(table)
         except (ValueError, IndexError) as error:
             raise ConfigError(f"{self._name} does not take these rows: {one_line(error)}.") from error
-        return self._known.meaning.answer(np.atleast_1d(found))  # Gaussian processes give one row no axis
+        return self._known.meaning.scores(np.atleast_1d(found))  # Gaussian processes give one row no axis
 
     @property
     def largest(self) -> float:

@@ -108,7 +108,7 @@ def require_same_scores(
     options.intra_op_num_threads = 1  # as bundles do: more threads add up leaves in another order
     try:
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        found = meaning.answer(session.run([ESTIMATOR_OUTPUT], dict(model_inputs))[0])
+        found = meaning.scores(session.run([ESTIMATOR_OUTPUT], dict(model_inputs))[0])
     except ORT_ERRORS as error:
         raise ConfigError(f"{name} cannot be imported: its graph does not run: {one_line(error)}.") from error
     difference = float(np.abs(found.astype(np.float64) - expected).max())

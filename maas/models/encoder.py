@@ -28,7 +28,7 @@ class TextEncoder(nn.Module):
         layers: of attention and feed-forward net each.
         heads: of attention.
         feed_forward: hidden width of the feed-forward nets.
-        reach: the largest distance between tokens that attention tells from larger ones.
+        reach: the largest distance between tokens that attention distinguishes from larger ones.
         dropout: share of values that training drops after the embeddings, attention and feed-forward nets.
         head_dropout: share of pooled features that training drops.
         token_dropout: share of tokens that training replaces by the unknown one.
@@ -121,7 +121,7 @@ class EncoderLayer(nn.Module):
         width: D.
         heads: H; D / H values each.
         feed_forward: hidden width.
-        reach: R; attention tells 2R + 1 distances apart.
+        reach: R; attention distinguishes 2R + 1 distances.
         dropout: fraction dropped after both blocks.
 
     Raises:

@@ -46,7 +46,7 @@ class LogMel(nn.Module):
         bands = mel_bands(rate, size, mels, low_hz)
         if not bands.any(axis=1).all():
             raise ConfigError(
-                f"model.mels {mels} makes bands narrower than a {window_ms} ms window can tell apart at {rate} Hz. "
+                f"model.mels {mels} makes bands narrower than a {window_ms} ms window can separate at {rate} Hz. "
                 "Lower model.mels, or raise model.window_ms."
             )
         self.hop = max(1, rate * hop_ms // 1000)
@@ -72,7 +72,7 @@ class LogMel(nn.Module):
 class KeywordCNN(nn.Module):
     """A log-mel spectrogram, 3×3 convolutions with batch norm that halve time and bands, mean and maximum over time.
 
-    Bands are kept apart to the end: where in the spectrum something sounds tells the words apart, when it sounds less.
+    Bands are kept apart to the end: where in the spectrum something sounds separates the words, when it sounds less so.
 
     Args:
         rate: of the samples, in Hz.

@@ -173,7 +173,7 @@ def _model(
         with _silent():
             found = AutoConfig.from_pretrained(place, local_files_only=local, **settings)
             _set_dropout(found, dropout)
-            model, told = kind.from_pretrained(
+            model, loading = kind.from_pretrained(
                 place,
                 config=found,
                 dtype=torch.float32,
@@ -184,7 +184,7 @@ def _model(
     except (OSError, ValueError) as error:  # what transformers raises for missing, unknown and unreachable models
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
         raise ConfigError(f"model.pretrained is {pretrained}, which cannot be loaded: {reason}.") from error
-    fresh = sorted({*told["missing_keys"], *told["mismatched_keys"]})
+    fresh = sorted({*loading["missing_keys"], *loading["mismatched_keys"]})
     if fresh:
         log.info("model     these weights begin at random: %s", ", ".join(fresh))
     model.train()  # transformers returns it in evaluation mode, in which Lightning would leave it: nothing dropped

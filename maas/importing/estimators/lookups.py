@@ -46,7 +46,7 @@ def frame_of(columns: Mapping[str, NDArray[Any]], texts: Mapping[str, tuple[str 
 
 
 def choices_of(transformer: BaseEstimator, table: GraphTable) -> Choices:
-    """Returns which values each column of a table may have, as far as a transformer can tell them apart."""
+    """Returns which values each column of a table may have, as far as a transformer distinguishes them."""
     if len(table.texts) == table.width:
         return [table.texts[column] for column in range(table.width)]
     choices: list[tuple[str | None, ...] | NDArray[np.float64]] = []

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maas.data.datamodule import WINDOW, BatchesByLength, DataModule, PreprocessedRows
+from maas.data.datamodule import WINDOW, BatchDataset, BatchesByLength, DataModule
 from maas.data.splits import Split, Splits
 from maas.errors import DataError
 from maas.records.evidence import DataRecord
@@ -76,7 +76,7 @@ def test_loaders_give_tensors_padded_alike_when_texts_differ_in_length(splits, t
 
 
 def test_rows_keep_their_target_when_they_are_batched(splits, text_processor):
-    rows = PreprocessedRows(splits.train, text_processor)
+    rows = BatchDataset(splits.train, text_processor)
     model_inputs, targets, numbers = rows[[7, 2]]
     assert numbers.tolist() == [7, 2]
     assert targets.tolist() == [1, 0]

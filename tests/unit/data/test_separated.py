@@ -124,7 +124,7 @@ def test_cell_is_refused_with_its_column_when_it_is_no_number_and_numbers_are_as
     said = refusal(path, numbers=["x"])
     assert said.startswith(f"{path} has {word!r} in the column x, and data.source.numbers, which is processor.numbers")
     path = written(tmp_path, f'x,y\n1,"{word}"\n', "targets.csv")
-    with pytest.raises(DataError, match="is not a number, and data.target=number asks for numbers"):
+    with pytest.raises(DataError, match="is not a number, and data.target=number requires numbers"):
         prepare(read_file_table(str(path), "y"), target="number")
 
 

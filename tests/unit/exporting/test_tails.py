@@ -54,7 +54,7 @@ def by_hugging_face(folder) -> np.ndarray:
 
 
 def by_meaning_in_numpy(folder) -> np.ndarray:
-    return Meaning("logit", (0, 1)).answer(Z)
+    return Meaning("logit", (0, 1)).scores(Z)
 
 
 def by_meaning_in_a_graph(folder) -> np.ndarray:

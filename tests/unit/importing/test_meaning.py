@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from scipy.special import expit, softmax
 
 from maas.errors import ConfigError
-from maas.importing.meaning import Meaning, meaning_of, require_answers
+from maas.importing.meaning import Meaning, meaning_of, require_scores
 from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
 
 LOGITS = np.random.default_rng(0).normal(scale=8, size=(50, 3)).astype(np.float32)
@@ -37,15 +37,15 @@ def by_graph(meaning: Meaning, raw: np.ndarray) -> np.ndarray:
 def test_answer_is_the_formulas_when_numpy_and_graph_read_the_same_numbers(kind, order, dtype):
     raw, expected = RAW[kind, order]
     meaning, raw = Meaning(kind, order), raw.astype(dtype)
-    assert meaning.answer(raw).dtype == np.float32
-    np.testing.assert_allclose(meaning.answer(raw), expected, atol=1e-6)
+    assert meaning.scores(raw).dtype == np.float32
+    np.testing.assert_allclose(meaning.scores(raw), expected, atol=1e-6)
     np.testing.assert_allclose(by_graph(meaning, raw), expected, atol=1e-6)
     assert by_graph(meaning, raw[:1]).shape == (1, *expected.shape[1:])
 
 
 def test_extreme_logits_stay_finite_when_they_are_read():
     extreme = np.array([[1e4], [-1e4]], dtype=np.float32)
-    for found in (Meaning("logit", (0, 1)).answer(extreme), by_graph(Meaning("logit", (0, 1)), extreme)):
+    for found in (Meaning("logit", (0, 1)).scores(extreme), by_graph(Meaning("logit", (0, 1)), extreme)):
         np.testing.assert_array_equal(found, [[0, 1], [1, 0]])
 
 
@@ -76,18 +76,18 @@ def test_refusal_names_both_when_labels_are_others(iris, diabetes):
 
 def test_refusal_says_both_numbers_when_widths_differ(iris, diabetes):
     with pytest.raises(ConfigError) as caught:
-        require_answers(np.full((2, 5), 0.2), "probabilities", iris)
+        require_scores(np.full((2, 5), 0.2), "probabilities", iris)
     assert str(caught.value) == (
         "The model gives 5 numbers a row; the data has 3 labels: setosa, versicolor, virginica. Choose other data, or "
         "see model.gives."
     )
     with pytest.raises(ConfigError, match=r"gives 2 numbers a row; the data has 1 number to predict\."):
-        require_answers(np.zeros((2, 2)), "value", diabetes)
+        require_scores(np.zeros((2, 2)), "value", diabetes)
 
 
 def test_refusal_suggests_logits_when_probabilities_do_not_add_up(iris):
     with pytest.raises(ConfigError) as caught:
-        require_answers(np.array([[2.0, 1.0, 0.5]]), "probabilities", iris)
+        require_scores(np.array([[2.0, 1.0, 0.5]]), "probabilities", iris)
     assert str(caught.value) == (
         "The model's probabilities of a row add up to 3.5; probabilities add up to 1. Set model.gives=logits if that "
         "is what they are."
@@ -99,7 +99,7 @@ def test_refusal_suggests_logits_when_probabilities_do_not_add_up(iris):
 def test_refusal_names_what_fits_when_the_target_is_another(data, gives, kinds, request):
     splits = request.getfixturevalue(data)
     with pytest.raises(ConfigError) as caught:
-        require_answers(np.zeros((2, 3)), gives, splits)
+        require_scores(np.zeros((2, 3)), gives, splits)
     assert str(caught.value) == (
         f"model.gives is {gives}; the data has the target {splits.target}. Set model.gives to one of {kinds}."
     )

@@ -96,7 +96,7 @@ def test_window_is_refused_with_its_length_when_a_row_is_shorter():
 
 def test_bands_are_refused_when_a_window_cannot_tell_them_apart():
     with pytest.raises(
-        ConfigError, match=r"^model\.mels 128 makes bands narrower than a 25 ms window can tell apart at 8000"
+        ConfigError, match=r"^model\.mels 128 makes bands narrower than a 25 ms window can separate at 8000"
     ):
         KeywordCNN(8000, 8000, 2, mels=128)
 

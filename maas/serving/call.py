@@ -1,17 +1,19 @@
 """What a caller wants of a model, and what comes back. It knows no protocol and no transport."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
 
 import msgspec
 
+from maas.errors import InputError
 from maas.runtime.codec import Outputs
-from maas.runtime.processors import Features
+from maas.runtime.processors import Features, Processor
 
 Row: TypeAlias = object
 """One raw input, as the model's processor takes it."""
-VALUES_AT_ONCE = 1024
+OUTPUT_VALUES_AT_ONCE = 1024
 """Of outputs that are rendered in one go."""
 NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
@@ -36,7 +38,7 @@ class RowList(msgspec.Struct, frozen=True):
             yield self.rows[start : start + self.piece_rows]
 
 
-class PreprocessedRows(msgspec.Struct, frozen=True):
+class PreprocessedInputs(msgspec.Struct, frozen=True):
     """Rows that were preprocessed before the call was submitted.
 
     Args:
@@ -66,7 +68,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     version: str | None = None
-    inputs: RowList | PreprocessedRows
+    inputs: RowList | PreprocessedInputs
     size_bytes: int
     caller: str = ""
     deadline_s: float | None = None
@@ -87,13 +89,13 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 def slices(outputs: Outputs) -> Iterator[Outputs]:
-    """Yields outputs a few rows at a time: about `VALUES_AT_ONCE` values.
+    """Yields outputs a few rows at a time: about `OUTPUT_VALUES_AT_ONCE` values.
 
     Args:
         outputs: (N, …) each.
     """
     rows = min(map(len, outputs.values()))
-    step = max(1, VALUES_AT_ONCE * rows // max(1, size_of_outputs(outputs)))
+    step = max(1, OUTPUT_VALUES_AT_ONCE * rows // max(1, size_of_outputs(outputs)))
     if step >= rows:
         yield outputs
         return
@@ -104,3 +106,34 @@ def slices(outputs: Outputs) -> Iterator[Outputs]:
 def size_of_outputs(outputs: Outputs) -> int:
     """Returns the number of values that outputs hold."""
     return sum(array.size for array in outputs.values())
+
+
+def preprocessed_steps(rows: RowList, processor: Processor) -> Iterator[list[Features]]:
+    """Yields preprocessed rows, piece by piece.
+
+    Raises:
+        InputError: a row cannot be understood; the message names the row by its number in the call.
+    """
+    start = 0
+    for piece in rows.pieces():
+        yield preprocessed_from(start, piece, processor)
+        start += len(piece)
+
+
+def preprocessed_from(start: int, piece: Sequence[Row], processor: Processor) -> list[Features]:
+    """Preprocesses a piece of a call's rows.
+
+    Args:
+        start: number of the piece's first row in the call.
+        piece: some rows.
+        processor: of the model.
+
+    Raises:
+        InputError: a row cannot be understood; the message names it by its number in the call.
+    """
+    try:
+        return processor.preprocess(piece)
+    except InputError as error:
+        if not start:
+            raise
+        raise InputError(re.sub(r"^Row (\d+)", lambda found: f"Row {start + int(found[1])}", str(error))) from error

@@ -34,7 +34,7 @@ def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
         return Reply(encode(openapi_document(described, snapshot)))
 
     def root(snapshot: Snapshot) -> Reply:  # noqa: ARG001
-        return Reply(b"", HTML, ((b"location", b"/docs"),), is_elsewhere=True)
+        return Reply(b"", HTML, ((b"location", b"/docs"),), is_redirect=True)
 
     return [DocumentationPage("/docs", docs), DocumentationPage("/openapi.json", openapi), DocumentationPage("/", root)]
 
@@ -54,7 +54,7 @@ class DocumentationPage(Page):
         self._make = make
         self._made: tuple[str, Reply] | None = None
 
-    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns the page; it is made for the first request."""
         if self._made is None or self._made[0] != snapshot.digest:
             self._made = (snapshot.digest, self._make(snapshot))

@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 INLINE_BELOW_S = 0.0004
 """Shorter work costs less on the event loop than the way to a thread and back."""
 
 
 @dataclass(slots=True, eq=False)
-class _Work(Generic[T]):
+class _Work(Generic[Result]):
     """Steps of one caller, what they gave so far, and the future that receives it all."""
 
-    steps: Iterator[T]
-    done: list[T]
-    results: "asyncio.Future[list[T]]"
+    steps: Iterator[Result]
+    done: list[Result]
+    results: "asyncio.Future[list[Result]]"
     is_cancelled: bool = False
 
 
@@ -40,7 +40,7 @@ class Lane:
         self._turns: queue.SimpleQueue[_Work[object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def run(self, steps: Iterator[T]) -> list[T]:
+    async def run(self, steps: Iterator[Result]) -> list[Result]:
         """Returns what all steps gave, in their order; a step that raises ends the work.
 
         Cancelling it closes `steps` before their next turn.
@@ -48,7 +48,7 @@ class Lane:
         if self._thread is None:
             self._thread = threading.Thread(target=self._take_turns, name=self._name, daemon=True)
             self._thread.start()
-        work = _Work(steps, list[T](), asyncio.get_running_loop().create_future())
+        work = _Work(steps, list[Result](), asyncio.get_running_loop().create_future())
         self._turns.put(work)
         try:
             return await work.results
@@ -79,7 +79,7 @@ class ThreadExecutor:
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    async def run(self, function: Callable[[], T]) -> T:
+    async def run(self, function: Callable[[], Result]) -> Result:
         """Returns what a function gives, from the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
@@ -88,7 +88,7 @@ class ThreadExecutor:
         self._pool.shutdown()
 
 
-def _stepped(work: _Work[T]) -> bool:
+def _stepped(work: _Work[Result]) -> bool:
     """Does one step of a work; returns whether another one follows."""
     if work.is_cancelled:
         close = getattr(work.steps, "close", None)
@@ -106,7 +106,7 @@ def _stepped(work: _Work[T]) -> bool:
     return False
 
 
-def _deliver(work: _Work[T], error: BaseException | None) -> None:
+def _deliver(work: _Work[Result], error: BaseException | None) -> None:
     def finish() -> None:
         if work.results.done():
             return

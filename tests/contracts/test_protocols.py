@@ -20,7 +20,7 @@ from maas.serving.transports.http import HttpApp
 FILES = {
     name: module
     for _, name, _ in pkgutil.iter_modules(protocols.__path__)
-    if hasattr(module := importlib.import_module(f"{protocols.__name__}.{name}"), "operations")
+    if hasattr(module := importlib.import_module(f"{protocols.__name__}.{name}"), f"{name}_operations")
 }
 NAMES = sorted(FILES)
 
@@ -37,7 +37,7 @@ def repository(request, tmp_path_factory) -> Repository:
 
 
 def operations(name: str, repository: Repository) -> list[Operation]:
-    return FILES[name].operations(repository.snapshot)
+    return getattr(FILES[name], f"{name}_operations")(repository.snapshot)
 
 
 def asked(repository: Repository, operation: Operation, content: bytes = b"", **settings) -> httpx.Response:

@@ -16,12 +16,11 @@ from maas.errors import OverloadError
 from maas.runtime.codec import Outputs
 from maas.runtime.predictor import Predictor, not_finite
 from maas.runtime.processors import Features
-from maas.serving.call import Call, Chunk, PreprocessedRows
+from maas.serving.call import Call, Chunk, PreprocessedInputs, preprocessed_steps
 from maas.serving.costs import Costs, size_of
 from maas.serving.engines.jobs import Job, JobQueue
 from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
 from maas.serving.faults import DeadlineError, NotFiniteError, require_rows
-from maas.serving.preprocessing.steps import preprocessed_steps
 
 ModelRun = Callable[[Sequence[Features]], Outputs]
 
@@ -131,7 +130,7 @@ class BatchEngine:
         require_rows(rows, self.max_rows)
         self._jobs.admit(rows)
         try:
-            if isinstance(inputs, PreprocessedRows):
+            if isinstance(inputs, PreprocessedInputs):
                 features = inputs.features
             elif self.costs.preprocess_s(call.size_bytes) <= INLINE_BELOW_S:
                 features = processor.preprocess(inputs.rows)
@@ -143,12 +142,11 @@ class BatchEngine:
             self._jobs.put(jobs)
             self._schedule()
             return _in_order(batches, [await job.outputs for job in jobs])
-        except BaseException:
+        finally:
             for job in jobs:
                 _withdraw(job)
                 rows -= 0 if job.is_waiting else len(job.features)
             self._jobs.release(rows)
-            raise
 
     def _job(self, features: list[Features]) -> Job:
         bucket = self._predictor.processor.bucket(features[0])

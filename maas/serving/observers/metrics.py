@@ -75,7 +75,7 @@ class MetricsPage(Page):
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns all metrics."""
         return Reply(self._metrics.render(), MEDIA_TYPE)
 

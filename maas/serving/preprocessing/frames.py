@@ -135,7 +135,7 @@ def frames(stream: BinaryIO) -> Iterator[tuple[ToWorker, bytes]]:
         yield header, stream.read(header.size)
 
 
-def rows_frames(number: int, rows: Sequence[Features]) -> Iterator[tuple[RowsRead, bytes]]:
+def features_frames(number: int, rows: Sequence[Features]) -> Iterator[tuple[RowsRead, bytes]]:
     """Yields frames of preprocessed rows, few enough in each."""
     start = 0
     while start < len(rows):
@@ -149,7 +149,7 @@ def rows_frames(number: int, rows: Sequence[Features]) -> Iterator[tuple[RowsRea
         start = end
 
 
-def rows_of_frame(header: RowsRead, content: bytes) -> list[Features]:
+def features_of_frame(header: RowsRead, content: bytes) -> list[Features]:
     """Returns the rows of a frame; they share its bytes."""
     rows: list[Features] = []
     start = 0

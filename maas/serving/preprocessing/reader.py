@@ -12,7 +12,7 @@ from typing import Any
 from maas.errors import InputError, OverloadError
 from maas.runtime.processors import Features
 from maas.serving import faults
-from maas.serving.call import Call, PreprocessedRows
+from maas.serving.call import Call, PreprocessedInputs
 from maas.serving.preprocessing.frames import (
     FROM_WORKER,
     LENGTH,
@@ -23,8 +23,8 @@ from maas.serving.preprocessing.frames import (
     ReadRequest,
     RowsRead,
     Withdrawal,
+    features_of_frame,
     head_of,
-    rows_of_frame,
 )
 from maas.serving.protocols.operations import Inference, Request
 from maas.serving.repository import Deployment, Snapshot
@@ -94,7 +94,7 @@ class InputReader:
             raise
         finally:
             self._readings.pop(number, None)
-        call: Call = operation.call_type(**reading.fields, inputs=PreprocessedRows(reading.features))
+        call: Call = operation.call_type(**reading.fields, inputs=PreprocessedInputs(reading.features))
         request.model = call.model
         return call
 
@@ -169,7 +169,7 @@ class InputReader:
 
     def _take(self, reading: _Reading, header: FromWorker, content: bytes) -> None:
         if isinstance(header, RowsRead):
-            reading.features += rows_of_frame(header, content)
+            reading.features += features_of_frame(header, content)
         elif isinstance(header, CallRead):
             reading.fields = header.fields
             try:

@@ -19,7 +19,7 @@ from maas.errors import InputError
 from maas.runtime.bundle import Bundle
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.processors import Processor, load_processor
-from maas.serving.call import Call, Chunk, RowList
+from maas.serving.call import Call, Chunk, RowList, preprocessed_steps
 from maas.serving.faults import CallError, message_of, require_rows
 from maas.serving.preprocessing.frames import (
     CallRead,
@@ -28,11 +28,10 @@ from maas.serving.preprocessing.frames import (
     ReadingDone,
     ReadingFailed,
     ReadRequest,
+    features_frames,
     frames,
     head_of,
-    rows_frames,
 )
-from maas.serving.preprocessing.steps import preprocessed_steps
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import Inference, Request
 from maas.serving.repository import Deployment, Snapshot
@@ -165,7 +164,7 @@ def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWork
     yield CallRead(header.number, len(call.inputs), {**wanted, "parameters": dict(call.parameters)}), b""
     with _turn_of(call.inputs, deployment.processor):
         for features in preprocessed_steps(call.inputs, deployment.processor):
-            yield from rows_frames(header.number, features)
+            yield from features_frames(header.number, features)
 
 
 def _turn_of(rows: RowList, processor: Processor) -> AbstractContextManager[object]:

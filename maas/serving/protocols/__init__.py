@@ -1,16 +1,17 @@
-"""Protocols that clients speak: one protocol, one file, which has `operations(snapshot)`.
+"""Protocols that clients speak: one protocol, one file, whose operations are listed by `NAME_operations(snapshot)`.
 
 A protocol parses a request into a call and renders outputs into a reply; it decides nothing else, and captures nothing
 of what is served.
 """
 
-from maas.serving.protocols import rest, v2
 from maas.serving.protocols.operations import AnyOperation
+from maas.serving.protocols.rest import rest_operations
+from maas.serving.protocols.v2 import v2_operations
 from maas.serving.repository import Snapshot
 
-PROTOCOLS = (rest, v2)
+PROTOCOLS = (rest_operations, v2_operations)
 
 
 def operations_of(snapshot: Snapshot) -> list[AnyOperation]:
     """Returns the operations of every protocol for the models of a snapshot."""
-    return [operation for protocol in PROTOCOLS for operation in protocol.operations(snapshot)]
+    return [operation for protocol in PROTOCOLS for operation in protocol(snapshot)]

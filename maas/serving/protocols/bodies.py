@@ -7,11 +7,11 @@ import msgspec
 
 from maas.serving.faults import UnreadableError
 
-T = TypeVar("T")
+Decoded = TypeVar("Decoded")
 encode = msgspec.json.encode
 
 
-def decode(decoder: "msgspec.json.Decoder[T]", body: bytes | bytearray) -> T:
+def decode(decoder: "msgspec.json.Decoder[Decoded]", body: bytes | bytearray) -> Decoded:
     """Reads a body.
 
     Args:

@@ -52,13 +52,13 @@ class Reply(msgspec.Struct, frozen=True):
         body: its bytes.
         media_type: type of the body.
         metadata: pairs of a name in lower case and a value.
-        is_elsewhere: whether it only names the place where the answer is, as `location`.
+        is_redirect: whether it only names the place where the answer is, as `location`.
     """
 
     body: bytes
     media_type: bytes = JSON
     metadata: tuple[tuple[bytes, bytes], ...] = ()
-    is_elsewhere: bool = False
+    is_redirect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Page(Operation):
     method = "GET"
 
     @abstractmethod
-    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns the answer.
 
         Raises:

@@ -29,8 +29,7 @@ from maas.serving.protocols.operations import (
     OperationDocument,
     Request,
 )
-from maas.serving.protocols.schemas import schema_like
-from maas.serving.protocols.sizes import require_size
+from maas.serving.protocols.schemas import require_body_size, schema_like
 from maas.serving.repository import Deployment, Snapshot
 
 ROWS = "input_data"
@@ -55,7 +54,7 @@ class _Body(Protocol):
     version: str | int | None
 
 
-def operations(snapshot: Snapshot) -> list[AnyOperation]:
+def rest_operations(snapshot: Snapshot) -> list[AnyOperation]:
     """Returns one operation for each task, and `/predict`."""
     return [*map(TaskOperation, snapshot.by_task), PredictOperation()]
 
@@ -83,7 +82,7 @@ class TaskOperation(Inference[RestCall]):
             rows = RowList([request.body])
             return RestCall(model=first.name, inputs=rows, size_bytes=len(request.body), is_many=False)
         _refuse_files(kind, first)
-        require_size(request.body, snapshot.deployments)
+        require_body_size(request.body, snapshot.deployments)
         body = _read(request, first.processor.input_name, None, first)
         deployment = _found(body, request, snapshot, first)
         is_many = deployment.processor.is_many(body.value)
@@ -122,7 +121,7 @@ class PredictOperation(Inference[RestCall]):
     def parse(self, request: Request, snapshot: Snapshot) -> RestCall:
         """Returns a call with the rows."""
         first = snapshot.first
-        require_size(request.body, snapshot.deployments)
+        require_body_size(request.body, snapshot.deployments)
         body = _read(request, ROWS, list, first)
         deployment = _found(body, request, snapshot, first)
         rows: list[Row] = body.value if isinstance(body.value, list) else []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maas.errors import InputError
 from maas.records.signature import NUMPY_TYPES, Datatype, TensorSpec
-from maas.serving.call import VALUES_AT_ONCE, Row
+from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Row
 from maas.serving.faults import require_rows
 from maas.serving.protocols.bodies import encode, encoded_list
 from maas.serving.repository.deployments import shown
@@ -87,8 +87,8 @@ def encoded_tensor(spec: TensorSpec, array: NDArray[np.generic], separator: byte
     flat = array.ravel()
     head = OutputTensor(spec.name, spec.datatype, list(array.shape), [])
     yield separator + encode(head)[: -len(b"[]}")]
-    starts = range(0, flat.size, VALUES_AT_ONCE)
-    yield from encoded_list(flat[start : start + VALUES_AT_ONCE].tolist() for start in starts)
+    starts = range(0, flat.size, OUTPUT_VALUES_AT_ONCE)
+    yield from encoded_list(flat[start : start + OUTPUT_VALUES_AT_ONCE].tolist() for start in starts)
     yield b"}"
 
 

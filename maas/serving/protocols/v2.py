@@ -5,15 +5,14 @@ Source: https://github.com/kserve/open-inference-protocol/blob/main/specificatio
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 import numpy as np
 
-from maas.errors import InputError, OverloadError
+from maas.errors import InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Outputs
-from maas.serving.call import VALUES_AT_ONCE, Call, Row, RowList, size_of_outputs
+from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, Row, RowList, size_of_outputs
 from maas.serving.examples import example_text
 from maas.serving.faults import MediaTypeError, UnreadableError
 from maas.serving.protocols.bodies import decode, encode
@@ -23,12 +22,9 @@ from maas.serving.protocols.operations import (
     Inference,
     JsonSchema,
     OperationDocument,
-    Page,
-    Reply,
     Request,
 )
-from maas.serving.protocols.schemas import schema_like, tensor_schema
-from maas.serving.protocols.sizes import require_size
+from maas.serving.protocols.schemas import require_body_size, schema_like, tensor_schema
 from maas.serving.protocols.tensors import (
     InputTensor,
     OutputTensor,
@@ -36,6 +32,14 @@ from maas.serving.protocols.tensors import (
     output_tensor,
     require_outputs,
     rows_of,
+)
+from maas.serving.protocols.v2_pages import (
+    HealthPage,
+    MetadataPage,
+    ReadyPage,
+    ServerPage,
+    named_deployment,
+    path_values,
 )
 from maas.serving.repository import Deployment, Snapshot
 from maas.serving.repository.deployments import shown
@@ -85,7 +89,7 @@ class V2Call(Call, frozen=True, kw_only=True):
     wanted: Sequence[str] = ()
 
 
-def operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
+def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
     """Returns health, metadata and inference."""
     return [
         ServerPage(),
@@ -93,89 +97,6 @@ def operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the p
         HealthPage("ready", "Says that the server can answer."),
         *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage, InferOperation)),
     ]
-
-
-class ServerPage(Page):
-    """What the server is."""
-
-    path = "/v2"
-    summary = "Names the server."
-
-    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
-        """Returns name, version and extensions."""
-        return Reply(encode(_server()))
-
-    def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns the same as an example."""
-        return OperationDocument(Content(schema_like(_server()), _server()))
-
-
-class HealthPage(Page):
-    """Whether the server runs, or can answer.
-
-    Args:
-        name: `live` or `ready`.
-        summary: one line for the documentation.
-    """
-
-    def __init__(self, name: str, summary: str) -> None:
-        self.path = f"/v2/health/{name}"
-        self.name = name
-        self.summary = summary
-
-    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
-        """Returns that it is so; a server without a model is not ready."""
-        if self.name == "ready" and not snapshot.deployments:
-            raise OverloadError("No model is served yet. Try again in a second.")
-        return Reply(encode({self.name: True}))
-
-    def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns the same as an example."""
-        return OperationDocument(Content(schema_like({self.name: True}), {self.name: True}))
-
-
-class MetadataPage(Page):
-    """The tensors of a model.
-
-    Args:
-        path: of the model, or of one version of it.
-    """
-
-    summary = "Describes a model's tensors."
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
-        """Returns the protocol's description of a model."""
-        return Reply(encode(metadata_of(_named(request, snapshot))))
-
-    def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns that of the first model as an example."""
-        example = metadata_of(snapshot.first)
-        return OperationDocument(Content(schema_like(example), example), values=_path_values(self.path, snapshot.first))
-
-
-class ReadyPage(Page):
-    """Whether a model can answer.
-
-    Args:
-        path: of the model, or of one version of it.
-    """
-
-    summary = "Says that a model can answer."
-
-    def __init__(self, path: str) -> None:
-        self.path = f"{path}/ready"
-
-    def answer(self, request: Request, snapshot: Snapshot) -> Reply:
-        """Returns that it can: a model that is served is ready."""
-        return Reply(encode({"name": _named(request, snapshot).name, "ready": True}))
-
-    def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns that of the first model as an example."""
-        example = {"name": snapshot.first.name, "ready": True}
-        return OperationDocument(Content(schema_like(example), example), values=_path_values(self.path, snapshot.first))
 
 
 class InferOperation(Inference[V2Call]):
@@ -193,9 +114,9 @@ class InferOperation(Inference[V2Call]):
 
     def parse(self, request: Request, snapshot: Snapshot) -> V2Call:
         """Returns a call with the rows that the tensors hold."""
-        deployment = _named(request, snapshot)
+        deployment = named_deployment(request, snapshot)
         _refuse_binary(request)
-        require_size(request.body, (deployment,))
+        require_body_size(request.body, (deployment,))
         try:
             body = decode(_DECODER, request.body)
         except UnreadableError as error:
@@ -222,7 +143,7 @@ class InferOperation(Inference[V2Call]):
         specs = {spec.name: spec for spec in deployment.signature.outputs}
         identity = msgspec.UNSET if call.identity is None else call.identity
         wanted = [(specs[name], tensors[name]) for name in call.wanted or specs]
-        if size_of_outputs(tensors) <= VALUES_AT_ONCE:
+        if size_of_outputs(tensors) <= OUTPUT_VALUES_AT_ONCE:
             whole = [output_tensor(spec, tensor) for spec, tensor in wanted]
             yield encode(InferReply(deployment.name, deployment.version, identity, whole))
             return
@@ -242,44 +163,8 @@ class InferOperation(Inference[V2Call]):
         return OperationDocument(
             Content({**schema, "properties": {**_properties(schema), "outputs": kinds}}, answer),
             Content(_request_schema(signature.inputs), _example_request(first)),
-            _path_values(self.path, first),
+            path_values(self.path, first),
         )
-
-
-def metadata_of(deployment: Deployment) -> dict[str, object]:
-    """Returns the protocol's description of a model."""
-    signature = deployment.signature
-    return {
-        "name": deployment.name,
-        "versions": [deployment.version],
-        "platform": "onnxruntime_onnx",
-        "inputs": list(map(_described, signature.inputs)),
-        "outputs": list(map(_described, signature.outputs)),
-    }
-
-
-def _described(spec: TensorSpec) -> dict[str, object]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
-
-
-def _server() -> dict[str, object]:
-    try:
-        own = version("maas")
-    except PackageNotFoundError:  # run from a folder that was never installed
-        own = "unknown"
-    return {"name": "maas", "version": own, "extensions": []}
-
-
-def _path_values(path: str, deployment: Deployment) -> tuple[tuple[str, str], ...]:
-    known = {"name": deployment.name, "version": deployment.version}
-    return tuple((name, value) for name, value in known.items() if "{" + name + "}" in path)
-
-
-def _named(request: Request, snapshot: Snapshot) -> Deployment:
-    """Returns the deployment that the path names."""
-    found = snapshot.find(request.values["name"], request.values.get("version"))
-    request.model = found.name
-    return found
 
 
 def _refuse_binary(request: Request) -> None:

@@ -1,7 +1,7 @@
 """Loads models, swaps them in, and lets the replaced ones finish.
 
-A model is opened, compared with its golden answers and measured away from the event loop; whoever asks meanwhile is
-answered by the one before. A version that gives other golden answers than when it was made never gets in.
+A model is opened, compared with its golden answers and measured away from the event loop; calls meanwhile run on the
+one before. A version that gives other golden answers than when it was made never gets in.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from maas.errors import OverloadError
-from maas.serving.call import VALUES_AT_ONCE, size_of_outputs
+from maas.serving.call import OUTPUT_VALUES_AT_ONCE, size_of_outputs
 from maas.serving.documentation import documentation
 from maas.serving.faults import kind_of, message_of
 from maas.serving.observers import Observer, Outcome
@@ -18,11 +18,11 @@ from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import Inference, Page, Reply, Request
 from maas.serving.repository import Repository
 from maas.serving.transports.messages import (
+    AsgiScope,
     BodyBudget,
     ClientGoneError,
     HeldBody,
     Receive,
-    Scope,
     Send,
     send_reply,
 )
@@ -80,10 +80,10 @@ class HttpApp:
         self._reader = reader or InputReader(1024)
         self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answers one request, or follows the server's life."""
         if scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await self._respond(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -101,7 +101,7 @@ class HttpApp:
         await self._repository.close()
         await self._reader.close()
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
         request, path, status = Request(metadata=scope["headers"]), "unknown", CLIENT_GONE
         try:
@@ -110,13 +110,13 @@ class HttpApp:
             if isinstance(operation, Inference):
                 reply = await self._inferred(operation, request, receive)
             else:
-                reply = operation.answer(request, self._repository.snapshot)
-            status = 307 if reply.is_elsewhere else 200
+                reply = operation.reply(request, self._repository.snapshot)
+            status = 307 if reply.is_redirect else 200
             await send_reply(reply, send, status)
         except ClientGoneError:
             pass
         except Exception as error:  # noqa: BLE001  the one place where exceptions become answers
-            status, reply = refusal(error)
+            status, reply = http_refusal(error)
             await send_reply(reply, send, status)
         finally:
             seconds = time.perf_counter() - start
@@ -140,7 +140,7 @@ class HttpApp:
                     if chunk.is_last:
                         break
                 parts = operation.render(call, deployment, outputs)
-                if size_of_outputs(outputs) > VALUES_AT_ONCE:
+                if size_of_outputs(outputs) > OUTPUT_VALUES_AT_ONCE:
                     return Reply(b"".join([part async for part in in_turns(parts)]))
                 return Reply(b"".join(parts))
 
@@ -161,7 +161,7 @@ async def in_turns(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
         await asyncio.sleep(0)
 
 
-def refusal(error: Exception) -> tuple[int, Reply]:
+def http_refusal(error: Exception) -> tuple[int, Reply]:
     """Returns status and answer of a request that failed; what is not the caller's fault goes to the log with an id."""
     kind = kind_of(error)
     status = STATUS[kind]

@@ -9,7 +9,7 @@ from maas.errors import OverloadError
 from maas.serving.faults import MediaTypeError, TooLargeError
 from maas.serving.protocols.operations import Metadata, Reply
 
-Scope = MutableMapping[str, Any]  # ASGI's own type
+AsgiScope = MutableMapping[str, Any]  # ASGI's own type
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]

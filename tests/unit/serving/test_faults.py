@@ -10,13 +10,13 @@ from maas.serving import faults
 from maas.serving.faults import CallError, DeadlineError, UnreadableError, kind_of, message_of
 from maas.serving.protocols.bodies import decode
 from maas.serving.transports import http, routing
-from maas.serving.transports.http import STATUS, refusal
+from maas.serving.transports.http import STATUS, http_refusal
 from maas.serving.transports.routing import MethodError
 
 
 def test_fault_of_the_server_has_an_id_and_a_traceback_in_the_log(caplog):
     with caplog.at_level(logging.ERROR, "maas.serving"):
-        status, reply = refusal(ZeroDivisionError("secret"))
+        status, reply = http_refusal(ZeroDivisionError("secret"))
     content = msgspec.json.decode(reply.body)
     assert status == 500
     assert content["code"] == "internal_error"
@@ -55,8 +55,8 @@ def test_subclass_has_the_kind_of_its_nearest_ancestor():
 
 
 def test_headers_say_when_to_come_back_and_what_is_allowed():
-    assert refusal(OverloadError("x", retry_after_s=3))[1].metadata == ((b"retry-after", b"3"),)
-    assert refusal(MethodError("x", allowed=["GET", "POST"]))[1].metadata == ((b"allow", b"GET, POST"),)
+    assert http_refusal(OverloadError("x", retry_after_s=3))[1].metadata == ((b"retry-after", b"3"),)
+    assert http_refusal(MethodError("x", allowed=["GET", "POST"]))[1].metadata == ((b"allow", b"GET, POST"),)
 
 
 def test_message_loses_its_middle_when_it_quotes_megabytes():

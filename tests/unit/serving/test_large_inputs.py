@@ -16,12 +16,12 @@ import pytest
 from PIL import Image
 
 from maas.errors import OverloadError
-from maas.serving.call import PreprocessedRows
-from maas.serving.preprocessing.frames import ReadRequest, head_of, rows_frames, rows_of_frame
+from maas.serving.call import PreprocessedInputs
+from maas.serving.preprocessing.frames import ReadRequest, features_frames, features_of_frame, head_of
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import Request
 from maas.serving.protocols.rest import PredictOperation
-from maas.serving.protocols.sizes import largest_value
+from maas.serving.protocols.schemas import largest_value
 from maas.serving.repository import Repository
 
 LONG = "a very good film " * 5000
@@ -210,7 +210,7 @@ def test_rows_that_wait_to_be_read_are_counted(text_folder):
     assert len(answered) + len(refused) == 60
     assert 1 <= len(answered) <= 6
     assert "wait to be read" in str(refused[0])
-    assert all(isinstance(one.inputs, PreprocessedRows) and len(one.inputs) == 3 for one in answered)
+    assert all(isinstance(one.inputs, PreprocessedInputs) and len(one.inputs) == 3 for one in answered)
 
 
 def test_reading_ends_when_its_caller_left(text_folder):
@@ -233,10 +233,10 @@ def test_reading_ends_when_its_caller_left(text_folder):
 
 def test_rows_keep_their_values_and_shapes_in_frames():
     rows = [np.arange(3), np.arange(3) + 5, np.arange(4, dtype=np.float32), np.zeros((2, 2), np.uint8)]
-    found = [row for frame, content in rows_frames(1, rows) for row in rows_of_frame(frame, content)]
+    found = [row for frame, content in features_frames(1, rows) for row in features_of_frame(frame, content)]
     assert all(one.dtype == other.dtype and np.array_equal(one, other) for one, other in zip(found, rows, strict=True))
     large = [np.zeros(50_000)] * 5
-    assert [len(frame.runs) for frame, _ in rows_frames(1, large)] == [1] * 5
+    assert [len(frame.runs) for frame, _ in features_frames(1, large)] == [1] * 5
 
 
 def test_head_of_a_frame_is_small_when_its_body_is_large():

@@ -1,0 +1,133 @@
+"""Health and metadata of the Open Inference Protocol, version 2: what a client reads before it infers.
+
+Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from maas.errors import OverloadError
+from maas.records.signature import TensorSpec
+from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.schemas import schema_like
+from maas.serving.repository import Deployment, Snapshot
+
+
+class ServerPage(Page):
+    """What the server is."""
+
+    path = "/v2"
+    summary = "Names the server."
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns name, version and extensions."""
+        return Reply(encode(_server()))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns the same as an example."""
+        return OperationDocument(Content(schema_like(_server()), _server()))
+
+
+class HealthPage(Page):
+    """Whether the server runs, or can answer.
+
+    Args:
+        name: `live` or `ready`.
+        summary: one line for the documentation.
+    """
+
+    def __init__(self, name: str, summary: str) -> None:
+        self.path = f"/v2/health/{name}"
+        self.name = name
+        self.summary = summary
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns that it is so; a server without a model is not ready."""
+        if self.name == "ready" and not snapshot.deployments:
+            raise OverloadError("No model is served yet. Try again in a second.")
+        return Reply(encode({self.name: True}))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns the same as an example."""
+        return OperationDocument(Content(schema_like({self.name: True}), {self.name: True}))
+
+
+class MetadataPage(Page):
+    """The tensors of a model.
+
+    Args:
+        path: of the model, or of one version of it.
+    """
+
+    summary = "Describes a model's tensors."
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns the protocol's description of a model."""
+        return Reply(encode(metadata_of(named_deployment(request, snapshot))))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that of the first model as an example."""
+        example = metadata_of(snapshot.first)
+        return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
+
+
+class ReadyPage(Page):
+    """Whether a model can answer.
+
+    Args:
+        path: of the model, or of one version of it.
+    """
+
+    summary = "Says that a model can answer."
+
+    def __init__(self, path: str) -> None:
+        self.path = f"{path}/ready"
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns that it can: a model that is served is ready."""
+        return Reply(encode({"name": named_deployment(request, snapshot).name, "ready": True}))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that of the first model as an example."""
+        example = {"name": snapshot.first.name, "ready": True}
+        return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
+
+
+def metadata_of(deployment: Deployment) -> dict[str, object]:
+    """Returns the protocol's description of a model."""
+    signature = deployment.signature
+    return {
+        "name": deployment.name,
+        "versions": [deployment.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": list(map(_described, signature.inputs)),
+        "outputs": list(map(_described, signature.outputs)),
+    }
+
+
+def _described(spec: TensorSpec) -> dict[str, object]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+
+
+def _server() -> dict[str, object]:
+    try:
+        own = version("maas")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        own = "unknown"
+    return {"name": "maas", "version": own, "extensions": []}
+
+
+def path_values(path: str, deployment: Deployment) -> tuple[tuple[str, str], ...]:
+    """Returns a value that works for each part that a path leaves open."""
+    known = {"name": deployment.name, "version": deployment.version}
+    return tuple((name, value) for name, value in known.items() if "{" + name + "}" in path)
+
+
+def named_deployment(request: Request, snapshot: Snapshot) -> Deployment:
+    """Returns the deployment that the path names."""
+    found = snapshot.find(request.values["name"], request.values.get("version"))
+    request.model = found.name
+    return found

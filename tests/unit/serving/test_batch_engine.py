@@ -19,10 +19,11 @@ class Numbers:
 
     def __init__(self) -> None:
         self.rows: list[int] = []
-        self.open = threading.Event()
+        self.entered, self.open = threading.Event(), threading.Event()
         self.open.set()
 
     def preprocess(self, rows):
+        self.entered.set()
         self.open.wait(10)
         self.rows += [number for number, _ in rows]
         if any(number < 0 for number, _ in rows):
@@ -41,7 +42,7 @@ class Doubling:
         self.processor = Numbers()
         self.rows: list[list[int]] = []
         self.threads: set[str] = set()
-        self.open = threading.Event()
+        self.entered, self.open = threading.Event(), threading.Event()
         self.open.set()
 
     def batches(self, features):
@@ -53,6 +54,7 @@ class Doubling:
                 yield group[start : start + self.batch_size]
 
     def run(self, features):
+        self.entered.set()
         self.open.wait(10)
         self.threads.add(threading.current_thread().name)
         self.rows.append([int(row[0]) for row in features])
@@ -87,7 +89,7 @@ class Engine(BatchEngine):
         """Sends a first call, and the others while it runs; returns all their answers."""
         self.model.open.clear()
         first = self.ask(0)
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(self.model.entered.wait, 10)
         others = [self.ask(*values, bucket=bucket) for values, bucket in calls]
         await asyncio.sleep(0.02)
         self.model.open.set()
@@ -177,7 +179,7 @@ def test_full_queue_refuses_with_its_numbers():
         engine = Engine(max_queue=3)
         engine.model.open.clear()
         first = engine.ask(0)
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(engine.model.entered.wait, 10)
         waiting = engine.ask(1, 2)
         await asyncio.sleep(0)
         with pytest.raises(OverloadError, match=r"holds 2 rows of at most 3; 2 more do not fit") as caught:
@@ -211,7 +213,7 @@ def test_preprocessing_ends_when_its_caller_left():
         engine = Engine(max_queue=100, is_preprocessed_inline=False)
         engine.model.processor.open.clear()
         gone = engine.ask(*range(50), piece_rows=5)
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(engine.model.processor.entered.wait, 10)
         gone.cancel()
         await asyncio.sleep(0.02)
         assert engine.queued_rows == 0
@@ -228,7 +230,7 @@ def test_small_call_does_not_wait_for_a_large_one_when_rows_are_preprocessed_in_
         engine = Engine(is_preprocessed_inline=False)
         engine.model.processor.open.clear()
         large = engine.ask(*range(100, 150), piece_rows=5)
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(engine.model.processor.entered.wait, 10)
         small = engine.ask(99)
         await asyncio.sleep(0.02)
         engine.model.processor.open.set()
@@ -254,7 +256,7 @@ def test_cancelled_call_is_not_run_and_leaves_its_room():
         engine = Engine(max_queue=2)
         engine.model.open.clear()
         first = engine.ask(0)
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(engine.model.entered.wait, 10)
         gone = engine.ask(1, 2)
         await asyncio.sleep(0)
         gone.cancel()
@@ -273,7 +275,7 @@ def test_call_cancelled_while_it_runs_harms_nobody():
         engine = Engine()
         engine.model.open.clear()
         gone = engine.ask(0)
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(engine.model.entered.wait, 10)
         gone.cancel()
         engine.model.open.set()
         assert await engine.ask(1) == [2]
@@ -286,7 +288,7 @@ def test_call_is_refused_and_not_run_when_its_deadline_passes():
         engine = Engine()
         engine.model.open.clear()
         first = engine.ask(0)
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(engine.model.entered.wait, 10)
         late = engine.ask(1, deadline_s=asyncio.get_running_loop().time() + 0.02)
         with pytest.raises(DeadlineError):
             await late

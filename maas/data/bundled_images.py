@@ -42,18 +42,18 @@ def scikit_learn_images(loader: str) -> Tables:
 
 
 def as_pixels(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """Returns pixels 0 to 255: shares in [0, 1] are multiplied by 255 and rounded, whole numbers stay.
+    """Returns pixels 0 to 255: fractions in [0, 1] are multiplied by 255 and rounded, whole numbers stay.
 
     Args:
         images: (N, H, W) or (N, H, W, C).
 
     Raises:
-        DataError: values lie outside [0, 255], or are neither shares nor whole numbers.
+        DataError: values lie outside [0, 255], or are neither fractions nor whole numbers.
     """
     low, high = float(images.min()), float(images.max())
     scaled = np.rint(images * 255) if images.dtype.kind == "f" and high <= 1 else images
     if not (low >= 0 and high <= 255 and np.array_equal(scaled, np.rint(scaled))):
         raise DataError(
-            f"The pixels lie from {low:g} to {high:g}; they must be shares in [0, 1] or whole numbers from 0 to 255."
+            f"The pixels lie from {low:g} to {high:g}; they must be fractions in [0, 1] or whole numbers from 0 to 255."
         )
     return scaled.astype(np.uint8)

@@ -28,13 +28,16 @@ def folded(splits: Splits, count: int) -> Iterator[Splits]:
     columns = [part.inputs for part in parts]
     inputs = Rows(columns, np.arange(sum(map(len, columns))))
     targets = np.concatenate([np.asarray(part.targets) for part in parts])
-    everything, share = Split(inputs, targets), len(splits.validation) / (len(splits.train) + len(splits.validation))
+    everything, validation_fraction = (
+        Split(inputs, targets),
+        len(splits.validation) / (len(splits.train) + len(splits.validation)),
+    )
     order = np.argsort(digests_of(inputs, len(inputs)), kind="stable").tolist()
     strata = [[index for index in order if targets[index] == position] for position in range(len(splits.labels))]
     for fold in range(count):
         held = [index for stratum in strata or [order] for index in stratum[fold::count]]
         rest = [_without(stratum, fold, count) for stratum in strata or [order]]
-        cuts = [round(len(stratum) * share) for stratum in rest]
+        cuts = [round(len(stratum) * validation_fraction) for stratum in rest]
         validation = [index for stratum, cut in zip(rest, cuts, strict=True) for index in stratum[:cut]]
         train = [index for stratum, cut in zip(rest, cuts, strict=True) for index in stratum[cut:]]
         picked = (everything.picked(train), everything.picked(validation), everything.picked(held))

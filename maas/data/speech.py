@@ -81,8 +81,8 @@ def espeak_words(
         accents: the program's voices of a language, such as en-gb; each clip draws one.
         takes: clips of each word by each voice.
         seed: of pitch, speed and accent.
-        validation_fraction: about this share of the voices.
-        test_fraction: about this share of the voices.
+        validation_fraction: about this fraction of the voices.
+        test_fraction: about this fraction of the voices.
 
     Raises:
         DataError: the program is missing or fails, a word is blank, or there is no such voice.

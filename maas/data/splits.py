@@ -82,8 +82,8 @@ def prepare(
 
     Args:
         source: tables by split name, or what reads them, from one of the sources in `maas.data`.
-        validation_fraction: share of each label for validation, where the source brings no validation split.
-        test_fraction: share of each label for testing, where the source brings no test split.
+        validation_fraction: fraction of each label for validation, where the source brings no validation split.
+        test_fraction: fraction of each label for testing, where the source brings no test split.
         target: what the column `label` holds: labels, numbers, or nothing that is looked at.
         labels: the K names in the order of the model's outputs; null sorts those of the training rows.
         max_rows: of each split, stratified by label like the splits; null keeps all. To try things out.
@@ -159,7 +159,7 @@ def _parted(
 
 
 def _cut(table: Contents, rows: Places, fraction: float) -> tuple[Places, Places]:
-    """Returns the share of each label whose digests come first, and the rest; numbers are one stratum."""
+    """Returns the fraction of each label whose digests come first, and the rest; numbers are one stratum."""
     first, rest = [], []
     for stratum in _strata(table, rows):
         ranks, count = table.ranks[stratum], round(len(stratum) * fraction)

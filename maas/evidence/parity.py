@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from maas.errors import ExportError, ParityError, one_line
 from maas.evidence.metrics import wilson
 from maas.evidence.task_metrics.base import Scores, TaskMetrics
-from maas.onnx_graphs.running import computed_values
+from maas.onnx_graphs.running import computed_values, exposing
 from maas.records.evidence import Parity
 from maas.runtime.codec import ModelInputs, Outputs, Run
 
@@ -150,10 +150,8 @@ def first_difference(model: Path, model_inputs: dict[str, NDArray[Any]], toleran
     graph = onnx.load(model)
     names = [name for node in graph.graph.node for name in node.output if name]
     found = computed_values(graph, model_inputs, names)
-    outputs = {output.name for output in graph.graph.output}
-    graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
     with _refused():
-        expected = dict(zip(names, ReferenceEvaluator(graph).run(names, model_inputs), strict=True))
+        expected = dict(zip(names, ReferenceEvaluator(exposing(graph, names)).run(names, model_inputs), strict=True))
     for node in graph.graph.node:
         for name in node.output:
             if name and _differs(expected[name], found[name], tolerance):

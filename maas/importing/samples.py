@@ -29,7 +29,7 @@ def random_features(
         data: rows of D numbers; only the training split is read.
         hidden: width of the layer.
         scale: rows are multiplied by it first.
-        shrinkage: share of the mean variance that is added to each variance.
+        shrinkage: fraction of the mean variance that is added to each variance.
         seed: of the layer's weights.
 
     Returns:

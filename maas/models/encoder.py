@@ -29,9 +29,9 @@ class TextEncoder(nn.Module):
         heads: of attention.
         feed_forward: hidden width of the feed-forward nets.
         reach: the largest distance between tokens that attention distinguishes from larger ones.
-        dropout: share of values that training drops after the embeddings, attention and feed-forward nets.
-        head_dropout: share of pooled features that training drops.
-        token_dropout: share of tokens that training replaces by the unknown one.
+        dropout: fraction of values that training drops after the embeddings, attention and feed-forward nets.
+        head_dropout: fraction of pooled features that training drops.
+        token_dropout: fraction of tokens that training replaces by the unknown one.
         pooling: `mean` over the real tokens, `max`, or `both` side by side.
 
     Raises:

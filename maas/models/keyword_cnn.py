@@ -83,7 +83,7 @@ class KeywordCNN(nn.Module):
         hop_ms: from one frame to the next.
         low_hz: where the first band begins.
         channels: C of each convolution.
-        dropout: share of pooled features that training drops.
+        dropout: fraction of pooled features that training drops.
 
     Source:
         After cnn-trad-fpool3 of Sainath and Parada, Convolutional neural networks for small-footprint keyword spotting,

@@ -14,7 +14,7 @@ class MLP(nn.Module):
         in_features: D, the numbers in a row.
         outputs: K.
         hidden: width of each hidden layer.
-        dropout: share of hidden units that training drops.
+        dropout: fraction of hidden units that training drops.
         scale: inputs are multiplied by it first, so that raw values go in.
     """
 

@@ -48,7 +48,7 @@ class SequenceClassifier(nn.Module):
     Args:
         outputs: K.
         pretrained: a folder, `package:path` inside an installed package, or a hub id.
-        dropout: share that training drops wherever the model drops anything; null keeps the model's own.
+        dropout: fraction that training drops wherever the model drops anything; null keeps the model's own.
         adapter: trains added weights only; null trains all weights.
         config: of transformers, for a model that is not pretrained.
 
@@ -191,11 +191,11 @@ def _model(
     return model
 
 
-def _set_dropout(config: PretrainedConfig, share: float | None) -> None:
-    """Sets every share that a model drops; model types name them differently."""
+def _set_dropout(config: PretrainedConfig, fraction: float | None) -> None:
+    """Sets every fraction that a model drops; model types name them differently."""
     for name, value in config.to_dict().items():
-        if share is not None and "dropout" in name and isinstance(value, float):
-            setattr(config, name, share)
+        if fraction is not None and "dropout" in name and isinstance(value, float):
+            setattr(config, name, fraction)
 
 
 def _config_of(model: PreTrainedModel) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class ResNet(nn.Module):
         stem_size: pixels a side that the stem's convolution sees.
         stem_stride: 2 halves height and width, and costs a quarter of the time of 1.
         stem_pool: whether a maximum over 3×3 pixels at stride 2 follows the stem.
-        dropout: share of averaged features that training drops.
+        dropout: fraction of averaged features that training drops.
         mean: of the pixels in [0, 1]: one for all channels, or one each.
         deviation: likewise.
 

@@ -57,7 +57,7 @@ class SmallConv(nn.Module):
         in_channels: C.
         outputs: K.
         widths: channels of each convolution.
-        dropout: share of averaged features that training drops.
+        dropout: fraction of averaged features that training drops.
         mean: of the pixels in [0, 1]: one for all channels, or one each.
         deviation: likewise.
 

@@ -33,7 +33,7 @@ class TabularMLP(nn.Module):
         outputs: K.
         hidden: width of each hidden layer.
         activation: after each hidden layer.
-        dropout: share of hidden units that training drops.
+        dropout: fraction of hidden units that training drops.
         batch_norm: normalise each hidden layer before its activation.
         target_mean: μ, of the outputs as they leave the net.
         target_deviation: σ, likewise.

@@ -23,9 +23,9 @@ class TextCNN(nn.Module):
         width: D, of the embedding.
         channels: C, of each convolution.
         kernels: tokens that each convolution sees.
-        token_dropout: share of tokens that training replaces by the unknown one.
-        embedding_dropout: share of embedding values that training drops.
-        dropout: share of pooled features that training drops.
+        token_dropout: fraction of tokens that training replaces by the unknown one.
+        embedding_dropout: fraction of embedding values that training drops.
+        dropout: fraction of pooled features that training drops.
         initial_scale: of the embedding's initial normal values.
 
     Source:
@@ -80,7 +80,7 @@ class TextCNN(nn.Module):
         return logits
 
 
-def drop_tokens(input_ids: Tensor, share: float) -> Tensor:
-    """Returns ids of which about `share` are replaced by the unknown token; padding stays."""
-    dropped = (torch.rand(input_ids.shape, device=input_ids.device) < share) & (input_ids != PADDING)
+def drop_tokens(input_ids: Tensor, fraction: float) -> Tensor:
+    """Returns ids of which about `fraction` are replaced by the unknown token; padding stays."""
+    dropped = (torch.rand(input_ids.shape, device=input_ids.device) < fraction) & (input_ids != PADDING)
     return input_ids.masked_fill(dropped, UNKNOWN)

@@ -82,9 +82,9 @@ class WideDeepText(nn.Module):
         width: deep: of the embedding.
         channels: deep: of each convolution.
         kernels: deep: tokens that each convolution sees.
-        token_dropout: deep: share of tokens that training replaces by the unknown one.
-        embedding_dropout: deep: share of embedding values that training drops.
-        dropout: deep: share of pooled features that training drops.
+        token_dropout: deep: fraction of tokens that training replaces by the unknown one.
+        embedding_dropout: deep: fraction of embedding values that training drops.
+        dropout: deep: fraction of pooled features that training drops.
 
     Source:
         Cheng et al., Wide & deep learning for recommender systems, arXiv:1606.07792.

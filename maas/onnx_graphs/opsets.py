@@ -27,7 +27,7 @@ COORDINATES_OPSET = 11
 """Since then Resize declares how coordinates are mapped, by default otherwise than before."""
 
 _LARGEST_CHANGE = 1e-4
-"""How much a number up to 1 may change by a conversion; of larger ones a share."""
+"""How much a number up to 1 may change by a conversion; of larger ones a fraction."""
 
 _Values = Mapping[str, NDArray[Any]]
 
@@ -168,7 +168,7 @@ def _first_that_differs(
 
 
 def _change(expected: object, found: object) -> float:
-    """Returns the largest difference of two values, as a share of the largest number where that is above 1."""
+    """Returns the largest difference of two values, as a fraction of the largest number where that is above 1."""
     one, other = (
         np.asarray([list(row.values()) for row in value]) if _is_zipped(value) else np.asarray(value)
         for value in (expected, found)

@@ -19,7 +19,7 @@ BINS, LEVELS, STEP = 2048, 256, 16
 """Bins of a histogram; levels of uint8; bins between two ranges that are compared."""
 
 _EMPTY_SHARE = 1e-9
-"""Share of the values that stands for none, where a logarithm needs a number above 0."""
+"""Fraction of the values that stands for none, where a logarithm needs a number above 0."""
 
 
 def measured_ranges(
@@ -37,7 +37,7 @@ def measured_ranges(
         model_inputs: training rows, batch by batch.
         method: `minmax` takes all values; `percentile` cuts the rarest off at both ends; `entropy` cuts where the
             distribution of what is left of the values differs least from theirs.
-        coverage: share of the values that `percentile` keeps.
+        coverage: fraction of the values that `percentile` keeps.
 
     Raises:
         ExportError: there are no rows, or a tensor is not finite.
@@ -74,9 +74,9 @@ def percentile_range(counts: NDArray[Any], span: ValueRange, coverage: float) ->
         coverage: in (0, 1].
     """
     edges = np.linspace(*span, len(counts) + 1)
-    shares = np.cumsum(counts) / max(counts.sum(), 1)
+    cumulated = np.cumsum(counts) / max(counts.sum(), 1)
     tail = (1 - coverage) / 2
-    low, high = edges[np.searchsorted(shares, tail, side="right")], edges[np.searchsorted(shares, 1 - tail) + 1]
+    low, high = edges[np.searchsorted(cumulated, tail, side="right")], edges[np.searchsorted(cumulated, 1 - tail) + 1]
     return min(float(low), 0.0), max(float(high), 0.0)
 
 
@@ -96,8 +96,8 @@ def entropy_range(counts: NDArray[Any], span: ValueRange) -> ValueRange:
     if not counts.any():
         return span
     below, above = zero, len(counts) - zero - 1
-    shares = [kept / len(counts) for kept in range(LEVELS, len(counts) + 1, STEP)]
-    ends = [(below - round(below * share), zero + 1 + round(above * share)) for share in shares]
+    fractions = [kept / len(counts) for kept in range(LEVELS, len(counts) + 1, STEP)]
+    ends = [(below - round(below * fraction), zero + 1 + round(above * fraction)) for fraction in fractions]
     start, stop = min(ends, key=lambda one: _divergence(counts, *one))
     return min(float(edges[start]), 0.0), max(float(edges[stop]), 0.0)
 

@@ -41,7 +41,7 @@ def computed_values(
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     session = ort.InferenceSession(
-        _exposing(model, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        exposing(model, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     return dict(zip(names, session.run(list(names), dict(model_inputs)), strict=True))
 
@@ -58,14 +58,14 @@ def activations(
     """
     inputs = {one.name for one in graph.graph.input}
     computed = [name for name in names if name not in inputs]
-    session = open_session(_exposing(graph, computed))
+    session = open_session(exposing(graph, computed))
     for model_input in model_inputs:
         arrays = {name: model_input[name] for name in names if name in inputs}
         arrays |= dict(zip(computed, session.run(computed, model_input) if computed else (), strict=True))
         yield from ((name, one) for name, one in arrays.items() if one.dtype == np.float32 and one.size)
 
 
-def _exposing(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+def exposing(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     """Returns a copy that has values inside the graph among its outputs."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)

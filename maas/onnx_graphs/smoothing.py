@@ -14,7 +14,7 @@ UNEVEN_CHANNELS = 4.0
 """Times the median channel that the largest must be: where channels are alike, smoothing costs time for nothing."""
 
 _CHANNEL_FLOOR = 0.01
-"""Share of the largest channel that others count for at least; one that calibration hardly saw is not blown up."""
+"""Fraction of the largest channel that others count for at least; one that calibration hardly saw is not blown up."""
 
 
 def smoothed(

@@ -64,7 +64,7 @@ class StaticQuantizer:
             nodes: the names of those with weights.
             model_inputs: training rows, batch by batch.
             method: how a range is drawn from its values.
-            coverage: share of the values that `percentile` keeps.
+            coverage: fraction of the values that `percentile` keeps.
             smoothing: strength, in [0, 1], by which channels of a MatMul's input are evened out; None for not at all.
             per_channel: a weight scale for each output channel.
 

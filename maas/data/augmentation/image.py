@@ -28,7 +28,7 @@ class ImageAugmentation:
         crop: P, pixels added on each side before H×W of them are cut out anywhere; 0 leaves the picture in place.
         flip: whether half of the pictures are mirrored left to right.
         erase: chance that a rectangle of a picture is covered.
-        erase_share: the largest share of a picture that a rectangle covers.
+        erase_fraction: the largest fraction of a picture that a rectangle covers.
         fill: value of padded and covered pixels, 0 (black) to 255.
 
     Source:
@@ -39,7 +39,7 @@ class ImageAugmentation:
     crop: Padding = 0
     flip: bool = False
     erase: ClosedFraction = 0.0
-    erase_share: PositiveFraction = 0.25
+    erase_fraction: PositiveFraction = 0.25
     fill: Pixel = 0
 
     def __call__(self, model_inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -52,7 +52,7 @@ class ImageAugmentation:
         if self.crop or self.flip:
             pixels = cropped(pixels, self.crop, self.flip, self.fill)
         if self.erase:
-            pixels = erased(pixels, self.erase, self.erase_share, self.fill)
+            pixels = erased(pixels, self.erase, self.erase_fraction, self.fill)
         return {**model_inputs, "pixels": pixels}
 
 

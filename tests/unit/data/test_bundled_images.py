@@ -46,5 +46,5 @@ def test_pixels_are_refused_when_they_are_neither_shares_nor_bytes(values, bound
     with pytest.raises(DataError) as caught:
         as_pixels(np.array([[values]]))
     assert str(caught.value) == (
-        f"The pixels lie from {bounds}; they must be shares in [0, 1] or whole numbers from 0 to 255."
+        f"The pixels lie from {bounds}; they must be fractions in [0, 1] or whole numbers from 0 to 255."
     )

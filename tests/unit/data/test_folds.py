@@ -29,7 +29,7 @@ def test_each_row_is_held_out_once_and_never_trained_on_then_when_folds_are_made
     for fold in folds:
         others = [*fold.train.inputs, *fold.validation.inputs]
         assert sorted([*fold.test.inputs, *others]) == sorted(held)
-        if labels:  # each third has its share of the 5, 4 and 3 rows of the labels
+        if labels:  # each third has its fraction of the 5, 4 and 3 rows of the labels
             assert np.bincount(fold.test.targets, minlength=3).tolist()[2] == 1
 
 

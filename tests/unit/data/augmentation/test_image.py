@@ -78,7 +78,7 @@ def rectangle(covered: Tensor) -> tuple[int, int]:
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.9])
 def test_covered_pixels_are_one_rectangle_of_the_allowed_size_when_pictures_are_erased(share):
     pixels = torch.full((PICTURES, 28, 20, 2), 9, dtype=torch.uint8)
-    found = augmented(ImageAugmentation(erase=1.0, erase_share=share, fill=77), pixels)
+    found = augmented(ImageAugmentation(erase=1.0, erase_fraction=share, fill=77), pixels)
     covered = (found == 77).all(3)
     assert torch.equal(found, torch.where(covered[..., None], 77, pixels))
     for one in covered:

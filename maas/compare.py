@@ -26,7 +26,7 @@ from maas.errors import ConfigError
 from maas.evidence.comparing import ComparedBundle, compare_bundles
 from maas.evidence.model_plots import comparison_picture
 from maas.files import write_json
-from maas.lifecycle.assembly import load_rows
+from maas.lifecycle.recipe import load_rows
 from maas.runtime.bundle import Bundle
 
 OUT, RECIPE = "out", "recipe="

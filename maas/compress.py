@@ -34,9 +34,8 @@ from maas.command_line import CommandLine, key_of
 from maas.config import recipe_names
 from maas.errors import ConfigError
 from maas.importing.meaning import Gives
-from maas.lifecycle.elsewhere import compress_bundle, compress_file
+from maas.lifecycle.given import Given, compress_given
 from maas.lifecycle.recipe import GRAPH_SECTIONS, GraphRecipe
-from maas.lifecycle.subject import Given
 from maas.opening import load_model
 from maas.records.evidence import CompressionRecord
 
@@ -88,9 +87,7 @@ def _given(line: CommandLine, out: Path) -> Callable[[GraphRecipe], CompressionR
     own = {key: value for key, value in values.items() if value is not None and key not in (OUT, "calibration")}
     rows = Given(calibration=Path(values["calibration"] or ""), **typing.cast("dict[str, typing.Any]", own))
     found = load_model(model)
-    if isinstance(found, Path):
-        return lambda recipe: compress_file(recipe, found, rows, out)
-    return lambda recipe: compress_bundle(recipe, found, rows, out)
+    return lambda recipe: compress_given(recipe, found, rows, out)
 
 
 def _require_one_model(line: CommandLine) -> None:

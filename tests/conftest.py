@@ -228,6 +228,18 @@ def line(tmp_path_factory) -> Line:
 
 
 @pytest.fixture(scope="session")
+def source_of() -> Callable[..., Any]:
+    """`source_of(checkpoint, splits)`: the source that a checkpoint is."""
+    from maas.exporting.source import Source
+    from maas.records.manifest import ServingSettings
+
+    def of(checkpoint: Any, splits: Any, metric: str | None = None) -> Source:
+        return Source.trained(checkpoint, splits, opset=20, serving=ServingSettings(), metric=metric)
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def digits(line) -> Any:
     """The rows that `line` was made from."""
 

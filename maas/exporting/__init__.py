@@ -1,1 +1,1 @@
-"""Checkpoint to bundle: writing ONNX in a process of its own, and drawing up what leaves."""
+"""Source to bundle: writing ONNX in a separate process, building the bundle, proving it."""

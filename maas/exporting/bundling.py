@@ -1,4 +1,4 @@
-"""Drawing up a bundle: model, processor, golden answers, manifest and what MLflow wants to read."""
+"""Building a bundle: model, processor, golden answers, manifest, and the files that make it an MLflow model."""
 
 import platform
 from collections.abc import Sequence
@@ -43,12 +43,12 @@ def build_bundle(
     """Writes a bundle without evidence into an empty folder; the same arguments give the same bytes.
 
     Args:
-        folder: exists, and is empty.
-        model: the ONNX file that ships.
-        name: the model's name.
-        task: e.g. `text-classification`.
+        folder: empty folder.
+        model: ONNX file that ships.
+        name: name of the model.
+        task: kinds of input and output, e.g. `text-classification`.
         precision: `fp32`, or the compression that was chosen.
-        processor: fitted.
+        processor: fitted processor.
         postprocessor: names the outputs.
         serving: batch size and threads.
         lineage: where the model comes from.
@@ -96,7 +96,7 @@ def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> No
     )
 
 
-def _as_json(row: Any) -> Any:
+def _as_json(row: object) -> object:
     """Returns a raw row as a client would send it; bytes become base64 where JSON is written."""
     if isinstance(row, Path):
         return row.read_bytes()
@@ -163,5 +163,5 @@ def _mlflow_output(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "type": "string" if spec.datatype == "BYTES" else "double", "required": True}
 
 
-def _write_yaml(path: Path, content: Any) -> None:
+def _write_yaml(path: Path, content: object) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=True, allow_unicode=True), encoding="utf-8")

@@ -35,7 +35,7 @@ def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: P
     Args:
         checkpoint: what to export.
         examples: the graph's inputs for a batch of 2 or more real rows.
-        out: the file to write.
+        out: file to write.
         opset: ONNX operator set.
 
     Returns:
@@ -49,10 +49,10 @@ def to_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray[Any]], out: P
         np.savez(arrays, allow_pickle=False, **dict(examples))
         paths = [str(path) for path in (checkpoint.folder, arrays, out)]
         status, printed = EXPORTERS.run([*paths, str(opset), str(refusal)])
-        told = refusal.read_text(encoding="utf-8") if refusal.exists() else ""
+        written = refusal.read_text(encoding="utf-8") if refusal.exists() else ""
     if status != 0:
         log.debug("The exporter printed: %s", printed)
-        reason = told or f"its process ended with status {status}."
+        reason = written or f"its process ended with status {status}."
         raise ExportError(f"{checkpoint.record.net.target} cannot be exported: {reason}")
     return out
 
@@ -76,12 +76,12 @@ def write_checkpoint_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray
 
 
 def main() -> None:
-    """Exports in this process, as told by the command line."""
+    """Exports in this process, by the arguments of the command line."""
     folder, arrays, out, opset, refusal = sys.argv[1:]
     try:
         with np.load(arrays, allow_pickle=False) as examples:
             write_checkpoint_onnx(Checkpoint.open(folder), dict(examples), Path(out), int(opset))
-    except Exception as error:  # exporters raise whatever they raise
+    except Exception as error:  # torch.onnx, optimum and the user's net have no common base; the parent gets one line
         Path(refusal).write_text(
             str(error) if isinstance(error, MaasError) else innermost_cause(error), encoding="utf-8"
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maas.errors import InputError
 from maas.importing.base import LARGEST_FLOAT32
@@ -20,14 +21,14 @@ UNSEEN = "\u2400 unseen"
 MOST_PLACES = 100
 """Columns, or values of an array, that are changed: some of them where there are more."""
 MOST_THRESHOLDS = 200
-"""Of one model, spread over its columns; each gives three rows."""
+"""Thresholds of one model, spread over its columns; each gives three rows."""
 
 
 class Edge(NamedTuple):
     """One raw row, and what is unusual about it."""
 
     kind: Kind
-    row: Any
+    row: object
 
 
 def edge_rows(
@@ -36,9 +37,9 @@ def edge_rows(
     """Returns rows at the edges that a processor lets in; none for pictures, sound and text.
 
     Args:
-        processor: fitted.
+        processor: fitted processor.
         rows: usual rows, one or more, of which one value at a time is changed.
-        thresholds: of the model.
+        thresholds: numbers at which the model's answer jumps.
         largest: size of extreme numbers, where the processor sets no narrower range.
     """
     if isinstance(processor, TabularProcessor):
@@ -86,7 +87,7 @@ def _some(count: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, MOST_PLACES)).round().astype(int).tolist()))
 
 
-def _changed(row: Any, place: int, value: float) -> Any:
+def _changed(row: NDArray[np.float64], place: int, value: float) -> NDArray[np.float64]:
     changed = row.copy()
     changed.flat[place] = value
     return changed
@@ -114,7 +115,7 @@ def _around(value: float) -> tuple[float, float, float]:
     return value, float(below), float(above)
 
 
-def _lets_in(processor: Processor, row: Any) -> bool:
+def _lets_in(processor: Processor, row: object) -> bool:
     try:
         processor.preprocess([row])
     except InputError:

@@ -33,11 +33,11 @@ class ForkRequest(msgspec.Struct, frozen=True):
     """What makes a fork a process like any other.
 
     Args:
-        arguments: of its command line.
+        arguments: arguments of its command line.
         output: path of the file that takes what it prints.
-        folder: its working directory.
-        path: its `sys.path`.
-        environment: its variables.
+        folder: working directory.
+        path: `sys.path`.
+        environment: environment variables.
     """
 
     arguments: list[str]
@@ -84,7 +84,7 @@ class _Server:
             return int(self.channel.readline() or -signal.SIGKILL) if fork else None
         except (BrokenPipeError, ConnectionResetError):
             return -signal.SIGKILL if fork else None
-        except BaseException:  # interrupted: nothing goes on unseen
+        except BaseException:  # interrupted: no fork may continue unseen
             if fork:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(fork, signal.SIGKILL)
@@ -119,7 +119,7 @@ class ForkServer:
         """Returns the exit status of `main()` and what it printed.
 
         Args:
-            arguments: of the command line.
+            arguments: arguments of the command line.
         """
         with self._lock, tempfile.TemporaryDirectory() as scratch:
             output = Path(scratch) / "output"
@@ -177,7 +177,7 @@ def _become(request: ForkRequest, module: ModuleType) -> NoReturn:
 
 
 def _serve(module: ModuleType, own: socket.socket) -> None:
-    """Makes forks until nobody wants any."""
+    """Makes forks until no more are requested."""
     channel = own.makefile("rw", encoding="utf-8")
     while select.select([own], [], [], IDLE_S)[0] and (line := channel.readline()):
         fork = os.fork()

@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol, cast
 
 import onnx
 import torch
@@ -21,11 +22,21 @@ from maas.onnx_graphs.files import require_dynamic, write_graph
 from maas.onnx_graphs.reading import Axes
 from maas.training.heads import TaskHead
 
-NEWEST_OPSET = 20  # that optimum's exporter writes
+NEWEST_OPSET = 20
+"""The newest one that optimum's exporter writes."""
+
+
+class OptimumConfig(Protocol):
+    """How optimum exports a kind of transformers model."""
+
+    @property
+    def inputs(self) -> Mapping[str, Mapping[int, str]]:
+        """Input → axis that may have any size → name."""
+        ...
 
 
 def write_hugging_face_onnx(
-    net: Any,
+    net: nn.Module,
     task_head: TaskHead,
     *,
     examples: Mapping[str, NDArray[Any]],
@@ -37,12 +48,13 @@ def write_hugging_face_onnx(
     """Exports a net in this process, which should have exported nothing before.
 
     Args:
-        net: in evaluation mode; its `hugging_face` is a transformers model, whose logits or last hidden state it uses.
+        net: net in evaluation mode; its `hugging_face` is a transformers model, whose logits or last hidden state it
+            uses.
         task_head: what its logits mean.
         examples: the graph's inputs for a batch of real rows.
-        axes: that may have any size: input → axis → name.
-        output: the name of the graph's output.
-        out: the file to write.
+        axes: axes that may have any size: input → axis → name.
+        output: name of the graph's output.
+        out: file to write.
         opset: ONNX operator set.
 
     Raises:
@@ -51,7 +63,7 @@ def write_hugging_face_onnx(
     """
     if opset > NEWEST_OPSET:
         raise ExportError(f"export.opset is {opset}; Hugging Face models are exported with up to {NEWEST_OPSET}.")
-    model = exported_by_optimum(net.hugging_face, axes, opset)
+    model = exported_by_optimum(cast("nn.Module", net.hugging_face), axes, opset)
     (result,) = model.graph.output
     if result.name == "last_hidden_state":
         model.graph.node.extend(pooled(result.name, "logits"))
@@ -158,8 +170,8 @@ def _output(
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *found.shape[1:]])
 
 
-def _narrowed(config: Any, axes: Axes) -> Any:
-    """Makes an export config of optimum tell our inputs and axes instead of all that the model could take.
+def _narrowed(config: OptimumConfig, axes: Axes) -> OptimumConfig:
+    """Returns an export config of optimum with our inputs and axes instead of all that the model could take.
 
     Raises:
         ExportError: the model does not take one of them.
@@ -175,7 +187,7 @@ def _narrowed(config: Any, axes: Axes) -> Any:
     return config
 
 
-def _optimum() -> Any:
+def _optimum() -> ModuleType:
     try:
         import_module("optimum.exporters.onnx.model_configs")  # makes the types of models known
         return import_module("optimum.exporters")

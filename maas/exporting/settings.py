@@ -1,4 +1,4 @@
-"""How a recipe wants its model exported and proven."""
+"""The `export` section of a recipe: how a model is exported and proven."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ class ExportSettings:
     """The `export` section of a recipe.
 
     Args:
-        opset: of the ONNX file.
-        tolerance: the largest difference of a plain number between the model's own framework, ONNX Runtime and onnx's
-            reference evaluator, before compression: absolute for probabilities and vectors; for values, as a share of
-            the training targets' deviation, or of the largest value where the graph itself gives the target's unit.
-        min_agreement: the share of test rows whose answer the compressed model must keep.
-        robustness_rows: test rows on which the metric is measured under noise; 0 for none.
+        opset: ONNX operator set of the file.
+        tolerance: largest difference of a plain number between the model's own framework, ONNX Runtime and onnx's
+            reference evaluator, before compression: absolute for probabilities and vectors; for values, as a fraction
+            of the training targets' deviation, or of the largest value where the graph itself gives the target's unit.
+        min_agreement: fraction of test rows whose answer the compressed model must keep.
+        robustness_rows: number of test rows on which the metric is measured under noise; 0 for none.
     """
 
     opset: Opset = 20

@@ -38,7 +38,7 @@ def ship_runtime(folder: Path) -> None:
     """Writes the loader, the runtime and their licence as one archive; the same sources give the same bytes.
 
     Args:
-        folder: of the bundle.
+        folder: folder of the bundle.
     """
     archive = folder / ARCHIVE
     archive.parent.mkdir(parents=True)

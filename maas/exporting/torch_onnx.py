@@ -52,12 +52,12 @@ def write_torch_onnx(
     """Exports a net in this process, which should have exported nothing before.
 
     Args:
-        net: in evaluation mode.
+        net: net in evaluation mode.
         task_head: what its logits mean.
         examples: the graph's inputs for a batch of 2 or more real rows.
-        axes: that may have any size: input → axis → name.
-        output: the name of the graph's output.
-        out: the file to write.
+        axes: axes that may have any size: input → axis → name.
+        output: name of the graph's output.
+        out: file to write.
         opset: ONNX operator set.
 
     Raises:

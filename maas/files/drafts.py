@@ -76,18 +76,18 @@ def _remove_ended(drafts: Iterable[Path]) -> None:
 
 
 def _is_living(draft: re.Match[str]) -> bool:
-    """Tells whether a draft's writer may be at work: always where another machine or container made it."""
+    """Whether a draft's writer may be at work: always where another machine or container made it."""
     return draft["machine"] != _machine() or _runs(int(draft["process"]), int(draft["start"]))
 
 
 def _is_old_and_living(draft: Path, found: re.Match[str]) -> bool:
-    """Tells likewise of a draft whose name says no machine and no start; what was touched lately stays."""
+    """Whether a draft whose name holds no machine and no start is old, and its writer may live; a fresh one stays."""
     is_fresh = time.time() - draft.lstat().st_mtime < FRESH_S
     return is_fresh or not draft.with_name(found["name"]).exists() or _runs(int(found["process"]), 0)
 
 
 def _runs(process: int, start: int) -> bool:
-    """Tells whether a process is there that was started at `start`; its number may have been given away again."""
+    """Whether a process is there that was started at `start`; its number may have been given away again."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -98,7 +98,7 @@ def _runs(process: int, start: int) -> bool:
 
 
 def _start_of(process: int) -> int:
-    """Returns when a process was started, in the kernel's ticks since the machine was; 0 where that is not told."""
+    """Returns when a process was started, in the kernel's ticks since the machine was; 0 where that is not known."""
     try:
         return int(Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[START_FIELD])
     except (OSError, IndexError, ValueError):

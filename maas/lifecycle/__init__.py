@@ -10,7 +10,8 @@ from pathlib import Path
 
 from maas.config import RunConfig
 from maas.data.splits import Splits
-from maas.lifecycle import stages
+from maas.exporting.source import Source
+from maas.files import folder_published_whole
 from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.finding import (
     bundle_of,
@@ -20,8 +21,11 @@ from maas.lifecycle.finding import (
     newest_bundle,
     newest_checkpoint,
 )
-from maas.lifecycle.lineage import own_code, work_key
+from maas.lifecycle.lineage import candidates_key, own_code, work_key
 from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.registering import register_bundle, require_registry
+from maas.lifecycle.stages import compress_source, export_source, verify_bundle
+from maas.lifecycle.training import assist, train_checkpoint
 from maas.records.evidence import Evidence
 from maas.registry.catalogue.versions import ModelVersion
 from maas.run_folders.finding import claimed
@@ -59,9 +63,9 @@ class Line:
 
 
 def run(config: RunConfig) -> Line:
-    """Takes a recipe through every stage; a run that was interrupted goes on where it was.
+    """Takes a recipe through every stage; a run that was interrupted is resumed.
 
-    Of several processes that train together, the first alone goes on; the others end after training.
+    Of several processes that train together, the first alone continues; the others end after training.
 
     Args:
         config: the recipe.
@@ -76,16 +80,17 @@ def run(config: RunConfig) -> Line:
     require_usable(recipe.training)
     rows = recipe.training.rows()
     if not processes.is_first():
-        stages.assist(recipe.training, rows)
+        assist(recipe.training, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.state.finished) as folder:
-        stages.require_registry(recipe, folder)
+        require_registry(recipe, folder)
         has = folder.checkpoint.is_dir()
         if has:
             processes.send_folder(None)
-        checkpoint = Checkpoint.open(folder.checkpoint) if has else stages.train(recipe, folder, rows)
-        compressed = compressed_by(config, folder) or stages.compress(recipe, checkpoint, rows)
-        bundle = bundle_of(compressed, folder) or stages.export(recipe, checkpoint, compressed, rows)
-        version = stages.register(recipe, bundle, lambda: rows) if config.registry else None
+        checkpoint = Checkpoint.open(folder.checkpoint) if has else train_checkpoint(recipe, folder, rows)
+        source = recipe.source(checkpoint, rows)
+        compressed = compressed_by(config, folder) or _compressed(recipe, source, folder)
+        bundle = bundle_of(compressed, folder) or _exported(recipe, source, folder, compressed)
+        version = register_bundle(recipe, bundle, lambda: rows) if config.registry else None
         folder.remember(finished=True)
         folder.point_latest()
     return Line(folder, checkpoint, compressed, bundle, version)
@@ -105,9 +110,9 @@ def train(config: RunConfig) -> Checkpoint:
     require_usable(recipe.training)
     rows = recipe.training.rows()
     if not processes.is_first():
-        stages.assist(recipe.training, rows)
+        assist(recipe.training, rows)
     with _claimed(config, rows, is_done=lambda folder: folder.checkpoint.is_dir()) as folder:
-        return stages.train(recipe, folder, rows)
+        return train_checkpoint(recipe, folder, rows)
 
 
 def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
@@ -121,8 +126,9 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
         BudgetError: no search can be made by these passes.
     """
     recipe = Recipe.of(config)
-    with of_artifact(checkpoint.folder).locked():
-        return stages.compress(recipe, checkpoint, recipe.training.rows())
+    folder = of_artifact(checkpoint.folder)
+    with folder.locked():
+        return _compressed(recipe, recipe.source(checkpoint, recipe.training.rows()), folder)
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None = None) -> Bundle:
@@ -137,8 +143,9 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
         ParityError: the bundle would not answer as the trained net does.
     """
     recipe = Recipe.of(config)
-    with of_artifact(checkpoint.folder).locked():
-        return stages.export(recipe, checkpoint, compressed, recipe.training.rows())
+    folder = of_artifact(checkpoint.folder)
+    with folder.locked():
+        return _exported(recipe, recipe.source(checkpoint, recipe.training.rows()), folder, compressed)
 
 
 def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidence:
@@ -154,8 +161,12 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
         ParityError: it does not answer as the trained net does.
     """
     recipe = Recipe.of(config)
-    with of_artifact(checkpoint.folder).locked():
-        return stages.verify(recipe, checkpoint, bundle, recipe.training.rows())
+    folder = of_artifact(checkpoint.folder)
+    with folder.locked():
+        source = recipe.source(checkpoint, recipe.training.rows())
+        is_compressed = bundle.manifest.precision != source.precision
+        compressed = Compressed.open(folder.compressed) if is_compressed else compressed_of(config, checkpoint)
+        return verify_bundle(source, folder, bundle, recipe.export, compressed, recipe.baseline)
 
 
 def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
@@ -170,13 +181,34 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     """
     recipe = Recipe.of(config)
     with of_artifact(bundle.folder).locked():
-        return stages.register(recipe, bundle, recipe.training.rows)
+        return register_bundle(recipe, bundle, recipe.training.rows)
+
+
+def _compressed(recipe: Recipe, source: Source, folder: RunFolder) -> Compressed:
+    folder.remember(compression="")  # of what lies there, from here on
+    compressed = compress_source(
+        source,
+        folder,
+        recipe.compression,
+        tolerance=recipe.export.tolerance,
+        seed=recipe.training.seed,
+        key=candidates_key(recipe.config, source.rows.record.fingerprint),
+        training=recipe.training,
+    )
+    folder.remember(compression=recipe.config.compression_digest())
+    return compressed
+
+
+def _exported(recipe: Recipe, source: Source, folder: RunFolder, compressed: Compressed | None) -> Bundle:
+    with folder_published_whole(folder.bundle) as draft:
+        export_source(source, folder, draft, recipe.export, compressed, recipe.baseline)
+    return Bundle.open(folder.bundle)
 
 
 def _claimed(
     config: RunConfig, rows: Splits, is_done: Callable[[RunFolder], bool]
 ) -> AbstractContextManager[RunFolder]:
     key = work_key(config, rows.record.fingerprint)
-    root, go_on = Path(config.runs_dir), config.resume == "auto"
+    root, may_resume = Path(config.runs_dir), config.resume == "auto"
     own = own_code(config)
-    return claimed(root, config.name, key, config.training_digest(), is_done, may_resume=go_on, sources=own)
+    return claimed(root, config.name, key, config.training_digest(), is_done, may_resume=may_resume, sources=own)

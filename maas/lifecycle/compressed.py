@@ -53,7 +53,7 @@ class Compressed:
         return self._file(self.record.candidate(self.record.chosen).parent or self.record.chosen)
 
     def is_in(self, bundle: Bundle) -> bool:
-        """Tells whether a bundle ships what was chosen."""
+        """Whether a bundle ships what was chosen."""
         return bundle.manifest.files[MODEL] == self.record.candidate(self.record.chosen).sha256
 
     def checkpoint(self, trained: Checkpoint) -> Checkpoint:

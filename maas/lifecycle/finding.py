@@ -43,11 +43,11 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
 
 
 def compressed_of(config: RunConfig, checkpoint: Checkpoint) -> Compressed | None:
-    """Opens what compression made of a checkpoint; None where it was not asked to, or now no pass is asked for."""
+    """Opens what compression made of a checkpoint; None where there is none, or where no pass is requested now."""
     folder = of_artifact(checkpoint.folder).compressed
     found = Compressed.open(folder) if folder.is_dir() else None
     if found and found.record.chosen != PARENT and not config.compress["passes"]:
-        log.info("compress  no pass is asked for, so %s is left out; name the section that made it to ship it", folder)
+        log.info("compress  no pass is requested, so %s is left out; name the section that made it to ship it", folder)
         return None
     return found
 

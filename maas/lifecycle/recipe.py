@@ -2,22 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
-
-from numpy.typing import NDArray
+from typing import TypeVar, cast
 
 from maas.compression.settings import CompressionSettings
 from maas.config import Part, RunConfig, composed_sections
 from maas.config.schema import digest_of
 from maas.data.splits import Splits
-from maas.errors import ConfigError, MaasError
+from maas.errors import ConfigError, DataError, MaasError
+from maas.evidence.baselines import Baseline
 from maas.exporting.settings import ExportSettings
+from maas.exporting.source import Source
 from maas.records.manifest import ServingSettings
 from maas.registry.mlflow_registry import MlflowRegistry
+from maas.training.checkpoint import Checkpoint
 from maas.training.recipe import TrainingRecipe
 
 T = TypeVar("T")
-Baseline = Callable[[Splits], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,26 @@ class Recipe:
         if faults:
             raise faults[0] if len(faults) == 1 else ConfigError("\n".join(map(str, faults)))
         return cls(config, training, compression, export, serving, store, baseline)
+
+    def source(self, checkpoint: Checkpoint, rows: Splits) -> Source:
+        """Returns a checkpoint as what enters the later stages.
+
+        Args:
+            checkpoint: what was trained by this recipe.
+            rows: its rows, clean and split.
+
+        Raises:
+            DataError: the checkpoint was trained on other rows: test rows may have been learnt.
+        """
+        found, trained = rows.record.fingerprint, checkpoint.record.data.fingerprint
+        if found != trained:
+            raise DataError(
+                f"The rows are not those that {checkpoint.folder} was trained on (fingerprint {found[:12]}…, was "
+                f"{trained[:12]}…). Train again: python -m maas.train recipe={checkpoint.record.name}"
+            )
+        return Source.trained(
+            checkpoint, rows, opset=self.export.opset, serving=self.serving, metric=self.training.metric
+        )
 
 
 GRAPH_SECTIONS = ("compress", "export", "seed")
@@ -106,6 +126,15 @@ class GraphRecipe:
             overrides=tuple(overrides),
             digest=digest_of(sections),
         )
+
+
+def load_rows(config: RunConfig) -> Splits:
+    """Loads, cleans and splits the rows of a recipe.
+
+    Raises:
+        MaasError: they cannot be read or split.
+    """
+    return TrainingRecipe.of(config).rows()
 
 
 def compression_of(section: Part[object], export: ExportSettings) -> CompressionSettings:

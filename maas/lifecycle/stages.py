@@ -1,13 +1,12 @@
-"""What each stage does, put together from the packages below. No stage knows which one comes next."""
+"""The stages over a source: compress it, export what ships, prove it. No stage knows which one comes next."""
 
 import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
@@ -16,250 +15,221 @@ from maas.compression.evaluator import Evaluator
 from maas.compression.naming import PARENT
 from maas.compression.passes import PassContext
 from maas.compression.search import Search
+from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore
-from maas.credentials import without_credentials
-from maas.data.folds import require_foldable
-from maas.data.splits import Splits
-from maas.doctor import require_sound
-from maas.errors import BundleError, ConfigError, RegistryError
+from maas.errors import BudgetError, BundleError
+from maas.evidence.baselines import Baseline
 from maas.evidence.model_plots import compression_picture
-from maas.evidence.plots import learning_curve
-from maas.evidence.task_metrics import task_metrics_of
 from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.exporting.proof import prove
+from maas.exporting.settings import ExportSettings
+from maas.exporting.source import Source, SourceModel
 from maas.files import folder_published_whole, write_json
-from maas.lifecycle.assembly import (
-    checkpoint_of_fitted,
-    exported_onnx,
-    predictor_of,
-    require_same_rows,
-)
 from maas.lifecycle.compressed import Compressed, keep
-from maas.lifecycle.finding import compressed_of
-from maas.lifecycle.lineage import candidates_key, lineage_of
-from maas.lifecycle.promoting import comparing_on
-from maas.lifecycle.recipe import Recipe
-from maas.lifecycle.recording import pictures_of, tracker_in, tracker_of
-from maas.lifecycle.validating import cross_validated, validated
-from maas.records.evidence import CompressionRecord, Evidence
-from maas.registry.catalogue.versions import ModelVersion
-from maas.run_folders.folder import RunFolder, of_artifact
+from maas.records.evidence import Evidence
+from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
-from maas.training import processes
-from maas.training.checkpoint import Checkpoint
-from maas.training.fitting import fit
 from maas.training.recipe import TrainingRecipe
 
 log = logging.getLogger("maas")
-GOLDEN_ROWS = 16
 
 
-def train(recipe: Recipe, folder: RunFolder, splits: Splits) -> Checkpoint:
-    """Fits processor and net, and keeps the best epoch."""
-    require_foldable(splits, recipe.training.folds)
-    lineage = lineage_of(recipe.config, splits.record.fingerprint)  # of the code that is about to train
-    tracker = tracker_of(recipe, folder, lineage)
-    log.info(
-        "train     %s rows, %s", len(splits.train), f"{len(splits.labels)} labels" if splits.labels else "no labels"
-    )
-    with _timed(folder, "train"), tracker.marked() if tracker else nullcontext():
-        processor = recipe.training.fitted_processor(splits.train.inputs)
-        require_sound(recipe.training, splits, processor)
-        processes.send_folder(folder.resume)
-        fitted = fit(recipe.training, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
-        postprocessor, metrics = validated(fitted, processor, splits)
-        folds = cross_validated(recipe.training, splits, folder.resume) if recipe.training.folds else {}
-        checkpoint = checkpoint_of_fitted(
-            folder,
-            recipe.training,
-            fitted,
-            processor,
-            splits,
-            postprocessor=postprocessor.record(),
-            metrics=metrics,
-            cross_validated=folds,
-            lineage=lineage,
+def compress_source(
+    source: Source,
+    folder: RunFolder,
+    settings: CompressionSettings,
+    *,
+    tolerance: float,
+    seed: int,
+    key: str,
+    training: TrainingRecipe | None = None,
+) -> Compressed:
+    """Tries passes on a source and keeps the chosen model in the run's folder.
+
+    Args:
+        source: what is made smaller.
+        folder: folder of the run.
+        settings: budget and passes.
+        tolerance: largest difference of a score between a net and its ONNX file.
+        seed: random seed of calibration and search.
+        key: digest of all that candidates depend on beside the passes; what lies there by the same key stays.
+        training: the recipe that passes over checkpoints train by; None for a graph alone.
+
+    Raises:
+        BudgetError: no search can be made by these passes.
+    """
+    log.info("compress  %s", ", ".join(settings.passes) or "no pass is requested")
+    place, rows = folder.candidates if settings.pipeline else folder.plain_candidates, source.rows
+    with timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
+        graph = source.model.write_graph(draft / f"{PARENT}.onnx")
+        evaluator = Evaluator(
+            graph,
+            source.predictor(graph),
+            rows.validation,
+            source.task_metrics,
+            source.metric,
+            seed,
+            rows.labels,
+            tolerance,
+            source.is_single,
         )
-    if tracker and fitted.history and recipe.training.metric:
-        with tempfile.TemporaryDirectory() as scratch:
-            curve = Path(scratch) / "learning_curve.png"
-            tracker.log_files(learning_curve(fitted.history, fitted.best_epoch, recipe.training.metric, curve), "plots")
-    if tracker:
-        tracker.settle()
-    return checkpoint
-
-
-def assist(recipe: TrainingRecipe, splits: Splits) -> NoReturn:
-    """Trains beside the first process, which alone goes on; this one ends."""
-    resume = processes.received_folder()
-    if resume is not None:
-        fit(recipe, splits, recipe.fitted_processor(splits.train.inputs), resume)
-    raise SystemExit(0)
-
-
-def compress(recipe: Recipe, checkpoint: Checkpoint, splits: Splits) -> Compressed:
-    """Exports the checkpoint, tries the recipe's passes on it and keeps the chosen model."""
-    folder = of_artifact(checkpoint.folder)
-    require_same_rows(splits, checkpoint)
-    settings = recipe.compression
-    log.info("compress  %s", ", ".join(settings.passes) or "no pass is asked for")
-    place = folder.candidates if settings.pipeline else folder.plain_candidates
-    folder.remember(compression="")  # of what lies there, from here on
-    with _timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
-        exported = exported_onnx(recipe.export, checkpoint, splits, draft / f"{PARENT}.onnx")
-        parent = predictor_of(recipe.serving, checkpoint, exported)
-        task_metrics = task_metrics_of(parent.postprocessor.kind, splits.labels)
-        metric, seed, tolerance = recipe.training.metric, recipe.training.seed, recipe.export.tolerance
-        builder = CandidateBuilder(
-            Evaluator(exported, parent, splits.validation, task_metrics, metric, seed, splits.labels, tolerance),
-            PassContext(recipe.training, splits, checkpoint, place, seed),
-            settings,
-            CandidateStore(place, candidates_key(recipe.config, splits.record.fingerprint)),
-            export=lambda one, out: exported_onnx(recipe.export, one, splits, out),
-        )
-        found = Search(builder).run()
+        if source.is_single and evaluator.target(settings.budget).batch_size > 1:
+            raise BudgetError(
+                f"{source.name} takes one row at a time; set compress.budget.batch_size=1, or leave it out."
+            )
+        found = Search(
+            CandidateBuilder(
+                evaluator,
+                PassContext(training, rows, source.checkpoint, place, seed),
+                settings,
+                CandidateStore(place, key),
+                export=lambda checkpoint, out: source.model.succeeded_by(checkpoint).write_graph(out),
+            )
+        ).run()
         keep(found, draft)
         write_json(draft / "compression.json", found.record)
         compression_picture(found.record, draft / "compression.png")
-    record = found.record
-    folder.remember(compression=recipe.config.compression_digest())
     shutil.rmtree(folder.plain_candidates, ignore_errors=True)  # nothing in it took long
-    log.info("compress  chosen: %s. %s", record.chosen, record.reason)
-    return Compressed(folder.compressed, record)
+    log.info("compress  chosen: %s. %s", found.record.chosen, found.record.reason)
+    return Compressed(folder.compressed, found.record)
 
 
-def export(recipe: Recipe, checkpoint: Checkpoint, compressed: Compressed | None, splits: Splits) -> Bundle:
-    """Draws up the bundle, proves it, and only then puts it in its place."""
-    require_same_rows(splits, checkpoint)
-    folder = of_artifact(checkpoint.folder)
-    processor = checkpoint.processor()
-    source = compressed.checkpoint(checkpoint) if compressed else checkpoint
-    with tempfile.TemporaryDirectory() as scratch, folder_published_whole(folder.bundle) as draft:
-        with _timed(folder, "export"):
-            fresh = Path(scratch) / "exported.onnx"
-            exported = compressed.exported if compressed else exported_onnx(recipe.export, checkpoint, splits, fresh)
+def export_source(
+    source: Source,
+    folder: RunFolder,
+    draft: Path,
+    settings: ExportSettings,
+    compressed: Compressed | None,
+    baseline: Baseline | None = None,
+) -> None:
+    """Builds the bundle in a draft folder and proves it there.
+
+    Args:
+        source: what is exported.
+        folder: folder of the run.
+        draft: empty folder, published by the caller.
+        settings: tolerances of the proof.
+        compressed: what was made of the source; None ships it as it is.
+        baseline: what a user would pick instead; None for nothing.
+
+    Raises:
+        ParityError: the bundle would not answer as the source does.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        with timed(folder, "export"):
+            exported = compressed.exported if compressed else source.model.write_graph(Path(scratch) / "exported.onnx")
             bundle = build_bundle(
                 draft,
                 model=compressed.model if compressed else exported,
-                name=recipe.training.name,
-                task=f"{processor.modality}-{checkpoint.postprocessor().kind}",
-                precision=compressed.record.chosen if compressed else "fp32",
-                processor=processor,
-                postprocessor=checkpoint.postprocessor(),
-                serving=recipe.serving,
-                lineage=checkpoint.record.lineage,
-                golden_rows=list(splits.validation.spread(GOLDEN_ROWS).inputs),
+                name=source.name,
+                task=source.task,
+                precision=_precision(source, compressed),
+                processor=source.processor,
+                postprocessor=source.postprocessor,
+                serving=source.serving,
+                lineage=source.lineage,
+                golden_rows=source.golden_rows,
             )
         log.info("export    %s bytes", bundle.model_path.stat().st_size)
-        compression = compressed.record if compressed else None
-        with _timed(folder, "verify"):
-            evidence = _proven(recipe, checkpoint, bundle, exported, source, splits, compression)
+        with timed(folder, "verify"):
+            evidence = _proven(source, bundle, exported, settings, compressed, baseline)
         attach_evidence(bundle, msgspec.structs.replace(evidence, seconds=folder.state.seconds))
-        log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
-        for fault in evidence.reference_faults:
-            log.info("verify    the reference was not asked: %s", fault)
-    return Bundle.open(folder.bundle)
 
 
-def verify(recipe: Recipe, checkpoint: Checkpoint, bundle: Bundle, splits: Splits) -> Evidence:
-    """Proves a bundle that lies on disk, and replaces its evidence, which may be gone or broken."""
-    require_same_rows(splits, checkpoint)
-    _require_made_of(checkpoint, bundle)
-    folder = of_artifact(checkpoint.folder)
-    is_compressed = bundle.manifest.precision != "fp32"
-    compressed = Compressed.open(folder.compressed) if is_compressed else compressed_of(recipe.config, checkpoint)
+def verify_bundle(
+    source: Source,
+    folder: RunFolder,
+    bundle: Bundle,
+    settings: ExportSettings,
+    compressed: Compressed | None,
+    baseline: Baseline | None = None,
+) -> Evidence:
+    """Proves a bundle that lies on disk, and replaces its evidence, which may be gone or broken.
+
+    Args:
+        source: what the bundle was made of.
+        folder: folder of the run.
+        bundle: the bundle.
+        settings: tolerances of the proof.
+        compressed: what was made of the source and ships; None where the source ships as it is.
+        baseline: what a user would pick instead; None for nothing.
+
+    Raises:
+        BundleError: the bundle is not what would be made of the source.
+        ParityError: it does not answer as the source does.
+    """
+    _require_made_of(source, bundle)
     if compressed and not compressed.is_in(bundle):
         raise BundleError(
             f"{bundle.folder} holds another model than {folder.compressed} chose since then. Run python -m maas.export "
-            f"recipe={recipe.training.name} with the same overrides."
+            f"recipe={source.name} with the same overrides."
         )
-    source = compressed.checkpoint(checkpoint) if compressed else checkpoint
-    with _timed(folder, "verify"), tempfile.TemporaryDirectory() as scratch:
-        exported = exported_onnx(recipe.export, source, splits, Path(scratch) / "exported.onnx")
-        record = compressed.record if compressed else None
-        evidence = _proven(recipe, checkpoint, bundle, exported, source, splits, record)
+    with timed(folder, "verify"), tempfile.TemporaryDirectory() as scratch:
+        model = _after_passes(source, compressed) or source.model
+        exported = model.write_graph(Path(scratch) / "exported.onnx")
+        evidence = _proven(source, bundle, exported, settings, compressed, baseline)
     evidence = msgspec.structs.replace(evidence, seconds=folder.state.seconds)
     attach_evidence(bundle, evidence)
     return evidence
 
 
-def _require_made_of(checkpoint: Checkpoint, bundle: Bundle) -> None:
-    """Requires a bundle to mean what its checkpoint does: measuring looks at numbers, and not at the labels' names.
+@contextmanager
+def timed(folder: RunFolder, stage: str) -> Iterator[None]:
+    """Keeps the wall time of a stage in the run's folder, where it ends well."""
+    started = time.perf_counter()
+    yield
+    folder.add_seconds(stage, time.perf_counter() - started)
+
+
+def _proven(
+    source: Source,
+    bundle: Bundle,
+    exported: Path,
+    settings: ExportSettings,
+    compressed: Compressed | None,
+    baseline: Baseline | None,
+) -> Evidence:
+    evidence = prove(
+        bundle,
+        source,
+        exported,
+        settings,
+        exported_from=_after_passes(source, compressed),
+        baseline=baseline,
+        compression=compressed.record if compressed else None,
+    )
+    log.info("verify    %s", "; ".join(f"{one.right} {one.max_difference:.2g}" for one in evidence.parity))
+    for fault in evidence.reference_faults:
+        log.info("verify    the reference was left out: %s", fault)
+    return evidence
+
+
+def _after_passes(source: Source, compressed: Compressed | None) -> SourceModel | None:
+    """Returns the net that passes over checkpoints made of the source's; None where there were none."""
+    if compressed is None or source.checkpoint is None:
+        return None
+    made = compressed.checkpoint(source.checkpoint)
+    return None if made is source.checkpoint else source.model.succeeded_by(made)
+
+
+def _precision(source: Source, compressed: Compressed | None) -> str:
+    """Returns what a bundle's manifest names: what the source was already, and what compression chose."""
+    chosen = compressed.record.chosen if compressed else PARENT
+    if chosen == PARENT:
+        return source.precision
+    return chosen if source.precision == PARENT else f"{source.precision}-{chosen}"
+
+
+def _require_made_of(source: Source, bundle: Bundle) -> None:
+    """Requires a bundle to mean what its source does: measuring looks at numbers, and not at the labels' names.
 
     Raises:
         BundleError: its manifest was altered since it was made.
     """
-    ours, theirs = bundle.predictor, (checkpoint.postprocessor().record(), checkpoint.processor().record())
+    ours, theirs = bundle.predictor, (source.postprocessor.record(), source.processor.record())
     if (ours.postprocessor.record(), ours.processor.record()) != theirs:
         raise BundleError(
-            f"{bundle.folder} names another postprocessor or processor than {checkpoint.folder}, its source: its "
-            f"manifest was altered. Run python -m maas.export recipe={checkpoint.record.name} with the same overrides."
+            f"{bundle.folder} names another postprocessor or processor than what it was made of: its manifest was "
+            f"altered. Run python -m maas.export recipe={source.name} with the same overrides."
         )
     bundle.check_golden()
-
-
-def require_registry(recipe: Recipe, folder: RunFolder) -> None:
-    """Raises RegistryError where the run could not be registered: before what is registered is made."""
-    if recipe.store is not None:
-        recipe.store.check(folder.state.tracking_id)
-
-
-def register(recipe: Recipe, bundle: Bundle, load: Callable[[], Splits]) -> ModelVersion:
-    """Logs the evidence and its pictures, uploads the bundle and makes a version.
-
-    Args:
-        recipe: whose store and metric are taken.
-        bundle: with evidence.
-        load: gives the rows that versions are compared on, once they are needed.
-    """
-    if recipe.store is None:
-        raise ConfigError("The recipe has no registry. Set registry=mlflow.")
-    folder, metric = of_artifact(bundle.folder), recipe.training.metric
-    log.info("register  %s", without_credentials(recipe.store.tracking_uri))
-    with _timed(folder, "register"):
-        tracker = tracker_in(recipe.store, recipe.config, folder, bundle.manifest.lineage)
-        evidence = bundle.evidence
-        for who, metrics in evidence.metrics.items():
-            tracker.log_values({f"test_{name}_{who}": interval.value for name, interval in metrics.items()})
-        with tempfile.TemporaryDirectory() as scratch:
-            for picture in pictures_of(bundle, Path(scratch)):
-                tracker.log_files(picture, "plots")
-        try:
-            version = recipe.store.register(bundle, tracker, metric, comparing_on(metric, load))
-        except RegistryError as error:
-            raise RegistryError(
-                f"{error} The bundle is in {bundle.folder}; once the registry takes it, run python -m maas.register "
-                f"recipe={recipe.training.name} with the same overrides."
-            ) from error
-        tracker.finish()
-    log.info("register  %s version %s; %s", version.name, version.version, version.note)
-    return version
-
-
-def _proven(
-    recipe: Recipe,
-    checkpoint: Checkpoint,
-    bundle: Bundle,
-    exported: Path,
-    source: Checkpoint,
-    splits: Splits,
-    compression: CompressionRecord | None,
-) -> Evidence:
-    return prove(
-        bundle,
-        checkpoint,
-        exported,
-        splits,
-        recipe.export,
-        source=None if source is checkpoint else source,
-        metric=recipe.training.metric,
-        baseline=recipe.baseline,
-        compression=compression,
-    )
-
-
-@contextmanager
-def _timed(folder: RunFolder, stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    folder.add_seconds(stage, time.perf_counter() - started)

@@ -24,10 +24,9 @@ from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.errors import MaasError
 from maas.evidence.machine import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
-from maas.lifecycle.assembly import checkpoint_of_fitted
 from maas.lifecycle.lineage import lineage_of
 from maas.lifecycle.recipe import Recipe
-from maas.lifecycle.validating import validated
+from maas.lifecycle.training import checkpoint_of_fitted, validated
 from maas.planning.estimating import TimedBatch, Watched, is_enough, mean_seconds
 from maas.planning.later_stages import later_stages_of
 from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
@@ -96,7 +95,7 @@ def dry_run(recipe: Recipe, folder: Path, imports_s: float) -> Report:
             fitted,
             processor,
             splits,
-            postprocessor=postprocessor.record(),
+            postprocessor=postprocessor,
             metrics=metrics,
             lineage=lineage,
         )

@@ -15,6 +15,7 @@ from maas.compression.naming import PARENT
 from maas.compression.passes import Calibration
 from maas.data.splits import Split, Splits
 from maas.errors import BundleError, ExportError
+from maas.evidence.baselines import Baseline
 from maas.evidence.benchmark import interleaved_s
 from maas.evidence.parity import reference_run
 from maas.evidence.reference_faults import reference_faults
@@ -22,8 +23,7 @@ from maas.evidence.robustness import perturbations_of
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Scores
 from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
-from maas.lifecycle.assembly import exported_onnx, predictor_of
-from maas.lifecycle.recipe import Baseline, Recipe
+from maas.lifecycle.recipe import Recipe
 from maas.planning.estimating import extrapolated
 from maas.planning.report import LaterStages
 from maas.runtime.predictor import Predictor
@@ -76,10 +76,12 @@ def later_stages_of(recipe: Recipe, checkpoint: Checkpoint, splits: Splits, few:
     """
     settings, training = recipe.compression, recipe.training
     model, started = folder / f"{PARENT}.onnx", time.perf_counter()
-    exported = predictor_of(recipe.serving, checkpoint, exported_onnx(recipe.export, checkpoint, splits, model))
-    task_metrics = task_metrics_of(exported.postprocessor.kind, splits.labels)
-    calibration = Calibration.of(exported, splits.train, training.seed)
-    evaluator = Evaluator(model, exported, few.validation, task_metrics, training.metric, training.seed)
+    source = recipe.source(checkpoint, splits)
+    exported = source.predictor(source.model.write_graph(model))
+    calibration = Calibration.of(exported, splits.train, recipe.training.seed)
+    evaluator = Evaluator(
+        model, exported, few.validation, source.task_metrics, recipe.training.metric, recipe.training.seed
+    )
     models = Models({PARENT: model}, {PARENT: exported}, {})
     for name, one in settings.graph_passes.items():
         out = folder / f"{name}.onnx"

@@ -1,4 +1,4 @@
-"""What was measured of a bundle: `evidence.json`. It is about one manifest, named by digest, and can be made again."""
+"""What was measured of a bundle: `evidence.json`. It is about one manifest, which it names by digest."""
 
 from typing import Any
 
@@ -35,8 +35,8 @@ class DataRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         fingerprint: digest of the rows of all splits.
-        rows: rows left in each split.
-        removed: rows taken out before splitting, by reason.
+        rows: number of rows left in each split.
+        removed: number of rows removed before splitting, by reason.
     """
 
     fingerprint: str
@@ -48,9 +48,9 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One run of the graph, measured in turns with the fp32 model.
 
     Args:
-        batch_size: rows in the run.
-        threads: intra-op threads.
-        median_ms: milliseconds a run.
+        batch_size: number of rows in the run.
+        threads: number of intra-op threads.
+        median_ms: median time of a run, in milliseconds.
         iqr_ms: distance between the quartiles, in milliseconds.
         ratio: median over the turns of (this model's time / the fp32 model's time); below 1 is faster.
         ratio_low: the ratio's lower quartile.
@@ -70,11 +70,11 @@ class AppliedPass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pass over checkpoints, as it was applied.
 
     Args:
-        name: the pass's key in the recipe.
-        target: its import path.
-        settings: its settings.
+        name: key of the pass in the recipe.
+        target: import path.
+        settings: settings of the pass.
         sha256: digest of the checkpoint that it made.
-        seconds: spent on it.
+        seconds: time spent on it, in seconds.
     """
 
     name: str
@@ -96,32 +96,32 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way of compressing that was tried, with what it gave.
 
     Args:
-        name: the key of the pass over ONNX files, behind that of the pipeline of passes over checkpoints if there was
-            one; `fp32` is the model as exported.
-        parent: the candidate whose ONNX file it was made of; empty for one that was exported.
+        name: key of the pass over ONNX files, after that of the pipeline of passes over checkpoints if there was one;
+            `fp32` is the model as exported.
+        parent: name of the candidate whose ONNX file it was made of; empty for one that was exported.
         parent_sha256: digest of that file.
-        sha256: digest of what it made; empty if it failed.
-        bytes: size of the ONNX file.
-        gzip_bytes: that it has when it is packed.
-        seconds: spent on making it, the pipeline not counted.
-        target: the pass's import path; empty for one that was exported.
-        settings: the pass's settings.
-        applied_passes: the pipeline that made its checkpoint; none for the root's.
-        seed: of every random choice.
-        parameters: numbers that the checkpoint's net holds; null where the model is imported.
+        sha256: digest of its own file; empty if it failed.
+        bytes: size of the ONNX file in bytes.
+        gzip_bytes: size of the compressed ONNX file in bytes.
+        seconds: time spent on making it in seconds, the pipeline not counted.
+        target: import path of the pass; empty for one that was exported.
+        settings: settings of the pass.
+        applied_passes: pipeline that made its checkpoint; none for the root's.
+        seed: random seed.
+        parameters: number of parameters of the checkpoint's net; null where the model is imported.
         macs: multiply-accumulates of that net for a row.
         metric: the recipe's metric on validation data.
         drop: the fp32 model's metric minus its own on the same rows, in percentage points, with a paired interval.
         drop_from_parent: likewise against the candidate that it was made of; null for one that was exported.
-        worst_slice: the part of the rows on which it loses most against the fp32 model.
-        agreement: share of validation rows with the answer of what it was made of: of the parent, or of its
+        worst_slice: part of the rows on which it loses most against the fp32 model.
+        agreement: fraction of validation rows with the answer of what it was made of: of the parent, or of its
             checkpoint by its own framework.
-        batch_effect: largest change of a plain number when a row shares its batch with others.
-        latency: against the fp32 model, at the batch size and threads that the budget names.
-        latencies: at batches of one, of the declared size and of 32, on one thread and on two.
-        load_ms: until ONNX Runtime has opened the file, in a process of its own.
-        peak_bytes: the most memory that this process held while it answered a batch.
-        reasons: why it was refused; empty if it may be chosen.
+        batch_effect: largest change of a score when a row shares its batch with others.
+        latency: latency compared with the fp32 model, at the batch size and threads that the budget names.
+        latencies: latencies at batches of one, of the declared size and of 32, on one thread and on two.
+        load_ms: time in milliseconds until ONNX Runtime has opened the file, in a separate process.
+        peak_bytes: largest memory of this process in bytes while it answered a batch.
+        reasons: reasons why it was refused; empty if it may be chosen.
     """
 
     name: str
@@ -151,7 +151,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def time_ratio(self) -> float:
-        """Time of a batch against the fp32 model's; 1 where it was not measured."""
+        """Time of a batch divided by the fp32 model's; 1 where it was not measured."""
         return self.latency.ratio if self.latency else 1.0
 
 
@@ -180,7 +180,7 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     @property
     def is_unmet(self) -> bool:
-        """Tells whether nothing that was tried keeps the budget, so that the model ships as exported."""
+        """Whether nothing that was tried keeps the budget, so that the model ships as exported."""
         was_tried = len(self.candidates) > 1 or bool(self.pruned_trials)
         return was_tried and self.chosen == self.candidates[0].name
 
@@ -193,16 +193,16 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two ways of computing the same answers, compared on the same raw rows.
 
     Args:
-        left: the reference.
-        right: what is checked against it.
-        rows: how many rows.
-        max_difference: largest absolute difference of a plain number: a probability, a value, a vector's component.
-        tolerance: the largest that is allowed; null where only answers are compared.
-        agreement: share of rows with the same answer, with a Wilson interval: the same label; a value within a
+        left: name of the reference.
+        right: name of what is compared with it.
+        rows: number of rows.
+        max_difference: largest absolute difference of a score: a probability, a value, a vector's component.
+        tolerance: largest difference allowed; null where only answers are compared.
+        agreement: fraction of rows with the same answer, with a Wilson interval: the same label; a value within a
             hundredth of the values' spread; a vector whose cosine is at least 0.99.
         max_log_difference: largest difference of the logarithm of a probability above 1e-30, as a share of the
             logarithm where that is beyond ±1; null where it was not compared.
-        log_tolerance: the largest that is allowed; null where it was not compared.
+        log_tolerance: largest difference allowed; null where it was not compared.
     """
 
     left: str
@@ -219,12 +219,12 @@ class RobustnessCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the shipped model's metric falls as its inputs get worse.
 
     Args:
-        name: of what is done to the inputs.
-        unit: of the strengths.
-        metric: which metric.
-        rows: how many test rows, the same for each strength.
-        strengths: in order; 0 is nothing.
-        values: the metric at each strength.
+        name: name of what is done to the inputs.
+        unit: unit of the strengths.
+        metric: name of the metric.
+        rows: number of test rows, the same for each strength.
+        strengths: strengths in order; 0 is nothing.
+        values: metric at each strength.
     """
 
     name: str
@@ -239,22 +239,23 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that is claimed of a bundle.
 
     Args:
-        schema_version: of this file.
-        manifest_sha256: the bundle that this is about.
+        schema_version: version of this file's form.
+        manifest_sha256: digest of the manifest of the bundle that this is about.
         measured_at: time in UTC, ISO 8601.
-        machine: where.
-        data: on which rows.
-        metrics: of the `trained` net, or of the bundle that was made smaller, the `shipped` model and the `baseline`,
-            each by metric, on the test split; of `cross_validated` nets on all rows. Empty where rows have no targets.
-        parity: every comparison that was made.
-        compression: the search, or null where none was made.
-        seconds: wall time by stage.
+        machine: machine that it was measured on.
+        data: rows that it was measured on.
+        metrics: metrics of the `trained` net, or of the bundle that was made smaller, the `shipped` model and the
+            `baseline`, each by metric, on the test split; of `cross_validated` nets on all rows. Empty where rows have
+            no targets.
+        parity: all comparisons.
+        compression: the search; null where none was made.
+        seconds: wall time in seconds by stage.
         confusion: counts of the shipped model's answers on the test rows, true labels × predicted ones; null where
             answers are no labels.
         robustness: how the metric falls as inputs get worse.
         parent_sha256: digest of the manifest of the bundle that was made smaller; empty for one of a checkpoint.
         reference_faults: nodes that onnx's reference evaluator is known to get wrong, with how; where there are any, it
-            was not asked, and the agreement of the model's own framework and ONNX Runtime suffices.
+            is left out, and the agreement of the model's own framework and ONNX Runtime suffices.
     """
 
     schema_version: int

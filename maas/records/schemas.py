@@ -10,20 +10,20 @@ import msgspec
 from maas.records.evidence import Evidence
 from maas.records.manifest import Manifest
 
-SCHEMAS = Path(__file__).parent
-RECORDS: dict[str, type[msgspec.Struct]] = {"manifest": Manifest, "evidence": Evidence}
+SCHEMA_FOLDER = Path(__file__).parent
+RECORD_TYPES: dict[str, type[msgspec.Struct]] = {"manifest": Manifest, "evidence": Evidence}
 
 
 def schema_bytes(name: str) -> bytes:
     """Returns the JSON Schema of `manifest` or `evidence`, made from the types that read and write the file."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(RECORDS[name])}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(RECORD_TYPES[name])}
     return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
 
 
 def main() -> None:
     """Writes the schema of each record."""
-    for name in RECORDS:
-        (SCHEMAS / f"{name}.schema.json").write_bytes(schema_bytes(name))
+    for name in RECORD_TYPES:
+        (SCHEMA_FOLDER / f"{name}.schema.json").write_bytes(schema_bytes(name))
 
 
 if __name__ == "__main__":

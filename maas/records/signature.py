@@ -1,4 +1,4 @@
-"""What a model takes and gives, as tensors with names, types and shapes. It does not convert or check values."""
+"""A model's inputs and outputs as tensors with names, types and shapes. Values are not converted or checked here."""
 
 from typing import Literal
 
@@ -24,8 +24,8 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One named tensor, in the terms of the Open Inference Protocol.
 
     Args:
-        name: the tensor's name.
-        datatype: the element type; BYTES holds text.
+        name: name of the tensor.
+        datatype: element type; BYTES holds text.
         shape: sizes, the batch first; -1 stands for any size.
     """
 
@@ -34,14 +34,14 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: tuple[int, ...]
 
     def matches(self, array: NDArray[np.generic]) -> bool:
-        """Tells whether an array has this rank and these sizes."""
+        """Whether an array has this rank and these sizes."""
         return array.ndim == len(self.shape) and all(
             wanted in (-1, found) for wanted, found in zip(self.shape, array.shape, strict=True)
         )
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tensors that a caller sends and receives; raw inputs, not what the graph inside is fed with."""
+    """The tensors that a caller sends and receives: raw inputs, and not the graph's own."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]

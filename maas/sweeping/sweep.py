@@ -16,8 +16,8 @@ from msgspec.structs import replace as replace_struct
 from maas.command_line import CommandLine
 from maas.config import Part, RunConfig, composed_config
 from maas.errors import ConfigError, MaasError, RegistryError
-from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.lineage import code_key, work_key
+from maas.lifecycle.recipe import load_rows
 from maas.registry.mlflow_registry import MlflowRegistry
 from maas.registry.tracking.tracker import Tracker
 from maas.run_folders.folder import RunFolder, of_artifact

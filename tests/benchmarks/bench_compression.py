@@ -24,15 +24,16 @@ from numpy.typing import NDArray
 import maas
 from maas.compression.candidates import PARENT, gzip_bytes
 from maas.config import RunConfig
-from maas.data.splits import Split, Splits
+from maas.data.splits import Split
 from maas.errors import ConfigError, MaasError
 from maas.evidence.benchmark import interleaved, latency
 from maas.evidence.machine import this_machine
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Scores
+from maas.exporting.source import Source
 from maas.files import cache_folder
-from maas.lifecycle.assembly import exported_onnx, load_rows, require_same_rows
 from maas.lifecycle.compressed import Compressed
+from maas.lifecycle.recipe import Recipe, load_rows
 from maas.records.evidence import CandidateRecord, CompressionRecord, Interval, Latency
 from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
@@ -89,7 +90,7 @@ class Contest:
 
     folder: RunFolder
     config: RunConfig
-    splits: Splits
+    source: Source
     checkpoint: Checkpoint
     bundle: Bundle
     record: CompressionRecord
@@ -111,8 +112,8 @@ class Contest:
         checkpoint, bundle = Checkpoint.open(folder.checkpoint), Bundle.open(folder.bundle)
         lineage = checkpoint.record.lineage
         config = maas.compose(recipe or lineage.recipe, *lineage.overrides)
-        splits = require_same_rows(load_rows(config), checkpoint)
-        return cls(folder, config, splits, checkpoint, bundle, Compressed.open(folder.compressed).record)
+        source = Recipe.of(config).source(checkpoint, load_rows(config))
+        return cls(folder, config, source, checkpoint, bundle, Compressed.open(folder.compressed).record)
 
     @property
     def chosen(self) -> CandidateRecord:
@@ -138,16 +139,16 @@ class Contest:
 
     def give(self, given: Given, seconds: float) -> None:
         """Writes what tools need: the model as exported, training rows for calibration, validation rows."""
-        exported_onnx(self.config, self.checkpoint, self.splits, given.model)
-        predictor, rows = self.predictor(root_of(given)), self.splits.validation
+        self.source.model.write_graph(given.model)
+        predictor, rows = self.predictor(root_of(given)), self.source.rows.validation
         features = predictor.preprocess(rows.inputs)
         batches = list(predictor.batches(features))
         model_inputs = [predictor.processor.batch([features[index] for index in batch]) for batch in batches]
-        picked = np.random.default_rng(self.config.seed).permutation(len(self.splits.train))[:CALIBRATION_ROWS]
-        learnt = predictor.preprocess(self.splits.train.picked(picked).inputs)
+        picked = np.random.default_rng(self.config.seed).permutation(len(self.source.rows.train))[:CALIBRATION_ROWS]
+        learnt = predictor.preprocess(self.source.rows.train.picked(picked).inputs)
         max_drop = float(self.record.budget.get("max_drop") or 1.0)
         size = int(self.record.budget.get("batch_size") or self.bundle.manifest.serving.batch_size)
-        terms = Terms(predictor.postprocessor.output, len(self.splits.labels), max_drop, seconds)
+        terms = Terms(predictor.postprocessor.output, len(self.source.rows.labels), max_drop, seconds)
         timed = model_inputs_of(predictor, full_batches(predictor, rows, size, 1), size)[0]
         given.write(
             terms,
@@ -181,7 +182,7 @@ def main(path: str, minutes: str | None = None, recipe: str | None = None) -> No
         contest = Contest.open(path, recipe)
     except MaasError as error:
         sys.exit(str(error))
-    if not contest.splits.labels:
+    if not contest.source.rows.labels:
         sys.exit(f"{path} answers no labels; other tools are compared on classifiers alone.")
     seconds = 60 * float(minutes) if minutes else contest.seconds
     scratch = cache_folder("benchmarks", "compression", f"{contest.config.name}-{contest.bundle.digest[:12]}")
@@ -249,7 +250,7 @@ def interpreter_of(tool: Tool) -> Path:
 def measured(contest: Contest, made: Sequence[Made]) -> dict[str, Row | str]:
     """Returns each model's row, or why there is none."""
     faults = {one.name: one.fault for one in made if one.fault}
-    predictors, answers, test = dict[str, Predictor](), dict[str, Scores](), contest.splits.test
+    predictors, answers, test = dict[str, Predictor](), dict[str, Scores](), contest.source.rows.test
     for one in made:
         if one.name not in faults:
             try:
@@ -259,7 +260,7 @@ def measured(contest: Contest, made: Sequence[Made]) -> dict[str, Row | str]:
             except Exception as error:  # noqa: BLE001 - onnxruntime raises whatever a tool's graph makes it meet
                 faults[one.name] = str(error).splitlines()[0]
     task_metrics, metric = (
-        task_metrics_of(predictors[OURS].postprocessor.kind, contest.splits.labels),
+        task_metrics_of(predictors[OURS].postprocessor.kind, contest.source.rows.labels),
         contest.config.metric,
     )
     times = {size: raced(predictors, test, size, count) for size, count in TIMED.items()}
@@ -314,7 +315,7 @@ def running(predictor: Predictor, model_inputs: Sequence[ModelInputs]) -> Callab
 
 def show(contest: Contest, seconds: float, made: Sequence[Made], rows: Mapping[str, Row | str]) -> None:
     """Prints all that was found."""
-    machine, test = this_machine(), contest.splits.test
+    machine, test = this_machine(), contest.source.rows.test
     print(f"{contest.config.name}, {len(test):,} test rows; {seconds:,.0f} s for each tool; {THREADS} thread.")
     print(f"{machine.processor}, {machine.cores} cores, onnxruntime {machine.onnxruntime}.", end=" ")
     print(" ".join(f"{tool.name}: {', '.join(tool.packages)}." for tool in TOOLS))

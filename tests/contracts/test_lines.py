@@ -10,7 +10,7 @@ import maas
 from maas.config.recipe_files import RECIPES
 from maas.errors import DataError
 from maas.explaining import explain
-from maas.lifecycle.assembly import load_rows
+from maas.lifecycle.recipe import load_rows
 from maas.training.evaluation import scores_of
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))

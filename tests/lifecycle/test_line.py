@@ -21,7 +21,7 @@ import maas
 from maas.errors import BundleError, ConfigError, DataError, ParityError, RegistryError
 from maas.files import sha256_of
 from maas.lifecycle import Line, stages
-from maas.lifecycle.assembly import load_rows
+from maas.lifecycle.recipe import load_rows
 from maas.registry.connection import connected
 from maas.registry.mlflow_registry import MlflowRegistry
 from maas.run_folders.folder import of_artifact
@@ -96,7 +96,7 @@ def test_verify_refuses_a_bundle_when_its_labels_were_exchanged(
     content["postprocessor"]["labels"].reverse()
     (folder / "manifest.json").write_text(json.dumps(content))
     bundle = maas.Bundle.open(folder, check_evidence=False)
-    with pytest.raises(BundleError, match=r"names another answer or processor than .*: its manifest was altered\."):
+    with pytest.raises(BundleError, match=r"names another postprocessor or processor than .*: its manifest was"):
         maas.lifecycle.verify(config, line.checkpoint, bundle)
 
 

@@ -11,7 +11,7 @@ import pytest
 import maas
 from maas.config import RunConfig
 from maas.lifecycle import Line
-from maas.lifecycle.assembly import load_rows
+from maas.lifecycle.recipe import load_rows
 from maas.training.evaluation import scores_of
 from tests.lifecycle.servers import served
 

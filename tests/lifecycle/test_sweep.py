@@ -12,8 +12,8 @@ from mlflow.entities import Run
 
 import maas
 from maas import cli
-from maas.lifecycle.assembly import load_rows
 from maas.lifecycle.lineage import work_key
+from maas.lifecycle.recipe import load_rows
 from maas.registry.connection import connected
 from maas.run_folders.folder import RunFolder
 from maas.train import _train

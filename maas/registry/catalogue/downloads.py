@@ -1,4 +1,4 @@
-"""Where the files of a version lie, and a copy of them on this machine: kept once, however often it is asked for.
+"""Where the files of a version lie, and a copy of them on this machine: one, however often it is requested.
 
 Copies lie in maas's cache by the digest of what they say of themselves: `manifest.json` and `evidence.json`, which name
 the digests of all else. The least recently used ones make room for new ones.
@@ -27,7 +27,7 @@ MODELS = "models:/"
 COPIES_KEPT = 16
 """The most copies in the cache, but for those of the last hour."""
 IN_USE_S = 3600.0
-"""A copy that was asked for less than so long ago may still be being opened."""
+"""Seconds for which a copy may still be being opened after it was requested."""
 COPIES_FOLLOWED = 16
 """The most copies of copies that are followed."""
 
@@ -35,10 +35,10 @@ COPIES_FOLLOWED = 16
 def location_of(client: MlflowClient, address: str) -> str:
     """Follows a version to where its files lie: a copied version to its source, a logged model to its artifacts.
 
-    MLflow itself follows both in its default store, whatever store was asked.
+    MLflow itself follows both in its default store, whatever store was named.
 
     Args:
-        client: of the store that holds all of them.
+        client: client of the store that holds all of them.
         address: `models:/NAME/VERSION` or `models:/m-ID`.
 
     Raises:
@@ -61,8 +61,8 @@ def fetched(location: str, tracking_uri: str) -> Path:
     """Returns a local folder with a bundle's files: where they lie, or the copy in the cache, made if need be.
 
     Args:
-        location: address of the files, as `location_of` gives it.
-        tracking_uri: of the store that gave it.
+        location: address of the files, as `location_of` returns it.
+        tracking_uri: address of the store that it is from.
 
     Raises:
         RegistryError: they cannot be had.
@@ -121,7 +121,7 @@ def _make_room(entry: Path) -> None:
 
 @contextmanager
 def _alone(entry: Path) -> Iterator[None]:
-    """Waits until no other process makes the same copy, and notes that it was asked for."""
+    """Waits until no other process makes the same copy, and notes that it was requested."""
     entry.mkdir(parents=True, exist_ok=True)
     with (entry / "lock").open("w") as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)

@@ -41,7 +41,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
 
 
 def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
-    """Finds the bundle behind `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `models:/m-ID`; changes nothing there.
+    """Finds the bundle at `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `models:/m-ID`; changes nothing there.
 
     Args:
         address: address of a model.

@@ -130,7 +130,7 @@ class Tracker:
         unsent = self._unsent.folder if self._unsent is not None else None
         kept = f"is kept in {unsent} and logged once it does, by the run's next stage at the latest" if unsent else ""
         log.warning(
-            "MLflow run %s cannot be logged to, and work goes on. What MLflow does not take %s. %s",
+            "MLflow run %s cannot be logged to, and work continues. What MLflow does not take %s. %s",
             self.run_id,
             kept or "is lost",
             error,

@@ -24,9 +24,8 @@ from maas.compression.search import Search
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore
 from maas.errors import BudgetError, ConfigError, ExportError
+from maas.exporting.source import CheckpointModel
 from maas.files import sha256_of
-from maas.lifecycle.assembly import exported_onnx
-from maas.lifecycle.recipe import Recipe
 from maas.training.checkpoint import Checkpoint
 from maas.training.recipe import TrainingRecipe
 
@@ -108,7 +107,7 @@ def tried(few_turns, line, evaluator, digits, tmp_path):
     """Searches over the digits line: `tried(budget, trials=…, name=pass, …)` gives the record and the chosen file."""
 
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
-        return exported_onnx(Recipe.of(line.config).export, checkpoint, digits, out)
+        return CheckpointModel(checkpoint, digits, opset=20).write_graph(out)
 
     def make(budget: Budget, *, space=None, trials=0, scratch_baselines=0, root=line.checkpoint, **passes):
         settings = CompressionSettings(budget, passes, trials, space or {}, scratch_baselines)
@@ -364,7 +363,7 @@ def test_variant_is_refused_with_all_that_is_made_of_it_when_its_parity_is_broke
     )
 
     def onnx_of(checkpoint: Checkpoint, out: Path) -> Path:
-        return exported_onnx(Recipe.of(line.config).export, checkpoint, digits, out)
+        return CheckpointModel(checkpoint, digits, opset=20).write_graph(out)
 
     graph = onnx_of(root, tmp_path / "fp32.onnx")
     evaluator = replace(evaluator, graph=graph, parent=evaluator.predictor(graph))

@@ -21,7 +21,7 @@ from maas.doctor import examine, require_sound
 from maas.doctor.checks.splits import check_repeats
 from maas.doctor.examining import check_names
 from maas.errors import ConfigError
-from maas.lifecycle import stages
+from maas.lifecycle import training
 from maas.models.mlp import MLP
 from maas.training.recipe import TrainingRecipe
 from maas.training.resuming import random_states
@@ -58,7 +58,7 @@ def test_nothing_is_changed_when_a_recipe_is_examined(tmp_path, monkeypatch):
 def test_weights_are_the_same_bytes_when_training_was_examined_or_not(tmp_path, monkeypatch):
     config = maas.compose("digits_mlp", *SHORT, f"runs_dir={tmp_path}")
     examined = maas.lifecycle.train(config)
-    monkeypatch.setattr(stages, "require_sound", lambda *_: None)
+    monkeypatch.setattr(training, "require_sound", lambda *_: None)
     plain = maas.lifecycle.train(config)
     assert examined.folder != plain.folder
     weights = [checkpoint.folder / "weights.safetensors" for checkpoint in (examined, plain)]

@@ -181,15 +181,16 @@ def remembering(line, folder, *, weight: float):
 FAULT = "gru (GRU): onnx's reference ignores sequence_lens"
 
 
-def test_evidence_says_that_the_reference_was_not_asked_when_it_is_known_to_be_wrong(line, digits, tmp_path):
+def test_evidence_says_that_the_reference_was_not_asked_when_it_is_known_to_be_wrong(line, digits, tmp_path, source_of):
     path = remembering(line, tmp_path, weight=0.0)
-    evidence = prove(line.bundle, line.checkpoint, path, digits, ExportSettings())
+    evidence = prove(line.bundle, source_of(line.checkpoint, digits), path, ExportSettings())
     assert [one.right for one in evidence.parity] == ["onnxruntime"]
     assert evidence.reference_faults == (FAULT,)
 
 
-def test_gate_stays_shut_when_onnxruntime_itself_differs(line, digits, tmp_path):
+def test_gate_stays_shut_when_onnxruntime_itself_differs(line, digits, tmp_path, source_of):
+    source, path = source_of(line.checkpoint, digits), remembering(line, tmp_path, weight=0.5)
     with pytest.raises(ParityError) as caught:
-        prove(line.bundle, line.checkpoint, remembering(line, tmp_path, weight=0.5), digits, ExportSettings())
+        prove(line.bundle, source, path, ExportSettings())
     assert str(caught.value).startswith("onnxruntime does not answer as torch on ")
-    assert str(caught.value).endswith(f" Where it begins cannot be told: {FAULT}.")
+    assert str(caught.value).endswith(f" Where it begins is not known: {FAULT}.")

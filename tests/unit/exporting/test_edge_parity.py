@@ -13,6 +13,7 @@ from maas.data.splits import Split, Splits
 from maas.errors import ParityError
 from maas.evidence.task_metrics import task_metrics_of
 from maas.exporting.edge_parity import parity_at_edges
+from maas.exporting.source import CheckpointModel
 from maas.importing.scikit_learn import Estimator
 from maas.runtime.postprocessors.regression import RegressionPostprocessor
 from maas.runtime.predictor import Predictor
@@ -38,10 +39,16 @@ def compared(splits, tmp_path):
         model_inputs = processor.batch(processor.preprocess(splits.test.inputs[:4]))
         path = tmp_path / "model.onnx"
         drawn.write_onnx(path, examples=model_inputs, axes=processor.dynamic_axes, output="value", opset=20)
-        checkpoint = SimpleNamespace(model=lambda: met, task_head=lambda: None)
+        checkpoint = SimpleNamespace(
+            model=lambda: met,
+            task_head=lambda: None,
+            postprocessor=RegressionPostprocessor,
+            processor=lambda: processor,
+        )
+        model = CheckpointModel(checkpoint, splits, opset=20)
         return list(
             parity_at_edges(
-                checkpoint,
+                model,
                 task_metrics_of("regression", ()),
                 Predictor(path, processor, RegressionPostprocessor()),
                 splits.test,

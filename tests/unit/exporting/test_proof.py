@@ -20,12 +20,11 @@ from maas.records.evidence import EVIDENCE_VERSION
 sys.modules.setdefault("drawn_again", sys.modules[__name__])  # checkpoints name what this file defines by this name
 
 
-def test_evidence_holds_metrics_and_parity_of_the_test_rows_when_a_bundle_is_proven(line, digits):
+def test_evidence_holds_metrics_and_parity_of_the_test_rows_when_a_bundle_is_proven(line, digits, source_of):
     evidence = prove(
         line.bundle,
-        line.checkpoint,
+        source_of(line.checkpoint, digits),
         line.bundle.model_path,
-        digits,
         ExportSettings(),
         baseline=lambda splits: splits.test.targets,
     )
@@ -49,7 +48,7 @@ def altered(line, folder, change):
     return folder / "altered.onnx"
 
 
-def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, digits, tmp_path):
+def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, digits, tmp_path, source_of):
     def change(graph: onnx.GraphProto) -> None:
         tensor = next(one for one in graph.initializer if list(one.dims) in ([10, 256], [256, 10]))
         values = numpy_helper.to_array(tensor).copy()
@@ -57,7 +56,7 @@ def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, dig
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
     with pytest.raises(ParityError) as caught:
-        prove(line.bundle, line.checkpoint, altered(line, tmp_path, change), digits, ExportSettings())
+        prove(line.bundle, source_of(line.checkpoint, digits), altered(line, tmp_path, change), ExportSettings())
     assert caught.value.found > caught.value.allowed == 1e-5
     assert str(caught.value).startswith(
         f"onnxruntime does not answer as torch on {len(digits.test)} rows: a number differs by {caught.value.found:.3g}"
@@ -65,7 +64,7 @@ def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, dig
     assert str(caught.value).endswith(" All nodes agree: the export itself differs.")
 
 
-def test_first_node_that_differs_is_named_when_two_evaluators_disagree(line, digits, tmp_path):
+def test_first_node_that_differs_is_named_when_two_evaluators_disagree(line, digits, tmp_path, source_of):
     def change(graph: onnx.GraphProto) -> None:
         position, relu = next((index, node) for index, node in enumerate(graph.node) if node.op_type == "Relu")
         plain = relu.input[0]
@@ -75,11 +74,11 @@ def test_first_node_that_differs_is_named_when_two_evaluators_disagree(line, dig
         graph.node.insert(position, noise)
 
     with pytest.raises(ParityError) as caught:
-        prove(line.bundle, line.checkpoint, altered(line, tmp_path, change), digits, ExportSettings())
+        prove(line.bundle, source_of(line.checkpoint, digits), altered(line, tmp_path, change), ExportSettings())
     assert str(caught.value).endswith(" The first node that differs is injected_noise (RandomNormalLike).")
 
 
-def test_tolerance_is_the_recipes_when_it_is_loose(line, digits, tmp_path):
+def test_tolerance_is_the_recipes_when_it_is_loose(line, digits, tmp_path, source_of):
     def change(graph: onnx.GraphProto) -> None:
         tensor = next(one for one in graph.initializer if list(one.dims) == [10])
         values = numpy_helper.to_array(tensor) + np.linspace(0, 1e-3, 10, dtype=np.float32)
@@ -87,8 +86,8 @@ def test_tolerance_is_the_recipes_when_it_is_loose(line, digits, tmp_path):
 
     path = altered(line, tmp_path, change)
     with pytest.raises(ParityError):
-        prove(line.bundle, line.checkpoint, path, digits, ExportSettings())
-    tolerant = prove(line.bundle, line.checkpoint, path, digits, ExportSettings(tolerance=1e-2))
+        prove(line.bundle, source_of(line.checkpoint, digits), path, ExportSettings())
+    tolerant = prove(line.bundle, source_of(line.checkpoint, digits), path, ExportSettings(tolerance=1e-2))
     assert 1e-5 < tolerant.parity[0].max_difference < 1e-2
 
 
@@ -112,14 +111,14 @@ class Dropping(MLP):
 
 @pytest.mark.parametrize("kind", [DrawnShift, Dropping])
 def test_randomness_is_named_and_not_the_export_when_a_net_answers_otherwise_each_time(
-    kind, save, line, digits, tmp_path
+    kind, save, line, digits, tmp_path, source_of
 ):
     target, arguments = f"drawn_again.{kind.__name__}", {"in_features": 64, "outputs": 10, "hidden": [4]}
     checkpoint = save(
         tmp_path / "train", kind(**arguments), line.checkpoint.processor(), target, digits.labels, **arguments
     )
     with pytest.raises(ParityError) as caught:
-        prove(line.bundle, checkpoint, line.bundle.model_path, digits, ExportSettings())
+        prove(line.bundle, source_of(checkpoint, digits), line.bundle.model_path, ExportSettings())
     assert str(caught.value).startswith(f"{target} is random: opened again, it answers the same rows otherwise, by up ")
     assert "export" not in str(caught.value)
     assert caught.value.found > 1e-3

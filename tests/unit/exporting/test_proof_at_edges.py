@@ -42,7 +42,7 @@ def splits() -> Splits:
 
 
 @pytest.fixture
-def proven(splits, save, lineage, tmp_path):
+def proven(splits, save, lineage, source_of, tmp_path):
     """`proven(model, target, change)`: the evidence of an imported model whose graph was changed."""
 
     def prove_it(model, target, change=lambda graph: None, arguments=None, splits=splits):
@@ -68,7 +68,7 @@ def proven(splits, save, lineage, tmp_path):
             lineage=lineage,
             golden_rows=splits.test.inputs[:2],
         )
-        return prove(bundle, checkpoint, graph, splits, ExportSettings())
+        return prove(bundle, source_of(checkpoint, splits), graph, ExportSettings())
 
     return prove_it
 

@@ -7,7 +7,7 @@ import pytest
 from maas.data.splits import Split, Splits
 from maas.errors import BundleError, DataError
 from maas.exporting.bundling import attach_evidence
-from maas.lifecycle.promoting import comparing_on
+from maas.lifecycle.registering import comparing_on
 from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Machine
 from maas.runtime.bundle import Bundle
 

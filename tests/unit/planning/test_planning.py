@@ -11,7 +11,7 @@ from rich.console import Console
 
 import maas
 from maas.data.folds import folded
-from maas.lifecycle.assembly import load_rows
+from maas.lifecycle.recipe import load_rows
 from maas.planning import RecipePlan
 from maas.planning.estimating import Loop, TimedBatch, Watched
 from maas.planning.planning import fold_share, planned

@@ -5,7 +5,7 @@ import pytest
 
 from maas.errors import DataError
 from maas.evidence.task_metrics import task_metrics_of
-from maas.lifecycle.promoting import compared
+from maas.lifecycle.registering import comparison_of
 from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval, Machine
 from maas.registry.promotion import Comparison, Decision, decide, decide_by, without_comparing
 
@@ -81,12 +81,12 @@ def refuse() -> Comparison:
         (evidence("rows"), refuse, "version 1 cannot be compared: their labels differ"),
     ],
 )
-def test_alias_stays_with_the_reason_when_two_pieces_of_evidence_cannot_be_compared(old, compare, why):
+def test_alias_stays_with_the_reason_when_two_pieces_of_evidence_cannot_be_comparison_of(old, compare, why):
     decision = decide(evidence("rows"), old, compare, version=2, champion=1, margin=1.0)
     assert decision == Decision(False, f"{why}; to move it all the same set registry.promote=always")
 
 
-def test_decision_holds_the_interval_when_two_pieces_of_evidence_are_compared():
+def test_decision_holds_the_interval_when_two_pieces_of_evidence_are_comparison_of():
     rows = evidence("rows")
     decision = decide(rows, rows, lambda: comparison(0.4, -0.2, 1.0), version=2, champion=1, margin=1.0)
     assert (decision.moves, decision.gain) == (True, Interval(0.4, -0.2, 1.0))
@@ -107,7 +107,9 @@ def test_paired_interval_is_mc_nemars_when_two_bundles_answer_2000_rows(won, los
     new, old = targets.copy(), targets.copy()
     new[:lost] = 1 - new[:lost]
     old[lost : lost + won] = 1 - old[lost : lost + won]
-    found = compared(task_metrics_of("classification", "ab"), targets, one_hot(new), one_hot(old), metric="accuracy")
+    found = comparison_of(
+        task_metrics_of("classification", "ab"), targets, one_hot(new), one_hot(old), metric="accuracy"
+    )
     value = 100 * (won - lost) / 2000
     deviation = 100 * np.sqrt(won + lost - (won - lost) ** 2 / 2000) / 2000
     assert found.gain.value == pytest.approx(value)
@@ -119,7 +121,9 @@ def test_paired_interval_is_mc_nemars_when_two_bundles_answer_2000_rows(won, los
 
 def test_gain_is_nought_when_two_bundles_answer_alike():
     targets = np.arange(40) % 2
-    found = compared(task_metrics_of("classification", "ab"), targets, one_hot(targets), one_hot(targets), metric="f1")
+    found = comparison_of(
+        task_metrics_of("classification", "ab"), targets, one_hot(targets), one_hot(targets), metric="f1"
+    )
     assert found.gain == Interval(0, 0, 0)
     assert "+0.00 percentage points [+0.00, +0.00]" in decide_by(found, version=2, champion=1, margin=1.0).why
 
@@ -130,12 +134,12 @@ def test_less_is_better_and_the_unit_is_the_targets_when_the_metric_is_an_error(
     targets = np.linspace(100, 200, 60)
     signs = np.where(np.arange(60) % 3, 1.0, -1.0)
     new, old = (targets + signs * off for off in values)
-    found = compared(task_metrics_of("regression", ""), targets, new[:, None], old[:, None], metric=metric)
+    found = comparison_of(task_metrics_of("regression", ""), targets, new[:, None], old[:, None], metric=metric)
     assert (found.new, found.old) == pytest.approx(values)
     assert [found.gain.value, found.gain.low, found.gain.high] == pytest.approx([3, 3, 3])
     assert found.unit == "in the target's unit"
     assert decide_by(found, version=2, champion=1, margin=0.0).moves
-    swapped = compared(task_metrics_of("regression", ""), targets, old[:, None], new[:, None], metric=metric)
+    swapped = comparison_of(task_metrics_of("regression", ""), targets, old[:, None], new[:, None], metric=metric)
     assert not decide_by(swapped, version=2, champion=1, margin=10.0).moves
 
 
@@ -143,7 +147,7 @@ def test_points_are_hundredths_of_r2_when_the_metric_is_r2():
     """y is ±10 around its mean, so Σ(y − ȳ)² = 100 N; errors of 1 and 2 give R² 0.99 and 0.96."""
     targets = np.where(np.arange(400) % 2, 10.0, -10.0) + 7
     signs = np.where(np.arange(400) % 4 < 2, 1.0, -1.0)
-    found = compared(
+    found = comparison_of(
         task_metrics_of("regression", ""),
         targets,
         (targets + signs)[:, None],

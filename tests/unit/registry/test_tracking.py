@@ -49,8 +49,8 @@ def test_every_epoch_is_there_with_one_warning_when_mlflow_was_away_for_some(sto
             tracker.log_epoch(epoch, {"loss": 1 / (epoch + 1)})
         assert len(warnings()) == 1
         assert warnings()[0].startswith(
-            f"MLflow run {tracker.run_id} cannot be logged to, and work goes on. What MLflow does not take is kept in "
-            f"{unsent} and logged once it does, by the run's next stage at the latest. The registry refused: "
+            f"MLflow run {tracker.run_id} cannot be logged to, and work continues. What MLflow does not take is kept "
+            f"in {unsent} and logged once it does, by the run's next stage at the latest. The registry refused: "
         )
         assert "\n" not in warnings()[0]
     tracker.log_epoch(4, {"loss": 0.2})  # within a minute of the failure MLflow is not asked again
@@ -113,7 +113,7 @@ def test_work_says_that_values_are_lost_when_there_is_no_place_for_them(store, a
         tracker.log_epoch(0, {"loss": 1.0})
         tracker.log_epoch(1, {"loss": 1.0})
     assert [message.partition(". The registry")[0] for message in warnings()] == [
-        f"MLflow run {tracker.run_id} cannot be logged to, and work goes on. What MLflow does not take is lost"
+        f"MLflow run {tracker.run_id} cannot be logged to, and work continues. What MLflow does not take is lost"
     ]
 
 

@@ -19,7 +19,7 @@ import maas
 from maas.data.splits import Split, Splits
 from maas.errors import CheckpointError
 from maas.importing.base import ImportedModel
-from maas.lifecycle.validating import validated
+from maas.lifecycle.training import validated
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.training.checkpoint import Checkpoint, NetRecord

@@ -17,7 +17,8 @@ from maas import compress
 from maas.errors import ConfigError
 from maas.files import folder_published_whole, sha256_of
 from maas.importing.samples import random_features
-from maas.lifecycle import elsewhere
+from maas.lifecycle import given as given_models
+from maas.lifecycle import stages
 from maas.runtime.bundle import Bundle
 
 FREE = [f"compress.budget.{name}=null" for name in ("max_drop", "min_agreement", "max_batch_effect", "speedup")]
@@ -154,7 +155,7 @@ def test_nothing_is_left_when_it_is_interrupted(mlp, entered, monkeypatch, tmp_p
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(elsewhere, "compression_picture", interrupted)
+    monkeypatch.setattr(stages, "compression_picture", interrupted)
     arguments = [mlp / "mlp.onnx", f"calibration={mlp / 'rows.npz'}", f"out={tmp_path / 'small'}", "compress=none"]
     monkeypatch.setattr(sys, "argv", ["maas.compress", *map(str, arguments)])
     with pytest.raises(SystemExit) as caught:
@@ -167,7 +168,7 @@ def test_nothing_is_left_when_it_is_interrupted(mlp, entered, monkeypatch, tmp_p
 def test_second_is_refused_at_once_when_another_process_writes_the_folder(
     kind, line, mlp, given, entered, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(elsewhere, "searched", None)  # no work is begun
+    monkeypatch.setattr(given_models, "compress_source", None)  # no work is begun
     given = {
         "file": [mlp / "mlp.onnx", f"calibration={mlp / 'rows.npz'}"],
         "bundle": [line.bundle.folder, f"calibration={given}"],
@@ -183,7 +184,7 @@ def test_first_to_end_stays_when_two_processes_began_at_once(tmp_path):
     out = tmp_path / "small"
 
     def both() -> None:
-        with elsewhere.new_folder(out) as ours, folder_published_whole(out) as theirs:
+        with given_models.new_folder(out) as ours, folder_published_whole(out) as theirs:
             (ours / "ours").touch()
             (theirs / "theirs").touch()
 
@@ -193,7 +194,7 @@ def test_first_to_end_stays_when_two_processes_began_at_once(tmp_path):
 
 
 def test_folder_is_refused_before_any_work_when_it_cannot_be_written(mlp, entered, monkeypatch, tmp_path):
-    monkeypatch.setattr(elsewhere, "searched", None)
+    monkeypatch.setattr(given_models, "compress_source", None)
     (tmp_path / "file").touch()
     out = tmp_path / "file/small"
     told = entered(mlp / "mlp.onnx", f"calibration={mlp / 'rows.npz'}", f"out={out}", status=2)

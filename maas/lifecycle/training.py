@@ -1,0 +1,152 @@
+"""The stage that trains: a processor and a model fitted on the recipe's rows, and kept as a checkpoint."""
+
+import logging
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from maas.data.folds import folded, require_foldable
+from maas.data.splits import Splits
+from maas.doctor import require_sound
+from maas.evidence.plots import learning_curve
+from maas.evidence.task_metrics import task_metrics_of
+from maas.lifecycle.lineage import lineage_of
+from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.registering import tracker_of
+from maas.lifecycle.stages import timed
+from maas.records.evidence import Interval
+from maas.records.manifest import Lineage
+from maas.run_folders.folder import RunFolder
+from maas.runtime.postprocessors import Postprocessor, load_postprocessor, postprocessor_class
+from maas.runtime.predictor import outputs_in_batches
+from maas.runtime.processors import Processor
+from maas.training import processes
+from maas.training.checkpoint import Checkpoint, save_checkpoint
+from maas.training.evaluation import run_of, scores_of
+from maas.training.fitting import Fitted, fit
+from maas.training.recipe import TrainingRecipe
+from maas.training.reopening import REOPENED_ROWS
+
+log = logging.getLogger("maas")
+
+
+def train_checkpoint(recipe: Recipe, folder: RunFolder, splits: Splits) -> Checkpoint:
+    """Fits processor and net, and keeps the best epoch."""
+    require_foldable(splits, recipe.training.folds)
+    lineage = lineage_of(recipe.config, splits.record.fingerprint)  # of the code that is about to train
+    tracker = tracker_of(recipe, folder, lineage)
+    log.info(
+        "train     %s rows, %s", len(splits.train), f"{len(splits.labels)} labels" if splits.labels else "no labels"
+    )
+    with timed(folder, "train"), tracker.marked() if tracker else nullcontext():
+        processor = recipe.training.fitted_processor(splits.train.inputs)
+        require_sound(recipe.training, splits, processor)
+        processes.send_folder(folder.resume)
+        fitted = fit(recipe.training, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
+        postprocessor, metrics = validated(fitted, processor, splits)
+        folds = cross_validated(recipe.training, splits, folder.resume) if recipe.training.folds else {}
+        checkpoint = checkpoint_of_fitted(
+            folder,
+            recipe.training,
+            fitted,
+            processor,
+            splits,
+            postprocessor=postprocessor,
+            metrics=metrics,
+            cross_validated=folds,
+            lineage=lineage,
+        )
+    if tracker and fitted.history and recipe.training.metric:
+        with tempfile.TemporaryDirectory() as scratch:
+            curve = Path(scratch) / "learning_curve.png"
+            tracker.log_files(learning_curve(fitted.history, fitted.best_epoch, recipe.training.metric, curve), "plots")
+    if tracker:
+        tracker.settle()
+    return checkpoint
+
+
+def assist(recipe: TrainingRecipe, splits: Splits) -> NoReturn:
+    """Trains beside the first process, which alone continues; this one ends."""
+    resume = processes.received_folder()
+    if resume is not None:
+        fit(recipe, splits, recipe.fitted_processor(splits.train.inputs), resume)
+    raise SystemExit(0)
+
+
+def checkpoint_of_fitted(
+    folder: RunFolder,
+    recipe: TrainingRecipe,
+    fitted: Fitted,
+    processor: Processor,
+    splits: Splits,
+    *,
+    postprocessor: Postprocessor,
+    metrics: dict[str, Interval],
+    lineage: Lineage,
+    cross_validated: dict[str, Interval] | None = None,
+) -> Checkpoint:
+    """Writes the checkpoint of a model that was fitted, which answers validation rows as the model does.
+
+    Args:
+        folder: folder of the run.
+        recipe: what the model was trained by.
+        fitted: the model, and how it was trained.
+        processor: fitted processor.
+        splits: rows that it was trained on.
+        postprocessor: what its scores mean.
+        metrics: metrics on validation rows.
+        lineage: where it comes from.
+        cross_validated: metrics of a cross-validation; None for none.
+
+    Raises:
+        CheckpointError: the model holds what a checkpoint cannot, and would answer otherwise once it is opened.
+    """
+    return save_checkpoint(
+        folder.checkpoint,
+        fitted.model,
+        processor,
+        name=recipe.name,
+        task=recipe.task,
+        net_record=fitted.net_record,
+        rows=splits.validation.spread(REOPENED_ROWS).inputs,
+        plan=None,
+        labels=splits.labels,
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        data=splits.record,
+        postprocessor=postprocessor.record(),
+        metrics=metrics,
+        lineage=lineage,
+        cross_validated=cross_validated or {},
+    )
+
+
+def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Postprocessor, dict[str, Interval]]:
+    """Returns the answer of a fitted model, and its metrics on validation rows; none where they have no targets."""
+    task_head, rows = fitted.task_head, splits.validation
+    output = postprocessor_class(task_head.postprocessor).output
+    outputs = outputs_in_batches(processor, rows.inputs, 32, run_of(fitted.model, task_head, output))[output]
+    postprocessor = load_postprocessor(task_head.postprocessor_record(outputs.shape[-1]))
+    if rows.targets is None:
+        return postprocessor, {}
+    return postprocessor, task_metrics_of(task_head.postprocessor, splits.labels).compute(
+        rows.targets, postprocessor.scores({output: outputs})
+    )
+
+
+def cross_validated(recipe: TrainingRecipe, splits: Splits, resume: Path) -> dict[str, Interval]:
+    """Fits the recipe again for each fold, and evaluates the answers to all held-out rows together."""
+    targets, found = [], []
+    for number, fold in enumerate(folded(splits, recipe.folds), start=1):
+        log.info("train     fold %s of %s", number, recipe.folds)
+        processor = recipe.fitted_processor(fold.train.inputs)
+        fitted = fit(recipe, fold, processor, resume / f"fold{number}")
+        task_head = fitted.task_head
+        postprocessor = load_postprocessor(task_head.postprocessor_record(len(fold.labels)))
+        run = run_of(fitted.model, task_head, postprocessor.output)
+        targets.append(np.asarray(fold.test.targets))
+        found.append(scores_of(run, postprocessor, processor, fold.test.inputs))
+    return task_metrics_of(postprocessor.kind, splits.labels).compute(np.concatenate(targets), np.concatenate(found))

@@ -20,7 +20,7 @@ class ArrowWriter:
     """An Arrow file that is being written.
 
     Args:
-        path: of the file.
+        path: path of the file.
     """
 
     def __init__(self, path: Path) -> None:

@@ -103,10 +103,10 @@ def value_cell(name: str, use: ColumnUse, missing: Sequence[str], advice: str = 
     """Returns what takes values of any type.
 
     Args:
-        name: of the column, for messages.
-        use: what it is for.
+        name: name of the column, for messages.
+        use: use of the column.
         missing: texts that stand for nothing.
-        advice: what to do where a value is of no type that is taken.
+        advice: remedy for values of other types, for messages.
 
     Raises:
         DataError: by the cell: a value is of a type that no row can hold, e.g. a list, or no number where numbers are

@@ -36,7 +36,7 @@ class Contents:
         columns: the inputs as the source gives them.
         splits: numbers of the rows of each split, in the source's order.
         places: int64 (N,), where each row's input stands, counted through all columns.
-        digests: of the contents, 32 bytes (N,).
+        digests: digests of the contents, 32 bytes (N,).
         ranks: int64 (N,), the rank of each digest among those there are; equal contents share one.
         targets: (N,), positions in `names`, or float64 numbers, or zeros.
         names: the labels in their order; none where targets are not labels.
@@ -56,8 +56,8 @@ def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[st
 
     Args:
         source: tables by split name.
-        target: what their labels hold.
-        removed: takes the number of rows that are empty or lack a target, as `empty`.
+        target: kind of their targets.
+        removed: counter that takes the number of rows that are empty or lack a target, as `empty`.
 
     Raises:
         DataError: a target is no number where numbers are required.

@@ -61,9 +61,9 @@ class BatchesByLength(Sampler[list[int]]):
     Args:
         keys: the padded size of each row.
         batch_size: rows in a batch of one process; the last one may be smaller.
-        seed: of the order; None keeps the rows in place.
-        rank: of this process among `world`.
-        world: how many processes share the rows.
+        seed: random seed of the order; None keeps the rows in place.
+        rank: number of this process among `world`.
+        world: number of processes that share the rows.
 
     Raises:
         DataError: there are fewer rows than processes.
@@ -190,9 +190,9 @@ class DataModule(LightningDataModule):
         splits: clean rows.
         processor: fitted.
         batch_size: rows in a batch of one process.
-        seed: of the order of training rows.
+        seed: random seed of the order of training rows.
         workers: processes that make batches beside training.
-        loader: gives the batches.
+        loader: class of the loaders.
     """
 
     def __init__(

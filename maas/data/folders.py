@@ -62,7 +62,7 @@ def files_by_label(path: Path, suffixes: Sequence[str]) -> Tables:
 
     Args:
         path: holds a folder for each label, or for each split one that does.
-        suffixes: of the files that count, in lower case.
+        suffixes: endings of the files that count, in lower case.
 
     Raises:
         DataError: there are no folders of labels, one of them holds no such file, or a file cannot be read.

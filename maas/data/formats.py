@@ -17,9 +17,9 @@ class TableFormat:
     """What reads a kind of files.
 
     Args:
-        name: for messages.
+        name: name for messages.
         read: the reader.
-        detail: what the rows depend on beside the file.
+        detail: settings that the rows depend on, in addition to the file.
     """
 
     name: str

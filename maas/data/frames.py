@@ -14,8 +14,8 @@ def arrow_rows_of_frame(frame: pd.DataFrame, origin: str) -> ArrowRows:
     """Returns a frame's columns, and its index where that has a name.
 
     Args:
-        frame: of any types; a column of several is kept as JSON, so that each value comes back as it was.
-        origin: where it comes from, for messages.
+        frame: frame of any types; a column of several is kept as JSON, so that each value comes back as it was.
+        origin: origin of the rows, for messages.
 
     Raises:
         DataError: two columns have one name.

@@ -36,9 +36,9 @@ def given_rows(
 
     Args:
         path: a folder of pictures or sounds, a file of lines, a table, or arrays (`inputs`, and maybe `targets`).
-        processor: of the model.
+        processor: processor of the model.
         labels: the model's; files in folders of these names have the folder's label.
-        column: of a table, that holds the inputs; None takes the processor's own name of a row.
+        column: column of a table that holds the inputs; None takes the processor's own name of a row.
         label: column of a table that holds the targets; None for rows without targets.
 
     Raises:
@@ -95,8 +95,8 @@ def given_table(rows: Sequence[Any], targets: NDArray[Any] | None, labels: Seque
     Args:
         rows: N raw inputs.
         targets: (N,), positions in `labels` or names of them, or numbers where there are none; None for nothing.
-        labels: of the model.
-        path: where they were read, for messages.
+        labels: labels of the model.
+        path: path of the rows, for messages.
 
     Raises:
         DataError: the targets are no labels of the model.
@@ -121,8 +121,8 @@ def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path
 
     Args:
         table: rows and their labels, which may all be None.
-        labels: of the model; none where targets are numbers.
-        path: where they were read, for messages.
+        labels: labels of the model; none where targets are numbers.
+        path: path of the rows, for messages.
 
     Raises:
         DataError: there are too few of them, or they have labels that the model has not.

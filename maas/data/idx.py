@@ -39,7 +39,7 @@ def fashion_mnist(folder: str = FASHION_FOLDER) -> Tables:
     """Reads Fashion-MNIST, 60,000 + 10,000 images of 28×28 pixels, as Debian ships it.
 
     Args:
-        folder: where the four files lie, plain or gzipped.
+        folder: folder of the four files, plain or gzipped.
 
     Raises:
         DataError: a file is missing or broken.
@@ -65,7 +65,7 @@ def idx_images(
         labels: IDX file of N numbers.
         test_images: images of the test split.
         test_labels: labels of the test split.
-        names: of the labels 0, 1, …; null takes the numbers themselves.
+        names: names of the labels 0, 1, …; null takes the numbers themselves.
 
     Raises:
         DataError: a file is broken, two files do not belong together, or a label has no name.

@@ -29,8 +29,8 @@ def read_objects(file: Path, writer: ArrowWriter, *, is_lines: bool) -> None:
     """Reads objects, a row each; what an object lacks is null.
 
     Args:
-        file: in UTF-8.
-        writer: takes the rows.
+        file: file in UTF-8.
+        writer: writer that takes the rows.
         is_lines: whether there is one object a line for certain; else a file that begins a list is read whole.
 
     Raises:

@@ -33,8 +33,8 @@ def rated_snippets(
     so there is nothing to group by.
 
     Args:
-        package: whose sdist holds the file.
-        version: of the package.
+        package: package whose sdist holds the file.
+        version: version of the package.
         sha256: of the sdist.
         members: the file inside the sdist, or an archive in it and the file inside that, and so on.
         neutral: ratings of a smaller absolute value carry no label, and 0 never does.

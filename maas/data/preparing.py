@@ -55,7 +55,7 @@ def prepared(path: Path, format_: TableFormat) -> list[ArrowRows]:
 
     Args:
         path: the file.
-        format_: what reads it.
+        format_: format of the file.
 
     Raises:
         DataError: the file cannot be read, or there is no room for its rows.

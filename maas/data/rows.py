@@ -25,7 +25,7 @@ class Rows(Sequence[Any]):
     """Rows of one column or of several, one after the other; texts come without the blanks around them.
 
     Args:
-        columns: what the rows are read of.
+        columns: columns that hold the rows.
         places: int64 (N,), counted through all columns.
     """
 

@@ -25,8 +25,8 @@ def read_separated(file: Path, writer: ArrowWriter, *, delimiter: str) -> None:
     """Reads texts between separators.
 
     Args:
-        file: in UTF-8, with a header.
-        writer: takes the rows, each column one of texts.
+        file: file in UTF-8, with a header.
+        writer: writer that takes the rows, each column one of texts.
         delimiter: between cells.
 
     Raises:

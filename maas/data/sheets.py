@@ -47,9 +47,9 @@ class Sheet:
     """Columns of one table.
 
     Args:
-        parts: its rows, one part after the other, of the same columns.
-        origin: where they come from, for messages.
-        reading: how columns are read.
+        parts: rows, one part after the other, of the same columns.
+        origin: origin of the rows, for messages.
+        reading: reading of the columns.
 
     Raises:
         DataError: the parts have unequal columns, or a column that `reading.texts` names is not there.

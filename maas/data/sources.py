@@ -78,7 +78,7 @@ def files(
         texts: columns that are texts though they look like numbers, or are numbers in the file.
         numbers: columns whose cells must be numbers.
         categories: columns that keep their own text, so that 1.0 is not 1.
-        missing: what stands for nothing.
+        missing: texts that stand for nothing.
 
     Raises:
         DataError: the format is unknown, the file cannot be read or lacks a column.
@@ -113,7 +113,7 @@ def hub(
         texts: columns that are texts though they look like numbers, or are numbers in the file.
         numbers: columns whose cells must be numbers.
         categories: columns that keep their own text, so that 1.0 is not 1.
-        missing: what stands for nothing.
+        missing: texts that stand for nothing.
 
     Raises:
         DataError: it cannot be loaded or lacks a column.
@@ -142,7 +142,7 @@ def called(loader: str, distribution: str | None = None) -> Any:
 
     Args:
         loader: the dotted name.
-        distribution: what pip calls the package, where that is another name.
+        distribution: pip's name of the package, where that differs.
 
     Raises:
         DataError: the package is not installed, or has nothing of that name.

@@ -43,9 +43,9 @@ class Speaking:
     Args:
         words: the words that are spoken.
         accents: the program's voices of a language; each clip draws one.
-        takes: how often each voice says each word, with a pitch, a speed and an accent of its own.
-        seed: of these.
-        program: its version, which decides what the clips are.
+        takes: number of clips of each word by each voice, with a pitch, a speed and an accent of its own.
+        seed: random seed of these.
+        program: version of the program, which decides the clips.
     """
 
     words: tuple[str, ...]
@@ -80,7 +80,7 @@ def espeak_words(
         voices: names of espeak-ng's variants; null takes all of them, about a hundred.
         accents: the program's voices of a language, such as en-gb; each clip draws one.
         takes: clips of each word by each voice.
-        seed: of pitch, speed and accent.
+        seed: random seed of pitch, speed and accent.
         validation_fraction: about this fraction of the voices.
         test_fraction: about this fraction of the voices.
 

@@ -84,9 +84,9 @@ def prepare(
         source: tables by split name, or what reads them, from one of the sources in `maas.data`.
         validation_fraction: fraction of each label for validation, where the source brings no validation split.
         test_fraction: fraction of each label for testing, where the source brings no test split.
-        target: what the column `label` holds: labels, numbers, or nothing that is looked at.
+        target: kind of values in the column `label`: labels, numbers, or none.
         labels: the K names in the order of the model's outputs; null sorts those of the training rows.
-        max_rows: of each split, stratified by label like the splits; null keeps all. To try things out.
+        max_rows: largest number of rows of each split, stratified by label like the splits; null keeps all.
 
     Raises:
         ConfigError: the two shares leave no training rows.

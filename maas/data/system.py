@@ -11,7 +11,7 @@ def debian_package_missing(package: str, purpose: str, instead: str) -> DataErro
 
     Args:
         package: as apt names it.
-        purpose: what it does for the data, a verb and its object: `holds these images`.
+        purpose: purpose for the data, a verb and its object: `holds these images`.
         instead: overrides that take such data from the hub.
 
     Example:

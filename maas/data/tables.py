@@ -50,7 +50,7 @@ class ArrowRows:
 
     Args:
         table: the rows.
-        is_mapped: whether they lie in a file.
+        is_mapped: whether the rows lie in a mapped file.
     """
 
     def __init__(self, table: pa.Table, *, is_mapped: bool = False) -> None:
@@ -120,9 +120,9 @@ class Column(Sequence[Any]):
 
     Args:
         parts: the table's rows, one part after the other.
-        names: of the columns.
+        names: names of the columns.
         make: one row's values of these columns to its value; None takes the value of a single column as it is.
-        cells: for each column and part, what makes plain values of what Arrow holds, many at a time; None where they
+        cells: for each column and part, the decoder of Arrow's values, many at a time; None where they
             are plain already. Columns that are not named here are read as `datasets` has them.
     """
 

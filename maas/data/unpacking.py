@@ -25,7 +25,7 @@ def unpacked(path: Path, folder: Path) -> Iterator[Path]:
 
     Args:
         path: the file.
-        folder: takes the unpacked file, which goes when the block ends.
+        folder: folder for the unpacked file, which is removed when the block ends.
 
     Raises:
         OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile: the file is cut off or

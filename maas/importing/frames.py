@@ -29,9 +29,9 @@ class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"mo
     """Columns by name.
 
     Args:
-        names: in the order in which the estimator is given them.
+        names: names of columns in the estimator's order.
         model_inputs: model input → names of its columns.
-        texts: of a column of categories, what each position stands for; None is a missing or unknown one.
+        texts: for a column of categories, the text of each position; None is a missing or unknown one.
     """
 
     names: tuple[str, ...]
@@ -162,7 +162,7 @@ def lacking_one(row: ModelInputs, frame: Frame | None) -> Iterator[tuple[int, Mo
 
     Args:
         row: model inputs of one row that lacks none.
-        frame: of columns by name, or None.
+        frame: columns by name, or None.
     """
     numbers = row.get(NUMBERS, np.zeros((1, 0)))  # other processors let no missing number in
     for column in range(numbers.shape[1]):

@@ -50,13 +50,13 @@ class KerasNet(ImportedModel):
     Args:
         model: the path of a `.keras` file; or a function without arguments that returns a model, such as a part with
             `_partial_: true`; or a model.
-        gives: what its output's numbers are: `probabilities`, `logits`, `probability` or `logit` (of the second of two
+        gives: kind of the output's numbers: `probabilities`, `logits`, `probability` or `logit` (of the second of two
             labels), `value` or `embedding`.
         labels: names in the order of the output; null if it is that of the data.
-        epochs: of training by Keras on the training split; 0 takes the net as it comes.
+        epochs: epochs of training by Keras on the training split; 0 takes the net as it comes.
         batch_size: rows in a training step.
-        seed: of the weights that the function draws, and of the training.
-        meaning: of its output; `fit` finds it out.
+        seed: random seed of the weights that the function draws, and of the training.
+        meaning: meaning of its output; set by `fit`.
     """
 
     framework: ClassVar[str] = "Keras"

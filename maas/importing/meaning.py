@@ -23,8 +23,8 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a source's numbers are read.
 
     Args:
-        gives: what they are.
-        order: for each label of the data its position among those of the source; none where there are no labels.
+        gives: kind of the numbers.
+        order: position of each label of the data among those of the source; none where there are no labels.
     """
 
     gives: Gives
@@ -92,9 +92,9 @@ def meaning_of(gives: Gives, labels: Sequence[str] | None, splits: Splits) -> Me
     """Brings a source's labels into the order of the data's.
 
     Args:
-        gives: what the source's numbers are.
-        labels: their names, in the source's order; None if it is the data's.
-        splits: knows the data's labels.
+        gives: kind of the source's numbers.
+        labels: names in the source's order; None for the data's.
+        splits: rows with the data's labels.
 
     Raises:
         ConfigError: the names are not the same.
@@ -113,8 +113,8 @@ def require_scores(found: NDArray[Any], gives: Gives, splits: Splits) -> None:
 
     Args:
         found: answers to some rows, as `Meaning.postprocessor` returns them.
-        gives: what the recipe takes the source's numbers for.
-        splits: knows the targets.
+        gives: kind of the source's numbers by the recipe.
+        splits: rows with the targets.
 
     Raises:
         ConfigError: they have another shape, or are no probabilities.

@@ -37,10 +37,10 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of a file once it has met the data.
 
     Args:
-        meaning: of its result.
+        meaning: meaning of its result.
         connected: model input → input of the file.
         result: the output of the file that counts.
-        pixels: what is done to the model input first; None for nothing.
+        pixels: scaling of the model input; None for none.
     """
 
     meaning: Meaning
@@ -57,13 +57,13 @@ class OnnxFile(ImportedModel):
 
     Args:
         path: the file.
-        gives: what the output's numbers are: `probabilities`, `logits`, `probability` or `logit` (of the second of two
+        gives: kind of the output's numbers: `probabilities`, `logits`, `probability` or `logit` (of the second of two
             labels), `value` or `embedding`.
         labels: names in the order of the output; null if it is that of the data.
         inputs: model input → input of the file; null where there is one of each, or where both have the same names.
         output: the output that counts; null for the only one of floating-point numbers.
         pixels: a part that scales and turns pictures as the file takes them; null for model inputs as they are.
-        record: what is known of the file; `fit` finds it out.
+        record: result of `fit`.
     """
 
     framework: ClassVar[str] = "ONNX file"

@@ -15,9 +15,9 @@ class PixelScaling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Turns uint8 pixels into what nets for pictures are usually trained on: (scale · pixel - mean) / deviation.
 
     Args:
-        scale: of pixels from 0 to 255.
-        mean: of each channel, after scaling; one number for all of them.
-        deviation: of each channel, after scaling; one number for all of them.
+        scale: factor of pixels from 0 to 255.
+        mean: mean of each channel, after scaling; one number for all of them.
+        deviation: deviation of each channel, after scaling; one number for all of them.
         channels_first: (N, C, H, W) as torch has it, instead of (N, H, W, C) as Keras does.
 
     Example:

@@ -36,7 +36,7 @@ class PlainGraph:
     """Inputs and result of a file.
 
     Args:
-        name: of the file, for messages.
+        name: name of the file, for messages.
         inputs: the type and the sizes of each, the batch first; None for any size.
         result: the output that is evaluated.
         batch: rows that it takes at once; None for any number.

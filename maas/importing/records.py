@@ -93,7 +93,7 @@ class Reading(Postprocessor):
 
     Args:
         result: the output.
-        meaning: of its numbers.
+        meaning: meaning of its numbers.
     """
 
     kind: ClassVar[str] = "reading"

@@ -58,7 +58,7 @@ class RuleTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rules in terms of positions.
 
     Args:
-        model_input: what a row is read from.
+        model_input: name of the model input that holds a row.
         labels: K.
         lines: position of a label, and the conditions that must all hold for it.
         default: position of the label of a row that no line meets.
@@ -191,7 +191,7 @@ def add_rules(table: RuleTable, builder: GraphBuilder, output: str, kind: type[n
 
     Args:
         table: the rules.
-        builder: takes the nodes.
+        builder: builder that takes the nodes.
         output: the name of the graph's output.
         kind: the type that numbers and thresholds are compared in.
     """

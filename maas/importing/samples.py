@@ -30,7 +30,7 @@ def random_features(
         hidden: width of the layer.
         scale: rows are multiplied by it first.
         shrinkage: fraction of the mean variance that is added to each variance.
-        seed: of the layer's weights.
+        seed: random seed of the layer's weights.
 
     Returns:
         The file, in the cache. Input `pixels` float32 (1, D); outputs `scores` float32 (1, K) and `digit` int64 (1,).
@@ -56,7 +56,7 @@ def convolutions(side: Count = 8, labels: Count = 10, scale: Positive = 1.0, fil
         side: height and width.
         labels: K.
         scale: rows are multiplied by it first.
-        filters: of the first of two convolutions; the second has twice as many.
+        filters: number of filters of the first of two convolutions; the second has twice as many.
     """
     keras = needed("keras")
     layers = keras.layers

@@ -42,9 +42,9 @@ class EstimatorRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of an estimator once it has met the data.
 
     Args:
-        meaning: of its answers.
+        meaning: meaning of its answers.
         trusted: types that its file may hold.
-        frame: of columns by name; None where it reads them by position.
+        frame: columns by name; None where it reads them by position.
         required: columns of its table that it refuses to miss; the graph answers NaN where one is missing.
     """
 
@@ -69,9 +69,9 @@ class Estimator(ImportedModel):
     Args:
         estimator: a part, or the path of a `.skops` file. One that is not fitted learns from the training split, with
             `random_state` 0 where it names none.
-        labels: of a fitted classifier whose classes are 0, 1, …: their names in this order; null if it is the data's.
+        labels: names, in their order, of the classes 0, 1, … of a fitted classifier; null if it is the data's.
         trusted: further types that the file may hold, by import path; read what they do first.
-        record: what is known of the estimator; `fit` finds it out.
+        record: result of `fit`.
 
     Raises:
         ConfigError: it is no estimator, or its file is a pickle or holds types that are not trusted.

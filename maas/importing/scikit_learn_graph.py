@@ -40,11 +40,11 @@ def converted(
 
     Args:
         estimator: fitted.
-        model_inputs: of any number of rows; the graph's inputs are called as they are.
-        frame: of columns by name, or None.
+        model_inputs: model inputs of any number of rows; the graph's inputs have their names.
+        frame: columns by name, or None.
         required: columns of the table; where one is missing, the answer is NaN.
-        classifies: whether it gives probabilities rather than values.
-        opset: of ONNX; what skl2onnx knows is the most.
+        classifies: whether the graph gives probabilities rather than values.
+        opset: opset of ONNX; at most the newest that skl2onnx supports.
 
     Returns:
         A model whose one output is `raw`, float64 (N, K).
@@ -95,11 +95,11 @@ def require_same_scores(
     """Checks that a graph answers as its estimator.
 
     Args:
-        name: of the estimator.
+        name: name of the estimator.
         model: the graph.
         model_inputs: rows.
         expected: the estimator's answers to them.
-        meaning: of both.
+        meaning: meaning of both scores.
 
     Raises:
         ConfigError: it does not.

@@ -31,14 +31,14 @@ def write_adopted(
     Args:
         source: the graph as its framework wrote it.
         out: the file.
-        before: makes the graph's inputs from model inputs.
+        before: nodes that make the graph's inputs from model inputs.
         connected: the graph's input → a model input, or a value of `before`.
         result: the graph's output that counts.
-        meaning: how its numbers become the answer.
+        meaning: meaning of its numbers.
         examples: model inputs of 2 or more rows.
         axes: model input → axis → name.
         output: the name of the answer.
-        opset: for a graph whose own is too old.
+        opset: opset of a graph whose own is too old.
 
     Raises:
         ExportError: the graph cannot be written or run.

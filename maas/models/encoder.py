@@ -25,8 +25,8 @@ class TextEncoder(nn.Module):
         vocabulary_size: V; id 0 is padding, id 1 the unknown token.
         outputs: K.
         width: D, of every token's vector; a multiple of `heads`.
-        layers: of attention and feed-forward net each.
-        heads: of attention.
+        layers: number of layers of attention and feed-forward net each.
+        heads: number of heads of attention.
         feed_forward: hidden width of the feed-forward nets.
         reach: the largest distance between tokens that attention distinguishes from larger ones.
         dropout: fraction of values that training drops after the embeddings, attention and feed-forward nets.

@@ -22,12 +22,12 @@ class LogMel(nn.Module):
     own mean and variance take its loudness and its microphone's out.
 
     Args:
-        rate: of the samples, in Hz.
+        rate: sampling rate of the samples, in Hz.
         samples: T, of a row.
         mels: M, bands between `low_hz` and half the rate.
         window_ms: seen by one frame, under a Hann window w.
-        hop_ms: from one frame to the next.
-        low_hz: where the first band begins.
+        hop_ms: time from one frame to the next.
+        low_hz: lower end of the first band.
 
     Raises:
         ConfigError: a row is shorter than a window, or a band is too narrow to hold one frequency of the DFT.
@@ -75,13 +75,13 @@ class KeywordCNN(nn.Module):
     Bands are kept apart to the end: where in the spectrum something sounds separates the words, when it sounds less so.
 
     Args:
-        rate: of the samples, in Hz.
+        rate: sampling rate of the samples, in Hz.
         samples: T.
         outputs: K.
         mels: bands of the spectrogram.
         window_ms: seen by one frame.
-        hop_ms: from one frame to the next.
-        low_hz: where the first band begins.
+        hop_ms: time from one frame to the next.
+        low_hz: lower end of the first band.
         channels: C of each convolution.
         dropout: fraction of pooled features that training drops.
 

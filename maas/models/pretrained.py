@@ -50,7 +50,7 @@ class SequenceClassifier(nn.Module):
         pretrained: a folder, `package:path` inside an installed package, or a hub id.
         dropout: fraction that training drops wherever the model drops anything; null keeps the model's own.
         adapter: trains added weights only; null trains all weights.
-        config: of transformers, for a model that is not pretrained.
+        config: configuration of transformers, for a model that is not pretrained.
 
     Raises:
         ConfigError: there is no model to be found.
@@ -107,7 +107,7 @@ class SentenceEncoder(nn.Module):
 
     Args:
         pretrained: a folder, `package:path` inside an installed package, or a hub id.
-        config: of transformers, for a model that is not pretrained.
+        config: configuration of transformers, for a model that is not pretrained.
 
     Raises:
         ConfigError: there is no model to be found.

@@ -17,13 +17,13 @@ class ResNet(nn.Module):
     Args:
         in_channels: C.
         outputs: K.
-        blocks: of each stage.
+        blocks: number of blocks of each stage.
         widths: channels of each stage.
         stem_size: pixels a side that the stem's convolution sees.
         stem_stride: 2 halves height and width, and costs a quarter of the time of 1.
         stem_pool: whether a maximum over 3×3 pixels at stride 2 follows the stem.
         dropout: fraction of averaged features that training drops.
-        mean: of the pixels in [0, 1]: one for all channels, or one each.
+        mean: mean of the pixels in [0, 1]: one for all channels, or one each.
         deviation: likewise.
 
     Raises:
@@ -84,7 +84,7 @@ class BasicBlock(nn.Module):
     Where F changes the shape, x goes through a convolution of 1×1 with batch norm (option B).
 
     Args:
-        in_channels: of x.
+        in_channels: channels of x.
         width: channels of the result.
         stride: 2 halves height and width.
 

@@ -15,7 +15,7 @@ class NormalisedPixels(nn.Module):
 
     Args:
         in_channels: C.
-        mean: of the pixels in [0, 1]: one for all channels, or one each.
+        mean: mean of the pixels in [0, 1]: one for all channels, or one each.
         deviation: likewise.
 
     Raises:
@@ -58,7 +58,7 @@ class SmallConv(nn.Module):
         outputs: K.
         widths: channels of each convolution.
         dropout: fraction of averaged features that training drops.
-        mean: of the pixels in [0, 1]: one for all channels, or one each.
+        mean: mean of the pixels in [0, 1]: one for all channels, or one each.
         deviation: likewise.
 
     Source:

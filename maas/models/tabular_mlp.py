@@ -29,7 +29,7 @@ class TabularMLP(nn.Module):
     Args:
         number_means: m, of each of D columns of numbers as they come to the net.
         number_deviations: s, likewise; above 0.
-        category_sizes: of each of C columns of categories, the unknown one, 0, among them.
+        category_sizes: numbers of categories of each of C columns of categories, the unknown one, 0, among them.
         outputs: K.
         hidden: width of each hidden layer.
         activation: after each hidden layer.

@@ -26,7 +26,7 @@ class TextCNN(nn.Module):
         token_dropout: fraction of tokens that training replaces by the unknown one.
         embedding_dropout: fraction of embedding values that training drops.
         dropout: fraction of pooled features that training drops.
-        initial_scale: of the embedding's initial normal values.
+        initial_scale: standard deviation of the embedding's initial normal values.
 
     Source:
         Kim, Convolutional neural networks for sentence classification, arXiv:1408.5882; the mean beside the maximum and

@@ -19,7 +19,7 @@ class VGG(nn.Module):
         stages: convolutions of each stage; VGG-16 has 2, 2, 3, 3, 3.
         widths: channels of each stage; VGG-16 has 64, 128, 256, 512, 512.
         dropout: fraction of averaged features that training drops.
-        mean: of the pixels in [0, 1]: one for all channels, or one each.
+        mean: mean of the pixels in [0, 1]: one for all channels, or one each.
         deviation: likewise.
 
     Raises:

@@ -22,7 +22,7 @@ class NgramScores(nn.Module):
         outputs: K.
         orders: the longest n-gram.
         buckets: rows of each table of n-grams.
-        gain: how fast scores move under a given learning rate.
+        gain: factor on scores, and so on their speed under a given learning rate.
 
     Source:
         Joulin et al., Bag of tricks for efficient text classification, arXiv:1607.01759.

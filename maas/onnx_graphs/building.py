@@ -53,11 +53,11 @@ def assembled(
 
     Args:
         source: the graph; left as it is.
-        before: makes its inputs from model inputs.
+        before: nodes that make its inputs from model inputs.
         connected: the graph's input → a model input, or a value of `before`.
         result: the one output that counts; what leads to no other goes, and so does a ZipMap at its end.
         after: reads the result by the name that `assembled_name` returns.
-        opset: for a graph whose own is too old, or that has none.
+        opset: opset of a graph whose own is too old, or that has none.
 
     Returns:
         A model without declared inputs and outputs; `declared` gives it those.
@@ -70,7 +70,7 @@ def assembled(
     model.graph.node.extend(kept)
     model.graph.initializer.extend(weights)
     del model.graph.input[:], model.graph.output[:], model.graph.value_info[:], model.graph.quantization_annotation[:]
-    rename_values_(model.graph, lambda name: connected.get(name, f"source/{name}") if name else name)
+    rename_values_(model.graph, lambda name: connected.get(name, f"{SOURCE_PREFIX}/{name}") if name else name)
     nodes = [*before.nodes, *model.graph.node, *after.nodes]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -79,7 +79,7 @@ def assembled(
 
 
 def model_of_nodes(builder: GraphBuilder, *, opset: int) -> onnx.ModelProto:
-    """Returns a model of a draft alone, without declared inputs and outputs."""
+    """Returns a model of a builder's nodes alone, without declared inputs and outputs."""
     graph = helper.make_graph(builder.nodes, "main", [], [], builder.constants)
     return with_format(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8))
 
@@ -90,11 +90,11 @@ def declared(
     """Declares, in place, the model inputs as inputs and one float32 output.
 
     Args:
-        model: its nodes read the model inputs by name and make `output`.
+        model: model whose nodes read the model inputs by name and make `output`.
         examples: model inputs, whose types and sizes the inputs take on.
         axes: model input → axis → name, of those that may have any size.
         output: the output's name.
-        shape: of the output after the batch axis; None for an unknown size.
+        shape: sizes of the output after the batch axis; None for an unknown size.
     """
     for name, array in examples.items():
         sizes = [axes.get(name, {}).get(axis, size) for axis, size in enumerate(array.shape)]
@@ -114,7 +114,7 @@ def with_free_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     """Lets every Reshape that writes out a batch of a fixed size take any, in a copy.
 
     Args:
-        model: with inputs of `batch` rows.
+        model: model with inputs of `batch` rows.
         batch: rows; where it is 1, other axes of size 1 that come first are taken for the batch as well.
     """
     model = onnx.shape_inference.infer_shapes(model)

@@ -35,7 +35,7 @@ def write_whole(path: Path, model: onnx.ModelProto, out: Path) -> None:
 
     Args:
         path: the given file.
-        model: what `read_graph` read from it.
+        model: model that `read_graph` returned.
         out: the file to write.
     """
     if any(uses_external_data(one) for one in onnx.load(path, load_external_data=False).graph.initializer):
@@ -48,7 +48,7 @@ def require_dynamic(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]
     """Checks that axes may have any size.
 
     Args:
-        model: whose inputs are looked at.
+        model: model whose inputs are checked.
         axes: input → axis → name.
 
     Raises:

@@ -23,7 +23,7 @@ def fold_scales_(graph: onnx.GraphProto, nodes: Sequence[str]) -> None:
     Convolutions pad with zeros, which a scale leaves as they are.
 
     Args:
-        graph: in fp32, with constants folded.
+        graph: graph in fp32, with constants folded.
         nodes: the names of the convolutions.
     """
     constants = {one.name: one for one in graph.initializer}

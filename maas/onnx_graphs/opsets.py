@@ -36,9 +36,9 @@ def modern(source: onnx.ModelProto, opset: int, model_inputs: ModelInputs | None
     """Returns a copy whose opset is recent enough for what is done to it.
 
     Args:
-        source: left as it is.
-        opset: that it is brought to where its own is older than 13, or where it has none.
-        model_inputs: its inputs for some real rows, on which a conversion must change no output; None to trust it.
+        source: model to copy, left as it is.
+        opset: opset that it is brought to where its own is older than 13, or where it has none.
+        model_inputs: inputs of some real rows, on which a conversion must change no output; None to trust it.
 
     Raises:
         ExportError: it cannot be converted, or an operator would give other numbers.
@@ -110,7 +110,7 @@ def write_out_meanings_(graph: onnx.GraphProto, opset: int, outer: _Values | Non
 
     Args:
         graph: converted.
-        opset: that it had, below 13.
+        opset: opset before the conversion, below 13.
         outer: constants of the graphs around it.
     """
     constants = {**(outer or {}), **short_constants(graph)}

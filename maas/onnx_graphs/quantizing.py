@@ -37,8 +37,8 @@ def require_fp32(model: onnx.ModelProto, name: str) -> None:
     """Raises ConfigError where a model is quantised already.
 
     Args:
-        model: of an ONNX file.
-        name: by which messages call it.
+        model: model of an ONNX file.
+        name: name for messages.
     """
     found = next((node.op_type for node in model.graph.node if node.op_type in QUANTISED), None)
     if found:
@@ -50,7 +50,7 @@ def quantizer_errors(failed: str) -> Iterator[None]:
     """Makes an ExportError of whatever onnxruntime's quantisers and converters raise.
 
     Args:
-        failed: what they cannot do, for the message.
+        failed: action that fails, for the message.
 
     Raises:
         ExportError: they cannot.
@@ -109,9 +109,9 @@ def weighted_nodes(model: onnx.ModelProto, *, keep_head: bool, output: str | Non
     """Returns the names of the nodes that hold weights in fp32.
 
     Args:
-        model: with named nodes.
+        model: model with named nodes.
         keep_head: leave out the last one before the output, which makes the logits.
-        output: that is meant; None for the first of numbers.
+        output: name of the output of the head; None for the first numeric one.
 
     Raises:
         ExportError: there is none; the model cannot be quantised.
@@ -147,7 +147,7 @@ def averages_of_sums(model: onnx.ModelProto, nodes: Sequence[str]) -> list[str]:
     in fp32 would take both summands from int8 to fp32.
 
     Args:
-        model: with named nodes.
+        model: model with named nodes.
         nodes: the names of those that are quantised.
     """
     producers, convolutions = producers_of(model.graph), [one for one in model.graph.node if one.op_type == "Conv"]

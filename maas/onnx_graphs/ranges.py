@@ -32,8 +32,8 @@ def measured_ranges(
     """Returns the range of each float tensor that is to be held by int8; 0 is always inside.
 
     Args:
-        graph: in fp32.
-        names: of tensors that the graph computes or is fed with.
+        graph: graph in fp32.
+        names: names of tensors that the graph computes or is fed with.
         model_inputs: training rows, batch by batch.
         method: `minmax` takes all values; `percentile` cuts the rarest off at both ends; `entropy` cuts where the
             distribution of what is left of the values differs least from theirs.
@@ -70,8 +70,8 @@ def percentile_range(counts: NDArray[Any], span: ValueRange, coverage: float) ->
 
     Args:
         counts: values in each of equal bins, (B,).
-        span: of all bins.
-        coverage: in (0, 1].
+        span: range of all bins.
+        coverage: fraction of the values inside, in (0, 1].
     """
     edges = np.linspace(*span, len(counts) + 1)
     cumulated = np.cumsum(counts) / max(counts.sum(), 1)
@@ -87,7 +87,7 @@ def entropy_range(counts: NDArray[Any], span: ValueRange) -> ValueRange:
 
     Args:
         counts: values in each of equal bins, (B,).
-        span: of all bins; holds 0.
+        span: range of all bins; holds 0.
     """
     edges = np.linspace(*span, len(counts) + 1)
     zero = int(np.clip(np.searchsorted(edges, 0.0, side="right") - 1, 0, len(counts) - 1))

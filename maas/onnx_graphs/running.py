@@ -33,9 +33,9 @@ def computed_values(
     """Returns values inside a graph as ONNX Runtime computes them without optimisation, node by node.
 
     Args:
-        model: left as it is.
-        model_inputs: its inputs.
-        names: of values; outputs are some of them.
+        model: model to run, left as it is.
+        model_inputs: inputs by name.
+        names: names of values inside the graph, or of outputs.
     """
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -52,8 +52,8 @@ def activations(
     """Yields the values of tensors of fp32 by name, batch by batch.
 
     Args:
-        graph: in fp32.
-        names: of tensors that the graph computes or is fed with; those of other types are left out.
+        graph: graph in fp32.
+        names: names of tensors that the graph computes or is fed with; those of other types are left out.
         model_inputs: rows, batch by batch.
     """
     inputs = {one.name for one in graph.graph.input}

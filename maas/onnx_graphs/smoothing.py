@@ -26,10 +26,10 @@ def smoothed(
     purpose.
 
     Args:
-        graph: in fp32.
+        graph: graph in fp32.
         nodes: names of those that are to be quantised; of these, the MatMuls with a matrix of weights.
         model_inputs: training rows, batch by batch.
-        strength: a in [0, 1]; at 1, all channels of the activations become equally large.
+        strength: exponent a in [0, 1]; at 1, all channels of the activations become equally large.
 
     Source:
         Xiao et al., SmoothQuant, arXiv:2211.10438, eq. 4.

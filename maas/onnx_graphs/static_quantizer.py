@@ -37,8 +37,8 @@ class StaticQuantizer:
 
     Args:
         graph: as `load_graph` gives it.
-        ranges: of the tensors, as onnxruntime keeps them.
-        per_channel: a weight scale for each output channel instead of one for the tensor.
+        ranges: ranges of the tensors, as onnxruntime keeps them.
+        per_channel: whether there is a weight scale for each output channel instead of one for the tensor.
     """
 
     graph: onnx.ModelProto
@@ -170,7 +170,7 @@ def _clipped(graph: onnx.ModelProto, spans: Mapping[str, ValueRange]) -> dict[st
     """Returns the bounds of the tensors that a Clip makes: a net that learnt with them is to be rounded by them.
 
     Args:
-        graph: with Clips.
+        graph: graph with Clips.
         spans: the ranges that were measured; 0 is inside.
     """
     bounds = {name: (min(low, 0.0), max(high, 0.0)) for name, (low, high) in _bounds(graph.graph).items()}

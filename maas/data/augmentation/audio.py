@@ -23,9 +23,9 @@ class AudioAugmentation:
         speed_fraction: S, a sound is played at 1 / (1 + S) to 1 + S of its speed. Pitch and formants move with it, so
             that one voice stands for larger and smaller ones.
         shift_fraction: fraction of its length by which a sound is moved at most, to either side; silence fills up.
-        gain_db: a sound becomes louder or quieter by at most this.
-        noise_db: how far below a sound's power the loudest white noise lies; down to 60 dB below that are drawn. Null
-            adds none.
+        gain_db: largest change of loudness, in dB, in both directions.
+        noise_db: distance in dB of the loudest white noise below a sound's power; down to 60 dB below that are drawn.
+            Null adds none.
 
     Source:
         Speed: Ko et al., Audio augmentation for speech recognition, Interspeech 2015.

@@ -80,13 +80,13 @@ def cropped(pixels: Tensor, padding: int, flip: bool, fill: int) -> Tensor:
     return padded[pictures[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def erased(pixels: Tensor, chance: float, largest_share: float, fill: int) -> Tensor:
+def erased(pixels: Tensor, chance: float, largest_fraction: float, fill: int) -> Tensor:
     """Returns pictures of which some are covered by a rectangle.
 
     Args:
         pixels: (N, H, W, C).
-        chance: of each picture to be covered.
-        largest_share: of a picture that a rectangle covers; smaller ones are as likely.
+        chance: probability of each picture to be covered.
+        largest_fraction: largest fraction of a picture that a rectangle covers; smaller ones are as likely.
         fill: value of covered pixels.
 
     Returns:
@@ -94,7 +94,7 @@ def erased(pixels: Tensor, chance: float, largest_share: float, fill: int) -> Te
     """
     count, height, width, _ = pixels.shape
     drawn, share, shape, down, right = torch.rand(5, count, device=pixels.device)  # (N,) each
-    area = share * largest_share * height * width
+    area = share * largest_fraction * height * width
     ratio = LOWEST_RATIO ** (2 * shape - 1)  # as often flat as tall
     covered_rows = _span(down, (area * ratio).sqrt(), height)
     covered_columns = _span(right, (area / ratio).sqrt(), width)

@@ -116,7 +116,7 @@ def isotonic(curve: IsotonicRegression, score: str, builder: EstimatorGraphBuild
     Args:
         curve: fitted; below its first point and above its last one it is flat, unless it is set to NaN.
         score: float64 (N, 1).
-        builder: takes the nodes.
+        builder: builder that takes the nodes.
     """
     x, y = np.asarray(curve.X_thresholds_, dtype=np.float64), np.asarray(curve.y_thresholds_, dtype=np.float64)
     inside = builder.add("Max", builder.add("Min", score, number(builder, x[-1])), number(builder, x[0]))

@@ -22,8 +22,8 @@ def add_estimator(
 
     Args:
         estimator: fitted.
-        table: what the method is given.
-        builder: takes the nodes.
+        table: input of the method.
+        builder: builder that takes the nodes.
         method: `predict` is for regressors alone.
 
     Returns:

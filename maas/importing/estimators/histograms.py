@@ -64,7 +64,7 @@ class _Splits:
 
     Args:
         estimator: fitted.
-        table: what it is given.
+        table: input of the estimator.
     """
 
     def __init__(self, estimator: BaseEstimator, table: GraphTable) -> None:

@@ -36,7 +36,7 @@ def frame_of(columns: Mapping[str, NDArray[Any]], texts: Mapping[str, tuple[str 
 
     Args:
         columns: name → (N,).
-        texts: of the columns of categories, what each position stands for; None is a missing one.
+        texts: for each column of categories, the text of each position; None is a missing one.
     """
     found: dict[str, NDArray[Any] | pd.Categorical] = dict(columns)
     for name in texts.keys() & columns.keys():

@@ -62,7 +62,7 @@ class GraphTable:
     Args:
         value: the graph's value, float64 (N, D).
         width: D.
-        names: of the columns; none where the step that makes them gives none.
+        names: names of the columns; empty where there are none.
         texts: column → what each position stands for, of columns of categories; None is a missing or unknown one.
     """
 

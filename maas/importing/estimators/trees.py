@@ -104,12 +104,12 @@ def sums_of_leaves(
 
     Args:
         trees: T.
-        leaves: of each tree the number at each of its leaves, in the order of its nodes.
-        targets: of each tree the target that its leaves are added to.
+        leaves: for each tree, the number at each of its leaves, in the order of its nodes.
+        targets: for each tree, the target that its leaves are added to.
         value: float64 (N, D).
-        builder: takes the node.
-        start: of each target what is added to, as scikit-learn does: another order of adding gives another last digit,
-            and a calibrated classifier may jump there. Written as trees of one leaf.
+        builder: builder that takes the node.
+        start: for each target, the first summand, as in scikit-learn: another order of adding gives another last
+            digit, and a calibrated classifier may jump there. Written as trees of one leaf.
 
     Returns:
         float64 (N, K).

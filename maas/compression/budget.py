@@ -1,4 +1,4 @@
-"""What compression may cost."""
+"""What compression may cost, compared with the model as exported."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,21 +13,21 @@ class Budget:
     """The limits of the `compress` section; null lifts one.
 
     Args:
-        min_shrink: how many times smaller the file must become to be worth the change.
-        max_bytes: size of the ONNX file.
-        max_drop: percentage points of the recipe's metric on validation data that may be lost against the model as
-            exported: the upper end of the paired 95 % interval.
-        min_agreement: share of validation rows whose answer a pass over ONNX files must leave. `export.min_agreement`
-            holds here too, so that nothing is chosen that export would refuse.
-        max_batch_effect: how much a row's plain numbers may depend on the rows that share its batch, unless the model
-            as exported lets them depend as much. Dynamic quantisation scales activations by the whole batch and breaks
-            this: the same request would be answered differently under load.
-        speedup: how many times as fast as the model as exported it must answer a batch; 1 asks for no slower.
-        latency_ms: time of a batch, on this machine.
-        batch_size: rows of the batch that is timed; null takes what the model is served with.
-        threads: that it is timed on; null takes what the model is served with.
-        max_minutes: after which the search makes no new proposals; what is at work, and the from-scratch baselines, are
-            finished. A resumed search counts from its new beginning.
+        min_shrink: smallest ratio of the file's bytes before and after.
+        max_bytes: largest size of the ONNX file, in bytes.
+        max_drop: largest metric drop on validation rows against the model as exported, in percentage points: the upper
+            end of the paired 95 % interval.
+        min_agreement: smallest fraction of validation rows whose answer a pass over ONNX files leaves.
+            `export.min_agreement` holds here too, so that nothing is chosen that export would refuse.
+        max_batch_effect: largest change of a row's scores by the rows that share its batch, unless the model as
+            exported shows as much. Dynamic quantisation scales activations by the whole batch and breaks this: the same
+            request would be answered differently under load.
+        speedup: smallest ratio of a batch's time before and after; 1 refuses what is slower.
+        latency_ms: longest time of a batch on this machine, in milliseconds.
+        batch_size: number of rows of the batch that is timed; null takes what the model is served with.
+        threads: number of threads that it is timed on; null takes what the model is served with.
+        max_minutes: minutes after which the search makes no new proposals; a pipeline at work and the from-scratch
+            baselines are finished. A resumed search counts from its new beginning.
     """
 
     min_shrink: Positive | None = 1.0
@@ -42,7 +42,7 @@ class Budget:
     max_minutes: Positive | None = None
 
     def agreeing(self, least: float) -> Self:
-        """Returns the same budget, under which no smaller share of answers than `least` stays."""
+        """Returns the same budget, with `min_agreement` no smaller than `least`."""
         return replace(self, min_agreement=max(self.min_agreement or 0.0, least))
 
     def reasons(self, candidate: CandidateRecord, root: CandidateRecord) -> Iterator[str]:
@@ -51,7 +51,7 @@ class Budget:
         yield from self.timed_reasons(candidate)
 
     def timed_reasons(self, candidate: CandidateRecord) -> Iterator[str]:
-        """Yields those that were read off a clock."""
+        """Yields the reasons that were read off a clock."""
         took = candidate.latency
         if took and self.speedup is not None and took.ratio * self.speedup > 1:
             yield (
@@ -62,7 +62,7 @@ class Budget:
             yield f"a batch takes {took.median_ms:.3g} ms, allowed are {self.latency_ms:g}"
 
     def lasting_reasons(self, candidate: CandidateRecord, root: CandidateRecord) -> Iterator[str]:
-        """Yields those that are the same whenever they are looked for."""
+        """Yields the reasons that are the same in every run."""
         if candidate.bytes >= root.bytes:
             yield f"it has {candidate.bytes} bytes, the model as exported {root.bytes}"
         elif _exceeds(self.min_shrink, root.bytes / candidate.bytes):
@@ -74,10 +74,11 @@ class Budget:
         if candidate.parent and _exceeds(self.min_agreement, candidate.agreement):
             yield f"{candidate.agreement:.4f} of the answers stay, required is {self.min_agreement:g}"
         if _exceeds(candidate.batch_effect, self._allowed_batch_effect(root)):
-            yield f"batch mates change an answer by {candidate.batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
+            effect = f"{candidate.batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
+            yield f"other rows in the batch change a score by {effect}"
 
     def excess(self, candidate: CandidateRecord) -> float:
-        """Returns the points that a candidate may lose beyond what is allowed; below 0 where there is room."""
+        """Returns a candidate's metric drop beyond the allowed one, in percentage points; below 0 if it is smaller."""
         return candidate.drop.high - self.max_drop if candidate.drop and self.max_drop is not None else 0.0
 
     def _allowed_batch_effect(self, root: CandidateRecord) -> float | None:

@@ -20,7 +20,7 @@ from maas.compression.passes import Calibration, PassContext
 from maas.compression.pipeline import Variant
 from maas.compression.pruning import NetSize
 from maas.compression.settings import CompressionSettings
-from maas.compression.store import CandidateStore, import_path_of, settings_of
+from maas.compression.store import CandidateStore, import_path_of, pass_settings
 from maas.errors import BundleError, ConfigError, ExportError
 from maas.evidence.parity import parity_of, require_parity
 from maas.evidence.task_metrics.base import Scores
@@ -30,7 +30,7 @@ from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import scores_of
 
 log = logging.getLogger("maas")
-RECORDS = "candidates.json"
+CANDIDATE_RECORDS = "candidates.json"
 Exporter = Callable[[Checkpoint, Path], Path]
 
 
@@ -92,7 +92,7 @@ class CandidateBuilder:
             ParityError: its ONNX file does not answer as its net; nothing that is made of the file may ship.
             ConfigError: the uncompressed model has answers that are no numbers to compare others with.
         """
-        passes = {name: [import_path_of(one), settings_of(one)] for name, one in self.settings.graph_passes.items()}
+        passes = {name: [import_path_of(one), pass_settings(one)] for name, one in self.settings.graph_passes.items()}
         target = self.evaluator.target(self.settings.budget)
         place = self.store.place(self._digest(variant), passes, [target.batch_size, target.threads])
         if before := measured_before(variant, place):
@@ -100,7 +100,7 @@ class CandidateBuilder:
         place.mkdir(parents=True, exist_ok=True)
         made = MeasuredVariant(variant, tuple(self._made(variant, place)), place)
         made = replace(made, records=tuple(self._evaluated(made, target)))
-        write_atomically(place / RECORDS, msgspec.json.encode(made.records))
+        write_atomically(place / CANDIDATE_RECORDS, msgspec.json.encode(made.records))
         return made
 
     def _digest(self, variant: Variant) -> str:
@@ -146,7 +146,7 @@ class CandidateBuilder:
             parent=parent.name,
             parent_sha256=parent.sha256,
             target=import_path_of(one),
-            settings=settings_of(one),
+            settings=pass_settings(one),
             sha256="" if fault else sha256_of(out),
             bytes=0 if fault else out.stat().st_size,
             gzip_bytes=None if fault else gzip_bytes(out),
@@ -206,10 +206,10 @@ def measured_before(variant: Variant, place: Path) -> MeasuredVariant | None:
         variant: variant whose name its candidates have.
         place: folder of the candidates.
     """
-    if not (place / RECORDS).is_file():
+    if not (place / CANDIDATE_RECORDS).is_file():
         return None
     try:
-        records = read_json(place / RECORDS, tuple[CandidateRecord, ...])
+        records = read_json(place / CANDIDATE_RECORDS, tuple[CandidateRecord, ...])
         found = MeasuredVariant(variant, tuple(_renamed(one, variant) for one in records), place)
         files = {found.model(one.name).name: one.sha256 for one in found.records if one.sha256}
         fault = next((f"{file} was altered" for file, digest in files.items() if sha256_of(place / file) != digest), "")

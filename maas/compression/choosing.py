@@ -1,12 +1,12 @@
-"""Choosing what ships of all that was tried."""
+"""Choosing, of all that was tried, what ships."""
 
 import statistics
 from collections.abc import Iterable, Mapping
 
 from maas.records.evidence import CandidateRecord
 
-SAID = 5
-"""Refusals that a reason repeats; the record has them all."""
+REASONS_SHOWN = 5
+"""Number of refusals that a reason repeats; the record has them all."""
 
 
 def choice(records: Iterable[CandidateRecord], pruned_trials: Mapping[str, str]) -> tuple[CandidateRecord, str]:
@@ -14,21 +14,21 @@ def choice(records: Iterable[CandidateRecord], pruned_trials: Mapping[str, str])
 
     Args:
         records: all candidates, the model as exported first.
-        pruned_trials: pipelines that were not followed to their end, by name, and why.
+        pruned_trials: reasons why pipelines were not followed to their end, by name.
     """
     root, *others = records
     allowed = [record for record in others if not record.reasons]
     if not allowed:
         refused = {record.name: ", ".join(record.reasons) for record in others} | dict(pruned_trials)
-        return root, _kept(refused) if refused else "No pass was asked for."
-    best = best_of(allowed)
-    lost = f", {best.drop.value:.2f} metric drop" if best.drop else ""
+        return root, _kept(refused) if refused else "The recipe names no pass."
+    best = best_candidate(allowed)
+    lost = f", the metric drop is {best.drop.value:.2f} percentage points" if best.drop else ""
     return best, (
         f"{root.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time{lost}."
     )
 
 
-def best_of(allowed: Iterable[CandidateRecord]) -> CandidateRecord:
+def best_candidate(allowed: Iterable[CandidateRecord]) -> CandidateRecord:
     """Returns the candidate with the smallest product of size and time, as far as timings can tell.
 
     A time lies between the quartiles of its rounds, and so does the product. Candidates whose product may be as small
@@ -76,6 +76,6 @@ def _quartiles(record: CandidateRecord) -> tuple[float, float]:
 
 
 def _kept(refused: Mapping[str, str]) -> str:
-    said = [f"{name}: {reason}" for name, reason in list(refused.items())[:SAID]]
-    more = [f"and {len(refused) - SAID} more"] if len(refused) > SAID else []
+    said = [f"{name}: {reason}" for name, reason in list(refused.items())[:REASONS_SHOWN]]
+    more = [f"and {len(refused) - REASONS_SHOWN} more"] if len(refused) > REASONS_SHOWN else []
     return f"Nothing that was tried keeps the budget, so fp32 is kept ({'; '.join(said + more)})."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnxruntime as ort
 
 from maas.compression.budget import Budget
 from maas.data.splits import Split
@@ -119,7 +120,7 @@ class Evaluator:
         return self.task_metrics.compute(self.validation.targets, predictions, self.seed)[self.metric]
 
     def drop(self, parent: Scores, child: Scores) -> Interval | None:
-        """Returns the points that the child loses against the parent; None where rows have no targets."""
+        """Returns the metric drop from parent to child in percentage points; None where rows have no targets."""
         if self.metric is None or self.validation.targets is None:
             return None
         return self.task_metrics.drop(self.validation.targets, parent, child, self.metric, self.seed)
@@ -152,7 +153,7 @@ class Evaluator:
             sessions = {name: self.predictor(path, one.threads).session for name, path in models.items()}
             model_inputs = self.timed_inputs(one.batch_size, plan.batches)
 
-            def run(session: Any, model_inputs: Sequence[ModelInputs] = model_inputs) -> None:
+            def run(session: ort.InferenceSession, model_inputs: Sequence[ModelInputs] = model_inputs) -> None:
                 for model_input in model_inputs:
                     session.run(None, model_input)
 

@@ -1,4 +1,4 @@
-"""The names of candidates: no two of a search may have one, as records, files and choices go by them."""
+"""The names of candidates: no two of a search may have the same, as records, files and choices refer to them."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -14,13 +14,13 @@ PASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 def require_names(
     pipeline: Collection[str], graph_passes: Collection[str], *, trials: int, scratch_baselines: int
 ) -> None:
-    """Refuses passes whose candidates could not be told apart by name.
+    """Refuses passes whose candidates would not have names of their own.
 
     Args:
         pipeline: passes over checkpoints.
         graph_passes: passes over ONNX files.
-        trials: proposals for the pipeline; 0 takes it as it is written.
-        scratch_baselines: nets that are trained from scratch beside it.
+        trials: number of proposals for the pipeline; 0 takes it as it is written.
+        scratch_baselines: number of nets that are trained from scratch to compare with.
 
     Raises:
         BudgetError: a pass has no name for a file, or two candidates would have the same.

@@ -8,7 +8,7 @@ import msgspec
 
 from maas.compression.passes.base import CheckpointPass, PassContext, epochs_of
 from maas.compression.retraining import retrained
-from maas.compression.store import CandidateStore, import_path_of, made_once, settings_of
+from maas.compression.store import CandidateStore, import_path_of, made_once, pass_settings
 from maas.errors import ExportError
 from maas.records.evidence import AppliedPass
 from maas.training.checkpoint import Checkpoint
@@ -63,7 +63,7 @@ def variant_of(
     """
     checkpoint, applied = context.trained, list[AppliedPass]()
     for key, one in passes.items():
-        parent, settings = checkpoint, settings_of(one)
+        parent, settings = checkpoint, pass_settings(one)
         place = store.place(parent.digest, import_path_of(one), settings, context.seed)
         own = replace(context, folder=place)
         checkpoint, seconds = made_once(place, lambda out: one.apply(parent, out, own))  # noqa: B023 - called at once

@@ -1,4 +1,4 @@
-"""Cutting channels out of a net, all that hang together at once, by torch-pruning's dependency graph."""
+"""Removing channels from a net, all that depend on each other at once, by torch-pruning's dependency graph."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ else:
     MISSING = []
 
 Importance = Literal["magnitude", "taylor", "batch_norm", "random"]
-Scope = Literal["global", "layer"]
+PruningScope = Literal["global", "layer"]
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 PROJECTIONS = {"query", "key", "value", "q_proj", "k_proj", "v_proj", "qkv", "in_proj", "queries_keys_values"}
 """Names of the layers whose outputs attention splits into heads, which would not notice that some are gone."""
@@ -34,26 +34,26 @@ def prune_(
     *,
     ratio: float,
     importance: Importance = "magnitude",
-    scope: Scope = "global",
+    scope: PruningScope = "global",
     max_fraction: float = 0.9,
     round_to: int | None = None,
     keep: Sequence[str] = (),
 ) -> None:
-    """Removes the channels that matter least, in place. What makes the outputs is never cut.
+    """Removes the channels that matter least, in place. The layer that makes the outputs keeps all of its own.
 
     Args:
         net: in evaluation mode; for `taylor` its parameters carry gradients.
         model_inputs: the net's inputs for two rows or more, by name.
-        ratio: share of channels to remove.
-        importance: how a channel's worth is estimated.
-        scope: whether channels compete with all others, or with those of their own layer.
-        max_fraction: the largest share that any layer may lose.
-        round_to: leave multiples of so many channels.
+        ratio: fraction of the channels to remove.
+        importance: estimate of a channel's importance.
+        scope: whether channels are ranked with all others, or with those of their own layer.
+        max_fraction: largest fraction of its channels that a layer may lose.
+        round_to: divisor of the number of channels that is left; None for any number.
         keep: patterns of names of modules that are left as they are.
 
     Raises:
         BudgetError: torch-pruning is not installed, or a pattern matches nothing.
-        ExportError: the net cannot be cut.
+        ExportError: the net cannot be pruned.
     """
     require_installed()
     kept = [*_named(net, keep), *_projections(net), last_weighted(net, model_inputs), *_free_parameters(net)]
@@ -76,7 +76,7 @@ def prune_(
             pruner.step()
             with torch.no_grad():
                 net(**model_inputs)
-        except Exception as error:  # tracing and cutting raise whatever the net's own code meets
+        except Exception as error:  # tracing raises whatever the net's own code meets; torch-pruning has no base
             raise ExportError(f"{type(net).__name__} cannot be pruned: {error}") from error
     net.zero_grad(set_to_none=True)
 
@@ -91,7 +91,7 @@ def last_weighted(net: nn.Module, model_inputs: NetInputs) -> nn.Module:
     """Returns the layer with weights that is run last: the one that makes the outputs."""
     seen: list[nn.Module] = []
 
-    def keep(module: nn.Module, *_: Any) -> None:
+    def keep(module: nn.Module, *_: object) -> None:
         seen.append(module)
 
     layers = [module for module in net.modules() if isinstance(module, WEIGHTED)]
@@ -138,7 +138,7 @@ def macs(net: nn.Module, model_inputs: NetInputs) -> int:
 
 
 def parameters(net: nn.Module) -> int:
-    """Returns how many numbers a net holds that can be trained."""
+    """Returns the number of trainable numbers in a net."""
     return sum(one.numel() for one in net.parameters())
 
 

@@ -36,15 +36,15 @@ def retrained(
     """Trains the net of a checkpoint by its recipe, and writes the checkpoint of the best epoch.
 
     Args:
-        parent: what is trained further.
-        out: the folder to write.
-        context: recipe, rows, and where to go on from.
-        epochs: over the training rows.
+        parent: checkpoint that is trained further.
+        out: folder to write.
+        context: recipe, rows, and the folder of training checkpoints.
+        epochs: number of epochs over the training rows.
         lr: learning rate; None takes the recipe's.
-        teacher: to learn from besides; None for none.
-        net: of the parent's shape, with other weights to begin from; None takes the parent's.
-        known: layers that are gone and inputs that are clipped; None where they are the parent's.
-        during: what is in force while the net is trained and measured, and not once its checkpoint is opened.
+        teacher: trained net to learn from as well; None for none.
+        net: net of the parent's shape, with the weights to begin with; None takes the parent's.
+        known: pruning plan with removed layers and clipped inputs; None where they are the parent's.
+        during: context manager around training and measuring, which does not hold once the checkpoint is opened.
 
     Raises:
         CheckpointError: the net holds what a checkpoint cannot.
@@ -55,7 +55,7 @@ def retrained(
         raise ExportError(f"{parent.record.name} is an imported model, so it cannot be trained further.")
     if teacher and isinstance(model, LightningModule):
         raise ExportError(
-            f"{type(model).__name__} brings its own loss, so it cannot learn from a teacher. Take finetune."
+            f"{type(model).__name__} has a loss of its own, so it cannot learn from a teacher. Take finetune."
         )
     types = types_of(model)
     model.requires_grad_().train()

@@ -85,7 +85,7 @@ def import_path_of(one: DeclaredPass) -> str:
     return f"{type(one).__module__}.{type(one).__qualname__}"
 
 
-def settings_of(one: DeclaredPass) -> dict[str, Any]:
+def pass_settings(one: DeclaredPass) -> dict[str, Any]:
     """Returns a pass's settings as JSON holds them."""
     settings: dict[str, Any] = msgspec.to_builtins({field.name: getattr(one, field.name) for field in fields(one)})
     return settings

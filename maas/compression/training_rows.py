@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -13,6 +12,9 @@ from maas.data.datamodule import Batch, BatchDataset
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 
+TRACED_ROWS = 4
+"""Rows of a batch that a net is traced with."""
+
 
 def net_of(checkpoint: Checkpoint) -> nn.Module:
     """Returns a checkpoint's net, in evaluation mode, its parameters free to change.
@@ -20,19 +22,19 @@ def net_of(checkpoint: Checkpoint) -> nn.Module:
     Raises:
         ExportError: the model is imported.
     """
-    model: Any = checkpoint.model()
+    model = checkpoint.model()
     if not isinstance(model, nn.Module):
         raise ExportError(f"{checkpoint.record.name} is an imported model; this takes nets that were trained here.")
     return model.requires_grad_()
 
 
-def batches_of(checkpoint: Checkpoint, context: PassContext, rows: int) -> Iterator[Batch]:
+def training_batches(checkpoint: Checkpoint, context: PassContext, rows: int) -> Iterator[Batch]:
     """Yields some training rows, those of one padded size together.
 
     Args:
-        checkpoint: whose processor encodes them.
-        context: whose training rows are taken, evenly spread.
-        rows: how many.
+        checkpoint: checkpoint whose processor prepares them.
+        context: context with the training rows, which are taken evenly spread.
+        rows: number of rows.
     """
     encoded = BatchDataset(context.splits.train.spread(rows), checkpoint.processor())
     keys, size = np.asarray(encoded.keys), context.training.batch_size
@@ -44,7 +46,7 @@ def batches_of(checkpoint: Checkpoint, context: PassContext, rows: int) -> Itera
 
 @contextmanager
 def hooked(hooks: Iterable[RemovableHandle]) -> Iterator[None]:
-    """Takes hooks off again behind the block."""
+    """Removes hooks after the block."""
     held = list(hooks)
     try:
         yield

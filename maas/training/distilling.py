@@ -1,8 +1,8 @@
 """Distillation: a net learns from targets and from a teacher that was trained before it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +18,14 @@ from maas.training.windows import BatchScale, sees_several_batches
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained net, and how much is learnt from it.
+    """A trained net to learn from.
 
     Args:
-        net: in evaluation mode; it is not changed.
-        weight: share of the teacher in what is minimised, from 0 to 1; the rest is the recipe's own loss.
-        temperature: T > 0, that softens probabilities before they are compared.
-        features: modules, by name, whose outputs are compared as well.
-        features_weight: of that comparison.
+        net: net in evaluation mode; it is not changed.
+        weight: the teacher's fraction of the loss, from 0 to 1; the rest is the recipe's own.
+        temperature: T > 0, divisor of the logits before probabilities are compared.
+        features: names of modules whose outputs are compared as well.
+        features_weight: weight of that comparison in the loss.
     """
 
     net: nn.Module
@@ -35,15 +35,22 @@ class Teacher:
     features_weight: float = 0.0
 
 
+class TrainingRows(Protocol):
+    """A data module with rows that are always the same."""
+
+    def training_rows(self) -> Iterator[Batch]:
+        """Yields all training rows once, batch by batch."""
+
+
 class DistillationTask(Task):
     """(1 − w) · loss(logits, targets) + w · distance(logits, teacher's logits) + penalties + w_f · Σ similarity.
 
-    The teacher sees the same rows, augmented alike. Where every epoch shows the same rows, it is asked about all of
-    them once, before the first step.
+    The teacher sees the same rows, augmented alike. Where every epoch has the same rows, its logits of all of them are
+    computed once, before the first step.
 
     Args:
-        teacher: whom to learn from.
-        is_precomputed: whether the teacher's logits are computed once for all rows; else, in every step.
+        teacher: net to learn from.
+        is_precomputed: whether the teacher's logits are computed before the first step, and not in every step.
         arguments: of `Task`.
     """
 
@@ -57,7 +64,7 @@ class DistillationTask(Task):
         self._shown_to_teacher = _watched(teacher.net, teacher.features)
 
     def on_fit_start(self) -> None:
-        """Computes the teacher's logits for all training rows, where once is enough; a resumed training does it again.
+        """Computes the teacher's logits of all training rows, where every epoch has the same; again when resumed.
 
         Raises:
             ConfigError: what a row weighs depends on the teacher, and a step would have to know of other batches' rows.
@@ -65,7 +72,7 @@ class DistillationTask(Task):
         self._require_known_weights()
         if not self._is_precomputed:
             return
-        module: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning's, of whatever kind
+        module = cast("TrainingRows", self.trainer.datamodule)  # type: ignore[attr-defined]  # Lightning's
         answers = [(batch.rows, self._answered(batch, self.device)) for batch in module.training_rows()]
         first = answers[0][1]
         self._taught = first.new_empty(sum(len(rows) for rows, _ in answers), *first.shape[1:])
@@ -131,8 +138,8 @@ def _watched(net: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
     """Returns a dictionary in which each named module's newest output will lie."""
     seen: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Any:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
+    def keep(name: str) -> Callable[[nn.Module, object, Tensor | tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
             seen[name] = output[0] if isinstance(output, tuple) else output
 
         return hook

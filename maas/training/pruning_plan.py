@@ -1,11 +1,10 @@
-"""A net that was cut: what has to be written down so that it can be built again without a pickle.
+"""A pruned net: what has to be recorded so that it can be built again without a pickle.
 
-The weights know their own shapes. They do not know what modules record of themselves (`out_channels`, `heads`) and
-which layers are gone; a `PruningPlan` holds that, as numbers by module.
+Weights have shapes. What they lack are the numbers that modules hold (`out_channels`, `heads`) and the layers that were
+removed; a `PruningPlan` holds these by module.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 import torch
@@ -21,10 +20,10 @@ class PruningPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a net differs from the one that its target builds.
 
     Args:
-        numbers: whole numbers that modules keep, by module and attribute, where they are not those of the built net.
-        removed: places in the built net's lists of layers that are gone, by list.
-        clips: the least and the largest value that a module's input may have, by module; beyond, it is clipped.
-        merged: embeddings some of whose tokens share a vector; which ones is among the weights.
+        numbers: whole numbers that modules hold, by module and attribute, where they differ from the built net's.
+        removed: places of removed layers in the built net's lists of layers, by list.
+        clips: lower and upper bound to which a module's input is clipped, by module.
+        merged: names of embeddings some of whose tokens share a vector; the weights hold which.
     """
 
     numbers: dict[str, dict[str, Number]] = {}
@@ -34,12 +33,12 @@ class PruningPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def plan_of(built: nn.Module, net: nn.Module, known: PruningPlan) -> PruningPlan | None:
-    """Compares a net with one that was built again.
+    """Compares a pruned net with one that was just built.
 
     Args:
-        built: as the target builds it; what is removed is taken out of it.
-        net: the same net, cut.
-        known: what cannot be seen: layers that `net` lacks, clips, and embeddings that were merged.
+        built: net as the target builds it; the removed layers are taken out of it.
+        net: the same net, pruned.
+        known: what a comparison cannot find: removed layers, clips, and merged embeddings.
 
     Returns:
         The difference; None where there is none.
@@ -60,15 +59,15 @@ def plan_of(built: nn.Module, net: nn.Module, known: PruningPlan) -> PruningPlan
 
 
 def shape_(net: nn.Module, plan: PruningPlan, weights: Mapping[str, Tensor]) -> None:
-    """Gives a net that was built again the shape that it was cut to; its weights are to be loaded after that.
+    """Gives a net that was just built the shape of a pruned one; its weights are to be loaded after that.
 
     Args:
-        net: as its target builds it.
-        plan: what was cut.
-        weights: of the cut net, by name; their shapes are taken.
+        net: net as its target builds it.
+        plan: what was pruned.
+        weights: weights of the pruned net, by name; their shapes are taken.
 
     Raises:
-        CheckpointError: the plan speaks of what the net does not have.
+        CheckpointError: the plan names what the net does not have.
     """
     _remove_(net, plan.removed)
     _merge_(net, plan.merged, weights)
@@ -86,22 +85,22 @@ def shape_(net: nn.Module, plan: PruningPlan, weights: Mapping[str, Tensor]) -> 
 
 
 def clip_input_(module: nn.Module, low: float, high: float) -> None:
-    """Clips what a module is given from now on: in training, and in the graph that is exported."""
+    """Clips a module's input from now on: in training, and in the graph that is exported."""
     module.register_forward_pre_hook(lambda _, inputs: (inputs[0].clamp(low, high), *inputs[1:]))
 
 
 def crop_(built: nn.Module, plan: PruningPlan, weights: Mapping[str, Tensor]) -> nn.Module:
-    """Gives a net that was just built the shape of a cut one, with its own weights, drawn at random as they were.
+    """Gives a net that was just built the shape of a pruned one, with its own weights, drawn at random as they were.
 
-    Clips are no part of the shape: they are ranges of the other one's weights.
+    Clips are no part of the shape: they belong to the other one's weights.
 
-    Of each tensor the first values are kept. Matrices that lose inputs are scaled by the square root of the share that
-    is lost, as the usual rules draw larger weights where a layer has fewer inputs.
+    Of each tensor the first values are kept. Matrices that lose inputs are scaled by the square root of the ratio of
+    their numbers, as the usual rules draw larger weights where a layer has fewer inputs.
 
     Args:
-        built: as its target builds it.
-        plan: how the other net was cut.
-        weights: of the cut net, by name; their shapes are taken.
+        built: net as its target builds it.
+        plan: how the other net was pruned.
+        weights: weights of the pruned net, by name; their shapes are taken.
 
     Returns:
         `built`.
@@ -144,7 +143,7 @@ def _reshape_(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 def _remove_(net: nn.Module, removed: Mapping[str, tuple[int, ...]]) -> None:
     for name, places in removed.items():
-        layers: Any = net.get_submodule(name)
+        layers = net.get_submodule(name)
         if not isinstance(layers, nn.ModuleList | nn.Sequential) or max(places) >= len(layers):
             raise CheckpointError(f"The plan removes {places} of {name}, which is no list of so many layers.")
         for place in sorted(places, reverse=True):
@@ -161,14 +160,14 @@ def _merge_(net: nn.Module, merged: Sequence[str], weights: Mapping[str, Tensor]
 
 
 def _numbers(net: nn.Module) -> dict[str, dict[str, Number]]:
-    """Returns the whole numbers that modules keep as attributes."""
+    """Returns the whole numbers that modules hold."""
     return {
         name: {key: value for key, value in vars(module).items() if not key.startswith("_") and _is_number(value)}
         for name, module in net.named_modules()
     }
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     if isinstance(value, tuple):
         return bool(value) and all(map(_is_number, value))
     return isinstance(value, int) and not isinstance(value, bool)

@@ -17,15 +17,15 @@ from maas.training.distilling import Teacher
 
 @dataclass(frozen=True)
 class Distil:
-    """The recipe's training again, in which the net learns from the teacher's answers too.
+    """The recipe's training again, in which the net also learns from the teacher's predictions.
 
     Args:
-        epochs: over the training rows.
+        epochs: number of epochs over the training rows.
         lr: learning rate; null takes the recipe's.
-        weight: share of the teacher in what is minimised; the rest is the recipe's loss.
-        temperature: that softens probabilities before they are compared.
-        features: names of modules whose outputs are compared too, by which rows look alike to them.
-        features_weight: of that comparison.
+        weight: the teacher's fraction of the loss; the rest is the recipe's.
+        temperature: divisor of the logits before probabilities are compared.
+        features: names of modules whose outputs are compared as well, by the similarity of rows.
+        features_weight: weight of that comparison in the loss.
 
     Source:
         Hinton, Vinyals and Dean, arXiv:1503.02531; Tung and Mori, arXiv:1907.09682.
@@ -45,13 +45,13 @@ class Distil:
         """Writes the net of the best epoch."""
         net = context.trained.model()
         if not isinstance(net, nn.Module):
-            raise ExportError(f"{context.trained.record.name} is an imported model, so nothing can be learnt from it.")
+            raise ExportError(f"{context.trained.record.name} is an imported model, so it cannot be a teacher.")
         self._require_features(net, parent)
         teacher = Teacher(net, self.weight, self.temperature, tuple(self.features), self.features_weight)
         return retrained(parent, out, context, epochs=self.epochs, lr=self.lr, teacher=teacher)
 
     def _require_features(self, teacher: nn.Module, parent: Checkpoint) -> None:
-        """Raises ExportError where a name is no module of teacher and pupil, or means another one in each."""
+        """Raises ExportError where a name is no module of teacher and student, or means different ones in them."""
         names = [name for name, _ in teacher.named_modules()]
         unknown = [name for name in self.features if name not in names]
         if unknown:

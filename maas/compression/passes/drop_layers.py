@@ -1,22 +1,23 @@
 """Whole layers taken out of a stack: some hardly change what goes through them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from maas.bounds import Count, PositiveFraction
 from maas.compression.passes.base import PassContext
-from maas.compression.training_rows import batches_of, hooked, net_of
+from maas.compression.training_rows import hooked, net_of, training_batches
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 from maas.training.pruning_plan import PruningPlan
 
+_Outputs = Tensor | tuple[Tensor, ...]
 Stack = nn.ModuleList | nn.Sequential
 PICTURE_AXES = 4
 """(N, C, H, W); what has fewer ends with its channels."""
@@ -30,8 +31,8 @@ class DropLayers:
     in stages, the layers go as wholes if none of them changes the shape, and else the blocks inside.
 
     Args:
-        fraction: of the layers of a stack, rounded.
-        rows: training rows that are looked at.
+        fraction: fraction of the layers of a stack, rounded.
+        rows: number of training rows for measuring influence.
 
     Source:
         Men et al., ShortGPT, arXiv:2403.03853, §3.2 (block influence).
@@ -44,7 +45,7 @@ class DropLayers:
     needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
-        """Writes the shorter net; it is to be trained further before anybody uses it."""
+        """Writes the shorter net; it must be trained further before use."""
         net = net_of(parent)
         influence = self._influence(net, parent, context)
         if not influence:
@@ -53,7 +54,7 @@ class DropLayers:
             )
         plan = parent.record.plan or PruningPlan()
         removed = dict(plan.removed)
-        for name, layers in _cut_in(_stacks(net), influence).items():
+        for name, layers in _pruned_stacks(_stacks(net), influence).items():
             places = [place for place in range(len(layers)) if (name, place) in influence]
             count = min(len(layers) - 1, len(places), round(self.fraction * len(layers)))
             least = sorted(places, key=lambda place: influence[name, place])[:count]
@@ -69,11 +70,11 @@ class DropLayers:
         return parent.succeeded_by(out, net, known=known, rows=context.rows, history=(), best_epoch=0, metrics={})
 
     def _influence(self, net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[tuple[str, int], float]:
-        """Returns 1 − the mean cosine between a vector before and behind each layer that keeps its shape."""
+        """Returns 1 − the mean cosine between a vector before and after each layer that keeps its shape."""
         found: dict[tuple[str, int], list[float]] = {}
 
-        def watch(key: tuple[str, int]) -> Any:
-            def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        def watch(key: tuple[str, int]) -> Callable[[nn.Module, tuple[Tensor, ...], _Outputs], None]:
+            def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: _Outputs) -> None:
                 before, after = inputs[0], output[0] if isinstance(output, tuple) else output
                 if before.shape == after.shape:
                     channels = 1 if before.ndim == PICTURE_AXES else -1
@@ -84,7 +85,7 @@ class DropLayers:
 
         layers = {(name, place): layer for name, stack in _stacks(net).items() for place, layer in enumerate(stack)}
         with hooked(layer.register_forward_hook(watch(key)) for key, layer in layers.items()), torch.no_grad():
-            for batch in batches_of(parent, context, self.rows):
+            for batch in training_batches(parent, context, self.rows):
                 net(**batch.inputs)
         return {key: sum(values) / len(values) for key, values in found.items()}
 
@@ -100,7 +101,7 @@ def _stacks(net: nn.Module) -> dict[str, Stack]:
     }
 
 
-def _cut_in(stacks: Mapping[str, Stack], influence: Mapping[tuple[str, int], float]) -> dict[str, Stack]:
+def _pruned_stacks(stacks: Mapping[str, Stack], influence: Mapping[tuple[str, int], float]) -> dict[str, Stack]:
     """Returns the stacks that layers are taken out of: none of them lies inside another one."""
     known, kept = {name for name, _ in influence}, dict[str, Stack]()
     for name, stack in stacks.items():

@@ -12,10 +12,10 @@ from maas.training.checkpoint import Checkpoint
 
 @dataclass(frozen=True)
 class Finetune:
-    """The recipe's training again, from the weights that are there.
+    """The recipe's training again, from the parent's weights.
 
     Args:
-        epochs: over the training rows.
+        epochs: number of epochs over the training rows.
         lr: learning rate; null takes the recipe's.
     """
 

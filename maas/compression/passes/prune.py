@@ -1,4 +1,4 @@
-"""Channels cut out of a trained net: its tensors become smaller, and so do file and time."""
+"""Channels pruned from a trained net: its tensors become smaller, and so do file and time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,12 @@ from torch import nn
 
 from maas.bounds import Count, PositiveFraction
 from maas.compression.passes.base import PassContext
-from maas.compression.pruning import Importance, Scope, prune_, require_installed
-from maas.compression.training_rows import batches_of, net_of
+from maas.compression.pruning import Importance, PruningScope, prune_, require_installed
+from maas.compression.training_rows import TRACED_ROWS, net_of, training_batches
 from maas.training.checkpoint import Checkpoint
 from maas.training.objectives import objective_of
 from maas.training.recipe import required
 from maas.training.windows import total_weight
-
-EXAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,14 @@ class Prune:
     """Structured pruning by a dependency graph: all layers that share a channel lose it together.
 
     Args:
-        ratio: share of channels to remove.
-        importance: `magnitude` by the weights of a channel in all layers that share it; `taylor` by what the loss on
-            training rows would change by; `batch_norm` by the scale behind a convolution; `random` for comparison.
-        scope: `global` lets all channels compete, `layer` those of one layer.
-        max_fraction: the largest share that any layer may lose.
-        round_to: leave multiples of so many channels; null for any number.
-        keep: patterns of names of modules that are left as they are; the last layer always is.
-        rows: training rows whose loss `taylor` looks at.
+        ratio: fraction of the channels to remove.
+        importance: `magnitude` of a channel's weights in all layers that share it; `taylor`, the change of the loss on
+            training rows; `batch_norm`, the scale after a convolution; `random` for comparison.
+        scope: `global` ranks all channels together, `layer` those of each layer.
+        max_fraction: largest fraction of its channels that a layer may lose.
+        round_to: divisor of the number of channels that is left; null for any number.
+        keep: patterns of names of modules that are left as they are; the last layer always is one.
+        rows: number of training rows for the loss of `taylor`.
 
     Source:
         Fang et al., DepGraph, arXiv:2301.12900; Molchanov et al., Importance estimation, arXiv:1906.10771.
@@ -41,7 +39,7 @@ class Prune:
 
     ratio: PositiveFraction = 0.5
     importance: Importance = "magnitude"
-    scope: Scope = "global"
+    scope: PruningScope = "global"
     max_fraction: PositiveFraction = 0.9
     round_to: Count | None = None
     keep: Sequence[str] = ()
@@ -51,13 +49,13 @@ class Prune:
     needs_teacher: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Raises BudgetError where torch-pruning is missing: before anything is trained, and not behind it."""
+        """Raises BudgetError where torch-pruning is missing: before anything is trained."""
         require_installed()
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
-        """Writes the cut net; it is to be trained further before anybody uses it."""
+        """Writes the pruned net; it must be trained further before use."""
         net = net_of(parent)
-        model_inputs = next(batches_of(parent, context, EXAMPLES)).inputs
+        model_inputs = next(training_batches(parent, context, TRACED_ROWS)).inputs
         torch.manual_seed(context.seed)
         if self.importance == "taylor":
             self._backward(net, parent, context)
@@ -80,6 +78,6 @@ class Prune:
             objective_of(required(context.training.objective, "objective").build()),
         )
         objective.fit(np.asarray(context.splits.train.targets), task_head.labels)
-        for batch in batches_of(parent, context, self.rows):
+        for batch in training_batches(parent, context, self.rows):
             loss = objective.loss(*task_head.prepared(net(**batch.inputs), batch.targets))
             torch.autograd.backward(loss * total_weight(objective.loss, batch.targets) / self.rows)

@@ -1,8 +1,9 @@
-"""Tokens that training rows hardly show share one vector: a vocabulary is most of what a small text model weighs."""
+"""Tokens that training rows hardly contain share one vector: the vocabulary is most of a small text model's weights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -12,24 +13,22 @@ from torch import Tensor, nn
 
 from maas.bounds import Count
 from maas.compression.passes.base import PassContext
-from maas.compression.training_rows import batches_of, hooked, net_of
+from maas.compression.training_rows import TRACED_ROWS, hooked, net_of, training_batches
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 from maas.training.merged_embedding import MergedEmbedding, token_rows_of
 from maas.training.pruning_plan import PruningPlan
 
-EXAMPLES = 4
-
 
 @dataclass(frozen=True)
 class PruneVocabulary:
-    """Merges the vectors of rare tokens in each embedding that the net's input goes to. The tokeniser stays.
+    """Merges the vectors of rare tokens in each embedding of the net's input. The tokeniser stays.
 
     An embedding is left as it is where the table of rows would weigh as much as the vectors that go.
 
     Args:
-        min_count: tokens that all training rows together show less often share a vector, the mean of theirs; padding
-            keeps its own.
+        min_count: smallest number of occurrences in all training rows with which a token keeps its vector; the others
+            share the mean of theirs, padding excepted.
     """
 
     min_count: Count = 2
@@ -38,11 +37,13 @@ class PruneVocabulary:
     needs_teacher: ClassVar[bool] = False
 
     def apply(self, parent: Checkpoint, out: Path, context: PassContext) -> Checkpoint:
-        """Writes the smaller net; tokens that training rows do not show are answered for by what they share."""
+        """Writes the smaller net; tokens that training rows do not contain have the vector that rare ones share."""
         net = net_of(parent)
         plan, merged = parent.record.plan or PruningPlan(), list[str]()
         for name, counts in _counts(net, parent, context).items():
-            embedding: Any = net.get_submodule(name)
+            embedding = net.get_submodule(name)
+            if not isinstance(embedding, nn.Embedding):
+                continue
             rows = self._rows(embedding, counts)
             vectors = embedding.num_embeddings - int(rows.max()) - 1
             if vectors * embedding.embedding_dim > len(rows):
@@ -67,10 +68,10 @@ class PruneVocabulary:
 
 def _counts(net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[str, NDArray[np.int64]]:
     """Returns how often training rows show each token, (V,), for each embedding that a model input goes to, by name."""
-    examples = next(batches_of(parent, context, EXAMPLES)).inputs
+    examples = next(training_batches(parent, context, TRACED_ROWS)).inputs
     taken = _taken(net, examples)
     counts = {name: np.zeros(len(token_rows_of(net.get_submodule(name))), np.int64) for name in taken}  # type: ignore[arg-type]
-    for batch in batches_of(parent, context, len(context.splits.train)) if taken else ():
+    for batch in training_batches(parent, context, len(context.splits.train)) if taken else ():
         for name, names in taken.items():
             for model_input in names:
                 counts[name] += np.bincount(batch.inputs[model_input].numpy().ravel(), minlength=len(counts[name]))
@@ -81,8 +82,8 @@ def _taken(net: nn.Module, model_inputs: dict[str, Tensor]) -> dict[str, set[str
     """Returns which model inputs each embedding looks up as they are, by the embedding's name."""
     found = dict[str, set[str]]()
 
-    def watch(name: str) -> Any:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def watch(name: str) -> Callable[[nn.Module, tuple[object, ...]], None]:
+        def hook(_: nn.Module, inputs: tuple[object, ...]) -> None:
             for model_input, one in model_inputs.items():
                 if one is inputs[0]:
                     found.setdefault(name, set()).add(model_input)

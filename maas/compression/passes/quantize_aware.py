@@ -1,4 +1,4 @@
-"""Training a net further with the errors that int8 will make, so that it learns to live with them."""
+"""Training a net further with the rounding errors of int8, so that it adapts to them."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from maas.bounds import ClosedFraction, Count, Positive, PositiveClosedFraction
 from maas.compression.passes.base import PassContext
 from maas.compression.pruning import WEIGHTED, last_weighted
 from maas.compression.retraining import retrained
-from maas.compression.training_rows import batches_of, hooked, net_of
+from maas.compression.training_rows import hooked, net_of, training_batches
 from maas.onnx_graphs.quantizing import FEW_CHANNELS
 from maas.training.checkpoint import Checkpoint
 from maas.training.distilling import Teacher
@@ -36,12 +36,12 @@ class QuantizeAware:
     in the graph, so that static quantisation finds the same range. The weights stay fp32 until then.
 
     Args:
-        epochs: over the training rows.
+        epochs: number of epochs over the training rows.
         lr: learning rate; null takes the recipe's.
-        coverage: share of the values of an input that its range holds.
-        rows: training rows that ranges are measured on.
-        weight: share of the teacher, the checkpoint that the search began with, in what is minimised.
-        temperature: that softens probabilities before they are compared.
+        coverage: fraction of an input's values that lie in its range.
+        rows: number of training rows for measuring ranges.
+        weight: the teacher's fraction of the loss; the teacher is the checkpoint that the search began with.
+        temperature: divisor of the logits before probabilities are compared.
 
     Source:
         Jacob et al., Quantization and training of neural networks for efficient integer-arithmetic-only inference,
@@ -81,13 +81,13 @@ class QuantizeAware:
 
     def _ranges(self, net: nn.Module, parent: Checkpoint, context: PassContext) -> dict[str, tuple[float, float]]:
         """Returns the range of the input of each layer with weights that is rounded; 0 is always inside."""
-        model_inputs = next(batches_of(parent, context, 2)).inputs
+        model_inputs = next(training_batches(parent, context, 2)).inputs
         head = last_weighted(net, model_inputs)
         layers = {name: one for name, one in net.named_modules() if isinstance(one, WEIGHTED) and one is not head}
         layers = {name: one for name, one in layers.items() if getattr(one, "in_channels", math.inf) > FEW_CHANNELS}
         found: dict[str, list[tuple[float, float]]] = {}
 
-        def watch(name: str) -> Any:
+        def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
             def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
                 values = inputs[0].detach().flatten().sort().values
                 edge = int((1 - self.coverage) * len(values))
@@ -96,7 +96,7 @@ class QuantizeAware:
             return hook
 
         with hooked(one.register_forward_pre_hook(watch(name)) for name, one in layers.items()), torch.no_grad():
-            for batch in batches_of(parent, context, self.rows):
+            for batch in training_batches(parent, context, self.rows):
                 net(**batch.inputs)
         return {
             name: (min(0.0, *(low for low, _ in spans), 0.0), max(0.0, *(high for _, high in spans), 1e-6))
@@ -116,17 +116,18 @@ def _rounding(spans: dict[nn.Module, tuple[float, float]]) -> Iterator[None]:
             del module.forward
 
 
-def _rounded_forward(module: Any, low: float, high: float) -> Callable[[Tensor], Tensor]:
+def _rounded_forward(module: nn.Module, low: float, high: float) -> Callable[[Tensor], Tensor]:
     scale = (high - low) / LEVELS
     zero = round(-low / scale)
 
     def forward(values: Tensor) -> Tensor:
         values = torch.fake_quantize_per_tensor_affine(values, scale, zero, 0, LEVELS)
-        weight = rounded_weight(module.weight)
         if isinstance(module, nn.Linear):
-            return functional.linear(values, weight, module.bias)
-        convolved: Tensor = module._conv_forward(values, weight, module.bias)  # noqa: SLF001
-        return convolved
+            return functional.linear(values, rounded_weight(module.weight), module.bias)
+        if isinstance(module, nn.Conv1d | nn.Conv2d):
+            convolved: Tensor = module._conv_forward(values, rounded_weight(module.weight), module.bias)  # noqa: SLF001
+            return convolved
+        raise TypeError(f"{type(module).__name__} has no rounded form.")
 
     return forward
 

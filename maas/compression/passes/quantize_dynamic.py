@@ -1,4 +1,4 @@
-"""Int8 weights, activations scaled anew in every run. Nothing to calibrate; a batch's rows share their scales."""
+"""Int8 weights, activations scaled in every run. Nothing to calibrate; a batch's rows share their scales."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -24,14 +24,14 @@ from maas.runtime.codec import ModelInputs
 class QuantizeMixed(QuantizeStatic):
     """Static quantisation with mixed precision by measured sensitivity.
 
-    The error of a graph is how far its output lies from the plain one on training rows, as a share of the plain
+    The error of a graph is how far its output lies from the plain one on training rows, relative to the plain
     one's spread: RMS(output - plain) / std(plain). Each node is quantised alone first. Those whose squared error is
-    largest for each of their weights then return to fp32, as few as the tolerance asks for.
+    largest for each of their weights then return to fp32, as few as the tolerance requires.
 
     Args: those of `QuantizeStatic`, and
-        tolerance: the error that is aimed at.
-        max_fraction: the largest share of the weights that may stay in fp32, besides the head.
-        sensitivity_rows: training rows that errors are measured on.
+        tolerance: largest error.
+        max_fraction: largest fraction of the weights that may stay in fp32, the head not counted.
+        sensitivity_rows: number of training rows for measuring errors.
     """
 
     tolerance: Positive = 0.03
@@ -66,12 +66,12 @@ class QuantizeMixed(QuantizeStatic):
 
 @dataclass(frozen=True)
 class Gauge:
-    """Tells how far a graph's evaluated output lies from the plain one; what is beside it is not looked at.
+    """Measures how far a graph's evaluated output lies from the plain one; other outputs are ignored.
 
     Args:
         model_inputs: training rows, batch by batch.
         plain: the plain graph's output on them, flat.
-        output: its name.
+        output: name of the output.
     """
 
     model_inputs: Sequence[ModelInputs]

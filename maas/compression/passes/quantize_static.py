@@ -18,11 +18,11 @@ class QuantizeStatic:
     """ONNX Runtime's static quantisation of the weighted operators, in QDQ form.
 
     Args:
-        calibration_rows: training rows whose activations are measured.
-        method: how a range is drawn from them.
-        coverage: share of the values that `percentile` keeps in the range.
-        smoothing: how far uneven channels of a MatMul's input are evened out first, at the cost of its weights'
-            levels; from 0 to 1, null for not at all.
+        calibration_rows: number of training rows whose activations are measured.
+        method: rule that draws a range from them.
+        coverage: fraction of the values that `percentile` keeps in the range.
+        smoothing: strength, from 0 to 1, of evening out a MatMul's input channels first, at the cost of its weights'
+            levels; null for none.
         per_channel: a weight scale for each output channel instead of one for the tensor.
         keep_head: leave the last weighted node, which makes the logits, in fp32.
         keep_stem: leave convolutions over up to four channels, as of pictures, in fp32, where they are faster.

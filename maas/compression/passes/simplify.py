@@ -32,8 +32,8 @@ class Simplify:
     as it was.
 
     Args:
-        rows: calibration rows that both graphs answer.
-        tolerance: the largest change of a number of any output, as a share of the largest one where that is above 1.
+        rows: number of calibration rows for comparing the graphs.
+        tolerance: largest change of a number of any output, relative to the largest one where that is above 1.
     """
 
     rows: Count = 64
@@ -97,7 +97,7 @@ def _is_close(one: NDArray[Any], other: NDArray[Any], tolerance: float) -> bool:
 
 
 def _session(graph: bytes, level: ort.GraphOptimizationLevel, written: Path | None = None) -> ort.InferenceSession:
-    """Opens a graph, and writes it as it is optimised if asked to.
+    """Opens a graph, and also writes it as it is optimised where there is a path.
 
     Raises:
         ExportError: onnxruntime does not take it.

@@ -30,7 +30,7 @@ BAD = {
     ),
     "drop": (Interval(0.9, 0.5, 1.34), "it may lose 1.34 percentage points, allowed is 1"),
     "agreement": (0.9876, "0.9876 of the answers stay, required is 0.99"),
-    "batch_effect": (0.0123, "batch mates change an answer by 0.012, allowed is 1e-06"),
+    "batch_effect": (0.0123, "other rows in the batch change a score by 0.012, allowed is 1e-06"),
 }
 
 

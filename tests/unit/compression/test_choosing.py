@@ -2,7 +2,7 @@
 
 import pytest
 
-from maas.compression.choosing import SAID, best_of, choice
+from maas.compression.choosing import SAID, best_candidate, choice
 from maas.records.evidence import CandidateRecord, Latency
 
 
@@ -18,16 +18,16 @@ ROOT = candidate("fp32", 1000)
 @pytest.mark.parametrize("noise", [0.0, 0.02, -0.02])
 def test_smaller_one_is_chosen_whatever_the_noise_when_times_cannot_tell(noise):
     small, large = candidate("small", 99, 0.5 + noise, 0.03, macs=7), candidate("large", 100, 0.5 - noise, 0.03, macs=5)
-    assert best_of([large, small]) is small
+    assert best_candidate([large, small]) is small
 
 
 def test_fewer_operations_decide_when_bytes_are_equal_too():
     wide, narrow = candidate("wide", 100, 0.5, 0.1, macs=9), candidate("narrow", 100, 0.51, 0.1, macs=3)
-    assert best_of([wide, narrow]) is narrow
+    assert best_candidate([wide, narrow]) is narrow
 
 
 def test_faster_one_is_chosen_when_its_time_makes_up_for_its_bytes():
-    assert best_of([candidate("small", 90, 0.8, 0.05), fast := candidate("fast", 100, 0.5, 0.05)]) is fast
+    assert best_candidate([candidate("small", 90, 0.8, 0.05), fast := candidate("fast", 100, 0.5, 0.05)]) is fast
 
 
 def test_refused_one_is_passed_over_when_it_is_the_smallest():

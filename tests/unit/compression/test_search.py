@@ -14,7 +14,7 @@ import torch
 import maas.compression.search as search_module
 from maas.compression.budget import Budget
 from maas.compression.candidates import CandidateBuilder
-from maas.compression.choosing import best_of
+from maas.compression.choosing import best_candidate
 from maas.compression.passes import Calibration, PassContext
 from maas.compression.passes.distil import Distil
 from maas.compression.passes.finetune import Finetune
@@ -124,7 +124,7 @@ def test_smallest_allowed_is_chosen_with_its_numbers_when_a_pass_keeps_the_budge
     assert record.chosen in ("static", "all")
     best = record.candidate(record.chosen)
     others = [one for one in record.candidates if not one.reasons and one.name != "fp32"]
-    assert best is best_of(others)
+    assert best is best_candidate(others)
     assert best.sha256 == sha256_of(chosen)
     assert best.parent_sha256 == record.candidate("fp32").sha256 == sha256_of(line.bundle.model_path)
     assert best.target == "maas.compression.passes.quantize_static.QuantizeStatic"
@@ -171,7 +171,7 @@ def test_failure_is_recorded_when_onnxruntime_cannot_run_what_a_pass_made(tried,
 
 def test_fp32_is_kept_when_no_pass_is_asked_for(tried, line):
     record, chosen = tried(Budget())
-    assert (record.chosen, record.reason, record.is_unmet) == ("fp32", "No pass was asked for.", False)
+    assert (record.chosen, record.reason, record.is_unmet) == ("fp32", "The recipe names no pass.", False)
     assert sha256_of(chosen) == sha256_of(line.bundle.model_path)
     assert record.candidate("fp32").drop.value == 0
     assert record.candidate("fp32").agreement == 1

@@ -56,7 +56,7 @@ def test_similarity_is_equal_when_features_are_turned_and_stretched_alike():
     assert float(similarity_distance(features, torch.randn(6, 2))) > 1e-3
 
 
-def test_teacher_is_asked_once_and_teaches_the_same_when_rows_stay_the_same(line, digits, tmp_path, monkeypatch):
+def test_teacher_is_precomputed_and_teaches_the_same_when_rows_stay_the_same(line, digits, tmp_path, monkeypatch):
     config = replace(line.config, trainer=line.config.trainer.with_arguments(max_epochs=3))
     learnt, asked = [], []
     for is_precomputed in (True, False):

@@ -160,19 +160,19 @@ class CandidateBuilder:
         is_root = not made.variant.name
         models = {one.name: made.model(one.name) for one in made.records if not one.reasons}
         predictors = {name: evaluator.predictor(path) for name, path in models.items()}
-        answers = {name: evaluator.scores(predictor) for name, predictor in predictors.items()}
-        whose = answers[first.name] if is_root else evaluator.scores(evaluator.parent)
+        scores = {name: evaluator.scores(predictor) for name, predictor in predictors.items()}
+        whose = scores[first.name] if is_root else evaluator.scores(evaluator.parent)
         _require_finite(whose)
-        trained = whose if is_root else self._trained(made.variant, answers[first.name])
-        broken = {name for name, found in answers.items() if not np.isfinite(found).all()}
+        trained = whose if is_root else self._trained(made.variant, scores[first.name])
+        broken = {name for name, found in scores.items() if not np.isfinite(found).all()}
         baselines = {} if is_root else {"": evaluator.graph}  # a model is not timed beside itself
         timed = evaluator.latencies({**models, **baselines}, first.name if is_root else "", target)
 
         def evaluated(record: CandidateRecord) -> CandidateRecord:
             if record.name in broken:
                 return msgspec.structs.replace(record, reasons=("some of its answers are not finite numbers",))
-            own, footprint = answers[record.name], evaluator.footprint(models[record.name])
-            parent = trained if record is first else answers[first.name]
+            own, footprint = scores[record.name], evaluator.footprint(models[record.name])
+            parent = trained if record is first else scores[first.name]
             return msgspec.structs.replace(
                 record,
                 metric=evaluator.value(own),
@@ -220,12 +220,12 @@ def measured_before(variant: Variant, place: Path) -> MeasuredVariant | None:
     return None if fault else found
 
 
-def _require_finite(answers: Scores) -> None:
+def _require_finite(scores: Scores) -> None:
     """Raises ConfigError where the uncompressed model itself answers rows with what is no number."""
-    broken = int((~np.isfinite(answers).reshape(len(answers), -1).all(1)).sum())
+    broken = int((~np.isfinite(scores).reshape(len(scores), -1).all(1)).sum())
     if broken:
         raise ConfigError(
-            f"The model as it was given answers {broken:,} of {len(answers):,} rows with numbers that are not finite; "
+            f"The model as it was given answers {broken:,} of {len(scores):,} rows with numbers that are not finite; "
             "nothing can be compared with them. Leave these rows out, or mend the model first."
         )
 

@@ -73,10 +73,10 @@ class DistillationTask(Task):
         if not self._is_precomputed:
             return
         module = cast("TrainingRows", self.trainer.datamodule)  # type: ignore[attr-defined]  # Lightning's
-        answers = [(batch.rows, self._answered(batch, self.device)) for batch in module.training_rows()]
-        first = answers[0][1]
-        self._taught = first.new_empty(sum(len(rows) for rows, _ in answers), *first.shape[1:])
-        for rows, logits in answers:
+        taught = [(batch.rows, self._teachers_logits(batch, self.device)) for batch in module.training_rows()]
+        first = taught[0][1]
+        self._taught = first.new_empty(sum(len(rows) for rows, _ in taught), *first.shape[1:])
+        for rows, logits in taught:
             self._taught[rows] = logits
 
     def _require_known_weights(self) -> None:
@@ -88,7 +88,7 @@ class DistillationTask(Task):
                 "trainer.accumulate_grad_batches=1."
             )
 
-    def _answered(self, batch: Batch, device: torch.device) -> Tensor:
+    def _teachers_logits(self, batch: Batch, device: torch.device) -> Tensor:
         """Returns the teacher's logits, (N, K), in the teacher's own precision."""
         teacher = self._teacher.net.to(device)
         own = next((one.dtype for one in teacher.parameters()), torch.float32)
@@ -102,7 +102,7 @@ class DistillationTask(Task):
     def loss(self, batch: Batch, logits: Tensor, share: BatchScale) -> Tensor:
         """Returns what a step minimises."""
         teacher = self._teacher
-        taught = self._taught[batch.rows] if self._is_precomputed else self._answered(batch, logits.device)
+        taught = self._taught[batch.rows] if self._is_precomputed else self._teachers_logits(batch, logits.device)
         loss = super().loss(batch, logits, replace(share, weight=share.weight * (1 - teacher.weight)))
         with full_precision(logits.device):
             distance = self.task_head.distance(logits, taught, teacher.temperature, self.objective.loss)

@@ -82,16 +82,16 @@ class Gauge:
     def of(cls, graph: onnx.ModelProto, model_inputs: Iterable[ModelInputs], output: str | None = None) -> Self:
         """Builds a gauge from the plain graph and training rows; without a name the first output of numbers counts."""
         rows, name = list(model_inputs), output or numeric_output(graph)
-        return cls(rows, _answers(graph, rows, name), name)
+        return cls(rows, _outputs_of(graph, rows, name), name)
 
     def error(self, model: onnx.ModelProto) -> float:
         """Returns RMS(output - plain) / std(plain); infinite where a plain output that never changes is missed."""
-        missed = float(np.sqrt(np.mean((_answers(model, self.model_inputs, self.output) - self.plain) ** 2)))
+        missed = float(np.sqrt(np.mean((_outputs_of(model, self.model_inputs, self.output) - self.plain) ** 2)))
         spread = float(self.plain.std())
         return missed / spread if spread else float("inf") * missed if missed else 0.0
 
 
-def _answers(model: onnx.ModelProto, model_inputs: Sequence[ModelInputs], name: str) -> NDArray[Any]:
+def _outputs_of(model: onnx.ModelProto, model_inputs: Sequence[ModelInputs], name: str) -> NDArray[Any]:
     session = open_session(model)
     return np.concatenate(
         [output_numbers(session.run([name], one)[0]).astype(np.float64).ravel() for one in model_inputs]

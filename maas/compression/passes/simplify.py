@@ -57,7 +57,7 @@ class Simplify:
 
     def _require_alike(self, one: ort.InferenceSession, other: ort.InferenceSession, calibration: Calibration) -> None:
         for model_inputs in calibration.model_inputs(self.rows):
-            before, after = _answers(one, model_inputs), _answers(other, model_inputs)
+            before, after = _outputs_of(one, model_inputs), _outputs_of(other, model_inputs)
             for name, values in before.items():
                 if not _is_close(values, after[name], self.tolerance):
                     raise ExportError(
@@ -82,7 +82,7 @@ def _optimised(model: onnx.ModelProto) -> onnx.ModelProto:
         return onnx.load(written)
 
 
-def _answers(session: ort.InferenceSession, model_inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _outputs_of(session: ort.InferenceSession, model_inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     names = [output.name for output in session.get_outputs()]
     return {
         name: output_numbers(found) for name, found in zip(names, session.run(names, dict(model_inputs)), strict=True)

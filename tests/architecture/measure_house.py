@@ -42,6 +42,7 @@ BROAD = {"Exception", "BaseException"}
 ALLOWED = {
     "main": ("", "an entry of the command line, in each module that is one"),
     "log": ("", "the module's logger"),
+    "operations": ("serving/protocols/", "the contract of protocols: what a snapshot offers in each of them"),
     "perturbations": ("evidence/robustness/", "the contract of that folder: what may happen to a kind of input"),
 }
 """Names that may be defined twice: the folder of maas in which (empty for everywhere), and why."""

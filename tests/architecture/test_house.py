@@ -17,6 +17,7 @@ HIDDEN_IMPORTS = {
     ("maas/compression/settings.py", "maas.compression.proposing"),  # optuna is an extra, and takes its time
     ("maas/opening.py", "maas.registry.connection"),  # mlflow takes seconds, and need not be installed
     ("maas/opening.py", "maas.registry.catalogue.versions"),  # likewise
+    ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra, and takes its time
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maas.compression.choosing import SAID, best_candidate, choice
+from maas.compression.choosing import REASONS_SHOWN, best_candidate, choice
 from maas.records.evidence import CandidateRecord, Latency
 
 
@@ -41,4 +41,4 @@ def test_reason_stays_short_when_a_thousand_were_refused():
     best, reason = choice([ROOT, *refused], {"pipeline": "it was given up"})
     assert best is ROOT
     assert reason.startswith("Nothing that was tried keeps the budget, so fp32 is kept (c0: it is bad; c1: it is bad; ")
-    assert reason.endswith(f"; and {1001 - SAID} more).")
+    assert reason.endswith(f"; and {1001 - REASONS_SHOWN} more).")

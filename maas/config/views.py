@@ -7,11 +7,12 @@ from omegaconf.errors import OmegaConfBaseException
 from maas.command_line import CommandLine
 from maas.config.hydra_composing import PRIMARY, composed, hydra_overrides, own_hydra
 from maas.config.refusals import refusals_of
+from maas.credentials import without_credentials
 from maas.errors import ConfigError, shown
 
 
 def view_of(line: CommandLine) -> str:
-    """Returns the composed recipe as YAML, as `--cfg` of Hydra prints it.
+    """Returns the composed recipe as YAML, as `--cfg` of Hydra prints it, without the credentials of its addresses.
 
     Args:
         line: that requests it.
@@ -29,6 +30,7 @@ def view_of(line: CommandLine) -> str:
         content = OmegaConf.to_yaml(node, resolve=line.resolves).rstrip("\n")
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(refusals_of(error, line.overrides, line.config_dir)) from shown(error)
+    content = without_credentials(content)
     return f"# @package {line.package}\n{content}" if line.package else content
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from maas.files import read_json, write_atomically
+from maas.credentials import without_credentials
+from maas.files import read_json, write_atomically, write_json
 
 log = logging.getLogger("maas")
 
@@ -60,10 +61,11 @@ class SweepFolder:
         write_atomically(self.path / "tracking_id", tracking_id.encode())
 
     def keep(self, record: TrialRecord) -> None:
-        """Writes what a trial gave."""
+        """Writes what a trial gave; addresses in its overrides and its reason lose their credentials."""
         file = self._file(record.overrides)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+        shown, reason = list(map(without_credentials, record.overrides)), without_credentials(record.reason)
+        write_json(file, msgspec.structs.replace(record, overrides=shown, reason=reason))
 
     def trial(self, overrides: Sequence[str]) -> TrialRecord | None:
         """Returns what a combination gave; None if it was not tried."""

@@ -126,6 +126,17 @@ def test_registry_is_none_when_null_is_chosen(entered):
     assert entered("recipe=digits_mlp", "registry=null", stage=show, status=2) == "registry None\n"
 
 
+@pytest.mark.parametrize("resolve", [[], ["--resolve"]])
+def test_printed_recipe_hides_the_password_of_an_address_when_it_is_composed(monkeypatch, capsys, resolve):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@host/mlflow")
+    arguments = ["recipe=digits_mlp", "+registry.parent='http://user:secret@host'", "--cfg", "job", *resolve]
+    cli.enter("train", unreached, arguments)
+    printed = capsys.readouterr().out
+    assert "http://user:***@host" in printed
+    assert ("postgresql://user:***@host/mlflow" in printed) is bool(resolve)
+    assert "secret" not in printed
+
+
 def test_each_value_is_trained_and_all_failed_is_one_line_when_a_sweep_is_asked_for(entered):
     seen = []
 

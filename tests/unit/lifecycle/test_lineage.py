@@ -36,6 +36,11 @@ def test_commit_is_marked_when_a_tracked_file_differs(checkout, tmp_path):
     assert git_commit() == f"{checkout('rev-parse', 'HEAD')}-dirty"
 
 
+def test_overrides_hide_the_password_of_an_address_when_they_are_recorded():
+    config = compose("digits_mlp", "registry.tracking_uri=postgresql://user:secret@host/mlflow", "seed=3")
+    assert lineage_of(config, "rows").overrides == ("registry.tracking_uri=postgresql://user:***@host/mlflow", "seed=3")
+
+
 def test_work_is_other_work_when_recipe_or_rows_differ():
     config = compose("digits_mlp")
     key = work_key(config, "rows")

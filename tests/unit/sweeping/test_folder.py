@@ -17,3 +17,11 @@ def test_trial_counts_as_not_tried_with_a_warning_when_its_record_cannot_be_read
     assert [message.partition(": ")[0] for message in caplog.messages] == [f"{broken} is passed over"] * 2
     folder.keep(TrialRecord(["a=1"], 0.6, ended="3"))
     assert [trial.value for trial in folder.trials()] == [0.7, 0.6]
+
+
+def test_credentials_of_addresses_stay_out_of_a_trial_when_it_is_kept(tmp_path):
+    folder, overrides = SweepFolder(tmp_path), ["registry.tracking_uri=http://user:secret@host", "seed=1"]
+    folder.keep(TrialRecord(overrides, None, "http://user:secret@host is away", ended="1"))
+    kept = folder.trial(overrides)
+    assert kept.overrides == ["registry.tracking_uri=http://user:***@host", "seed=1"]
+    assert kept.reason == "http://user:***@host is away"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from maas.data.preprocessed import PreprocessedInputs
+from maas.data.preprocessed import PreprocessedRows
 from maas.data.splits import Split, Splits
 from maas.errors import DataError, InputError
 from maas.runtime.processors import Processor
@@ -38,7 +38,7 @@ class BatchDataset(Dataset[Batch]):
 
     def __init__(self, split: Split, processor: Processor) -> None:
         self._processor = processor
-        self._rows = PreprocessedInputs(processor, split.inputs)
+        self._rows = PreprocessedRows(processor, split.inputs)
         self.keys = self._rows.keys
         self.targets = np.asarray(split.targets)
 

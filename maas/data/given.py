@@ -24,7 +24,7 @@ from maas.runtime.processors import Processor
 
 INPUTS, TARGETS = "inputs", "targets"
 ARRAYS, LINES = (".npz", ".npy"), (".txt",)
-SUFFIXES = {"image": IMAGES, "audio": SOUNDS}
+SUFFIXES_OF_MODALITY = {"image": IMAGES, "audio": SOUNDS}
 MIN_ROWS = 30
 """Rows of different content: ten to calibrate with, ten to choose by, ten to evaluate what was chosen."""
 
@@ -140,7 +140,7 @@ def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path
 
 
 def _files(path: Path, processor: Processor, labels: Sequence[str]) -> Table:
-    suffixes = SUFFIXES.get(processor.modality)
+    suffixes = SUFFIXES_OF_MODALITY.get(processor.modality)
     if suffixes is None:
         raise DataError(
             f"{path} is a folder; a {processor.kind} processor takes lines (.txt), a table or arrays (.npz)."

@@ -17,7 +17,7 @@ ROWS_MEASURED = 1024
 """Rows that are preprocessed before the bytes of all are estimated."""
 
 
-class PreprocessedInputs:
+class PreprocessedRows:
     """Preprocessed rows by number.
 
     Args:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maas.data.datamodule import BatchesByLength
-from maas.data.preprocessed import PreprocessedInputs
+from maas.data.preprocessed import PreprocessedRows
 from maas.models.encoder import MaskedTokenHead
 from maas.runtime.processors import Features, Processor
 from maas.training.masking import masked
@@ -42,7 +42,7 @@ class Texts:
 
     def __init__(self, processor: Processor, inputs: Sequence[Any]) -> None:
         self._processor = processor
-        self._preprocessed = PreprocessedInputs(processor, inputs)
+        self._preprocessed = PreprocessedRows(processor, inputs)
         self.keys = self._preprocessed.keys
 
     def __len__(self) -> int:

@@ -27,7 +27,7 @@ from maas.importing.estimators.table import (
 )
 
 CHECKED_ROWS = 200
-Choices = Sequence[tuple[str | None, ...] | NDArray[np.float64]]
+CategoryChoices = Sequence[tuple[str | None, ...] | NDArray[np.float64]]
 """Of each column the texts that its positions stand for; or numbers, of which the first stands for all others."""
 
 
@@ -45,7 +45,7 @@ def frame_of(columns: Mapping[str, NDArray[Any]], texts: Mapping[str, tuple[str 
     return pd.DataFrame(found)
 
 
-def choices_of(transformer: BaseEstimator, table: GraphTable) -> Choices:
+def choices_of(transformer: BaseEstimator, table: GraphTable) -> CategoryChoices:
     """Returns which values each column of a table may have, as far as a transformer distinguishes them."""
     if len(table.texts) == table.width:
         return [table.texts[column] for column in range(table.width)]
@@ -61,7 +61,9 @@ def choices_of(transformer: BaseEstimator, table: GraphTable) -> Choices:
     return choices
 
 
-def looked_up(transformer: BaseEstimator, table: GraphTable, choices: Choices, builder: EstimatorGraphBuilder) -> str:
+def looked_up(
+    transformer: BaseEstimator, table: GraphTable, choices: CategoryChoices, builder: EstimatorGraphBuilder
+) -> str:
     """Returns what a transformer makes of columns of categories, float64 (N, K).
 
     Raises:
@@ -119,7 +121,7 @@ def _gathered(values: NDArray[np.float64], place: str, builder: EstimatorGraphBu
 
 
 def _outputs(
-    transformer: BaseEstimator, table: GraphTable, choices: Choices, rows: NDArray[np.int64]
+    transformer: BaseEstimator, table: GraphTable, choices: CategoryChoices, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Returns what scikit-learn makes of rows of positions."""
     columns = [
@@ -146,7 +148,7 @@ def _outputs(
 def _require_apart(
     transformer: BaseEstimator,
     table: GraphTable,
-    choices: Choices,
+    choices: CategoryChoices,
     found: NDArray[np.float64],
     base: NDArray[np.float64],
     changed: Sequence[NDArray[np.bool_]],

@@ -12,7 +12,7 @@ from maas.data import preprocessed
 from maas.data.datamodule import DataModule
 from maas.data.folders import audio_folder, files_by_label, image_folder
 from maas.data.given import given_rows
-from maas.data.preprocessed import PreprocessedInputs
+from maas.data.preprocessed import PreprocessedRows
 from maas.data.splits import Split, Splits, prepare
 from maas.errors import DataError, InputError
 from maas.records.evidence import DataRecord
@@ -189,7 +189,7 @@ def test_file_is_named_when_pictures_are_read_batch_by_batch(broken_picture, wor
 def test_number_in_the_split_is_told_when_a_broken_row_has_no_file(monkeypatch):
     monkeypatch.setattr(preprocessed, "_kept", lambda *_: None)
     random = np.random.default_rng(0)
-    rows = PreprocessedInputs(ImageProcessor(8, 8), [*random.integers(0, 256, (41, 8, 8, 3), dtype=np.uint8), b"GIF"])
+    rows = PreprocessedRows(ImageProcessor(8, 8), [*random.integers(0, 256, (41, 8, 8, 3), dtype=np.uint8), b"GIF"])
     with pytest.raises(InputError, match=r"^Row 41 of its split is "):
         rows.take([3, 41])
 

@@ -5,7 +5,7 @@ import pytest
 
 from maas.data import preprocessed
 from maas.data.datamodule import DataModule
-from maas.data.preprocessed import PreprocessedInputs
+from maas.data.preprocessed import PreprocessedRows
 from maas.data.splits import Split, Splits
 from maas.records.evidence import DataRecord
 
@@ -20,7 +20,7 @@ def anew(request, monkeypatch) -> bool:
 
 
 def test_rows_are_those_of_the_processor_when_they_are_taken(text_processor, anew):
-    rows = PreprocessedInputs(text_processor, TEXTS)
+    rows = PreprocessedRows(text_processor, TEXTS)
     expected = text_processor.preprocess(TEXTS)
     for found, index in zip(rows.take([1999, 3, 3]), [1999, 3, 3], strict=True):
         assert np.array_equal(found, expected[index])

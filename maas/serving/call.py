@@ -105,7 +105,10 @@ def slices(outputs: Outputs) -> Iterator[Outputs]:
 
 def size_of_outputs(outputs: Outputs) -> int:
     """Returns the number of values that outputs hold."""
-    return sum(array.size for array in outputs.values())
+    size = 0
+    for array in outputs.values():
+        size += array.size
+    return size
 
 
 def preprocessed_steps(rows: RowList, processor: Processor) -> Iterator[list[Features]]:

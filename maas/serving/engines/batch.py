@@ -81,7 +81,7 @@ class BatchEngine:
             OverloadError: there is no room for the call, or the engine is being drained.
             DeadlineError: the call's deadline has passed.
         """
-        return _OneChunk(self._outputs, call)
+        return _OneChunk(self._outputs if call.deadline_s is None else self._in_time, call)
 
     def pause(self) -> None:
         """Starts no more runs; calls are admitted and wait."""
@@ -102,33 +102,19 @@ class BatchEngine:
             await self._worker
         self._thread.close()
 
-    async def _outputs(self, call: Call) -> Outputs:
-        """Admits a call and awaits its outputs."""
-        if self._is_draining:
-            raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
-        self._calls += 1
+    async def _in_time(self, call: Call) -> Outputs:
+        """Awaits the outputs of a call no longer than until its deadline."""
         try:
-            if call.deadline_s is None:
-                outputs = await self._runs(call)
-            else:
-                async with asyncio.timeout_at(call.deadline_s):
-                    outputs = await self._runs(call)
+            async with asyncio.timeout_at(call.deadline_s):
+                return await self._outputs(call)
         except TimeoutError as error:
             raise DeadlineError("The deadline of the request has passed.") from error
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._idle.set()
-        if fault := not_finite(outputs):
-            raise NotFiniteError(fault)
-        return outputs
 
-    async def _runs(self, call: Call) -> Outputs:
-        """Preprocesses the rows of a call and awaits their runs."""
+    async def _outputs(self, call: Call) -> Outputs:
+        """Admits a call, preprocesses its rows and awaits their runs."""
         inputs, processor = call.inputs, self._predictor.processor
         rows, jobs = len(inputs), list[Job]()
-        require_rows(rows, self.max_rows)
-        self._jobs.admit(rows)
+        self._admit(call, rows)
         try:
             if isinstance(inputs, PreprocessedInputs):
                 features = inputs.features
@@ -141,12 +127,30 @@ class BatchEngine:
             jobs = [self._job([features[index] for index in batch]) for batch in batches]
             self._jobs.put(jobs)
             self._schedule()
-            return _in_order(batches, [await job.outputs for job in jobs])
+            outputs = _in_order(batches, [await job.outputs for job in jobs])
+            jobs, rows = [], 0  # all have run
         finally:
-            for job in jobs:
-                _withdraw(job)
-                rows -= 0 if job.is_waiting else len(job.features)
-            self._jobs.release(rows)
+            self._leave(jobs, rows)
+        if fault := not_finite(outputs):
+            raise NotFiniteError(fault)
+        return outputs
+
+    def _admit(self, call: Call, rows: int) -> None:
+        if self._is_draining:
+            raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
+        require_rows(rows, self.max_rows)
+        self._jobs.admit(rows)
+        self._calls += 1
+
+    def _leave(self, jobs: Sequence[Job], rows: int) -> None:
+        """Withdraws what has not run of a call's jobs, and gives back the room of their rows."""
+        for job in jobs:
+            _withdraw(job)
+            rows -= 0 if job.is_waiting else len(job.features)
+        self._jobs.release(rows)
+        self._calls -= 1
+        if not self._calls:
+            self._idle.set()
 
     def _job(self, features: list[Features]) -> Job:
         bucket = self._predictor.processor.bucket(features[0])

@@ -22,6 +22,7 @@ _ELEMENTS: dict[Datatype, type] = {
     "BOOL": bool, "UINT8": int, "INT8": int, "INT32": int, "INT64": int, "FP32": float, "FP64": float, "BYTES": object,
 }  # fmt: skip
 _BLANK = b" \t\r\n"
+_DIGITS = frozenset({b"-", *(b"%d" % digit for digit in range(10))})
 
 
 class InputTensor(msgspec.Struct):
@@ -61,13 +62,14 @@ def rows_of(tensors: Sequence[InputTensor], specs: Sequence[TensorSpec], max_row
     by_name = {tensor.name: tensor for tensor in tensors}
     for spec in specs:
         _require_declared(by_name[spec.name], spec)
+    if len(specs) == 1:
+        require_rows(tensors[0].shape[0], max_rows)
+        return _values(tensors[0], specs[0])
     sizes = {spec.name: by_name[spec.name].shape[0] for spec in specs}
     if len(set(sizes.values())) > 1:
         raise InputError(f"The request's inputs have unequal numbers of rows: {sizes}.")
-    require_rows(next(iter(sizes.values())), max_rows)
+    require_rows(min(sizes.values()), max_rows)
     columns = [_values(by_name[spec.name], spec) for spec in specs]
-    if len(columns) == 1:
-        return columns[0]
     return [dict(zip(wanted, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
@@ -134,6 +136,8 @@ def _values(tensor: InputTensor, spec: TensorSpec) -> list[Row]:
 
 def _nesting(data: bytes, rank: int) -> int:
     """Returns how many brackets data begins with: 1 where it is flat, the rank where it is nested."""
+    if data[1:2] in _DIGITS:
+        return 1
     brackets = data[: 64 * (rank + 1)].translate(None, _BLANK)
     return len(brackets[: rank + 1]) - len(brackets[: rank + 1].lstrip(b"["))
 

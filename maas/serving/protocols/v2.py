@@ -127,7 +127,7 @@ class InferOperation(Inference[V2Call]):
                 _refuse_unknown(one.parameters)
         wanted = [output.name for output in body.outputs or ()]
         if wanted:
-            require_outputs(wanted, {spec.name: spec for spec in signature.outputs})
+            require_outputs(wanted, deployment.output_specs)
         return V2Call(
             model=deployment.name,
             version=request.values.get("version"),
@@ -140,7 +140,7 @@ class InferOperation(Inference[V2Call]):
     def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
         """Yields the wanted outputs as tensors."""
         tensors = deployment.postprocessor.tensors(outputs)
-        specs = {spec.name: spec for spec in deployment.signature.outputs}
+        specs = deployment.output_specs
         identity = msgspec.UNSET if call.identity is None else call.identity
         wanted = [(specs[name], tensors[name]) for name in call.wanted or specs]
         if size_of_outputs(tensors) <= OUTPUT_VALUES_AT_ONCE:

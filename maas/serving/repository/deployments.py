@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from maas.records.signature import Signature
+from maas.records.signature import Signature, TensorSpec
 from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
@@ -60,6 +60,11 @@ class Deployment:
     def signature(self) -> Signature:
         """Raw inputs and outputs as tensors."""
         return Signature(self.processor.input_specs, self.postprocessor.specs)
+
+    @cached_property
+    def output_specs(self) -> dict[str, TensorSpec]:
+        """Outputs as tensors, by name."""
+        return {spec.name: spec for spec in self.signature.outputs}
 
     async def outputs(self, rows: Sequence[Row]) -> Outputs:
         """Returns the graph's outputs for raw rows, (N, …) each.

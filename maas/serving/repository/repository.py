@@ -7,6 +7,7 @@ one before. A version that gives other golden answers than when it was made neve
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from maas.runtime.bundle import Bundle
@@ -117,7 +118,7 @@ class Repository:
             measured(predictor, bundle.golden.inputs),
             self.lane,
             max_queue=self._settings.max_queue,
-            observe=lambda rows: self._observe_rows(name, rows),
+            observe=partial(self._observe_rows, name),
         )
         outputs = predictor.outputs(bundle.golden.inputs[:1])
         return Deployment(name, version, bundle, predictor.processor, predictor.postprocessor, outputs, engine)

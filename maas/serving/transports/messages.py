@@ -96,7 +96,8 @@ class HeldBody:
                 if message["type"] == "http.disconnect":
                     raise ClientGoneError
                 chunk, more = message.get("body", b""), message.get("more_body", False)
-                self._held = self._budget.hold(len(body) + len(chunk), self._held)
+                if len(body) + len(chunk) > self._held:
+                    self._held = self._budget.hold(len(body) + len(chunk), self._held)
                 if body:
                     body += chunk
                 else:

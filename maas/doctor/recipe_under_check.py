@@ -21,7 +21,6 @@ from maas.runtime.processors import Processor
 from maas.training.callbacks import callback_parts_of
 from maas.training.checkpoint import NetRecord
 from maas.training.evaluation import NET_ERRORS
-from maas.training.fitting import task_of
 from maas.training.heads import TaskHead
 from maas.training.nets import built, resolve_net
 from maas.training.objectives import Objective
@@ -29,6 +28,7 @@ from maas.training.output_check import OutputFault, output_fault_of
 from maas.training.recipe import TrainingRecipe
 from maas.training.scales import task_head_for
 from maas.training.task import Task
+from maas.training.trainers import task_of
 
 PROBED_ROWS = 32
 """Rows that a net answers: enough to distinguish rows, few enough for a big net."""

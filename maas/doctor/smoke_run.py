@@ -20,10 +20,10 @@ from maas.errors import MaasError
 from maas.runtime.processors import Processor
 from maas.training.custom_module import loader_of, with_float32_targets
 from maas.training.evaluation import NET_ERRORS
-from maas.training.fitting import task_of
 from maas.training.heads import TaskHead
 from maas.training.recipe import TrainingRecipe
 from maas.training.task import Task
+from maas.training.trainers import task_of
 
 FEWEST_STEPS, MOST_STEPS = 4, 40
 """Two steps of rising and two at the peak show a rate that diverges at once; by momentum it may take thirty."""

@@ -33,7 +33,8 @@ from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
 from maas.planning.shortening import STEPS_S, shortened_recipe, world_of
 from maas.run_folders.folder import RunFolder
 from maas.runtime.processors import Processor
-from maas.training.fitting import fit
+from maas.training.checkpoint import Checkpoint
+from maas.training.fitting import Fitted, fit
 from maas.training.pretraining import MaskedTokens
 from maas.training.recipe import TrainingRecipe
 
@@ -59,7 +60,7 @@ def dry_run(recipe: Recipe, folder: Path, imports_s: float) -> Report:
     """Does a dry run of a recipe's line.
 
     Args:
-        recipe: whose stages are later_stages_of.
+        recipe: whose line is run.
         folder: for all that is written.
         imports_s: seconds that this process took to start.
 
@@ -83,22 +84,7 @@ def dry_run(recipe: Recipe, folder: Path, imports_s: float) -> Report:
     few = replace(
         splits, validation=splits.validation.spread(LATER_STAGE_ROWS), test=splits.test.spread(LATER_STAGE_ROWS)
     )
-    with clock.timed("validated"):
-        postprocessor, metrics = validated(fitted, processor, few)
-    with clock.timed("checkpoint"):
-        run = RunFolder(folder)
-        run.remember(key="dry run")
-        lineage = lineage_of(recipe.config, splits.record.fingerprint)
-        checkpoint = checkpoint_of_fitted(
-            run,
-            training,
-            fitted,
-            processor,
-            splits,
-            postprocessor=postprocessor,
-            metrics=metrics,
-            lineage=lineage,
-        )
+    checkpoint = _checkpoint(recipe, clock, folder, fitted, processor, splits, few)
     training_peak = max(training_peak, peak_bytes())
     clock.seconds["validated"] *= len(splits.validation) / len(few.validation)
     later = later_stages_of(recipe, checkpoint, splits, few, folder)
@@ -113,6 +99,27 @@ def dry_run(recipe: Recipe, folder: Path, imports_s: float) -> Report:
         weights_bytes=sum((checkpoint.folder / name).stat().st_size for name in checkpoint.weights),
         later=later,
     )
+
+
+def _checkpoint(
+    recipe: Recipe, clock: Clock, folder: Path, fitted: Fitted, processor: Processor, splits: Splits, few: Splits
+) -> Checkpoint:
+    """Writes the checkpoint of a net that has learnt for some steps, as validated on a few rows."""
+    with clock.timed("validated"):
+        postprocessor, metrics = validated(fitted, processor, few)
+    with clock.timed("checkpoint"):
+        run = RunFolder(folder)
+        run.remember(key="dry run")
+        return checkpoint_of_fitted(
+            run,
+            recipe.training,
+            fitted,
+            processor,
+            splits,
+            postprocessor=postprocessor,
+            metrics=metrics,
+            lineage=lineage_of(recipe.config, splits.record.fingerprint),
+        )
 
 
 def _pretraining_s(recipe: TrainingRecipe, splits: Splits, processor: Processor) -> float | None:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from maas.config import RunConfig
 from maas.data.datamodule import Batch
 from maas.errors import ConfigError
-from maas.training import fitting
+from maas.training import fitting, trainers
 from maas.training.distilling import DistillationTask, Teacher, similarity_distance
 from maas.training.heads import task_head_of
 from maas.training.objectives import Objective
@@ -63,7 +63,7 @@ def test_teacher_is_precomputed_and_teaches_the_same_when_rows_stay_the_same(lin
         teacher, pupil = line.checkpoint.model(), line.checkpoint.from_scratch(1)
         seen: list[int] = []
         teacher.register_forward_hook(lambda _, __, logits, seen=seen: seen.append(len(logits)))
-        monkeypatch.setattr(fitting, "_is_precomputed", lambda *_, found=is_precomputed: found)
+        monkeypatch.setattr(trainers, "_is_precomputed", lambda *_, found=is_precomputed: found)
         folder = tmp_path / str(is_precomputed)
         processor = line.checkpoint.processor()
         fitting.fit_net(TrainingRecipe.of(config), pupil, digits, processor, folder, teacher=Teacher(teacher, 0.7, 4.0))

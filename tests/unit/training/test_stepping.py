@@ -9,7 +9,7 @@ from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
-from maas.training import fitting
+from maas.training import trainers
 from maas.training.fitting import fit
 from maas.training.recipe import TrainingRecipe
 from maas.training.stepping import STEP_HOOKS, LeanSteps, ValidatedEnd
@@ -72,7 +72,7 @@ def trained(monkeypatch, folder, overrides: tuple[str, ...], loop: type[Validate
         taken.append(trainer)
         return loop(trainer)
 
-    monkeypatch.setattr(fitting, "LeanSteps", install)
+    monkeypatch.setattr(trainers, "LeanSteps", install)
     config = compose(
         "digits_mlp", "processor.shape=[5]", "processor.low=null", "model.hidden=[8]", "model.scale=1",
         "model.dropout=0.3", "trainer.max_epochs=3", "batch_size=16", *overrides,

@@ -1,7 +1,8 @@
 """What an imported model can do, and packages that only some kinds of them need."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.splits import Splits
-from maas.errors import ConfigError
+from maas.errors import ConfigError, one_line
 from maas.runtime.processors import Processor
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
@@ -131,3 +132,21 @@ def needed(module: str) -> ModuleType:
             f"This model needs the package {package}, which is not installed. In a checkout of maas: "
             "pip install '.[import]'"
         ) from error
+
+
+@contextmanager
+def library_errors(failed: str) -> Iterator[None]:
+    """Makes a ConfigError of whatever another library raises when it opens or saves an object of its own.
+
+    Args:
+        failed: action that fails, for the message.
+
+    Raises:
+        ConfigError: it fails.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # of archives, JSON, HDF5, absent classes, a type's own state: there is no base
+        raise ConfigError(f"{failed}: {one_line(error)}.") from error

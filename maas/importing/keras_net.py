@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maas.bounds import Count, NonNegativeCount
 from maas.data.splits import Splits
 from maas.errors import ConfigError, one_line
-from maas.importing.base import ImportedModel, needed
+from maas.importing.base import ImportedModel, library_errors, needed
 from maas.importing.keras_graph import KERAS_OUTPUT, KerasModel, exported_keras, quiet_keras
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_scores
 from maas.importing.writing import write_adopted
@@ -183,10 +183,8 @@ def open_keras(keras: ModuleType, path: Path) -> KerasModel:
     """
     if path.suffix != ".keras":
         raise ConfigError(f"{path} is no .keras file. Save the net by model.save('NAME.keras') of Keras 3.")
-    try:
+    with library_errors(f"{path} cannot be opened by Keras"):
         net: KerasModel = keras.saving.load_model(path, safe_mode=True)
-    except Exception as error:  # zip, JSON and HDF5 errors, classes that are not there
-        raise ConfigError(f"{path} cannot be opened by Keras: {one_line(error)}.") from error
     return net
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sklearn.base import BaseEstimator
 
-from maas.errors import ConfigError, one_line
-from maas.importing.base import needed
+from maas.errors import ConfigError
+from maas.importing.base import library_errors, needed
 
 TRUSTED = ("functools.partial", "numpy.dtype", "sklearn.utils.validation.check_array")
 """What skops leaves to its caller beside the classes of scikit-learn; none of it runs code of a file."""
@@ -25,13 +25,10 @@ def open_skops(path: Path, trusted: Sequence[str]) -> BaseEstimator:
             f"{path} is a pickle, and opening one runs whatever code it holds. Save the estimator by skops.io.dump "
             f"where it was made, and set model.estimator={path.with_suffix('.skops')}."
         )
-    try:
+    with library_errors(f"{path} cannot be opened as a file of skops"):
         content = path.read_bytes()
-        return needed("skops.io").loads(content, trusted=_require_trusted(content, trusted, str(path)))
-    except ConfigError:
-        raise
-    except Exception as error:  # a missing file, a broken archive, a type of a package that is not there
-        raise ConfigError(f"{path} cannot be opened as a file of skops: {one_line(error)}.") from error
+        found: BaseEstimator = needed("skops.io").loads(content, trusted=_require_trusted(content, trusted, str(path)))
+    return found
 
 
 def dumped(estimator: BaseEstimator, trusted: Sequence[str]) -> bytes:
@@ -41,10 +38,8 @@ def dumped(estimator: BaseEstimator, trusted: Sequence[str]) -> bytes:
         ConfigError: skops cannot write it, or it holds types that are not trusted, so that it could not be opened.
     """
     name = type(estimator).__name__
-    try:
+    with library_errors(f"{name} cannot be saved by skops"):
         content: bytes = needed("skops.io").dumps(estimator)
-    except Exception as error:  # it raises whatever a type's own state raises
-        raise ConfigError(f"{name} cannot be saved by skops: {one_line(error)}.") from error
     _require_trusted(content, trusted, name)
     return content
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from maas.config.part import DIRECTIVES, TARGET, is_part, target_name, target_of
+from maas.config.part import DEFERRED, DIRECTIVES, TARGET, is_part, target_name, target_of
 from maas.errors import ConfigError
 
 
@@ -16,8 +16,12 @@ def merged(base: Any, layer: Any) -> Any:
         base: the node as it is.
         layer: plain values, lists and mappings.
     """
-    if not isinstance(base, Mapping) or not isinstance(layer, Mapping) or _replaces(layer, base):
+    if not isinstance(base, Mapping) or not isinstance(layer, Mapping):
         return layer
+    if _replaces(
+        layer, base
+    ):  # whether a stage gives the rest of the arguments is the section's affair, not the part's
+        return {**{key: base[key] for key in (DEFERRED,) if key in base}, **layer}
     return {**base, **{key: merged(base.get(key), value) for key, value in layer.items()}}
 
 

@@ -131,7 +131,7 @@ class OnnxFile(ImportedModel):
                 self._require_alike(out, examples)
         except ExportError as error:
             fixed = f" It was made for batches of {self._batch}: export it again with a free axis." * bool(self._batch)
-            raise ExportError(f"{self.path.name} cannot be taken on. {error}{fixed}") from error
+            raise ExportError(f"{self.path.name} cannot be imported. {error}{fixed}") from error
 
     def save(self, folder: Path) -> None:
         """Writes the file, joined if its weights lie beside it, and what is known of it."""
@@ -179,7 +179,7 @@ class OnnxFile(ImportedModel):
         try:
             return modern(self._model, opset, given)
         except ExportError as error:
-            raise ExportError(f"{self.path.name} cannot be taken on. {error}") from error
+            raise ExportError(f"{self.path.name} cannot be imported. {error}") from error
 
     def _given(self, model_inputs: ModelInputs, start: int, size: int) -> dict[str, NDArray[Any]]:
         """Returns the file's inputs for some rows; the last row again, up to a whole batch."""

@@ -89,7 +89,7 @@ def test_second_file_is_the_test_split_when_it_is_given(tmp_path):
     assert tables["train"] == tables["test"]
 
 
-def test_gap_is_what_the_recipe_says_when_a_csv_file_has_its_own_sign(tmp_path):
+def test_gap_is_what_the_recipe_sets_when_a_csv_file_has_its_own_sign(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("country,size,y\nNA,?,1\nnull,2,2\n,3,3\n")
     assert read_file_table(str(path), "y")["all"]["input"][0] == {"country": None, "size": "?"}

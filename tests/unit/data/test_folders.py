@@ -77,7 +77,7 @@ def test_files_of_other_kinds_are_counted_and_named_when_they_are_left_out(tmp_p
     )
 
 
-def test_nothing_is_said_when_every_file_is_a_row(tmp_path, caplog):
+def test_nothing_is_logged_when_every_file_is_a_row(tmp_path, caplog):
     touch(tmp_path, "a/1.png", "b/2.png", ".DS_Store", ".cache/x/y.txt")
     files_by_label(tmp_path, [".png"])
     assert not caplog.messages
@@ -186,7 +186,7 @@ def test_file_is_named_when_pictures_are_read_batch_by_batch(broken_picture, wor
         list(loader)
 
 
-def test_number_in_the_split_is_told_when_a_broken_row_has_no_file(monkeypatch):
+def test_number_in_the_split_is_given_when_a_broken_row_has_no_file(monkeypatch):
     monkeypatch.setattr(preprocessed, "_kept", lambda *_: None)
     random = np.random.default_rng(0)
     rows = PreprocessedRows(ImageProcessor(8, 8), [*random.integers(0, 256, (41, 8, 8, 3), dtype=np.uint8), b"GIF"])

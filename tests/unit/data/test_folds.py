@@ -53,5 +53,5 @@ def test_rows_are_refused_in_one_line_when_they_cannot_be_held_out(message):
         assert str(caught.value) == message
 
 
-def test_nothing_is_asked_of_rows_when_no_folds_are_asked_for():
+def test_nothing_is_required_of_rows_when_there_are_no_folds():
     require_foldable(splits_of(None, ()), 0)

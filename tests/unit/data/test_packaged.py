@@ -60,13 +60,13 @@ def test_rating_of_0_alone_has_no_label_when_nothing_is_neutral(index):
     assert snippets(index, neutral=0.0)["label"] == ["positive", "negative", "positive", None, "negative"]
 
 
-def test_pip_is_not_asked_again_when_the_sdist_lies_whole_in_the_cache(index, monkeypatch):
+def test_pip_does_not_run_again_when_the_sdist_lies_whole_in_the_cache(index, monkeypatch):
     first = snippets(index)
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     assert snippets(index) == first
 
 
-def test_sdist_is_brought_anew_when_what_lies_in_the_cache_is_torn(index, tmp_path):
+def test_sdist_is_downloaded_again_when_what_lies_in_the_cache_is_torn(index, tmp_path):
     kept = tmp_path / f"cache/sdists/rated-1.0-{index[:16]}"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"half of it")

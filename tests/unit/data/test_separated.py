@@ -91,7 +91,7 @@ def test_column_has_one_type_when_a_late_cell_is_unlike_the_others(tmp_path, lat
         ("+5", 5.0),
     ],
 )
-def test_number_is_no_code_when_nothing_is_said_of_its_column(tmp_path, cell, read):
+def test_number_is_no_code_when_nothing_is_set_for_its_column(tmp_path, cell, read):
     (row,) = read_file_table(str(written(tmp_path, f"x,y\n{cell},1\n")), "y")["all"]["input"]
     assert (row["x"], type(row["x"])) == (read, type(read))
 
@@ -104,7 +104,7 @@ def test_file_is_named_with_what_to_do_when_it_is_not_utf_8(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["\ufeffx,y\r1,a\r\r2,b\r", "\r\n\r\nx,y\r\n1,a\r\n2,b"], ids=["mac", "windows"])
-def test_rows_are_read_when_lines_end_as_elsewhere(tmp_path, content):
+def test_rows_are_read_when_lines_end_as_on_other_systems(tmp_path, content):
     table = read_file_table(str(written(tmp_path, content)), "y")["all"]
     assert table == {"input": [{"x": 1}, {"x": 2}], "label": ["a", "b"]}
 
@@ -119,7 +119,7 @@ def test_cell_is_a_number_when_the_recipe_takes_its_column_for_one(tmp_path, num
 @pytest.mark.parametrize(
     "word", ["1_001", "0x1F", "\u0663\u0664", "inf", "Infinity", "1e", "1,5", "TRUE", "12 kg", "--1"]
 )
-def test_cell_is_refused_with_its_column_when_it_is_no_number_and_numbers_are_asked_for(tmp_path, word):
+def test_cell_is_refused_with_its_column_when_it_is_no_number_and_numbers_are_required(tmp_path, word):
     path = written(tmp_path, "x,y\n" + "3,1\n" * 2000 + f'"{word}",2\n')
     said = refusal(path, numbers=["x"])
     assert said.startswith(f"{path} has {word!r} in the column x, and data.source.numbers, which is processor.numbers")

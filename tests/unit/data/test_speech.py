@@ -45,7 +45,7 @@ def test_clips_are_sounds_of_each_word_by_each_voice_when_they_are_made():
 
 
 @needs_espeak
-def test_clips_are_the_same_when_they_are_made_again_elsewhere(tmp_path, monkeypatch):
+def test_clips_are_the_same_when_they_are_made_again_in_another_folder(tmp_path, monkeypatch):
     first = espeak_words(WORDS, VOICES[:2], takes=1)
     monkeypatch.setenv("MAAS_CACHE", str(tmp_path / "elsewhere"))
     assert espeak_words(WORDS, VOICES[:2], takes=1) == first
@@ -87,7 +87,7 @@ def test_making_goes_on_when_a_process_was_killed(cache):
 
 
 @needs_espeak
-def test_voices_are_all_those_of_the_program_when_it_is_asked():
+def test_voices_are_all_those_of_the_program_when_it_lists_them():
     version, voices = installed()
     assert version.startswith("eSpeak NG text-to-speech: ")
     assert len(voices) > 90
@@ -104,7 +104,7 @@ def test_voices_are_all_those_of_the_program_when_it_is_asked():
         ({"accents": ["xx-yy"]}, "espeak-ng -z -v xx-yy+f2 -p"),
     ],
 )
-def test_request_is_refused_with_its_values_when_it_cannot_be_said(arguments, message, cache):
+def test_request_is_refused_with_its_values_when_it_cannot_be_spoken(arguments, message, cache):
     with pytest.raises(DataError) as caught:
         espeak_words(**{"words": WORDS, "voices": ["f2"], **arguments})
     assert str(caught.value).startswith(message)

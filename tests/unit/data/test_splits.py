@@ -182,7 +182,7 @@ def test_leak_is_found_when_one_file_writes_whole_numbers_and_the_other_fraction
         ({"all": [(None, "a"), ("", "b")]}, "The train split is empty. Give more rows."),
     ],
 )
-def test_message_says_which_split_when_the_rows_cannot_be_split(tables, message):
+def test_message_names_the_split_when_the_rows_cannot_be_split(tables, message):
     with pytest.raises(DataError) as caught:
         prepare({name: table(rows) for name, rows in tables.items()})
     assert str(caught.value) == message

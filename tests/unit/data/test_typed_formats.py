@@ -130,13 +130,13 @@ def test_text_is_kept_when_it_looks_like_a_date_or_holds_half_of_a_pair(tmp_path
     assert table["input"][:] == table["label"][:] == words
 
 
-def test_texts_are_made_of_numbers_when_the_recipe_says_so(write):
+def test_texts_are_made_of_numbers_when_the_recipe_sets_it(write):
     rows = [{"text": 12, "label": "a"}, {"text": 7, "label": "b"}]
     assert sources.files(write(rows), texts=["text"])["all"]["input"][:] == ["12", "7"]
     assert sources.files(write(rows))["all"]["input"][:] == [12, 7]
 
 
-def test_numbers_are_made_of_texts_when_the_recipe_says_so(write):
+def test_numbers_are_made_of_texts_when_the_recipe_sets_it(write):
     path = write([{"x": "012", "y": 1}, {"x": "NA", "y": 2}, {"x": "1.5", "y": 3}])
     assert read_file_table(path, "y", numbers=["x"])["all"]["input"] == [{"x": 12}, {"x": None}, {"x": 1.5}]
     path = write([{"x": "12", "y": 1}, {"x": "1_001", "y": 2}])
@@ -286,7 +286,7 @@ def test_labels_of_a_hub_folder_keep_their_own_text_when_its_files_are_csv(tmp_p
     assert set(prepare(sources.hub(str(folder)), target="label").labels) == {"01", "02", "1", "2"}
 
 
-def test_hub_folder_is_read_by_datasets_when_it_says_of_what_types_its_columns_are(tmp_path):
+def test_hub_folder_is_read_by_datasets_when_it_declares_the_types_of_its_columns(tmp_path):
     folder = tmp_path / "set"
     folder.mkdir()
     (folder / "rows.csv").write_text("text,label\na,0\nb,1\n")

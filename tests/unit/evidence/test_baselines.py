@@ -121,7 +121,7 @@ def test_unknown_category_counts_as_missing_when_it_was_never_seen():
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_numbers_are_categories_when_the_recipe_says_so():
+def test_numbers_are_categories_when_the_recipe_sets_it():
     generator = np.random.default_rng(0)
     rows = [{"code": int(code)} for code in generator.integers(0, 50, 3000)]
     targets = np.array([row["code"] % 2 for row in rows])

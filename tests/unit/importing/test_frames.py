@@ -105,7 +105,7 @@ def test_epoch_seconds_keep_their_meaning_when_numbers_are_float64(model_inputs_
     assert LinearRegression().fit(rounded, targets).score(rounded, targets) < 0.97
 
 
-def test_refusal_says_what_to_choose_when_an_array_loses_the_scale_of_a_column():
+def test_refusal_names_the_choice_when_an_array_loses_the_scale_of_a_column():
     rows = [np.array([1.0, 1.7e9 + second]) for second in np.linspace(0, 600, 60)]
     split = Split(rows, np.arange(60.0))
     with pytest.raises(ConfigError) as caught:
@@ -155,7 +155,7 @@ def test_refusal_names_the_column_when_the_processor_lacks_one(late):
     )
 
 
-def test_refusal_says_what_to_choose_when_columns_go_by_name_and_rows_have_none(iris, four):
+def test_refusal_names_the_choice_when_columns_go_by_name_and_rows_have_none(iris, four):
     named = make_pipeline(ColumnTransformer([("a", StandardScaler(), ["length"])]), LogisticRegression())
     with pytest.raises(ConfigError) as caught:
         Estimator(named).fit(iris, four)

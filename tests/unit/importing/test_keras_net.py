@@ -161,7 +161,7 @@ def test_refusal_says_so_when_there_is_nothing_to_learn(dense, iris, four):
     assert vectors.shape == (2, 3)
 
 
-def test_refusal_asks_for_fit_when_a_net_has_not_met_the_data(dense):
+def test_refusal_names_fit_when_a_net_has_not_met_the_data(dense):
     with pytest.raises(ConfigError) as caught:
         KerasNet(dense(4, 3)).outputs({"features": np.zeros((1, 4), np.float32)})
     assert str(caught.value) == "The Keras net has not met the data yet. Call fit first."

@@ -74,7 +74,7 @@ def test_refusal_names_both_when_labels_are_others(iris, diabetes):
         meaning_of("value", ["a"], diabetes)
 
 
-def test_refusal_says_both_numbers_when_widths_differ(iris, diabetes):
+def test_refusal_has_both_numbers_when_widths_differ(iris, diabetes):
     with pytest.raises(ConfigError) as caught:
         require_scores(np.full((2, 5), 0.2), "probabilities", iris)
     assert str(caught.value) == (

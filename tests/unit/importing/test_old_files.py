@@ -52,7 +52,7 @@ def test_refusal_names_file_and_operator_when_import_would_change_it(
     with pytest.raises(ExportError) as caught:
         written(model, tmp_path, model_inputs_of(four, iris.test.inputs))
     assert str(caught.value) == (
-        "theirs.onnx cannot be taken on. Hardmax of opset 11 (node choose) would give other numbers once it is "
+        "theirs.onnx cannot be imported. Hardmax of opset 11 (node choose) would give other numbers once it is "
         "converted, by up to 1. Export the file again with a newer opset."
     )
 

@@ -68,7 +68,7 @@ def test_refusal_names_the_batch_when_rows_of_one_size_see_each_other(
     with pytest.raises(ExportError) as caught:
         written(model, tmp_path, model_inputs)
     assert str(caught.value) == (
-        "theirs.onnx cannot be taken on. 4 rows are answered otherwise than by the file itself. It was made for "
+        "theirs.onnx cannot be imported. 4 rows are answered otherwise than by the file itself. It was made for "
         "batches of 2: export it again with a free axis."
     )
     assert not (tmp_path / "written.onnx").exists()
@@ -247,13 +247,13 @@ def test_refusal_gives_both_shapes_when_the_file_takes_other_rows(linear, saved,
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_refusal_says_so_when_a_file_is_no_onnx(iris, four, tmp_path):
+def test_refusal_names_the_format_when_a_file_is_no_onnx(iris, four, tmp_path):
     (tmp_path / "notes.onnx").write_text("to do: export the model")
     with pytest.raises(ConfigError, match=r"notes\.onnx cannot be read as ONNX: "):
         OnnxFile(str(tmp_path / "notes.onnx")).fit(iris, four)
 
 
-def test_refusal_asks_for_fit_when_a_file_has_not_met_the_data(linear, saved, model_inputs):
+def test_refusal_names_fit_when_a_file_has_not_met_the_data(linear, saved, model_inputs):
     with pytest.raises(ConfigError) as caught:
         OnnxFile(saved(linear(WEIGHTS))).outputs(model_inputs)
     assert str(caught.value) == "theirs.onnx has not met the data yet. Call fit first."

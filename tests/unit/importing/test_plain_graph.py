@@ -112,7 +112,7 @@ def test_file_is_refused_when_its_output_is_not_of_rows(tmp_path):
         ([{"a": 0.2, "b": 0.8}, {"a": 0.5, "b": 0.5}], None, "probabilities"),
     ],
 )
-def test_numbers_are_read_as_they_look_when_nothing_is_said(found, targets, gives):
+def test_numbers_are_read_as_they_look_when_no_kind_is_given(found, targets, gives):
     read = found if isinstance(found[0], dict) else np.array(found)
     meaning = meaning_of_numbers(read, targets, None)
     assert meaning.gives == gives
@@ -130,6 +130,6 @@ def test_numbers_are_read_as_they_look_when_nothing_is_said(found, targets, give
         (2, np.array([0, 1]), "embedding", "Vectors have no targets to be evaluated with"),
     ],
 )
-def test_what_is_said_is_refused_when_the_numbers_are_others(width, targets, gives, message):
+def test_given_kind_is_refused_when_the_numbers_are_others(width, targets, gives, message):
     with pytest.raises(ConfigError, match=message):
         meaning_of_numbers(np.ones((2, width)), targets, gives)

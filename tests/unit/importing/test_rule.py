@@ -188,13 +188,13 @@ def test_refusal_names_the_model_inputs_when_the_processor_gives_no_numbers(iris
     )
 
 
-def test_refusal_asks_for_fit_when_rules_have_not_met_the_data():
+def test_refusal_names_fit_when_rules_have_not_met_the_data():
     with pytest.raises(ConfigError) as caught:
         Rule(RULES, default="unripe").outputs({"numbers": np.zeros((1, 2))})
     assert str(caught.value) == "The rules have not met the data yet. Call fit first."
 
 
-def test_seconds_since_1970_are_told_apart_when_numbers_are_float64(fruit, written, tmp_path):
+def test_seconds_since_1970_differ_when_numbers_are_float64(fruit, written, tmp_path):
     """float32 holds every 128th second of 2026."""
     columns = TabularProcessor(numbers=["sugar", "weight"], double=True).fit(fruit.train.inputs)
     model = Rule([{"label": "ripe", "when": ["sugar > 1790000000", "weight == 0.1"]}], "melon").fit(fruit, columns)

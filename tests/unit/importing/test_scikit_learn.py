@@ -254,7 +254,7 @@ def test_refusal_is_one_line_when_scikit_learn_cannot_learn_from_the_rows(estima
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_refusal_says_what_to_do_when_a_classifier_gives_no_probabilities(iris, four):
+def test_refusal_names_the_remedy_when_a_classifier_gives_no_probabilities(iris, four):
     with pytest.raises(ConfigError) as caught:
         Estimator(LinearSVC()).fit(iris, four)
     assert str(caught.value) == (
@@ -280,7 +280,7 @@ def test_refusal_names_the_axis_when_rows_have_no_fixed_size(iris, text_processo
     )
 
 
-def test_refusal_asks_for_fit_when_an_estimator_has_not_met_the_data(four, iris, model_inputs_of):
+def test_refusal_names_fit_when_an_estimator_has_not_met_the_data(four, iris, model_inputs_of):
     with pytest.raises(ConfigError) as caught:
         Estimator(DecisionTreeClassifier()).outputs(model_inputs_of(four, iris.test.inputs))
     assert str(caught.value) == "DecisionTreeClassifier has not met the data yet. Call fit first."

@@ -168,7 +168,7 @@ def test_reshape_takes_any_batch_when_it_wrote_out_a_fixed_one(batch):
     assert source.graph.node[0].input[1] == "shape"
 
 
-def test_refusal_says_why_when_a_graph_does_not_run(tmp_path):
+def test_refusal_gives_the_reason_when_a_graph_does_not_run(tmp_path):
     source = model_of(
         [helper.make_node("MatMul", ["x", "w"], ["y"])],
         {"x": ["N", 3]},
@@ -181,7 +181,7 @@ def test_refusal_says_why_when_a_graph_does_not_run(tmp_path):
     assert not (tmp_path / "out.onnx").exists()
 
 
-def test_reason_is_one_bearable_line_when_an_error_is_endless():
+def test_reason_is_one_short_line_when_an_error_is_endless():
     assert one_line(ValueError("\n  Got 4\n expected \x1b[31m7\x1b[0m")) == "Got 4 expected 7"
     assert one_line(ValueError("x" * 5000)) == f"{'x' * 300}…"
     assert one_line(KeyError()) == "KeyError"

@@ -86,7 +86,7 @@ def test_a_constant_keeps_its_shape_when_only_an_inner_graph_reads_it(tmp_path):
     assert open_session(prepared_graph(path)).run(None, model_inputs)[0].shape == (5, 4)
 
 
-def test_refusal_says_why_when_no_node_has_weights():
+def test_refusal_gives_the_reason_when_no_node_has_weights():
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], name="relu")], "main", ends[:1], ends[1:])
     with pytest.raises(ExportError, match=r"^The graph has no Conv, MatMul, Gemm, Gather with weights beside its head"):

@@ -124,7 +124,7 @@ class Scaled(OneSlope):
         self.told = target_mean, target_deviation
 
 
-def test_any_net_learns_deviations_when_the_recipe_says_so(tmp_path):
+def test_any_net_learns_deviations_when_the_recipe_sets_it(tmp_path):
     splits = splits_of(SECONDS, 1.7e9 + 60 * LINE)
     config = plain("standardize_target=true", "processor.standardize=true")
     _, found = answered(config, splits, tmp_path)

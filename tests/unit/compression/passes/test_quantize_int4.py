@@ -55,7 +55,7 @@ def test_bytes_are_equal_when_the_pass_is_applied_twice(token_model, tmp_path):
     assert (tmp_path / "0.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
 
 
-def test_refusal_says_why_when_only_convolutions_hold_weights(tmp_path):
+def test_refusal_gives_the_reason_when_only_convolutions_hold_weights(tmp_path):
     ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 1, 8, 8]) for end in ("x", "out")]
     weights = [onnx.numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), name) for name in "ab"]
     nodes = [

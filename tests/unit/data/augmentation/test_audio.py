@@ -29,7 +29,7 @@ def ones(value: float, rows: int = 1) -> Tensor:
     return torch.full((rows, 1), float(value))
 
 
-def test_samples_are_the_same_when_nothing_is_asked_for():
+def test_samples_are_the_same_when_nothing_is_set():
     assert torch.equal(augmented(AudioAugmentation(), tones()), tones())
 
 
@@ -93,7 +93,7 @@ def test_gains_stay_in_their_range_and_fill_it_when_many_are_drawn():
 
 
 @pytest.mark.parametrize("ratio", [0.0, 10.0, 40.0])
-def test_noise_has_the_power_asked_for_when_it_is_added(ratio):
+def test_noise_has_the_given_power_when_it_is_added(ratio):
     torch.manual_seed(0)
     noise = noisy_waveform(tones(), ones(ratio, SOUNDS)) - tones()
     found = 10 * (tones().square().mean() / noise.square().mean()).log10()

@@ -65,7 +65,7 @@ def test_pictures_are_flipped_or_kept_when_flips_are_on():
     assert abs(int(flipped.sum()) - PICTURES / 2) < 5 * math.sqrt(PICTURES / 4)  # five standard deviations
 
 
-def test_pictures_are_shifted_and_mirrored_when_both_are_asked_for():
+def test_pictures_are_shifted_and_mirrored_when_both_are_set():
     found = augmented(ImageAugmentation(crop=1, flip=True), copies(picture()))
     assert contents(found) == shifted(picture(), 1) | shifted(picture().flip(1), 1)
 

@@ -156,7 +156,7 @@ def test_refusal_says_what_to_set_when_boosting_starts_from_an_estimator(wine, a
     )
 
 
-def test_refusal_says_why_when_a_tree_has_two_outputs(diabetes, answered):
+def test_refusal_gives_the_reason_when_a_tree_has_two_outputs(diabetes, answered):
     table, targets = diabetes
     model = DecisionTreeRegressor(max_depth=2).fit(table, np.stack([targets, targets], axis=1))
     with pytest.raises(ExportError) as caught:

@@ -1,32 +1,22 @@
 """Proposals for the settings of passes: Optuna looks where cheaper nets kept the budget."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
-import optuna
 
 from maas.compression.passes import Pass
 from maas.compression.store import pass_settings
 from maas.errors import BudgetError
+from maas.searching.dimensions import Choices, NumberRange, Scalar
+
+if TYPE_CHECKING:
+    from maas.searching.proposer import ProposedValues
 
 WrittenDimension = Mapping[str, Any] | list[Any]
 """A setting's values as a recipe writes them."""
-
-
-@dataclass(frozen=True)
-class NumberRange:
-    """Numbers from `low` to `high`, on a grid of `step` or evenly by their logarithms."""
-
-    low: float
-    high: float
-    step: float | None
-    log: bool
-
-
-SettingDimension = list[Any] | NumberRange
+SettingDimension = Choices[Scalar] | NumberRange
 
 
 @dataclass(frozen=True)
@@ -34,16 +24,14 @@ class Proposal:
     """Passes with settings to try.
 
     Args:
-        number: number of the proposal, from 0.
         passes: passes by name, in order.
         key: text that is the same for the same settings.
-        trial: Optuna's trial.
+        proposed: values, by pass and setting.
     """
 
-    number: int
     passes: Mapping[str, Any]
     key: str
-    trial: optuna.Trial
+    proposed: "ProposedValues"
 
 
 class Proposals:
@@ -55,25 +43,27 @@ class Proposals:
         seed: random seed of the sampler.
 
     Raises:
-        BudgetError: the space names a pass or setting that is not there, or a range cannot be read.
+        BudgetError: optuna is not installed, the space names a pass or setting that is not there, or a range cannot be
+            read.
     """
 
     def __init__(
         self, passes: Mapping[str, Pass], space: Mapping[str, Mapping[str, WrittenDimension]], seed: int
     ) -> None:
-        self._space = _read(passes, space)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        self._passes = passes
+        try:
+            from maas.searching.proposer import Proposer  # noqa: PLC0415 - optuna is an extra, and takes its time
+        except ImportError as error:
+            raise BudgetError("Searching compress.space needs optuna. Install maas[compress].") from error
+        self._passes, self._space = passes, _read(passes, space)
+        dimensions = {f"{name}.{key}": one for name, varied in self._space.items() for key, one in varied.items()}
+        self._proposer = Proposer(dimensions, seed)
 
     def ask(self) -> Proposal:
         """Returns the next proposal."""
-        trial = self._study.ask()
-        passes = dict(self._passes)
-        for name, ranges in self._space.items():
-            values = {key: _suggested(trial, f"{name}.{key}", one) for key, one in ranges.items()}
-            passes[name] = replace(passes[name], **values)
-        return Proposal(trial.number, passes, repr(sorted(trial.params.items())), trial)
+        proposed, passes = self._proposer.ask(), dict(self._passes)
+        for name, varied in self._space.items():
+            passes[name] = replace(passes[name], **{key: proposed.values[f"{name}.{key}"] for key in varied})
+        return Proposal(passes, repr(sorted(proposed.values.items())), proposed)
 
     def tell(self, proposal: Proposal, cost: float, excess: float) -> None:
         """Reports the result of a proposal.
@@ -83,16 +73,7 @@ class Proposals:
             cost: parameters times multiply-accumulates.
             excess: percentage points beyond the budget; 0 or less where it is kept.
         """
-        proposal.trial.set_constraint("excess", excess)
-        self._study.tell(proposal.trial, math.log(cost))
-
-
-def _suggested(trial: optuna.Trial, name: str, one: SettingDimension) -> object:
-    if isinstance(one, list):
-        return trial.suggest_categorical(name, one)
-    if isinstance(one.low, int) and isinstance(one.high, int):
-        return trial.suggest_int(name, one.low, one.high, step=int(one.step or 1), log=one.log)
-    return trial.suggest_float(name, one.low, one.high, step=one.step, log=one.log)
+        self._proposer.tell(proposal.proposed, cost, excess)
 
 
 def _read(
@@ -117,17 +98,17 @@ def _read(
 
 def _choice(path: str, one: WrittenDimension, kind: object) -> SettingDimension:
     if isinstance(one, list) and one:
-        return [_value(path, value, kind) for value in one]
+        return Choices(tuple(_value(path, value, kind) for value in one))
     if not isinstance(one, Mapping) or not {"low", "high"} <= set(one) <= {"low", "high", "step", "log"}:
         raise BudgetError(
             f"{path} is {one}; it must be a list of values, or {{low: 0.3, high: 0.8}} and optionally step or log."
         )
     span = NumberRange(
-        _value(path, one["low"], kind), _value(path, one["high"], kind), one.get("step"), bool(one.get("log"))
+        _value(path, one["low"], kind), _value(path, one["high"], kind), one.get("step"), is_log=bool(one.get("log"))
     )
     if not all(isinstance(end, int | float) for end in (span.low, span.high)) or not span.low < span.high:
         raise BudgetError(f"{path} goes from {span.low} to {span.high}; low must be a number below high.")
-    if span.log and (span.step is not None or span.low <= 0):
+    if span.is_log and (span.step is not None or span.low <= 0):
         raise BudgetError(f"{path} has log, so low must be above 0, and step be left out; it is {one}.")
     return span
 

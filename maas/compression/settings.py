@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maas.bounds import NonNegativeCount
 from maas.compression.budget import Budget
 from maas.compression.naming import require_names
 from maas.compression.passes import CheckpointPass, OnnxPass, Pass
 from maas.compression.passes.base import epochs_of, require_declared
+from maas.compression.proposing import Proposals
 from maas.errors import BudgetError, ConfigError
-
-if TYPE_CHECKING:
-    from maas.compression.proposing import Proposals
 
 TEACHER_COST = 1 / 3
 """Cost of a teacher's forward pass, in trained epochs."""
@@ -89,16 +87,12 @@ class CompressionSettings:
         if self.space:
             self.proposals(seed=0)
 
-    def proposals(self, seed: int) -> "Proposals":
+    def proposals(self, seed: int) -> Proposals:
         """Returns what proposes settings within the space.
 
         Raises:
             BudgetError: optuna is not installed, or the space cannot be read.
         """
-        try:
-            from maas.compression.proposing import Proposals  # noqa: PLC0415 - optuna is an extra, and takes its time
-        except ImportError as error:
-            raise BudgetError("Searching compress.space needs optuna. Install maas[compress].") from error
         return Proposals(self.pipeline, self.space, seed)
 
     def require_no_pipeline(self, model: str) -> None:

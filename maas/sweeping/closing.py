@@ -12,9 +12,10 @@ from rich.table import Table
 from maas.errors import ConfigError
 from maas.evidence.plots import SweptKey, sweep_picture
 from maas.registry.tracking.tracker import Tracker
+from maas.searching.dimensions import NumberRange
 from maas.sweeping.folder import TrialRecord
 from maas.sweeping.plan import PlannedSweep
-from maas.sweeping.space import Interval, plain
+from maas.sweeping.space import plain
 
 SHOWN = 20
 """Trials that the table on the terminal has at most, the best ones; the file has all."""
@@ -118,7 +119,7 @@ def _picture(trials: Sequence[TrialRecord], plan: PlannedSweep, path: Path) -> P
     for key, column in zip(keys, columns, strict=True):
         span = plan.space.dimensions.get(key)
         swept.append(
-            SweptKey(plain(key), column, isinstance(span, Interval), isinstance(span, Interval) and span.is_log)
+            SweptKey(plain(key), column, isinstance(span, NumberRange), isinstance(span, NumberRange) and span.is_log)
         )
     best = best_of(trials)
     title = f"{plan.base.name}: {len(trials)} trials, best {best.value:.4f} (trial {trials.index(best) + 1})"

@@ -10,11 +10,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maas.config.hydra_composing import composed
 from maas.config.refusals import refusals_of
+from maas.searching.study import Dimension, Study
 from maas.sweeping.folder import SweepFolder, TrialRecord
 from maas.sweeping.plan import PlannedSweep
 from maas.sweeping.settings import SweepSettings
-from maas.sweeping.space import Dimension, plain
-from maas.sweeping.study import Study
+from maas.sweeping.space import own_value, plain
 
 log = logging.getLogger("maas")
 Launch = Callable[[list[list[str]]], None]
@@ -33,7 +33,14 @@ def search(plan: PlannedSweep, settings: SweepSettings, folder: SweepFolder, lau
     own = own_values(dimensions, plan.composed)
     if own is None:
         log.info("sweep     the recipe's own values lie outside of the space, and are not tried")
-    study = Study(folder.journal, dimensions, settings, plan.base.seed, own)
+    study = Study(
+        folder.journal,
+        dimensions,
+        sampler=settings.sampler,
+        n_trials=settings.n_trials,
+        seed=plan.base.seed,
+        own=own,
+    )
     if study.started:
         log.info("sweep     %s of %s trials were begun before", study.started, study.limit)
     batch = settings.batch(plan.launcher())
@@ -57,7 +64,7 @@ def own_values(dimensions: Mapping[str, Dimension], config: DictConfig) -> dict[
     for key, dimension in dimensions.items():
         choice = config.hydra.runtime.choices.get(plain(key))
         value = choice if choice is not None else OmegaConf.select(config, plain(key))
-        own = dimension.of(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
+        own = own_value(dimension, OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
         if own is None:
             return None
         found[key] = own

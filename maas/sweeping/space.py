@@ -6,7 +6,6 @@ Source: https://hydra.cc/docs/advanced/override_grammar/extended/
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
@@ -14,69 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from maas.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Choices:
-    """A few values.
-
-    Args:
-        values: as an override writes them.
-    """
-
-    values: tuple[str, ...]
-
-    def of(self, value: Any) -> str | None:
-        """Returns a value as it stands in the choice; None if it is none of them."""
-        return next((one for one in self.values if OmegaConf.from_dotlist([f"v={one}"])["v"] == value), None)
-
-    def grid(self) -> Sequence[str]:
-        """Returns every value."""
-        return self.values
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Numbers between two ends, both of which count.
-
-    Args:
-        low: the smallest.
-        high: the largest; whole numbers at both ends make whole numbers between.
-        step: between neighbours; None for any number.
-        is_log: whether equal ratios, not equal differences, are equally likely.
-    """
-
-    low: float
-    high: float
-    step: float | None = None
-    is_log: bool = False
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it holds whole numbers alone."""
-        return isinstance(self.low, int) and isinstance(self.high, int)
-
-    def of(self, value: Any) -> float | None:
-        """Returns a value as it stands in the span; None if it lies outside or between two steps."""
-        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
-            return None
-        steps = (value - self.low) / self.step if self.step else 0.0
-        if (self.is_whole and value != int(value)) or not math.isclose(steps, round(steps), abs_tol=1e-9):
-            return None
-        return int(value) if self.is_whole else float(value)
-
-    def grid(self) -> Sequence[float]:
-        """Returns every value; none where any number is one."""
-        step = self.step or (1 if self.is_whole else None)
-        if step is None:
-            return ()
-        count = round((self.high - self.low) / step) + 1
-        return [
-            self.low + index * step if self.is_whole else round(self.low + index * step, 12) for index in range(count)
-        ]
-
-
-Dimension = Choices | Interval
+from maas.searching.dimensions import Choices, NumberRange
 
 
 @dataclass(frozen=True)
@@ -95,7 +32,7 @@ class SweepSpace:
     fixed: tuple[str, ...]
     written: dict[str, str]
     first: dict[str, str]
-    dimensions: dict[str, Dimension]
+    dimensions: dict[str, Choices[str] | NumberRange]
     listed: dict[str, tuple[str, ...]]
     globs: dict[str, Glob]
 
@@ -113,7 +50,7 @@ class SweepSpace:
             except HydraException as error:
                 faults.append(_unreadable(override, error))
         swept = [one for one in parsed if one.is_sweep_override()]
-        dimensions: dict[str, Dimension] = {}
+        dimensions: dict[str, Choices[str] | NumberRange] = {}
         for one in swept:
             try:
                 dimensions.update(_dimension(one))
@@ -136,6 +73,13 @@ class SweepSpace:
         return [*self.fixed, *(f"{key}={value}" for key, value in self.first.items())]
 
 
+def own_value(dimension: Choices[str] | NumberRange, value: object) -> str | float | None:
+    """Returns a recipe's own value as it stands in a dimension; None if it is none of its values."""
+    if isinstance(dimension, NumberRange):
+        return dimension.of(value)
+    return next((one for one in dimension.values if OmegaConf.from_dotlist([f"v={one}"])["v"] == value), None)
+
+
 def plain(key: str) -> str:
     """Returns a key of the recipe without the sign that adds it (`+optimizer.nesterov`)."""
     return key.lstrip("+")
@@ -153,7 +97,7 @@ def _unreadable(override: str, error: HydraException) -> str:
     return f"{override} cannot be read: {reason}. Write e.g. {key}=interval(0.001,0.1) or {key}=choice(1,2,3)."
 
 
-def _dimension(override: Override) -> Iterator[tuple[str, Dimension]]:
+def _dimension(override: Override) -> Iterator[tuple[str, Choices[str] | NumberRange]]:
     """Yields the key of an override and what it varies over; nothing for `glob`."""
     value = override.value()
     if isinstance(value, IntervalSweep):
@@ -177,16 +121,16 @@ def _listed(override: Override) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield override.get_key_element(), tuple(override.sweep_string_iterator())
 
 
-def _interval(written: str, sweep: IntervalSweep) -> Interval:
+def _interval(written: str, sweep: IntervalSweep) -> NumberRange:
     low, high, is_log = sweep.start, sweep.end, _is_log(written, sweep.tags)
     if low is None or high is None or not low < high or not math.isfinite(high - low):
         raise ConfigError(f"{written} ends before it begins. Write the smaller number first.")
     if is_log and low <= 0:
         raise ConfigError(f"{written} begins at {low}; tag(log,…) requires numbers above 0.")
-    return Interval(low, high, is_log=is_log)
+    return NumberRange(low, high, is_log=is_log)
 
 
-def _range(written: str, sweep: RangeSweep) -> Interval:
+def _range(written: str, sweep: RangeSweep) -> NumberRange:
     start, stop, step = sweep.start, sweep.stop, sweep.step
     if _is_log(written, sweep.tags):
         raise ConfigError(f"{written}: tag(log,…) takes an interval.")
@@ -196,7 +140,7 @@ def _range(written: str, sweep: RangeSweep) -> Interval:
     last = start + (count - 1) * step
     if not all(isinstance(number, int) for number in (start, step)):
         start, last = float(start), round(float(last), 12)
-    return Interval(min(start, last), max(start, last), abs(step))
+    return NumberRange(min(start, last), max(start, last), abs(step))
 
 
 def _is_log(written: str, tags: set[str]) -> bool:
@@ -205,5 +149,5 @@ def _is_log(written: str, tags: set[str]) -> bool:
     return bool(tags)
 
 
-def _first(dimension: Dimension) -> str | float:
+def _first(dimension: Choices[str] | NumberRange) -> str | float:
     return dimension.values[0] if isinstance(dimension, Choices) else dimension.low

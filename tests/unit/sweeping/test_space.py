@@ -3,18 +3,19 @@
 import pytest
 
 from maas.errors import ConfigError
-from maas.sweeping.space import Choices, Interval, SweepSpace
+from maas.searching.dimensions import Choices, NumberRange
+from maas.sweeping.space import SweepSpace, own_value
 
 DIMENSIONS = {
     "a=1,2,3": Choices(("1", "2", "3")),
     "a=choice([64],[128,64])": Choices(("[64]", "[128,64]")),
-    "a=interval(1,5)": Interval(1.0, 5.0),
-    "a=int(interval(1,5))": Interval(1, 5),
-    "a=tag(log,interval(1e-4,1))": Interval(1e-4, 1.0, is_log=True),
-    "a=tag(log,int(interval(8,512)))": Interval(8, 512, is_log=True),
-    "a=range(1,10,2)": Interval(1, 9, 2),
-    "a=range(5,1,-1)": Interval(2, 5, 1),
-    "a=range(0,1,0.25)": Interval(0.0, 0.75, 0.25),
+    "a=interval(1,5)": NumberRange(1.0, 5.0),
+    "a=int(interval(1,5))": NumberRange(1, 5),
+    "a=tag(log,interval(1e-4,1))": NumberRange(1e-4, 1.0, is_log=True),
+    "a=tag(log,int(interval(8,512)))": NumberRange(8, 512, is_log=True),
+    "a=range(1,10,2)": NumberRange(1, 9, 2),
+    "a=range(5,1,-1)": NumberRange(2, 5, 1),
+    "a=range(0,1,0.25)": NumberRange(0.0, 0.75, 0.25),
 }
 FAULTS = {
     "a=interval()": "a=interval() cannot be read: missing a required argument: 'start'. Write e.g. a=interval(0.001,",
@@ -64,26 +65,26 @@ def test_sign_stays_at_the_key_when_an_argument_is_added():
         (Choices(("0.10", "1e-3")), 0.001, "1e-3"),
         (Choices(("sgd", "adam")), "adamw", None),
         (Choices(("null", "true")), None, "null"),
-        (Interval(0.0, 1.0), 1, 1.0),
-        (Interval(0.0, 1.0), 1.5, None),
-        (Interval(0.0, 1.0), True, None),
-        (Interval(1, 9, 2), 5, 5),
-        (Interval(1, 9, 2), 4, None),
-        (Interval(1, 9), 4.5, None),
-        (Interval(0.1, 0.7, 0.2), 0.3, 0.3),
+        (NumberRange(0.0, 1.0), 1, 1.0),
+        (NumberRange(0.0, 1.0), 1.5, None),
+        (NumberRange(0.0, 1.0), True, None),
+        (NumberRange(1, 9, 2), 5, 5),
+        (NumberRange(1, 9, 2), 4, None),
+        (NumberRange(1, 9), 4.5, None),
+        (NumberRange(0.1, 0.7, 0.2), 0.3, 0.3),
     ],
 )
 def test_own_value_is_found_when_it_lies_in_the_dimension(dimension, value, found):
-    assert dimension.of(value) == found
+    assert own_value(dimension, value) == found
 
 
 @pytest.mark.parametrize(
     ("dimension", "values"),
     [
-        (Interval(1, 9, 4), [1, 5, 9]),
-        (Interval(0.1, 0.4, 0.1), [0.1, 0.2, 0.3, 0.4]),
-        (Interval(1, 3), [1, 2, 3]),
-        (Interval(0.0, 1.0), []),
+        (NumberRange(1, 9, 4), [1, 5, 9]),
+        (NumberRange(0.1, 0.4, 0.1), [0.1, 0.2, 0.3, 0.4]),
+        (NumberRange(1, 3), [1, 2, 3]),
+        (NumberRange(0.0, 1.0), []),
     ],
 )
 def test_grid_has_every_value_when_there_are_finitely_many(dimension, values):

@@ -2,19 +2,18 @@
 
 import pytest
 
-from maas.sweeping.settings import SweepSettings
-from maas.sweeping.space import Choices, Interval
-from maas.sweeping.study import Study
+from maas.searching.dimensions import Choices, NumberRange
+from maas.searching.study import Study
 
-DIMENSIONS = {"lr": Interval(0.001, 1.0, is_log=True), "width": Interval(16, 64, 16), "kind": Choices(("a", "b"))}
-FINITE = {"lr": Choices(("0.05", "0.1")), "width": Interval(16, 64, 16)}
+DIMENSIONS = {"lr": NumberRange(0.001, 1.0, is_log=True), "width": NumberRange(16, 64, 16), "kind": Choices(("a", "b"))}
+FINITE = {"lr": Choices(("0.05", "0.1")), "width": NumberRange(16, 64, 16)}
 OWN, FINITE_OWN = {"lr": 0.05, "width": 32, "kind": "b"}, {"lr": "0.05", "width": 32}
 
 
 def opened(folder, sampler="tpe", n_trials=14) -> Study:
     folder.mkdir(exist_ok=True)
     dimensions, own = (FINITE, FINITE_OWN) if sampler == "grid" else (DIMENSIONS, OWN)
-    return Study(folder / "study.journal", dimensions, SweepSettings(n_trials, sampler), seed=3, own=own)
+    return Study(folder / "study.journal", dimensions, sampler=sampler, n_trials=n_trials, seed=3, own=own)
 
 
 def tried(study: Study, trials: int) -> list[dict]:

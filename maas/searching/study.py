@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from maas.sweeping.settings import SweepSettings
-from maas.sweeping.space import Choices, Dimension
+from maas.searching.dimensions import Choices, NumberRange
+from maas.searching.distributions import distribution_of
 
+Dimension = Choices[str] | NumberRange
 Values = dict[str, str | float]
 NAME = "sweep"
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Study:
@@ -29,8 +28,9 @@ class Study:
     Args:
         journal: the file that keeps it.
         dimensions: what each key varies over.
-        settings: how many trials, and by which sampler.
-        seed: of the sampler.
+        sampler: `tpe`, `random`, or `grid` for every combination.
+        n_trials: number of trials, failed ones counted.
+        seed: random seed of the sampler.
         own: the recipe's own values, tried first; None where they do not lie in the space.
     """
 
@@ -38,15 +38,17 @@ class Study:
         self,
         journal: Path,
         dimensions: Mapping[str, Dimension],
-        settings: SweepSettings,
+        *,
+        sampler: str,
+        n_trials: int,
         seed: int,
         own: Mapping[str, str | float] | None,
     ) -> None:
-        self._distributions = {key: _distribution(dimension) for key, dimension in dimensions.items()}
-        self._sampler, self._seed = settings.sampler, seed
+        self._distributions = {key: distribution_of(dimension) for key, dimension in dimensions.items()}
+        self._sampler, self._seed = sampler, seed
         self._given: list[Values] = [dict(own)] if own else []
-        self.limit = settings.n_trials
-        if settings.sampler == "grid":
+        self.limit = n_trials
+        if sampler == "grid":
             rest = (one for one in _combinations(dimensions) if one not in self._given)
             self._given += itertools.islice(rest, self.limit - len(self._given))
             self.limit = len(self._given)
@@ -95,13 +97,3 @@ def _combinations(dimensions: Mapping[str, Dimension]) -> Iterator[Values]:
 def _sampler(name: str, seed: int, number: int) -> BaseSampler:
     own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     return TPESampler(seed=own) if name == "tpe" else RandomSampler(seed=own)
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    if isinstance(dimension, Choices):
-        return CategoricalDistribution(dimension.values)
-    if dimension.is_whole:
-        return IntDistribution(
-            int(dimension.low), int(dimension.high), log=dimension.is_log, step=int(dimension.step or 1)
-        )
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.is_log, step=dimension.step)

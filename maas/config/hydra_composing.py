@@ -1,5 +1,6 @@
 """What Hydra does for a recipe: it merges parts, the recipe and overrides into sections."""
 
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from maas.config.faults import nearest
+from maas.config.part import plain_of
 from maas.config.recipe_files import CONF, GROUP, NamedRecipe, RecipeSource, search_path
 from maas.config.schema import REQUIRED, RunConfig
 from maas.config.standardizing import with_standardize
@@ -89,6 +91,8 @@ def _as_hydra_takes(override: str, recipe: NamedRecipe | None) -> str:
         return f"{GROUP}={recipe.name}"
     if value == "null" and key != GROUP and (CONF / key).is_dir():
         return f"~{key}"
+    if re.match(r"\+[^+@]*\.", key):  # of a part that the recipe has replaced, Hydra knows the keys before that, too
+        override, key = f"+{override}", f"+{key}"
     if not value.isascii() and not value.startswith(("'", '"', "[", "{")):  # Hydra's grammar knows ASCII words alone
         return f"{key}={_quoted(value)}"
     return override
@@ -115,16 +119,25 @@ def config_of(
     Raises:
         ConfigError: values that must be given are missing; all are named.
     """
-    content = sections_of(composed, overrides, config_dir, [entry.name for entry in fields(RunConfig)])
-    for section, value in (sections or {}).items():
-        content[section] = merged(content.get(section), value)
+    given = sections or {}
+    with open_dict(composed):
+        for section, node in given.items():
+            base = composed.get(section)
+            raw = OmegaConf.to_container(base) if OmegaConf.is_config(base) else base
+            composed[section] = plain_of(merged(raw, node))
+    names = [entry.name for entry in fields(RunConfig)]
+    content = sections_of(composed, overrides, config_dir, names, given)
     content["processor"] = with_standardize(content.get("processor"), content.get("model"))
-    given = [override for override in overrides if not override.startswith(f"{GROUP}=")]
-    return RunConfig(**{**content, "overrides": tuple(given)})
+    changed = [override for override in overrides if not override.startswith(f"{GROUP}=")]
+    return RunConfig(**{**content, "overrides": tuple(changed)})
 
 
 def sections_of(
-    composed: DictConfig, overrides: Sequence[str], config_dir: str | Path | None, names: Sequence[str]
+    composed: DictConfig,
+    overrides: Sequence[str],
+    config_dir: str | Path | None,
+    names: Sequence[str],
+    given: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns sections of a composition, interpolations resolved, without what is not meant for their parts.
 
@@ -133,12 +146,13 @@ def sections_of(
         overrides: that it was composed by, as they were typed.
         config_dir: the user's own parts and recipes.
         names: of the sections.
+        given: what was merged into the composition since.
 
     Raises:
         ConfigError: there are keys that no recipe has, or values are missing; all are named.
     """
     recipe = recipe_of(overrides, config_dir)
-    layers = [*(recipe.layers(config_dir) if recipe else ()), *_layers_of(overrides)]
+    layers = [*(recipe.layers(config_dir) if recipe else ()), *_layers_of(overrides), given or {}]
     choices = typing.cast("dict[str, object]", OmegaConf.to_container(composed.hydra.runtime.choices))
     content = _resolved(composed, names)
     for section in content:

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from maas.config.part import POSITIONAL, TARGET, Part, imported, plain_of
+from maas.config.part import POSITIONAL, TARGET, Part, imported
+from maas.config.strays import Whole
 from maas.errors import ConfigError
 
 PLAIN = bool | int | float | str | None
@@ -28,8 +29,10 @@ def node_of(value: object, path: str) -> Any:
     Raises:
         ConfigError: nothing can make the like of it again.
     """
-    if isinstance(value, PLAIN | Part):
-        return plain_of(value)
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, Part):
+        return Whole(value.record())
     if isinstance(value, Mapping):
         return {str(key): node_of(one, f"{path}.{key}") for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -37,7 +40,7 @@ def node_of(value: object, path: str) -> Any:
     made, positional, arguments = _made_by(value, path)
     node = {TARGET: name_of(made, path)}
     node |= {POSITIONAL: node_of(positional, path)} if positional else {}
-    return node | {key: node_of(one, f"{path}.{key}") for key, one in arguments.items()}
+    return Whole(node | {key: node_of(one, f"{path}.{key}") for key, one in arguments.items()})
 
 
 def name_of(value: Any, path: str) -> str:
@@ -50,6 +53,11 @@ def name_of(value: Any, path: str) -> str:
     Raises:
         ConfigError: it cannot be imported by its name.
     """
+    if value.__module__ == "__main__":
+        raise ConfigError(
+            f"{path} is {value.__qualname__}, which this program or notebook defines, so no other process can build "
+            "it. Write it into a module, in a notebook by %%writefile nets.py, and import it from there."
+        )
     name = f"{value.__module__}.{value.__qualname__}"
     try:
         is_found = "<" not in name and imported(name) is value

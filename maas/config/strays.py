@@ -9,6 +9,10 @@ from maas.config.part import DEFERRED, DIRECTIVES, TARGET, is_part, target_name,
 from maas.errors import ConfigError
 
 
+class Whole(dict[str, Any]):
+    """A part that takes the place of the one before, whatever that is."""
+
+
 def merged(base: Any, layer: Any) -> Any:
     """Returns a node with what a later layer sets; a part with another `_target_` takes the place of the one before.
 
@@ -18,9 +22,7 @@ def merged(base: Any, layer: Any) -> Any:
     """
     if not isinstance(base, Mapping) or not isinstance(layer, Mapping):
         return layer
-    if _replaces(
-        layer, base
-    ):  # whether a stage gives the rest of the arguments is the section's affair, not the part's
+    if isinstance(layer, Whole) or _replaces(layer, base):  # whether the section's stage gives the rest stays as it is
         return {**{key: base[key] for key in (DEFERRED,) if key in base}, **layer}
     return {**base, **{key: merged(base.get(key), value) for key, value in layer.items()}}
 

@@ -8,7 +8,7 @@ to a file, since other libraries print what they like.
 import logging
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,14 @@ def write_checkpoint_onnx(checkpoint: Checkpoint, examples: Mapping[str, NDArray
         torch_onnx.write_torch_onnx(model, task_head, examples=examples, axes=axes, output=output, out=out, opset=opset)
 
 
-def main() -> None:
-    """Exports in this process, by the arguments of the command line."""
-    folder, arrays, out, opset, refusal = sys.argv[1:]
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exports in this process.
+
+    Args:
+        arguments: folder of the checkpoint, file of example inputs, file of the graph, opset, file of a refusal;
+            None reads the command line.
+    """
+    folder, arrays, out, opset, refusal = sys.argv[1:] if arguments is None else arguments
     try:
         with np.load(arrays, allow_pickle=False) as examples:
             write_checkpoint_onnx(Checkpoint.open(folder), dict(examples), Path(out), int(opset))

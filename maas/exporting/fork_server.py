@@ -105,7 +105,7 @@ class ForkServer:
     Where forks are not safe (systems other than Linux), each call starts an interpreter.
 
     Args:
-        module: import path of a module with `main()`, which reads `sys.argv`.
+        module: import path of a module with `main(arguments)`, which reads the command line where it is given none.
         preloaded: import paths of modules that `main()` would import each time; what is missing is passed over.
     """
 
@@ -161,8 +161,7 @@ def _become(request: ForkRequest, module: ModuleType) -> NoReturn:
         os.environ.clear()
         os.environ.update(request.environment)
         sys.path[:] = request.path
-        sys.argv = [str(module.__file__), *request.arguments]
-        module.main()
+        module.main(request.arguments)
         status = 0
     except SystemExit as ending:
         status = ending.code if isinstance(ending.code, int) else int(ending.code is not None)

@@ -17,9 +17,9 @@ import os, signal, sys
 SEEN = []
 
 
-def main():
+def main(arguments=None):
     SEEN.append(1)
-    what, *rest = sys.argv[1:]
+    what, *rest = sys.argv[1:] if arguments is None else arguments
     if what == "show":
         print(len(SEEN), os.getcwd(), os.environ.get("FORKED"), "/extra" in sys.path, os.getppid(), *rest)
     elif what == "exit":

@@ -1,6 +1,6 @@
 """Prometheus metrics, in a registry of their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -48,9 +48,14 @@ class Metrics:
         """Counts one run of a model and its rows."""
         self._rows(model).observe(rows)
 
-    def watch(self, repository: Repository) -> None:
-        """Shows the models of a repository and their queues, as they are when metrics are read."""
-        self.registry.register(_Models(repository))
+    def watch(self, repository: Repository, reading_rows: Callable[[], int] = lambda: 0) -> None:
+        """Shows the models of a repository and their queues, as they are when metrics are read.
+
+        Args:
+            repository: the models.
+            reading_rows: returns the number of rows that wait to be read.
+        """
+        self.registry.register(_Models(repository, reading_rows))
         for deployment in repository.snapshot.deployments:
             self._rows(deployment.name)
 
@@ -88,8 +93,9 @@ class MetricsPage(Page):
 class _Models(Collector):
     """Gauges that are read off a repository's snapshot."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, reading_rows: Callable[[], int]) -> None:
         self._repository = repository
+        self._reading_rows = reading_rows
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         labels = ("model", "version", "digest", "precision")
@@ -98,4 +104,6 @@ class _Models(Collector):
         for one in self._repository.snapshot.deployments:
             queue.add_metric((one.name,), one.engine.queued_rows)
             models.add_metric((one.name, one.version, one.bundle.digest, one.bundle.manifest.precision), 1)
-        yield from (queue, models)
+        reading = GaugeMetricFamily("maas_reading_rows", "Rows of large requests that wait to be read.")
+        reading.add_metric((), self._reading_rows())
+        yield from (queue, models, reading)

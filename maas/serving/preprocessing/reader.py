@@ -39,6 +39,7 @@ class _Reading:
     Args:
         outcome: future of the call's fields.
         rows: that count as waiting.
+        process: that reads it.
         features: preprocessed rows so far.
         fields: of the call.
         model: name of the model, where reading failed.
@@ -46,6 +47,7 @@ class _Reading:
 
     outcome: "asyncio.Future[None]"
     rows: int = 1
+    process: asyncio.subprocess.Process | None = None
     features: list[Features] = field(default_factory=list)
     fields: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
@@ -84,10 +86,10 @@ class InputReader:
         number, reading = next(self._numbers), _Reading(asyncio.get_running_loop().create_future())
         self._readings[number] = reading
         try:
-            await self._send(number, operation, request, snapshot)
+            await self._send(number, reading, operation, request, snapshot)
             await reading.outcome
-        except asyncio.CancelledError:
-            await self._withdraw(number)
+        except (asyncio.CancelledError, OverloadError):
+            self._withdraw(number, reading)
             raise
         except InputError:
             request.model = reading.model
@@ -113,25 +115,22 @@ class InputReader:
                 "Try again in a second."
             )
 
-    async def _send(self, number: int, operation: Inference[Any], request: Request, snapshot: Snapshot) -> None:
+    async def _send(
+        self, number: int, reading: _Reading, operation: Inference[Any], request: Request, snapshot: Snapshot
+    ) -> None:
         models = tuple(map(_record, snapshot.deployments))
         head = ReadRequest(
             number, models, operation.path, dict(request.values), list(request.metadata), len(request.body)
         )
         async with self._sending:  # a frame is written whole, even where its caller leaves
-            process = await self._started()
-            await asyncio.shield(self._written(process, head_of(head), request.body))
+            reading.process = await self._started()
+            await asyncio.shield(_written(reading.process, head_of(head), request.body))
         request.body = b""  # it is the worker's now; a fault's traceback would keep it
 
-    async def _written(self, process: asyncio.subprocess.Process, *parts: bytes | bytearray) -> None:
-        if process.stdin is not None:
-            with contextlib.suppress(ConnectionError):  # it has ended: whoever receives its frames finds out
-                process.stdin.writelines(parts)
-                await process.stdin.drain()
-
-    async def _withdraw(self, number: int) -> None:
-        if self._process is not None:
-            await self._written(self._process, head_of(Withdrawal(number)))
+    def _withdraw(self, number: int, reading: _Reading) -> None:
+        if reading.process is not None and reading.process.stdin is not None:
+            with contextlib.suppress(ConnectionError, RuntimeError):  # it has ended
+                reading.process.stdin.write(head_of(Withdrawal(number)))
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -162,7 +161,7 @@ class InputReader:
         except asyncio.IncompleteReadError:
             await process.wait()
         for reading in self._readings.values():
-            if not reading.outcome.done():
+            if reading.process is process and not reading.outcome.done():
                 reading.outcome.set_exception(
                     OverloadError("The process that reads large inputs has ended. Try again in a second.")
                 )
@@ -182,6 +181,13 @@ class InputReader:
             reading.outcome.set_exception(_fault(header))
         else:
             reading.outcome.set_result(None)
+
+
+async def _written(process: asyncio.subprocess.Process, *parts: bytes | bytearray) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(ConnectionError):  # it has ended: whoever receives its frames finds out
+            process.stdin.writelines(parts)
+            await process.stdin.drain()
 
 
 def _record(deployment: Deployment) -> ModelRecord:

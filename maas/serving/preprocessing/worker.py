@@ -85,29 +85,32 @@ class Worker:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._writing = threading.Lock()
-        self._withdrawn: set[int] = set()
+        self._wanted: set[int] = set()
 
     def serve(self, source: BinaryIO) -> None:
         """Reads what comes until the source ends."""
         with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers:
             for header, body in frames(source):
                 if isinstance(header, ReadRequest):
+                    self._wanted.add(header.number)
                     readers.submit(self._read, header, body)
                 else:
-                    self._withdrawn.add(header.number)
+                    self._wanted.discard(header.number)
 
     def _read(self, header: ReadRequest, body: bytes) -> None:
         request = Request(body, header.values, header.metadata)
+        if header.number not in self._wanted:
+            return
         try:
             for frame, content in _frames_of(header, request):
-                if header.number in self._withdrawn:
-                    break
+                if header.number not in self._wanted:
+                    return
                 self._send(frame, content)
             self._send(ReadingDone(header.number))
         except Exception as error:  # noqa: BLE001  whatever it is, its caller waits for it
             self._send(_failure(header.number, error, request.model))
         finally:
-            self._withdrawn.discard(header.number)
+            self._wanted.discard(header.number)
 
     def _send(self, frame: FromWorker, content: bytes = b"") -> None:
         with self._writing:

@@ -81,7 +81,8 @@ def serve(settings: ServerSettings, *, folder: str, name: str | None = None, ver
         metrics.observe_rows,
     )
     deployment = repository.open(folder, name=name, version=version)
-    metrics.watch(repository)
+    reader = InputReader(settings.max_queue)
+    metrics.watch(repository, lambda: reader.waiting_rows)
     observers: list[Observer] = [metrics, AccessLog()] if settings.access_log else [metrics]
     app = HttpApp(
         repository,
@@ -89,7 +90,7 @@ def serve(settings: ServerSettings, *, folder: str, name: str | None = None, ver
         observers=observers,
         max_body_bytes=settings.max_body_bytes,
         max_total_bytes=settings.max_total_bytes,
-        reader=InputReader(settings.max_queue),
+        reader=reader,
     )
     _Server(app, ready_lines(deployment, settings.host, listener.getsockname()[1])).run(sockets=[listener])
     sys.exit(0)

@@ -33,7 +33,7 @@ class SmokeRun:
         left_out: names of trainable parameters that no optimizer holds.
         decayed: names of the parameters of at most one axis that an optimizer decays.
         asleep: modules that stay in evaluation mode while others train.
-        change: the largest mean change of a parameter in a step, as a share of its length.
+        change: the largest mean change of a parameter in a step, as a fraction of its length.
         warned: what torch warned of.
         squares: whether (N, 1) met (N,) in a difference.
         logits: what the net gives for the probe afterwards, in evaluation mode.
@@ -79,10 +79,10 @@ class Recorder(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Sets the rate of this step."""
-        share = min(1.0, (batch_idx + 1) / (self._smoke_run.steps / 2))
+        fraction = min(1.0, (batch_idx + 1) / (self._smoke_run.steps / 2))
         for optimizer, peaks in zip(trainer.optimizers, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * share
+                group["lr"] = peak * fraction
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Looks at the gradients."""
@@ -103,7 +103,7 @@ class Recorder(Callback):
             if isinstance(pl_module, Task) and pl_module.objective.is_penalised:
                 self._smoke_run.with_gradient = _reached_by_loss(pl_module, cast("Batch", batch))
             after = dict(_named_net(pl_module).named_parameters())
-            moved = (_share(self._before[name], after[name].detach()) for name in self._before)
+            moved = (_relative_change(self._before[name], after[name].detach()) for name in self._before)
             self._smoke_run.change = max(moved, default=0.0) / (batch_idx + 1)
             raise SmokeRunOver
 
@@ -166,7 +166,7 @@ def _peak(group: Mapping[str, Any]) -> float:
     return float(group.get("max_lr", group.get("initial_lr", group["lr"])))
 
 
-def _share(before: Tensor, after: Tensor) -> float:
+def _relative_change(before: Tensor, after: Tensor) -> float:
     """Returns ‖Δθ‖ / ‖θ‖; 0 where θ was 0, as a bias that begins there may stay small."""
     length = float(torch.linalg.vector_norm(before.float()))
     return float(torch.linalg.vector_norm(after.float() - before.float())) / length if length else 0.0

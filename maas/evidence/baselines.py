@@ -97,7 +97,7 @@ def boosting(
     Args:
         categories: columns of numbers that are categories all the same, e.g. months; lists name theirs `0`, `1`, ….
         max_iter: most trees, for each class.
-        learning_rate: share of each tree that is taken.
+        learning_rate: fraction of each tree that is taken.
         seed: random seed of scikit-learn.
     """
 

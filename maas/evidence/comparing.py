@@ -30,7 +30,7 @@ class ComparedBundle(msgspec.Struct, frozen=True):
         bytes: size of its ONNX file.
         metric: on the rows; null where they have no targets.
         drop: the first one's metric minus its own, in percentage points, with a paired interval; null for the first.
-        agreement: share of rows with the first one's answer.
+        agreement: fraction of rows with the first one's answer.
         disagreements: rows with another answer.
         slices: the labels on which it loses most against the first.
         latencies: at batches of 1 and of the first one's size, against the first.

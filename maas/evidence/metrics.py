@@ -1,7 +1,7 @@
 """Classification metrics with 95 % intervals.
 
 All metrics are functions of the counts of (target, prediction) pairs. Intervals come from resampling these counts:
-the bootstrap over rows, without touching the rows again. A plain share has Wilson's interval.
+the bootstrap over rows, without touching the rows again. A plain fraction has Wilson's interval.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ MetricValues = NDArray[np.float64]
 
 
 def accuracy(confusion: NDArray[Any]) -> MetricValues:
-    """Share of rows whose label is right.
+    """Fraction of rows whose label is right.
 
     Args:
         confusion: counts (…, K, K), targets × predictions.
@@ -66,8 +66,8 @@ def confusion_matrix(targets: Labels, predictions: Labels, classes: int) -> NDAr
 def classification_metrics(targets: Labels, predictions: Labels, classes: int, seed: int = 0) -> dict[str, Interval]:
     """Returns accuracy, precision, recall and F1 (macro), each with its interval.
 
-    Accuracy, a share of rows, has Wilson's interval, which stays honest where every row is right; the others have the
-    bootstrap's.
+    Accuracy, a fraction of rows, has Wilson's interval, which stays honest where every row is right; the others have
+    the bootstrap's.
 
     Args:
         targets: (N,), in [0, K).
@@ -109,16 +109,18 @@ def paired_drop(
 
 
 def wilson(successes: int, total: int) -> Interval:
-    """Returns a share with its Wilson score interval.
+    """Returns a fraction with its Wilson score interval.
 
     Source:
         Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
-    share = successes / total
-    centre = (share + Z_95**2 / (2 * total)) / (1 + Z_95**2 / total)
-    half = Z_95 / (1 + Z_95**2 / total) * sqrt(share * (1 - share) / total + Z_95**2 / (4 * total**2))
+    fraction = successes / total
+    centre = (fraction + Z_95**2 / (2 * total)) / (1 + Z_95**2 / total)
+    half = Z_95 / (1 + Z_95**2 / total) * sqrt(fraction * (1 - fraction) / total + Z_95**2 / (4 * total**2))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return Interval(share, min(share, low), max(share, high))  # at 0 and 1 rounding would leave the share outside
+    return Interval(
+        fraction, min(fraction, low), max(fraction, high)
+    )  # at 0 and 1 rounding would leave the fraction outside
 
 
 def _true_positives(confusion: NDArray[Any]) -> NDArray[Any]:
@@ -131,8 +133,8 @@ def _values(found: ArrayLike) -> MetricValues:
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[Any]:
-    shares: NDArray[Any] = np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
-    return shares
+    fractions: NDArray[Any] = np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
+    return fractions
 
 
 def _resampled(counts: NDArray[Any], seed: int) -> NDArray[np.int64]:

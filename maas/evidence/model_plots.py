@@ -24,7 +24,7 @@ Measure = Callable[[CandidateRecord], float]
 def compression_picture(record: CompressionRecord, path: Path) -> Path:
     """Draws what every measured candidate loses, against how much faster and how much smaller it is.
 
-    Where rows have no targets, the share of changed answers is what is lost. A line joins the candidates that may
+    Where rows have no targets, the fraction of changed answers is what is lost. A line joins the candidates that may
     ship and that none of these beats in both.
 
     Args:
@@ -55,7 +55,7 @@ def comparison_picture(found: Sequence[ComparedBundle], metric: str | None, path
 
     Args:
         found: the models, the first being what the others are compared with.
-        metric: its name; None draws the share of the first one's answers.
+        metric: its name; None draws the fraction of the first one's predictions.
         path: the PNG to write.
     """
     figure = Figure(figsize=(11, 1.6 + 0.5 * len(found)), layout="constrained")
@@ -67,7 +67,7 @@ def comparison_picture(found: Sequence[ComparedBundle], metric: str | None, path
     errors = [[value - low for value, (low, _) in zip(values, spans, strict=True)]]
     errors += [[high - value for value, (_, high) in zip(values, spans, strict=True)]]
     left.errorbar(values, places, xerr=errors, fmt="o", color="black", capsize=3)
-    left.set(xlabel=metric if found[0].metric else "share of the first one's answers")
+    left.set(xlabel=metric if found[0].metric else "fraction of the first one's predictions")
     times = middle.barh(places, [one.latencies[-1].median_ms for one in found], color=colours)
     middle.bar_label(times, fmt="{:.3g}", padding=3)
     middle.set(xlabel=f"ms, batch of {found[0].latencies[-1].batch_size}")

@@ -20,8 +20,8 @@ from maas.runtime.codec import ModelInputs, Outputs, Run
 LOG_TOLERANCE = 1000.0
 """How many times the tolerance of a probability its logarithm may differ by: by a hundredth where that is 1e-5.
 
-It is a share of the logarithm where that is beyond ±1. Rounding moves it by 1e-6 to 1e-4; a lost tail is infinitely far
-away.
+It is a fraction of the logarithm where that is beyond ±1. Rounding moves it by 1e-6 to 1e-4; a lost tail is
+infinitely far away.
 """
 
 
@@ -67,7 +67,7 @@ def require_parity(parity: Parity, *, min_agreement: float | None = None, where:
 
     Args:
         parity: a comparison.
-        min_agreement: the share of answers that must agree; None requires the tolerance and every answer.
+        min_agreement: the fraction of answers that must agree; None requires the tolerance and every answer.
         where: what is known of the place where they differ.
 
     Raises:

@@ -47,7 +47,7 @@ def learning_curve(history: Sequence[dict[str, float]], best_epoch: int, metric:
 
 
 def confusion_picture(confusion: NDArray[Any], labels: Sequence[str], title: str, path: Path) -> Path:
-    """Draws a confusion matrix; each cell holds its count, its colour the share of the row.
+    """Draws a confusion matrix; each cell holds its count, its colour the fraction of the row.
 
     Args:
         confusion: counts (K, K), targets × predictions.
@@ -58,17 +58,17 @@ def confusion_picture(confusion: NDArray[Any], labels: Sequence[str], title: str
     size = max(4.0, 0.55 * len(labels) + 2)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
-    shares = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fractions = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 3 else 0)
     axes.set_yticks(range(len(labels)), labels)
     if len(labels) <= 25:
         for row in range(len(labels)):
             for column in range(len(labels)):
-                shade = "white" if shares[row, column] > 0.5 else "black"
+                shade = "white" if fractions[row, column] > 0.5 else "black"
                 axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=shade)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="fraction of the true class", shrink=0.8)
     return saved(figure, path)
 
 

@@ -37,7 +37,7 @@ class Loop:
         batches: of an epoch.
         epochs: None where nothing bounds them.
         total_batches: of all epochs, the last of which may end early; None likewise.
-        validations: of an epoch, or the share of the epochs that are validated.
+        validations: of an epoch, or the fraction of the epochs that are validated.
     """
 
     batches: int
@@ -78,7 +78,7 @@ class Watched:
 
     @property
     def validation_s(self) -> float:
-        """Seconds of all validation batches: those that were timed, by their share of the padded size."""
+        """Seconds of all validation batches: those that were timed, by their fraction of the padded size."""
         size = sum(step.size for step in self.validated)
         return sum(step.seconds for step in self.validated) * self.validation_size / size if size else 0.0
 

@@ -69,11 +69,11 @@ def _stages(config: RunConfig, report: Report) -> Iterator[PlannedStage]:
         yield PlannedStage("pretrain", pretrained, None, "kept in the cache")
     yield PlannedStage("train", trained, report.training_peak_bytes, _how(watched))
     if config.folds:
-        share = fold_share(config.folds, report.rows)
+        fraction = fold_fraction(config.folds, report.rows)
         fold = None
         if looped is not None and pretrained is not None:
-            fold = config.folds * (seconds["processor"] + share * (once + looped + pretrained))
-        yield PlannedStage("folds", fold, None, f"{config.folds} times {share:.2f}")
+            fold = config.folds * (seconds["processor"] + fraction * (once + looped + pretrained))
+        yield PlannedStage("folds", fold, None, f"{config.folds} times {fraction:.2f}")
     later = report.later
     yield PlannedStage("compress", _compress_s(later, watched), report.peak_bytes, _tries(later))
     yield PlannedStage("export", later.export_s, None, "with the proof")
@@ -93,7 +93,7 @@ def _tries(later: LaterStages) -> str:
     return f"at most {later.variants} cut nets, {passes} on each" if later.variants else passes
 
 
-def fold_share(folds: int, rows: dict[str, int]) -> float:
+def fold_fraction(folds: int, rows: dict[str, int]) -> float:
     """Returns the training rows of a fold for each training row of the recipe."""
     trained, validated = rows["train"], rows["validation"]
     return sum(rows.values()) * (1 - 1 / folds) * trained / (trained + validated) / trained

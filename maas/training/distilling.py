@@ -99,17 +99,17 @@ class DistillationTask(Task):
             logits: Tensor = teacher(**model_inputs)
         return widened(logits)
 
-    def loss(self, batch: Batch, logits: Tensor, share: BatchScale) -> Tensor:
+    def loss(self, batch: Batch, logits: Tensor, scale: BatchScale) -> Tensor:
         """Returns what a step minimises."""
         teacher = self._teacher
         taught = self._taught[batch.rows] if self._is_precomputed else self._teachers_logits(batch, logits.device)
-        loss = super().loss(batch, logits, replace(share, weight=share.weight * (1 - teacher.weight)))
+        loss = super().loss(batch, logits, replace(scale, weight=scale.weight * (1 - teacher.weight)))
         with full_precision(logits.device):
             distance = self.task_head.distance(logits, taught, teacher.temperature, self.objective.loss)
-            loss = loss + share.rows * teacher.weight * distance
+            loss = loss + scale.rows * teacher.weight * distance
             for name in teacher.features:
                 apart = similarity_distance(widened(self._seen[name]), widened(self._shown_to_teacher[name]))
-                loss = loss + share.rows * teacher.features_weight * apart
+                loss = loss + scale.rows * teacher.features_weight * apart
         return loss
 
 

@@ -24,7 +24,7 @@ class LoRA:
         alpha: α.
         targets: ends of the names of the linear layers that are adapted; none for those usual for the model's type.
         whole: ends of the names of further modules that are trained whole.
-        dropout: share of a layer's inputs that training drops in front of A.
+        dropout: fraction of a layer's inputs that training drops in front of A.
 
     Source:
         Hu et al., LoRA, arXiv:2106.09685, §4.1.

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from maas.models.text_cnn import PADDING, UNKNOWN
 
-HIDDEN_SHARE, REPLACED_SHARE = 0.8, 0.1  # of the tokens to guess; the rest stand as they are
+HIDDEN_FRACTION, REPLACED_FRACTION = 0.8, 0.1  # of the tokens to guess; the rest stand as they are
 FIRST_TOKEN = 2  # after padding and unknown
 
 
@@ -16,39 +16,39 @@ class Masked(NamedTuple):
 
     Args:
         input_ids: int64 (N, T), what the net is shown.
-        is_asked: bool (N, T), true where a token is to be guessed.
+        is_guessed: bool (N, T), true where a token is to be guessed.
     """
 
     input_ids: Tensor
-    is_asked: Tensor
+    is_guessed: Tensor
 
 
-def masked(input_ids: Tensor, share: float, span: int, vocabulary_size: int) -> Masked:
+def masked(input_ids: Tensor, fraction: float, span: int, vocabulary_size: int) -> Masked:
     """Chooses tokens to guess; of these, 80 % are hidden, 10 % replaced by any token and 10 % shown as they are.
 
     The unknown token stands for a hidden one. Draws from torch's own generator.
 
     Args:
         input_ids: int64 (N, T), padded with 0.
-        share: of the real tokens that are to be guessed, on average.
+        fraction: of the real tokens that are to be guessed, on average.
         span: the mean length of a run, in tokens; lengths are even between 1 and 2 · span − 1.
         vocabulary_size: V.
 
     Source:
         Devlin et al., BERT, arXiv:1810.04805, §3.1; Joshi et al., SpanBERT, arXiv:1907.10529, §3.1.
     """
-    is_asked = _runs(input_ids.shape, share, span).to(input_ids.device) & (input_ids != PADDING)
+    is_guessed = _runs(input_ids.shape, fraction, span).to(input_ids.device) & (input_ids != PADDING)
     fate = torch.rand(input_ids.shape).to(input_ids.device)
     anything = torch.randint(min(FIRST_TOKEN, vocabulary_size - 1), vocabulary_size, input_ids.shape)
-    shown = input_ids.masked_fill(is_asked & (fate < HIDDEN_SHARE), UNKNOWN)
-    is_replaced = is_asked & (fate >= HIDDEN_SHARE) & (fate < HIDDEN_SHARE + REPLACED_SHARE)
-    return Masked(torch.where(is_replaced, anything.to(input_ids.device), shown), is_asked)
+    shown = input_ids.masked_fill(is_guessed & (fate < HIDDEN_FRACTION), UNKNOWN)
+    is_replaced = is_guessed & (fate >= HIDDEN_FRACTION) & (fate < HIDDEN_FRACTION + REPLACED_FRACTION)
+    return Masked(torch.where(is_replaced, anything.to(input_ids.device), shown), is_guessed)
 
 
-def _runs(shape: torch.Size, share: float, span: int) -> Tensor:
-    """Returns bool (N, T): runs that begin anywhere and may overlap, and cover `share` of the places."""
+def _runs(shape: torch.Size, fraction: float, span: int) -> Tensor:
+    """Returns bool (N, T): runs that begin anywhere and may overlap, and cover `fraction` of the places."""
     longest = 2 * span - 1
-    starts = torch.rand(shape[0], shape[1] + longest - 1) < _starting_share(share, longest)
+    starts = torch.rand(shape[0], shape[1] + longest - 1) < _starting_fraction(fraction, longest)
     lengths = torch.randint(1, longest + 1, starts.shape)
     covered = torch.zeros(shape, dtype=torch.bool)
     for offset in range(longest):  # a run that begins `offset` places to the left, outside the text too, reaches here
@@ -58,13 +58,13 @@ def _runs(shape: torch.Size, share: float, span: int) -> Tensor:
     return covered
 
 
-def _starting_share(share: float, longest: int) -> float:
-    """Returns p of 1 − Π (1 − p · P(length > offset)) = share, by bisection."""
+def _starting_fraction(fraction: float, longest: int) -> float:
+    """Returns p of 1 − Π (1 − p · P(length > offset)) = fraction, by bisection."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
         free = 1.0
         for offset in range(longest):
             free *= 1 - middle * (longest - offset) / longest
-        low, high = (middle, high) if 1 - free < share else (low, middle)
+        low, high = (middle, high) if 1 - free < fraction else (low, middle)
     return low

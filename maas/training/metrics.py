@@ -99,17 +99,17 @@ def _accuracy(counts: Tensor) -> Tensor:
 
 
 def _precision(counts: Tensor) -> Tensor:
-    return _mean_share(counts.diagonal(), counts.sum(dim=0))
+    return _mean_ratio(counts.diagonal(), counts.sum(dim=0))
 
 
 def _recall(counts: Tensor) -> Tensor:
-    return _mean_share(counts.diagonal(), counts.sum(dim=1))
+    return _mean_ratio(counts.diagonal(), counts.sum(dim=1))
 
 
 def _f1(counts: Tensor) -> Tensor:
-    return _mean_share(2 * counts.diagonal(), counts.sum(dim=0) + counts.sum(dim=1))
+    return _mean_ratio(2 * counts.diagonal(), counts.sum(dim=0) + counts.sum(dim=1))
 
 
-def _mean_share(part: Tensor, whole: Tensor) -> Tensor:
+def _mean_ratio(part: Tensor, whole: Tensor) -> Tensor:
     """Returns the mean of part / whole, which is 0 where there is no whole."""
     return torch.where(whole > 0, part / whole.clamp(min=1), 0.0).mean()

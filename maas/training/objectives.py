@@ -113,20 +113,20 @@ class Objective(nn.Module):
         if fit := getattr(self.loss, "fit", None):
             fit(targets, **({"labels": labels} if "labels" in inspect.signature(fit).parameters else {}))
 
-    def forward(self, logits: Tensor, targets: Tensor, net: nn.Module, share: BatchScale = WHOLE_STEP) -> Tensor:
+    def forward(self, logits: Tensor, targets: Tensor, net: nn.Module, scale: BatchScale = WHOLE_STEP) -> Tensor:
         """Returns the scalar that training minimises.
 
         Args:
             logits: (N, K).
             targets: int64 (N,).
             net: whose parameters are penalised.
-            share: what these rows count in their step.
+            scale: what these rows count in their step.
         """
-        value = self._weighted(logits, targets, share.weight)
+        value = self._weighted(logits, targets, scale.weight)
         if self._penalties:
             covered = [widened(parameter) for parameter in self.covered(net).values()]
             for penalty, strength in self._penalties:
-                value = value + penalty(covered, strength * share.penalty)
+                value = value + penalty(covered, strength * scale.penalty)
         return value
 
     def _weighted(self, logits: Tensor, targets: Tensor, weight: float) -> Tensor:

@@ -26,7 +26,7 @@ CHECKED_OUTPUT_ROWS = 8
 SMALL_BATCHES = (1, 2, 3)
 """Rows of the smallest batches: a server answers one row alone, and so may the last batch of an epoch be."""
 OUTPUT_TOLERANCE = 1e-3
-"""Between two answers to the same rows, as a share of the outputs' size: far above float32's rounding."""
+"""Between two answers to the same rows, as a fraction of the outputs' size: far above float32's rounding."""
 HALVES = (torch.float16, torch.bfloat16)
 _NOT_OWN = (Path(__file__).resolve().parents[1], Path(os.__file__).resolve().parent)
 """Folders of maas and of Python's standard library."""

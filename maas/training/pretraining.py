@@ -62,10 +62,10 @@ class MaskedTokens:
         epochs: passes over the texts.
         lr: the peak of the learning rate; it rises linearly from 0 and falls along half a cosine.
         batch_size: texts in a step.
-        mask_share: of the tokens that the net has to guess.
+        mask_fraction: of the tokens that the net has to guess.
         span: mean length of the runs that are hidden, in tokens; 1 hides single tokens.
         weight_decay: of AdamW, on tensors of two or more axes.
-        warmup_fraction: share of the steps in which the learning rate rises.
+        warmup_fraction: fraction of the steps in which the learning rate rises.
         max_norm: longer gradients are cut to this length.
         precision: of products; `bf16` is for processors that have instructions for it.
 
@@ -76,7 +76,7 @@ class MaskedTokens:
     epochs: Count = 10
     lr: Positive = 1e-3
     batch_size: Count = 32
-    mask_share: PositiveFraction = 0.15
+    mask_fraction: PositiveFraction = 0.15
     span: Count = 1
     weight_decay: NonNegative = 0.01
     warmup_fraction: Fraction = 0.05

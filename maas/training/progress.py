@@ -105,8 +105,8 @@ class History(Checkpoint):
         """Returns training rows in a second of training; nothing for an epoch that was resumed."""
         seconds = self._trained - self._begun
         loader = cast("Loader", trainer.train_dataloader)
-        share = (trainer.fit_loop.batch_idx + 1) / len(loader)  # less than all where the trainer limits its batches
-        return {"rows_per_second": share * len(cast("Sized", loader.dataset)) / seconds} if seconds > 0 else {}
+        fraction = (trainer.fit_loop.batch_idx + 1) / len(loader)  # less than all where the trainer limits its batches
+        return {"rows_per_second": fraction * len(cast("Sized", loader.dataset)) / seconds} if seconds > 0 else {}
 
     def _line(self, trainer: Trainer, values: dict[str, float], pace: dict[str, float]) -> str:
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or -1

@@ -19,8 +19,8 @@ REOPENED_ROWS = 256
 """Validation rows that both answer: enough to meet what is rare, few enough for a big net."""
 BATCH_ROWS = 32
 REOPENED_TOLERANCE = 1e-5
-"""Of an output, as a share of the outputs' spread: the same operations on one machine give the same bits, but where a
-kernel adds up weights in another order because they lie otherwise in memory."""
+"""Of an output, as a fraction of the outputs' spread: the same operations on one machine give the same bits, but where
+a kernel adds up weights in another order because they lie otherwise in memory."""
 ULPS = 4
 """Steps of float32 at the largest output that count as rounding, however narrow the spread is."""
 

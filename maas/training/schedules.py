@@ -24,8 +24,8 @@ def cosine(
     Args:
         optimizer: whose `lr` is the peak.
         total_steps: of the whole run.
-        warmup_fraction: share of the steps that rise.
-        final_fraction: share of the peak that is left at the end.
+        warmup_fraction: fraction of the steps that rise.
+        final_fraction: fraction of the peak that is left at the end.
 
     Source:
         Loshchilov and Hutter, SGDR, arXiv:1608.03983, eq. 5.
@@ -53,7 +53,7 @@ def one_cycle(
     Args:
         optimizer: whose `lr` is the peak; its momentum stays as it is.
         total_steps: of the whole run.
-        warmup_fraction: share of the steps that rise.
+        warmup_fraction: fraction of the steps that rise.
         initial_divisor: the first rate is the peak divided by this.
         final_divisor: the last rate is the first divided by this.
 

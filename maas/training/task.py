@@ -65,21 +65,21 @@ class Task(LightningModule):
         if self._augmentation is not None:
             batch = batch._replace(inputs=self._augmentation(batch.inputs))
         logits = widened(self.net(**batch.inputs))
-        share = batch_scale_of(self.objective.loss, batch.targets, window_of(self.trainer, batch_idx))
-        loss = self.loss(batch, logits, share)
-        self._train_loss.add(loss.detach() / share.penalty, share.step_weight)
+        scale = batch_scale_of(self.objective.loss, batch.targets, window_of(self.trainer, batch_idx))
+        loss = self.loss(batch, logits, scale)
+        self._train_loss.add(loss.detach() / scale.penalty, scale.step_weight)
         return loss / self._unit
 
-    def loss(self, batch: Batch, logits: Tensor, share: BatchScale) -> Tensor:
+    def loss(self, batch: Batch, logits: Tensor, scale: BatchScale) -> Tensor:
         """Returns what a step minimises.
 
         Args:
             batch: what the net was given, and the targets.
             logits: what it gave, (N, K), at least float32.
-            share: what the batch counts in its step.
+            scale: what the batch counts in its step.
         """
         with full_precision(logits.device):
-            loss: Tensor = self.objective(*self.task_head.prepared(logits, batch.targets), self.net, share)
+            loss: Tensor = self.objective(*self.task_head.prepared(logits, batch.targets), self.net, scale)
         return loss
 
     def on_train_epoch_end(self) -> None:

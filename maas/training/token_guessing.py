@@ -72,7 +72,7 @@ class Texts:
 
 
 class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an epoch gave: mean cross-entropy of the guesses in nats, and the share of right ones."""
+    """What an epoch gave: mean cross-entropy of the guesses in nats, and the fraction of right ones."""
 
     loss: float
     accuracy: float
@@ -95,7 +95,7 @@ class Guessing:
         net: with `embedding` and `hidden`; of tokens that share a vector it is guessed which vector is theirs.
         texts: to read.
         seed: of masks, order and dropout.
-        epochs, lr, batch_size, mask_share, span, weight_decay, warmup_fraction, max_norm, precision: as in
+        epochs, lr, batch_size, mask_fraction, span, weight_decay, warmup_fraction, max_norm, precision: as in
             `MaskedTokens`.
     """
 
@@ -108,7 +108,7 @@ class Guessing:
         epochs: int,
         lr: float,
         batch_size: int,
-        mask_share: float,
+        mask_fraction: float,
         span: int,
         weight_decay: float,
         warmup_fraction: float,
@@ -118,7 +118,7 @@ class Guessing:
         self.epochs: list[Epoch] = []
         self.total_epochs = epochs
         self._texts, self._seed = texts, seed
-        self._mask_share, self._span, self._max_norm = mask_share, span, max_norm
+        self._mask_fraction, self._span, self._max_norm = mask_fraction, span, max_norm
         self._hidden = cast("Callable[[Tensor], Tensor]", net.hidden)
         self._device = next(net.parameters()).device
         self._precision = precision
@@ -179,11 +179,11 @@ class Guessing:
         return Epoch(loss / max(1, guessed), right / max(1, guessed))
 
     def _step(self, input_ids: Tensor) -> GuessingStep:
-        shown, is_asked = masked(input_ids, self._mask_share, self._span, len(self._rows))
-        wanted = self._rows[input_ids[is_asked]]  # (M,)
+        shown, is_guessed = masked(input_ids, self._mask_fraction, self._span, len(self._rows))
+        wanted = self._rows[input_ids[is_guessed]]  # (M,)
         extra = -len(wanted) % MULTIPLE
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
-            padded = functional.pad(self._hidden(shown)[is_asked], (0, 0, 0, extra))
+            padded = functional.pad(self._hidden(shown)[is_guessed], (0, 0, 0, extra))
             logits = self._head(padded)[: len(wanted)].float()  # (M, V)
         loss = functional.cross_entropy(logits, wanted, reduction="sum")
         self._optimizer.zero_grad()

@@ -50,7 +50,7 @@ class Window:
     batches: int
     divisor: int
 
-    def share(self, loss: nn.Module, targets: Tensor) -> BatchScale:
+    def scale(self, loss: nn.Module, targets: Tensor) -> BatchScale:
         """Returns what one of its batches counts.
 
         Args:
@@ -66,7 +66,7 @@ class Window:
 def batch_scale_of(loss: nn.Module, targets: Tensor, window: Window | None) -> BatchScale:
     """Returns what a batch counts in its window; None stands for a step that sees no other batch."""
     if window is not None:
-        return window.share(loss, targets)
+        return window.scale(loss, targets)
     total = total_weight(loss, targets)
     return BatchScale(1.0 if total else 0.0, 1.0, 1.0, total)
 

@@ -37,9 +37,11 @@ def check_inputs(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     layer, values = seen
     where = f"model.{layer}" if layer else "model"
     if not values.isfinite().all():
-        share = 1 - values.isfinite().float().mean().item()
+        fraction = 1 - values.isfinite().float().mean().item()
         remedy = "Replace missing values before the first layer, and look for divisions by 0 in the data."
-        yield Finding("error", where, f"{share:.1%} of the numbers that its first layer sees are not finite.", remedy)
+        yield Finding(
+            "error", where, f"{fraction:.1%} of the numbers that its first layer sees are not finite.", remedy
+        )
         return
     deviation = values.std().item() if values.numel() > 1 else 1.0
     if deviation < SMALLEST_DEVIATION:
@@ -97,11 +99,11 @@ def _constant_columns(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 
 
 SAMPLED_TEXTS = 512
-"""Training texts: shares of them are right to some points."""
+"""Training texts: fractions of them are right to some points."""
 MOST_CUT = 0.5
-"""Share of texts that are cut: then what the recipe learns from is mostly beginnings."""
+"""Fraction of texts that are cut: then what the recipe learns from is mostly beginnings."""
 MOST_UNKNOWN = 0.2
-"""Share of unknown tokens: one word in five missing changes what a sentence means."""
+"""Fraction of unknown tokens: one word in five missing changes what a sentence means."""
 
 
 def check_vocabulary(recipe: RecipeUnderCheck) -> Iterator[Finding]:
@@ -126,11 +128,11 @@ def check_vocabulary(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     if unknown is None:
         return
     tokens = np.concatenate([row if row.ndim == 1 else row[0] for row in rows])
-    share = float(np.mean(tokens == unknown))
-    if share > MOST_UNKNOWN:
+    fraction = float(np.mean(tokens == unknown))
+    if fraction > MOST_UNKNOWN:
         yield Finding(
             "warning",
             "processor",
-            f"{share:.0%} of the training texts' tokens are unknown to it.",
+            f"{fraction:.0%} of the training texts' tokens are unknown to it.",
             "Raise processor.vocabulary_size, or choose a tokenizer of the texts' language.",
         )

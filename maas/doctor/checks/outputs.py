@@ -53,7 +53,7 @@ def check_shapes(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 
 
 SAME = 1e-6
-"""Spread of the outputs over the rows, as a share of their size: float32's rounding."""
+"""Spread of the outputs over the rows, as a fraction of their size: float32's rounding."""
 FARTHEST = 2.0
 """How many times ln K the first loss may be: a head of the usual initialisation begins near it."""
 BALANCED = 2.0

@@ -118,7 +118,7 @@ LARGEST_TARGET_SIZE = 100.0
 PRESSED = 0.01
 """How near a bound outputs of large weights come."""
 NEAR = 0.1
-"""Size of the first outputs, as a share of the targets', that counts as near 0."""
+"""Size of the first outputs, as a fraction of the targets', that counts as near 0."""
 
 
 def check_target_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:

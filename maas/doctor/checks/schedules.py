@@ -17,9 +17,9 @@ from maas.training.callbacks import unusable
 from maas.training.recipe import required
 
 NEGLIGIBLE_RATE = 1e-3
-"""Share of the peak at which a rate is as good as 0; half a cosine falls below it for its last 2 % alone."""
+"""Fraction of the peak at which a rate is as good as 0; half a cosine falls below it for its last 2 % alone."""
 LONGEST_REST = 0.1
-"""Share of the run that may pass at such a rate."""
+"""Fraction of the run that may pass at such a rate."""
 MOST_SCHEDULE_STEPS = 50_000
 """Steps that are gone through: half a second; longer runs are not checked."""
 
@@ -74,7 +74,7 @@ def _rates(optimizer: SGD, schedule: torch.optim.lr_scheduler.LRScheduler, steps
 
 
 MOST_OF_START = 0.1
-"""Share that the untrained weights may still have in an average of weights when the run ends."""
+"""Fraction that the untrained weights may still have in an average of weights when the run ends."""
 SMALLER_IS_BETTER = ("loss", "mae", "rmse")
 
 

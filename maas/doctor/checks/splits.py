@@ -15,11 +15,11 @@ from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 
 MOST_LEAKED = 0.01
-"""Share of a held-out split that training has seen: one in a hundred moves a metric by about a point."""
+"""Fraction of a held-out split that training has seen: one in a hundred moves a metric by about a point."""
 FLAGRANT = 0.05
 """Fraction from which figures on that split mean nothing for new rows."""
 MOST_REPEATED = 0.2
-"""Share of training rows that repeat another: then an epoch is in truth shorter, and some rows count several times."""
+"""Fraction of training rows that repeat another: then an epoch is in truth shorter, and some rows count twice."""
 MOST_FILES = 2000
 """Files of a split that are read; of other rows, all are."""
 
@@ -32,26 +32,26 @@ def check_repeats(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     """
     keys = {name: _keys(split) for name, split in recipe.by_name.items()}
     for name in ("validation", "test"):
-        share = np.isin(keys[name], keys["train"]).sum() / max(1, len(keys[name]))
-        if share > MOST_LEAKED:
+        fraction = np.isin(keys[name], keys["train"]).sum() / max(1, len(keys[name]))
+        if fraction > MOST_LEAKED:
             yield Finding(
-                "error" if share > FLAGRANT else "warning",
+                "error" if fraction > FLAGRANT else "warning",
                 f"data, the {name} split",
-                f"{share:.1%} of its rows stand in training, too (case, blanks and forms of characters aside).",
+                f"{fraction:.1%} of its rows stand in training, too (case, blanks and forms of characters aside).",
                 "Remove the repeats, or split by what they share, e.g. with maas.data.splits.prepare.",
             )
-    share = _repeated(keys["train"], recipe.targets("train"))
-    if share > MOST_REPEATED:
+    fraction = _repeated(keys["train"], recipe.targets("train"))
+    if fraction > MOST_REPEATED:
         yield Finding(
             "warning",
             "data, the train split",
-            f"{share:.1%} of its rows repeat another one.",
+            f"{fraction:.1%} of its rows repeat another one.",
             "Remove the repeats, and weigh classes by objective.loss.class_weights if that was their purpose.",
         )
 
 
 def _repeated(keys: NDArray[np.int64], targets: NDArray[Any]) -> float:
-    """Returns the share of rows that repeat another's key and target."""
+    """Returns the fraction of rows that repeat another's key and target."""
     if not len(keys):
         return 0.0
     columns = [keys, targets[: len(keys)]] if len(targets) else [keys]
@@ -87,9 +87,9 @@ def _key(value: object) -> Hashable:
 
 
 LARGEST_MAJORITY = 0.95
-"""Share of one label from which always answering it looks like a good accuracy."""
+"""Fraction of one label from which always answering it looks like a good accuracy."""
 FEWEST_VALIDATION_ROWS = 10
-"""With fewer, one row moves a share by more than ten points."""
+"""With fewer, one row moves a fraction by more than ten points."""
 
 
 def check_dead_metric(recipe: RecipeUnderCheck) -> Iterator[Finding]:
@@ -102,7 +102,7 @@ def check_dead_metric(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     if metric is None or not len(targets):
         return
     values, counts = np.unique(targets, return_counts=True)
-    share = counts.max() / counts.sum()
+    fraction = counts.max() / counts.sum()
     if len(values) == 1:
         yield Finding(
             "error",
@@ -110,12 +110,12 @@ def check_dead_metric(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             f"all {len(targets)} rows have the same target, so {metric} means nothing.",
             "Raise data.validation_fraction, or see how the rows were split.",
         )
-    elif recipe.splits.labels and metric == "accuracy" and share >= LARGEST_MAJORITY:
+    elif recipe.splits.labels and metric == "accuracy" and fraction >= LARGEST_MAJORITY:
         label = recipe.splits.labels[int(values[counts.argmax()])]
         yield Finding(
             "warning",
             "metric",
-            f"{share:.1%} of the validation rows are {label}: always answering so has an accuracy of {share:.3f}.",
+            f"{fraction:.1%} of the validation rows are {label}: predicting it always has accuracy {fraction:.3f}.",
             "Set metric=f1.",
         )
     elif len(targets) < FEWEST_VALIDATION_ROWS:

@@ -40,7 +40,7 @@ def check_gradients(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 DIVERGED_RISE = 4.0
 """How many times its start the loss may be: where fastai's range test stops, too."""
 SMALLEST_CHANGE = 1e-3
-"""Of any weight over the whole run, as a share of its size, if every step went the same way."""
+"""Of any weight over the whole run, as a fraction of its size, if every step went the same way."""
 
 
 def check_learning_rate(recipe: RecipeUnderCheck) -> Iterator[Finding]:

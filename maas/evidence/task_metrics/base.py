@@ -50,7 +50,7 @@ class TaskMetrics(ABC):
         """Returns the scores (N, K) of predictions that are the targets (N,)."""
 
     def log_difference(self, reference: Scores, found: Scores) -> float | None:
-        """Returns how far logarithms of probabilities differ, as a share; None where numbers are no probabilities."""
+        """Returns how far logarithms of probabilities differ, as a fraction; None where scores are no probabilities."""
         return None
 
     def confusion(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.int64] | None:

@@ -42,7 +42,7 @@ class ClassificationMetrics(TaskMetrics):
     def log_difference(self, reference: Scores, found: Scores) -> float:
         """Returns max |ln p − ln q| / max(1, |ln p|) over all labels with p > `LEAST_PROBABILITY`.
 
-        Log-odds of two labels differ by the sum of both. Rounding moves a logit by a share of its size.
+        Log-odds of two labels differ by the sum of both. Rounding moves a logit by a fraction of its size.
         """
         counted = reference > LEAST_PROBABILITY
         with np.errstate(divide="ignore", invalid="ignore"):  # a tail that is lost differs by infinity

@@ -11,9 +11,9 @@ from maas.evidence.task_metrics.base import Scores, TaskMetrics
 from maas.records.evidence import Interval
 
 CLOSE_FRACTION = 0.01
-"""Two values agree if they differ by no more than this share of the reference values' standard deviation."""
+"""Two values agree if they differ by no more than this fraction of the reference values' standard deviation."""
 ROUNDING_FRACTION = 1e-6
-"""Where the reference values are all alike, by no more than this share of them: about eight steps of float32."""
+"""Where the reference values are all alike, by no more than this fraction of them: about eight steps of float32."""
 
 Sums = NDArray[np.float64]
 

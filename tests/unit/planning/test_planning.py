@@ -14,7 +14,7 @@ from maas.data.folds import folded
 from maas.lifecycle.recipe import load_rows
 from maas.planning import RecipePlan
 from maas.planning.estimating import Loop, TimedBatch, Watched
-from maas.planning.planning import fold_share, planned
+from maas.planning.planning import fold_fraction, planned
 from maas.planning.report import LaterStages, Report
 from maas.planning.result import as_json, plan_table
 
@@ -82,7 +82,7 @@ def test_fold_has_as_many_rows_as_planned_when_rows_are_folded():
     splits = load_rows(maas.compose("digits_mlp"))
     rows = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
     for fold in folded(splits, 5):
-        assert len(fold.train) == pytest.approx(fold_share(5, rows) * len(splits.train), rel=0.01)
+        assert len(fold.train) == pytest.approx(fold_fraction(5, rows) * len(splits.train), rel=0.01)
 
 
 def test_every_cut_net_is_counted_when_a_chain_is_searched(config):

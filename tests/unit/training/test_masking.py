@@ -18,33 +18,33 @@ def ids() -> torch.Tensor:
 @pytest.mark.parametrize("span", [1, 2, 4])
 @pytest.mark.parametrize("share", [0.15, 0.4])
 def test_share_is_kept_when_runs_of_any_length_are_hidden(ids, share, span):
-    is_asked = masked(ids, share, span, VOCABULARY).is_asked
-    assert is_asked[:, :50].float().mean() == pytest.approx(share, abs=0.02)
-    for edge in (is_asked[:, 0], is_asked[:, 49]):  # the first and the last token are asked for as often as others
+    is_guessed = masked(ids, share, span, VOCABULARY).is_guessed
+    assert is_guessed[:, :50].float().mean() == pytest.approx(share, abs=0.02)
+    for edge in (is_guessed[:, 0], is_guessed[:, 49]):  # the first and the last token are asked for as often as others
         assert edge.float().mean() == pytest.approx(share, abs=0.1)
 
 
 def test_padding_is_never_asked_for_when_rows_are_padded(ids):
-    shown, is_asked = masked(ids, 0.5, 2, VOCABULARY)
-    assert not is_asked[:, 50:].any()
+    shown, is_guessed = masked(ids, 0.5, 2, VOCABULARY)
+    assert not is_guessed[:, 50:].any()
     assert (shown[:, 50:] == 0).all()
 
 
 def test_four_fifths_are_hidden_and_a_tenth_replaced_when_tokens_are_asked_for(ids):
-    shown, is_asked = masked(ids, 0.4, 1, VOCABULARY)
-    asked = shown[is_asked]
+    shown, is_guessed = masked(ids, 0.4, 1, VOCABULARY)
+    asked = shown[is_guessed]
     assert (asked == 1).float().mean() == pytest.approx(0.8, abs=0.02)
-    assert (asked == ids[is_asked]).float().mean() == pytest.approx(0.1, abs=0.02)
-    assert torch.equal(shown[~is_asked], ids[~is_asked])
+    assert (asked == ids[is_guessed]).float().mean() == pytest.approx(0.1, abs=0.02)
+    assert torch.equal(shown[~is_guessed], ids[~is_guessed])
     assert asked.min() == 1
     assert asked.max() < VOCABULARY
 
 
 def test_runs_are_as_long_as_asked_for_when_few_are_drawn():
     ids = torch.full((400, 200), 5)
-    is_asked = masked(ids, 0.02, 3, VOCABULARY).is_asked
-    begins = is_asked[:, 1:] & ~is_asked[:, :-1]
-    assert is_asked[:, 1:].sum() / begins.sum() == pytest.approx(3, abs=0.3)  # even from 1 to 5; few touch
+    is_guessed = masked(ids, 0.02, 3, VOCABULARY).is_guessed
+    begins = is_guessed[:, 1:] & ~is_guessed[:, :-1]
+    assert is_guessed[:, 1:].sum() / begins.sum() == pytest.approx(3, abs=0.3)  # even from 1 to 5; few touch
 
 
 def test_masks_differ_when_a_batch_comes_again_and_are_equal_when_the_seed_is(ids):
@@ -52,6 +52,6 @@ def test_masks_differ_when_a_batch_comes_again_and_are_equal_when_the_seed_is(id
     one, other = masked(ids, 0.15, 2, VOCABULARY), masked(ids, 0.15, 2, VOCABULARY)
     torch.manual_seed(1)
     again = masked(ids, 0.15, 2, VOCABULARY)
-    assert not torch.equal(one.is_asked, other.is_asked)
-    assert torch.equal(one.is_asked, again.is_asked)
+    assert not torch.equal(one.is_guessed, other.is_guessed)
+    assert torch.equal(one.is_guessed, again.is_guessed)
     assert torch.equal(one.input_ids, again.input_ids)

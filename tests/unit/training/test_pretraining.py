@@ -28,7 +28,7 @@ from maas.training.pretraining import MaskedTokens
 from maas.training.recipe import TrainingRecipe
 
 TEXTS = [f"{left}{right}" for left in ("很好的", "太差的", "一般的") for right in ("酒店", "手机", "电影", "早餐")] * 4
-SETTINGS = MaskedTokens(epochs=3, lr=3e-3, batch_size=8, mask_share=0.3, span=2)
+SETTINGS = MaskedTokens(epochs=3, lr=3e-3, batch_size=8, mask_fraction=0.3, span=2)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def weights(cache: Path) -> list[bytes]:
 def test_loss_falls_when_texts_have_a_pattern(processor, cache):
     import msgspec
 
-    made = pretrained(processor, MaskedTokens(epochs=60, lr=1e-2, batch_size=8, mask_share=0.2))
+    made = pretrained(processor, MaskedTokens(epochs=60, lr=1e-2, batch_size=8, mask_fraction=0.2))
     (record,) = [msgspec.json.decode(path.read_bytes()) for path in cache.glob("*/pretraining.json")]
     losses = [epoch["loss"] for epoch in record["epochs"]]
     assert len(losses) == 60
@@ -105,7 +105,7 @@ def test_no_step_is_taken_when_the_same_work_is_in_the_cache(processor, monkeypa
 @pytest.mark.parametrize(
     "changed",
     [
-        {"settings": dataclasses.replace(SETTINGS, mask_share=0.2)},
+        {"settings": dataclasses.replace(SETTINGS, mask_fraction=0.2)},
         {"texts": [*TEXTS[:-1], "很好的早餐店"]},
         {"texts": TEXTS[1:]},
         {"seed": 1},

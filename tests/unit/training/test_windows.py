@@ -224,7 +224,7 @@ def minimised(loss: nn.Module, found: Tensor, targets: Tensor, parts: list[slice
     """Returns Σ of what the batches of a step minimise, divided as Lightning and DDP do."""
     window, objective = Window(targets, len(parts), divisor), Objective(loss)
     return sum(
-        objective(found[part], targets[part], nn.Identity(), window.share(loss, targets[part])) for part in parts
+        objective(found[part], targets[part], nn.Identity(), window.scale(loss, targets[part])) for part in parts
     ) / divisor  # fmt: skip
 
 
@@ -253,12 +253,12 @@ def test_penalty_counts_once_when_a_step_sees_several_batches():
     objective = Objective(nn.CrossEntropyLoss(), l2=0.4, l1=0.3, group_lasso=0.2)
     logits, targets = torch.zeros(2, 2), torch.tensor([0, 1])
     penalty = objective(logits, targets, net) - objective.loss(logits, targets)
-    shares = [Window(torch.zeros(6), 3, 4).share(objective.loss, targets) for _ in range(3)]
-    parts = [objective(logits, targets, net, replace(share, weight=0.0)) for share in shares]
+    scales = [Window(torch.zeros(6), 3, 4).scale(objective.loss, targets) for _ in range(3)]
+    parts = [objective(logits, targets, net, replace(scale, weight=0.0)) for scale in scales]
     torch.testing.assert_close(sum(parts) / 4, penalty)
 
 
-def test_share_is_that_of_the_batch_alone_when_its_step_sees_no_other():
+def test_scale_is_that_of_the_batch_alone_when_its_step_sees_no_other():
     assert batch_scale_of(CrossEntropy(), torch.zeros(5), None) == BatchScale(1.0, 1.0, 1.0, 5.0)
 
 

@@ -12,7 +12,7 @@ from maas.errors import BudgetError
 from maas.searching.dimensions import Choices, NumberRange, Scalar
 
 if TYPE_CHECKING:
-    from maas.searching.proposer import ProposedValues
+    from maas.searching.studies import ProposedValues
 
 WrittenDimension = Mapping[str, Any] | list[Any]
 """A setting's values as a recipe writes them."""
@@ -51,7 +51,7 @@ class Proposals:
         self, passes: Mapping[str, Pass], space: Mapping[str, Mapping[str, WrittenDimension]], seed: int
     ) -> None:
         try:
-            from maas.searching.proposer import Proposer  # noqa: PLC0415 - optuna is an extra, and takes its time
+            from maas.searching.studies import Proposer  # noqa: PLC0415 - optuna is an extra, and takes its time
         except ImportError as error:
             raise BudgetError("Searching compress.space needs optuna. Install maas[compress].") from error
         self._passes, self._space = passes, _read(passes, space)

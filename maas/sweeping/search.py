@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maas.config.hydra_composing import composed
 from maas.config.refusals import refusals_of
-from maas.searching.study import Dimension, Study
+from maas.searching.studies import Dimension, Study
 from maas.sweeping.folder import SweepFolder, TrialRecord
 from maas.sweeping.plan import PlannedSweep
 from maas.sweeping.settings import SweepSettings

@@ -7,10 +7,13 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
+from maas.data.augmentation import Augmentation
 from maas.data.datamodule import Batch
 from maas.errors import ConfigError
 from maas.training.heads import TaskHead
+from maas.training.objectives import Objective
 from maas.training.precision import full_precision, widened
 from maas.training.task import Task
 from maas.training.windows import BatchScale, sees_several_batches
@@ -49,13 +52,28 @@ class DistillationTask(Task):
     computed once, before the first step.
 
     Args:
+        net, task_head, objective, make_optimizer, make_schedule, augmentation, shown, unit: as `Task` takes them.
         teacher: net to learn from.
         is_precomputed: whether the teacher's logits are computed before the first step, and not in every step.
-        arguments: of `Task`.
     """
 
-    def __init__(self, *arguments: Any, teacher: Teacher, is_precomputed: bool = False, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
+    def __init__(
+        self,
+        net: nn.Module,
+        task_head: TaskHead,
+        objective: Objective,
+        make_optimizer: Callable[..., Optimizer],
+        make_schedule: Callable[..., Any],
+        *,
+        teacher: Teacher,
+        is_precomputed: bool = False,
+        augmentation: Augmentation | None = None,
+        shown: str | None = None,
+        unit: float = 1.0,
+    ) -> None:
+        super().__init__(
+            net, task_head, objective, make_optimizer, make_schedule, augmentation=augmentation, shown=shown, unit=unit
+        )
         self._is_precomputed = is_precomputed
         self._taught = torch.empty(0)
         self._teacher = teacher  # in a plain object: it is no part of what is trained and kept

@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "maas").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in MODULES]
 HIDDEN_IMPORTS = {
     ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are reported before that
-    ("maas/compression/proposing.py", "maas.searching.proposer"),  # optuna is an extra, and takes its time
+    ("maas/compression/proposing.py", "maas.searching.studies"),  # optuna is an extra, and takes its time
     ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra; a sweep over lists needs none
     ("maas/opening.py", "maas.registry.connection"),  # mlflow takes seconds, and need not be installed
     ("maas/opening.py", "maas.registry.catalogue.versions"),  # likewise

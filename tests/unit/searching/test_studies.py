@@ -3,7 +3,7 @@
 import pytest
 
 from maas.searching.dimensions import Choices, NumberRange
-from maas.searching.study import Study
+from maas.searching.studies import Study
 
 DIMENSIONS = {"lr": NumberRange(0.001, 1.0, is_log=True), "width": NumberRange(16, 64, 16), "kind": Choices(("a", "b"))}
 FINITE = {"lr": Choices(("0.05", "0.1")), "width": NumberRange(16, 64, 16)}

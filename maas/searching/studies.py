@@ -1,26 +1,29 @@
-"""Optuna's study of one sweep: which combination is tried next, kept on disk so that a killed sweep goes on."""
+"""What a search tries next, by Optuna: a sweep, kept on disk so that a killed one resumes; or proposals in memory."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from maas.searching.dimensions import Choices, NumberRange
-from maas.searching.distributions import distribution_of
+from maas.searching.dimensions import Choices, NumberRange, Scalar
 
 Dimension = Choices[str] | NumberRange
-Values = dict[str, str | float]
+TrialValues = dict[str, str | float]
 NAME = "sweep"
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Study:
-    """Says what to try next and is told what it gave.
+    """The trials of a sweep.
 
     What a trial tries depends on the seed, its number and the trials that ended before it alone: one trial at a time, a
     sweep tries the same values whenever it is run, interrupted or not.
@@ -46,7 +49,7 @@ class Study:
     ) -> None:
         self._distributions = {key: distribution_of(dimension) for key, dimension in dimensions.items()}
         self._sampler, self._seed = sampler, seed
-        self._given: list[Values] = [dict(own)] if own else []
+        self._given: list[TrialValues] = [dict(own)] if own else []
         self.limit = n_trials
         if sampler == "grid":
             rest = (one for one in _combinations(dimensions) if one not in self._given)
@@ -56,7 +59,7 @@ class Study:
         self._study = optuna.create_study(storage=storage, study_name=NAME, direction="maximize", load_if_exists=True)
         self._broken_off = {trial.number: trial.params for trial in self._trials(TrialState.RUNNING)}
 
-    def ask(self, count: int) -> dict[int, Values]:
+    def ask(self, count: int) -> dict[int, TrialValues]:
         """Returns up to `count` trials by number, with their values; those that a killed sweep left come first."""
         asked = dict(itertools.islice(self._broken_off.items(), count))
         for number in asked:
@@ -75,7 +78,7 @@ class Study:
         """How many trials were begun."""
         return len(self._study.get_trials(deepcopy=False)) - len(self._trials(TrialState.WAITING))
 
-    def _next(self) -> tuple[int, Values]:
+    def _next(self) -> tuple[int, TrialValues]:
         number = self.started
         if number < len(self._given) and not self._trials(TrialState.WAITING):
             self._study.enqueue_trial(self._given[number])
@@ -88,7 +91,7 @@ class Study:
         return found
 
 
-def _combinations(dimensions: Mapping[str, Dimension]) -> Iterator[Values]:
+def _combinations(dimensions: Mapping[str, Dimension]) -> Iterator[TrialValues]:
     grids: list[Sequence[str | float]] = [dimension.grid() for dimension in dimensions.values()]
     for values in itertools.product(*grids):
         yield dict(zip(dimensions, values, strict=True))
@@ -97,3 +100,56 @@ def _combinations(dimensions: Mapping[str, Dimension]) -> Iterator[Values]:
 def _sampler(name: str, seed: int, number: int) -> BaseSampler:
     own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     return TPESampler(seed=own) if name == "tpe" else RandomSampler(seed=own)
+
+
+def distribution_of(dimension: Choices[Scalar] | NumberRange) -> BaseDistribution:
+    """Returns a dimension as Optuna draws from it."""
+    if isinstance(dimension, Choices):
+        return CategoricalDistribution(dimension.values)
+    if dimension.is_whole:
+        return IntDistribution(
+            int(dimension.low), int(dimension.high), log=dimension.is_log, step=int(dimension.step or 1)
+        )
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.is_log, step=dimension.step)
+
+
+@dataclass(frozen=True)
+class ProposedValues:
+    """Values to try.
+
+    Args:
+        values: value of each dimension, by name.
+        trial: Optuna's trial.
+    """
+
+    values: Mapping[str, object]
+    trial: optuna.Trial
+
+
+class Proposer:
+    """Proposes values, one after another, by TPE; the same results lead to the same proposals.
+
+    Args:
+        dimensions: what each name varies over, in the order in which values are drawn.
+        seed: random seed of the sampler.
+    """
+
+    def __init__(self, dimensions: Mapping[str, Choices[Scalar] | NumberRange], seed: int) -> None:
+        self._distributions = {name: distribution_of(dimension) for name, dimension in dimensions.items()}
+        self._study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+
+    def ask(self) -> ProposedValues:
+        """Returns the next proposal."""
+        trial = self._study.ask(self._distributions)
+        return ProposedValues(trial.params, trial)
+
+    def tell(self, proposed: ProposedValues, cost: float, excess: float) -> None:
+        """Reports the result of a proposal.
+
+        Args:
+            proposed: the proposal.
+            cost: what is minimised, by its logarithm.
+            excess: by how much the constraint is violated; 0 or less where it holds.
+        """
+        proposed.trial.set_constraint("excess", excess)
+        self._study.tell(proposed.trial, math.log(cost))

@@ -29,7 +29,7 @@ __all__ = [
     "write_json",
 ]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def cache_folder(*names: str) -> Path:
@@ -48,7 +48,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_json(path: Path, kind: type[T], today: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None) -> T:
+def read_json(path: Path, kind: type[_T], today: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None) -> _T:
     """Reads a JSON file.
 
     Args:

@@ -17,7 +17,7 @@ from maas.registry.mlflow_registry import MlflowRegistry
 from maas.training.checkpoint import Checkpoint
 from maas.training.recipe import TrainingRecipe
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ def compression_of(section: Part[object], export: ExportSettings) -> Compression
     return replace(settings, budget=settings.budget.agreeing(export.min_agreement))
 
 
-def _tried(make: Callable[[], T], faults: list[MaasError]) -> T:
+def _tried(make: Callable[[], _T], faults: list[MaasError]) -> _T:
     try:
         return make()
     except MaasError as fault:
         faults.append(fault)
-        return cast("T", None)  # never used: faults end the building
+        return cast("_T", None)  # never used: faults end the building

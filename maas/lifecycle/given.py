@@ -117,38 +117,38 @@ def compress_given(recipe: GraphRecipe, model: Bundle | Path, given: Given, out:
     Raises:
         MaasError: rows, passes or model do not fit, or what ships would not answer as the model does.
     """
-    name = model.name if isinstance(model, Path) else model.manifest.name
-    recipe.compression.require_no_pipeline(name)
+    recipe.compression.require_no_pipeline(model.name if isinstance(model, Path) else model.manifest.name)
     with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch))
-        is_file = isinstance(model, Path)
-        source = (
-            source_of_file(recipe, model, given, folder.path / "given.onnx")
-            if isinstance(model, Path)
-            else source_of_bundle(model, given)
-        )
-        rows = source.rows
-        log.info(
-            "compress  %s rows to calibrate with, %s to choose by, %s to prove the choice with, %s",
-            len(rows.train),
-            len(rows.validation),
-            len(rows.test),
-            f"by {source.metric}" if source.metric else "by agreement alone: they have no targets",
-        )
+        source = _source_of(recipe, model, given, folder)
         compressed = compress_source(
             source,
             folder,
             recipe.compression,
             tolerance=recipe.export.tolerance,
             seed=recipe.seed,
-            key=f"{recipe.digest} {rows.record.fingerprint}",
+            key=f"{recipe.digest} {source.rows.record.fingerprint}",
         )
-        if is_file:
+        if isinstance(model, Path):
             _ship_file(source, recipe, compressed, draft)
         else:
             export_source(source, folder, draft, recipe.export, compressed)
         shutil.copyfile(compressed.folder / "compression.png", draft / "compression.png")
     return compressed.record
+
+
+def _source_of(recipe: GraphRecipe, model: Bundle | Path, given: Given, folder: RunFolder) -> Source:
+    """Returns the source that a bundle or a file is, and logs how many rows do what."""
+    if isinstance(model, Path):
+        source = source_of_file(recipe, model, given, folder.path / "given.onnx")
+    else:
+        source = source_of_bundle(model, given)
+    log.info(
+        "compress  %s rows to calibrate with, %s to choose by, %s to prove the choice with, %s",
+        *map(len, (source.rows.train, source.rows.validation, source.rows.test)),
+        f"by {source.metric}" if source.metric else "by agreement alone: they have no targets",
+    )
+    return source
 
 
 def _ship_file(source: Source, recipe: GraphRecipe, compressed: Compressed, draft: Path) -> None:

@@ -30,7 +30,7 @@ class Recipe:
         compression: budget and passes; predictions must agree in it as they must in the bundle's proof.
         export: opset and tolerances.
         serving: batch size and threads that the model is measured and served with.
-        store: where versions are kept; None for nowhere.
+        registry: where runs and versions are kept; None for nowhere.
         baseline: what a user would pick instead; None for none.
     """
 
@@ -39,7 +39,7 @@ class Recipe:
     compression: CompressionSettings
     export: ExportSettings
     serving: ServingSettings
-    store: MlflowRegistry | None
+    registry: MlflowRegistry | None
     baseline: Baseline | None
 
     @classmethod
@@ -54,13 +54,13 @@ class Recipe:
         export = _tried(lambda: cast("Part[ExportSettings]", config.export).build(), faults)
         compression = _tried(lambda: compression_of(config.compress, export or ExportSettings()), faults)
         serving = _tried(lambda: cast("Part[ServingSettings]", config.serve).build(), faults)
-        store = _tried(
+        registry = _tried(
             lambda: cast("Part[MlflowRegistry]", config.registry).build() if config.registry else None, faults
         )
         baseline = _tried(lambda: cast("Part[Baseline]", config.baseline).build() if config.baseline else None, faults)
         if faults:
             raise faults[0] if len(faults) == 1 else ConfigError("\n".join(map(str, faults)))
-        return cls(config, training, compression, export, serving, store, baseline)
+        return cls(config, training, compression, export, serving, registry, baseline)
 
     def source(self, checkpoint: Checkpoint, rows: Splits) -> Source:
         """Returns a checkpoint as what enters the later stages.

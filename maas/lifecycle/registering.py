@@ -35,24 +35,24 @@ log = logging.getLogger("maas")
 
 def require_registry(recipe: Recipe, folder: RunFolder) -> None:
     """Raises RegistryError where the run could not be registered: before what is registered is made."""
-    if recipe.store is not None:
-        recipe.store.check(folder.state.tracking_id)
+    if recipe.registry is not None:
+        recipe.registry.check(folder.state.tracking_id)
 
 
 def register_bundle(recipe: Recipe, bundle: Bundle, load: Callable[[], Splits]) -> ModelVersion:
     """Logs the evidence and its pictures, uploads the bundle and makes a version.
 
     Args:
-        recipe: whose store and metric are taken.
+        recipe: recipe whose registry and metric are taken.
         bundle: a bundle with evidence.
         load: loads the rows that versions are compared on, once they are needed.
     """
-    if recipe.store is None:
+    if recipe.registry is None:
         raise ConfigError("The recipe has no registry. Set registry=mlflow.")
     folder, metric = of_artifact(bundle.folder), recipe.training.metric
-    log.info("register  %s", without_credentials(recipe.store.tracking_uri))
+    log.info("register  %s", without_credentials(recipe.registry.tracking_uri))
     with timed(folder, "register"):
-        tracker = tracker_in(recipe.store, recipe.config, folder, bundle.manifest.lineage)
+        tracker = tracker_in(recipe.registry, recipe.config, folder, bundle.manifest.lineage)
         evidence = bundle.evidence
         for who, metrics in evidence.metrics.items():
             tracker.log_values({f"test_{name}_{who}": interval.value for name, interval in metrics.items()})
@@ -60,7 +60,7 @@ def register_bundle(recipe: Recipe, bundle: Bundle, load: Callable[[], Splits]) 
             for picture in pictures_of(bundle, Path(scratch)):
                 tracker.log_files(picture, "plots")
         try:
-            version = recipe.store.register(bundle, tracker, metric, comparing_on(metric, load))
+            version = recipe.registry.register(bundle, tracker, metric, comparing_on(metric, load))
         except RegistryError as error:
             raise RegistryError(
                 f"{error} The bundle is in {bundle.folder}; once the registry takes it, run python -m maas.register "
@@ -86,20 +86,20 @@ def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:
 
 def tracker_of(recipe: Recipe, folder: RunFolder, lineage: Lineage) -> Tracker | None:
     """Opens the run's MLflow run, or starts it; None where the recipe has no registry."""
-    return tracker_in(recipe.store, recipe.config, folder, lineage) if recipe.store else None
+    return tracker_in(recipe.registry, recipe.config, folder, lineage) if recipe.registry else None
 
 
-def tracker_in(store: MlflowRegistry, config: RunConfig, folder: RunFolder, lineage: Lineage) -> Tracker:
+def tracker_in(registry: MlflowRegistry, config: RunConfig, folder: RunFolder, lineage: Lineage) -> Tracker:
     """Opens the run's MLflow run, or starts it.
 
     What MLflow did not take in an earlier stage waits in the run's `unsent/`, and is logged with what comes next.
     """
     unsent = folder.path / "unsent"
-    known = store.resume_run(folder.state.tracking_id, unsent) if folder.state.tracking_id else None
+    known = registry.resume_run(folder.state.tracking_id, unsent) if folder.state.tracking_id else None
     if known is not None:
         return known
     tags = {f"maas.{key}": str(value) for key, value in msgspec.to_builtins(lineage).items()}
-    tracker = store.start_run(f"{config.name} {folder.path.name}", tags, _flat(config.record()), unsent)
+    tracker = registry.start_run(f"{config.name} {folder.path.name}", tags, _flat(config.record()), unsent)
     folder.remember(tracking_id=tracker.run_id)
     return tracker
 

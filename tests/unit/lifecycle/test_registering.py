@@ -1,11 +1,14 @@
-"""Two bundles answer the recipe's test rows before an alias moves."""
+"""Two bundles answer the recipe's test rows before an alias moves; no password of the registry is shown."""
+
+import logging
 
 import msgspec
 import numpy as np
 import pytest
 
+import maas
 from maas.data.splits import Split, Splits
-from maas.errors import BundleError, DataError
+from maas.errors import BundleError, DataError, RegistryError
 from maas.exporting.bundling import attach_evidence
 from maas.lifecycle.registering import comparing_on
 from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Machine
@@ -68,3 +71,14 @@ def test_comparison_is_refused_when_the_recipe_has_other_rows(bundle, rows):
 def test_comparison_is_refused_when_the_old_bundle_has_other_labels(bundle, rows):
     with pytest.raises(BundleError, match=r"the old one answers with classification of 0, 1, the new bundle with"):
         comparing_on("accuracy", lambda: rows)(bundle(1), bundle(2, labels=2))
+
+
+def test_password_of_the_registry_is_hidden_when_its_address_is_logged_and_refused(line, caplog):
+    caplog.set_level(logging.INFO, "maas")
+    uri = "postgresql://user:secret@127.0.0.1:1/mlflow"
+    config = maas.compose("digits_mlp", f"registry.tracking_uri={uri}", f"runs_dir={line.config.runs_dir}")
+    with pytest.raises(RegistryError) as caught:
+        maas.lifecycle.register(config, line.bundle)
+    for text in (caplog.text, str(caught.value)):
+        assert "postgresql://user:***@127.0.0.1:1/mlflow" in text
+        assert "secret" not in text

@@ -99,7 +99,7 @@ def _misfit(key: str, value: str, kind: object) -> str:
 
 
 def _wanted(kind: object) -> str:
-    """Returns what a type's bound says of itself, for `Count` as for `Count | None`."""
+    """Returns the description of a type's bound, for `Count` as for `Count | None`."""
     for part in (kind, *typing.get_args(kind)):
         for bound in getattr(part, "__metadata__", ()):
             if isinstance(bound, msgspec.Meta) and bound.description:

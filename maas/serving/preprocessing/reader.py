@@ -185,7 +185,7 @@ class InputReader:
 
 async def _written(process: asyncio.subprocess.Process, *parts: bytes | bytearray) -> None:
     if process.stdin is not None:
-        with contextlib.suppress(ConnectionError):  # it has ended: whoever receives its frames finds out
+        with contextlib.suppress(ConnectionError):  # it has ended, which is found where its frames are received
             process.stdin.writelines(parts)
             await process.stdin.drain()
 

@@ -78,7 +78,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class OperationDocument:
-    """What the documentation says of an operation.
+    """An operation as the documentation shows it.
 
     Args:
         response: what comes back.
@@ -105,7 +105,7 @@ class Operation(ABC):
 
     @abstractmethod
     def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns what the documentation says of it, for the models of a snapshot."""
+        """Returns it as the documentation shows it, for the models of a snapshot."""
 
 
 class Page(Operation):

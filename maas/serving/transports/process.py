@@ -1,4 +1,4 @@
-"""The process: settings, the socket, uvicorn, signals, and the lines that say where to look."""
+"""The process: settings, the socket, uvicorn, signals, and the lines that show where to look."""
 
 import errno
 import logging
@@ -152,7 +152,7 @@ class _Server(uvicorn.Server):
         self._lines = lines
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to listen, and says so."""
+        """Starts to listen, and prints where."""
         for number in _stopping_signals():  # uvicorn's own list lacks SIGHUP
             signal.signal(number, self.handle_exit)
         await super().startup(sockets)

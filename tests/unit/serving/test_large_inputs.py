@@ -85,6 +85,28 @@ def test_picture_is_refused_when_it_has_more_pixels_than_the_setting(image_serve
     assert response.json()["error"].startswith("Row 0 is a PNG image of 1000 × 1001 pixels; at most 1 million are read")
 
 
+def test_small_picture_is_answered_while_large_ones_wait(image_server):
+    route, headers = f"{image_server.url}/v1/image-classification", {"content-type": "image/png"}
+    large = png(900, 1000) + b" " * 20_000
+    assert httpx.post(route, content=large, headers=headers).status_code == 200
+    worker, found = worker_of(image_server), []
+    worker.suspend()
+    threads = [
+        threading.Thread(target=lambda: found.append(httpx.post(route, content=large, headers=headers).status_code))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    while image_server.metric("maas_reading_rows") < 3:
+        time.sleep(0.01)
+    small = [httpx.post(route, content=png(4, 4), headers=headers).json()["label"] for _ in range(5)]
+    assert (small, found) == (["bright"] * 5, [])
+    worker.resume()
+    for thread in threads:
+        thread.join()
+    assert found == [200] * 3
+
+
 FAULTS = {
     "bad row": ({"input_data": [[0] * 64] * 600 + [[0] * 63]}, "/predict", 400, "Row 600 has shape [63]"),
     "no input": ({"x": "x" * 20_000}, "/predict", 400, "`x`"),

@@ -21,8 +21,8 @@ from maas.evidence.task_metrics.base import Scores
 from maas.exporting.settings import ExportSettings
 from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.codec import ModelInputs
-from maas.runtime.predictor import Predictor
-from maas.runtime.sessions import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS
+from maas.runtime.model import Predictor
 
 LATENCY_BATCHES = 8
 BATCH_EFFECT_ROWS = 64

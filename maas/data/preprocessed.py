@@ -7,7 +7,8 @@ import numpy as np
 
 from maas.data.rows import as_rows
 from maas.errors import InputError
-from maas.runtime.processors import Features, Processor, preprocessed_pieces
+from maas.runtime.codec import Features, nbytes_of
+from maas.runtime.processors import Processor, preprocessed_pieces
 
 KEPT_BYTES = 256 * 2**20
 """Of preprocessed rows that are kept. Fixed, not a fraction of the memory: the order of batches depends on it."""
@@ -70,7 +71,7 @@ def _kept(processor: Processor, inputs: Sequence[Any]) -> list[Features] | None:
     size = 0
     for piece in preprocessed_pieces(processor, inputs):
         kept += piece
-        size += sum(row.nbytes + ARRAY_BYTES for row in piece)
+        size += sum(nbytes_of(row) + ARRAY_BYTES for row in piece)
         if len(kept) >= min(ROWS_MEASURED, len(inputs)) and size * len(inputs) > KEPT_BYTES * len(kept):
             return None
     return kept

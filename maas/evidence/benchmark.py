@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.records.evidence import Latency
-from maas.runtime.predictor import batches_of
-from maas.runtime.processors import Features, Processor
+from maas.runtime.codec import Features
+from maas.runtime.model import batches_of
+from maas.runtime.processors import Processor
 
 ROUNDS, MIN_TURN_S = 30, 0.01
 TIMED_AMONG = 4096

@@ -10,7 +10,7 @@ from maas.explaining.parts import Parts, parts_of
 from maas.explaining.quantities import Quantity, quantity_of
 from maas.explaining.sampling import Mask, Remembered, Values, occlusion, shapley
 from maas.runtime.bundle import Bundle
-from maas.runtime.predictor import Predictor
+from maas.runtime.model import Predictor
 
 CHUNK_ROWS = 128
 """The most rows that are made at a time: an image's masked variants are each as large as the image."""

@@ -12,7 +12,7 @@ from maas.errors import InputError
 from maas.explaining.colours import css, printable, strengths, terminal
 from maas.explaining.parts.base import Part, Parts, grouped
 from maas.explaining.sampling import Mask, Values
-from maas.runtime.processors import Features, Processor
+from maas.runtime.processors import Array, SingleArrayProcessor
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,9 +34,11 @@ class Words(Parts):
     is no part, since the model never saw it.
     """
 
-    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(
+        self, row: Any, processor: SingleArrayProcessor, most: int | None = None, baseline: Any = None
+    ) -> None:
         super().__init__(row, processor, most, baseline)
-        (whole,) = processor.preprocess([row])
+        (whole,) = processor.arrays([row])
         self._text: str = row
         words = [word.span() for word in _WORD.finditer(row)]
         spans = _seen(row, words, processor, whole)
@@ -90,11 +92,11 @@ class Words(Parts):
         raise InputError("Words are shown as text, not as a picture. Print the explanation, or save it as .html.")
 
 
-def _seen(text: str, spans: list[Span], processor: Processor, whole: Features) -> list[Span]:
+def _seen(text: str, spans: list[Span], processor: SingleArrayProcessor, whole: Array) -> list[Span]:
     """Returns the words that alone give the same features as the whole text, which may have been cut at either end."""
 
     def is_enough(first: int, last: int) -> bool:
-        return np.array_equal(processor.preprocess([text[spans[first][0] : spans[last][1]]])[0], whole)
+        return np.array_equal(processor.arrays([text[spans[first][0] : spans[last][1]]])[0], whole)
 
     last = bisect_left(range(len(spans) - 1), True, key=lambda index: is_enough(0, index))
     first = bisect_left(range(last), True, key=lambda index: not is_enough(index + 1, last))

@@ -17,9 +17,9 @@ from maas.files import sha256_of, write_json
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Lineage, Manifest, ServingSettings
 from maas.records.signature import TensorSpec
-from maas.runtime.bundle import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, Bundle
+from maas.runtime.bundle import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, PREDICT, Bundle
+from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.predictor import Predictor
 from maas.runtime.processors import Processor
 
 RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "pillow", "soundfile", "soxr", "tokenizers")
@@ -69,6 +69,7 @@ def build_bundle(
         name=name,
         task=task,
         precision=precision,
+        graphs={PREDICT: MODEL},
         processor=processor.record(),
         postprocessor=postprocessor.record(),
         signature=predictor.signature,

@@ -15,7 +15,7 @@ from maas.evidence.task_metrics.base import Scores
 from maas.exporting.edges import edge_rows
 from maas.exporting.source import SourceModel
 from maas.records.evidence import Parity
-from maas.runtime.predictor import Predictor
+from maas.runtime.model import Predictor
 
 EDGE_ROWS = 4
 """Usual rows, of which one value at a time is made unusual."""

@@ -23,7 +23,7 @@ from maas.exporting.settings import ExportSettings
 from maas.exporting.source import Source, SourceModel
 from maas.records.evidence import EVIDENCE_VERSION, CompressionRecord, Evidence, Interval, Parity, RobustnessCurve
 from maas.runtime.bundle import Bundle
-from maas.runtime.predictor import Predictor
+from maas.runtime.model import Predictor
 from maas.training.evaluation import scores_of
 from maas.training.reopening import differing
 

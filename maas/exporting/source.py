@@ -17,8 +17,8 @@ from maas.importing.base import LARGEST_FLOAT32, ImportedModel
 from maas.records.evidence import Interval
 from maas.records.manifest import Lineage, ServingSettings
 from maas.runtime.codec import ModelInputs, Run
+from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.predictor import Predictor
 from maas.runtime.processors import Processor
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import run_of, scores_of

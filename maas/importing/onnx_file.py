@@ -25,8 +25,8 @@ from maas.onnx_graphs.opsets import modern
 from maas.onnx_graphs.reading import Axes, numeric_outputs, real_inputs
 from maas.onnx_graphs.running import output_numbers, why_not_opened
 from maas.runtime.codec import ModelInputs
+from maas.runtime.graph import ORT_ERRORS
 from maas.runtime.processors import Processor
-from maas.runtime.sessions import ORT_ERRORS
 
 MODEL, RECORD = "model.onnx", "source.json"
 LARGEST_CHANGE = 1e-4

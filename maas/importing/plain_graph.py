@@ -20,7 +20,7 @@ from maas.importing.records import Records
 from maas.onnx_graphs.opsets import OLDEST_OPSET, modern
 from maas.onnx_graphs.reading import numeric_outputs, real_inputs
 from maas.onnx_graphs.running import output_numbers, why_not_opened
-from maas.runtime.sessions import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS
 
 TASK_OF_NUMBERS: dict[Gives, str] = {
     "probabilities": "classification", "logits": "classification", "probability": "classification",

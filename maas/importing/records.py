@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from maas.importing.meaning import Meaning
 from maas.onnx_graphs.running import output_numbers
 from maas.records.signature import NUMPY_TYPES, TensorSpec
-from maas.runtime.codec import Outputs
+from maas.runtime.codec import Features, Outputs
 from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.postprocessors.regression import largest
-from maas.runtime.processors import Features, Processor
+from maas.runtime.processors import Array, SingleArrayProcessor
 
 
-class Records(Processor):
+class Records(SingleArrayProcessor):
     """Hands arrays to a graph as they are; a row is the bytes of one record.
 
     Args:
@@ -26,25 +26,18 @@ class Records(Processor):
     kind: ClassVar[str] = "records"
     modality: ClassVar[str] = "arrays"
     input_name: ClassVar[str] = "record"
+    feature: ClassVar[str] = "record"
 
     def __init__(self, record: np.dtype[Any]) -> None:
         self.record_type = record
 
-    def fit(self, rows: Sequence[Any]) -> Self:
-        """Returns itself: there is nothing to learn."""
-        return self
-
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns structured arrays without axes, one a row."""
         return [np.frombuffer(row, dtype=self.record_type).reshape(()) for row in rows]
 
-    def bucket(self, features: Features) -> int:
-        """Returns the bytes of a row, equal for all."""
-        return int(features.nbytes)
-
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns the graph's inputs, (N, …) each; texts as objects."""
-        table = np.stack(features)
+        table = np.stack([row[self.feature] for row in features])
         columns = {name: np.ascontiguousarray(table[name]) for name in self.record_type.names or ()}
         return {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in columns.items()}
 

@@ -18,7 +18,7 @@ from maas.importing.estimators.table import number, total
 from maas.importing.frames import Frame, drawn_table
 from maas.importing.meaning import Meaning
 from maas.runtime.codec import ModelInputs
-from maas.runtime.sessions import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS
 
 ESTIMATOR_OUTPUT = "raw"
 ML_OPSET = 5

@@ -10,7 +10,7 @@ from maas.errors import BundleError
 from maas.files import read_json, sha256_of
 from maas.records.evidence import CompressionRecord
 from maas.records.older import compression_today
-from maas.runtime.bundle import MODEL, Bundle
+from maas.runtime.bundle import PREDICT, Bundle
 from maas.training.checkpoint import Checkpoint
 
 
@@ -54,7 +54,9 @@ class Compressed:
 
     def is_in(self, bundle: Bundle) -> bool:
         """Whether a bundle ships what was chosen."""
-        return bundle.manifest.files[MODEL] == self.record.candidate(self.record.chosen).sha256
+        return (
+            bundle.manifest.files[bundle.manifest.graphs[PREDICT]] == self.record.candidate(self.record.chosen).sha256
+        )
 
     def checkpoint(self, trained: Checkpoint) -> Checkpoint:
         """Returns the checkpoint that ships: what passes made of the one that was trained, or that one."""

@@ -36,8 +36,8 @@ from maas.records.manifest import ServingSettings
 from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
 from maas.runtime.codec import ModelInputs
-from maas.runtime.predictor import Predictor
-from maas.runtime.sessions import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS
+from maas.runtime.model import Predictor
 from maas.training.checkpoint import Checkpoint
 
 log = logging.getLogger("maas")

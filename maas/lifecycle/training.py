@@ -20,8 +20,8 @@ from maas.lifecycle.stages import timed
 from maas.records.evidence import Interval
 from maas.records.manifest import Lineage
 from maas.run_folders.folder import RunFolder
+from maas.runtime.model import outputs_in_batches
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor, postprocessor_class
-from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import Processor
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint, save_checkpoint

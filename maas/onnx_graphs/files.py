@@ -12,7 +12,7 @@ from maas.errors import ConfigError, ExportError, one_line
 from maas.onnx_graphs.cleaning import stripped
 from maas.onnx_graphs.reading import ONNX_ERRORS, Axes
 from maas.runtime.codec import ModelInputs
-from maas.runtime.sessions import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS
 
 UNREADABLE: tuple[type[Exception], ...] = (OSError, *ONNX_ERRORS)
 LARGEST_FILE_BYTES = 1_500_000_000  # protobuf's own limit is 2 GiB

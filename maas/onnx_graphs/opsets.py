@@ -18,7 +18,7 @@ from maas.onnx_graphs.cleaning import rename_values_
 from maas.onnx_graphs.reading import ONNX_ERRORS, inner_graphs, short_constants
 from maas.onnx_graphs.running import computed_values
 from maas.runtime.codec import ModelInputs
-from maas.runtime.sessions import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS
 
 OLDEST_OPSET = 13
 """Older files are converted: Softmax was another function until then, and quantisation by channel unknown."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from maas.errors import ExportError, one_line
 from maas.runtime.codec import ModelInputs
-from maas.runtime.sessions import ORT_ERRORS, too_new
+from maas.runtime.graph import ORT_ERRORS, too_new
 
 
 def open_session(model: onnx.ModelProto) -> ort.InferenceSession:

@@ -26,7 +26,7 @@ from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
 from maas.lifecycle.recipe import Recipe
 from maas.planning.estimating import extrapolated
 from maas.planning.report import LaterStages
-from maas.runtime.predictor import Predictor
+from maas.runtime.model import Predictor
 from maas.training.checkpoint import Checkpoint
 from maas.training.evaluation import scores_of
 

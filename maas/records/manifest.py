@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from maas.bounds import BatchSize, Threads
-from maas.records.signature import Signature
+from maas.records.signature import Signature, TensorSpec
 
 MANIFEST_VERSION = 2
 
@@ -49,21 +49,25 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: the model's name.
         task: e.g. `text-classification`; also the path of its REST route.
         precision: `fp32`, or the compression that was chosen.
-        processor: kind and settings of the processor.
+        graphs: ONNX file of each role by the role's name; `predict` turns a batch of inputs into outputs.
+        processor: kind and settings of the processor; one of several inputs has the kinds of its parts by name.
         postprocessor: kind and settings of the postprocessor.
         signature: raw inputs and outputs.
         serving: batch size and threads.
         lineage: where the model comes from.
         files: SHA-256 of each file by its path inside the bundle; `manifest.json` and `evidence.json` excepted.
+        state: tensors that a graph keeps between steps; none for a model that answers in one step.
     """
 
     schema_version: int
     name: str
     task: str
     precision: str
+    graphs: dict[str, str]
     processor: dict[str, Any]
     postprocessor: dict[str, Any]
     signature: Signature
     serving: ServingSettings
     lineage: Lineage
     files: dict[str, str]
+    state: tuple[TensorSpec, ...] = ()

@@ -8,10 +8,11 @@ Record = Mapping[str, Any]
 
 
 def manifest_today(record: Record) -> Record:
-    """Returns a manifest of version 1 (`answer`) as one of version 2 (`postprocessor`); any other as it is."""
+    """Returns a manifest of version 1 (`answer`, one graph) as one of version 2; any other as it is."""
     if record.get("schema_version") != 1:
         return record
-    return {**_renamed(record, {"answer": "postprocessor"}), **_processor(record), "schema_version": 2}
+    today = {**_renamed(record, {"answer": "postprocessor"}), **_processor(record)}
+    return {**today, "schema_version": 2, "graphs": {"predict": "model.onnx"}}
 
 
 def checkpoint_today(record: Record) -> Record:

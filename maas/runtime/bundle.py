@@ -18,12 +18,14 @@ from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Manifest
 from maas.records.older import Record, evidence_today, golden_today, manifest_today
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared
+from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import load_postprocessor
-from maas.runtime.predictor import Predictor
 from maas.runtime.processors import load_processor
 
 T = TypeVar("T")
 Today = Callable[[Record], Record]
+PREDICT = "predict"
+"""The role of the graph that turns a batch of inputs into outputs."""
 MODEL, MANIFEST, EVIDENCE, ASSETS, GOLDEN = "model.onnx", "manifest.json", "evidence.json", "assets", "golden"
 EXPORT = "Export the model again."
 MEASURE = "Export the model again, or run python -m maas.verify."
@@ -87,8 +89,8 @@ class Bundle:
 
     @property
     def model_path(self) -> Path:
-        """The ONNX file."""
-        return self.folder / MODEL
+        """The ONNX file that predicts."""
+        return self.folder / self.manifest.graphs[PREDICT]
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -206,8 +208,10 @@ def _manifest_of(folder: Path) -> Manifest:
 
 def _require_whole(folder: Path, manifest: Manifest) -> None:
     """Requires that the manifest names every file of the model and has its digest."""
-    if MODEL not in manifest.files:
-        raise BundleError(f"{folder / MANIFEST} does not name {MODEL}; export the model again.")
+    if PREDICT not in manifest.graphs:
+        raise BundleError(f"{folder / MANIFEST} names no graph that predicts; this maas serves none else. {EXPORT}")
+    if missing := sorted(set(manifest.graphs.values()) - set(manifest.files)):
+        raise BundleError(f"{folder / MANIFEST} does not name {_shown(missing[0])}; export the model again.")
     try:
         root, own = folder.resolve(), [*(folder / ASSETS).rglob("*"), *(folder / GOLDEN).rglob("*")]
         for file in own:

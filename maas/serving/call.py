@@ -8,8 +8,8 @@ from typing import TypeAlias
 import msgspec
 
 from maas.errors import InputError
-from maas.runtime.codec import Outputs
-from maas.runtime.processors import Features, Processor
+from maas.runtime.codec import Features, Outputs
+from maas.runtime.processors import Processor
 
 Row: TypeAlias = object
 """One raw input, as the model's processor takes it."""

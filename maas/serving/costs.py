@@ -14,8 +14,9 @@ from functools import partial
 from msgspec.json import encode
 
 from maas.errors import InputError, one_line
-from maas.runtime.predictor import Predictor
-from maas.runtime.processors import Features, Processor
+from maas.runtime.codec import Features, nbytes_of
+from maas.runtime.model import Predictor
+from maas.runtime.processors import Processor
 from maas.serving.call import Row
 from maas.serving.executors import INLINE_BELOW_S
 
@@ -116,7 +117,7 @@ def longest_row(processor: Processor, golden: Sequence[Row]) -> Row:
 
 def size_of(features: Features) -> int:
     """Returns the bytes of one preprocessed row."""
-    return features.nbytes
+    return nbytes_of(features)
 
 
 def _doubled(value: Row) -> Row:

@@ -9,8 +9,8 @@ from torch import nn
 
 from maas.importing.base import ImportedModel
 from maas.runtime.codec import ModelInputs, Outputs, Run
+from maas.runtime.model import outputs_in_batches
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.predictor import outputs_in_batches
 from maas.runtime.processors import Processor
 from maas.training.heads import TaskHead
 

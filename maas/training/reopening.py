@@ -11,7 +11,7 @@ from torch import nn
 from maas.errors import CheckpointError
 from maas.importing.base import ImportedModel
 from maas.runtime.codec import ModelInputs, Outputs, Run
-from maas.runtime.predictor import outputs_in_batches
+from maas.runtime.model import outputs_in_batches
 from maas.runtime.processors import Processor
 from maas.training.held_state import Held, differences
 

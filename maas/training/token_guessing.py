@@ -18,7 +18,7 @@ from torch.nn import functional
 from maas.data.datamodule import BatchesByLength
 from maas.data.preprocessed import PreprocessedRows
 from maas.models.encoder import MaskedTokenHead
-from maas.runtime.processors import Features, Processor
+from maas.runtime.processors import Array, Processor
 from maas.training.masking import masked
 from maas.training.merged_embedding import token_rows_of
 from maas.training.schedules import cosine
@@ -49,9 +49,9 @@ class Texts:
         return len(self._preprocessed)
 
     @property
-    def ids(self) -> Iterator[Features]:
+    def ids(self) -> Iterator[Array]:
         """The token ids of each text, int64 (T,)."""
-        return chain.from_iterable(self._preprocessed.pieces())
+        return (row["token_ids"] for row in chain.from_iterable(self._preprocessed.pieces()))
 
     def batch(self, indices: Sequence[int]) -> Tensor:
         """Returns int64 (N, T), padded with 0."""
@@ -66,7 +66,7 @@ class Texts:
         of_token, size = rows.cpu().numpy(), int(rows.max()) + 1
         counts = np.zeros(size, dtype=np.int64)
         for piece in self._preprocessed.pieces():
-            counts += np.bincount(of_token[np.concatenate(piece)], minlength=size)
+            counts += np.bincount(of_token[np.concatenate([row["token_ids"] for row in piece])], minlength=size)
         counts = counts.clip(min=1)
         return torch.from_numpy(np.log(counts / counts.sum())).to(torch.float32)
 

@@ -37,7 +37,7 @@ from maas.lifecycle.recipe import Recipe, load_rows
 from maas.records.evidence import CandidateRecord, CompressionRecord, Interval, Latency
 from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
-from maas.runtime.predictor import Predictor, batches_of
+from maas.runtime.model import Predictor, batches_of
 from maas.training.checkpoint import Checkpoint
 from tests.benchmarks.other_tools.given import Given, Made, ModelInputs, Terms, described, read_made
 

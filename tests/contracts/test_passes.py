@@ -96,10 +96,10 @@ def test_graph_is_smaller_and_answers_nearly_alike_when_an_onnx_pass_is_applied(
     assert [path.name for path in tmp_path.iterdir()] == ["out.onnx"]
     assert out.stat().st_size < (1.01 if name in CLEANING else 0.8) * len(before)
     onnx.checker.check_model(onnx.load(out))
-    one, other = (ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (parent, out))
-    assert [(one.name, one.shape) for one in one.get_inputs()] == [(one.name, one.shape) for one in other.get_inputs()]
+    given, made = (ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (parent, out))
+    assert [(one.name, one.shape) for one in given.get_inputs()] == [(one.name, one.shape) for one in made.get_inputs()]
     for batch in model_inputs(64):
-        np.testing.assert_allclose(other.run(None, batch)[0], one.run(None, batch)[0], atol=0.15)
+        np.testing.assert_allclose(made.run(None, batch)[0], given.run(None, batch)[0], atol=0.15)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 from maas.data.splits import Split, Splits
 from maas.errors import BudgetError, ExportError
 from maas.runtime.codec import ModelInputs
-from maas.runtime.predictor import Predictor
+from maas.runtime.model import Predictor
 from maas.training.checkpoint import Checkpoint
 from maas.training.progress import EpochListener
 from maas.training.recipe import TrainingRecipe

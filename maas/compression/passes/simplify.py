@@ -18,7 +18,7 @@ from maas.onnx_graphs.cleaning import tidied
 from maas.onnx_graphs.files import write_graph
 from maas.onnx_graphs.reading import operator_domains
 from maas.onnx_graphs.running import output_numbers
-from maas.runtime.sessions import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS
 
 PLAIN, BASIC = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
 

@@ -11,6 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck, outputs_or_none
+from maas.runtime.processors import SingleArrayProcessor
 
 FARTHEST_MEAN = 10.0
 """Of what the first layer sees: its gradients are then all but parallel."""
@@ -112,9 +113,9 @@ def check_vocabulary(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     Source:
         Karpathy, A recipe for training neural networks, 2019: look at exactly what goes into the net.
     """
-    if recipe.processor.modality != "text":
+    if recipe.processor.modality != "text" or not isinstance(recipe.processor, SingleArrayProcessor):
         return
-    rows = recipe.processor.preprocess(recipe.splits.train.spread(SAMPLED_TEXTS).inputs)
+    rows = recipe.processor.arrays(recipe.splits.train.spread(SAMPLED_TEXTS).inputs)
     longest = int(recipe.processor.settings()["max_tokens"])
     cut = float(np.mean([row.shape[-1] >= longest for row in rows]))
     if cut > MOST_CUT:

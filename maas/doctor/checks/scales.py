@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from maas.doctor.finding import Finding, Severity
 from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.runtime.moments import moments
+from maas.runtime.processors.tabular import TabularProcessor
 from maas.training.evaluation import NET_ERRORS
 
 FEWEST_STEPS_OF_TYPE = 32
@@ -81,8 +82,8 @@ def _columns_as_fed(recipe: RecipeUnderCheck) -> Iterator[tuple[str, NDArray[np.
     processor, rows = recipe.processor, recipe.splits.train.spread(SCALE_ROWS).inputs
     if getattr(processor, "standardize", True) or getattr(processor, "double", False) or not len(rows):
         return
-    if processor.kind == "tabular":
-        table = np.asarray(processor.preprocess(rows))
+    if isinstance(processor, TabularProcessor):
+        table = np.asarray(processor.arrays(rows))
         yield from (
             (f"processor, column {name}", table[:, i]) for i, name in enumerate(processor.settings()["numbers"])
         )

@@ -6,25 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.evidence.robustness.base import Perturbation
-from maas.runtime.processors import Processor
+from maas.runtime.processors import SingleArrayProcessor
 
 SoundSamples = NDArray[np.float32]
 
 
-def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
+def perturbations(processor: SingleArrayProcessor) -> tuple[Perturbation, ...]:
     """Returns noise and loudness."""
     return (
         Perturbation(
             "noise",
             "noise / signal (0.1 is an SNR of 20 dB)",
             (0.0, 0.05, 0.1, 0.2, 0.4, 0.8),
-            lambda rows, ratio, random: noisy_samples(processor.preprocess(rows), ratio, random),
+            lambda rows, ratio, random: noisy_samples(processor.arrays(rows), ratio, random),
         ),
         Perturbation(
             "loudness",
             "gain, dB",
             (-40.0, -30.0, -20.0, -10.0, 0.0, 10.0, 20.0),
-            lambda rows, gain, _: amplified(processor.preprocess(rows), gain),
+            lambda rows, gain, _: amplified(processor.arrays(rows), gain),
         ),
     )
 

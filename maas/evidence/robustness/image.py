@@ -7,25 +7,25 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from maas.evidence.robustness.base import Perturbation
-from maas.runtime.processors import Processor
+from maas.runtime.processors import SingleArrayProcessor
 
 PixelArray = NDArray[np.uint8]
 
 
-def perturbations(processor: Processor) -> tuple[Perturbation, ...]:
+def perturbations(processor: SingleArrayProcessor) -> tuple[Perturbation, ...]:
     """Returns noise and blur."""
     return (
         Perturbation(
             "noise",
             "standard deviation, of 255 levels",
             (0.0, 8.0, 16.0, 32.0, 64.0),
-            lambda rows, deviation, random: noisy_pixels(processor.preprocess(rows), deviation, random),
+            lambda rows, deviation, random: noisy_pixels(processor.arrays(rows), deviation, random),
         ),
         Perturbation(
             "blur",
             "standard deviation, pixels",
             (0.0, 0.5, 1.0, 2.0, 4.0),
-            lambda rows, deviation, _: blurred(processor.preprocess(rows), deviation),
+            lambda rows, deviation, _: blurred(processor.arrays(rows), deviation),
         ),
     )
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from maas.evidence.robustness.base import perturbations_of
 from maas.records.evidence import Interval, RobustnessCurve
-from maas.runtime.predictor import Predictor
+from maas.runtime.model import Predictor
 
 MOST_DISTURBED_ROWS = 300
 

@@ -13,7 +13,7 @@ from maas.explaining.colours import WHITE, Colour, shade, strengths
 from maas.explaining.drawing import MARGIN, PALE, TITLE_HEIGHT, as_html, canvas, legend, write
 from maas.explaining.parts.base import Part, Parts
 from maas.explaining.sampling import Mask, Values
-from maas.runtime.processors import Processor
+from maas.runtime.processors import SingleArrayProcessor
 
 MOST = 20
 FADE_S = 0.005
@@ -32,9 +32,11 @@ Samples = NDArray[np.float32]
 class AudioParts(Parts):
     """Windows of equal length of the samples as the processor gives them to the graph; left out, they are silent."""
 
-    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(
+        self, row: Any, processor: SingleArrayProcessor, most: int | None = None, baseline: Any = None
+    ) -> None:
         super().__init__(row, processor, most, baseline)
-        self._samples: Samples = processor.preprocess([row])[0]
+        self._samples: Samples = processor.arrays([row])[0]
         self._rate: int = processor.net_arguments["rate"]
         length = len(self._samples)
         self._edges = np.linspace(0, length, min(most or MOST, length) + 1).astype(int)

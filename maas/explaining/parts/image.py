@@ -12,7 +12,7 @@ from maas.explaining.colours import shade, strengths
 from maas.explaining.drawing import MARGIN, TITLE_HEIGHT, as_html, canvas, legend, write
 from maas.explaining.parts.base import Part, Parts
 from maas.explaining.sampling import Mask, Values
-from maas.runtime.processors import Processor
+from maas.runtime.processors import SingleArrayProcessor
 
 MOST = 49
 SIDE, GAP, FOOT_HEIGHT = 320, 24, 64  # of the picture, in pixels
@@ -27,9 +27,11 @@ class ImageParts(Parts):
 
     takes: ClassVar[str] = "'mean', the image's mean colour, or 'blur'"
 
-    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(
+        self, row: Any, processor: SingleArrayProcessor, most: int | None = None, baseline: Any = None
+    ) -> None:
         super().__init__(row, processor, most, baseline)
-        (self._pixels,) = processor.preprocess([row])  # uint8 (H, W, C)
+        (self._pixels,) = processor.arrays([row])  # uint8 (H, W, C)
         self._covered = _covered(self._pixels, "mean" if baseline is None else baseline)
         height, width, _ = self._pixels.shape
         self._cell, self.parts = _grid(height, width, most or MOST)

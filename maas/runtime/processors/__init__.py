@@ -3,6 +3,6 @@
 A bundle names its processor by kind, never by an import path, so that opening a bundle cannot run a stranger's code.
 """
 
-from maas.runtime.processors.base import Features, Processor, load_processor, preprocessed_pieces
+from maas.runtime.processors.base import Array, Processor, SingleArrayProcessor, load_processor, preprocessed_pieces
 
-__all__ = ["Features", "Processor", "load_processor", "preprocessed_pieces"]
+__all__ = ["Array", "Processor", "SingleArrayProcessor", "load_processor", "preprocessed_pieces"]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from maas.errors import InputError
 from maas.records.signature import TensorSpec
+from maas.runtime.codec import Features
 from maas.runtime.columns import LARGEST
-from maas.runtime.processors.base import Features, Processor, counted_from, in_pieces, nesting
+from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces, nesting
 
 ASSET = "values.json"
 LARGEST_SQUARED = 1e150
@@ -31,7 +32,7 @@ class Learnt(NamedTuple):
     deviations: NDArray[np.float64]
 
 
-class ArrayProcessor(Processor):
+class ArrayProcessor(SingleArrayProcessor):
     """Checks rows of numbers against a shape and a range.
 
     Args:
@@ -46,6 +47,7 @@ class ArrayProcessor(Processor):
     kind: ClassVar[str] = "array"
     modality: ClassVar[str] = "tabular"
     input_name: ClassVar[str] = "input"
+    feature: ClassVar[str] = "values"
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class ArrayProcessor(Processor):
         deviations = np.sqrt(squares / max(count, 1))
         return type(self)(**self.settings(), learnt=Learnt(mean, np.where(deviations > 0, deviations, 1.0)))
 
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns float32 arrays of `shape`, one a row."""
         values = self.values(rows)
         if not self.standardize:
@@ -96,7 +98,7 @@ class ArrayProcessor(Processor):
         """Returns checked arrays of `shape` in their own unit, float64 where they are standardised, else float32."""
         return [self._checked(row, index) for index, row in enumerate(rows)]
 
-    def _checked(self, row: Any, index: int) -> Features:
+    def _checked(self, row: Any, index: int) -> Array:
         if isinstance(row, list) and not _holds_only_numbers(row):
             raise InputError(
                 f"Row {index} holds something else than numbers; the model takes {list(self.shape)} of them."
@@ -112,7 +114,7 @@ class ArrayProcessor(Processor):
                 f"Row {index} holds something else than numbers; the model takes {list(self.shape)} of them."
             )
         with np.errstate(over="ignore"):  # what becomes infinite is refused below
-            array: Features = values.astype(np.float64 if self.standardize else np.float32)
+            array: Array = values.astype(np.float64 if self.standardize else np.float32)
         smallest, largest = float(array.min()), float(array.max())
         if not (-LARGEST_SQUARED < smallest <= largest < LARGEST_SQUARED):
             beyond = f", or beyond {LARGEST_SQUARED:g} in size" if self.standardize else ""
@@ -124,13 +126,9 @@ class ArrayProcessor(Processor):
             )
         return array
 
-    def bucket(self, features: Features) -> int:
-        """Returns the number of values, equal for all rows."""
-        return int(features.size)
-
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"features": float32 (N, *shape)}`."""
-        return {"features": np.asarray(features)}
+        return {"features": self.joined(features)}
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from maas.bounds import Count, Positive
 from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
+from maas.runtime.codec import Features
 from maas.runtime.contents import content_of, row_name
-from maas.runtime.processors.base import Features, Processor, nesting
+from maas.runtime.processors.base import Array, SingleArrayProcessor, nesting
 from maas.runtime.sounds import MAX_CHANNELS, MAX_VALUES, Sound, read_sound, require_rate, sound_of
 
 FORMS = "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"
@@ -21,7 +22,7 @@ SAMPLE_AXES = 2  # the most that samples have: (T, C)
 MARGIN_S = 0.1  # on both ends together, so that what the resampler makes of an edge is cut away
 
 
-class AudioProcessor(Processor):
+class AudioProcessor(SingleArrayProcessor):
     """Decodes, averages the channels, resamples, and cuts to or fills up with silence around the centre.
 
     A row is a WAV, FLAC or Ogg file (its bytes, their base64 text, a data: URL, or a `pathlib.Path`), samples (T,)
@@ -39,6 +40,7 @@ class AudioProcessor(Processor):
     kind: ClassVar[str] = "audio"
     modality: ClassVar[str] = "audio"
     input_name: ClassVar[str] = "audio"
+    feature: ClassVar[str] = "samples"
     media_types: ClassVar[tuple[str, ...]] = ("audio/wav", "audio/x-wav", "audio/flac", "audio/ogg")
 
     def __init__(self, rate: Count = 16000, seconds: Positive = 1.0) -> None:
@@ -51,15 +53,11 @@ class AudioProcessor(Processor):
         self.seconds = seconds
         self._samples = max(1, round(rate * seconds))
 
-    def fit(self, rows: Sequence[Any]) -> Self:
-        """Returns itself: there is nothing to learn."""
-        return self
-
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns float32 arrays (T,), one a row."""
         return [self._preprocessed(row, index) for index, row in enumerate(rows)]
 
-    def _preprocessed(self, row: Any, index: int) -> Features:
+    def _preprocessed(self, row: Any, index: int) -> Array:
         try:
             sound = self._sound(row)
         except InputError as error:
@@ -75,21 +73,17 @@ class AudioProcessor(Processor):
             return sound_of(row["samples"], require_rate(row["rate"]))
         return read_sound(content_of(row, FORMS))
 
-    def _resampled(self, sound: Sound) -> Features:
+    def _resampled(self, sound: Sound) -> Array:
         if sound.rate == self.rate:
             return sound.samples
         needed = math.ceil((self.seconds + MARGIN_S) * sound.rate)
         samples = centred(sound.samples, min(needed, len(sound.samples)))  # bounds the work on a long sound
-        resampled: Features = soxr.resample(samples, sound.rate, self.rate)
+        resampled: Array = soxr.resample(samples, sound.rate, self.rate)
         return resampled
-
-    def bucket(self, features: Features) -> int:
-        """Returns T, equal for all rows."""
-        return int(features.size)
 
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"samples": float32 (N, T)}`."""
-        return {"samples": np.asarray(features)}
+        return {"samples": self.joined(features)}
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:

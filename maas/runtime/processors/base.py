@@ -6,26 +6,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
 from maas.records.signature import TensorSpec
+from maas.runtime.codec import Features
 from maas.runtime.kinds import class_of, require_settings, settings_of
 
-Features = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
+"""A row of a processor that gives one array a row."""
 ROWS_AT_ONCE = 512
 """Rows that are read and encoded together where there are many."""
 
 
 class Processor(ABC):
-    """Turns raw inputs into the arrays that a graph is fed with.
+    """A codec that can be trained: it turns raw inputs into the arrays that a graph takes.
 
     A processor is built from its settings, fitted on training inputs where it learns something, and saved with the
-    model. Work is done in two steps: `preprocess` checks and converts rows one by one, `batch` joins rows of equal
-    `bucket` into a batch. `input_name` is what callers call a row; a request body of one of the `media_types` is
-    one row as it stands.
+    model. `input_name` is what callers call a row; a request body of one of the `media_types` is one row as it stands.
     """
 
     kind: ClassVar[str]
@@ -35,13 +36,13 @@ class Processor(ABC):
     max_pixels: int | None = None
     """The largest picture that is decoded, where rows hold pictures; null for as large as can be."""
 
-    @abstractmethod
     def fit(self, rows: Sequence[Any]) -> Self:
-        """Returns a processor that has learnt what it needs from training inputs."""
+        """Returns a processor that has learnt what it needs from training inputs; itself where it learns nothing."""
+        return self
 
     @abstractmethod
     def preprocess(self, rows: Sequence[Any]) -> list[Features]:
-        """Returns one array a row.
+        """Returns the features of each row: arrays by name.
 
         Raises:
             InputError: a row cannot be understood; the message names the row.
@@ -101,6 +102,15 @@ class Processor(ABC):
         """Writes what was learnt to `folder`."""
 
     @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> None:
+        """Requires that settings are such as the class declares for its arguments, their types and bounds.
+
+        Raises:
+            BundleError: one is unknown, or cannot be.
+        """
+        require_settings(settings, cls, f"{cls.kind} processor")
+
+    @classmethod
     @abstractmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds a saved processor."""
@@ -108,6 +118,34 @@ class Processor(ABC):
     def record(self) -> dict[str, Any]:
         """Returns what a manifest says of this processor: its kind and its settings."""
         return {"kind": self.kind, **self.settings()}
+
+
+class SingleArrayProcessor(Processor):
+    """A processor that gives one array a row. `feature` is the array's name."""
+
+    feature: ClassVar[str]
+
+    @abstractmethod
+    def arrays(self, rows: Sequence[Any]) -> list[Array]:
+        """Returns the array of each row.
+
+        Raises:
+            InputError: a row cannot be understood; the message names the row.
+        """
+
+    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+        """Returns the array of each row under its name."""
+        feature = self.feature
+        return [{feature: array} for array in self.arrays(rows)]
+
+    def bucket(self, features: Features) -> int:
+        """Returns the number of values, equal for all rows."""
+        return features[self.feature].size
+
+    def joined(self, features: Sequence[Features]) -> Array:
+        """Returns the arrays of rows of one shape, (N, ...)."""
+        feature = self.feature
+        return np.asarray([row[feature] for row in features])
 
 
 def in_pieces(rows: Iterable[Any]) -> Iterator[list[Any]]:
@@ -171,7 +209,7 @@ def load_processor(record: Mapping[str, Any], folder: Path) -> Processor:
         BundleError: no processor of that kind is installed, or it cannot be rebuilt.
     """
     made, settings = processor_class(record.get("kind")), settings_of(record)
-    require_settings(settings, made, f"{record['kind']} processor")
+    made.check_settings(settings)
     try:
         return made.load(settings, folder)
     except Exception as error:  # a processor's library raises its own where an asset is missing or broken

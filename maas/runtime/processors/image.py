@@ -11,11 +11,12 @@ from PIL import Image, ImageOps
 from maas.bounds import Count
 from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
+from maas.runtime.codec import Features
 from maas.runtime.contents import content_of, row_name
 from maas.runtime.image_files import ORIENTATION, declared_pixels, read_image
 from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
 from maas.runtime.pixels import pixels_of
-from maas.runtime.processors.base import Features, Processor, nesting
+from maas.runtime.processors.base import Array, SingleArrayProcessor, nesting
 
 CHANNELS = (1, 3, 4)
 FORMS = (
@@ -23,7 +24,7 @@ FORMS = (
 )
 
 
-class ImageProcessor(Processor):
+class ImageProcessor(SingleArrayProcessor):
     """Decodes, turns upright, converts to grey or colour and resizes.
 
     A row is a JPEG, PNG, WebP, BMP or GIF file (its bytes, their base64 text, a data: URL, or a `pathlib.Path`), an
@@ -46,6 +47,7 @@ class ImageProcessor(Processor):
     kind: ClassVar[str] = "image"
     modality: ClassVar[str] = "image"
     input_name: ClassVar[str] = "image"
+    feature: ClassVar[str] = "pixels"
     media_types: ClassVar[tuple[str, ...]] = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
 
     def __init__(
@@ -70,15 +72,11 @@ class ImageProcessor(Processor):
         self._mode: Literal["L", "RGB"] = "L" if channels == 1 else "RGB"
         self._filter = Image.Resampling[resampling.upper()]
 
-    def fit(self, rows: Sequence[Any]) -> Self:
-        """Returns itself: there is nothing to learn."""
-        return self
-
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns uint8 arrays (H, W, C), one a row."""
         return [self._preprocessed(row, index) for index, row in enumerate(rows)]
 
-    def _preprocessed(self, row: Any, index: int) -> Features:
+    def _preprocessed(self, row: Any, index: int) -> Array:
         try:
             return self._pixels(row)
         except InputError as error:
@@ -91,7 +89,7 @@ class ImageProcessor(Processor):
         except InputError:  # preprocessing names the row
             return 0
 
-    def _pixels(self, row: Any) -> Features:
+    def _pixels(self, row: Any) -> Array:
         if isinstance(row, np.ndarray | list | tuple):
             array = pixels_of(row)
             if self._shape in (array.shape, (*array.shape, 1)):
@@ -101,7 +99,7 @@ class ImageProcessor(Processor):
             _image(row) if isinstance(row, Image.Image) else read_image(content_of(row, FORMS), self.max_pixels)
         )
 
-    def _shaped(self, image: Image.Image) -> Features:
+    def _shaped(self, image: Image.Image) -> Array:
         return np.asarray(self._resized(flattened(image, self._mode))).reshape(self._shape)
 
     def _resized(self, image: Image.Image) -> Image.Image:
@@ -119,13 +117,9 @@ class ImageProcessor(Processor):
         black.paste(image.resize((width, height), self._filter), corner)
         return black
 
-    def bucket(self, features: Features) -> int:
-        """Returns the number of values, equal for all rows."""
-        return int(features.size)
-
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"pixels": uint8 (N, H, W, C)}`."""
-        return {"pixels": np.asarray(features)}
+        return {"pixels": self.joined(features)}
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:

@@ -14,8 +14,9 @@ from tokenizers import Encoding, Tokenizer, models
 from maas.bounds import PadMultiple, Tokens
 from maas.errors import ConfigError
 from maas.records.signature import TensorSpec
+from maas.runtime.codec import Features
 from maas.runtime.places import local_place
-from maas.runtime.processors.base import Features, Processor
+from maas.runtime.processors.base import Array, SingleArrayProcessor
 from maas.runtime.texts import Keep, checked
 
 ASSET = "tokenizer.json"
@@ -25,7 +26,7 @@ BLANK = Tokenizer(models.WordLevel({"[UNK]": 0}, "[UNK]")).to_str()  # until `fi
 Feed = Literal["input_ids", "attention_mask", "token_type_ids"]
 
 
-class PretrainedTextProcessor(Processor):
+class PretrainedTextProcessor(SingleArrayProcessor):
     """Tokenises as the model's authors do, special tokens included, cuts and pads.
 
     What `tokenizer.json` itself says of cutting and padding to a length does not act; the side that it cuts does.
@@ -46,6 +47,7 @@ class PretrainedTextProcessor(Processor):
     kind: ClassVar[str] = "pretrained_text"
     modality: ClassVar[str] = "text"
     input_name: ClassVar[str] = "text"
+    feature: ClassVar[str] = "token_ids"
 
     def __init__(
         self,
@@ -75,14 +77,14 @@ class PretrainedTextProcessor(Processor):
         """
         return type(self)(**self.settings(), content=_found(self.tokenizer))
 
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns int64 (T,) token ids, or (2, T) token and type ids where types are fed; T is at most `max_tokens`."""
         texts = [checked(row, index, self.max_tokens, self._keep) for index, row in enumerate(rows)]
         if len(texts) == 1:  # one text is not worth waking the tokenizer's thread pool
             return [self._features(self._tokenizer.encode(texts[0]))]
         return [self._features(encoding) for encoding in self._tokenizer.encode_batch_fast(texts)]
 
-    def _features(self, encoding: Encoding) -> Features:
+    def _features(self, encoding: Encoding) -> Array:
         ids = encoding.ids or [self._padding_id]  # a tokenizer without special tokens may find nothing in a text
         if "token_type_ids" not in self.model_inputs:
             return np.array(ids, dtype=np.int64)
@@ -90,22 +92,26 @@ class PretrainedTextProcessor(Processor):
 
     def bucket(self, features: Features) -> int:
         """Returns T rounded up to `pad_multiple`, and at most `max_tokens`, where the model's positions may end."""
-        return min(-(-int(features.shape[-1]) // self.pad_multiple) * self.pad_multiple, self.max_tokens)
+        return self._padded(features[self.feature])
 
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns the model inputs, int64 (N, T) each, padded at the end; the mask is 1 on tokens and 0 on padding."""
-        shape = len(features), max(self.bucket(row) for row in features)
+        rows = [row[self.feature] for row in features]
+        shape = len(rows), max(map(self._padded, rows))
         model_inputs = {
             "input_ids": np.full(shape, self._padding_id, dtype=np.int64),
             "attention_mask": np.zeros(shape, dtype=np.int64),
             "token_type_ids": np.full(shape, self._padding_type, dtype=np.int64),
         }
-        for index, row in enumerate(features):
+        for index, row in enumerate(rows):
             tokens = row.shape[-1]
             model_inputs["input_ids"][index, :tokens] = row if row.ndim == 1 else row[0]
             model_inputs["attention_mask"][index, :tokens] = 1
             model_inputs["token_type_ids"][index, :tokens] = 0 if row.ndim == 1 else row[1]
         return {name: model_inputs[name] for name in self.model_inputs}
+
+    def _padded(self, tokens: Array) -> int:
+        return min(-(-int(tokens.shape[-1]) // self.pad_multiple) * self.pad_multiple, self.max_tokens)
 
     @property
     def unknown_id(self) -> int | None:

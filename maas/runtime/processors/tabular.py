@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from maas.bounds import Count
 from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
+from maas.runtime.codec import Features
 from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, numbers_of, texts_of, truths_of
 from maas.runtime.moments import moments
-from maas.runtime.processors.base import Features, Processor, counted_from, in_pieces
+from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces
 
 ASSET = "columns.json"
 
@@ -38,7 +39,7 @@ class Learnt(NamedTuple):
     categories: tuple[tuple[str, ...], ...]
 
 
-class TabularProcessor(Processor):
+class TabularProcessor(SingleArrayProcessor):
     """Checks columns by name, and turns categories into their positions.
 
     A row is a dictionary by column, or a list of values: numbers first, then categories, each in the order given here.
@@ -65,6 +66,7 @@ class TabularProcessor(Processor):
     kind: ClassVar[str] = "tabular"
     modality: ClassVar[str] = "tabular"
     input_name: ClassVar[str] = "row"
+    feature: ClassVar[str] = "columns"
 
     def __init__(
         self,
@@ -115,7 +117,7 @@ class TabularProcessor(Processor):
         del counts[""]
         return tuple(sorted(counts, key=lambda text: (-counts[text], text))[: self.max_categories])
 
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns float64 arrays (D + C,): numbers, NaN for missing; positions of categories, 0 for unknown."""
         columns = self._by_column(rows)
         values = np.empty((len(rows), len(self._columns)))
@@ -180,13 +182,9 @@ class TabularProcessor(Processor):
             f"is {near!r}. Its columns are {', '.join(self._columns)}."
         )
 
-    def bucket(self, features: Features) -> int:
-        """Returns the number of columns, equal for all rows."""
-        return int(features.size)
-
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"numbers": float32 or float64 (N, D), "categories": int64 (N, C)}`, less what has no column."""
-        values, split = np.asarray(features), len(self.numbers)
+        values, split = self.joined(features), len(self.numbers)
         model_inputs: dict[str, NDArray[Any]] = {
             "numbers": values[:, :split].astype(np.float64 if self.double else np.float32),
             "categories": values[:, split:].astype(np.int64),

@@ -14,14 +14,15 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from maas.bounds import Count, PadMultiple, Tokens
 from maas.records.signature import TensorSpec
-from maas.runtime.processors.base import Features, Processor
+from maas.runtime.codec import Features
+from maas.runtime.processors.base import Array, SingleArrayProcessor
 from maas.runtime.texts import checked
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"  # ids 0 and 1
 ASSET = "tokenizer.json"
 
 
-class TextProcessor(Processor):
+class TextProcessor(SingleArrayProcessor):
     """Normalises (NFKC, lower case), tokenises, cuts and pads.
 
     Args:
@@ -37,6 +38,7 @@ class TextProcessor(Processor):
     kind: ClassVar[str] = "text"
     modality: ClassVar[str] = "text"
     input_name: ClassVar[str] = "text"
+    feature: ClassVar[str] = "token_ids"
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class TextProcessor(Processor):
         tokenizer.train_from_iterator(texts, trainer, length=len(rows))
         return type(self)(**self.settings(), tokenizer=tokenizer)
 
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns int64 token ids of shape (T,), T between 1 and `max_tokens`."""
         texts = [checked(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows)]
         if len(texts) == 1:  # one text is not worth waking the tokenizer's thread pool
@@ -74,7 +76,7 @@ class TextProcessor(Processor):
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [self._cut(np.array(encoding.ids or [1], dtype=np.int64)) for encoding in encodings]
 
-    def _cut(self, ids: Features) -> Features:
+    def _cut(self, ids: Array) -> Array:
         if len(ids) <= self.max_tokens:
             return ids
         if self.keep == "start":
@@ -84,15 +86,18 @@ class TextProcessor(Processor):
 
     def bucket(self, features: Features) -> int:
         """Returns T rounded up to `pad_multiple`."""
-        return -(-len(features) // self.pad_multiple) * self.pad_multiple
+        return self._padded(features[self.feature])
 
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"input_ids": int64 (N, T)}`, padded at the end with 0."""
-        width = max(self.bucket(row) for row in features)
-        ids = np.zeros((len(features), width), dtype=np.int64)
-        for index, row in enumerate(features):
+        rows = [row[self.feature] for row in features]
+        ids = np.zeros((len(rows), max(map(self._padded, rows))), dtype=np.int64)
+        for index, row in enumerate(rows):
             ids[index, : len(row)] = row
         return {"input_ids": ids}
+
+    def _padded(self, ids: Array) -> int:
+        return -(-len(ids) // self.pad_multiple) * self.pad_multiple
 
     @property
     def unknown_id(self) -> int:

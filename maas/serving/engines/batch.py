@@ -13,9 +13,8 @@ from typing import Self
 import numpy as np
 
 from maas.errors import OverloadError
-from maas.runtime.codec import Outputs
-from maas.runtime.predictor import Predictor, not_finite
-from maas.runtime.processors import Features
+from maas.runtime.codec import Features, Outputs
+from maas.runtime.model import Predictor, not_finite
 from maas.serving.call import Call, Chunk, PreprocessedInputs, preprocessed_steps
 from maas.serving.costs import Costs, size_of
 from maas.serving.engines.jobs import Job, JobQueue

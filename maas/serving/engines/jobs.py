@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from maas.errors import OverloadError
-from maas.runtime.codec import Outputs
-from maas.runtime.processors import Features
+from maas.runtime.codec import Features, Outputs
 
 
 @dataclass(slots=True, eq=False)

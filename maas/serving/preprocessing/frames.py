@@ -4,12 +4,13 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from maas.runtime.processors import Features
+from maas.runtime.codec import Features, nbytes_of
 
 LENGTH = struct.Struct("<I")
 MOST_PIECE_BYTES = 256 * 2**10
@@ -76,11 +77,18 @@ class CallRead(msgspec.Struct, tag=True):
     size: int = 0
 
 
-class ArrayRun(msgspec.Struct, frozen=True):
-    """Some arrays of one type and shape, one after the other, whose bytes follow."""
+class ArrayOfRows(msgspec.Struct, frozen=True):
+    """An array that each of some rows has."""
 
+    name: str
     dtype: str
     shape: tuple[int, ...]
+
+
+class RowRun(msgspec.Struct, frozen=True):
+    """Some rows of the same arrays; the bytes of the first array of all rows follow, then those of the second."""
+
+    arrays: tuple[ArrayOfRows, ...]
     count: int
 
 
@@ -88,7 +96,7 @@ class RowsRead(msgspec.Struct, tag=True):
     """Some preprocessed rows; their bytes follow."""
 
     number: int
-    runs: list[ArrayRun]
+    runs: list[RowRun]
     size: int
 
 
@@ -140,13 +148,20 @@ def features_frames(number: int, rows: Sequence[Features]) -> Iterator[tuple[Row
     start = 0
     while start < len(rows):
         end, size = start, 0
-        while end < len(rows) and (end == start or size + rows[end].nbytes <= MOST_PIECE_BYTES):
-            size += rows[end].nbytes
+        while end < len(rows) and (end == start or size + nbytes_of(rows[end]) <= MOST_PIECE_BYTES):
+            size += nbytes_of(rows[end])
             end += 1
-        kinds = ((row.dtype.str, row.shape) for row in rows[start:end])
-        runs = [ArrayRun(*kind, sum(1 for _ in same)) for kind, same in groupby(kinds)]
-        yield RowsRead(number, runs, size), b"".join(row.tobytes() for row in rows[start:end])
+        runs, content = [], bytearray()
+        for arrays, same in groupby(rows[start:end], _arrays_of):
+            run = list(same)
+            runs.append(RowRun(arrays, len(run)))
+            content += b"".join(row[array.name].tobytes() for array in arrays for row in run)
+        yield RowsRead(number, runs, size), bytes(content)
         start = end
+
+
+def _arrays_of(row: Features) -> tuple[ArrayOfRows, ...]:
+    return tuple(ArrayOfRows(name, array.dtype.str, array.shape) for name, array in row.items())
 
 
 def features_of_frame(header: RowsRead, content: bytes) -> list[Features]:
@@ -154,8 +169,11 @@ def features_of_frame(header: RowsRead, content: bytes) -> list[Features]:
     rows: list[Features] = []
     start = 0
     for run in header.runs:
-        count = run.count * math.prod(run.shape)
-        array = np.frombuffer(content, run.dtype, count, start).reshape((run.count, *run.shape))
-        rows += list(array)
-        start += array.nbytes
+        columns: list[NDArray[Any]] = []
+        for one in run.arrays:
+            count = run.count * math.prod(one.shape)
+            columns.append(np.frombuffer(content, one.dtype, count, start).reshape((run.count, *one.shape)))
+            start += columns[-1].nbytes
+        names = [one.name for one in run.arrays]
+        rows += [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     return rows

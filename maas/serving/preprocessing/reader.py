@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maas.errors import InputError, OverloadError
-from maas.runtime.processors import Features
+from maas.runtime.codec import Features
 from maas.serving import faults
 from maas.serving.call import Call, PreprocessedInputs
 from maas.serving.preprocessing.frames import (

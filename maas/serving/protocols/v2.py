@@ -212,7 +212,10 @@ def _example_request(deployment: Deployment) -> dict[str, object]:
 def _as_tensor(deployment: Deployment, spec: TensorSpec, row: Row) -> object:
     """Returns a row in the tensor's shape, without the batch: numbers as they are, or as read from a file."""
     is_tensor = spec.datatype == "BYTES" or (isinstance(row, list) and spec.matches(np.asarray([row])))
-    return row if is_tensor else deployment.processor.preprocess([row])[0]
+    if is_tensor:
+        return row
+    (array,) = deployment.processor.preprocess([row])[0].values()
+    return array
 
 
 def _example_input(spec: TensorSpec, value: object) -> dict[str, object]:

@@ -150,7 +150,7 @@ def test_columns_are_read_as_the_processor_takes_them_when_a_recipe_joins_both(r
         ("TRUE" if index % 2 else "FALSE", f"{index % 3}.{index % 2}0") for index in range(6)
     }
     processor = config.processor.build().fit(splits.train.inputs)
-    true, also, false = processor.preprocess([{"flag": value, "size": "1.10"} for value in ("TRUE", True, False)])
+    true, also, false = processor.arrays([{"flag": value, "size": "1.10"} for value in ("TRUE", True, False)])
     assert true.tolist()[1:] == also.tolist()[1:] != false.tolist()[1:]
     assert 0 not in false.tolist()
 

@@ -9,7 +9,7 @@ from maas.errors import ExportError, ParityError
 from maas.evidence.parity import first_difference, parity_of, reference_run, require_parity
 from maas.evidence.task_metrics import task_metrics_of
 from maas.runtime.bundle import Bundle
-from maas.runtime.predictor import outputs_in_batches
+from maas.runtime.model import outputs_in_batches
 
 TASK_METRICS = task_metrics_of("classification", ["no", "yes"])
 LEFT = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], dtype=np.float32)

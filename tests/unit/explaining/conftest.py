@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from maas.explaining import parts
+from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import load_postprocessor
-from maas.runtime.predictor import Predictor
 from maas.runtime.processors.base import processor_class
 
 TEXTS = ["这是一个很棒的文本", "质量太差了，非常失望", "a very good film, never bad", "iPhone很好用"]
@@ -156,7 +156,7 @@ def of_tokens(processor: Any, weight: np.ndarray) -> Linear:
         node("ReduceSum", ["each", "one"], "straight", keepdims=0),
     ]
     inputs = {name: (TensorProto.INT64, ["batch", "tokens"]) for name in processor.dynamic_axes}
-    expected = [weight[processor.preprocess([character])[0], 0].sum() for character in row]
+    expected = [weight[processor.arrays([character])[0], 0].sum() for character in row]
     return Linear(processor, nodes, inputs, {"weight": weight}, row, np.array(expected))
 
 

@@ -7,7 +7,7 @@ from maas.errors import InputError
 from maas.explaining import explain
 from maas.explaining.explainer import CHUNK_ROWS
 from maas.runtime.bundle import Bundle
-from maas.runtime.predictor import Predictor
+from maas.runtime.model import Predictor
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_words_that_the_model_never_sees_are_no_parts_when_a_text_is_long(linear
     text = "一" * 8 + "二" * 40 + "三" * 8
     parts = TextParts(text, processor)
     seen = kept(parts, *range(len(parts.parts)))
-    np.testing.assert_array_equal(processor.preprocess([seen])[0], processor.preprocess([text])[0])
+    np.testing.assert_array_equal(processor.arrays([seen])[0], processor.arrays([text])[0])
     assert len(parts.parts) == {"start": 12, "ends": 6 + 40 + 6}[keep]
     assert re.sub("\x1b.*?m", "", parts.text(np.zeros(len(parts.parts)))) == text
 
@@ -140,11 +140,11 @@ def test_picture_is_refused_when_parts_are_words(cut):
 @given(st.text(min_size=1, max_size=60), st.randoms(use_true_random=False))
 def test_every_variant_is_a_text_that_the_model_takes_when_the_text_is_anything(text_processor, text, random):
     try:
-        text_processor.preprocess([text])
+        text_processor.arrays([text])
     except InputError:
         return
     parts = TextParts(text, text_processor)
     mask = np.array([random.random() < 0.5 for _ in parts.parts])
-    text_processor.preprocess([parts.row(mask)])
-    assert parts.row(np.ones_like(mask)) == text or len(text_processor.preprocess([text])[0]) == 64
+    text_processor.arrays([parts.row(mask)])
+    assert parts.row(np.ones_like(mask)) == text or len(text_processor.arrays([text])[0]) == 64
     assert "\x1b[2J" not in parts.text(np.zeros(len(mask)))

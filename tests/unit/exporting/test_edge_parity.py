@@ -15,8 +15,8 @@ from maas.evidence.task_metrics import task_metrics_of
 from maas.exporting.edge_parity import parity_at_edges
 from maas.exporting.source import CheckpointModel
 from maas.importing.scikit_learn import Estimator
+from maas.runtime.model import Predictor
 from maas.runtime.postprocessors.regression import RegressionPostprocessor
-from maas.runtime.predictor import Predictor
 from maas.runtime.processors.array import ArrayProcessor
 
 

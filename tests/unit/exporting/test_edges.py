@@ -22,7 +22,7 @@ def test_rows_hold_missing_unseen_and_extreme_values_when_columns_have_names():
         2.0,
         LARGEST_FLOAT32,
     ]
-    assert processor.preprocess([edge.row for edge in edges if edge.kind == "unseen"])[0][2] == 0
+    assert processor.arrays([edge.row for edge in edges if edge.kind == "unseen"])[0][2] == 0
 
 
 def test_thresholds_stand_between_their_float32_neighbours_when_a_model_has_some():

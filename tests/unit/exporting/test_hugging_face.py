@@ -123,7 +123,7 @@ def test_vectors_are_those_of_the_original_model_when_its_states_are_averaged_by
     model = AutoModel.from_pretrained(tmp_path).eval()
     session = ort.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     for text in TEXTS:
-        ids = torch.from_numpy(processor.preprocess([text])[0])[None]
+        ids = torch.from_numpy(processor.arrays([text])[0])[None]
         expected = functional.normalize(model(input_ids=ids).last_hidden_state[0].mean(0), dim=0).detach()
         (found,) = session.run(None, processor.batch(processor.preprocess([text])))
         np.testing.assert_allclose(found[0], expected, atol=2e-6)

@@ -14,8 +14,8 @@ from maas.config import compose
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError, InputError
 from maas.importing.scikit_learn import Estimator
+from maas.runtime.model import Predictor
 from maas.runtime.postprocessors.classification import ClassificationPostprocessor
-from maas.runtime.predictor import Predictor
 from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.tabular import TabularProcessor
 

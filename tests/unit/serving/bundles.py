@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from maas.records.manifest import MANIFEST_VERSION, Lineage, Manifest, ServingSettings
 from maas.records.signature import Signature
+from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
-from maas.runtime.predictor import Predictor
 from maas.runtime.processors import Processor
 from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.audio import AudioProcessor
@@ -226,6 +226,7 @@ def _bundle(
         name=name,
         task=task,
         precision="fp32",
+        graphs={"predict": "model.onnx"},
         processor=processor.record(),
         postprocessor=postprocessor.record(),
         signature=Signature(processor.input_specs, postprocessor.specs),

@@ -328,8 +328,8 @@ class Unfit(ArrayProcessor):
         super().__init__(shape)
         self.centre = centre
 
-    def preprocess(self, rows):
-        return [row + np.float32(self.centre) for row in super().preprocess(rows)]
+    def arrays(self, rows):
+        return [row + np.float32(self.centre) for row in super().arrays(rows)]
 
 
 def test_processor_is_named_when_it_is_what_forgets(save, tmp_path):

@@ -64,10 +64,10 @@ def test_samples_are_cut_off_when_they_pass_full_scale(tone):
 def test_rows_are_read_by_the_processor_when_they_are_made_worse(tone):
     processor = AudioProcessor(rate=8000, seconds=0.5)
     rows = [{"samples": tone, "rate": 16000}, tone[:500].tolist()]
-    before = processor.preprocess(rows)
+    before = processor.arrays(rows)
     for one in perturbations_of(processor):
         assert 0 in one.strengths
         assert list(one.strengths) == sorted(one.strengths)
         for strength in one.strengths:
-            after = processor.preprocess(one.rows_at(strength, rows, random()))
+            after = processor.arrays(one.rows_at(strength, rows, random()))
             assert (strength == 0) == all(map(np.array_equal, before, after))

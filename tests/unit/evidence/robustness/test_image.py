@@ -64,6 +64,6 @@ def test_rows_are_read_by_the_processor_when_they_are_made_worse():
     for one in (noise, blur):
         assert one.strengths[0] == 0
         for strength in one.strengths:
-            (found,) = processor.preprocess(one.rows_at(strength, rows, random()))
-            np.testing.assert_array_equal(found, processor.preprocess(one.rows_at(strength, rows, random()))[0])
-            assert (strength == 0) == np.array_equal(found, processor.preprocess(rows)[0])
+            (found,) = processor.arrays(one.rows_at(strength, rows, random()))
+            np.testing.assert_array_equal(found, processor.arrays(one.rows_at(strength, rows, random()))[0])
+            assert (strength == 0) == np.array_equal(found, processor.arrays(rows)[0])

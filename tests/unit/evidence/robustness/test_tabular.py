@@ -33,7 +33,7 @@ def test_noise_is_in_standard_deviations_when_it_is_added_to_columns(strength):
 def test_missing_values_stay_missing_when_noise_is_added(missing):
     (row,) = of(PROCESSOR)["noise"].rows_at(1.0, [[3.0, missing, "A"]], random())
     assert row["speed"] != 3.0
-    assert np.isnan(PROCESSOR.preprocess([row])[0][1])
+    assert np.isnan(PROCESSOR.arrays([row])[0][1])
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.8])
@@ -43,7 +43,7 @@ def test_share_of_gaps_is_the_rate_when_values_go_missing(rate):
     np.testing.assert_allclose(gone.mean(axis=0), rate, atol=0.03)
     for new, old in zip(found, ROWS, strict=True):
         assert all(value is None or value == old[name] for name, value in new.items())
-    PROCESSOR.preprocess(found)
+    PROCESSOR.arrays(found)
 
 
 def test_gaps_stay_when_more_are_made():
@@ -60,7 +60,7 @@ def test_nothing_changes_when_the_strength_is_zero():
     for processor, rows in ((PROCESSOR, ROWS), (ArrayProcessor([2]), [[1, -0.0], [2.5, 3]])):
         for one in perturbations_of(processor):
             assert one.strengths[0] == 0
-            before, after = processor.preprocess(rows), processor.preprocess(one.rows_at(0, rows, random()))
+            before, after = processor.arrays(rows), processor.arrays(one.rows_at(0, rows, random()))
             assert [row.tobytes() for row in before] == [row.tobytes() for row in after]
 
 
@@ -76,5 +76,5 @@ def test_noise_stays_in_range_when_arrays_have_one():
     found = of(processor)["noise"].rows_at(1.0, rows, random())
     assert np.min(found) == 0
     assert np.max(found) == 16
-    processor.preprocess(found)
+    processor.arrays(found)
     assert np.min(of(ArrayProcessor([2], high=16))["noise"].rows_at(1.0, rows, random())) < 0

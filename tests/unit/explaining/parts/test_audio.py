@@ -11,7 +11,7 @@ PROCESSOR = AudioProcessor(rate=8000, seconds=1.0)
 
 
 def encoded(processor, row) -> np.ndarray:
-    return processor.preprocess([row])[0]
+    return processor.arrays([row])[0]
 
 
 def test_window_alone_is_heard_when_only_it_is_kept(only):

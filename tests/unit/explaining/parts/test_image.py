@@ -20,7 +20,7 @@ def photograph() -> bytes:
 
 
 def encoded(processor, row) -> np.ndarray:
-    return processor.preprocess([row])[0]
+    return processor.arrays([row])[0]
 
 
 def test_patches_tile_the_pixels_when_the_grid_is_laid(photograph):

@@ -11,7 +11,7 @@ PROCESSOR = TabularProcessor(numbers=["speed", "delay"], categories=["town"]).fi
 
 
 def encoded(processor, row) -> np.ndarray:
-    return processor.preprocess([row])[0]
+    return processor.arrays([row])[0]
 
 
 @pytest.mark.parametrize("row", [{"town": "B", "speed": 3}, [3, None, "B"], np.array([3, None, "B"], dtype=object)])

@@ -34,20 +34,20 @@ from maas.runtime.processors.array import ArrayProcessor
 )
 def test_row_is_named_with_what_is_wrong_when_it_does_not_fit(row, message):
     with pytest.raises(InputError) as caught:
-        ArrayProcessor([3], low=0, high=16).preprocess([[1, 2, 3], row])
+        ArrayProcessor([3], low=0, high=16).arrays([[1, 2, 3], row])
     assert str(caught.value).startswith(message)
 
 
 def test_open_end_is_shown_when_only_one_limit_is_set():
     with pytest.raises(InputError, match=r"they must lie in \[-inf, 1\]\.$"):
-        ArrayProcessor([1], high=1).preprocess([[2]])
+        ArrayProcessor([1], high=1).arrays([[2]])
     with pytest.raises(InputError, match=r"they must lie in \[1, inf\]\.$"):
-        ArrayProcessor([1], low=1).preprocess([[0]])
+        ArrayProcessor([1], low=1).arrays([[0]])
 
 
 @pytest.mark.parametrize("row", [[0, 16, 8], (0, 16, 8), np.array([0, 16, 8], dtype=np.uint8), np.array([0.0, 16, 8])])
 def test_values_come_through_unchanged_when_they_fit(row):
-    (encoded,) = ArrayProcessor([3], low=0, high=16).preprocess([row])
+    (encoded,) = ArrayProcessor([3], low=0, high=16).arrays([row])
     assert encoded.dtype == np.float32
     assert encoded.tolist() == [0, 16, 8]
 
@@ -74,7 +74,7 @@ def test_memory_stays_small_when_one_long_text_stands_among_many_values():
     with pytest.raises(
         InputError, match=r"^Row 0 holds something else than numbers; the model takes \[512\] of them\.$"
     ):
-        ArrayProcessor([512]).preprocess([["x" * 1_000_000, *range(511)]])
+        ArrayProcessor([512]).arrays([["x" * 1_000_000, *range(511)]])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10_000_000
@@ -86,7 +86,7 @@ FAR = 1.7e9 + np.random.default_rng(0).normal(0, [[60.0, 1.0], [0.0, 1e9]], (120
 
 def test_values_are_standardised_in_float64_when_asked_for():
     fitted = ArrayProcessor([2, 2], standardize=True).fit(list(FAR))
-    found = np.stack(fitted.preprocess(list(FAR)))
+    found = np.stack(fitted.arrays(list(FAR)))
     deviation = FAR.std(axis=0)
     expected = (FAR - FAR.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     assert found.dtype == np.float32
@@ -99,12 +99,12 @@ def test_values_are_standardised_alike_when_the_processor_was_saved_and_loaded(t
     fitted = ArrayProcessor([2, 2], standardize=True).fit(list(FAR))
     fitted.save(tmp_path)
     again = load_processor(json.loads(json.dumps(fitted.record())), tmp_path)
-    np.testing.assert_array_equal(again.preprocess([FAR[7]]), fitted.preprocess([FAR[7]]))
+    np.testing.assert_array_equal(again.arrays([FAR[7]]), fitted.arrays([FAR[7]]))
 
 
 def test_values_come_as_they_are_when_a_record_is_older(tmp_path):
     again = load_processor({"kind": "array", "shape": [3], "low": None, "high": None}, tmp_path)
-    assert again.preprocess([[1, 2, 3]])[0].tolist() == [1, 2, 3]
+    assert again.arrays([[1, 2, 3]])[0].tolist() == [1, 2, 3]
     assert again.input_specs[0].datatype == "FP32"
 
 
@@ -119,5 +119,5 @@ def test_values_come_as_they_are_when_a_record_is_older(tmp_path):
 def test_row_is_named_when_it_cannot_be_standardised(row, message):
     fitted = ArrayProcessor([2], standardize=True).fit([[0, 1], [1, 2]])
     with pytest.raises(InputError) as caught:
-        fitted.preprocess([[0, 1], row])
+        fitted.arrays([[0, 1], row])
     assert str(caught.value).startswith(message)

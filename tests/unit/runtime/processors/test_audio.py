@@ -46,7 +46,7 @@ def loudest_hertz(samples: np.ndarray) -> float:
 @pytest.mark.parametrize("kind", ["WAV", "FLAC"])
 def test_tone_keeps_frequency_and_loudness_when_it_comes_at_any_rate(rate, channels, kind):
     hertz = 440 if rate > 1000 else 200
-    (found,) = AudioProcessor(RATE, 1.0).preprocess([written(tone(hertz, rate, 1.0, channels), rate, kind)])
+    (found,) = AudioProcessor(RATE, 1.0).arrays([written(tone(hertz, rate, 1.0, channels), rate, kind)])
     assert found.shape == (RATE,)
     assert found.dtype == np.float32
     assert loudest_hertz(found) == pytest.approx(hertz, abs=1)
@@ -57,7 +57,7 @@ def test_tone_keeps_frequency_and_loudness_when_it_comes_at_any_rate(rate, chann
 @pytest.mark.parametrize("rate", [8000, 44100])
 def test_resampled_tone_is_the_tone_itself_when_it_is_sampled_at_the_models_rate(rate):
     times = (np.arange(RATE) + 0.5) / RATE  # the centre of the clip stays the centre
-    (found,) = AudioProcessor().preprocess([written(tone(500, rate, 1.5), rate)])
+    (found,) = AudioProcessor().arrays([written(tone(500, rate, 1.5), rate)])
     shift = np.arange(-2, 2.01, 0.01)[:, None] / RATE
     errors = np.abs(np.sin(2 * np.pi * 500 * (times[100:-100] + shift)) * 16000 / 32768 - found[100:-100]).max(axis=1)
     assert errors.min() < 2e-3
@@ -72,7 +72,7 @@ def test_forms_of_one_sound_are_equal_when_they_are_encoded(tmp_path):
     forms = [content, text, f"data:audio/wav;base64,{text}", tmp_path / "a.wav", written(samples, kind="FLAC")]
     forms += [samples[:, 0], samples, samples[:, 0].tolist(), floats, np.float32(floats), tuple(floats)]
     forms += [{"samples": floats, "rate": RATE}, {"samples": samples, "rate": float(RATE)}]
-    first, *others = AudioProcessor().preprocess(forms)
+    first, *others = AudioProcessor().arrays(forms)
     for other in others:
         np.testing.assert_array_equal(other, first)
     np.testing.assert_array_equal(first[2400:-2400], np.float32(floats))
@@ -80,7 +80,7 @@ def test_forms_of_one_sound_are_equal_when_they_are_encoded(tmp_path):
 
 def test_named_samples_equal_their_file_when_they_have_a_rate_of_their_own():
     samples = tone(300, 44100, 0.5, channels=2)
-    one, other = AudioProcessor().preprocess([{"samples": samples.tolist(), "rate": 44100}, written(samples, 44100)])
+    one, other = AudioProcessor().arrays([{"samples": samples.tolist(), "rate": 44100}, written(samples, 44100)])
     np.testing.assert_array_equal(one, other)
 
 
@@ -93,13 +93,13 @@ def test_middle_is_kept_or_filled_up_when_a_sound_is_centred(count, expected):
 def test_long_sound_is_as_its_middle_when_it_is_resampled():
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 48000 * 9).astype(np.float32)
     middle = noise[48000 * 4 - 4800 : 48000 * 5 + 4800]
-    one, other = AudioProcessor().preprocess([{"samples": noise, "rate": 48000}, {"samples": middle, "rate": 48000}])
+    one, other = AudioProcessor().arrays([{"samples": noise, "rate": 48000}, {"samples": middle, "rate": 48000}])
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
 def test_shortest_sound_is_heard_when_it_is_one_sample():
     for rate in (1000, RATE, 192000):
-        (found,) = AudioProcessor().preprocess([{"samples": [0.5], "rate": rate}])
+        (found,) = AudioProcessor().arrays([{"samples": [0.5], "rate": rate}])
         assert found.shape == (RATE,)
         assert np.isfinite(found).all()
 
@@ -131,7 +131,7 @@ def test_shortest_sound_is_heard_when_it_is_one_sample():
 )
 def test_row_is_named_with_its_value_when_it_is_no_sound(row, message):
     with pytest.raises(InputError) as caught:
-        AudioProcessor().preprocess([[0.5], row])
+        AudioProcessor().arrays([[0.5], row])
     assert str(caught.value).startswith(message)
 
 
@@ -151,16 +151,16 @@ def test_nested_samples_are_one_sound_of_its_channels_mean_when_they_come_as_jso
     assert not processor.is_many(nested)
     expected = frames.astype(np.float64).mean(axis=1)
     for row in (nested, {"samples": nested, "rate": RATE}):
-        np.testing.assert_allclose(processor.preprocess([row])[0], expected, rtol=0, atol=1e-7)
+        np.testing.assert_allclose(processor.arrays([row])[0], expected, rtol=0, atol=1e-7)
     assert processor.is_many([nested, nested])
-    assert len(processor.preprocess([nested, nested])) == 2
+    assert len(processor.arrays([nested, nested])) == 2
 
 
 def test_refusal_says_how_several_are_sent_when_sounds_are_taken_for_channels():
     for value in ([[0.5] * 99, [0.1] * 99], [[0.5] * 99, [0.1] * 98]):
         assert not AudioProcessor().is_many(value)
         with pytest.raises(InputError, match=r"several sounds are a list of \{'samples': …, 'rate': …\}\.$"):
-            AudioProcessor().preprocess([value])
+            AudioProcessor().arrays([value])
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ FILES = [
 
 def outcome(content: bytes) -> np.ndarray | str:
     try:
-        return AudioProcessor().preprocess([content])[0]
+        return AudioProcessor().arrays([content])[0]
     except InputError as error:
         return str(error)
 
@@ -286,7 +286,7 @@ wide = flac(192_000 * 20, 192_000, 8)
 for row in (bomb, bytes(lying), huge, long, wide, " a" * 30_000_000, "a" * 60_000_000,
             ["a" * 10_000_000, *"b" * 10_000], [[0.5] * 100_000] * 10, {"samples": [0.5] * 900_000, "rate": 16000}):
     try:
-        AudioProcessor().preprocess([row])
+        AudioProcessor().arrays([row])
     except InputError:
         pass
 status = Path("/proc/self/status").read_text()  # ru_maxrss would remember the process that started this one

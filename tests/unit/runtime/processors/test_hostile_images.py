@@ -33,7 +33,7 @@ processor = ImageProcessor(12, 16, 3)
 while size := sys.stdin.buffer.read(8):
     content = sys.stdin.buffer.read(struct.unpack("<Q", size)[0])
     try:
-        (pixels,) = processor.preprocess([content])
+        (pixels,) = processor.arrays([content])
         answer = [str(pixels.dtype), *pixels.shape]
     except InputError as error:
         answer = str(error)

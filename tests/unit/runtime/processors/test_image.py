@@ -49,7 +49,7 @@ def saved(image: Image.Image | np.ndarray, kind: str = "PNG", **options) -> byte
 
 
 def pixels(row: object, channels: int = 3, height: int = H, width: int = W, **settings) -> np.ndarray:
-    (found,) = ImageProcessor(height, width, channels, **settings).preprocess([row])
+    (found,) = ImageProcessor(height, width, channels, **settings).arrays([row])
     assert found.dtype == np.uint8
     assert found.shape == (height, width, channels)
     return found
@@ -106,7 +106,7 @@ def test_row_is_one_image_when_it_comes_in_any_form(tmp_path):
         Image.fromarray(colours()),
         Image.open(io.BytesIO(content)),
     ]
-    for row, found in zip(forms, ImageProcessor(H, W).preprocess(forms), strict=True):
+    for row, found in zip(forms, ImageProcessor(H, W).arrays(forms), strict=True):
         np.testing.assert_array_equal(found, colours(), err_msg=str(type(row)))
 
 
@@ -365,7 +365,7 @@ def test_rows_are_the_same_when_threads_decode_them():
     processor = ImageProcessor(H, W)
     with ThreadPoolExecutor(8) as pool:
         for found, expected in zip(
-            pool.map(lambda row: processor.preprocess([row])[0], rows), processor.preprocess(rows), strict=True
+            pool.map(lambda row: processor.arrays([row])[0], rows), processor.arrays(rows), strict=True
         ):
             np.testing.assert_array_equal(found, expected)
 
@@ -428,7 +428,7 @@ LISTS = "send pixels as whole numbers, 0 to 255, of shape (H, W) or (H, W, C)."
 )
 def test_row_is_named_with_what_is_wrong_when_it_is_no_image(row, message):
     with pytest.raises(InputError) as caught:
-        ImageProcessor(H, W).preprocess([colours(), row])
+        ImageProcessor(H, W).arrays([colours(), row])
     assert str(caught.value).startswith(f"{row if isinstance(row, Path) else 'Row 1'} {message}")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -485,7 +485,7 @@ def test_model_size_decides_when_lists_may_be_grey_pictures_or_one_with_channels
     processor = ImageProcessor(*size, channels)
     assert processor.is_many(value) is many
     rows = value if many else [value]
-    assert len(processor.preprocess(rows)) == (sizes[0] if many else 1)
+    assert len(processor.arrays(rows)) == (sizes[0] if many else 1)
 
 
 @pytest.mark.parametrize("sizes", [(5, 4, 4), (100, 120, 3)])

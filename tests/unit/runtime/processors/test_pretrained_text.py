@@ -57,14 +57,14 @@ def words(**changes) -> str:
 
 
 def ids(processor: PretrainedTextProcessor, text: str) -> list[int]:
-    (row,) = processor.preprocess([text])
+    (row,) = processor.arrays([text])
     return row.tolist() if row.ndim == 1 else row[0].tolist()
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_tokens_and_types_are_those_of_transformers_when_a_text_is_encoded(processor, reference, text):
     expected = reference(text, truncation=True, max_length=24)
-    (row,) = processor.preprocess([text])
+    (row,) = processor.arrays([text])
     np.testing.assert_array_equal(row, [expected["input_ids"], expected["token_type_ids"]])
 
 
@@ -72,7 +72,7 @@ def test_tokens_and_types_are_those_of_transformers_when_a_text_is_encoded(proce
 @given(st.text(min_size=1, max_size=300))
 def test_tokens_are_those_of_transformers_when_a_text_is_anything(processor, reference, text):
     try:
-        (row,) = processor.preprocess([text])
+        (row,) = processor.arrays([text])
     except InputError as error:
         assert str(error).startswith("Row 0 ")  # noqa: PT017 - both outcomes are right
     else:
@@ -132,8 +132,8 @@ def test_types_are_the_tokenizers_own_when_they_are_fed():
 @pytest.mark.parametrize(("length", "width"), [(1, 8), (8, 8), (9, 16), (17, 20), (20, 20)])
 def test_width_ends_at_the_most_tokens_when_they_are_no_multiple(length, width):
     processor = PretrainedTextProcessor("", max_tokens=20, pad_multiple=8)
-    assert processor.bucket(np.ones(length, dtype=np.int64)) == width
-    assert processor.bucket(np.ones((2, length), dtype=np.int64)) == width
+    assert processor.bucket({"token_ids": np.ones(length, dtype=np.int64)}) == width
+    assert processor.bucket({"token_ids": np.ones((2, length), dtype=np.int64)}) == width
 
 
 def test_asset_alone_is_needed_when_a_saved_processor_is_loaded(tmp_path):
@@ -160,7 +160,7 @@ def test_hostile_text_costs_no_more_than_a_long_one_when_it_is_encoded(processor
 
 def test_row_is_named_when_it_is_no_text(processor):
     with pytest.raises(InputError) as caught:
-        processor.preprocess(["good", None])
+        processor.arrays(["good", None])
     assert str(caught.value) == "Row 1 is null; the model takes a text (a string)."
 
 

@@ -28,13 +28,13 @@ def processor() -> TabularProcessor:
 
 
 def encoded(processor: TabularProcessor, row: object) -> list[float]:
-    (found,) = processor.preprocess([row])
+    (found,) = processor.arrays([row])
     assert found.dtype == np.float64
     return found.tolist()
 
 
 def test_numbers_and_positions_are_returned_when_rows_are_encoded(processor):
-    found = np.stack(processor.preprocess(ROWS))
+    found = np.stack(processor.arrays(ROWS))
     expected = [[4, 1400.5, 1, 1, 2], [-2.5, math.nan, 2, 1, 1], [31, 200, 1, 2, 0], [math.nan, 760, 0, 3, 0]]
     np.testing.assert_array_equal(found, expected)
 
@@ -80,7 +80,7 @@ def test_numbers_are_standardised_alike_when_the_processor_was_saved_and_loaded(
     fitted = TabularProcessor(["x"], standardize=True).fit([[value] for value in EPOCHS])
     fitted.save(tmp_path)
     again = load_processor(json.loads(json.dumps(fitted.record())), tmp_path)
-    np.testing.assert_array_equal(again.preprocess([[1.7e9]]), fitted.preprocess([[1.7e9]]))
+    np.testing.assert_array_equal(again.arrays([[1.7e9]]), fitted.arrays([[1.7e9]]))
 
 
 def test_numbers_come_as_they_are_when_a_record_is_older(processor, tmp_path):
@@ -92,13 +92,13 @@ def test_numbers_come_as_they_are_when_a_record_is_older(processor, tmp_path):
 def test_number_is_refused_when_float32_cannot_count_its_deviations():
     fitted = TabularProcessor(["x", "y"], standardize=True).fit([[0, 1], [2, 1]])
     with pytest.raises(InputError) as caught:
-        fitted.preprocess([[1, 1], [1e39, 1]])
+        fitted.arrays([[1, 1], [1e39, 1]])
     assert str(caught.value) == (
         "Row 1 has 1e+39 in the column x, which lies further from the mean 1 of its training rows than float32 can "
         "count in deviations of 1."
     )
     with pytest.raises(InputError, match="Row 0 has inf in the column x; a number must be finite, and at most 1.8e"):
-        fitted.preprocess([[math.inf, 1]])
+        fitted.arrays([[math.inf, 1]])
 
 
 def test_most_frequent_categories_are_kept_when_there_are_more_than_allowed():
@@ -146,7 +146,7 @@ def test_bare_value_is_a_row_when_there_is_one_column():
     assert encoded(TabularProcessor(["x"]), np.float64(2.5)) == [2.5]
     assert encoded(TabularProcessor(categories=["word"]).fit([["a"], ["b"], ["b"]]), "a") == [2]
     with pytest.raises(InputError, match=r"^Row 0 is of type float; the model takes a dictionary by column, or a list"):
-        TabularProcessor(["x", "y"]).preprocess([2.5])
+        TabularProcessor(["x", "y"]).arrays([2.5])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_bare_value_is_a_row_when_there_is_one_column():
 )
 def test_row_is_named_with_what_is_wrong_when_it_does_not_fit(processor, row, message):
     with pytest.raises(InputError) as caught:
-        processor.preprocess([ROWS[0], row])
+        processor.arrays([ROWS[0], row])
     assert str(caught.value).startswith(f"Row 1 {message}")
     assert "\n" not in str(caught.value)
 
@@ -271,7 +271,7 @@ def test_processor_is_the_same_when_it_was_saved_and_loaded(processor, tmp_path)
     processor.save(tmp_path)
     again = load_processor(json.loads(json.dumps(processor.record())), tmp_path)
     assert again.net_arguments == processor.net_arguments
-    np.testing.assert_array_equal(np.stack(again.preprocess(ROWS)), np.stack(processor.preprocess(ROWS)))
+    np.testing.assert_array_equal(np.stack(again.arrays(ROWS)), np.stack(processor.arrays(ROWS)))
     again.save(tmp_path / "again")
     assert (tmp_path / "again/columns.json").read_bytes() == (tmp_path / "columns.json").read_bytes()
 
@@ -290,8 +290,8 @@ def test_asset_is_the_same_when_another_process_learns_it(tmp_path):
 def test_rows_are_encoded_alike_when_plain_and_odd_types_stand_in_one_column(processor):
     plain = [{"delay": float(number), "month": str(number % 12)} for number in range(50)]
     odd = [{"delay": np.int16(number), "month": number % 12} if number % 3 else row for number, row in enumerate(plain)]
-    np.testing.assert_array_equal(np.stack(processor.preprocess(odd)), np.stack(processor.preprocess(plain)))
+    np.testing.assert_array_equal(np.stack(processor.arrays(odd)), np.stack(processor.arrays(plain)))
 
 
 def test_no_feature_is_returned_when_there_is_no_row(processor):
-    assert processor.preprocess([]) == []
+    assert processor.arrays([]) == []

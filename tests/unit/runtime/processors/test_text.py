@@ -26,7 +26,7 @@ def processor(request) -> TextProcessor:
 
 
 def ids(processor: TextProcessor, text: str) -> list[int]:
-    (row,) = processor.preprocess([text])
+    (row,) = processor.arrays([text])
     return row.tolist()
 
 
@@ -45,7 +45,7 @@ def ids(processor: TextProcessor, text: str) -> list[int]:
 )
 def test_row_is_named_with_what_is_wrong_when_it_is_no_text(processor, row, message):
     with pytest.raises(InputError) as caught:
-        processor.preprocess(["good", row])
+        processor.arrays(["good", row])
     assert str(caught.value) == message
 
 
@@ -59,7 +59,7 @@ def test_ids_are_equal_when_texts_differ_in_width_case_or_composition(processor,
 
 @pytest.mark.parametrize("text", ["\x00", "\u200b", "🙂" * 3, "\u202e", "\ufeff", "𠮷", "\u0301" * 50, "a\x00b"])
 def test_odd_text_is_encoded_when_no_sign_of_it_was_seen_in_training(processor, text):
-    (row,) = processor.preprocess([text])
+    (row,) = processor.arrays([text])
     assert row.dtype == np.int64
     assert 1 <= len(row) <= 12
     assert row.min() >= 1  # 0 is padding alone
@@ -69,7 +69,7 @@ def test_odd_text_is_encoded_when_no_sign_of_it_was_seen_in_training(processor, 
 @given(st.text(min_size=1))
 def test_text_is_encoded_or_refused_when_it_is_anything(text_processor, text):
     try:
-        rows = text_processor.preprocess([text, "good"])
+        rows = text_processor.arrays([text, "good"])
     except InputError as error:
         assert str(error).startswith("Row 0 ")  # noqa: PT017 - both outcomes are right
     else:
@@ -91,7 +91,7 @@ def test_only_the_first_characters_are_looked_at_when_a_text_is_hostile(processo
 
 def test_ids_are_equal_when_a_text_comes_alone_or_among_others(processor):
     alone = [ids(processor, text) for text in CORPUS[:5]]
-    assert [row.tolist() for row in processor.preprocess(CORPUS[:5])] == alone
+    assert [row.tolist() for row in processor.arrays(CORPUS[:5])] == alone
 
 
 def test_processor_answers_alike_when_it_was_saved_and_loaded(processor, tmp_path):
@@ -156,8 +156,8 @@ def test_fit_leaves_the_unfitted_processor_alone_when_it_returns_a_fitted_one():
 @pytest.mark.parametrize(("length", "width"), [(1, 4), (4, 4), (5, 8), (12, 12)])
 def test_batch_is_padded_to_the_multiple_when_rows_are_collated(processor, length, width):
     row = np.arange(1, length + 1)
-    assert processor.bucket(row) == width
-    batch = processor.batch([row, row[:1]])["input_ids"]
+    assert processor.bucket({"token_ids": row}) == width
+    batch = processor.batch([{"token_ids": row}, {"token_ids": row[:1]}])["input_ids"]
     assert batch.shape == (2, width)
     assert batch.dtype == np.int64
     assert batch[0].tolist() == [*range(1, length + 1), *[0] * (width - length)]

@@ -1,9 +1,14 @@
 """What ONNX Runtime raises, and why it does not open a file that is simply newer than it is. It opens none itself."""
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+from maas.errors import BundleError, one_line
+from maas.runtime.codec import ModelInputs, Outputs
 
 ORT_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -14,6 +19,41 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
 
 FORMAT = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
 OPERATORS = re.compile(r"Opset (\d+) is under development.*domain ([\w.]+) is till opset (\d+)", re.DOTALL)
+
+
+class Graph:
+    """An ONNX Runtime session.
+
+    Args:
+        model: the ONNX file.
+        threads: ONNX Runtime's intra-op threads; they never spin.
+        providers: execution providers, the preferred one first.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load the file.
+    """
+
+    def __init__(self, model: Path, threads: int = 1, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
+        self.session = _session(model, threads, providers)
+        self._output_names = [output.name for output in self.session.get_outputs()]
+
+    def run(self, model_inputs: ModelInputs) -> Outputs:
+        """Returns the outputs of a batch, (N, …) each."""
+        return dict(zip(self._output_names, self.session.run(None, model_inputs), strict=True))
+
+
+def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(model.read_bytes(), options, providers=list(providers))  # bytes: no data beside it
+    except Exception as error:  # onnxruntime raises half a dozen types without a common base
+        newer = too_new(error)
+        reason = f"{model} {newer}" if newer else f"ONNX Runtime cannot load {model}: {one_line(error)}."
+        raise BundleError(reason) from error
 
 
 def too_new(error: Exception) -> str | None:

@@ -6,10 +6,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from maas.errors import BundleError
+from maas.runtime.graph import too_new
+from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import load_postprocessor
-from maas.runtime.predictor import Predictor
 from maas.runtime.processors.array import ArrayProcessor
-from maas.runtime.sessions import too_new
 
 
 def saved(path, domain: str = "", opset: int = 20, ir_version: int = 9) -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""Raw rows in, answers out: the one inference path."""
+"""Raw rows in, predictions out: the one inference path. It knows no queue and no protocol."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,19 +8,19 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from maas.errors import BundleError, InputError, one_line
+from maas.errors import InputError
 from maas.records.signature import Signature
-from maas.runtime.codec import ModelInputs, Outputs, Run
+from maas.runtime.codec import Features, Outputs, Run, nbytes_of
+from maas.runtime.graph import Graph
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.processors import Features, Processor, preprocessed_pieces
-from maas.runtime.sessions import too_new
+from maas.runtime.processors import Processor, preprocessed_pieces
 
 BLOCK_BYTES = 64 * 2**20
 """Of encoded rows that wait for their batch: batches of equal size are sought among so many."""
 
 
 class Predictor:
-    """A processor, an ONNX Runtime session and an answer.
+    """A codec, a graph, and what the graph's outputs mean.
 
     Args:
         model: the ONNX file.
@@ -48,8 +48,12 @@ class Predictor:
         self.postprocessor = postprocessor
         self.batch_size = batch_size
         self.threads = threads
-        self.session = _session(model, threads, providers)
-        self._output_names = [output.name for output in self.session.get_outputs()]
+        self.graph = Graph(model, threads, providers)
+
+    @property
+    def session(self) -> ort.InferenceSession:
+        """ONNX Runtime's session of the graph."""
+        return self.graph.session
 
     @property
     def signature(self) -> Signature:
@@ -71,15 +75,12 @@ class Predictor:
 
     def run(self, features: Sequence[Features]) -> Outputs:
         """Runs the graph once over rows of equal padded size and returns its outputs, (N, …) each."""
-        return self._fed(self.processor.batch(features))
+        return self.graph.run(self.processor.batch(features))
 
     def outputs(self, rows: Sequence[Any]) -> Outputs:
         """Returns the graph's outputs for raw rows, in the order of the rows."""
         self._require_rows(rows)
-        return outputs_in_batches(self.processor, rows, self.batch_size, self._fed)
-
-    def _fed(self, model_inputs: ModelInputs) -> Outputs:
-        return dict(zip(self._output_names, self.session.run(None, model_inputs), strict=True))
+        return outputs_in_batches(self.processor, rows, self.batch_size, self.graph.run)
 
     def _require_rows(self, rows: Any) -> None:
         if isinstance(rows, str | bytes | dict) or not hasattr(rows, "__len__"):
@@ -169,23 +170,9 @@ def _blocks(processor: Processor, rows: Sequence[Any]) -> Iterator[tuple[int, li
     first, block, size = 0, list[Features](), 0
     for piece in preprocessed_pieces(processor, rows):
         block += piece
-        size += sum(row.nbytes for row in piece)
+        size += sum(map(nbytes_of, piece))
         if size > BLOCK_BYTES:
             yield first, block
             first, block, size = first + len(block), [], 0
     if block:
         yield first, block
-
-
-def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(model.read_bytes(), options, providers=list(providers))  # bytes: no data beside it
-    except Exception as error:  # onnxruntime raises half a dozen types without a common base
-        newer = too_new(error)
-        reason = f"{model} {newer}" if newer else f"ONNX Runtime cannot load {model}: {one_line(error)}."
-        raise BundleError(reason) from error

@@ -7,7 +7,7 @@ import pytest
 
 from maas.errors import BundleError, InputError
 from maas.runtime.bundle import Bundle
-from maas.runtime.predictor import Predictor, batches_of, outputs_in_batches
+from maas.runtime.model import Predictor, batches_of, outputs_in_batches
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_no_batch_is_above_the_limit_when_the_graph_is_run(predictor):
     rows = mixed(60)
     found = outputs_in_batches(predictor.processor, rows, 4, run)["rows"]
     assert max(sizes) == 4
-    assert found.tolist() == [int(row.sum()) for row in predictor.processor.preprocess(rows)]
+    assert found.tolist() == [int(row.sum()) for row in predictor.processor.arrays(rows)]
     assert list(batches_of(predictor.processor, [], 4)) == []
 
 

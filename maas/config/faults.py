@@ -119,9 +119,15 @@ def _hints(target: Any) -> dict[str, Any]:
         return {}
 
 
+def _holds_parts(value: Any) -> bool:
+    """Whether a value is a mapping or a list of parts."""
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(isinstance(one, Part) or _holds_parts(one) for one in values)
+
+
 def _misfit(path: str, value: Any, hint: Any) -> str | None:
     """Says why a value does not fit an annotation; None where it fits or the annotation cannot be checked."""
-    if hint is None:
+    if hint is None or _holds_parts(value):  # each part is checked by itself
         return None
     metas = [meta for meta in typing.get_args(hint) if isinstance(meta, msgspec.Meta)]
     try:

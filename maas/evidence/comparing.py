@@ -14,6 +14,7 @@ from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
 from maas.evidence.task_metrics.base import Scores
 from maas.records.evidence import Interval, Latency, Slice
 from maas.runtime.bundle import Bundle
+from maas.runtime.codec import ModelInputs
 
 BATCHES = 4
 SLICES = 3
@@ -147,7 +148,7 @@ def _latencies(bundles: Mapping[str, Bundle], rows: Split) -> dict[str, tuple[La
     return {name: tuple(measured) for name, measured in found.items()}
 
 
-def _running(session: InferenceSession, model_inputs: Sequence[dict[str, Any]]) -> Callable[[], None]:
+def _running(session: InferenceSession, model_inputs: Sequence[ModelInputs]) -> Callable[[], None]:
     def run() -> None:
         for one in model_inputs:
             session.run(None, one)

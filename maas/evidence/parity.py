@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from maas.errors import ExportError, ParityError, one_line
@@ -133,7 +131,7 @@ def _refused() -> Iterator[None]:
         ) from error
 
 
-def first_difference(model: Path, model_inputs: dict[str, NDArray[Any]], tolerance: float) -> str | None:
+def first_difference(model: Path, model_inputs: ModelInputs, tolerance: float) -> str | None:
     """Names the first node whose output differs between ONNX Runtime and the reference evaluator.
 
     Args:

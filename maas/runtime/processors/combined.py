@@ -28,8 +28,11 @@ class CombinedProcessor(Processor):
     Args:
         parts: processor of each part, by name.
 
+    Attributes:
+        column_parts: names of the parts that read several columns.
+
     Raises:
-        ConfigError: there are fewer than two parts, or two of them read one column.
+        ConfigError: there are fewer than two parts, one has no name for a folder, or two of them read one column.
     """
 
     kind: ClassVar[str] = "combined"
@@ -43,7 +46,12 @@ class CombinedProcessor(Processor):
                 f"processor.parts names {', '.join(self.parts) or 'nothing'}; a combined processor has two parts or "
                 "more. Name e.g. processor.parts.text and processor.parts.columns."
             )
-        self._by_column = {name for name, part in self.parts.items() if "properties" in part.row_schema}
+        if wrong := [name for name in self.parts if not _is_folder(name)]:
+            raise ConfigError(
+                f"processor.parts names {wrong[0]!r}; a part's name has letters, digits and _ alone. Rename the column "
+                "with data.source.derived, or in the file."
+            )
+        self.column_parts = frozenset(name for name, part in self.parts.items() if "properties" in part.row_schema)
         self._specs = tuple(spec for name in self.parts for spec in self._specs_of(name))
         self._columns = [spec.name for spec in self._specs]
         if twice := [name for name, count in Counter(self._columns).items() if count > 1]:
@@ -58,7 +66,7 @@ class CombinedProcessor(Processor):
 
     def _specs_of(self, name: str) -> tuple[TensorSpec, ...]:
         specs = self.parts[name].input_specs
-        return specs if name in self._by_column else (replace(specs[0], name=name),)
+        return specs if name in self.column_parts else (replace(specs[0], name=name),)
 
     def _names_of(self, named: Callable[[Processor], Mapping[str, object]]) -> dict[str, dict[str, str]]:
         """Returns by part what each of its names is called among those of all parts."""
@@ -85,13 +93,13 @@ class CombinedProcessor(Processor):
         try:
             return self.parts[name].preprocess([self.part_of(name, row) for row in rows])
         except InputError as error:
-            if name in self._by_column:
+            if name in self.column_parts:
                 raise
             raise InputError(f"{error} (It is the row's {name}.)") from error
 
     def part_of(self, name: str, row: Mapping[str, Any]) -> Any:
         """Returns what a part's own processor reads of a row by column."""
-        if name in self._by_column:
+        if name in self.column_parts:
             return {spec.name: row.get(spec.name) for spec in self.parts[name].input_specs}
         return row.get(name)
 
@@ -140,8 +148,8 @@ class CombinedProcessor(Processor):
         """An object by column; what a part's own processor does not call missing is required."""
         properties: dict[str, Any] = {}
         for name, part in self.parts.items():
-            properties |= part.row_schema["properties"] if name in self._by_column else {name: part.row_schema}
-        required = [name for name in self.parts if name not in self._by_column]
+            properties |= part.row_schema["properties"] if name in self.column_parts else {name: part.row_schema}
+        required = [name for name in self.parts if name not in self.column_parts]
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
     @property
@@ -158,7 +166,8 @@ class CombinedProcessor(Processor):
         """The axes of all parts; those of several parts of varying size have the part's name."""
         return {
             self._input_names[name][own]: {
-                axis: f"{name}_{called}" if axis and len(self._variable) > 1 else called for axis, called in axes.items()
+                axis: f"{name}_{called}" if axis and len(self._variable) > 1 else called
+                for axis, called in axes.items()
             }
             for name, part in self.parts.items()
             for own, axes in part.dynamic_axes.items()
@@ -178,7 +187,7 @@ class CombinedProcessor(Processor):
         return {"parts": {name: part.record() for name, part in self.parts.items()}}
 
     def save(self, folder: Path) -> None:
-        """Lets each part write to a folder of its own."""
+        """Lets each part write to its own folder."""
         for name, part in self.parts.items():
             part.save(folder / name)
 
@@ -190,11 +199,11 @@ class CombinedProcessor(Processor):
             BundleError: the settings are others.
         """
         parts = settings.get("parts")
-        is_right = settings.keys() == {"parts"} and isinstance(parts, Mapping)
-        if not (is_right and all(isinstance(one, Mapping) and _is_folder(name) for name, one in parts.items())):
+        records = parts.items() if isinstance(parts, Mapping) and settings.keys() == {"parts"} else ()
+        if not records or not all(_is_folder(name) and isinstance(record, Mapping) for name, record in records):
             raise BundleError(
-                f"The combined processor cannot be made with {reprlib.repr(dict(settings))}; it takes kind and settings "
-                "of each of its parts by name. Export the model again."
+                f"The combined processor cannot be made with {reprlib.repr(dict(settings))}; it takes kind and "
+                "settings of each of its parts by name. Export the model again."
             )
 
     @classmethod

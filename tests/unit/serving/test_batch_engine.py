@@ -28,10 +28,10 @@ class Numbers:
         self.rows += [number for number, _ in rows]
         if any(number < 0 for number, _ in rows):
             raise InputError(f"Row {[number < 0 for number, _ in rows].index(True)} is negative.")
-        return [np.array(row) for row in rows]
+        return [{"pair": np.array(row)} for row in rows]
 
     def bucket(self, features) -> int:
-        return int(features[1])
+        return int(features["pair"][1])
 
 
 class Doubling:
@@ -48,7 +48,7 @@ class Doubling:
     def batches(self, features):
         groups: dict[int, list[int]] = {}
         for index, row in enumerate(features):
-            groups.setdefault(int(row[1]), []).append(index)
+            groups.setdefault(int(row["pair"][1]), []).append(index)
         for group in groups.values():
             for start in range(0, len(group), self.batch_size):
                 yield group[start : start + self.batch_size]
@@ -57,10 +57,10 @@ class Doubling:
         self.entered.set()
         self.open.wait(10)
         self.threads.add(threading.current_thread().name)
-        self.rows.append([int(row[0]) for row in features])
-        if any(row[0] == 13 for row in features):
+        self.rows.append([int(row["pair"][0]) for row in features])
+        if any(row["pair"][0] == 13 for row in features):
             raise ValueError("unlucky")
-        return {"doubled": np.stack([row[:1] for row in features]) * 2}
+        return {"doubled": np.stack([row["pair"][:1] for row in features]) * 2}
 
 
 class Engine(BatchEngine):

@@ -149,7 +149,8 @@ def first_difference(model: Path, model_inputs: ModelInputs, tolerance: float) -
     names = [name for node in graph.graph.node for name in node.output if name]
     found = computed_values(graph, model_inputs, names)
     with _refused():
-        expected = dict(zip(names, ReferenceEvaluator(exposing(graph, names)).run(names, model_inputs), strict=True))
+        reference = ReferenceEvaluator(exposing(graph, names)).run(names, dict(model_inputs))
+        expected = dict(zip(names, reference, strict=True))
     for node in graph.graph.node:
         for name in node.output:
             if name and _differs(expected[name], found[name], tolerance):

@@ -254,10 +254,16 @@ def test_reading_ends_when_its_caller_left(text_folder):
 
 
 def test_rows_keep_their_values_and_shapes_in_frames():
-    rows = [np.arange(3), np.arange(3) + 5, np.arange(4, dtype=np.float32), np.zeros((2, 2), np.uint8)]
+    arrays = [np.arange(3), np.arange(3) + 5, np.arange(4, dtype=np.float32), np.zeros((2, 2), np.uint8)]
+    both = [{"ids": np.arange(length), "columns": np.array([length, np.nan])} for length in (3, 3, 5)]
+    rows = [*({"values": array} for array in arrays), *both]
     found = [row for frame, content in features_frames(1, rows) for row in features_of_frame(frame, content)]
-    assert all(one.dtype == other.dtype and np.array_equal(one, other) for one, other in zip(found, rows, strict=True))
-    large = [np.zeros(50_000)] * 5
+    for one, other in zip(found, rows, strict=True):
+        assert list(one) == list(other)
+        for name, array in other.items():
+            assert one[name].dtype == array.dtype
+            np.testing.assert_array_equal(one[name], array)
+    large = [{"values": np.zeros(50_000)}] * 5
     assert [len(frame.runs) for frame, _ in features_frames(1, large)] == [1] * 5
 
 

@@ -10,7 +10,7 @@ from maas.exporting.file_proof import prove_file
 from maas.files import sha256_of
 from maas.lifecycle.given import Given, GivenGraph, source_of_bundle
 from maas.lifecycle.recipe import Recipe
-from maas.runtime.predictor import Predictor
+from maas.runtime.model import Predictor
 from maas.runtime.processors.array import ArrayProcessor
 
 

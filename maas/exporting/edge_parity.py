@@ -15,8 +15,10 @@ from maas.evidence.task_metrics.base import Scores
 from maas.exporting.edges import edge_rows
 from maas.exporting.source import SourceModel
 from maas.records.evidence import Parity
+from maas.runtime.graph import ORT_ERRORS
 from maas.runtime.model import Predictor
 
+REFUSALS: tuple[type[Exception], ...] = (MaasError, *ORT_ERRORS)
 EDGE_ROWS = 4
 """Usual rows, of which one value at a time is made unusual."""
 EDGE_BATCH = 32
@@ -76,7 +78,7 @@ def _require_refused(framework: str, predictor: Predictor, rows: Sequence[Any]) 
     for row in rows:
         try:
             found = predictor.scores([row])
-        except Exception:  # noqa: BLE001, S112 - ONNX Runtime raises half a dozen types without a common base
+        except REFUSALS:
             continue
         if np.isfinite(found).all():
             raise ParityError(

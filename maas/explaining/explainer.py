@@ -1,6 +1,6 @@
 """From a raw row to its explanation."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -18,14 +18,14 @@ CHUNK_ROWS = 128
 
 def explain(
     model: Bundle | Predictor,
-    row: Any,
+    row: object,
     *,
     label: str | None = None,
     parts: int | None = None,
     orders: int = 8,
     seed: int = 0,
     method: Literal["shapley", "occlusion"] = "shapley",
-    baseline: Any = None,
+    baseline: object = None,
 ) -> Explanation:
     """Returns how much each part of a raw row adds to the model's prediction.
 

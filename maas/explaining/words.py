@@ -35,7 +35,7 @@ class Words(Parts):
     """
 
     def __init__(
-        self, row: Any, processor: SingleArrayProcessor, most: int | None = None, baseline: Any = None
+        self, row: Any, processor: SingleArrayProcessor, most: int | None = None, baseline: object = None
     ) -> None:
         super().__init__(row, processor, most, baseline)
         (whole,) = processor.arrays([row])

@@ -92,17 +92,17 @@ def truths_of(categories: Iterable[str]) -> Truths:
     return spelling("False"), spelling("True")
 
 
-def _is_huge(value: Any) -> bool:
+def _is_huge(value: object) -> bool:
     return isinstance(value, int) and value.bit_length() > 1000
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     if isinstance(value, float | np.floating):
         return bool(value != value)  # noqa: PLR0124 - NaN alone differs from itself
     return value is None or (isinstance(value, str) and not value) or type(value).__name__ in NOT_AVAILABLE
 
 
-def _number(value: Any, index: int, name: str) -> float | int | None:
+def _number(value: object, index: int, name: str) -> float | int | None:
     if _is_missing(value):
         return None
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
@@ -113,7 +113,7 @@ def _number(value: Any, index: int, name: str) -> float | int | None:
     )
 
 
-def _text(value: Any, index: int, name: str, truths: Truths) -> str:
+def _text(value: object, index: int, name: str, truths: Truths) -> str:
     if _is_missing(value):
         return ""
     if isinstance(value, bool | np.bool_):
@@ -130,7 +130,7 @@ def _text(value: Any, index: int, name: str, truths: Truths) -> str:
     )
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """Returns a value as messages show it: short, and with its type where that is what is wrong."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if value.bit_length() <= 64 else f"a whole number of {value.bit_length()} bits"

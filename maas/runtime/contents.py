@@ -5,14 +5,13 @@ An `InputError` of this module says what the row is; whoever knows which one it 
 
 import binascii
 from pathlib import Path
-from typing import Any
 
 from maas.errors import InputError
 
 MAX_FILE_BYTES = 32 * 2**20
 
 
-def content_of(row: Any, forms: str) -> bytes:
+def content_of(row: object, forms: str) -> bytes:
     """Returns the bytes of the file that a row stands for.
 
     Args:
@@ -46,7 +45,7 @@ def _decoded(text: str) -> bytes:
         ) from error
 
 
-def row_name(row: Any, index: int) -> str:
+def row_name(row: object, index: int) -> str:
     """Returns how messages call a row: its file, relative to the working directory where it lies below, or its number.
 
     Args:

@@ -17,6 +17,7 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
 )
 """What opening and running a graph raises: ONNX Runtime's errors, which have no base, and Python's own."""
 
+LOADING_ERRORS: tuple[type[Exception], ...] = (OSError, *ORT_ERRORS)
 FORMAT = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
 OPERATORS = re.compile(r"Opset (\d+) is under development.*domain ([\w.]+) is till opset (\d+)", re.DOTALL)
 
@@ -50,7 +51,7 @@ def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.Inferen
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(model.read_bytes(), options, providers=list(providers))  # bytes: no data beside it
-    except Exception as error:  # onnxruntime raises half a dozen types without a common base
+    except LOADING_ERRORS as error:
         newer = too_new(error)
         reason = f"{model} {newer}" if newer else f"ONNX Runtime cannot load {model}: {one_line(error)}."
         raise BundleError(reason) from error

@@ -1,6 +1,6 @@
 """Raw texts: what counts as one, and how much of it is looked at."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from maas.errors import InputError
 
@@ -9,7 +9,7 @@ CHARACTERS_A_TOKEN = 32
 """Looked at; bounds the time that a hostile text can take."""
 
 
-def checked(row: Any, index: int, max_tokens: int, keep: Keep = "start") -> str:
+def checked(row: object, index: int, max_tokens: int, keep: Keep = "start") -> str:
     """Returns a raw row as a text, no longer than `max_tokens` can need.
 
     Args:
@@ -44,5 +44,5 @@ def bounded(text: str, limit: int, keep: Keep = "start") -> str:
     return text[: limit - tail] + text[len(text) - tail :]
 
 
-def _named(value: Any) -> str:
+def _named(value: object) -> str:
     return "null" if value is None else f"of type {type(value).__name__}"

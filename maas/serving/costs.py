@@ -15,6 +15,7 @@ from msgspec.json import encode
 
 from maas.errors import InputError, one_line
 from maas.runtime.codec import Features, nbytes_of
+from maas.runtime.graph import ORT_ERRORS
 from maas.runtime.model import Predictor
 from maas.runtime.processors import Processor
 from maas.serving.call import Row
@@ -91,7 +92,7 @@ def _is_run(predictor: Predictor, longest: Features) -> bool:
     """Whether a model runs a row that is longer than the golden ones, which it is known to run."""
     try:
         predictor.run([longest])
-    except Exception as error:  # noqa: BLE001  onnxruntime raises half a dozen types without a common base
+    except ORT_ERRORS as error:
         log.warning("The model cannot run its longest rows, which will be answered by 500: %s.", one_line(error))
         return False
     return True

@@ -17,7 +17,7 @@ class ArrayParts(Columns):
 
     takes: ClassVar[str] = "a number, or an array of the row's shape"
 
-    def __init__(self, row: Any, processor: ArrayProcessor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: object, processor: ArrayProcessor, most: int | None = None, baseline: Any = None) -> None:
         super().__init__(row, processor, most, baseline)
         (self._values,) = processor.values([row])
         self._baseline = _baseline(processor, baseline)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,7 @@ class AudioParts(Parts):
     """Windows of equal length of the samples as the processor gives them to the graph; left out, they are silent."""
 
     def __init__(
-        self, row: Any, processor: SingleArrayProcessor, most: int | None = None, baseline: Any = None
+        self, row: object, processor: SingleArrayProcessor, most: int | None = None, baseline: object = None
     ) -> None:
         super().__init__(row, processor, most, baseline)
         self._samples: Samples = processor.arrays([row])[0]

@@ -51,7 +51,7 @@ class Parts(ABC):
     takes: ClassVar[str] = ""
     """What a baseline may be; empty where there is no choice."""
 
-    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: object, processor: Processor, most: int | None = None, baseline: object = None) -> None:
         if baseline is not None and not self.takes:
             raise InputError(
                 f"baseline is {baseline!r}; what is left out of a {processor.modality} is cut out. Leave baseline out."
@@ -74,7 +74,7 @@ class Parts(ABC):
         """Returns a picture of the parts, coloured by their attributions (P,)."""
 
 
-def parts_of(row: Any, processor: Processor, most: int | None, baseline: Any) -> Parts:
+def parts_of(row: object, processor: Processor, most: int | None, baseline: object) -> Parts:
     """Returns a row's parts. Arguments and errors as in `Parts`."""
     return class_of(processor.kind, Parts, "explained processor")(row, processor, most, baseline)
 

@@ -18,7 +18,9 @@ class CombinedParts(Parts):
 
     takes: ClassVar[str] = "a baseline of each input by its name"
 
-    def __init__(self, row: Any, processor: CombinedProcessor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(
+        self, row: object, processor: CombinedProcessor, most: int | None = None, baseline: object = None
+    ) -> None:
         super().__init__(row, processor, most, baseline)
         if baseline is not None and not (isinstance(baseline, dict) and baseline.keys() <= processor.parts.keys()):
             raise InputError(f"baseline must be {self.takes}: {', '.join(processor.parts)}.")

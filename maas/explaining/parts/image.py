@@ -1,6 +1,6 @@
 """Images: patches of a grid over the pixels that the model sees."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class ImageParts(Parts):
     takes: ClassVar[str] = "'mean', the image's mean colour, or 'blur'"
 
     def __init__(
-        self, row: Any, processor: SingleArrayProcessor, most: int | None = None, baseline: Any = None
+        self, row: object, processor: SingleArrayProcessor, most: int | None = None, baseline: object = None
     ) -> None:
         super().__init__(row, processor, most, baseline)
         (self._pixels,) = processor.arrays([row])  # uint8 (H, W, C)
@@ -86,7 +86,7 @@ def _grid(height: int, width: int, most: int) -> tuple[NDArray[np.int64], tuple[
     return rows[:, None] * across + columns[None, :], parts
 
 
-def _covered(pixels: Pixels, how: Any) -> Pixels:
+def _covered(pixels: Pixels, how: object) -> Pixels:
     """Returns the image without what makes it this image."""
     if how == "mean":
         mean: Pixels = np.broadcast_to(pixels.mean(axis=(0, 1)).round().astype(np.uint8), pixels.shape)

@@ -17,7 +17,7 @@ class TabularParts(Columns):
 
     takes: ClassVar[str] = "a row"
 
-    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: Any = None) -> None:
+    def __init__(self, row: Any, processor: Processor, most: int | None = None, baseline: object = None) -> None:
         super().__init__(row, processor, most, baseline)
         processor.preprocess([row])
         names = [spec.name for spec in processor.input_specs]
@@ -56,7 +56,7 @@ def _by_name(row: Any, names: Sequence[str]) -> dict[str, Any]:
     return dict(zip(names, row if len(names) > 1 or np.ndim(row) else [row], strict=True))
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None or value == "":
         return "missing"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

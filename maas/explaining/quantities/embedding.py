@@ -17,7 +17,7 @@ class EmbeddingQuantity(Quantity):
 
     name: ClassVar[str] = "cosine"
 
-    def __init__(self, answer: Any, outputs: Outputs, label: str | None) -> None:
+    def __init__(self, answer: object, outputs: Outputs, label: str | None) -> None:
         super().__init__(answer, outputs, label)
         (self._whole,) = _directions(outputs["embedding"])
 

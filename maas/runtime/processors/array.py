@@ -98,7 +98,7 @@ class ArrayProcessor(SingleArrayProcessor):
         """Returns checked arrays of `shape` in their own unit, float64 where they are standardised, else float32."""
         return [self._checked(row, index) for index, row in enumerate(rows)]
 
-    def _checked(self, row: Any, index: int) -> Array:
+    def _checked(self, row: object, index: int) -> Array:
         if isinstance(row, list) and not _holds_only_numbers(row):
             raise InputError(
                 f"Row {index} holds something else than numbers; the model takes {list(self.shape)} of them."
@@ -148,7 +148,7 @@ class ArrayProcessor(SingleArrayProcessor):
         """By depth."""
         return f"One input is numbers of shape {list(self.shape)}; lists nested one deeper are several."
 
-    def is_many(self, value: Any) -> bool:
+    def is_many(self, value: object) -> bool:
         """Lists nested deeper than a row are many."""
         return nesting(value) > len(self.shape)
 

@@ -57,14 +57,14 @@ class AudioProcessor(SingleArrayProcessor):
         """Returns float32 arrays (T,), one a row."""
         return [self._preprocessed(row, index) for index, row in enumerate(rows)]
 
-    def _preprocessed(self, row: Any, index: int) -> Array:
+    def _preprocessed(self, row: object, index: int) -> Array:
         try:
             sound = self._sound(row)
         except InputError as error:
             raise InputError(f"{row_name(row, index)} {error}") from error
         return centred(self._resampled(sound), self._samples)
 
-    def _sound(self, row: Any) -> Sound:
+    def _sound(self, row: object) -> Sound:
         if isinstance(row, np.ndarray | list | tuple):
             return sound_of(row, self.rate)
         if isinstance(row, dict):
@@ -112,7 +112,7 @@ class AudioProcessor(SingleArrayProcessor):
             "[N, channels] is several."
         )
 
-    def is_many(self, value: Any) -> bool:
+    def is_many(self, value: object) -> bool:
         """A list is many, unless it is samples: of numbers, or of lists of one number a channel."""
         if not isinstance(value, list) or not value:
             return False

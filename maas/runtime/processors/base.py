@@ -48,7 +48,7 @@ class Processor(ABC):
             InputError: a row cannot be understood; the message names the row.
         """
 
-    def pixels_to_decode(self, row: Any) -> int:
+    def pixels_to_decode(self, row: object) -> int:
         """Returns how many pixels preprocessing a row would decode, by its header alone; 0 where it is no picture."""
         return 0
 
@@ -76,7 +76,7 @@ class Processor(ABC):
         return "A list is several inputs."
 
     @abstractmethod
-    def is_many(self, value: Any) -> bool:
+    def is_many(self, value: object) -> bool:
         """Tells whether a JSON value is a list of rows rather than one row, as the declared shape decides.
 
         Raises:
@@ -180,7 +180,7 @@ def preprocessed_pieces(processor: Processor, rows: Iterable[Any]) -> Iterator[l
         start += len(piece)
 
 
-def nesting(value: Any) -> int:
+def nesting(value: object) -> int:
     """Returns how deeply lists are nested, along the first of each."""
     depth = 0
     while isinstance(value, list):

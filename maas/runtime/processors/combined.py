@@ -103,7 +103,7 @@ class CombinedProcessor(Processor):
             return {spec.name: row.get(spec.name) for spec in self.parts[name].input_specs}
         return row.get(name)
 
-    def by_column(self, row: Any, index: int = 0) -> Mapping[str, Any]:
+    def by_column(self, row: object, index: int = 0) -> Mapping[str, Any]:
         """Returns a row as a dictionary by column.
 
         Raises:
@@ -229,7 +229,7 @@ class _Projection(Sequence[Any]):
     def __iter__(self) -> Iterator[Any]:
         return (self._taken(row, index) for index, row in enumerate(self._rows))
 
-    def _taken(self, row: Any, index: int) -> Any:
+    def _taken(self, row: object, index: int) -> Any:
         return self._processor.part_of(self._name, self._processor.by_column(row, index))
 
 

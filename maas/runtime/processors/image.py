@@ -76,20 +76,20 @@ class ImageProcessor(SingleArrayProcessor):
         """Returns uint8 arrays (H, W, C), one a row."""
         return [self._preprocessed(row, index) for index, row in enumerate(rows)]
 
-    def _preprocessed(self, row: Any, index: int) -> Array:
+    def _preprocessed(self, row: object, index: int) -> Array:
         try:
             return self._pixels(row)
         except InputError as error:
             raise InputError(f"{row_name(row, index)} {error}") from error
 
-    def pixels_to_decode(self, row: Any) -> int:
+    def pixels_to_decode(self, row: object) -> int:
         """Returns how many pixels a file declares; 0 for what is no file."""
         try:
             return declared_pixels(content_of(row, FORMS)) if isinstance(row, bytes | bytearray | str) else 0
         except InputError:  # preprocessing names the row
             return 0
 
-    def _pixels(self, row: Any) -> Array:
+    def _pixels(self, row: object) -> Array:
         if isinstance(row, np.ndarray | list | tuple):
             array = pixels_of(row)
             if self._shape in (array.shape, (*array.shape, 1)):

@@ -129,7 +129,7 @@ class PretrainedTextProcessor(SingleArrayProcessor):
         """A string."""
         return {"type": "string"}
 
-    def is_many(self, value: Any) -> bool:
+    def is_many(self, value: object) -> bool:
         """A list is many."""
         return isinstance(value, list)
 

@@ -150,7 +150,7 @@ class TabularProcessor(SingleArrayProcessor):
         aligned = [self._aligned(row, index) for index, row in enumerate(rows)]
         return list(zip(*aligned, strict=True)) if aligned else [()] * len(self._columns)
 
-    def _aligned(self, row: Any, index: int) -> Sequence[Any]:
+    def _aligned(self, row: object, index: int) -> Sequence[Any]:
         """Returns a row's values in the order of the columns."""
         if type(row) is dict or isinstance(row, Mapping):  # the first is what is fast
             if not row or not row.keys() <= self._known:
@@ -212,7 +212,7 @@ class TabularProcessor(SingleArrayProcessor):
         """By what a list holds."""
         return "One input is an object, or a list of its values; a list of objects or of lists is several."
 
-    def is_many(self, value: Any) -> bool:
+    def is_many(self, value: object) -> bool:
         """A list of lists or dictionaries is many."""
         return isinstance(value, list) and bool(value) and isinstance(value[0], list | dict)
 
@@ -285,5 +285,5 @@ def _statistics(values: NDArray[np.float64]) -> tuple[float, float]:
     return mean, deviation or 1.0
 
 
-def _named(value: Any) -> str:
+def _named(value: object) -> str:
     return "null" if value is None else f"of type {type(value).__name__}"

@@ -114,7 +114,7 @@ class TextProcessor(SingleArrayProcessor):
         """A string."""
         return {"type": "string"}
 
-    def is_many(self, value: Any) -> bool:
+    def is_many(self, value: object) -> bool:
         """A list is many."""
         return isinstance(value, list)
 

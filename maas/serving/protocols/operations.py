@@ -18,6 +18,7 @@ from maas.serving.repository import Deployment, Snapshot
 Metadata: TypeAlias = Iterable[tuple[bytes, bytes]]
 JsonSchema: TypeAlias = Mapping[str, object]
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
+LARGE_BODY_BYTES = 16 * 2**10
 C = TypeVar("C", bound=Call)
 
 
@@ -127,6 +128,10 @@ class Inference(Operation, Generic[C]):
 
     method = "POST"
     call_type: type[C]
+
+    def is_large(self, request: Request, snapshot: Snapshot) -> bool:
+        """Whether a request is read and preprocessed by another process."""
+        return len(request.body) > LARGE_BODY_BYTES
 
     @abstractmethod
     def parse(self, request: Request, snapshot: Snapshot) -> C:

@@ -33,6 +33,7 @@ from maas.serving.protocols.schemas import require_body_size, schema_like
 from maas.serving.repository import Deployment, Snapshot
 
 ROWS = "input_data"
+LARGE_FILE_BYTES, LARGE_FILE_PIXELS = 256 * 2**10, 10**6
 _CHOICE: JsonSchema = {"model": {"type": "string"}, "version": {"type": ["string", "integer"]}}
 
 
@@ -72,6 +73,13 @@ class TaskOperation(Inference[RestCall]):
         self.path = f"/v1/{task}"
         self.task = task
         self.summary = "Answers one input by its name, or a list of them."
+
+    def is_large(self, request: Request, snapshot: Snapshot) -> bool:
+        """Whether a request is large; a file may have more bytes than JSON, as its decoder lets others work."""
+        processor = snapshot.by_task[self.task].processor
+        if request.media_type not in processor.media_types:
+            return super().is_large(request, snapshot)
+        return len(request.body) > LARGE_FILE_BYTES or processor.pixels_to_decode(request.body) > LARGE_FILE_PIXELS
 
     def parse(self, request: Request, snapshot: Snapshot) -> RestCall:
         """Returns a call with one row or several, or with the file that the body is."""

@@ -44,8 +44,6 @@ STATUS = {
     "deadline_exceeded": 504,
 }
 """The status of each kind of fault."""
-LARGE_BODY_BYTES = 16 * 2**10
-"""A larger body is read and preprocessed by another process."""
 CLIENT_GONE = 499  # nobody reads it; the metrics show it
 
 log = logging.getLogger("maas.serving")
@@ -129,7 +127,7 @@ class HttpApp:
             request.body = await body.read(request.metadata, receive)
             async with CancelledWhenClientGoes(receive):
                 snapshot = self._repository.snapshot
-                if len(request.body) > LARGE_BODY_BYTES:
+                if operation.is_large(request, snapshot):
                     call = await self._reader.read(operation, request, snapshot)
                     snapshot = self._repository.snapshot
                 else:

@@ -67,8 +67,8 @@ class CompressionSettings:
         """Requires that a search can be made by it.
 
         Raises:
-            BudgetError: a pass does not declare what it is, candidates would have one name, or proposals are asked for
-                that nothing can take.
+            BudgetError: a pass does not declare what it is, candidates would have one name, or proposals have no
+                setting to change.
         """
         for name, one in self.passes.items():
             require_declared(name, type(one))

@@ -61,13 +61,13 @@ class Study:
 
     def ask(self, count: int) -> dict[int, TrialValues]:
         """Returns up to `count` trials by number, with their values; those that a killed sweep left come first."""
-        asked = dict(itertools.islice(self._broken_off.items(), count))
-        for number in asked:
+        trials = dict(itertools.islice(self._broken_off.items(), count))
+        for number in trials:
             del self._broken_off[number]
-        while len(asked) < count and self.started < self.limit:
+        while len(trials) < count and self.started < self.limit:
             number, values = self._next()
-            asked[number] = values
-        return asked
+            trials[number] = values
+        return trials
 
     def tell(self, number: int, value: float | None) -> None:
         """Keeps what a trial gave; None if it failed."""

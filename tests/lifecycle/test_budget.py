@@ -37,9 +37,9 @@ def test_dynamic_int8_is_refused_with_both_times_when_it_slows_a_small_cnn_down(
 
 
 def test_fp32_is_kept_with_a_status_of_its_own_when_nothing_is_a_thousand_times_faster(runs, entered):
-    status, told, _ = entered(maas.compress.main, *COMMAND, f"runs_dir={runs}", "compress.budget.speedup=1000")
+    status, printed, _ = entered(maas.compress.main, *COMMAND, f"runs_dir={runs}", "compress.budget.speedup=1000")
     assert status == 3
-    assert re.search(f"^chosen: fp32[.] {KEPT}$", told, re.MULTILINE)
+    assert re.search(f"^chosen: fp32[.] {KEPT}$", printed, re.MULTILINE)
     found = Compressed.open(next(runs.glob("faces/[0-9]*/compress")))
     assert found.model.read_bytes() == found.exported.read_bytes()
 
@@ -72,8 +72,8 @@ def test_nothing_is_taken_that_another_section_made_when_a_run_goes_on(runs):
 
 @pytest.mark.slow
 def test_line_goes_on_with_fp32_and_says_so_when_nothing_keeps_the_budget(tmp_path, entered):
-    status, told, _ = entered(maas.run.main, *COMMAND, f"runs_dir={tmp_path}", "compress.budget.speedup=1000")
+    status, printed, _ = entered(maas.run.main, *COMMAND, f"runs_dir={tmp_path}", "compress.budget.speedup=1000")
     assert status == 0
-    assert re.search(f"^compress  chosen: fp32[.] {KEPT}$", told, re.MULTILINE)
-    assert "it is kept, as nothing that was tried keeps the budget" in told
+    assert re.search(f"^compress  chosen: fp32[.] {KEPT}$", printed, re.MULTILINE)
+    assert "it is kept, as nothing that was tried keeps the budget" in printed
     assert next(tmp_path.glob("faces/[0-9]*/bundle/model.onnx")).is_file()

@@ -21,7 +21,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["maas.lifecycle", "maas.models.mlp"])
 RECIPE = [
     "digits_mlp", "registry=null", "trainer.max_epochs=2", "model.hidden=[64]",
-    "callbacks.training_checkpoints.every_seconds=0",  # so that a retraining can be gone on with at each of its steps
+    "callbacks.training_checkpoints.every_seconds=0",  # so that a retraining can resume at each of its steps
     "compress=search", "compress.passes.distil.epochs=2",
     "compress.budget.max_drop=null", "+compress.budget.speedup=null", "export.min_agreement=0",
     "+compress.budget.min_agreement=null",
@@ -31,7 +31,7 @@ Moment = Callable[[Path], bool]
 
 
 def has(pattern: str, count: int = 1) -> Moment:
-    """Tells whether a run's folder holds so many files that match."""
+    """Returns whether a run's folder holds so many files that match."""
     return lambda run: len(list(run.glob(pattern))) >= count
 
 
@@ -64,7 +64,7 @@ class SearchedRun:
         return process
 
     def kill(self, moment: Moment) -> bool:
-        """Searches until a moment comes and kills all that is at work; tells whether anything was."""
+        """Searches until a moment comes and kills all that is at work; returns whether anything was."""
         process = self.start()
         while process.is_alive() and not moment(self.run):
             time.sleep(0.002)

@@ -67,8 +67,10 @@ def test_nothing_is_said_when_nothing_was_measured():
     assert list(Budget().reasons(CandidateRecord("x", "", "", 10, 0.0), PARENT)) == []
 
 
-@pytest.mark.parametrize(("asked", "exported", "needed"), [(None, 0.97, 0.97), (0.95, 0.97, 0.97), (0.99, 0.97, 0.99)])
-def test_nothing_is_chosen_that_export_would_refuse(asked, exported, needed):
-    budget = f"compress.budget.min_agreement={'null' if asked is None else asked}"
+@pytest.mark.parametrize(
+    ("written", "exported", "needed"), [(None, 0.97, 0.97), (0.95, 0.97, 0.97), (0.99, 0.97, 0.99)]
+)
+def test_nothing_is_chosen_that_export_would_refuse(written, exported, needed):
+    budget = f"compress.budget.min_agreement={'null' if written is None else written}"
     config = maas.compose("digits_mlp", "compress=int8", budget, f"export.min_agreement={exported}")
     assert Recipe.of(config).compression.budget.min_agreement == needed

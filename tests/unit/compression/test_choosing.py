@@ -38,7 +38,7 @@ def test_refused_one_is_passed_over_when_it_is_the_smallest():
 
 def test_reason_stays_short_when_a_thousand_were_refused():
     refused = [candidate(f"c{index}", 10, reasons=("it is bad",)) for index in range(1000)]
-    best, reason = choice([ROOT, *refused], {"pipeline": "it was given up"})
+    best, reason = choice([ROOT, *refused], {"pipeline": "it was pruned"})
     assert best is ROOT
     assert reason.startswith("Nothing that was tried keeps the budget, so fp32 is kept (c0: it is bad; c1: it is bad; ")
     assert reason.endswith(f"; and {1001 - REASONS_SHOWN} more).")

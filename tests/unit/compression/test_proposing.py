@@ -1,4 +1,4 @@
-"""Proposals lie in their space, are the same for the same answers, and move to where small nets keep the budget."""
+"""Proposals lie in their space, are the same for the same results, and move to where small nets keep the budget."""
 
 import pytest
 
@@ -14,8 +14,8 @@ SPACE = {
 }
 
 
-def asked(seed: int, count: int = 20) -> list:
-    """Answers as a net would that keeps the budget up to a ratio of 0.7."""
+def proposed(seed: int, count: int = 20) -> list:
+    """Returns proposals where a net keeps the budget up to a ratio of 0.7."""
     proposals, found = Proposals(PASSES, SPACE, seed), []
     for _ in range(count):
         proposal = proposals.ask()
@@ -26,7 +26,7 @@ def asked(seed: int, count: int = 20) -> list:
 
 
 def test_settings_lie_in_the_space_and_the_rest_stays_when_passes_are_proposed():
-    for proposal in asked(seed=1):
+    for proposal in proposed(seed=1):
         prune, finetune = proposal.passes["prune"], proposal.passes["finetune"]
         assert 0.3 <= prune.ratio <= 0.9
         assert prune.importance in ("magnitude", "taylor")
@@ -36,13 +36,15 @@ def test_settings_lie_in_the_space_and_the_rest_stays_when_passes_are_proposed()
         assert (prune.scope, prune.max_fraction) == (Prune.scope, Prune.max_fraction)
 
 
-def test_proposals_are_equal_when_seed_and_answers_are():
-    assert [one.key for one in asked(seed=3)] == [one.key for one in asked(seed=3)]
-    assert [one.key for one in asked(seed=3)] != [one.key for one in asked(seed=4)]
+def test_proposals_are_equal_when_seed_and_results_are():
+    assert [one.key for one in proposed(seed=3)] == [one.key for one in proposed(seed=3)]
+    assert [one.key for one in proposed(seed=3)] != [one.key for one in proposed(seed=4)]
 
 
-def test_later_proposals_are_better_when_answers_were_given():
-    first, last = ([abs(one.passes["prune"].ratio - 0.7) for one in part] for part in halves(asked(seed=0, count=40)))
+def test_later_proposals_are_better_when_results_were_reported():
+    first, last = (
+        [abs(one.passes["prune"].ratio - 0.7) for one in part] for part in halves(proposed(seed=0, count=40))
+    )
     assert sum(last) < sum(first)
 
 

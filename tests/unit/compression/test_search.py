@@ -1,4 +1,4 @@
-"""Every pass is tried and evaluated; what is refused says why, and fp32 ships when nothing may."""
+"""Every pass is tried and evaluated; what is refused has its reasons, and fp32 ships when nothing may."""
 
 import re
 import shutil
@@ -193,7 +193,7 @@ APPLIED: list[str] = []
 
 @dataclass(frozen=True)
 class Counted:
-    """A pipeline's end that counts how often it is applied, and can be told to be interrupted."""
+    """A pipeline's end that counts how often it is applied, and can be interrupted."""
 
     strength: int = 0
     side: ClassVar[str] = "checkpoint"

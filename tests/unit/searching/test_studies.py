@@ -31,7 +31,7 @@ def test_values_are_those_of_one_go_when_a_study_is_broken_off(tmp_path, sampler
     whole = tried(opened(tmp_path / "whole", sampler), 20)
     begun = tried(opened(tmp_path / "parts", sampler), 3)
     killed = opened(tmp_path / "parts", sampler)
-    under_way = killed.ask(1)  # and never told
+    under_way = killed.ask(1)  # its value is never reported
     rest = tried(opened(tmp_path / "parts", sampler), 20)
     assert rest[0] == under_way[3]
     assert begun + rest == whole

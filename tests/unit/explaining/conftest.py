@@ -148,6 +148,29 @@ def pretrained_text() -> Linear:
     return of_tokens(pretrained(), normal((100, 1), 0.3) * (np.arange(100) > 2)[:, None].astype(np.float32))
 
 
+def combined() -> Linear:
+    """The sum of what a text and a row of columns add."""
+    parts = {"text": text(), "columns": tabular()}
+    nodes, inputs, weights = [], {}, {}
+    for name, part in parts.items():
+        own = {value: f"{name}_{value}" for one in part.nodes for value in [*one.input, *one.output]}
+        own |= {value: value for value in [*part.inputs, "one"]}
+        for one in part.nodes:
+            renamed = onnx.NodeProto()
+            renamed.CopyFrom(one)
+            renamed.input[:], renamed.output[:] = (
+                [own[value] for value in one.input],
+                [own[value] for value in one.output],
+            )
+            nodes.append(renamed)
+        inputs |= part.inputs
+        weights |= {f"{name}_{value}": array for value, array in part.weights.items()}
+    nodes.append(node("Add", ["text_straight", "columns_straight"], "straight"))
+    processor = processor_of("combined", parts={name: part.processor for name, part in parts.items()})
+    row = {"text": parts["text"].row, **parts["columns"].row}
+    return Linear(processor, nodes, inputs, weights, row, np.concatenate([part.expected for part in parts.values()]))
+
+
 def of_tokens(processor: Any, weight: np.ndarray) -> Linear:
     """The sum of one weight a token."""
     row = TEXTS[1]
@@ -200,7 +223,7 @@ def predictor_of(tmp_path) -> Callable[..., Predictor]:
 
 
 KINDS = sorted(module.name for module in pkgutil.iter_modules(parts.__path__) if module.name != "base")
-LINEAR = {one.__name__: one for one in (array, audio, image, pretrained_text, tabular, text)}
+LINEAR = {one.__name__: one for one in (array, audio, combined, image, pretrained_text, tabular, text)}
 """A linear model of each kind of processor; a new kind adds its own here."""
 
 

@@ -24,6 +24,7 @@ from maas.models.mlp import MLP
 from maas.records.manifest import ServingSettings
 from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.audio import AudioProcessor
+from maas.runtime.processors.combined import CombinedProcessor
 from maas.runtime.processors.image import ImageProcessor
 from maas.runtime.processors.pretrained_text import PretrainedTextProcessor
 from maas.runtime.processors.tabular import TabularProcessor
@@ -129,11 +130,14 @@ def model_inputs(kind: type[nn.Module], rows: int, tokens: int = 9) -> dict[str,
     torch.manual_seed(rows * 1000 + tokens)
     parameters = [one for one in inspect.signature(kind.forward).parameters.values() if one.name != "self"]
     required = [one.name for one in parameters if one.default is one.empty]
-    return MAKERS[" ".join(required or [one.name for one in parameters])](rows, tokens)
+    beside = columns_of(rows) if "input_ids" in required and any(one.name == "numbers" for one in parameters) else {}
+    return {**MAKERS[" ".join(required or [one.name for one in parameters])](rows, tokens), **beside}
 
 
 def padded(batch: dict[str, Tensor], width: int) -> dict[str, Tensor]:
-    return {name: nn.functional.pad(one, (0, width - one.shape[1])) for name, one in batch.items()}
+    columns = {name: one for name, one in batch.items() if name in ("numbers", "categories")}
+    tokens = {name: one for name, one in batch.items() if name not in columns}
+    return {**{name: nn.functional.pad(one, (0, width - one.shape[1])) for name, one in tokens.items()}, **columns}
 
 
 def part(batch: dict[str, Tensor], rows: slice) -> dict[str, Tensor]:
@@ -228,7 +232,14 @@ def tokenizer() -> str:
 
 def raw_rows(kind: type[nn.Module]) -> list[Any]:
     """Returns rows as a client would send them, of several lengths and with missing values."""
-    random, names = np.random.default_rng(0), set(model_inputs(kind, 2))
+    return rows_of(set(model_inputs(kind, 2)))
+
+
+def rows_of(names: set[str]) -> list[Any]:
+    random = np.random.default_rng(0)
+    if {"input_ids", "numbers"} <= names:
+        texts, columns = rows_of({"input_ids"}), rows_of({"numbers"})
+        return [{**row, "text": texts[index % len(texts)]} for index, row in enumerate(columns)]
     if "input_ids" in names:
         return [" ".join(random.choice(WORDS, count)) for count in (1, 2, 3, 7, 8, 9, 20)]
     if "pixels" in names:
@@ -246,13 +257,17 @@ def raw_rows(kind: type[nn.Module]) -> list[Any]:
 
 def processor_of(kind: type[nn.Module], rows: list[Any]) -> Any:
     """Returns a processor that gives a net's model inputs, and knows these rows."""
-    if "input_ids" in (batch := model_inputs(kind, 2)):
+    columns = {"numbers": ["a", "b"], "categories": ["c", "d", "e"]}
+    batch = model_inputs(kind, 2)
+    if {"input_ids", "numbers"} <= batch.keys():
+        text = TextProcessor(vocabulary_size=200, max_tokens=64, pad_multiple=8, algorithm="words")
+        return CombinedProcessor({"text": text, "columns": TabularProcessor(**columns)}).fit(rows)
+    if "input_ids" in batch:
         if len(batch) > 1:
             return PretrainedTextProcessor(tokenizer="", model_inputs=list(batch), content=tokenizer())
         return TextProcessor(vocabulary_size=200, max_tokens=64, pad_multiple=8, algorithm="words").fit(
             [" ".join(WORDS)] * 3
         )
-    columns = {"numbers": ["a", "b"], "categories": ["c", "d", "e"]}
     return {
         "features": ArrayProcessor([FACTS["in_features"]]),
         "pixels": ImageProcessor(height=20, width=24, channels=3),

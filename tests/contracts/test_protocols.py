@@ -25,7 +25,7 @@ FILES = {
 NAMES = sorted(FILES)
 
 
-@pytest.fixture(scope="module", params=["array", "text", "image", "audio"])
+@pytest.fixture(scope="module", params=["array", "text", "image", "audio", "combined"])
 def repository(request, tmp_path_factory) -> Repository:
     source = Path(__file__).parents[1] / "unit/serving/bundles.py"
     spec = importlib.util.spec_from_file_location("serving_bundles", source)

@@ -16,6 +16,7 @@ from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.processors import Processor
 from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.audio import AudioProcessor
+from maas.runtime.processors.combined import CombinedProcessor
 from maas.runtime.processors.image import ImageProcessor
 from maas.runtime.processors.tabular import TabularProcessor
 from maas.runtime.processors.text import TextProcessor
@@ -138,6 +139,46 @@ def text_bundle(folder: Path, *, batch_size: int = 8, max_tokens: int = 64) -> P
     )
 
 
+def combined_bundle(folder: Path) -> Path:
+    """A softmax over the number of known tokens and a column: a text and a row in one request."""
+    golden = [{"review": text, "price": float(at), "size": "SML"[at % 3]} for at, text in enumerate(TEXTS)]
+    parts = {
+        "review": TextProcessor(vocabulary_size=300, max_tokens=64, pad_multiple=8),
+        "columns": TabularProcessor(["price"], ["size"]),
+    }
+    processor = CombinedProcessor(parts).fit(golden)
+    weights = {
+        "axis": np.array([1], dtype=np.int64),
+        "weight": np.array([[-0.1, 0.1]], dtype=np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", ["input_ids"], ["ids"], to=TensorProto.FLOAT),
+        helper.make_node("Sign", ["ids"], ["known"]),
+        helper.make_node("ReduceSum", ["known", "axis"], ["tokens"], keepdims=1),
+        helper.make_node("Cast", ["categories"], ["positions"], to=TensorProto.FLOAT),
+        helper.make_node("Sum", ["tokens", "numbers", "positions"], ["sum"]),
+        helper.make_node("MatMul", ["sum", "weight"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"]),
+        helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["batch", 1]),
+        helper.make_tensor_value_info("categories", TensorProto.INT64, ["batch", 1]),
+    ]
+    return _bundle(
+        folder,
+        name="reviews",
+        task="combined-classification",
+        nodes=nodes,
+        weights=weights,
+        graph_input=inputs,
+        processor=processor,
+        labels=["short", "long"],
+        golden=golden,
+        batch_size=8,
+    )
+
+
 def image_bundle(folder: Path, *, height: int = 4, width: int = 4, channels: int = 1) -> Path:
     """A softmax over the mean of the pixels: the answer tells what picture was seen."""
     processor = ImageProcessor(height, width, channels)
@@ -195,7 +236,7 @@ def _bundle(
     task: str,
     nodes: list[onnx.NodeProto],
     weights: dict[str, np.ndarray],
-    graph_input: onnx.ValueInfoProto,
+    graph_input: onnx.ValueInfoProto | list[onnx.ValueInfoProto],
     processor: Processor,
     golden: list[object],
     batch_size: int,
@@ -206,7 +247,8 @@ def _bundle(
     shape = ["batch", *postprocessor.specs[-1].shape[1:]]
     output = helper.make_tensor_value_info(postprocessor.output, TensorProto.FLOAT, shape)
     initializers = [numpy_helper.from_array(array, key) for key, array in weights.items()]
-    graph = helper.make_graph(nodes, name, [graph_input], [output], initializers)
+    graph_inputs = graph_input if isinstance(graph_input, list) else [graph_input]
+    graph = helper.make_graph(nodes, name, graph_inputs, [output], initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     (folder / "golden").mkdir(parents=True)
     onnx.save(model, folder / "model.onnx")

@@ -25,7 +25,8 @@ class Timed:
         if max(sizes) > self._most_bytes:
             raise RuntimeError("invalid expand shape")
         self.runs.append((len(features), max(sizes)))
-        time.sleep(self._seconds_per_byte * sum(sizes))
+        if self._seconds_per_byte:
+            time.sleep(self._seconds_per_byte * sum(sizes))
         return {}
 
 

@@ -142,3 +142,21 @@ def test_single_picture_is_refused_when_python_gives_it_as_a_list_of_rows(folder
     assert len(bundle.predict(np.stack([picture, picture]))) == 2
     greys = np.zeros((5, 4, 4), np.uint8)
     assert len(Bundle.open(folders["grey"]).predict(greys)) == len(Bundle.open(folders["grey"]).predict(greys.tolist()))
+
+
+def test_text_and_row_are_answered_alike_as_objects_and_as_a_tensor_a_column(bundles, tmp_path):
+    bundle = Bundle.open(bundles.combined_bundle(tmp_path / "combined"))
+    rows = [{"review": "a good film", "price": 2.5, "size": "M"}, {"review": "bad", "price": 1.0, "size": "S"}]
+    expected = bundle.predict(rows)
+    many = asked(bundle.folder, "/v1/combined-classification", json={"row": rows}).json()
+    assert [one["score"] for one in many] == pytest.approx([one["score"] for one in expected])
+    assert asked(bundle.folder, "/v1/combined-classification", json={"row": rows[0]}).json()["label"] == "long"
+    columns = {"review": "BYTES", "price": "FP64", "size": "BYTES"}
+    tensors = [
+        {"name": name, "datatype": kind, "shape": [2], "data": [row[name] for row in rows]}
+        for name, kind in columns.items()
+    ]
+    found = asked(bundle.folder, "/v2/models/reviews/infer", json={"inputs": tensors}).json()["outputs"]
+    scores = next(one["data"] for one in found if one["name"] == "score")
+    assert scores == pytest.approx([one["score"] for one in expected])
+    assert scores[0] != pytest.approx(scores[1])

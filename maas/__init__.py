@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from maas.explaining import explain
     from maas.opening import load
     from maas.runtime.bundle import Bundle
+    from maas.runtime.kinds import register_kind
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "RunConfig", "compose", "explain", "lifecycle", "load"]
+__all__ = ["Bundle", "RunConfig", "compose", "explain", "lifecycle", "load", "register_kind"]
 
 _WHERE = {
     "Bundle": "maas.runtime.bundle",
@@ -22,6 +23,7 @@ _WHERE = {
     "compose": "maas.config",
     "explain": "maas.explaining",
     "load": "maas.opening",
+    "register_kind": "maas.runtime.kinds",
 }
 
 

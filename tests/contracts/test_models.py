@@ -261,7 +261,9 @@ def processor_of(kind: type[nn.Module], rows: list[Any]) -> Any:
     batch = model_inputs(kind, 2)
     if {"input_ids", "numbers"} <= batch.keys():
         text = TextProcessor(vocabulary_size=200, max_tokens=64, pad_multiple=8, algorithm="words")
-        return CombinedProcessor({"text": text, "columns": TabularProcessor(**columns)}).fit(rows)
+        known = text.fit([" ".join(WORDS)] * 3)
+        table = TabularProcessor(**columns).fit([{name: row[name] for name in "abcde"} for row in rows])
+        return CombinedProcessor({"text": known, "columns": table})
     if "input_ids" in batch:
         if len(batch) > 1:
             return PretrainedTextProcessor(tokenizer="", model_inputs=list(batch), content=tokenizer())

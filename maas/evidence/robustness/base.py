@@ -37,6 +37,8 @@ class Perturbation:
 
 def perturbations_of(processor: Processor) -> tuple[Perturbation, ...]:
     """Returns what can happen to rows that a processor reads; nothing where none is known for its kind or modality."""
+    if own := processor.perturbations():
+        return own
     known = {module.name for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__)}
     for name in (processor.kind, processor.modality):
         if name in known:

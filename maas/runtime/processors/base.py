@@ -60,6 +60,10 @@ class Processor(ABC):
     def batch(self, features: Sequence[Features]) -> ModelInputs:
         """Returns the graph's inputs for a batch, the batch axis first."""
 
+    def perturbations(self) -> tuple[Any, ...]:
+        """Returns what can happen to raw rows of a kind of yours (`maas.evidence.robustness.Perturbation`); nothing."""
+        return ()
+
     @property
     @abstractmethod
     def input_specs(self) -> tuple[TensorSpec, ...]:

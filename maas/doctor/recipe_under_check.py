@@ -74,8 +74,7 @@ class RecipeUnderCheck:
             seed: random seed of its weights; None takes the recipe's.
         """
         torch.manual_seed(self.training.seed if seed is None else seed)
-        net: nn.Module = built(self.record, self.processor)
-        return net
+        return cast("nn.Module", built(self.record, self.processor))  # imported ones are left out by `is_trained_here`
 
     @cached_property
     def net(self) -> nn.Module:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from maas.config import FILLED, Part, target_of
 from maas.config.part import DIRECTIVES
 from maas.errors import ConfigError
+from maas.importing.base import ImportedModel
 from maas.runtime.processors import Processor
 from maas.training.checkpoint import NetRecord
 
@@ -48,15 +49,21 @@ def resolve_net(part: Part[object], facts: Mapping[str, Any]) -> NetRecord:
     return NetRecord(part.target, arguments)
 
 
-def built(record: NetRecord, processor: Processor) -> Any:
+def built(record: NetRecord, processor: Processor) -> nn.Module | ImportedModel:
     """Builds a net or opens an imported model.
 
     Raises:
-        ConfigError: it refused its arguments, or does not take what the processor gives.
+        ConfigError: it refused its arguments, is no model, or does not take what the processor gives.
     """
-    model = record.part("model").build()
-    if isinstance(model, nn.Module):
-        _require_model_inputs(model, processor)
+    model: object = record.part("model").build()
+    if isinstance(model, ImportedModel):
+        return model
+    if not isinstance(model, nn.Module):
+        raise ConfigError(
+            f"model is a {type(model).__name__}, which {record.target} gives; it must be an nn.Module. Wrap it in one, "
+            "or name one of maas.importing, e.g. model=estimator for a model of scikit-learn."
+        )
+    _require_model_inputs(model, processor)
     return model
 
 

@@ -57,8 +57,7 @@ def test_traceback_names_the_line_of_the_net_when_it_divides_by_zero(verb: str, 
 
 @pytest.mark.parametrize("step", [examine, fit], ids=["doctor", "training"])
 def test_own_error_comes_through_when_a_net_divides_by_zero(step, house: Path) -> None:
-    config = maas.compose("digits_mlp")
-    config.model = {"_target_": "dividing_net.Dividing"}
+    config = maas.compose("digits_mlp", model={"_target_": "dividing_net.Dividing"})
     splits = config.data.build()
     processor = config.processor.build().fit(splits.train.inputs)
     folder = [house / "resume"] if step is fit else []
@@ -68,8 +67,7 @@ def test_own_error_comes_through_when_a_net_divides_by_zero(step, house: Path) -
 
 
 def test_finding_names_the_line_of_the_net_when_shapes_do_not_fit(house: Path) -> None:
-    config = maas.compose("digits_mlp")
-    config.model = {"_target_": "dividing_net.Transposing"}
+    config = maas.compose("digits_mlp", model={"_target_": "dividing_net.Transposing"})
     splits = config.data.build()
     processor = config.processor.build().fit(splits.train.inputs)
     with pytest.raises(

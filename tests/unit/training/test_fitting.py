@@ -1,6 +1,7 @@
 """What data and processor tell a net, and what a recipe may not contradict."""
 
 import logging
+from dataclasses import replace
 from types import SimpleNamespace
 
 import lightning.pytorch.callbacks
@@ -78,6 +79,16 @@ def test_fit_learns_and_keeps_the_best_epoch_when_classes_are_apart(splits, tmp_
     predicted = fitted.model(torch.tensor(splits.validation.inputs)).argmax(dim=1).numpy()
     assert (predicted == splits.validation.targets).mean() == pytest.approx(max(accuracies))
     assert not fitted.model.training
+
+
+def test_model_is_refused_in_one_line_when_it_is_no_net(splits, tmp_path):
+    recipe = replace(small(), model=Part("fractions.Fraction", {"numerator": 3}, "model"))
+    with pytest.raises(ConfigError) as caught:
+        fit(recipe, splits, ArrayProcessor([2]), tmp_path)
+    assert str(caught.value) == (
+        "model is a Fraction, which fractions.Fraction gives; it must be an nn.Module. Wrap it in one, or name one of "
+        "maas.importing, e.g. model=estimator for a model of scikit-learn."
+    )
 
 
 def test_listener_hears_of_each_epoch_when_a_net_is_fitted(splits, tmp_path):

@@ -11,6 +11,7 @@ import maas
 from maas.doctor import examine
 from maas.errors import ConfigError
 from maas.training.fitting import fit
+from maas.training.recipe import TrainingRecipe
 
 NET = """\
 from torch import nn
@@ -57,21 +58,21 @@ def test_traceback_names_the_line_of_the_net_when_it_divides_by_zero(verb: str, 
 
 @pytest.mark.parametrize("step", [examine, fit], ids=["doctor", "training"])
 def test_own_error_comes_through_when_a_net_divides_by_zero(step, house: Path) -> None:
-    config = maas.compose("digits_mlp", model={"_target_": "dividing_net.Dividing"})
-    splits = config.data.build()
-    processor = config.processor.build().fit(splits.train.inputs)
+    recipe = TrainingRecipe.of(maas.compose("digits_mlp", model={"_target_": "dividing_net.Dividing"}))
+    splits = recipe.rows()
+    processor = recipe.fitted_processor(splits.train.inputs)
     folder = [house / "resume"] if step is fit else []
     with pytest.raises(ZeroDivisionError) as caught:
-        step(config, splits, processor, *folder)
+        step(recipe, splits, processor, *folder)
     assert str(caught.traceback[-1].path) == str(house / "dividing_net.py")
 
 
 def test_finding_names_the_line_of_the_net_when_shapes_do_not_fit(house: Path) -> None:
-    config = maas.compose("digits_mlp", model={"_target_": "dividing_net.Transposing"})
-    splits = config.data.build()
-    processor = config.processor.build().fit(splits.train.inputs)
+    recipe = TrainingRecipe.of(maas.compose("digits_mlp", model={"_target_": "dividing_net.Transposing"}))
+    splits = recipe.rows()
+    processor = recipe.fitted_processor(splits.train.inputs)
     with pytest.raises(
         ConfigError, match=r"mat1 and mat2 shapes cannot be multiplied .* \(dividing_net\.py, line 15\)"
     ) as caught:
-        maas.doctor.require_sound(config, splits, processor)
+        maas.doctor.require_sound(recipe, splits, processor)
     assert isinstance(caught.value.__cause__, RuntimeError)

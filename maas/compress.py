@@ -16,7 +16,7 @@ The first form takes the newest checkpoint of a recipe. The second takes an impo
                  probability, logit, value or embedding
     compress, export, seed       as in a recipe, e.g. compress=int8 compress.budget.max_drop=0.5 (compress=graph)
 
-It ends with status 3 where nothing keeps the budget and the model stays as it was; `maas.run` goes on with it and ends
+It ends with status 3 where nothing keeps the budget and the model stays as it was; `maas.run` continues and ends
 with 0.
 
 example: python -m maas.compress model.onnx calibration=rows.npz out=small

@@ -28,7 +28,7 @@ _RULES = (
 def without_credentials(text: str) -> str:
     """Returns a text with `***` in place of every password and token of the addresses in it.
 
-    A user's name stays, as it tells whose password it was; a port stays, and a path that holds `@`.
+    A user's name stays, as it shows whose password it was; a port stays, and a path that holds `@`.
 
     Example:
         >>> without_credentials("postgresql://user:secret@host/mlflow is away")

@@ -11,7 +11,7 @@
     ├── BudgetError       a compression budget cannot be read or met
     ├── RegistryError     the model registry refused or lacks something
     ├── InputError        a raw input cannot be understood
-    └── OverloadError     more was asked than can be queued
+    └── OverloadError     more was requested than can be queued
 
 A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2. No
 message holds a password: addresses are shown without their credentials.
@@ -111,11 +111,11 @@ class InputError(MaasError):
 
 
 class OverloadError(MaasError):
-    """More was asked than can be queued.
+    """More was requested than can be queued.
 
     Args:
         message: what is full, and its size.
-        retry_after_s: when to ask again, in seconds.
+        retry_after_s: delay before the next request, in seconds.
     """
 
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:

@@ -26,7 +26,7 @@ import msgspec
 
 from maas.errors import ConfigError, MaasError
 from maas.opening import locate
-from maas.serving.repository.deployments import shown
+from maas.serving.repository.deployments import shortened_value
 from maas.serving.transports.process import ServerSettings, serve
 
 
@@ -76,17 +76,17 @@ def _is_known(argument: str, kinds: typing.Mapping[str, object]) -> bool:
 def _unknown(argument: str, keys: Sequence[str]) -> str:
     key, equals, _ = argument.partition("=")
     if not equals:
-        return f"{shown(argument)} is not key=value. Write e.g. model={shown(argument, '')}."
+        return f"{shortened_value(argument)} is not key=value. Write e.g. model={shortened_value(argument, '')}."
     nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]}?" if nearest else f"There is {', '.join(keys)}."
-    return f"{shown(key, '')} is not a setting of the server. {hint}"
+    return f"{shortened_value(key, '')} is not a setting of the server. {hint}"
 
 
 def _repeated(key: str, values: Sequence[str]) -> str:
     """Returns that a key is given more than once, or nothing."""
     if len(values) < 2:
         return ""
-    return f"{key} is given {len(values)} times: {', '.join(map(shown, values[:4]))}. Give it once."
+    return f"{key} is given {len(values)} times: {', '.join(map(shortened_value, values[:4]))}. Give it once."
 
 
 def _misfit(key: str, value: str, kind: object) -> str:
@@ -94,7 +94,7 @@ def _misfit(key: str, value: str, kind: object) -> str:
     try:
         msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        return f"{key} is {shown(value)}; {_wanted(kind) or error}. Run python -m maas.serve --help."
+        return f"{key} is {shortened_value(value)}; {_wanted(kind) or error}. Run python -m maas.serve --help."
     return ""
 
 

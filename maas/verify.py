@@ -17,7 +17,7 @@ def _verify(config: maas.RunConfig) -> None:
     for parity in evidence.parity:
         cli.say(f"{parity.left} and {parity.right}: {parity.rows} rows, largest difference {parity.max_difference:.3g}")
     for fault in evidence.reference_faults:
-        cli.say(f"The reference was not asked: {fault}")
+        cli.say(f"The reference was not compared: {fault}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def choice(records: Iterable[CandidateRecord], pruned_trials: Mapping[str, str])
 
 
 def best_candidate(allowed: Iterable[CandidateRecord]) -> CandidateRecord:
-    """Returns the candidate with the smallest product of size and time, as far as timings can tell.
+    """Returns the candidate with the smallest product of size and time, as far as timings differ.
 
     A time lies between the quartiles of its rounds, and so does the product. Candidates whose product may be as small
     as the smallest one are equal; among them facts decide that are the same in every run: bytes, then

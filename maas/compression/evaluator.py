@@ -27,7 +27,7 @@ from maas.runtime.model import Predictor
 LATENCY_BATCHES = 8
 BATCH_EFFECT_ROWS = 64
 WIDE, GRID_ROUNDS, GRID_BATCHES = 32, 10, 4
-"""Besides the target, models are timed at batches of 1, of the declared size and of this one, for fewer rounds."""
+"""Models are timed also at batches of 1, of the declared size and of this one, for fewer rounds."""
 TURN_S, FEWEST_BATCHES, WARM_RUNS = 0.3, 2, 2
 """A turn takes fewer batches where the uncompressed model needs longer for all of them: long runs vary less."""
 

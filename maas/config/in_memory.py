@@ -75,7 +75,7 @@ def _made_by(value: Any, path: str) -> tuple[object, tuple[object, ...], Mapping
     """Returns what makes the like of an object: a callable, its positional arguments and those by name.
 
     Raises:
-        ConfigError: nothing tells them.
+        ConfigError: nothing names them.
     """
     if isinstance(value, functools.partial):
         return value.func, value.args, value.keywords

@@ -21,7 +21,7 @@ _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent  # in a wheel, or in a checkout
 CONF, RECIPES, CONSTRAINTS = _SHIPPED / "conf", _SHIPPED / "recipes", _PACKAGE / "constraints.txt"
 GROUP, SCHEME = "recipe", "recipes"
-SUFFIXES = (".yaml", ".yml")
+RECIPE_SUFFIXES = (".yaml", ".yml")
 
 
 def recipe_names(config_dir: str | Path | None = None) -> list[str]:
@@ -56,7 +56,7 @@ class NamedRecipe:
         Raises:
             ConfigError: the file is missing or cannot be read.
         """
-        if not recipe.endswith(SUFFIXES):
+        if not recipe.endswith(RECIPE_SUFFIXES):
             found = (folder / f"{recipe}.yaml" for folder in _folders(config_dir))
             return cls(recipe, next((file for file in found if file.is_file()), None))
         path = Path(recipe)

@@ -1,4 +1,4 @@
-"""Who brings numbers and targets to mean 0 and deviation 1: what a recipe leaves open, the net's arguments tell."""
+"""Who brings numbers and targets to mean 0 and deviation 1: what a recipe leaves open, the net's arguments decide."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ KEY, DOUBLE = "standardize", "double"
 
 
 def leaves_scale(model: Any, names: tuple[str, str]) -> bool:
-    """Tells whether a net takes mean and deviation by these names, and the recipe leaves both to be filled in.
+    """Returns whether a net takes mean and deviation by these names, and the recipe leaves both to be filled in.
 
     Args:
         model: the recipe's.
@@ -28,7 +28,7 @@ def leaves_scale(model: Any, names: tuple[str, str]) -> bool:
 
 
 def computes_in_double(model: Any) -> bool:
-    """Tells whether a recipe's model is one of another framework that takes numbers of float64."""
+    """Returns whether a recipe's model is one of another framework that takes numbers of float64."""
     if not is_part(model):
         return False
     try:

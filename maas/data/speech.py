@@ -110,8 +110,8 @@ def split_of(voice: str, validation_fraction: float, test_fraction: float) -> st
 
     Numbers at the end do not count: steph, steph2 and steph3 are too alike to be strangers to each other.
     """
-    family = voice.rstrip("0123456789")
-    place = int.from_bytes(hashlib.sha256(family.encode()).digest()[:8], "big") / 2**64
+    speaker = voice.rstrip("0123456789")
+    place = int.from_bytes(hashlib.sha256(speaker.encode()).digest()[:8], "big") / 2**64
     if place < test_fraction:
         return "test"
     return "validation" if place < test_fraction + validation_fraction else "train"

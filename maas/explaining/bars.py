@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from maas.explaining.colours import AGAINST, FOR, css, printable, strengths
-from maas.explaining.sampling import Values
+from maas.explaining.sampling import ValuesOfParts
 
-SHOWN = 20
+SHOWN_BARS = 20
 """Bars that are shown; the sum of the others is told."""
 WIDTH = 24  # characters of the longest bar
 
@@ -17,7 +17,7 @@ Bar = tuple[str, float, float]
 """Name, attribution, and the attribution's share of the largest, in [-1, 1]."""
 
 
-def strongest(names: Sequence[str], attributions: Values, shown: int = SHOWN) -> tuple[list[Bar], str]:
+def strongest(names: Sequence[str], attributions: ValuesOfParts, shown: int = SHOWN_BARS) -> tuple[list[Bar], str]:
     """Returns the bars of the strongest attributions, in order, and a line about the others, or nothing."""
     order = np.argsort(-np.abs(attributions), kind="stable")
     shares = strengths(attributions)
@@ -26,7 +26,7 @@ def strongest(names: Sequence[str], attributions: Values, shown: int = SHOWN) ->
     return bars, f"{len(others)} others: {attributions[others].sum():+.4g} together" if len(others) else ""
 
 
-def bars_text(names: Sequence[str], attributions: Values) -> str:
+def bars_text(names: Sequence[str], attributions: ValuesOfParts) -> str:
     """Returns a table for a terminal: name, attribution, bar."""
     bars, others = strongest([printable(name).replace("\n", " ") for name in names], attributions)
     width = min(40, max(_cells(name) for name, _, _ in bars))
@@ -37,7 +37,7 @@ def bars_text(names: Sequence[str], attributions: Values) -> str:
     return "\n".join([*lines, *([others] if others else [])])
 
 
-def bars_html(names: Sequence[str], attributions: Values) -> str:
+def bars_html(names: Sequence[str], attributions: ValuesOfParts) -> str:
     """Returns a table for a page: name, attribution, bar."""
     bars, others = strongest(names, attributions)
     rows = "".join(

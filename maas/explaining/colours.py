@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from maas.explaining.sampling import Values
+from maas.explaining.sampling import ValuesOfParts
 
 Colour = tuple[int, int, int]
 
@@ -14,7 +14,7 @@ WHITE: Colour = (255, 255, 255)
 _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def strengths(attributions: Values) -> Values:
+def strengths(attributions: ValuesOfParts) -> ValuesOfParts:
     """Returns attributions (P,) divided by the largest of them, in [-1, 1]; zeros where all are zero."""
     largest = float(np.abs(attributions).max(initial=0.0))
     return attributions / largest if largest > 0 else np.zeros_like(attributions)

@@ -6,9 +6,9 @@ from maas.explaining.bars import Bar, bars_html, bars_text, strongest
 from maas.explaining.colours import AGAINST, FOR
 from maas.explaining.drawing import MARGIN, PALE, TITLE_HEIGHT, canvas, write
 from maas.explaining.parts.base import Parts
-from maas.explaining.sampling import Values
+from maas.explaining.sampling import ValuesOfParts
 
-MOST = 64
+MOST_COLUMNS = 64
 WIDTH, BAR_HEIGHT, NAMES_WIDTH, NUMBERS_WIDTH = 760, 26, 240, 84
 
 
@@ -17,15 +17,15 @@ class Columns(Parts):
 
     labels: tuple[str, ...]
 
-    def text(self, attributions: Values) -> str:
+    def text(self, attributions: ValuesOfParts) -> str:
         """Returns a table: column and value, attribution, bar."""
         return bars_text(self.labels, attributions)
 
-    def html(self, attributions: Values) -> str:
+    def html(self, attributions: ValuesOfParts) -> str:
         """Returns a table: column and value, attribution, bar."""
         return bars_html(self.labels, attributions)
 
-    def picture(self, attributions: Values, title: str) -> Image.Image:
+    def picture(self, attributions: ValuesOfParts, title: str) -> Image.Image:
         """Returns horizontal bars, the strongest on top."""
         return bars_picture(*strongest(self.labels, attributions), title)
 

@@ -8,7 +8,7 @@ from maas.errors import InputError
 from maas.explaining.explanation import Explanation
 from maas.explaining.parts import Parts, parts_of
 from maas.explaining.quantities import Quantity, quantity_of
-from maas.explaining.sampling import Mask, Remembered, Values, occlusion, shapley
+from maas.explaining.sampling import Mask, Remembered, ValuesOfParts, occlusion, shapley
 from maas.runtime.bundle import Bundle
 from maas.runtime.model import Predictor
 
@@ -66,7 +66,7 @@ def explain(
     return Explanation(view.parts, attributions, float(value), float(empty), quantity.name, quantity.label, view)
 
 
-def _values(predictor: Predictor, view: Parts, quantity: Quantity, masks: Mask) -> Values:
+def _values(predictor: Predictor, view: Parts, quantity: Quantity, masks: Mask) -> ValuesOfParts:
     """Returns the number that is explained for each mask, (M,), a chunk of rows at a time."""
     return np.concatenate(
         [

@@ -9,8 +9,8 @@ import numpy as np
 
 from maas.errors import InputError
 from maas.explaining.colours import printable
-from maas.explaining.parts import Part, Parts
-from maas.explaining.sampling import Values
+from maas.explaining.parts import Parts, RowPart
+from maas.explaining.sampling import ValuesOfParts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,8 +32,8 @@ class Explanation:
         view: shows the parts.
     """
 
-    parts: tuple[Part, ...]
-    attributions: Values
+    parts: tuple[RowPart, ...]
+    attributions: ValuesOfParts
     value: float
     baseline: float
     quantity: str
@@ -46,7 +46,7 @@ class Explanation:
         of = f"{self.quantity} of {printable(self.label)}" if self.label is not None else self.quantity
         return f"{of}: {self.value:.4g}; with every part left out {self.baseline:.4g}"
 
-    def top(self, count: int = 5) -> list[tuple[Part, float]]:
+    def top(self, count: int = 5) -> list[tuple[RowPart, float]]:
         """Returns the parts that matter most, for or against, with what they add, the strongest first."""
         order = np.argsort(-np.abs(self.attributions), kind="stable")[:count]
         return [(self.parts[index], float(self.attributions[index])) for index in order]

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 """(P,), true for parts that are kept; several of them are (M, P)."""
-Values = NDArray[np.float64]
-ValuesOf = Callable[[Mask], Values]
+ValuesOfParts = NDArray[np.float64]
+ValuesOf = Callable[[Mask], ValuesOfParts]
 
 
-def shapley(values_of: ValuesOf, parts: int, orders: int, seed: int) -> Values:
+def shapley(values_of: ValuesOf, parts: int, orders: int, seed: int) -> ValuesOfParts:
     """Estimates each part's Shapley value: what leaving it out costs, in the mean over orders of leaving all out.
 
         attribution_i = 1/M Σ_m [v(parts that order m has left before i goes) − v(the same without i)]
@@ -41,10 +41,10 @@ def shapley(values_of: ValuesOf, parts: int, orders: int, seed: int) -> Values:
     return total / orders
 
 
-def occlusion(values_of: ValuesOf, parts: int) -> Values:
+def occlusion(values_of: ValuesOf, parts: int) -> ValuesOfParts:
     """Returns what leaving out each part alone costs, v(all) − v(all but i), (P,); no sum is promised."""
     values = values_of(np.concatenate([np.ones((1, parts), dtype=bool), ~np.eye(parts, dtype=bool)]))
-    costs: Values = values[0] - values[1:]
+    costs: ValuesOfParts = values[0] - values[1:]
     return costs
 
 
@@ -59,7 +59,7 @@ class Remembered:
         self._values_of = values_of
         self._known: dict[bytes, float] = {}
 
-    def __call__(self, masks: Mask) -> Values:
+    def __call__(self, masks: Mask) -> ValuesOfParts:
         """Returns the values (M,) of masks (M, P)."""
         new = {mask.tobytes(): mask for mask in masks if mask.tobytes() not in self._known}
         if new:

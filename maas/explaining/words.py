@@ -10,15 +10,15 @@ import numpy as np
 
 from maas.errors import InputError
 from maas.explaining.colours import css, printable, strengths, terminal
-from maas.explaining.parts.base import Part, Parts, grouped
-from maas.explaining.sampling import Mask, Values
+from maas.explaining.parts.base import Parts, RowPart, grouped
+from maas.explaining.sampling import Mask, ValuesOfParts
 from maas.runtime.processors import Array, SingleArrayProcessor
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOST = 64
-Span = tuple[int, int]
+MOST_WORDS = 64
+TextSpan = tuple[int, int]
 NOTHING = "\u200b"
 """A text without words: processors refuse an empty one, and a blank of no width is no word of any language."""
 
@@ -43,8 +43,8 @@ class Words(Parts):
         words = [word.span() for word in _WORD.finditer(row)]
         spans = _seen(row, words, processor, whole)
         self._whole: str = row if spans == words else row[spans[0][0] : spans[-1][1]]
-        places = [(group[0][0], group[-1][1]) for group in grouped(spans, most or MOST)]
-        self.parts = tuple(Part(row[start:end], (start, end)) for start, end in places)
+        places = [(group[0][0], group[-1][1]) for group in grouped(spans, most or MOST_WORDS)]
+        self.parts = tuple(RowPart(row[start:end], (start, end)) for start, end in places)
 
     def row(self, kept: Mask) -> str:
         """Returns what the model sees of the text, without some words; no two are joined that were apart."""
@@ -58,7 +58,7 @@ class Words(Parts):
             is_last_kept = is_kept
         return row.rstrip() or NOTHING
 
-    def text(self, attributions: Values) -> str:
+    def text(self, attributions: ValuesOfParts) -> str:
         """Returns the text, each word on the colour of its attribution."""
         words = [
             terminal(printable(part.name), share)
@@ -67,7 +67,7 @@ class Words(Parts):
         before, after, *between = map(printable, self._others())
         return before + "".join(f"{word}{gap}" for word, gap in zip(words, [*between, ""], strict=True)) + after
 
-    def html(self, attributions: Values) -> str:
+    def html(self, attributions: ValuesOfParts) -> str:
         """Returns the text, each word on the colour of its attribution; a word under the mouse tells its number."""
         words = [
             f'<span title="{value:+.4f}" style="background:{css(share)}">{html.escape(printable(part.name))}</span>'
@@ -83,7 +83,7 @@ class Words(Parts):
         between = [self._text[left.place[1] : right.place[0]] for left, right in pairwise(self.parts)]
         return [self._text[: self.parts[0].place[0]], self._text[self.parts[-1].place[1] :], *between]
 
-    def picture(self, attributions: Values, title: str) -> "Image":
+    def picture(self, attributions: ValuesOfParts, title: str) -> "Image":
         """Refuses: words are shown as text.
 
         Raises:
@@ -92,7 +92,7 @@ class Words(Parts):
         raise InputError("Words are shown as text, not as a picture. Print the explanation, or save it as .html.")
 
 
-def _seen(text: str, spans: list[Span], processor: SingleArrayProcessor, whole: Array) -> list[Span]:
+def _seen(text: str, spans: list[TextSpan], processor: SingleArrayProcessor, whole: Array) -> list[TextSpan]:
     """Returns the words that alone give the same features as the whole text, which may have been cut at either end."""
 
     def is_enough(first: int, last: int) -> bool:

@@ -49,7 +49,7 @@ class SourceModel(Protocol):
 
     @property
     def largest(self) -> float:
-        """Largest number that it can still tell from others."""
+        """Largest number that it still distinguishes from its neighbours."""
         ...
 
     def thresholds(self, model_inputs: ModelInputs) -> Thresholds | None:
@@ -201,7 +201,7 @@ class CheckpointModel:
 
     @property
     def largest(self) -> float:
-        """Largest number that it can still tell from others."""
+        """Largest number that it still distinguishes from its neighbours."""
         return self._model.largest if isinstance(self._model, ImportedModel) else LARGEST_FLOAT32
 
     def thresholds(self, model_inputs: ModelInputs) -> Thresholds | None:

@@ -267,7 +267,7 @@ def _metric(task_metrics: TaskMetrics, rows: Splits, given: Given) -> str | None
     if rows.target == "none":
         if given.metric is not None:
             raise ConfigError(
-                f"metric is {given.metric}, and {given.calibration} tells no targets. Give them, or leave it out."
+                f"metric is {given.metric}, and {given.calibration} holds no targets. Give them, or leave it out."
             )
         return None
     if not known:

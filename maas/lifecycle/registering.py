@@ -131,8 +131,8 @@ def comparing_on(metric: str | None, load: Callable[[], Splits]) -> Compare:
         task_metrics = task_metrics_of(new.manifest.postprocessor["kind"], rows.labels)
         if rows.test.targets is None:
             raise DataError("the recipe's rows have no targets")
-        answers = [bundle.predictor.scores(rows.test.inputs) for bundle in (new, old)]
-        return comparison_of(task_metrics, rows.test.targets, *answers, metric=str(metric))
+        scores = [bundle.predictor.scores(rows.test.inputs) for bundle in (new, old)]
+        return comparison_of(task_metrics, rows.test.targets, *scores, metric=str(metric))
 
     return compare
 
@@ -140,7 +140,7 @@ def comparing_on(metric: str | None, load: Callable[[], Splits]) -> Compare:
 def comparison_of(
     task_metrics: TaskMetrics, targets: NDArray[Any], new: Scores, old: Scores, *, metric: str
 ) -> Comparison:
-    """Compares two bundles' answers to the same rows.
+    """Compares two bundles' scores of the same rows.
 
     Args:
         task_metrics: metrics of their kind of answer.
@@ -149,7 +149,7 @@ def comparison_of(
         old: scores of the bundle that the alias points at, (N, K).
         metric: name of the metric in the evidence.
     """
-    value, champions = (task_metrics.compute(targets, answers)[metric].value for answers in (new, old))
+    value, champions = (task_metrics.compute(targets, scores)[metric].value for scores in (new, old))
     lost = task_metrics.drop(targets, old, new, metric)
     gain = Interval(0.0 - lost.value, 0.0 - lost.high, 0.0 - lost.low)  # and no nought below nought
     unit = "percentage points" if metric in task_metrics.drop_scale else "in the target's unit"

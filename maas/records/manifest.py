@@ -35,7 +35,7 @@ class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the model was measured, and how it is served unless a server is told otherwise."""
+    """How the model was measured, and how it is served unless a server has settings of its own."""
 
     batch_size: BatchSize = 32
     threads: Threads = 1

@@ -17,7 +17,7 @@ from maas.errors import RegistryError
 from maas.files import draft_of
 
 SQLITE = "sqlite"
-ANSWER_S = 15
+REPLY_S = 15
 """Seconds that a database server may take to answer at first."""
 
 
@@ -92,7 +92,7 @@ def require_answering(tracking_uri: str) -> bool:
         RegistryError: it does not answer, or its driver is not installed.
     """
     try:
-        limit = {"connect_timeout": ANSWER_S} if tracking_uri.startswith(("postgresql", "mysql")) else {}
+        limit = {"connect_timeout": REPLY_S} if tracking_uri.startswith(("postgresql", "mysql")) else {}
         engine = create_engine(tracking_uri, connect_args=limit)
         try:
             with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Whether an alias moves to a new version: decided from what was measured, without asking a registry or a model."""
+"""Whether an alias moves to a new version: decided from what was measured, without a registry or a model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

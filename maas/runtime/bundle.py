@@ -17,12 +17,12 @@ from maas.files import read_json, sha256_of
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Manifest
 from maas.records.older import Record, evidence_today, golden_today, manifest_today
-from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared
+from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared_with_golden
 from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.processors import load_processor
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 Today = Callable[[Record], Record]
 PREDICT = "predict"
 """The role of the graph that turns a batch of inputs into outputs."""
@@ -181,7 +181,9 @@ class Bundle:
         """
         predictor, golden = predictor or self.predictor, self.golden
         try:
-            difference, fault = compared(golden, predictor.postprocessor, predictor.outputs(golden.inputs), tolerance)
+            difference, fault = compared_with_golden(
+                golden, predictor.postprocessor, predictor.outputs(golden.inputs), tolerance
+            )
         except Exception as error:  # the processor's, or whatever ONNX Runtime raises
             raise BundleError(f"{self.folder} cannot answer its golden inputs: {one_line(error)}. {EXPORT}") from error
         if fault:
@@ -227,7 +229,7 @@ def _require_whole(folder: Path, manifest: Manifest) -> None:
         raise BundleError(f"{folder} cannot be read: {one_line(error)}. {EXPORT}") from error
 
 
-def _read(path: Path, kind: type[T], advice: str = "", today: Today | None = None) -> T:
+def _read(path: Path, kind: type[_T], advice: str = "", today: Today | None = None) -> _T:
     try:
         return read_json(path, kind, today)
     except FileNotFoundError as error:

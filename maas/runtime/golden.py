@@ -42,7 +42,9 @@ class Golden:
     predictions: list[dict[str, Any]]
 
 
-def compared(golden: Golden, postprocessor: Postprocessor, outputs: Outputs, tolerance: float) -> tuple[float, str]:
+def compared_with_golden(
+    golden: Golden, postprocessor: Postprocessor, outputs: Outputs, tolerance: float
+) -> tuple[float, str]:
     """Compares what a model gives for the golden inputs with what it gave.
 
     Numbers may differ by what the kind of answer tolerates. Names must be the same, unless two of a row's predictions

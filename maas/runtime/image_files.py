@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from maas.errors import InputError
-from maas.runtime.images import MAX_PIXELS, STRIP_ROWS, require_size, upright
+from maas.runtime.images import MAX_PIXELS, STRIP_ROWS, require_picture_size, upright
 
 JPEG_PIXELS = 50_000_000
 HALVED_PIXELS = 25_000_000  # a larger JPEG is read at half its size, by libjpeg's own scaling
@@ -137,7 +137,7 @@ def orientation_of(exif: bytes) -> int:
 def _loaded(image: ImageFile, kind: Format) -> Image.Image:
     width, height = image.size
     # A progressive JPEG is held as coefficients, 2 bytes a pixel and channel.
-    require_size(width, height, HALVED_PIXELS if image.mode == "CMYK" else kind.max_pixels, kind.name)
+    require_picture_size(width, height, HALVED_PIXELS if image.mode == "CMYK" else kind.max_pixels, kind.name)
     if width * height > HALVED_PIXELS:
         image.draft(None, (width // 2, height // 2))  # what no JPEG is, stays as it is
     if image.tile and image.tile[0].codec_name == "bmp_rle":  # Pillow's decoder of these is written in Python
@@ -235,7 +235,7 @@ def _vetted_webp(content: bytes) -> Vetted:
     Source:
         RFC 9649, sections 2.3 to 2.7.
     """
-    require_size(*_canvas(content), WEBP_PIXELS, "WebP")
+    require_picture_size(*_canvas(content), WEBP_PIXELS, "WebP")
     exif, position = b"", 12
     for _ in range(MAX_PIECES):
         if position >= len(content):
@@ -279,7 +279,7 @@ def _vetted_gif(content: bytes) -> Vetted:
         if content[begins + 1] == 0xF9:  # the one that names the transparent colour
             control = content[begins:position]
     left, top, frame_width, frame_height = struct.unpack_from("<4H", content, position + 1)
-    require_size(max(width, left + frame_width), max(height, top + frame_height), MAX_PIXELS, "GIF")
+    require_picture_size(max(width, left + frame_width), max(height, top + frame_height), MAX_PIXELS, "GIF")
     return Vetted(content[:start] + control + content[position:])
 
 

@@ -25,7 +25,7 @@ MODES = frozenset({"1", "L", "P", "RGB", "RGBA", "RGBX", "LA", "PA", "La", "RGBa
 WIDE_GREY = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 
 
-def require_size(width: int, height: int, max_pixels: int, name: str) -> None:
+def require_picture_size(width: int, height: int, max_pixels: int, name: str) -> None:
     """Refuses an image without pixels or with too many.
 
     Raises:

@@ -12,11 +12,11 @@ import numpy as np
 
 from maas.errors import BundleError, one_line
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _REGISTERED: list[type] = []
 
 
-def register_kind(made: type[T]) -> type[T]:
+def register_kind(made: type[_T]) -> type[_T]:
     """Lets bundles name a class of yours by its `kind`; use it as a decorator, and import its module before a bundle.
 
     A manifest names kinds, never modules: what is not shipped is found only where the caller brought it.
@@ -25,7 +25,7 @@ def register_kind(made: type[T]) -> type[T]:
     return made
 
 
-def class_of(kind: object, base: type[T], what: str) -> type[T]:
+def class_of(kind: object, base: type[_T], what: str) -> type[_T]:
     """Returns the class of a kind: the subclass of `base` that the kind's file defines.
 
     Args:
@@ -52,11 +52,11 @@ def class_of(kind: object, base: type[T], what: str) -> type[T]:
     return found
 
 
-def _is_own(value: object, base: type[T], module: str) -> TypeGuard[type[T]]:
+def _is_own(value: object, base: type[_T], module: str) -> TypeGuard[type[_T]]:
     return isinstance(value, type) and issubclass(value, base) and value.__module__ == module
 
 
-def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of_kind(record: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a record without its kind."""
     return {name: value for name, value in record.items() if name != "kind"}
 

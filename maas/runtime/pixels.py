@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.runtime.images import MAX_PIXELS, require_size
+from maas.runtime.images import MAX_PIXELS, require_picture_size
 
 
 def pixels_of(row: Any) -> NDArray[np.uint8]:
@@ -39,7 +39,7 @@ def pixels_of(row: Any) -> NDArray[np.uint8]:
         raise InputError(f"has shape {list(array.shape)}; pixels are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).")
     if array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
         raise InputError(f"holds values from {array.min()} to {array.max()}; they must lie in [0, 255].")
-    require_size(array.shape[1], array.shape[0], MAX_PIXELS, "raw")
+    require_picture_size(array.shape[1], array.shape[0], MAX_PIXELS, "raw")
     return array.astype(np.uint8, copy=False)
 
 

@@ -51,8 +51,8 @@ def read_sound(content: bytes) -> Sound:
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             require_rate(file.samplerate)
-            require_size(file.frames, file.channels, file.samplerate)
-            return checked(_samples(file), file.samplerate)
+            require_sound_size(file.frames, file.channels, file.samplerate)
+            return checked_sound(_samples(file), file.samplerate)
     except soundfile.SoundFileError as error:
         raise InputError(f"is a sound file that cannot be read: {_reason(error)}") from error
 
@@ -80,11 +80,11 @@ def sound_of(values: Any, rate: int) -> Sound:
     channels = 1 if array.ndim == 1 else array.shape[1]
     if channels > MAX_CHANNELS:
         raise InputError(f"has {channels} channels; at most {MAX_CHANNELS} are read. {SEVERAL}")
-    require_size(len(array), channels, rate)
+    require_sound_size(len(array), channels, rate)
     if array.dtype.kind == "i":
-        return checked(_mono(_scaled(array)), rate)
+        return checked_sound(_mono(_scaled(array)), rate)
     with np.errstate(over="ignore"):  # what becomes infinite is refused
-        return checked(_mono(array.astype(np.float32)), rate)
+        return checked_sound(_mono(array.astype(np.float32)), rate)
 
 
 def require_rate(rate: Any) -> int:
@@ -99,7 +99,7 @@ def require_rate(rate: Any) -> int:
     return int(rate)
 
 
-def require_size(frames: int, channels: int, rate: int) -> None:
+def require_sound_size(frames: int, channels: int, rate: int) -> None:
     """Refuses a sound with too many channels or seconds.
 
     Raises:
@@ -113,7 +113,7 @@ def require_size(frames: int, channels: int, rate: int) -> None:
         raise InputError(f"holds {frames * channels} samples in {channels} channels; at most {MAX_VALUES} are read.")
 
 
-def checked(samples: NDArray[np.float32], rate: int) -> Sound:
+def checked_sound(samples: NDArray[np.float32], rate: int) -> Sound:
     """Returns one channel as a sound.
 
     Raises:

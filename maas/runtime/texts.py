@@ -9,7 +9,7 @@ CHARACTERS_A_TOKEN = 32
 """Looked at; bounds the time that a hostile text can take."""
 
 
-def checked(row: object, index: int, max_tokens: int, keep: Keep = "start") -> str:
+def checked_text(row: object, index: int, max_tokens: int, keep: Keep = "start") -> str:
     """Returns a raw row as a text, no longer than `max_tokens` can need.
 
     Args:

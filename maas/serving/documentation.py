@@ -132,7 +132,7 @@ def _curl(operation: AnyOperation, document: OperationDocument, request: Content
         path = path.replace("{" + name + "}", value)
     body = encode(request.example).decode()
     sent = file_of(document.files) if document.files and len(body) > LONG else f"-d {shlex.quote(shortened(body))}"
-    answer = encode(document.response.example).decode()
+    reply = encode(document.response.example).decode()
     command = html.escape(f"curl -s $ORIGIN{path} {sent}")
     title = html.escape(operation.summary)
-    return f"<h3>{title}</h3><pre><code>{command}</code></pre><pre class=answer>{html.escape(answer)}</pre>"
+    return f"<h3>{title}</h3><pre><code>{command}</code></pre><pre class=answer>{html.escape(reply)}</pre>"

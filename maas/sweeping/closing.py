@@ -1,4 +1,4 @@
-"""How a sweep ends: a table and a picture of its trials, and the command that goes on with the best one."""
+"""How a sweep ends: a table and a picture of its trials, and the command that continues with the best one."""
 
 import csv
 import os
@@ -17,7 +17,7 @@ from maas.sweeping.folder import TrialRecord
 from maas.sweeping.plan import PlannedSweep
 from maas.sweeping.space import plain
 
-SHOWN = 20
+SHOWN_TRIALS = 20
 """Trials that the table on the terminal has at most, the best ones; the file has all."""
 
 
@@ -34,7 +34,7 @@ def close(trials: Sequence[TrialRecord], plan: PlannedSweep, folder: Path, track
         ConfigError: no trial went through.
     """
     keys, metric = list(plan.space.written), str(plan.base.metric)
-    best = best_of(trials)
+    best = best_trial_of(trials)
     files = [_csv(trials, keys, metric, folder / "trials.csv"), _picture(trials, plan, folder / "trials.png")]
     if tracker is not None:
         for file in files:
@@ -55,7 +55,7 @@ def command(overrides: Sequence[str], config_dir: str | None) -> str:
     return shlex.join(["python", "-m", "maas.run", *places, *overrides])
 
 
-def best_of(trials: Sequence[TrialRecord]) -> TrialRecord:
+def best_trial_of(trials: Sequence[TrialRecord]) -> TrialRecord:
     """Returns the trial with the largest value, of equal ones the first.
 
     Raises:
@@ -74,7 +74,7 @@ def table(trials: Sequence[TrialRecord], keys: Sequence[str], metric: str, name:
     ranked = sorted(numbered, key=lambda one: -one[1].value if one[1].value is not None else float("inf"))
     failed = sum(trial.value is None for trial in trials)
     notes = [f"{failed} failed, for reasons in trials.csv"] if failed else []
-    notes += [f"{len(trials) - SHOWN} more in trials.csv"] if len(trials) > SHOWN else []
+    notes += [f"{len(trials) - SHOWN_TRIALS} more in trials.csv"] if len(trials) > SHOWN_TRIALS else []
     result = Table(
         title=f"{name}: {len(trials)} trials, {metric} on validation rows",
         caption="; ".join(notes) or None,
@@ -83,7 +83,7 @@ def table(trials: Sequence[TrialRecord], keys: Sequence[str], metric: str, name:
     for key in keys:
         result.add_column(plain(key))
     result.add_column(metric)
-    for rank, (number, trial) in enumerate(ranked[:SHOWN]):
+    for rank, (number, trial) in enumerate(ranked[:SHOWN_TRIALS]):
         gave = "failed" if trial.value is None else f"{trial.value:.4f}"
         values = (_short(value) for value in values_of(trial, keys))
         result.add_row(str(number), *values, gave, style="bold" if rank == 0 else None)
@@ -121,6 +121,6 @@ def _picture(trials: Sequence[TrialRecord], plan: PlannedSweep, path: Path) -> P
         swept.append(
             SweptKey(plain(key), column, isinstance(span, NumberRange), isinstance(span, NumberRange) and span.is_log)
         )
-    best = best_of(trials)
+    best = best_trial_of(trials)
     title = f"{plan.base.name}: {len(trials)} trials, best {best.value:.4f} (trial {trials.index(best) + 1})"
     return sweep_picture([trial.value for trial in trials], swept, str(plan.base.metric), title, path)

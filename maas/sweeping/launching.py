@@ -8,12 +8,12 @@ from omegaconf import DictConfig
 
 from maas.config.hydra_composing import PRIMARY, hydra_overrides, own_hydra
 
-Run = Callable[[list[str]], object]
+RunTrial = Callable[[list[str]], object]
 TRIAL = "trial"
 """Key by which Hydra passes the number of a trial on to the process that runs it."""
 
 
-def launch(trials: Sequence[list[str]], run: Run, hydra: Sequence[str], folder: Path) -> None:
+def launch(trials: Sequence[list[str]], run: RunTrial, hydra: Sequence[str], folder: Path) -> None:
     """Runs trials and waits for them.
 
     Hydra's launcher starts processes and passes a number to each; what is composed and done for the number is `run`'s.
@@ -39,5 +39,5 @@ def launch(trials: Sequence[list[str]], run: Run, hydra: Sequence[str], folder: 
             )
 
 
-def _numbered(trials: list[list[str]], run: Run, values: DictConfig) -> None:
+def _numbered(trials: list[list[str]], run: RunTrial, values: DictConfig) -> None:
     run(trials[int(values[TRIAL])])

@@ -44,8 +44,8 @@ def search(plan: PlannedSweep, settings: SweepSettings, folder: SweepFolder, lau
     if study.started:
         log.info("sweep     %s of %s trials were begun before", study.started, study.limit)
     batch = settings.batch(plan.launcher())
-    while asked := study.ask(batch):
-        trials = {number: [*plan.fixed, *_overrides(values)] for number, values in asked.items()}
+    while proposed := study.ask(batch):
+        trials = {number: [*plan.fixed, *_overrides(values)] for number, values in proposed.items()}
         composable = {number: one for number, one in trials.items() if _composes(one, plan.config_dir, folder)}
         values = _launched(list(composable.values()), launch, folder)
         given = dict(zip(composable, values, strict=True))

@@ -29,7 +29,7 @@ from maas.sweeping.space import plain
 from maas.training.checkpoint import Checkpoint
 
 log = logging.getLogger("maas")
-Stage = Callable[[RunConfig], Checkpoint]
+TrialStage = Callable[[RunConfig], Checkpoint]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Sweep:
     keys: tuple[str, ...]
     parent: str | None
 
-    def trial(self, make: Callable[[], RunConfig], overrides: Sequence[str], stage: Stage) -> float:
+    def trial(self, make: Callable[[], RunConfig], overrides: Sequence[str], stage: TrialStage) -> float:
         """Runs one combination, unless the same code ran it before; what it raises is its own failure, no more.
 
         Args:
@@ -75,7 +75,7 @@ class Sweep:
         sys.stdout.write(f"sweep     {shown}: {gave}\n")
         return math.nan if record.value is None else record.value
 
-    def _run(self, config: RunConfig, overrides: list[str], stage: Stage) -> TrialRecord:
+    def _run(self, config: RunConfig, overrides: list[str], stage: TrialStage) -> TrialRecord:
         if config.registry and self.parent:
             config = replace(config, registry=config.registry.with_arguments(parent=self.parent))
         checkpoint = stage(config)
@@ -143,7 +143,7 @@ def _staged(stage: Callable[[RunConfig], Any], config_dir: str | None, overrides
     stage(composed_config(overrides, config_dir))
 
 
-def _tried(sweep: Sweep, stage: Stage, config_dir: str | None, overrides: Sequence[str]) -> None:
+def _tried(sweep: Sweep, stage: TrialStage, config_dir: str | None, overrides: Sequence[str]) -> None:
     def make() -> RunConfig:
         config = composed_config(overrides, config_dir)
         _require_one_process(config)
@@ -205,7 +205,7 @@ def _path(plan: PlannedSweep) -> Path:
 
 
 def _parent(plan: PlannedSweep, folder: SweepFolder) -> Tracker | None:
-    """Goes on with the sweep's MLflow run, or starts it."""
+    """Resumes the sweep's MLflow run, or starts it."""
     unsent = folder.path / "unsent"
     known = _tracker(plan.base, folder.tracking_id, unsent)
     if known is not None:

@@ -16,7 +16,7 @@ from maas.errors import ConfigError
 from maas.runtime.processors import Processor
 from maas.training.objectives import Objective
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Pretraining(Protocol):
@@ -103,7 +103,7 @@ class TrainingRecipe:
         return self.processor.build().fit(inputs)
 
 
-def required(part: Part[T] | None, section: str) -> Part[T]:
+def required(part: Part[_T] | None, section: str) -> Part[_T]:
     """Returns a part that a recipe needs to train.
 
     Args:

@@ -77,8 +77,8 @@ HOME_MADE = {
 """Words and pairs of words that no name holds, singular and without separators, and what the field says."""
 
 PROSE = re.compile(
-    r"\b(anew|borne|(go|goes|going|gone|went) on (with|from|where)|(hold|holds|held) (\S+ )?against|of one's own|"
-    r"besides|tells?|telling|told|asks?|asking|asked|judges?|judged)\b",
+    r"(?<![.`])(?<!def )\b(anew|borne|(go|goes|going|gone|went) on (with|from|where)|(hold|holds|held) (\S+ )?against|"
+    r"of one's own|besides|tells?|telling|told|asks?|asking|asked|judges?|judged)\b(?![(`])",
     re.IGNORECASE,
 )
 

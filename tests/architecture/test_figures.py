@@ -17,15 +17,15 @@ def test_no_function_is_longer_than_50_lines_when_bodies_are_counted():
 
 
 def test_no_file_is_longer_than_320_lines_when_lines_are_counted():
-    assert not [(one.name, one.lines) for one in MODULES if one.lines > 340]
+    assert not [(one.name, one.lines) for one in MODULES if one.lines > 320]
 
 
 @pytest.mark.parametrize(
     ("rule", "most"),
     [
-        (measure_house.bare_any, 135),
-        (measure_house.returned_any, 35),
-        (measure_house.broad_excepts, 36),
+        (measure_house.bare_any, 107),
+        (measure_house.returned_any, 29),
+        (measure_house.broad_excepts, 34),
     ],
 )
 def test_figure_does_not_rise_when_the_package_is_read(rule, most):
@@ -33,19 +33,19 @@ def test_figure_does_not_rise_when_the_package_is_read(rule, most):
 
 
 def test_name_means_one_thing_when_modules_are_compared():
-    assert len(measure_house.two_meanings(MODULES)) <= 36
+    assert len(measure_house.two_meanings(MODULES)) <= 1
 
 
 def test_word_of_the_glossary_is_used_when_something_is_named():
-    assert len(measure_house.home_made(HERE, MODULES)) <= 53
+    assert len(measure_house.home_made(HERE, MODULES)) <= 6
 
 
 def test_idiom_is_avoided_when_text_is_read():
-    assert len(measure_house.prose(HERE)) <= 165
+    assert len(measure_house.prose(HERE)) <= 25
 
 
 def test_file_is_worth_a_window_when_lines_are_counted():
-    assert len(measure_house.small_files(MODULES)) <= 30
+    assert len(measure_house.small_files(MODULES)) <= 28
 
 
 def test_bare_any_is_found_when_it_is_all_of_an_annotation():

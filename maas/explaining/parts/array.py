@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError
-from maas.explaining.columns import MOST, Columns
-from maas.explaining.parts.base import Part, grouped
+from maas.explaining.columns import MOST_COLUMNS, Columns
+from maas.explaining.parts.base import RowPart, grouped
 from maas.explaining.sampling import Mask
 from maas.runtime.processors.array import ArrayProcessor
 
@@ -21,10 +21,10 @@ class ArrayParts(Columns):
         super().__init__(row, processor, most, baseline)
         (self._values,) = processor.values([row])
         self._baseline = _baseline(processor, baseline)
-        groups = grouped(range(self._values.size), most or MOST)
+        groups = grouped(range(self._values.size), most or MOST_COLUMNS)
         self._group = np.repeat(range(len(groups)), [len(group) for group in groups]).reshape(self._values.shape)
         self.parts = tuple(
-            Part(_name(group[0], group[-1], processor.shape), (group[0], group[-1] + 1)) for group in groups
+            RowPart(_name(group[0], group[-1], processor.shape), (group[0], group[-1] + 1)) for group in groups
         )
         values = self._values.ravel()
         self.labels = tuple(

@@ -10,11 +10,11 @@ from PIL import Image, ImageDraw
 from maas.explaining.bars import bars_text
 from maas.explaining.colours import WHITE, Colour, shade, strengths
 from maas.explaining.drawing import MARGIN, PALE, TITLE_HEIGHT, as_html, canvas, legend, write
-from maas.explaining.parts.base import Part, Parts
-from maas.explaining.sampling import Mask, Values
+from maas.explaining.parts.base import Parts, RowPart
+from maas.explaining.sampling import Mask, ValuesOfParts
 from maas.runtime.processors import SingleArrayProcessor
 
-MOST = 20
+MOST_WINDOWS = 20
 FADE_S = 0.005
 """A window fades out and in over this time, half of it on either side of its edge: a hard cut is a click."""
 WIDTH, WAVE_HEIGHT, FOOT_HEIGHT = 760, 200, 76  # of the picture, in pixels
@@ -38,9 +38,9 @@ class AudioParts(Parts):
         self._samples: Samples = processor.arrays([row])[0]
         self._rate: int = processor.net_arguments["rate"]
         length = len(self._samples)
-        self._edges = np.linspace(0, length, min(most or MOST, length) + 1).astype(int)
+        self._edges = np.linspace(0, length, min(most or MOST_WINDOWS, length) + 1).astype(int)
         self.parts = tuple(
-            Part(f"{start / self._rate:.3f}–{end / self._rate:.3f} s", (start, end))
+            RowPart(f"{start / self._rate:.3f}–{end / self._rate:.3f} s", (start, end))
             for start, end in zip(self._edges[:-1].tolist(), self._edges[1:].tolist(), strict=True)
         )
 
@@ -56,15 +56,15 @@ class AudioParts(Parts):
         row: Samples = (self._samples * gains).astype(np.float32)
         return row
 
-    def text(self, attributions: Values) -> str:
+    def text(self, attributions: ValuesOfParts) -> str:
         """Returns a table of the strongest windows."""
         return bars_text([part.name for part in self.parts], attributions)
 
-    def html(self, attributions: Values) -> str:
+    def html(self, attributions: ValuesOfParts) -> str:
         """Returns the picture, without its title."""
         return as_html(self.picture(attributions, ""))
 
-    def picture(self, attributions: Values, title: str) -> Image.Image:
+    def picture(self, attributions: ValuesOfParts, title: str) -> Image.Image:
         """Returns the wave over the colours of its windows, above an axis in seconds."""
         picture, draw = canvas(WIDTH, TITLE_HEIGHT + WAVE_HEIGHT + FOOT_HEIGHT, title)
         top, bottom, shares = TITLE_HEIGHT, TITLE_HEIGHT + WAVE_HEIGHT, strengths(attributions)
@@ -77,7 +77,7 @@ class AudioParts(Parts):
         legend(draw, (WIDTH - 160) // 2, bottom + 38, float(np.abs(attributions).max()))
         return picture
 
-    def _windows(self, shares: Values, ground: Colour) -> Image.Image:
+    def _windows(self, shares: ValuesOfParts, ground: Colour) -> Image.Image:
         """Returns the windows in their colours, as large as the wave."""
         picture = Image.new("RGB", (SPAN, WAVE_HEIGHT))
         draw = ImageDraw.Draw(picture)

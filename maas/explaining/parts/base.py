@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from maas.errors import InputError
-from maas.explaining.sampling import Mask, Values
+from maas.explaining.sampling import Mask, ValuesOfParts
 from maas.runtime.kinds import class_of
 from maas.runtime.processors import Processor
 
 if TYPE_CHECKING:  # only pictures need Pillow
     from PIL.Image import Image
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Part:
+class RowPart:
     """Something that can be left out of a row.
 
     Args:
@@ -47,7 +47,7 @@ class Parts(ABC):
         InputError: the row, or the baseline, cannot be understood.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[RowPart, ...]
     takes: ClassVar[str] = ""
     """What a baseline may be; empty where there is no choice."""
 
@@ -62,15 +62,15 @@ class Parts(ABC):
         """Returns the raw row of which some parts (P,) are kept; the row as it was where all are."""
 
     @abstractmethod
-    def text(self, attributions: Values) -> str:
+    def text(self, attributions: ValuesOfParts) -> str:
         """Returns the parts for a terminal, coloured by their attributions (P,)."""
 
     @abstractmethod
-    def html(self, attributions: Values) -> str:
+    def html(self, attributions: ValuesOfParts) -> str:
         """Returns the parts as HTML, coloured by their attributions (P,)."""
 
     @abstractmethod
-    def picture(self, attributions: Values, title: str) -> "Image":
+    def picture(self, attributions: ValuesOfParts, title: str) -> "Image":
         """Returns a picture of the parts, coloured by their attributions (P,)."""
 
 
@@ -79,7 +79,7 @@ def parts_of(row: object, processor: Processor, most: int | None, baseline: obje
     return class_of(processor.kind, Parts, "explained processor")(row, processor, most, baseline)
 
 
-def grouped(items: Sequence[T], most: int) -> list[Sequence[T]]:
+def grouped(items: Sequence[_T], most: int) -> list[Sequence[_T]]:
     """Returns neighbours in at most `most` groups, the sizes of which differ by one at most."""
     edges = np.linspace(0, len(items), min(most, len(items)) + 1).astype(int)
     return [items[start:end] for start, end in pairwise(edges)]

@@ -8,8 +8,8 @@ from PIL import Image
 from maas.errors import InputError
 from maas.explaining.bars import strongest
 from maas.explaining.columns import bars_picture
-from maas.explaining.parts.base import Part, Parts, parts_of
-from maas.explaining.sampling import Mask, Values
+from maas.explaining.parts.base import Parts, RowPart, parts_of
+from maas.explaining.sampling import Mask, ValuesOfParts
 from maas.runtime.processors.combined import CombinedProcessor
 
 
@@ -34,7 +34,7 @@ class CombinedParts(Parts):
         ends = np.cumsum([len(view.parts) for view in self._views.values()])
         self._ranges = [slice(end - len(view.parts), end) for end, view in zip(ends, self._views.values(), strict=True)]
         self.parts = tuple(
-            Part(f"{name}: {part.name}", part.place) for name, view in self._views.items() for part in view.parts
+            RowPart(f"{name}: {part.name}", part.place) for name, view in self._views.items() for part in view.parts
         )
 
     def row(self, kept: Mask) -> dict[str, Any]:
@@ -45,16 +45,16 @@ class CombinedParts(Parts):
             row |= made if name in self._column_parts else {name: made}
         return row
 
-    def text(self, attributions: Values) -> str:
+    def text(self, attributions: ValuesOfParts) -> str:
         """Returns each input's parts under its name."""
         shown = zip(self._views.items(), self._ranges, strict=True)
         return "\n".join(f"{name}:\n{view.text(attributions[own])}" for (name, view), own in shown)
 
-    def html(self, attributions: Values) -> str:
+    def html(self, attributions: ValuesOfParts) -> str:
         """Returns each input's parts under its name."""
         shown = zip(self._views.items(), self._ranges, strict=True)
         return "".join(f"<div><p>{name}</p>{view.html(attributions[own])}</div>" for (name, view), own in shown)
 
-    def picture(self, attributions: Values, title: str) -> Image.Image:
+    def picture(self, attributions: ValuesOfParts, title: str) -> Image.Image:
         """Returns bars of the strongest parts of all inputs."""
         return bars_picture(*strongest([part.name for part in self.parts], attributions), title)

@@ -10,11 +10,11 @@ from maas.errors import InputError
 from maas.explaining.bars import bars_text
 from maas.explaining.colours import shade, strengths
 from maas.explaining.drawing import MARGIN, TITLE_HEIGHT, as_html, canvas, legend, write
-from maas.explaining.parts.base import Part, Parts
-from maas.explaining.sampling import Mask, Values
+from maas.explaining.parts.base import Parts, RowPart
+from maas.explaining.sampling import Mask, ValuesOfParts
 from maas.runtime.processors import SingleArrayProcessor
 
-MOST = 49
+MOST_PATCHES = 49
 SIDE, GAP, FOOT_HEIGHT = 320, 24, 64  # of the picture, in pixels
 STRONGEST, PALENESS = 0.8, 0.65
 """How much of the image the strongest colour hides, and how far the image fades so that colours show on black, too."""
@@ -34,22 +34,22 @@ class ImageParts(Parts):
         (self._pixels,) = processor.arrays([row])  # uint8 (H, W, C)
         self._covered = _covered(self._pixels, "mean" if baseline is None else baseline)
         height, width, _ = self._pixels.shape
-        self._cell, self.parts = _grid(height, width, most or MOST)
+        self._cell, self.parts = _grid(height, width, most or MOST_PATCHES)
 
     def row(self, kept: Mask) -> Pixels:
         """Returns the pixels (H, W, C), some patches covered."""
         row: Pixels = np.where(kept[self._cell][..., None], self._pixels, self._covered)
         return row
 
-    def text(self, attributions: Values) -> str:
+    def text(self, attributions: ValuesOfParts) -> str:
         """Returns a table of the strongest patches."""
         return bars_text([part.name for part in self.parts], attributions)
 
-    def html(self, attributions: Values) -> str:
+    def html(self, attributions: ValuesOfParts) -> str:
         """Returns the picture, without its title."""
         return as_html(self.picture(attributions, ""))
 
-    def picture(self, attributions: Values, title: str) -> Image.Image:
+    def picture(self, attributions: ValuesOfParts, title: str) -> Image.Image:
         """Returns what the model saw, and beside it the same, grey, under the colours of the patches."""
         height, width = self._pixels.shape[:2]
         scale = SIDE / max(height, width)
@@ -64,7 +64,7 @@ class ImageParts(Parts):
         legend(draw, right + (size[0] - 160) // 2, foot, float(np.abs(attributions).max()))
         return picture
 
-    def _coloured(self, seen: Image.Image, attributions: Values) -> Image.Image:
+    def _coloured(self, seen: Image.Image, attributions: ValuesOfParts) -> Image.Image:
         shares = strengths(attributions)
         colours = np.array([shade(float(np.sign(share))) for share in shares])[self._cell]
         hidden = (STRONGEST * np.abs(shares))[self._cell][..., None]
@@ -72,14 +72,14 @@ class ImageParts(Parts):
         return Image.fromarray(((1 - hidden) * grey + hidden * colours).round().astype(np.uint8))
 
 
-def _grid(height: int, width: int, most: int) -> tuple[NDArray[np.int64], tuple[Part, ...]]:
+def _grid(height: int, width: int, most: int) -> tuple[NDArray[np.int64], tuple[RowPart, ...]]:
     """Returns the number of each pixel's patch, (H, W), and the patches, row by row; at most `most` of them."""
     down = max(1, min(height, most, round((most * height / width) ** 0.5)))
     across = max(1, min(width, most // down))
     tops, lefts = (np.linspace(0, size, count + 1).astype(int) for size, count in ((height, down), (width, across)))
     rows, columns = (np.repeat(np.arange(len(edges) - 1), np.diff(edges)) for edges in (tops, lefts))
     parts = tuple(
-        Part(f"x {left}–{right - 1}, y {top}–{bottom - 1}", (left, top, right, bottom))
+        RowPart(f"x {left}–{right - 1}, y {top}–{bottom - 1}", (left, top, right, bottom))
         for top, bottom in zip(tops[:-1].tolist(), tops[1:].tolist(), strict=True)
         for left, right in zip(lefts[:-1].tolist(), lefts[1:].tolist(), strict=True)
     )

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from maas.errors import InputError
-from maas.explaining.columns import MOST, Columns
-from maas.explaining.parts.base import Part, grouped
+from maas.explaining.columns import MOST_COLUMNS, Columns
+from maas.explaining.parts.base import RowPart, grouped
 from maas.explaining.sampling import Mask
 from maas.runtime.processors import Processor
 
@@ -23,10 +23,10 @@ class TabularParts(Columns):
         names = [spec.name for spec in processor.input_specs]
         self._values = _by_name(row, names)
         self._baseline = dict.fromkeys(names) if baseline is None else _baseline(baseline, names, processor)
-        self._groups = grouped(names, most or MOST)
+        self._groups = grouped(names, most or MOST_COLUMNS)
         starts = [sum(map(len, self._groups[:index])) for index in range(len(self._groups))]
         self.parts = tuple(
-            Part(", ".join(group), (start, start + len(group)))
+            RowPart(", ".join(group), (start, start + len(group)))
             for group, start in zip(self._groups, starts, strict=True)
         )
         self.labels = tuple(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from maas.errors import BundleError, one_line
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Outputs
-from maas.runtime.kinds import class_of, require_settings, settings_of
+from maas.runtime.kinds import class_of, require_settings, settings_of_kind
 
 
 class Postprocessor(ABC):
@@ -78,7 +78,7 @@ def load_postprocessor(record: Mapping[str, Any]) -> Postprocessor:
     Raises:
         BundleError: no postprocessor of that kind is installed, or it does not take these settings.
     """
-    made, settings = postprocessor_class(record.get("kind")), settings_of(record)
+    made, settings = postprocessor_class(record.get("kind")), settings_of_kind(record)
     require_settings(settings, made, f"{record['kind']} postprocessor")
     try:
         return made(**settings)

@@ -15,12 +15,12 @@ from maas.runtime.codec import Features
 from maas.runtime.columns import LARGEST
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces, nesting
 
-ASSET = "values.json"
+VALUES_FILE = "values.json"
 LARGEST_SQUARED = 1e150
 """The largest size of a number that is standardised: float64 holds the sum of such squares."""
 
 
-class Learnt(NamedTuple):
+class LearntValues(NamedTuple):
     """What a processor knows of its training rows, each of a row's shape.
 
     Args:
@@ -56,13 +56,13 @@ class ArrayProcessor(SingleArrayProcessor):
         high: float | None = None,
         standardize: bool | None = False,
         *,
-        learnt: Learnt | None = None,
+        learnt: LearntValues | None = None,
     ) -> None:
         self.shape = tuple(shape)
         self.low = low
         self.high = high
         self.standardize = bool(standardize)
-        self._learnt = learnt or Learnt(np.zeros(self.shape), np.ones(self.shape))
+        self._learnt = learnt or LearntValues(np.zeros(self.shape), np.ones(self.shape))
 
     def fit(self, rows: Sequence[Any]) -> Self:
         """Returns a processor that knows means and deviations of `rows`; itself where it does not standardise."""
@@ -77,7 +77,7 @@ class ArrayProcessor(SingleArrayProcessor):
             squares += np.square(values - own).sum(axis=0) + apart**2 * count * len(piece) / total
             mean, count = mean + apart * len(piece) / total, total
         deviations = np.sqrt(squares / max(count, 1))
-        return type(self)(**self.settings(), learnt=Learnt(mean, np.where(deviations > 0, deviations, 1.0)))
+        return type(self)(**self.settings(), learnt=LearntValues(mean, np.where(deviations > 0, deviations, 1.0)))
 
     def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns float32 arrays of `shape`, one a row."""
@@ -171,15 +171,15 @@ class ArrayProcessor(SingleArrayProcessor):
         if self.standardize:
             folder.mkdir(parents=True, exist_ok=True)
             learnt = {name: array.tolist() for name, array in self._learnt._asdict().items()}
-            (folder / ASSET).write_text(json.dumps(learnt, allow_nan=False) + "\n", encoding="utf-8")
+            (folder / VALUES_FILE).write_text(json.dumps(learnt, allow_nan=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings, and `values.json` where values are standardised."""
         if not settings.get("standardize"):
             return cls(**settings)
-        saved = json.loads((folder / ASSET).read_text(encoding="utf-8"))
-        return cls(**settings, learnt=Learnt(np.array(saved["means"]), np.array(saved["deviations"])))
+        saved = json.loads((folder / VALUES_FILE).read_text(encoding="utf-8"))
+        return cls(**settings, learnt=LearntValues(np.array(saved["means"]), np.array(saved["deviations"])))
 
 
 def _holds_only_numbers(row: list[Any]) -> bool:

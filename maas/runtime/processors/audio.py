@@ -17,7 +17,9 @@ from maas.runtime.contents import content_of, row_name
 from maas.runtime.processors.base import Array, SingleArrayProcessor, nesting
 from maas.runtime.sounds import MAX_CHANNELS, MAX_VALUES, Sound, read_sound, require_rate, sound_of
 
-FORMS = "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"
+SOUND_FORMS = (
+    "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"
+)
 SAMPLE_AXES = 2  # the most that samples have: (T, C)
 MARGIN_S = 0.1  # on both ends together, so that what the resampler makes of an edge is cut away
 
@@ -69,9 +71,9 @@ class AudioProcessor(SingleArrayProcessor):
             return sound_of(row, self.rate)
         if isinstance(row, dict):
             if set(row) != {"samples", "rate"}:
-                raise InputError(f"has the keys {sorted(map(str, row))}; the model takes {FORMS}.")
+                raise InputError(f"has the keys {sorted(map(str, row))}; the model takes {SOUND_FORMS}.")
             return sound_of(row["samples"], require_rate(row["rate"]))
-        return read_sound(content_of(row, FORMS))
+        return read_sound(content_of(row, SOUND_FORMS))
 
     def _resampled(self, sound: Sound) -> Array:
         if sound.rate == self.rate:

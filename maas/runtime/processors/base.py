@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maas.errors import BundleError, InputError, one_line
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features, ModelInputs
-from maas.runtime.kinds import class_of, require_settings, settings_of
+from maas.runtime.kinds import class_of, require_settings, settings_of_kind
 
 Array: TypeAlias = NDArray[Any]
 """A row of a processor that gives one array a row."""
@@ -212,7 +212,7 @@ def load_processor(record: Mapping[str, Any], folder: Path) -> Processor:
     Raises:
         BundleError: no processor of that kind is installed, or it cannot be rebuilt.
     """
-    made, settings = processor_class(record.get("kind")), settings_of(record)
+    made, settings = processor_class(record.get("kind")), settings_of_kind(record)
     made.check_settings(settings)
     try:
         return made.load(settings, folder)

@@ -14,12 +14,12 @@ from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
 from maas.runtime.contents import content_of, row_name
 from maas.runtime.image_files import ORIENTATION, declared_pixels, read_image
-from maas.runtime.images import MAX_PIXELS, flattened, require_size, upright
+from maas.runtime.images import MAX_PIXELS, flattened, require_picture_size, upright
 from maas.runtime.pixels import pixels_of
 from maas.runtime.processors.base import Array, SingleArrayProcessor, nesting
 
 CHANNELS = (1, 3, 4)
-FORMS = (
+PICTURE_FORMS = (
     "an image: the bytes of a file or their base64 text, a path, or pixels as an array of uint8, (H, W) or (H, W, C)"
 )
 
@@ -85,7 +85,7 @@ class ImageProcessor(SingleArrayProcessor):
     def pixels_to_decode(self, row: object) -> int:
         """Returns how many pixels a file declares; 0 for what is no file."""
         try:
-            return declared_pixels(content_of(row, FORMS)) if isinstance(row, bytes | bytearray | str) else 0
+            return declared_pixels(content_of(row, PICTURE_FORMS)) if isinstance(row, bytes | bytearray | str) else 0
         except InputError:  # preprocessing names the row
             return 0
 
@@ -96,7 +96,7 @@ class ImageProcessor(SingleArrayProcessor):
                 return array.reshape(self._shape)
             return self._shaped(Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array))
         return self._shaped(
-            _image(row) if isinstance(row, Image.Image) else read_image(content_of(row, FORMS), self.max_pixels)
+            _image(row) if isinstance(row, Image.Image) else read_image(content_of(row, PICTURE_FORMS), self.max_pixels)
         )
 
     def _shaped(self, image: Image.Image) -> Array:
@@ -213,7 +213,7 @@ class ImageProcessor(SingleArrayProcessor):
 
 
 def _image(image: Image.Image) -> Image.Image:
-    require_size(image.width, image.height, MAX_PIXELS, "Pillow")
+    require_picture_size(image.width, image.height, MAX_PIXELS, "Pillow")
     try:
         image.load()
     except Exception as error:  # Pillow's readers raise whatever their parsers do

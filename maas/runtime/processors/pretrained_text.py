@@ -17,9 +17,9 @@ from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
 from maas.runtime.places import local_place
 from maas.runtime.processors.base import Array, SingleArrayProcessor
-from maas.runtime.texts import Keep, checked
+from maas.runtime.texts import Keep, checked_text
 
-ASSET = "tokenizer.json"
+PRETRAINED_TOKENIZER_FILE = "tokenizer.json"
 PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")  # how published tokenizers call padding
 BLANK = Tokenizer(models.WordLevel({"[UNK]": 0}, "[UNK]")).to_str()  # until `fit`
 
@@ -79,7 +79,7 @@ class PretrainedTextProcessor(SingleArrayProcessor):
 
     def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns int64 (T,) token ids, or (2, T) token and type ids where types are fed; T is at most `max_tokens`."""
-        texts = [checked(row, index, self.max_tokens, self._keep) for index, row in enumerate(rows)]
+        texts = [checked_text(row, index, self.max_tokens, self._keep) for index, row in enumerate(rows)]
         if len(texts) == 1:  # one text is not worth waking the tokenizer's thread pool
             return [self._features(self._tokenizer.encode(texts[0]))]
         return [self._features(encoding) for encoding in self._tokenizer.encode_batch_fast(texts)]
@@ -155,12 +155,12 @@ class PretrainedTextProcessor(SingleArrayProcessor):
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` as it was published."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ASSET).write_text(self._content, encoding="utf-8")
+        (folder / PRETRAINED_TOKENIZER_FILE).write_text(self._content, encoding="utf-8")
 
     @classmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings and `tokenizer.json`, wherever that came from."""
-        return cls(**settings, content=(folder / ASSET).read_text(encoding="utf-8"))
+        return cls(**settings, content=(folder / PRETRAINED_TOKENIZER_FILE).read_text(encoding="utf-8"))
 
 
 def _found(place: str) -> str:
@@ -169,14 +169,18 @@ def _found(place: str) -> str:
     try:
         if path is None:
             return str(Tokenizer.from_pretrained(place).to_str())
-        content = (path / ASSET if path.is_dir() else path).read_text(encoding="utf-8")
+        content = (path / PRETRAINED_TOKENIZER_FILE if path.is_dir() else path).read_text(encoding="utf-8")
         Tokenizer.from_str(content)
     except Exception as error:  # the library's own errors, and those of the hub's client, have no common kind
         is_absent = path is not None and isinstance(error, FileNotFoundError)
-        reason = f"the folder holds no {ASSET}" if is_absent else str(error).partition("\n")[0].rstrip(".")
+        reason = (
+            f"the folder holds no {PRETRAINED_TOKENIZER_FILE}"
+            if is_absent
+            else str(error).partition("\n")[0].rstrip(".")
+        )
         raise ConfigError(
-            f"processor.tokenizer is {place}, which cannot be read: {reason}. Name a folder that holds a {ASSET}, such "
-            "a file, package:path, or a hub id."
+            f"processor.tokenizer is {place}, which cannot be read: {reason}. Name a folder that holds a "
+            f"{PRETRAINED_TOKENIZER_FILE}, such a file, package:path, or a hub id."
         ) from error
     return content
 

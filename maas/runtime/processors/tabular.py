@@ -22,10 +22,10 @@ from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, numbers_of, texts_of,
 from maas.runtime.moments import moments
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces
 
-ASSET = "columns.json"
+COLUMNS_FILE = "columns.json"
 
 
-class Learnt(NamedTuple):
+class LearntColumns(NamedTuple):
     """What a processor knows of its training rows.
 
     Args:
@@ -76,7 +76,7 @@ class TabularProcessor(SingleArrayProcessor):
         standardize: bool | None = False,
         double: bool | None = False,
         *,
-        learnt: Learnt | None = None,
+        learnt: LearntColumns | None = None,
     ) -> None:
         self.numbers = tuple(map(str, numbers))  # YAML reads a name of digits as a whole number
         self.categories = tuple(map(str, categories))
@@ -86,7 +86,7 @@ class TabularProcessor(SingleArrayProcessor):
         self._columns = self.numbers + self.categories
         _require_columns(self._columns)
         self._known = frozenset(self._columns)
-        self._learnt = learnt or Learnt(
+        self._learnt = learnt or LearntColumns(
             (0.0,) * len(self.numbers), (1.0,) * len(self.numbers), ((),) * len(self.categories)
         )
         self._positions = [
@@ -110,7 +110,7 @@ class TabularProcessor(SingleArrayProcessor):
             start += len(piece)
         statistics = [_statistics(np.concatenate([np.zeros(0), *values])) for values in numbers]
         means, deviations = zip(*statistics, strict=True) if statistics else ((), ())
-        learnt = Learnt(means, deviations, tuple(map(self._most_frequent, counts)))
+        learnt = LearntColumns(means, deviations, tuple(map(self._most_frequent, counts)))
         return type(self)(**self.settings(), learnt=learnt)
 
     def _most_frequent(self, counts: Counter[str]) -> tuple[str, ...]:
@@ -258,14 +258,14 @@ class TabularProcessor(SingleArrayProcessor):
         """Writes `columns.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self._learnt._asdict(), ensure_ascii=False, allow_nan=False, indent=1)
-        (folder / ASSET).write_text(text + "\n", encoding="utf-8")
+        (folder / COLUMNS_FILE).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings and `columns.json`."""
-        saved = json.loads((folder / ASSET).read_text(encoding="utf-8"))
+        saved = json.loads((folder / COLUMNS_FILE).read_text(encoding="utf-8"))
         categories = tuple(tuple(column) for column in saved["categories"])
-        return cls(**settings, learnt=Learnt(tuple(saved["means"]), tuple(saved["deviations"]), categories))
+        return cls(**settings, learnt=LearntColumns(tuple(saved["means"]), tuple(saved["deviations"]), categories))
 
 
 def _require_columns(names: Sequence[str]) -> None:

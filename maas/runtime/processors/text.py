@@ -16,10 +16,10 @@ from maas.bounds import Count, PadMultiple, Tokens
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
 from maas.runtime.processors.base import Array, SingleArrayProcessor
-from maas.runtime.texts import checked
+from maas.runtime.texts import checked_text
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"  # ids 0 and 1
-ASSET = "tokenizer.json"
+TOKENIZER_FILE = "tokenizer.json"
 
 
 class TextProcessor(SingleArrayProcessor):
@@ -63,13 +63,13 @@ class TextProcessor(SingleArrayProcessor):
         trainer = trainers.WordLevelTrainer(
             vocab_size=self.vocabulary_size, min_frequency=2, special_tokens=[PADDING, UNKNOWN], show_progress=False
         )
-        texts = (checked(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows))
+        texts = (checked_text(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows))
         tokenizer.train_from_iterator(texts, trainer, length=len(rows))
         return type(self)(**self.settings(), tokenizer=tokenizer)
 
     def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns int64 token ids of shape (T,), T between 1 and `max_tokens`."""
-        texts = [checked(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows)]
+        texts = [checked_text(row, index, self.max_tokens, self.keep) for index, row in enumerate(rows)]
         if len(texts) == 1:  # one text is not worth waking the tokenizer's thread pool
             encodings = [self._tokenizer.encode(texts[0], add_special_tokens=False)]
         else:
@@ -141,12 +141,12 @@ class TextProcessor(SingleArrayProcessor):
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ASSET).write_text(self._tokenizer.to_str(pretty=False), encoding="utf-8")
+        (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=False), encoding="utf-8")
 
     @classmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings and `tokenizer.json`."""
-        return cls(**settings, tokenizer=Tokenizer.from_file(str(folder / ASSET)))
+        return cls(**settings, tokenizer=Tokenizer.from_file(str(folder / TOKENIZER_FILE)))
 
 
 def _untrained(algorithm: Literal["characters", "words"]) -> Tokenizer:

@@ -16,7 +16,7 @@ from maas.records.signature import NUMPY_TYPES, Datatype, TensorSpec
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Row
 from maas.serving.faults import require_rows
 from maas.serving.protocols.bodies import encode, encoded_list
-from maas.serving.repository.deployments import shown
+from maas.serving.repository.deployments import shortened_value
 
 _ELEMENTS: dict[Datatype, type] = {
     "BOOL": bool, "UINT8": int, "INT8": int, "INT32": int, "INT64": int, "FP32": float, "FP64": float, "BYTES": object,
@@ -110,7 +110,9 @@ def require_outputs(wanted: Sequence[str], known: Mapping[str, object]) -> None:
 def _require_declared(tensor: InputTensor, spec: TensorSpec) -> None:
     """Requires the datatype and the shape that the model takes."""
     if tensor.datatype != spec.datatype:
-        raise InputError(f"Input {spec.name!r} has datatype {shown(tensor.datatype)}; the model takes {spec.datatype}.")
+        raise InputError(
+            f"Input {spec.name!r} has datatype {shortened_value(tensor.datatype)}; the model takes {spec.datatype}."
+        )
     fits = len(tensor.shape) == len(spec.shape) and all(
         found >= 0 and wanted in (-1, found) for wanted, found in zip(spec.shape, tensor.shape, strict=True)
     )
@@ -202,6 +204,6 @@ def _array(values: Sequence[Row], datatype: Datatype, tensor: InputTensor) -> ND
 
 def _listed(values: Sequence[object]) -> str:
     """Returns the first of some values, for a message."""
-    return str([shown(one, "") if isinstance(one, str) else one for one in values[:8]]) + (
+    return str([shortened_value(one, "") if isinstance(one, str) else one for one in values[:8]]) + (
         f" and {len(values) - 8} more" if len(values) > 8 else ""
     )

@@ -42,7 +42,7 @@ from maas.serving.protocols.v2_pages import (
     path_values,
 )
 from maas.serving.repository import Deployment, Snapshot
-from maas.serving.repository.deployments import shown
+from maas.serving.repository.deployments import shortened_value
 
 MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
 PARAMETERS = frozenset({"binary_data", "binary_data_output"})
@@ -180,7 +180,9 @@ def _refuse_unknown(parameters: Mapping[str, object]) -> None:
     for name in parameters:
         if name not in PARAMETERS:
             known = ", ".join(sorted(PARAMETERS))
-            raise InputError(f"The parameter {shown(name)} is not known here; there is {known}. Leave it out.")
+            raise InputError(
+                f"The parameter {shortened_value(name)} is not known here; there is {known}. Leave it out."
+            )
 
 
 def _properties(schema: Mapping[str, object]) -> dict[str, object]:

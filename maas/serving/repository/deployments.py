@@ -124,13 +124,15 @@ class Snapshot:
         found = self.by_name.get(name)
         if found is None:
             served = ", ".join(sorted(self.by_name)) or "none"
-            raise UnknownModelError(f"No model {shown(name)} is served here; there is {served}.")
+            raise UnknownModelError(f"No model {shortened_value(name)} is served here; there is {served}.")
         if version is not None and version != found.version:
-            raise UnknownModelError(f"Model {name!r} is served in version {found.version}, not {shown(version, '')}.")
+            raise UnknownModelError(
+                f"Model {name!r} is served in version {found.version}, not {shortened_value(version, '')}."
+            )
         return found
 
 
-def shown(value: str, quote: str = "'") -> str:
+def shortened_value(value: str, quote: str = "'") -> str:
     """Returns what a caller sent, for a message: its two ends where it is long."""
     short = value if len(value) <= 100 else f"{value[:60]} … {value[-20:]}"
     return f"{quote}{short}{quote}"

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from maas.serving.faults import CallError
 from maas.serving.protocols.operations import AnyOperation
-from maas.serving.repository.deployments import shown
+from maas.serving.repository.deployments import shortened_value
 
 LONGEST_PATH = 1000
 
@@ -59,7 +59,9 @@ class RouteTable:
         operation = methods.get("GET" if method == "HEAD" else method)
         if operation is None:
             allowed = sorted(methods)
-            raise MethodError(f"{path} takes {' and '.join(allowed)}, not {shown(method, '')}.", allowed=allowed)
+            raise MethodError(
+                f"{path} takes {' and '.join(allowed)}, not {shortened_value(method, '')}.", allowed=allowed
+            )
         return operation, values
 
     def _match(self, path: str) -> tuple[dict[str, AnyOperation], dict[str, str]]:
@@ -74,7 +76,7 @@ class RouteTable:
 
     def _unknown(self, path: str) -> UnknownRouteError:
         paths = dict.fromkeys(f"{operation.method} {operation.path}" for operation in self.operations)
-        return UnknownRouteError(f"Nothing is served at {shown(path, '')}; there is {', '.join(paths)}.")
+        return UnknownRouteError(f"Nothing is served at {shortened_value(path, '')}; there is {', '.join(paths)}.")
 
     def _methods_at(self, path: str) -> dict[str, AnyOperation]:
         if "{" not in path:

@@ -3,7 +3,7 @@
 import pytest
 
 from maas.errors import InputError
-from maas.runtime.texts import CHARACTERS_A_TOKEN, bounded, checked
+from maas.runtime.texts import CHARACTERS_A_TOKEN, bounded, checked_text
 
 
 @pytest.mark.parametrize(("keep", "expected"), [("start", "abcd"), ("end", "cdef"), ("ends", "abef")])
@@ -18,10 +18,10 @@ def test_odd_limit_gives_the_start_one_more_when_both_ends_are_kept():
 
 
 def test_limit_grows_with_the_tokens_when_a_text_is_checked():
-    assert len(checked("a" * 1000, 0, 3)) == 3 * CHARACTERS_A_TOKEN
+    assert len(checked_text("a" * 1000, 0, 3)) == 3 * CHARACTERS_A_TOKEN
 
 
 def test_text_is_refused_when_what_is_looked_at_is_blank():
     with pytest.raises(InputError) as caught:
-        checked(" " * 1000 + "a", 4, 2)
+        checked_text(" " * 1000 + "a", 4, 2)
     assert str(caught.value) == "Row 4 is an empty text; the model needs at least one character."

@@ -15,7 +15,7 @@
 
 A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2. No
 message holds a password: addresses are shown without their credentials.
-Where its cause is another library's, `raise … from shown(cause)` keeps a notebook to it; MAAS_TRACEBACK=1 shows all.
+Where its cause is another library's, `raise … from visible_cause(cause)` hides it, unless MAAS_TRACEBACK=1 is set.
 """
 
 import os
@@ -36,14 +36,14 @@ def shows_chain() -> bool:
     return os.environ.get(TRACEBACK, "0") not in ("", "0")
 
 
-def shown(cause: BaseException) -> BaseException | None:
+def visible_cause(cause: BaseException) -> BaseException | None:
     """Returns the cause of an error that explains it, where users want to see it; else None, which hides it.
 
     Args:
         cause: what another library raised.
 
     Example:
-        >>> raise ConfigError("The recipe is no YAML.") from shown(cause)  # doctest: +SKIP
+        >>> raise ConfigError("The recipe is no YAML.") from visible_cause(cause)  # doctest: +SKIP
     """
     return cause if shows_chain() else None
 

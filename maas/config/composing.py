@@ -13,7 +13,7 @@ from maas.config.part import value_of
 from maas.config.recipe_files import GROUP
 from maas.config.refusals import refusals_of
 from maas.config.schema import RunConfig
-from maas.errors import ConfigError, shown
+from maas.errors import ConfigError, visible_cause
 
 
 def compose(recipe: str, *overrides: str, config_dir: str | Path | None = None, **sections: object) -> RunConfig:
@@ -57,7 +57,7 @@ def composed_sections(
     try:
         content = sections_of(composed(given, config_dir, hydra=True), given, config_dir, sections)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(refusals_of(error, given, config_dir, is_whole=False)) from shown(error)
+        raise ConfigError(refusals_of(error, given, config_dir, is_whole=False)) from visible_cause(error)
     nodes = {name: value_of(content[name], name) for name in sections}
     faults = [fault for name in sections for fault in faults_in(nodes[name], name)]
     if faults:
@@ -80,6 +80,6 @@ def composed_config(overrides: Sequence[str], config_dir: str | Path | None = No
     try:
         config = config_of(composed(overrides, config_dir, hydra=True), overrides, config_dir, nodes)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(refusals_of(error, overrides, config_dir)) from shown(error)
+        raise ConfigError(refusals_of(error, overrides, config_dir)) from visible_cause(error)
     check(config)
     return config

@@ -110,7 +110,7 @@ def _faults_of_part(part: Part[object], path: str) -> Iterator[str]:
                 yield f"{path}.{parameter.name} is missing; {name} requires it. Set {path}.{parameter.name}=…"
 
 
-def _hints(target: Any) -> dict[str, Any]:
+def _hints(target: object) -> dict[str, Any]:
     has_fields = inspect.isclass(target) and (is_dataclass(target) or issubclass(target, msgspec.Struct))
     annotated = target.__init__ if inspect.isclass(target) and not has_fields else target
     try:
@@ -119,13 +119,13 @@ def _hints(target: Any) -> dict[str, Any]:
         return {}
 
 
-def _holds_parts(value: Any) -> bool:
+def _holds_parts(value: object) -> bool:
     """Whether a value is a mapping or a list of parts."""
     values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
     return any(isinstance(one, Part) or _holds_parts(one) for one in values)
 
 
-def _misfit(path: str, value: Any, hint: Any) -> str | None:
+def _misfit(path: str, value: object, hint: object) -> str | None:
     """Says why a value does not fit an annotation; None where it fits or the annotation cannot be checked."""
     if hint is None or _holds_parts(value):  # each part is checked by itself
         return None
@@ -139,12 +139,12 @@ def _misfit(path: str, value: Any, hint: Any) -> str | None:
         return f"{path} is {value!r}; {required}. Set e.g. {path}={example}"
     except TypeError:  # torch.Tensor, callables, …: only the part itself can check
         return _misfit(path, value, _plain(hint))
-    if any((meta.extra or {}).get("must_exist") for meta in metas) and not Path(value).exists():
+    if any((meta.extra or {}).get("must_exist") for meta in metas) and not Path(str(value)).exists():
         return f"{path} is {value!r}; there is no such file or folder. Set {path}=PATH"
     return None
 
 
-def _wanted(hint: Any) -> dict[str, Any]:
+def _wanted(hint: object) -> dict[str, Any]:
     """Returns what an annotation takes, in words, each with an example; nothing where a plain type says it."""
     origin, members = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
@@ -157,13 +157,13 @@ def _wanted(hint: Any) -> dict[str, Any]:
     return {}
 
 
-def _named(member: Any) -> dict[str, Any]:
+def _named(member: object) -> dict[str, Any]:
     """Returns a member of a union in words, with an example."""
     is_list = typing.get_origin(member) in (list, tuple, Sequence)
     return {"null": "null"} if member is type(None) else {"a list": "[…]"} if is_list else {}
 
 
-def _plain(hint: Any) -> Any:
+def _plain(hint: object) -> object:
     """Returns the members of a union that can be checked, e.g. `float` of `float | Tensor`; None if there is none."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return None

@@ -18,7 +18,7 @@ from maas.errors import ConfigError
 PLAIN = bool | int | float | str | None
 
 
-def node_of(value: object, path: str) -> Any:
+def node_of(value: object, path: str) -> object:
     """Returns a value as a recipe writes it.
 
     Args:
@@ -38,7 +38,7 @@ def node_of(value: object, path: str) -> Any:
     if isinstance(value, list | tuple):
         return [node_of(one, f"{path}[{index}]") for index, one in enumerate(value)]
     made, positional, arguments = _made_by(value, path)
-    node = {TARGET: name_of(made, path)}
+    node: dict[str, object] = {TARGET: name_of(made, path)}
     node |= {POSITIONAL: node_of(positional, path)} if positional else {}
     return Whole(node | {key: node_of(one, f"{path}.{key}") for key, one in arguments.items()})
 
@@ -71,7 +71,7 @@ def name_of(value: Any, path: str) -> str:
     return name
 
 
-def _made_by(value: Any, path: str) -> tuple[object, tuple[object, ...], Mapping[str, object]]:
+def _made_by(value: object, path: str) -> tuple[object, tuple[object, ...], Mapping[str, object]]:
     """Returns what makes the like of an object: a callable, its positional arguments and those by name.
 
     Raises:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pkgutil import resolve_name
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeGuard, TypeVar, cast
 
 from maas.errors import ConfigError, MaasError
 
@@ -85,7 +85,7 @@ class Part(Mapping[str, Any], Generic[T_co]):
         directives |= {} if self.is_recursive else {RECURSIVE: False}
         return {**directives, **{key: plain_of(value) for key, value in self.arguments.items()}}
 
-    def with_arguments(self, **changed: Any) -> "Part[T_co]":
+    def with_arguments(self, **changed: object) -> "Part[T_co]":
         """Returns the part with some arguments changed or added."""
         read = {name: value_of(value, f"{self.path}.{name}") for name, value in changed.items()}
         return replace(self, arguments={**self.arguments, **read})
@@ -98,7 +98,7 @@ class Part(Mapping[str, Any], Generic[T_co]):
         """
         return cast("Callable[..., Any]", target_of(self.target)[0])
 
-    def build(self, *arguments: Any, **more: Any) -> T_co:
+    def build(self, *arguments: object, **more: object) -> T_co:
         """Calls the part, all parts among its arguments before it.
 
         Args:
@@ -111,7 +111,7 @@ class Part(Mapping[str, Any], Generic[T_co]):
         made = self._bound(arguments, more)
         return self._called(made) if not self.is_deferred else made  # type: ignore[return-value]
 
-    def call(self, *arguments: Any, **more: Any) -> T_co:
+    def call(self, *arguments: object, **more: object) -> T_co:
         """Calls the part with what it lacks, whether or not the recipe defers it.
 
         Raises:
@@ -135,7 +135,7 @@ class Part(Mapping[str, Any], Generic[T_co]):
             raise ConfigError(f"{self.path} was refused by {self.target}: {error}") from error
 
 
-def is_part(node: object) -> bool:
+def is_part(node: object) -> TypeGuard[Mapping[str, Any]]:
     """Returns whether a node of a recipe is a part, or a mapping that describes one."""
     return isinstance(node, Part) or (isinstance(node, Mapping) and TARGET in node)
 
@@ -145,7 +145,7 @@ def target_name(part: Mapping[str, Any]) -> str:
     return part.target if isinstance(part, Part) else str(part[TARGET])
 
 
-def value_of(node: Any, path: str) -> Any:
+def value_of(node: object, path: str) -> object:
     """Returns a node of a recipe with its parts read as such.
 
     Args:
@@ -163,7 +163,7 @@ def value_of(node: Any, path: str) -> Any:
     return node
 
 
-def plain_of(node: Any) -> Any:
+def plain_of(node: object) -> object:
     """Returns a node of a recipe as plain values, lists and mappings."""
     if isinstance(node, Part):
         return node.record()
@@ -174,7 +174,7 @@ def plain_of(node: Any) -> Any:
     return node
 
 
-def _built(node: Any) -> Any:
+def _built(node: object) -> object:
     if isinstance(node, Part):
         return node.build()
     if isinstance(node, Mapping):

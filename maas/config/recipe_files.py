@@ -15,7 +15,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
-from maas.errors import ConfigError, shown
+from maas.errors import ConfigError, visible_cause
 
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent  # in a wheel, or in a checkout
@@ -158,7 +158,7 @@ def _content_of(path: Path, shown_as: str) -> Mapping[str, Any]:
     try:
         node = OmegaConf.load(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"The recipe file {shown_as} is not YAML: {error}") from shown(error)
+        raise ConfigError(f"The recipe file {shown_as} is not YAML: {error}") from visible_cause(error)
     if not isinstance(node, DictConfig):
         raise ConfigError(f"The recipe file {shown_as} holds a list; a recipe is a mapping of sections.")
     return cast("Mapping[str, Any]", OmegaConf.to_container(node))

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -73,7 +72,7 @@ def _fault_of_override(override: str, base: DictConfig, error: Exception) -> str
     except HydraException:
         return f"{override!r} is not an override; write key=value, and quote values with spaces or commas."
     *parents, last = key.split(".")
-    node: Any = base
+    node: object = base
     for depth, name in enumerate(parents):
         if not isinstance(node, DictConfig) or name not in node:
             return f"{key} is no key of the recipe.{_known(name, node, parents[:depth])}"
@@ -86,7 +85,7 @@ def _fault_of_override(override: str, base: DictConfig, error: Exception) -> str
     return f"{key} is no key of the recipe.{_known(last, node, parents)}"
 
 
-def _known(name: str, node: Any, parents: Sequence[str]) -> str:
+def _known(name: str, node: object, parents: Sequence[str]) -> str:
     if not isinstance(node, DictConfig):
         return ""
     prefix = "".join(f"{parent}." for parent in parents)

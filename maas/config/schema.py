@@ -132,7 +132,7 @@ SECTIONS = (*REQUIRED, "objective", "optimizer", "schedule", "augment", "pretrai
 """Sections that are one part each."""
 
 
-def _targets_in(node: Any) -> Iterator[str]:
+def _targets_in(node: object) -> Iterator[str]:
     if isinstance(node, dict):
         if "_target_" in node:
             yield str(node["_target_"])

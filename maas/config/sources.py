@@ -114,7 +114,7 @@ def _top_level(name: str) -> Any:
     return next(filter(None, (finder.find_spec(name, None) for finder in finders)), None)
 
 
-def _names(target: str, part: Any) -> list[str]:
+def _names(target: str, part: object) -> list[str]:
     """Returns what a part's name goes through, and the modules that it and its bases were written in."""
     steps = target.replace(":", ".").split(".")
     through = [".".join(steps[:count]) for count in range(1, len(steps) + 1)]

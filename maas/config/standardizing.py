@@ -37,7 +37,7 @@ def computes_in_double(model: Any) -> bool:
         return False  # likewise
 
 
-def with_standardize(processor: Any, model: Any) -> Any:
+def with_standardize(processor: object, model: object) -> object:
     """Returns a recipe's processor with its open settings `standardize` and `double` filled in."""
     if not is_part(processor):
         return processor

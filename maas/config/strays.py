@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import Any
 
 from maas.config.part import DEFERRED, DIRECTIVES, TARGET, is_part, target_name, target_of
@@ -13,7 +12,7 @@ class Whole(dict[str, Any]):
     """A part that takes the place of the one before, whatever that is."""
 
 
-def merged(base: Any, layer: Any) -> Any:
+def merged(base: object, layer: object) -> object:
     """Returns a node with what a later layer sets; a part with another `_target_` takes the place of the one before.
 
     Args:
@@ -27,7 +26,7 @@ def merged(base: Any, layer: Any) -> Any:
     return {**base, **{key: merged(base.get(key), value) for key, value in layer.items()}}
 
 
-def without_leaks(node: Any, chosen: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> Any:
+def without_leaks(node: object, chosen: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> object:
     """Leaves out what the chosen part sets where a recipe names another `_target_` in its place.
 
     Args:
@@ -35,10 +34,13 @@ def without_leaks(node: Any, chosen: Mapping[str, Any], layers: Sequence[Mapping
         chosen: the part that the section began with.
         layers: what recipes and command line set in the section, in the order of merging.
     """
-    return _kept(node, reduce(merged, layers, chosen), [chosen, *layers])
+    meant: object = chosen
+    for layer in layers:
+        meant = merged(meant, layer)
+    return _kept(node, meant, [chosen, *layers])
 
 
-def without_strays(part: Any, section: str, overrides: Sequence[str]) -> Any:
+def without_strays(part: object, section: str, overrides: Sequence[str]) -> object:
     """Leaves out what the recipe sets for the part that the command line has swapped for this one.
 
     `optimizer=adam` on a recipe that sets `momentum` for SGD means Adam without it; `optimizer.momentum=…` on the same
@@ -64,7 +66,7 @@ def _replaces(layer: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
     return TARGET in layer and TARGET in base and layer[TARGET] != base[TARGET]
 
 
-def _kept(node: Any, meant: Any, steps: Sequence[Any], *, is_replaced: bool = False) -> Any:
+def _kept(node: object, meant: object, steps: Sequence[object], *, is_replaced: bool = False) -> object:
     """Returns a node with the keys that it is meant to have, where some part at it or above it was replaced.
 
     Args:

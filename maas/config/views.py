@@ -8,7 +8,7 @@ from maas.command_line import CommandLine
 from maas.config.hydra_composing import PRIMARY, composed, hydra_overrides, own_hydra
 from maas.config.refusals import refusals_of
 from maas.credentials import without_credentials
-from maas.errors import ConfigError, shown
+from maas.errors import ConfigError, visible_cause
 
 
 def view_of(line: CommandLine) -> str:
@@ -29,7 +29,7 @@ def view_of(line: CommandLine) -> str:
             raise ConfigError(f"The recipe has no package {line.package}. Name a section, e.g. --package optimizer.")
         content = OmegaConf.to_yaml(node, resolve=line.resolves).rstrip("\n")
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(refusals_of(error, line.overrides, line.config_dir)) from shown(error)
+        raise ConfigError(refusals_of(error, line.overrides, line.config_dir)) from visible_cause(error)
     content = without_credentials(content)
     return f"# @package {line.package}\n{content}" if line.package else content
 
@@ -49,4 +49,4 @@ def hydra_info(line: CommandLine) -> None:
                 overrides = hydra_overrides(line.overrides, line.config_dir)
                 state.hydra.show_info(info=line.info, config_name=PRIMARY, overrides=overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(refusals_of(error, line.overrides, line.config_dir)) from shown(error)
+        raise ConfigError(refusals_of(error, line.overrides, line.config_dir)) from visible_cause(error)

@@ -13,7 +13,7 @@ from maas.command_line import CommandLine, key_of
 from maas.config import Part, RunConfig, check
 from maas.config.hydra_composing import PRIMARY, composed, config_of, hydra_overrides, own_hydra
 from maas.config.refusals import refusals_of
-from maas.errors import ConfigError, shown
+from maas.errors import ConfigError, visible_cause
 from maas.sweeping.settings import SweepSettings, require_fitting
 from maas.sweeping.space import SweepSpace
 
@@ -54,7 +54,7 @@ class PlannedSweep:
             base = composed(fixed, config_dir, hydra=True)
             composed(space.point, config_dir)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(refusals_of(error, space.point, config_dir)) from shown(error)
+            raise ConfigError(refusals_of(error, space.point, config_dir)) from visible_cause(error)
         sweeper = {str(key): value for key, value in base.hydra.sweeper.items()}
         require_fitting(sweeper, space)
         is_search = sweeper["_target_"] == SweepSettings.target()

@@ -10,7 +10,7 @@ from maas.explaining.colours import AGAINST, FOR, css, printable, strengths
 from maas.explaining.sampling import ValuesOfParts
 
 SHOWN_BARS = 20
-"""Bars that are shown; the sum of the others is told."""
+"""Bars that are shown; the sum of the others is one more line."""
 WIDTH = 24  # characters of the longest bar
 
 Bar = tuple[str, float, float]

@@ -68,7 +68,7 @@ class Words(Parts):
         return before + "".join(f"{word}{gap}" for word, gap in zip(words, [*between, ""], strict=True)) + after
 
     def html(self, attributions: ValuesOfParts) -> str:
-        """Returns the text, each word on the colour of its attribution; a word under the mouse tells its number."""
+        """Returns the text, each word on the colour of its attribution; a word under the mouse shows its number."""
         words = [
             f'<span title="{value:+.4f}" style="background:{css(share)}">{html.escape(printable(part.name))}</span>'
             for part, value, share in zip(self.parts, attributions, strengths(attributions), strict=True)

@@ -139,7 +139,7 @@ class Bundle:
         """Requires that evidence is about this bundle.
 
         Args:
-            manifest_sha256: of the manifest that it is about; empty where old evidence tells none.
+            manifest_sha256: of the manifest that it is about; empty where old evidence names none.
 
         Raises:
             BundleError: it is about another one.
@@ -172,7 +172,7 @@ class Bundle:
 
         Args:
             tolerance: the largest difference allowed: of a probability, of a vector of length 1, or in standard
-                deviations of values, which may be some steps of float32 away besides.
+                deviations of values, which may also be some steps of float32 away.
             predictor: answers instead of the bundle's own, which is then not opened.
 
         Raises:

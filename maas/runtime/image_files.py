@@ -95,7 +95,7 @@ def read_image(content: bytes, max_pixels: int | None = None) -> Image.Image:
         raise
     except Exception as error:  # Pillow's readers raise whatever their parsers do
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"is a {kind.name} file that cannot be read: {reason[:200]}. Save it anew.") from error
+        raise InputError(f"is a {kind.name} file that cannot be read: {reason[:200]}. Save it again.") from error
 
 
 def declared_pixels(content: bytes) -> int:
@@ -153,7 +153,7 @@ def _vetted_jpeg(content: bytes) -> Vetted:
         ITU-T T.81, annex B.
     """
     if (scans := content.count(b"\xff\xda")) > MAX_SCANS:
-        raise InputError(f"is a JPEG file of {scans} scans; at most {MAX_SCANS} are read. Save it anew.")
+        raise InputError(f"is a JPEG file of {scans} scans; at most {MAX_SCANS} are read. Save it again.")
     kept, exif, position = [b"\xff\xd8"], b"", 2
     for _ in range(MAX_PIECES):
         found = MARKER.search(content, position)
@@ -166,7 +166,7 @@ def _vetted_jpeg(content: bytes) -> Vetted:
             exif = exif or content[found.end() + 2 : position]
         if not LEFT_OUT.match(found[1]):
             kept.append(content[found.start() : position])
-    raise InputError(f"is a JPEG file of more than {MAX_PIECES} segments before its pixels. Save it anew.")
+    raise InputError(f"is a JPEG file of more than {MAX_PIECES} segments before its pixels. Save it again.")
 
 
 def _vetted_png(content: bytes) -> Vetted:
@@ -190,7 +190,7 @@ def _vetted_png(content: bytes) -> Vetted:
         if name == b"eXIf":
             exif = content[position + 8 : end - 4]
         position = end
-    raise InputError(f"is a PNG file of more than {MAX_PIECES} chunks. Save it anew.")
+    raise InputError(f"is a PNG file of more than {MAX_PIECES} chunks. Save it again.")
 
 
 def _with_key_as_read(chunk: bytes, depth: int, kind: int) -> bytes:
@@ -244,11 +244,11 @@ def _vetted_webp(content: bytes) -> Vetted:
         if content[position : position + 4] == b"EXIF":
             exif = content[position + 8 : position + 8 + length]
         position += 8 + length + length % 2
-    raise InputError(f"is a WebP file of more than {MAX_PIECES} chunks. Save it anew.")
+    raise InputError(f"is a WebP file of more than {MAX_PIECES} chunks. Save it again.")
 
 
 def _canvas(content: bytes) -> tuple[int, int]:
-    """Returns width and height that a WebP's first chunk tells."""
+    """Returns width and height of a WebP by its first chunk."""
     if content[12:16] == b"VP8X":
         return 1 + int.from_bytes(content[24:27], "little"), 1 + int.from_bytes(content[27:30], "little")
     if content[12:16] == b"VP8L":
@@ -271,7 +271,7 @@ def _vetted_gif(content: bytes) -> Vetted:
     control = b""
     while content[position] != 0x2C:  # a frame
         if content[position] != 0x21:  # an extension
-            raise InputError("is a GIF file without a frame where its first one should be. Save it anew.")
+            raise InputError("is a GIF file without a frame where its first one should be. Save it again.")
         begins, position = position, position + 2
         while content[position]:  # blocks: size, data
             position += 1 + content[position]

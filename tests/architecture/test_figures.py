@@ -23,9 +23,9 @@ def test_no_file_is_longer_than_320_lines_when_lines_are_counted():
 @pytest.mark.parametrize(
     ("rule", "most"),
     [
-        (measure_house.bare_any, 107),
-        (measure_house.returned_any, 29),
-        (measure_house.broad_excepts, 34),
+        (measure_house.bare_any, 59),
+        (measure_house.returned_any, 26),
+        (measure_house.broad_excepts, 29),
     ],
 )
 def test_figure_does_not_rise_when_the_package_is_read(rule, most):
@@ -33,19 +33,19 @@ def test_figure_does_not_rise_when_the_package_is_read(rule, most):
 
 
 def test_name_means_one_thing_when_modules_are_compared():
-    assert len(measure_house.two_meanings(MODULES)) <= 1
+    assert not measure_house.two_meanings(MODULES)
 
 
 def test_word_of_the_glossary_is_used_when_something_is_named():
-    assert len(measure_house.home_made(HERE, MODULES)) <= 6
+    assert not measure_house.home_made(HERE, MODULES)
 
 
 def test_idiom_is_avoided_when_text_is_read():
-    assert len(measure_house.prose(HERE)) <= 25
+    assert not measure_house.prose(HERE)
 
 
 def test_file_is_worth_a_window_when_lines_are_counted():
-    assert len(measure_house.small_files(MODULES)) <= 28
+    assert len(measure_house.small_files(MODULES)) <= 26
 
 
 def test_bare_any_is_found_when_it_is_all_of_an_annotation():

@@ -18,7 +18,7 @@ class Quantity(ABC):
     Args:
         postprocessor: names the graph's outputs.
         outputs: the graph's, for the whole row, N = 1.
-        label: which label is asked about; None for the one that the model gives.
+        label: label that is explained; None for the one that the model gives.
 
     Raises:
         InputError: the model does not know that label, or has none.

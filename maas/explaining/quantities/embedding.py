@@ -17,8 +17,8 @@ class EmbeddingQuantity(Quantity):
 
     name: ClassVar[str] = "cosine"
 
-    def __init__(self, answer: object, outputs: Outputs, label: str | None) -> None:
-        super().__init__(answer, outputs, label)
+    def __init__(self, postprocessor: object, outputs: Outputs, label: str | None) -> None:
+        super().__init__(postprocessor, outputs, label)
         (self._whole,) = _directions(outputs["embedding"])
 
     def values(self, outputs: Outputs) -> NDArray[np.float64]:

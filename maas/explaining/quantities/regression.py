@@ -15,10 +15,10 @@ class RegressionQuantity(Quantity):
 
     name: ClassVar[str] = "value"
 
-    def __init__(self, answer: RegressionPostprocessor, outputs: Outputs, label: str | None) -> None:
-        super().__init__(answer, outputs, label)
-        self._answer = answer
+    def __init__(self, postprocessor: RegressionPostprocessor, outputs: Outputs, label: str | None) -> None:
+        super().__init__(postprocessor, outputs, label)
+        self._postprocessor = postprocessor
 
     def values(self, outputs: Outputs) -> NDArray[np.float64]:
         """Returns the values, (N,)."""
-        return self._answer.values(outputs)
+        return self._postprocessor.values(outputs)

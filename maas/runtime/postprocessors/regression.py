@@ -17,7 +17,7 @@ STEPS = 4
 class RegressionPostprocessor(Postprocessor):
     """Gives y = μ + σ·z in the target's own unit, in float64. The graph's output z is `value`, float32 (N,).
 
-    Float32 itself would tell values near 1.7e9 apart only where 128 lie between them.
+    Float32 itself separates values near 1.7e9 only where 128 lie between them.
 
     Args:
         mean: μ; 0 where the graph gives the target's own unit.

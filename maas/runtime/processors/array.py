@@ -183,7 +183,7 @@ class ArrayProcessor(SingleArrayProcessor):
 
 
 def _holds_only_numbers(row: list[Any]) -> bool:
-    """Tells whether nested lists end in numbers alone: numpy would give each of many short texts a long one's room."""
+    """Whether nested lists end in numbers alone: numpy would give each of many short texts a long one's room."""
     values: list[Any] = row
     while (kinds := set(map(type, values))) == {list}:
         values = list(chain.from_iterable(values))

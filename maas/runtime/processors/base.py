@@ -81,7 +81,7 @@ class Processor(ABC):
 
     @abstractmethod
     def is_many(self, value: object) -> bool:
-        """Tells whether a JSON value is a list of rows rather than one row, as the declared shape decides.
+        """Returns whether a JSON value is a list of rows rather than one row, as the declared shape decides.
 
         Raises:
             InputError: the declared shape leaves open which of both is meant.

@@ -166,7 +166,7 @@ class ImageProcessor(SingleArrayProcessor):
         return depth >= 3
 
     def _is_several_grey(self, *sizes: int) -> bool:
-        """Tells whether lists of these sizes are (N, H, W) rather than (H, W, C)."""
+        """Returns whether lists of these sizes are (N, H, W) rather than (H, W, C)."""
         own = (self.height, self.width)
         are_grey, is_one = sizes[1:] == own, sizes[:2] == own
         if sizes[2] not in CHANNELS:

@@ -140,7 +140,7 @@ class PretrainedTextProcessor(SingleArrayProcessor):
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """The number of tokens that are known, as `vocabulary_size`; a pretrained net does not ask."""
+        """The number of tokens that are known, as `vocabulary_size`; a pretrained net does not need it."""
         return {"vocabulary_size": self._tokenizer.get_vocab_size()}
 
     def settings(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Rows of mixed columns, with missing and unknown values. Imputing is held in the graph; numbers are standardised here.
 
-A graph computes in float32, which tells two moments of 2026 in epoch seconds apart only where 128 seconds lie between.
+A graph computes in float32, which separates two moments of 2026 in epoch seconds only where 128 seconds lie between.
 """
 
 import difflib
@@ -199,7 +199,7 @@ class TabularProcessor(SingleArrayProcessor):
 
     @property
     def row_schema(self) -> dict[str, Any]:
-        """An object by column; null and absent are missing. A column with truth values tells what they are read as."""
+        """An object by column; null and absent are missing. Truth values have the texts that they are read as."""
         properties: dict[str, Any] = {name: {"type": ["number", "null"]} for name in self.numbers}
         for name, positions, truths in zip(self.categories, self._positions, self._truths, strict=True):
             properties[name] = {"type": ["string", "integer", "boolean", "null"]}

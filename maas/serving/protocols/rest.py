@@ -150,10 +150,10 @@ class PredictOperation(Inference[RestCall]):
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         golden = first.bundle.golden
-        answer = {"predictions": golden.scores[:1]}
+        reply = {"predictions": golden.scores[:1]}
         rows = {"type": "array", "minItems": 1, "items": first.processor.row_schema}
         return OperationDocument(
-            Content(schema_like(answer), answer), Content(_object_schema(ROWS, rows), {ROWS: golden.inputs[:1]})
+            Content(schema_like(reply), reply), Content(_object_schema(ROWS, rows), {ROWS: golden.inputs[:1]})
         )
 
 

@@ -157,11 +157,11 @@ class InferOperation(Inference[V2Call]):
         first = snapshot.first
         signature = first.signature
         call = V2Call(model=first.name, inputs=RowList([]), size_bytes=0)
-        answer = msgspec.json.decode(b"".join(self.render(call, first, first.example_outputs)))
+        reply = msgspec.json.decode(b"".join(self.render(call, first, first.example_outputs)))
         kinds = {"type": "array", "items": {"oneOf": list(map(tensor_schema, signature.outputs))}}
-        schema = schema_like(answer)
+        schema = schema_like(reply)
         return OperationDocument(
-            Content({**schema, "properties": {**_properties(schema), "outputs": kinds}}, answer),
+            Content({**schema, "properties": {**_properties(schema), "outputs": kinds}}, reply),
             Content(_request_schema(signature.inputs), _example_request(first)),
             path_values(self.path, first),
         )

@@ -329,13 +329,13 @@ def test_image_is_read_when_a_file_just_within_the_limits_would_swell(ask, name)
     ("content", "message"),
     [
         (with_chunks(png_chunk(b"tEXt", b"a\0") * MAX_PIECES), f"a PNG file of more than {MAX_PIECES} chunks."),
-        (moving_webp(MAX_PIECES), f"a WebP file of more than {MAX_PIECES} chunks. Save it anew."),
+        (moving_webp(MAX_PIECES), f"a WebP file of more than {MAX_PIECES} chunks. Save it again."),
         (segmented_jpeg(b"\xff\xfe\0\2", MAX_PIECES), f"a JPEG file of more than {MAX_PIECES} segments before its pix"),
         (
             SAMPLES["jpeg"][:-2] + b"\xff\xda" * MAX_SCANS,
             f"a JPEG file of {MAX_SCANS + 1} scans; at most {MAX_SCANS} are",
         ),
-        (b"GIF89a" + bytes(7) + b"?", "a GIF file without a frame where its first one should be. Save it anew."),
+        (b"GIF89a" + bytes(7) + b"?", "a GIF file without a frame where its first one should be. Save it again."),
         (
             SAMPLES["bmp palette"][:30] + b"\1" + SAMPLES["bmp palette"][31:],
             "a BMP file with run-length coded rows, wh",

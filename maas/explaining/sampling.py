@@ -49,7 +49,7 @@ def occlusion(values_of: ValuesOf, parts: int) -> ValuesOfParts:
 
 
 class Remembered:
-    """Asks for the value of each mask once.
+    """Computes the value of each mask once.
 
     Args:
         values_of: masks (M, P) to values (M,).

@@ -19,8 +19,8 @@ from maas.errors import InputError
 from maas.evidence.plots import robustness_picture
 from maas.explaining import Explanation, explain
 from maas.records.evidence import Evidence
-from maas.run_folders.finding import runs_of
 from maas.run_folders.folder import RunFolder
+from maas.run_folders.lookup import runs_of
 from maas.runtime.bundle import Bundle
 
 DOCS = Path(__file__).parent

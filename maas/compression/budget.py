@@ -17,7 +17,7 @@ class Budget:
         max_bytes: largest size of the ONNX file, in bytes.
         max_drop: largest metric drop on validation rows against the model as exported, in percentage points: the upper
             end of the paired 95 % interval.
-        min_agreement: smallest fraction of validation rows whose answer a pass over ONNX files leaves.
+        min_agreement: smallest fraction of validation rows whose answer an ONNX pass leaves.
             `export.min_agreement` holds here too, so that nothing is chosen that export would refuse.
         max_batch_effect: largest change of a row's scores by the rows that share its batch, unless the model as
             exported shows as much. Dynamic quantisation scales activations by the whole batch and breaks this: the same

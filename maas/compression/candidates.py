@@ -16,9 +16,9 @@ from torch import nn
 
 from maas.compression.evaluator import Evaluator, TimingTarget
 from maas.compression.naming import PARENT
+from maas.compression.net_size import NetSize
 from maas.compression.passes import Calibration, PassContext
 from maas.compression.pipeline import Variant
-from maas.compression.pruning import NetSize
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore, import_path_of, pass_settings
 from maas.errors import BundleError, ConfigError, ExportError
@@ -81,7 +81,7 @@ class CandidateBuilder:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """Training rows for passes over ONNX files."""
+        """Training rows for ONNX passes."""
         return Calibration.of(self.evaluator.parent, self.context.splits.train, self.context.seed)
 
     def measured(self, variant: Variant) -> MeasuredVariant:
@@ -92,7 +92,7 @@ class CandidateBuilder:
             ParityError: its ONNX file does not answer as its net; nothing that is made of the file may ship.
             ConfigError: the uncompressed model has answers that are no numbers to compare others with.
         """
-        passes = {name: [import_path_of(one), pass_settings(one)] for name, one in self.settings.graph_passes.items()}
+        passes = {name: [import_path_of(one), pass_settings(one)] for name, one in self.settings.onnx_passes.items()}
         target = self.evaluator.target(self.settings.budget)
         place = self.store.place(self._digest(variant), passes, [target.batch_size, target.threads])
         if before := measured_before(variant, place):
@@ -130,10 +130,10 @@ class CandidateBuilder:
             parameters=size.parameters if size else None,
             macs=size.macs if size else None,
         )
-        return [first, *(self._applied(variant, name, first, exported) for name in self.settings.graph_passes)]
+        return [first, *(self._applied(variant, name, first, exported) for name in self.settings.onnx_passes)]
 
     def _applied(self, variant: Variant, key: str, parent: CandidateRecord, exported: Path) -> CandidateRecord:
-        one, started, out = self.settings.graph_passes[key], time.perf_counter(), exported.with_name(f"{key}.onnx")
+        one, started, out = self.settings.onnx_passes[key], time.perf_counter(), exported.with_name(f"{key}.onnx")
         fault: tuple[str, ...] = ()
         try:
             one.apply(exported, out, self.calibration)

@@ -12,27 +12,27 @@ PASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def require_names(
-    pipeline: Collection[str], graph_passes: Collection[str], *, trials: int, scratch_baselines: int
+    pipeline: Collection[str], onnx_passes: Collection[str], *, trials: int, scratch_baselines: int
 ) -> None:
     """Refuses passes whose candidates would not have names of their own.
 
     Args:
         pipeline: passes over checkpoints.
-        graph_passes: passes over ONNX files.
+        onnx_passes: names of the ONNX passes.
         trials: number of proposals for the pipeline; 0 takes it as it is written.
         scratch_baselines: number of nets that are trained from scratch to compare with.
 
     Raises:
         BudgetError: a pass has no name for a file, or two candidates would have the same.
     """
-    for one in (*pipeline, *graph_passes):
+    for one in (*pipeline, *onnx_passes):
         if not PASS_NAME.fullmatch(one):
             raise BudgetError(
                 f"compress.passes.{one} names files, too: a pass's name is letters, digits, - and _, a letter or digit "
                 "first. Give the pass another name."
             )
     taken: dict[str, str] = {}
-    for name, what in _candidates(pipeline, graph_passes, trials, scratch_baselines):
+    for name, what in _candidates(pipeline, onnx_passes, trials, scratch_baselines):
         if name in taken:
             raise BudgetError(
                 f"compress.passes: {name} is the name of {taken[name]} and of {what}; give the pass another name."
@@ -41,7 +41,7 @@ def require_names(
 
 
 def _candidates(
-    pipeline: Collection[str], graph_passes: Collection[str], trials: int, scratch_baselines: int
+    pipeline: Collection[str], onnx_passes: Collection[str], trials: int, scratch_baselines: int
 ) -> Iterator[tuple[str, str]]:
     """Yields the name of every candidate that a search may make, and what it is."""
     variants = [("", "the model as exported")]
@@ -52,7 +52,7 @@ def _candidates(
         variants += [(f"scratch{number}", "a net that is trained from scratch") for number in range(scratch_baselines)]
     for variant, what in variants:
         yield variant or PARENT, what
-        for one in graph_passes:
+        for one in onnx_passes:
             yield "-".join(filter(None, (variant, one))), f"{_by(one)} after {variant}" if variant else _by(one)
 
 

@@ -11,11 +11,11 @@ import torch
 
 from maas.compression.candidates import CandidateBuilder, MeasuredVariant
 from maas.compression.choosing import better_of, choice
+from maas.compression.net_size import NetSize
 from maas.compression.passes import CheckpointPass
 from maas.compression.passes.base import is_training
 from maas.compression.pipeline import Variant, scratch_baseline_of, variant_of
-from maas.compression.pruner import FinishedTrial, PrunedTrial, Pruner
-from maas.compression.pruning import NetSize
+from maas.compression.trial_pruner import FinishedTrial, PrunedTrial, Pruner
 from maas.errors import CheckpointError, ExportError
 from maas.records.evidence import CandidateRecord, CompressionRecord
 from maas.training.checkpoint import Checkpoint

@@ -22,8 +22,8 @@ class CompressionSettings:
 
     Args:
         budget: what may be lost.
-        passes: passes to try, by name: those over checkpoints form a pipeline, in this order; each of those over ONNX
-            files is applied to the model as exported, and to what the pipeline made.
+        passes: passes to try, by name: those over checkpoints form a pipeline, in this order; each of ONNX
+            pass is applied to the model as exported, and to what the pipeline made.
         trials: number of proposals for the settings in `space`; 0 takes the passes as they are written.
         space: what may be proposed of passes over checkpoints: pass → setting → a list of values, or `{low, high}` with
             `step` or `log`.
@@ -42,8 +42,8 @@ class CompressionSettings:
         return {name: one for name, one in self.passes.items() if one.side == "checkpoint"}
 
     @property
-    def graph_passes(self) -> dict[str, OnnxPass]:
-        """The passes over ONNX files."""
+    def onnx_passes(self) -> dict[str, OnnxPass]:
+        """The ONNX passes."""
         return {name: one for name, one in self.passes.items() if one.side == "onnx"}
 
     @property
@@ -72,16 +72,16 @@ class CompressionSettings:
         """
         for name, one in self.passes.items():
             require_declared(name, type(one))
-        require_names(self.pipeline, self.graph_passes, trials=self.trials, scratch_baselines=self.scratch_baselines)
+        require_names(self.pipeline, self.onnx_passes, trials=self.trials, scratch_baselines=self.scratch_baselines)
         if self.trials and not self.space:
             raise BudgetError(
                 f"compress.trials is {self.trials} and compress.space is empty. Set a space, e.g. "
                 "'+compress.space.prune.ratio={low: 0.3, high: 0.8}', or compress.trials=0."
             )
         for name in self.space:
-            if name in self.graph_passes:
+            if name in self.onnx_passes:
                 raise BudgetError(
-                    f"compress.space names {name}, a pass over ONNX files; those are all tried as they are written. "
+                    f"compress.space names {name}, an ONNX pass; ONNX passes are all tried as they are written. "
                     "Write it once more under another name with other settings."
                 )
         if self.space:

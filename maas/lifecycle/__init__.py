@@ -13,7 +13,8 @@ from maas.data.splits import Splits
 from maas.exporting.source import Source
 from maas.files import folder_published_whole
 from maas.lifecycle.compressed import Compressed
-from maas.lifecycle.finding import (
+from maas.lifecycle.lineage import candidates_key, own_code, work_key
+from maas.lifecycle.lookup import (
     bundle_of,
     checkpoint_of,
     compressed_by,
@@ -21,15 +22,14 @@ from maas.lifecycle.finding import (
     newest_bundle,
     newest_checkpoint,
 )
-from maas.lifecycle.lineage import candidates_key, own_code, work_key
-from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.recipe import BuiltRecipe
 from maas.lifecycle.registering import register_bundle, require_registry
 from maas.lifecycle.stages import compress_source, export_source, verify_bundle
 from maas.lifecycle.training import assist, train_checkpoint
 from maas.records.evidence import Evidence
 from maas.registry.catalogue.versions import ModelVersion
-from maas.run_folders.finding import claimed
 from maas.run_folders.folder import RunFolder, of_artifact
+from maas.run_folders.lookup import claimed
 from maas.runtime.bundle import Bundle
 from maas.training import processes
 from maas.training.callbacks import require_usable
@@ -76,7 +76,7 @@ def run(config: RunConfig) -> Line:
     Raises:
         MaasError: a stage refused; what earlier stages left stays.
     """
-    recipe = Recipe.of(config)
+    recipe = BuiltRecipe.of(config)
     require_usable(recipe.training)
     rows = recipe.training.rows()
     if not processes.is_first():
@@ -106,7 +106,7 @@ def train(config: RunConfig) -> Checkpoint:
         ConfigError: a part refused its arguments.
         DataError: there are no rows to train on.
     """
-    recipe = Recipe.of(config)
+    recipe = BuiltRecipe.of(config)
     require_usable(recipe.training)
     rows = recipe.training.rows()
     if not processes.is_first():
@@ -125,7 +125,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
     Raises:
         BudgetError: no search can be made by these passes.
     """
-    recipe = Recipe.of(config)
+    recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
         return _compressed(recipe, recipe.source(checkpoint, recipe.training.rows()), folder)
@@ -142,7 +142,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     Raises:
         ParityError: the bundle would not answer as the trained net does.
     """
-    recipe = Recipe.of(config)
+    recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
         return _exported(recipe, recipe.source(checkpoint, recipe.training.rows()), folder, compressed)
@@ -160,7 +160,7 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
         BundleError: it is not what would be made of the checkpoint.
         ParityError: it does not answer as the trained net does.
     """
-    recipe = Recipe.of(config)
+    recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
         source = recipe.source(checkpoint, recipe.training.rows())
@@ -179,12 +179,12 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     Raises:
         RegistryError: the registry refused, or the recipe has none.
     """
-    recipe = Recipe.of(config)
+    recipe = BuiltRecipe.of(config)
     with of_artifact(bundle.folder).locked():
         return register_bundle(recipe, bundle, recipe.training.rows)
 
 
-def _compressed(recipe: Recipe, source: Source, folder: RunFolder) -> Compressed:
+def _compressed(recipe: BuiltRecipe, source: Source, folder: RunFolder) -> Compressed:
     folder.remember(compression="")  # of what lies there, from here on
     compressed = compress_source(
         source,
@@ -199,7 +199,7 @@ def _compressed(recipe: Recipe, source: Source, folder: RunFolder) -> Compressed
     return compressed
 
 
-def _exported(recipe: Recipe, source: Source, folder: RunFolder, compressed: Compressed | None) -> Bundle:
+def _exported(recipe: BuiltRecipe, source: Source, folder: RunFolder, compressed: Compressed | None) -> Bundle:
     with folder_published_whole(folder.bundle) as draft:
         export_source(source, folder, draft, recipe.export, compressed, recipe.baseline)
     return Bundle.open(folder.bundle)

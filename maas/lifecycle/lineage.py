@@ -7,7 +7,7 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 
 from maas.config import CONSTRAINTS, RunConfig
-from maas.config.sources import sources_of
+from maas.config.own_files import own_files_of_parts
 from maas.credentials import without_credentials
 from maas.evidence.machine import this_machine
 from maas.files import sha256_of
@@ -88,7 +88,7 @@ def code_key(config: RunConfig) -> str:
 
 def own_code(config: RunConfig) -> dict[str, str]:
     """Returns the digests of the recipe's parts and of the user's own files that these import, by module."""
-    return {name: sha256_of(file) for name, file in sources_of(config.targets()).items()}
+    return {name: sha256_of(file) for name, file in own_files_of_parts(config.targets()).items()}
 
 
 def _code(config: RunConfig) -> Iterator[str]:

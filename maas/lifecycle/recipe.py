@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuiltRecipe:
     """A checked recipe and what its sections describe.
 
     Args:
@@ -43,7 +43,7 @@ class Recipe:
     baseline: Baseline | None
 
     @classmethod
-    def of(cls, config: RunConfig) -> "Recipe":
+    def of(cls, config: RunConfig) -> "BuiltRecipe":
         """Builds what a checked recipe describes.
 
         Raises:

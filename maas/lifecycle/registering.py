@@ -19,7 +19,7 @@ from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import confusion_picture, robustness_picture
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Scores, TaskMetrics
-from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.recipe import BuiltRecipe
 from maas.lifecycle.stages import timed
 from maas.records.evidence import Interval
 from maas.records.manifest import Lineage
@@ -33,13 +33,13 @@ from maas.runtime.bundle import Bundle
 log = logging.getLogger("maas")
 
 
-def require_registry(recipe: Recipe, folder: RunFolder) -> None:
+def require_registry(recipe: BuiltRecipe, folder: RunFolder) -> None:
     """Raises RegistryError where the run could not be registered: before what is registered is made."""
     if recipe.registry is not None:
         recipe.registry.check(folder.state.tracking_id)
 
 
-def register_bundle(recipe: Recipe, bundle: Bundle, load: Callable[[], Splits]) -> ModelVersion:
+def register_bundle(recipe: BuiltRecipe, bundle: Bundle, load: Callable[[], Splits]) -> ModelVersion:
     """Logs the evidence and its pictures, uploads the bundle and makes a version.
 
     Args:
@@ -84,7 +84,7 @@ def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:
         yield compression_picture(evidence.compression, folder / "compression.png")
 
 
-def tracker_of(recipe: Recipe, folder: RunFolder, lineage: Lineage) -> Tracker | None:
+def tracker_of(recipe: BuiltRecipe, folder: RunFolder, lineage: Lineage) -> Tracker | None:
     """Opens the run's MLflow run, or starts it; None where the recipe has no registry."""
     return tracker_in(recipe.registry, recipe.config, folder, lineage) if recipe.registry else None
 

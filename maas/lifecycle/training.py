@@ -14,7 +14,7 @@ from maas.doctor import require_sound
 from maas.evidence.plots import learning_curve
 from maas.evidence.task_metrics import task_metrics_of
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.recipe import BuiltRecipe
 from maas.lifecycle.registering import tracker_of
 from maas.lifecycle.stages import timed
 from maas.records.evidence import Interval
@@ -33,7 +33,7 @@ from maas.training.reopening import REOPENED_ROWS
 log = logging.getLogger("maas")
 
 
-def train_checkpoint(recipe: Recipe, folder: RunFolder, splits: Splits) -> Checkpoint:
+def train_checkpoint(recipe: BuiltRecipe, folder: RunFolder, splits: Splits) -> Checkpoint:
     """Fits processor and net, and keeps the best epoch."""
     require_foldable(splits, recipe.training.folds)
     lineage = lineage_of(recipe.config, splits.record.fingerprint)  # of the code that is about to train

@@ -25,7 +25,7 @@ from maas.errors import MaasError
 from maas.evidence.machine import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.recipe import BuiltRecipe
 from maas.lifecycle.training import checkpoint_of_fitted, validated
 from maas.planning.estimating import TimedBatch, Watched, is_enough, mean_seconds
 from maas.planning.later_stages import later_stages_of
@@ -56,7 +56,7 @@ class Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def dry_run(recipe: Recipe, folder: Path, imports_s: float) -> Report:
+def dry_run(recipe: BuiltRecipe, folder: Path, imports_s: float) -> Report:
     """Does a dry run of a recipe's line.
 
     Args:
@@ -102,7 +102,7 @@ def dry_run(recipe: Recipe, folder: Path, imports_s: float) -> Report:
 
 
 def _checkpoint(
-    recipe: Recipe, clock: Clock, folder: Path, fitted: Fitted, processor: Processor, splits: Splits, few: Splits
+    recipe: BuiltRecipe, clock: Clock, folder: Path, fitted: Fitted, processor: Processor, splits: Splits, few: Splits
 ) -> Checkpoint:
     """Writes the checkpoint of a net that has learnt for some steps, as validated on a few rows."""
     with clock.timed("validated"):
@@ -150,7 +150,7 @@ def main() -> None:
     folder, started, asked_by = Path(sys.argv[1]), float(sys.argv[2]), os.getppid()
     config = RunConfig(**yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8")))
     try:
-        report = dry_run(Recipe.of(config), folder, time.time() - started)
+        report = dry_run(BuiltRecipe.of(config), folder, time.time() - started)
         write_atomically(folder / REPORT, msgspec.json.encode(report))
     except MaasError as error:
         (folder / REFUSAL).write_text(str(error), encoding="utf-8")

@@ -23,7 +23,7 @@ from maas.evidence.robustness import perturbations_of
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Scores
 from maas.exporting.proof import REFERENCE_ROWS, REFERENCE_S
-from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.recipe import BuiltRecipe
 from maas.planning.estimating import extrapolated
 from maas.planning.report import LaterStages
 from maas.runtime.model import Predictor
@@ -64,7 +64,9 @@ class Models:
         return min(fast, key=lambda name: self.files[name].stat().st_size * self.row_s[name])
 
 
-def later_stages_of(recipe: Recipe, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path) -> LaterStages:
+def later_stages_of(
+    recipe: BuiltRecipe, checkpoint: Checkpoint, splits: Splits, few: Splits, folder: Path
+) -> LaterStages:
     """Exports and compresses a checkpoint as the line would, and answers a few rows by every model.
 
     Args:
@@ -83,7 +85,7 @@ def later_stages_of(recipe: Recipe, checkpoint: Checkpoint, splits: Splits, few:
         model, exported, few.validation, source.task_metrics, recipe.training.metric, recipe.training.seed
     )
     models = Models({PARENT: model}, {PARENT: exported}, {})
-    for name, one in settings.graph_passes.items():
+    for name, one in settings.onnx_passes.items():
         out = folder / f"{name}.onnx"
         with suppress(ExportError, BundleError):  # the search refuses such a candidate, and continues
             one.apply(model, out, calibration)
@@ -134,7 +136,7 @@ def _raced_s(evaluator: Evaluator, model: Path, target: TimingTarget) -> float:
     return total
 
 
-def _proving_s(recipe: Recipe, checkpoint: Checkpoint, models: Models, splits: Splits, few: Splits) -> float:
+def _proving_s(recipe: BuiltRecipe, checkpoint: Checkpoint, models: Models, splits: Splits, few: Splits) -> float:
     """Returns the seconds of a bundle's proof on all test rows."""
     exported, rows, sample = models.exported, len(splits.test), few.test
     shipped, shipped_row_s = models.predictors[models.shipped], models.row_s[models.shipped]

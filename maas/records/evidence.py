@@ -96,7 +96,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way of compressing that was tried, with what it gave.
 
     Args:
-        name: key of the pass over ONNX files, after that of the pipeline of passes over checkpoints if there was one;
+        name: key of the ONNX pass, after that of the pipeline of passes over checkpoints if there was one;
             `fp32` is the model as exported.
         parent: name of the candidate whose ONNX file it was made of; empty for one that was exported.
         parent_sha256: digest of that file.

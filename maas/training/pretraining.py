@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from maas.bounds import Count, Fraction, NonNegative, Positive, PositiveFraction
-from maas.config.sources import located, own_sources
+from maas.config.own_files import located, own_files_of_modules
 from maas.errors import ConfigError
 from maas.files import cache_folder, folder_published_whole, read_json, sha256_of, write_atomically
 from maas.runtime.processors import Processor
@@ -144,7 +144,7 @@ class MaskedTokens:
             digest.update(f"{key} {ids.tolist()}".encode())
         modules = (__name__, masking.__name__, token_guessing.__name__, type(net).__module__)
         named = [file for name in modules if (file := located(name).file)]  # none in a notebook
-        for source in [*named, *own_sources([type(net).__module__]).values()]:
+        for source in [*named, *own_files_of_modules([type(net).__module__]).values()]:
             digest.update(source.read_bytes())
         return digest.hexdigest()
 

@@ -26,9 +26,9 @@ from maas.training.batch_statistics import BatchStatistics
 from maas.training.custom_module import ValidationMetrics, loader_of, with_float32_targets
 from maas.training.distilling import DistillationTask, Teacher
 from maas.training.heads import TaskHead
-from maas.training.launching import Launcher
 from maas.training.objectives import objective_of
 from maas.training.precision import keep_targets_
+from maas.training.process_launcher import Launcher
 from maas.training.progress import EpochBar, EpochListener, History, Vitals, is_alone, is_terminal
 from maas.training.recipe import TrainingRecipe, required
 from maas.training.resuming import LatestBest, newest_whole

@@ -33,7 +33,7 @@ from maas.evidence.task_metrics.base import Scores
 from maas.exporting.source import Source
 from maas.files import cache_folder
 from maas.lifecycle.compressed import Compressed
-from maas.lifecycle.recipe import Recipe, load_rows
+from maas.lifecycle.recipe import BuiltRecipe, load_rows
 from maas.records.evidence import CandidateRecord, CompressionRecord, Interval, Latency
 from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
@@ -112,7 +112,7 @@ class Contest:
         checkpoint, bundle = Checkpoint.open(folder.checkpoint), Bundle.open(folder.bundle)
         lineage = checkpoint.record.lineage
         config = maas.compose(recipe or lineage.recipe, *lineage.overrides)
-        source = Recipe.of(config).source(checkpoint, load_rows(config))
+        source = BuiltRecipe.of(config).source(checkpoint, load_rows(config))
         return cls(folder, config, source, checkpoint, bundle, Compressed.open(folder.compressed).record)
 
     @property

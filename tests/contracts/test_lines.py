@@ -79,6 +79,6 @@ def test_recipe_answers_as_trained_on_500_rows_when_it_is_whole(name: str, serve
 
 
 def finished(name: str) -> list[maas.Bundle]:
-    from maas.run_folders.finding import runs_of
+    from maas.run_folders.lookup import runs_of
 
     return [maas.Bundle.open(one.bundle) for one in runs_of(Path("runs"), name) if one.state.finished]

@@ -10,7 +10,7 @@ import maas.compress
 import maas.run
 from maas.errors import BundleError
 from maas.lifecycle import Compressed
-from maas.lifecycle.finding import bundle_of, compressed_by
+from maas.lifecycle.lookup import bundle_of, compressed_by
 from maas.run_folders.folder import of_artifact
 
 SMALL = ["faces", "folds=0", "registry=null", "trainer.max_epochs=2"]

@@ -1,4 +1,4 @@
-"""The protocols that passes keep: over ONNX files, and over checkpoints."""
+"""The protocols that passes keep: ONNX passes, and passes over checkpoints."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import Field, dataclass
@@ -29,7 +29,7 @@ DECLARATIONS: dict[str, tuple[tuple[object, ...], str]] = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a pass over ONNX files may learn from: training rows, never validation or test rows.
+    """What an ONNX pass may learn from: training rows, never validation or test rows.
 
     Args:
         model_inputs: given a number of rows, yields that many training rows as the graph's inputs, batch by batch.

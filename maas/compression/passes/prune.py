@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from maas.bounds import Count, PositiveFraction
+from maas.compression.channel_pruning import Importance, PruningScope, prune_, require_installed
 from maas.compression.passes.base import PassContext
-from maas.compression.pruning import Importance, PruningScope, prune_, require_installed
 from maas.compression.training_rows import TRACED_ROWS, net_of, training_batches
 from maas.training.checkpoint import Checkpoint
 from maas.training.objectives import objective_of

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maas.bounds import ClosedFraction, Count, Positive, PositiveClosedFraction
+from maas.compression.channel_pruning import WEIGHTED, last_weighted
 from maas.compression.passes.base import PassContext
-from maas.compression.pruning import WEIGHTED, last_weighted
 from maas.compression.retraining import retrained
 from maas.compression.training_rows import hooked, net_of, training_batches
 from maas.onnx_graphs.quantizing import FEW_CHANNELS

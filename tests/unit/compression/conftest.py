@@ -1,4 +1,4 @@
-"""An evaluator over the digits, and training rows for passes over ONNX files."""
+"""An evaluator over the digits, and training rows for ONNX passes."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ import pytest
 
 import maas
 from maas.compression.budget import Budget
-from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.recipe import BuiltRecipe
 from maas.records.evidence import CandidateRecord, Interval, Latency
 
 PARENT = CandidateRecord("fp32", "", "0" * 64, 1000, 0.0)
@@ -73,4 +73,4 @@ def test_nothing_is_said_when_nothing_was_measured():
 def test_nothing_is_chosen_that_export_would_refuse(written, exported, needed):
     budget = f"compress.budget.min_agreement={'null' if written is None else written}"
     config = maas.compose("digits_mlp", "compress=int8", budget, f"export.min_agreement={exported}")
-    assert Recipe.of(config).compression.budget.min_agreement == needed
+    assert BuiltRecipe.of(config).compression.budget.min_agreement == needed

@@ -7,7 +7,7 @@ from maas.errors import BudgetError
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "graph_passes", "trials", "scratch_baselines", "message"),
+    ("pipeline", "onnx_passes", "trials", "scratch_baselines", "message"),
     [
         ([], ["fp32"], 0, 0, "fp32 is the name of the model as exported and of the pass fp32"),
         (["fp32"], [], 0, 0, "fp32 is the name of the model as exported and of the net that the passes fp32 make"),
@@ -26,10 +26,10 @@ from maas.errors import BudgetError
     ],
 )
 def test_pass_is_refused_when_two_candidates_would_have_its_name(
-    pipeline, graph_passes, trials, scratch_baselines, message
+    pipeline, onnx_passes, trials, scratch_baselines, message
 ):
     with pytest.raises(BudgetError) as caught:
-        require_names(pipeline, graph_passes, trials=trials, scratch_baselines=scratch_baselines)
+        require_names(pipeline, onnx_passes, trials=trials, scratch_baselines=scratch_baselines)
     assert str(caught.value).startswith(f"compress.passes: {message}")
     assert str(caught.value).endswith("; give the pass another name.")
 

@@ -395,7 +395,7 @@ def test_candidate_is_refused_and_the_record_can_be_read_again_when_answers_are_
         ({"prune": Prune(), "trials": 3}, "compress.trials is 3 and compress.space is empty"),
         (
             {"static": QuantizeStatic(), "space": {"static": {"method": ["minmax"]}}},
-            "compress.space names static, a pass over ONNX files; those are all tried as they are written",
+            "compress.space names static, an ONNX pass; ONNX passes are all tried as they are written",
         ),
     ],
 )

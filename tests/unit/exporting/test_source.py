@@ -9,7 +9,7 @@ from maas.evidence.task_metrics import task_metrics_of
 from maas.exporting.file_proof import prove_file
 from maas.files import sha256_of
 from maas.lifecycle.given import Given, GivenGraph, source_of_bundle
-from maas.lifecycle.recipe import Recipe
+from maas.lifecycle.recipe import BuiltRecipe
 from maas.runtime.model import Predictor
 from maas.runtime.processors.array import ArrayProcessor
 
@@ -36,7 +36,7 @@ def test_checkpoint_gives_graph_and_scores_of_its_net_when_it_enters_the_line(li
 def test_rows_are_refused_when_the_checkpoint_was_trained_on_others(line, digits):
     others = type(digits)(digits.train, digits.validation, digits.test, digits.labels, record_of(digits, "1" * 64))
     with pytest.raises(DataError, match=r"^The rows are not those that .* was trained on \(fingerprint 1{12}…, was "):
-        Recipe.of(line.config).source(line.checkpoint, others)
+        BuiltRecipe.of(line.config).source(line.checkpoint, others)
 
 
 def record_of(splits, fingerprint):

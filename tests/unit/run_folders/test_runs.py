@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from maas.errors import ConfigError
-from maas.run_folders.finding import claimed, newest_with, runs_of
 from maas.run_folders.folder import RunFolder, RunState, of_artifact
+from maas.run_folders.lookup import claimed, newest_with, runs_of
 
 
 def made(root: Path, name: str, key: str = "key") -> RunFolder:

@@ -130,7 +130,7 @@ def test_spread_of_products_stays_when_a_fresh_net_is_cropped():
 
 
 def test_checkpoint_of_a_cut_net_can_be_opened_cut_and_saved_again(save, tmp_path):
-    from maas.compression.pruning import prune_
+    from maas.compression.channel_pruning import prune_
 
     labels, arguments = tuple("abcd"), {"in_channels": 1, "outputs": 4, "widths": [8, 16, 16]}
     model_inputs = {"pixels": torch.randint(0, 255, (2, 28, 28, 1), dtype=torch.uint8)}
@@ -153,7 +153,7 @@ def test_checkpoint_of_a_cut_net_can_be_opened_cut_and_saved_again(save, tmp_pat
 
 
 def test_checkpoint_is_refused_when_its_plan_was_altered(save, tmp_path):
-    from maas.compression.pruning import prune_
+    from maas.compression.channel_pruning import prune_
 
     labels, arguments = tuple("abcd"), {"in_channels": 1, "outputs": 4, "widths": [8, 16, 16]}
     net = ResNet(**arguments).eval()

@@ -10,8 +10,8 @@ import pytest
 from lightning.fabric.plugins.environments import LightningEnvironment
 
 from maas.errors import ProcessError
-from maas.training import launching
-from maas.training.launching import ARRIVED, Launcher
+from maas.training import process_launcher
+from maas.training.process_launcher import ARRIVED, Launcher
 
 ARRIVES = (
     "import os, pathlib; (pathlib.Path(os.environ['MAAS_ARRIVED_FOLDER']) / os.environ['LOCAL_RANK']).touch(); input()"
@@ -27,7 +27,7 @@ def launcher(monkeypatch):
 
     def make(*programs: str) -> Launcher:
         monkeypatch.setattr(
-            launching, "command_again", lambda rank: ([sys.executable, "-c", programs[rank - 1]], Path.cwd())
+            process_launcher, "command_again", lambda rank: ([sys.executable, "-c", programs[rank - 1]], Path.cwd())
         )
         made.append(Launcher(LightningEnvironment(), len(programs) + 1, 1))
         return made[-1]
@@ -90,8 +90,8 @@ def test_first_process_is_ended_with_the_reason_when_it_does_not_notice_that_ano
         left.append(status)
         has_left.set()
 
-    monkeypatch.setattr(launching, "HELPER_GRACE_S", 0.01)
-    monkeypatch.setattr(launching.os, "_exit", leave)
+    monkeypatch.setattr(process_launcher, "HELPER_GRACE_S", 0.01)
+    monkeypatch.setattr(process_launcher.os, "_exit", leave)
     launcher(f"{ARRIVES.removesuffix('input()')} raise SystemExit('disk full')").launch(lambda: has_left.wait(30))
     assert left == [2]
     assert capsys.readouterr().err.splitlines()[-1] == (
@@ -101,10 +101,10 @@ def test_first_process_is_ended_with_the_reason_when_it_does_not_notice_that_ano
 
 
 def test_nothing_is_ended_when_training_is_over_before_the_others_end(launcher, monkeypatch):
-    monkeypatch.setattr(launching, "HELPER_GRACE_S", 0.01)
-    monkeypatch.setattr(launching.os, "_exit", lambda _: pytest.fail("the process was left"))
+    monkeypatch.setattr(process_launcher, "HELPER_GRACE_S", 0.01)
+    monkeypatch.setattr(process_launcher.os, "_exit", lambda _: pytest.fail("the process was left"))
     made = launcher(ARRIVES)
     made.launch(lambda: None)
     made.procs[0].kill()
     made.procs[0].wait()
-    time.sleep(3 * launching.POLL_S)
+    time.sleep(3 * process_launcher.POLL_S)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maas.config.sources import own_sources, sources_of
+from maas.config.own_files import own_files_of_modules, own_files_of_parts
 from maas.errors import ConfigError
 
 
@@ -32,7 +32,7 @@ def written(tmp_path, monkeypatch):
 
 
 def names(*targets: str) -> list[str]:
-    return list(sources_of(targets))
+    return list(own_files_of_parts(targets))
 
 
 NET = "class Net:\n    pass\n"
@@ -47,7 +47,7 @@ def test_helpers_are_found_one_by_another_when_a_part_imports_them(written):
         s_three__deep="",
         s_three__unasked="",
     )
-    assert sources_of({"s_net.Net"}) == {
+    assert own_files_of_parts({"s_net.Net"}) == {
         "s_net": folder / "s_net.py",
         "s_one": folder / "s_one.py",
         "s_three": folder / "s_three/__init__.py",
@@ -129,7 +129,7 @@ def test_editable_installs_are_the_users_own_when_a_finder_leads_to_them(written
 
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
     written(e_net=f"def f():\n    import e_pack\n{NET}")
-    found = sources_of({"e_net.Net"})
+    found = own_files_of_parts({"e_net.Net"})
     assert list(found) == ["e_net", "e_pack", "e_pack.deep"]
     assert found["e_pack"] == elsewhere / "__init__.py"
 
@@ -141,7 +141,7 @@ def test_installed_and_built_in_modules_are_left_out_when_own_ones_import_them(w
     monkeypatch.syspath_prepend(site)
     written(i_net=f"import i_pack, sys, json, maas.errors\nimport maas.models.mlp\n{NET}")
     assert names("i_net.Net") == ["i_net"]
-    assert list(own_sources(["json", "torch.nn", "maas.config", "sys", "", "no.such"])) == []
+    assert list(own_files_of_modules(["json", "torch.nn", "maas.config", "sys", "", "no.such"])) == []
 
 
 def test_file_is_covered_and_not_followed_when_it_is_no_python(written):
@@ -158,4 +158,4 @@ def test_module_of_a_part_is_covered_as_before_when_it_is_installed():
 
 def test_target_is_refused_when_it_cannot_be_imported():
     with pytest.raises(ConfigError, match="cannot be imported"):
-        sources_of({"no_such_module.Net"})
+        own_files_of_parts({"no_such_module.Net"})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from maas.compression.pruning import NetSize
+from maas.compression.net_size import NetSize
 from maas.errors import ExportError
 from maas.training.checkpoint import Checkpoint
 

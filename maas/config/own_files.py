@@ -43,7 +43,7 @@ class Located:
         return bool(places) and all(map(_is_own, places))
 
 
-def sources_of(targets: Collection[str]) -> dict[str, Path]:
+def own_files_of_parts(targets: Collection[str]) -> dict[str, Path]:
     """Returns the files of the modules that hold parts, and of all own modules that these import, one by another.
 
     A package that imports by computed names, or an asterisk, is covered whole. maas itself is left out.
@@ -61,11 +61,12 @@ def sources_of(targets: Collection[str]) -> dict[str, Path]:
     written = {getattr(part, "__module__", None) for part in parts}
     known = {name: located(name).file for name in written if name in sys.modules and not _is_ours(name)}
     named = [name for target, part in zip(targets, parts, strict=True) for name in _names(target, part)]
-    found = {name: file for name, file in known.items() if file is not None and file.is_file()} | own_sources(named)
+    files = {name: file for name, file in known.items() if file is not None and file.is_file()}
+    found = files | own_files_of_modules(named)
     return dict(sorted(found.items()))
 
 
-def own_sources(modules: Iterable[str]) -> dict[str, Path]:
+def own_files_of_modules(modules: Iterable[str]) -> dict[str, Path]:
     """Returns the files of those modules that are the user's own, and of all own modules that they import.
 
     Args:

@@ -2,13 +2,11 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from maas.compression.training_rows import hooked
 from maas.errors import BudgetError, ExportError
@@ -60,7 +58,7 @@ def prune_(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parameters that are in no module of a known kind; they are left alone
         try:
-            pruner = torch_pruning.pruner.BasePruner(
+            channel_pruner = torch_pruning.pruner.BasePruner(
                 net,
                 dict(model_inputs),
                 importance=_estimator(importance),
@@ -73,7 +71,7 @@ def prune_(
                 out_channel_groups={},
                 num_heads={},
             )
-            pruner.step()
+            channel_pruner.step()
             with torch.no_grad():
                 net(**model_inputs)
         except Exception as error:  # tracing raises whatever the net's own code meets; torch-pruning has no base
@@ -100,46 +98,6 @@ def last_weighted(net: nn.Module, model_inputs: NetInputs) -> nn.Module:
     if not seen:
         raise ExportError(f"{type(net).__name__} has no linear layer and no convolution; there is nothing to prune.")
     return seen[-1]
-
-
-@dataclass(frozen=True)
-class NetSize:
-    """Numbers that a net holds, and multiply-accumulates for a row."""
-
-    parameters: int
-    macs: int
-
-    @classmethod
-    def of(cls, net: nn.Module, model_inputs: NetInputs) -> Self:
-        """Measures a net.
-
-        Args:
-            net: net in evaluation mode.
-            model_inputs: batch of its inputs, by name.
-        """
-        return cls(parameters(net), macs(net, model_inputs))
-
-    @property
-    def cost(self) -> float:
-        """Their product."""
-        return float(self.parameters) * self.macs
-
-    def covers(self, other: "NetSize") -> bool:
-        """Whether another net is no larger, in both."""
-        return self.parameters >= other.parameters and self.macs >= other.macs
-
-
-def macs(net: nn.Module, model_inputs: NetInputs) -> int:
-    """Returns multiply-accumulates for one row, of matrix products, convolutions and attention."""
-    rows = len(next(iter(model_inputs.values())))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(**model_inputs)
-    return int(counter.get_total_flops()) // (2 * rows)
-
-
-def parameters(net: nn.Module) -> int:
-    """Returns the number of trainable numbers in a net."""
-    return sum(one.numel() for one in net.parameters())
 
 
 def _estimator(importance: Importance) -> Callable[..., Any]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from maas.compression.pruner import FinishedTrial, PrunedTrial, Pruner
-from maas.compression.pruning import NetSize
+from maas.compression.net_size import NetSize
+from maas.compression.trial_pruner import FinishedTrial, PrunedTrial, Pruner
 
 HISTORY = tuple({"validation_accuracy": value} for value in (0.5, 0.7, 0.8, 0.82, 0.83, 0.84, 0.85, 0.85))
 

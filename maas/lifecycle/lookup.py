@@ -7,8 +7,8 @@ from maas.compression.naming import PARENT
 from maas.config import RunConfig
 from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.lineage import own_code
-from maas.run_folders.finding import newest_with
 from maas.run_folders.folder import RunFolder, of_artifact
+from maas.run_folders.lookup import newest_with
 from maas.runtime.bundle import Bundle
 from maas.training.checkpoint import Checkpoint
 

@@ -102,7 +102,7 @@ def _require_one_model(line: CommandLine) -> None:
     for one in line.overrides:
         if "=" in one and key_of(one).partition(".")[0] not in OWN + GRAPH_SECTIONS:
             raise ConfigError(
-                f"{one} does not bear on {model}, which comes without a recipe; set {', '.join(OWN)}, or what lies in "
+                f"{one} does not apply to {model}, which comes without a recipe; set {', '.join(OWN)}, or what lies in "
                 f"{', '.join(GRAPH_SECTIONS)}."
             )
     if model in recipe_names(line.config_dir) or model.endswith((".yaml", ".yml")):

@@ -22,8 +22,8 @@ class CompressionSettings:
 
     Args:
         budget: what may be lost.
-        passes: passes to try, by name: those over checkpoints form a pipeline, in this order; each of ONNX
-            pass is applied to the model as exported, and to what the pipeline made.
+        passes: passes to try, by name: those over checkpoints form a pipeline, in this order; each ONNX pass is
+            applied to the model as exported, and to what the pipeline made.
         trials: number of proposals for the settings in `space`; 0 takes the passes as they are written.
         space: what may be proposed of passes over checkpoints: pass → setting → a list of values, or `{low, high}` with
             `step` or `log`.

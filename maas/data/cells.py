@@ -161,6 +161,17 @@ def _scalar(name: str, value: object, advice: str = COLUMN_ADVICE) -> float | st
     raise column_refusal(name, type(value).__name__, advice)
 
 
+def list_fault(value: object) -> str:
+    """Returns why a list is no input, as the end of "holds"; empty where it is one, or no list."""
+    if not isinstance(value, list):
+        return ""
+    if not value:
+        return "an empty list"
+    if any(one is None for one in value):
+        return "a list with an element that is null"
+    return next(filter(None, map(list_fault, value)), "")
+
+
 def column_refusal(name: str, what: str, advice: str = COLUMN_ADVICE) -> DataError:
     """Returns the error for a column of values that neither a row nor a label can hold."""
     return DataError(f"The column {name} holds a {what}; {advice}")

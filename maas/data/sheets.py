@@ -4,6 +4,7 @@ What a column of untyped texts holds is decided once, over all of its cells; typ
 """
 
 import json
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from maas.data.cells import (
     ColumnUse,
     column_refusal,
     label_cell,
+    list_fault,
     number_cells,
     text_cells,
     value_cell,
@@ -129,7 +131,7 @@ class Sheet:
         if known := decoder_of(part.feature(name)):
             return known
         if _mark(part, name) == JSON:
-            return _of_json(_each(value_cell(name, "any", self._reading.missing, INPUT_ADVICE)))
+            return self._json_inputs(part, name)
         if _is_texts(part, name) and _mark(part, name) != OBJECTS:
             return text_cells(self._reading.missing)
         inner = part.field(name).type
@@ -138,6 +140,18 @@ class Sheet:
         if (found := _unfit(part, name)) and not (pa.types.is_integer(inner) or pa.types.is_floating(inner)):
             raise column_refusal(name, found, INPUT_ADVICE)
         return None
+
+    def _json_inputs(self, part: ArrowRows, name: str) -> ColumnDecoder:
+        """Returns what reads inputs of several types, which are lists where one of them has a gap."""
+        cells = _of_json(_each(value_cell(name, "any", self._reading.missing, INPUT_ADVICE)))
+
+        def inputs(texts: Sequence[Any]) -> list[Any]:
+            try:
+                return cells(texts)
+            except DataError as error:
+                raise _list_refusal(part, name, self.origin) or error from None
+
+        return inputs
 
     def _number_of(self, name: str, use: ColumnUse) -> Make | None:
         """Returns what makes numbers of a column's texts; None where they stay texts.
@@ -204,6 +218,19 @@ def _each(cell: CellDecoder) -> ColumnDecoder:
 
 def _of_json(cells: ColumnDecoder) -> ColumnDecoder:
     return lambda texts: cells([None if text is None else json.loads(text) for text in texts])
+
+
+def _list_refusal(part: ArrowRows, name: str, origin: str) -> DataError | None:
+    """Returns the error for a column of lists, the first of which that has a gap it names; None where none has one."""
+    texts = (text for cells in part.chunks(name) for text in cells.to_pylist())
+    for number, text in enumerate(texts, 1):
+        found = None if text is None else json.loads(text)
+        if fault := list_fault(found):
+            return DataError(
+                f"{origin} holds {fault} in row {number} of the column {name}: {reprlib.repr(found)}; an input that is "
+                "a list holds numbers, one at least. Fill the gap, or leave the row out."
+            )
+    return None
 
 
 def _unfit(part: ArrowRows, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What enters the line: compress, export and verify take a source, whatever it was made by."""
+"""What enters the stages after training: compress, export and verify take a source, whatever it was made by."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,10 @@ GOLDEN_ROWS = 16
 
 
 class SourceModel(Protocol):
-    """What gives the graph, and what the graph is proven against: a net of torch, another framework's model, a file."""
+    """A model that writes the graph and gives the scores that the graph must reproduce.
+
+    It is a net of torch, a model of another framework, or a graph that was given.
+    """
 
     @property
     def framework(self) -> str:
@@ -44,7 +47,7 @@ class SourceModel(Protocol):
 
     @property
     def has_tails(self) -> bool:
-        """Whether it makes probabilities of logits, and so keeps those near 0."""
+        """Whether maas computes its probabilities from logits, so that those near 0 are kept and can be compared."""
         ...
 
     @property
@@ -53,7 +56,7 @@ class SourceModel(Protocol):
         ...
 
     def thresholds(self, model_inputs: ModelInputs) -> Thresholds | None:
-        """Returns numbers at which its answer jumps; None where unusual rows need no proof of their own.
+        """Returns input values at which its scores jump; None where unusual rows need no proof of their own.
 
         Args:
             model_inputs: a few rows as the graph takes them.
@@ -70,7 +73,7 @@ class SourceModel(Protocol):
         ...
 
     def reopened(self) -> "SourceModel":
-        """Opens it again; what answers otherwise then is random."""
+        """Returns it as opened again; a model whose scores differ then is random, and is refused."""
         ...
 
     def succeeded_by(self, checkpoint: Checkpoint) -> "SourceModel":
@@ -92,14 +95,14 @@ class SourceModel(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """A graph with its codec, its rows, and what its outputs mean.
+    """A model that gives a graph, with its codec, its rows, and what its outputs mean.
 
     It is a recipe's trained net, a model that a recipe imports, a bundle, or an ONNX file.
 
     Args:
         name: name of the model.
         task: kinds of input and output, e.g. `text-classification`.
-        model: gives the graph, and answers without it.
+        model: writes the graph, and gives scores without it.
         processor: turns raw rows into the graph's inputs.
         postprocessor: turns the graph's outputs into predictions.
         task_metrics: what the scores mean, and how good they are.
@@ -205,7 +208,7 @@ class CheckpointModel:
         return self._model.largest if isinstance(self._model, ImportedModel) else LARGEST_FLOAT32
 
     def thresholds(self, model_inputs: ModelInputs) -> Thresholds | None:
-        """Returns numbers at which an imported model's answer jumps; None for a net of torch."""
+        """Returns input values at which an imported model's scores jump; None for a net of torch."""
         return self._model.thresholds(model_inputs) if isinstance(self._model, ImportedModel) else None
 
     def scores(self, rows: Sequence[object], batch_size: int) -> Scores:
@@ -213,8 +216,8 @@ class CheckpointModel:
         return scores_of(self._run, self._postprocessor, self._processor, rows, batch_size)
 
     def reopened(self) -> Self:
-        """Opens the checkpoint's model again."""
-        return replace(self)
+        """Returns the same with nothing in its cache: the checkpoint's model is opened again when it is used."""
+        return replace(self)  # cached properties are not copied
 
     def succeeded_by(self, checkpoint: Checkpoint) -> Self:
         """Returns the model of another checkpoint, exported with the same rows."""

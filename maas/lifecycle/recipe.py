@@ -1,4 +1,7 @@
-"""A recipe with all that the stages take, built once: what a stage is given is values, and never the mapping again."""
+"""A checked recipe made into what the stages take: settings objects that are built once, and parts for each training.
+
+The recipe as data stays with it, for its digests, for what is recorded of it, and for names and folders.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

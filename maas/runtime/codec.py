@@ -1,4 +1,4 @@
-"""What stands on either side of a graph: raw rows become arrays by name. How a codec learns is not said here."""
+"""The input side of a graph: raw rows become arrays by name. Fitting a codec on data is left to `processors`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
@@ -12,9 +12,9 @@ Features: TypeAlias = Mapping[str, NDArray[Any]]
 ModelInputs: TypeAlias = Mapping[str, NDArray[Any]]
 """A graph's inputs for a batch, by name, the batch axis first."""
 Outputs: TypeAlias = Mapping[str, NDArray[Any]]
-"""A graph's outputs, likewise."""
+"""A graph's outputs for a batch, by name, the batch axis first."""
 Run: TypeAlias = Callable[[ModelInputs], Outputs]
-"""Any way of running a graph or a net."""
+"""Runs a graph or a net on a batch."""
 
 
 class Codec(Protocol):

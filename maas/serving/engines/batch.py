@@ -1,4 +1,4 @@
-"""Batching without a window: whatever queued while the last batch ran is the next batch.
+"""Batching without a waiting time: jobs that arrived while the last batch ran form the next batch.
 
 Rows of one batch are of one bucket. A batch that fails is run again job by job, so that one bad call never fails its
 neighbours. It knows no protocol and no transport.
@@ -30,7 +30,7 @@ class BatchEngine:
     Args:
         predictor: the model.
         costs: how long its work takes.
-        lane: thread where rows are preprocessed that would hold the event loop.
+        lane: thread that preprocesses rows which would hold up the event loop.
         max_queue: largest number of rows that may wait, and so the largest number in one call.
         observe: receives the number of rows of each run.
     """
@@ -59,7 +59,7 @@ class BatchEngine:
 
     @property
     def summary(self) -> str:
-        """The longest run that was measured, and where it belongs."""
+        """The longest run that was measured, and whether the event loop or a thread runs it."""
         where = "on the event loop" if self.costs.is_inline else "in a thread"
         rows = f"{self.costs.rows} longest rows" if self.costs.rows > 1 else "the longest row"
         return f"a run of {rows}: {1000 * self.costs.longest_run_s:.2f} ms, {where}"
@@ -142,7 +142,7 @@ class BatchEngine:
         self._calls += 1
 
     def _leave(self, jobs: Sequence[Job], rows: int) -> None:
-        """Withdraws what has not run of a call's jobs, and gives back the room of their rows."""
+        """Withdraws those of a call's jobs that have not run, and frees the room that their rows take in the queue."""
         for job in jobs:
             _withdraw(job)
             rows -= 0 if job.is_waiting else len(job.features)
@@ -156,7 +156,7 @@ class BatchEngine:
         return Job(features, bucket, asyncio.get_running_loop().create_future())
 
     def _schedule(self) -> None:
-        """Runs what waits later in this turn of the loop, so that calls that came together run together."""
+        """Starts runs in the loop's next turn, so that calls that arrive in this one run together."""
         if self._worker is None and not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._start_runs)
@@ -194,7 +194,7 @@ class BatchEngine:
 
 
 class _OneChunk:
-    """A stream of one chunk. An asynchronous generator would do the same, and costs more than a small model's run."""
+    """A stream of one chunk. An asynchronous generator does the same, but takes longer than a run of a small model."""
 
     __slots__ = ("_call", "_outputs")
 
@@ -248,9 +248,9 @@ def _deliver(jobs: Sequence[Job], outcomes: Sequence[Outputs | Exception]) -> No
 
 
 def _withdraw(job: Job) -> None:
-    """Cancels what is not done, and takes note of what failed beside another failure."""
+    """Cancels a job that is not done; the failure of one that is done is dropped, as its call already has one."""
     if not job.outputs.cancel() and not job.outputs.cancelled():
-        job.outputs.exception()
+        job.outputs.exception()  # a future whose exception nobody has retrieved is logged by asyncio as an error
 
 
 def _in_order(batches: Sequence[Sequence[int]], parts: Sequence[Outputs]) -> Outputs:

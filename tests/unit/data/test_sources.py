@@ -289,3 +289,30 @@ def test_data_set_is_named_when_it_cannot_be_loaded(tmp_path):
         sources.hub(str(tmp_path / "absent"))
     assert str(caught.value).startswith(f"The data set {tmp_path / 'absent'} cannot be loaded: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "what", "shown"),
+    [
+        ([[0.5, 1.0], [1.5, None]], "a list with an element that is null", r"\[\[0\.5, 1\.0\], \[1\.5, None\]\]"),
+        ([None, 2.0], "a list with an element that is null", r"\[None, 2\.0\]"),
+        ([], "an empty list", r"\[\]"),
+        ([[0.5, 1.0], []], "an empty list", r"\[\[0\.5, 1\.0\], \[\]\]"),
+    ],
+)
+def test_gap_in_a_list_is_named_with_its_row_when_lists_are_inputs(tmp_path, value, what, shown):
+    path, whole = tmp_path / "rows.jsonl", [[0.25, 1.0], [0.75, 2.0]]
+    path.write_text("".join(json.dumps({"series": row, "label": "x"}) + "\n" for row in (whole, None, value, [])))
+    with pytest.raises(
+        DataError,
+        match=rf"rows\.jsonl holds {what} in row 3 of the column series: {shown}; an input that is a list holds "
+        r"numbers, one at least\. Fill the gap, or leave the row out\.$",
+    ):
+        list(sources.files(str(path), input="series")["all"]["input"])
+
+
+def test_lists_beside_other_values_are_refused_as_before_when_none_has_a_gap(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"series": row, "label": "x"}) + "\n" for row in ([1.0], ["a"])))
+    with pytest.raises(DataError, match=r"The column series holds a list; an input is a text, a number"):
+        list(sources.files(str(path), input="series")["all"]["input"])

@@ -209,7 +209,7 @@ def test_folder_is_refused_before_any_work_when_it_cannot_be_written(mlp, entere
             ["compress=prune"],
             "prune, distil needs a trained checkpoint, and mlp.onnx comes without one. Leave it out, e.g.",
         ),
-        (["optimizer=adam"], "optimizer=adam does not bear on "),
+        (["optimizer=adam"], "optimizer=adam does not apply to "),
         (["compress.budget.max_drops=1"], "compress.budget.max_drops is no key of the recipe. Did you mean"),
         (["metric=r2"], "metric is r2; of such answers there are accuracy, precision, recall, f1."),
         (["gives=words"], "gives is words; it must be one of probabilities, logits, "),

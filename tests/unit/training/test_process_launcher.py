@@ -95,7 +95,7 @@ def test_first_process_is_ended_with_the_reason_when_it_does_not_notice_that_ano
     launcher(f"{ARRIVES.removesuffix('input()')} raise SystemExit('disk full')").launch(lambda: has_left.wait(30))
     assert left == [2]
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "Another process of this training ended, so this one cannot go on: process 1 ended with status 1 and said: "
+        "Another process of this training ended, so this one cannot continue: process 1 ended with status 1 and said: "
         "disk full"
     )
 

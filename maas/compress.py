@@ -6,11 +6,11 @@ usage: python -m maas.compress recipe=NAME [key=value …]
 The first form takes the newest checkpoint of a recipe. The second takes an imported model:
 
     MODEL        an ONNX file, a bundle's folder, or models:/NAME@ALIAS or models:/NAME/VERSION in the registry
-    calibration  rows that it can answer. For an ONNX file: FILE.npz with an array for each of its inputs, rows first,
+    calibration  rows that it can predict. For an ONNX file: FILE.npz with an array for each of its inputs, rows first,
                  and maybe `targets`. For a bundle: lines of text (.txt), a folder of pictures or sounds, a table
                  (.csv, .jsonl, .parquet), or arrays `inputs` and maybe `targets` (.npz, .npy)
     out          the folder to write: a bundle for a bundle, an ONNX file for an ONNX file, with what was measured
-    input=COLUMN, label=COLUMN   of a table: what holds the inputs, and what is to be answered
+    input=COLUMN, label=COLUMN   of a table: what holds the inputs, and what is to be predicted
     metric=NAME  that the budget's drop is of (accuracy; r2 of values), where there are targets
     output=NAME, gives=KIND      of an ONNX file: the output to evaluate, and what it gives: probabilities, logits,
                  probability, logit, value or embedding

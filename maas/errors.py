@@ -7,7 +7,7 @@
     ├── CheckpointError   a checkpoint cannot be opened or rebuilt
     ├── BundleError       a bundle is incomplete, altered or of another version
     ├── ExportError       a net cannot be written as ONNX
-    │   └── ParityError   the exported model does not answer as the trained one
+    │   └── ParityError   the exported model does not predict as the trained one
     ├── BudgetError       a compression budget cannot be read or met
     ├── RegistryError     the model registry refused or lacks something
     ├── InputError        a raw input cannot be understood
@@ -84,7 +84,7 @@ class ExportError(MaasError):
 
 
 class ParityError(ExportError):
-    """The exported model does not answer as the trained one.
+    """The exported model does not predict as the trained one.
 
     Args:
         message: what differs, and where.

@@ -76,7 +76,7 @@ def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
 
 def _agreement(evidence: Evidence) -> str:
     shipped = [one for one in evidence.parity if one.right == "shipped"]
-    return f"{shipped[0].agreement.value:.2%} of answers kept" if shipped else "all answers equal"
+    return f"{shipped[0].agreement.value:.2%} of predictions kept" if shipped else "all predictions equal"
 
 
 def _closing(line: Line, config: RunConfig) -> str:

@@ -17,7 +17,7 @@ class Budget:
         max_bytes: largest size of the ONNX file, in bytes.
         max_drop: largest metric drop on validation rows against the model as exported, in percentage points: the upper
             end of the paired 95 % interval.
-        min_agreement: smallest fraction of validation rows whose answer an ONNX pass leaves.
+        min_agreement: smallest fraction of validation rows whose prediction an ONNX pass leaves.
             `export.min_agreement` holds here too, so that nothing is chosen that export would refuse.
         max_batch_effect: largest change of a row's scores by the rows that share its batch, unless the model as
             exported shows as much. Dynamic quantisation scales activations by the whole batch and breaks this: the same
@@ -72,7 +72,7 @@ class Budget:
         if candidate.drop and _exceeds(candidate.drop.high, self.max_drop):
             yield f"it may lose {candidate.drop.high:.2f} percentage points, allowed is {self.max_drop:g}"
         if candidate.parent and _exceeds(self.min_agreement, candidate.agreement):
-            yield f"{candidate.agreement:.4f} of the answers stay, required is {self.min_agreement:g}"
+            yield f"{candidate.agreement:.4f} of the predictions stay, required is {self.min_agreement:g}"
         if _exceeds(candidate.batch_effect, self._allowed_batch_effect(root)):
             effect = f"{candidate.batch_effect:.2g}, allowed is {self.max_batch_effect:g}"
             yield f"other rows in the batch change a score by {effect}"

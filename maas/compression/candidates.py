@@ -89,7 +89,7 @@ class CandidateBuilder:
 
         Raises:
             ExportError: the checkpoint cannot be exported.
-            ParityError: its ONNX file does not answer as its net; nothing that is made of the file may ship.
+            ParityError: its ONNX file does not predict as its net; nothing that is made of the file may ship.
             ConfigError: the uncompressed model has answers that are no numbers to compare others with.
         """
         passes = {name: [import_path_of(one), pass_settings(one)] for name, one in self.settings.onnx_passes.items()}
@@ -170,7 +170,7 @@ class CandidateBuilder:
 
         def evaluated(record: CandidateRecord) -> CandidateRecord:
             if record.name in broken:
-                return msgspec.structs.replace(record, reasons=("some of its answers are not finite numbers",))
+                return msgspec.structs.replace(record, reasons=("some of its scores are not finite numbers",))
             own, footprint = scores[record.name], evaluator.footprint(models[record.name])
             parent = trained if record is first else scores[first.name]
             return msgspec.structs.replace(

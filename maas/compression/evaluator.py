@@ -56,7 +56,7 @@ class Evaluator:
         graph: ONNX file of the uncompressed model.
         parent: predictor over it.
         validation: rows that training did not see; the test split is not touched.
-        task_metrics: metrics of this kind of answer.
+        task_metrics: metrics of this kind of prediction.
         metric: the recipe's metric; None where rows have no targets.
         seed: random seed of resampling.
         labels: names of the targets, where they are labels.

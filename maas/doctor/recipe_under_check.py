@@ -31,7 +31,7 @@ from maas.training.task import Task
 from maas.training.trainers import task_of
 
 PROBED_ROWS = 32
-"""Rows that a net answers: enough to distinguish rows, few enough for a big net."""
+"""Rows that a net predicts: enough to distinguish rows, few enough for a big net."""
 
 
 @dataclass(frozen=True)

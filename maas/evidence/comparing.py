@@ -31,8 +31,8 @@ class ComparedBundle(msgspec.Struct, frozen=True):
         bytes: size of its ONNX file.
         metric: on the rows; null where they have no targets.
         drop: the first one's metric minus its own, in percentage points, with a paired interval; null for the first.
-        agreement: fraction of rows with the first one's answer.
-        disagreements: rows with another answer.
+        agreement: fraction of rows with the first one's prediction.
+        disagreements: rows with another prediction.
         slices: the labels on which it loses most against the first.
         latencies: at batches of 1 and of the first one's size, against the first.
     """
@@ -99,7 +99,7 @@ def _drop(
 
 
 def require_one_task(bundles: Mapping[str, Bundle]) -> None:
-    """Raises BundleError where bundles answer with different kinds of answers, or other labels."""
+    """Raises BundleError where bundles answer with different kinds of predictions, or other labels."""
     records = {name: bundle.manifest.postprocessor for name, bundle in bundles.items()}
     (first, wanted), *others = records.items()
     for name, record in others:

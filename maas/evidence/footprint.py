@@ -30,7 +30,7 @@ class Footprint:
 
 
 def footprint_of(model: Path, model_inputs: Mapping[str, NDArray[Any]], threads: int) -> Footprint:
-    """Opens a model in a process of its own and answers one batch.
+    """Opens a model in a process of its own and predicts one batch.
 
     Args:
         model: the ONNX file.

@@ -24,8 +24,8 @@ Measure = Callable[[CandidateRecord], float]
 def compression_picture(record: CompressionRecord, path: Path) -> Path:
     """Draws what every measured candidate loses, against how much faster and how much smaller it is.
 
-    Where rows have no targets, the fraction of changed answers is what is lost. A line joins the candidates that may
-    ship and that none of these beats in both.
+    Where rows have no targets, the fraction of changed predictions is what is lost. A line joins the candidates that
+    may ship and that none of these beats in both.
 
     Args:
         record: the search.

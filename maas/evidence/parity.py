@@ -1,4 +1,4 @@
-"""Do two ways of computing the same answers agree? Torch, ONNX Runtime, onnx's reference evaluator."""
+"""Do two ways of computing the same predictions agree? Torch, ONNX Runtime, onnx's reference evaluator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,12 +36,12 @@ def parity_of(
     """Compares two sets of plain numbers for the same rows.
 
     Args:
-        task_metrics: which answers are the same.
+        task_metrics: which predictions are the same.
         left: the reference's name.
         right: the other's name.
         reference: (N, K).
         found: (N, K).
-        tolerance: the largest difference allowed, in the unit of the plain numbers; None compares answers alone.
+        tolerance: the largest difference allowed, in the unit of the plain numbers; None compares predictions alone.
         tails: compare small probabilities by their logarithm, too, with `LOG_TOLERANCE` times this tolerance; where
             another framework's converter made the probabilities, it may have lost those near 0.
     """
@@ -65,13 +65,13 @@ def require_parity(parity: Parity, *, min_agreement: float | None = None, where:
 
     Args:
         parity: a comparison.
-        min_agreement: the fraction of answers that must agree; None requires the tolerance and every answer.
+        min_agreement: the fraction of predictions that must agree; None requires the tolerance and every prediction.
         where: what is known of the place where they differ.
 
     Raises:
         ParityError: it is not.
     """
-    subject = f"{parity.right} does not answer as {parity.left} on {parity.rows} rows"
+    subject = f"{parity.right} does not predict as {parity.left} on {parity.rows} rows"
     wanted = 1.0 if min_agreement is None else min_agreement
     if parity.tolerance is not None and not parity.max_difference <= parity.tolerance:
         raise ParityError(
@@ -92,7 +92,7 @@ def require_parity(parity: Parity, *, min_agreement: float | None = None, where:
         )
     if parity.agreement.value < wanted:
         raise ParityError(
-            f"{subject}: {parity.agreement.value:.4f} of the answers agree, at least {wanted:g} must.{where}",
+            f"{subject}: {parity.agreement.value:.4f} of the predictions agree, at least {wanted:g} must.{where}",
             found=parity.agreement.value,
             allowed=wanted,
         )

@@ -1,4 +1,4 @@
-"""Red for what speaks for an answer, blue for what speaks against it; the stronger, the deeper."""
+"""Red for what speaks for a prediction, blue for what speaks against it; the stronger, the deeper."""
 
 import re
 

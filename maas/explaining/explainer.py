@@ -30,7 +30,7 @@ def explain(
     """Returns how much each part of a raw row adds to the model's prediction.
 
     Args:
-        model: a bundle, whose golden inputs are answered first, or a predictor.
+        model: a bundle, whose golden inputs are predicted first, or a predictor.
         row: one raw row, as `predict` takes many.
         label: explains the log-odds of this label; None for the label that the model gives.
         parts: the most parts to cut the row into: words, patches, windows of time, columns.

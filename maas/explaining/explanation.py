@@ -1,4 +1,4 @@
-"""What is known of an answer once its row's parts were left out."""
+"""What is known of a prediction once its row's parts were left out."""
 
 import html
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """How much each part of a row adds to a number of the model's answer.
+    """How much each part of a row adds to a number of the model's prediction.
 
-    Printed, it is coloured text: red parts speak for the answer, blue ones against it. A notebook shows it as HTML.
+    Printed, it is coloured text: red parts speak for the prediction, blue ones against it. A notebook shows it as HTML.
 
     Args:
         parts: of the row, P.

@@ -1,4 +1,4 @@
-"""Building a bundle: model, processor, golden answers, manifest, and the files that make it an MLflow model."""
+"""Building a bundle: model, processor, golden outputs, manifest, and the files that make it an MLflow model."""
 
 import platform
 from collections.abc import Sequence

@@ -30,19 +30,19 @@ def parity_at_edges(
 ) -> Iterator[Parity]:
     """Compares an imported model and its graph on rows with missing, unseen and extreme values and at thresholds.
 
-    A row to which the framework has no finite answer has nothing to be compared with, nor has one that it refuses; the
+    A row to which the framework has no finite scores has nothing to be compared with, nor has one that it refuses; the
     graph must have none to that either. Numbers near the largest float32 may overflow in one order of adding up and not
     in another.
 
     Args:
         model: what the graph was exported from; nothing is compared where it is a net of maas.
-        task_metrics: which answers are the same.
+        task_metrics: which predictions are the same.
         predictor: a predictor over the graph.
         test: usual rows.
         tolerance: largest difference allowed, for scores up to 1.
 
     Raises:
-        ParityError: the graph answers otherwise.
+        ParityError: the graph's scores differ.
     """
     usual = [test.inputs[index] for index in range(min(EDGE_ROWS, len(test)))]
     thresholds = model.thresholds(predictor.processor.batch(predictor.preprocess(usual)))
@@ -70,10 +70,10 @@ def parity_at_edges(
 
 
 def _require_refused(framework: str, predictor: Predictor, rows: Sequence[Any]) -> None:
-    """Checks that rows that a framework refuses get no answer from the graph: numbers that are not finite, or an error.
+    """Checks that rows that a framework refuses get no scores from the graph: numbers that are not finite, or an error.
 
     Raises:
-        ParityError: the graph answers one.
+        ParityError: the graph gives scores for one.
     """
     for row in rows:
         try:
@@ -82,7 +82,7 @@ def _require_refused(framework: str, predictor: Predictor, rows: Sequence[Any]) 
             continue
         if np.isfinite(found).all():
             raise ParityError(
-                f"{framework} refuses a row that the graph answers: {reprlib.repr(row)}. Choose an estimator that "
+                f"{framework} refuses a row that the graph predicts: {reprlib.repr(row)}. Choose an estimator that "
                 "takes missing values, or put an imputer before it.",
                 found=float(np.abs(found).max()),
                 allowed=0.0,

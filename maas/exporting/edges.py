@@ -39,7 +39,7 @@ def edge_rows(
     Args:
         processor: fitted processor.
         rows: usual rows, one or more, of which one value at a time is changed.
-        thresholds: numbers at which the model's answer jumps.
+        thresholds: numbers at which the model's prediction jumps.
         largest: size of extreme numbers, where the processor sets no narrower range.
     """
     if isinstance(processor, TabularProcessor):

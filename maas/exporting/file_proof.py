@@ -41,7 +41,7 @@ def prove_file(source: Source, given: Path, shipped: Path, *, min_agreement: flo
         min_agreement: fraction of rows whose answer another file must keep.
 
     Raises:
-        ParityError: it does not answer as the given file.
+        ParityError: it does not predict as the given file.
     """
     test, task_metrics, files = source.rows.test, source.task_metrics, (given, shipped)
     named = zip(("given", "shipped"), files, strict=True)

@@ -1,4 +1,4 @@
-"""Proving a drafted bundle: it answers as the trained model does, and this is how good it is."""
+"""Proving a drafted bundle: it predicts as the trained model does, and this is how good it is."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -128,7 +128,7 @@ def _require_repeatable(model: SourceModel, rows: Sequence[Any], before: Scores,
     if differing(expected, again).any():
         found = float(np.abs(expected - again).max())
         raise ParityError(
-            f"{model.origin} is random: opened again, it answers the same rows otherwise, by up to {found:.3g}. Keep "
+            f"{model.origin} is random: opened again, it predicts the same rows otherwise, by up to {found:.3g}. Keep "
             "what it draws when it is built in a buffer (persistent=True), pass training=self.training to functional "
             "dropout, and train again.",
             found=found,

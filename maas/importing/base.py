@@ -25,7 +25,7 @@ class ImportedModel(ABC):
     once, `save` and `load` carry it in a checkpoint, `outputs` is the reference that its graph is proven against, and
     `write_onnx` makes that graph, in a process of its own.
 
-    `outputs` and the graph speak in the terms of the answer: probabilities, float32 (N, K) in the order of
+    `outputs` and the graph speak in the terms of the prediction: probabilities, float32 (N, K) in the order of
     `splits.labels`, where targets are labels; values, float32 (N,), where they are numbers; vectors, float32 (N, D),
     where there are none. `framework` is what messages and the evidence call it.
     """
@@ -61,14 +61,14 @@ class ImportedModel(ABC):
 
     @abstractmethod
     def outputs(self, model_inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Returns the framework's own answer to a processor's model inputs, in the terms of the graph's output.
+        """Returns the framework's own outputs for a processor's model inputs, in the terms of the graph's output.
 
         Args:
             model_inputs: by name, the batch first; of any number of rows.
         """
 
     def thresholds(self, model_inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, Mapping[int, Sequence[float]]]:
-        """Returns at which numbers the answer jumps, so that rows of them are part of the proof.
+        """Returns at which numbers the scores jump, so that rows of them are part of the proof.
 
         Args:
             model_inputs: a few rows.

@@ -92,7 +92,7 @@ class KerasNet(ImportedModel):
         return met
 
     def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
-        """Returns what Keras answers."""
+        """Returns what Keras predicts."""
         with quiet_keras():
             try:
                 return self._known.scores(np.asarray(self.net.predict_on_batch(_given(model_inputs))))

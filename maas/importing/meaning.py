@@ -43,7 +43,7 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.gives in ("logit", "logits")
 
     def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """Returns a source's numbers in the terms of the answer.
+        """Returns a source's numbers in the terms of the prediction.
 
         Args:
             raw: (N, …), as the source gives them.

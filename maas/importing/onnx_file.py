@@ -97,7 +97,7 @@ class OnnxFile(ImportedModel):
         return met
 
     def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
-        """Returns what ONNX Runtime answers, batch by batch where the file takes batches of one size only."""
+        """Returns what ONNX Runtime predicts, batch by batch where the file takes batches of one size only."""
         record, rows = self._known, len(next(iter(model_inputs.values())))
         size = self._batch or rows
         found = []
@@ -248,4 +248,4 @@ class OnnxFile(ImportedModel):
             (found,) = session.run(None, {name: array[:rows] for name, array in examples.items()})
             if found.shape != expected[:rows].shape or not np.allclose(found, expected[:rows], rtol=0, atol=allowed):
                 written.unlink()
-                raise ExportError(f"{rows} rows are answered otherwise than by the file itself.")
+                raise ExportError(f"{rows} rows are predicted otherwise than by the file itself.")

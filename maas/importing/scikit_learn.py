@@ -42,10 +42,10 @@ class EstimatorRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of an estimator once it has met the data.
 
     Args:
-        meaning: meaning of its answers.
+        meaning: meaning of its outputs.
         trusted: types that its file may hold.
         frame: columns by name; None where it reads them by position.
-        required: columns of its table that it refuses to miss; the graph answers NaN where one is missing.
+        required: columns of its table that it refuses to miss; the graph gives NaN where one is missing.
     """
 
     meaning: Meaning

@@ -42,7 +42,7 @@ def converted(
         estimator: fitted.
         model_inputs: model inputs of any number of rows; the graph's inputs have their names.
         frame: columns by name, or None.
-        required: columns of the table; where one is missing, the answer is NaN.
+        required: columns of the table; where one is missing, the score is NaN.
         classifies: whether the graph gives probabilities rather than values.
         opset: opset of ONNX; at most the newest that skl2onnx supports.
 
@@ -83,7 +83,7 @@ def _drawn(
 
 
 def _missing_where(table: GraphTable, required: Sequence[int], found: str, builder: EstimatorGraphBuilder) -> str:
-    """Returns answers that are NaN for the rows that an estimator refuses: the server refuses NaN as well."""
+    """Returns scores that are NaN for the rows that an estimator refuses: the server refuses NaN as well."""
     is_missing = builder.add("IsNaN", table.picked(required, builder).value)
     missing = total(builder, builder.add("Cast", is_missing, to=onnx.TensorProto.DOUBLE))
     return builder.add("Where", builder.add("Greater", missing, number(builder, 0)), number(builder, np.nan), found)
@@ -98,7 +98,7 @@ def require_same_scores(
         name: name of the estimator.
         model: the graph.
         model_inputs: rows.
-        expected: the estimator's answers to them.
+        expected: the estimator's predictions for them.
         meaning: meaning of both scores.
 
     Raises:

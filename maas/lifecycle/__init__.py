@@ -140,7 +140,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
         compressed: what was made of it; None ships the model as exported.
 
     Raises:
-        ParityError: the bundle would not answer as the trained net does.
+        ParityError: the bundle would not predict as the trained net does.
     """
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
@@ -158,7 +158,7 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
 
     Raises:
         BundleError: it is not what would be made of the checkpoint.
-        ParityError: it does not answer as the trained net does.
+        ParityError: it does not predict as the trained net does.
     """
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)

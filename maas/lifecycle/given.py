@@ -82,7 +82,7 @@ class GivenGraph:
     largest: ClassVar[float] = LARGEST_FLOAT32
 
     def thresholds(self, model_inputs: ModelInputs) -> Thresholds | None:
-        """Returns no numbers: where a graph's answer jumps is not known."""
+        """Returns no numbers: where a graph's scores jump is not known."""
         return {}
 
     def scores(self, rows: Sequence[object], batch_size: int) -> Scores:
@@ -115,7 +115,7 @@ def compress_given(recipe: GraphRecipe, model: Bundle | Path, given: Given, out:
         out: folder to write, which must not be there.
 
     Raises:
-        MaasError: rows, passes or model do not fit, or what ships would not answer as the model does.
+        MaasError: rows, passes or model do not fit, or what ships would not predict as the model does.
     """
     recipe.compression.require_no_pipeline(model.name if isinstance(model, Path) else model.manifest.name)
     with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
@@ -259,11 +259,11 @@ def _metric(task_metrics: TaskMetrics, rows: Splits, given: Given) -> str | None
     """Returns what the budget's drop is of.
 
     Raises:
-        ConfigError: such answers have no metric of this name, or rows have no targets for it.
+        ConfigError: such predictions have no metric of this name, or rows have no targets for it.
     """
     known = list(task_metrics.drop_scale)
     if given.metric is not None and given.metric not in known:
-        raise ConfigError(f"metric is {given.metric}; of such answers there are {', '.join(known) or 'none'}.")
+        raise ConfigError(f"metric is {given.metric}; of such predictions there are {', '.join(known) or 'none'}.")
     if rows.target == "none":
         if given.metric is not None:
             raise ConfigError(

@@ -143,7 +143,7 @@ def comparison_of(
     """Compares two bundles' scores of the same rows.
 
     Args:
-        task_metrics: metrics of their kind of answer.
+        task_metrics: metrics of their kind of prediction.
         targets: targets, (N,).
         new: scores of the new bundle, (N, K).
         old: scores of the bundle that the alias points at, (N, K).

@@ -113,7 +113,7 @@ def export_source(
         baseline: what a user would pick instead; None for nothing.
 
     Raises:
-        ParityError: the bundle would not answer as the source does.
+        ParityError: the bundle would not predict as the source does.
     """
     with tempfile.TemporaryDirectory() as scratch:
         with timed(folder, "export"):
@@ -156,7 +156,7 @@ def verify_bundle(
 
     Raises:
         BundleError: the bundle is not what would be made of the source.
-        ParityError: it does not answer as the source does.
+        ParityError: it does not predict as the source does.
     """
     _require_made_of(source, bundle)
     if compressed and not compressed.is_in(bundle):

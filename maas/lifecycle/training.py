@@ -125,7 +125,7 @@ def checkpoint_of_fitted(
 
 
 def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Postprocessor, dict[str, Interval]]:
-    """Returns the answer of a fitted model, and its metrics on validation rows; none where they have no targets."""
+    """Returns the postprocessor of a fitted model, and its metrics on validation rows, if these have targets."""
     task_head, rows = fitted.task_head, splits.validation
     output = postprocessor_class(task_head.postprocessor).output
     outputs = outputs_in_batches(processor, rows.inputs, 32, run_of(fitted.model, task_head, output))[output]
@@ -138,7 +138,7 @@ def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Pos
 
 
 def cross_validated(recipe: TrainingRecipe, splits: Splits, resume: Path) -> dict[str, Interval]:
-    """Fits the recipe again for each fold, and evaluates the answers to all held-out rows together."""
+    """Fits the recipe again for each fold, and evaluates the predictions of all held-out rows together."""
     targets, found = [], []
     for number, fold in enumerate(folded(splits, recipe.folds), start=1):
         log.info("train     fold %s of %s", number, recipe.folds)

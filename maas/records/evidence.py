@@ -114,13 +114,13 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         drop: the fp32 model's metric minus its own on the same rows, in percentage points, with a paired interval.
         drop_from_parent: likewise against the candidate that it was made of; null for one that was exported.
         worst_slice: part of the rows on which it loses most against the fp32 model.
-        agreement: fraction of validation rows with the answer of what it was made of: of the parent, or of its
+        agreement: fraction of validation rows with the prediction of what it was made of: of the parent, or of its
             checkpoint by its own framework.
         batch_effect: largest change of a score when a row shares its batch with others.
         latency: latency compared with the fp32 model, at the batch size and threads that the budget names.
         latencies: latencies at batches of one, of the declared size and of 32, on one thread and on two.
         load_ms: time in milliseconds until ONNX Runtime has opened the file, in a separate process.
-        peak_bytes: largest memory of this process in bytes while it answered a batch.
+        peak_bytes: largest memory of this process in bytes while it predicted a batch.
         reasons: reasons why it was refused; empty if it may be chosen.
     """
 
@@ -190,15 +190,15 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Two ways of computing the same answers, compared on the same raw rows.
+    """Two ways of computing the same predictions, compared on the same raw rows.
 
     Args:
         left: name of the reference.
         right: name of what is compared with it.
         rows: number of rows.
         max_difference: largest absolute difference of a score: a probability, a value, a vector's component.
-        tolerance: largest difference allowed; null where only answers are compared.
-        agreement: fraction of rows with the same answer, with a Wilson interval: the same label; a value within a
+        tolerance: largest difference allowed; null where only predictions are compared.
+        agreement: fraction of rows with the same prediction, with a Wilson interval: the same label; a value within a
             hundredth of the values' spread; a vector whose cosine is at least 0.99.
         max_log_difference: largest difference of the logarithm of a probability above 1e-30, as a share of the
             logarithm where that is beyond ±1; null where it was not compared.
@@ -250,8 +250,8 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parity: all comparisons.
         compression: the search; null where none was made.
         seconds: wall time in seconds by stage.
-        confusion: counts of the shipped model's answers on the test rows, true labels × predicted ones; null where
-            answers are no labels.
+        confusion: counts of the shipped model's predictions on the test rows, true labels × predicted ones; null where
+            predictions are no labels.
         robustness: how the metric falls as inputs get worse.
         parent_sha256: digest of the manifest of the bundle that was made smaller; empty for one of a checkpoint.
         reference_faults: nodes that onnx's reference evaluator is known to get wrong, with how; where there are any, it

@@ -116,7 +116,7 @@ class Bundle:
         )
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Returns one prediction a raw row; the first time, the golden inputs are answered before.
+        """Returns one prediction a raw row; the first time, the golden inputs are predicted before.
 
         Raises:
             InputError: a row cannot be understood.
@@ -152,14 +152,14 @@ class Bundle:
 
     @cached_property
     def golden(self) -> Golden:
-        """The golden inputs and answers."""
+        """The golden inputs and outputs."""
         inputs = _read(self.folder / GOLDEN / "inputs.json", list[Any])
         outputs = _read(self.folder / GOLDEN / "outputs.json", GoldenOutputs, today=golden_today)
         return Golden(inputs, outputs.scores, outputs.predictions)
 
     @cached_property
     def checked_predictor(self) -> Predictor:
-        """The predictor, once it has answered the golden inputs as when the bundle was made.
+        """The predictor, once it has predicted the golden inputs as when the bundle was made.
 
         Raises:
             BundleError: the golden predictions are others.
@@ -168,7 +168,7 @@ class Bundle:
         return self.predictor
 
     def check_golden(self, tolerance: float = TOLERANCE, *, predictor: Predictor | None = None) -> float:
-        """Answers the golden inputs again and returns the largest difference from the golden predictions.
+        """Predicts the golden inputs again and returns the largest difference from the golden predictions.
 
         Args:
             tolerance: the largest difference allowed: of a probability, of a vector of length 1, or in standard
@@ -185,7 +185,7 @@ class Bundle:
                 golden, predictor.postprocessor, predictor.outputs(golden.inputs), tolerance
             )
         except Exception as error:  # the processor's, or whatever ONNX Runtime raises
-            raise BundleError(f"{self.folder} cannot answer its golden inputs: {one_line(error)}. {EXPORT}") from error
+            raise BundleError(f"{self.folder} cannot predict its golden inputs: {one_line(error)}. {EXPORT}") from error
         if fault:
             raise BundleError(f"{self.folder} {fault}")
         return difference

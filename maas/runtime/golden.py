@@ -1,4 +1,4 @@
-"""Golden answers: on a machine that may serve a bundle, it answers some inputs as it did when it was made."""
+"""Golden outputs: on a machine that may serve a bundle, it predicts some inputs as it did when it was made."""
 
 import reprlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
 
 TOLERANCE = 1e-4
-"""In the unit of the answer: of a probability, of a vector of length 1, or in standard deviations of values."""
+"""In the unit of the prediction: of a probability, of a vector of length 1, or in standard deviations of values."""
 
 
 class GoldenOutputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,14 +47,14 @@ def compared_with_golden(
 ) -> tuple[float, str]:
     """Compares what a model gives for the golden inputs with what it gave.
 
-    Numbers may differ by what the kind of answer tolerates. Names must be the same, unless two of a row's predictions
-    are so close that they may have changed places: labels that were exchanged since are found.
+    Numbers may differ by what the kind of prediction tolerates. Names must be the same, unless two of a row's
+    predictions are so close that they may have changed places: labels that were exchanged since are found.
 
     Args:
-        golden: inputs and answers.
+        golden: inputs and outputs.
         postprocessor: names the outputs.
         outputs: of the graph for these inputs.
-        tolerance: the largest difference allowed, in the unit of the answer.
+        tolerance: the largest difference allowed, in the unit of the prediction.
 
     Returns:
         The largest difference of a prediction, and what is wrong, as the rest of a sentence; empty if nothing is.
@@ -68,14 +68,14 @@ def compared_with_golden(
     widths = sorted({len(row) for row in golden.scores})
     if found.shape != (len(golden.scores), *widths):
         shape = (len(golden.scores), *widths)
-        return np.inf, f"has golden answers of shape {shape}, the model's are {found.shape}."
+        return np.inf, f"has golden outputs of shape {shape}, the model's are {found.shape}."
     wanted = np.array(golden.scores)
     differences, allowed = np.abs(found - wanted), postprocessor.tolerated(wanted, tolerance)
     worst = np.unravel_index(np.argmax(np.nan_to_num(differences / allowed, nan=np.inf)), differences.shape)
     largest = float(differences.max())
     if not (differences <= allowed).all():
         return largest, (
-            f"answers its golden inputs otherwise than when it was made: a prediction differs by "
+            f"predicts its golden inputs otherwise than when it was made: a prediction differs by "
             f"{differences[worst]:.3g}, at most {allowed[worst]:g} is allowed. It must not be served on this machine."
         )
     return largest, _other_names(golden, postprocessor.predictions(outputs), wanted, allowed)
@@ -86,13 +86,13 @@ def _other_names(
 ) -> str:
     """Returns which answer has another name than it had; empty where all are alike."""
     if len(found) != len(golden.predictions):
-        return f"has {len(golden.predictions)} golden answers to {len(found)} inputs; export the model again."
+        return f"has {len(golden.predictions)} golden outputs for {len(found)} inputs; export the model again."
     two = np.sort(wanted, axis=1)[:, -2:]
     is_close = two[:, -1] - two[:, 0] <= 2 * allowed.max(axis=1) if two.shape[1] == 2 else np.zeros(len(two), bool)
     for row, (one, other) in enumerate(zip(found, golden.predictions, strict=True)):
         if one.keys() != other.keys() or (_names(one) != _names(other) and not is_close[row]):
             return (
-                f"answers golden input {row} by {_shown(one)}, and did by {_shown(other)} when it was made, while its "
+                f"predicts golden input {row} by {_shown(one)}, and did by {_shown(other)} when it was made, while its "
                 "numbers are the same: its manifest was altered. Export the model again."
             )
     return ""

@@ -99,7 +99,7 @@ class Predictor:
         return self.postprocessor.scores(self.outputs(rows))
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Returns one answer a row.
+        """Returns one prediction a row.
 
         Raises:
             InputError: a row cannot be understood, or has no answer that is a finite number.

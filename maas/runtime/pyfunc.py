@@ -16,7 +16,7 @@ class BundlePyfunc:
         self.bundle = bundle
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
-        """Returns a DataFrame with a row for each input; its columns are those of an answer.
+        """Returns a DataFrame with a row for each input; its columns are those of a prediction.
 
         Args:
             model_input: a DataFrame with the input as its only column or with a column for each value, a Series, an

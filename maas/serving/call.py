@@ -77,7 +77,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """A part of what a model gives for a call; an ordinary answer is a stream of one.
+    """A part of what a model gives for a call; an ordinary reply is a stream of one.
 
     Args:
         outputs: the graph's outputs, (N, …) each, in the order of the call's rows.

@@ -67,8 +67,8 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         net: how to build the net.
         plan: how the built net was cut; null where it was not.
         processor: kind and settings.
-        labels: the K names, in the order of the plain numbers; none where answers are no labels.
-        postprocessor: kind and settings of the answer.
+        labels: the K names, in the order of the plain numbers; none where predictions are no labels.
+        postprocessor: kind and settings of the postprocessor.
         history: logged values, an entry each epoch.
         best_epoch: whose weights these are.
         metrics: on validation data.
@@ -177,11 +177,11 @@ class Checkpoint:
             folder: where to.
             net: what became of `model()`.
             known: layers that are gone and inputs that are clipped; None where they are those of this checkpoint.
-            rows: raw inputs that it must answer as `net` does once it is opened again.
+            rows: raw inputs that it must predict as `net` does once it is opened again.
             changes: fields of `CheckpointRecord` that differ, e.g. `metrics`.
 
         Raises:
-            CheckpointError: it does not answer so.
+            CheckpointError: it does not predict so.
         """
         fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
         for own in ("schema_version", "net", "plan", "processor", "files"):
@@ -218,7 +218,7 @@ class Checkpoint:
         return load_postprocessor(self.record.postprocessor)
 
     def run(self) -> Run:
-        """Returns how the model answers model inputs by its own framework."""
+        """Returns how the model is run on model inputs by its own framework."""
         return run_of(self.model(), self.task_head(), self.postprocessor().output)
 
     def processor(self) -> Processor:
@@ -242,11 +242,11 @@ def save_checkpoint(
         model: a net, whose weights are kept, or an imported model.
         processor: fitted.
         net_record: how to build it again.
-        rows: raw inputs that it must answer as `model` does once it is opened again; none where a copy cannot differ.
+        rows: raw inputs that it must predict as `model` does once it is opened again; none where a copy cannot differ.
         record: the fields of `CheckpointRecord` that model and processor do not give.
 
     Raises:
-        CheckpointError: the net holds what weights cannot, or the checkpoint does not answer as it does.
+        CheckpointError: the net holds what weights cannot, or the checkpoint does not predict as it does.
     """
     with folder_published_whole(folder) as draft:
         if isinstance(model, ImportedModel):

@@ -1,4 +1,4 @@
-"""What a trained model answers by its own framework: the reference for everything that is exported."""
+"""What a trained model predicts by its own framework: the reference for everything that is exported."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ NET_ERRORS: tuple[type[Exception], ...] = (RuntimeError, ValueError, TypeError, 
 
 
 def run_of(model: nn.Module | ImportedModel, task_head: TaskHead, output: str) -> Run:
-    """Returns how a model answers model inputs without ONNX: by torch, or by the framework that it was made in.
+    """Returns how a model is run on model inputs without ONNX: by torch, or by the framework that it was made in.
 
     Args:
         model: in evaluation mode, on the CPU.
@@ -43,7 +43,7 @@ def scores_of(
     """Returns a model's plain numbers for raw rows.
 
     Args:
-        run: how the model answers model inputs.
+        run: how the model is run on model inputs.
         postprocessor: names the output.
         processor: the one that the model was trained with.
         rows: N raw inputs.

@@ -1,7 +1,7 @@
 """An output check: a net answers a handful of rows before anything is spent on it.
 
-What it finds would otherwise end in a traceback of training or of the export, or in a wrong answer to the first request
-that holds one row. The doctor makes one of every net that is about to be trained; `fit` of those that are not.
+What it finds would otherwise end in a traceback of training or of the export, or in a wrong prediction for the first
+request that holds one row. The doctor makes one of every net that is about to be trained; `fit` of those that are not.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What every kind of answer keeps, over the files of runtime/postprocessors."""
+"""What every kind of prediction keeps, over the files of runtime/postprocessors."""
 
 import json
 import pkgutil

@@ -146,7 +146,7 @@ def test_training_ends_with_one_line_when_a_process_is_killed(victim, tmp_path):
             output, _ = process.communicate(timeout=SECONDS_TO_NOTICE)
             assert process.returncode == 2
             assert (
-                "Another process of this training ended, so this one cannot go on; process 1 ended by signal 9"
+                "Another process of this training ended, so this one cannot continue; process 1 ended by signal 9"
                 in output
             )
             assert "Traceback" not in output

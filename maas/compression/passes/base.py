@@ -77,7 +77,7 @@ class PassContext:
 
     @property
     def rows(self) -> Sequence[Any]:
-        """Validation rows that a checkpoint, opened again, must answer as the net that it was made of."""
+        """Validation rows that a checkpoint, opened again, must predict as the net that it was made of."""
         return self.splits.validation.spread(REOPENED_ROWS).inputs
 
     @property

@@ -18,7 +18,7 @@ WARNED = "Using a target size"
 
 
 def check_shapes(recipe: RecipeUnderCheck) -> Iterator[Finding]:
-    """Letting (N, 1) meet (N,): the difference is N×N, the loss falls, and every answer becomes the mean.
+    """Letting (N, 1) meet (N,): the difference is N×N, the loss falls, and every prediction becomes the mean.
 
     Source:
         The broadcasting rules, docs.pytorch.org/docs/stable/notes/broadcasting.html; torch warns of it in its own

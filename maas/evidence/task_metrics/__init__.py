@@ -12,11 +12,11 @@ __all__ = ["TaskMetrics", "task_metrics_of"]
 
 
 def task_metrics_of(kind: str, labels: Sequence[str]) -> TaskMetrics:
-    """Returns the metrics of a kind of answer.
+    """Returns the metrics of a kind of prediction.
 
     Args:
         kind: of the answer, e.g. `classification`.
-        labels: the K names; none where answers are no labels.
+        labels: the K names; none where predictions are no labels.
     """
     metrics: type[TaskMetrics] = getattr(importlib.import_module(f"{__name__}.{kind}"), f"{kind.title()}Metrics")
     return metrics(len(labels))

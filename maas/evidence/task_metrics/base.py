@@ -17,7 +17,7 @@ class TaskMetrics(ABC):
     """Compares plain numbers with targets, and with other plain numbers.
 
     Args:
-        classes: the number of labels; 0 where answers are no labels.
+        classes: the number of labels; 0 where predictions are no labels.
     """
 
     kind: ClassVar[str]
@@ -54,7 +54,7 @@ class TaskMetrics(ABC):
         return None
 
     def confusion(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.int64] | None:
-        """Returns counts (K, K), targets × predicted labels; None where answers are no labels."""
+        """Returns counts (K, K), targets × predicted labels; None where predictions are no labels."""
         return None
 
     def slices(self, targets: NDArray[Any] | None, labels: Sequence[str], parent: Scores, child: Scores) -> list[Slice]:

@@ -1,4 +1,4 @@
-"""What every quantity can do, and how that of a kind of answer is found."""
+"""What every quantity can do, and how that of a kind of prediction is found."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from maas.runtime.postprocessors import Postprocessor
 
 
 class Quantity(ABC):
-    """One number of a row's answer.
+    """One number of a row's prediction.
 
     Args:
         postprocessor: names the graph's outputs.
@@ -39,5 +39,5 @@ class Quantity(ABC):
 
 
 def quantity_of(postprocessor: Postprocessor, outputs: Outputs, label: str | None) -> Quantity:
-    """Returns what is explained of a kind of answer. Arguments and errors as in `Quantity`."""
+    """Returns what is explained of a kind of prediction. Arguments and errors as in `Quantity`."""
     return class_of(postprocessor.kind, Quantity, "explained postprocessor")(postprocessor, outputs, label)

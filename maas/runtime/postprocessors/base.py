@@ -1,4 +1,4 @@
-"""What every kind of answer can do, and how a bundle's kind is found."""
+"""What every kind of prediction can do, and how a bundle's kind is found."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from maas.runtime.kinds import class_of, require_settings, settings_of_kind
 
 
 class Postprocessor(ABC):
-    """Turns the graph's outputs into answers for people and tensors for machines.
+    """Turns the graph's outputs into predictions for people and tensors for machines.
 
     `output` is the name of the graph's output that holds the model's plain numbers.
     """
@@ -24,7 +24,7 @@ class Postprocessor(ABC):
 
     @abstractmethod
     def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:
-        """Returns one JSON-ready answer a row."""
+        """Returns one JSON-ready prediction a row."""
 
     @abstractmethod
     def tensors(self, outputs: Outputs) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,7 @@ class Outcome(msgspec.Struct, frozen=True):
         route: path as its operation writes it, or `unknown`; never one that a client made up.
         model: name of the model, or empty.
         status: the transport's status.
-        seconds: from the request's head to its answer.
+        seconds: from the request's head to its reply.
     """
 
     method: str

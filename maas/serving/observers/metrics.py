@@ -27,7 +27,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "maas_request_seconds",
-            "Seconds from a request's head to its answer.",
+            "Seconds from a request's head to its reply.",
             ("route", "model"),
             buckets=_SECONDS,
             registry=self.registry,

@@ -47,13 +47,13 @@ class Request(msgspec.Struct):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """One answer, written whole.
+    """One reply, written whole.
 
     Args:
         body: its bytes.
         media_type: type of the body.
         metadata: pairs of a name in lower case and a value.
-        is_redirect: whether it only names the place where the answer is, as `location`.
+        is_redirect: whether it only names the place where the reply is, as `location`.
     """
 
     body: bytes
@@ -116,7 +116,7 @@ class Page(Operation):
 
     @abstractmethod
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
-        """Returns the answer.
+        """Returns the reply.
 
         Raises:
             InputError: there is none.
@@ -143,7 +143,7 @@ class Inference(Operation, Generic[C]):
 
     @abstractmethod
     def render(self, call: C, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
-        """Yields the body of the answer to a call, in parts that are little work each.
+        """Yields the body of the reply to a call, in parts that are little work each.
 
         Args:
             call: as `parse` made it.

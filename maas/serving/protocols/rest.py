@@ -41,7 +41,7 @@ class RestCall(Call, frozen=True, kw_only=True):
     """A call that may hold one input rather than a list of them.
 
     Args:
-        is_many: whether the answer is a list.
+        is_many: whether the reply is a list.
     """
 
     is_many: bool = True

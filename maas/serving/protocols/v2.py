@@ -46,7 +46,7 @@ from maas.serving.repository.deployments import shortened_value
 
 MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
 PARAMETERS = frozenset({"binary_data", "binary_data_output"})
-"""Known parameters: they allow binary tensors in the answer, and JSON is allowed as well."""
+"""Known parameters: they allow binary tensors in the reply, and JSON is allowed as well."""
 
 
 class RequestedOutput(msgspec.Struct):
@@ -66,7 +66,7 @@ class InferRequest(msgspec.Struct):
 
 
 class InferReply(msgspec.Struct):
-    """The body of an inference answer."""
+    """The body of an inference reply."""
 
     model_name: str
     model_version: str

@@ -1,7 +1,7 @@
 """Loads models, swaps them in, and lets the replaced ones finish.
 
-A model is opened, compared with its golden answers and measured away from the event loop; calls meanwhile run on the
-one before. A version that gives other golden answers than when it was made never gets in.
+A model is opened, compared with its golden outputs and measured away from the event loop; calls meanwhile run on the
+one before. A version that gives other golden outputs than when it was made never gets in.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Repository:
         self._draining: set[asyncio.Task[None]] = set()
 
     def open(self, folder: str | Path, *, name: str | None = None, version: str = "1") -> Deployment:
-        """Opens a bundle, compares its golden answers, measures it, and serves it.
+        """Opens a bundle, compares its golden outputs, measures it, and serves it.
 
         Args:
             folder: the bundle.
@@ -62,7 +62,7 @@ class Repository:
             version: version of the model.
 
         Raises:
-            BundleError: it is not a whole bundle, or it gives other answers than when it was made.
+            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
         """
         deployment = self._opened(folder, name, version)
         self.put(deployment)
@@ -72,7 +72,7 @@ class Repository:
         """Does the same away from the event loop; the deployment that it replaces finishes what it admitted.
 
         Raises:
-            BundleError: it is not a whole bundle, or it gives other answers than when it was made.
+            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
         """
         deployment = await asyncio.to_thread(self._opened, folder, name, version)
         replaced = self.put(deployment)

@@ -113,7 +113,7 @@ class HttpApp:
             await send_reply(reply, send, status)
         except ClientGoneError:
             pass
-        except Exception as error:  # noqa: BLE001  the one place where exceptions become answers
+        except Exception as error:  # noqa: BLE001  the one place where exceptions become replies
             status, reply = http_refusal(error)
             await send_reply(reply, send, status)
         finally:
@@ -160,7 +160,7 @@ async def in_turns(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 def http_refusal(error: Exception) -> tuple[int, Reply]:
-    """Returns status and answer of a request that failed; what is not the caller's fault goes to the log with an id."""
+    """Returns status and reply of a request that failed; what is not the caller's fault goes to the log with an id."""
     kind = kind_of(error)
     status = STATUS[kind]
     content = {"error": message_of(error), "code": kind}

@@ -19,7 +19,7 @@ DISCARD_S = 10.0
 
 
 class ClientGoneError(Exception):
-    """The client closed the connection before its answer was ready."""
+    """The client closed the connection before its reply was ready."""
 
 
 class BodyBudget:
@@ -111,7 +111,7 @@ class HeldBody:
 
 
 async def send_reply(reply: Reply, send: Send, status: int = 200) -> None:
-    """Writes an answer."""
+    """Writes a reply."""
     headers = [(b"content-type", reply.media_type), (b"content-length", b"%d" % len(reply.body)), *reply.metadata]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

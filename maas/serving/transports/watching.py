@@ -6,13 +6,13 @@ from typing import Self
 
 from maas.serving.transports.messages import ClientGoneError, Receive
 
-PATIENCE_S = 0.01  # most answers are ready before it is worth looking
+PATIENCE_S = 0.01  # most replies are ready before it is worth looking
 
 
 class CancelledWhenClientGoes:
     """Cancels the block inside once the client closes its connection, and raises ClientGoneError in its place.
 
-    It starts to look after `PATIENCE_S`, so that quick answers do not pay for it. The body must have been read.
+    It starts to look after `PATIENCE_S`, so that quick replies do not pay for it. The body must have been read.
     """
 
     def __init__(self, receive: Receive) -> None:

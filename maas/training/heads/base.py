@@ -12,7 +12,7 @@ from maas.data.splits import Split
 
 
 class TaskHead(ABC):
-    """Between a net's logits and its answers.
+    """Between a net's logits and its predictions.
 
     Args:
         labels: the K names; none where targets are no labels.
@@ -20,7 +20,7 @@ class TaskHead(ABC):
 
     task: ClassVar[str]
     postprocessor: ClassVar[str]
-    """The kind of answer that its graphs give."""
+    """The kind of prediction that its graphs give."""
     target: ClassVar[Target]
     """What its rows must carry."""
 
@@ -41,7 +41,7 @@ class TaskHead(ABC):
 
     @abstractmethod
     def postprocessor_record(self, width: int) -> dict[str, Any]:
-        """Returns kind and settings of the answer.
+        """Returns kind and settings of the postprocessor.
 
         Args:
             width: K, the plain numbers of a row.
@@ -70,7 +70,7 @@ class TaskHead(ABC):
         return 1.0
 
     def distance(self, logits: Tensor, taught: Tensor, temperature: float, loss: nn.Module) -> Tensor:
-        """Returns how far logits (N, K) lie from a teacher's: the recipe's loss, with the teacher's answers as targets.
+        """Returns how far logits (N, K) lie from a teacher's: the recipe's loss, with the teacher's outputs as targets.
 
         Args:
             logits: of the net that learns.

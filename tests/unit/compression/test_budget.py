@@ -29,7 +29,7 @@ BAD = {
         "a batch takes 1 ms, by the model as exported 0.8: 0.8 times as fast, required is 1",
     ),
     "drop": (Interval(0.9, 0.5, 1.34), "it may lose 1.34 percentage points, allowed is 1"),
-    "agreement": (0.9876, "0.9876 of the answers stay, required is 0.99"),
+    "agreement": (0.9876, "0.9876 of the predictions stay, required is 0.99"),
     "batch_effect": (0.0123, "other rows in the batch change a score by 0.012, allowed is 1e-06"),
 }
 

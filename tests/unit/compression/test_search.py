@@ -373,7 +373,7 @@ def test_variant_is_refused_with_all_that_is_made_of_it_when_its_parity_is_broke
     record = Search(CandidateBuilder(evaluator, context, settings, store, onnx_of)).run().record
     assert [one.name for one in record.candidates] == ["fp32", "static"]
     assert re.fullmatch(
-        f"onnxruntime does not answer as torch on {record.rows} rows: a number differs by 0[.][0-9]+, "
+        f"onnxruntime does not predict as torch on {record.rows} rows: a number differs by 0[.][0-9]+, "
         r"allowed is 1e-05[.]",
         record.pruned_trials["lean"],
     )
@@ -383,7 +383,7 @@ def test_candidate_is_refused_and_the_record_can_be_read_again_when_answers_are_
     for _ in range(2):  # made, and read
         record, _ = tried(EASY, overflowing=Overflowing())
         refused = record.candidate("overflowing")
-        assert refused.reasons == ("some of its answers are not finite numbers",)
+        assert refused.reasons == ("some of its scores are not finite numbers",)
         assert (refused.metric, record.chosen) == (None, "fp32")
 
 

@@ -1,4 +1,4 @@
-"""Two ways of computing the same answers: what counts as a difference, and where it begins."""
+"""Two ways of computing the same predictions: what counts as a difference, and where it begins."""
 
 import numpy as np
 import onnx
@@ -42,12 +42,12 @@ def test_error_carries_both_numbers_when_a_probability_is_off(value):
         )
     assert caught.value.allowed == 1e-5
     assert caught.value.found == pytest.approx(abs(value - 0.8), nan_ok=True)
-    assert str(caught.value).startswith("onnxruntime does not answer as torch on 3 rows: a number differs by ")
+    assert str(caught.value).startswith("onnxruntime does not predict as torch on 3 rows: a number differs by ")
     assert str(caught.value).endswith("allowed is 1e-05. Look there.")
 
 
 def test_every_label_must_agree_when_no_share_is_given():
-    with pytest.raises(ParityError, match=r"on 3 rows: 0\.6667 of the answers agree, at least 1 must\.$"):
+    with pytest.raises(ParityError, match=r"on 3 rows: 0\.6667 of the predictions agree, at least 1 must\.$"):
         require_parity(parity_of(TASK_METRICS, "a", "b", LEFT, other((0, 0, 0.05)), None))
 
 
@@ -84,7 +84,7 @@ def test_error_names_both_logarithms_when_a_tail_is_lost():
     with pytest.raises(ParityError) as caught:
         require_parity(parity_of(TASK_METRICS, "torch", "onnxruntime", TAILS, tails, 1e-5), where=" Look there.")
     assert str(caught.value) == (
-        "onnxruntime does not answer as torch on 4 rows: the logarithm of a probability differs by inf%, allowed is "
+        "onnxruntime does not predict as torch on 4 rows: the logarithm of a probability differs by inf%, allowed is "
         "1.00%. Look there."
     )
     assert (caught.value.found, caught.value.allowed) == (np.inf, pytest.approx(0.01))

@@ -192,5 +192,5 @@ def test_gate_stays_shut_when_onnxruntime_itself_differs(line, digits, tmp_path,
     source, path = source_of(line.checkpoint, digits), remembering(line, tmp_path, weight=0.5)
     with pytest.raises(ParityError) as caught:
         prove(line.bundle, source, path, ExportSettings())
-    assert str(caught.value).startswith("onnxruntime does not answer as torch on ")
+    assert str(caught.value).startswith("onnxruntime does not predict as torch on ")
     assert str(caught.value).endswith(f" Where it begins is not known: {FAULT}.")

@@ -55,7 +55,7 @@ ENDINGS = {
         node("Concat", ["other", "score"], "embedding", axis=1),
     ],
 }
-"""From `score` (N, 1) to the output of each kind of answer; the log-odds of `yes` are twice the score."""
+"""From `score` (N, 1) to the output of each kind of prediction; the log-odds of `yes` are twice the score."""
 
 
 def processor_of(kind: str, **settings: Any) -> Any:
@@ -211,7 +211,7 @@ def written(path: Path, linear: Linear, kind: str, score: str) -> Path:
 
 @pytest.fixture
 def predictor_of(tmp_path) -> Callable[..., Predictor]:
-    """`predictor_of(linear, kind, score=…)`: a predictor of such a model that gives a kind of answer."""
+    """`predictor_of(linear, kind, score=…)`: a predictor of such a model that gives a kind of prediction."""
 
     def make(linear: Linear, kind: str = "classification", *, score: str = "linear", batch_size: int = 8) -> Predictor:
         path = written(tmp_path / f"{kind}_{score}.onnx", linear, kind, score)

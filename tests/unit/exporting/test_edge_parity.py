@@ -74,5 +74,5 @@ def test_neighbours_are_compared_where_float64_still_tells_them_apart(compared):
 
 
 def test_another_model_is_caught_when_it_answers_edges_otherwise(compared):
-    with pytest.raises(ParityError, match="^onnxruntime, unusual values does not answer as scikit-learn on "):
+    with pytest.raises(ParityError, match="^onnxruntime, unusual values does not predict as scikit-learn on "):
         compared(RandomForestRegressor(3, random_state=0), RandomForestRegressor(3, random_state=1))

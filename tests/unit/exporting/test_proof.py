@@ -59,7 +59,8 @@ def test_altered_weight_is_caught_when_it_was_changed_after_the_export(line, dig
         prove(line.bundle, source_of(line.checkpoint, digits), altered(line, tmp_path, change), ExportSettings())
     assert caught.value.found > caught.value.allowed == 1e-5
     assert str(caught.value).startswith(
-        f"onnxruntime does not answer as torch on {len(digits.test)} rows: a number differs by {caught.value.found:.3g}"
+        f"onnxruntime does not predict as torch on {len(digits.test)} rows: a number differs by "
+        f"{caught.value.found:.3g}"
     )
     assert str(caught.value).endswith(" All nodes agree: the export itself differs.")
 
@@ -119,6 +120,8 @@ def test_randomness_is_named_and_not_the_export_when_a_net_answers_otherwise_eac
     )
     with pytest.raises(ParityError) as caught:
         prove(line.bundle, source_of(checkpoint, digits), line.bundle.model_path, ExportSettings())
-    assert str(caught.value).startswith(f"{target} is random: opened again, it answers the same rows otherwise, by up ")
+    assert str(caught.value).startswith(
+        f"{target} is random: opened again, it predicts the same rows otherwise, by up "
+    )
     assert "export" not in str(caught.value)
     assert caught.value.found > 1e-3

@@ -68,7 +68,7 @@ def test_refusal_names_the_batch_when_rows_of_one_size_see_each_other(
     with pytest.raises(ExportError) as caught:
         written(model, tmp_path, model_inputs)
     assert str(caught.value) == (
-        "theirs.onnx cannot be imported. 4 rows are answered otherwise than by the file itself. It was made for "
+        "theirs.onnx cannot be imported. 4 rows are predicted otherwise than by the file itself. It was made for "
         "batches of 2: export it again with a free axis."
     )
     assert not (tmp_path / "written.onnx").exists()

@@ -23,7 +23,7 @@ def comparison(value: float, low: float, high: float) -> Comparison:
         ((0.4, -0.9, 1.7), 0.5, False),
         ((-0.1, -0.2, 0.0), 1.0, False),  # within the margin, but the value itself is lower
         ((0.0, -0.3, 0.3), 1.0, True),
-        ((0.0, 0.0, 0.0), 0.0, True),  # the same answers: no margin is touched
+        ((0.0, 0.0, 0.0), 0.0, True),  # the same predictions: no margin is touched
         ((0.1, 0.0, 0.2), 0.0, False),
         ((0.2, 0.1, 0.3), 0.0, True),
     ],

@@ -164,7 +164,7 @@ def test_golden_answers_are_refused_when_the_model_answers_otherwise(folder):
     with pytest.raises(BundleError) as caught:
         bundle.check_golden()
     assert (
-        "answers its golden inputs otherwise than when it was made: a prediction differs by 0.25, at most 0.0001"
+        "predicts its golden inputs otherwise than when it was made: a prediction differs by 0.25, at most 0.0001"
         in str(caught.value)
     )
     assert bundle.check_golden(tolerance=0.3) == pytest.approx(0.25)

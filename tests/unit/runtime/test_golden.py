@@ -57,7 +57,9 @@ def test_values_are_accepted_one_float32_step_away_and_refused_when_they_are_wro
     moved(folder, lambda values: values + golden.std())
     with pytest.raises(BundleError) as caught:
         Bundle.open(folder).check_golden()
-    assert str(caught.value).startswith(f"{folder} answers its golden inputs otherwise than when it was made: a predic")
+    assert str(caught.value).startswith(
+        f"{folder} predicts its golden inputs otherwise than when it was made: a predic"
+    )
 
 
 def test_deviation_of_the_targets_counts_when_the_answer_knows_it():
@@ -88,7 +90,7 @@ def test_exchanged_labels_are_refused_at_the_first_use_and_when_serving(bundles,
     for use in (lambda: bundle.predict(["good"]), lambda: explain(bundle, "good"), lambda: Repository().open(folder)):
         with pytest.raises(BundleError) as caught:
             use()
-        assert str(caught.value).startswith(f"{folder} answers golden input 0 by '")
+        assert str(caught.value).startswith(f"{folder} predicts golden input 0 by '")
         assert str(caught.value).endswith("its manifest was altered. Export the model again.")
 
 
@@ -101,7 +103,7 @@ def test_names_may_change_places_when_two_predictions_are_as_good_as_equal(bundl
         return {**golden, "predictions": [{**golden["predictions"][0], "label": other}, *golden["predictions"][1:]]}
 
     edited(folder, "golden/outputs.json", tied)
-    with pytest.raises(BundleError, match="answers golden input 0 by "):
+    with pytest.raises(BundleError, match="predicts golden input 0 by "):
         Bundle.open(folder).check_golden()
     assert Bundle.open(folder).check_golden(tolerance=0.51 * apart) == 0
 
@@ -109,14 +111,14 @@ def test_names_may_change_places_when_two_predictions_are_as_good_as_equal(bundl
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("inputs", [], "cannot answer its golden inputs: No rows were given"),
-        ("inputs", [1, 2, 3, 4, 5, 6], "cannot answer its golden inputs: Row 0 is of type int"),
+        ("inputs", [], "cannot predict its golden inputs: No rows were given"),
+        ("inputs", [1, 2, 3, 4, 5, 6], "cannot predict its golden inputs: Row 0 is of type int"),
         ("inputs", {"a": 1}, "inputs.json cannot be read: Expected `array`, got `object`"),
-        ("outputs", {"scores": [], "predictions": []}, "has golden answers of shape (0,), the model's are (6, 2)."),
+        ("outputs", {"scores": [], "predictions": []}, "has golden outputs of shape (0,), the model's are (6, 2)."),
         (
             "outputs",
             {"scores": [[0.5, 0.5]] * 5 + [[1.0]], "predictions": []},
-            "has golden answers of shape (6, 1, 2)",
+            "has golden outputs of shape (6, 1, 2)",
         ),
         ("outputs", {"scores": [["a"]], "predictions": []}, "outputs.json cannot be read: Expected `float`"),
         ("outputs", {"scores": [[0.5, 0.5]] * 6}, "outputs.json cannot be read: Object missing required field"),

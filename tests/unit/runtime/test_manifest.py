@@ -1,4 +1,4 @@
-"""Whatever a manifest was made to say: the bundle opens and gives the same answers, or one line says what is wrong."""
+"""Whatever a manifest was made to say: the bundle opens and predicts as before, or one line says what is wrong."""
 
 import json
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_bundle_is_refused_in_one_line_when_its_manifest_has_another_encoding(bu
             [1, 2],
             "postprocessor cannot be made with labels=[1, 2]: Expected `str`, got `int` - at `$[0]`.",
         ),
-        (("postprocessor", "labels"), ["a"], "cannot answer its golden inputs: "),
+        (("postprocessor", "labels"), ["a"], "cannot predict its golden inputs: "),
         (("postprocessor", "labels"), ["positive", "negative"], "its manifest was altered. Export the model again."),
         (
             ("postprocessor", "labels"),

@@ -1,4 +1,4 @@
-"""Large bodies are read by another process: the same answers and faults, bounded, and no trouble for others."""
+"""Large bodies are read by another process: the same predictions and faults, bounded, and no trouble for others."""
 
 import asyncio
 import base64

@@ -99,7 +99,7 @@ def test_bundle_whose_golden_answers_differ_is_not_served(text_folder, tmp_path)
     altered = hashlib.sha256((folder / "golden/outputs.json").read_bytes()).hexdigest()
     manifest["files"]["golden/outputs.json"] = altered
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match="answers its golden inputs otherwise"):
+    with pytest.raises(BundleError, match="predicts its golden inputs otherwise"):
         Repository().open(folder)
 
 

@@ -153,8 +153,8 @@ def _parted(
 ) -> dict[str, Places]:
     train = np.concatenate([clean[name] for name in ("train", "all") if name in clean])
     test, train = _cut(table, train, test_fraction) if "test" not in clean else (clean["test"], train)
-    share = validation_fraction / (1 - test_fraction) if "test" not in clean else validation_fraction
-    validation, train = _cut(table, train, share) if "validation" not in clean else (clean["validation"], train)
+    fraction = validation_fraction / (1 - test_fraction) if "test" not in clean else validation_fraction
+    validation, train = _cut(table, train, fraction) if "validation" not in clean else (clean["validation"], train)
     return {"train": train, "validation": validation, "test": test}
 
 

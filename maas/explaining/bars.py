@@ -14,14 +14,14 @@ SHOWN_BARS = 20
 WIDTH = 24  # characters of the longest bar
 
 Bar = tuple[str, float, float]
-"""Name, attribution, and the attribution's share of the largest, in [-1, 1]."""
+"""Name, attribution, and the attribution's ratio to the largest, in [-1, 1]."""
 
 
 def strongest(names: Sequence[str], attributions: ValuesOfParts, shown: int = SHOWN_BARS) -> tuple[list[Bar], str]:
     """Returns the bars of the strongest attributions, in order, and a line about the others, or nothing."""
     order = np.argsort(-np.abs(attributions), kind="stable")
-    shares = strengths(attributions)
-    bars = [(names[index], float(attributions[index]), float(shares[index])) for index in order[:shown]]
+    relative = strengths(attributions)
+    bars = [(names[index], float(attributions[index]), float(relative[index])) for index in order[:shown]]
     others = order[shown:]
     return bars, f"{len(others)} others: {attributions[others].sum():+.4g} together" if len(others) else ""
 
@@ -31,8 +31,8 @@ def bars_text(names: Sequence[str], attributions: ValuesOfParts) -> str:
     bars, others = strongest([printable(name).replace("\n", " ") for name in names], attributions)
     width = min(40, max(_cells(name) for name, _, _ in bars))
     lines = [
-        f"{_filled(name, width)} {value:>+10.4g} {_coloured('█' * round(WIDTH * abs(share)), share)}".rstrip()
-        for name, value, share in bars
+        f"{_filled(name, width)} {value:>+10.4g} {_coloured('█' * round(WIDTH * abs(strength)), strength)}".rstrip()
+        for name, value, strength in bars
     ]
     return "\n".join([*lines, *([others] if others else [])])
 
@@ -42,9 +42,9 @@ def bars_html(names: Sequence[str], attributions: ValuesOfParts) -> str:
     bars, others = strongest(names, attributions)
     rows = "".join(
         f'<tr><td style="text-align:left">{html.escape(printable(name))}</td><td>{value:+.4g}</td>'
-        f'<td style="text-align:left"><div style="width:{200 * abs(share):.0f}px;height:1em;'
-        f'background:{css(np.sign(share))}"></div></td></tr>'
-        for name, value, share in bars
+        f'<td style="text-align:left"><div style="width:{200 * abs(strength):.0f}px;height:1em;'
+        f'background:{css(np.sign(strength))}"></div></td></tr>'
+        for name, value, strength in bars
     )
     return f"<table>{rows}</table>{f'<p>{others}</p>' if others else ''}"
 
@@ -61,6 +61,6 @@ def _filled(name: str, width: int) -> str:
     return name + " " * (width - _cells(name))
 
 
-def _coloured(bar: str, share: float) -> str:
-    red, green, blue = FOR if share > 0 else AGAINST
+def _coloured(bar: str, strength: float) -> str:
+    red, green, blue = FOR if strength > 0 else AGAINST
     return f"\x1b[38;2;{red};{green};{blue}m{bar}\x1b[0m" if bar else ""

@@ -41,15 +41,15 @@ def bars_picture(bars: list[Bar], others: str, title: str) -> Image.Image:
     height = TITLE_HEIGHT + BAR_HEIGHT * (len(bars) + bool(others)) + MARGIN
     picture, draw = canvas(WIDTH, height, title)
     left, right = MARGIN + NAMES_WIDTH + NUMBERS_WIDTH, WIDTH - MARGIN - NUMBERS_WIDTH
-    low, high = min(0.0, *(share for *_, share in bars)), max(0.0, *(share for *_, share in bars))
+    low, high = min(0.0, *(strength for *_, strength in bars)), max(0.0, *(strength for *_, strength in bars))
     scale = (right - left) / (high - low) if high > low else 0.0
     zero = left - low * scale
-    for index, (name, value, share) in enumerate(bars):
+    for index, (name, value, strength) in enumerate(bars):
         middle = TITLE_HEIGHT + BAR_HEIGHT * index + BAR_HEIGHT // 2
-        end = zero + share * scale
+        end = zero + strength * scale
         write(draw, (MARGIN, middle), name, 14, anchor="lm", width=NAMES_WIDTH - 8)
-        draw.rectangle([min(zero, end), middle - 9, max(zero, end), middle + 9], fill=FOR if share > 0 else AGAINST)
-        side, anchor = (6, "lm") if share >= 0 else (-6, "rm")
+        draw.rectangle([min(zero, end), middle - 9, max(zero, end), middle + 9], fill=FOR if strength > 0 else AGAINST)
+        side, anchor = (6, "lm") if strength >= 0 else (-6, "rm")
         write(draw, (end + side, middle), f"{value:+.3g}", 13, anchor=anchor)
     bottom = TITLE_HEIGHT + BAR_HEIGHT * len(bars)
     draw.line([(zero, TITLE_HEIGHT), (zero, bottom)], PALE)

@@ -61,8 +61,8 @@ class Words(Parts):
     def text(self, attributions: ValuesOfParts) -> str:
         """Returns the text, each word on the colour of its attribution."""
         words = [
-            terminal(printable(part.name), share)
-            for part, share in zip(self.parts, strengths(attributions), strict=True)
+            terminal(printable(part.name), strength)
+            for part, strength in zip(self.parts, strengths(attributions), strict=True)
         ]
         before, after, *between = map(printable, self._others())
         return before + "".join(f"{word}{gap}" for word, gap in zip(words, [*between, ""], strict=True)) + after
@@ -70,8 +70,8 @@ class Words(Parts):
     def html(self, attributions: ValuesOfParts) -> str:
         """Returns the text, each word on the colour of its attribution; a word under the mouse shows its number."""
         words = [
-            f'<span title="{value:+.4f}" style="background:{css(share)}">{html.escape(printable(part.name))}</span>'
-            for part, value, share in zip(self.parts, attributions, strengths(attributions), strict=True)
+            f'<span title="{value:+.4f}" style="background:{css(strength)}">{html.escape(printable(part.name))}</span>'
+            for part, value, strength in zip(self.parts, attributions, strengths(attributions), strict=True)
         ]
         before, after, *between = (html.escape(printable(text)) for text in self._others())
         shown = "".join(f"{word}{gap}" for word, gap in zip(words, [*between, ""], strict=True))

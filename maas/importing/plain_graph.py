@@ -169,15 +169,15 @@ def meaning_of_numbers(found: NDArray[Any], targets: NDArray[Any] | None, gives:
 
 
 def _looks_like(flat: NDArray[Any], targets: NDArray[Any] | None) -> Gives:
-    is_share = bool(((flat >= 0) & (flat <= 1)).all())
-    if flat.shape[1] > 1 and is_share and np.allclose(flat.sum(axis=1), 1, atol=1e-3):
+    is_fraction = bool(((flat >= 0) & (flat <= 1)).all())
+    if flat.shape[1] > 1 and is_fraction and np.allclose(flat.sum(axis=1), 1, atol=1e-3):
         return "probabilities"
     if targets is None:
         return "value" if flat.shape[1] == 1 else "embedding"
     if flat.shape[1] > 1:
         return "logits"
     is_label = targets.dtype.kind in "iub" and bool(((targets == 0) | (targets == 1)).all())
-    return ("probability" if is_share else "logit") if is_label else "value"
+    return ("probability" if is_fraction else "logit") if is_label else "value"
 
 
 def _input(name: str, tensor: onnx.TypeProto.Tensor, file: str) -> tuple[np.dtype[Any], tuple[int | None, ...]]:

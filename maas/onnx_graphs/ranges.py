@@ -18,7 +18,7 @@ ValueRange = tuple[float, float]
 BINS, LEVELS, STEP = 2048, 256, 16
 """Bins of a histogram; levels of uint8; bins between two ranges that are compared."""
 
-_EMPTY_SHARE = 1e-9
+_EMPTY_FRACTION = 1e-9
 """Fraction of the values that stands for none, where a logarithm needs a number above 0."""
 
 
@@ -112,6 +112,6 @@ def _divergence(counts: NDArray[Any], start: int, stop: int) -> float:
     filled = inside > 0
     sums, widths = np.bincount(level, inside, LEVELS), np.bincount(level, filled, LEVELS)
     q = np.where(filled, (sums / np.maximum(widths, 1))[level], 0.0)
-    p, q = p / p.sum(), np.maximum(q / max(q.sum(), 1.0), _EMPTY_SHARE)
+    p, q = p / p.sum(), np.maximum(q / max(q.sum(), 1.0), _EMPTY_FRACTION)
     some = p > 0
     return float(np.sum(p[some] * np.log(p[some] / q[some])))

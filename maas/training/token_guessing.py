@@ -57,8 +57,8 @@ class Texts:
         """Returns int64 (N, T), padded with 0."""
         return torch.from_numpy(self._processor.batch(self._preprocessed.take(indices))["input_ids"])
 
-    def log_shares(self, rows: Tensor) -> Tensor:
-        """Returns log(share of each of an embedding's vectors) (V',); one that never occurs counts as if it did once.
+    def log_frequencies(self, rows: Tensor) -> Tensor:
+        """Returns log(frequency of each of an embedding's vectors) (V',); one that never occurs counts as one.
 
         Args:
             rows: int32 (V,), the vector of each token.
@@ -125,7 +125,7 @@ class Guessing:
         with _seeded(seed, 0, self._device):
             self._head = MaskedTokenHead(net.embedding)  # type: ignore[arg-type]  # checked before
         with torch.no_grad():  # else the first hundreds of steps learn nothing but which tokens are frequent
-            self._head.bias.copy_(texts.log_shares(token_rows_of(self._head.embedding)))
+            self._head.bias.copy_(texts.log_frequencies(token_rows_of(self._head.embedding)))
         self._head.to(self._device)
         self._rows = token_rows_of(self._head.embedding).long().to(self._device)
         self._modules = nn.ModuleDict({"net": net, "head": self._head})  # names a shared parameter once

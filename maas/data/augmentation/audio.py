@@ -68,11 +68,11 @@ def moved(samples: Tensor, speeds: Tensor, shifts: Tensor) -> Tensor:
     centre = (size - 1) / 2
     places = centre + (torch.arange(size, device=samples.device) - centre - shifts) * speeds  # (N, T)
     before = places.floor()
-    share = places - before
+    weight = places - before
     padded = functional.pad(samples, (1, 1))  # silence at both ends stands for all that lies outside
     index = before.long() + 1
     left, right = (padded.gather(1, one.clamp(0, size + 1)) for one in (index, index + 1))
-    return left + (right - left) * share
+    return left + (right - left) * weight
 
 
 def noisy_waveform(samples: Tensor, ratios_db: Tensor) -> Tensor:

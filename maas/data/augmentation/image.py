@@ -93,8 +93,8 @@ def erased(pixels: Tensor, chance: float, largest_fraction: float, fill: int) ->
         (N, H, W, C)
     """
     count, height, width, _ = pixels.shape
-    drawn, share, shape, down, right = torch.rand(5, count, device=pixels.device)  # (N,) each
-    area = share * largest_fraction * height * width
+    drawn, fraction, shape, down, right = torch.rand(5, count, device=pixels.device)  # (N,) each
+    area = fraction * largest_fraction * height * width
     ratio = LOWEST_RATIO ** (2 * shape - 1)  # as often flat as tall
     covered_rows = _span(down, (area * ratio).sqrt(), height)
     covered_columns = _span(right, (area / ratio).sqrt(), width)

@@ -20,7 +20,7 @@ FADE_S = 0.005
 WIDTH, WAVE_HEIGHT, FOOT_HEIGHT = 760, 200, 76  # of the picture, in pixels
 SPAN = WIDTH - 2 * MARGIN
 GREY: Colour = (130, 130, 130)
-BEHIND = 0.3  # the wave has the windows' full colours, what is behind it this share of them
+BEHIND = 0.3  # the wave has the windows' full colours, what is behind it this fraction of them
 OUTLINE_PIXELS = 2
 """The wave is shown by its outline, which is as coarse as this: finer, the pixels beat with the pitch."""
 
@@ -67,23 +67,23 @@ class AudioParts(Parts):
     def picture(self, attributions: ValuesOfParts, title: str) -> Image.Image:
         """Returns the wave over the colours of its windows, above an axis in seconds."""
         picture, draw = canvas(WIDTH, TITLE_HEIGHT + WAVE_HEIGHT + FOOT_HEIGHT, title)
-        top, bottom, shares = TITLE_HEIGHT, TITLE_HEIGHT + WAVE_HEIGHT, strengths(attributions)
-        picture.paste(self._windows(BEHIND * shares, WHITE), (MARGIN, top))
+        top, bottom, relative = TITLE_HEIGHT, TITLE_HEIGHT + WAVE_HEIGHT, strengths(attributions)
+        picture.paste(self._windows(BEHIND * relative, WHITE), (MARGIN, top))
         wave = Image.new("1", (SPAN, WAVE_HEIGHT))
         ImageDraw.Draw(wave).polygon(_outline(self._samples), fill=1)
-        picture.paste(self._windows(shares, GREY), (MARGIN, top), wave)
+        picture.paste(self._windows(relative, GREY), (MARGIN, top), wave)
         draw.rectangle([MARGIN, top, MARGIN + SPAN, bottom], outline=PALE)
         _draw_seconds(draw, bottom, len(self._samples) / self._rate)
         legend(draw, (WIDTH - 160) // 2, bottom + 38, float(np.abs(attributions).max()))
         return picture
 
-    def _windows(self, shares: ValuesOfParts, ground: Colour) -> Image.Image:
+    def _windows(self, relative: ValuesOfParts, ground: Colour) -> Image.Image:
         """Returns the windows in their colours, as large as the wave."""
         picture = Image.new("RGB", (SPAN, WAVE_HEIGHT))
         draw = ImageDraw.Draw(picture)
         places = self._edges * SPAN / len(self._samples)
-        for left, right, share in zip(places[:-1], places[1:], shares, strict=True):
-            draw.rectangle([left, 0, right, WAVE_HEIGHT], fill=shade(share, ground))
+        for left, right, strength in zip(places[:-1], places[1:], relative, strict=True):
+            draw.rectangle([left, 0, right, WAVE_HEIGHT], fill=shade(strength, ground))
         return picture
 
 

@@ -65,9 +65,9 @@ class ImageParts(Parts):
         return picture
 
     def _coloured(self, seen: Image.Image, attributions: ValuesOfParts) -> Image.Image:
-        shares = strengths(attributions)
-        colours = np.array([shade(float(np.sign(share))) for share in shares])[self._cell]
-        hidden = (STRONGEST * np.abs(shares))[self._cell][..., None]
+        relative = strengths(attributions)
+        colours = np.array([shade(float(np.sign(strength))) for strength in relative])[self._cell]
+        hidden = (STRONGEST * np.abs(relative))[self._cell][..., None]
         grey = PALENESS * 255 + (1 - PALENESS) * np.asarray(seen.convert("L"), dtype=np.float64)[..., None]
         return Image.fromarray(((1 - hidden) * grey + hidden * colours).round().astype(np.uint8))
 

@@ -25,6 +25,8 @@ from typing import NoReturn, TextIO
 
 import msgspec
 
+from maas.runtime.kinds import environment_with_kinds
+
 IDLE_S = 120
 """Seconds after which the memory of what was imported is given back."""
 
@@ -123,7 +125,9 @@ class ForkServer:
         """
         with self._lock, tempfile.TemporaryDirectory() as scratch:
             output = Path(scratch) / "output"
-            request = ForkRequest(list(arguments), str(output), str(Path.cwd()), list(sys.path), dict(os.environ))
+            request = ForkRequest(
+                list(arguments), str(output), str(Path.cwd()), list(sys.path), environment_with_kinds()
+            )
             status = self._forked(request) if sys.platform == "linux" else None
             if status is not None:
                 return status, output.read_text(encoding="utf-8", errors="replace") if output.is_file() else ""
@@ -147,7 +151,7 @@ class ForkServer:
 
 def _environment() -> dict[str, str]:
     """Returns this process's variables, with the places where it finds modules."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {**environment_with_kinds(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _become(request: ForkRequest, module: ModuleType) -> NoReturn:

@@ -1,6 +1,7 @@
 """Finding the code behind a kind that a manifest names: a file in a folder of this package, never an import path."""
 
 import importlib
+import os
 import pkgutil
 import reprlib
 import typing
@@ -10,7 +11,10 @@ from typing import Any, TypeGuard, TypeVar
 import msgspec
 import numpy as np
 
-from maas.errors import BundleError, one_line
+from maas.errors import BundleError, ConfigError, one_line
+
+KINDS = "MAAS_KINDS"
+"""Environment variable: modules, separated by commas, that register kinds of yours in every process of maas."""
 
 _T = TypeVar("_T")
 _REGISTERED: list[type] = []
@@ -25,8 +29,15 @@ def register_kind(made: type[_T]) -> type[_T]:
     return made
 
 
+def environment_with_kinds() -> dict[str, str]:
+    """Returns this process's variables for one that it starts, which then finds the kinds that are registered here."""
+    modules = {one.__module__: None for one in _REGISTERED if one.__module__ != "__main__"}
+    named = ",".join(dict.fromkeys([*_named_modules(), *modules]))
+    return {**os.environ, KINDS: named} if named else dict(os.environ)
+
+
 def class_of(kind: object, base: type[_T], what: str) -> type[_T]:
-    """Returns the class of a kind: the subclass of `base` that the kind's file defines.
+    """Returns the class of a kind: the subclass of `base` that the kind's file defines, or that is registered for it.
 
     Args:
         kind: the name of a file beside that of `base`.
@@ -35,21 +46,57 @@ def class_of(kind: object, base: type[_T], what: str) -> type[_T]:
 
     Raises:
         BundleError: there is no such kind.
+        ConfigError: a module that `MAAS_KINDS` names cannot be imported.
     """
-    package = base.__module__.rpartition(".")[0]
-    kinds = sorted(
-        {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)} - {"base"}
-    )
-    if kind not in kinds:
-        yours = (one for one in _REGISTERED if issubclass(one, base) and getattr(one, "kind", None) == kind)
-        if (registered := next(yours, None)) is not None:
-            return registered
+    found = shipped_class_of(kind, base) or registered_class_of(kind, base)
+    if found is None:
+        known = ", ".join(_shipped_kinds(_package_of(base)))
         raise BundleError(
-            f"The {what}'s kind is {reprlib.repr(kind)}; this version of maas knows {', '.join(kinds)}. Upgrade maas."
+            f"The {what}'s kind is {reprlib.repr(kind)}; this version of maas knows {known}. Upgrade maas, or, for a "
+            f"kind of your own, import the module that registers it: {KINDS}=MODULE does so in every process."
         )
+    return found
+
+
+def shipped_class_of(kind: object, base: type[_T]) -> type[_T] | None:
+    """Returns the class of a kind that a file beside that of `base` defines; None for other kinds."""
+    package = _package_of(base)
+    if kind not in _shipped_kinds(package):
+        return None
     module = importlib.import_module(f"{package}.{kind}")
     (found,) = (one for one in vars(module).values() if _is_own(one, base, module.__name__))
     return found
+
+
+def registered_class_of(kind: object, base: type[_T]) -> type[_T] | None:
+    """Returns the class of a kind that the caller, or a module of `MAAS_KINDS`, registered; None where none did.
+
+    Raises:
+        ConfigError: a module cannot be imported.
+    """
+    for module in _named_modules():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigError(
+                f"{KINDS} names the module {module}, which cannot be imported: {one_line(error)}. Put its folder on "
+                "PYTHONPATH, or leave it out."
+            ) from error
+    found = (one for one in reversed(_REGISTERED) if issubclass(one, base) and getattr(one, "kind", None) == kind)
+    return next(found, None)  # the newest: a notebook defines a class again and again
+
+
+def _named_modules() -> list[str]:
+    return [name for name in (one.strip() for one in os.environ.get(KINDS, "").split(",")) if name]
+
+
+def _package_of(base: type) -> str:
+    return base.__module__.rpartition(".")[0]
+
+
+def _shipped_kinds(package: str) -> list[str]:
+    folders = importlib.import_module(package).__path__
+    return sorted({module.name for module in pkgutil.iter_modules(folders)} - {"base"})
 
 
 def _is_own(value: object, base: type[_T], module: str) -> TypeGuard[type[_T]]:

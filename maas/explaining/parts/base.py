@@ -1,16 +1,18 @@
 """What the parts of every kind of row can do, and how those of a processor's kind are found."""
 
+import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from maas.errors import InputError
+from maas.errors import InputError, one_line
+from maas.explaining.bars import bars_html, bars_text
 from maas.explaining.sampling import Mask, ValuesOfParts
-from maas.runtime.kinds import class_of
+from maas.runtime.kinds import registered_class_of, shipped_class_of
 from maas.runtime.processors import Processor
 
 if TYPE_CHECKING:  # only pictures need Pillow
@@ -74,9 +76,66 @@ class Parts(ABC):
         """Returns a picture of the parts, coloured by their attributions (P,)."""
 
 
+class WholeInput(Parts):
+    """A row of a kind that nobody has cut into parts: it is one part, compared with a baseline.
+
+    The baseline is the row with zeros for its numbers and empty texts for its texts, where the processor reads that.
+    """
+
+    takes: ClassVar[str] = "a raw row"
+
+    def __init__(self, row: object, processor: Processor, most: int | None = None, baseline: object = None) -> None:
+        super().__init__(row, processor, most, baseline)
+        processor.preprocess([row])
+        self._row = row
+        self._baseline = _emptied(row) if baseline is None else baseline
+        try:
+            processor.preprocess([self._baseline])
+        except Exception as error:  # a processor of a user's own may refuse an emptied row with any error
+            shown = reprlib.repr(self._baseline)
+            raise InputError(
+                f"The input is compared with {shown}, which the model does not take: {one_line(error)}. Give "
+                f"baseline={self.takes} that it takes."
+            ) from error
+        self.parts = (RowPart(processor.input_name, (0, 1)),)
+
+    def row(self, kept: Mask) -> Any:
+        """Returns the row, or the baseline."""
+        return self._row if kept.all() else self._baseline
+
+    def text(self, attributions: ValuesOfParts) -> str:
+        """Returns one bar."""
+        return bars_text([self.parts[0].name], attributions)
+
+    def html(self, attributions: ValuesOfParts) -> str:
+        """Returns one bar."""
+        return bars_html([self.parts[0].name], attributions)
+
+    def picture(self, attributions: ValuesOfParts, title: str) -> "Image":
+        """Raises InputError: there is nothing to draw."""
+        raise InputError("An input that is one part has no picture. Print the explanation, or save it as .html.")
+
+
+def _emptied(value: Any) -> Any:
+    """Returns a raw row with zeros for its numbers, and nothing for its texts."""
+    if isinstance(value, Mapping):
+        return {name: _emptied(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_emptied(one) for one in value])
+    if isinstance(value, np.ndarray):
+        return np.zeros_like(value)
+    return None if value is None or not isinstance(value, str | bytes | bool | int | float) else type(value)()
+
+
 def parts_of(row: object, processor: Processor, most: int | None, baseline: object) -> Parts:
-    """Returns a row's parts. Arguments and errors as in `Parts`."""
-    return class_of(processor.kind, Parts, "explained processor")(row, processor, most, baseline)
+    """Returns a row's parts; an input of a kind of which none are known is one part. Arguments as in `Parts`.
+
+    Raises:
+        InputError: the row, or the baseline, cannot be understood.
+    """
+    kind = processor.kind
+    made = shipped_class_of(kind, Parts) or registered_class_of(kind, Parts) or WholeInput
+    return made(row, processor, most, baseline)
 
 
 def grouped(items: Sequence[_T], most: int) -> list[Sequence[_T]]:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from maas.errors import InputError, OverloadError
 from maas.runtime.codec import Features
+from maas.runtime.kinds import environment_with_kinds
 from maas.serving import faults
 from maas.serving.call import Call, PreprocessedInputs
 from maas.serving.preprocessing.frames import (
@@ -141,7 +141,7 @@ class InputReader:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=STREAM_BYTES,
-                env={**os.environ, "RAYON_NUM_THREADS": "1"},  # tokenizers would take all cores
+                env={**environment_with_kinds(), "RAYON_NUM_THREADS": "1"},  # tokenizers would take all cores
             )
             self._receiving = asyncio.create_task(self._receive(self._process))
         return self._process

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from maas.errors import BundleError
+from maas.errors import BundleError, ConfigError
 from maas.evidence.robustness import Perturbation, perturbations_of
 from maas.runtime import kinds
 from maas.runtime.kinds import register_kind
@@ -60,3 +60,27 @@ def test_shipped_kind_stays_when_a_class_of_its_name_is_registered(tmp_path):
 
     register_kind(Other)
     assert type(load_processor(ArrayProcessor([2]).record(), tmp_path)) is ArrayProcessor
+
+
+def test_module_is_imported_when_the_environment_names_it(tmp_path, monkeypatch):
+    (tmp_path / "kinds_of_mine.py").write_text(
+        "import maas\nfrom maas.runtime.processors.array import ArrayProcessor\n\n\n"
+        "@maas.register_kind\nclass Mine(ArrayProcessor):\n    kind = 'mine'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("MAAS_KINDS", " kinds_of_mine, ")
+    assert type(load_processor({"kind": "mine", "shape": [2]}, tmp_path)).__module__ == "kinds_of_mine"
+    assert kinds.environment_with_kinds()["MAAS_KINDS"] == "kinds_of_mine"
+
+
+def test_environment_names_modules_of_registered_kinds_when_it_is_for_another_process(monkeypatch):
+    monkeypatch.delenv("MAAS_KINDS", raising=False)
+    assert "MAAS_KINDS" not in kinds.environment_with_kinds()
+    register_kind(HalvedProcessor)
+    assert kinds.environment_with_kinds()["MAAS_KINDS"] == HalvedProcessor.__module__
+
+
+def test_module_is_named_when_the_environment_names_one_that_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAAS_KINDS", "absent_module")
+    with pytest.raises(ConfigError, match="^MAAS_KINDS names the module absent_module, which cannot be imported: "):
+        load_processor({"kind": "mine"}, tmp_path)

@@ -16,7 +16,8 @@ def test_known_kinds_are_listed_when_another_is_asked_for(tmp_path, kind):
     with pytest.raises(BundleError) as caught:
         load_processor({"kind": kind}, tmp_path)
     assert str(caught.value) == (
-        f"The processor's kind is {kind!r}; this version of maas knows {', '.join(KINDS)}. Upgrade maas."
+        f"The processor's kind is {kind!r}; this version of maas knows {', '.join(KINDS)}. Upgrade maas, or, "
+        "for a kind of your own, import the module that registers it: MAAS_KINDS=MODULE does so in every process."
     )
 
 

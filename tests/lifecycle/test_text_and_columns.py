@@ -60,11 +60,13 @@ def test_served_predictions_are_the_bundles_when_a_row_comes_by_rest_and_by_v2(
         declared = client.get("/v2/models/airports").json()["inputs"]
         for row in rows:
             (expected,) = line.bundle.predict([row])
-            assert by_v2(client, declared, row) == expected
+            tensors = by_v2(client, declared, row)
+            assert {name: tensors[name] for name in expected} == {name: [value] for name, value in expected.items()}
 
 
-def by_v2(client: httpx.Client, declared: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any]:
-    """Returns the prediction for one row, a tensor a column."""
-    inputs = [{**one, "shape": [1, 1], "data": [row[one["name"]]]} for one in declared]
-    outputs = client.post("/v2/models/airports/infer", json={"inputs": inputs}).json()["outputs"]
-    return {one["name"]: one["data"] for one in outputs}
+def by_v2(client: httpx.Client, declared: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, list[Any]]:
+    """Returns what is predicted for one row that comes as a tensor a column."""
+    inputs = [{**one, "shape": [1], "data": [row[one["name"]]]} for one in declared]
+    reply = client.post("/v2/models/airports/infer", json={"inputs": inputs})
+    assert reply.status_code == 200, reply.text
+    return {one["name"]: one["data"] for one in reply.json()["outputs"]}

@@ -20,7 +20,7 @@ from maas.data.sources import labelled, labelled_lines, read_file
 from maas.data.splits import Splits, prepare
 from maas.data.tables import Table
 from maas.errors import DataError
-from maas.runtime.processors import Processor
+from maas.runtime.codec import Codec
 
 INPUTS, TARGETS = "inputs", "targets"
 ARRAYS, LINES = (".npz", ".npy"), (".txt",)
@@ -30,7 +30,7 @@ MIN_ROWS = 30
 
 
 def given_rows(
-    path: Path, processor: Processor, labels: Sequence[str], column: str | None = None, label: str | None = None
+    path: Path, processor: Codec, labels: Sequence[str], column: str | None = None, label: str | None = None
 ) -> Table:
     """Reads raw inputs as a processor takes them.
 
@@ -139,7 +139,7 @@ def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path
     return prepare({"all": table}, 1 / 3, 1 / 3, target, labels or None)
 
 
-def _files(path: Path, processor: Processor, labels: Sequence[str]) -> Table:
+def _files(path: Path, processor: Codec, labels: Sequence[str]) -> Table:
     suffixes = SUFFIXES_OF_MODALITY.get(processor.modality)
     if suffixes is None:
         raise DataError(
@@ -156,7 +156,7 @@ def _files(path: Path, processor: Processor, labels: Sequence[str]) -> Table:
     return {"input": files, "label": [file.parent.name if folders <= set(labels) else None for file in files]}
 
 
-def _table(path: Path, processor: Processor, column: str | None, label: str | None) -> Table:
+def _table(path: Path, processor: Codec, column: str | None, label: str | None) -> Table:
     target = [label] if label else []
     is_of_columns = isinstance(processor.row_schema.get("properties"), dict)
     specs = processor.input_specs if is_of_columns else ()

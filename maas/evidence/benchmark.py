@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.records.evidence import Latency
-from maas.runtime.codec import Features
+from maas.runtime.codec import Codec, Features
 from maas.runtime.model import batches_of
-from maas.runtime.processors import Processor
 
 ROUNDS, MIN_TURN_S = 30, 0.01
 TIMED_AMONG = 4096
@@ -44,7 +43,7 @@ def interleaved_s(once_s: float, *, rounds: int = ROUNDS, min_turn_s: float = MI
     return once_s * (1 + TRIALS + rounds * _repeats(once_s, min_turn_s))
 
 
-def timed_batches(processor: Processor, features: Sequence[Features], size: int, count: int) -> list[list[int]]:
+def timed_batches(processor: Codec, features: Sequence[Features], size: int, count: int) -> list[list[int]]:
     """Returns the row numbers of batches to time: full ones of one padded size each, evenly spread.
 
     Args:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from maas.errors import InputError
 from maas.importing.base import LARGEST_FLOAT32
-from maas.runtime.processors import Processor
+from maas.runtime.codec import Codec
 from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.tabular import TabularProcessor
 
@@ -32,7 +32,7 @@ class Edge(NamedTuple):
 
 
 def edge_rows(
-    processor: Processor, rows: Sequence[Any], thresholds: Thresholds, *, largest: float = LARGEST_FLOAT32
+    processor: Codec, rows: Sequence[Any], thresholds: Thresholds, *, largest: float = LARGEST_FLOAT32
 ) -> list[Edge]:
     """Returns rows at the edges that a processor lets in; none for pictures, sound and text.
 
@@ -115,7 +115,7 @@ def _around(value: float) -> tuple[float, float, float]:
     return value, float(below), float(above)
 
 
-def _lets_in(processor: Processor, row: object) -> bool:
+def _lets_in(processor: Codec, row: object) -> bool:
     try:
         processor.preprocess([row])
     except InputError:

@@ -198,7 +198,7 @@ def source_of_bundle(bundle: Bundle, given: Given) -> Source:
         name=manifest.name,
         task=manifest.task,
         model=GivenGraph(bundle.model_path, predictor, manifest.name),
-        processor=predictor.processor,
+        processor=bundle.load_processor(),
         postprocessor=predictor.postprocessor,
         task_metrics=task_metrics,
         rows=rows,

@@ -20,7 +20,7 @@ from maas.records.older import Record, evidence_today, golden_today, manifest_to
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared_with_golden
 from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import load_postprocessor
-from maas.runtime.processors import load_processor
+from maas.runtime.processors import Processor, load_processor
 
 _T = TypeVar("_T")
 Today = Callable[[Record], Record]
@@ -97,6 +97,10 @@ class Bundle:
         """The inference path with the manifest's batch size and threads; the session opens at the first use."""
         return self.make_predictor()
 
+    def load_processor(self) -> Processor:
+        """Loads the processor, for another bundle or checkpoint that is to have the same."""
+        return load_processor(self.manifest.processor, self.folder / ASSETS)
+
     def make_predictor(
         self, *, batch_size: int | None = None, threads: int | None = None, model: Path | None = None
     ) -> Predictor:
@@ -109,7 +113,7 @@ class Bundle:
         """
         return Predictor(
             model or self.model_path,
-            load_processor(self.manifest.processor, self.folder / ASSETS),
+            self.load_processor(),
             load_postprocessor(self.manifest.postprocessor),
             batch_size=batch_size or self.manifest.serving.batch_size,
             threads=threads or self.manifest.serving.threads,

@@ -1,7 +1,7 @@
 """The input side of a graph: raw rows become arrays by name. Fitting a codec on data is left to `processors`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -18,10 +18,17 @@ Run: TypeAlias = Callable[[ModelInputs], Outputs]
 
 
 class Codec(Protocol):
-    """Reads raw rows of one or several inputs for a graph.
+    """Reads raw rows of one or several inputs for a graph: all of a processor that answering and serving may use.
 
     Work is done in two steps: `preprocess` checks and converts rows one by one, `batch` joins rows of equal `bucket`.
+    `input_name` is what callers call a row; a request body of one of the `media_types` is one row as it stands.
     """
+
+    kind: ClassVar[str]
+    modality: ClassVar[str]
+    input_name: ClassVar[str]
+    media_types: ClassVar[tuple[str, ...]]
+    max_pixels: int | None
 
     def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Returns the features of each row.
@@ -29,6 +36,10 @@ class Codec(Protocol):
         Raises:
             InputError: a row cannot be understood; the message names the row.
         """
+        ...
+
+    def pixels_to_decode(self, row: object) -> int:
+        """Returns how many pixels preprocessing a row would decode, by its header alone; 0 where it is no picture."""
         ...
 
     def bucket(self, features: Features) -> int:
@@ -39,9 +50,35 @@ class Codec(Protocol):
         """Returns the graph's inputs for rows of one bucket."""
         ...
 
+    def perturbations(self) -> tuple[Any, ...]:
+        """Returns what can happen to raw rows, where the kind knows more than maas does."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """Returns what a manifest says of it: its kind and its settings."""
+        ...
+
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:
         """The raw input as tensors: one, or one a column, whose rows are then dictionaries by column."""
+        ...
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """The JSON Schema of one raw row."""
+        ...
+
+    @property
+    def rows_rule(self) -> str:
+        """Which JSON values are several rows, in one sentence."""
+        ...
+
+    def is_many(self, value: object) -> bool:
+        """Returns whether a JSON value is a list of rows rather than one row.
+
+        Raises:
+            InputError: the declared shape leaves open which of both is meant.
+        """
         ...
 
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from maas.errors import InputError
 from maas.records.signature import Signature
-from maas.runtime.codec import Features, Outputs, Run, nbytes_of
+from maas.runtime.codec import Codec, Features, Outputs, Run, nbytes_of
 from maas.runtime.graph import Graph
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.processors import Processor, preprocessed_pieces
+from maas.runtime.processors import preprocessed_pieces
 
 BLOCK_BYTES = 64 * 2**20
 """Of encoded rows that wait for their batch: batches of equal size are sought among so many."""
@@ -37,7 +37,7 @@ class Predictor:
     def __init__(
         self,
         model: Path,
-        processor: Processor,
+        processor: Codec,
         postprocessor: Postprocessor,
         *,
         batch_size: int = 32,
@@ -133,7 +133,7 @@ def _sizes(rows: Any) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def batches_of(processor: Processor, features: Sequence[Features], batch_size: int) -> Iterator[list[int]]:
+def batches_of(processor: Codec, features: Sequence[Features], batch_size: int) -> Iterator[list[int]]:
     """Yields the row numbers of each batch: equal padded size, at most `batch_size` rows, in order."""
     groups: dict[int, list[int]] = {}
     for index, row in enumerate(features):
@@ -143,7 +143,7 @@ def batches_of(processor: Processor, features: Sequence[Features], batch_size: i
             yield group[start : start + batch_size]
 
 
-def outputs_in_batches(processor: Processor, rows: Sequence[Any], batch_size: int, run: Run) -> Outputs:
+def outputs_in_batches(processor: Codec, rows: Sequence[Any], batch_size: int, run: Run) -> Outputs:
     """Answers raw rows with any way of running the graph, batched alike.
 
     Args:
@@ -165,7 +165,7 @@ def outputs_in_batches(processor: Processor, rows: Sequence[Any], batch_size: in
     return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
 
-def _blocks(processor: Processor, rows: Sequence[Any]) -> Iterator[tuple[int, list[Features]]]:
+def _blocks(processor: Codec, rows: Sequence[Any]) -> Iterator[tuple[int, list[Features]]]:
     """Yields the number of a block's first row, and the encoded rows; the last block may be smaller."""
     first, block, size = 0, list[Features](), 0
     for piece in preprocessed_pieces(processor, rows):

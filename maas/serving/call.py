@@ -8,8 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from maas.errors import InputError
-from maas.runtime.codec import Features, Outputs
-from maas.runtime.processors import Processor
+from maas.runtime.codec import Codec, Features, Outputs
 
 Row: TypeAlias = object
 """One raw input, as the model's processor takes it."""
@@ -111,7 +110,7 @@ def size_of_outputs(outputs: Outputs) -> int:
     return size
 
 
-def preprocessed_steps(rows: RowList, processor: Processor) -> Iterator[list[Features]]:
+def preprocessed_steps(rows: RowList, processor: Codec) -> Iterator[list[Features]]:
     """Yields preprocessed rows, piece by piece.
 
     Raises:
@@ -123,7 +122,7 @@ def preprocessed_steps(rows: RowList, processor: Processor) -> Iterator[list[Fea
         start += len(piece)
 
 
-def preprocessed_from(start: int, piece: Sequence[Row], processor: Processor) -> list[Features]:
+def preprocessed_from(start: int, piece: Sequence[Row], processor: Codec) -> list[Features]:
     """Preprocesses a piece of a call's rows.
 
     Args:

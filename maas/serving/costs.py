@@ -14,10 +14,9 @@ from functools import partial
 from msgspec.json import encode
 
 from maas.errors import InputError, one_line
-from maas.runtime.codec import Features, nbytes_of
+from maas.runtime.codec import Codec, Features, nbytes_of
 from maas.runtime.graph import ORT_ERRORS
 from maas.runtime.model import Predictor
-from maas.runtime.processors import Processor
 from maas.serving.call import Row
 from maas.serving.executors import INLINE_BELOW_S
 
@@ -98,7 +97,7 @@ def _is_run(predictor: Predictor, longest: Features) -> bool:
     return True
 
 
-def longest_row(processor: Processor, golden: Sequence[Row]) -> Row:
+def longest_row(processor: Codec, golden: Sequence[Row]) -> Row:
     """Returns the golden row whose preprocessed form is largest, with its texts repeated until it grows no more."""
     sizes = [size_of(features) for features in processor.preprocess(golden)]
     row, size = golden[sizes.index(max(sizes))], max(sizes)
@@ -130,7 +129,7 @@ def _doubled(value: Row) -> Row:
     return value
 
 
-def _preprocess_s_per_byte(processor: Processor, rows: Sequence[Row]) -> float:
+def _preprocess_s_per_byte(processor: Codec, rows: Sequence[Row]) -> float:
     if processor.media_types:
         return math.inf
     return max(_quickest_s(partial(processor.preprocess, [row])) / len(encode(row)) for row in rows)

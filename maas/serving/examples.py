@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec.json import encode
 
-from maas.runtime.processors import Processor
+from maas.runtime.codec import Codec
 from maas.serving.call import Row
 
 LONG = 400
@@ -27,7 +27,7 @@ def shortened(text: str, limit: int = 4000) -> str:
     return text if len(text) <= limit else f"{text[: limit - 20]} … {text[-10:]}"
 
 
-def example_call(processor: Processor, url: str, row: Row) -> str:
+def example_call(processor: Codec, url: str, row: Row) -> str:
     """Returns a shell command that sends a model one row, or a file where a row is long and may be one.
 
     Args:

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from maas.importing.base import ImportedModel
-from maas.runtime.codec import ModelInputs, Outputs, Run
+from maas.runtime.codec import Codec, ModelInputs, Outputs, Run
 from maas.runtime.model import outputs_in_batches
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.processors import Processor
 from maas.training.heads import TaskHead
 
 NET_ERRORS: tuple[type[Exception], ...] = (RuntimeError, ValueError, TypeError, IndexError)
@@ -38,7 +37,7 @@ def run_of(model: nn.Module | ImportedModel, task_head: TaskHead, output: str) -
 
 
 def scores_of(
-    run: Run, postprocessor: Postprocessor, processor: Processor, rows: Sequence[Any], batch_size: int = 32
+    run: Run, postprocessor: Postprocessor, processor: Codec, rows: Sequence[Any], batch_size: int = 32
 ) -> NDArray[Any]:
     """Returns a model's plain numbers for raw rows.
 

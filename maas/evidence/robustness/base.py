@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from maas.runtime.processors import Processor
+from maas.runtime.codec import Codec
 
 Apply = Callable[[Sequence[Any], float, np.random.Generator], list[Any]]
 
@@ -35,7 +35,7 @@ class Perturbation:
         return list(rows) if strength == 0 else self.apply(rows, strength, random)
 
 
-def perturbations_of(processor: Processor) -> tuple[Perturbation, ...]:
+def perturbations_of(processor: Codec) -> tuple[Perturbation, ...]:
     """Returns what can happen to rows that a processor reads; nothing where none is known for its kind or modality."""
     if own := processor.perturbations():
         return own

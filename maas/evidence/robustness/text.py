@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from maas.evidence.robustness.base import Perturbation
-from maas.runtime.processors import Processor
+from maas.runtime.codec import Codec
 
 JOINER = "\u200d"  # makes one sign of the emoji on either side
 Alphabets = Mapping[str, Sequence[str]]
 
 
-def perturbations(_: Processor) -> tuple[Perturbation, ...]:
+def perturbations(_: Codec) -> tuple[Perturbation, ...]:
     """Returns typing errors."""
     return (Perturbation("typos", "share of signs", (0.0, 0.02, 0.05, 0.1, 0.2), mistyped),)
 

@@ -12,8 +12,8 @@ import numpy as np
 from maas.errors import InputError, one_line
 from maas.explaining.bars import bars_html, bars_text
 from maas.explaining.sampling import Mask, ValuesOfParts
+from maas.runtime.codec import Codec
 from maas.runtime.kinds import registered_class_of, shipped_class_of
-from maas.runtime.processors import Processor
 
 if TYPE_CHECKING:  # only pictures need Pillow
     from PIL.Image import Image
@@ -53,7 +53,7 @@ class Parts(ABC):
     takes: ClassVar[str] = ""
     """What a baseline may be; empty where there is no choice."""
 
-    def __init__(self, row: object, processor: Processor, most: int | None = None, baseline: object = None) -> None:
+    def __init__(self, row: object, processor: Codec, most: int | None = None, baseline: object = None) -> None:
         if baseline is not None and not self.takes:
             raise InputError(
                 f"baseline is {baseline!r}; what is left out of a {processor.modality} is cut out. Leave baseline out."
@@ -84,14 +84,14 @@ class WholeInput(Parts):
 
     takes: ClassVar[str] = "a raw row"
 
-    def __init__(self, row: object, processor: Processor, most: int | None = None, baseline: object = None) -> None:
+    def __init__(self, row: object, processor: Codec, most: int | None = None, baseline: object = None) -> None:
         super().__init__(row, processor, most, baseline)
         processor.preprocess([row])
         self._row = row
         self._baseline = _emptied(row) if baseline is None else baseline
         try:
             processor.preprocess([self._baseline])
-        except Exception as error:  # a processor of a user's own may refuse an emptied row with any error
+        except (InputError, ValueError, TypeError, LookupError, ArithmeticError) as error:
             shown = reprlib.repr(self._baseline)
             raise InputError(
                 f"The input is compared with {shown}, which the model does not take: {one_line(error)}. Give "
@@ -127,7 +127,7 @@ def _emptied(value: Any) -> Any:
     return None if value is None or not isinstance(value, str | bytes | bool | int | float) else type(value)()
 
 
-def parts_of(row: object, processor: Processor, most: int | None, baseline: object) -> Parts:
+def parts_of(row: object, processor: Codec, most: int | None, baseline: object) -> Parts:
     """Returns a row's parts; an input of a kind of which none are known is one part. Arguments as in `Parts`.
 
     Raises:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
 from maas.records.signature import TensorSpec
-from maas.runtime.codec import Features, ModelInputs
+from maas.runtime.codec import Codec, Features, ModelInputs
 from maas.runtime.kinds import class_of, require_settings, settings_of_kind
 
 Array: TypeAlias = NDArray[Any]
@@ -170,7 +170,7 @@ def counted_from(start: int) -> Iterator[None]:
         raise InputError(f"{error} (Counted from row {start} on.)") from error
 
 
-def preprocessed_pieces(processor: Processor, rows: Iterable[Any]) -> Iterator[list[Features]]:
+def preprocessed_pieces(processor: Codec, rows: Iterable[Any]) -> Iterator[list[Features]]:
     """Yields encoded rows, `ROWS_AT_ONCE` at a time.
 
     Raises:

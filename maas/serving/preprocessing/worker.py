@@ -17,8 +17,9 @@ from typing import BinaryIO
 
 from maas.errors import InputError
 from maas.runtime.bundle import Bundle
+from maas.runtime.codec import Codec
 from maas.runtime.postprocessors import load_postprocessor
-from maas.runtime.processors import Processor, load_processor
+from maas.runtime.processors import load_processor
 from maas.serving.call import Call, Chunk, RowList, preprocessed_steps
 from maas.serving.faults import CallError, message_of, require_rows
 from maas.serving.preprocessing.frames import (
@@ -170,7 +171,7 @@ def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWork
             yield from features_frames(header.number, features)
 
 
-def _turn_of(rows: RowList, processor: Processor) -> AbstractContextManager[object]:
+def _turn_of(rows: RowList, processor: Codec) -> AbstractContextManager[object]:
     """Returns what is to be held while rows are preprocessed: large pictures are decoded one at a time."""
     pixels = max(map(processor.pixels_to_decode, rows.rows))
     return LARGE_PICTURE if pixels > LARGE_PIXELS else nullcontext()

@@ -10,9 +10,8 @@ import numpy as np
 
 from maas.records.signature import Signature, TensorSpec
 from maas.runtime.bundle import Bundle
-from maas.runtime.codec import Outputs
+from maas.runtime.codec import Codec, Outputs
 from maas.runtime.postprocessors import Postprocessor
-from maas.runtime.processors import Processor
 from maas.serving.call import Call, Row, RowList
 from maas.serving.engines import Engine
 from maas.serving.faults import UnknownModelError
@@ -45,7 +44,7 @@ class Deployment:
     name: str
     version: str
     bundle: Bundle
-    processor: Processor
+    processor: Codec
     postprocessor: Postprocessor
     example_outputs: Outputs
     engine: Engine

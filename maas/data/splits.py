@@ -72,6 +72,7 @@ def prepare(
     target: Target = "label",
     labels: Sequence[str] | None = None,
     max_rows: Count | None = None,
+    min_label_rows: Count = 1,
 ) -> Splits:
     """Cleans a source and splits it.
 
@@ -87,6 +88,7 @@ def prepare(
         target: kind of values in the column `label`: labels, numbers, or none.
         labels: the K names in the order of the model's outputs; null sorts those of the training rows.
         max_rows: largest number of rows of each split, stratified by label like the splits; null keeps all.
+        min_label_rows: smallest number of clean rows of a label; rows of labels with fewer are left out.
 
     Raises:
         ConfigError: the two shares leave no training rows.
@@ -99,7 +101,8 @@ def prepare(
         )
     removed: Counter[str] = Counter()
     table = contents_of(source if isinstance(source, Mapping) else source.read(), target, removed)
-    parts = _parted(table, _cleaned(table, removed), validation_fraction, test_fraction)
+    clean = _common(table, _cleaned(table, removed), min_label_rows, removed)
+    parts = _parted(table, clean, validation_fraction, test_fraction)
     if max_rows is not None:
         parts = {name: _cut(table, part, min(1.0, max_rows / max(1, len(part))))[0] for name, part in parts.items()}
     for name, part in parts.items():
@@ -127,6 +130,16 @@ def _cleaned(table: Contents, removed: Counter[str]) -> dict[str, Places]:
             removed["contradictory"] += len(rows) - len(agreeing)
             removed["repeated"] += len(agreeing) - len(clean[split])
     return clean
+
+
+def _common(table: Contents, clean: dict[str, Places], least: int, removed: Counter[str]) -> dict[str, Places]:
+    """Returns the rows whose label has at least `least` of them, over all splits; targets that are no labels stay."""
+    if least == 1 or not table.names:
+        return clean
+    counts = np.bincount(table.targets[np.concatenate(list(clean.values()))], minlength=len(table.names))
+    kept = {split: rows[counts[table.targets[rows]] >= least] for split, rows in clean.items()}
+    removed["rare_label"] += sum(map(len, clean.values())) - sum(map(len, kept.values()))
+    return kept
 
 
 def _contradictory(table: Contents) -> NDArray[np.bool_]:

@@ -64,7 +64,7 @@ def check_rare_labels(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             remedy = f"Raise data.{name}_fraction, add rows, or join rare labels."
             yield Finding("warning", where, f"no row is {_listed(absent)}, so nothing shows how well it does.", remedy)
         if rare and name == "train":
-            remedy = "Add rows, or join rare labels."
+            remedy = "Add rows, join rare labels, or leave them out by +data.min_label_rows."
             yield Finding("warning", where, f"fewer than {FEWEST_ROWS_OF_LABEL} rows are {_listed(rare)}.", remedy)
 
 

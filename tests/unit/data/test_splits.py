@@ -192,3 +192,12 @@ def test_digest_differs_by_content_alone_when_texts_or_arrays_are_given():
     assert content_digest(" 文本\n") == content_digest("文本")
     assert content_digest([1.0, 2.0]) != content_digest([2.0, 1.0])
     assert len(content_digest("\ud800")) == 64
+
+
+def test_rows_of_rare_labels_are_left_out_when_their_clean_rows_are_few():
+    rows = [*some(600), ("rare", "d"), ("rare", "d"), ("other", "e"), ("another", "e")]
+    splits = split(rows, validation_fraction=0.1, test_fraction=0.2, min_label_rows=2)
+    kept = {value for part in PARTS for value in getattr(splits, part).inputs}
+    assert kept == {value for value, label in rows if label != "d"}  # its second row is a repeat
+    assert splits.labels == ("a", "b", "c", "e")
+    assert splits.record.removed == {"repeated": 1, "rare_label": 1}

@@ -56,9 +56,8 @@ DRILLS = {
         "recipe=sentiment_zh_bert compress={layers} trainer.max_epochs=1 baseline=null pretrain=null "
         "compress.passes.distil.epochs=1 +data.max_rows=200"
     ),
-    "flights+bf16": "recipe=flights trainer=cpu_bf16 trainer.max_epochs=1 +data.max_rows=3000 baseline=null",
 }
-"""Lines besides recipes: chains of passes that train, a search, mixed precision."""
+"""Lines in addition to recipes: chains of passes that train, a search."""
 RENAMED = {"layers": ("prune_layers", "prune_depth", "cut")}
 """Parts of the vocabulary by all names they had; the first that the checkout has is taken."""
 

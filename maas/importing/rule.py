@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from maas.data.splits import Splits
 from maas.errors import ConfigError
+from maas.files import read_json
 from maas.importing.base import ImportedModel
 from maas.onnx_graphs.building import GraphBuilder, declared, model_of_nodes
 from maas.onnx_graphs.files import write_checked
 from maas.onnx_graphs.reading import Axes
+from maas.records.older import rules_today
 from maas.runtime.codec import ModelInputs
 from maas.runtime.processors import Processor
 
@@ -172,7 +174,7 @@ class Rule(ImportedModel):
     @classmethod
     def load(cls, arguments: Mapping[str, Any], folder: Path) -> Self:
         """Opens what `save` wrote."""
-        return cls(table=msgspec.json.decode((folder / RECORD).read_bytes(), type=RuleTable))
+        return cls(table=read_json(folder / RECORD, RuleTable, rules_today))
 
     @property
     def _known(self) -> RuleTable:

@@ -22,6 +22,11 @@ def checkpoint_today(record: Record) -> Record:
     return {**_renamed(record, {"answer": "postprocessor"}), **_processor(record), "schema_version": 3}
 
 
+def rules_today(record: Record) -> Record:
+    """Returns a table of rules that names its input `feed` as one of today; others as they are."""
+    return _renamed(record, {"feed": "model_input"})
+
+
 def golden_today(record: Record) -> Record:
     """Returns golden outputs of `predictions` and `answers` as `scores` and `predictions`; others as they are."""
     return _renamed(record, {"predictions": "scores", "answers": "predictions"}) if "answers" in record else record

@@ -145,7 +145,7 @@ def only(run: Path, name: str) -> Path:
 def tensors(path: Path) -> tuple[str, dict[str, str] | str]:
     """Returns the name of a file and digests of what it holds; of safetensors those of the tensors, by name.
 
-    Skops writes each object's address in memory, which is left out.
+    Skops and Keras write each object's address in memory, which is left out.
     """
     content = path.read_bytes()
     if path.suffix == ".skops":
@@ -156,8 +156,11 @@ def tensors(path: Path) -> tuple[str, dict[str, str] | str]:
             "schema": digest(schema),
             "arrays": digest(repr(sorted(map(digest, held.values()))).encode()),
         }
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as packed:
+            return path.name, digest(packed.read("model.weights.h5"))
     if path.suffix != ".safetensors":
-        return path.name, digest(content)
+        return path.name, digest(content.replace(b'"feed":', b'"model_input":'))  # of rules
     size = int.from_bytes(content[:8], "little")
     header, body = json.loads(content[8 : 8 + size]), content[8 + size :]
     header.pop("__metadata__", None)
@@ -264,7 +267,8 @@ def fp32_graphs(recording: dict[str, Any]) -> list[str]:
 
 def files_of(recording: dict[str, Any]) -> dict[str, str]:
     """Returns the digests of all candidates' files, by name."""
-    return {one["name"]: one["sha256"] for one in recording["compression"]["candidates"]}
+    candidates = recording["compression"]["candidates"]
+    return {re.sub("^control(?=[0-9])", "scratch", one["name"]): one["sha256"] for one in candidates}
 
 
 def metric_of(recording: dict[str, Any]) -> str:

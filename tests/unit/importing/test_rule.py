@@ -194,6 +194,17 @@ def test_refusal_names_fit_when_rules_have_not_met_the_data():
     assert str(caught.value) == "The rules have not met the data yet. Call fit first."
 
 
+def test_rules_answer_alike_when_an_earlier_maas_saved_them(fruit, columns, tmp_path):
+    old = (
+        '{"feed":"numbers","labels":3,"lines":[[1,[{"column":0,"sign":">","threshold":7.5},'
+        '{"column":1,"sign":">=","threshold":80.0}]],[0,[{"column":1,"sign":">","threshold":150.0}]]],"default":2}'
+    )
+    (tmp_path / "source.json").write_text(old, encoding="utf-8")
+    model, rows = Rule.load({}, tmp_path), [[8, 200], [2, 200], [2, 90], [8, 79]]
+    assert labels(model, fruit, rows) == ["ripe", "melon", "unripe", "unripe"]
+    assert model.table == Rule(RULES, default="unripe").fit(fruit, columns).table
+
+
 def test_seconds_since_1970_differ_when_numbers_are_float64(fruit, written, tmp_path):
     """float32 holds every 128th second of 2026."""
     columns = TabularProcessor(numbers=["sugar", "weight"], double=True).fit(fruit.train.inputs)

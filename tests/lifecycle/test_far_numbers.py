@@ -78,7 +78,7 @@ def test_bundle_is_served_when_its_golden_answers_are_large(made):
     try:
         model = repository.open(made[1].folder)
         rows = [{"departure": 1.7e9}, {"departure": 1.7e9 + 100}]
-        found = model.predictor.postprocessor.predictions(asyncio.run(model.outputs(rows)))
+        found = model.postprocessor.predictions(asyncio.run(model.outputs(rows)))
     finally:
         asyncio.run(repository.close())
     assert found[1]["value"] - found[0]["value"] == pytest.approx(120, abs=3)

@@ -34,7 +34,7 @@ def test_ratio_is_unmoved_when_the_machine_slows_down_for_both():
 
 
 def test_timed_batches_are_full_and_of_one_padded_size_each(text_processor):
-    features = [{"input_ids": np.zeros(length, np.int64)} for length in [3, 9, 4, 17, 5, 10, 6, 7, 11]]
+    features = [{text_processor.feature: np.zeros(length, np.int64)} for length in [3, 9, 4, 17, 5, 10, 6, 7, 11]]
     sizes = [text_processor.bucket(row) for row in features]
     batches = timed_batches(text_processor, features, 3, count=2)
     assert [len(batch) for batch in batches] == [3, 3]
@@ -42,5 +42,5 @@ def test_timed_batches_are_full_and_of_one_padded_size_each(text_processor):
 
 
 def test_rows_are_taken_again_when_no_padded_size_has_enough(text_processor):
-    features = [{"input_ids": np.zeros(length, np.int64)} for length in (3, 30)]
+    features = [{text_processor.feature: np.zeros(length, np.int64)} for length in (3, 30)]
     assert timed_batches(text_processor, features, 4, count=2) == [[0, 1, 0, 1]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
 
-from maas.errors import ConfigError
+from maas.errors import ConfigError, shortened_value
 
 ConfigView = Literal["job", "hydra", "all"]
 
@@ -95,15 +95,16 @@ def require_each_once(overrides: Sequence[str]) -> None:
     Raises:
         ConfigError: the keys with their values, a line each.
     """
-    faults = list(_repeated(overrides))
+    faults = list(repeated_keys(overrides))
     if faults:
         raise ConfigError("\n".join(faults))
 
 
-def _repeated(overrides: Sequence[str]) -> Iterator[str]:
+def repeated_keys(overrides: Sequence[str]) -> Iterator[str]:
+    """Yields a line for each key that is given more than once."""
     for key, count in Counter(map(key_of, overrides)).items():
         if count > 1:
-            given = " and ".join(one for one in overrides if key_of(one) == key)
+            given = " and ".join(shortened_value(one, "") for one in overrides if key_of(one) == key)
             yield f"{key} is given {'twice' if count == 2 else f'{count} times'}: {given}. Leave one."
 
 

@@ -140,3 +140,9 @@ def innermost_cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return one_line(error)
+
+
+def shortened_value(value: str, quote: str = "'") -> str:
+    """Returns a value that somebody typed or sent, for a message: its two ends where it is long."""
+    short = value if len(value) <= 100 else f"{value[:60]} … {value[-20:]}"
+    return f"{quote}{short}{quote}"

@@ -7,7 +7,7 @@ usage: python -m maas.serve model=MODEL [key=value …]
     port             the port; 0 picks a free one (8080)
     batch_size       the most rows in one run of the model (the bundle's)
     threads          ONNX Runtime's threads in one run (the bundle's)
-    max_queue        the most rows that may wait, and so the most in one request (1024)
+    max_queue        the most rows that may wait; a request takes at most half of them (2048)
     max_body_bytes   the most bytes of a request's body (8388608)
     max_total_bytes  the most bytes of all bodies in memory at one time (67108864)
     max_pixels       the most pixels of a picture (50000000)
@@ -24,9 +24,9 @@ from dataclasses import MISSING, fields
 
 import msgspec
 
-from maas.errors import ConfigError, MaasError
+from maas.command_line import repeated_keys
+from maas.errors import ConfigError, MaasError, shortened_value
 from maas.opening import locate
-from maas.serving.repository.deployments import shortened_value
 from maas.serving.transports.process import ServerSettings, serve
 
 
@@ -52,10 +52,9 @@ def settings_from(arguments: Sequence[str]) -> ServerSettings:
         ConfigError: a key is unknown, a value does not fit, or there is no model; every fault has its line.
     """
     kinds = typing.get_type_hints(ServerSettings, include_extras=True)
-    pairs = [(key, value) for key, _, value in (argument.partition("=") for argument in arguments)]
-    given = dict(pairs)
+    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
     faults = [_unknown(argument, list(kinds)) for argument in arguments if not _is_known(argument, kinds)]
-    faults += [_repeated(key, [value for name, value in pairs if name == key]) for key in given if key in kinds]
+    faults += repeated_keys([argument for argument in arguments if _is_known(argument, kinds)])
     faults += [fault for key, value in given.items() if key in kinds and (fault := _misfit(key, value, kinds[key]))]
     required = [field.name for field in fields(ServerSettings) if field.default is MISSING]
     faults += [
@@ -63,7 +62,7 @@ def settings_from(arguments: Sequence[str]) -> ServerSettings:
     ]
     if given.get("host") == "":
         faults.append("host is empty. Set host=127.0.0.1 for this machine alone, or host=0.0.0.0 for every network.")
-    if faults := list(filter(None, faults)):
+    if faults:
         raise ConfigError("\n".join(faults))
     return msgspec.convert(given, ServerSettings, strict=False)
 
@@ -80,13 +79,6 @@ def _unknown(argument: str, keys: Sequence[str]) -> str:
     nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]}?" if nearest else f"There is {', '.join(keys)}."
     return f"{shortened_value(key, '')} is not a setting of the server. {hint}"
-
-
-def _repeated(key: str, values: Sequence[str]) -> str:
-    """Returns that a key is given more than once, or nothing."""
-    if len(values) < 2:
-        return ""
-    return f"{key} is given {len(values)} times: {', '.join(map(shortened_value, values[:4]))}. Give it once."
 
 
 def _misfit(key: str, value: str, kind: object) -> str:

@@ -82,7 +82,7 @@ def message_of(error: BaseException) -> str:
 
 
 def require_rows(rows: int, most: int) -> None:
-    """Refuses a call without rows, or with more than fit into an empty queue.
+    """Refuses a call without rows, or with more than one call may have.
 
     Raises:
         InputError: there is none.

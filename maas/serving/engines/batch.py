@@ -31,7 +31,8 @@ class BatchEngine:
         predictor: the model.
         costs: how long its work takes.
         lane: thread that preprocesses rows which would hold up the event loop.
-        max_queue: largest number of rows that may wait, and so the largest number in one call.
+        max_queue: largest number of rows that may wait; one call takes at most half of them, so
+            that it shuts nobody out.
         observe: receives the number of rows of each run.
     """
 
@@ -41,11 +42,11 @@ class BatchEngine:
         costs: Costs,
         lane: Lane,
         *,
-        max_queue: int = 1024,
+        max_queue: int = 2048,
         observe: Callable[[int], None] = lambda rows: None,  # noqa: ARG005
     ) -> None:
         self.costs = costs
-        self.max_rows = max_queue
+        self.max_rows = (max_queue + 1) // 2
         self._predictor = predictor
         self._run: ModelRun = predictor.run
         self._lane = lane

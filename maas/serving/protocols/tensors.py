@@ -11,12 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.errors import InputError
+from maas.errors import InputError, shortened_value
 from maas.records.signature import NUMPY_TYPES, Datatype, TensorSpec
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Row
 from maas.serving.faults import require_rows
 from maas.serving.protocols.bodies import encode, encoded_list
-from maas.serving.repository.deployments import shortened_value
 
 _ELEMENTS: dict[Datatype, type] = {
     "BOOL": bool, "UINT8": int, "INT8": int, "INT32": int, "INT64": int, "FP32": float, "FP64": float, "BYTES": object,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from maas.errors import InputError
+from maas.errors import InputError, shortened_value
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Outputs
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, Row, RowList, size_of_outputs
@@ -42,7 +42,6 @@ from maas.serving.protocols.v2_pages import (
     path_values,
 )
 from maas.serving.repository import Deployment, Snapshot
-from maas.serving.repository.deployments import shortened_value
 
 MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
 PARAMETERS = frozenset({"binary_data", "binary_data_output"})

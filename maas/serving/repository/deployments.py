@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from maas.errors import shortened_value
 from maas.records.signature import Signature, TensorSpec
 from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Codec, Outputs
@@ -129,9 +130,3 @@ class Snapshot:
                 f"Model {name!r} is served in version {found.version}, not {shortened_value(version, '')}."
             )
         return found
-
-
-def shortened_value(value: str, quote: str = "'") -> str:
-    """Returns what a caller sent, for a message: its two ends where it is long."""
-    short = value if len(value) <= 100 else f"{value[:60]} … {value[-20:]}"
-    return f"{quote}{short}{quote}"

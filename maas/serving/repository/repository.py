@@ -24,13 +24,13 @@ class EngineSettings:
     Args:
         batch_size: largest number of rows in one run, instead of the bundle's.
         threads: ONNX Runtime's intra-op threads, instead of the bundle's.
-        max_queue: largest number of rows that may wait for a model, and so the largest number in one call.
+        max_queue: largest number of rows that may wait for a model; one call takes at most half of them.
         max_pixels: largest picture that is decoded; null for as large as the formats' readers allow.
     """
 
     batch_size: int | None = None
     threads: int | None = None
-    max_queue: int = 1024
+    max_queue: int = 2048
     max_pixels: int | None = None
 
 

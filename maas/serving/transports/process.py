@@ -36,7 +36,7 @@ class ServerSettings:
         port: 0 picks a free one.
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
-        max_queue: the most rows that may wait, and so the most in one request.
+        max_queue: the most rows that may wait; a request takes at most half of them.
         max_body_bytes: largest size of a request's body, in bytes.
         max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
         max_pixels: largest picture that is decoded, in pixels; formats other than JPEG have lower limits of their own.
@@ -48,7 +48,7 @@ class ServerSettings:
     port: Port = 8080
     batch_size: BatchSize | None = None
     threads: Threads | None = None
-    max_queue: Count = 1024
+    max_queue: Count = 2048
     max_body_bytes: Count = 8 * 2**20
     max_total_bytes: Count = 64 * 2**20
     max_pixels: Count = 50_000_000

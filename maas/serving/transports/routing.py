@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
+from maas.errors import shortened_value
 from maas.serving.faults import CallError
 from maas.serving.protocols.operations import AnyOperation
-from maas.serving.repository.deployments import shortened_value
 
 LONGEST_PATH = 1000
 

@@ -11,7 +11,7 @@ from maas.serving.call import Call, RowList
 from maas.serving.costs import Costs
 from maas.serving.engines.batch import BatchEngine
 from maas.serving.executors import Lane
-from maas.serving.faults import DeadlineError
+from maas.serving.faults import DeadlineError, TooManyRowsError
 
 
 class Numbers:
@@ -192,6 +192,21 @@ def test_full_queue_refuses_with_its_numbers():
     asyncio.run(scenario())
 
 
+def test_largest_call_leaves_room_for_others_when_it_waits():
+    async def scenario():
+        engine = Engine(max_queue=8)
+        engine.model.open.clear()
+        first = engine.ask(0)
+        await asyncio.to_thread(engine.model.entered.wait, 10)
+        largest, small = engine.ask(1, 2, 3, 4), engine.ask(5)
+        with pytest.raises(TooManyRowsError, match=r"has 5 rows; this server takes 4 at a time"):
+            await engine.ask(1, 2, 3, 4, 5)
+        engine.model.open.set()
+        assert await asyncio.gather(first, largest, small) == [[0], [2, 4, 6, 8], [10]]
+
+    asyncio.run(scenario())
+
+
 def test_rows_that_are_still_preprocessed_count_as_waiting():
     async def scenario():
         engine = Engine(max_queue=2, is_preprocessed_inline=False)
@@ -257,9 +272,10 @@ def test_cancelled_call_is_not_run_and_leaves_its_room():
         engine.model.open.clear()
         first = engine.ask(0)
         await asyncio.to_thread(engine.model.entered.wait, 10)
-        gone = engine.ask(1, 2)
+        gone = [engine.ask(1), engine.ask(2)]  # no room is left
         await asyncio.sleep(0)
-        gone.cancel()
+        for call in gone:
+            call.cancel()
         await asyncio.sleep(0)
         waiting = engine.ask(3)
         await asyncio.sleep(0)

@@ -68,9 +68,9 @@ def test_bad_input_is_raised_to_its_caller_alone(text_folder):
     asyncio.run(scenario())
 
 
-def test_more_rows_than_the_queue_are_refused_for_good(text_folder):
+def test_more_rows_than_half_of_the_queue_are_refused_for_good(text_folder):
     with pytest.raises(TooManyRowsError, match="has 5 rows; this server takes 4"):
-        answered(text_folder, ROWS[:5], max_queue=4)
+        answered(text_folder, ROWS[:5], max_queue=8)
 
 
 def test_no_rows_are_refused(text_folder):

@@ -60,7 +60,7 @@ def test_folder_without_a_bundle_is_one_line_and_status_2(tmp_path):
 
 
 def test_key_is_refused_when_it_is_given_twice():
-    with pytest.raises(ConfigError, match=r"^model is given 2 times: 'A', 'B'\. Give it once\.$"):
+    with pytest.raises(ConfigError, match=r"^model is given twice: model=A and model=B\. Leave one\.$"):
         serve.settings_from(["model=A", "port=0", "model=B"])
 
 

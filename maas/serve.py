@@ -27,7 +27,8 @@ import msgspec
 from maas.command_line import repeated_keys
 from maas.errors import ConfigError, MaasError, shortened_value
 from maas.opening import locate
-from maas.serving.transports.process import ServerSettings, serve
+from maas.serving.settings import ServerSettings
+from maas.serving.transports.process import serve
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

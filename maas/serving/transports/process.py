@@ -1,17 +1,15 @@
-"""The process: settings, the socket, uvicorn, signals, and the lines that show where to look."""
+"""The process: the socket, uvicorn, signals, and the lines that show where to look."""
 
 import errno
 import logging
 import signal
 import socket
 import sys
-from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
 import uvicorn
 
-from maas.bounds import BatchSize, Count, Port, Threads
 from maas.errors import ConfigError
 from maas.serving.examples import example_call
 from maas.serving.observers import Observer
@@ -19,40 +17,12 @@ from maas.serving.observers.access_log import AccessLog
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.repository import Deployment, EngineSettings, Repository
+from maas.serving.settings import ServerSettings
 from maas.serving.transports.http import HttpApp
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75  # longer than the 60 s after which most load balancers drop an idle connection
 GRACE_S = 30  # accepted requests may take this long once the server is to stop
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """What can be chosen when a server is started.
-
-    Args:
-        model: a bundle's folder, or `models:/name@alias` or `models:/name/3` in the registry.
-        host: the address to listen on; 0.0.0.0 for every network.
-        port: 0 picks a free one.
-        batch_size: the most rows in one run, instead of the bundle's.
-        threads: ONNX Runtime's threads in one run, instead of the bundle's.
-        max_queue: the most rows that may wait; a request takes at most half of them.
-        max_body_bytes: largest size of a request's body, in bytes.
-        max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
-        max_pixels: largest picture that is decoded, in pixels; formats other than JPEG have lower limits of their own.
-        access_log: write one JSON line a request to stderr.
-    """
-
-    model: str
-    host: str = "127.0.0.1"
-    port: Port = 8080
-    batch_size: BatchSize | None = None
-    threads: Threads | None = None
-    max_queue: Count = 2048
-    max_body_bytes: Count = 8 * 2**20
-    max_total_bytes: Count = 64 * 2**20
-    max_pixels: Count = 50_000_000
-    access_log: bool = False
 
 
 def serve(settings: ServerSettings, *, folder: str, name: str | None = None, version: str = "1") -> NoReturn:

@@ -7,7 +7,7 @@ import pytest
 
 from maas import serve
 from maas.errors import ConfigError
-from maas.serving.transports.process import ServerSettings
+from maas.serving.settings import ServerSettings
 
 
 def test_settings_are_read_with_their_types():

@@ -1,0 +1,34 @@
+"""What can be chosen when a server is started. It reads no command line and starts nothing."""
+
+from dataclasses import dataclass
+
+from maas.bounds import BatchSize, Count, Port, Threads
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What can be chosen when a server is started.
+
+    Args:
+        model: a bundle's folder, or `models:/name@alias` or `models:/name/3` in the registry.
+        host: the address to listen on; 0.0.0.0 for every network.
+        port: 0 picks a free one.
+        batch_size: the most rows in one run, instead of the bundle's.
+        threads: ONNX Runtime's threads in one run, instead of the bundle's.
+        max_queue: the most rows that may wait; a request takes at most half of them.
+        max_body_bytes: largest size of a request's body, in bytes.
+        max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
+        max_pixels: largest picture that is decoded, in pixels; formats other than JPEG have lower limits of their own.
+        access_log: write one JSON line a request to stderr.
+    """
+
+    model: str
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    batch_size: BatchSize | None = None
+    threads: Threads | None = None
+    max_queue: Count = 2048
+    max_body_bytes: Count = 8 * 2**20
+    max_total_bytes: Count = 64 * 2**20
+    max_pixels: Count = 50_000_000
+    access_log: bool = False

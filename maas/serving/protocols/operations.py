@@ -62,6 +62,20 @@ class Reply(msgspec.Struct, frozen=True):
     is_redirect: bool = False
 
 
+class Rendered(msgspec.Struct, frozen=True):
+    """The reply to a call, its body not written yet.
+
+    Args:
+        parts: of the body, little work each.
+        media_type: type of the body.
+        metadata: pairs of a name in lower case and a value.
+    """
+
+    parts: Iterator[bytes]
+    media_type: bytes = JSON
+    metadata: tuple[tuple[bytes, bytes], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """A body as the documentation shows it.
@@ -142,8 +156,8 @@ class Inference(Operation, Generic[C]):
         """
 
     @abstractmethod
-    def render(self, call: C, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
-        """Yields the body of the reply to a call, in parts that are little work each.
+    def render(self, call: C, deployment: Deployment, outputs: Outputs) -> Rendered:
+        """Returns the reply to a call.
 
         Args:
             call: as `parse` made it.

@@ -10,7 +10,7 @@ model. JSON takes `model` and `version` beside the input; without them the task'
 as it stands, where its content type is one that the model reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from maas.serving.protocols.operations import (
     Inference,
     JsonSchema,
     OperationDocument,
+    Rendered,
     Request,
 )
 from maas.serving.protocols.schemas import require_body_size, schema_like
@@ -99,12 +100,12 @@ class TaskOperation(Inference[RestCall]):
             model=deployment.name, version=_version(body), inputs=rows, size_bytes=len(request.body), is_many=is_many
         )
 
-    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
-        """Yields one prediction for one input, and a list of them for a list."""
+    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Rendered:
+        """Returns one prediction for one input, and a list of them for a list."""
         predictions = deployment.postprocessor.predictions
         if not call.is_many:
-            return iter((encode(predictions(outputs)[0]),))
-        return encoded_list(map(predictions, slices(outputs)))
+            return Rendered(iter((encode(predictions(outputs)[0]),)))
+        return Rendered(encoded_list(map(predictions, slices(outputs))))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the task's first model."""
@@ -137,14 +138,12 @@ class PredictOperation(Inference[RestCall]):
             model=deployment.name, version=_version(body), inputs=RowList(rows), size_bytes=len(request.body)
         )
 
-    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
-        """Yields the scores of each row."""
+    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Rendered:
+        """Returns the scores of each row."""
+        scores = deployment.postprocessor.scores
         if len(call.inputs) == 1:
-            yield encode({"predictions": deployment.postprocessor.scores(outputs).tolist()})
-            return
-        yield b'{"predictions":'
-        yield from encoded_list(deployment.postprocessor.scores(part).tolist() for part in slices(outputs))
-        yield b"}"
+            return Rendered(iter((encode({"predictions": scores(outputs).tolist()}),)))
+        return Rendered(_predictions(scores(part).tolist() for part in slices(outputs)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
@@ -155,6 +154,12 @@ class PredictOperation(Inference[RestCall]):
         return OperationDocument(
             Content(schema_like(reply), reply), Content(_object_schema(ROWS, rows), {ROWS: golden.inputs[:1]})
         )
+
+
+def _predictions(scores: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    yield b'{"predictions":'
+    yield from encoded_list(scores)
+    yield b"}"
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from maas.errors import InputError, shortened_value
 from maas.records.signature import TensorSpec
@@ -22,6 +23,7 @@ from maas.serving.protocols.operations import (
     Inference,
     JsonSchema,
     OperationDocument,
+    Rendered,
     Request,
 )
 from maas.serving.protocols.schemas import require_body_size, schema_like, tensor_schema
@@ -136,27 +138,24 @@ class InferOperation(Inference[V2Call]):
             wanted=wanted,
         )
 
-    def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
-        """Yields the wanted outputs as tensors."""
+    def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Rendered:
+        """Returns the wanted outputs as tensors."""
         tensors = deployment.postprocessor.tensors(outputs)
         specs = deployment.output_specs
         identity = msgspec.UNSET if call.identity is None else call.identity
         wanted = [(specs[name], tensors[name]) for name in call.wanted or specs]
-        if size_of_outputs(tensors) <= OUTPUT_VALUES_AT_ONCE:
-            whole = [output_tensor(spec, tensor) for spec, tensor in wanted]
-            yield encode(InferReply(deployment.name, deployment.version, identity, whole))
-            return
-        yield encode(InferReply(deployment.name, deployment.version, identity, []))[: -len(b"]}")]
-        for number, (spec, tensor) in enumerate(wanted):
-            yield from encoded_tensor(spec, tensor, b"," if number else b"")
-        yield b"]}"
+        reply = InferReply(deployment.name, deployment.version, identity, [])
+        if size_of_outputs(tensors) > OUTPUT_VALUES_AT_ONCE:
+            return Rendered(_in_parts(reply, wanted))
+        reply.outputs = [output_tensor(spec, tensor) for spec, tensor in wanted]
+        return Rendered(iter((encode(reply),)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         signature = first.signature
         call = V2Call(model=first.name, inputs=RowList([]), size_bytes=0)
-        reply = msgspec.json.decode(b"".join(self.render(call, first, first.example_outputs)))
+        reply = msgspec.json.decode(b"".join(self.render(call, first, first.example_outputs).parts))
         kinds = {"type": "array", "items": {"oneOf": list(map(tensor_schema, signature.outputs))}}
         schema = schema_like(reply)
         return OperationDocument(
@@ -164,6 +163,13 @@ class InferOperation(Inference[V2Call]):
             Content(_request_schema(signature.inputs), _example_request(first)),
             path_values(self.path, first),
         )
+
+
+def _in_parts(reply: InferReply, wanted: Sequence[tuple[TensorSpec, NDArray[np.generic]]]) -> Iterator[bytes]:
+    yield encode(reply)[: -len(b"]}")]
+    for number, (spec, tensor) in enumerate(wanted):
+        yield from encoded_tensor(spec, tensor, b"," if number else b"")
+    yield b"]}"
 
 
 def _refuse_binary(request: Request) -> None:

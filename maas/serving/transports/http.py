@@ -137,10 +137,12 @@ class HttpApp:
                     outputs = chunk.outputs
                     if chunk.is_last:
                         break
-                parts = operation.render(call, deployment, outputs)
+                rendered = operation.render(call, deployment, outputs)
                 if size_of_outputs(outputs) > OUTPUT_VALUES_AT_ONCE:
-                    return Reply(b"".join([part async for part in in_turns(parts)]))
-                return Reply(b"".join(parts))
+                    content = b"".join([part async for part in in_turns(rendered.parts)])
+                else:
+                    content = b"".join(rendered.parts)
+                return Reply(content, rendered.media_type, rendered.metadata)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

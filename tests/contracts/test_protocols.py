@@ -73,11 +73,16 @@ def test_documented_example_is_answered_as_documented(name, repository):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b"null", b'"a"', b"\xff", b"[" * 10_000])
-def test_unreadable_body_is_the_callers_fault_in_the_common_form(name, repository, body):
+def test_unreadable_body_is_the_callers_fault_in_the_protocols_form(name, repository, body):
     for operation in (one for one in operations(name, repository) if one.method == "POST"):
         response = asked(repository, operation, body)
         assert 400 <= response.status_code < 500
-        assert set(response.json()) == {"error", "code"}
+        assert set(response.json()) == set(operation.fault("invalid_json", "x"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_observers_have_a_name_for_the_protocol(name, repository):
+    assert {operation.protocol for operation in operations(name, repository)} == {name}
 
 
 @pytest.mark.parametrize("name", NAMES)

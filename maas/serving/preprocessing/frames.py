@@ -44,6 +44,7 @@ class ReadRequest(msgspec.Struct, tag=True):
         path: of the operation, as it writes it.
         values: open parts of the path.
         metadata: of the request.
+        query: parameters of the request.
         size: bytes that follow.
     """
 
@@ -52,6 +53,7 @@ class ReadRequest(msgspec.Struct, tag=True):
     path: str
     values: dict[str, str]
     metadata: list[tuple[bytes, bytes]]
+    query: dict[str, str]
     size: int
 
 

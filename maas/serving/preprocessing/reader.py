@@ -120,7 +120,13 @@ class InputReader:
     ) -> None:
         models = tuple(map(_record, snapshot.deployments))
         head = ReadRequest(
-            number, models, operation.path, dict(request.values), list(request.metadata), len(request.body)
+            number,
+            models,
+            operation.path,
+            dict(request.values),
+            list(request.metadata),
+            dict(request.query),
+            len(request.body),
         )
         async with self._sending:  # a frame is written whole, even where its caller leaves
             reading.process = await self._started()

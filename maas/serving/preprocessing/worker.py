@@ -99,7 +99,7 @@ class Worker:
                     self._wanted.discard(header.number)
 
     def _read(self, header: ReadRequest, body: bytes) -> None:
-        request = Request(body, header.values, header.metadata)
+        request = Request(body, header.values, header.metadata, header.query)
         if header.number not in self._wanted:
             return
         try:

@@ -5,7 +5,7 @@ each gets the snapshot of the moment.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -19,6 +19,8 @@ Metadata: TypeAlias = Iterable[tuple[bytes, bytes]]
 JsonSchema: TypeAlias = Mapping[str, object]
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
 LARGE_BODY_BYTES = 16 * 2**10
+FaultForm: TypeAlias = Callable[[str, str], Mapping[str, object]]
+"""Makes what a body says of a fault from its kind and its message."""
 C = TypeVar("C", bound=Call)
 
 
@@ -29,12 +31,14 @@ class Request(msgspec.Struct):
         body: its bytes.
         values: parts of the path that its operation leaves open, by name.
         metadata: pairs of a name in lower case and a value; HTTP calls them headers.
+        query: parameters beside the path, by name.
         model: name of the model, written by the protocol once it knows; observers read it.
     """
 
     body: bytes | bytearray = b""
     values: Mapping[str, str] = {}
     metadata: Metadata = ()
+    query: Mapping[str, str] = {}
     model: str = ""
 
     @property
@@ -111,9 +115,11 @@ class OperationDocument:
 class Operation(ABC):
     """One method of one path.
 
-    A path is literal, or leaves whole segments open: `/v2/models/{name}/infer`.
+    A path is literal, or leaves segments open up to a suffix: `/v2/models/{name}/infer`, `/v1/models/{name}:predict`.
+    `protocol` is what observers call the protocol; `server` for what belongs to none.
     """
 
+    protocol: ClassVar[str] = "server"
     method: ClassVar[str]
     path: str
     summary: str
@@ -121,6 +127,15 @@ class Operation(ABC):
     @abstractmethod
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns it as the documentation shows it, for the models of a snapshot."""
+
+    def fault(self, kind: str, message: str) -> Mapping[str, object]:
+        """Returns what a body says of a fault, in the protocol's own form.
+
+        Args:
+            kind: of the fault, in snake_case.
+            message: what was found, what is required, what to do.
+        """
+        return common_fault(kind, message)
 
 
 class Page(Operation):
@@ -164,6 +179,11 @@ class Inference(Operation, Generic[C]):
             deployment: the one that ran.
             outputs: the graph's outputs, (N, …) each.
         """
+
+
+def common_fault(kind: str, message: str) -> dict[str, object]:
+    """Returns what a body says of a fault where no protocol has a form of its own."""
+    return {"error": message, "code": kind}
 
 
 AnyOperation: TypeAlias = Page | Inference[Any]

@@ -68,6 +68,7 @@ class TaskOperation(Inference[RestCall]):
         task: that the models solve.
     """
 
+    protocol = "rest"
     call_type = RestCall
 
     def __init__(self, task: str) -> None:
@@ -123,6 +124,7 @@ class TaskOperation(Inference[RestCall]):
 class PredictOperation(Inference[RestCall]):
     """Scores for machines."""
 
+    protocol = "rest"
     call_type = RestCall
     path = "/predict"
     summary = "Answers rows with the model's scores."

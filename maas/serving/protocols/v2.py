@@ -107,6 +107,7 @@ class InferOperation(Inference[V2Call]):
         path: of the model, or of one version of it.
     """
 
+    protocol = "v2"
     call_type = V2Call
     summary = "Answers tensors with tensors."
 

@@ -16,6 +16,7 @@ from maas.serving.repository import Deployment, Snapshot
 class ServerPage(Page):
     """What the server is."""
 
+    protocol = "v2"
     path = "/v2"
     summary = "Names the server."
 
@@ -35,6 +36,8 @@ class HealthPage(Page):
         name: `live` or `ready`.
         summary: one line for the documentation.
     """
+
+    protocol = "v2"
 
     def __init__(self, name: str, summary: str) -> None:
         self.path = f"/v2/health/{name}"
@@ -59,6 +62,7 @@ class MetadataPage(Page):
         path: of the model, or of one version of it.
     """
 
+    protocol = "v2"
     summary = "Describes a model's tensors."
 
     def __init__(self, path: str) -> None:
@@ -81,6 +85,7 @@ class ReadyPage(Page):
         path: of the model, or of one version of it.
     """
 
+    protocol = "v2"
     summary = "Says that a model can answer."
 
     def __init__(self, path: str) -> None:

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from maas.errors import OverloadError
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, size_of_outputs
@@ -15,7 +16,7 @@ from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import Inference, Page, Reply, Request
+from maas.serving.protocols.operations import FaultForm, Inference, Page, Reply, Request, common_fault
 from maas.serving.repository import Repository
 from maas.serving.transports.messages import (
     AsgiScope,
@@ -102,9 +103,12 @@ class HttpApp:
     async def _respond(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
         request, path, status = Request(metadata=scope["headers"]), "unknown", CLIENT_GONE
+        fault: FaultForm = common_fault
         try:
             operation, request.values = self.routes.find(scope["method"], scope["path"])
-            path = operation.path
+            path, fault = operation.path, operation.fault
+            if query := scope["query_string"]:
+                request.query = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
             if isinstance(operation, Inference):
                 reply = await self._inferred(operation, request, receive)
             else:
@@ -114,7 +118,7 @@ class HttpApp:
         except ClientGoneError:
             pass
         except Exception as error:  # noqa: BLE001  the one place where exceptions become replies
-            status, reply = http_refusal(error)
+            status, reply = http_refusal(error, fault)
             await send_reply(reply, send, status)
         finally:
             seconds = time.perf_counter() - start
@@ -161,16 +165,21 @@ async def in_turns(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
         await asyncio.sleep(0)
 
 
-def http_refusal(error: Exception) -> tuple[int, Reply]:
-    """Returns status and reply of a request that failed; what is not the caller's fault goes to the log with an id."""
+def http_refusal(error: Exception, fault: FaultForm = common_fault) -> tuple[int, Reply]:
+    """Returns status and reply of a request that failed; what is not the caller's fault goes to the log with an id.
+
+    Args:
+        error: what was raised.
+        fault: form of the reply, of the protocol that was spoken.
+    """
     kind = kind_of(error)
     status = STATUS[kind]
-    content = {"error": message_of(error), "code": kind}
+    content = fault(kind, message_of(error))
     headers: list[tuple[bytes, bytes]] = []
     if status == 500:
-        content["id"] = uuid.uuid4().hex
-        content["error"] = f"The server failed; its log has more under id {content['id']}."
-        log.error("request %s failed", content["id"], exc_info=error)
+        identity = uuid.uuid4().hex
+        content = {**fault(kind, f"The server failed; its log has more under id {identity}."), "id": identity}
+        log.error("request %s failed", identity, exc_info=error)
     elif isinstance(error, OverloadError):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     elif isinstance(error, MethodError):

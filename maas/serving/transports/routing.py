@@ -1,5 +1,10 @@
-"""Which operation answers which path. A path is literal, or leaves whole segments open: `/v2/models/{name}/infer`."""
+"""Which operation answers which path.
 
+A path is literal, or leaves segments open, whole or up to a suffix: `/v2/models/{name}/infer`,
+`/v1/models/{name}:predict`.
+"""
+
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -31,19 +36,49 @@ class MethodError(CallError):
         self.allowed = tuple(allowed)
 
 
+class _Pattern:
+    """A path with open segments, and what is served there.
+
+    Args:
+        path: as operations write it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.methods: dict[str, AnyOperation] = {}
+        self.has_suffix = bool(re.search(r"\}[^/]", path))
+        self._segments = [segment.removeprefix("{").partition("}") for segment in path.split("/")]
+
+    def values(self, segments: Sequence[str]) -> dict[str, str] | None:
+        """Returns the values of the open segments, or None where a path is another.
+
+        Args:
+            segments: of the path, as many as the pattern has.
+        """
+        found: dict[str, str] = {}
+        for (name, is_open, suffix), segment in zip(self._segments, segments, strict=True):
+            if is_open and segment.endswith(suffix):
+                found[name] = segment.removesuffix(suffix)
+            elif is_open or name != segment:
+                return None
+        return found
+
+
 class RouteTable:
     """Finds an operation by its method and path.
 
-    Literal paths are found in a dictionary; the others are compared segment by segment, among those of equal length,
-    and the last thousand that were found are remembered.
+    Literal paths are found in a dictionary; the others are compared segment by segment, among those of equal length and
+    those with suffixes first, and the last thousand that were found are remembered.
     """
 
     def __init__(self, operations: Iterable[AnyOperation]) -> None:
         self.operations = tuple(operations)
         self._literal: dict[str, dict[str, AnyOperation]] = {}
-        self._open: dict[int, list[tuple[list[str], dict[str, AnyOperation]]]] = {}
+        self._open: dict[int, list[_Pattern]] = {}
         for operation in self.operations:
             self._methods_at(operation.path)[operation.method] = operation
+        for patterns in self._open.values():
+            patterns.sort(key=lambda pattern: pattern.has_suffix, reverse=True)
         self._matched = lru_cache(maxsize=1024)(self._match)
 
     def find(self, method: str, path: str) -> tuple[AnyOperation, Mapping[str, str]]:
@@ -68,10 +103,10 @@ class RouteTable:
         if methods := self._literal.get(path):
             return methods, {}
         segments = path.split("/")
-        for pattern, methods in self._open.get(len(segments), ()):
-            if all(wanted.startswith("{") or wanted == found for wanted, found in zip(pattern, segments, strict=True)):
-                pairs = zip(pattern, segments, strict=True)
-                return methods, {wanted[1:-1]: found for wanted, found in pairs if wanted.startswith("{")}
+        for pattern in self._open.get(len(segments), ()):
+            values = pattern.values(segments)
+            if values is not None:
+                return pattern.methods, values
         raise self._unknown(path)
 
     def _unknown(self, path: str) -> UnknownRouteError:
@@ -81,10 +116,9 @@ class RouteTable:
     def _methods_at(self, path: str) -> dict[str, AnyOperation]:
         if "{" not in path:
             return self._literal.setdefault(path, {})
-        pattern = path.split("/")
-        same_length = self._open.setdefault(len(pattern), [])
-        for known, methods in same_length:
-            if known == pattern:
-                return methods
-        same_length.append((pattern, {}))
-        return same_length[-1][1]
+        same_length = self._open.setdefault(path.count("/") + 1, [])
+        for known in same_length:
+            if known.path == path:
+                return known.methods
+        same_length.append(_Pattern(path))
+        return same_length[-1].methods

@@ -5,11 +5,12 @@ of what is served.
 """
 
 from maas.serving.protocols.operations import AnyOperation
+from maas.serving.protocols.predictions import predictions_operations
 from maas.serving.protocols.rest import rest_operations
 from maas.serving.protocols.v2 import v2_operations
 from maas.serving.repository import Snapshot
 
-PROTOCOLS = (rest_operations, v2_operations)
+PROTOCOLS = (rest_operations, predictions_operations, v2_operations)
 
 
 def operations_of(snapshot: Snapshot) -> list[AnyOperation]:

@@ -1,0 +1,92 @@
+"""Every snippet of docs/protocols is run against a real server, and what it prints is what the page says.
+
+A page begins with `<!-- models: array text -->`: the bundles of tests/unit/serving/bundles.py that its server has.
+Blocks of ```python and ```sh are run, each in a process of its own, with `localhost:8080` as the server's address; a
+block of ```text that follows is what it prints, in which `...` stands for anything.
+"""
+
+import ast
+import contextlib
+import doctest
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+MODELS = re.compile(r"\A<!-- models: (.+) -->\n")
+LIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Snippet(NamedTuple):
+    page: Path
+    language: str
+    code: str
+    printed: str
+
+
+def snippets() -> dict[str, Snippet]:
+    return {
+        f"{page.stem}-{number}": Snippet(page, *block.groups(""))
+        for page in sorted((ROOT / "docs/protocols").glob("*.md"))
+        for number, block in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8")), start=1)
+    }
+
+
+SNIPPETS = snippets()
+
+
+def missing_packages(code: str) -> list[str]:
+    """Returns the packages that a snippet imports and that are not installed."""
+    nodes = list(ast.walk(ast.parse(code)))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    roots = {name.partition(".")[0] for name in names}
+    return sorted(root for root in roots if importlib.util.find_spec(root) is None)
+
+
+@pytest.fixture(scope="module")
+def address_of(tmp_path_factory, bundles) -> Iterator[Callable[[Path], str]]:
+    """Returns the address of a server with a page's models; one is started for each page."""
+    with contextlib.ExitStack() as stack:
+
+        @lru_cache
+        def address_of(page: Path) -> str:
+            folder = tmp_path_factory.mktemp(page.stem)
+            names = MODELS.match(page.read_text(encoding="utf-8"))[1].split()
+            models = [f"model={getattr(bundles, f'{name}_bundle')(folder / name)}" for name in names]
+            return stack.enter_context(served(models))
+
+        yield address_of
+
+
+@contextlib.contextmanager
+def served(models: list[str]) -> Iterator[str]:
+    command = [sys.executable, "-m", "maas.serve", "port=0", *models]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            yield re.search(r"http://(\S+?:\d+)", process.stdout.readline())[1]
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("name", SNIPPETS)
+def test_snippet_prints_what_its_page_says_when_it_is_run(name, address_of):
+    page, language, code, printed = SNIPPETS[name]
+    if language == "python" and (missing := missing_packages(code)):
+        pytest.skip(f"{', '.join(missing)} is not installed")
+    code = code.replace("localhost:8080", address_of(page))
+    command = [sys.executable, "-c", code] if language == "python" else ["sh", "-ec", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    if printed:
+        assert doctest.OutputChecker().check_output(printed, run.stdout, LIKE), run.stdout

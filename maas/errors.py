@@ -11,7 +11,9 @@
     ├── BudgetError       a compression budget cannot be read or met
     ├── RegistryError     the model registry refused or lacks something
     ├── InputError        a raw input cannot be understood
-    └── OverloadError     more was requested than can be queued
+    ├── OverloadError     more was requested than can be queued
+    ├── DeadlineError     an outcome was not ready in time
+    └── ServerError       a server cannot be reached, or failed
 
 A message says what was found, what is required, and what to do. Entries print it as it is and exit with status 2. No
 message holds a password: addresses are shown without their credentials.
@@ -121,6 +123,14 @@ class OverloadError(MaasError):
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DeadlineError(MaasError):
+    """An outcome was not ready in time."""
+
+
+class ServerError(MaasError):
+    """A server cannot be reached, or failed."""
 
 
 def one_line(error: BaseException, length: int = 300) -> str:

@@ -8,12 +8,12 @@ InputError                    kind
     ├── TooLargeError         body_too_large           more bytes, values or pixels than a call may have
     ├── MediaTypeError        unsupported_media_type   the body is of a type that the operation does not read
     └── NotFiniteError        answer_not_finite        the model's outputs for this input are not finite numbers
-DeadlineError                 deadline_exceeded        the outcome was not ready in time
+DeadlineError                 deadline_exceeded        the outcome was not ready in time; of maas.errors
 """
 
 from typing import ClassVar
 
-from maas.errors import InputError, MaasError, OverloadError
+from maas.errors import DeadlineError, InputError, OverloadError
 
 LONGEST_MESSAGE = 1000
 
@@ -58,10 +58,6 @@ class NotFiniteError(CallError):
     """The model's outputs for this input are not finite numbers."""
 
     kind = "answer_not_finite"
-
-
-class DeadlineError(MaasError):
-    """The outcome was not ready in time."""
 
 
 def kind_of(error: BaseException) -> str:

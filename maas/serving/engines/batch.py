@@ -12,14 +12,14 @@ from typing import Self
 
 import numpy as np
 
-from maas.errors import OverloadError
+from maas.errors import DeadlineError, OverloadError
 from maas.runtime.codec import Features, Outputs
 from maas.runtime.model import Predictor, not_finite
 from maas.serving.call import Call, Chunk, PreprocessedInputs, preprocessed_steps
 from maas.serving.costs import Costs, size_of
 from maas.serving.engines.jobs import Job, JobQueue
 from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
-from maas.serving.faults import DeadlineError, NotFiniteError, require_rows
+from maas.serving.faults import NotFiniteError, require_rows
 
 ModelRun = Callable[[Sequence[Features]], Outputs]
 

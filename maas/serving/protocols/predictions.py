@@ -1,12 +1,14 @@
-"""Predictions of a list of rows, whatever the model's task: what `maas.Client` speaks.
+"""Predictions or scores of a list of rows, whatever the model's task: what `maas.Client` speaks.
 
     POST /v1/predictions   {"inputs": ["…", "…"]}   → {"model": …, "version": …, "predictions": [{"label": …}, …]}
+    POST /v1/scores        {"inputs": ["…", "…"]}   → {"model": …, "version": …, "datatype": "FP32", "scores": [[…], …]}
 
 `inputs` is always a list of rows, so that no shape decides how many there are; a client needs to know no task and no
 name of an input. `model` and `version` beside it name a model; without them the default one predicts.
 """
 
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -45,17 +47,15 @@ _DECODER = msgspec.json.Decoder(PredictionsRequest)
 
 
 def predictions_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  its path names no model
-    """Returns the one operation."""
-    return [PredictionsOperation()]
+    """Returns the two operations."""
+    return [PredictionsOperation(), ScoresOperation()]
 
 
-class PredictionsOperation(Inference[Call]):
-    """Rows in, predictions out."""
+class ListOperation(Inference[Call]):
+    """Rows in, something for each row out."""
 
     protocol = "predictions"
     call_type = Call
-    path = "/v1/predictions"
-    summary = "Answers a list of inputs of any model with its predictions."
 
     def parse(self, request: Request, snapshot: Snapshot) -> Call:
         """Returns a call with the rows."""
@@ -70,15 +70,10 @@ class PredictionsOperation(Inference[Call]):
         request.model = found.name
         return Call(model=found.name, version=version, inputs=RowList(body.inputs), size_bytes=len(request.body))
 
-    def render(self, call: Call, deployment: Deployment, outputs: Outputs) -> Rendered:
-        """Returns a prediction for each row, and whose they are."""
-        return Rendered(_body(deployment, outputs))
-
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
         first = snapshot.first
-        golden = first.bundle.golden
-        reply = {"model": first.name, "version": first.version, "predictions": golden.predictions[:1]}
+        reply = self.reply_to_first_row(first)
         properties = {
             "inputs": {"type": "array", "minItems": 1, "items": first.processor.row_schema},
             "model": {"type": "string"},
@@ -87,12 +82,58 @@ class PredictionsOperation(Inference[Call]):
         schema = {"type": "object", "required": ["inputs"], "properties": properties, "additionalProperties": False}
         return OperationDocument(Content(schema_like(reply), reply), Content(schema, _example(first)))
 
+    @abstractmethod
+    def reply_to_first_row(self, deployment: Deployment) -> dict[str, object]:
+        """Returns the reply to a deployment's first golden row."""
 
-def _body(deployment: Deployment, outputs: Outputs) -> Iterator[bytes]:
-    head = encode({"model": deployment.name, "version": deployment.version})
-    yield head[:-1] + b',"predictions":'
-    yield from encoded_list(map(deployment.postprocessor.predictions, slices(outputs)))
+
+class PredictionsOperation(ListOperation):
+    """A prediction for each row."""
+
+    path = "/v1/predictions"
+    summary = "Answers a list of inputs of any model with its predictions."
+
+    def render(self, call: Call, deployment: Deployment, outputs: Outputs) -> Rendered:
+        """Returns a prediction for each row, and whose they are."""
+        predictions = map(deployment.postprocessor.predictions, slices(outputs))
+        return Rendered(_body(_identity(deployment), "predictions", predictions))
+
+    def reply_to_first_row(self, deployment: Deployment) -> dict[str, object]:
+        """Returns the golden prediction."""
+        return {**_identity(deployment), "predictions": deployment.bundle.golden.predictions[:1]}
+
+
+class ScoresOperation(ListOperation):
+    """The model's plain numbers for each row."""
+
+    path = "/v1/scores"
+    summary = "Answers a list of inputs of any model with its scores."
+
+    def render(self, call: Call, deployment: Deployment, outputs: Outputs) -> Rendered:
+        """Returns the scores of each row, their datatype, and whose they are."""
+        scores = map(deployment.postprocessor.scores, slices(outputs))
+        head = {**_identity(deployment), "datatype": _datatype(deployment)}
+        return Rendered(_body(head, "scores", (part.tolist() for part in scores)))
+
+    def reply_to_first_row(self, deployment: Deployment) -> dict[str, object]:
+        """Returns the golden scores."""
+        scores = deployment.bundle.golden.scores[:1]
+        return {**_identity(deployment), "datatype": _datatype(deployment), "scores": scores}
+
+
+def _body(head: dict[str, str], name: str, parts: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    yield encode(head)[:-1] + b"," + encode(name) + b":"
+    yield from encoded_list(parts)
     yield b"}"
+
+
+def _identity(deployment: Deployment) -> dict[str, str]:
+    return {"model": deployment.name, "version": deployment.version}
+
+
+def _datatype(deployment: Deployment) -> str:
+    """Returns the datatype of the scores, as the Open Inference Protocol calls it."""
+    return "FP64" if deployment.postprocessor.scores(deployment.example_outputs).dtype.itemsize > 4 else "FP32"
 
 
 def _example(deployment: Deployment) -> dict[str, object]:

@@ -6,12 +6,12 @@ import threading
 import numpy as np
 import pytest
 
-from maas.errors import InputError, OverloadError
+from maas.errors import DeadlineError, InputError, OverloadError
 from maas.serving.call import Call, RowList
 from maas.serving.costs import Costs
 from maas.serving.engines.batch import BatchEngine
 from maas.serving.executors import Lane
-from maas.serving.faults import DeadlineError, TooManyRowsError
+from maas.serving.faults import TooManyRowsError
 
 
 class Numbers:

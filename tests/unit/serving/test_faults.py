@@ -5,9 +5,9 @@ import logging
 import msgspec
 import pytest
 
-from maas.errors import InputError, OverloadError
+from maas.errors import DeadlineError, InputError, OverloadError
 from maas.serving import faults
-from maas.serving.faults import CallError, DeadlineError, UnreadableError, kind_of, message_of
+from maas.serving.faults import CallError, UnreadableError, kind_of, message_of
 from maas.serving.protocols.bodies import decode
 from maas.serving.transports import http, routing
 from maas.serving.transports.http import STATUS, http_refusal

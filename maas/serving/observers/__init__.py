@@ -12,7 +12,10 @@ class Outcome(msgspec.Struct, frozen=True):
         method: as the client sent it.
         path: as the client sent it.
         route: path as its operation writes it, or `unknown`; never one that a client made up.
+        protocol: that the operation belongs to.
         model: name of the model, or empty.
+        version: version of the model, or empty.
+        request_id: name of the request, the caller's own or made here.
         status: the transport's status.
         seconds: from the request's head to its reply.
     """
@@ -20,7 +23,10 @@ class Outcome(msgspec.Struct, frozen=True):
     method: str
     path: str
     route: str
+    protocol: str
     model: str
+    version: str
+    request_id: bytes
     status: int
     seconds: float
 

@@ -22,13 +22,20 @@ class AccessLog:
 
     def observe(self, outcome: Outcome) -> None:
         """Writes one line."""
-        line = {
-            "time": time.time(),
-            "method": outcome.method,
-            "path": outcome.path[:LONGEST_MESSAGE],
-            "route": outcome.route,
-            "model": outcome.model,
-            "status": outcome.status,
-            "ms": round(1000 * outcome.seconds, 3),
-        }
-        self._logger.info(encode(line).decode())
+        self._logger.info(encode(line_of(outcome)).decode())
+
+
+def line_of(outcome: Outcome) -> dict[str, object]:
+    """Returns what a line says of an outcome."""
+    return {
+        "time": time.time(),
+        "method": outcome.method,
+        "path": outcome.path[:LONGEST_MESSAGE],
+        "route": outcome.route,
+        "protocol": outcome.protocol,
+        "model": outcome.model,
+        "version": outcome.version,
+        "request_id": outcome.request_id.decode(),
+        "status": outcome.status,
+        "ms": round(1000 * outcome.seconds, 3),
+    }

@@ -22,13 +22,12 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._requests = Counter(
-            "maas_requests", "Requests answered.", ("route", "model", "status"), registry=self.registry
-        )
+        labels = ("route", "protocol", "model", "version")
+        self._requests = Counter("maas_requests", "Requests answered.", (*labels, "status"), registry=self.registry)
         self._seconds = Histogram(
             "maas_request_seconds",
             "Seconds from a request's head to its reply.",
-            ("route", "model"),
+            labels,
             buckets=_SECONDS,
             registry=self.registry,
         )
@@ -40,7 +39,8 @@ class Metrics:
 
     def observe(self, outcome: Outcome) -> None:
         """Counts one request and its time."""
-        count, time = self._children(outcome.route, outcome.model, outcome.status)
+        labels = (outcome.route, outcome.protocol, outcome.model, outcome.version)
+        count, time = self._children(labels, outcome.status)
         count.inc()
         time.observe(outcome.seconds)
 
@@ -63,8 +63,8 @@ class Metrics:
         """Returns all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def _labelled(self, route: str, model: str, status: int) -> tuple[Counter, Histogram]:
-        return self._requests.labels(route, model, str(status)), self._seconds.labels(route, model)
+    def _labelled(self, labels: tuple[str, ...], status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(*labels, str(status)), self._seconds.labels(*labels)
 
 
 class MetricsPage(Page):
@@ -86,7 +86,8 @@ class MetricsPage(Page):
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns one line as an example."""
-        example = 'maas_requests_total{route="/predict",model="digits",status="200"} 1.0'
+        labels = 'route="/predict",protocol="rest",model="digits",version="1",status="200"'
+        example = f"maas_requests_total{{{labels}}} 1.0"
         return OperationDocument(Content({"type": "string"}, example, MEDIA_TYPE.decode().partition(";")[0]))
 
 

@@ -32,14 +32,18 @@ class Request(msgspec.Struct):
         values: parts of the path that its operation leaves open, by name.
         metadata: pairs of a name in lower case and a value; HTTP calls them headers.
         query: parameters beside the path, by name.
+        request_id: name of the request, the caller's own or made by the transport.
         model: name of the model, written by the protocol once it knows; observers read it.
+        version: version of the model that ran, written by the service; observers read it.
     """
 
     body: bytes | bytearray = b""
     values: Mapping[str, str] = {}
     metadata: Metadata = ()
     query: Mapping[str, str] = {}
+    request_id: bytes = b""
     model: str = ""
+    version: str = ""
 
     @property
     def media_type(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from urllib.parse import quote
 
 import numpy as np
 
@@ -65,6 +66,11 @@ class Deployment:
     def output_specs(self) -> dict[str, TensorSpec]:
         """Outputs as tensors, by name."""
         return {spec.name: spec for spec in self.signature.outputs}
+
+    @cached_property
+    def reply_metadata(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What every reply says of who answered."""
+        return ((b"maas-model", quote(self.name).encode()), (b"maas-version", quote(self.version).encode()))
 
     async def outputs(self, rows: Sequence[Row]) -> Outputs:
         """Returns the graph's outputs for raw rows, (N, …) each.

@@ -110,9 +110,14 @@ class HeldBody:
         return body
 
 
-async def send_reply(reply: Reply, send: Send, status: int = 200) -> None:
+async def send_reply(reply: Reply, send: Send, status: int, request_id: bytes) -> None:
     """Writes a reply."""
-    headers = [(b"content-type", reply.media_type), (b"content-length", b"%d" % len(reply.body)), *reply.metadata]
+    headers = [
+        (b"content-type", reply.media_type),
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-request-id", request_id),
+        *reply.metadata,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 

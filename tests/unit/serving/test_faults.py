@@ -6,12 +6,11 @@ import msgspec
 import pytest
 
 from maas.errors import DeadlineError, InputError, OverloadError
-from maas.serving import faults
+from maas.serving import faults, routing
 from maas.serving.faults import CallError, UnreadableError, kind_of, message_of
 from maas.serving.protocols.bodies import decode
-from maas.serving.transports import http, routing
-from maas.serving.transports.http import STATUS, http_refusal
-from maas.serving.transports.routing import MethodError
+from maas.serving.routing import MethodError
+from maas.serving.transports.statuses import STATUS, http_refusal
 
 
 def test_fault_of_the_server_has_an_id_and_a_traceback_in_the_log(caplog):
@@ -35,7 +34,7 @@ def test_every_fault_is_the_callers_unless_it_is_unknown():
 
 
 def test_every_kind_of_fault_has_a_status():
-    classes = [one for module in (faults, routing, http) for one in vars(module).values() if isinstance(one, type)]
+    classes = [one for module in (faults, routing) for one in vars(module).values() if isinstance(one, type)]
     kinds = {one.kind for one in classes if issubclass(one, CallError)}
     assert len(kinds) > 7
     assert kinds | {"internal_error", "overloaded", "deadline_exceeded"} == set(STATUS)

@@ -116,7 +116,7 @@ def test_request_of_a_client_that_left_is_not_run(start, array_folder, slow_modu
             leaving.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(ZEROS), ZEROS))
             wait_until(lambda: server.metric('maas_queue_rows{model="digits"}') == 1)
         threads.append(asked(server, found))
-        gone = 'maas_requests_total{model="digits",route="/predict",status="499"}'
+        gone = 'maas_requests_total{model="digits",protocol="rest",route="/predict",status="499",version="1"}'
         wait_until(lambda: server.metric(gone) == 1)
         for thread in threads:
             thread.join()
@@ -143,18 +143,31 @@ def test_address_of_another_machine_is_one_line_and_status_2(array_folder):
 
 def test_access_log_is_one_json_line_a_request(start, array_folder):
     with start(f"model={array_folder}", "access_log=true") as server:
-        server.client.post("/predict", content=ZEROS)
-        server.client.get("/nothing")
+        replies = [
+            server.client.post("/predict", content=ZEROS, headers={"x-request-id": "mine-7"}),
+            server.client.get("/nothing", headers={"x-request-id": "two words"}),
+        ]
         server.process.terminate()
         lines = [json.loads(line) for line in server.process.stderr.read().splitlines()]
     assert [(line["route"], line["model"], line["status"]) for line in lines] == [
         ("/predict", "digits", 200),
         ("unknown", "", 404),
     ]
+    assert [(line["protocol"], line["version"]) for line in lines] == [("rest", "1"), ("server", "")]
+    assert [line["request_id"] for line in lines] == [reply.headers["x-request-id"] for reply in replies]
+    assert lines[0]["request_id"] == "mine-7"
+    assert len({line["request_id"] for line in lines}) == 2
+
+
+def test_reply_names_the_model_and_its_version_when_a_model_ran(array_server):
+    reply = array_server.client.post("/predict", content=ZEROS)
+    assert (reply.headers["maas-model"], reply.headers["maas-version"]) == ("digits", "1")
+    assert "maas-model" not in array_server.client.get("/v2/health/live").headers
 
 
 def test_metrics_count_requests_by_route_model_and_status(text_server):
-    line = 'maas_requests_total{model="sentiment",route="/v1/text-classification",status="200"}'
+    labels = 'model="sentiment",protocol="rest",route="/v1/text-classification",status="200",version="1"'
+    line = f"maas_requests_total{{{labels}}}"
     before = text_server.metric(line)
     text_server.client.post("/v1/text-classification", json={"text": "好"})
     assert text_server.metric(line) == before + 1

@@ -9,8 +9,8 @@ import pytest
 from maas.errors import InputError
 from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
 from maas.serving.repository import Repository
+from maas.serving.routing import MethodError, RouteTable, UnknownRouteError
 from maas.serving.transports.http import HttpApp
-from maas.serving.transports.routing import MethodError, RouteTable, UnknownRouteError
 
 
 class EchoPage(Page):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from maas.serving.protocols.operations import AnyOperation, Content
+from maas.serving.protocols.operations import AnyOperation, Content, QueryParameter
 from maas.serving.repository import Snapshot
 
 _ERROR = {
@@ -45,15 +45,27 @@ def _described(operation: AnyOperation, snapshot: Snapshot) -> dict[str, object]
             "default": {"description": "an error", "content": {"application/json": {"schema": _reference("Error")}}},
         },
     }
-    if document.values:
-        described["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": value}
-            for name, value in document.values
-        ]
+    if document.values or document.query:
+        described["parameters"] = [*map(_path_parameter, document.values), *map(_query_parameter, document.query)]
     if document.request is not None:
         files = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in document.files}
         described["requestBody"] = {"required": True, "content": {**_content(document.request), **files}}
     return described
+
+
+def _path_parameter(value: tuple[str, str]) -> dict[str, object]:
+    name, example = value
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": example}
+
+
+def _query_parameter(parameter: QueryParameter) -> dict[str, object]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": False,
+        "schema": parameter.schema,
+        "description": parameter.description,
+    }
 
 
 def _content(content: Content) -> dict[str, object]:

@@ -16,11 +16,13 @@ from maas.runtime.kinds import class_of, require_settings, settings_of_kind
 class Postprocessor(ABC):
     """Turns the graph's outputs into predictions for people and tensors for machines.
 
-    `output` is the name of the graph's output that holds the model's plain numbers.
+    `output` is the name of the graph's output that holds the model's plain numbers. `labels` are the names of a row's
+    scores, in their order; there is none where scores have no names.
     """
 
     kind: ClassVar[str]
     output: ClassVar[str]
+    labels: tuple[str, ...] = ()
 
     @abstractmethod
     def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:

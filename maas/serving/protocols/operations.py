@@ -100,6 +100,21 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryParameter:
+    """A parameter in the query, which may be left out.
+
+    Args:
+        name: its name.
+        schema: its JSON Schema.
+        description: what it does.
+    """
+
+    name: str
+    schema: JsonSchema
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperationDocument:
     """An operation as the documentation shows it.
 
@@ -108,12 +123,14 @@ class OperationDocument:
         request: what it takes; null for GET.
         values: for each open part of the path a value that works.
         files: media types of files that may be the whole body instead.
+        query: parameters that it reads from the query.
     """
 
     response: Content
     request: Content | None = None
     values: tuple[tuple[str, str], ...] = ()
     files: tuple[str, ...] = ()
+    query: tuple[QueryParameter, ...] = ()
 
 
 class Operation(ABC):

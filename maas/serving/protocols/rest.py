@@ -3,24 +3,29 @@
     POST /v1/text-classification   {"text": "…"}              → {"label": "positive", "score": 0.98}
     POST /v1/text-classification   {"text": ["…", "…"]}       → [{"label": …}, {"label": …}]
     POST /v1/image-classification  the bytes of a PNG file    → {"label": "bag", "score": 0.99}
+    POST /v1/TASK?top_k=2          {"text": "…"}              → {"label": …, "scores": {"positive": 0.98, …}, …}
+    GET  /v1/TASK/labels                                      → {"labels": ["negative", "positive"], …}
     POST /predict                  {"input_data": [[0, 1]]}   → {"predictions": [[0.1, 0.9]]}
 
 Whether JSON holds one input or several is decided by the declared shape of one; `/openapi.json` has the rule of each
-model. JSON takes `model` and `version` beside the input; without them the task's first model answers. A file is one row
-as it stands, where its content type is one that the model reads.
+model. `model` and `version` stand beside the input or in the query; without them the task's first model answers.
+`top_k=K` adds the K best scores by label, `scores=true` all of them in the labels' order. A file is one row as it
+stands, where its content type is one that the model reads.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 import msgspec
 
+from maas.bounds import Count
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Row, RowList, slices
 from maas.serving.examples import example_text
 from maas.serving.faults import MediaTypeError, UnreadableError
 from maas.serving.protocols.bodies import decode, encode, encoded_list
+from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, predictions_with_scores, require_labels
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
@@ -30,12 +35,23 @@ from maas.serving.protocols.operations import (
     Rendered,
     Request,
 )
+from maas.serving.protocols.parameters import (
+    MODEL_QUERY,
+    MODEL_SCHEMA,
+    SCORES_QUERY,
+    TOP_K_SCHEMA,
+    VERSION_SCHEMA,
+    chosen_deployment,
+    count_parameter,
+    truth_parameter,
+)
 from maas.serving.protocols.schemas import require_body_size, schema_like
 from maas.serving.repository import Deployment, Snapshot
 
 ROWS = "input_data"
 LARGE_FILE_BYTES, LARGE_FILE_PIXELS = 256 * 2**10, 10**6
-_CHOICE: JsonSchema = {"model": {"type": "string"}, "version": {"type": ["string", "integer"]}}
+_CHOICE: JsonSchema = {"model": MODEL_SCHEMA, "version": VERSION_SCHEMA}
+_SCORES: JsonSchema = {"top_k": TOP_K_SCHEMA, "scores": {"type": "boolean"}}
 
 
 class RestCall(Call, frozen=True, kw_only=True):
@@ -43,9 +59,11 @@ class RestCall(Call, frozen=True, kw_only=True):
 
     Args:
         is_many: whether the reply is a list.
+        top_k: number of scores by label that the caller wants beside each prediction, 0 for all; null for none.
     """
 
     is_many: bool = True
+    top_k: int | None = None
 
 
 class _Body(Protocol):
@@ -54,11 +72,14 @@ class _Body(Protocol):
     value: object
     model: str | None
     version: str | int | None
+    top_k: int | None
+    scores: bool | None
 
 
 def rest_operations(snapshot: Snapshot) -> list[AnyOperation]:
-    """Returns one operation for each task, and `/predict`."""
-    return [*map(TaskOperation, snapshot.by_task), PredictOperation()]
+    """Returns one operation for each task, its labels if its model has some, and `/predict`."""
+    labelled = [task for task, first in snapshot.by_task.items() if first.postprocessor.labels]
+    return [*map(TaskOperation, snapshot.by_task), PredictOperation(), *map(LabelsPage, labelled)]
 
 
 class TaskOperation(Inference[RestCall]):
@@ -88,22 +109,32 @@ class TaskOperation(Inference[RestCall]):
         first = snapshot.by_task[self.task]
         kind = request.media_type
         if kind in first.processor.media_types:
-            request.model = first.name
-            rows = RowList([request.body])
-            return RestCall(model=first.name, inputs=rows, size_bytes=len(request.body), is_many=False)
+            return self._call(request, snapshot, None)
         _refuse_files(kind, first)
         require_body_size(request.body, snapshot.deployments)
-        body = _read(request, first.processor.input_name, None, first)
-        deployment = _found(body, request, snapshot, first)
-        is_many = deployment.processor.is_many(body.value)
-        rows = RowList(body.value if is_many and isinstance(body.value, list) else [body.value])
+        return self._call(request, snapshot, _read(request, first.processor.input_name, None, first))
+
+    def _call(self, request: Request, snapshot: Snapshot, body: _Body | None) -> RestCall:
+        """Returns the call of a body, or of the file that the body is."""
+        first = snapshot.by_task[self.task]
+        model, version = (None, None) if body is None else (body.model, body.version)
+        deployment, wanted = chosen_deployment(request, snapshot, first, model, version)
+        value = request.body if body is None else body.value
+        is_many = body is not None and deployment.processor.is_many(value)
         return RestCall(
-            model=deployment.name, version=_version(body), inputs=rows, size_bytes=len(request.body), is_many=is_many
+            model=deployment.name,
+            version=wanted,
+            inputs=RowList(value if is_many and isinstance(value, list) else [value]),
+            size_bytes=len(request.body),
+            is_many=is_many,
+            top_k=_top_k(request, body, deployment),
         )
 
     def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Rendered:
-        """Returns one prediction for one input, and a list of them for a list."""
+        """Returns one prediction for one input, and a list of them for a list; with scores where they are wanted."""
         predictions = deployment.postprocessor.predictions
+        if call.top_k is not None:
+            predictions = partial(predictions_with_scores, deployment.postprocessor, top_k=call.top_k)
         if not call.is_many:
             return Rendered(iter((encode(predictions(outputs)[0]),)))
         return Rendered(encoded_list(map(predictions, slices(outputs))))
@@ -112,12 +143,16 @@ class TaskOperation(Inference[RestCall]):
         """Returns schemas and examples of the task's first model."""
         first = snapshot.by_task[self.task]
         processor, golden = first.processor, first.bundle.golden
-        row, prediction = processor.row_schema, schema_like(golden.predictions[0])
+        row, prediction = processor.row_schema, _with_scores(schema_like(golden.predictions[0]), first)
         value = {"anyOf": [row, {"type": "array", "minItems": 1, "items": row}], "description": processor.rows_rule}
         return OperationDocument(
             Content({"oneOf": [prediction, {"type": "array", "items": prediction}]}, golden.predictions[0]),
-            Content(_object_schema(processor.input_name, value), {processor.input_name: golden.inputs[0]}),
+            Content(
+                _object_schema(processor.input_name, value, _SCORES if first.postprocessor.labels else {}),
+                {processor.input_name: golden.inputs[0]},
+            ),
             files=processor.media_types,
+            query=MODEL_QUERY + (SCORES_QUERY if first.postprocessor.labels else ()),
         )
 
 
@@ -134,11 +169,9 @@ class PredictOperation(Inference[RestCall]):
         first = snapshot.first
         require_body_size(request.body, snapshot.deployments)
         body = _read(request, ROWS, list, first)
-        deployment = _found(body, request, snapshot, first)
+        deployment, wanted = chosen_deployment(request, snapshot, first, body.model, body.version)
         rows: list[Row] = body.value if isinstance(body.value, list) else []
-        return RestCall(
-            model=deployment.name, version=_version(body), inputs=RowList(rows), size_bytes=len(request.body)
-        )
+        return RestCall(model=deployment.name, version=wanted, inputs=RowList(rows), size_bytes=len(request.body))
 
     def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Rendered:
         """Returns the scores of each row."""
@@ -154,7 +187,9 @@ class PredictOperation(Inference[RestCall]):
         reply = {"predictions": golden.scores[:1]}
         rows = {"type": "array", "minItems": 1, "items": first.processor.row_schema}
         return OperationDocument(
-            Content(schema_like(reply), reply), Content(_object_schema(ROWS, rows), {ROWS: golden.inputs[:1]})
+            Content(schema_like(reply), reply),
+            Content(_object_schema(ROWS, rows, {}), {ROWS: golden.inputs[:1]}),
+            query=MODEL_QUERY,
         )
 
 
@@ -167,12 +202,14 @@ def _predictions(scores: Iterable[Sequence[object]]) -> Iterator[bytes]:
 @lru_cache(maxsize=64)
 def _decoder(name: str, kind: type | None) -> "msgspec.json.Decoder[_Body]":
     """Returns a decoder of bodies that hold their input by a name."""
+    scores = [("top_k", Count | None, None), ("scores", bool | None, None)]
     body = msgspec.defstruct(
         "Body",
         [
             ("value", list[object] if kind is list else object),
             ("model", str | None, None),
             ("version", str | int | None, None),
+            *(scores if kind is None else []),
         ],
         rename={"value": name},
         forbid_unknown_fields=True,
@@ -189,19 +226,23 @@ def _read(request: Request, name: str, kind: type | None, first: Deployment) -> 
         raise UnreadableError(f"{error} like {example_text(example)}") from None
 
 
-def _version(body: _Body) -> str | None:
-    return None if body.version is None else str(body.version)
+def _top_k(request: Request, body: _Body | None, deployment: Deployment) -> int | None:
+    """Returns how many scores a request wants: 0 for all, None for none."""
+    top_k, wanted = (None, None) if body is None else (body.top_k, body.scores)
+    if request.query:
+        top_k, wanted = count_parameter(request, "top_k", top_k), truth_parameter(request, "scores", wanted)
+    if top_k is None and not wanted:
+        return None
+    require_labels(deployment)
+    return min(top_k or 0, len(deployment.postprocessor.labels))
 
 
-def _found(body: _Body, request: Request, snapshot: Snapshot, first: Deployment) -> Deployment:
-    """Returns the deployment that a body names."""
-    found = (
-        first
-        if body.model is None and body.version is None
-        else snapshot.find(body.model or first.name, _version(body))
-    )
-    request.model = found.name
-    return found
+def _with_scores(prediction: dict[str, object], deployment: Deployment) -> dict[str, object]:
+    """Returns the schema of a prediction, with the scores that a caller may want."""
+    properties = prediction["properties"]
+    if not deployment.postprocessor.labels or not isinstance(properties, dict):
+        return prediction
+    return {**prediction, "properties": {**properties, "scores": SCORES_SCHEMA}}
 
 
 def _refuse_files(kind: str, first: Deployment) -> None:
@@ -210,6 +251,6 @@ def _refuse_files(kind: str, first: Deployment) -> None:
         raise MediaTypeError(f"The body is of type {kind}; this route reads {known}.")
 
 
-def _object_schema(key: str, value: JsonSchema) -> JsonSchema:
-    properties = {key: value, **_CHOICE}
+def _object_schema(key: str, value: JsonSchema, more: JsonSchema) -> JsonSchema:
+    properties = {key: value, **_CHOICE, **more}
     return {"type": "object", "required": [key], "properties": properties, "additionalProperties": False}

@@ -16,7 +16,11 @@ HERE = Path(__file__).parent
 
 
 def _bundles():
-    spec = importlib.util.spec_from_file_location("serving_bundles", HERE / "bundles.py")
+    return _loaded("bundles")
+
+
+def _loaded(name: str):
+    spec = importlib.util.spec_from_file_location(f"serving_{name}", HERE / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -59,6 +63,12 @@ def running(*arguments: str, module: tuple[str, ...] = ("-m", "maas.serve")) -> 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., contextlib.AbstractContextManager[Server]]:
     return running
+
+
+@pytest.fixture(scope="session")
+def asking():
+    """Functions that send requests to a server in this process."""
+    return _loaded("asking")
 
 
 @pytest.fixture(scope="session")

@@ -1,32 +1,36 @@
-"""Serves a model over HTTP.
+"""Serves models over HTTP.
 
-usage: python -m maas.serve model=MODEL [key=value …]
+usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
 
-    model            a bundle's folder, or models:/NAME@ALIAS or models:/NAME/VERSION in the registry
+    model            a bundle's folder, or models:/NAME@ALIAS or models:/NAME/VERSION in the registry; several times for
+                     several models, and model=NAME=MODEL for a name of your own
+    models           a YAML file of models, each with settings of its own (docs/serving.md)
+    default          name of the model that answers where a request names none (the first)
     host             the address to listen on (127.0.0.1)
     port             the port; 0 picks a free one (8080)
-    batch_size       the most rows in one run of the model (the bundle's)
+    batch_size       the most rows in one run of a model (the bundle's)
     threads          ONNX Runtime's threads in one run (the bundle's)
-    max_queue        the most rows that may wait; a request takes at most half of them (2048)
+    max_queue        the most rows that may wait for a model; a request takes at most half of them (2048)
     max_body_bytes   the most bytes of a request's body (8388608)
     max_total_bytes  the most bytes of all bodies in memory at one time (67108864)
     max_pixels       the most pixels of a picture (50000000)
     access_log       true writes one JSON line a request to stderr (false)
 
+Environment variables set the same, e.g. MAAS_PORT=9000; MAAS_MODEL takes several models with blanks between them. The
+command line comes before them.
+
 example: python -m maas.serve model=runs/sentiment_zh/latest/bundle port=8080
 """
 
-import difflib
+import dataclasses
+import os
 import sys
-import typing
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
 
-import msgspec
-
-from maas.command_line import repeated_keys
-from maas.errors import ConfigError, MaasError, shortened_value
+from maas.errors import MaasError
 from maas.opening import locate
+from maas.serving.arguments import settings_from, variables_in
+from maas.serving.entries import LocatedEntry, ModelEntry, entry_of, read_models_file
 from maas.serving.settings import ServerSettings
 from maas.serving.transports.process import serve
 
@@ -34,70 +38,35 @@ from maas.serving.transports.process import serve
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs `python -m maas.serve`; a wrong argument or model prints one line and exits with status 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or set(arguments) & {"-h", "--help", "help"}:
+    if set(arguments) & {"-h", "--help", "help"} or not (arguments or variables_in(os.environ)):
         print(__doc__.strip() if __doc__ else "")
         return
     try:
-        settings = settings_from(arguments)
-        found = locate(settings.model)
-        serve(settings, folder=found.folder, name=found.name, version=found.version)
+        settings = settings_from(arguments, os.environ)
+        entries, default = entries_of(settings)
+        serve(dataclasses.replace(settings, default=default), list(map(_located, entries)))
     except MaasError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
 
 
-def settings_from(arguments: Sequence[str]) -> ServerSettings:
-    """Reads `key=value` arguments.
+def entries_of(settings: ServerSettings) -> tuple[list[ModelEntry], str | None]:
+    """Returns the entries of settings and of their file, and the name of the default model.
 
     Raises:
-        ConfigError: a key is unknown, a value does not fit, or there is no model; every fault has its line.
+        ConfigError: the file cannot be read, or entries are wrong.
     """
-    kinds = typing.get_type_hints(ServerSettings, include_extras=True)
-    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
-    faults = [_unknown(argument, list(kinds)) for argument in arguments if not _is_known(argument, kinds)]
-    faults += repeated_keys([argument for argument in arguments if _is_known(argument, kinds)])
-    faults += [fault for key, value in given.items() if key in kinds and (fault := _misfit(key, value, kinds[key]))]
-    required = [field.name for field in fields(ServerSettings) if field.default is MISSING]
-    faults += [
-        f"{key} is missing. Set e.g. {key}=runs/sentiment_zh/latest/bundle." for key in required if not given.get(key)
-    ]
-    if given.get("host") == "":
-        faults.append("host is empty. Set host=127.0.0.1 for this machine alone, or host=0.0.0.0 for every network.")
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return msgspec.convert(given, ServerSettings, strict=False)
+    entries = list(map(entry_of, settings.model))
+    if settings.models is None:
+        return entries, settings.default
+    file = read_models_file(settings.models)
+    return [*entries, *file.models], settings.default or file.default
 
 
-def _is_known(argument: str, kinds: typing.Mapping[str, object]) -> bool:
-    key, equals, _ = argument.partition("=")
-    return bool(equals) and key in kinds
-
-
-def _unknown(argument: str, keys: Sequence[str]) -> str:
-    key, equals, _ = argument.partition("=")
-    if not equals:
-        return f"{shortened_value(argument)} is not key=value. Write e.g. model={shortened_value(argument, '')}."
-    nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
-    hint = f"Did you mean {nearest[0]}?" if nearest else f"There is {', '.join(keys)}."
-    return f"{shortened_value(key, '')} is not a setting of the server. {hint}"
-
-
-def _misfit(key: str, value: str, kind: object) -> str:
-    """Returns what is wrong with a value, or nothing."""
-    try:
-        msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError as error:
-        return f"{key} is {shortened_value(value)}; {_wanted(kind) or error}. Run python -m maas.serve --help."
-    return ""
-
-
-def _wanted(kind: object) -> str:
-    """Returns the description of a type's bound, for `Count` as for `Count | None`."""
-    for part in (kind, *typing.get_args(kind)):
-        for bound in getattr(part, "__metadata__", ()):
-            if isinstance(bound, msgspec.Meta) and bound.description:
-                return f"it must be {bound.description}"
-    return ""
+def _located(entry: ModelEntry) -> LocatedEntry:
+    found = locate(entry.model)
+    version = found.version if entry.version is None else str(entry.version)
+    return LocatedEntry(entry, found.folder, entry.name or found.name, version)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,24 @@ class ServerSettings:
     """What can be chosen when a server is started.
 
     Args:
-        model: a bundle's folder, or `models:/name@alias` or `models:/name/3` in the registry.
+        model: a bundle's folder, `models:/name@alias` or `models:/name/3` in the registry, each also as
+            `name=…` with a name that you choose.
+        models: a YAML file of models, each with settings of its own.
+        default: name of the model that answers where a request names none; the first if null.
         host: the address to listen on; 0.0.0.0 for every network.
         port: 0 picks a free one.
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
-        max_queue: the most rows that may wait; a request takes at most half of them.
+        max_queue: the most rows that may wait for a model; a request takes at most half of them.
         max_body_bytes: largest size of a request's body, in bytes.
         max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
         max_pixels: largest picture that is decoded, in pixels; formats other than JPEG have lower limits of their own.
         access_log: write one JSON line a request to stderr.
     """
 
-    model: str
+    model: tuple[str, ...] = ()
+    models: str | None = None
+    default: str | None = None
     host: str = "127.0.0.1"
     port: Port = 8080
     batch_size: BatchSize | None = None

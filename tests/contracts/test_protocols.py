@@ -107,7 +107,8 @@ def test_operations_answer_for_another_model_when_the_snapshot_is_swapped(name, 
     repository = Repository()
     repository.open(bundles.array_bundle(tmp_path / "one"))
     made = operations(name, repository)
-    repository.open(bundles.array_bundle(tmp_path / "two", width=5, labels=3), name="digits", version="2")
+    two = bundles.array_bundle(tmp_path / "two", width=5, labels=3)
+    asyncio.run(repository.load(two, name="digits", version="2"))
     fresh = operations(name, repository)
     assert [(one.method, one.path) for one in made] == [(one.method, one.path) for one in fresh]
     for old, new in zip(made, fresh, strict=True):

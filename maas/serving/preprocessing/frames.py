@@ -41,6 +41,7 @@ class ReadRequest(msgspec.Struct, tag=True):
     Args:
         number: of the request, for what comes back.
         models: what is served, in order.
+        labels: names of versions: model, label and version of each.
         path: of the operation, as it writes it.
         values: open parts of the path.
         metadata: of the request.
@@ -50,6 +51,7 @@ class ReadRequest(msgspec.Struct, tag=True):
 
     number: int
     models: tuple[ModelRecord, ...]
+    labels: tuple[tuple[str, str, str], ...]
     path: str
     values: dict[str, str]
     metadata: list[tuple[bytes, bytes]]

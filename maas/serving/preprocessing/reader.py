@@ -122,6 +122,7 @@ class InputReader:
         head = ReadRequest(
             number,
             models,
+            snapshot.labels,
             operation.path,
             dict(request.values),
             list(request.metadata),

@@ -35,7 +35,7 @@ from maas.serving.preprocessing.frames import (
 )
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import Inference, Request
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import Deployment, Snapshot, VersionLabel
 
 LARGE_PIXELS = 4_000_000
 LARGE_PICTURE = threading.Lock()
@@ -140,9 +140,9 @@ def _failure(number: int, error: Exception, model: str) -> ReadingFailed:
 
 
 @lru_cache(maxsize=8)
-def snapshot_of(models: tuple[ModelRecord, ...]) -> Snapshot:
+def snapshot_of(models: tuple[ModelRecord, ...], labels: tuple[tuple[str, str, str], ...]) -> Snapshot:
     """Returns deployments that can be read for, and not run."""
-    return Snapshot(tuple(map(_deployment, models)))
+    return Snapshot(tuple(map(_deployment, models)), tuple(VersionLabel(*label) for label in labels))
 
 
 @lru_cache(maxsize=32)
@@ -156,7 +156,7 @@ def _deployment(model: ModelRecord) -> Deployment:
 
 def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWorker, bytes]]:
     """Yields the call that a request is, then its rows."""
-    snapshot = snapshot_of(header.models)
+    snapshot = snapshot_of(header.models, header.labels)
     operation = next(one for one in operations_of(snapshot) if one.path == header.path and isinstance(one, Inference))
     call = operation.parse(request, snapshot)
     deployment = snapshot.find(call.model, call.version)

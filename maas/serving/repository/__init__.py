@@ -1,6 +1,7 @@
 """The models that are served: deployments, what is served at one moment, and how one takes another's place."""
 
-from maas.serving.repository.deployments import Deployment, DeploymentState, Snapshot
-from maas.serving.repository.repository import EngineSettings, Repository
+from maas.serving.repository.deployments import Deployment, DeploymentState, Snapshot, VersionLabel
+from maas.serving.repository.repository import Repository
+from maas.serving.repository.slots import EngineSettings
 
-__all__ = ["Deployment", "DeploymentState", "EngineSettings", "Repository", "Snapshot"]
+__all__ = ["Deployment", "DeploymentState", "EngineSettings", "Repository", "Snapshot", "VersionLabel"]

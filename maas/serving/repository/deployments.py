@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -84,26 +85,44 @@ class Deployment:
         return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
+class VersionLabel(NamedTuple):
+    """A name for a version of a model, such as an alias of the registry.
+
+    Args:
+        model: name of the model.
+        label: name of the version.
+        version: the version.
+    """
+
+    model: str
+    label: str
+    version: str
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """What is served at one moment; it never changes.
 
     Args:
-        deployments: those that are ready, one for each name, in the order of their loading.
+        deployments: those that are served: of each model the version first that answers where none is named, and that
+            of the model first that answers where no model is named.
+        labels: names of versions.
     """
 
     deployments: tuple[Deployment, ...] = ()
+    labels: tuple[VersionLabel, ...] = ()
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of names, versions and bundles."""
+        """SHA-256 of names, versions, bundles and labels."""
         parts = [f"{one.name}\0{one.version}\0{one.bundle.digest}" for one in self.deployments]
+        parts += ["\0".join(label) for label in sorted(self.labels)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @cached_property
     def by_name(self) -> dict[str, Deployment]:
-        """Deployments by their names."""
-        return {one.name: one for one in self.deployments}
+        """The version of each model that answers where none is named."""
+        return {one.name: one for one in reversed(self.deployments)}
 
     @cached_property
     def by_task(self) -> dict[str, Deployment]:
@@ -121,18 +140,38 @@ class Snapshot:
             raise UnknownModelError("No model is served here yet. Try again once one is loaded.")
         return self.deployments[0]
 
+    def versions(self, name: str) -> tuple[Deployment, ...]:
+        """Returns the versions of a model, the one first that answers where none is named."""
+        return tuple(one for one in self.deployments if one.name == name)
+
+    def labels_of(self, deployment: Deployment) -> tuple[str, ...]:
+        """Returns the labels of a version."""
+        return tuple(one.label for one in self.labels if one[::2] == (deployment.name, deployment.version))
+
     def find(self, name: str, version: str | None = None) -> Deployment:
-        """Returns a deployment by its name and, if one is wanted, its version.
+        """Returns a deployment by its name and, if one is wanted, its version or a label of that.
 
         Raises:
             UnknownModelError: it is not served; the message names what is.
         """
-        found = self.by_name.get(name)
-        if found is None:
+        found = self.by_name.get(name) if version is None else self._versions.get((name, version))
+        if found is not None:
+            return found
+        if name not in self.by_name:
             served = ", ".join(sorted(self.by_name)) or "none"
             raise UnknownModelError(f"No model {shortened_value(name)} is served here; there is {served}.")
-        if version is not None and version != found.version:
-            raise UnknownModelError(
-                f"Model {name!r} is served in version {found.version}, not {shortened_value(version, '')}."
-            )
-        return found
+        raise UnknownModelError(
+            f"Model {name!r} is served in {self._shown_versions(name)}, not {shortened_value(version or '', '')}."
+        )
+
+    @cached_property
+    def _versions(self) -> dict[tuple[str, str], Deployment]:
+        numbers = {(one.name, one.version): one for one in self.deployments}
+        return {(one.model, one.label): numbers[one.model, one.version] for one in self.labels} | numbers
+
+    def _shown_versions(self, name: str) -> str:
+        shown = [
+            f"{one.version} ({', '.join(labels)})" if (labels := self.labels_of(one)) else one.version
+            for one in self.versions(name)
+        ]
+        return f"version {shown[0]}" if len(shown) == 1 else f"versions {', '.join(shown[:-1])} and {shown[-1]}"

@@ -5,18 +5,20 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
 import uvicorn
 
 from maas.errors import ConfigError
+from maas.serving.entries import LocatedEntry
 from maas.serving.examples import example_call
 from maas.serving.observers import Observer
 from maas.serving.observers.access_log import AccessLog
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.repository import Deployment, EngineSettings, Repository
+from maas.serving.repository import EngineSettings, Repository, Snapshot
 from maas.serving.settings import ServerSettings
 from maas.serving.transports.http import HttpApp
 
@@ -25,20 +27,18 @@ KEEP_ALIVE_S = 75  # longer than the 60 s after which most load balancers drop a
 GRACE_S = 30  # accepted requests may take this long once the server is to stop
 
 
-def serve(settings: ServerSettings, *, folder: str, name: str | None = None, version: str = "1") -> NoReturn:
-    """Serves one model until SIGTERM, SIGINT or SIGHUP, then finishes what was accepted and exits with status 0.
+def serve(settings: ServerSettings, models: Sequence[LocatedEntry]) -> NoReturn:
+    """Serves models until SIGTERM, SIGINT or SIGHUP, then finishes what was accepted and exits with status 0.
 
     SIGHUP is no signal to stop where it was ignored when the process began, as under `nohup`.
 
     Args:
         settings: how.
-        folder: the bundle.
-        name: the model's name; its manifest's if null.
-        version: its version.
+        models: which, and where they lie.
 
     Raises:
-        BundleError: the bundle cannot be served.
-        ConfigError: the address cannot be listened on.
+        BundleError: a bundle cannot be served.
+        ConfigError: the address cannot be listened on, or two models contradict each other.
         SystemExit: always, in the end.
     """
     for number in _stopping_signals():
@@ -46,11 +46,7 @@ def serve(settings: ServerSettings, *, folder: str, name: str | None = None, ver
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     listener = bound_socket(settings.host, settings.port)
     metrics = Metrics()
-    repository = Repository(
-        EngineSettings(settings.batch_size, settings.threads, settings.max_queue, settings.max_pixels),
-        metrics.observe_rows,
-    )
-    deployment = repository.open(folder, name=name, version=version)
+    repository = opened(settings, models, metrics.observe_rows)
     reader = InputReader(settings.max_queue)
     metrics.watch(repository, lambda: reader.waiting_rows)
     observers: list[Observer] = [metrics, AccessLog()] if settings.access_log else [metrics]
@@ -62,8 +58,38 @@ def serve(settings: ServerSettings, *, folder: str, name: str | None = None, ver
         max_total_bytes=settings.max_total_bytes,
         reader=reader,
     )
-    _Server(app, ready_lines(deployment, settings.host, listener.getsockname()[1])).run(sockets=[listener])
+    _Server(app, ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])).run(sockets=[listener])
     sys.exit(0)
+
+
+def opened(
+    settings: ServerSettings, models: Sequence[LocatedEntry], observe_rows: Callable[[str, int], None]
+) -> Repository:
+    """Returns a repository that serves models.
+
+    Args:
+        settings: of the server.
+        models: which, and where they lie.
+        observe_rows: receives a model's name and the number of rows of each of its runs.
+
+    Raises:
+        BundleError: a bundle cannot be served.
+        ConfigError: two models contradict each other, or there is no default model of that name.
+    """
+    common = EngineSettings(settings.batch_size, settings.threads, settings.max_queue, settings.max_pixels)
+    repository = Repository(common, observe_rows)
+    for entry, folder, name, version in models:
+        repository.open(
+            folder,
+            name=name,
+            version=version,
+            labels=(*entry.labels, *filter(None, [entry.alias])),
+            is_default=entry.default,
+            settings=common.changed(entry.batch_size, entry.threads, entry.max_queue),
+        )
+    if settings.default is not None:
+        repository.set_default(settings.default)
+    return repository
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -87,15 +113,17 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def ready_lines(deployment: Deployment, host: str, port: int) -> str:
+def ready_lines(snapshot: Snapshot, host: str, port: int) -> str:
     """Returns what is printed when the server can answer: its URL, the documentation and an example."""
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{port}"
-    route, example = f"{url}/v1/{deployment.task}", deployment.bundle.golden.inputs[0]
+    url, first = f"http://{shown}:{port}", snapshot.first
+    route, example = f"{url}/v1/{first.task}", first.bundle.golden.inputs[0]
+    models = [f"{one.name} version {one.version}" for one in snapshot.deployments]
+    served = f"{models[0]} is" if len(models) == 1 else f"{', '.join(models[:-1])} and {models[-1]} are"
     return (
-        f"{deployment.name} version {deployment.version} is served at {url} ({deployment.engine.summary})\n"
+        f"{served} served at {url} ({first.engine.summary})\n"
         f"documentation: {url}/docs\n"
-        f"{example_call(deployment.processor, route, example)}"
+        f"{example_call(first.processor, route, example)}"
     )
 
 

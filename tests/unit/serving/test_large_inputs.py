@@ -268,7 +268,7 @@ def test_rows_keep_their_values_and_shapes_in_frames():
 
 
 def test_head_of_a_frame_is_small_when_its_body_is_large():
-    request = ReadRequest(1, (), "/predict", {}, [], {}, 2**23)
+    request = ReadRequest(1, (), (), "/predict", {}, [], {}, 2**23)
     assert len(head_of(request)) < 100
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maas import lifecycle
+    from maas.client import AsyncClient, Client
     from maas.config import RunConfig, compose
     from maas.explaining import explain
     from maas.opening import load
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from maas.runtime.kinds import register_kind
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "RunConfig", "compose", "explain", "lifecycle", "load", "register_kind"]
+__all__ = ["AsyncClient", "Bundle", "Client", "RunConfig", "compose", "explain", "lifecycle", "load", "register_kind"]
 
 _WHERE = {
+    "AsyncClient": "maas.client",
     "Bundle": "maas.runtime.bundle",
+    "Client": "maas.client",
     "RunConfig": "maas.config",
     "compose": "maas.config",
     "explain": "maas.explaining",
@@ -33,7 +36,8 @@ def __getattr__(name: str) -> Any:
     try:
         return import_module("maas.lifecycle") if name == "lifecycle" else getattr(import_module(_WHERE[name]), name)
     except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed. In a checkout of maas: pip install '.[train,registry]'"
+        extras = "client" if _WHERE.get(name) == "maas.client" else "train,registry"
+        message = f"{error.name} is not installed. In a checkout of maas: pip install '.[{extras}]'"
         raise ModuleNotFoundError(message, name=error.name) from error
 
 

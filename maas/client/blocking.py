@@ -1,0 +1,121 @@
+"""The client for ordinary code."""
+
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+import httpx2
+from numpy.typing import NDArray
+
+from maas.client.calls import CallSettings, PartSizes, prediction_steps, ready_steps, score_steps
+from maas.client.connecting import ConnectionSettings, incoming
+from maas.client.exchanges import Incoming, Outgoing, Pause, Progress, Steps
+from maas.errors import MaasError
+
+_T = TypeVar("_T")
+
+
+class Client:
+    """A server of maas, as if its models were here. Threads may share a client; its connections are kept.
+
+    Args:
+        url: of the server, with its path prefix if it has one.
+        timeout_s: time for a whole call, with all of its parts and attempts, in seconds.
+        retries: largest number of attempts after the first, where the server is busy or a connection fails.
+        headers: sent with each request, e.g. `{"authorization": "Bearer …"}`.
+        verify: whether the certificate of an https server is checked, or a context that checks it.
+
+    Raises:
+        ConfigError: the URL is none of HTTP.
+
+    Example:
+        >>> with Client("http://127.0.0.1:8080") as client:  # doctest: +SKIP
+        ...     client.predict(["这是一个很棒的文本"])
+        [{'label': 'positive', 'score': 0.98}]
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 60.0,
+        retries: int = 5,
+        headers: Mapping[str, str] | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        self._connection = ConnectionSettings.of(url, headers, verify)
+        self._settings = CallSettings(timeout_s, retries)
+        self._sizes = PartSizes()
+        self._http = httpx2.Client(**self._connection.options)
+
+    def predict(
+        self, inputs: Sequence[Any], model: str | None = None, version: str | int | None = None
+    ) -> list[dict[str, Any]]:
+        """Returns one prediction a raw row, as `bundle.predict` does.
+
+        Args:
+            inputs: list of rows: texts, rows by column, arrays, bytes or paths of files.
+            model: name of the model; null for the server's default.
+            version: its version or a label of one; null for the default.
+
+        Raises:
+            InputError: a row cannot be understood, or no such model is served.
+            OverloadError: the server was busy at the last attempt.
+            DeadlineError: `timeout_s` has passed.
+            ServerError: the server cannot be reached, or failed.
+        """
+        choice = {"model": model, "version": version}
+        return self._followed(prediction_steps(inputs, choice, self._settings, self._sizes))
+
+    def scores(self, inputs: Sequence[Any], model: str | None = None, version: str | int | None = None) -> NDArray[Any]:
+        """Returns the plain numbers of raw rows, (N, K).
+
+        Args:
+            inputs: list of rows, as for `predict`.
+            model: name of the model; null for the server's default.
+            version: its version or a label of one; null for the default.
+
+        Raises:
+            MaasError: as for `predict`.
+        """
+        choice = {"model": model, "version": version}
+        return self._followed(score_steps(inputs, choice, self._settings, self._sizes))
+
+    def ready(self) -> bool:
+        """Returns whether the server can answer now; one that is away cannot."""
+        return self._followed(ready_steps(self._settings))
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _followed(self, steps: Steps[_T]) -> _T:
+        """Returns what steps give in the end."""
+        progress = Progress(steps)
+        while (step := progress.step) is not None:
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                progress.resume()
+                continue
+            try:
+                reply = self._reply_to(step)
+            except MaasError as error:
+                progress.fail(error)
+            else:
+                progress.reply(reply)
+        return progress.result
+
+    def _reply_to(self, request: Outgoing) -> Incoming:
+        with self._connection.errors_named(), self._http.stream(**self._connection.arguments(request)) as response:
+            parts = []
+            for part in response.iter_bytes():
+                parts.append(part)
+                _ = request.remaining_s  # the library's timeout is of each part alone
+            return incoming(response, b"".join(parts))

@@ -1,96 +1,117 @@
-"""Tensors of the Open Inference Protocol to rows, and outputs to tensors; the REST and gRPC forms of it meet here.
+"""Declared tensors to rows: what the JSON, the binary and the gRPC form of a tensor have in common.
 
-Sizes, types and nesting are known before an array is made: what a client declares decides what its data may hold.
+Names, datatypes and shapes are checked before data is read: what a client declares decides what its data may hold.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias, TypeVar, cast
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import InputError, shortened_value
-from maas.records.signature import NUMPY_TYPES, Datatype, TensorSpec
-from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Row
+from maas.records.signature import NUMPY_TYPES, TensorSpec
+from maas.serving.call import Row
 from maas.serving.faults import require_rows
-from maas.serving.protocols.bodies import encode, encoded_list
 
-_ELEMENTS: dict[Datatype, type] = {
-    "BOOL": bool, "UINT8": int, "INT8": int, "INT32": int, "INT64": int, "FP32": float, "FP64": float, "BYTES": object,
+TensorValues: TypeAlias = list[Row] | NDArray[np.generic]
+"""What a tensor holds, the batch axis first."""
+WIRE_TYPES: dict[str, np.dtype[np.generic]] = {
+    name: np.dtype(kind).newbyteorder("<")
+    for name, kind in {
+        **NUMPY_TYPES, "INT16": np.int16, "UINT16": np.uint16, "UINT32": np.uint32, "UINT64": np.uint64,
+        "FP16": np.float16, "BF16": np.uint16,
+    }.items()
 }  # fmt: skip
-_BLANK = b" \t\r\n"
-_DIGITS = frozenset({b"-", *(b"%d" % digit for digit in range(10))})
+"""How numbers of each datatype are sent; of BF16 their bits."""
+_NUMBERS = WIRE_TYPES.keys() - {"BOOL", "BYTES"}
+_EXACT_INTEGERS = 2**53
 
 
-class InputTensor(msgspec.Struct):
-    """A tensor as a client sends it, its data flat or nested, and not read yet."""
+class DeclaredTensor(Protocol):
+    """A tensor as a client declares it, whatever the form of its data."""
 
     name: str
     shape: list[int]
     datatype: str
-    data: msgspec.Raw
-    parameters: dict[str, object] | None = None
 
 
-class OutputTensor(msgspec.Struct):
-    """A tensor as the protocol writes it, its data flat."""
-
-    name: str
-    datatype: str
-    shape: list[int]
-    data: list[object]
+T = TypeVar("T", bound=DeclaredTensor)
 
 
-def rows_of(tensors: Sequence[InputTensor], specs: Sequence[TensorSpec], max_rows: int) -> list[Row]:
+def rows_of(
+    tensors: Sequence[T],
+    specs: Sequence[TensorSpec],
+    max_rows: int,
+    read: Callable[[T, TensorSpec], TensorValues],
+    optional: frozenset[str] = frozenset(),
+) -> Sequence[Row]:
     """Returns the rows that a request's tensors hold.
 
     Args:
-        tensors: as they were sent.
+        tensors: as they were declared.
         specs: those that the model takes.
         max_rows: largest number of rows; of more, the data is not read.
+        read: returns a tensor's values, (N, …).
+        optional: names of the inputs that may be left out.
 
     Raises:
         InputError: they are not the tensors that the model takes.
     """
-    names, wanted = [tensor.name for tensor in tensors], [spec.name for spec in specs]
-    if names != wanted and sorted(names) != sorted(wanted):
-        takes = f"one input, {wanted[0]!r}" if len(wanted) == 1 else f"the inputs {', '.join(wanted)}"
-        raise InputError(f"The request's inputs are {_listed(names)}; the model takes {takes}.")
-    by_name = {tensor.name: tensor for tensor in tensors}
-    for spec in specs:
-        _require_declared(by_name[spec.name], spec)
+    _require_names([tensor.name for tensor in tensors], specs, optional)
     if len(specs) == 1:
+        _require_taken(tensors[0], specs[0])
         require_rows(tensors[0].shape[0], max_rows)
-        return _values(tensors[0], specs[0])
-    sizes = {spec.name: by_name[spec.name].shape[0] for spec in specs}
+        return cast("Sequence[Row]", read(tensors[0], specs[0]))  # an array is read as a sequence of its rows
+    by_name = {spec.name: spec for spec in specs}
+    for tensor in tensors:
+        _require_taken(tensor, by_name[tensor.name])
+    sizes = {tensor.name: tensor.shape[0] for tensor in tensors}
     if len(set(sizes.values())) > 1:
         raise InputError(f"The request's inputs have unequal numbers of rows: {sizes}.")
-    require_rows(min(sizes.values()), max_rows)
-    columns = [_values(by_name[spec.name], spec) for spec in specs]
-    return [dict(zip(wanted, values, strict=True)) for values in zip(*columns, strict=True)]
+    require_rows(tensors[0].shape[0], max_rows)
+    columns = [_listed_rows(read(tensor, by_name[tensor.name])) for tensor in tensors]
+    return [dict(zip(sizes, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def output_tensor(spec: TensorSpec, array: NDArray[np.generic]) -> OutputTensor:
-    """Returns an output as the protocol writes it."""
-    return OutputTensor(spec.name, spec.datatype, list(array.shape), array.ravel().tolist())
+def shape_of(tensor: DeclaredTensor, spec: TensorSpec) -> list[int]:
+    """Returns a tensor's shape with as many sizes as the model takes: [N, 1] is [N] where it takes [N]."""
+    return tensor.shape[: len(spec.shape)]
 
 
-def encoded_tensor(spec: TensorSpec, array: NDArray[np.generic], separator: bytes) -> Iterator[bytes]:
-    """Yields a large output as JSON, its data a part at a time.
+def _require_taken(tensor: DeclaredTensor, spec: TensorSpec) -> None:
+    """Requires the datatype and the shape that the model takes; a datatype that holds less is taken as well.
 
-    Args:
-        spec: of the output.
-        array: (N, …).
-        separator: what stands before it.
+    Raises:
+        InputError: with what it is, and what the model takes.
     """
-    flat = array.ravel()
-    head = OutputTensor(spec.name, spec.datatype, list(array.shape), [])
-    yield separator + encode(head)[: -len(b"[]}")]
-    starts = range(0, flat.size, OUTPUT_VALUES_AT_ONCE)
-    yield from encoded_list(flat[start : start + OUTPUT_VALUES_AT_ONCE].tolist() for start in starts)
-    yield b"}"
+    if tensor.datatype != spec.datatype and not _is_widened(tensor.datatype, spec.datatype):
+        raise InputError(
+            f"Input {spec.name!r} has datatype {shortened_value(tensor.datatype)}; the model takes {spec.datatype}."
+        )
+    found, wanted = tensor.shape, spec.shape
+    if len(found) == len(wanted) + 1 and found[-1] == 1:
+        found = found[:-1]
+    if len(found) != len(wanted) or not all(
+        size >= 0 and most in (-1, size) for most, size in zip(wanted, found, strict=True)
+    ):
+        raise InputError(f"Input {spec.name!r} has shape {listed(tensor.shape)}; the model takes {list(spec.shape)}.")
+
+
+def in_datatype_of(array: NDArray[np.generic], tensor: DeclaredTensor, spec: TensorSpec) -> NDArray[np.generic]:
+    """Returns numbers of a tensor's datatype in that of the model.
+
+    Raises:
+        InputError: a whole number is too large for it.
+    """
+    if tensor.datatype == spec.datatype:
+        return array
+    if tensor.datatype == "BF16":
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    if tensor.datatype in ("INT64", "UINT64") and array.size and _largest(array) > _EXACT_INTEGERS:
+        raise InputError(f"Input {tensor.name!r} holds a whole number that datatype {spec.datatype} does not.")
+    return array.astype(NUMPY_TYPES[spec.datatype])
 
 
 def require_outputs(wanted: Sequence[str], known: Mapping[str, object]) -> None:
@@ -100,109 +121,49 @@ def require_outputs(wanted: Sequence[str], known: Mapping[str, object]) -> None:
         InputError: with their names.
     """
     if unknown := [name for name in wanted if name not in known]:
-        raise InputError(f"The outputs {_listed(unknown)} are wanted; the model has {', '.join(known)}.")
+        raise InputError(f"The outputs {listed(unknown)} are wanted; the model has {', '.join(known)}.")
     if len(set(wanted)) < len(wanted):
         twice = next(name for name in wanted if wanted.count(name) > 1)
         raise InputError(f"The output {twice!r} is wanted {wanted.count(twice)} times; name each output once.")
 
 
-def _require_declared(tensor: InputTensor, spec: TensorSpec) -> None:
-    """Requires the datatype and the shape that the model takes."""
-    if tensor.datatype != spec.datatype:
-        raise InputError(
-            f"Input {spec.name!r} has datatype {shortened_value(tensor.datatype)}; the model takes {spec.datatype}."
-        )
-    fits = len(tensor.shape) == len(spec.shape) and all(
-        found >= 0 and wanted in (-1, found) for wanted, found in zip(spec.shape, tensor.shape, strict=True)
-    )
-    if not fits:
-        raise InputError(f"Input {spec.name!r} has shape {_listed(tensor.shape)}; the model takes {list(spec.shape)}.")
+def size_of_shape(tensor: DeclaredTensor) -> int:
+    """Returns how many values a tensor's shape has."""
+    return math.prod(tensor.shape)
 
 
-def _values(tensor: InputTensor, spec: TensorSpec) -> list[Row]:
-    """Returns a tensor's rows: arrays of numbers, or whatever a tensor of bytes holds."""
-    data, size = bytes(tensor.data), math.prod(tensor.shape)
-    depth = _nesting(data, len(tensor.shape))
-    _require_size(data, size, tensor)
-    values = _decoded(data, spec.datatype, depth, tensor)
-    if depth > 1:
-        _require_nested(values, tensor)
-        values = _flat(values, depth)
-    elif len(values) != size:
-        raise InputError(f"Input {tensor.name!r} holds {len(values)} values; its shape {tensor.shape} needs {size}.")
-    if spec.datatype == "BYTES":
-        return values
-    return list(_array(values, spec.datatype, tensor).reshape(tensor.shape))
-
-
-def _nesting(data: bytes, rank: int) -> int:
-    """Returns how many brackets data begins with: 1 where it is flat, the rank where it is nested."""
-    if data[1:2] in _DIGITS:
-        return 1
-    brackets = data[: 64 * (rank + 1)].translate(None, _BLANK)
-    return len(brackets[: rank + 1]) - len(brackets[: rank + 1].lstrip(b"["))
-
-
-def _require_size(data: bytes, size: int, tensor: InputTensor) -> None:
-    """Refuses data with more commas than its shape has values, before it is read."""
-    if tensor.datatype != "BYTES" and (commas := data.count(b",")) >= max(1, size):
-        raise InputError(f"Input {tensor.name!r} holds {commas + 1} values; its shape {tensor.shape} needs {size}.")
-
-
-@lru_cache(maxsize=64)
-def _data_decoder(datatype: Datatype, depth: int) -> "msgspec.json.Decoder[list[object]]":
-    kind: object = _ELEMENTS[datatype]
-    for _ in range(depth):
-        kind = list[kind]  # type: ignore[valid-type]  # a type that is made at run time
-    return msgspec.json.Decoder(kind)
-
-
-def _decoded(data: bytes, datatype: Datatype, depth: int, tensor: InputTensor) -> list[Row]:
-    try:
-        return _data_decoder(datatype, max(1, depth)).decode(data)
-    except msgspec.ValidationError:
-        raise InputError(
-            f"Input {tensor.name!r} holds something else than numbers of datatype {datatype}, flat or nested as its "
-            f"shape {tensor.shape} says."
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"Input {tensor.name!r} has data that cannot be read: {error}.") from None
-
-
-def _require_nested(values: list[Row], tensor: InputTensor) -> None:
-    """Requires that nested lists have the sizes of the shape, each of them."""
-    found: list[int] = []
-    level: list[list[Row]] = [values]
-    while level:
-        sizes = set(map(len, level))
-        if len(sizes) > 1:
-            raise InputError(f"Input {tensor.name!r} has rows of unequal length; its shape is {tensor.shape}.")
-        found += sizes
-        level = [value for one in level for value in one if isinstance(value, list)]
-    if found != tensor.shape:
-        raise InputError(
-            f"Input {tensor.name!r} has data nested as {found}; its shape is {tensor.shape}. Send data flat, or nested "
-            "as the shape says."
-        )
-
-
-def _flat(values: list[Row], depth: int) -> list[Row]:
-    for _ in range(depth - 1):
-        values = [value for one in values for value in one]  # type: ignore[attr-defined]  # nested lists
-    return values
-
-
-def _array(values: Sequence[Row], datatype: Datatype, tensor: InputTensor) -> NDArray[np.generic]:
-    """Returns checked numbers as an array; what becomes infinite is refused by the processor, with its row."""
-    try:
-        with np.errstate(over="ignore"):
-            return np.array(values, dtype=NUMPY_TYPES[datatype])
-    except OverflowError:
-        raise InputError(f"Input {tensor.name!r} holds a number that datatype {datatype} does not.") from None
-
-
-def _listed(values: Sequence[object]) -> str:
+def listed(values: Sequence[object]) -> str:
     """Returns the first of some values, for a message."""
     return str([shortened_value(one, "") if isinstance(one, str) else one for one in values[:8]]) + (
         f" and {len(values) - 8} more" if len(values) > 8 else ""
     )
+
+
+def _require_names(names: list[str], specs: Sequence[TensorSpec], optional: frozenset[str]) -> None:
+    """Requires each input of the model once; those that are optional may be absent."""
+    wanted = [spec.name for spec in specs]
+    if names == wanted:
+        return
+    lacking = set(wanted).difference(names)
+    if not names or len(set(names)) < len(names) or not set(names).issubset(wanted) or not lacking <= optional:
+        takes = f"one input, {wanted[0]!r}" if len(wanted) == 1 else f"the inputs {', '.join(wanted)}"
+        raise InputError(f"The request's inputs are {listed(names)}; the model takes {takes}.")
+
+
+def _is_widened(found: str, wanted: str) -> bool:
+    """Whether a datatype of numbers is taken where another is wanted, as it loses nothing."""
+    if found not in _NUMBERS or wanted not in _NUMBERS:
+        return False
+    kind = np.dtype(np.float32) if found == "BF16" else WIRE_TYPES[found]
+    return np.can_cast(kind, NUMPY_TYPES[wanted])
+
+
+def _largest(array: NDArray[np.generic]) -> int:
+    return max(abs(int(array.min())), abs(int(array.max())))
+
+
+def _listed_rows(values: TensorValues) -> list[Row]:
+    """Returns a column's values one by one, a row of numbers as an array."""
+    if isinstance(values, list):
+        return values
+    return values.tolist() if values.ndim == 1 else list(values)

@@ -1,23 +1,25 @@
-"""Open Inference Protocol, version 2, over REST with tensors as JSON.
+"""Open Inference Protocol, version 2, over REST: tensors as JSON or as binary data after it.
 
-Not yet: the binary tensor extension. Its absence shows in `GET /v2`, and a binary request is refused with the reason.
 Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from maas.errors import InputError, shortened_value
+from maas.errors import shortened_value
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Outputs
-from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, Row, RowList, size_of_outputs
+from maas.serving.call import Call, Row, RowList
 from maas.serving.examples import example_text
-from maas.serving.faults import MediaTypeError, UnreadableError
-from maas.serving.protocols.bodies import decode, encode
+from maas.serving.faults import UnreadableError
+from maas.serving.protocols.binary_tensors import RawData, binary_values
+from maas.serving.protocols.bodies import decode
+from maas.serving.protocols.json_tensors import json_values
 from maas.serving.protocols.operations import (
+    LARGE_BODY_BYTES,
     AnyOperation,
     Content,
     Inference,
@@ -27,14 +29,16 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.protocols.schemas import require_body_size, schema_like, tensor_schema
-from maas.serving.protocols.tensors import (
+from maas.serving.protocols.tensors import TensorValues, rows_of
+from maas.serving.protocols.v2_messages import (
+    INFER_DECODER,
     InputTensor,
-    OutputTensor,
-    encoded_tensor,
-    output_tensor,
-    require_outputs,
-    rows_of,
+    deadline_of,
+    raw_data,
+    require_parameters,
+    texts_of_base64,
 )
+from maas.serving.protocols.v2_outputs import JSON_LENGTH, WantedOutput, reply_of, wanted_outputs
 from maas.serving.protocols.v2_pages import (
     HealthPage,
     MetadataPage,
@@ -46,36 +50,6 @@ from maas.serving.protocols.v2_pages import (
 from maas.serving.repository import Deployment, Snapshot
 
 MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
-PARAMETERS = frozenset({"binary_data", "binary_data_output"})
-"""Known parameters: they allow binary tensors in the reply, and JSON is allowed as well."""
-
-
-class RequestedOutput(msgspec.Struct):
-    """An output that a client wants."""
-
-    name: str
-    parameters: dict[str, object] | None = None
-
-
-class InferRequest(msgspec.Struct):
-    """The body of an inference request."""
-
-    inputs: list[InputTensor]
-    id: str | None = None
-    outputs: list[RequestedOutput] | None = None
-    parameters: dict[str, object] | None = None
-
-
-class InferReply(msgspec.Struct):
-    """The body of an inference reply."""
-
-    model_name: str
-    model_version: str
-    id: str | msgspec.UnsetType
-    outputs: list[OutputTensor]
-
-
-_DECODER = msgspec.json.Decoder(InferRequest)
 
 
 class V2Call(Call, frozen=True, kw_only=True):
@@ -83,11 +57,11 @@ class V2Call(Call, frozen=True, kw_only=True):
 
     Args:
         identity: what the client calls its request; null where it has no name.
-        wanted: names of the outputs; all of them if there is none.
+        outputs: those that are wanted, and how.
     """
 
     identity: str | None = None
-    wanted: Sequence[str] = ()
+    outputs: Sequence[WantedOutput] = ()
 
 
 def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
@@ -114,48 +88,51 @@ class InferOperation(Inference[V2Call]):
     def __init__(self, path: str) -> None:
         self.path = f"{path}/infer"
 
+    def is_large(self, request: Request, snapshot: Snapshot) -> bool:
+        """Whether a request is large; of binary data only texts and tables are much work to read."""
+        if not super().is_large(request, snapshot):
+            return False
+        size = _json_size(request)
+        if size is None or size > LARGE_BODY_BYTES:
+            return True
+        specs = named_deployment(request, snapshot).signature.inputs
+        return len(specs) > 1 or specs[0].datatype == "BYTES"
+
     def parse(self, request: Request, snapshot: Snapshot) -> V2Call:
         """Returns a call with the rows that the tensors hold."""
         deployment = named_deployment(request, snapshot)
-        _refuse_binary(request)
-        require_body_size(request.body, (deployment,))
+        size = _json_size(request)
+        content = request.body if size is None else request.body[:size]
+        require_body_size(content, (deployment,))
         try:
-            body = decode(_DECODER, request.body)
+            body = decode(INFER_DECODER, content)
         except UnreadableError as error:
             raise UnreadableError(f"{error} like {example_text(_example_request(deployment))}") from None
-        signature = deployment.signature
-        for one in (body, *body.inputs, *(body.outputs or ())):
-            if one.parameters:
-                _refuse_unknown(one.parameters)
-        wanted = [output.name for output in body.outputs or ()]
-        if wanted:
-            require_outputs(wanted, deployment.output_specs)
+        require_parameters(body)
+        raw, optional = raw_data(body.inputs, request.body, len(content)), deployment.optional_inputs
+        read = partial(_values, raw=raw, optional=optional)
         return V2Call(
             model=deployment.name,
             version=request.values.get("version"),
-            inputs=RowList(rows_of(body.inputs, signature.inputs, deployment.engine.max_rows)),
+            inputs=RowList(
+                rows_of(body.inputs, deployment.signature.inputs, deployment.engine.max_rows, read, optional)
+            ),
             size_bytes=len(request.body),
+            deadline_s=deadline_of(body),
             identity=body.id,
-            wanted=wanted,
+            outputs=wanted_outputs(body, deployment),
         )
 
     def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Rendered:
         """Returns the wanted outputs as tensors."""
-        tensors = deployment.postprocessor.tensors(outputs)
-        specs = deployment.output_specs
-        identity = msgspec.UNSET if call.identity is None else call.identity
-        wanted = [(specs[name], tensors[name]) for name in call.wanted or specs]
-        reply = InferReply(deployment.name, deployment.version, identity, [])
-        if size_of_outputs(tensors) > OUTPUT_VALUES_AT_ONCE:
-            return Rendered(_in_parts(reply, wanted))
-        reply.outputs = [output_tensor(spec, tensor) for spec, tensor in wanted]
-        return Rendered(iter((encode(reply),)))
+        return reply_of(call.identity, call.outputs, deployment, deployment.postprocessor.tensors(outputs))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         signature = first.signature
-        call = V2Call(model=first.name, inputs=RowList([]), size_bytes=0)
+        outputs = list(map(WantedOutput, first.output_specs))
+        call = V2Call(model=first.name, inputs=RowList([]), size_bytes=0, outputs=outputs)
         reply = msgspec.json.decode(b"".join(self.render(call, first, first.example_outputs).parts))
         kinds = {"type": "array", "items": {"oneOf": list(map(tensor_schema, signature.outputs))}}
         schema = schema_like(reply)
@@ -166,29 +143,30 @@ class InferOperation(Inference[V2Call]):
         )
 
 
-def _in_parts(reply: InferReply, wanted: Sequence[tuple[TensorSpec, NDArray[np.generic]]]) -> Iterator[bytes]:
-    yield encode(reply)[: -len(b"]}")]
-    for number, (spec, tensor) in enumerate(wanted):
-        yield from encoded_tensor(spec, tensor, b"," if number else b"")
-    yield b"]}"
+def _json_size(request: Request) -> int | None:
+    """Returns the length of the JSON that binary data follows; None where all of the body is JSON."""
+    for name, value in request.metadata:
+        if name == JSON_LENGTH:
+            if not value.isdigit() or not 0 < int(value) <= len(request.body):
+                raise UnreadableError(
+                    f"The header Inference-Header-Content-Length is {shortened_value(value.decode('latin-1'))}; it is "
+                    f"the length of the JSON that the body of {len(request.body)} bytes begins with."
+                )
+            return int(value)
+    return None
 
 
-def _refuse_binary(request: Request) -> None:
-    if any(name == b"inference-header-content-length" for name, _ in request.metadata):
-        raise MediaTypeError(
-            "The request holds binary tensors, which this server does not read yet; send the data as JSON "
-            "(tritonclient: set_data_from_numpy(…, binary_data=False))."
-        )
-
-
-def _refuse_unknown(parameters: Mapping[str, object]) -> None:
-    """Refuses what a client wants and would not get."""
-    for name in parameters:
-        if name not in PARAMETERS:
-            known = ", ".join(sorted(PARAMETERS))
-            raise InputError(
-                f"The parameter {shortened_value(name)} is not known here; there is {known}. Leave it out."
-            )
+def _values(
+    tensor: InputTensor, spec: TensorSpec, *, raw: Mapping[str, RawData], optional: frozenset[str]
+) -> TensorValues:
+    """Returns what a tensor holds, in whatever form it was sent."""
+    if isinstance(tensor.data, msgspec.UnsetType):
+        values = binary_values(raw[tensor.name], tensor, spec)
+    else:
+        values = json_values(tensor.data, tensor, spec, is_optional=spec.name in optional)
+    if tensor.parameters and tensor.parameters.get("content_type") == "base64":
+        return texts_of_base64(values, tensor)
+    return values
 
 
 def _properties(schema: Mapping[str, object]) -> dict[str, object]:

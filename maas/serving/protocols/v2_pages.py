@@ -12,6 +12,9 @@ from maas.serving.protocols.operations import Content, OperationDocument, Page, 
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, Snapshot
 
+EXTENSIONS = ("binary_tensor_data", "classification")
+"""Triton's names of what there is beside the protocol."""
+
 
 class ServerPage(Page):
     """What the server is."""
@@ -122,7 +125,7 @@ def _server() -> dict[str, object]:
         own = version("maas")
     except PackageNotFoundError:  # run from a folder that was never installed
         own = "unknown"
-    return {"name": "maas", "version": own, "extensions": []}
+    return {"name": "maas", "version": own, "extensions": list(EXTENSIONS)}
 
 
 def path_values(path: str, deployment: Deployment) -> tuple[tuple[str, str], ...]:

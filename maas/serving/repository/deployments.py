@@ -64,6 +64,12 @@ class Deployment:
         return Signature(self.processor.input_specs, self.postprocessor.specs)
 
     @cached_property
+    def optional_inputs(self) -> frozenset[str]:
+        """Names of the inputs that a row may lack: its schema takes null for them."""
+        properties = self.processor.row_schema.get("properties", {})
+        return frozenset(name for name, schema in properties.items() if "null" in schema.get("type", ()))
+
+    @cached_property
     def output_specs(self) -> dict[str, TensorSpec]:
         """Outputs as tensors, by name."""
         return {spec.name: spec for spec in self.signature.outputs}

@@ -107,6 +107,35 @@ def flag_bundle(folder: Path) -> Path:
     )
 
 
+def table_bundle(folder: Path) -> Path:
+    """The sum of two numbers, a missing one as 0, and the position of a category among S, M and L."""
+    rows = [{"price": 1.5, "area": 20, "size": "S"}, {"price": None, "size": "M"}, {"area": 0.5, "size": "L"}]
+    weights = {"zero": np.array(0, np.float32), "axis": np.array([1], dtype=np.int64)}
+    nodes = [
+        helper.make_node("IsNaN", ["numbers"], ["missing"]),
+        helper.make_node("Where", ["missing", "zero", "numbers"], ["filled"]),
+        helper.make_node("Cast", ["categories"], ["positions"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["filled", "positions"], ["columns"], axis=1),
+        helper.make_node("ReduceSum", ["columns", "axis"], ["value"], keepdims=0),
+    ]
+    graph_inputs = [
+        helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["batch", 2]),
+        helper.make_tensor_value_info("categories", TensorProto.INT64, ["batch", 1]),
+    ]
+    return _bundle(
+        folder,
+        name="sums",
+        task="tabular-regression",
+        nodes=nodes,
+        weights=weights,
+        graph_input=graph_inputs,
+        processor=TabularProcessor(["price", "area"], ["size"]).fit([{"size": one} for one in "SSSMML"]),
+        postprocessor=load_postprocessor({"kind": "regression"}),
+        golden=rows,
+        batch_size=8,
+    )
+
+
 def text_bundle(folder: Path, *, batch_size: int = 8, max_tokens: int = 64) -> Path:
     """A softmax over a linear layer over the mean of token embeddings."""
     random = np.random.default_rng(1)

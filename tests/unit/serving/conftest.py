@@ -82,6 +82,11 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def table_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _bundles().table_bundle(tmp_path_factory.mktemp("bundles") / "table")
+
+
+@pytest.fixture(scope="session")
 def array_server(array_folder: Path) -> Iterator[Server]:
     with running(f"model={array_folder}") as server:
         yield server
@@ -90,6 +95,12 @@ def array_server(array_folder: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def text_server(text_folder: Path) -> Iterator[Server]:
     with running(f"model={text_folder}") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def table_server(table_folder: Path) -> Iterator[Server]:
+    with running(f"model={table_folder}") as server:
         yield server
 
 

@@ -73,21 +73,6 @@ def test_tritonclient_infers_texts(triton_text, text_folder):
     np.testing.assert_allclose(result.as_numpy("score"), expected, rtol=1e-6)
 
 
-def test_tritonclient_reads_json_where_it_asked_for_binary(triton):
-    http, client = triton
-    sent = http.InferInput("input", [1, 64], "FP32")
-    sent.set_data_from_numpy(np.zeros((1, 64), dtype=np.float32), binary_data=False)
-    assert client.infer("digits", [sent]).as_numpy("probabilities").shape == (1, 10)
-
-
-def test_tritonclient_is_told_that_binary_tensors_are_not_read(triton):
-    http, client = triton
-    sent = http.InferInput("input", [1, 64], "FP32")
-    sent.set_data_from_numpy(np.zeros((1, 64), dtype=np.float32), binary_data=True)
-    with pytest.raises(http.InferenceServerException, match="binary_data=False"):
-        client.infer("digits", [sent])
-
-
 def test_nested_and_flat_data_mean_the_same(array_server):
     rows = [[1.0] * 64, [2.0] * 64]
     nested = array_server.client.post("/v2/models/digits/infer", json=tensor(shape=[2, 64], data=rows)).json()
@@ -99,38 +84,50 @@ def test_nested_and_flat_data_mean_the_same(array_server):
     assert len(nested["outputs"][2]["data"]) == 20
 
 
-def test_parameters_of_binary_tensors_are_accepted_and_answered_as_json(array_server):
-    body = {
-        **tensor(parameters={"binary_data": False}),
-        "parameters": {"binary_data_output": True},
-        "outputs": [{"name": "score", "parameters": {"binary_data": True}}],
-    }
-    found = array_server.client.post("/v2/models/digits/infer", json=body).json()
-    assert [output["name"] for output in found["outputs"]] == ["score"]
-    assert len(found["outputs"][0]["data"]) == 1
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        ({**tensor(), "parameters": {"seed": 1}}, "there is binary_data_output, content_type, timeout"),
+        (tensor(parameters={"seed": 1}), "there is binary_data, binary_data_size, content_type"),
+        (
+            {**tensor(), "outputs": [{"name": "score", "parameters": {"seed": 1}}]},
+            "there is binary_data, classification, content_type",
+        ),
+    ],
+)
+def test_parameter_is_refused_when_it_would_be_ignored(array_server, body, known):
+    response = array_server.client.post("/v2/models/digits/infer", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"] == f"The parameter 'seed' is not known here; {known}. Leave it out."
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("parameters", "cause"),
     [
-        {**tensor(), "parameters": {"priority": 1}},
-        tensor(parameters={"priority": 1}),
-        {**tensor(), "outputs": [{"name": "score", "parameters": {"priority": 1}}]},
+        ({"priority": 1}, "The parameter 'priority' is not known here: all requests have one priority here."),
+        ({"sequence_id": 7}, "requests do not depend on each other here"),
+        ({"timeout": "1"}, "The parameter timeout is '1'; it is a number of microseconds."),
+        ({"timeout": -1}, "The parameter timeout is -1"),
+        ({"content_type": "pickle"}, "The parameter content_type is 'pickle'; np, str, pd, base64 are known here."),
     ],
 )
-def test_parameter_is_refused_when_it_would_be_ignored(array_server, body):
-    response = array_server.client.post("/v2/models/digits/infer", json=body)
+def test_parameter_of_a_request_is_refused_when_it_cannot_be_kept(array_server, parameters, cause):
+    response = array_server.client.post("/v2/models/digits/infer", json={**tensor(), "parameters": parameters})
     assert response.status_code == 400
-    assert response.json()["error"].startswith("The parameter 'priority' is not known here; there is binary_data, ")
+    assert cause in response.json()["error"]
 
 
-def test_tritonclient_is_refused_when_it_wants_classes(triton):
-    http, client = triton
-    sent = http.InferInput("input", [1, 64], "FP32")
-    sent.set_data_from_numpy(np.zeros((1, 64), dtype=np.float32), binary_data=False)
-    wanted = [http.InferRequestedOutput("probabilities", binary_data=False, class_count=3)]
-    with pytest.raises(http.InferenceServerException, match="The parameter 'classification' is not known here"):
-        client.infer("digits", [sent], outputs=wanted)
+def test_request_is_given_up_when_its_timeout_is_over(start, array_folder, slow_module):
+    body = {**tensor(), "parameters": {"timeout": 20_000}}
+    with start(f"model={array_folder}", module=slow_module) as server:
+        response = server.client.post("/v2/models/digits/infer", json=body)
+    assert response.status_code == 504
+    assert response.json()["code"] == "deadline_exceeded"
+
+
+def test_request_is_answered_when_its_timeout_is_far_or_its_priority_is_the_usual_one(array_server):
+    body = {**tensor(), "parameters": {"timeout": 60_000_000, "priority": 0}}
+    assert array_server.client.post("/v2/models/digits/infer", json=body).status_code == 200
 
 
 BAD = {
@@ -147,7 +144,15 @@ BAD = {
     "uneven": (tensor(data=[[1], [1, 2]]), 400, "unequal length"),
     "infinite": (tensor(data=[1e39] * 64), 400, "not a finite number"),
     "no rows": (tensor(shape=[0, 64], data=[]), 400, "No rows were given"),
-    "no data": (tensor(data=None), 400, "missing required field `data`"),
+    "no data": (tensor(data=None), 400, "has no data; send `data`, or `binary_data_size`."),
+    "binary without bytes": (
+        tensor(data=None, parameters={"binary_data_size": 256}),
+        400,
+        "The body has 0 bytes after its JSON; the inputs' binary_data_size is 256 together.",
+    ),
+    "data twice": (tensor(parameters={"binary_data_size": 256}), 400, "has data as JSON and as binary data"),
+    "binary size": (tensor(data=None, parameters={"binary_data_size": "1"}), 400, "binary_data_size is '1'; it is"),
+    "bits of BF16": (tensor(datatype="BF16"), 400, "has datatype BF16, which JSON has no numbers of"),
     "no shape": (tensor(shape=None), 400, "missing required field `shape`"),
     "shape of floats": (tensor(shape=[1.5, 64]), 400, "$.inputs[0].shape[0]"),
     "repeated output": (

@@ -1,0 +1,151 @@
+"""Requests of the Open Inference Protocol, version 2, and their parameters.
+
+What a parameter wants is done, or the request is refused: a client never gets something else than it meant.
+Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+"""
+
+import time
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from maas.errors import InputError, shortened_value
+from maas.serving.protocols.binary_tensors import RawData
+from maas.serving.protocols.tensors import TensorValues
+
+Parameters = Mapping[str, object]
+CONTENT_TYPES = ("np", "str", "pd", "base64")
+"""MLServer's names of codecs; `base64` alone changes what data means."""
+_NOT_SUPPORTED = {
+    "priority": "all requests have one priority here",
+    "sequence_id": "requests do not depend on each other here",
+    "shared_memory_region": "this server shares no memory with clients",
+}
+
+
+class InputTensor(msgspec.Struct):
+    """A tensor as a client sends it, its data flat or nested, and not read yet; binary data is after the JSON."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, object] | None = None
+
+    @property
+    def binary_size(self) -> int | None:
+        """Bytes of binary data; None where the data is JSON.
+
+        Raises:
+            InputError: there is data in both forms or in none, or the size is none.
+        """
+        size = None if self.parameters is None else self.parameters.get("binary_data_size")
+        if (size is None) == (self.data is msgspec.UNSET):
+            found = "no data" if size is None else "data as JSON and as binary data"
+            raise InputError(f"Input {shortened_value(self.name)} has {found}; send `data`, or `binary_data_size`.")
+        if size is not None and (type(size) is not int or size < 0):
+            raise InputError(f"The parameter binary_data_size is {_shown(size)}; it is a number of bytes.")
+        return size
+
+
+class RequestedOutput(msgspec.Struct):
+    """An output that a client wants."""
+
+    name: str
+    parameters: dict[str, object] | None = None
+
+
+class InferRequest(msgspec.Struct):
+    """The body of an inference request."""
+
+    inputs: list[InputTensor]
+    id: str | None = None
+    outputs: list[RequestedOutput] | None = None
+    parameters: dict[str, object] | None = None
+
+
+INFER_DECODER = msgspec.json.Decoder(InferRequest)
+
+
+def require_parameters(body: InferRequest) -> None:
+    """Refuses what a client wants and would not get.
+
+    Raises:
+        InputError: a parameter is not known here, or has no such value.
+    """
+    if body.parameters:
+        _require_known(body.parameters, ("binary_data_output", "content_type", "timeout"))
+    for tensor in body.inputs:
+        if tensor.parameters:
+            _require_known(tensor.parameters, ("binary_data_size", "binary_data", "content_type"))
+    for output in body.outputs or ():
+        if output.parameters:
+            _require_known(output.parameters, ("binary_data", "classification", "content_type"))
+
+
+def deadline_of(body: InferRequest) -> float | None:
+    """Returns when a request's `timeout`, in microseconds, is over, in seconds of the monotonic clock."""
+    timeout = body.parameters.get("timeout") if body.parameters else None
+    if timeout is None or timeout == 0:
+        return None
+    if type(timeout) is not int or timeout < 0:
+        raise InputError(f"The parameter timeout is {_shown(timeout)}; it is a number of microseconds.")
+    return time.monotonic() + timeout / 1e6
+
+
+def raw_data(tensors: Sequence[InputTensor], body: bytes | bytearray, start: int) -> dict[str, RawData]:
+    """Returns the binary data of tensors, by name.
+
+    Args:
+        tensors: as they were declared.
+        body: the request's.
+        start: place of the first byte after the JSON.
+
+    Raises:
+        InputError: the body has more bytes, or less.
+    """
+    found: dict[str, RawData] = {}
+    place = start
+    for tensor in tensors:
+        size = tensor.binary_size
+        if size is not None:
+            found[tensor.name] = RawData(body, place, size)
+            place += size
+    if place != len(body):
+        raise InputError(
+            f"The body has {len(body) - start:,} bytes after its JSON; the inputs' binary_data_size is "
+            f"{place - start:,} together. Send each input's data in full, in the order of the inputs, and the length "
+            "of the JSON as the header Inference-Header-Content-Length."
+        )
+    return found
+
+
+def texts_of_base64(values: TensorValues, tensor: InputTensor) -> TensorValues:
+    """Returns the texts that base64 stands for.
+
+    Raises:
+        InputError: it is no base64, or not of a text.
+    """
+    try:
+        return [b64decode(str(value), validate=True).decode() for value in values]
+    except ValueError as error:  # of base64 and of UTF-8
+        raise InputError(f"Input {tensor.name!r} has content_type base64, and holds none: {error}.") from None
+
+
+def _require_known(parameters: Parameters, names: Sequence[str]) -> None:
+    for name, value in parameters.items():
+        if name not in names:
+            if name == "priority" and value == 0:
+                continue
+            known = ", ".join(sorted(names))
+            reason = f": {_NOT_SUPPORTED[name]}" if name in _NOT_SUPPORTED else f"; there is {known}"
+            raise InputError(f"The parameter {shortened_value(name)} is not known here{reason}. Leave it out.")
+        if name == "content_type" and value not in CONTENT_TYPES:
+            raise InputError(
+                f"The parameter content_type is {_shown(value)}; {', '.join(CONTENT_TYPES)} are known here."
+            )
+
+
+def _shown(value: object) -> str:
+    return shortened_value(repr(value), "")

@@ -1,0 +1,165 @@
+"""Replies of the Open Inference Protocol, version 2: outputs as JSON, as binary data, or as their first classes.
+
+Source: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.errors import InputError, shortened_value
+from maas.records.signature import TensorSpec
+from maas.runtime.postprocessors.classification import ClassificationPostprocessor
+from maas.serving.call import OUTPUT_VALUES_AT_ONCE
+from maas.serving.protocols.binary_tensors import binary_data
+from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.json_tensors import json_parts
+from maas.serving.protocols.operations import Rendered
+from maas.serving.protocols.tensors import require_outputs
+from maas.serving.protocols.v2_messages import InferRequest, RequestedOutput
+from maas.serving.repository import Deployment
+
+OCTETS = b"application/octet-stream"
+JSON_LENGTH = b"inference-header-content-length"
+
+
+class OutputTensor(msgspec.Struct):
+    """A tensor as the protocol writes it, its data flat, or binary after the JSON."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    data: list[object] | msgspec.UnsetType = msgspec.UNSET
+
+
+class InferReply(msgspec.Struct):
+    """The body of an inference reply."""
+
+    model_name: str
+    model_version: str
+    id: str | msgspec.UnsetType
+    outputs: list[OutputTensor]
+
+
+class WantedOutput(NamedTuple):
+    """An output as a client wants it.
+
+    Args:
+        name: name of the output.
+        is_binary: whether its data follows the JSON.
+        classes: number of its largest values that are wanted, with their labels; 0 for all values as they are.
+    """
+
+    name: str
+    is_binary: bool = False
+    classes: int = 0
+
+
+def wanted_outputs(body: InferRequest, deployment: Deployment) -> list[WantedOutput]:
+    """Returns the outputs that a request wants, all of the model's where it names none.
+
+    Raises:
+        InputError: the model has no such output, or it cannot be had in that form.
+    """
+    are_binary = (body.parameters or {}).get("binary_data_output") is True
+    specs = deployment.output_specs
+    if not body.outputs:
+        return [WantedOutput(name, are_binary) for name in specs]
+    require_outputs([output.name for output in body.outputs], specs)
+    return [_wanted(output, specs[output.name], are_binary=are_binary) for output in body.outputs]
+
+
+def _wanted(output: RequestedOutput, spec: TensorSpec, *, are_binary: bool) -> WantedOutput:
+    parameters = output.parameters or {}
+    classes = parameters.get("classification", 0)
+    if type(classes) is not int or classes < 0:
+        raise InputError(
+            f"The parameter classification is {shortened_value(repr(classes), '')}; it is a number of classes."
+        )
+    if classes and spec.datatype == "BYTES":
+        raise InputError(f"Output {spec.name!r} has no numbers to find the largest of; leave classification out.")
+    return WantedOutput(spec.name, parameters.get("binary_data", are_binary) is True, classes)
+
+
+def reply_of(
+    identity: str | None, wanted: Sequence[WantedOutput], deployment: Deployment, arrays: dict[str, NDArray[np.generic]]
+) -> Rendered:
+    """Returns the reply to a request.
+
+    Args:
+        identity: what the client calls its request; null where it has no name.
+        wanted: outputs, each as a client wants it.
+        deployment: the one that ran.
+        arrays: its outputs, (N, …) each.
+    """
+    reply = InferReply(deployment.name, deployment.version, msgspec.UNSET if identity is None else identity, [])
+    json_arrays, binary = list[NDArray[np.generic]](), list[bytes]()
+    for name, is_binary, classes in wanted:
+        array, datatype = arrays[name], deployment.output_specs[name].datatype
+        if classes:
+            array, datatype = classified(array, classes, _labels(deployment, name)), "BYTES"
+        output = OutputTensor(name, datatype, list(array.shape))
+        reply.outputs.append(output)
+        if is_binary:
+            binary.append(binary_data(array, datatype))
+            output.parameters = {"binary_data_size": len(binary[-1])}
+        else:
+            json_arrays.append(array)
+    if not binary and sum(array.size for array in json_arrays) > OUTPUT_VALUES_AT_ONCE:
+        return Rendered(_in_parts(reply, json_arrays))
+    head = _whole(reply, json_arrays)
+    if not binary:
+        return Rendered(iter((head,)))
+    return Rendered(iter((head, *binary)), OCTETS, ((JSON_LENGTH, b"%d" % len(head)),))
+
+
+def classified(array: NDArray[np.generic], classes: int, labels: Sequence[str]) -> NDArray[np.generic]:
+    """Returns the largest values of each row as texts `value:position` or `value:position:label`, (N, K).
+
+    Args:
+        array: numbers, (N, …).
+        classes: number of values of a row that are wanted; fewer where a row has fewer.
+        labels: what positions in a row are called; none where they have no names.
+    """
+    rows = array.reshape(len(array), -1)
+    order = np.argsort(np.negative(rows), axis=1, kind="stable")[:, :classes]
+    found = [
+        [
+            f"{value}:{position}" + (f":{labels[position]}" if labels else "")
+            for value, position in zip(*pair, strict=True)
+        ]
+        for pair in zip(np.take_along_axis(rows, order, axis=1).astype(str).tolist(), order.tolist(), strict=True)
+    ]
+    return np.array(found, dtype=object).reshape(order.shape)
+
+
+def _labels(deployment: Deployment, name: str) -> Sequence[str]:
+    """Returns what the positions of an output's rows are called."""
+    postprocessor = deployment.postprocessor
+    if isinstance(postprocessor, ClassificationPostprocessor) and name == postprocessor.output:
+        return postprocessor.labels
+    return ()
+
+
+def _whole(reply: InferReply, arrays: Sequence[NDArray[np.generic]]) -> bytes:
+    """Returns a reply as JSON; arrays are the data of the outputs that are not binary, in order."""
+    remaining = iter(arrays)
+    for output in reply.outputs:
+        if output.parameters is msgspec.UNSET:
+            output.data = next(remaining).ravel().tolist()
+    return encode(reply)
+
+
+def _in_parts(reply: InferReply, arrays: Sequence[NDArray[np.generic]]) -> Iterator[bytes]:
+    """Yields a reply with much data as JSON, a part at a time."""
+    outputs, reply.outputs = reply.outputs, []
+    yield encode(reply)[: -len(b"]}")]
+    for number, (output, array) in enumerate(zip(outputs, arrays, strict=True)):
+        yield (b"," if number else b"") + encode(output)[: -len(b"}")] + b',"data":'
+        yield from json_parts(array)
+        yield b"}"
+    yield b"]}"

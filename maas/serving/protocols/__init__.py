@@ -4,13 +4,21 @@ A protocol parses a request into a call and renders outputs into a reply; it dec
 of what is served.
 """
 
+from maas.serving.protocols.models import models_operations
 from maas.serving.protocols.operations import AnyOperation
 from maas.serving.protocols.predictions import predictions_operations
 from maas.serving.protocols.rest import rest_operations
+from maas.serving.protocols.tf_serving import tf_serving_operations
 from maas.serving.protocols.v2 import v2_operations
 from maas.serving.repository import Snapshot
 
-PROTOCOLS = (rest_operations, predictions_operations, v2_operations)
+PROTOCOLS = (
+    rest_operations,
+    predictions_operations,
+    models_operations,
+    v2_operations,
+    tf_serving_operations,
+)
 
 
 def operations_of(snapshot: Snapshot) -> list[AnyOperation]:

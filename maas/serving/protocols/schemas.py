@@ -23,7 +23,11 @@ def schema_like(example: object) -> dict[str, object]:
         properties = {name: schema_like(value) for name, value in example.items()}
         return {"type": "object", "required": list(properties), "properties": properties}
     if isinstance(example, list):
-        return {"type": "array", "items": schema_like(example[0]) if example else {}}
+        kinds = {repr(kind): kind for kind in map(schema_like, example)}
+        return {
+            "type": "array",
+            "items": next(iter(kinds.values()), {}) if len(kinds) < 2 else {"anyOf": [*kinds.values()]},
+        }
     return {"type": _NAMES[type(example)]} if type(example) in _NAMES else {}
 
 

@@ -1,0 +1,103 @@
+"""The models that are served, in one object each that carries what three protocols look for.
+
+`id`, `object`, `created` and `owned_by` are OpenAI's; `model_version_status` is TensorFlow Serving's; `name` and
+`ready` are KServe's.
+Source: https://platform.openai.com/docs/api-reference/models, https://www.tensorflow.org/tfx/serving/api_rest,
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
+"""
+
+from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.schemas import schema_like
+from maas.serving.repository import Deployment, DeploymentState, Snapshot
+
+OWNER = "maas"
+STATES = {
+    DeploymentState.LOADING: "LOADING",
+    DeploymentState.READY: "AVAILABLE",
+    DeploymentState.DRAINING: "UNLOADING",
+    DeploymentState.GONE: "END",
+}
+"""TensorFlow Serving's word for each state."""
+
+
+def models_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the paths name no model
+    """Returns the list, and the page of each model."""
+    return [ModelsPage(), ModelPage()]
+
+
+class ModelsPage(Page):
+    """All models."""
+
+    protocol = "models"
+    path = "/v1/models"
+    summary = "Lists the models."
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns an object for each name; KServe reads the names alone."""
+        return Reply(encode(_listed_models(snapshot)))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns the same as an example."""
+        example = _listed_models(snapshot)
+        return OperationDocument(Content(schema_like(example), example))
+
+
+class ModelPage(Page):
+    """One model."""
+
+    protocol = "models"
+    path = "/v1/models/{name}"
+    summary = "Describes a model and the versions of it that are served."
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns its object."""
+        found = snapshot.find(request.values["name"])
+        request.model = found.name
+        return Reply(encode(described_model(found, snapshot)))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that of the first model as an example."""
+        example = described_model(snapshot.first, snapshot)
+        return OperationDocument(Content(schema_like(example), example), values=(("name", snapshot.first.name),))
+
+
+def described_model(deployment: Deployment, snapshot: Snapshot) -> dict[str, object]:
+    """Returns a model as all three protocols describe it.
+
+    Args:
+        deployment: its default version.
+        snapshot: its other versions are there.
+    """
+    versions = [one for one in snapshot.deployments if one.name == deployment.name]
+    return {
+        "id": deployment.name,
+        "object": "model",
+        "created": _created(deployment),
+        "owned_by": OWNER,
+        "name": deployment.name,
+        "ready": deployment.state is DeploymentState.READY,
+        "task": deployment.task,
+        "version": deployment.version,
+        "model_version_status": list(map(version_status, versions)),
+    }
+
+
+def version_status(deployment: Deployment) -> dict[str, object]:
+    """Returns the state of a version as TensorFlow Serving writes it."""
+    return {
+        "version": deployment.version,
+        "state": STATES[deployment.state],
+        "status": {"error_code": "OK", "error_message": ""},
+    }
+
+
+def _listed_models(snapshot: Snapshot) -> dict[str, object]:
+    data = [described_model(one, snapshot) for one in snapshot.by_name.values()]
+    return {"object": "list", "data": data, "models": list(snapshot.by_name)}
+
+
+def _created(deployment: Deployment) -> int:
+    """Returns when the bundle was written here, in seconds since 1970; 0 where its folder has been removed since."""
+    manifest = deployment.bundle.folder / "manifest.json"
+    return int(manifest.stat().st_mtime) if manifest.exists() else 0

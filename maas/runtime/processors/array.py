@@ -94,9 +94,27 @@ class ArrayProcessor(SingleArrayProcessor):
                 )
         return [row.astype(np.float32) for row in scaled]
 
-    def values(self, rows: Sequence[Any]) -> list[NDArray[Any]]:
+    def values(self, rows: Sequence[Any] | NDArray[Any]) -> list[NDArray[Any]]:
         """Returns checked arrays of `shape` in their own unit, float64 where they are standardised, else float32."""
+        if isinstance(rows, np.ndarray) and (array := self._checked_together(rows)) is not None:
+            return list(array)
         return [self._checked(row, index) for index, row in enumerate(rows)]
+
+    def _checked_together(self, rows: NDArray[Any]) -> Array | None:
+        """Returns rows that came as one array; None where one of them is to be refused."""
+        if rows.shape[1:] != self.shape or rows.dtype.kind not in "biuf" or not rows.size:
+            return None
+        with np.errstate(over="ignore"):
+            array: Array = rows.astype(np.float64 if self.standardize else np.float32)
+        return array if self._is_allowed(float(array.min()), float(array.max())) else None
+
+    def _is_allowed(self, smallest: float, largest: float) -> bool:
+        """Whether all numbers between two are finite and within the range; none is where one is NaN."""
+        return (
+            -LARGEST_SQUARED < smallest <= largest < LARGEST_SQUARED
+            and (self.low is None or smallest >= self.low)
+            and (self.high is None or largest <= self.high)
+        )
 
     def _checked(self, row: object, index: int) -> Array:
         if isinstance(row, list) and not _holds_only_numbers(row):
@@ -116,15 +134,15 @@ class ArrayProcessor(SingleArrayProcessor):
         with np.errstate(over="ignore"):  # what becomes infinite is refused below
             array: Array = values.astype(np.float64 if self.standardize else np.float32)
         smallest, largest = float(array.min()), float(array.max())
+        if self._is_allowed(smallest, largest):
+            return array
         if not (-LARGEST_SQUARED < smallest <= largest < LARGEST_SQUARED):
             beyond = f", or beyond {LARGEST_SQUARED:g} in size" if self.standardize else ""
             raise InputError(f"Row {index} holds a value that is not a finite number{beyond}.")
-        if (self.low is not None and smallest < self.low) or (self.high is not None and largest > self.high):
-            raise InputError(
-                f"Row {index} holds values from {smallest:g} to {largest:g}; they must lie in "
-                f"[{'-inf' if self.low is None else self.low}, {'inf' if self.high is None else self.high}]."
-            )
-        return array
+        raise InputError(
+            f"Row {index} holds values from {smallest:g} to {largest:g}; they must lie in "
+            f"[{'-inf' if self.low is None else self.low}, {'inf' if self.high is None else self.high}]."
+        )
 
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"features": float32 (N, *shape)}`."""

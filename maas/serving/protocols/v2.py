@@ -4,20 +4,15 @@ Source: https://github.com/kserve/open-inference-protocol/blob/main/specificatio
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import msgspec
 import numpy as np
 
-from maas.errors import shortened_value
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Row, RowList
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
-from maas.serving.protocols.binary_tensors import RawData, binary_values
-from maas.serving.protocols.bodies import decode
-from maas.serving.protocols.json_tensors import json_values
 from maas.serving.protocols.operations import (
     LARGE_BODY_BYTES,
     AnyOperation,
@@ -28,17 +23,9 @@ from maas.serving.protocols.operations import (
     Rendered,
     Request,
 )
-from maas.serving.protocols.schemas import require_body_size, schema_like, tensor_schema
-from maas.serving.protocols.tensors import TensorValues, rows_of
-from maas.serving.protocols.v2_messages import (
-    INFER_DECODER,
-    InputTensor,
-    deadline_of,
-    raw_data,
-    require_parameters,
-    texts_of_base64,
-)
-from maas.serving.protocols.v2_outputs import JSON_LENGTH, WantedOutput, reply_of, wanted_outputs
+from maas.serving.protocols.schemas import schema_like, tensor_schema
+from maas.serving.protocols.v2_messages import deadline_of
+from maas.serving.protocols.v2_outputs import WantedOutput, reply_of
 from maas.serving.protocols.v2_pages import (
     HealthPage,
     MetadataPage,
@@ -47,6 +34,7 @@ from maas.serving.protocols.v2_pages import (
     named_deployment,
     path_values,
 )
+from maas.serving.protocols.v2_requests import json_size, request_head, rows_of_request
 from maas.serving.repository import Deployment, Snapshot
 
 MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
@@ -92,7 +80,7 @@ class InferOperation(Inference[V2Call]):
         """Whether a request is large; of binary data only texts and tables are much work to read."""
         if not super().is_large(request, snapshot):
             return False
-        size = _json_size(request)
+        size = json_size(request)
         if size is None or size > LARGE_BODY_BYTES:
             return True
         specs = named_deployment(request, snapshot).signature.inputs
@@ -101,26 +89,18 @@ class InferOperation(Inference[V2Call]):
     def parse(self, request: Request, snapshot: Snapshot) -> V2Call:
         """Returns a call with the rows that the tensors hold."""
         deployment = named_deployment(request, snapshot)
-        size = _json_size(request)
-        content = request.body if size is None else request.body[:size]
-        require_body_size(content, (deployment,))
         try:
-            body = decode(INFER_DECODER, content)
+            head, size = request_head(request, deployment)
         except UnreadableError as error:
             raise UnreadableError(f"{error} like {example_text(_example_request(deployment))}") from None
-        require_parameters(body)
-        raw, optional = raw_data(body.inputs, request.body, len(content)), deployment.optional_inputs
-        read = partial(_values, raw=raw, optional=optional)
         return V2Call(
             model=deployment.name,
             version=request.values.get("version"),
-            inputs=RowList(
-                rows_of(body.inputs, deployment.signature.inputs, deployment.engine.max_rows, read, optional)
-            ),
+            inputs=RowList(rows_of_request(head, request.body, size, deployment)),
             size_bytes=len(request.body),
-            deadline_s=deadline_of(body),
-            identity=body.id,
-            outputs=wanted_outputs(body, deployment),
+            deadline_s=deadline_of(head.body),
+            identity=head.body.id,
+            outputs=head.outputs,
         )
 
     def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Rendered:
@@ -141,32 +121,6 @@ class InferOperation(Inference[V2Call]):
             Content(_request_schema(signature.inputs), _example_request(first)),
             path_values(self.path, first),
         )
-
-
-def _json_size(request: Request) -> int | None:
-    """Returns the length of the JSON that binary data follows; None where all of the body is JSON."""
-    for name, value in request.metadata:
-        if name == JSON_LENGTH:
-            if not value.isdigit() or not 0 < int(value) <= len(request.body):
-                raise UnreadableError(
-                    f"The header Inference-Header-Content-Length is {shortened_value(value.decode('latin-1'))}; it is "
-                    f"the length of the JSON that the body of {len(request.body)} bytes begins with."
-                )
-            return int(value)
-    return None
-
-
-def _values(
-    tensor: InputTensor, spec: TensorSpec, *, raw: Mapping[str, RawData], optional: frozenset[str]
-) -> TensorValues:
-    """Returns what a tensor holds, in whatever form it was sent."""
-    if isinstance(tensor.data, msgspec.UnsetType):
-        values = binary_values(raw[tensor.name], tensor, spec)
-    else:
-        values = json_values(tensor.data, tensor, spec, is_optional=spec.name in optional)
-    if tensor.parameters and tensor.parameters.get("content_type") == "base64":
-        return texts_of_base64(values, tensor)
-    return values
 
 
 def _properties(schema: Mapping[str, object]) -> dict[str, object]:

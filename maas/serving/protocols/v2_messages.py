@@ -127,6 +127,8 @@ def texts_of_base64(values: TensorValues, tensor: InputTensor) -> TensorValues:
     Raises:
         InputError: it is no base64, or not of a text.
     """
+    if tensor.datatype != "BYTES":
+        raise InputError(f"Input {tensor.name!r} has content_type base64 and datatype {tensor.datatype}; send BYTES.")
     try:
         return [b64decode(str(value), validate=True).decode() for value in values]
     except ValueError as error:  # of base64 and of UTF-8

@@ -59,16 +59,20 @@ class WantedOutput(NamedTuple):
     classes: int = 0
 
 
-def wanted_outputs(body: InferRequest, deployment: Deployment) -> list[WantedOutput]:
+def wanted_outputs(body: InferRequest, known: Sequence[TensorSpec]) -> list[WantedOutput]:
     """Returns the outputs that a request wants, all of the model's where it names none.
+
+    Args:
+        body: of the request.
+        known: outputs of the model.
 
     Raises:
         InputError: the model has no such output, or it cannot be had in that form.
     """
     are_binary = (body.parameters or {}).get("binary_data_output") is True
-    specs = deployment.output_specs
     if not body.outputs:
-        return [WantedOutput(name, are_binary) for name in specs]
+        return [WantedOutput(spec.name, are_binary) for spec in known]
+    specs = {spec.name: spec for spec in known}
     require_outputs([output.name for output in body.outputs], specs)
     return [_wanted(output, specs[output.name], are_binary=are_binary) for output in body.outputs]
 
@@ -97,9 +101,11 @@ def reply_of(
         arrays: its outputs, (N, …) each.
     """
     reply = InferReply(deployment.name, deployment.version, msgspec.UNSET if identity is None else identity, [])
-    json_arrays, binary = list[NDArray[np.generic]](), list[bytes]()
+    json_arrays: list[NDArray[np.generic]] = []
+    binary: list[bytes] = []
+    specs = deployment.output_specs
     for name, is_binary, classes in wanted:
-        array, datatype = arrays[name], deployment.output_specs[name].datatype
+        array, datatype = arrays[name], specs[name].datatype
         if classes:
             array, datatype = classified(array, classes, _labels(deployment, name)), "BYTES"
         output = OutputTensor(name, datatype, list(array.shape))

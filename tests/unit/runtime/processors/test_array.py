@@ -121,3 +121,35 @@ def test_row_is_named_when_it_cannot_be_standardised(row, message):
     with pytest.raises(InputError) as caught:
         fitted.arrays([[0, 1], row])
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, np.float64])
+def test_rows_of_one_array_give_what_they_give_one_by_one(kind, standardize):
+    rows = np.random.default_rng(0).integers(0, 17, (5, 2, 3)).astype(kind)
+    processor = ArrayProcessor([2, 3], low=0, high=16, standardize=standardize).fit(rows)
+    together, alone = processor.preprocess(rows), processor.preprocess(list(rows))
+    for found, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(found["values"], expected["values"])
+        assert found["values"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        (np.nan, "Row 3 holds a value that is not a finite number"),
+        (17, "Row 3 holds values from 0 to 17; they must lie"),
+    ],
+)
+def test_row_of_one_array_is_named_when_it_is_refused(value, cause):
+    rows = np.zeros((5, 4), np.float32)
+    rows[3, 2] = value
+    with pytest.raises(InputError, match=cause):
+        ArrayProcessor([4], low=0, high=16).preprocess(rows)
+
+
+def test_features_are_the_processors_own_when_rows_are_one_array():
+    rows = np.zeros((2, 4), np.float32)
+    features = ArrayProcessor([4]).preprocess(rows)
+    rows[:] = 1
+    assert not features[1]["values"].any()

@@ -1,0 +1,153 @@
+"""Reads requests of the Open Inference Protocol, version 2: the JSON, and the tensors in it or after it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple, cast
+
+import msgspec
+import numpy as np
+
+from maas.errors import shortened_value
+from maas.records.signature import Signature, TensorSpec
+from maas.serving.call import Row
+from maas.serving.faults import UnreadableError
+from maas.serving.protocols.binary_tensors import RawData, binary_values
+from maas.serving.protocols.bodies import decode
+from maas.serving.protocols.json_tensors import json_values
+from maas.serving.protocols.operations import Request
+from maas.serving.protocols.schemas import require_body_size
+from maas.serving.protocols.tensors import WIRE_TYPES, TensorValues, rows_of
+from maas.serving.protocols.v2_messages import (
+    INFER_DECODER,
+    InferRequest,
+    InputTensor,
+    raw_data,
+    require_parameters,
+    texts_of_base64,
+)
+from maas.serving.protocols.v2_outputs import JSON_LENGTH, WantedOutput, wanted_outputs
+from maas.serving.repository import Deployment
+
+REMEMBERED_BYTES = 1024
+
+
+class BinaryArray(NamedTuple):
+    """The only input of a request, an array of numbers as the model takes them, which is all that follows the JSON.
+
+    Args:
+        kind: of the numbers.
+        shape: of the array.
+        size: its bytes.
+    """
+
+    kind: "np.dtype[np.generic]"
+    shape: list[int]
+    size: int
+
+
+class RequestHead(NamedTuple):
+    """What the JSON of a request says.
+
+    Args:
+        body: the JSON, whose parameters are known.
+        outputs: those that are wanted.
+        array: the input, where it needs no more than to be found after the JSON.
+    """
+
+    body: InferRequest
+    outputs: list[WantedOutput]
+    array: BinaryArray | None
+
+
+def request_head(request: Request, deployment: Deployment) -> tuple[RequestHead, int]:
+    """Returns what the JSON of a request says, and its length.
+
+    Raises:
+        UnreadableError: it is not what the protocol says.
+        InputError: a parameter is not known here, or an output.
+        TooLargeError: it is larger than the most rows of the model.
+    """
+    size = json_size(request)
+    signature, max_rows = deployment.signature, deployment.engine.max_rows
+    if size is not None and size <= REMEMBERED_BYTES:
+        return _remembered_head(bytes(request.body[:size]), signature, max_rows), size
+    content = request.body if size is None else request.body[:size]
+    require_body_size(content, (deployment,))
+    return _read_head(content, signature, max_rows), len(content)
+
+
+def json_size(request: Request) -> int | None:
+    """Returns the length of the JSON that binary data follows; None where all of the body is JSON.
+
+    Raises:
+        UnreadableError: the header that says so is no length within the body.
+    """
+    for name, value in request.metadata:
+        if name == JSON_LENGTH:
+            if not value.isdigit() or not 0 < int(value) <= len(request.body):
+                raise UnreadableError(
+                    f"The header Inference-Header-Content-Length is {shortened_value(value.decode('latin-1'))}; it is "
+                    f"the length of the JSON that the body of {len(request.body)} bytes begins with. Send it"
+                )
+            return int(value)
+    return None
+
+
+def rows_of_request(head: RequestHead, body: bytes | bytearray, size: int, deployment: Deployment) -> Sequence[Row]:
+    """Returns the rows of a request.
+
+    Args:
+        head: what its JSON says.
+        body: all of it.
+        size: length of the JSON.
+        deployment: the one that it is for.
+
+    Raises:
+        InputError: the tensors are not those that the model takes.
+    """
+    if head.array is not None and head.array.size == len(body) - size:
+        array = np.frombuffer(body, head.array.kind, -1, size).reshape(head.array.shape)
+        return cast("Sequence[Row]", array)  # it is read as a sequence of its rows
+    inputs, optional = head.body.inputs, deployment.optional_inputs
+    read = partial(_values, raw=raw_data(inputs, body, size), optional=optional)
+    return rows_of(inputs, deployment.signature.inputs, deployment.engine.max_rows, read, optional)
+
+
+def _read_head(content: bytes | bytearray, signature: Signature, max_rows: int) -> RequestHead:
+    body = decode(INFER_DECODER, content)
+    require_parameters(body)
+    outputs = wanted_outputs(body, signature.outputs)
+    is_one = len(body.inputs) == len(signature.inputs) == 1
+    return RequestHead(body, outputs, _array(body.inputs[0], signature.inputs[0], max_rows) if is_one else None)
+
+
+_remembered_head = lru_cache(maxsize=256)(_read_head)
+"""Clients send the same line before each array: reading it takes longer than reading the array."""
+
+
+def _array(tensor: InputTensor, spec: TensorSpec, max_rows: int) -> BinaryArray | None:
+    """Returns how an input is found after the JSON; None where it needs to be checked or converted by value."""
+    kind, rank = WIRE_TYPES[spec.datatype], len(spec.shape)
+    is_plain = (
+        (tensor.name, tensor.datatype, len(tensor.shape)) == (spec.name, spec.datatype, rank)
+        and kind.kind in "iuf"
+        and 0 < tensor.shape[0] <= max_rows
+        and all(size > 0 and most in (-1, size) for most, size in zip(spec.shape, tensor.shape, strict=True))
+    )
+    size = kind.itemsize * math.prod(tensor.shape)
+    is_plain = is_plain and tensor.binary_size == size and "content_type" not in (tensor.parameters or ())
+    return BinaryArray(kind, tensor.shape, size) if is_plain else None
+
+
+def _values(
+    tensor: InputTensor, spec: TensorSpec, *, raw: Mapping[str, RawData], optional: frozenset[str]
+) -> TensorValues:
+    """Returns what a tensor holds, in whatever form it was sent."""
+    if isinstance(tensor.data, msgspec.UnsetType):
+        values = binary_values(raw[tensor.name], tensor, spec)
+    else:
+        values = json_values(tensor.data, tensor, spec, is_optional=spec.name in optional)
+    if tensor.parameters and tensor.parameters.get("content_type") == "base64":
+        return texts_of_base64(values, tensor)
+    return values

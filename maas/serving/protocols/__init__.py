@@ -4,6 +4,7 @@ A protocol parses a request into a call and renders outputs into a reply; it dec
 of what is served.
 """
 
+from maas.serving.protocols.mlflow import mlflow_operations
 from maas.serving.protocols.models import models_operations
 from maas.serving.protocols.operations import AnyOperation
 from maas.serving.protocols.predictions import predictions_operations
@@ -18,6 +19,7 @@ PROTOCOLS = (
     models_operations,
     v2_operations,
     tf_serving_operations,
+    mlflow_operations,
 )
 
 

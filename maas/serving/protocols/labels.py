@@ -1,7 +1,8 @@
 """The labels of a model and their scores by name: what a caller may want beside a prediction."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
-from maas.serving.protocols.parameters import MODEL_QUERY, chosen_deployment
+from maas.serving.protocols.parameters import MODEL_QUERY, chosen_deployment, count_parameter, truth_parameter
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, Snapshot
 
+PredictionMaker: TypeAlias = Callable[[Outputs], list[dict[str, Any]]]
+"""Makes a prediction for each row of outputs."""
 SCORES_SCHEMA = {
     "type": "object",
     "additionalProperties": {"type": "number"},
@@ -47,14 +50,38 @@ class LabelsPage(Page):
         return OperationDocument(Content(schema_like(example), example), query=MODEL_QUERY)
 
 
-def require_labels(deployment: Deployment) -> None:
-    """Refuses to give scores by name for a model that has no labels.
+def top_k_of(request: Request, top_k: int | None, scores: bool | None, deployment: Deployment) -> int | None:
+    """Returns how many scores by label a request wants beside each prediction: 0 for all, None for none.
+
+    Args:
+        request: its query may have `top_k` and `scores`.
+        top_k: of the body, where it has one.
+        scores: of the body, where it has one.
+        deployment: the model.
 
     Raises:
-        InputError: it has none.
+        InputError: the model has no labels, a parameter is wrong, or body and query differ.
     """
-    if not deployment.postprocessor.labels:
+    if request.query:
+        top_k, scores = count_parameter(request, "top_k", top_k), truth_parameter(request, "scores", scores)
+    if top_k is None and not scores:
+        return None
+    labels = deployment.postprocessor.labels
+    if not labels:
         raise InputError(f"Model {deployment.name!r} has no labels; leave out top_k and scores.")
+    return min(top_k or 0, len(labels))
+
+
+def prediction_maker(deployment: Deployment, top_k: int | None) -> PredictionMaker:
+    """Returns what makes predictions of outputs, with as many scores by label as a call wants.
+
+    Args:
+        deployment: the model.
+        top_k: number of scores beside each prediction, 0 for all; None for none.
+    """
+    if top_k is None:
+        return deployment.postprocessor.predictions
+    return partial(predictions_with_scores, deployment.postprocessor, top_k=top_k)
 
 
 def predictions_with_scores(postprocessor: Postprocessor, outputs: Outputs, top_k: int) -> list[dict[str, Any]]:

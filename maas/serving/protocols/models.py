@@ -69,7 +69,7 @@ def described_model(deployment: Deployment, snapshot: Snapshot) -> dict[str, obj
         deployment: its default version.
         snapshot: its other versions are there.
     """
-    versions = [one for one in snapshot.deployments if one.name == deployment.name]
+    versions = snapshot.versions(deployment.name)
     return {
         "id": deployment.name,
         "object": "model",
@@ -79,6 +79,7 @@ def described_model(deployment: Deployment, snapshot: Snapshot) -> dict[str, obj
         "ready": deployment.state is DeploymentState.READY,
         "task": deployment.task,
         "version": deployment.version,
+        "version_labels": {label: one.version for one in versions for label in snapshot.labels_of(one)},
         "model_version_status": list(map(version_status, versions)),
     }
 
@@ -93,8 +94,9 @@ def version_status(deployment: Deployment) -> dict[str, object]:
 
 
 def _listed_models(snapshot: Snapshot) -> dict[str, object]:
-    data = [described_model(one, snapshot) for one in snapshot.by_name.values()]
-    return {"object": "list", "data": data, "models": list(snapshot.by_name)}
+    names = list(dict.fromkeys(one.name for one in snapshot.deployments))
+    data = [described_model(snapshot.by_name[name], snapshot) for name in names]
+    return {"object": "list", "data": data, "models": names}
 
 
 def _created(deployment: Deployment) -> int:

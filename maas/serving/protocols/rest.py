@@ -14,7 +14,7 @@ stands, where its content type is one that the model reads.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -25,7 +25,7 @@ from maas.serving.call import Call, Row, RowList, slices
 from maas.serving.examples import example_text
 from maas.serving.faults import MediaTypeError, UnreadableError
 from maas.serving.protocols.bodies import decode, encode, encoded_list
-from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, predictions_with_scores, require_labels
+from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, prediction_maker, top_k_of
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
@@ -42,8 +42,6 @@ from maas.serving.protocols.parameters import (
     TOP_K_SCHEMA,
     VERSION_SCHEMA,
     chosen_deployment,
-    count_parameter,
-    truth_parameter,
 )
 from maas.serving.protocols.schemas import require_body_size, schema_like
 from maas.serving.repository import Deployment, Snapshot
@@ -118,6 +116,7 @@ class TaskOperation(Inference[RestCall]):
         """Returns the call of a body, or of the file that the body is."""
         first = snapshot.by_task[self.task]
         model, version = (None, None) if body is None else (body.model, body.version)
+        scores = (None, None) if body is None else (body.top_k, body.scores)
         deployment, wanted = chosen_deployment(request, snapshot, first, model, version)
         value = request.body if body is None else body.value
         is_many = body is not None and deployment.processor.is_many(value)
@@ -127,14 +126,12 @@ class TaskOperation(Inference[RestCall]):
             inputs=RowList(value if is_many and isinstance(value, list) else [value]),
             size_bytes=len(request.body),
             is_many=is_many,
-            top_k=_top_k(request, body, deployment),
+            top_k=top_k_of(request, *scores, deployment),
         )
 
     def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Rendered:
         """Returns one prediction for one input, and a list of them for a list; with scores where they are wanted."""
-        predictions = deployment.postprocessor.predictions
-        if call.top_k is not None:
-            predictions = partial(predictions_with_scores, deployment.postprocessor, top_k=call.top_k)
+        predictions = prediction_maker(deployment, call.top_k)
         if not call.is_many:
             return Rendered(iter((encode(predictions(outputs)[0]),)))
         return Rendered(encoded_list(map(predictions, slices(outputs))))
@@ -224,17 +221,6 @@ def _read(request: Request, name: str, kind: type | None, first: Deployment) -> 
         golden = first.bundle.golden.inputs
         example = {name: golden[:1] if kind is list else golden[0]}
         raise UnreadableError(f"{error} like {example_text(example)}") from None
-
-
-def _top_k(request: Request, body: _Body | None, deployment: Deployment) -> int | None:
-    """Returns how many scores a request wants: 0 for all, None for none."""
-    top_k, wanted = (None, None) if body is None else (body.top_k, body.scores)
-    if request.query:
-        top_k, wanted = count_parameter(request, "top_k", top_k), truth_parameter(request, "scores", wanted)
-    if top_k is None and not wanted:
-        return None
-    require_labels(deployment)
-    return min(top_k or 0, len(deployment.postprocessor.labels))
 
 
 def _with_scores(prediction: dict[str, object], deployment: Deployment) -> dict[str, object]:

@@ -136,6 +136,62 @@ def table_bundle(folder: Path) -> Path:
     )
 
 
+def gaps_bundle(folder: Path) -> Path:
+    """Gives a number as it is, 7 where it is missing, plus the position of a category."""
+    rows = [{"price": 1.5, "size": "S"}, {"price": None, "size": "M"}, {"price": 3.0, "size": None}]
+    nodes = [
+        helper.make_node("IsNaN", ["numbers"], ["absent"]),
+        helper.make_node("Where", ["absent", "filler", "numbers"], ["filled"]),
+        helper.make_node("Cast", ["categories"], ["positions"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["filled", "positions"], ["sum"]),
+        helper.make_node("Squeeze", ["sum", "axis"], ["value"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["batch", 1]),
+        helper.make_tensor_value_info("categories", TensorProto.INT64, ["batch", 1]),
+    ]
+    return _bundle(
+        folder,
+        name="gaps",
+        task="tabular-regression",
+        nodes=nodes,
+        weights={"filler": np.array([7], np.float32), "axis": np.array([1], dtype=np.int64)},
+        graph_input=inputs,
+        processor=TabularProcessor(["price"], ["size"]).fit(rows),
+        postprocessor=load_postprocessor({"kind": "regression"}),
+        golden=rows,
+        batch_size=8,
+    )
+
+
+def embedding_bundle(folder: Path, *, width: int = 6) -> Path:
+    """The mean of token embeddings, brought to length 1."""
+    random = np.random.default_rng(4)
+    processor = TextProcessor(vocabulary_size=300, max_tokens=64, pad_multiple=8).fit(TEXTS * 3)
+    tokens = processor.net_arguments["vocabulary_size"]
+    weights = {
+        "vectors": random.normal(0, 1, (tokens, width)).astype(np.float32),
+        "axis": np.array([1], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Gather", ["vectors", "input_ids"], ["embedded"]),
+        helper.make_node("ReduceMean", ["embedded", "axis"], ["pooled"], keepdims=0),
+        helper.make_node("LpNormalization", ["pooled"], ["embedding"], axis=1, p=2),
+    ]
+    return _bundle(
+        folder,
+        name="vectors",
+        task="embedding",
+        nodes=nodes,
+        weights=weights,
+        graph_input=helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"]),
+        processor=processor,
+        postprocessor=load_postprocessor({"kind": "embedding", "width": width}),
+        golden=TEXTS,
+        batch_size=8,
+    )
+
+
 def text_bundle(folder: Path, *, batch_size: int = 8, max_tokens: int = 64) -> Path:
     """A softmax over a linear layer over the mean of token embeddings."""
     random = np.random.default_rng(1)

@@ -22,6 +22,7 @@ def repository(asking, bundles, tmp_path_factory) -> Repository:
         bundles.combined_bundle(folder / "reviews"),
         bundles.image_bundle(folder / "shades"),
         bundles.value_bundle(folder / "price", bias=3.0, deviation=1.0),
+        bundles.gaps_bundle(folder / "gaps"),
     )
 
 
@@ -135,11 +136,11 @@ def test_examples_are_regressed(asking, repository):
 
 
 def test_nan_is_a_missing_number(asking, repository):
-    row = {"review": "bad", "size": "M"}
-    absent = asking.ask(repository, "POST", "/v1/models/reviews:predict", json={"instances": [{**row, "price": None}]})
-    body = json.dumps({"instances": [{**row, "price": float("nan")}]}).encode()
+    body = json.dumps({"instances": [{"price": float("nan"), "size": "M"}]}).encode()
     assert b"NaN" in body
-    assert asking.ask(repository, "POST", "/v1/models/reviews:predict", content=body).content == absent.content
+    found = asking.ask(repository, "POST", "/v1/models/gaps:predict", content=body).json()
+    expected = bundle_of(repository, "gaps").predict([{"price": None, "size": "M"}])
+    assert_same(found, {"predictions": [expected[0]["value"]]})
 
 
 BAD = {
@@ -227,7 +228,7 @@ def test_version_is_available(asking, repository):
 def test_models_are_listed_for_three_protocols_at_once(asking, repository):
     found = asking.ask(repository, "GET", "/v1/models").json()
     assert found["object"] == "list"
-    assert found["models"] == ["digits", "sentiment", "reviews", "shades", "price"]
+    assert found["models"] == ["digits", "sentiment", "reviews", "shades", "price", "gaps"]
     assert [one["id"] for one in found["data"]] == found["models"]
     for one in found["data"]:
         assert asking.ask(repository, "GET", f"/v1/models/{one['id']}").json() == one

@@ -24,6 +24,7 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.protocols.schemas import schema_like, tensor_schema
+from maas.serving.protocols.v2_extensions import ConfigurationPage, IndexPage
 from maas.serving.protocols.v2_messages import deadline_of
 from maas.serving.protocols.v2_outputs import WantedOutput, reply_of
 from maas.serving.protocols.v2_pages import (
@@ -53,12 +54,13 @@ class V2Call(Call, frozen=True, kw_only=True):
 
 
 def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
-    """Returns health, metadata and inference."""
+    """Returns health, metadata, inference, and what extensions add to them."""
     return [
         ServerPage(),
         HealthPage("live", "Says that the server runs."),
         HealthPage("ready", "Says that the server can answer."),
-        *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage, InferOperation)),
+        *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage, ConfigurationPage, InferOperation)),
+        IndexPage(),
     ]
 
 

@@ -12,7 +12,7 @@ from maas.serving.protocols.operations import Content, OperationDocument, Page, 
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, Snapshot
 
-EXTENSIONS = ("binary_tensor_data", "classification")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository")
 """Triton's names of what there is beside the protocol."""
 
 
@@ -73,11 +73,11 @@ class MetadataPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns the protocol's description of a model."""
-        return Reply(encode(metadata_of(named_deployment(request, snapshot))))
+        return Reply(encode(metadata_of(named_deployment(request, snapshot), snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns that of the first model as an example."""
-        example = metadata_of(snapshot.first)
+        example = metadata_of(snapshot.first, snapshot)
         return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
 
 
@@ -104,12 +104,12 @@ class ReadyPage(Page):
         return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
 
 
-def metadata_of(deployment: Deployment) -> dict[str, object]:
-    """Returns the protocol's description of a model."""
+def metadata_of(deployment: Deployment, snapshot: Snapshot) -> dict[str, object]:
+    """Returns the protocol's description of a model, with all versions of it that are served."""
     signature = deployment.signature
     return {
         "name": deployment.name,
-        "versions": [deployment.version],
+        "versions": [one.version for one in snapshot.versions(deployment.name)],
         "platform": "onnxruntime_onnx",
         "inputs": list(map(_described, signature.inputs)),
         "outputs": list(map(_described, signature.outputs)),

@@ -1,0 +1,76 @@
+"""Triton's extensions of the Open Inference Protocol that describe models: configuration, and the repository's index.
+
+Source: https://github.com/triton-inference-server/server/tree/main/docs/protocol
+"""
+
+from maas.records.signature import TensorSpec
+from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.schemas import schema_like
+from maas.serving.protocols.v2_pages import named_deployment, path_values
+from maas.serving.repository import Deployment, Snapshot
+
+
+class ConfigurationPage(Page):
+    """How a model is served, in Triton's words.
+
+    Args:
+        path: of the model, or of one version of it.
+    """
+
+    protocol = "v2"
+    summary = "Gives a model's configuration as Triton writes it."
+
+    def __init__(self, path: str) -> None:
+        self.path = f"{path}/config"
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns the configuration."""
+        return Reply(encode(configuration_of(named_deployment(request, snapshot))))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that of the first model as an example."""
+        example = configuration_of(snapshot.first)
+        return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
+
+
+class IndexPage(Page):
+    """Which versions of which models there are."""
+
+    protocol = "v2"
+    method = "POST"
+    path = "/v2/repository/index"
+    summary = "Lists models, their versions and states."
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns what is served; all of it is ready."""
+        return Reply(encode(_index(snapshot)))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns the same as an example."""
+        return OperationDocument(Content(schema_like(_index(snapshot)), _index(snapshot)))
+
+
+def configuration_of(deployment: Deployment) -> dict[str, object]:
+    """Returns a model's configuration: what Triton's tools read of it before they send requests."""
+    signature = deployment.signature
+    optional = deployment.optional_inputs
+    inputs = [{**_configured(spec), "optional": spec.name in optional} for spec in signature.inputs]
+    return {
+        "name": deployment.name,
+        "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "max_batch_size": deployment.engine.max_rows,
+        "input": inputs,
+        "output": list(map(_configured, signature.outputs)),
+    }
+
+
+def _configured(spec: TensorSpec) -> dict[str, object]:
+    """Returns a tensor without its batch axis; Triton has no sizes of nothing, and so a row of one value has [1]."""
+    kind = "TYPE_STRING" if spec.datatype == "BYTES" else f"TYPE_{spec.datatype}"
+    return {"name": spec.name, "data_type": kind, "dims": list(spec.shape[1:]) or [1]}
+
+
+def _index(snapshot: Snapshot) -> list[dict[str, str]]:
+    return [{"name": one.name, "version": one.version, "state": "READY", "reason": ""} for one in snapshot.deployments]

@@ -15,6 +15,7 @@ VERBS = {
     "compare": "compares models on the same rows",
     "register": "makes a version of the newest bundle",
     "serve": "answers over HTTP",
+    "bench": "tests a server under load",
 }
 PACKAGES = ("doctor",)
 """Entries that are packages; the others are modules."""

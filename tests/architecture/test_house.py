@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "maas").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in MODULES]
 HIDDEN_IMPORTS = {
+    ("maas/bench.py", "maas.evidence.latency_plots"),  # matplotlib is an extra; a load test needs none
     ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are reported before that
     ("maas/compression/proposing.py", "maas.searching.studies"),  # optuna is an extra, and takes its time
     ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra; a sweep over lists needs none

@@ -1,21 +1,11 @@
-"""Real servers, one for each kind of input and started once, and a server of scripted replies."""
+"""Real servers, one for each kind of input and started once."""
 
 import contextlib
-import importlib.util
-import os
-import re
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
 
 
 class Served(NamedTuple):
@@ -26,37 +16,7 @@ class Served(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def serving_bundles() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("serving_bundles", ROOT / "tests/unit/serving/bundles.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@contextlib.contextmanager
-def running(*arguments: str) -> Iterator[str]:
-    """Yields the URL of `python -m maas.serve` on a free port."""
-    command = [sys.executable, "-m", "maas.serve", "port=0", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        try:
-            line = process.stdout.readline()
-            if not line:
-                raise AssertionError(process.stderr.read())
-            yield re.search(r"http://\S+?:\d+", line)[0]
-        finally:
-            process.kill()
-
-
-@pytest.fixture(scope="session")
-def start() -> Callable[..., contextlib.AbstractContextManager[str]]:
-    return running
-
-
-@pytest.fixture(scope="session")
-def served(serving_bundles, tmp_path_factory) -> Iterator[Callable[[str], Served]]:
+def served(serving_bundles, start, tmp_path_factory) -> Iterator[Callable[[str], Served]]:
     """Returns a server of a kind of bundle; it runs until the session ends."""
     known: dict[str, Served] = {}
     with contextlib.ExitStack() as stack:
@@ -66,64 +26,7 @@ def served(serving_bundles, tmp_path_factory) -> Iterator[Callable[[str], Served
                 make = getattr(serving_bundles, f"{kind}_bundle")
                 settings = {"bias": 1000.1, "deviation": 3.3} if kind == "value" else {}
                 folder = make(tmp_path_factory.mktemp("bundles") / kind, **settings)
-                known[kind] = Served(folder, stack.enter_context(running(f"model={folder}")))
+                known[kind] = Served(folder, stack.enter_context(start(f"model={folder}")))
             return known[kind]
 
         yield find
-
-
-class Scripted(NamedTuple):
-    """A server that answers by a script, and what it was sent: paths and bodies."""
-
-    url: str
-    seen: list[tuple[str, bytes]]
-
-
-@contextlib.contextmanager
-def scripted_server(respond: Callable[[BaseHTTPRequestHandler, int, bytes], None]) -> Iterator[Scripted]:
-    """Serves; `respond` is given the handler, the number of the request and its body."""
-    seen: list[tuple[str, bytes]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle_one(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            seen.append((self.path, body))
-            respond(self, len(seen) - 1, body)
-
-        do_GET = do_POST = handle_one  # noqa: N815  the base class's names
-
-        def log_message(self, *_: object) -> None:
-            """Stays silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield Scripted(f"http://127.0.0.1:{server.server_port}", seen)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def sent(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
-    """Sends a reply."""
-    handler.send_response(status)
-    for name, value in headers.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.send_header("content-length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-@pytest.fixture(scope="session")
-def scripted() -> Callable[..., contextlib.AbstractContextManager[Scripted]]:
-    return scripted_server
-
-
-@pytest.fixture(scope="session")
-def reply() -> Callable[..., None]:
-    return sent

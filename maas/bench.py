@@ -32,7 +32,7 @@ from maas.load_testing.measurement import Load
 from maas.load_testing.rates import measured_loads
 from maas.load_testing.report import headline, record_of, table_line, verdict
 from maas.load_testing.settings import LoadSettings, settings_of
-from maas.load_testing.target import Target, target_of
+from maas.load_testing.target import LoadTarget, load_target
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _test(settings: LoadSettings) -> None:
     """Measures all rates, prints a line for each, and writes files."""
     folder = None if settings.out is None else _made(Path(settings.out))
-    target = target_of(settings)
+    target = load_target(settings)
     print(headline(settings, target), flush=True)
     generator = Generator(target, settings.connections, settings.timeout_s)
     loads = []
@@ -77,7 +77,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _write(folder: Path, settings: LoadSettings, target: Target, loads: Sequence[Load]) -> None:
+def _write(folder: Path, settings: LoadSettings, target: LoadTarget, loads: Sequence[Load]) -> None:
     record = msgspec.json.format(msgspec.json.encode(record_of(settings, target, loads)), indent=1)
     (folder / "load.json").write_bytes(record + b"\n")
     print(folder / "load.json")

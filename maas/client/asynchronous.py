@@ -8,7 +8,15 @@ from typing import Any, Self, TypeVar
 import httpx2
 from numpy.typing import NDArray
 
-from maas.client.calls import CallSettings, PartSizes, prediction_steps, ready_steps, score_steps
+from maas.client.calls import (
+    CallSettings,
+    PartSizes,
+    ServedModel,
+    model_steps,
+    prediction_steps,
+    ready_steps,
+    score_steps,
+)
 from maas.client.connecting import ConnectionSettings, incoming
 from maas.client.exchanges import Incoming, Outgoing, Pause, Progress, Steps
 from maas.errors import MaasError
@@ -78,6 +86,14 @@ class AsyncClient:
         """
         choice = {"model": model, "version": version}
         return await self._followed(score_steps(inputs, choice, self._settings, self._sizes))
+
+    async def models(self) -> list[ServedModel]:
+        """Returns the models that the server has, each with its default version.
+
+        Raises:
+            MaasError: the server is busy, too slow or away.
+        """
+        return await self._followed(model_steps(self._settings))
 
     async def ready(self) -> bool:
         """Returns whether the server can answer now; one that is away cannot."""

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from maas.errors import DeadlineError, InputError, MaasError, ServerError
 SCORE_TYPES = {"FP32": np.float32, "FP64": np.float64}
 READY_S = 5.0
 """Longest time in which a server is to say that it is ready."""
+_Body = TypeVar("_Body")
 _encode = msgspec.json.encode
 
 
@@ -82,15 +83,24 @@ class ServedModel(msgspec.Struct, frozen=True):
 
     Args:
         name: of the model.
-        version: its version.
+        version: the version that answers where a request names none.
         task: that it solves.
+        ready: whether it can answer now.
     """
 
     name: str
     version: str
-    task: str = ""
+    task: str
+    ready: bool
 
 
+class ModelList(msgspec.Struct):
+    """The body of a list of models."""
+
+    data: list[ServedModel]
+
+
+_MODELS = msgspec.json.Decoder(ModelList)
 _REPLY = msgspec.json.Decoder(ReplyToRows)
 
 
@@ -131,6 +141,17 @@ def score_steps(
     return np.concatenate([np.array(reply.scores, dtype=kind) for reply in replies])
 
 
+def model_steps(settings: CallSettings) -> Steps[list[ServedModel]]:
+    """Gives the models that the server has, by name.
+
+    Raises:
+        MaasError: the server is busy, too slow or away.
+    """
+    request = Outgoing(method="GET", path="/v1/models", deadline_s=_deadline_s(settings))
+    reply = yield from exchange(request, settings.retries)
+    return sorted(_decoded(_MODELS, reply).data, key=lambda model: model.name)
+
+
 def ready_steps(settings: CallSettings) -> Steps[bool]:
     """Gives whether the server can answer now; one that is away or silent cannot."""
     deadline_s = time.monotonic() + min(READY_S, settings.timeout_s)
@@ -156,13 +177,18 @@ def _replies(
         if reply.status == 413 and end - start > 1:
             sizes.halve(rows[start:end], has_too_many_rows=b"too_many_rows" in reply.body)
             continue
-        replies.append(_read(reply, start))
+        replies.append(_decoded(_REPLY, reply, start))
         start = end
     return replies
 
 
-def _read(reply: Incoming, start: int) -> ReplyToRows:
-    """Returns the body of a reply to the part that begins at a row.
+def _decoded(decoder: "msgspec.json.Decoder[_Body]", reply: Incoming, start: int = 0) -> _Body:
+    """Returns the body of a reply.
+
+    Args:
+        decoder: of its type.
+        reply: as it came.
+        start: number of the first row that was sent.
 
     Raises:
         MaasError: the reply is no success, or none of maas.
@@ -170,7 +196,7 @@ def _read(reply: Incoming, start: int) -> ReplyToRows:
     if reply.status != 200:
         raise _counted_from(start, fault_of(reply))
     try:
-        return _REPLY.decode(reply.body)
+        return decoder.decode(reply.body)
     except msgspec.DecodeError as error:
         raise ServerError(f"The reply is none of a server of maas: {error}. Check the URL.") from None
 

@@ -8,7 +8,7 @@ import httptools
 import msgspec
 
 READ_BYTES = 1 << 18
-KEPT_BYTES = 4096
+SHOWN_BYTES = 4096
 """Of the body of a reply that is an error."""
 
 
@@ -29,7 +29,7 @@ class Connection:
     """A connection that is opened by its first request, and again where the server closed it.
 
     Args:
-        family: of the address.
+        domain: the socket's, such as IPv4.
         address: of the server, and its port.
 
     Attributes:
@@ -38,8 +38,8 @@ class Connection:
         sent: when its request began to be sent.
     """
 
-    def __init__(self, family: socket.AddressFamily, address: tuple[str, int]) -> None:
-        self._family, self._address = family, address
+    def __init__(self, domain: socket.AddressFamily, address: tuple[str, int]) -> None:
+        self._domain, self._address = domain, address
         self._socket: socket.socket | None = None
         self._parser: ResponseParser | None = None
         self._is_complete = False
@@ -69,7 +69,7 @@ class Connection:
         if self._was_closed():
             self.close()
         if self._socket is None:
-            self._socket = socket.socket(self._family, socket.SOCK_STREAM)
+            self._socket = socket.socket(self._domain, socket.SOCK_STREAM)
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.connect_ex(self._address)  # what comes of it shows when the request is written
@@ -126,8 +126,8 @@ class Connection:
 
     def on_body(self, data: bytes) -> None:
         """Keeps the beginning of a body, for its code if it is an error."""
-        if len(self._body) < KEPT_BYTES:
-            self._body += data[:KEPT_BYTES]
+        if len(self._body) < SHOWN_BYTES:
+            self._body += data[:SHOWN_BYTES]
 
     def on_message_complete(self) -> None:
         """Notes that the reply is whole."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from maas.errors import ServerError, one_line
 from maas.load_testing.connection import Connection
 from maas.load_testing.measurement import Load
-from maas.load_testing.target import Target
+from maas.load_testing.target import LoadTarget
 
 LONGEST_WAIT_S = 0.05
 """Timeouts of requests are noticed so late at most."""
@@ -35,7 +35,7 @@ class Generator:
         ServerError: the host has no address.
     """
 
-    def __init__(self, target: Target, connections: int, timeout_s: float) -> None:
+    def __init__(self, target: LoadTarget, connections: int, timeout_s: float) -> None:
         self._requests = target.requests
         self._timeout_s = timeout_s
         address = _address_of(target.host, target.port)
@@ -188,8 +188,8 @@ def _address_of(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, 
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise ServerError(f"{host} has no address: {one_line(error)}.") from error
-    family, _, _, _, address = found[0]
-    return family, (str(address[0]), int(address[1]))
+    domain, _, _, _, address = found[0]
+    return domain, (str(address[0]), int(address[1]))
 
 
 def _failure(error: Exception) -> str:

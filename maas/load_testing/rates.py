@@ -9,7 +9,7 @@ from maas.load_testing.generator import Generator
 from maas.load_testing.measurement import Load
 from maas.load_testing.settings import LoadSettings
 
-STEPS = 7
+HALVINGS = 7
 """Of a search: the rate is then known to about one part in a hundred of the capacity."""
 MOST_REQUESTS_PER_S = 50_000
 """More than the generator can send."""
@@ -61,7 +61,7 @@ def _measured(settings: LoadSettings, generator: Generator, rate: float) -> Load
 def _search(settings: LoadSettings, generator: Generator, highest: float) -> Iterator[Load]:
     """Halves the range between a rate that is kept and one that is not."""
     low, high = 0.0, max(highest, 1.0)
-    for _ in range(STEPS):
+    for _ in range(HALVINGS):
         load = _measured(settings, generator, (low + high) / 2)
         yield load
         if load.keeps(settings.p99_ms):

@@ -8,12 +8,12 @@ from typing import Any
 from maas.load_testing.measurement import PERCENTILES, Load
 from maas.load_testing.rates import highest_kept
 from maas.load_testing.settings import LoadSettings
-from maas.load_testing.target import Target
+from maas.load_testing.target import LoadTarget
 
 HEADER = "  rate/s  answered/s " + "".join(f"{f'p{percent:g}':>9}" for percent in PERCENTILES) + "      max ms   failed"
 
 
-def headline(settings: LoadSettings, target: Target) -> str:
+def headline(settings: LoadSettings, target: LoadTarget) -> str:
     """Returns what is sent, in a line, and the table's header."""
     what = f"{settings.arrivals} arrivals over at most {settings.connections} connections"
     return f"{settings.url}{settings.path}: {what}; requests: {target.summary}\n{HEADER}"
@@ -41,7 +41,7 @@ def verdict(settings: LoadSettings, loads: Sequence[Load]) -> str:
     return f"Kept with p99 ≤ {settings.p99_ms:g} ms and no failure: {best.rate:.0f} requests a second.{limited}"
 
 
-def record_of(settings: LoadSettings, target: Target, loads: Sequence[Load]) -> dict[str, Any]:
+def record_of(settings: LoadSettings, target: LoadTarget, loads: Sequence[Load]) -> dict[str, Any]:
     """Returns settings and measurements for JSON."""
     best = highest_kept(list(loads), settings.p99_ms)
     return {

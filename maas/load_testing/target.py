@@ -15,10 +15,10 @@ from maas.load_testing.settings import LoadSettings
 
 MOST_REQUESTS = 1000
 """Different ones; they are sent in turn."""
-PATIENCE_S = 10.0
+DOCUMENT_S = 10.0
 
 
-class Target(msgspec.Struct, frozen=True):
+class LoadTarget(msgspec.Struct, frozen=True):
     """Where requests go, and what they are.
 
     Args:
@@ -34,7 +34,7 @@ class Target(msgspec.Struct, frozen=True):
     summary: str
 
 
-def target_of(settings: LoadSettings) -> Target:
+def load_target(settings: LoadSettings) -> LoadTarget:
     """Returns what a load test sends.
 
     Raises:
@@ -51,7 +51,7 @@ def target_of(settings: LoadSettings) -> Target:
     requests = [f"{head}content-length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
     sizes = sorted(map(len, bodies))
     shown = f"{sizes[0]:,}" if sizes[0] == sizes[-1] else f"{sizes[0]:,} to {sizes[-1]:,}"
-    return Target(host, port, requests, f"{len(requests)} different, bodies of {shown} bytes")
+    return LoadTarget(host, port, requests, f"{len(requests)} different, bodies of {shown} bytes")
 
 
 def rows_of_file(path: Path) -> list[object]:
@@ -108,7 +108,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _fetched(host: str, port: int, path: str, url: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
+    connection = http.client.HTTPConnection(host, port, timeout=DOCUMENT_S)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

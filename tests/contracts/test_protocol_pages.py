@@ -1,6 +1,6 @@
-"""Every snippet of docs/protocols is run against a real server, and what it prints is what the page says.
+"""Every snippet of docs/client.md and docs/protocols is run against a real server.
 
-A page begins with `<!-- models: array text -->`: the bundles of tests/unit/serving/bundles.py that its server has.
+What it prints is what the page says. A page begins with `<!-- models: array text -->`: the bundles of tests/unit/serving/bundles.py that its server has.
 Blocks of ```python and ```sh are run, each in a process of its own, with `localhost:8080` as the server's address; a
 block of ```text that follows is what it prints, in which `...` stands for anything.
 """
@@ -36,7 +36,7 @@ class Snippet(NamedTuple):
 def snippets() -> dict[str, Snippet]:
     return {
         f"{page.stem}-{number}": Snippet(page, *block.groups(""))
-        for page in sorted((ROOT / "docs/protocols").glob("*.md"))
+        for page in [ROOT / "docs/client.md", *sorted((ROOT / "docs/protocols").glob("*.md"))]
         for number, block in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8")), start=1)
     }
 
@@ -80,13 +80,15 @@ def served(models: list[str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", SNIPPETS)
-def test_snippet_prints_what_its_page_says_when_it_is_run(name, address_of):
+def test_snippet_prints_what_its_page_says_when_it_is_run(name, address_of, tmp_path):
     page, language, code, printed = SNIPPETS[name]
     if language == "python" and (missing := missing_packages(code)):
         pytest.skip(f"{', '.join(missing)} is not installed")
     code = code.replace("localhost:8080", address_of(page))
     command = [sys.executable, "-c", code] if language == "python" else ["sh", "-ec", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert run.returncode == 0, run.stderr
     if printed:
         assert doctest.OutputChecker().check_output(printed, run.stdout, LIKE), run.stdout

@@ -116,6 +116,20 @@ def test_model_and_version_are_chosen_when_they_are_named(served):
             client.predict([row], model="digits", version=7)
 
 
+def test_models_are_listed_with_version_and_task_when_a_server_has_several(serving_bundles, start, tmp_path):
+    arrays, texts = serving_bundles.array_bundle(tmp_path / "a"), serving_bundles.text_bundle(tmp_path / "t")
+    with start(f"model={arrays}", f"model=words={texts}") as url, maas.Client(url) as client:
+        found = [(one.name, one.version, one.task, one.ready) for one in client.models()]
+        assert found == [("digits", "1", "tabular-classification", True), ("words", "1", "text-classification", True)]
+        assert client.predict(["好"], "words") == maas.Bundle.open(texts).predict(["好"])
+        assert asyncio.run(listed(url)) == ["digits", "words"]
+
+
+async def listed(url: str) -> list[str]:
+    async with maas.AsyncClient(url) as client:
+        return [one.name for one in await client.models()]
+
+
 def test_many_rows_are_predicted_in_parts_when_the_server_takes_fewer(serving_bundles, start, tmp_path):
     folder = serving_bundles.array_bundle(tmp_path / "array")
     rows = np.random.default_rng(7).integers(0, 17, (500, 64))

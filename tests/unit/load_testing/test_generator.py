@@ -9,7 +9,7 @@ import pytest
 from maas.load_testing.generator import Generator
 from maas.load_testing.rates import MOST_REQUESTS_PER_S, arrivals, capacity, highest_kept, measured_loads
 from maas.load_testing.settings import settings_of
-from maas.load_testing.target import Target
+from maas.load_testing.target import LoadTarget
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def generator():
     def make(url: str, connections: int = 4, timeout_s: float = 30, body: bytes = b"{}") -> Generator:
         host, _, port = url.removeprefix("http://").partition(":")
         request = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-        made.append(Generator(Target(host, int(port), [request], ""), connections, timeout_s))
+        made.append(Generator(LoadTarget(host, int(port), [request], ""), connections, timeout_s))
         return made[-1]
 
     yield make

@@ -6,7 +6,7 @@ import pytest
 
 from maas.errors import ConfigError, MaasError, ServerError
 from maas.load_testing.settings import settings_of
-from maas.load_testing.target import rows_of_file, target_of
+from maas.load_testing.target import load_target, rows_of_file
 
 URL = "url=http://127.0.0.1:8080"
 
@@ -70,7 +70,7 @@ def test_file_without_rows_is_named(name, content, tmp_path):
 def test_rows_of_a_file_are_sent_in_turn_when_a_request_has_several(tmp_path):
     (tmp_path / "rows.json").write_text("[1, 2, 3, 4, 5]")
     settings = settings_of([URL + "/a/", f"inputs={tmp_path}/rows.json", "rows=2", "model=m", "version=3"])
-    target = target_of(settings)
+    target = load_target(settings)
     heads, bodies = zip(*(request.split(b"\r\n\r\n") for request in target.requests), strict=True)
     assert [json.loads(body) for body in bodies] == [
         {"inputs": [1, 2], "model": "m", "version": "3"},
@@ -88,12 +88,12 @@ def test_documented_example_is_sent_when_no_file_is_given(scripted, reply):
     with scripted(lambda handler, _, __: reply(handler, 200, json.dumps(document).encode())) as server:
         url = f"url={server.url}/p"
         bodies = [
-            target_of(settings_of([url, *more])).requests[0].split(b"\r\n\r\n")[1]
+            load_target(settings_of([url, *more])).requests[0].split(b"\r\n\r\n")[1]
             for more in ([], ["rows=3"], ["path=/v2/models/m/infer"])
         ]
         assert [json.loads(body) for body in bodies] == [{"inputs": ["x"]}, {"inputs": ["x"] * 3}, {"a": 1}]
         with pytest.raises(ConfigError, match="documents no example for /v3"):
-            target_of(settings_of([url, "path=/v3"]))
+            load_target(settings_of([url, "path=/v3"]))
     assert {path for path, _ in server.seen} == {"/p/openapi.json"}
 
 
@@ -102,6 +102,6 @@ def test_server_without_a_document_is_named(scripted, reply):
         scripted(lambda handler, _, __: reply(handler, 200, b"<html>")) as server,
         pytest.raises(MaasError, match="no JSON"),
     ):
-        target_of(settings_of([f"url={server.url}"]))
+        load_target(settings_of([f"url={server.url}"]))
     with pytest.raises(ServerError, match=r"^http://127.0.0.1:9 cannot be reached: "):
-        target_of(settings_of(["url=http://127.0.0.1:9"]))
+        load_target(settings_of(["url=http://127.0.0.1:9"]))

@@ -1,6 +1,6 @@
-"""Every snippet of docs/client.md and docs/protocols is run against a real server.
+"""Every snippet of docs/client.md and docs/protocols is run against a real server, and prints what its page says.
 
-What it prints is what the page says. A page begins with `<!-- models: array text -->`: the bundles of tests/unit/serving/bundles.py that its server has.
+A page begins with `<!-- models: array text -->`: the bundles of tests/unit/serving/bundles.py that its server has.
 Blocks of ```python and ```sh are run, each in a process of its own, with `localhost:8080` as the server's address; a
 block of ```text that follows is what it prints, in which `...` stands for anything.
 """

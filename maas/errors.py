@@ -10,6 +10,7 @@
     │   └── ParityError   the exported model does not predict as the trained one
     ├── BudgetError       a compression budget cannot be read or met
     ├── RegistryError     the model registry refused or lacks something
+    │   └── AbsentError   the registry answers that a model, a version or an alias is not there
     ├── InputError        a raw input cannot be understood
     ├── OverloadError     more was requested than can be queued
     ├── DeadlineError     an outcome was not ready in time
@@ -106,6 +107,10 @@ class BudgetError(MaasError):
 
 class RegistryError(MaasError):
     """The model registry refused or lacks something."""
+
+
+class AbsentError(RegistryError):
+    """The registry answers that a model, a version or an alias is not there."""
 
 
 class InputError(MaasError):

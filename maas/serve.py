@@ -2,10 +2,11 @@
 
 usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
 
-    model            a bundle's folder, or models:/NAME@ALIAS or models:/NAME/VERSION in the registry; several times for
-                     several models, and model=NAME=MODEL for a name of your own
+    model            a bundle's folder, or models:/NAME@ALIAS, models:/NAME/VERSION or models:/*@ALIAS in the registry;
+                     several times for several models, and model=NAME=MODEL for a name of your own
     models           a YAML file of models, each with settings of its own (docs/serving.md)
     default          name of the model that answers where a request names none (the first)
+    watch_s          seconds between two looks at the registry's aliases; 0 follows none (10)
     host             the address to listen on (127.0.0.1)
     port             the port; 0 picks a free one (8080)
     batch_size       the most rows in one run of a model (the bundle's)
@@ -22,16 +23,12 @@ command line comes before them.
 example: python -m maas.serve model=runs/sentiment_zh/latest/bundle port=8080
 """
 
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
 
 from maas.errors import MaasError
-from maas.opening import locate
 from maas.serving.arguments import settings_from, variables_in
-from maas.serving.entries import LocatedEntry, ModelEntry, entry_of, read_models_file
-from maas.serving.settings import ServerSettings
 from maas.serving.transports.process import serve
 
 
@@ -42,31 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(__doc__.strip() if __doc__ else "")
         return
     try:
-        settings = settings_from(arguments, os.environ)
-        entries, default = entries_of(settings)
-        serve(dataclasses.replace(settings, default=default), list(map(_located, entries)))
+        serve(settings_from(arguments, os.environ))
     except MaasError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-
-
-def entries_of(settings: ServerSettings) -> tuple[list[ModelEntry], str | None]:
-    """Returns the entries of settings and of their file, and the name of the default model.
-
-    Raises:
-        ConfigError: the file cannot be read, or entries are wrong.
-    """
-    entries = list(map(entry_of, settings.model))
-    if settings.models is None:
-        return entries, settings.default
-    file = read_models_file(settings.models)
-    return [*entries, *file.models], settings.default or file.default
-
-
-def _located(entry: ModelEntry) -> LocatedEntry:
-    found = locate(entry.model)
-    version = found.version if entry.version is None else str(entry.version)
-    return LocatedEntry(entry, found.folder, entry.name or found.name, version)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from maas.config import RunConfig
 from maas.credentials import without_credentials
 from maas.lifecycle import Line
 from maas.records.evidence import Evidence
-from maas.registry.connection import default_tracking_uri
+from maas.registry.reading.addresses import default_tracking_uri
 from maas.serving.examples import example_call
 
 

@@ -21,8 +21,6 @@ from maas.registry.databases import (
     sqlite_file,
 )
 
-ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
-"""Codes of MLflow's errors that say that something is not there."""
 TAKEN = "RESOURCE_ALREADY_EXISTS"
 """Code of MLflow's error that says that another was quicker."""
 UNREACHABLE = (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError)
@@ -67,11 +65,6 @@ def registry_errors() -> Iterator[None]:
         raise
     except Exception as error:  # the clients of object stores raise their own; they have no common base
         raise RegistryError(f"The registry refused: {brief(error)}.") from error
-
-
-def default_tracking_uri() -> str:
-    """`MLFLOW_TRACKING_URI`, or the local SQLite file that recipes use."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
 def brief(error: BaseException) -> str:

@@ -27,8 +27,8 @@ import yaml
 
 from maas.bounds import BatchSize, Count, Threads
 from maas.errors import ConfigError, one_line, shortened_value
+from maas.registry.reading.addresses import MODELS
 
-_REGISTRY = "models:/"
 _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<address>.+)", re.DOTALL)
 """A folder whose own name holds `=` is written with a slash: `./a=b`."""
 
@@ -61,7 +61,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @property
     def is_registered(self) -> bool:
         """Whether the registry has it."""
-        return self.model.startswith(_REGISTRY)
+        return self.model.startswith(MODELS)
 
     @property
     def alias(self) -> str | None:
@@ -160,7 +160,7 @@ def _entry(item: object) -> ModelEntry:
         raise ConfigError("model is empty. Set e.g. model: runs/digits/latest/bundle.")
     if entry.version is not None and entry.is_registered:
         raise ConfigError(
-            f"version is set, and {entry.model} has one in the registry. Leave it out, or write {_REGISTRY}NAME/"
+            f"version is set, and {entry.model} has one in the registry. Leave it out, or write {MODELS}NAME/"
             f"{entry.version}."
         )
     return entry

@@ -17,7 +17,7 @@ from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import AnyOperation, Inference, Page, Reply, Request
-from maas.serving.repository import Deployment, Repository
+from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.routing import RouteTable
 
 _READABLE_ID = re.compile(rb"[!-~]{1,128}").fullmatch
@@ -86,8 +86,16 @@ class Service:
         """
         if isinstance(operation, Page):
             return operation.reply(request, self._repository.snapshot)
-        call = await self._call(operation, request)
-        deployment = self._repository.snapshot.find(call.model, call.version)
+        snapshot = self._repository.snapshot
+        if not operation.is_large(request, snapshot):
+            return await self._reply(operation, request, operation.parse(request, snapshot), snapshot)
+        with self._repository.held(snapshot):  # rows that one version preprocesses are nothing for the next
+            call = await self._reader.read(operation, request, snapshot)
+            return await self._reply(operation, request, call, snapshot)
+
+    async def _reply(self, operation: Inference[Any], request: Request, call: Call, snapshot: Snapshot) -> Reply:
+        """Runs a call and renders what comes of it."""
+        deployment = snapshot.find(call.model, call.version)
         request.version = deployment.version
         async for chunk in deployment.engine.submit(call):
             outputs = chunk.outputs
@@ -100,18 +108,14 @@ class Service:
         for observer in self._observers:
             observer.observe(outcome)
 
+    def start(self) -> None:
+        """Begins what goes on beside the models, on the running event loop."""
+        self._repository.start()
+
     async def close(self) -> None:
         """Finishes what was admitted, and ends threads and processes."""
         await self._repository.close()
         await self._reader.close()
-
-    async def _call(self, operation: Inference[Any], request: Request) -> Call:
-        """Parses a request, in another process if it is large."""
-        snapshot = self._repository.snapshot
-        if operation.is_large(request, snapshot):
-            return await self._reader.read(operation, request, snapshot)
-        call: Call = operation.parse(request, snapshot)
-        return call
 
 
 def outcome_of(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.bounds import BatchSize, Count, Port, Threads
+from maas.bounds import BatchSize, Count, NonNegative, Port, Threads
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class ServerSettings:
             `name=…` with a name that you choose.
         models: a YAML file of models, each with settings of its own.
         default: name of the model that answers where a request names none; the first if null.
+        watch_s: the longest time between two looks at the registry's aliases, in seconds; 0 follows none.
         host: the address to listen on; 0.0.0.0 for every network.
         port: 0 picks a free one.
         batch_size: the most rows in one run, instead of the bundle's.
@@ -28,6 +29,7 @@ class ServerSettings:
     model: tuple[str, ...] = ()
     models: str | None = None
     default: str | None = None
+    watch_s: NonNegative = 10.0
     host: str = "127.0.0.1"
     port: Port = 8080
     batch_size: BatchSize | None = None

@@ -17,8 +17,8 @@ HIDDEN_IMPORTS = {
     ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are reported before that
     ("maas/compression/proposing.py", "maas.searching.studies"),  # optuna is an extra, and takes its time
     ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra; a sweep over lists needs none
-    ("maas/opening.py", "maas.registry.connection"),  # mlflow takes seconds, and need not be installed
-    ("maas/opening.py", "maas.registry.catalogue.versions"),  # likewise
+    ("maas/opening.py", "maas.registry.catalogue.versions"),  # mlflow takes seconds, and need not be installed
+    ("maas/registry/reading/replying.py", "maas.registry.catalogue"),  # likewise
     ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra, and takes its time
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }

@@ -1,35 +1,15 @@
-"""Where the files of a version lie, and a copy of them on this machine: one, however often it is requested.
+"""Where the files of a version lie, and having a copy of them on this machine through MLflow."""
 
-Copies lie in maas's cache by the digest of what they say of themselves: `manifest.json` and `evidence.json`, which name
-the digests of all else. The least recently used ones make room for new ones.
-"""
-
-import fcntl
-import hashlib
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts, list_artifacts
 
-from maas.errors import BundleError, RegistryError
-from maas.files import cache_folder, folder_published_whole
+from maas.errors import RegistryError
 from maas.registry.connection import registry_errors
-from maas.runtime.bundle import EVIDENCE, MANIFEST, Bundle
-
-MODELS = "models:/"
-COPIES_KEPT = 16
-"""The most copies in the cache, but for those of the last hour."""
-IN_USE_S = 3600.0
-"""Seconds for which a copy may still be being opened after it was requested."""
-COPIES_FOLLOWED = 16
-"""The most copies of copies that are followed."""
+from maas.registry.copies import copy_of
+from maas.registry.reading.addresses import COPIES_FOLLOWED, MODELS
 
 
 def location_of(client: MlflowClient, address: str) -> str:
@@ -70,60 +50,36 @@ def fetched(location: str, tracking_uri: str) -> Path:
     with registry_errors():
         if urlsplit(location).scheme in ("", "file"):
             return Path(download_artifacts(artifact_uri=location, tracking_uri=tracking_uri))
-        entry = cache_folder("bundles", _digest(location, tracking_uri))
-        folder = entry / "files"
-        with _alone(entry):
-            if not _is_whole(folder):
-                _make_room(entry)
-                _download(location, tracking_uri, folder)
-        return folder
+        return copy_of(_ArtifactFiles(location, tracking_uri))
 
 
-def _digest(location: str, tracking_uri: str) -> str:
-    """Returns the SHA-256 of the two small files that name all others."""
-    there = {Path(file.path).name for file in list_artifacts(artifact_uri=location, tracking_uri=tracking_uri)}
-    if MANIFEST not in there:
-        raise RegistryError(f"{location} holds no {MANIFEST}: it is no bundle of maas. Open it with MLflow.")
-    digest = hashlib.sha256()
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in sorted({MANIFEST, EVIDENCE} & there):
-            got = download_artifacts(artifact_uri=f"{location}/{name}", dst_path=scratch, tracking_uri=tracking_uri)
-            digest.update(Path(got).read_bytes())
-    return digest.hexdigest()
+class _ArtifactFiles:
+    """Files that MLflow downloads.
 
+    Args:
+        location: address of their folder.
+        tracking_uri: address of the store that it is from.
+    """
 
-def _download(location: str, tracking_uri: str, folder: Path) -> None:
-    with folder_published_whole(folder) as draft:
-        got = Path(download_artifacts(artifact_uri=location, dst_path=str(draft), tracking_uri=tracking_uri))
-        if got != draft:  # MLflow keeps the last part of the address as a folder
-            inside = got.rename(draft / ".inside")
+    def __init__(self, location: str, tracking_uri: str) -> None:
+        self.location = location
+        self._tracking_uri = tracking_uri
+
+    def names(self) -> set[str]:
+        found = list_artifacts(artifact_uri=self.location, tracking_uri=self._tracking_uri)
+        return {Path(file.path).name for file in found}
+
+    def save(self, name: str, folder: Path) -> Path:
+        return self._downloaded(f"{self.location}/{name}", folder)
+
+    def save_all(self, folder: Path) -> None:
+        got = self._downloaded(self.location, folder)
+        if got != folder:  # MLflow keeps the last part of the address as a folder
+            inside = got.rename(folder / ".inside")
             for file in inside.iterdir():
-                file.rename(draft / file.name)
+                file.rename(folder / file.name)
             inside.rmdir()
 
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        Bundle.open(folder)
-    except BundleError:  # not there, or damaged since
-        return False
-    return True
-
-
-def _make_room(entry: Path) -> None:
-    """Removes the least recently used copies; what two processes remove at once is removed once."""
-    others = [path for path in entry.parent.iterdir() if path.is_dir() and path != entry]
-    oldest = sorted(others, key=lambda path: path.stat().st_mtime)
-    for path in oldest[: max(0, len(oldest) + 1 - COPIES_KEPT)]:
-        if time.time() - path.stat().st_mtime > IN_USE_S:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def _alone(entry: Path) -> Iterator[None]:
-    """Waits until no other process makes the same copy, and notes that it was requested."""
-    entry.mkdir(parents=True, exist_ok=True)
-    with (entry / "lock").open("w") as file:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-        os.utime(entry)
-        yield
+    def _downloaded(self, address: str, folder: Path) -> Path:
+        got = download_artifacts(artifact_uri=address, dst_path=str(folder), tracking_uri=self._tracking_uri)
+        return Path(got)

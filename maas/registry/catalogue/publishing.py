@@ -8,8 +8,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from maas.errors import RegistryError
-from maas.registry.catalogue.downloads import MODELS, fetched, location_of
-from maas.registry.connection import ABSENT, TAKEN, brief
+from maas.registry.catalogue.downloads import fetched, location_of
+from maas.registry.connection import TAKEN, brief
+from maas.registry.reading.addresses import ABSENT, MODELS
 from maas.registry.tracking.tracker import Tracker
 from maas.runtime.bundle import Bundle
 

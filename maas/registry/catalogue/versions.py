@@ -7,14 +7,11 @@ import msgspec
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from maas.errors import RegistryError
-from maas.registry.catalogue.downloads import MODELS, fetched, location_of
+from maas.errors import AbsentError, RegistryError
+from maas.registry.catalogue.downloads import fetched, location_of
 from maas.registry.connection import brief, connected, registry_errors
 from maas.registry.databases import is_sqlite, sqlite_file
-
-ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
-LOGGED = re.compile(r"models:/(?P<id>m-[0-9a-f]{32})")
-"""A model that MLflow logged and nobody registered."""
+from maas.registry.reading.addresses import ADDRESS, LOGGED, MODELS
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -56,7 +53,7 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
     parts, logged = ADDRESS.fullmatch(address), LOGGED.fullmatch(address)
     if parts is None and logged is None:
         raise RegistryError(f"{address!r} is no address of a model; write models:/NAME@ALIAS or models:/NAME/VERSION.")
-    _require_there(address, tracking_uri)
+    require_there(address, tracking_uri)
     client = connected(tracking_uri, writing=False)
     try:
         version = _version(client, parts) if parts else _logged(client, address)
@@ -64,7 +61,7 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
     except MlflowException as error:
         with registry_errors():
             known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
-        raise RegistryError(f"{address} is not in {tracking_uri}: {brief(error)}. Models there: {known}.") from error
+        raise AbsentError(f"{address} is not in {tracking_uri}: {brief(error)}. Models there: {known}.") from error
     return fetched(location, tracking_uri), version
 
 
@@ -81,7 +78,7 @@ def _logged(client: MlflowClient, address: str) -> ModelVersion:
     return ModelVersion(str(model.name), str(model.model_id), (), str(model.artifact_location))
 
 
-def _require_there(address: str, tracking_uri: str) -> None:
+def require_there(address: str, tracking_uri: str) -> None:
     """Raises RegistryError where the local database does not exist: reading must not make one."""
     path = sqlite_file(tracking_uri) if is_sqlite(tracking_uri) else None
     if path is not None and not path.exists():

@@ -14,8 +14,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from maas.credentials import without_credentials
 from maas.errors import RegistryError
-from maas.registry.connection import ABSENT, TAKEN, connected, registry_errors
+from maas.registry.connection import TAKEN, connected, registry_errors
 from maas.registry.databases import is_sqlite, require_folder
+from maas.registry.reading.addresses import ABSENT
 from maas.registry.tracking.tracker import Tracker
 
 PARAMETERS_AT_ONCE = 100

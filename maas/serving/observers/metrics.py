@@ -34,6 +34,12 @@ class Metrics:
         self._batches = Histogram(
             "maas_batch_rows", "Rows in one run of a model.", ("model",), buckets=_ROWS, registry=self.registry
         )
+        self._swaps = Counter(
+            "maas_swaps",
+            "Versions that an alias moved to: swapped, refused or failed; and looks that found none.",
+            ("model", "result"),
+            registry=self.registry,
+        )
         self._children = lru_cache(maxsize=1024)(self._labelled)
         self._rows = lru_cache(maxsize=1024)(self._batches.labels)
 
@@ -47,6 +53,10 @@ class Metrics:
     def observe_rows(self, model: str, rows: int) -> None:
         """Counts one run of a model and its rows."""
         self._rows(model).observe(rows)
+
+    def observe_swap(self, model: str, result: str) -> None:
+        """Counts a version that an alias moved to, or a look that found none."""
+        self._swaps.labels(model, result).inc()
 
     def watch(self, repository: Repository, reading_rows: Callable[[], int] = lambda: 0) -> None:
         """Shows the models of a repository and their queues, as they are when metrics are read.

@@ -5,17 +5,31 @@ one before. A version that gives other golden outputs than when it was made neve
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from maas.errors import ConfigError, shortened_value
 from maas.runtime.bundle import Bundle
 from maas.serving.costs import measured
 from maas.serving.engines.batch import BatchEngine
+from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.executors import Lane
 from maas.serving.repository.deployments import Deployment, DeploymentState, Snapshot
 from maas.serving.repository.slots import EngineSettings, Slot, require_new, snapshot_from
+
+
+class Companion(Protocol):
+    """What goes on beside the models of a repository, as long as they are served."""
+
+    def start(self) -> None:
+        """Begins on the running event loop."""
+
+    async def close(self) -> None:
+        """Ends."""
 
 
 class Repository:
@@ -33,40 +47,48 @@ class Repository:
     ) -> None:
         self.snapshot = Snapshot()
         self.lane = Lane("preprocess")
+        self.slots: list[Slot] = []
+        self.companions: list[Companion] = []
         self._settings = settings or EngineSettings()
         self._observe_rows = observe_rows
-        self._slots: list[Slot] = []
         self._default: str | None = None
-        self._draining: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._held: Counter[Snapshot] = Counter()
+        self._released = asyncio.Event()
 
-    def open(
-        self,
-        folder: str | Path,
-        *,
-        name: str | None = None,
-        version: str = "1",
-        labels: Sequence[str] = (),
-        is_default: bool = False,
-        settings: EngineSettings | None = None,
-    ) -> Deployment:
+    def start(self) -> None:
+        """Begins what goes on beside the models, on the running event loop."""
+        for companion in self.companions:
+            companion.start()
+
+    def open(self, folder: str | Path, *, name: str | None = None, version: str = "1") -> Deployment:
         """Opens a bundle, compares its golden outputs, measures it, and serves it beside what is served.
 
         Args:
             folder: the bundle.
             name: name that callers use; the manifest's if null.
             version: version of the model.
-            labels: other names of the version.
-            is_default: whether it answers where a request names its model and no version; else the first does.
-            settings: how it is run; the repository's if null.
 
         Raises:
             BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
-            ConfigError: the version is served already, or another version has a label.
+            ConfigError: the version is served already.
         """
-        settings = settings or self._settings
-        deployment = self._opened(folder, name, version, settings)
-        self._add(Slot(deployment, tuple(labels), is_default, settings))
-        return deployment
+        return self.add(LocatedEntry(ModelEntry(model=str(folder)), str(folder), name, version)).deployment
+
+    def add(self, model: LocatedEntry) -> Slot:
+        """Opens a bundle as an entry wants it, and serves it beside what is served.
+
+        Raises:
+            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
+            ConfigError: the version is served already, or another one has its label.
+        """
+        settings = self._settings.changed_by(model.entry)
+        deployment = self._served(model) or self.opened(model, settings)
+        slot = Slot(model.entry, settings, deployment)
+        require_new(slot, self.slots)
+        self.slots.append(slot)
+        self._publish()
+        return slot
 
     def set_default(self, name: str) -> None:
         """Lets a model answer where a request names none.
@@ -78,7 +100,7 @@ class Repository:
             served = ", ".join(self.snapshot.by_name)
             raise ConfigError(f"default is {shortened_value(name)}, and the models are {served}. Name one of them.")
         self._default = name
-        self.snapshot = snapshot_from(self._slots, name)
+        self._publish()
 
     async def load(self, folder: str | Path, *, name: str | None = None, version: str = "1") -> Deployment:
         """Opens a bundle away from the event loop, and serves it in place of the version that its model is known by.
@@ -88,48 +110,59 @@ class Repository:
         Raises:
             BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
         """
-        deployment = await asyncio.to_thread(self._opened, folder, name, version, self._settings)
+        model = LocatedEntry(ModelEntry(model=str(folder)), str(folder), name, version)
+        deployment = await asyncio.to_thread(self.opened, model, self._settings)
         replaced = self.snapshot.by_name.get(deployment.name)
-        if replaced is None:
-            self._add(Slot(deployment, (), False, self._settings))
+        slot = next((one for one in self.slots if one.deployment is replaced), None)
+        if slot is None:
+            self.slots.append(Slot(model.entry, self._settings, deployment))
+            self._publish()
         else:
-            slot = next(one for one in self._slots if one.deployment is replaced)
             self._swap(slot, deployment)
         return deployment
 
+    async def swap(self, slot: Slot, model: LocatedEntry) -> Deployment:
+        """Opens a bundle away from the event loop, and gives it a slot; what had that finishes what it admitted.
+
+        Raises:
+            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
+        """
+        deployment = self._served(model)
+        if deployment is None:
+            deployment = await asyncio.to_thread(self.opened, model, slot.settings)
+        self._swap(slot, deployment)
+        return deployment
+
+    @contextmanager
+    def held(self, snapshot: Snapshot) -> Iterator[None]:
+        """Keeps the deployments of a snapshot running, those as well that are replaced inside."""
+        self._held[snapshot] += 1
+        try:
+            yield
+        finally:
+            self._held[snapshot] -= 1
+            self._held += Counter()  # without those that nobody holds
+            self._released.set()
+
     async def close(self) -> None:
         """Finishes what was admitted."""
-        for task in tuple(self._draining):
+        for companion in self.companions:
+            await companion.close()
+        for task in tuple(self._retiring):
             await task
         for deployment in self.snapshot.deployments:
             deployment.state = DeploymentState.DRAINING
             await self._retire(deployment)
         self.lane.close()
 
-    def _add(self, slot: Slot) -> None:
-        require_new(slot, self._slots)
-        self._slots.append(slot)
-        slot.deployment.state = DeploymentState.READY
-        self.snapshot = snapshot_from(self._slots, self._default)
+    def opened(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
+        """Opens a bundle, compares its golden outputs and measures it; it is not served yet.
 
-    def _swap(self, slot: Slot, deployment: Deployment) -> None:
-        """Puts a deployment in the place of another, which finishes what it admitted unless it has a second place."""
-        replaced, slot.deployment = slot.deployment, deployment
-        deployment.state = DeploymentState.READY
-        self.snapshot = snapshot_from(self._slots, self._default)
-        if replaced not in self.snapshot.deployments:
-            replaced.state = DeploymentState.DRAINING
-            task = asyncio.create_task(self._retire(replaced))
-            self._draining.add(task)
-            task.add_done_callback(self._draining.discard)
-
-    async def _retire(self, deployment: Deployment) -> None:
-        await deployment.engine.drain()
-        deployment.state = DeploymentState.GONE
-
-    def _opened(self, folder: str | Path, name: str | None, version: str, settings: EngineSettings) -> Deployment:
-        bundle = Bundle.open(folder)
-        name = name or bundle.manifest.name
+        Raises:
+            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
+        """
+        bundle = Bundle.open(model.folder)
+        name = model.name or bundle.manifest.name
         predictor = bundle.make_predictor(threads=settings.threads)
         bundle.check_golden(predictor=predictor)  # with the batches that it was made with
         predictor.processor.max_pixels = settings.max_pixels
@@ -142,4 +175,33 @@ class Repository:
             observe=partial(self._observe_rows, name),
         )
         outputs = predictor.outputs(bundle.golden.inputs[:1])
-        return Deployment(name, version, bundle, predictor.processor, predictor.postprocessor, outputs, engine)
+        return Deployment(name, model.version, bundle, predictor.processor, predictor.postprocessor, outputs, engine)
+
+    def _served(self, model: LocatedEntry) -> Deployment | None:
+        """Returns the deployment of a registered version that another alias points at as well."""
+        if model.entry.alias is None or model.name is None:
+            return None
+        found = [one for one in self.snapshot.versions(model.name) if one.version == model.version]
+        return found[0] if found else None
+
+    def _swap(self, slot: Slot, deployment: Deployment) -> None:
+        """Gives a deployment a slot; the one before finishes what it admitted, unless it has another slot."""
+        replaced, slot.deployment = slot.deployment, deployment
+        self._publish()
+        if replaced not in self.snapshot.deployments:
+            replaced.state = DeploymentState.DRAINING
+            task = asyncio.create_task(self._retire(replaced))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    def _publish(self) -> None:
+        self.snapshot = snapshot_from(self.slots, self._default)
+        for deployment in self.snapshot.deployments:
+            deployment.state = DeploymentState.READY
+
+    async def _retire(self, deployment: Deployment) -> None:
+        while any(deployment in snapshot.deployments for snapshot in self._held):
+            self._released.clear()
+            await self._released.wait()
+        await deployment.engine.drain()
+        deployment.state = DeploymentState.GONE

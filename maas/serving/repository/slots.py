@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from maas.errors import ConfigError
+from maas.serving.entries import ModelEntry
 from maas.serving.repository.deployments import Deployment, Snapshot, VersionLabel
 
 
@@ -23,13 +24,13 @@ class EngineSettings:
     max_queue: int = 2048
     max_pixels: int | None = None
 
-    def changed(self, batch_size: int | None, threads: int | None, max_queue: int | None) -> "EngineSettings":
-        """Returns settings with other values where there are any."""
+    def changed_by(self, entry: ModelEntry) -> "EngineSettings":
+        """Returns the settings with an entry's own in their place."""
         return replace(
             self,
-            batch_size=batch_size or self.batch_size,
-            threads=threads or self.threads,
-            max_queue=max_queue or self.max_queue,
+            batch_size=entry.batch_size or self.batch_size,
+            threads=entry.threads or self.threads,
+            max_queue=entry.max_queue or self.max_queue,
         )
 
 
@@ -38,16 +39,21 @@ class Slot:
     """A place for one version of a model; another version may take it.
 
     Args:
+        entry: what is to be served here.
+        settings: how it is run.
         deployment: what has the place now.
-        labels: names of the version.
-        is_default: whether the version answers where a request names its model and no version.
-        settings: how models are run here.
+        refused: version that may not have the place, since it does not predict as it did when it was made.
     """
 
-    deployment: Deployment
-    labels: tuple[str, ...]
-    is_default: bool
+    entry: ModelEntry
     settings: EngineSettings
+    deployment: Deployment
+    refused: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the version that has the place."""
+        return (*self.entry.labels, *filter(None, [self.entry.alias]))
 
 
 def snapshot_from(slots: Sequence[Slot], default: str | None) -> Snapshot:
@@ -61,7 +67,7 @@ def snapshot_from(slots: Sequence[Slot], default: str | None) -> Snapshot:
 
     def place(slot: Slot) -> tuple[bool, int, bool]:
         name = slot.deployment.name
-        return name != default, names.index(name), not slot.is_default
+        return name != default, names.index(name), not slot.entry.default
 
     order = sorted(slots, key=place)
     labels = [
@@ -73,21 +79,23 @@ def snapshot_from(slots: Sequence[Slot], default: str | None) -> Snapshot:
 def require_new(slot: Slot, slots: Sequence[Slot]) -> None:
     """Refuses a slot that contradicts others.
 
+    Two aliases may point at one version; it then has two slots, and one engine.
+
     Raises:
-        ConfigError: its version is served already, or another version has its label, or is the default as well.
+        ConfigError: its version is named already, or another version has its label, or is the default as well.
     """
     one = slot.deployment
     for other in slots:
         two = other.deployment
         if one.name != two.name:
             continue
-        if one.version == two.version:
+        if one.version == two.version and (one is not two or slot.entry.alias == other.entry.alias):
             raise ConfigError(
-                f"{one.name} version {one.version} is named twice: {two.bundle.folder} and {one.bundle.folder}. Give "
+                f"{one.name} version {one.version} is named twice: {other.entry.model} and {slot.entry.model}. Give "
                 "one a name of its own (model=NAME=FOLDER), or another version in a file of models."
             )
         both = f"versions {two.version} and {one.version} of {one.name}"
         if shared := [label for label in slot.labels if label in other.labels]:
             raise ConfigError(f"Label {shared[0]} names {both}. Leave it to one of them.")
-        if slot.is_default and other.is_default:
+        if slot.entry.default and other.entry.default:
             raise ConfigError(f"Both {both} are the default. Leave that to one of them.")

@@ -5,21 +5,20 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
 import uvicorn
 
 from maas.errors import ConfigError
-from maas.serving.entries import LocatedEntry
 from maas.serving.examples import example_call
 from maas.serving.observers import Observer
 from maas.serving.observers.access_log import AccessLog
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.repository import EngineSettings, Repository, Snapshot
+from maas.serving.repository import Snapshot
 from maas.serving.settings import ServerSettings
+from maas.serving.starting import open_models
 from maas.serving.transports.http import HttpApp
 
 BACKLOG = 2048
@@ -27,18 +26,18 @@ KEEP_ALIVE_S = 75  # longer than the 60 s after which most load balancers drop a
 GRACE_S = 30  # accepted requests may take this long once the server is to stop
 
 
-def serve(settings: ServerSettings, models: Sequence[LocatedEntry]) -> NoReturn:
+def serve(settings: ServerSettings) -> NoReturn:
     """Serves models until SIGTERM, SIGINT or SIGHUP, then finishes what was accepted and exits with status 0.
 
     SIGHUP is no signal to stop where it was ignored when the process began, as under `nohup`.
 
     Args:
         settings: how.
-        models: which, and where they lie.
 
     Raises:
         BundleError: a bundle cannot be served.
-        ConfigError: the address cannot be listened on, or two models contradict each other.
+        ConfigError: the address cannot be listened on, or entries of models are wrong.
+        RegistryError: the registry lacks a model, or cannot be read.
         SystemExit: always, in the end.
     """
     for number in _stopping_signals():
@@ -46,7 +45,7 @@ def serve(settings: ServerSettings, models: Sequence[LocatedEntry]) -> NoReturn:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     listener = bound_socket(settings.host, settings.port)
     metrics = Metrics()
-    repository = opened(settings, models, metrics.observe_rows)
+    repository = open_models(settings, metrics)
     reader = InputReader(settings.max_queue)
     metrics.watch(repository, lambda: reader.waiting_rows)
     observers: list[Observer] = [metrics, AccessLog()] if settings.access_log else [metrics]
@@ -60,36 +59,6 @@ def serve(settings: ServerSettings, models: Sequence[LocatedEntry]) -> NoReturn:
     )
     _Server(app, ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])).run(sockets=[listener])
     sys.exit(0)
-
-
-def opened(
-    settings: ServerSettings, models: Sequence[LocatedEntry], observe_rows: Callable[[str, int], None]
-) -> Repository:
-    """Returns a repository that serves models.
-
-    Args:
-        settings: of the server.
-        models: which, and where they lie.
-        observe_rows: receives a model's name and the number of rows of each of its runs.
-
-    Raises:
-        BundleError: a bundle cannot be served.
-        ConfigError: two models contradict each other, or there is no default model of that name.
-    """
-    common = EngineSettings(settings.batch_size, settings.threads, settings.max_queue, settings.max_pixels)
-    repository = Repository(common, observe_rows)
-    for entry, folder, name, version in models:
-        repository.open(
-            folder,
-            name=name,
-            version=version,
-            labels=(*entry.labels, *filter(None, [entry.alias])),
-            is_default=entry.default,
-            settings=common.changed(entry.batch_size, entry.threads, entry.max_queue),
-        )
-    if settings.default is not None:
-        repository.set_default(settings.default)
-    return repository
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import maas
-from maas import opening
 from maas.errors import RegistryError
+from maas.registry import copies
 from maas.registry.catalogue import downloads
 from maas.registry.catalogue.downloads import fetched
 from maas.registry.catalogue.versions import resolve
@@ -118,7 +118,7 @@ def _breaking(download):
 
 
 def test_least_recently_used_copy_goes_when_there_are_too_many(served, cache, monkeypatch):
-    monkeypatch.setattr(downloads, "COPIES_KEPT", 3)
+    monkeypatch.setattr(copies, "COPIES_KEPT", 3)
     address, _ = served
     for age, name in enumerate("abcd"):
         (cache / name / "files").mkdir(parents=True)
@@ -194,17 +194,4 @@ def test_no_database_is_made_when_a_model_is_loaded_in_a_wrong_folder(elsewhere)
         f"models:/m@champion is not in sqlite:///mlflow.db: there is no file {elsewhere / 'mlflow.db'}. Start in the "
         "folder that holds it, or name the registry by MLFLOW_TRACKING_URI. Models there: none."
     )
-    assert not list(elsewhere.iterdir())
-
-
-def test_server_says_where_to_start_and_makes_no_database_when_it_resolves_in_a_wrong_folder(
-    elsewhere, monkeypatch, capsys
-):
-    monkeypatch.setattr("sys.argv", ["resolve", "models:/m@champion"])
-    assert opening.main() == 2
-    said = capsys.readouterr().err
-    assert said.startswith(
-        f"models:/m@champion is not in sqlite:///mlflow.db: there is no file {elsewhere}/mlflow.db. "
-    )
-    assert said.count("\n") == 1
     assert not list(elsewhere.iterdir())

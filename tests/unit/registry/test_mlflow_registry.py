@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maas import opening
 from maas.errors import InputError, RegistryError
 from maas.exporting.bundling import attach_evidence
 from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval, Machine
 from maas.registry.catalogue.versions import ModelVersion, resolve
-from maas.registry.connection import connected, default_tracking_uri
+from maas.registry.connection import connected
 from maas.registry.mlflow_registry import MlflowRegistry
 from maas.registry.promotion import Comparison
+from maas.registry.reading.addresses import default_tracking_uri
 from maas.runtime.bundle import Bundle
 
 
@@ -180,18 +180,6 @@ def test_models_are_listed_when_a_version_or_alias_is_not_there(store, bundle):
             resolve(address, store.tracking_uri)
         assert str(caught.value).startswith(f"{address} is not in {store.tracking_uri}: ")
         assert name in str(caught.value).rpartition("Models there: ")[2]
-
-
-def test_address_is_printed_as_json_when_another_process_asks(store, bundle, monkeypatch, capsys):
-    version = registered(store, bundle(0.9))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri)
-    monkeypatch.setattr("sys.argv", ["resolve", version.uri])
-    assert opening.main() == 0
-    found = msgspec.json.decode(capsys.readouterr().out)
-    assert (found["name"], found["version"]) == (version.name, "1")
-    monkeypatch.setattr("sys.argv", ["resolve", "nonsense"])
-    assert opening.main() == 2
-    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_tracking_uri_is_the_environments_when_it_names_one(monkeypatch):

@@ -3,9 +3,9 @@
 import pytest
 
 from maas.errors import ConfigError
-from maas.serve import entries_of
 from maas.serving.entries import ModelEntry, ModelsFile, entry_of, read_models_file
 from maas.serving.settings import ServerSettings
+from maas.serving.starting import entries_of
 
 ADVICE = "Leave it out, or write models:/NAME/2."
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from maas.errors import ConfigError
+from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.faults import UnknownModelError
 from maas.serving.repository import Repository, VersionLabel
 
@@ -20,13 +21,17 @@ def folders(tmp_path_factory, bundles):
     )
 
 
+def add(repository, folder, version, **settings):
+    repository.add(LocatedEntry(ModelEntry(model=str(folder), **settings), str(folder), None, version))
+
+
 @pytest.fixture
 def repository(folders):
     one, two, text = folders
     repository = Repository()
-    repository.open(one, version="3", labels=["champion"])
+    add(repository, one, "3", labels=("champion",))
     repository.open(text)
-    repository.open(two, version="4", labels=["challenger", "next"], is_default=True)
+    add(repository, two, "4", labels=("challenger", "next"), default=True)
     yield repository
     asyncio.run(repository.close())
 
@@ -69,14 +74,14 @@ def test_digest_changes_when_a_label_moves(repository):
     ("settings", "message"),
     [
         ({"version": "3"}, "digits version 3 is named twice: "),
-        ({"version": "5", "labels": ["next"]}, "Label next names versions 4 and 5 of digits"),
-        ({"version": "5", "is_default": True}, "Both versions 4 and 5 of digits are the default"),
+        ({"version": "5", "labels": ("next",)}, "Label next names versions 4 and 5 of digits"),
+        ({"version": "5", "default": True}, "Both versions 4 and 5 of digits are the default"),
     ],
 )
 def test_model_is_refused_in_one_line_when_it_contradicts_another(repository, folders, settings, message):
     before = repository.snapshot
     with pytest.raises(ConfigError, match=message) as caught:
-        repository.open(folders[0], **settings)
+        add(repository, folders[0], **settings)
     assert "\n" not in str(caught.value)
     assert repository.snapshot is before
 

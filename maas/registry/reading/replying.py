@@ -1,0 +1,68 @@
+"""The process that reads a registry for another: `python -m maas.registry.reading.replying`.
+
+It gets questions on its standard input and writes replies on its standard output, a line of JSON each, until its input
+ends. It changes nothing in the registry.
+"""
+
+import os
+import signal
+import sys
+from typing import BinaryIO
+
+import msgspec
+
+from maas.errors import AbsentError, MaasError, RegistryError
+from maas.registry.reading.questions import PlaceQuestion, Question, RegistryReply, VersionQuestion
+
+PRIORITY = 10
+"""How much this process gives way to the one that started it."""
+
+
+def main() -> None:
+    """Replies until the input ends."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the process that started it closes the input
+        if name in signal.Signals.__members__:
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(PRIORITY)
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between replies
+    reply_to_all(sys.stdin.buffer, output)
+
+
+def reply_to_all(source: BinaryIO, output: BinaryIO) -> None:
+    """Replies to each question of a source until it ends."""
+    decoder = msgspec.json.Decoder(Question)
+    for line in source:
+        question = decoder.decode(line)
+        try:
+            reply = _reply(question)
+        except MaasError as error:
+            reply = RegistryReply(fault=str(error), is_absent=isinstance(error, AbsentError))
+        output.write(msgspec.json.encode(reply) + b"\n")
+        output.flush()
+
+
+def _reply(question: Question) -> RegistryReply:
+    """Looks in the registry through MLflow.
+
+    Raises:
+        AbsentError: what is wanted is not there.
+        RegistryError: mlflow is not installed, or the registry cannot be read.
+    """
+    try:
+        from maas.registry.catalogue import looking_up  # noqa: PLC0415 - mlflow takes seconds, and may be missing
+    except ModuleNotFoundError as error:
+        raise RegistryError(
+            f"The registry {question.tracking_uri} needs mlflow, which is not installed. Install maas with it: pip "
+            "install '.[registry]'"
+        ) from error
+    if isinstance(question, VersionQuestion):
+        return RegistryReply(version=looking_up.version_at(question.tracking_uri, question.name, question.alias))
+    if isinstance(question, PlaceQuestion):
+        return RegistryReply(model=looking_up.bundle_at(question.address, question.tracking_uri))
+    return RegistryReply(names=looking_up.names_with(question.tracking_uri, question.alias))
+
+
+if __name__ == "__main__":
+    main()

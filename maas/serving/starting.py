@@ -1,0 +1,59 @@
+"""From the settings of a server to its models: entries are read and found, bundles opened, aliases followed."""
+
+from contextlib import ExitStack
+from typing import Protocol
+
+from maas.serving.entries import ModelEntry, entry_of, read_models_file
+from maas.serving.locating import Locator
+from maas.serving.repository import EngineSettings, Repository
+from maas.serving.repository.watching import AliasWatcher
+from maas.serving.settings import ServerSettings
+
+
+class ModelsObserver(Protocol):
+    """Sees what becomes of models."""
+
+    def observe_rows(self, model: str, rows: int) -> None:
+        """Receives the number of rows of a run."""
+
+    def observe_swap(self, model: str, result: str) -> None:
+        """Receives what became of an alias that moved or cannot be read."""
+
+
+def open_models(settings: ServerSettings, observer: ModelsObserver) -> Repository:
+    """Returns a repository that serves the models of settings, and follows aliases once it is started.
+
+    Args:
+        settings: of the server.
+        observer: sees runs and swaps.
+
+    Raises:
+        BundleError: a bundle cannot be served.
+        ConfigError: entries are wrong or contradict each other, or there is no default model of that name.
+        RegistryError: the registry lacks a model, or cannot be read.
+    """
+    entries, default = entries_of(settings)
+    common = EngineSettings(settings.batch_size, settings.threads, settings.max_queue, settings.max_pixels)
+    repository, locator = Repository(common, observer.observe_rows), Locator()
+    with ExitStack() as stack:
+        stack.callback(locator.close)
+        for entry in locator.expanded(entries):
+            repository.add(locator.located(entry))
+        if default is not None:
+            repository.set_default(default)
+        stack.pop_all()
+    repository.companions.append(AliasWatcher(repository, locator, settings.watch_s, observer.observe_swap))
+    return repository
+
+
+def entries_of(settings: ServerSettings) -> tuple[list[ModelEntry], str | None]:
+    """Returns the entries of settings and of their file, and the name of the default model.
+
+    Raises:
+        ConfigError: the file cannot be read, or entries are wrong.
+    """
+    entries = list(map(entry_of, settings.model))
+    if settings.models is None:
+        return entries, settings.default
+    file = read_models_file(settings.models)
+    return [*entries, *file.models], settings.default or file.default

@@ -25,7 +25,7 @@ _POLICY = (
 
 def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
     """Returns the pages that describe some operations."""
-    described = tuple(operations)
+    described = tuple(operation for operation in operations if operation.is_documented)
 
     def docs(snapshot: Snapshot) -> Reply:
         return Reply(_docs_html(described, snapshot), HTML, ((b"content-security-policy", _POLICY),))

@@ -25,7 +25,7 @@ FILES = {
 NAMES = sorted(FILES)
 
 
-@pytest.fixture(scope="module", params=["array", "text", "image", "audio", "combined"])
+@pytest.fixture(scope="module", params=["array", "text", "image", "audio", "combined", "embedding"])
 def repository(request, tmp_path_factory) -> Repository:
     source = Path(__file__).parents[1] / "unit/serving/bundles.py"
     spec = importlib.util.spec_from_file_location("serving_bundles", source)
@@ -41,8 +41,8 @@ def operations(name: str, repository: Repository) -> list[Operation]:
 
 
 def asked(repository: Repository, operation: Operation, content: bytes = b"", **settings) -> httpx.Response:
-    path = operation.path
-    for name, value in operation.document(repository.snapshot).values:
+    path, first = operation.path, repository.snapshot.first
+    for name, value in {"name": first.name, "version": first.version, "label": first.version}.items():
         path = path.replace("{" + name + "}", value)
 
     async def ask():
@@ -58,7 +58,7 @@ def asked(repository: Repository, operation: Operation, content: bytes = b"", **
 
 @pytest.mark.parametrize("name", NAMES)
 def test_documented_example_is_answered_as_documented(name, repository):
-    for operation in operations(name, repository):
+    for operation in (one for one in operations(name, repository) if one.is_documented):
         document = operation.document(repository.snapshot)
         if document.request is None:
             response = asked(repository, operation)
@@ -113,7 +113,7 @@ def test_operations_answer_for_another_model_when_the_snapshot_is_swapped(name, 
     asyncio.run(repository.load(two, name="digits", version="2"))
     fresh = operations(name, repository)
     assert [(one.method, one.path) for one in made] == [(one.method, one.path) for one in fresh]
-    for old, new in zip(made, fresh, strict=True):
+    for old, new in ((old, new) for old, new in zip(made, fresh, strict=True) if old.is_documented):
         assert old.document(repository.snapshot) == new.document(repository.snapshot)
 
 

@@ -6,6 +6,7 @@ of what is served.
 
 from maas.serving.protocols.mlflow import mlflow_operations
 from maas.serving.protocols.models import models_operations
+from maas.serving.protocols.openai import openai_operations
 from maas.serving.protocols.operations import AnyOperation
 from maas.serving.protocols.predictions import predictions_operations
 from maas.serving.protocols.rest import rest_operations
@@ -20,6 +21,7 @@ PROTOCOLS = (
     v2_operations,
     tf_serving_operations,
     mlflow_operations,
+    openai_operations,
 )
 
 

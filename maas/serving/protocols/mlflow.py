@@ -37,7 +37,7 @@ from maas.serving.repository import Deployment, Snapshot
 ROW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV = "text/csv"
 UNREAD = ("application/vnd.apache.parquet", "multipart/")
-ERROR_CODES = {
+MLFLOW_ERROR_CODES = {
     "unknown_model": "RESOURCE_DOES_NOT_EXIST",
     "internal_error": "INTERNAL_ERROR",
     "overloaded": "TEMPORARILY_UNAVAILABLE",
@@ -206,7 +206,7 @@ class InvocationOperation(Inference[InvocationCall]):
 
 def mlflow_fault(kind: str, message: str) -> dict[str, object]:
     """Returns what a body says of a fault."""
-    return {"error_code": ERROR_CODES.get(kind, "BAD_REQUEST"), "message": message}
+    return {"error_code": MLFLOW_ERROR_CODES.get(kind, "BAD_REQUEST"), "message": message}
 
 
 def _read(body: bytes | bytearray, deployment: Deployment) -> InvocationRequest:

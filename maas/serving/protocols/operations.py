@@ -137,10 +137,12 @@ class Operation(ABC):
     """One method of one path.
 
     A path is literal, or leaves segments open up to a suffix: `/v2/models/{name}/infer`, `/v1/models/{name}:predict`.
-    `protocol` is what observers call the protocol; `server` for what belongs to none.
+    `protocol` is what observers call the protocol; `server` for what belongs to none. Documents leave out what has no
+    answer for any of the models, and exists to say so.
     """
 
     protocol: ClassVar[str] = "server"
+    is_documented: bool = True
     method: ClassVar[str]
     path: str
     summary: str

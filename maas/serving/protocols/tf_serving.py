@@ -72,23 +72,34 @@ _EXAMPLES = msgspec.json.Decoder(TfExamplesRequest)
 
 
 def tf_serving_operations(snapshot: Snapshot) -> list[AnyOperation]:
-    """Returns the verbs that some model has an answer for, metadata and states, for each way to name a version."""
-    verbs = [verb for verb in (TfClassify, TfRegress) if any(map(verb.is_for, snapshot.deployments))]
+    """Returns verbs, metadata and states for each way to name a version; documents show the verbs of the models."""
+    examples = [
+        kind(path, is_documented=any(map(kind.is_for, snapshot.deployments)))
+        for path in TF_PATHS
+        for kind in (TfClassify, TfRegress)
+    ]
     return [
-        *(kind(path) for path in TF_PATHS for kind in (TfPredict, *verbs, TfMetadataPage)),
+        *(kind(path) for path in TF_PATHS for kind in (TfPredict, TfMetadataPage)),
+        *examples,
         *map(TfStatusPage, TF_PATHS[1:]),
     ]
 
 
 class _TfVerb(Inference[TfCall]):
-    """A verb after the name of a model or of one of its versions."""
+    """A verb after the name of a model or of one of its versions.
+
+    Args:
+        path: that names it.
+        is_documented: whether documents show it.
+    """
 
     protocol = "tf_serving"
     call_type = TfCall
     verb: str
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, is_documented: bool = True) -> None:
         self.path = f"{path}:{self.verb}"
+        self.is_documented = is_documented
 
     def fault(self, kind: str, message: str) -> Mapping[str, object]:
         """Returns the message alone."""

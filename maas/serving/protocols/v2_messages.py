@@ -5,18 +5,15 @@ Source: https://github.com/kserve/open-inference-protocol/blob/main/specificatio
 """
 
 import time
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from maas.errors import InputError, shortened_value
 from maas.serving.protocols.binary_tensors import RawData
-from maas.serving.protocols.tensors import TensorValues
+from maas.serving.protocols.content_types import CONTENT_TYPES
 
 Parameters = Mapping[str, object]
-CONTENT_TYPES = ("np", "str", "pd", "base64")
-"""MLServer's names of codecs; `base64` alone changes what data means."""
 _NOT_SUPPORTED = {
     "priority": "all requests have one priority here",
     "sequence_id": "requests do not depend on each other here",
@@ -119,20 +116,6 @@ def raw_data(tensors: Sequence[InputTensor], body: bytes | bytearray, start: int
             "of the JSON as the header Inference-Header-Content-Length."
         )
     return found
-
-
-def texts_of_base64(values: TensorValues, tensor: InputTensor) -> TensorValues:
-    """Returns the texts that base64 stands for.
-
-    Raises:
-        InputError: it is no base64, or not of a text.
-    """
-    if tensor.datatype != "BYTES":
-        raise InputError(f"Input {tensor.name!r} has content_type base64 and datatype {tensor.datatype}; send BYTES.")
-    try:
-        return [b64decode(str(value), validate=True).decode() for value in values]
-    except ValueError as error:  # of base64 and of UTF-8
-        raise InputError(f"Input {tensor.name!r} has content_type base64, and holds none: {error}.") from None
 
 
 def _require_known(parameters: Parameters, names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from maas.serving.call import Row
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.binary_tensors import RawData, binary_values
 from maas.serving.protocols.bodies import decode
+from maas.serving.protocols.content_types import values_of_content_type
 from maas.serving.protocols.json_tensors import json_values
 from maas.serving.protocols.operations import Request
 from maas.serving.protocols.schemas import require_body_size
@@ -24,7 +25,6 @@ from maas.serving.protocols.v2_messages import (
     InputTensor,
     raw_data,
     require_parameters,
-    texts_of_base64,
 )
 from maas.serving.protocols.v2_outputs import JSON_LENGTH, WantedOutput, wanted_outputs
 from maas.serving.repository import Deployment
@@ -148,6 +148,6 @@ def _values(
         values = binary_values(raw[tensor.name], tensor, spec)
     else:
         values = json_values(tensor.data, tensor, spec, is_optional=spec.name in optional)
-    if tensor.parameters and tensor.parameters.get("content_type") == "base64":
-        return texts_of_base64(values, tensor)
-    return values
+    return (
+        values_of_content_type(values, tensor, tensor.parameters.get("content_type")) if tensor.parameters else values
+    )

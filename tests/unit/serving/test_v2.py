@@ -108,7 +108,10 @@ def test_parameter_is_refused_when_it_would_be_ignored(array_server, body, known
         ({"sequence_id": 7}, "requests do not depend on each other here"),
         ({"timeout": "1"}, "The parameter timeout is '1'; it is a number of microseconds."),
         ({"timeout": -1}, "The parameter timeout is -1"),
-        ({"content_type": "pickle"}, "The parameter content_type is 'pickle'; np, str, pd, base64 are known here."),
+        (
+            {"content_type": "pickle"},
+            "The parameter content_type is 'pickle'; np, str, pd, base64, pd_json are known here.",
+        ),
     ],
 )
 def test_parameter_of_a_request_is_refused_when_it_cannot_be_kept(array_server, parameters, cause):

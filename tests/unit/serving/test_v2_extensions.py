@@ -94,7 +94,15 @@ def test_columns_are_read_when_their_form_is_clear(table_server, case):
     assert asked(table_server, sent) == expected
 
 
+COLUMNS["JSON in texts"] = (
+    [column("price", [1, 2]), column("size", ['"M"', "null"], parameters={"content_type": "pd_json"})],
+    [3, 2],
+)
 REFUSED = {
+    "JSON in texts": (
+        [column("size", ["M"], parameters={"content_type": "pd_json"})],
+        "content_type pd_json, and holds",
+    ),
     "none": ([], "The request's inputs are []; the model takes the inputs price, area, size."),
     "unknown": ([column("width", [1])], "The request's inputs are ['width']; the model takes the inputs price"),
     "twice": ([column("price", [1]), column("price", [1])], "inputs are ['price', 'price']"),

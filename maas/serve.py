@@ -14,6 +14,8 @@ usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
     max_queue        the most rows that may wait for a model; a request takes at most half of them (2048)
     max_body_bytes   the most bytes of a request's body (8388608)
     max_total_bytes  the most bytes of all bodies in memory at one time (67108864)
+    max_connections  the most connections at one time; another one is answered by 503 (4096)
+    cors_origins     origins whose pages may read replies, with commas between them; * for all of them (none)
     max_pixels       the most pixels of a picture (50000000)
     access_log       true writes one JSON line a request to stderr (false)
 

@@ -7,12 +7,15 @@ import asyncio
 import itertools
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 from maas.runtime.codec import Outputs
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, size_of_outputs
 from maas.serving.documentation import documentation
+from maas.serving.engines import Withdraw
+from maas.serving.executors import Result
 from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
@@ -20,6 +23,8 @@ from maas.serving.protocols.operations import AnyOperation, Inference, Page, Rep
 from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.routing import RouteTable
 
+Done: TypeAlias = Callable[[Reply | BaseException], None]
+"""Receives the reply to a request, or the fault."""
 _READABLE_ID = re.compile(rb"[!-~]{1,128}").fullmatch
 
 
@@ -88,20 +93,23 @@ class Service:
             return operation.reply(request, self._repository.snapshot)
         snapshot = self._repository.snapshot
         if not operation.is_large(request, snapshot):
-            return await self._reply(operation, request, operation.parse(request, snapshot), snapshot)
+            return await self._submitted(operation, request, operation.parse(request, snapshot), snapshot)
         with self._repository.held(snapshot):  # rows that one version preprocesses are nothing for the next
             call = await self._reader.read(operation, request, snapshot)
-            return await self._reply(operation, request, call, snapshot)
+            return await self._submitted(operation, request, call, snapshot)
 
-    async def _reply(self, operation: Inference[Any], request: Request, call: Call, snapshot: Snapshot) -> Reply:
-        """Runs a call and renders what comes of it."""
-        deployment = snapshot.find(call.model, call.version)
-        request.version = deployment.version
-        async for chunk in deployment.engine.submit(call):
-            outputs = chunk.outputs
-            if chunk.is_last:
-                break
-        return await _rendered(operation, call, deployment, outputs)
+    def begin(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw:
+        """Does the same for a transport that waits with a function; what takes little work costs no task.
+
+        Args:
+            operation: that answers.
+            request: read whole.
+            done: receives the reply or the fault, now or later, unless the request is withdrawn.
+
+        Returns:
+            What withdraws the request.
+        """
+        return _attempted(partial(self._begun, operation, request, done), done) or _nothing
 
     def observe(self, outcome: Outcome) -> None:
         """Shows an outcome to all observers."""
@@ -116,6 +124,31 @@ class Service:
         """Finishes what was admitted, and ends threads and processes."""
         await self._repository.close()
         await self._reader.close()
+
+    def _begun(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
+        snapshot = self._repository.snapshot
+        if isinstance(operation, Page):
+            done(operation.reply(request, snapshot))
+            return None
+        if operation.is_large(request, snapshot):
+            return start_task(self.respond(operation, request), done)
+        call = operation.parse(request, snapshot)
+        deployment = snapshot.find(call.model, call.version)
+        request.version = deployment.version
+        withdraw = deployment.engine.start(call, partial(_finish, operation, call, deployment, done))
+        return withdraw or start_task(self._submitted(operation, request, call, snapshot), done)
+
+    async def _submitted(self, operation: Inference[Any], request: Request, call: Call, snapshot: Snapshot) -> Reply:
+        """Lets a model run for a call and returns the reply."""
+        deployment = snapshot.find(call.model, call.version)
+        request.version = deployment.version
+        async for chunk in deployment.engine.submit(call):
+            outputs = chunk.outputs
+            if chunk.is_last:
+                break
+        if size_of_outputs(outputs) > OUTPUT_VALUES_AT_ONCE:
+            return await _rendered_in_turns(operation, call, deployment, outputs)
+        return _rendered(operation, call, deployment, outputs)
 
 
 def outcome_of(
@@ -144,13 +177,61 @@ def outcome_of(
     )
 
 
-async def _rendered(operation: Inference[Any], call: Call, deployment: Deployment, outputs: Outputs) -> Reply:
-    """Returns the reply to a call, a large one in turns with other work."""
-    rendered = operation.render(call, deployment, outputs)
-    if size_of_outputs(outputs) > OUTPUT_VALUES_AT_ONCE:
-        body = b"".join([part async for part in in_turns(rendered.parts)])
+def _finish(
+    operation: Inference[Any], call: Call, deployment: Deployment, done: Done, outcome: Outputs | Exception
+) -> None:
+    """Hands over the reply to a call that was started."""
+    if isinstance(outcome, Exception):
+        done(outcome)
+    elif size_of_outputs(outcome) > OUTPUT_VALUES_AT_ONCE:
+        start_task(_rendered_in_turns(operation, call, deployment, outcome), done)
     else:
-        body = b"".join(rendered.parts)
+        reply = _attempted(partial(_rendered, operation, call, deployment, outcome), done)
+        if reply is not None:
+            done(reply)
+
+
+def _attempted(work: Callable[[], Result], done: Done) -> Result | None:
+    """Returns what some work gives; a fault of it, whatever it is, is handed over, as its caller waits for it."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001
+        done(error)
+        return None
+
+
+def start_task(work: Coroutine[Any, Any, Reply], done: Done) -> Withdraw:
+    """Starts a task that hands over its reply or its fault, and returns what cancels it.
+
+    Args:
+        work: gives the reply.
+        done: receives it, unless the task is cancelled.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    task.add_done_callback(partial(_hand_over, done))
+    return task.cancel
+
+
+def _hand_over(done: Done, task: "asyncio.Task[Reply]") -> None:
+    if not task.cancelled():
+        error = task.exception()
+        done(task.result() if error is None else error)
+
+
+def _nothing() -> None:
+    """Withdraws nothing: the request was answered at once."""
+
+
+def _rendered(operation: Inference[Any], call: Call, deployment: Deployment, outputs: Outputs) -> Reply:
+    rendered = operation.render(call, deployment, outputs)
+    metadata = (*deployment.reply_metadata, *rendered.metadata)
+    return Reply(b"".join(rendered.parts), rendered.media_type, metadata)
+
+
+async def _rendered_in_turns(operation: Inference[Any], call: Call, deployment: Deployment, outputs: Outputs) -> Reply:
+    """Returns a large reply, written in turns with other work."""
+    rendered = operation.render(call, deployment, outputs)
+    body = b"".join([part async for part in in_turns(rendered.parts)])
     return Reply(body, rendered.media_type, (*deployment.reply_metadata, *rendered.metadata))
 
 

@@ -22,6 +22,9 @@ class ServerSettings:
         max_queue: the most rows that may wait for a model; a request takes at most half of them.
         max_body_bytes: largest size of a request's body, in bytes.
         max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
+        max_connections: the most connections at one time; another one is answered by 503.
+        cors_origins: origins whose pages may read replies, such as https://app.example.org, separated by commas; * for
+            all of them.
         max_pixels: largest picture that is decoded, in pixels; formats other than JPEG have lower limits of their own.
         access_log: write one JSON line a request to stderr.
     """
@@ -37,5 +40,7 @@ class ServerSettings:
     max_queue: Count = 2048
     max_body_bytes: Count = 8 * 2**20
     max_total_bytes: Count = 64 * 2**20
+    max_connections: Count = 4096
+    cors_origins: str = ""
     max_pixels: Count = 50_000_000
     access_log: bool = False

@@ -4,10 +4,14 @@
 same face.
 """
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeAlias
 
+from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Chunk
+
+Withdraw: TypeAlias = Callable[[], object]
+"""Ends the work of a request that nobody waits for any more."""
 
 
 class Engine(Protocol):
@@ -34,6 +38,17 @@ class Engine(Protocol):
             InputError: a row cannot be understood, there are none or too many, or an output is not finite.
             OverloadError: there is no room for the call, or the engine is being drained.
             DeadlineError: the call's deadline has passed.
+        """
+
+    def start(self, call: Call, deliver: Callable[[Outputs | Exception], None]) -> Withdraw | None:
+        """Admits a call that takes little work, whose outputs or fault `deliver` receives in a later turn of the loop.
+
+        Returns:
+            What withdraws the call, or None where it has to be submitted.
+
+        Raises:
+            InputError: the row cannot be understood.
+            OverloadError: there is no room for the call, or the engine is being drained.
         """
 
     def pause(self) -> None:

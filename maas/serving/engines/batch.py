@@ -10,18 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Self
 
-import numpy as np
-
 from maas.errors import DeadlineError, OverloadError
 from maas.runtime.codec import Features, Outputs
 from maas.runtime.model import Predictor, not_finite
-from maas.serving.call import Call, Chunk, PreprocessedInputs, preprocessed_steps
+from maas.serving.call import Call, Chunk, PreprocessedInputs, RowList, preprocessed_steps
 from maas.serving.costs import Costs, size_of
-from maas.serving.engines.jobs import Job, JobQueue
+from maas.serving.engines import Withdraw
+from maas.serving.engines.jobs import Deliver, Job, JobQueue
+from maas.serving.engines.outcomes import CallOutcome, ModelRun, hand_over, in_order, outcomes_of
 from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
 from maas.serving.faults import NotFiniteError, require_rows
-
-ModelRun = Callable[[Sequence[Features]], Outputs]
 
 
 class BatchEngine:
@@ -83,6 +81,38 @@ class BatchEngine:
         """
         return _OneChunk(self._outputs if call.deadline_s is None else self._in_time, call)
 
+    def start(self, call: Call, deliver: Deliver) -> Withdraw | None:
+        """Admits a call of one row that is read and run on the event loop.
+
+        It costs no task and no future, which take longer than the run of a small model.
+
+        Args:
+            call: what is wanted.
+            deliver: receives the outputs or the fault in a later turn of the loop.
+
+        Returns:
+            What withdraws the call, or None where it has to be submitted.
+
+        Raises:
+            InputError: the row cannot be understood.
+            OverloadError: there is no room for it, or the engine is being drained.
+        """
+        inputs = call.inputs
+        if not self._is_small(call) or not isinstance(inputs, RowList):
+            return None
+        self._admit(call, 1)
+        features: list[Features] = []
+        try:
+            features = self._predictor.processor.preprocess(inputs.rows)
+        finally:
+            if not features:
+                self._leave((), 1)
+        job = self._job(features, deliver)
+        job.deliver = partial(self._finish, job, deliver)
+        self._jobs.put((job,))
+        self._schedule()
+        return partial(self._withdraw, job)
+
     def pause(self) -> None:
         """Starts no more runs; calls are admitted and wait."""
         self._is_paused = True
@@ -124,10 +154,14 @@ class BatchEngine:
                 pieces = await self._lane.run(preprocessed_steps(inputs, processor))
                 features = [row for piece in pieces for row in piece]
             batches = [[0]] if rows == 1 else list(self._predictor.batches(features))
-            jobs = [self._job([features[index] for index in batch]) for batch in batches]
+            parts = CallOutcome(len(batches))
+            jobs = [
+                self._job([features[index] for index in batch], partial(parts.take, number))
+                for number, batch in enumerate(batches)
+            ]
             self._jobs.put(jobs)
             self._schedule()
-            outputs = _in_order(batches, [await job.outputs for job in jobs])
+            outputs = in_order(batches, await parts.whole)
             jobs, rows = [], 0  # all have run
         finally:
             self._leave(jobs, rows)
@@ -142,19 +176,38 @@ class BatchEngine:
         self._jobs.admit(rows)
         self._calls += 1
 
+    def _is_small(self, call: Call) -> bool:
+        """Whether a call is one row that is preprocessed and run in the loop."""
+        return (
+            self.costs.is_inline
+            and len(call.inputs) == 1
+            and call.deadline_s is None
+            and self.costs.preprocess_s(call.size_bytes) <= INLINE_BELOW_S
+        )
+
+    def _finish(self, job: Job, deliver: Deliver, outcome: Outputs | Exception) -> None:
+        """Ends a call that was started, and hands over what its run gave."""
+        self._leave((job,), 1)
+        if not isinstance(outcome, Exception) and (fault := not_finite(outcome)):
+            outcome = NotFiniteError(fault)
+        deliver(outcome)
+
+    def _withdraw(self, job: Job) -> None:
+        if job.is_waiting and not job.is_withdrawn:
+            self._leave((job,), 1)
+
     def _leave(self, jobs: Sequence[Job], rows: int) -> None:
         """Withdraws those of a call's jobs that have not run, and frees the room that their rows take in the queue."""
         for job in jobs:
-            _withdraw(job)
+            job.is_withdrawn = True
             rows -= 0 if job.is_waiting else len(job.features)
         self._jobs.release(rows)
         self._calls -= 1
         if not self._calls:
             self._idle.set()
 
-    def _job(self, features: list[Features]) -> Job:
-        bucket = self._predictor.processor.bucket(features[0])
-        return Job(features, bucket, asyncio.get_running_loop().create_future())
+    def _job(self, features: list[Features], deliver: Deliver) -> Job:
+        return Job(features, self._predictor.processor.bucket(features[0]), deliver)
 
     def _schedule(self) -> None:
         """Starts runs in the loop's next turn, so that calls that arrive in this one run together."""
@@ -170,14 +223,14 @@ class BatchEngine:
                 self._worker = asyncio.get_running_loop().create_task(self._work(jobs))
                 return
             start = start or time.perf_counter()
-            _deliver(jobs, outcomes_of(self._run, jobs))
+            hand_over(jobs, outcomes_of(self._run, jobs))
             if not self._jobs.is_empty and time.perf_counter() - start > INLINE_BELOW_S:
                 self._schedule()  # others have their turn before the next batch
                 return
 
     async def _work(self, jobs: list[Job]) -> None:
         while jobs:
-            _deliver(jobs, await self._thread.run(partial(outcomes_of, self._run, jobs)))
+            hand_over(jobs, await self._thread.run(partial(outcomes_of, self._run, jobs)))
             jobs = self._next_jobs()
         self._worker = None
 
@@ -211,52 +264,3 @@ class _OneChunk:
             raise StopAsyncIteration
         call, self._call = self._call, None
         return Chunk(await self._outputs(call))
-
-
-def outcomes_of(run: ModelRun, jobs: Sequence[Job]) -> list[Outputs | Exception]:
-    """Runs jobs together; if that fails and there are several, runs each by itself.
-
-    Returns:
-        For each job its outputs, or the exception that it raised.
-    """
-    try:
-        outputs = run([row for job in jobs for row in job.features])
-        return _split(outputs, [len(job.features) for job in jobs])
-    except Exception as error:  # noqa: BLE001  ONNX Runtime's have no base; it is handed to the caller whose job it is
-        if len(jobs) == 1:
-            return [error]
-    return [outcome for job in jobs for outcome in outcomes_of(run, [job])]
-
-
-def _split(outputs: Outputs, sizes: Sequence[int]) -> list[Outputs | Exception]:
-    if len(sizes) == 1:
-        return [outputs]
-    ends = np.cumsum(sizes).tolist()
-    return [
-        {name: array[end - size : end] for name, array in outputs.items()}
-        for size, end in zip(sizes, ends, strict=True)
-    ]
-
-
-def _deliver(jobs: Sequence[Job], outcomes: Sequence[Outputs | Exception]) -> None:
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        if job.outputs.cancelled():
-            continue
-        if isinstance(outcome, Exception):
-            job.outputs.set_exception(outcome)
-        else:
-            job.outputs.set_result(outcome)
-
-
-def _withdraw(job: Job) -> None:
-    """Cancels a job that is not done; the failure of one that is done is dropped, as its call already has one."""
-    if not job.outputs.cancel() and not job.outputs.cancelled():
-        job.outputs.exception()  # a future whose exception nobody has retrieved is logged by asyncio as an error
-
-
-def _in_order(batches: Sequence[Sequence[int]], parts: Sequence[Outputs]) -> Outputs:
-    """Joins the outputs of batches in the order of their rows."""
-    if len(parts) == 1:  # one batch holds the rows in their order
-        return parts[0]
-    back = np.argsort([index for batch in batches for index in batch])
-    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}

@@ -1,12 +1,14 @@
 """Jobs that wait for a run: what queued while the last batch ran is the next batch. It runs nothing itself."""
 
-import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from maas.errors import OverloadError
 from maas.runtime.codec import Features, Outputs
+
+Deliver = Callable[[Outputs | Exception], None]
+"""Receives the graph's outputs for some rows, or the fault that their run met."""
 
 
 @dataclass(slots=True, eq=False)
@@ -16,14 +18,16 @@ class Job:
     Args:
         features: preprocessed rows.
         bucket: padded size of the rows; only jobs of one bucket share a run.
-        outputs: future of the graph's outputs; a cancelled one is never run.
+        deliver: receives the outputs once, unless the job is withdrawn.
         is_waiting: whether the job is in no run yet.
+        is_withdrawn: whether nobody wants the outputs any more; then it is never run.
     """
 
     features: Sequence[Features]
     bucket: int
-    outputs: "asyncio.Future[Outputs]"
+    deliver: Deliver
     is_waiting: bool = True
+    is_withdrawn: bool = False
 
 
 class JobQueue:
@@ -73,7 +77,7 @@ class JobQueue:
         rows = 0
         while self._jobs:
             job = self._jobs.popleft()
-            if job.outputs.cancelled():
+            if job.is_withdrawn:
                 continue
             if jobs and job.bucket != jobs[0].bucket:
                 left.append(job)

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from maas.errors import InputError
 from maas.runtime.bundle import Bundle
-from maas.runtime.codec import Codec
+from maas.runtime.codec import Codec, Outputs
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.processors import load_processor
 from maas.serving.call import Call, Chunk, RowList, preprocessed_steps
@@ -65,6 +65,9 @@ class UnusedEngine:
             RuntimeError: always.
         """
         raise RuntimeError(f"Model {call.model!r} is not run here.")
+
+    def start(self, call: Call, deliver: Callable[[Outputs | Exception], None]) -> None:
+        """Starts nothing."""
 
     def pause(self) -> None:
         """Does nothing."""

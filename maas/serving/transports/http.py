@@ -1,17 +1,20 @@
 """HTTP as an ASGI application, to be embedded in another server: it reads, lets the service answer, and writes."""
 
+import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import parse_qsl
 
+from maas.errors import MaasError
 from maas.serving.observers import Observer
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import AnyOperation, Inference, Page, Reply, Request, common_fault
 from maas.serving.repository import Repository
 from maas.serving.service import Service, outcome_of
+from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.messages import (
     AsgiScope,
-    BodyBudget,
     ClientGoneError,
     HeldBody,
     Receive,
@@ -63,12 +66,15 @@ class HttpApp:
         request, operation, status = self._request(scope), None, CLIENT_GONE
         try:
             operation, request.values = self.service.find(scope["method"], scope["path"])
-            reply = await self._reply(operation, request, receive)
-            status = 307 if reply.is_redirect else 200
+            outcome = await self._outcome(operation, request, receive)
+            if isinstance(outcome, Reply):
+                status, reply = 307 if outcome.is_redirect else 200, outcome
+            else:
+                status, reply = http_refusal(outcome, operation.fault)
             await send_reply(reply, send, status, request.request_id)
         except ClientGoneError:
             pass
-        except Exception as error:  # noqa: BLE001  the one place where exceptions become replies
+        except MaasError as error:
             status, reply = http_refusal(error, operation.fault if operation else common_fault)
             await send_reply(reply, send, status, request.request_id)
         finally:
@@ -84,13 +90,17 @@ class HttpApp:
             request_id=self.service.request_id(dict(scope["headers"]).get(b"x-request-id", b"")),
         )
 
-    async def _reply(self, operation: AnyOperation, request: Request, receive: Receive) -> Reply:
-        if not isinstance(operation, Inference):
-            return await self.service.respond(operation, request)
+    async def _outcome(self, operation: AnyOperation, request: Request, receive: Receive) -> Reply | BaseException:
         with HeldBody(self._bodies) as body:
-            request.body = await body.read(request.metadata, receive)
+            if isinstance(operation, Inference):
+                request.body = await body.read(request.metadata, receive)
             async with CancelledWhenClientGoes(receive):
-                return await self.service.respond(operation, request)
+                outcome: asyncio.Future[Reply | BaseException] = asyncio.get_running_loop().create_future()
+                withdraw = self.service.begin(operation, request, partial(_keep, outcome))
+                try:
+                    return await outcome
+                finally:
+                    withdraw()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -102,3 +112,8 @@ class HttpApp:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _keep(outcome: "asyncio.Future[Reply | BaseException]", found: Reply | BaseException) -> None:
+    if not outcome.done():
+        outcome.set_result(found)

@@ -1,5 +1,6 @@
-"""The process: the socket, uvicorn, signals, and the lines that show where to look."""
+"""The process: the socket, the event loop, signals, and the lines that show where to look."""
 
+import asyncio
 import errno
 import logging
 import signal
@@ -8,7 +9,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-import uvicorn
+import uvloop
 
 from maas.errors import ConfigError
 from maas.serving.examples import example_call
@@ -17,19 +18,20 @@ from maas.serving.observers.access_log import AccessLog
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.repository import Snapshot
+from maas.serving.service import Service
 from maas.serving.settings import ServerSettings
 from maas.serving.starting import open_models
-from maas.serving.transports.http import HttpApp
+from maas.serving.transports.body_limits import BodyBudget
+from maas.serving.transports.cors import CorsPolicy
+from maas.serving.transports.exchanges import ServerState
+from maas.serving.transports.http1 import ConnectionLimits
+from maas.serving.transports.server import HttpServer, connections_that_fit
 
-BACKLOG = 2048
-KEEP_ALIVE_S = 75  # longer than the 60 s after which most load balancers drop an idle connection
-GRACE_S = 30  # accepted requests may take this long once the server is to stop
+log = logging.getLogger("maas.serving")
 
 
 def serve(settings: ServerSettings) -> NoReturn:
-    """Serves models until SIGTERM, SIGINT or SIGHUP, then finishes what was accepted and exits with status 0.
-
-    SIGHUP is no signal to stop where it was ignored when the process began, as under `nohup`.
+    """Serves models until SIGTERM or SIGINT, then finishes what was accepted and exits with status 0.
 
     Args:
         settings: how.
@@ -40,8 +42,8 @@ def serve(settings: ServerSettings) -> NoReturn:
         RegistryError: the registry lacks a model, or cannot be read.
         SystemExit: always, in the end.
     """
-    for number in _stopping_signals():
-        signal.signal(number, _exit)  # uvicorn puts its own in place, and calls these when it is done
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)  # until the server listens
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     listener = bound_socket(settings.host, settings.port)
     metrics = Metrics()
@@ -49,15 +51,12 @@ def serve(settings: ServerSettings) -> NoReturn:
     reader = InputReader(settings.max_queue)
     metrics.watch(repository, lambda: reader.waiting_rows)
     observers: list[Observer] = [metrics, AccessLog()] if settings.access_log else [metrics]
-    app = HttpApp(
-        repository,
-        pages=[MetricsPage(metrics)],
-        observers=observers,
-        max_body_bytes=settings.max_body_bytes,
-        max_total_bytes=settings.max_total_bytes,
-        reader=reader,
-    )
-    _Server(app, ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])).run(sockets=[listener])
+    service = Service(repository, pages=[MetricsPage(metrics)], observers=observers, reader=reader)
+    bodies = BodyBudget(settings.max_body_bytes, settings.max_total_bytes)
+    state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
+    server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections))
+    lines = ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])
+    uvloop.run(serve_until_stopped(server, listener, lines, service))
     sys.exit(0)
 
 
@@ -96,40 +95,35 @@ def ready_lines(snapshot: Snapshot, host: str, port: int) -> str:
     )
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, set up for short requests; prints some lines once it listens."""
+async def serve_until_stopped(server: HttpServer, listener: socket.socket, lines: str, service: Service) -> None:
+    """Serves until a signal to stop, then replies to what was accepted.
 
-    def __init__(self, app: HttpApp, lines: str) -> None:
-        config = uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-        super().__init__(config)
-        self._lines = lines
+    A second signal ends it at once. SIGHUP stops nothing: it writes a line to the log.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to listen, and prints where."""
-        for number in _stopping_signals():  # uvicorn's own list lacks SIGHUP
-            signal.signal(number, self.handle_exit)
-        await super().startup(sockets)
-        print(self._lines, flush=True)
+    def stop() -> None:
+        if stopping.is_set():
+            server.abort()
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    if (hangup := _hangup()) is not None:
+        loop.add_signal_handler(hangup, log.warning, "SIGHUP: nothing has to be loaded again.")
+    service.start()
+    server.listen(listener)
+    print(lines, flush=True)
+    await stopping.wait()
+    await server.stop()
+    await service.close()
 
 
-def _stopping_signals() -> list[signal.Signals]:
-    names = ("SIGTERM", "SIGINT", "SIGHUP")  # Windows has no SIGHUP
-    known = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
-    return [number for number in known if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
+def _hangup() -> signal.Signals | None:
+    """Returns SIGHUP, where there is one and it was not ignored before, as `nohup` does."""
+    found = signal.Signals.__members__.get("SIGHUP")  # Windows has none
+    return None if found is None or signal.getsignal(found) == signal.SIG_IGN else found
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001

@@ -10,6 +10,7 @@ from maas.serving import faults, routing
 from maas.serving.faults import CallError, UnreadableError, kind_of, message_of
 from maas.serving.protocols.bodies import decode
 from maas.serving.routing import MethodError
+from maas.serving.transports import http_heads
 from maas.serving.transports.statuses import STATUS, http_refusal
 
 
@@ -34,7 +35,9 @@ def test_every_fault_is_the_callers_unless_it_is_unknown():
 
 
 def test_every_kind_of_fault_has_a_status():
-    classes = [one for module in (faults, routing) for one in vars(module).values() if isinstance(one, type)]
+    classes = [
+        one for module in (faults, http_heads, routing) for one in vars(module).values() if isinstance(one, type)
+    ]
     kinds = {one.kind for one in classes if issubclass(one, CallError)}
     assert len(kinds) > 7
     assert kinds | {"internal_error", "overloaded", "deadline_exceeded"} == set(STATUS)

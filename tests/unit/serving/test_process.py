@@ -63,7 +63,7 @@ def test_server_says_where_it_is_and_its_example_works(array_server):
     assert set(json.loads(done.stdout)) == {"label", "score"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_server_answers_what_it_accepted_and_exits_with_0(start, array_folder, slow_module, number):
     with start(f"model={array_folder}", "batch_size=1", module=slow_module) as server:
         found: list = []

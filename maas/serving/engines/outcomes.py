@@ -1,0 +1,76 @@
+"""What runs give: a run's outputs by job, and a call's outputs from all of its jobs."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from maas.runtime.codec import Features, Outputs
+from maas.serving.engines.jobs import Job
+
+ModelRun = Callable[[Sequence[Features]], Outputs]
+
+
+class CallOutcome:
+    """What the jobs of one call give, as one future; it fails with the first of them.
+
+    Args:
+        count: number of jobs.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.whole: asyncio.Future[list[Outputs]] = asyncio.get_running_loop().create_future()
+        self._parts: list[Outputs] = [{}] * count
+        self._left = count
+
+    def take(self, number: int, outcome: Outputs | Exception) -> None:
+        """Takes what one job gives."""
+        if self.whole.done():
+            return
+        if isinstance(outcome, Exception):
+            self.whole.set_exception(outcome)
+            return
+        self._parts[number] = outcome
+        self._left -= 1
+        if not self._left:
+            self.whole.set_result(self._parts)
+
+
+def outcomes_of(run: ModelRun, jobs: Sequence[Job]) -> list[Outputs | Exception]:
+    """Runs jobs together; if that fails and there are several, runs each by itself.
+
+    Returns:
+        For each job its outputs, or the exception that it raised.
+    """
+    try:
+        outputs = run([row for job in jobs for row in job.features])
+        return _split(outputs, [len(job.features) for job in jobs])
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's have no base; it is handed to the caller whose job it is
+        if len(jobs) == 1:
+            return [error]
+    return [outcome for job in jobs for outcome in outcomes_of(run, [job])]
+
+
+def _split(outputs: Outputs, sizes: Sequence[int]) -> list[Outputs | Exception]:
+    if len(sizes) == 1:
+        return [outputs]
+    ends = np.cumsum(sizes).tolist()
+    return [
+        {name: array[end - size : end] for name, array in outputs.items()}
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
+def hand_over(jobs: Sequence[Job], outcomes: Sequence[Outputs | Exception]) -> None:
+    """Hands over what jobs gave to those that still want it."""
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if not job.is_withdrawn:
+            job.deliver(outcome)
+
+
+def in_order(batches: Sequence[Sequence[int]], parts: Sequence[Outputs]) -> Outputs:
+    """Joins the outputs of batches in the order of their rows."""
+    if len(parts) == 1:  # one batch holds the rows in their order
+        return parts[0]
+    back = np.argsort([index for batch in batches for index in batch])
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}

@@ -1,0 +1,164 @@
+"""One request and its reply on an HTTP/1.1 connection: the body within its limits, the work, the bytes to send."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from maas.errors import MaasError, OverloadError
+from maas.serving.engines import Withdraw
+from maas.serving.faults import TooLargeError
+from maas.serving.protocols.operations import AnyOperation, Inference, Reply, Request, common_fault
+from maas.serving.service import Service, outcome_of, start_task
+from maas.serving.transports.body_limits import BodyBudget, checked_head, decompressed_body
+from maas.serving.transports.cors import NO_CORS, CorsPolicy
+from maas.serving.transports.http_heads import HttpHead, reply_head
+from maas.serving.transports.statuses import CLIENT_GONE, http_refusal
+
+CLOSE, KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
+
+
+@dataclass
+class ServerState:
+    """What all connections of a server share.
+
+    Args:
+        service: answers requests.
+        bodies: bytes of all bodies.
+        cors: pages of other origins that may read replies.
+        is_stopping: whether the server ends, and connections with it.
+    """
+
+    service: Service
+    bodies: BodyBudget
+    cors: CorsPolicy = field(default=NO_CORS)
+    is_stopping: bool = False
+
+
+class Exchange:
+    """A request that arrives, is worked on and is replied to.
+
+    Args:
+        state: what all connections of a server share.
+        head: of the request.
+        ready: is called once `output` is there.
+        keeps_alive: whether the client wants the connection to stay open.
+    """
+
+    __slots__ = (
+        "_body", "_encoding", "_held", "_known", "_operation", "_ready", "_start", "_state", "_withdraw", "head",
+        "is_early", "is_whole", "keeps_alive", "output", "request",
+    )  # fmt: skip
+
+    def __init__(self, state: ServerState, head: HttpHead, ready: Callable[[], None], *, keeps_alive: bool) -> None:
+        self._state, self.head, self._ready, self.keeps_alive = state, head, ready, keeps_alive
+        self._start = time.perf_counter()
+        self._operation: AnyOperation | None = None
+        self._body: bytes | bytearray = b""
+        self._encoding = b""
+        self._held = 0
+        self._withdraw: Withdraw | None = None
+        self._known: Reply | Exception | None = None
+        self.is_early = self.is_whole = False
+        self.output: bytes | None = None
+        self.request = Request(
+            metadata=head.fields, query=head.query, request_id=state.service.request_id(head.request_id)
+        )
+
+    def begin(self) -> None:
+        """Finds what is wanted, and room for the body; what is refused is refused before its body arrives."""
+        head = self.head
+        try:
+            self._known = self._state.cors.preflight(head)
+            if self._known is not None:
+                return
+            self._operation, self.request.values = self._state.service.find(head.method, head.path)
+            if isinstance(self._operation, Inference):
+                _, _, self._encoding = checked_head(head.fields)
+                self._held = self._state.bodies.hold(head.body_bytes or 0, 0)
+        except (TooLargeError, OverloadError) as error:
+            self.refuse_early(error)
+        except MaasError as error:
+            self._known = error
+            if head.waits:
+                self.refuse_early(error)
+
+    def receive(self, chunk: bytes) -> None:
+        """Takes a part of the body; parts that nobody wants are thrown away, and count as long as they are awaited."""
+        if self.output is not None:
+            return
+        size = len(self._body) + len(chunk)
+        try:
+            if size > self._held:
+                self._held = self._state.bodies.hold(size, self._held)
+        except (TooLargeError, OverloadError) as error:
+            self.refuse_early(self._known if isinstance(self._known, Exception) else error)
+            return
+        if not self._body:
+            self._body = chunk
+            return
+        if isinstance(self._body, bytes):
+            self._body = bytearray(self._body)
+        self._body += chunk
+
+    def complete(self) -> None:
+        """Lets the service reply to the whole request."""
+        self.is_whole = True
+        if self.output is not None:
+            return
+        if self._known is not None:
+            self._done(self._known)
+        elif self._operation is None:
+            self._done(RuntimeError("No operation was looked for."))
+        elif self._encoding:
+            self._withdraw = start_task(self._decompressed(self._operation), self._done)
+        else:
+            self.request.body, self._body = self._body, b""
+            self._withdraw = self._state.service.begin(self._operation, self.request, self._done)
+
+    def refuse_early(self, error: Exception) -> None:
+        """Replies before the request has arrived; the connection ends with it."""
+        self.is_early, self.keeps_alive = True, False
+        self._done(error)
+
+    def abandon(self) -> None:
+        """Ends the work, as nobody reads its reply."""
+        if self.output is None:
+            if self._withdraw is not None:
+                self._withdraw()
+            self.output = b""
+            self._close(CLIENT_GONE)
+
+    async def _decompressed(self, operation: AnyOperation) -> Reply:
+        body, self._body = self._body, b""
+        self.request.body, self._held = await decompressed_body(body, self._encoding, self._state.bodies, self._held)
+        return await self._state.service.respond(operation, self.request)
+
+    def _done(self, outcome: Reply | BaseException) -> None:
+        if self.output is not None:
+            return
+        if isinstance(outcome, Reply):
+            status, reply = 307 if outcome.is_redirect else 200, outcome
+        else:
+            status, reply = http_refusal(outcome, self._operation.fault if self._operation else common_fault)
+            self.keeps_alive &= status != 413
+        connection = self._connection_field(reply)
+        extra = self._state.cors.fields(self.head.origin)
+        head = reply_head(status, reply, self.request.request_id, connection, extra)
+        self.output = head if self.head.method == "HEAD" else head + reply.body
+        self._close(status)
+        self._ready()
+
+    def _connection_field(self, reply: Reply) -> bytes:
+        """Returns the field that says what becomes of the connection; empty where it is what a client expects."""
+        self.keeps_alive &= not self._state.is_stopping
+        if not self.keeps_alive:
+            return b"" if (b"connection", b"close") in reply.metadata else CLOSE
+        return KEEP_ALIVE if self.head.is_old else b""
+
+    def _close(self, status: int) -> None:
+        """Gives back the body's bytes, and shows the outcome."""
+        self._state.bodies.held_bytes -= self._held
+        self._held, self._body, self.request.body = 0, b"", b""
+        seconds = time.perf_counter() - self._start
+        head = self.head
+        self._state.service.observe(outcome_of(head.method, head.path, self._operation, self.request, status, seconds))

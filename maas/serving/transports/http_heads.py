@@ -64,7 +64,7 @@ class HttpHead(msgspec.Struct):
     is_old: bool = False
 
 
-def request_head(method: bytes, target: bytes, version: str, fields: FieldList) -> HttpHead:
+def http_head(method: bytes, target: bytes, version: str, fields: FieldList) -> HttpHead:
     """Returns a checked head.
 
     Args:

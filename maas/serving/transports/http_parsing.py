@@ -8,7 +8,7 @@ from typing import Protocol
 import httptools
 
 from maas.serving.faults import CallError
-from maas.serving.transports.http_heads import HttpHead, LargeHeadError, MalformedRequestError, request_head
+from maas.serving.transports.http_heads import HttpHead, LargeHeadError, MalformedRequestError, http_head
 
 MAX_HEAD_BYTES = 64 * 2**10
 MAX_HEAD_FIELDS = 100
@@ -88,7 +88,7 @@ class RequestParser:
         self.is_in_head, self.is_in_body, parser = False, True, self._parser
         try:
             self._require_small_head()
-            head = request_head(parser.get_method(), self._target, parser.get_http_version(), self._fields)
+            head = http_head(parser.get_method(), self._target, parser.get_http_version(), self._fields)
         except CallError as error:
             self.failure = error
             raise

@@ -195,7 +195,26 @@ def test_too_many_texts_for_their_shape_are_refused(text_server):
     assert "holds 2 values; its shape [1] needs 1" in response.json()["error"]
 
 
-def test_compressed_request_is_refused(array_server):
-    headers = {"content-encoding": "gzip"}
-    response = array_server.client.post("/v2/models/digits/infer", content=gzip.compress(b"{}"), headers=headers)
-    assert response.status_code == 415
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+@pytest.mark.parametrize("is_binary", [True, False])
+def test_tritonclient_infers_when_it_compresses_its_requests(triton, array_folder, algorithm, is_binary):
+    http, client = triton
+    rows = np.array(Bundle.open(array_folder).golden.inputs, dtype=np.float32)
+    sent = http.InferInput("input", list(rows.shape), "FP32")
+    sent.set_data_from_numpy(rows, binary_data=is_binary)
+    expected = Bundle.open(array_folder).predictor.outputs(rows)["probabilities"]
+    packed = client.infer("digits", [sent], request_compression_algorithm=algorithm)
+    np.testing.assert_array_equal(packed.as_numpy("probabilities"), expected)
+
+
+def test_compressed_body_is_refused_when_it_is_damaged_or_stands_for_too_much(array_server):
+    path, headers = "/v2/models/digits/infer", {"content-encoding": "gzip"}
+    bomb = gzip.compress(b" " * (8 * 2**20 + 1))
+    assert len(bomb) < 10_000
+    response = array_server.client.post(path, content=bomb, headers=headers)
+    assert response.status_code == 413
+    assert "stands for more than 8,388,608 bytes" in response.json()["error"]
+    for content, found in ((gzip.compress(b"{}")[:-9], "ends too early"), (b"{}", "incorrect header check")):
+        response = array_server.client.post(path, content=content, headers=headers)
+        assert response.status_code == 400
+        assert found in response.json()["error"]

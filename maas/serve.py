@@ -18,6 +18,7 @@ usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
     cors_origins     origins whose pages may read replies, with commas between them; * for all of them (none)
     max_pixels       the most pixels of a picture (50000000)
     access_log       true writes one JSON line a request to stderr (false)
+    log_format       text, or json for all lines of the log (text)
 
 Environment variables set the same, e.g. MAAS_PORT=9000; MAAS_MODEL takes several models with blanks between them. The
 command line comes before them.

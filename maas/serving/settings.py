@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from maas.bounds import BatchSize, Count, NonNegative, Port, Threads
+from maas.serving.observers.log_format import LogFormat
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ServerSettings:
             all of them.
         max_pixels: largest picture that is decoded, in pixels; formats other than JPEG have lower limits of their own.
         access_log: write one JSON line a request to stderr.
+        log_format: form of all other lines on stderr.
     """
 
     model: tuple[str, ...] = ()
@@ -44,3 +46,4 @@ class ServerSettings:
     cors_origins: str = ""
     max_pixels: Count = 50_000_000
     access_log: bool = False
+    log_format: LogFormat = "text"

@@ -1,12 +1,10 @@
 """One JSON line for each request, to stderr."""
 
 import logging
-import time
-
-from msgspec.json import encode
 
 from maas.serving.faults import LONGEST_MESSAGE
 from maas.serving.observers import Outcome
+from maas.serving.observers.log_format import FIELDS, JsonFormatter
 
 
 class AccessLog:
@@ -14,7 +12,7 @@ class AccessLog:
 
     def __init__(self) -> None:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(JsonFormatter())
         self._logger = logging.getLogger("maas.access")
         self._logger.addHandler(handler)
         self._logger.setLevel(logging.INFO)
@@ -22,13 +20,12 @@ class AccessLog:
 
     def observe(self, outcome: Outcome) -> None:
         """Writes one line."""
-        self._logger.info(encode(line_of(outcome)).decode())
+        self._logger.info("%s %s", outcome.method, outcome.route, extra={FIELDS: line_of(outcome)})
 
 
 def line_of(outcome: Outcome) -> dict[str, object]:
     """Returns what a line says of an outcome."""
     return {
-        "time": time.time(),
         "method": outcome.method,
         "path": outcome.path[:LONGEST_MESSAGE],
         "route": outcome.route,

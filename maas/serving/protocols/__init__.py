@@ -4,6 +4,7 @@ A protocol parses a request into a call and renders outputs into a reply; it dec
 of what is served.
 """
 
+from maas.serving.protocols.health import health_operations
 from maas.serving.protocols.mlflow import mlflow_operations
 from maas.serving.protocols.models import models_operations
 from maas.serving.protocols.openai import openai_operations
@@ -15,6 +16,7 @@ from maas.serving.protocols.v2 import v2_operations
 from maas.serving.repository import Snapshot
 
 PROTOCOLS = (
+    health_operations,
     rest_operations,
     predictions_operations,
     models_operations,

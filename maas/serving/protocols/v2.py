@@ -28,10 +28,10 @@ from maas.serving.protocols.v2_extensions import ConfigurationPage, IndexPage
 from maas.serving.protocols.v2_messages import deadline_of
 from maas.serving.protocols.v2_outputs import WantedOutput, reply_of
 from maas.serving.protocols.v2_pages import (
-    HealthPage,
     MetadataPage,
     ReadyPage,
     ServerPage,
+    V2HealthPage,
     named_deployment,
     path_values,
 )
@@ -57,8 +57,8 @@ def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  th
     """Returns health, metadata, inference, and what extensions add to them."""
     return [
         ServerPage(),
-        HealthPage("live", "Says that the server runs."),
-        HealthPage("ready", "Says that the server can answer."),
+        V2HealthPage("live"),
+        V2HealthPage("ready"),
         *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage, ConfigurationPage, InferOperation)),
         IndexPage(),
     ]

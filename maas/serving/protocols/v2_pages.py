@@ -5,9 +5,9 @@ Source: https://github.com/kserve/open-inference-protocol/blob/main/specificatio
 
 from importlib.metadata import PackageNotFoundError, version
 
-from maas.errors import OverloadError
 from maas.records.signature import TensorSpec
 from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.health import HealthPage
 from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, Snapshot
@@ -32,30 +32,17 @@ class ServerPage(Page):
         return OperationDocument(Content(schema_like(_server()), _server()))
 
 
-class HealthPage(Page):
+class V2HealthPage(HealthPage):
     """Whether the server runs, or can answer.
 
     Args:
         name: `live` or `ready`.
-        summary: one line for the documentation.
     """
 
     protocol = "v2"
 
-    def __init__(self, name: str, summary: str) -> None:
-        self.path = f"/v2/health/{name}"
-        self.name = name
-        self.summary = summary
-
-    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
-        """Returns that it is so; a server without a model is not ready."""
-        if self.name == "ready" and not snapshot.deployments:
-            raise OverloadError("No model is served yet. Try again in a second.")
-        return Reply(encode({self.name: True}))
-
-    def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns the same as an example."""
-        return OperationDocument(Content(schema_like({self.name: True}), {self.name: True}))
+    def __init__(self, name: str) -> None:
+        super().__init__(f"/v2/health/{name}", name)
 
 
 class MetadataPage(Page):

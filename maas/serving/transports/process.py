@@ -15,6 +15,7 @@ from maas.errors import ConfigError
 from maas.serving.examples import example_call
 from maas.serving.observers import Observer
 from maas.serving.observers.access_log import AccessLog
+from maas.serving.observers.log_format import set_up_logging
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.repository import Snapshot
@@ -44,7 +45,7 @@ def serve(settings: ServerSettings) -> NoReturn:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)  # until the server listens
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_logging(settings.log_format)
     listener = bound_socket(settings.host, settings.port)
     metrics = Metrics()
     repository = open_models(settings, metrics)

@@ -15,12 +15,13 @@ class ServerSettings:
             `name=…` with a name that you choose.
         models: a YAML file of models, each with settings of its own.
         default: name of the model that answers where a request names none; the first if null.
-        watch_s: the longest time between two looks at the registry's aliases, in seconds; 0 follows none.
+        watch_s: time within which a moved alias of the registry is followed, in seconds; 0 follows none.
         host: the address to listen on; 0.0.0.0 for every network.
         port: 0 picks a free one.
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
         max_queue: the most rows that may wait for a model; a request takes at most half of them.
+        max_memory_bytes: the most bytes of all models that are loaded by their first request; null for no limit.
         max_body_bytes: largest size of a request's body, in bytes.
         max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
         max_connections: the most connections at one time; another one is answered by 503.
@@ -40,6 +41,7 @@ class ServerSettings:
     batch_size: BatchSize | None = None
     threads: Threads | None = None
     max_queue: Count = 2048
+    max_memory_bytes: Count | None = None
     max_body_bytes: Count = 8 * 2**20
     max_total_bytes: Count = 64 * 2**20
     max_connections: Count = 4096

@@ -34,7 +34,7 @@ def open_models(settings: ServerSettings, observer: ModelsObserver) -> Repositor
     """
     entries, default = entries_of(settings)
     common = EngineSettings(settings.batch_size, settings.threads, settings.max_queue, settings.max_pixels)
-    repository, locator = Repository(common, observer.observe_rows), Locator()
+    repository, locator = Repository(common, observer.observe_rows, settings.max_memory_bytes), Locator()
     with ExitStack() as stack:
         stack.callback(locator.close)
         for entry in locator.expanded(entries):

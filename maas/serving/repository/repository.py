@@ -8,17 +8,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from maas.errors import ConfigError, shortened_value
-from maas.runtime.bundle import Bundle
-from maas.serving.costs import measured
-from maas.serving.engines.batch import BatchEngine
+from maas.serving.engines.lazy import ModelMemory
 from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.executors import Lane
 from maas.serving.repository.deployments import Deployment, DeploymentState, Snapshot
+from maas.serving.repository.opening import Opener
 from maas.serving.repository.slots import EngineSettings, Slot, require_new, snapshot_from
 
 
@@ -38,19 +36,21 @@ class Repository:
     Args:
         settings: how models are run.
         observe_rows: receives a model's name and the number of rows of each of its runs.
+        max_memory_bytes: the most bytes of all models that are loaded by their first call; null for no limit.
     """
 
     def __init__(
         self,
         settings: EngineSettings | None = None,
         observe_rows: Callable[[str, int], None] = lambda name, rows: None,  # noqa: ARG005
+        max_memory_bytes: int | None = None,
     ) -> None:
         self.snapshot = Snapshot()
         self.lane = Lane("preprocess")
         self.slots: list[Slot] = []
         self.companions: list[Companion] = []
         self._settings = settings or EngineSettings()
-        self._observe_rows = observe_rows
+        self._opener = Opener(self.lane, ModelMemory(max_memory_bytes), observe_rows)
         self._default: str | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._held: Counter[Snapshot] = Counter()
@@ -83,7 +83,7 @@ class Repository:
             ConfigError: the version is served already, or another one has its label.
         """
         settings = self._settings.changed_by(model.entry)
-        deployment = self._served(model) or self.opened(model, settings)
+        deployment = self._served(model) or self._opener.opened(model, settings)
         slot = Slot(model.entry, settings, deployment)
         require_new(slot, self.slots)
         self.slots.append(slot)
@@ -111,7 +111,7 @@ class Repository:
             BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
         """
         model = LocatedEntry(ModelEntry(model=str(folder)), str(folder), name, version)
-        deployment = await asyncio.to_thread(self.opened, model, self._settings)
+        deployment = await asyncio.to_thread(self._opener.opened, model, self._settings)
         replaced = self.snapshot.by_name.get(deployment.name)
         slot = next((one for one in self.slots if one.deployment is replaced), None)
         if slot is None:
@@ -129,7 +129,7 @@ class Repository:
         """
         deployment = self._served(model)
         if deployment is None:
-            deployment = await asyncio.to_thread(self.opened, model, slot.settings)
+            deployment = await asyncio.to_thread(self._opener.opened, model, slot.settings)
         self._swap(slot, deployment)
         return deployment
 
@@ -154,28 +154,6 @@ class Repository:
             deployment.state = DeploymentState.DRAINING
             await self._retire(deployment)
         self.lane.close()
-
-    def opened(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
-        """Opens a bundle, compares its golden outputs and measures it; it is not served yet.
-
-        Raises:
-            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
-        """
-        bundle = Bundle.open(model.folder)
-        name = model.name or bundle.manifest.name
-        predictor = bundle.make_predictor(threads=settings.threads)
-        bundle.check_golden(predictor=predictor)  # with the batches that it was made with
-        predictor.processor.max_pixels = settings.max_pixels
-        predictor.batch_size = settings.batch_size or predictor.batch_size
-        engine = BatchEngine(
-            predictor,
-            measured(predictor, bundle.golden.inputs),
-            self.lane,
-            max_queue=settings.max_queue,
-            observe=partial(self._observe_rows, name),
-        )
-        outputs = predictor.outputs(bundle.golden.inputs[:1])
-        return Deployment(name, model.version, bundle, predictor.processor, predictor.postprocessor, outputs, engine)
 
     def _served(self, model: LocatedEntry) -> Deployment | None:
         """Returns the deployment of a registered version that another alias points at as well."""

@@ -22,8 +22,9 @@ from maas.serving.repository.slots import Slot
 log = logging.getLogger("maas.serving")
 REPEAT_S = 600.0
 """Seconds after which a fault that lasts is logged again."""
-EARLIEST = 0.75
-"""Of the interval: servers that were started at one moment do not all look at another."""
+EARLIEST, LATEST = 0.4, 0.6
+"""Fractions of the interval after which the next look begins, at random: servers that were started at one moment do not
+all look at another. The rest of the interval is for loading what is found."""
 
 
 class AliasWatcher:
@@ -32,7 +33,8 @@ class AliasWatcher:
     Args:
         repository: whose slots follow aliases.
         locator: finds models.
-        interval_s: the longest time between two looks, in seconds.
+        interval_s: time within which a version that can be loaded in a third of it takes the other's place, in
+            seconds; 0 for not at all.
         observe: receives a model's name and what became of a move: `swapped`, `refused`, `failed` (the bundle cannot be
             had), `absent` (the alias is gone) or `unreachable` (the registry does not answer).
     """
@@ -84,7 +86,7 @@ class AliasWatcher:
     async def _watch(self) -> None:
         looked_s = time.monotonic()
         while True:
-            wait_s = self._interval_s * random.uniform(EARLIEST, 1.0)  # noqa: S311  nothing secret
+            wait_s = self._interval_s * random.uniform(EARLIEST, LATEST)  # noqa: S311  nothing secret
             await asyncio.sleep(max(0.0, looked_s + wait_s - time.monotonic()))
             looked_s = time.monotonic()
             await self.look()

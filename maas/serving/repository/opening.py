@@ -1,0 +1,104 @@
+"""From a bundle to a deployment: opened, compared with its golden outputs, measured; at once or by its first call."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from maas.runtime.bundle import Bundle
+from maas.runtime.codec import Outputs
+from maas.runtime.model import Predictor
+from maas.runtime.postprocessors import Postprocessor, load_postprocessor
+from maas.serving.costs import measured
+from maas.serving.engines import Engine
+from maas.serving.engines.batch import BatchEngine
+from maas.serving.engines.lazy import LazyEngine, ModelMemory
+from maas.serving.entries import LocatedEntry
+from maas.serving.executors import Lane
+from maas.serving.repository.deployments import Deployment
+from maas.serving.repository.slots import EngineSettings
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens bundles.
+
+    Args:
+        lane: thread that preprocesses for all models.
+        memory: of the models that are loaded by their first call.
+        observe_rows: receives a model's name and the number of rows of each of its runs.
+    """
+
+    lane: Lane
+    memory: ModelMemory
+    observe_rows: Callable[[str, int], None]
+
+    def opened(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
+        """Opens a bundle, compares its golden outputs and measures it; a lazy one's files are compared alone.
+
+        Raises:
+            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
+        """
+        bundle = Bundle.open(model.folder)
+        name = model.name or bundle.manifest.name
+        if not model.entry.lazy:
+            predictor = _checked(bundle, settings)
+            engine: Engine = self._engine(name, bundle, predictor, settings)
+            processor, postprocessor = predictor.processor, predictor.postprocessor
+            outputs = predictor.outputs(bundle.golden.inputs[:1])
+        else:
+            processor, postprocessor = bundle.load_processor(), load_postprocessor(bundle.manifest.postprocessor)
+            processor.max_pixels = settings.max_pixels
+            engine = LazyEngine(
+                name,
+                partial(self._loaded, name, bundle, settings),
+                self.memory,
+                settings.max_queue,
+                size_of_files(bundle),
+            )
+            outputs = outputs_like(bundle.golden.scores[:1], postprocessor)
+        return Deployment(name, model.version, bundle, processor, postprocessor, outputs, engine)
+
+    def _loaded(self, name: str, bundle: Bundle, settings: EngineSettings) -> BatchEngine:
+        """Returns the engine of a lazy model."""
+        return self._engine(name, bundle, _checked(bundle, settings), settings)
+
+    def _engine(self, name: str, bundle: Bundle, predictor: Predictor, settings: EngineSettings) -> BatchEngine:
+        return BatchEngine(
+            predictor,
+            measured(predictor, bundle.golden.inputs),
+            self.lane,
+            max_queue=settings.max_queue,
+            observe=partial(self.observe_rows, name),
+        )
+
+
+def _checked(bundle: Bundle, settings: EngineSettings) -> Predictor:
+    """Returns a predictor that predicts the golden inputs as when the bundle was made."""
+    predictor = bundle.make_predictor(threads=settings.threads)
+    bundle.check_golden(predictor=predictor)  # with the batches that it was made with
+    predictor.processor.max_pixels = settings.max_pixels
+    predictor.batch_size = settings.batch_size or predictor.batch_size
+    return predictor
+
+
+def size_of_files(bundle: Bundle) -> int:
+    """Returns the bytes of a bundle's files."""
+    return sum((bundle.folder / name).stat().st_size for name in bundle.manifest.files)
+
+
+def outputs_like(scores: Sequence[Sequence[float]], postprocessor: Postprocessor) -> Outputs:
+    """Returns outputs of a graph for which a postprocessor gives some scores, without running the graph.
+
+    Scores are the graph's numbers, or a·x + b of them.
+
+    Args:
+        scores: (N, K).
+        postprocessor: of the model.
+    """
+    wanted = np.array(scores, np.float64)
+    width = wanted.shape[1]
+    shape = (len(wanted), *(width if size == -1 else size for size in postprocessor.specs[-1].shape[1:]))
+    zero, one = (postprocessor.scores({postprocessor.output: np.full(shape, value, np.float32)}) for value in (0, 1))
+    return {postprocessor.output: ((wanted - zero) / (one - zero)).reshape(shape).astype(np.float32)}

@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from maas.errors import DeadlineError, MaasError, OverloadError, one_line
+from maas.runtime.codec import Outputs
 from maas.runtime.graph import LOADING_ERRORS
 from maas.serving.call import Call, Chunk
-from maas.serving.engines import Engine
+from maas.serving.engines import Engine, Withdraw
 from maas.serving.faults import require_rows
 
 log = logging.getLogger("maas.serving")
@@ -120,6 +121,21 @@ class LazyEngine:
         """
         self.last_used_s = time.monotonic()
         return self._engine.submit(call) if self._engine is not None else self._submit_loaded(call)
+
+    def start(self, call: Call, deliver: Callable[[Outputs | Exception], None]) -> Withdraw | None:
+        """Admits a call that takes little work, if the model is loaded.
+
+        Returns:
+            What withdraws the call, or None where it has to be submitted.
+
+        Raises:
+            InputError: the row cannot be understood.
+            OverloadError: there is no room for the call, or the engine is being drained.
+        """
+        if self._engine is None:
+            return None
+        self.last_used_s = time.monotonic()
+        return self._engine.start(call, deliver)
 
     async def loaded(self) -> Engine:
         """Returns the engine of the model, which is loaded if need be; calls at one time share one loading.

@@ -77,19 +77,23 @@ def task_factory(loop, coroutine, context=None, **more):
 
 
 def trace_request():
-    import uvicorn
+    import uvloop
+
+    from maas.serving.transports import process
+    from maas.serving.transports.http import HttpApp
 
     def answering(app):
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(ask(app))
 
-    def captured(server, sockets=None):
-        thread = threading.Thread(target=answering, args=(server.config.app,))  # its stack begins with the request
+    def captured(app):
+        thread = threading.Thread(target=answering, args=(app,))  # its stack begins with the request
         thread.start()
         thread.join()
         sys.exit(0)
 
-    uvicorn.Server.run = captured
+    uvloop.run = captured
+    process.serve_until_stopped = lambda server, listener, lines, service: HttpApp(service._repository)
     original = concurrent.futures.ThreadPoolExecutor.submit
 
     def submit(self, call, /, *args, **kwargs):

@@ -17,6 +17,8 @@ from maas.serving.transports.http_heads import CONTINUE, HttpHead, MalformedRequ
 from maas.serving.transports.http_parsing import RequestParser
 
 MAX_PIPELINED = 32
+PIECE_BYTES = 16 * 2**10
+"""Of what arrived, parsed in one go: many small requests must not be replied to before any reply is read."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class Http1Connection(asyncio.Protocol):
         *,
         is_one_too_many: bool = False,
     ) -> None:
+        self.is_one_too_many = is_one_too_many
         self._state, self._limits, self._closed, self._malformed = state, limits, closed, malformed
-        self._is_one_too_many = is_one_too_many
         self._loop = asyncio.get_running_loop()
         self._parser = RequestParser(self)
         self._exchanges: deque[Exchange] = deque()
@@ -65,6 +67,7 @@ class Http1Connection(asyncio.Protocol):
         self._is_discarding = self._is_unread = self._is_full = self._is_broken = self._is_paused = False
         self._since = self._loop.time()
         self._received_bytes = 0
+        self._unparsed = memoryview(b"")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps the transport."""
@@ -84,10 +87,25 @@ class Http1Connection(asyncio.Protocol):
             if self._received_bytes > DISCARD_BYTES:
                 self._transport.abort()
             return
-        if self._is_broken:
-            return
         if self._arriving is None and not self._parser.is_in_head:
             self._since = self._loop.time()
+        if self._unparsed or len(data) > PIECE_BYTES:
+            self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
+            self._parse_pieces()
+        else:
+            self._parse(data)
+            self._set_reading()
+
+    def _parse_pieces(self) -> None:
+        """Parses what arrived a piece at a time, as long as replies are read."""
+        while self._unparsed and not (self._is_unread or self._is_full):
+            piece, self._unparsed = self._unparsed[:PIECE_BYTES], self._unparsed[PIECE_BYTES:]
+            self._parse(piece)
+        self._set_reading()
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        if self._is_broken or self._is_discarding:
+            return
         try:
             self._parser.feed(data)
         except CallError as error:
@@ -96,7 +114,6 @@ class Http1Connection(asyncio.Protocol):
             elif not self._is_discarding:
                 self._fail(error)
         self._is_full = len(self._exchanges) > MAX_PIPELINED
-        self._set_reading()
 
     def pause_writing(self) -> None:
         """Reads no more requests until the client reads its replies."""
@@ -106,7 +123,7 @@ class Http1Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Reads requests again."""
         self._is_unread, self._since = False, self._loop.time()
-        self._set_reading()
+        self._read_on()
 
     def check(self, now: float) -> None:
         """Ends the connection where a deadline has passed.
@@ -136,10 +153,10 @@ class Http1Connection(asyncio.Protocol):
         """Begins an exchange."""
         if self._is_discarding:
             return
-        exchange = Exchange(self._state, head, self._flush, keeps_alive=keeps_alive and not self._is_one_too_many)
+        exchange = Exchange(self._state, head, self._flush, keeps_alive=keeps_alive and not self.is_one_too_many)
         self._arriving, self._received_bytes = exchange, 0
         self._exchanges.append(exchange)
-        if self._is_one_too_many:
+        if self.is_one_too_many:
             exchange.refuse_early(OverloadError("The server has no room for another connection. Try again soon."))
             return
         exchange.begin()
@@ -200,7 +217,7 @@ class Http1Connection(asyncio.Protocol):
             self._since = self._loop.time()
         if self._is_full and len(exchanges) <= MAX_PIPELINED:
             self._is_full = False
-            self._set_reading()
+            self._read_on()
 
     def _end(self, exchange: Exchange) -> None:
         """Ends the connection after a reply, once the client had the time to read it."""
@@ -215,8 +232,15 @@ class Http1Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
+    def _read_on(self) -> None:
+        """Parses what arrived before, then reads what arrives."""
+        if self._unparsed:
+            self._loop.call_soon(self._parse_pieces)
+        else:
+            self._set_reading()
+
     def _set_reading(self) -> None:
-        is_paused = self._is_unread or self._is_full
+        is_paused = self._is_unread or self._is_full or bool(self._unparsed)
         if is_paused == self._is_paused or self._transport.is_closing():
             return
         self._is_paused = is_paused

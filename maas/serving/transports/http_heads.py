@@ -84,6 +84,11 @@ def http_head(method: bytes, target: bytes, version: str, fields: FieldList) -> 
         hosts = sum(name == b"host" for name, _ in fields)
     if hosts != 1 and (hosts or version == "1.1"):
         raise MalformedRequestError(f"The request has {hosts} Host fields; HTTP/1.1 requires exactly one.")
+    coding = by_name.get(b"transfer-encoding", b"chunked")
+    if coding.strip().lower() != b"chunked":
+        raise MalformedRequestError(
+            f"The transfer coding is {shortened_value(coding.decode('latin-1'))}; send chunked."
+        )
     path, query = _split(target)
     return HttpHead(
         method.decode("latin-1"),

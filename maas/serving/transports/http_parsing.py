@@ -45,7 +45,7 @@ class RequestParser:
         self.is_in_head = self.is_in_body = False
         self.failure: CallError | None = None
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Parses what arrived.
 
         Raises:
@@ -107,7 +107,7 @@ class RequestParser:
             self.is_in_body = False
             self._receiver.complete()
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         while True:
             try:
                 self._parser.feed_data(data)

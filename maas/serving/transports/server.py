@@ -39,6 +39,7 @@ class HttpServer:
     def __init__(self, state: ServerState, limits: ConnectionLimits, max_connections: int) -> None:
         self._state, self._limits, self._max_connections = state, limits, max_connections
         self._connections: set[Http1Connection] = set()
+        self._admitted = 0
         self._adopting: set[asyncio.Task[object]] = set()
         self._empty = asyncio.Event()
         self._warnings = RareWarnings()
@@ -106,17 +107,19 @@ class HttpServer:
         self._empty.set()
 
     def _connection(self) -> Http1Connection:
-        is_one_too_many = len(self._connections) >= self._max_connections
+        is_one_too_many = self._admitted >= self._max_connections
         if is_one_too_many:
             self._warnings.warn("A connection was refused: there are %d.", self._max_connections)
         connection = Http1Connection(
             self._state, self._limits, self._lost, self._note_malformed, is_one_too_many=is_one_too_many
         )
         self._connections.add(connection)
+        self._admitted += not is_one_too_many
         return connection
 
     def _lost(self, connection: Http1Connection) -> None:
         self._connections.discard(connection)
+        self._admitted -= not connection.is_one_too_many
         self._empty.set()
 
     def _check(self) -> None:

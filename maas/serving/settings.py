@@ -18,6 +18,7 @@ class ServerSettings:
         watch_s: time within which a moved alias of the registry is followed, in seconds; 0 follows none.
         host: the address to listen on; 0.0.0.0 for every network.
         port: 0 picks a free one.
+        grpc_port: port of the Open Inference Protocol over gRPC; 0 picks a free one, null serves no gRPC.
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
         max_queue: the most rows that may wait for a model; a request takes at most half of them.
@@ -38,6 +39,7 @@ class ServerSettings:
     watch_s: NonNegative = 10.0
     host: str = "127.0.0.1"
     port: Port = 8080
+    grpc_port: Port | None = None
     batch_size: BatchSize | None = None
     threads: Threads | None = None
     max_queue: Count = 2048

@@ -4,7 +4,9 @@ They send 200 rows of numbers, of texts and of a table, and get what the bundle 
 """
 
 import json
+import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from maas.runtime.bundle import Bundle
 
+ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "clients"
 ROWS = 200
 
@@ -47,13 +50,22 @@ def known(folders, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(folders):
-    command = [sys.executable, "-m", "maas.serve", "port=0", *(f"model={folder}" for folder in folders.values())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+def addresses(folders):
+    """The server's URL, and its address for gRPC."""
+    models = [f"model={folder}" for folder in folders.values()]
+    command = [sys.executable, "-m", "maas.serve", "port=0", "grpc_port=0", *models]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            yield next(word for word in process.stdout.readline().split() if word.startswith("http://")).rstrip("/,.")
+            lines = [process.stdout.readline() for _ in range(4)]
+            yield re.search(r"http://\S+?:\d+", lines[0])[0], re.fullmatch(r"gRPC: (\S+:\d+)\n", lines[3])[1]
         finally:
             process.terminate()
+
+
+def test_tritons_grpc_client_gets_what_the_bundle_predicts_when_it_is_unmodified(addresses, known):
+    command = [sys.executable, HERE / "triton_grpc.py", addresses[1], known]
+    assert subprocess.check_output(command, text=True) == f"{ROWS} {ROWS} {ROWS}\n"
 
 
 @pytest.mark.slow
@@ -61,8 +73,8 @@ def url(folders):
     ("script", "packages"),
     [("mlserver_codecs", ("mlserver==1.7.1",)), ("kserve_sdk", ("kserve==0.21.0",))],
 )
-def test_client_gets_what_the_bundle_predicts_when_it_is_unmodified(url, known, tmp_path, script, packages):
+def test_client_gets_what_the_bundle_predicts_when_it_is_unmodified(addresses, known, tmp_path, script, packages):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     subprocess.run([tmp_path / "venv/bin/pip", "install", "--quiet", *packages], check=True)
-    command = [tmp_path / "venv/bin/python", HERE / f"{script}.py", url, known]
+    command = [tmp_path / "venv/bin/python", HERE / f"{script}.py", addresses[0], known]
     assert subprocess.check_output(command, text=True) == f"{ROWS} {ROWS} {ROWS}\n"

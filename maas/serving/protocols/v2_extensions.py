@@ -44,11 +44,11 @@ class IndexPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns what is served; all of it is ready."""
-        return Reply(encode(_index(snapshot)))
+        return Reply(encode(index_of(snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the same as an example."""
-        return OperationDocument(Content(schema_like(_index(snapshot)), _index(snapshot)))
+        return OperationDocument(Content(schema_like(index_of(snapshot)), index_of(snapshot)))
 
 
 def configuration_of(deployment: Deployment) -> dict[str, object]:
@@ -72,5 +72,6 @@ def _configured(spec: TensorSpec) -> dict[str, object]:
     return {"name": spec.name, "data_type": kind, "dims": list(spec.shape[1:]) or [1]}
 
 
-def _index(snapshot: Snapshot) -> list[dict[str, str]]:
+def index_of(snapshot: Snapshot) -> list[dict[str, str]]:
+    """Returns what is served, with the state of each version."""
     return [{"name": one.name, "version": one.version, "state": "READY", "reason": ""} for one in snapshot.deployments]

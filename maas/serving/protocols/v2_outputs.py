@@ -3,7 +3,7 @@
 Source: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -90,7 +90,10 @@ def _wanted(output: RequestedOutput, spec: TensorSpec, *, are_binary: bool) -> W
 
 
 def reply_of(
-    identity: str | None, wanted: Sequence[WantedOutput], deployment: Deployment, arrays: dict[str, NDArray[np.generic]]
+    identity: str | None,
+    wanted: Sequence[WantedOutput],
+    deployment: Deployment,
+    arrays: Mapping[str, NDArray[np.generic]],
 ) -> Rendered:
     """Returns the reply to a request.
 
@@ -103,11 +106,9 @@ def reply_of(
     reply = InferReply(deployment.name, deployment.version, msgspec.UNSET if identity is None else identity, [])
     json_arrays: list[NDArray[np.generic]] = []
     binary: list[bytes] = []
-    specs = deployment.output_specs
-    for name, is_binary, classes in wanted:
-        array, datatype = arrays[name], specs[name].datatype
-        if classes:
-            array, datatype = classified(array, classes, _labels(deployment, name)), "BYTES"
+    for one in wanted:
+        name, is_binary, _ = one
+        array, datatype = as_wanted(one, deployment, arrays)
         output = OutputTensor(name, datatype, list(array.shape))
         reply.outputs.append(output)
         if is_binary:
@@ -121,6 +122,22 @@ def reply_of(
     if not binary:
         return Rendered(iter((head,)))
     return Rendered(iter((head, *binary)), OCTETS, ((JSON_LENGTH, b"%d" % len(head)),))
+
+
+def as_wanted(
+    wanted: WantedOutput, deployment: Deployment, arrays: Mapping[str, NDArray[np.generic]]
+) -> tuple[NDArray[np.generic], str]:
+    """Returns an output and its datatype: its values as they are, or its first classes.
+
+    Args:
+        wanted: name of the output, and how it is wanted.
+        deployment: the one that ran.
+        arrays: its outputs, (N, …) each.
+    """
+    name, _, classes = wanted
+    if classes:
+        return classified(arrays[name], classes, _labels(deployment, name)), "BYTES"
+    return arrays[name], deployment.output_specs[name].datatype
 
 
 def classified(array: NDArray[np.generic], classes: int, labels: Sequence[str]) -> NDArray[np.generic]:

@@ -25,11 +25,11 @@ class ServerPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns name, version and extensions."""
-        return Reply(encode(_server()))
+        return Reply(encode(server_record()))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the same as an example."""
-        return OperationDocument(Content(schema_like(_server()), _server()))
+        return OperationDocument(Content(schema_like(server_record()), server_record()))
 
 
 class V2HealthPage(HealthPage):
@@ -107,7 +107,8 @@ def _described(spec: TensorSpec) -> dict[str, object]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
 
 
-def _server() -> dict[str, object]:
+def server_record() -> dict[str, object]:
+    """Returns name, version and extensions of the server."""
     try:
         own = version("maas")
     except PackageNotFoundError:  # run from a folder that was never installed

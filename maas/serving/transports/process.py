@@ -6,8 +6,10 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
@@ -26,7 +28,10 @@ from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.cors import CorsPolicy
 from maas.serving.transports.exchanges import ServerState
 from maas.serving.transports.http1 import ConnectionLimits
-from maas.serving.transports.server import HttpServer, connections_that_fit
+from maas.serving.transports.server import GRACE_S, HttpServer, connections_that_fit
+
+if TYPE_CHECKING:
+    from maas.serving.transports.grpc import GrpcServer
 
 log = logging.getLogger("maas.serving")
 
@@ -57,7 +62,7 @@ def serve(settings: ServerSettings) -> NoReturn:
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
     server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections))
     lines = ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])
-    uvloop.run(serve_until_stopped(server, listener, lines, service))
+    uvloop.run(serve_until_stopped(server, listener, lines, service, _grpc_server(settings, service)))
     sys.exit(0)
 
 
@@ -96,10 +101,26 @@ def ready_lines(snapshot: Snapshot, host: str, port: int) -> str:
     )
 
 
-async def serve_until_stopped(server: HttpServer, listener: socket.socket, lines: str, service: Service) -> None:
+async def serve_until_stopped(
+    server: HttpServer,
+    listener: socket.socket,
+    lines: str,
+    service: Service,
+    make_grpc: "Callable[[], GrpcServer] | None" = None,
+) -> None:
     """Serves until a signal to stop, then replies to what was accepted.
 
     A second signal ends it at once. SIGHUP stops nothing: it writes a line to the log.
+
+    Args:
+        server: speaks HTTP.
+        listener: socket of the HTTP server.
+        lines: what is printed once it can answer.
+        service: answers requests.
+        make_grpc: makes the server that speaks gRPC, if there is one.
+
+    Raises:
+        ConfigError: the address for gRPC cannot be listened on.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -114,11 +135,27 @@ async def serve_until_stopped(server: HttpServer, listener: socket.socket, lines
     if (hangup := _hangup()) is not None:
         loop.add_signal_handler(hangup, log.warning, "SIGHUP: nothing has to be loaded again.")
     service.start()
+    grpc = make_grpc() if make_grpc else None
+    if grpc is not None:
+        lines += f"\ngRPC: {await grpc.start()}"
     server.listen(listener)
     print(lines, flush=True)
     await stopping.wait()
-    await server.stop()
+    await asyncio.gather(server.stop(), *([grpc.stop(GRACE_S)] if grpc else []))
     await service.close()
+
+
+def _grpc_server(settings: ServerSettings, service: Service) -> "Callable[[], GrpcServer] | None":
+    """Returns what makes the server that speaks gRPC, where one is wanted."""
+    if settings.grpc_port is None:
+        return None
+    try:
+        from maas.serving.transports.grpc import GrpcServer  # noqa: PLC0415  it is not part of the light install
+    except ImportError as error:
+        raise ConfigError(
+            f"grpc_port needs a package that is not installed ({error}): pip install 'maas[grpc]'."
+        ) from error
+    return partial(GrpcServer, service, settings.host, settings.grpc_port, settings.max_body_bytes)
 
 
 def _hangup() -> signal.Signals | None:

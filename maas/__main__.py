@@ -16,6 +16,7 @@ VERBS = {
     "register": "makes a version of the newest bundle",
     "serve": "answers over HTTP",
     "bench": "tests a server under load",
+    "dashboards": "writes a dashboard and alerts for a server",
 }
 PACKAGES = ("doctor",)
 """Entries that are packages; the others are modules."""
@@ -25,7 +26,7 @@ def main() -> None:
     """Passes the arguments on to the entry that the first one names."""
     verb, arguments = (sys.argv[1] if len(sys.argv) > 1 else "--help"), sys.argv[2:]
     if verb not in VERBS:
-        known = "\n".join(f"  {name:9} {what}" for name, what in VERBS.items())
+        known = "\n".join(f"  {name:10} {what}" for name, what in VERBS.items())
         found = "" if verb in ("-h", "--help", "help") else f"There is no verb {verb!r}.\n"
         (sys.stderr if found else sys.stdout).write(f"{found}maas VERB key=value …\n{known}\n")
         sys.exit(2 if found else 0)

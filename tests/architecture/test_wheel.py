@@ -15,6 +15,11 @@ def test_wheel_holds_parts_recipes_pins_and_schemas(tmp_path):
         names = set(wheel.namelist())
     shipped = [*HERE.glob("conf/**/*.yaml"), *HERE.glob("recipes/*.yaml")]
     assert {f"maas/{path.relative_to(HERE).as_posix()}" for path in shipped} <= names
-    assert {"maas/constraints.txt", "maas/py.typed", "maas/serving/docs.html"} <= names
+    assert {
+        "maas/constraints.txt",
+        "maas/py.typed",
+        "maas/serving/docs.html",
+        "maas/serving/observers/alerts.yaml",
+    } <= names
     assert {f"maas/records/{kind}.schema.json" for kind in ("manifest", "evidence")} <= names
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"maas"}

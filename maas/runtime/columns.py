@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from maas.errors import InputError
 
 LARGEST = float(np.finfo(np.float32).max)  # graphs compute in float32
+LARGEST_INTEGER = 2**64 - 1  # of a category
 LARGEST_FLOAT64 = float(np.finfo(np.float64).max)
 QUICK_NUMBERS = frozenset({int, float, type(None), np.float64, np.float32, np.int64, np.int32})
 NOT_AVAILABLE = frozenset({"NAType", "NaTType"})  # pandas' own, by name: the runtime does without pandas

@@ -9,6 +9,10 @@ CHARACTERS_A_TOKEN = 32
 """Looked at; bounds the time that a hostile text can take."""
 
 
+NOT_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
+"""What a text has a character of, as a pattern of JSON Schema; `str.strip` removes more than its \\s names."""
+
+
 def checked_text(row: object, index: int, max_tokens: int, keep: Keep = "start") -> str:
     """Returns a raw row as a text, no longer than `max_tokens` can need.
 

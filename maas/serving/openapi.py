@@ -1,19 +1,11 @@
 """OpenAPI 3.1, made from operations and the models of a snapshot."""
 
+import re
 from collections.abc import Sequence
 
-from maas.serving.protocols.operations import AnyOperation, Content, QueryParameter
+from maas.serving.protocols.operations import AnyOperation, Content, QueryParameter, common_fault
+from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Snapshot
-
-_ERROR = {
-    "type": "object",
-    "required": ["error", "code"],
-    "properties": {
-        "error": {"type": "string", "description": "what is wrong, and what to do"},
-        "code": {"type": "string", "description": "the kind of error, in snake_case"},
-        "id": {"type": "string", "description": "of the log entry, where the server failed"},
-    },
-}
 
 
 def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, object]:
@@ -32,17 +24,24 @@ def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> 
         "openapi": "3.1.0",
         "info": {"title": snapshot.first.name, "version": snapshot.first.version, "description": description},
         "paths": paths,
-        "components": {"schemas": {"Error": _ERROR}},
+        "components": {"schemas": {_error_name(one): _error_schema(one) for one in operations}},
     }
+
+
+def operation_id(operation: AnyOperation) -> str:
+    """Returns what generated clients call an operation: its method and path in snake_case."""
+    return "_".join([operation.method.lower(), *re.findall(r"\w+", operation.path)])
 
 
 def _described(operation: AnyOperation, snapshot: Snapshot) -> dict[str, object]:
     document = operation.document(snapshot)
     described: dict[str, object] = {
+        "operationId": operation_id(operation),
+        "tags": [operation.protocol],
         "summary": operation.summary,
         "responses": {
             "200": {"description": "the answer", "content": _content(document.response)},
-            "default": {"description": "an error", "content": {"application/json": {"schema": _reference("Error")}}},
+            "default": {"description": "an error", "content": {"application/json": {"schema": _error(operation)}}},
         },
     }
     if document.values or document.query:
@@ -72,5 +71,17 @@ def _content(content: Content) -> dict[str, object]:
     return {content.media_type: {"schema": content.schema, "example": content.example}}
 
 
-def _reference(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
+def _error(operation: AnyOperation) -> dict[str, object]:
+    return {"$ref": f"#/components/schemas/{_error_name(operation)}"}
+
+
+def _error_name(operation: AnyOperation) -> str:
+    """Returns the name of a protocol's form of an error; those in the common form share one."""
+    form = operation.fault("kind", "message")
+    return "Error" if form == common_fault("kind", "message") else f"{operation.protocol}_error"
+
+
+def _error_schema(operation: AnyOperation) -> dict[str, object]:
+    """Returns the form of an error; a failure of the server has the id of its entry in the log beside it."""
+    form = {**operation.fault("kind", "message"), "id": ""}
+    return {**schema_like(form), "required": [name for name in form if name != "id"]}

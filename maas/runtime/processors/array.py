@@ -155,8 +155,10 @@ class ArrayProcessor(SingleArrayProcessor):
 
     @property
     def row_schema(self) -> dict[str, Any]:
-        """Nested lists of numbers."""
-        schema: dict[str, Any] = {"type": "number"}
+        """Nested lists of numbers within their range."""
+        most = LARGEST_SQUARED if self.standardize else LARGEST
+        low, high = -most if self.low is None else self.low, most if self.high is None else self.high
+        schema: dict[str, Any] = {"type": "number", "minimum": low, "maximum": high}
         for size in reversed(self.shape):
             schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
         return schema

@@ -17,7 +17,7 @@ from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
 from maas.runtime.places import local_place
 from maas.runtime.processors.base import Array, SingleArrayProcessor
-from maas.runtime.texts import Keep, checked_text
+from maas.runtime.texts import NOT_BLANK, Keep, checked_text
 
 PRETRAINED_TOKENIZER_FILE = "tokenizer.json"
 PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")  # how published tokenizers call padding
@@ -126,8 +126,8 @@ class PretrainedTextProcessor(SingleArrayProcessor):
 
     @property
     def row_schema(self) -> dict[str, Any]:
-        """A string."""
-        return {"type": "string"}
+        """A string that is not blank."""
+        return {"type": "string", "minLength": 1, "pattern": NOT_BLANK}
 
     def is_many(self, value: object) -> bool:
         """A list is many."""

@@ -18,7 +18,7 @@ from maas.bounds import Count
 from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
-from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, numbers_of, texts_of, truths_of
+from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, LARGEST_INTEGER, numbers_of, texts_of, truths_of
 from maas.runtime.moments import moments
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces
 
@@ -200,9 +200,15 @@ class TabularProcessor(SingleArrayProcessor):
     @property
     def row_schema(self) -> dict[str, Any]:
         """An object by column; null and absent are missing. Truth values have the texts that they are read as."""
-        properties: dict[str, Any] = {name: {"type": ["number", "null"]} for name in self.numbers}
+        properties: dict[str, Any] = {
+            name: {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST} for name in self.numbers
+        }
         for name, positions, truths in zip(self.categories, self._positions, self._truths, strict=True):
-            properties[name] = {"type": ["string", "integer", "boolean", "null"]}
+            properties[name] = {
+                "type": ["string", "integer", "boolean", "null"],
+                "minimum": -LARGEST_INTEGER,
+                "maximum": LARGEST_INTEGER,
+            }
             if not positions.keys().isdisjoint(truths):
                 properties[name]["description"] = f"false is read as {truths[0]!r}, true as {truths[1]!r}"
         return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}

@@ -16,7 +16,7 @@ from maas.bounds import Count, PadMultiple, Tokens
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
 from maas.runtime.processors.base import Array, SingleArrayProcessor
-from maas.runtime.texts import checked_text
+from maas.runtime.texts import NOT_BLANK, checked_text
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"  # ids 0 and 1
 TOKENIZER_FILE = "tokenizer.json"
@@ -111,8 +111,8 @@ class TextProcessor(SingleArrayProcessor):
 
     @property
     def row_schema(self) -> dict[str, Any]:
-        """A string."""
-        return {"type": "string"}
+        """A string that is not blank."""
+        return {"type": "string", "minLength": 1, "pattern": NOT_BLANK}
 
     def is_many(self, value: object) -> bool:
         """A list is many."""

@@ -12,7 +12,13 @@ from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
-from maas.serving.protocols.parameters import MODEL_QUERY, chosen_deployment, count_parameter, truth_parameter
+from maas.serving.protocols.parameters import (
+    MODEL_QUERY,
+    WholeCount,
+    chosen_deployment,
+    count_parameter,
+    truth_parameter,
+)
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, Snapshot
 
@@ -50,7 +56,7 @@ class LabelsPage(Page):
         return OperationDocument(Content(schema_like(example), example), query=MODEL_QUERY)
 
 
-def top_k_of(request: Request, top_k: int | None, scores: bool | None, deployment: Deployment) -> int | None:
+def top_k_of(request: Request, top_k: WholeCount | None, scores: bool | None, deployment: Deployment) -> int | None:
     """Returns how many scores by label a request wants beside each prediction: 0 for all, None for none.
 
     Args:
@@ -60,16 +66,16 @@ def top_k_of(request: Request, top_k: int | None, scores: bool | None, deploymen
         deployment: the model.
 
     Raises:
-        InputError: the model has no labels, a parameter is wrong, or body and query differ.
+        InputError: the model has no labels, or a parameter of the query is wrong.
     """
-    if request.query:
+    if request.query or top_k is not None:
         top_k, scores = count_parameter(request, "top_k", top_k), truth_parameter(request, "scores", scores)
     if top_k is None and not scores:
         return None
     labels = deployment.postprocessor.labels
     if not labels:
         raise InputError(f"Model {deployment.name!r} has no labels; leave out top_k and scores.")
-    return min(top_k or 0, len(labels))
+    return min(int(top_k or 0), len(labels))
 
 
 def prediction_maker(deployment: Deployment, top_k: int | None) -> PredictionMaker:

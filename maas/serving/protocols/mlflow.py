@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
-from maas.bounds import Count
 from maas.errors import InputError, OverloadError
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Row, RowList, slices
@@ -19,6 +18,7 @@ from maas.serving.faults import MediaTypeError, UnreadableError
 from maas.serving.protocols.bodies import decode_with_nan, encoded_list
 from maas.serving.protocols.csv_tables import rows_of_csv
 from maas.serving.protocols.labels import prediction_maker, top_k_of
+from maas.serving.protocols.mlflow_schemas import ROW_FORMS, invocation_schema
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
@@ -29,12 +29,11 @@ from maas.serving.protocols.operations import (
     Reply,
     Request,
 )
-from maas.serving.protocols.parameters import MODEL_QUERY, SCORES_QUERY, TOP_K_SCHEMA, chosen_deployment
+from maas.serving.protocols.parameters import MODEL_QUERY, SCORES_QUERY, WholeCount, chosen_deployment
 from maas.serving.protocols.rows import rows_of_columns, rows_of_instances, rows_of_records, rows_of_table
 from maas.serving.protocols.schemas import require_body_size, schema_like
 from maas.serving.repository import Deployment, Snapshot
 
-ROW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV = "text/csv"
 UNREAD = ("application/vnd.apache.parquet", "multipart/")
 MLFLOW_ERROR_CODES = {
@@ -57,7 +56,7 @@ class SplitTable(msgspec.Struct, forbid_unknown_fields=True):
 class InvocationParameters(msgspec.Struct, forbid_unknown_fields=True):
     """What else a caller may want."""
 
-    top_k: Count | None = None
+    top_k: WholeCount | None = None
     scores: bool | None = None
 
 
@@ -179,29 +178,10 @@ class InvocationOperation(Inference[InvocationCall]):
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         reply = {"predictions": first.bundle.golden.predictions[:1]}
-        row, values = first.processor.row_schema, {"type": "array", "items": {}}
-        split = {
-            "type": "object",
-            "required": ["data"],
-            "properties": {"columns": values, "index": values, "data": {"type": "array", "items": values}},
-            "additionalProperties": False,
-        }
-        columns = {"type": "object", "additionalProperties": values}
-        params = {"top_k": TOP_K_SCHEMA, "scores": {"type": "boolean"}}
-        schema = {
-            "type": "object",
-            "properties": {
-                "dataframe_split": split,
-                "dataframe_records": {"type": "array", "minItems": 1, "items": {"type": "object"}},
-                "instances": {"type": "array", "minItems": 1, "items": row},
-                "inputs": {"anyOf": [{"type": "array", "minItems": 1, "items": row}, columns]},
-                "params": {"type": "object", "properties": params, "additionalProperties": False},
-            },
-            "oneOf": [{"required": [form]} for form in ROW_FORMS],
-            "additionalProperties": False,
-        }
         query = MODEL_QUERY + (SCORES_QUERY if first.postprocessor.labels else ())
-        return OperationDocument(Content(schema_like(reply), reply), Content(schema, _example(first)), query=query)
+        return OperationDocument(
+            Content(schema_like(reply), reply), Content(invocation_schema(first), _example(first)), query=query
+        )
 
 
 def mlflow_fault(kind: str, message: str) -> dict[str, object]:

@@ -6,9 +6,11 @@ Source: https://platform.openai.com/docs/api-reference/models, https://www.tenso
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
 """
 
+from collections.abc import Mapping
+
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
-from maas.serving.protocols.schemas import schema_like
+from maas.serving.protocols.schemas import object_schema, schema_like
 from maas.serving.repository import Deployment, DeploymentState, Snapshot
 
 OWNER = "maas"
@@ -39,8 +41,10 @@ class ModelsPage(Page):
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the same as an example."""
-        example = _listed_models(snapshot)
-        return OperationDocument(Content(schema_like(example), example))
+        example, one = _listed_models(snapshot), _model_schema(described_model(snapshot.first, snapshot))
+        data = {"type": "array", "items": one}
+        names = {"type": "array", "items": {"type": "string"}}
+        return OperationDocument(Content(object_schema(object={"type": "string"}, data=data, models=names), example))
 
 
 class ModelPage(Page):
@@ -59,7 +63,7 @@ class ModelPage(Page):
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns that of the first model as an example."""
         example = described_model(snapshot.first, snapshot)
-        return OperationDocument(Content(schema_like(example), example), values=(("name", snapshot.first.name),))
+        return OperationDocument(Content(_model_schema(example), example), values=(("name", snapshot.first.name),))
 
 
 def described_model(deployment: Deployment, snapshot: Snapshot) -> dict[str, object]:
@@ -91,6 +95,12 @@ def version_status(deployment: Deployment) -> dict[str, object]:
         "state": STATES[deployment.state],
         "status": {"error_code": "OK", "error_message": ""},
     }
+
+
+def _model_schema(example: Mapping[str, object]) -> dict[str, object]:
+    """Returns the schema of a model's object, whose labels may have any names."""
+    labels = {"type": "object", "additionalProperties": {"type": "string"}}
+    return object_schema(**{name: schema_like(value) for name, value in example.items()} | {"version_labels": labels})
 
 
 def _listed_models(snapshot: Snapshot) -> dict[str, object]:

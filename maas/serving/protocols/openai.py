@@ -131,10 +131,10 @@ class EmbeddingsOperation(Inference[EmbeddingsCall]):
             "required": ["input"],
             "properties": {
                 "input": {"anyOf": [text, {"type": "array", "minItems": 1, "items": text}]},
-                "model": {"type": "string"},
-                "encoding_format": {"type": "string", "enum": ["float", "base64"]},
-                "dimensions": {"type": "integer", "enum": sorted(set(map(_width, models)))},
-                "user": {"type": "string"},
+                "model": {"type": ["string", "null"]},
+                "encoding_format": {"type": ["string", "null"], "enum": ["float", "base64", None]},
+                "dimensions": {"type": ["integer", "null"], "enum": [*sorted(set(map(_width, models))), None]},
+                "user": {"type": ["string", "null"]},
             },
             "additionalProperties": False,
         }

@@ -1,28 +1,48 @@
 """Parameters that stand beside a path or an input: which model, which version, how many scores.
 
-Each may be sent in the query or in the body; where both say it, they agree.
+Each may be sent in the query or in the body; where both say it, the body decides.
 """
+
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
 
 from maas.errors import InputError, shortened_value
 from maas.serving.protocols.operations import JsonSchema, QueryParameter, Request
 from maas.serving.repository import Deployment, Snapshot
 
-MODEL_SCHEMA: JsonSchema = {"type": "string"}
-VERSION_SCHEMA: JsonSchema = {"type": ["string", "integer"]}
-TOP_K_SCHEMA: JsonSchema = {"type": "integer", "minimum": 1}
+MOST_COUNT = 999_999_999
+MODEL_PROPERTIES: JsonSchema = {
+    "model": {"type": ["string", "null"]},
+    "version": {"type": ["string", "integer", "null"]},
+}
+"""Of a body that may name a model."""
+SCORES_PROPERTIES: JsonSchema = {
+    "top_k": {"type": ["integer", "null"], "minimum": 1},
+    "scores": {"type": ["boolean", "null"]},
+}
+"""Of a body that may want scores by label."""
 MODEL_QUERY = (
     QueryParameter("model", {"type": "string"}, "name of the model; the default one answers where none is named"),
     QueryParameter("version", {"type": "string"}, "version of the model, or a label of one"),
 )
 SCORES_QUERY = (
-    QueryParameter("top_k", TOP_K_SCHEMA, "adds the scores of the best labels, by name, this many at most"),
+    QueryParameter(
+        "top_k",
+        {"type": "integer", "minimum": 1, "maximum": MOST_COUNT},
+        "adds the scores of the best labels, by name, this many at most",
+    ),
     QueryParameter("scores", {"type": "boolean"}, "adds the scores of all labels, by name and in their order"),
 )
+VersionName: TypeAlias = str | int | float
+"""As JSON may hold one: a whole number may be written 3.0."""
+WholeCount: TypeAlias = Annotated[int, Meta(ge=1)] | Annotated[float, Meta(ge=1)]
+"""A whole number of at least 1, which may be written 3.0."""
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def chosen_deployment(
-    request: Request, snapshot: Snapshot, default: Deployment, model: str | None, version: str | int | None
+    request: Request, snapshot: Snapshot, default: Deployment, model: str | None, version: VersionName | None
 ) -> tuple[Deployment, str | None]:
     """Returns the deployment that a request names, and the version that it wants; the request keeps its name.
 
@@ -34,44 +54,58 @@ def chosen_deployment(
         version: version, or label of one, in the body.
 
     Raises:
-        InputError: body and query name different ones.
         UnknownModelError: it is not served.
+        InputError: the version is a fraction.
     """
     if request.query:
-        model = _agreed("model", model, request.query.get("model"))
-        version = _agreed("version", None if version is None else str(version), request.query.get("version"))
+        model = request.query.get("model") if model is None else model
+        version = request.query.get("version") if version is None else version
     if model is None and version is None:
         request.model = default.name
         return default, None
-    wanted = None if version is None else str(version)
+    wanted = (
+        None if version is None else str(whole_number("version", version) if isinstance(version, float) else version)
+    )
     found = snapshot.find(model or default.name, wanted)
     request.model = found.name
     return found, wanted
 
 
-def count_parameter(request: Request, name: str, given: int | None) -> int | None:
+def count_parameter(request: Request, name: str, given: WholeCount | None) -> int | None:
     """Returns a number of at least 1 that the body or the query gives, or None.
 
     Raises:
-        InputError: it is no such number, or body and query differ.
+        InputError: the query's is no such number.
     """
+    if given is not None:
+        return whole_number(name, given)
     text = request.query.get(name)
     if text is None:
-        return given
+        return None
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
         raise InputError(
-            f"The parameter {name} is {shortened_value(text)}; it is a whole number of at least 1, e.g. {name}=3."
+            f"The parameter {name} is {shortened_value(text)}; it is a whole number from 1 to {MOST_COUNT}, e.g. "
+            f"{name}=3."
         )
-    if given is not None and given != int(text):
-        raise _differ(name, str(given), text)
     return int(text)
+
+
+def whole_number(name: str, value: float) -> int:
+    """Returns a number of a body as a whole number.
+
+    Raises:
+        InputError: it is a fraction.
+    """
+    if value != int(value):
+        raise InputError(f"The body's {name} is {value}; it is a whole number, e.g. {int(value) or 1}.")
+    return int(value)
 
 
 def truth_parameter(request: Request, name: str, given: bool | None) -> bool:
     """Returns whether the body or the query wants something.
 
     Raises:
-        InputError: the query has neither true nor false, or body and query differ.
+        InputError: the query has neither true nor false.
     """
     text = request.query.get(name)
     if text is None:
@@ -79,18 +113,4 @@ def truth_parameter(request: Request, name: str, given: bool | None) -> bool:
     found = _TRUTHS.get(text.lower())
     if found is None:
         raise InputError(f"The parameter {name} is {shortened_value(text)}; it is true or false.")
-    if given is not None and given != found:
-        raise _differ(name, str(given).lower(), text)
-    return found
-
-
-def _agreed(name: str, given: str | None, queried: str | None) -> str | None:
-    if given is None or queried is None or given == queried:
-        return queried if given is None else given
-    raise _differ(name, given, queried)
-
-
-def _differ(name: str, given: str, queried: str) -> InputError:
-    return InputError(
-        f"The body's {name} is {shortened_value(given)}, the query's is {shortened_value(queried)}; name one of them."
-    )
+    return found if given is None else given

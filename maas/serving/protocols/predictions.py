@@ -25,7 +25,8 @@ from maas.serving.protocols.operations import (
     Rendered,
     Request,
 )
-from maas.serving.protocols.schemas import require_body_size, schema_like
+from maas.serving.protocols.parameters import MODEL_PROPERTIES, MODEL_QUERY, VersionName, chosen_deployment
+from maas.serving.protocols.schemas import require_body_size, schema_like, served_row_schema
 from maas.serving.repository import Deployment, Snapshot
 
 
@@ -40,7 +41,7 @@ class PredictionsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     inputs: list[object]
     model: str | None = None
-    version: str | int | None = None
+    version: VersionName | None = None
 
 
 _DECODER = msgspec.json.Decoder(PredictionsRequest)
@@ -64,23 +65,21 @@ class ListOperation(Inference[Call]):
             body = decode(_DECODER, request.body)
         except UnreadableError as error:
             raise UnreadableError(f"{error} like {example_text(_example(snapshot.first))}") from None
-        version = None if body.version is None else str(body.version)
-        first = snapshot.first
-        found = first if body.model is None and version is None else snapshot.find(body.model or first.name, version)
-        request.model = found.name
-        return Call(model=found.name, version=version, inputs=RowList(body.inputs), size_bytes=len(request.body))
+        found, wanted = chosen_deployment(request, snapshot, snapshot.first, body.model, body.version)
+        return Call(model=found.name, version=wanted, inputs=RowList(body.inputs), size_bytes=len(request.body))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         reply = self.reply_to_first_row(first)
         properties = {
-            "inputs": {"type": "array", "minItems": 1, "items": first.processor.row_schema},
-            "model": {"type": "string"},
-            "version": {"type": ["string", "integer"]},
+            "inputs": {"type": "array", "minItems": 1, "items": served_row_schema(first)},
+            **MODEL_PROPERTIES,
         }
         schema = {"type": "object", "required": ["inputs"], "properties": properties, "additionalProperties": False}
-        return OperationDocument(Content(schema_like(reply), reply), Content(schema, _example(first)))
+        return OperationDocument(
+            Content(schema_like(reply), reply), Content(schema, _example(first)), query=MODEL_QUERY
+        )
 
     @abstractmethod
     def reply_to_first_row(self, deployment: Deployment) -> dict[str, object]:

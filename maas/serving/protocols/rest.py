@@ -19,7 +19,6 @@ from typing import Protocol
 
 import msgspec
 
-from maas.bounds import Count
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Row, RowList, slices
 from maas.serving.examples import example_text
@@ -36,20 +35,19 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.protocols.parameters import (
+    MODEL_PROPERTIES,
     MODEL_QUERY,
-    MODEL_SCHEMA,
+    SCORES_PROPERTIES,
     SCORES_QUERY,
-    TOP_K_SCHEMA,
-    VERSION_SCHEMA,
+    VersionName,
+    WholeCount,
     chosen_deployment,
 )
-from maas.serving.protocols.schemas import require_body_size, schema_like
+from maas.serving.protocols.schemas import require_body_size, schema_like, served_row_schema
 from maas.serving.repository import Deployment, Snapshot
 
 ROWS = "input_data"
 LARGE_FILE_BYTES, LARGE_FILE_PIXELS = 256 * 2**10, 10**6
-_CHOICE: JsonSchema = {"model": MODEL_SCHEMA, "version": VERSION_SCHEMA}
-_SCORES: JsonSchema = {"top_k": TOP_K_SCHEMA, "scores": {"type": "boolean"}}
 
 
 class RestCall(Call, frozen=True, kw_only=True):
@@ -69,8 +67,8 @@ class _Body(Protocol):
 
     value: object
     model: str | None
-    version: str | int | None
-    top_k: int | None
+    version: VersionName | None
+    top_k: WholeCount | None
     scores: bool | None
 
 
@@ -140,12 +138,12 @@ class TaskOperation(Inference[RestCall]):
         """Returns schemas and examples of the task's first model."""
         first = snapshot.by_task[self.task]
         processor, golden = first.processor, first.bundle.golden
-        row, prediction = processor.row_schema, _with_scores(schema_like(golden.predictions[0]), first)
+        row, prediction = served_row_schema(first), _with_scores(schema_like(golden.predictions[0]), first)
         value = {"anyOf": [row, {"type": "array", "minItems": 1, "items": row}], "description": processor.rows_rule}
         return OperationDocument(
             Content({"oneOf": [prediction, {"type": "array", "items": prediction}]}, golden.predictions[0]),
             Content(
-                _object_schema(processor.input_name, value, _SCORES if first.postprocessor.labels else {}),
+                _object_schema(processor.input_name, value, SCORES_PROPERTIES if first.postprocessor.labels else {}),
                 {processor.input_name: golden.inputs[0]},
             ),
             files=processor.media_types,
@@ -182,7 +180,7 @@ class PredictOperation(Inference[RestCall]):
         first = snapshot.first
         golden = first.bundle.golden
         reply = {"predictions": golden.scores[:1]}
-        rows = {"type": "array", "minItems": 1, "items": first.processor.row_schema}
+        rows = {"type": "array", "minItems": 1, "items": served_row_schema(first)}
         return OperationDocument(
             Content(schema_like(reply), reply),
             Content(_object_schema(ROWS, rows, {}), {ROWS: golden.inputs[:1]}),
@@ -199,13 +197,13 @@ def _predictions(scores: Iterable[Sequence[object]]) -> Iterator[bytes]:
 @lru_cache(maxsize=64)
 def _decoder(name: str, kind: type | None) -> "msgspec.json.Decoder[_Body]":
     """Returns a decoder of bodies that hold their input by a name."""
-    scores = [("top_k", Count | None, None), ("scores", bool | None, None)]
+    scores = [("top_k", WholeCount | None, None), ("scores", bool | None, None)]
     body = msgspec.defstruct(
         "Body",
         [
             ("value", list[object] if kind is list else object),
             ("model", str | None, None),
-            ("version", str | int | None, None),
+            ("version", VersionName | None, None),
             *(scores if kind is None else []),
         ],
         rename={"value": name},
@@ -238,5 +236,5 @@ def _refuse_files(kind: str, first: Deployment) -> None:
 
 
 def _object_schema(key: str, value: JsonSchema, more: JsonSchema) -> JsonSchema:
-    properties = {key: value, **_CHOICE, **more}
+    properties = {key: value, **MODEL_PROPERTIES, **more}
     return {"type": "object", "required": [key], "properties": properties, "additionalProperties": False}

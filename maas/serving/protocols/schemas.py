@@ -5,7 +5,7 @@ The largest body is the most rows of a model, times the size of a row, as the ro
 
 from collections.abc import Iterable, Mapping
 
-from maas.records.signature import TensorSpec
+from maas.records.signature import Datatype, TensorSpec
 from maas.serving.faults import TooLargeError
 from maas.serving.protocols.operations import JsonSchema
 from maas.serving.repository import Deployment
@@ -14,6 +14,10 @@ VALUE_BYTES = 64
 """Of a number in JSON, with what stands around it: an indented one takes half of that."""
 ROOM_BYTES = 4096
 """For all that is not rows."""
+_ELEMENTS: dict[Datatype, str] = {
+    "BOOL": "boolean", "UINT8": "integer", "INT8": "integer", "INT32": "integer", "INT64": "integer",
+    "FP32": "number", "FP64": "number", "BYTES": "string",
+}  # fmt: skip
 _NAMES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
@@ -31,15 +35,57 @@ def schema_like(example: object) -> dict[str, object]:
     return {"type": _NAMES[type(example)]} if type(example) in _NAMES else {}
 
 
+def object_schema(**properties: JsonSchema) -> dict[str, object]:
+    """Returns the schema of an object that has all of some properties."""
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
 def tensor_schema(spec: TensorSpec) -> JsonSchema:
     """Returns the JSON Schema of a tensor as the Open Inference Protocol writes it, data flat or nested."""
     properties: dict[str, object] = {
-        "name": {"const": spec.name},
-        "datatype": {"const": spec.datatype},
-        "shape": {"type": "array", "items": {"type": "integer"}, "minItems": len(spec.shape)},
-        "data": {"type": "array"},
+        "name": {"type": "string", "const": spec.name},
+        "datatype": {"type": "string", "const": spec.datatype},
+        "shape": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0},
+            "minItems": len(spec.shape),
+            "maxItems": len(spec.shape),
+        },
+        "data": _data_schema(spec),
     }
     return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def served_row_schema(deployment: Deployment) -> JsonSchema:
+    """Returns the schema of a row: the model's own; of several columns, also a list of their values in order."""
+    row = deployment.processor.row_schema
+    return {"anyOf": [row, cells_schema(deployment)]} if len(deployment.signature.inputs) > 1 else row
+
+
+def cells_schema(deployment: Deployment) -> JsonSchema:
+    """Returns the schema of a list of the values of a model's columns, in their order."""
+    names = [spec.name for spec in deployment.signature.inputs]
+    columns = [deployment.processor.row_schema["properties"][name] for name in names]
+    return {"type": "array", "prefixItems": columns, "minItems": len(names), "maxItems": len(names)}
+
+
+def instance_schema(deployment: Deployment) -> JsonSchema:
+    """Returns the schema of a row of `instances`: the model's own, alone or by the name of its only input."""
+    row, specs = deployment.processor.row_schema, deployment.signature.inputs
+    if len(specs) > 1:
+        return served_row_schema(deployment)
+    forms: list[JsonSchema] = [row, example_schema(deployment)]
+    if len(specs[0].shape) == 1:
+        forms.append({"type": "array", "minItems": 1, "maxItems": 1, "items": row})
+    return {"anyOf": forms}
+
+
+def example_schema(deployment: Deployment) -> JsonSchema:
+    """Returns the schema of a row by feature."""
+    row, specs = deployment.processor.row_schema, deployment.signature.inputs
+    if len(specs) > 1:
+        return row
+    return {**object_schema(**{specs[0].name: row}), "additionalProperties": False}
 
 
 def require_body_size(body: bytes | bytearray, deployments: Iterable[Deployment]) -> None:
@@ -74,6 +120,16 @@ def largest_value(schema: JsonSchema) -> int | None:
         return _largest_object(schema)
     kinds = kind if isinstance(kind, list) else [kind]
     return VALUE_BYTES if set(kinds) <= {"number", "integer", "boolean", "null"} else None
+
+
+def _data_schema(spec: TensorSpec) -> JsonSchema:
+    """Returns the schema of a tensor's data: a list of its values, or lists nested as its shape."""
+    value: JsonSchema = {"type": _ELEMENTS[spec.datatype]}
+    flat: JsonSchema = {"type": "array", "items": value}
+    nested = flat
+    for size in reversed(spec.shape[1:]):
+        nested = {"type": "array", "items": {**nested, **({"minItems": size, "maxItems": size} if size >= 0 else {})}}
+    return flat if nested is flat else {"anyOf": [flat, nested]}
 
 
 def _largest_object(schema: JsonSchema) -> int | None:

@@ -27,8 +27,9 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.protocols.rows import rows_of_columns, rows_of_instances
-from maas.serving.protocols.schemas import require_body_size, schema_like
+from maas.serving.protocols.schemas import example_schema, instance_schema, require_body_size, schema_like
 from maas.serving.protocols.tf_serving_pages import (
+    SIGNATURE_SCHEMA,
     TF_PATHS,
     TfMetadataPage,
     TfStatusPage,
@@ -166,18 +167,16 @@ class TfPredict(_TfVerb):
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         reply = _example_reply(self, first)
-        instance = first.processor.row_schema
-        columns = {"type": "object", "additionalProperties": {"type": "array", "items": {}}}
+        forms: dict[str, JsonSchema] = {"instances": {"type": "array", "minItems": 1, "items": instance_schema(first)}}
+        if len(first.signature.inputs) == 1:
+            forms["inputs"] = forms["instances"]  # a schema cannot say that columns are of equal length
         schema = {
             "type": "object",
-            "properties": {
-                "signature_name": {"type": "string"},
-                "instances": {"type": "array", "minItems": 1, "items": instance},
-                "inputs": {"anyOf": [{"type": "array", "minItems": 1, "items": instance}, columns]},
-            },
-            "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+            "properties": {"signature_name": SIGNATURE_SCHEMA, **forms},
+            "oneOf": [{"required": [form]} for form in forms],
         }
-        outputs = {"anyOf": [{"type": "array", "items": {}}, columns]}
+        lists: JsonSchema = {"type": "array", "items": {}}
+        outputs = {"anyOf": [lists, {"type": "object", "additionalProperties": lists}]}
         in_columns = {"type": "object", "required": ["outputs"], "properties": {"outputs": outputs}}
         return OperationDocument(
             Content({"anyOf": [schema_like(reply), in_columns]}, reply),
@@ -208,13 +207,12 @@ class _TfExamples(_TfVerb):
         """Returns schemas and examples of the first model that has results of this kind."""
         first = next(filter(self.is_for, snapshot.deployments))
         reply = _example_reply(self, first)
-        example: JsonSchema = {"type": "object", "description": "values by feature"}
+        example = example_schema(first)
         schema = {
             "type": "object",
             "required": ["examples"],
             "properties": {
-                "signature_name": {"type": "string"},
-                "context": example,
+                "signature_name": SIGNATURE_SCHEMA,
                 "examples": {"type": "array", "minItems": 1, "items": example},
             },
         }

@@ -9,8 +9,8 @@ from maas.errors import InputError, shortened_value
 from maas.records.signature import Datatype, TensorSpec
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.models import version_status
-from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
-from maas.serving.protocols.schemas import schema_like
+from maas.serving.protocols.operations import Content, JsonSchema, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.schemas import object_schema, schema_like
 from maas.serving.repository import Deployment, Snapshot
 
 TF_PATHS = (
@@ -21,6 +21,20 @@ TF_PATHS = (
 DEFAULT_SIGNATURE = "serving_default"
 SIGNATURE_NAMES = {"predict": DEFAULT_SIGNATURE, "classify": "classification", "regress": "regression"}
 """Name of the signature of each verb."""
+SIGNATURE_SCHEMA: JsonSchema = {"type": ["string", "null"], "enum": [DEFAULT_SIGNATURE, "", None]}
+_TENSOR = {
+    "dtype": "DT_FLOAT",
+    "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
+    "name": "",
+}
+_TENSORS: JsonSchema = {"type": "object", "additionalProperties": schema_like(_TENSOR)}
+_SIGNATURE: JsonSchema = object_schema(inputs=_TENSORS, outputs=_TENSORS, method_name={"type": "string"})
+_SIGNATURES = object_schema(signature_def={"type": "object", "additionalProperties": _SIGNATURE})
+METADATA_SCHEMA = object_schema(
+    model_spec=schema_like({"name": "", "signature_name": "", "version": ""}),
+    metadata=object_schema(signature_def=_SIGNATURES),
+)
+"""Of any model's signatures."""
 TF_TYPES: dict[Datatype, str] = {
     "BOOL": "DT_BOOL", "UINT8": "DT_UINT8", "INT8": "DT_INT8", "INT32": "DT_INT32", "INT64": "DT_INT64",
     "FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", "BYTES": "DT_STRING",
@@ -79,7 +93,7 @@ class TfMetadataPage(Page):
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns those of the first model as an example."""
         example = tf_metadata(snapshot.first)
-        return OperationDocument(Content(schema_like(example), example), values=tf_values(self.path, snapshot.first))
+        return OperationDocument(Content(METADATA_SCHEMA, example), values=tf_values(self.path, snapshot.first))
 
 
 def tf_fault(kind: str, message: str) -> dict[str, object]:  # noqa: ARG001  the protocol's form has no kind

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from maas.records.signature import TensorSpec
+from maas.records.signature import Signature, TensorSpec
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Row, RowList
 from maas.serving.examples import example_text
@@ -23,7 +23,7 @@ from maas.serving.protocols.operations import (
     Rendered,
     Request,
 )
-from maas.serving.protocols.schemas import schema_like, tensor_schema
+from maas.serving.protocols.schemas import object_schema, schema_like, tensor_schema
 from maas.serving.protocols.v2_extensions import ConfigurationPage, IndexPage
 from maas.serving.protocols.v2_messages import deadline_of
 from maas.serving.protocols.v2_outputs import WantedOutput, reply_of
@@ -120,7 +120,7 @@ class InferOperation(Inference[V2Call]):
         schema = schema_like(reply)
         return OperationDocument(
             Content({**schema, "properties": {**_properties(schema), "outputs": kinds}}, reply),
-            Content(_request_schema(signature.inputs), _example_request(first)),
+            Content(_request_schema(signature), _example_request(first)),
             path_values(self.path, first),
         )
 
@@ -130,13 +130,20 @@ def _properties(schema: Mapping[str, object]) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _request_schema(specs: Sequence[TensorSpec]) -> JsonSchema:
-    inputs = {"type": "array", "items": {"oneOf": list(map(tensor_schema, specs))}}
-    names = {
+def _request_schema(signature: Signature) -> JsonSchema:
+    specs, outputs = signature.inputs, [spec.name for spec in signature.outputs]
+    inputs = {
         "type": "array",
-        "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+        "minItems": 1,
+        "maxItems": len(specs),
+        "items": {"oneOf": list(map(tensor_schema, specs))},
     }
-    properties = {"id": {"type": "string"}, "inputs": inputs, "outputs": names}
+    names = {
+        "type": ["array", "null"],
+        "uniqueItems": True,
+        "items": object_schema(name={"type": "string", "enum": outputs}),
+    }
+    properties = {"id": {"type": ["string", "null"]}, "inputs": inputs, "outputs": names}
     return {"type": "object", "required": ["inputs"], "properties": properties}
 
 

@@ -59,6 +59,11 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_queue: Count | None = None
 
     @property
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """What stays the same when its settings change."""
+        return self.model, self.name, None if self.version is None else str(self.version)
+
+    @property
     def is_registered(self) -> bool:
         """Whether the registry has it."""
         return self.model.startswith(MODELS)

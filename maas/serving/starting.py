@@ -1,11 +1,13 @@
 """From the settings of a server to its models: entries are read and found, bundles opened, aliases followed."""
 
 from contextlib import ExitStack
+from functools import partial
 from typing import Protocol
 
 from maas.serving.entries import ModelEntry, entry_of, read_models_file
 from maas.serving.locating import Locator
 from maas.serving.repository import EngineSettings, Repository
+from maas.serving.repository.administration import Administration
 from maas.serving.repository.watching import AliasWatcher
 from maas.serving.settings import ServerSettings
 
@@ -20,8 +22,8 @@ class ModelsObserver(Protocol):
         """Receives what became of an alias that moved or cannot be read."""
 
 
-def open_models(settings: ServerSettings, observer: ModelsObserver) -> Repository:
-    """Returns a repository that serves the models of settings, and follows aliases once it is started.
+def open_models(settings: ServerSettings, observer: ModelsObserver) -> Administration:
+    """Returns what administers a repository that serves the models of settings, and follows aliases once started.
 
     Args:
         settings: of the server.
@@ -43,7 +45,7 @@ def open_models(settings: ServerSettings, observer: ModelsObserver) -> Repositor
             repository.set_default(default)
         stack.pop_all()
     repository.companions.append(AliasWatcher(repository, locator, settings.watch_s, observer.observe_swap))
-    return repository
+    return Administration(repository, locator, partial(entries_of, settings))
 
 
 def entries_of(settings: ServerSettings) -> tuple[list[ModelEntry], str | None]:

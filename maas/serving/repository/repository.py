@@ -6,12 +6,13 @@ one before. A version that gives other golden outputs than when it was made neve
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from maas.errors import ConfigError, shortened_value
+from maas.runtime.bundle import Bundle
 from maas.serving.engines.lazy import ModelMemory
 from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.executors import Lane
@@ -49,6 +50,7 @@ class Repository:
         self.lane = Lane("preprocess")
         self.slots: list[Slot] = []
         self.companions: list[Companion] = []
+        self.changes = asyncio.Lock()
         self._settings = settings or EngineSettings()
         self._opener = Opener(self.lane, ModelMemory(max_memory_bytes), observe_rows)
         self._default: str | None = None
@@ -90,6 +92,55 @@ class Repository:
         self._publish()
         return slot
 
+    async def add_beside(self, model: LocatedEntry) -> None:
+        """Does the same away from the event loop.
+
+        Raises:
+            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
+            ConfigError: the version is served already, or another one has its label.
+        """
+        settings = self._settings.changed_by(model.entry)
+        slot = Slot(model.entry, settings, await self._opened_beside(model, settings))
+        require_new(slot, self.slots)
+        self.slots.append(slot)
+        self._publish()
+
+    async def refresh(self, slot: Slot, model: LocatedEntry) -> None:
+        """Gives a slot what its entry stands for now, unless it has that already.
+
+        Raises:
+            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
+        """
+        settings, before = self._settings.changed_by(model.entry), slot.deployment
+        digest = (await asyncio.to_thread(Bundle.open, model.folder)).digest
+        is_same = (before.version, before.bundle.digest) == (model.version, digest)
+        if is_same and (slot.settings, slot.entry.lazy) == (settings, model.entry.lazy):
+            slot.entry = model.entry
+            self._publish()
+            return
+        deployment = await asyncio.to_thread(self._opener.opened, model, settings)
+        slot.entry, slot.settings = model.entry, settings
+        self._swap(slot, deployment)
+
+    def remove(self, slots: Sequence[Slot]) -> None:
+        """Serves some slots' versions no more; their calls are finished."""
+        before = self.snapshot.deployments
+        self.slots = [slot for slot in self.slots if slot not in slots]
+        self._publish()
+        self._retire_missing(before)
+
+    def put_in_order(self, order: Sequence[object], default: str | None) -> None:
+        """Puts slots in the order of a list of entries' identities, with a default model.
+
+        Raises:
+            ConfigError: the default model is not served; the first one is in its place.
+        """
+        self.slots.sort(key=lambda slot: order.index(slot.entry.identity) if slot.entry.identity in order else 0)
+        self._default = None
+        self._publish()
+        if default is not None:
+            self.set_default(default)
+
     def set_default(self, name: str) -> None:
         """Lets a model answer where a request names none.
 
@@ -127,9 +178,7 @@ class Repository:
         Raises:
             BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
         """
-        deployment = self._served(model)
-        if deployment is None:
-            deployment = await asyncio.to_thread(self._opener.opened, model, slot.settings)
+        deployment = await self._opened_beside(model, slot.settings)
         self._swap(slot, deployment)
         return deployment
 
@@ -155,6 +204,12 @@ class Repository:
             await self._retire(deployment)
         self.lane.close()
 
+    async def _opened_beside(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
+        served = self._served(model)
+        if served is not None:
+            return served
+        return await asyncio.to_thread(self._opener.opened, model, settings)
+
     def _served(self, model: LocatedEntry) -> Deployment | None:
         """Returns the deployment of a registered version that another alias points at as well."""
         if model.entry.alias is None or model.name is None:
@@ -164,13 +219,19 @@ class Repository:
 
     def _swap(self, slot: Slot, deployment: Deployment) -> None:
         """Gives a deployment a slot; the one before finishes what it admitted, unless it has another slot."""
-        replaced, slot.deployment = slot.deployment, deployment
+        before = self.snapshot.deployments
+        slot.deployment = deployment
         self._publish()
-        if replaced not in self.snapshot.deployments:
-            replaced.state = DeploymentState.DRAINING
-            task = asyncio.create_task(self._retire(replaced))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+        self._retire_missing(before)
+
+    def _retire_missing(self, before: Sequence[Deployment]) -> None:
+        """Lets those of some deployments finish that are not served any more."""
+        for deployment in before:
+            if deployment not in self.snapshot.deployments:
+                deployment.state = DeploymentState.DRAINING
+                task = asyncio.create_task(self._retire(deployment))
+                self._retiring.add(task)
+                task.add_done_callback(self._retiring.discard)
 
     def _publish(self) -> None:
         self.snapshot = snapshot_from(self.slots, self._default)

@@ -55,10 +55,10 @@ class AliasWatcher:
 
     def start(self) -> None:
         """Begins to look, on the running event loop."""
-        if self._interval_s > 0 and any(slot.entry.alias for slot in self._repository.slots):
+        if self._interval_s > 0:
             self._begin()
-        else:
-            self._locator.close()
+        if not self._interval_s or not any(slot.entry.alias for slot in self._repository.slots):
+            self._locator.close()  # it is opened again where it is needed
 
     async def close(self) -> None:
         """Looks no more."""
@@ -70,8 +70,9 @@ class AliasWatcher:
     async def look(self) -> None:
         """Looks once at every alias, and swaps what has moved."""
         for slot in tuple(self._repository.slots):
-            if slot.entry.alias:
-                await self._follow(slot, slot.entry.alias)
+            async with self._repository.changes:
+                if slot.entry.alias and slot in self._repository.slots:
+                    await self._follow(slot, slot.entry.alias)
 
     def _begin(self) -> None:
         self._task = asyncio.create_task(self._watch())

@@ -53,7 +53,8 @@ def serve(settings: ServerSettings) -> NoReturn:
     set_up_logging(settings.log_format)
     listener = bound_socket(settings.host, settings.port)
     metrics = Metrics()
-    repository = open_models(settings, metrics)
+    administration = open_models(settings, metrics)
+    repository = administration.repository
     reader = InputReader(settings.max_queue)
     metrics.watch(repository, lambda: reader.waiting_rows)
     observers: list[Observer] = [metrics, AccessLog()] if settings.access_log else [metrics]
@@ -62,7 +63,8 @@ def serve(settings: ServerSettings) -> NoReturn:
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
     server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections))
     lines = ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])
-    uvloop.run(serve_until_stopped(server, listener, lines, service, _grpc_server(settings, service)))
+    grpc = _grpc_server(settings, service)
+    uvloop.run(serve_until_stopped(server, listener, lines, service, administration.reload_soon, grpc))
     sys.exit(0)
 
 
@@ -106,17 +108,19 @@ async def serve_until_stopped(
     listener: socket.socket,
     lines: str,
     service: Service,
+    reload: Callable[[], None],
     make_grpc: "Callable[[], GrpcServer] | None" = None,
 ) -> None:
     """Serves until a signal to stop, then replies to what was accepted.
 
-    A second signal ends it at once. SIGHUP stops nothing: it writes a line to the log.
+    A second signal ends it at once. SIGHUP stops nothing: the file of models is read again.
 
     Args:
         server: speaks HTTP.
         listener: socket of the HTTP server.
         lines: what is printed once it can answer.
         service: answers requests.
+        reload: begins to read the file of models again.
         make_grpc: makes the server that speaks gRPC, if there is one.
 
     Raises:
@@ -133,7 +137,7 @@ async def serve_until_stopped(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     if (hangup := _hangup()) is not None:
-        loop.add_signal_handler(hangup, log.warning, "SIGHUP: nothing has to be loaded again.")
+        loop.add_signal_handler(hangup, reload)
     service.start()
     grpc = make_grpc() if make_grpc else None
     if grpc is not None:

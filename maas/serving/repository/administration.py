@@ -1,0 +1,144 @@
+"""What an administrator does with models while they are served: list, load again, unload, read the settings again.
+
+One change is made at a time. What fails leaves things as they are.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from maas.errors import ConfigError, InputError, MaasError, shortened_value
+from maas.serving.entries import LocatedEntry, ModelEntry
+from maas.serving.faults import UnknownModelError
+from maas.serving.locating import Locator
+from maas.serving.repository.repository import Repository
+from maas.serving.repository.slots import Slot
+
+log = logging.getLogger("maas.serving")
+Entries = Callable[[], tuple[list[ModelEntry], str | None]]
+"""Reads the entries of a server and the name of its default model."""
+
+
+class IndexedVersion(NamedTuple):
+    """A version as the index of a repository shows it.
+
+    Args:
+        name: name of the model.
+        version: the version; empty where it is not known.
+        state: `READY` or `UNAVAILABLE`.
+        reason: why it is not ready.
+    """
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+
+class Administration:
+    """Changes what a repository serves.
+
+    Args:
+        repository: of the server.
+        locator: finds models.
+        entries: reads the settings again.
+    """
+
+    def __init__(self, repository: Repository, locator: Locator, entries: Entries) -> None:
+        self.repository = repository
+        self._locator = locator
+        self._entries = entries
+        self._unloaded: list[Slot] = []
+        self._reloading: set[asyncio.Task[None]] = set()
+
+    def index(self) -> list[IndexedVersion]:
+        """Returns every version that is served or was unloaded."""
+        served = [IndexedVersion(one.name, one.version, "READY") for one in self.repository.snapshot.deployments]
+        gone = [slot.deployment for slot in self._unloaded]
+        return [*served, *(IndexedVersion(one.name, one.version, "UNAVAILABLE", "unloaded") for one in gone)]
+
+    async def load(self, name: str) -> None:
+        """Serves a model that was unloaded, or looks again where a served one lies and serves what is there now.
+
+        Raises:
+            InputError: it cannot be loaded; what was served is.
+            UnknownModelError: no entry has the name.
+        """
+        async with self.repository.changes:
+            served = [slot for slot in self.repository.slots if slot.deployment.name == name]
+            gone = [slot for slot in self._unloaded if slot.deployment.name == name]
+            if not served and not gone:
+                raise self._unknown(name)
+            try:
+                for slot in served:
+                    await self._refresh(slot, slot.entry)
+                for slot in gone:
+                    await self.repository.add_beside(await self._located(slot.entry))
+                    self._unloaded.remove(slot)
+            except MaasError as error:
+                raise InputError(f"Model {name!r} cannot be loaded: {error}") from error
+
+    async def unload(self, name: str) -> None:
+        """Serves a model no more; its calls are finished.
+
+        Raises:
+            UnknownModelError: no entry has the name.
+        """
+        async with self.repository.changes:
+            slots = [slot for slot in self.repository.slots if slot.deployment.name == name]
+            if not slots and not any(slot.deployment.name == name for slot in self._unloaded):
+                raise self._unknown(name)
+            self.repository.remove(slots)
+            self._unloaded += slots
+
+    def reload_soon(self) -> None:
+        """Begins to read the settings again."""
+        task = asyncio.get_running_loop().create_task(self.reload())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+    async def reload(self) -> None:
+        """Reads the settings again, and serves what is new or has changed in them; each fault is a line of the log."""
+        try:
+            written, default = await asyncio.to_thread(self._entries)
+            entries = await asyncio.to_thread(lambda: list(self._locator.expanded(written)))
+        except MaasError as error:
+            log.warning("The settings cannot be read again, and everything continues: %s", error)
+            return
+        async with self.repository.changes:
+            known = {slot.entry.identity: slot for slot in self.repository.slots}
+            for entry in entries:
+                await self._take(entry, known.get(entry.identity))
+            wanted = {entry.identity for entry in entries}
+            self._unloaded = [slot for slot in self._unloaded if slot.entry.identity in wanted]
+            self.repository.remove([slot for identity, slot in known.items() if identity not in wanted])
+            self._put_in_order(entries, default)
+        served = ", ".join(f"{one.name} version {one.version}" for one in self.repository.snapshot.deployments)
+        log.warning("The settings were read again; served: %s.", served)
+
+    async def _take(self, entry: ModelEntry, slot: Slot | None) -> None:
+        try:
+            if slot is not None:
+                await self._refresh(slot, entry)
+            elif not any(one.entry.identity == entry.identity for one in self._unloaded):
+                await self.repository.add_beside(await self._located(entry))
+        except MaasError as error:
+            log.warning("%s cannot be loaded, and what was served continues: %s", entry.name or entry.model, error)
+
+    async def _refresh(self, slot: Slot, entry: ModelEntry) -> None:
+        """Serves what an entry stands for now, unless that is what is served."""
+        await self.repository.refresh(slot, await self._located(entry))
+
+    async def _located(self, entry: ModelEntry) -> LocatedEntry:
+        return await asyncio.to_thread(self._locator.located, entry)
+
+    def _put_in_order(self, entries: Sequence[ModelEntry], default: str | None) -> None:
+        try:
+            self.repository.put_in_order([entry.identity for entry in entries], default)
+        except ConfigError as error:
+            log.warning("%s", error)
+
+    def _unknown(self, name: str) -> UnknownModelError:
+        known = dict.fromkeys(one.name for one in self.index())
+        return UnknownModelError(f"No model {shortened_value(name)} is known here; there is {', '.join(known)}.")

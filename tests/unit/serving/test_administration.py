@@ -1,0 +1,179 @@
+"""Models that come, change and go while a server runs."""
+
+import asyncio
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from maas.errors import InputError
+from maas.runtime.bundle import Bundle
+from maas.serving.faults import UnknownModelError
+from maas.serving.observers.metrics import Metrics
+from maas.serving.repository import DeploymentState
+from maas.serving.settings import ServerSettings
+from maas.serving.starting import open_models
+
+ROWS = [[1] * 64]
+
+
+class Place:
+    """A folder with bundles and a file of models."""
+
+    def __init__(self, folder, bundles):
+        self.file, self.folder = folder / "models.yaml", folder
+        for number, name in enumerate("abc"):
+            bundles.array_bundle(folder / name, seed=number)
+
+    def write(self, *entries, default=None):
+        lines = [f"  - {{model: {self.folder / entry['of']}, {rest(entry)}}}" for entry in entries]
+        self.file.write_text("\n".join([f"default: {default}" if default else "", "models:", *lines, ""]))
+
+    def running(self, scenario):
+        async def whole():
+            administration = open_models(ServerSettings(models=str(self.file)), Metrics())
+            administration.repository.start()
+            try:
+                await scenario(administration, administration.repository)
+            finally:
+                await administration.repository.close()
+
+        asyncio.run(whole())
+
+
+def rest(entry):
+    return ", ".join(f"{key}: {value}" for key, value in entry.items() if key != "of")
+
+
+@pytest.fixture
+def place(tmp_path, bundles):
+    return Place(tmp_path, bundles)
+
+
+def served(repository):
+    return [(one.name, one.version) for one in repository.snapshot.deployments]
+
+
+def test_models_come_change_and_go_when_the_settings_are_read_again(place):
+    place.write({"of": "a", "name": "a"}, {"of": "b", "name": "b"})
+
+    async def scenario(administration, repository):
+        a, b = repository.snapshot.find("a"), repository.snapshot.find("b")
+        place.write({"of": "c", "name": "c"}, {"of": "a", "name": "a", "labels": "[x]"}, default="a")
+        await administration.reload()
+        assert served(repository) == [("a", "1"), ("c", "1")]
+        assert repository.snapshot.find("a", "x") is a
+        place.write({"of": "a", "name": "a", "batch_size": 2}, {"of": "c", "name": "c"})
+        await administration.reload()
+        assert repository.snapshot.find("a") is not a
+        assert served(repository) == [("a", "1"), ("c", "1")]
+        await repository.close()
+        assert {a.state, b.state} == {DeploymentState.GONE}
+
+    place.running(scenario)
+
+
+def test_bundle_is_loaded_again_when_its_folder_has_another(place):
+    place.write({"of": "a", "name": "a"})
+    expected = Bundle.open(place.folder / "b").predictor.scores(ROWS)
+
+    async def scenario(administration, repository):
+        before = repository.snapshot.digest
+        shutil.rmtree(place.folder / "a")
+        shutil.copytree(place.folder / "b", place.folder / "a")
+        await administration.reload()
+        assert repository.snapshot.digest != before
+        outputs = await repository.snapshot.first.outputs(ROWS)
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
+
+    place.running(scenario)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("models: [{modle: a}]", "The settings cannot be read again, and everything continues: "),
+        (None, "The settings cannot be read again, and everything continues: "),
+        ("models: [{model: NOWHERE, name: a}, {model: FOLDER, name: a}]", "a cannot be loaded, and what was served"),
+    ],
+)
+def test_everything_continues_when_the_settings_are_wrong(place, content, message, caplog):
+    place.write({"of": "a", "name": "a"})
+
+    async def scenario(administration, repository):
+        a = repository.snapshot.find("a")
+        if content is None:
+            place.file.unlink()
+        else:
+            place.file.write_text(content.replace("FOLDER", str(place.folder / "a")))
+        await administration.reload()
+        assert repository.snapshot.deployments == (a,)
+        assert len((await a.outputs(ROWS))["probabilities"]) == 1
+
+    place.running(scenario)
+    assert any(line.startswith(message) for line in caplog.messages)
+
+
+def test_unknown_default_is_a_line_of_the_log_when_the_settings_are_read_again(place, caplog):
+    place.write({"of": "a", "name": "a"})
+
+    async def scenario(administration, repository):
+        place.write({"of": "b", "name": "b"}, {"of": "a", "name": "a"}, default="z")
+        await administration.reload()
+        assert served(repository) == [("b", "1"), ("a", "1")]
+
+    place.running(scenario)
+    assert "default is 'z', and the models are" in caplog.text
+
+
+def test_model_is_unloaded_and_loaded_again(place):
+    place.write({"of": "a", "name": "a"}, {"of": "b", "name": "b"})
+
+    async def scenario(administration, repository):
+        a = repository.snapshot.find("a")
+        await administration.unload("a")
+        assert served(repository) == [("b", "1")]
+        assert [tuple(one) for one in administration.index()] == [
+            ("b", "1", "READY", ""),
+            ("a", "1", "UNAVAILABLE", "unloaded"),
+        ]
+        await administration.reload()
+        assert served(repository) == [("b", "1")]
+        await administration.unload("a")
+        await administration.load("a")
+        assert served(repository) == [("b", "1"), ("a", "1")]
+        assert repository.snapshot.find("a") is not a
+        b = repository.snapshot.find("b")
+        await administration.load("b")
+        assert repository.snapshot.find("b") is b
+        for change in (administration.load, administration.unload):
+            with pytest.raises(UnknownModelError, match="No model 'z' is known here; there is b, a"):
+                await change("z")
+
+    place.running(scenario)
+
+
+def test_model_continues_when_it_cannot_be_loaded_again(place):
+    place.write({"of": "a", "name": "a"})
+
+    async def scenario(administration, repository):
+        a = repository.snapshot.find("a")
+        (place.folder / "a" / "manifest.json").unlink()
+        with pytest.raises(InputError, match="^Model 'a' cannot be loaded: .* holds no manifest.json"):
+            await administration.load("a")
+        assert repository.snapshot.find("a") is a
+        assert len((await a.outputs(ROWS))["probabilities"]) == 1
+
+    place.running(scenario)
+
+
+def test_server_reads_its_file_again_after_a_hangup(start, place):
+    place.write({"of": "a", "name": "a"})
+    with start(f"models={place.file}") as server:
+        place.write({"of": "a", "name": "a"}, {"of": "b", "name": "b"})
+        server.process.send_signal(signal.SIGHUP)
+        body = {"input_data": ROWS, "model": "b"}
+        while (reply := server.client.post("/predict", json=body)).status_code == 404:
+            pass
+        assert reply.json()["predictions"] == Bundle.open(place.folder / "b").predictor.scores(ROWS).tolist()

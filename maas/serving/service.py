@@ -112,7 +112,10 @@ class Service:
         return _attempted(partial(self._begun, operation, request, done), done) or _nothing
 
     def observe(self, outcome: Outcome) -> None:
-        """Shows an outcome to all observers."""
+        """Shows an outcome to all observers, and counts it among those of its model."""
+        deployment = self._repository.snapshot.version_of(outcome.model, outcome.version)
+        if deployment is not None:
+            deployment.statistics.count_request(is_answered=outcome.is_answered, seconds=outcome.seconds)
         for observer in self._observers:
             observer.observe(outcome)
 

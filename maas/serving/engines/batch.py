@@ -20,6 +20,7 @@ from maas.serving.engines.jobs import Deliver, Job, JobQueue
 from maas.serving.engines.outcomes import CallOutcome, ModelRun, hand_over, in_order, outcomes_of
 from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
 from maas.serving.faults import NotFiniteError, require_rows
+from maas.serving.statistics import ModelStatistics
 
 
 class BatchEngine:
@@ -32,6 +33,7 @@ class BatchEngine:
         max_queue: largest number of rows that may wait; one call takes at most half of them, so
             that it shuts nobody out.
         observe: receives the number of rows of each run.
+        statistics: counts and times runs.
     """
 
     def __init__(
@@ -42,11 +44,12 @@ class BatchEngine:
         *,
         max_queue: int = 2048,
         observe: Callable[[int], None] = lambda rows: None,  # noqa: ARG005
+        statistics: ModelStatistics | None = None,
     ) -> None:
         self.costs = costs
         self.max_rows = (max_queue + 1) // 2
         self._predictor = predictor
-        self._run: ModelRun = predictor.run
+        self._run: ModelRun = predictor.run if statistics is None else statistics.timed(predictor.run)
         self._lane = lane
         self._observe = observe
         self._jobs = JobQueue(predictor.batch_size, max_queue)

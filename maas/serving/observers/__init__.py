@@ -30,6 +30,11 @@ class Outcome(msgspec.Struct, frozen=True):
     status: int
     seconds: float
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the request succeeded: by a status of HTTP, or 0 of gRPC."""
+        return self.status == 0 or 200 <= self.status < 400
+
 
 class Observer(Protocol):
     """Sees outcomes."""

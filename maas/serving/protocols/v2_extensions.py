@@ -1,7 +1,9 @@
-"""Triton's extensions of the Open Inference Protocol that describe models: configuration, and the repository's index.
+"""Triton's extensions of the Open Inference Protocol that describe models: configuration, index, statistics.
 
 Source: https://github.com/triton-inference-server/server/tree/main/docs/protocol
 """
+
+from collections.abc import Sequence
 
 from maas.records.signature import TensorSpec
 from maas.serving.protocols.bodies import encode
@@ -9,6 +11,7 @@ from maas.serving.protocols.operations import Content, OperationDocument, Page, 
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.v2_pages import named_deployment, path_values
 from maas.serving.repository import Deployment, Snapshot
+from maas.serving.statistics import Tally
 
 
 class ConfigurationPage(Page):
@@ -51,6 +54,33 @@ class IndexPage(Page):
         return OperationDocument(Content(schema_like(index_of(snapshot)), index_of(snapshot)))
 
 
+class StatisticsPage(Page):
+    """How many requests models answered, and how many runs they took.
+
+    Args:
+        path: of all models, of one, or of one version of it.
+    """
+
+    protocol = "v2"
+    summary = "Counts requests and runs of models."
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns the statistics of what the path names: all versions, where it names none."""
+        if "name" not in request.values:
+            return Reply(encode(_statistics(snapshot.deployments)))
+        found = named_deployment(request, snapshot)
+        versions = (found,) if "version" in request.values else snapshot.versions(found.name)
+        return Reply(encode(_statistics(versions)))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns those of the first model as an example."""
+        example = _statistics((snapshot.first,))
+        return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
+
+
 def configuration_of(deployment: Deployment) -> dict[str, object]:
     """Returns a model's configuration: what Triton's tools read of it before they send requests."""
     signature = deployment.signature
@@ -75,3 +105,40 @@ def _configured(spec: TensorSpec) -> dict[str, object]:
 def index_of(snapshot: Snapshot) -> list[dict[str, str]]:
     """Returns what is served, with the state of each version."""
     return [{"name": one.name, "version": one.version, "state": "READY", "reason": ""} for one in snapshot.deployments]
+
+
+def _statistics(deployments: Sequence[Deployment]) -> dict[str, object]:
+    return {"model_stats": list(map(_statistics_of, deployments))}
+
+
+def _statistics_of(deployment: Deployment) -> dict[str, object]:
+    """Returns one version's statistics; what is not measured here has happened 0 times."""
+    found = deployment.statistics
+    runs = sorted(found.runs.items())
+    computed = Tally(sum(tally.count for _, tally in runs), sum(tally.time_ns for _, tally in runs))
+    none = _duration(Tally())
+    return {
+        "name": deployment.name,
+        "version": deployment.version,
+        "last_inference": found.last_ms,
+        "inference_count": sum(rows * tally.count for rows, tally in runs),
+        "execution_count": computed.count,
+        "inference_stats": {
+            "success": _duration(found.succeeded),
+            "fail": _duration(found.failed),
+            "queue": none,
+            "compute_input": none,
+            "compute_infer": _duration(computed),
+            "compute_output": none,
+            "cache_hit": none,
+            "cache_miss": none,
+        },
+        "batch_stats": [
+            {"batch_size": rows, "compute_input": none, "compute_infer": _duration(tally), "compute_output": none}
+            for rows, tally in runs
+        ],
+    }
+
+
+def _duration(tally: Tally) -> dict[str, int]:
+    return {"count": tally.count, "ns": tally.time_ns}

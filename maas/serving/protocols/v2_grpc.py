@@ -150,7 +150,7 @@ def _model_metadata(message: "Message", request: Request, snapshot: Snapshot) ->
 
 def _named(name: str, version: str, request: Request, snapshot: Snapshot) -> Deployment:
     deployment = snapshot.find(name, version or None)
-    request.model, request.version = deployment.name, deployment.version
+    request.model = deployment.name
     return deployment
 
 

@@ -12,7 +12,7 @@ from maas.serving.protocols.operations import Content, OperationDocument, Page, 
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, Snapshot
 
-EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
 """Triton's names of what there is beside the protocol."""
 
 

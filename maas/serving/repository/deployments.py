@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from maas.runtime.postprocessors import Postprocessor
 from maas.serving.call import Call, Row, RowList
 from maas.serving.engines import Engine
 from maas.serving.faults import UnknownModelError
+from maas.serving.statistics import ModelStatistics
 
 
 class DeploymentState(Enum):
@@ -41,6 +42,7 @@ class Deployment:
         postprocessor: names the outputs.
         example_outputs: the graph's outputs for the first golden row, (1, …) each.
         engine: what runs it for many callers.
+        statistics: what happened to it since it is served.
         state: changed by the repository alone.
     """
 
@@ -51,6 +53,7 @@ class Deployment:
     postprocessor: Postprocessor
     example_outputs: Outputs
     engine: Engine
+    statistics: ModelStatistics = field(default_factory=ModelStatistics)
     state: DeploymentState = DeploymentState.LOADING
 
     @property
@@ -149,6 +152,10 @@ class Snapshot:
     def versions(self, name: str) -> tuple[Deployment, ...]:
         """Returns the versions of a model, the one first that answers where none is named."""
         return tuple(one for one in self.deployments if one.name == name)
+
+    def version_of(self, name: str, version: str) -> Deployment | None:
+        """Returns a version of a model, if it is served."""
+        return self._versions.get((name, version))
 
     def labels_of(self, deployment: Deployment) -> tuple[str, ...]:
         """Returns the labels of a version."""

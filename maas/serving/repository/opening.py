@@ -18,6 +18,7 @@ from maas.serving.entries import LocatedEntry
 from maas.serving.executors import Lane
 from maas.serving.repository.deployments import Deployment
 from maas.serving.repository.slots import EngineSettings
+from maas.serving.statistics import ModelStatistics
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,10 @@ class Opener:
         """
         bundle = Bundle.open(model.folder)
         name = model.name or bundle.manifest.name
+        statistics = ModelStatistics()
         if not model.entry.lazy:
             predictor = _checked(bundle, settings)
-            engine: Engine = self._engine(name, bundle, predictor, settings)
+            engine: Engine = self._engine(name, bundle, predictor, settings, statistics)
             processor, postprocessor = predictor.processor, predictor.postprocessor
             outputs = predictor.outputs(bundle.golden.inputs[:1])
         else:
@@ -52,25 +54,33 @@ class Opener:
             processor.max_pixels = settings.max_pixels
             engine = LazyEngine(
                 name,
-                partial(self._loaded, name, bundle, settings),
+                partial(self._loaded, name, bundle, settings, statistics),
                 self.memory,
                 settings.max_queue,
                 size_of_files(bundle),
             )
             outputs = outputs_like(bundle.golden.scores[:1], postprocessor)
-        return Deployment(name, model.version, bundle, processor, postprocessor, outputs, engine)
+        return Deployment(name, model.version, bundle, processor, postprocessor, outputs, engine, statistics)
 
-    def _loaded(self, name: str, bundle: Bundle, settings: EngineSettings) -> BatchEngine:
+    def _loaded(self, name: str, bundle: Bundle, settings: EngineSettings, statistics: ModelStatistics) -> BatchEngine:
         """Returns the engine of a lazy model."""
-        return self._engine(name, bundle, _checked(bundle, settings), settings)
+        return self._engine(name, bundle, _checked(bundle, settings), settings, statistics)
 
-    def _engine(self, name: str, bundle: Bundle, predictor: Predictor, settings: EngineSettings) -> BatchEngine:
+    def _engine(
+        self,
+        name: str,
+        bundle: Bundle,
+        predictor: Predictor,
+        settings: EngineSettings,
+        statistics: ModelStatistics,
+    ) -> BatchEngine:
         return BatchEngine(
             predictor,
             measured(predictor, bundle.golden.inputs),
             self.lane,
             max_queue=settings.max_queue,
             observe=partial(self.observe_rows, name),
+            statistics=statistics,
         )
 
 

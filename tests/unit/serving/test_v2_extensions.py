@@ -1,5 +1,8 @@
 """What Triton's client reads of models, and what MLServer's and KServe's codecs send of tables."""
 
+import time
+
+import numpy as np
 import pytest
 
 http = pytest.importorskip("tritonclient.http")
@@ -63,6 +66,7 @@ def test_extensions_are_those_that_there_are(triton):
         "classification",
         "model_configuration",
         "model_repository",
+        "statistics",
     ]
 
 
@@ -132,3 +136,42 @@ def test_text_is_needed_beside_columns_that_may_be_missing(start, bundles, tmp_p
         assert asked(server, [column("price", [1])], path) == (
             "The request's inputs are ['price']; the model takes the inputs review, price, size."
         )
+
+
+def test_tritonclient_reads_how_often_models_were_asked(start, array_folder):
+    def tensor(rows: int):
+        made = http.InferInput("input", [rows, 64], "FP32")
+        made.set_data_from_numpy(np.zeros((rows, 64), dtype=np.float32))
+        return made
+
+    with (
+        start(f"model={array_folder}") as server,
+        http.InferenceServerClient(server.url.removeprefix("http://")) as client,
+    ):
+        (before,) = client.get_inference_statistics("digits")["model_stats"]
+        for rows in (1, 1, 3):
+            client.infer("digits", [tensor(rows)])
+        server.client.post("/v2/models/digits/infer", json={"inputs": []})  # it is not understood, and is none
+        (after,) = client.get_inference_statistics("digits", "1")["model_stats"]
+        assert client.get_inference_statistics()["model_stats"] == [after]
+        with pytest.raises(http.InferenceServerException, match="served in version 1, not 9"):
+            client.get_inference_statistics("digits", "9")
+    assert (before["inference_count"], before["last_inference"], before["batch_stats"]) == (0, 0, [])
+    assert (after["name"], after["version"], after["inference_count"], after["execution_count"]) == (
+        "digits",
+        "1",
+        5,
+        3,
+    )
+    stats = after["inference_stats"]
+    assert {name: one["count"] for name, one in stats.items() if one["count"]} == {"success": 3, "compute_infer": 3}
+    assert {one["batch_size"]: one["compute_infer"]["count"] for one in after["batch_stats"]} == {1: 2, 3: 1}
+    assert 0 < stats["compute_infer"]["ns"] < stats["success"]["ns"]
+    assert abs(time.time() - after["last_inference"] / 1000) < 600
+
+
+def test_requests_that_the_model_cannot_answer_are_counted_as_failed(start, bundles, tmp_path):
+    with start(f"model={bundles.combined_bundle(tmp_path / 'combined')}") as server:
+        asked(server, [column("review", ["good"], datatype="BYTES")], "/v2/models/reviews/infer")  # not finite
+        (found,) = server.client.get("/v2/models/reviews/stats").json()["model_stats"]
+    assert (found["inference_stats"]["success"]["count"], found["inference_stats"]["fail"]["count"]) == (0, 1)

@@ -58,7 +58,7 @@ def array_bundle(folder: Path, *, width: int = 64, labels: int = 10, batch_size:
     )
 
 
-def value_bundle(folder: Path, *, bias: float, deviation: float, width: int = 4) -> Path:
+def value_bundle(folder: Path, *, bias: float = 3.0, deviation: float = 1.0, width: int = 4) -> Path:
     """A linear layer over rows of numbers in [0, 16]; its values lie around `bias`."""
     random = np.random.default_rng(0)
     weights = {

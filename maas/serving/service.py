@@ -177,6 +177,7 @@ def outcome_of(
         request_id=request.request_id,
         status=status,
         seconds=seconds,
+        metadata=request.metadata,
     )
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "maas").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in MODULES]
 HIDDEN_IMPORTS = {
+    ("maas/serving/observers/chosen.py", "maas.serving.observers.tracing"),  # an extra, once an exporter is set
     ("maas/bench.py", "maas.evidence.latency_plots"),  # matplotlib is an extra; a load test needs none
     ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are reported before that
     ("maas/compression/proposing.py", "maas.searching.studies"),  # optuna is an extra, and takes its time

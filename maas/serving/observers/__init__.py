@@ -1,5 +1,6 @@
 """Observers: they see each request and its outcome, and change nothing."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ class Outcome(msgspec.Struct, frozen=True):
         request_id: name of the request, the caller's own or made here.
         status: the transport's status.
         seconds: from the request's head to its reply.
+        metadata: pairs of a name in lower case and a value; HTTP calls them headers.
     """
 
     method: str
@@ -29,6 +31,7 @@ class Outcome(msgspec.Struct, frozen=True):
     request_id: bytes
     status: int
     seconds: float
+    metadata: Iterable[tuple[bytes, bytes]] = ()
 
     @property
     def is_answered(self) -> bool:

@@ -1,10 +1,13 @@
 """One JSON line for each request, to stderr."""
 
 import logging
+import re
 
 from maas.serving.faults import LONGEST_MESSAGE
 from maas.serving.observers import Outcome
 from maas.serving.observers.log_format import FIELDS, JsonFormatter
+
+_TRACE_ID = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-").match
 
 
 class AccessLog:
@@ -24,8 +27,8 @@ class AccessLog:
 
 
 def line_of(outcome: Outcome) -> dict[str, object]:
-    """Returns what a line says of an outcome."""
-    return {
+    """Returns what a line says of an outcome; the trace, where the caller named one."""
+    line: dict[str, object] = {
         "method": outcome.method,
         "path": outcome.path[:LONGEST_MESSAGE],
         "route": outcome.route,
@@ -36,3 +39,7 @@ def line_of(outcome: Outcome) -> dict[str, object]:
         "status": outcome.status,
         "ms": round(1000 * outcome.seconds, 3),
     }
+    for name, value in outcome.metadata:
+        if name == b"traceparent" and (found := _TRACE_ID(value)):
+            line["trace_id"] = found[1].decode()
+    return line

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
@@ -15,8 +16,7 @@ import uvloop
 
 from maas.errors import ConfigError
 from maas.serving.examples import example_call
-from maas.serving.observers import Observer
-from maas.serving.observers.access_log import AccessLog
+from maas.serving.observers.chosen import chosen_observers
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.preprocessing.reader import InputReader
@@ -57,7 +57,7 @@ def serve(settings: ServerSettings) -> NoReturn:
     repository = administration.repository
     reader = InputReader(settings.max_queue)
     metrics.watch(repository, lambda: reader.waiting_rows)
-    observers: list[Observer] = [metrics, AccessLog()] if settings.access_log else [metrics]
+    observers = chosen_observers(metrics, os.environ, has_access_log=settings.access_log)
     service = Service(repository, pages=[MetricsPage(metrics)], observers=observers, reader=reader)
     bodies = BodyBudget(settings.max_body_bytes, settings.max_total_bytes)
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))

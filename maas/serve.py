@@ -10,6 +10,8 @@ usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
     host             the address to listen on (127.0.0.1)
     port             the port; 0 picks a free one (8080)
     grpc_port        port of the Open Inference Protocol over gRPC; 0 picks a free one (none)
+    admin_port       port where models are listed, loaded and unloaded; 0 picks a free one (none)
+    admin_host       the address of that port (127.0.0.1)
     batch_size       the most rows in one run of a model (the bundle's)
     threads          ONNX Runtime's threads in one run (the bundle's)
     max_queue        the most rows that may wait for a model; a request takes at most half of them (2048)

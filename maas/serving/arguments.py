@@ -19,6 +19,7 @@ KUBERNETES_PORT = "tcp://"
 """Kubernetes sets MAAS_PORT to an address with this scheme in the containers beside a service that is named maas."""
 EMPTY = {
     "host": "Set host=127.0.0.1 for this machine alone, or host=0.0.0.0 for every network.",
+    "admin_host": "Set admin_host=127.0.0.1 for this machine alone.",
     "models": "Set e.g. models=models.yaml.",
     "default": "Set e.g. default=digits.",
 }

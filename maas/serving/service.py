@@ -19,7 +19,7 @@ from maas.serving.executors import Result
 from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
-from maas.serving.protocols.operations import AnyOperation, Inference, Page, Reply, Request
+from maas.serving.protocols.operations import Action, AnyOperation, Inference, Page, Reply, Request
 from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.routing import RouteTable
 
@@ -36,6 +36,7 @@ class Service:
         pages: operations that no protocol has, such as metrics.
         observers: see each outcome.
         reader: reads large bodies; the service closes it as well.
+        operations: returns what it offers for the models of a snapshot; all protocols unless it is for administrators.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Service:
         pages: Sequence[Page] = (),
         observers: Sequence[Observer] = (),
         reader: InputReader | None = None,
+        operations: Callable[[Snapshot], Sequence[AnyOperation]] = operations_of,
     ) -> None:
         self._repository = repository
         self._pages = tuple(pages)
         self._observers = tuple(observers)
         self._reader = reader or InputReader(1024)
+        self._operations = operations
         self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
         self._id_prefix, self._numbers = os.urandom(5).hex().encode(), itertools.count(1)
 
@@ -58,7 +61,7 @@ class Service:
         """The operations for what is served now, made again only when that changes."""
         snapshot = self._repository.snapshot
         if self._routes[0] != snapshot.digest:
-            operations = [*operations_of(snapshot), *self._pages]
+            operations = [*self._operations(snapshot), *self._pages]
             self._routes = (snapshot.digest, RouteTable([*operations, *documentation(operations)]))
         return self._routes[1]
 
@@ -91,6 +94,8 @@ class Service:
         """
         if isinstance(operation, Page):
             return operation.reply(request, self._repository.snapshot)
+        if isinstance(operation, Action):
+            return await operation.perform(request)
         snapshot = self._repository.snapshot
         if not operation.is_large(request, snapshot):
             return await self._submitted(operation, request, operation.parse(request, snapshot), snapshot)
@@ -133,7 +138,7 @@ class Service:
         if isinstance(operation, Page):
             done(operation.reply(request, snapshot))
             return None
-        if operation.is_large(request, snapshot):
+        if isinstance(operation, Action) or operation.is_large(request, snapshot):
             return start_task(self.respond(operation, request), done)
         call = operation.parse(request, snapshot)
         deployment = snapshot.find(call.model, call.version)

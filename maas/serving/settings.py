@@ -19,6 +19,8 @@ class ServerSettings:
         host: the address to listen on; 0.0.0.0 for every network.
         port: 0 picks a free one.
         grpc_port: port of the Open Inference Protocol over gRPC; 0 picks a free one, null serves no gRPC.
+        admin_port: port where models are listed, loaded and unloaded; 0 picks a free one, null for none.
+        admin_host: the address of that port; whoever reaches it may unload models.
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
         max_queue: the most rows that may wait for a model; a request takes at most half of them.
@@ -40,6 +42,8 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: Port = 8080
     grpc_port: Port | None = None
+    admin_port: Port | None = None
+    admin_host: str = "127.0.0.1"
     batch_size: BatchSize | None = None
     threads: Threads | None = None
     max_queue: Count = 2048

@@ -175,6 +175,20 @@ class Page(Operation):
         """
 
 
+class Action(Operation):
+    """An operation that changes what is served."""
+
+    method = "POST"
+
+    @abstractmethod
+    async def perform(self, request: Request) -> Reply:
+        """Does it, and returns the reply.
+
+        Raises:
+            InputError: it cannot be done.
+        """
+
+
 class Inference(Operation, Generic[C]):
     """An operation that a model runs for."""
 
@@ -209,5 +223,5 @@ def common_fault(kind: str, message: str) -> dict[str, object]:
     return {"error": message, "code": kind}
 
 
-AnyOperation: TypeAlias = Page | Inference[Any]
+AnyOperation: TypeAlias = Page | Action | Inference[Any]
 """An inference's own kind of call stays within it: what it parsed, it renders."""

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -20,7 +20,10 @@ from maas.serving.observers.chosen import chosen_observers
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.preprocessing.reader import InputReader
+from maas.serving.protocols.operations import AnyOperation
+from maas.serving.protocols.v2_repository import administration_operations
 from maas.serving.repository import Snapshot
+from maas.serving.repository.administration import Administration
 from maas.serving.service import Service
 from maas.serving.settings import ServerSettings
 from maas.serving.starting import open_models
@@ -33,6 +36,7 @@ from maas.serving.transports.server import GRACE_S, HttpServer, connections_that
 if TYPE_CHECKING:
     from maas.serving.transports.grpc import GrpcServer
 
+ADMIN_BODY_BYTES, ADMIN_CONNECTIONS = 2**16, 64
 log = logging.getLogger("maas.serving")
 
 
@@ -63,8 +67,11 @@ def serve(settings: ServerSettings) -> NoReturn:
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
     server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections))
     lines = ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])
-    grpc = _grpc_server(settings, service)
-    uvloop.run(serve_until_stopped(server, listener, lines, service, administration.reload_soon, grpc))
+    grpc, admin = _grpc_server(settings, service), _admin_server(settings, administration)
+    if admin is not None:
+        lines += f"\nadministration: http://{settings.admin_host}:{admin[1].getsockname()[1]}"
+    servers = [(server, listener), *filter(None, [admin])]
+    uvloop.run(serve_until_stopped(servers, lines, service, administration.reload_soon, grpc))
     sys.exit(0)
 
 
@@ -104,8 +111,7 @@ def ready_lines(snapshot: Snapshot, host: str, port: int) -> str:
 
 
 async def serve_until_stopped(
-    server: HttpServer,
-    listener: socket.socket,
+    servers: Sequence[tuple[HttpServer, socket.socket]],
     lines: str,
     service: Service,
     reload: Callable[[], None],
@@ -116,8 +122,7 @@ async def serve_until_stopped(
     A second signal ends it at once. SIGHUP stops nothing: the file of models is read again.
 
     Args:
-        server: speaks HTTP.
-        listener: socket of the HTTP server.
+        servers: speak HTTP, each at its socket.
         lines: what is printed once it can answer.
         service: answers requests.
         reload: begins to read the file of models again.
@@ -131,7 +136,8 @@ async def serve_until_stopped(
 
     def stop() -> None:
         if stopping.is_set():
-            server.abort()
+            for server, _ in servers:
+                server.abort()
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -142,11 +148,28 @@ async def serve_until_stopped(
     grpc = make_grpc() if make_grpc else None
     if grpc is not None:
         lines += f"\ngRPC: {await grpc.start()}"
-    server.listen(listener)
+    for server, listener in servers:
+        server.listen(listener)
     print(lines, flush=True)
     await stopping.wait()
-    await asyncio.gather(server.stop(), *([grpc.stop(GRACE_S)] if grpc else []))
+    await asyncio.gather(*(server.stop() for server, _ in servers), *([grpc.stop(GRACE_S)] if grpc else []))
     await service.close()
+
+
+def _admin_server(settings: ServerSettings, administration: Administration) -> tuple[HttpServer, socket.socket] | None:
+    """Returns the server of administrators and its socket, where one is wanted."""
+    if settings.admin_port is None:
+        return None
+    operations = partial(_without_models, administration_operations(administration))
+    service = Service(administration.repository, operations=operations)
+    state = ServerState(service, BodyBudget(ADMIN_BODY_BYTES, ADMIN_BODY_BYTES))
+    listener = bound_socket(settings.admin_host, settings.admin_port)
+    return HttpServer(state, ConnectionLimits(), ADMIN_CONNECTIONS), listener
+
+
+def _without_models(operations: Sequence[AnyOperation], snapshot: Snapshot) -> Sequence[AnyOperation]:  # noqa: ARG001
+    """Returns operations that are the same whatever is served."""
+    return operations
 
 
 def _grpc_server(settings: ServerSettings, service: Service) -> "Callable[[], GrpcServer] | None":

@@ -1,9 +1,11 @@
 """Models that come, change and go while a server runs."""
 
 import asyncio
+import re
 import shutil
 import signal
 
+import httpx
 import numpy as np
 import pytest
 
@@ -177,3 +179,27 @@ def test_server_reads_its_file_again_after_a_hangup(start, place):
         while (reply := server.client.post("/predict", json=body)).status_code == 404:
             pass
         assert reply.json()["predictions"] == Bundle.open(place.folder / "b").predictor.scores(ROWS).tolist()
+
+
+def test_administrator_lists_loads_and_unloads_with_tritons_client(start, place):
+    from tritonclient.http import InferenceServerClient
+    from tritonclient.utils import InferenceServerException
+
+    place.write({"of": "a", "name": "a"}, {"of": "b", "name": "b"})
+    with start(f"models={place.file}", "admin_port=0") as server:
+        address = re.search(r"administration: http://(\S+)", server.process.stdout.readline())[1]
+        assert address.startswith("127.0.0.1:")
+        with InferenceServerClient(address) as client:
+            client.unload_model("a")
+            assert server.client.get("/v2/models/a/ready").status_code == 404
+            states = {one["name"]: one["state"] for one in client.get_model_repository_index()}
+            assert states == {"a": "UNAVAILABLE", "b": "READY"}
+            client.load_model("a")
+            assert server.client.get("/v2/models/a/ready").status_code == 200
+            with pytest.raises(InferenceServerException, match="No model 'z' is known here"):
+                client.load_model("z")
+        page = {"origin": "https://example.org"}
+        refused = httpx.post(f"http://{address}/v2/repository/models/a/unload", headers=page)
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_input")
+        assert server.client.post("/v2/repository/models/a/unload").status_code == 404
+        assert server.client.get("/v2/models/a/ready").status_code == 200

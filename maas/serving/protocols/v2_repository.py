@@ -1,0 +1,98 @@
+"""Triton's model repository extension, for administrators: list, load and unload models. It has a port of its own.
+
+A request that a web page sends is refused: a browser on this machine reaches the port as well.
+Source: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from maas.errors import InputError
+from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.operations import Action, AnyOperation, Content, OperationDocument, Reply, Request
+from maas.serving.protocols.schemas import schema_like
+from maas.serving.protocols.v2_pages import path_values
+from maas.serving.repository import Snapshot
+from maas.serving.repository.administration import Administration
+
+EXAMPLE = [{"name": "digits", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded"}]
+
+
+def administration_operations(administration: Administration) -> Sequence[AnyOperation]:
+    """Returns the operations of an administrator."""
+    return [RepositoryIndex(administration), LoadAction(administration), UnloadAction(administration)]
+
+
+class RepositoryAction(Action):
+    """What an administrator may do.
+
+    Args:
+        administration: does it.
+    """
+
+    protocol = "v2"
+
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+
+    async def perform(self, request: Request) -> Reply:
+        """Does it, unless a web page wants it.
+
+        Raises:
+            InputError: a web page wants it, or it cannot be done.
+        """
+        if any(name == b"origin" for name, _ in request.metadata):
+            raise InputError("The request has an Origin: models are administered by no web page. Send it without.")
+        return await self._performed(request)
+
+    @abstractmethod
+    async def _performed(self, request: Request) -> Reply:
+        """Does it.
+
+        Raises:
+            InputError: it cannot be done.
+        """
+
+
+class RepositoryIndex(RepositoryAction):
+    """Which versions of which models there are, those as well that were unloaded."""
+
+    path = "/v2/repository/index"
+    summary = "Lists models, their versions and states."
+
+    async def _performed(self, request: Request) -> Reply:
+        return Reply(encode([one._asdict() for one in self._administration.index()]))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns an example."""
+        return OperationDocument(Content(schema_like(EXAMPLE), EXAMPLE))
+
+
+class LoadAction(RepositoryAction):
+    """Serves a model that was unloaded, or what an entry stands for now."""
+
+    path = "/v2/repository/models/{name}/load"
+    summary = "Loads a model, again if its version or its files have changed."
+
+    async def _performed(self, request: Request) -> Reply:
+        await self._administration.load(request.values["name"])
+        return Reply(b"{}")
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that the reply is empty."""
+        return OperationDocument(Content({"type": "object"}, {}), values=path_values(self.path, snapshot.first))
+
+
+class UnloadAction(RepositoryAction):
+    """Serves a model no more."""
+
+    path = "/v2/repository/models/{name}/unload"
+    summary = "Unloads a model once its calls are finished."
+
+    async def _performed(self, request: Request) -> Reply:
+        await self._administration.unload(request.values["name"])
+        return Reply(b"{}")
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns that the reply is empty."""
+        return OperationDocument(Content({"type": "object"}, {}), values=path_values(self.path, snapshot.first))

@@ -1,6 +1,7 @@
 """Arrays of numbers with a fixed shape, as they come, or standardised in float64 before a graph's float32 sees them."""
 
 import json
+from array import array
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,8 @@ from maas.runtime.columns import LARGEST
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces, nesting
 
 VALUES_FILE = "values.json"
+LARGEST_EXACT = 2.0**53
+"""The largest size up to which float64 holds every whole number."""
 LARGEST_SQUARED = 1e150
 """The largest size of a number that is standardised: float64 holds the sum of such squares."""
 
@@ -105,8 +108,8 @@ class ArrayProcessor(SingleArrayProcessor):
         if rows.shape[1:] != self.shape or rows.dtype.kind not in "biuf" or not rows.size:
             return None
         with np.errstate(over="ignore"):
-            array: Array = rows.astype(np.float64 if self.standardize else np.float32)
-        return array if self._is_allowed(float(array.min()), float(array.max())) else None
+            checked: Array = rows.astype(np.float64 if self.standardize else np.float32)
+        return checked if self._is_allowed(float(checked.min()), float(checked.max())) else None
 
     def _is_allowed(self, smallest: float, largest: float) -> bool:
         """Whether all numbers between two are finite and within the range; none is where one is NaN."""
@@ -116,7 +119,22 @@ class ArrayProcessor(SingleArrayProcessor):
             and (self.high is None or largest <= self.high)
         )
 
+    def _checked_list(self, row: object) -> Array | None:
+        """Returns a flat list of numbers as an array, faster than numpy does; None where it is something else."""
+        if type(row) is not list or self.shape != (len(row),):
+            return None
+        kind = "d" if self.standardize else "f"
+        try:
+            found: Array = np.frombuffer(array(kind, row), kind)  # refuses texts and null
+        except (TypeError, OverflowError):
+            return None
+        smallest, largest = float(found.min()), float(found.max())
+        is_exact = smallest >= -LARGEST_EXACT and largest <= LARGEST_EXACT
+        return found if is_exact and self._is_allowed(smallest, largest) else None
+
     def _checked(self, row: object, index: int) -> Array:
+        if (found := self._checked_list(row)) is not None:
+            return found
         if isinstance(row, list) and not _holds_only_numbers(row):
             raise InputError(
                 f"Row {index} holds something else than numbers; the model takes {list(self.shape)} of them."
@@ -132,10 +150,10 @@ class ArrayProcessor(SingleArrayProcessor):
                 f"Row {index} holds something else than numbers; the model takes {list(self.shape)} of them."
             )
         with np.errstate(over="ignore"):  # what becomes infinite is refused below
-            array: Array = values.astype(np.float64 if self.standardize else np.float32)
-        smallest, largest = float(array.min()), float(array.max())
+            checked: Array = values.astype(np.float64 if self.standardize else np.float32)
+        smallest, largest = float(checked.min()), float(checked.max())
         if self._is_allowed(smallest, largest):
-            return array
+            return checked
         if not (-LARGEST_SQUARED < smallest <= largest < LARGEST_SQUARED):
             beyond = f", or beyond {LARGEST_SQUARED:g} in size" if self.standardize else ""
             raise InputError(f"Row {index} holds a value that is not a finite number{beyond}.")

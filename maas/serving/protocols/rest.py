@@ -25,6 +25,7 @@ from maas.serving.examples import example_text
 from maas.serving.faults import MediaTypeError, UnreadableError
 from maas.serving.protocols.bodies import decode, encode, encoded_list
 from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, prediction_maker, top_k_of
+from maas.serving.protocols.number_rows import number_rows, takes_number_rows
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
@@ -163,6 +164,11 @@ class PredictOperation(Inference[RestCall]):
         """Returns a call with the rows."""
         first = snapshot.first
         require_body_size(request.body, snapshot.deployments)
+        if takes_number_rows(first) and not request.query:
+            numbers = number_rows(request.body, ROWS)
+            if numbers is not None:
+                request.model = first.name
+                return RestCall(model=first.name, inputs=RowList(numbers), size_bytes=len(request.body))
         body = _read(request, ROWS, list, first)
         deployment, wanted = chosen_deployment(request, snapshot, first, body.model, body.version)
         rows: list[Row] = body.value if isinstance(body.value, list) else []

@@ -4,6 +4,7 @@ The largest body is the most rows of a model, times the size of a row, as the ro
 """
 
 from collections.abc import Iterable, Mapping
+from weakref import WeakKeyDictionary
 
 from maas.records.signature import Datatype, TensorSpec
 from maas.serving.faults import TooLargeError
@@ -18,6 +19,8 @@ _ELEMENTS: dict[Datatype, str] = {
     "BOOL": "boolean", "UINT8": "integer", "INT8": "integer", "INT32": "integer", "INT64": "integer",
     "FP32": "number", "FP64": "number", "BYTES": "string",
 }  # fmt: skip
+_LARGEST: WeakKeyDictionary[Deployment, tuple[int, int] | None] = WeakKeyDictionary()
+"""The bound of a deployment's bodies, which a schema is read for once."""
 _NAMES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
@@ -150,5 +153,11 @@ def _most(sizes: Iterable[int | None]) -> int | None:
 
 def _largest_rows(deployment: Deployment) -> tuple[int, int] | None:
     """Returns the most rows of a call, and the bytes that they take; None where a row may have any size."""
+    if deployment not in _LARGEST:
+        _LARGEST[deployment] = _bounded_rows(deployment)
+    return _LARGEST[deployment]
+
+
+def _bounded_rows(deployment: Deployment) -> tuple[int, int] | None:
     rows, row = deployment.engine.max_rows, largest_value(deployment.processor.row_schema)
     return None if row is None else (rows, ROOM_BYTES + rows * row)

@@ -48,26 +48,35 @@ class BodyBudget:
         return size
 
 
+def require_readable_body(media_type: bytes, encoding: bytes) -> bytes:
+    """Returns how a body is compressed; empty where it is not.
+
+    Args:
+        media_type: declared type of the body; empty where there is none.
+        encoding: declared compression; empty where there is none.
+
+    Raises:
+        MediaTypeError: the body is a form, or compressed in a way that is not read here.
+    """
+    if media_type[:10].lower() == b"multipart/":
+        raise MediaTypeError(
+            "The body is a multipart form; send JSON: curl -d '{…}', with -H 'content-type: application/json'."
+        )
+    if not encoding or encoding.strip().lower() == b"identity":
+        return b""
+    require_known_encoding(encoding)
+    return encoding
+
+
 def checked_head(headers: Metadata) -> tuple[int, bool, bytes]:
     """Returns the announced length, whether the client waits for `100 Continue`, and how the body is compressed.
 
     Raises:
         MediaTypeError: the body is a form, or compressed in a way that is not read here.
     """
-    length, waits, encoding = 0, False, b""
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"content-type" and value.lower().startswith(b"multipart/"):
-            raise MediaTypeError(
-                "The body is a multipart form; send JSON: curl -d '{…}', with -H 'content-type: application/json'."
-            )
-        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            require_known_encoding(value)
-            encoding = value
-        elif name == b"expect":
-            waits = value.lower() == b"100-continue"
-    return length, waits, encoding
+    found = dict(headers)
+    encoding = require_readable_body(found.get(b"content-type", b""), found.get(b"content-encoding", b""))
+    return int(found.get(b"content-length", 0)), found.get(b"expect", b"").lower() == b"100-continue", encoding
 
 
 def _too_large(limit_bytes: int, found: int) -> TooLargeError:

@@ -9,7 +9,7 @@ from maas.serving.engines import Withdraw
 from maas.serving.faults import TooLargeError
 from maas.serving.protocols.operations import AnyOperation, Inference, Reply, Request, common_fault
 from maas.serving.service import Service, outcome_of, start_task
-from maas.serving.transports.body_limits import BodyBudget, checked_head, decompressed_body
+from maas.serving.transports.body_limits import BodyBudget, decompressed_body, require_readable_body
 from maas.serving.transports.cors import NO_CORS, CorsPolicy
 from maas.serving.transports.http_heads import HttpHead, reply_head
 from maas.serving.transports.statuses import CLIENT_GONE, http_refusal
@@ -73,8 +73,9 @@ class Exchange:
                 return
             self._operation, self.request.values = self._state.service.find(head.method, head.path)
             if isinstance(self._operation, Inference):
-                _, _, self._encoding = checked_head(head.fields)
-                self._held = self._state.bodies.hold(head.body_bytes or 0, 0)
+                self._encoding = require_readable_body(head.media_type, head.encoding)
+                if head.body_bytes:
+                    self._held = self._state.bodies.hold(head.body_bytes, 0)
         except (TooLargeError, OverloadError) as error:
             self.refuse_early(error)
         except MaasError as error:

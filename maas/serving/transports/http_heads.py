@@ -48,6 +48,8 @@ class HttpHead(msgspec.Struct):
         fields: names in lower case, and values.
         body_bytes: announced size of the body; null where it comes in chunks.
         waits: whether the client waits for `100 Continue` before it sends the body.
+        media_type: declared type of the body.
+        encoding: declared compression of the body.
         request_id: name that the client gave the request.
         origin: origin of the page that sends it, where a browser does.
         is_old: whether the client speaks HTTP/1.0, where a connection closes unless the reply says otherwise.
@@ -59,6 +61,8 @@ class HttpHead(msgspec.Struct):
     fields: FieldList = ()
     body_bytes: int | None = 0
     waits: bool = False
+    media_type: bytes = b""
+    encoding: bytes = b""
     request_id: bytes = b""
     origin: bytes = b""
     is_old: bool = False
@@ -84,8 +88,8 @@ def http_head(method: bytes, target: bytes, version: str, fields: FieldList) -> 
         hosts = sum(name == b"host" for name, _ in fields)
     if hosts != 1 and (hosts or version == "1.1"):
         raise MalformedRequestError(f"The request has {hosts} Host fields; HTTP/1.1 requires exactly one.")
-    coding = by_name.get(b"transfer-encoding", b"chunked")
-    if coding.strip().lower() != b"chunked":
+    coding = by_name.get(b"transfer-encoding")
+    if coding is not None and coding.strip().lower() != b"chunked":
         raise MalformedRequestError(
             f"The transfer coding is {shortened_value(coding.decode('latin-1'))}; send chunked."
         )
@@ -95,8 +99,10 @@ def http_head(method: bytes, target: bytes, version: str, fields: FieldList) -> 
         path,
         query,
         fields,
-        None if b"transfer-encoding" in by_name else int(by_name.get(b"content-length", 0)),
-        version == "1.1" and by_name.get(b"expect", b"").lower() == b"100-continue",
+        None if coding is not None else int(by_name.get(b"content-length", 0)),
+        b"expect" in by_name and version == "1.1" and by_name[b"expect"].lower() == b"100-continue",
+        by_name.get(b"content-type", b""),
+        by_name.get(b"content-encoding", b""),
         by_name.get(b"x-request-id", b""),
         by_name.get(b"origin", b""),
         version == "1.0",

@@ -41,7 +41,7 @@ class RequestParser:
         self._target = b""
         self._size: int | None = 0
         self._silent_bytes = 0
-        self._is_upgrading = self._is_resuming = False
+        self._is_upgrading = self._is_resuming = self._is_split = False
         self.is_in_head = self.is_in_body = False
         self.failure: CallError | None = None
 
@@ -53,6 +53,7 @@ class RequestParser:
             LargeHeadError: a head is too large, or what stands between the parts of a body.
         """
         self._silent_bytes += len(data)
+        self._is_split = True
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -64,7 +65,7 @@ class RequestParser:
         """Begins a head."""
         if not self._is_resuming:
             self._fields, self._target, self._silent_bytes = [], b"", 0
-            self.is_in_head = True
+            self.is_in_head, self._is_split = True, False
 
     def on_url(self, url: bytes) -> None:
         """Takes a part of the target."""
@@ -87,7 +88,8 @@ class RequestParser:
             return
         self.is_in_head, self.is_in_body, parser = False, True, self._parser
         try:
-            self._require_small_head()
+            if self._is_split:  # what arrived in one piece is no larger than that
+                self._require_small_head()
             head = http_head(parser.get_method(), self._target, parser.get_http_version(), self._fields)
         except CallError as error:
             self.failure = error

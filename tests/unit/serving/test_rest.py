@@ -159,3 +159,14 @@ def test_form_with_files_and_body_of_an_unknown_compression_are_refused(text_ser
     assert_refused(response, 415, "multipart")
     response = text_server.client.post("/predict", content=b"{}", headers={"content-encoding": "br"})
     assert_refused(response, 415, "compressed as 'br'; this server reads gzip, x-gzip, deflate")
+
+
+def test_scores_are_the_same_however_the_rows_are_written(array_server, array_folder):
+    rows = [[number % 17 + fraction for number in range(64)] for fraction in (0, 0.25)]
+    rows[1] = [min(16.0, number) for number in rows[1]]
+    expected = Bundle.open(array_folder).predictor.scores(rows[:1]).tolist()
+    whole = array_server.client.post("/predict", json={"input_data": rows[:1]}).json()["predictions"]
+    named = array_server.client.post("/predict", json={"input_data": rows[:1], "model": "digits"}).json()["predictions"]
+    assert whole == named == expected
+    both = array_server.client.post("/predict", json={"input_data": rows}).json()["predictions"]
+    assert both == Bundle.open(array_folder).predictor.scores(rows).tolist()

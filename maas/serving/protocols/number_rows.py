@@ -1,0 +1,48 @@
+"""Small JSON of nothing but rows of numbers, read without a Python object for each of them (simdjson).
+
+Whatever else a body holds, or however it is wrong, is left to the reader that names faults.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import simdjson
+
+from maas.serving.call import Row
+from maas.serving.protocols.operations import LARGE_BODY_BYTES
+from maas.serving.repository import Deployment
+
+_PARSER = simdjson.Parser()  # of small bodies; it keeps as much memory as the largest of them took
+
+
+def takes_number_rows(deployment: Deployment) -> bool:
+    """Whether a row of a model is a flat list of floating-point numbers."""
+    specs = deployment.signature.inputs
+    return len(specs) == 1 and len(specs[0].shape) == 2 and specs[0].datatype in ("FP32", "FP64")
+
+
+def number_rows(body: bytes | bytearray, key: str) -> Sequence[Row] | None:
+    """Returns rows of numbers that JSON holds by one key and nothing beside, as an array (N, K); None otherwise.
+
+    Args:
+        body: JSON; a large one is not read here.
+        key: name of the rows.
+
+    Example:
+        >>> number_rows(b'{"rows": [[1, 2.5], [3, 4]]}', "rows")
+        array([[1. , 2.5],
+               [3. , 4. ]])
+    """
+    if len(body) > LARGE_BODY_BYTES:
+        return None
+    try:
+        document = _PARSER.parse(body)
+        rows = document[key] if type(document) is simdjson.Object and len(document) == 1 else None
+        if type(rows) is not simdjson.Array or not (sizes := [len(row) for row in rows]):  # type: ignore[arg-type]  # what has no length is caught
+            return None
+        if len(set(sizes)) > 1 or body.count(b"[") != len(sizes) + 1:  # rows of unequal length, or nested ones
+            return None
+        return cast("Sequence[Row]", np.frombuffer(rows.as_buffer(of_type="d")).reshape(len(sizes), -1))
+    except (ValueError, TypeError, KeyError, RuntimeError):
+        return None

@@ -24,7 +24,7 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.protocols.schemas import object_schema, schema_like, tensor_schema
-from maas.serving.protocols.v2_extensions import ConfigurationPage, IndexPage, StatisticsPage
+from maas.serving.protocols.v2_extensions import ConfigurationPage, IndexPage, LoadingPage, StatisticsPage
 from maas.serving.protocols.v2_messages import deadline_of
 from maas.serving.protocols.v2_outputs import WantedOutput, reply_of
 from maas.serving.protocols.v2_pages import (
@@ -61,6 +61,8 @@ def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  th
         V2HealthPage("ready"),
         *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage, ConfigurationPage, InferOperation)),
         IndexPage(),
+        LoadingPage("load"),
+        LoadingPage("unload"),
         StatisticsPage("/v2/models/stats"),
         *(StatisticsPage(f"{path}/stats") for path in MODEL_PATHS),
     ]

@@ -3,8 +3,7 @@
 Source: https://github.com/triton-inference-server/server/tree/main/docs/protocol
 """
 
-from collections.abc import Sequence
-
+from maas.errors import InputError
 from maas.records.signature import TensorSpec
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
@@ -54,6 +53,37 @@ class IndexPage(Page):
         return OperationDocument(Content(schema_like(index_of(snapshot)), index_of(snapshot)))
 
 
+class LoadingPage(Page):
+    """Refuses what an administrator alone may do, at the port that all may reach.
+
+    Args:
+        action: `load` or `unload`.
+    """
+
+    protocol = "v2"
+    method = "POST"
+    summary = "Says where models are loaded and unloaded."
+    is_documented = False
+
+    def __init__(self, action: str) -> None:
+        self.path = f"/v2/repository/models/{{name}}/{action}"
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Refuses.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            "Models are loaded and unloaded at a port of their own. Start the server with admin_port=8081, and send "
+            "the request there."
+        )
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns nothing: it has no reply."""
+        return OperationDocument(Content({}, None))
+
+
 class StatisticsPage(Page):
     """How many requests models answered, and how many runs they took.
 
@@ -69,15 +99,12 @@ class StatisticsPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns the statistics of what the path names: all versions, where it names none."""
-        if "name" not in request.values:
-            return Reply(encode(_statistics(snapshot.deployments)))
-        found = named_deployment(request, snapshot)
-        versions = (found,) if "version" in request.values else snapshot.versions(found.name)
-        return Reply(encode(_statistics(versions)))
+        name, version = request.values.get("name"), request.values.get("version")
+        return Reply(encode(statistics_of(name, version, snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns those of the first model as an example."""
-        example = _statistics((snapshot.first,))
+        example = statistics_of(snapshot.first.name, snapshot.first.version, snapshot)
         return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
 
 
@@ -107,11 +134,26 @@ def index_of(snapshot: Snapshot) -> list[dict[str, str]]:
     return [{"name": one.name, "version": one.version, "state": "READY", "reason": ""} for one in snapshot.deployments]
 
 
-def _statistics(deployments: Sequence[Deployment]) -> dict[str, object]:
-    return {"model_stats": list(map(_statistics_of, deployments))}
+def statistics_of(name: str | None, version: str | None, snapshot: Snapshot) -> dict[str, object]:
+    """Returns the statistics of one version, of all versions of a model, or of all models.
+
+    Args:
+        name: name of the model; null for all.
+        version: version of the model; null for all.
+        snapshot: what is served.
+
+    Raises:
+        UnknownModelError: no such model or version is served.
+    """
+    if name is None:
+        found = snapshot.deployments
+    else:
+        one = snapshot.find(name, version)
+        found = snapshot.versions(name) if version is None else (one,)
+    return {"model_stats": list(map(_shown_statistics, found))}
 
 
-def _statistics_of(deployment: Deployment) -> dict[str, object]:
+def _shown_statistics(deployment: Deployment) -> dict[str, object]:
     """Returns one version's statistics; what is not measured here has happened 0 times."""
     found = deployment.statistics
     runs = sorted(found.runs.items())

@@ -27,7 +27,7 @@ from maas.serving.protocols.operations import (
 )
 from maas.serving.protocols.tensors import rows_of
 from maas.serving.protocols.v2 import V2Call
-from maas.serving.protocols.v2_extensions import index_of
+from maas.serving.protocols.v2_extensions import index_of, statistics_of
 from maas.serving.protocols.v2_grpc_messages import (
     SERVICE,
     infer_request,
@@ -128,6 +128,7 @@ def grpc_methods() -> dict[str, AnyOperation]:
         "ServerMetadata": lambda _message, _request, _snapshot: server_record(),
         "ModelReady": _model_ready,
         "ModelMetadata": _model_metadata,
+        "ModelStatistics": _model_statistics,
         "RepositoryIndex": lambda _message, _request, snapshot: {"models": index_of(snapshot)},
     }
     return {"ModelInfer": ModelInfer(), **{name: GrpcPage(name, content) for name, content in contents.items()}}
@@ -146,6 +147,10 @@ def _model_ready(message: "Message", request: Request, snapshot: Snapshot) -> di
 
 def _model_metadata(message: "Message", request: Request, snapshot: Snapshot) -> dict[str, object]:
     return metadata_of(_named(message.name, message.version, request, snapshot), snapshot)
+
+
+def _model_statistics(message: "Message", _request: Request, snapshot: Snapshot) -> dict[str, object]:
+    return statistics_of(message.name or None, message.version or None, snapshot)
 
 
 def _named(name: str, version: str, request: Request, snapshot: Snapshot) -> Deployment:

@@ -20,6 +20,7 @@ from maas.serving.protocols.operations import AnyOperation, Reply, Request
 from maas.serving.protocols.v2_grpc import grpc_methods
 from maas.serving.protocols.v2_grpc_messages import POOL, SERVICE
 from maas.serving.service import Service, outcome_of
+from maas.serving.transports.body_limits import BodyBudget
 
 GRPC_STATUS = {
     "invalid_input": grpc.StatusCode.INVALID_ARGUMENT,
@@ -45,16 +46,16 @@ class GrpcServer:
         service: answers requests.
         host: the address to listen on.
         port: 0 picks a free one.
-        max_body_bytes: largest message that is received.
+        bodies: bytes of all bodies; a message that is too large by itself is not received.
     """
 
-    def __init__(self, service: Service, host: str, port: int, max_body_bytes: int) -> None:
-        self._service = service
+    def __init__(self, service: Service, host: str, port: int, bodies: BodyBudget) -> None:
+        self._service, self._bodies = service, bodies
         self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._health = health_aio.HealthServicer()
         self._server = grpc.aio.server(
             options=[
-                ("grpc.max_receive_message_length", max_body_bytes),
+                ("grpc.max_receive_message_length", bodies.max_body_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
             ]
@@ -114,6 +115,10 @@ class GrpcServer:
 
     async def _outcome(self, operation: AnyOperation, request: Request) -> Reply | BaseException:
         """Returns the reply to a request or its fault; cancelling it withdraws the request."""
+        try:
+            held = self._bodies.hold(len(request.body), 0)
+        except OverloadError as error:
+            return error
         outcome: asyncio.Future[Reply | BaseException] = asyncio.get_running_loop().create_future()
         withdraw = self._service.begin(operation, request, outcome.set_result)
         try:
@@ -121,6 +126,8 @@ class GrpcServer:
         except asyncio.CancelledError:
             withdraw()
             raise
+        finally:
+            self._bodies.held_bytes -= held
 
 
 def _handler(respond: Respond) -> grpc.RpcMethodHandler:

@@ -67,7 +67,7 @@ def serve(settings: ServerSettings) -> NoReturn:
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
     server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections))
     lines = ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])
-    grpc, admin = _grpc_server(settings, service), _admin_server(settings, administration)
+    grpc, admin = _grpc_server(settings, service, bodies), _admin_server(settings, administration)
     if admin is not None:
         lines += f"\nadministration: http://{settings.admin_host}:{admin[1].getsockname()[1]}"
     servers = [(server, listener), *filter(None, [admin])]
@@ -172,7 +172,7 @@ def _without_models(operations: Sequence[AnyOperation], snapshot: Snapshot) -> S
     return operations
 
 
-def _grpc_server(settings: ServerSettings, service: Service) -> "Callable[[], GrpcServer] | None":
+def _grpc_server(settings: ServerSettings, service: Service, bodies: BodyBudget) -> "Callable[[], GrpcServer] | None":
     """Returns what makes the server that speaks gRPC, where one is wanted."""
     if settings.grpc_port is None:
         return None
@@ -182,7 +182,7 @@ def _grpc_server(settings: ServerSettings, service: Service) -> "Callable[[], Gr
         raise ConfigError(
             f"grpc_port needs a package that is not installed ({error}): pip install 'maas[grpc]'."
         ) from error
-    return partial(GrpcServer, service, settings.host, settings.grpc_port, settings.max_body_bytes)
+    return partial(GrpcServer, service, settings.host, settings.grpc_port, bodies)
 
 
 def _hangup() -> signal.Signals | None:

@@ -48,6 +48,8 @@ with triton.InferenceServerClient(sys.argv[1]) as client:
         size=(np.asarray([row["size"].encode() for row in table["rows"]], object), "BYTES"),
     )
     np.testing.assert_allclose(found, table["values"], 1e-6)
+    (statistics,) = client.get_inference_statistics("digits").model_stats
+    assert (statistics.inference_count, statistics.inference_stats.success.count) == (len(numbers["rows"]), 1)
     ones = np.ones((1, 64), np.float32)
     wanted = [triton.InferRequestedOutput("probabilities", class_count=2)]
     tensor = triton.InferInput("input", [1, 64], "FP32")

@@ -1,5 +1,6 @@
 """gRPC: what clients of the Open Inference Protocol never send, health checking, reflection, and an orderly end."""
 
+import asyncio
 import importlib.resources
 import re
 import signal
@@ -15,6 +16,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from maas.runtime.bundle import Bundle
 from maas.serving.protocols.v2_grpc_messages import SERVICE, reply_type, request_type
+from maas.serving.repository import Repository
+from maas.serving.service import Service
+from maas.serving.transports.body_limits import BodyBudget
+from maas.serving.transports.grpc import GrpcServer
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +147,29 @@ def test_reflection_describes_all_services(channel):
     for service in services:
         name = service.rpartition(".")[2]
         assert name in [one.name for one in database.FindFileContainingSymbol(service).service]
+
+
+def test_message_is_refused_with_when_to_come_back_when_other_bodies_fill_the_memory(bundles, tmp_path):
+    async def trailing_metadata() -> tuple[grpc.StatusCode, dict[str, str]]:
+        repository = Repository()
+        repository.open(bundles.array_bundle(tmp_path / "array"))
+        bodies = BodyBudget(10_000, 10_000)
+        bodies.held_bytes = 9_900
+        server = GrpcServer(Service(repository), "127.0.0.1", 0, bodies)
+        async with grpc.aio.insecure_channel(await server.start()) as channel:
+            method = channel.unary_unary(f"/{SERVICE}/ModelInfer")
+            with pytest.raises(grpc.aio.AioRpcError, match="The bodies of requests hold 9,900 bytes") as caught:
+                await method(infer(raw_input_contents=[ZEROS]).SerializeToString())
+            bodies.held_bytes = 0
+            await method(infer(raw_input_contents=[ZEROS]).SerializeToString())
+        await server.stop(1)
+        await repository.close()
+        assert bodies.held_bytes == 0
+        return caught.value.code(), dict(caught.value.trailing_metadata())
+
+    code, metadata = asyncio.run(trailing_metadata())
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert int(metadata["grpc-retry-pushback-ms"]) >= 1000
 
 
 def test_stopped_server_answers_what_it_accepted_over_grpc(start, array_folder, slow_module):

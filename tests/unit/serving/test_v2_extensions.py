@@ -50,6 +50,12 @@ def test_tritonclient_reads_the_index(triton):
     assert triton.get_model_repository_index() == [{"name": "sums", "version": "1", "state": "READY", "reason": ""}]
 
 
+@pytest.mark.parametrize("action", ["load_model", "unload_model"])
+def test_tritonclient_is_told_where_models_are_loaded_when_it_asks_at_the_public_port(triton, action):
+    with pytest.raises(http.InferenceServerException, match="Start the server with admin_port=8081, and send the req"):
+        getattr(triton, action)("sums")
+
+
 def test_all_versions_are_named_when_there_are_several(start, array_folder, tmp_path):
     models = tmp_path / "models.yaml"
     models.write_text(

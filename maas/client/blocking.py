@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from maas.client.calls import (
     CallSettings,
-    PartSizes,
     ServedModel,
     model_steps,
     prediction_steps,
@@ -19,6 +18,7 @@ from maas.client.calls import (
 )
 from maas.client.connecting import ConnectionSettings, incoming
 from maas.client.exchanges import Incoming, Outgoing, Pause, Progress, Steps
+from maas.client.known import KnownServer
 from maas.errors import MaasError
 
 _T = TypeVar("_T")
@@ -54,7 +54,7 @@ class Client:
     ) -> None:
         self._connection = ConnectionSettings.of(url, headers, verify)
         self._settings = CallSettings(timeout_s, retries)
-        self._sizes = PartSizes()
+        self._known = KnownServer()
         self._http = httpx2.Client(**self._connection.options)
 
     def predict(
@@ -74,7 +74,7 @@ class Client:
             ServerError: the server cannot be reached, or failed.
         """
         choice = {"model": model, "version": version}
-        return self._followed(prediction_steps(inputs, choice, self._settings, self._sizes))
+        return self._followed(prediction_steps(inputs, choice, self._settings, self._known))
 
     def scores(self, inputs: Sequence[Any], model: str | None = None, version: str | int | None = None) -> NDArray[Any]:
         """Returns the plain numbers of raw rows, (N, K).
@@ -88,7 +88,7 @@ class Client:
             MaasError: as for `predict`.
         """
         choice = {"model": model, "version": version}
-        return self._followed(score_steps(inputs, choice, self._settings, self._sizes))
+        return self._followed(score_steps(inputs, choice, self._settings, self._known))
 
     def models(self) -> list[ServedModel]:
         """Returns the models that the server has, each with its default version.

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.client.exchanges import Incoming, NoReplyError, Outgoing, Steps, exchange, fault_of
+from maas.client.known import KnownServer
 from maas.client.rows import encoded_rows
+from maas.client.tensors import TensorForm, Tensors, form_steps, stacked_array, tensor_request, tensors_in
 from maas.errors import DeadlineError, InputError, MaasError, ServerError
 
 SCORE_TYPES = {"FP32": np.float32, "FP64": np.float64}
@@ -30,44 +32,6 @@ class CallSettings(msgspec.Struct, frozen=True):
 
     timeout_s: float
     retries: int
-
-
-class PartSizes:
-    """The largest parts that a server takes, as far as is known.
-
-    Args:
-        max_rows: largest number of rows in a part.
-        max_bytes: largest size of a part of more than one row, in bytes.
-    """
-
-    def __init__(self, max_rows: int = 1024, max_bytes: int = 4 * 2**20) -> None:
-        self.max_rows = max_rows
-        self.max_bytes = max_bytes
-
-    def end_of_part(self, rows: Sequence[bytes], start: int) -> int:
-        """Returns where the part ends that begins at a row: one row at least.
-
-        Args:
-            rows: encoded.
-            start: number of the part's first row.
-        """
-        size, end = len(rows[start]), start + 1
-        while end < len(rows) and end - start < self.max_rows and size + len(rows[end]) <= self.max_bytes:
-            size += len(rows[end]) + 1
-            end += 1
-        return end
-
-    def halve(self, part: Sequence[bytes], *, has_too_many_rows: bool) -> None:
-        """Notes that a part of more than one row is too large for the server.
-
-        Args:
-            part: that was refused.
-            has_too_many_rows: whether its rows are too many, rather than its bytes.
-        """
-        if has_too_many_rows:
-            self.max_rows = len(part) // 2
-        else:
-            self.max_bytes = sum(map(len, part)) // 2
 
 
 class ReplyToRows(msgspec.Struct):
@@ -105,7 +69,7 @@ _REPLY = msgspec.json.Decoder(ReplyToRows)
 
 
 def prediction_steps(
-    inputs: Any, choice: Mapping[str, str | int | None], settings: CallSettings, sizes: PartSizes
+    inputs: Sequence[Any], choice: Mapping[str, str | int | None], settings: CallSettings, known: KnownServer
 ) -> Steps[list[dict[str, Any]]]:
     """Gives one prediction a row.
 
@@ -113,17 +77,21 @@ def prediction_steps(
         inputs: list of raw rows.
         choice: `model` and `version`; null for the server's default.
         settings: of the call.
-        sizes: largest parts that the server takes.
+        known: what is known of the server.
 
     Raises:
         MaasError: a row is refused, or the server is busy, too slow or away.
     """
-    replies = yield from _replies("/v1/predictions", inputs, choice, settings, sizes)
+    deadline_s = _deadline_s(settings)
+    parts = yield from _tensor_parts(inputs, choice, TensorForm.predicted, settings, known, deadline_s)
+    if parts:
+        return [prediction for part in parts for prediction in _predictions(part)]
+    replies = yield from _replies("/v1/predictions", inputs, choice, settings, known, deadline_s)
     return [prediction for reply in replies for prediction in reply.predictions]
 
 
 def score_steps(
-    inputs: Any, choice: Mapping[str, str | int | None], settings: CallSettings, sizes: PartSizes
+    inputs: Sequence[Any], choice: Mapping[str, str | int | None], settings: CallSettings, known: KnownServer
 ) -> Steps[NDArray[Any]]:
     """Gives the scores of all rows, (N, K), in the datatype that the model has.
 
@@ -131,12 +99,17 @@ def score_steps(
         inputs: list of raw rows.
         choice: `model` and `version`; null for the server's default.
         settings: of the call.
-        sizes: largest parts that the server takes.
+        known: what is known of the server.
 
     Raises:
         MaasError: a row is refused, or the server is busy, too slow or away.
     """
-    replies = yield from _replies("/v1/scores", inputs, choice, settings, sizes)
+    deadline_s = _deadline_s(settings)
+    parts = yield from _tensor_parts(inputs, choice, TensorForm.scored, settings, known, deadline_s)
+    if parts:
+        scores = np.concatenate([np.asarray(array) for part in parts for array in part.values()])
+        return scores.reshape(len(scores), -1)
+    replies = yield from _replies("/v1/scores", inputs, choice, settings, known, deadline_s)
     kind = SCORE_TYPES.get(replies[0].datatype, np.float64)
     return np.concatenate([np.array(reply.scores, dtype=kind) for reply in replies])
 
@@ -163,23 +136,64 @@ def ready_steps(settings: CallSettings) -> Steps[bool]:
 
 
 def _replies(
-    path: str, inputs: Any, choice: Mapping[str, str | int | None], settings: CallSettings, sizes: PartSizes
+    path: str,
+    inputs: Sequence[Any],
+    choice: Mapping[str, str | int | None],
+    settings: CallSettings,
+    known: KnownServer,
+    deadline_s: float,
 ) -> Steps[list[ReplyToRows]]:
     """Sends rows in parts, each half as large as one that the server found too large."""
-    rows, deadline_s = encoded_rows(inputs), _deadline_s(settings)
+    rows = encoded_rows(inputs)
     tail = b"".join(b"," + _encode(name) + b":" + _encode(value) for name, value in choice.items() if value is not None)
     replies: list[ReplyToRows] = []
     start = 0
     while start < len(rows):
-        end = sizes.end_of_part(rows, start)
+        end = known.end_of_part(list(map(len, rows[start : start + known.max_rows])), start)
         body = b'{"inputs":[' + b",".join(rows[start:end]) + b"]" + tail + b"}"
         reply = yield from exchange(Outgoing(path=path, body=body, deadline_s=deadline_s), settings.retries)
-        if reply.status == 413 and end - start > 1:
-            sizes.halve(rows[start:end], has_too_many_rows=b"too_many_rows" in reply.body)
-            continue
-        replies.append(_decoded(_REPLY, reply, start))
-        start = end
+        if not known.is_too_large(reply, end - start, len(body)):
+            replies.append(_decoded(_REPLY, reply, start))
+            start = end
     return replies
+
+
+def _tensor_parts(
+    inputs: Sequence[Any],
+    choice: Mapping[str, str | int | None],
+    wanted: Callable[[TensorForm], tuple[str, ...]],
+    settings: CallSettings,
+    known: KnownServer,
+    deadline_s: float,
+) -> Steps[list[Tensors]]:
+    """Sends an array as binary tensors; gives nothing where the rows are to go as JSON."""
+    array, model, version = stacked_array(inputs), choice["model"], choice["version"]
+    if array is None or model is None:  # the default model may be another one at the next request
+        return []
+    form = known.forms.get((model, version))
+    if form is None:
+        form = known.forms[model, version] = yield from form_steps(str(model), version, deadline_s, settings.retries)
+    taken, names = form.taken(array), wanted(form)
+    parts: list[Tensors] = []
+    start = 0
+    while taken is not None and names and start < len(taken):
+        end = known.end_of_part([taken[0].nbytes] * min(known.max_rows, len(taken) - start), start)
+        request = tensor_request(taken[start:end], form, names, str(model), version, deadline_s)
+        reply = yield from exchange(request, settings.retries)
+        if known.is_too_large(reply, end - start, len(request.body)):
+            continue
+        if reply.status != 200:  # JSON has a message that names the row, or knows the model's new form
+            del known.forms[model, version]
+            return []
+        parts.append(tensors_in(reply))
+        start = end
+    return parts
+
+
+def _predictions(part: Tensors) -> list[dict[str, Any]]:
+    """Returns predictions, whose keys are the names of outputs."""
+    columns = [values.tolist() if isinstance(values, np.ndarray) else values for values in part.values()]
+    return [dict(zip(part, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _decoded(decoder: "msgspec.json.Decoder[_Body]", reply: Incoming, start: int = 0) -> _Body:

@@ -61,7 +61,7 @@ class ConnectionSettings(msgspec.Struct, frozen=True):
             "method": request.method,
             "url": f"{self.url}{request.path}",
             "content": request.body or None,
-            "headers": {"content-type": request.media_type} if request.body else {},
+            "headers": {"content-type": request.media_type, **request.headers} if request.body else {},
             "timeout": request.remaining_s,
         }
 

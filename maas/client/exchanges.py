@@ -30,6 +30,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         path: below the server's URL, beginning with a slash.
         body: its bytes.
         media_type: type of the body.
+        headers: beside its type and length.
         deadline_s: time on `time.monotonic` after which no reply is wanted, in seconds.
     """
 
@@ -37,6 +38,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     body: bytes = b""
     media_type: str = "application/json"
+    headers: Mapping[str, str] = {}
     deadline_s: float
 
     @property

@@ -18,7 +18,7 @@ from maas.serving.faults import MediaTypeError, UnreadableError
 from maas.serving.protocols.bodies import decode_with_nan, encoded_list
 from maas.serving.protocols.csv_tables import rows_of_csv
 from maas.serving.protocols.labels import prediction_maker, top_k_of
-from maas.serving.protocols.mlflow_schemas import ROW_FORMS, invocation_schema
+from maas.serving.protocols.mlflow_schemas import invocation_schema
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
@@ -34,6 +34,7 @@ from maas.serving.protocols.rows import rows_of_columns, rows_of_instances, rows
 from maas.serving.protocols.schemas import require_body_size, schema_like
 from maas.serving.repository import Deployment, Snapshot
 
+ROW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV = "text/csv"
 UNREAD = ("application/vnd.apache.parquet", "multipart/")
 MLFLOW_ERROR_CODES = {

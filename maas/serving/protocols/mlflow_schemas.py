@@ -2,10 +2,8 @@
 
 from maas.serving.protocols.operations import JsonSchema
 from maas.serving.protocols.parameters import SCORES_PROPERTIES
-from maas.serving.protocols.schemas import cells_schema, instance_schema, object_schema
+from maas.serving.protocols.schemas import cells_schema, instance_schema, object_schema, one_of_forms
 from maas.serving.repository import Deployment
-
-ROW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
 def invocation_schema(deployment: Deployment) -> JsonSchema:
@@ -18,18 +16,13 @@ def invocation_schema(deployment: Deployment) -> JsonSchema:
         "properties": SCORES_PROPERTIES if deployment.postprocessor.labels else {},
         "additionalProperties": False,
     }
-    return {
-        "type": "object",
-        "properties": {
-            "dataframe_split": _split_schema(deployment),
-            "dataframe_records": {"type": "array", "minItems": 1, "items": _record_schema(deployment)},
-            "instances": rows,
-            "inputs": rows if len(specs) > 1 else {"anyOf": [rows, by_name]},  # columns of one length cannot be written
-            "params": params,
-        },
-        "oneOf": [{"required": [form]} for form in ROW_FORMS],
-        "additionalProperties": False,
+    forms = {
+        "dataframe_split": _split_schema(deployment),
+        "dataframe_records": {"type": "array", "minItems": 1, "items": _record_schema(deployment)},
+        "instances": rows,
+        "inputs": rows if len(specs) > 1 else {"anyOf": [rows, by_name]},  # columns of one length cannot be written
     }
+    return one_of_forms(forms, {"params": params}, is_closed=True)
 
 
 def _split_schema(deployment: Deployment) -> JsonSchema:

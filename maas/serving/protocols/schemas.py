@@ -43,6 +43,23 @@ def object_schema(**properties: JsonSchema) -> dict[str, object]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
+def one_of_forms(forms: JsonSchema, shared: JsonSchema, *, is_closed: bool) -> JsonSchema:
+    """Returns the schema of an object that has exactly one of some properties, an alternative each.
+
+    Args:
+        forms: schemas of those properties, by name.
+        shared: schemas of what may stand beside each, by name.
+        is_closed: whether any other property is refused.
+    """
+    closed = {"additionalProperties": False} if is_closed else {}
+    return {
+        "oneOf": [
+            {"type": "object", "required": [name], "properties": {name: form, **shared}, **closed}
+            for name, form in forms.items()
+        ]
+    }
+
+
 def tensor_schema(spec: TensorSpec) -> JsonSchema:
     """Returns the JSON Schema of a tensor as the Open Inference Protocol writes it, data flat or nested."""
     properties: dict[str, object] = {

@@ -4,41 +4,39 @@ KServe's first protocol has the same path for predictions. A signature has all o
 Source: https://www.tensorflow.org/tfx/serving/api_rest
 """
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.errors import InputError, shortened_value
 from maas.runtime.codec import Outputs
-from maas.serving.call import Call, Row, RowList, slices
-from maas.serving.examples import example_text
+from maas.serving.call import Row, slices
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import decode_with_nan, encode, encoded_list
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
-    Inference,
     JsonSchema,
     OperationDocument,
     Rendered,
-    Request,
 )
 from maas.serving.protocols.rows import rows_of_columns, rows_of_instances
-from maas.serving.protocols.schemas import example_schema, instance_schema, require_body_size, schema_like
+from maas.serving.protocols.schemas import (
+    instance_schema,
+    one_of_forms,
+    schema_like,
+)
+from maas.serving.protocols.tf_serving_examples import TfClassify, TfRegress
 from maas.serving.protocols.tf_serving_pages import (
     SIGNATURE_SCHEMA,
     TF_PATHS,
     TfMetadataPage,
     TfStatusPage,
-    is_regression,
     require_signature,
-    tf_deployment,
-    tf_fault,
     tf_values,
 )
+from maas.serving.protocols.tf_serving_verbs import TfCall, TfVerb, example_reply, keyed_list
 from maas.serving.repository import Deployment, Snapshot
 
 
@@ -50,26 +48,7 @@ class TfPredictRequest(msgspec.Struct):
     inputs: object = msgspec.UNSET
 
 
-class TfExamplesRequest(msgspec.Struct):
-    """The body of `:classify` and `:regress`: an object by feature for each row."""
-
-    examples: list[dict[str, object]]
-    signature_name: str | None = None
-    context: dict[str, object] = {}
-
-
-class TfCall(Call, frozen=True, kw_only=True):
-    """A call whose outputs are wanted in rows or in columns.
-
-    Args:
-        is_columnar: whether they are wanted in columns.
-    """
-
-    is_columnar: bool = False
-
-
 _PREDICT = msgspec.json.Decoder(TfPredictRequest)
-_EXAMPLES = msgspec.json.Decoder(TfExamplesRequest)
 
 
 def tf_serving_operations(snapshot: Snapshot) -> list[AnyOperation]:
@@ -86,56 +65,7 @@ def tf_serving_operations(snapshot: Snapshot) -> list[AnyOperation]:
     ]
 
 
-class _TfVerb(Inference[TfCall]):
-    """A verb after the name of a model or of one of its versions.
-
-    Args:
-        path: that names it.
-        is_documented: whether documents show it.
-    """
-
-    protocol = "tf_serving"
-    call_type = TfCall
-    verb: str
-
-    def __init__(self, path: str, *, is_documented: bool = True) -> None:
-        self.path = f"{path}:{self.verb}"
-        self.is_documented = is_documented
-
-    def fault(self, kind: str, message: str) -> Mapping[str, object]:
-        """Returns the message alone."""
-        return tf_fault(kind, message)
-
-    def parse(self, request: Request, snapshot: Snapshot) -> TfCall:
-        """Returns a call with the rows."""
-        deployment, version = tf_deployment(request, snapshot)
-        require_body_size(request.body, (deployment,))
-        try:
-            rows, is_columnar = self.rows(request.body, deployment)
-        except UnreadableError as error:
-            raise UnreadableError(f"{error} like {example_text(self.example(deployment))}") from None
-        return TfCall(
-            model=deployment.name,
-            version=version,
-            inputs=RowList(rows),
-            size_bytes=len(request.body),
-            is_columnar=is_columnar,
-        )
-
-    @abstractmethod
-    def rows(self, body: bytes | bytearray, deployment: Deployment) -> tuple[list[Row], bool]:
-        """Returns the rows of a body, and whether they came in columns.
-
-        Raises:
-            InputError: it is not what the verb takes, or the model is not of its kind.
-        """
-
-    @abstractmethod
-    def example(self, deployment: Deployment) -> Mapping[str, object]:
-        """Returns a request that works."""
-
-
-class TfPredict(_TfVerb):
+class TfPredict(TfVerb):
     """All outputs, row by row or column by column."""
 
     verb = "predict"
@@ -161,20 +91,16 @@ class TfPredict(_TfVerb):
             return Rendered(_columns({name: tensors[name] for name in names}))
         parts = (deployment.postprocessor.tensors(part) for part in slices(outputs))
         rows = (_by_row([part[name].tolist() for name in names], names) for part in parts)
-        return Rendered(_keyed("predictions", rows))
+        return Rendered(keyed_list("predictions", rows))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
         first = snapshot.first
-        reply = _example_reply(self, first)
+        reply = example_reply(self, first)
         forms: dict[str, JsonSchema] = {"instances": {"type": "array", "minItems": 1, "items": instance_schema(first)}}
         if len(first.signature.inputs) == 1:
             forms["inputs"] = forms["instances"]  # a schema cannot say that columns are of equal length
-        schema = {
-            "type": "object",
-            "properties": {"signature_name": SIGNATURE_SCHEMA, **forms},
-            "oneOf": [{"required": [form]} for form in forms],
-        }
+        schema = one_of_forms(forms, {"signature_name": SIGNATURE_SCHEMA}, is_closed=False)
         lists: JsonSchema = {"type": "array", "items": {}}
         outputs = {"anyOf": [lists, {"type": "object", "additionalProperties": lists}]}
         in_columns = {"type": "object", "required": ["outputs"], "properties": {"outputs": outputs}}
@@ -189,97 +115,10 @@ class TfPredict(_TfVerb):
         return {"instances": deployment.bundle.golden.inputs[:1]}
 
 
-class _TfExamples(_TfVerb):
-    """A verb that takes examples, and gives one kind of result."""
-
-    def rows(self, body: bytes | bytearray, deployment: Deployment) -> tuple[list[Row], bool]:
-        """Returns the rows of `examples`, each with the features of `context`."""
-        read = decode_with_nan(_EXAMPLES, body)
-        require_signature(read.signature_name, self.verb, deployment)
-        for index, example in enumerate(read.examples if read.context else ()):
-            if twice := read.context.keys() & example.keys():
-                names = ", ".join(sorted(shortened_value(name, "") for name in twice))
-                raise InputError(f"Row {index} has {names}, which the context has as well; send it in one of them.")
-        rows: Sequence[object] = [{**read.context, **example} for example in read.examples]
-        return rows_of_instances(rows, deployment.signature.inputs), False
-
-    def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns schemas and examples of the first model that has results of this kind."""
-        first = next(filter(self.is_for, snapshot.deployments))
-        reply = _example_reply(self, first)
-        example = example_schema(first)
-        schema = {
-            "type": "object",
-            "required": ["examples"],
-            "properties": {
-                "signature_name": SIGNATURE_SCHEMA,
-                "examples": {"type": "array", "minItems": 1, "items": example},
-            },
-        }
-        return OperationDocument(
-            Content(schema_like(reply), reply), Content(schema, self.example(first)), tf_values(self.path, first)
-        )
-
-    def example(self, deployment: Deployment) -> Mapping[str, object]:
-        """Returns a golden row as an example."""
-        specs, row = deployment.signature.inputs, deployment.bundle.golden.inputs[0]
-        if len(specs) == 1:
-            return {"examples": [{specs[0].name: row}]}
-        named = row if isinstance(row, dict) else dict(zip([spec.name for spec in specs], row, strict=True))
-        return {"examples": [named]}
-
-    @staticmethod
-    @abstractmethod
-    def is_for(deployment: Deployment) -> bool:
-        """Whether a model has results of this kind."""
-
-
-class TfClassify(_TfExamples):
-    """Labels with their scores."""
-
-    verb = "classify"
-    summary = "Answers TensorFlow Serving's examples with each label and its score."
-
-    @staticmethod
-    def is_for(deployment: Deployment) -> bool:
-        """Whether it has labels."""
-        return bool(deployment.postprocessor.labels)
-
-    def render(self, call: TfCall, deployment: Deployment, outputs: Outputs) -> Rendered:
-        """Returns pairs of label and score for each row, in the order of the labels."""
-        labels, scores = deployment.postprocessor.labels, deployment.postprocessor.scores
-        pairs = ([list(zip(labels, row, strict=True)) for row in scores(part).tolist()] for part in slices(outputs))
-        return Rendered(_keyed("results", pairs))
-
-
-class TfRegress(_TfExamples):
-    """A value for each row."""
-
-    verb = "regress"
-    summary = "Answers TensorFlow Serving's examples with a value each."
-
-    @staticmethod
-    def is_for(deployment: Deployment) -> bool:
-        """Whether its scores are one value a row."""
-        return is_regression(deployment)
-
-    def render(self, call: TfCall, deployment: Deployment, outputs: Outputs) -> Rendered:
-        """Returns the value of each row."""
-        values = (deployment.postprocessor.scores(part)[:, 0].tolist() for part in slices(outputs))
-        return Rendered(_keyed("results", values))
-
-
 def _by_row(columns: Sequence[list[object]], names: Sequence[str]) -> list[object]:
     if len(names) == 1:
         return columns[0]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def _keyed(key: str, lists: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """Yields an object with one key, whose value is all that some lists hold."""
-    yield b"{" + encode(key) + b":"
-    yield from encoded_list(lists)
-    yield b"}"
 
 
 def _columns(columns: Outputs) -> Iterator[bytes]:
@@ -297,10 +136,3 @@ def _columns(columns: Outputs) -> Iterator[bytes]:
 
 def _column(values: NDArray[np.generic]) -> Iterator[bytes]:
     return encoded_list(part[""].tolist() for part in slices({"": values}))
-
-
-def _example_reply(verb: _TfVerb, deployment: Deployment) -> dict[str, object]:
-    """Returns what a verb gives for the first golden row."""
-    call = TfCall(model=deployment.name, inputs=RowList([]), size_bytes=0)
-    parts = verb.render(call, deployment, deployment.example_outputs).parts
-    return msgspec.json.decode(b"".join(parts), type=dict[str, object])

@@ -8,13 +8,14 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from importlib.resources import files
+from urllib.parse import urlencode
 
 from maas.records.signature import TensorSpec
 from maas.serving.examples import LONG, file_of, shortened
 from maas.serving.openapi import openapi_document
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
-from maas.serving.repository import Snapshot
+from maas.serving.repository import Deployment, Snapshot
 
 HTML = b"text/html; charset=utf-8"
 _POLICY = (
@@ -27,7 +28,7 @@ def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
     """Returns the pages that describe some operations."""
     described = tuple(operation for operation in operations if operation.is_documented)
 
-    def docs(snapshot: Snapshot) -> Reply:
+    def docs(snapshot: Snapshot) -> Reply:  # of the model that is the first
         return Reply(_docs_html(described, snapshot), HTML, ((b"content-security-policy", _POLICY),))
 
     def openapi(snapshot: Snapshot) -> Reply:
@@ -36,7 +37,7 @@ def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
     def root(snapshot: Snapshot) -> Reply:  # noqa: ARG001
         return Reply(b"", HTML, ((b"location", b"/docs"),), is_redirect=True)
 
-    return [DocumentationPage("/docs", docs), DocumentationPage("/openapi.json", openapi), DocumentationPage("/", root)]
+    return [TryPage("/docs", docs), DocumentationPage("/openapi.json", openapi), DocumentationPage("/", root)]
 
 
 class DocumentationPage(Page):
@@ -65,6 +66,33 @@ class DocumentationPage(Page):
         return OperationDocument(Content({"type": "string"}, ""))
 
 
+class TryPage(DocumentationPage):
+    """A page on one of the models: `?model=NAME&version=VERSION`, or the default one.
+
+    Args:
+        path: where it is.
+        make: makes it for the first model of a snapshot.
+    """
+
+    def __init__(self, path: str, make: Callable[[Snapshot], Reply]) -> None:
+        super().__init__(path, make)
+        self._pages: tuple[str, dict[Deployment, Reply]] = ("", {})
+
+    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Returns the page; it is made for the first request.
+
+        Raises:
+            UnknownModelError: the model is not served.
+        """
+        found = snapshot.find(request.query.get("model") or snapshot.first.name, request.query.get("version"))
+        if self._pages[0] != snapshot.digest:
+            self._pages = (snapshot.digest, {})
+        pages = self._pages[1]
+        if found not in pages:
+            pages[found] = self._make(snapshot.led_by(found))
+        return pages[found]
+
+
 def _docs_html(operations: Sequence[AnyOperation], snapshot: Snapshot) -> bytes:
     """Returns one self-contained HTML page: what the model is, a form to try it, examples and operations."""
     template = files(__package__).joinpath("docs.html").read_text(encoding="utf-8")
@@ -77,7 +105,7 @@ def _facts(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, 
     manifest = model.bundle.manifest
     processor = model.processor
     page: dict[str, object] = {
-        "path": f"/v1/{manifest.task}",
+        "path": f"/v1/{manifest.task}{_choice(snapshot)}",
         "input": processor.input_name,
         "kind": "file" if processor.media_types else "text" if processor.modality == "text" else "json",
         "files": ",".join(processor.media_types),
@@ -96,10 +124,31 @@ def _facts(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, 
     }
     return {
         **{name: html.escape(value) for name, value in facts.items()},
+        "models": _models(snapshot),
         "routes": "\n".join(map(_row, operations)),
         "curls": "\n".join(_curls(operations, snapshot)),
         "page": encode(page).decode().replace("<", "\\u003c"),
     }
+
+
+def _choice(snapshot: Snapshot) -> str:
+    """Returns the query that names the first of several models."""
+    first = snapshot.first
+    several = len(snapshot.deployments) > 1
+    return f"?{urlencode({'model': first.name, 'version': first.version})}" if several else ""
+
+
+def _models(snapshot: Snapshot) -> str:
+    """Returns references to the pages of several models."""
+    if len(snapshot.deployments) == 1:
+        return ""
+    first = snapshot.first
+    pages = []
+    for one in sorted(snapshot.deployments, key=lambda one: (one.name, one.version)):
+        shown = html.escape(f"{one.name} {snapshot.shown_version(one)}")
+        query = html.escape(urlencode({"model": one.name, "version": one.version}))
+        pages.append(f"<b>{shown}</b>" if one is first else f'<a href="?{query}">{shown}</a>')
+    return f'<nav aria-label="models">{" · ".join(pages)}</nav>'
 
 
 def _tensors(specs: Sequence[TensorSpec]) -> str:
@@ -117,22 +166,33 @@ def _row(operation: AnyOperation) -> str:
 
 
 def _curls(operations: Sequence[AnyOperation], snapshot: Snapshot) -> list[str]:
-    """Returns a command for each operation that takes a body."""
-    documents = ((one, one.document(snapshot)) for one in operations if "versions" not in one.path)
+    """Returns a command for each operation of the first model that takes a body."""
+    first = snapshot.first
+    has_versions = len(snapshot.versions(first.name)) > 1
+    own = (
+        operation
+        for operation in operations
+        if ("{version}" in operation.path) == (has_versions and "{name}" in operation.path)
+        and getattr(operation, "task", first.task) == first.task
+    )
+    documents = ((one, one.document(snapshot)) for one in own)
     return [
-        _curl(operation, document, document.request)
+        _curl(operation, document, document.request, _choice(snapshot))
         for operation, document in documents
-        if document.request is not None
+        if document.request is not None and dict(document.values).get("name", first.name) == first.name
     ]
 
 
-def _curl(operation: AnyOperation, document: OperationDocument, request: Content) -> str:
+def _curl(operation: AnyOperation, document: OperationDocument, request: Content, choice: str) -> str:
     path = operation.path
     for name, value in document.values:
         path = path.replace("{" + name + "}", value)
+    if any(parameter.name == "model" for parameter in document.query):
+        path += choice
     body = encode(request.example).decode()
     sent = file_of(document.files) if document.files and len(body) > LONG else f"-d {shlex.quote(shortened(body))}"
     reply = encode(document.response.example).decode()
-    command = html.escape(f"curl -s $ORIGIN{path} {sent}")
+    address = f"'$ORIGIN{path}'" if "?" in path else f"$ORIGIN{path}"
+    command = html.escape(f"curl -s {address} {sent}")
     title = html.escape(operation.summary)
     return f"<h3>{title}</h3><pre><code>{command}</code></pre><pre class=answer>{html.escape(reply)}</pre>"

@@ -2,10 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from maas.serving.protocols.operations import AnyOperation, Content, QueryParameter, common_fault
+from maas.serving.protocols.operations import (
+    AnyOperation,
+    Content,
+    JsonSchema,
+    OperationDocument,
+    QueryParameter,
+    common_fault,
+)
 from maas.serving.protocols.schemas import schema_like
-from maas.serving.repository import Snapshot
+from maas.serving.repository import Deployment, Snapshot
 
 
 def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, object]:
@@ -13,19 +21,50 @@ def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> 
 
     Args:
         operations: of the server.
-        snapshot: models that they serve; the first names the document.
+        snapshot: models that they serve.
     """
     paths: dict[str, dict[str, object]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, snapshot)
-    manifest = snapshot.first.bundle.manifest
-    description = f"{manifest.task}, {manifest.precision}, from recipe {manifest.lineage.recipe}."
+    first = snapshot.first
     return {
         "openapi": "3.1.0",
-        "info": {"title": snapshot.first.name, "version": snapshot.first.version, "description": description},
+        "info": {
+            "title": ", ".join(dict.fromkeys(one.name for one in snapshot.deployments)),
+            "version": first.version,
+            "description": "\n\n".join(_model(one, snapshot) for one in snapshot.deployments),
+        },
         "paths": paths,
         "components": {"schemas": {_error_name(one): _error_schema(one) for one in operations}},
     }
+
+
+def _model(deployment: Deployment, snapshot: Snapshot) -> str:
+    """Returns a sentence on one of the models."""
+    manifest, version = deployment.bundle.manifest, snapshot.shown_version(deployment)
+    made = f"{manifest.task}, {manifest.precision}, from recipe {manifest.lineage.recipe}"
+    return f"{deployment.name} version {version}: {made}."
+
+
+def document_for_all(operation: AnyOperation, snapshot: Snapshot) -> OperationDocument:
+    """Returns an operation's document with the schemas of all models, and with the first one's examples."""
+    documents = [operation.document(snapshot.led_by(one)) for one in snapshot.kinds]
+    first = documents[0]
+    requests = [document.request for document in documents if document.request is not None]
+    return replace(
+        first,
+        response=_any_of([document.response for document in documents]),
+        request=_any_of(requests) if requests else None,
+        files=tuple(dict.fromkeys(kind for document in documents for kind in document.files)),
+    )
+
+
+def _any_of(contents: Sequence[Content]) -> Content:
+    schemas = list[JsonSchema]()
+    for content in contents:
+        if content.schema not in schemas:
+            schemas.append(content.schema)
+    return contents[0] if len(schemas) == 1 else replace(contents[0], schema={"anyOf": schemas})
 
 
 def operation_id(operation: AnyOperation) -> str:
@@ -34,7 +73,7 @@ def operation_id(operation: AnyOperation) -> str:
 
 
 def _described(operation: AnyOperation, snapshot: Snapshot) -> dict[str, object]:
-    document = operation.document(snapshot)
+    document = document_for_all(operation, snapshot)
     described: dict[str, object] = {
         "operationId": operation_id(operation),
         "tags": [operation.protocol],

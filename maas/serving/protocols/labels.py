@@ -47,12 +47,12 @@ class LabelsPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns them, with the model's name and version."""
-        deployment, _ = chosen_deployment(request, snapshot, snapshot.by_task[self.task], None, None)
+        deployment, _ = chosen_deployment(request, snapshot, snapshot.for_task(self.task), None, None)
         return Reply(encode(_labels_of(deployment)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns those of the task's first model as an example."""
-        example = _labels_of(snapshot.by_task[self.task])
+        example = _labels_of(snapshot.for_task(self.task))
         return OperationDocument(Content(schema_like(example), example), query=MODEL_QUERY)
 
 

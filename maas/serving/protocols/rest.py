@@ -96,14 +96,14 @@ class TaskOperation(Inference[RestCall]):
 
     def is_large(self, request: Request, snapshot: Snapshot) -> bool:
         """Whether a request is large; a file may have more bytes than JSON, as its decoder lets others work."""
-        processor = snapshot.by_task[self.task].processor
+        processor = snapshot.for_task(self.task).processor
         if request.media_type not in processor.media_types:
             return super().is_large(request, snapshot)
         return len(request.body) > LARGE_FILE_BYTES or processor.pixels_to_decode(request.body) > LARGE_FILE_PIXELS
 
     def parse(self, request: Request, snapshot: Snapshot) -> RestCall:
         """Returns a call with one row or several, or with the file that the body is."""
-        first = snapshot.by_task[self.task]
+        first = snapshot.for_task(self.task)
         kind = request.media_type
         if kind in first.processor.media_types:
             return self._call(request, snapshot, None)
@@ -113,7 +113,7 @@ class TaskOperation(Inference[RestCall]):
 
     def _call(self, request: Request, snapshot: Snapshot, body: _Body | None) -> RestCall:
         """Returns the call of a body, or of the file that the body is."""
-        first = snapshot.by_task[self.task]
+        first = snapshot.for_task(self.task)
         model, version = (None, None) if body is None else (body.model, body.version)
         scores = (None, None) if body is None else (body.top_k, body.scores)
         deployment, wanted = chosen_deployment(request, snapshot, first, model, version)
@@ -137,7 +137,7 @@ class TaskOperation(Inference[RestCall]):
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the task's first model."""
-        first = snapshot.by_task[self.task]
+        first = snapshot.for_task(self.task)
         processor, golden = first.processor, first.bundle.golden
         row, prediction = served_row_schema(first), _with_scores(schema_like(golden.predictions[0]), first)
         value = {"anyOf": [row, {"type": "array", "minItems": 1, "items": row}], "description": processor.rows_rule}

@@ -149,6 +149,30 @@ class Snapshot:
             raise UnknownModelError("No model is served here yet. Try again once one is loaded.")
         return self.deployments[0]
 
+    @property
+    def kinds(self) -> tuple[Deployment, ...]:
+        """The first deployment of each task and signature: requests and replies of the others look the same."""
+        seen: dict[tuple[str, Signature], Deployment] = {}
+        for one in self.deployments:
+            seen.setdefault((one.task, one.signature), one)
+        return tuple(seen.values())
+
+    def led_by(self, deployment: Deployment) -> "Snapshot":
+        """Returns a snapshot where one of the deployments is the first, for what describes the first."""
+        others = (one for one in self.deployments if one is not deployment)
+        return Snapshot((deployment, *others), self.labels)
+
+    def for_task(self, task: str) -> Deployment:
+        """Returns the first deployment of a task.
+
+        Raises:
+            UnknownModelError: none is served any more.
+        """
+        found = self.by_task.get(task)
+        if found is None:
+            raise UnknownModelError(f"No model for {task} is served here any more.")
+        return found
+
     def versions(self, name: str) -> tuple[Deployment, ...]:
         """Returns the versions of a model, the one first that answers where none is named."""
         return tuple(one for one in self.deployments if one.name == name)
@@ -160,6 +184,11 @@ class Snapshot:
     def labels_of(self, deployment: Deployment) -> tuple[str, ...]:
         """Returns the labels of a version."""
         return tuple(one.label for one in self.labels if one[::2] == (deployment.name, deployment.version))
+
+    def shown_version(self, deployment: Deployment) -> str:
+        """Returns a version with its labels, for people."""
+        labels = ", ".join(self.labels_of(deployment))
+        return f"{deployment.version} ({labels})" if labels else deployment.version
 
     def find(self, name: str, version: str | None = None) -> Deployment:
         """Returns a deployment by its name and, if one is wanted, its version or a label of that.
@@ -183,8 +212,5 @@ class Snapshot:
         return {(one.model, one.label): numbers[one.model, one.version] for one in self.labels} | numbers
 
     def _shown_versions(self, name: str) -> str:
-        shown = [
-            f"{one.version} ({', '.join(labels)})" if (labels := self.labels_of(one)) else one.version
-            for one in self.versions(name)
-        ]
+        shown = list(map(self.shown_version, self.versions(name)))
         return f"version {shown[0]}" if len(shown) == 1 else f"versions {', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,8 +1,14 @@
 """Several models and several versions of one, served side by side."""
 
 import asyncio
+import html
+import re
+import subprocess
+from urllib.parse import quote
 
+import jsonschema
 import pytest
+import yaml
 
 from maas.errors import ConfigError
 from maas.serving.entries import LocatedEntry, ModelEntry
@@ -109,3 +115,57 @@ def test_server_answers_for_each_of_several_models(start, folders, tmp_path):
         long = {"input_data": [[0] * 64] * 200, "version": "stable"}  # read by another process
         assert server.client.post("/predict", json=long).json()["predictions"][0] == pytest.approx(answers[0][0])
         assert server.metric('maas_queue_rows{model="mood"}') == 0
+
+
+def test_documents_hold_for_every_model_when_there_are_several(start, folders, tmp_path, bundles):
+    one, two, text = folders
+    value = bundles.value_bundle(tmp_path / "value", bias=3, deviation=2)
+    small = bundles.array_bundle(tmp_path / "small", width=4, labels=3)
+    file = tmp_path / "models.yaml"
+    entries = [
+        {"model": one, "version": "7", "labels": ["stable"]},
+        {"model": two, "version": "8"},
+        {"model": small, "name": "小"},
+        {"model": text, "name": "mood"},
+        {"model": value, "lazy": True},
+    ]
+    file.write_text(yaml.safe_dump({"models": [{**entry, "model": str(entry["model"])} for entry in entries]}))
+    with start(f"models={file}") as server:
+        document = server.client.get("/openapi.json").json()
+        assert document["info"]["title"] == "digits, 小, mood, price"
+        assert "digits version 7 (stable): tabular-classification" in document["info"]["description"]
+        for name, version, rows in (
+            ("digits", "7", [[0] * 64]), ("digits", "8", [[0] * 64]), ("小", "1", [[0] * 4]),
+            ("mood", "1", ["好"]), ("price", "1", [[0] * 4]),
+        ):  # fmt: skip
+            body = {"input_data": rows, "model": name, "version": version}
+            described = document["paths"]["/predict"]["post"]
+            jsonschema.validate(body, described["requestBody"]["content"]["application/json"]["schema"])
+            reply = server.client.post("/predict", json=body)
+            schema = described["responses"]["200"]["content"]["application/json"]["schema"]
+            jsonschema.validate(reply.json(), schema)
+            page = server.client.get("/docs", params={"model": name, "version": version}).text
+            assert_commands_work(page, server, name, version)
+        links = set(re.findall(r'href="\?(model=[^"]+)"', server.client.get("/docs").text))
+        assert len(links) == 4
+        for link in links:
+            assert server.client.get(f"/docs?{html.unescape(link)}").status_code == 200
+        assert server.client.get("/docs?model=z").status_code == 404
+
+
+def assert_commands_work(page, server, name, version):
+    """Each command of a page is answered by the page's model."""
+    commands = [html.unescape(one) for one in re.findall(r"<pre><code>(curl .*?)</code>", page, re.DOTALL)]
+    assert len(commands) > 3
+    for command in commands:
+        if "@FILE" in command:
+            continue
+        done = subprocess.run(
+            ["bash", "-c", f"ORIGIN={server.url}; {command.replace(chr(39) + '$ORIGIN', '$ORIGIN' + chr(39))} -D -"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith("HTTP/1.1 200"), (command, done.stdout)
+        found = re.findall(r"^maas-(model|version): (\S+)", done.stdout, re.MULTILINE)
+        assert dict(found) == {"model": quote(name), "version": version}, command

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from functools import partial
 from typing import Any, TypeAlias
 
+from maas.errors import OverloadError
 from maas.runtime.codec import Outputs
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, size_of_outputs
 from maas.serving.documentation import documentation
@@ -54,6 +55,7 @@ class Service:
         self._reader = reader or InputReader(1024)
         self._operations = operations
         self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
+        self._is_stopping = False
         self._id_prefix, self._numbers = os.urandom(5).hex().encode(), itertools.count(1)
 
     @property
@@ -93,7 +95,7 @@ class Service:
             DeadlineError: its deadline has passed.
         """
         if isinstance(operation, Page):
-            return operation.reply(request, self._repository.snapshot)
+            return self._page(operation, request, self._repository.snapshot)
         if isinstance(operation, Action):
             return await operation.perform(request)
         snapshot = self._repository.snapshot
@@ -124,6 +126,10 @@ class Service:
         for observer in self._observers:
             observer.observe(outcome)
 
+    def stop(self) -> None:
+        """Reports that the server is not ready any more; requests that come all the same are answered."""
+        self._is_stopping = True
+
     def start(self) -> None:
         """Begins what goes on beside the models, on the running event loop."""
         self._repository.start()
@@ -136,7 +142,7 @@ class Service:
     def _begun(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
         snapshot = self._repository.snapshot
         if isinstance(operation, Page):
-            done(operation.reply(request, snapshot))
+            done(self._page(operation, request, snapshot))
             return None
         if isinstance(operation, Action) or operation.is_large(request, snapshot):
             return start_task(self.respond(operation, request), done)
@@ -145,6 +151,11 @@ class Service:
         request.version = deployment.version
         withdraw = deployment.engine.start(call, partial(_finish, operation, call, deployment, done))
         return withdraw or start_task(self._submitted(operation, request, call, snapshot), done)
+
+    def _page(self, page: Page, request: Request, snapshot: Snapshot) -> Reply:
+        if self._is_stopping and page.is_readiness:
+            raise OverloadError("The server is stopping. Send requests to another one.")
+        return page.reply(request, snapshot)
 
     async def _submitted(self, operation: Inference[Any], request: Request, call: Call, snapshot: Snapshot) -> Reply:
         """Lets a model run for a call and returns the reply."""

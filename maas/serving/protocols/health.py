@@ -30,6 +30,7 @@ class HealthPage(Page):
     def __init__(self, path: str, name: str) -> None:
         self.path = path
         self.name = name
+        self.is_readiness = name == "ready"
         self.summary = SUMMARIES[name]
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:

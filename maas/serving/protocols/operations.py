@@ -162,9 +162,13 @@ class Operation(ABC):
 
 
 class Page(Operation):
-    """An operation that no model runs for."""
+    """An operation that no model runs for.
+
+    `is_readiness` is set where the reply is read by load balancers as readiness to answer.
+    """
 
     method = "GET"
+    is_readiness = False
 
     @abstractmethod
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:

@@ -77,6 +77,7 @@ class ReadyPage(Page):
 
     protocol = "v2"
     summary = "Says that a model can answer."
+    is_readiness = True
 
     def __init__(self, path: str) -> None:
         self.path = f"{path}/ready"

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import signal
@@ -148,6 +149,7 @@ async def serve_until_stopped(
     grpc = make_grpc() if make_grpc else None
     if grpc is not None:
         lines += f"\ngRPC: {await grpc.start()}"
+    gc.freeze()  # what was loaded stays: no collection has to look at it
     for server, listener in servers:
         server.listen(listener)
     print(lines, flush=True)

@@ -56,6 +56,7 @@ class HttpServer:
     async def stop(self) -> None:
         """Replies to what was accepted or waits to be, each connection's last, and ends; for at most `GRACE_S`."""
         self._state.is_stopping = True
+        self._state.service.stop()
         refuse_new_connections(self._listener)
         self._accept(at_most=BACKLOG)
         self._loop.remove_reader(self._listener)

@@ -280,10 +280,31 @@ def test_pages_of_known_origins_alone_may_read_replies(start, array_folder):
             assert asked.headers.get("access-control-allow-headers") == (allowed and "content-type")
 
 
+def test_server_is_not_ready_and_answers_its_last_requests_when_it_stops(repository, monkeypatch):
+    async def scenario(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        lines = []
+        for path, is_last in (("/readyz", False), ("/livez", False), ("/v2/models/digits/ready", True)):
+            if is_last:
+                stopping = asyncio.create_task(server.stop())
+                await asyncio.sleep(0)
+            writer.write(LIVE.replace(b"/v2/health/live", path.encode()))
+            lines.append(await reader.readline())
+            rest = await reader.readuntil(b"}")
+            assert (b"connection: close" in rest) is is_last
+        assert await reader.read() == b""
+        writer.close()
+        await stopping
+        return lines
+
+    found = served(repository, ConnectionLimits(), scenario, monkeypatch)
+    assert [line.split()[1] for line in found] == [b"200", b"200", b"503"]
+
+
 def test_server_goes_on_and_says_so_when_it_is_hung_up(start, array_folder):
     with start(f"model={array_folder}") as server, wire(server) as connection:
         server.process.send_signal(signal.SIGHUP)
-        assert "SIGHUP" in server.process.stderr.readline()
+        assert "read again" in server.process.stderr.readline()
         connection.send(LIVE)
         assert connection.reply("GET").status == 200
 
@@ -326,7 +347,7 @@ def repository(array_folder) -> Repository:
 
 
 def served(repository, limits, scenario, monkeypatch, *, max_connections: int = 100):
-    """Runs a scenario with the port and the state of a server whose deadlines are short."""
+    """Runs a scenario with the port of a server whose deadlines are short, and the server."""
     monkeypatch.setattr(servers, "CHECK_S", 0.02)
 
     async def run():
@@ -336,9 +357,10 @@ def served(repository, limits, scenario, monkeypatch, *, max_connections: int = 
         server = HttpServer(state, limits, max_connections)
         server.listen(listener)
         try:
-            return await scenario(listener.getsockname()[1], state)
+            return await scenario(listener.getsockname()[1], server)
         finally:
-            await server.stop()
+            if not state.is_stopping:
+                await server.stop()
             await service.close()
 
     return uvloop.run(run())
@@ -354,12 +376,12 @@ def served(repository, limits, scenario, monkeypatch, *, max_connections: int = 
     ],
 )
 def test_connection_ends_when_its_deadline_has_passed(repository, monkeypatch, sent, limits, first_line):
-    async def scenario(port, state):
+    async def scenario(port, server):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
         found = await reader.read()
         writer.close()
-        return found, state.bodies.held_bytes
+        return found, server._state.bodies.held_bytes
 
     found, held = served(repository, limits, scenario, monkeypatch)
     assert found.startswith(first_line)
@@ -370,7 +392,7 @@ def test_connection_ends_when_its_deadline_has_passed(repository, monkeypatch, s
 def test_body_may_take_its_time_when_it_arrives_fast_enough(repository, monkeypatch):
     limits = ConnectionLimits(head_s=0.1, idle_s=0.1, body_bytes_per_s=100)
 
-    async def scenario(port, state):
+    async def scenario(port, server):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(post(b"", length=len(BODY)))
         for one in BODY:
@@ -404,7 +426,7 @@ def test_connections_wait_and_the_log_says_so_when_files_run_out(repository, mon
     create = socket.create_server
     monkeypatch.setattr(socket, "create_server", lambda *arguments: Scarce(create(*arguments)))
 
-    async def scenario(port, state):
+    async def scenario(port, server):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(LIVE)
         line = await reader.readline()

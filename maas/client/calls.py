@@ -183,7 +183,7 @@ def _tensor_parts(
         if known.is_too_large(reply, end - start, len(request.body)):
             continue
         if reply.status != 200:  # JSON has a message that names the row, or knows the model's new form
-            del known.forms[model, version]
+            known.forms.pop((model, version), None)
             return []
         parts.append(tensors_in(reply))
         start = end

@@ -48,7 +48,7 @@ class KnownServer:
         if reply.status != 413 or rows == 1:
             return False
         if b"too_many_rows" in reply.body:
-            self.max_rows = rows // 2
+            self.max_rows = min(self.max_rows, rows // 2)
         else:
-            self.max_bytes = size // 2
+            self.max_bytes = min(self.max_bytes, size // 2)
         return True

@@ -70,7 +70,9 @@ class Generator:
         """Waits until a request is due, or something has come; reads and writes."""
         wait_s = min(LONGEST_WAIT_S, run.next_due_s - run.now()) if self._free else LONGEST_WAIT_S
         writing = [number for number, one in self._busy.items() if one.unsent]
+        began = run.now()
         readable, writable, _ = select.select(list(self._busy), writing, [], max(0.0, wait_s))
+        run.idle_s += run.now() - began
         for number in writable:
             self._step(run, number, self._busy[number].write)
         for number in readable:
@@ -124,6 +126,7 @@ class _Run:
         self._late_s: list[float] = []
         self._errors: Counter[str] = Counter()
         self._last_s = 0.0
+        self.idle_s = 0.0
 
     def now(self) -> float:
         """Returns the time since the start, in seconds."""
@@ -178,6 +181,7 @@ class _Run:
             latencies_ms=np.sort(np.array(self._latencies_s + failed)) * 1000,
             errors=dict(self._errors),
             late_ms=1000 * float(np.percentile(self._late_s, 99)) if self._late_s else 0.0,
+            busy_fraction=1 - self.idle_s / wall_s,
             cpu_fraction=(time.process_time() - self._cpu_s) / wall_s,
             queued_fraction=1 - len(self._late_s) / max(1, sent),
         )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-BUSY_CPU, LATE_MS = 0.9, 1.0
+BUSY, LATE_MS = 0.9, 1.0
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         latencies_ms: from the moment that a request was due to the end of its reply, sorted; infinite where it failed.
         errors: number of failed requests by status and code, or by what happened to the connection.
         late_ms: 99th percentile of the time by which a request left too late though a connection was free.
+        busy_fraction: fraction of the time in which the generator had something to do, or was kept from it.
         cpu_fraction: processor time of the generator by time.
         queued_fraction: fraction of the requests that waited for a free connection.
     """
@@ -29,6 +30,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     latencies_ms: NDArray[np.float64]
     errors: Mapping[str, int]
     late_ms: float
+    busy_fraction: float
     cpu_fraction: float
     queued_fraction: float
 
@@ -67,8 +69,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def limit(self) -> str:
         """What limited the load other than the server: the generator, its connections, or nothing."""
-        if self.cpu_fraction > BUSY_CPU:
-            return f"the generator used {self.cpu_fraction:.0%} of a processor"
+        if self.busy_fraction > BUSY:
+            cpu = f"{self.cpu_fraction:.0%} of a processor"
+            return f"the generator was busy for {self.busy_fraction:.0%} of the time, and had {cpu}"
         if self.late_ms > max(LATE_MS, self.percentile_ms(50) / 10):
             return f"requests left {self.late_ms:.1f} ms (p99) late though connections were free"
         return ""
@@ -85,6 +88,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
             "histogram": {"upper_edges_ms": edges[1:].round(6).tolist(), "requests": counts.tolist()},
             "errors": dict(self.errors),
             "generator": {
+                "busy_fraction": round(self.busy_fraction, 4),
                 "cpu_fraction": round(self.cpu_fraction, 4),
                 "late_p99_ms": round(self.late_ms, 4),
                 "queued_fraction": round(self.queued_fraction, 5),

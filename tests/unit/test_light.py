@@ -50,3 +50,15 @@ def test_verbs_are_listed_when_none_or_an_unknown_one_is_given(arguments, status
     shown = done.stderr if status else done.stdout
     assert all(f"\n  {verb} " in shown for verb in VERBS)
     assert shown.startswith("There is no verb 'trian'." if status else "maas VERB key=value …")
+
+
+def test_extra_of_the_client_is_named_when_its_package_is_missing():
+    code = "import sys; sys.modules['httpx2'] = None\nimport maas\nmaas.Client"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "httpx2 is not installed. In a checkout of maas: pip install '.[client]'" in done.stderr
+
+
+def test_client_brings_no_runtime_and_nothing_heavy_when_it_is_used():
+    assert not modules_after("import maas; maas.Client('http://h').close()") & (
+        HEAVY | {"onnxruntime", "PIL", "tokenizers"}
+    )

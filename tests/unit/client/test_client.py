@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -102,6 +103,14 @@ def test_async_client_predicts_as_the_bundle_when_calls_overlap(kind, served, tm
     bundle = maas.Bundle.open(folder)
     assert [one["label"] for one in found] == [bundle.predict([row])[0]["label"] for row in rows]
     assert np.array_equal(scores, bundle.predictor.scores(rows[:1]))
+
+
+def test_threads_get_their_own_predictions_when_they_share_a_client(served):
+    folder, url = served("array")
+    rows = np.random.default_rng(9).integers(0, 17, (40, 64))
+    expected = [maas.Bundle.open(folder).predict([row]) for row in rows]
+    with maas.Client(url) as client, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda row: client.predict([row]), rows)) == expected
 
 
 def test_model_and_version_are_chosen_when_they_are_named(served):

@@ -114,6 +114,22 @@ def test_server_that_is_away_refuses_every_request(generator):
     assert load.errors == {"refused": 10}
 
 
+def test_generator_says_so_when_it_is_the_limit(generator):
+    """No generator in Python sends a hundred thousand a second; this one is refused all of them at once."""
+    load = generator("http://127.0.0.1:9").run(arrivals("even", 100_000, 0.2), 0.2)
+    assert load.limit.startswith(("the generator was busy for ", "requests left "))
+
+
+def test_generator_is_not_the_limit_when_it_waits_for_the_server(generator, scripted, reply):
+    def respond(handler, *_):
+        time.sleep(0.2)
+        reply(handler, 200)
+
+    with scripted(respond) as server:
+        load = generator(server.url, connections=2).run(np.zeros(6), 5)
+    assert load.busy_fraction < 0.5
+
+
 def test_large_body_arrives_whole_when_the_socket_takes_it_in_parts(generator, scripted, reply):
     body = bytes(range(256)) * 40_000
     with scripted(lambda handler, _, __: reply(handler, 200, b"x" * 3_000_000)) as server:
@@ -137,9 +153,8 @@ class KnownServer:
         slow = rate > self.kept
         values = np.full(len(due_s), 100.0 if slow else 1.0)
         seconds = seconds if rate < MOST_REQUESTS_PER_S else len(due_s) / (1.2 * self.kept)
-        return Load(
-            rate=rate, seconds=seconds, latencies_ms=values, errors={}, late_ms=0, cpu_fraction=0, queued_fraction=0
-        )
+        zero = dict.fromkeys(("late_ms", "busy_fraction", "cpu_fraction", "queued_fraction"), 0.0)
+        return Load(rate=rate, seconds=seconds, latencies_ms=values, errors={}, **zero)
 
 
 @pytest.mark.parametrize("kept", [7.3, 432.1, 20_000])

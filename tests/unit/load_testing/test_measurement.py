@@ -10,7 +10,14 @@ from maas.load_testing.measurement import Load
 
 def load(latencies_ms, errors=None, **settings) -> Load:
     failed = [np.inf] * sum((errors or {}).values())
-    known = {"rate": 10.0, "seconds": 2.0, "late_ms": 0.0, "cpu_fraction": 0.1, "queued_fraction": 0.0}
+    known = {
+        "rate": 10.0,
+        "seconds": 2.0,
+        "late_ms": 0.0,
+        "busy_fraction": 0.2,
+        "cpu_fraction": 0.1,
+        "queued_fraction": 0.0,
+    }
     return Load(latencies_ms=np.sort(np.array([*latencies_ms, *failed])), errors=errors or {}, **{**known, **settings})
 
 
@@ -55,9 +62,9 @@ def test_histogram_holds_few_answers_when_there_are_few(latencies):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"cpu_fraction": 0.95}, "95% of a processor"),
+        ({"busy_fraction": 0.95}, "busy for 95% of the time, and had 10% of a processor"),
         ({"late_ms": 2.5}, "2.5 ms"),
-        ({"late_ms": 0.9, "cpu_fraction": 0.5}, ""),
+        ({"late_ms": 0.9, "busy_fraction": 0.85}, ""),
     ],
 )
 def test_generator_is_named_as_the_limit_when_it_was_busy_or_late(settings, named):

@@ -1,6 +1,6 @@
 """The data of tensors as JSON, flat or nested, in and out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -49,6 +49,22 @@ def json_values(
         raise InputError(f"Input {tensor.name!r} holds {len(values)} values; its shape {tensor.shape} needs {size}.")
     if spec.datatype == "BYTES" or (is_optional and None in values):
         return values
+    return in_datatype_of(_array(values, tensor), tensor, spec).reshape(shape_of(tensor, spec))
+
+
+def flat_values(values: list[float], tensor: DeclaredTensor, spec: TensorSpec) -> TensorValues:
+    """Returns a tensor's values, (N, …), from numbers that were read already.
+
+    Args:
+        values: in row-major order.
+        tensor: as it was declared.
+        spec: what the model takes.
+
+    Raises:
+        InputError: there are more numbers than the tensor's shape has, or less.
+    """
+    if len(values) != (size := size_of_shape(tensor)):
+        raise InputError(f"Input {tensor.name!r} holds {len(values)} values; its shape {tensor.shape} needs {size}.")
     return in_datatype_of(_array(values, tensor), tensor, spec).reshape(shape_of(tensor, spec))
 
 
@@ -120,7 +136,7 @@ def _flat(values: list[Row], depth: int) -> list[Row]:
     return values
 
 
-def _array(values: list[Row], tensor: DeclaredTensor) -> NDArray[np.generic]:
+def _array(values: Sequence[Row], tensor: DeclaredTensor) -> NDArray[np.generic]:
     """Returns checked numbers as an array; what becomes infinite is refused by the processor, with its row."""
     try:
         with np.errstate(over="ignore"):

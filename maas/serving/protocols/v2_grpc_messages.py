@@ -58,7 +58,8 @@ def infer_request(message: "Message") -> InferRequest:
     """Returns what a request says in the protocol's own terms, without its data."""
     return InferRequest(
         inputs=[
-            InputTensor(one.name, list(one.shape), one.datatype, parameters=_parameters(one)) for one in message.inputs
+            InputTensor(name=one.name, shape=list(one.shape), datatype=one.datatype, parameters=_parameters(one))
+            for one in message.inputs
         ],
         id=message.id,
         outputs=[RequestedOutput(one.name, _parameters(one)) for one in message.outputs],

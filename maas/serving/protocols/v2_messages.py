@@ -21,7 +21,7 @@ _NOT_SUPPORTED = {
 }
 
 
-class InputTensor(msgspec.Struct):
+class InputTensor(msgspec.Struct, kw_only=True):
     """A tensor as a client sends it, its data flat or nested, and not read yet; binary data is after the JSON."""
 
     name: str
@@ -46,6 +46,12 @@ class InputTensor(msgspec.Struct):
         return size
 
 
+class FlatTensor(InputTensor, kw_only=True):
+    """A tensor whose numbers are a flat list, and read at once."""
+
+    data: list[float]  # type: ignore[assignment]  # it is sent likewise, and read otherwise
+
+
 class RequestedOutput(msgspec.Struct):
     """An output that a client wants."""
 
@@ -56,13 +62,19 @@ class RequestedOutput(msgspec.Struct):
 class InferRequest(msgspec.Struct):
     """The body of an inference request."""
 
-    inputs: list[InputTensor]
+    inputs: Sequence[InputTensor]
     id: str | None = None
     outputs: list[RequestedOutput] | None = None
     parameters: dict[str, object] | None = None
 
 
-INFER_DECODER = msgspec.json.Decoder(InferRequest)
+class FlatRequest(InferRequest):
+    """The same with numbers that are read at once."""
+
+    inputs: Sequence[FlatTensor]
+
+
+INFER_DECODER, FLAT_DECODER = msgspec.json.Decoder(InferRequest), msgspec.json.Decoder(FlatRequest)
 
 
 def require_parameters(body: InferRequest) -> None:

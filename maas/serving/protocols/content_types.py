@@ -46,5 +46,5 @@ def values_of_content_type(values: TensorValues, tensor: DeclaredTensor, content
         )
     try:
         return list(map(unpack, values))
-    except ValueError as error:  # of base64, UTF-8 and JSON
+    except (ValueError, RecursionError) as error:  # of base64, UTF-8 and JSON
         raise InputError(f"Input {tensor.name!r} has content_type {content_type}, and holds none: {error}.") from None

@@ -14,6 +14,7 @@ from maas.serving.protocols.binary_tensors import RawData
 from maas.serving.protocols.content_types import CONTENT_TYPES
 
 Parameters = Mapping[str, object]
+LONGEST_TIMEOUT_US = 24 * 3600 * 10**6
 _NOT_SUPPORTED = {
     "priority": "all requests have one priority here",
     "sequence_id": "requests do not depend on each other here",
@@ -100,7 +101,7 @@ def deadline_of(body: InferRequest) -> float | None:
         return None
     if type(timeout) is not int or timeout < 0:
         raise InputError(f"The parameter timeout is {_shown(timeout)}; it is a number of microseconds.")
-    return time.monotonic() + timeout / 1e6
+    return time.monotonic() + min(timeout, LONGEST_TIMEOUT_US) / 1e6
 
 
 def raw_data(tensors: Sequence[InputTensor], body: bytes | bytearray, start: int) -> dict[str, RawData]:

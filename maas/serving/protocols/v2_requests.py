@@ -33,6 +33,7 @@ from maas.serving.protocols.v2_outputs import JSON_LENGTH, WantedOutput, wanted_
 from maas.serving.repository import Deployment
 
 REMEMBERED_BYTES = 1024
+_MOST_DIGITS = 20
 _FLOATS = frozenset({"FP32", "FP64"})
 
 
@@ -90,7 +91,7 @@ def json_size(request: Request) -> int | None:
     """
     for name, value in request.metadata:
         if name == JSON_LENGTH:
-            if not value.isdigit() or not 0 < int(value) <= len(request.body):
+            if not value.isdigit() or len(value) > _MOST_DIGITS or not 0 < int(value) <= len(request.body):
                 raise UnreadableError(
                     f"The header Inference-Header-Content-Length is {shortened_value(value.decode('latin-1'))}; it is "
                     f"the length of the JSON that the body of {len(request.body)} bytes begins with. Send it"

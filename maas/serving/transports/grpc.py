@@ -36,6 +36,9 @@ GRPC_STATUS = {
 """The status of each kind of fault that a method can meet."""
 Respond: TypeAlias = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
 
+LONGEST_DETAILS = 400
+"""Of characters beyond ASCII, which have nine bytes each on the way; clients refuse more than 8 KiB."""
+
 log = logging.getLogger("maas.serving")
 
 
@@ -144,6 +147,8 @@ def _code_of(outcome: Reply | BaseException) -> grpc.StatusCode:
 async def _refuse(error: BaseException, code: grpc.StatusCode, context: grpc.aio.ServicerContext) -> NoReturn:
     """Ends a method with a status; what is not the caller's fault goes to the log with an id."""
     text = message_of(error)
+    if not text.isascii():
+        text = text[:LONGEST_DETAILS]
     if code is grpc.StatusCode.INTERNAL:
         identity = uuid.uuid4().hex
         text = f"The server failed; its log has more under id {identity}."

@@ -83,6 +83,7 @@ def test_reply_names_model_version_and_request(channel):
 REFUSED = {
     "no message": (b"\xff\xff", "INVALID_ARGUMENT", "The message cannot be read"),
     "other model": (infer(model_name="other"), "NOT_FOUND", "No model 'other' is served here"),
+    "long Chinese name": (infer(model_name="模型" * 5000), "NOT_FOUND", "No model '模型模型"),
     "other version": (infer(model_version="9"), "NOT_FOUND", "is served in version 1, not 9"),
     "few bytes": (infer(raw_input_contents=[b"1"]), "INVALID_ARGUMENT", "has 1 bytes of binary data; its shape"),
     "too many contents": (

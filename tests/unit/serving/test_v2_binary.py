@@ -160,6 +160,7 @@ BAD = {
     "no length": (described(), bytes(256), "", "Inference-Header-Content-Length is ''; it is the length of the JSON"),
     "zero length": (described(), bytes(256), "0", "Inference-Header-Content-Length is '0'"),
     "long length": (described(), bytes(256), "9999", "Inference-Header-Content-Length is '9999'"),
+    "endless length": (described(), bytes(256), "9" * 5000, "Inference-Header-Content-Length is '999"),
     "cut JSON": (described(), bytes(256), "20", "The body is not JSON"),
 }
 

@@ -121,6 +121,10 @@ REFUSED = {
     "unequal": ([column("price", [1, 2]), column("area", [1])], "unequal numbers of rows: {'price': 2, 'area': 1}"),
     "text": ([column("price", ["1"])], "holds something else than numbers of datatype FP64"),
     "large": ([column("price", [2**53 + 1], datatype="INT64")], "holds a whole number that datatype FP64 does not"),
+    "deep JSON": (
+        [column("size", ["[" * 100_000], parameters={"content_type": "pd_json"})],
+        "'size' has content_type pd_json, and holds none",
+    ),
     "base64": ([column("size", ["ä"], parameters={"content_type": "base64"})], "'size' has content_type base64, and"),
     "base64 of numbers": (
         [column("price", [1], parameters={"content_type": "base64"})],

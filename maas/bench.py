@@ -84,7 +84,7 @@ def _write(folder: Path, settings: LoadSettings, target: LoadTarget, loads: Sequ
     try:
         from maas.evidence.latency_plots import LatencyCurve, latency_picture  # noqa: PLC0415 - matplotlib is an extra
     except ModuleNotFoundError as missing:
-        print(f"{missing.name} is not installed, so no picture was drawn.")
+        print(f"{(missing.name or '').partition('.')[0]} is not installed, so no picture was drawn.")
         return
     curves = [LatencyCurve(f"{load.rate:.0f}/s", load.latencies_ms) for load in loads]
     print(latency_picture(curves, f"{settings.url}{settings.path}", folder / "load.png"))

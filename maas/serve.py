@@ -36,6 +36,7 @@ from collections.abc import Sequence
 
 from maas.errors import MaasError
 from maas.serving.arguments import settings_from, variables_in
+from maas.serving.observers.log_format import LogFormat, json_line
 from maas.serving.transports.process import serve
 
 
@@ -45,10 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if set(arguments) & {"-h", "--help", "help"} or not (arguments or variables_in(os.environ)):
         print(__doc__.strip() if __doc__ else "")
         return
+    log_format: LogFormat = "text"
     try:
-        serve(settings_from(arguments, os.environ))
+        settings = settings_from(arguments, os.environ)
+        log_format = settings.log_format
+        serve(settings)
     except MaasError as error:
-        print(error, file=sys.stderr)
+        print(error if log_format == "text" else json_line("critical", str(error)), file=sys.stderr)
         sys.exit(2)
 
 

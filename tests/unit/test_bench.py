@@ -45,6 +45,18 @@ def test_fault_is_one_line_with_status_2(arguments, line):
     assert (done.returncode, done.stderr.strip(), done.stdout) == (2, line, "")
 
 
+def test_record_is_written_when_nothing_can_draw(scripted, reply, tmp_path):
+    arguments = ["seconds=0.1", "warm_up_s=0.1", "path=/x", f"out={tmp_path}"]
+    document = {"paths": {"/x": {"post": {"requestBody": {"content": {"application/json": {"example": 1}}}}}}}
+    with scripted(lambda handler, _, __: reply(handler, 200, json.dumps(document).encode())) as server:
+        arguments.append(f"url={server.url}")
+        code = f"import sys; sys.modules['matplotlib'] = None\nimport maas.bench\nmaas.bench.main({arguments})"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    note = "matplotlib is not installed, so no picture was drawn."
+    assert done.stdout.splitlines()[-2:] == [f"{tmp_path}/load.json", note]
+    assert [path.name for path in tmp_path.iterdir()] == ["load.json"]
+
+
 def test_help_names_every_setting():
     from maas.load_testing.settings import LoadSettings
 

@@ -7,6 +7,7 @@ fields of its kind, such as those of a request.
 import logging
 import sys
 import threading
+import time
 from types import TracebackType
 from typing import Literal, TypeAlias
 
@@ -49,6 +50,17 @@ def set_up_logging(log_format: LogFormat) -> None:
         logging.captureWarnings(True)
         sys.excepthook = _log_uncaught
         threading.excepthook = _log_uncaught_in_thread
+
+
+def json_line(level: str, message: str) -> str:
+    """Returns a line that no logger writes, in the form of all others.
+
+    Args:
+        level: name of it, in lower case.
+        message: what happened.
+    """
+    line = {"time": time.time(), "level": level, "logger": _log.name, "message": message}
+    return encode(line).decode()
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

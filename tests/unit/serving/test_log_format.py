@@ -63,3 +63,12 @@ def test_request_and_failure_have_one_form_when_a_server_writes_them(start, arra
     ]
     assert {"time", "route", "protocol", "model", "version", "request_id", "ms"} <= set(lines[0])
     assert "secret" not in json.dumps(lines)
+
+
+def test_fault_at_the_start_is_a_json_line_when_that_form_is_chosen(tmp_path):
+    command = [sys.executable, "-m", "maas.serve", f"model={tmp_path}", "port=0", "log_format=json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert done.returncode == 2
+    assert (line["level"], line["logger"]) == ("critical", "maas.serving")
+    assert "manifest.json" in line["message"]

@@ -113,7 +113,7 @@ class Predictor:
 def not_finite(outputs: Outputs) -> str | None:
     """Says of the first output with a number that is not finite whose it is; None where there is none."""
     for name, array in outputs.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not np.logical_and.reduce(np.isfinite(array), axis=None):
             row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
             return (
                 f"The model's {name} for row {row} is not a finite number; a value is missing that it needs, or lies "

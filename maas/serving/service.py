@@ -141,16 +141,21 @@ class Service:
 
     def _begun(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
         snapshot = self._repository.snapshot
-        if isinstance(operation, Page):
-            done(self._page(operation, request, snapshot))
-            return None
-        if isinstance(operation, Action) or operation.is_large(request, snapshot):
+        if not isinstance(operation, Inference):
+            return self._begun_without_a_model(operation, request, done)
+        if operation.is_large(request, snapshot):
             return start_task(self.respond(operation, request), done)
         call = operation.parse(request, snapshot)
         deployment = snapshot.find(call.model, call.version)
         request.version = deployment.version
         withdraw = deployment.engine.start(call, partial(_finish, operation, call, deployment, done))
         return withdraw or start_task(self._submitted(operation, request, call, snapshot), done)
+
+    def _begun_without_a_model(self, operation: Page | Action, request: Request, done: Done) -> Withdraw | None:
+        if isinstance(operation, Action):
+            return start_task(self.respond(operation, request), done)
+        done(self._page(operation, request, self._repository.snapshot))
+        return None
 
     def _page(self, page: Page, request: Request, snapshot: Snapshot) -> Reply:
         if self._is_stopping and page.is_readiness:

@@ -107,9 +107,12 @@ class ArrayProcessor(SingleArrayProcessor):
         """Returns rows that came as one array; None where one of them is to be refused."""
         if rows.shape[1:] != self.shape or rows.dtype.kind not in "biuf" or not rows.size:
             return None
-        with np.errstate(over="ignore"):
-            checked: Array = rows.astype(np.float64 if self.standardize else np.float32)
-        return checked if self._is_allowed(float(checked.min()), float(checked.max())) else None
+        target = np.float64 if self.standardize else np.float32
+        smallest, largest = float(np.minimum.reduce(rows, axis=None)), float(np.maximum.reduce(rows, axis=None))
+        if not (-LARGEST <= smallest <= largest <= LARGEST):  # the slower way knows more of what is wrong
+            return None
+        is_allowed = self._is_allowed(float(target(smallest)), float(target(largest)))  # rounding keeps the order
+        return rows.astype(target) if is_allowed else None
 
     def _is_allowed(self, smallest: float, largest: float) -> bool:
         """Whether all numbers between two are finite and within the range; none is where one is NaN."""
@@ -128,7 +131,7 @@ class ArrayProcessor(SingleArrayProcessor):
             found: Array = np.frombuffer(array(kind, row), kind)  # refuses texts and null
         except (TypeError, OverflowError):
             return None
-        smallest, largest = float(found.min()), float(found.max())
+        smallest, largest = float(np.minimum.reduce(found)), float(np.maximum.reduce(found))
         is_exact = smallest >= -LARGEST_EXACT and largest <= LARGEST_EXACT
         return found if is_exact and self._is_allowed(smallest, largest) else None
 

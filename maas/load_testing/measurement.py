@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-BUSY, LATE_MS = 0.9, 1.0
+BUSY, STARVED, LATE_MS = 0.8, 0.2, 1.0
+"""From where on the generator is the limit: fractions of the time, and a delay."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         if self.busy_fraction > BUSY:
             cpu = f"{self.cpu_fraction:.0%} of a processor"
             return f"the generator was busy for {self.busy_fraction:.0%} of the time, and had {cpu}"
+        if (starved := self.busy_fraction - self.cpu_fraction) > STARVED:
+            return f"other processes kept the generator from a processor for {starved:.0%} of the time"
         if self.late_ms > max(LATE_MS, self.percentile_ms(50) / 10):
             return f"requests left {self.late_ms:.1f} ms (p99) late though connections were free"
         return ""

@@ -64,7 +64,8 @@ def test_histogram_holds_few_answers_when_there_are_few(latencies):
     [
         ({"busy_fraction": 0.95}, "busy for 95% of the time, and had 10% of a processor"),
         ({"late_ms": 2.5}, "2.5 ms"),
-        ({"late_ms": 0.9, "busy_fraction": 0.85}, ""),
+        ({"late_ms": 0.9, "busy_fraction": 0.75, "cpu_fraction": 0.6}, ""),
+        ({"busy_fraction": 0.5}, "kept the generator from a processor for 40% of the time"),
     ],
 )
 def test_generator_is_named_as_the_limit_when_it_was_busy_or_late(settings, named):

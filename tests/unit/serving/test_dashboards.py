@@ -110,6 +110,7 @@ tests:
       - {series: 'maas_request_seconds_bucket{instance="a", model="m", le="2.5"}', values: '0+100x40'}
       - {series: 'maas_request_seconds_bucket{instance="a", model="m", le="+Inf"}', values: '0+100x40'}
       - {series: 'maas_swaps_total{instance="a", model="m", result="refused"}', values: '0x30 1x10'}
+      - {series: 'maas_swaps_total{instance="a", model="m", result="unreachable"}', values: '0+1x40'}
       - {series: 'process_open_fds{job="maas", instance="a"}', values: '90x40'}
       - {series: 'process_max_fds{job="maas", instance="a"}', values: '100x40'}
     alert_rule_test:
@@ -121,6 +122,7 @@ FIRING = {
     "MaasOverloaded": "{instance: a, model: m, severity: warning}",
     "MaasSlow": "{instance: a, model: m, severity: warning}",
     "MaasSwapRefused": "{instance: a, model: m, result: refused, severity: warning}",
+    "MaasRegistryAway": "{instance: a, model: m, result: unreachable, severity: warning}",
     "MaasFewFileDescriptors": "{job: maas, instance: a, severity: warning}",
 }
 

@@ -76,5 +76,5 @@ def test_tritons_grpc_client_gets_what_the_bundle_predicts_when_it_is_unmodified
 def test_client_gets_what_the_bundle_predicts_when_it_is_unmodified(addresses, known, tmp_path, script, packages):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     subprocess.run([tmp_path / "venv/bin/pip", "install", "--quiet", *packages], check=True)
-    command = [tmp_path / "venv/bin/python", HERE / f"{script}.py", addresses[0], known]
+    command = [tmp_path / "venv/bin/python", HERE / f"{script}.py", addresses[0], known, addresses[1]]
     assert subprocess.check_output(command, text=True) == f"{ROWS} {ROWS} {ROWS}\n"

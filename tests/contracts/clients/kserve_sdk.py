@@ -1,12 +1,13 @@
-"""Sends rows with KServe's SDK, as JSON and as binary data, and compares what it reads: `kserve_sdk.py URL FILE`."""
+"""Sends rows with KServe's SDK, over REST and gRPC, and compares what it reads: `kserve_sdk.py URL FILE ADDRESS`."""
 
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
-from kserve import InferenceRESTClient, InferInput, InferRequest, InferResponse
+from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, InferResponse
 from kserve.inference_client import RESTConfig
 
 url = sys.argv[1]
@@ -23,10 +24,12 @@ def array(response: InferResponse, name: str) -> np.ndarray:
     return response.get_output_by_name(name).as_numpy()
 
 
-async def compare(client: InferenceRESTClient, *, binary: bool) -> None:
+Infer = Callable[[str, InferRequest], Awaitable[InferResponse]]
+
+
+async def compare(send: Infer, *, binary: bool) -> None:
     async def infer(model: str, *inputs: InferInput) -> InferResponse:
-        parameters = {"binary_data_output": binary}
-        return await client.infer(url, InferRequest(model, list(inputs), parameters=parameters), model)
+        return await send(model, InferRequest(model, list(inputs), parameters={"binary_data_output": binary}))
 
     numbers, texts, table = known["numbers"], known["texts"], known["table"]
     rows = np.asarray(numbers["rows"], dtype=np.float32)
@@ -52,7 +55,12 @@ async def main() -> None:
         assert await client.is_server_live(url)
         assert await client.is_model_ready(url, "digits")
         for binary in (True, False):
-            await compare(client, binary=binary)
+            await compare(lambda model, request: client.infer(url, request, model), binary=binary)
+    async with InferenceGRPCClient(sys.argv[3]) as client:
+        assert await client.is_server_ready()
+        assert await client.is_server_live()
+        assert await client.is_model_ready("digits")
+        await compare(lambda _, request: client.infer(request), binary=True)
 
 
 asyncio.run(main())

@@ -71,7 +71,11 @@ def test_tritons_grpc_client_gets_what_the_bundle_predicts_when_it_is_unmodified
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "packages"),
-    [("mlserver_codecs", ("mlserver==1.7.1",)), ("kserve_sdk", ("kserve==0.21.0",))],
+    [
+        ("mlserver_codecs", ("mlserver==1.7.1",)),
+        ("kserve_sdk", ("kserve==0.21.0",)),
+        ("kserve_v1", ("kserve==0.21.0",)),
+    ],
 )
 def test_client_gets_what_the_bundle_predicts_when_it_is_unmodified(addresses, known, tmp_path, script, packages):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)

@@ -22,7 +22,7 @@ def invocation_schema(deployment: Deployment) -> JsonSchema:
         "instances": rows,
         "inputs": rows if len(specs) > 1 else {"anyOf": [rows, by_name]},  # columns of one length cannot be written
     }
-    return one_of_forms(forms, {"params": params}, is_closed=True)
+    return one_of_forms(forms, {"params": params})
 
 
 def _split_schema(deployment: Deployment) -> JsonSchema:

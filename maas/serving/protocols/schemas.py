@@ -43,21 +43,18 @@ def object_schema(**properties: JsonSchema) -> dict[str, object]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def one_of_forms(forms: JsonSchema, shared: JsonSchema, *, is_closed: bool) -> JsonSchema:
+def one_of_forms(forms: JsonSchema, shared: JsonSchema) -> JsonSchema:
     """Returns the schema of an object that has exactly one of some properties, an alternative each.
 
     Args:
         forms: schemas of those properties, by name.
         shared: schemas of what may stand beside each, by name.
-        is_closed: whether any other property is refused.
     """
-    closed = {"additionalProperties": False} if is_closed else {}
-    return {
-        "oneOf": [
-            {"type": "object", "required": [name], "properties": {name: form, **shared}, **closed}
-            for name, form in forms.items()
-        ]
-    }
+    alternatives = [
+        {"type": "object", "required": [name], "properties": {name: form, **shared}, "additionalProperties": False}
+        for name, form in forms.items()
+    ]
+    return {"oneOf": alternatives}
 
 
 def tensor_schema(spec: TensorSpec) -> JsonSchema:

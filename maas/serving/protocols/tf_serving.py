@@ -40,7 +40,7 @@ from maas.serving.protocols.tf_serving_verbs import TfCall, TfVerb, example_repl
 from maas.serving.repository import Deployment, Snapshot
 
 
-class TfPredictRequest(msgspec.Struct):
+class TfPredictRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The body of `:predict`: rows or columns."""
 
     signature_name: str | None = None
@@ -100,7 +100,7 @@ class TfPredict(TfVerb):
         forms: dict[str, JsonSchema] = {"instances": {"type": "array", "minItems": 1, "items": instance_schema(first)}}
         if len(first.signature.inputs) == 1:
             forms["inputs"] = forms["instances"]  # a schema cannot say that columns are of equal length
-        schema = one_of_forms(forms, {"signature_name": SIGNATURE_SCHEMA}, is_closed=False)
+        schema = one_of_forms(forms, {"signature_name": SIGNATURE_SCHEMA})
         lists: JsonSchema = {"type": "array", "items": {}}
         outputs = {"anyOf": [lists, {"type": "object", "additionalProperties": lists}]}
         in_columns = {"type": "object", "required": ["outputs"], "properties": {"outputs": outputs}}

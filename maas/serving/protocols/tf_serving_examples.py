@@ -34,7 +34,7 @@ from maas.serving.protocols.tf_serving_verbs import TfCall, TfVerb, example_repl
 from maas.serving.repository import Deployment, Snapshot
 
 
-class TfExamplesRequest(msgspec.Struct):
+class TfExamplesRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The body of `:classify` and `:regress`: an object by feature for each row."""
 
     examples: list[dict[str, object]]
@@ -62,7 +62,7 @@ class TfExamples(TfVerb):
         return rows_of_instances(rows, deployment.signature.inputs), False
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns schemas and examples of the first model that has results of this kind."""
+        """Returns schemas and examples of the first model of this kind; a schema cannot say what a context takes."""
         first = next(filter(self.is_for, snapshot.deployments))
         reply = example_reply(self, first)
         example = example_schema(first)
@@ -73,6 +73,7 @@ class TfExamples(TfVerb):
                 "signature_name": SIGNATURE_SCHEMA,
                 "examples": {"type": "array", "minItems": 1, "items": example},
             },
+            "additionalProperties": False,
         }
         results = object_schema(results={"type": "array", "items": self.result})
         return OperationDocument(

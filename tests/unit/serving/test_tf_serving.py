@@ -148,6 +148,7 @@ BAD = {
     "no such version": ("/v1/models/digits/versions/7:predict", {"instances": [[1]]}, 404, "in version 1, not 7"),
     "neither": ("/v1/models/digits:predict", {}, 400, "neither; it takes instances (rows) or inputs (columns)"),
     "both": ("/v1/models/digits:predict", {"instances": [], "inputs": []}, 400, "both instances and inputs"),
+    "unknown key": ("/v1/models/digits:predict", {"instances": [], "parameters": {}}, 400, "`parameters`"),
     "no rows": ("/v1/models/digits:predict", {"instances": []}, 400, "No rows were given"),
     "no list": ("/v1/models/digits:predict", {"instances": "a"}, 400, "Expected `array`, got `str`"),
     "narrow": ("/v1/models/digits:predict", {"instances": [[1, 2]]}, 400, "Row 0 has shape [2]; the model takes [64]"),

@@ -172,7 +172,8 @@ def _curls(operations: Sequence[AnyOperation], snapshot: Snapshot) -> list[str]:
     own = (
         operation
         for operation in operations
-        if ("{version}" in operation.path) == (has_versions and "{name}" in operation.path)
+        if "{label}" not in operation.path
+        and ("{version}" in operation.path) == (has_versions and "{name}" in operation.path)
         and getattr(operation, "task", first.task) == first.task
     )
     documents = ((one, one.document(snapshot)) for one in own)

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 
 from maas.runtime.bundle import Bundle
 from maas.serving.protocols.rows import rows_of_columns, rows_of_instances, rows_of_records, rows_of_table
-from maas.serving.repository import Repository
+from maas.serving.repository import Repository, Snapshot
+from maas.serving.repository.deployments import VersionLabel
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +249,50 @@ def test_model_whose_folder_is_gone_has_no_time(asking, bundles, tmp_path):
 
 def test_server_without_models_lists_none(asking):
     assert asking.ask(Repository(), "GET", "/v1/models").json() == {"object": "list", "data": [], "models": []}
+
+
+@pytest.fixture(scope="module")
+def two_versions(asking, bundles, tmp_path_factory) -> Repository:
+    """Version 1 answers where none is named; version 2 has other weights, and a label."""
+    folder = tmp_path_factory.mktemp("versions")
+    repository = asking.repository_of(bundles.array_bundle(folder / "1"))
+    other = asking.repository_of(bundles.array_bundle(folder / "2", seed=7)).snapshot.first
+    deployments = (repository.snapshot.first, replace(other, version="2"))
+    repository.snapshot = Snapshot(deployments, (VersionLabel("digits", "champion", "2"),))
+    return repository
+
+
+@pytest.mark.parametrize(
+    ("path", "version"),
+    [
+        ("/v1/models/digits:predict", "1"),
+        ("/v1/models/digits/versions/2:predict", "2"),
+        ("/v1/models/digits/labels/champion:predict", "2"),
+    ],
+)
+def test_label_names_a_version(asking, two_versions, path, version):
+    bundle = two_versions.snapshot.find("digits", version).bundle
+    rows = bundle.golden.inputs
+    response = asking.ask(two_versions, "POST", path, json={"instances": rows})
+    assert response.headers["maas-version"] == version
+    assert_same(response.json()["predictions"], expected_rows(bundle, rows))
+
+
+def test_query_names_a_label_of_a_version(asking, two_versions):
+    bundle = two_versions.snapshot.find("digits", "champion").bundle
+    rows = bundle.golden.inputs
+    for path in ("/invocations?version=champion", "/invocations?model=digits&version=2"):
+        response = asking.ask(two_versions, "POST", path, json={"inputs": rows})
+        assert response.headers["maas-version"] == "2"
+        assert_same(response.json()["predictions"], bundle.predict(rows))
+
+
+def test_versions_and_their_labels_are_listed(asking, two_versions):
+    found = asking.ask(two_versions, "GET", "/v1/models/digits").json()
+    assert [one["version"] for one in found["model_version_status"]] == ["1", "2"]
+    assert (found["version"], found["version_labels"]) == ("1", {"champion": "2"})
+    one = asking.ask(two_versions, "GET", "/v1/models/digits/labels/champion").json()
+    assert [status["version"] for status in one["model_version_status"]] == ["2"]
 
 
 def test_large_rows_are_read_by_the_other_process(asking, repository):

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from maas.serving.observers import Outcome
+from maas.serving.observers.request_figures import RequestFigures
 from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
 from maas.serving.repository import Repository, Snapshot
 
@@ -22,15 +23,8 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        labels = ("route", "protocol", "model", "version")
-        self._requests = Counter("maas_requests", "Requests answered.", (*labels, "status"), registry=self.registry)
-        self._seconds = Histogram(
-            "maas_request_seconds",
-            "Seconds from a request's head to its reply.",
-            labels,
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        self._requests = RequestFigures(_SECONDS)
+        self.registry.register(self._requests)
         self._batches = Histogram(
             "maas_batch_rows", "Rows in one run of a model.", ("model",), buckets=_ROWS, registry=self.registry
         )
@@ -40,15 +34,12 @@ class Metrics:
             ("model", "result"),
             registry=self.registry,
         )
-        self._children = lru_cache(maxsize=1024)(self._labelled)
         self._rows = lru_cache(maxsize=1024)(self._batches.labels)
 
     def observe(self, outcome: Outcome) -> None:
         """Counts one request and its time."""
         labels = (outcome.route, outcome.protocol, outcome.model, outcome.version)
-        count, time = self._children(labels, outcome.status)
-        count.inc()
-        time.observe(outcome.seconds)
+        self._requests.add(labels, outcome.status, outcome.seconds)
 
     def observe_rows(self, model: str, rows: int) -> None:
         """Counts one run of a model and its rows."""
@@ -72,9 +63,6 @@ class Metrics:
     def render(self) -> bytes:
         """Returns all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
-
-    def _labelled(self, labels: tuple[str, ...], status: int) -> tuple[Counter, Histogram]:
-        return self._requests.labels(*labels, str(status)), self._seconds.labels(*labels)
 
 
 class MetricsPage(Page):

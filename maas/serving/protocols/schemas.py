@@ -113,15 +113,17 @@ def require_body_size(body: bytes | bytearray, deployments: Iterable[Deployment]
     """
     if len(body) <= ROOM_BYTES:
         return
-    limits = [_largest_rows(one) for one in deployments]
-    if None in limits:
-        return
-    rows, largest = max((limit for limit in limits if limit is not None), key=lambda limit: limit[1])
-    if len(body) > largest:
-        raise TooLargeError(
-            f"The body has {len(body):,} bytes; {rows:,} rows of this model have at most {largest:,}. Send rows as the "
-            "model takes them, fewer at a time."
-        )
+    limits: list[tuple[int, int]] = []
+    for one in deployments:
+        limit = _largest_rows(one)
+        if limit is None or len(body) <= limit[1]:
+            return
+        limits.append(limit)
+    rows, largest = max(limits, key=lambda limit: limit[1])
+    raise TooLargeError(
+        f"The body has {len(body):,} bytes; {rows:,} rows of this model have at most {largest:,}. Send rows as the "
+        "model takes them, fewer at a time."
+    )
 
 
 def largest_value(schema: JsonSchema) -> int | None:
@@ -167,9 +169,10 @@ def _most(sizes: Iterable[int | None]) -> int | None:
 
 def _largest_rows(deployment: Deployment) -> tuple[int, int] | None:
     """Returns the most rows of a call, and the bytes that they take; None where a row may have any size."""
-    if deployment not in _LARGEST:
-        _LARGEST[deployment] = _bounded_rows(deployment)
-    return _LARGEST[deployment]
+    try:
+        return _LARGEST[deployment]
+    except KeyError:
+        return _LARGEST.setdefault(deployment, _bounded_rows(deployment))
 
 
 def _bounded_rows(deployment: Deployment) -> tuple[int, int] | None:

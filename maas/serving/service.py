@@ -21,6 +21,7 @@ from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import Action, AnyOperation, Inference, Page, Reply, Request
+from maas.serving.reply_compression import compressed
 from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.routing import RouteTable
 
@@ -148,7 +149,7 @@ class Service:
         call = operation.parse(request, snapshot)
         deployment = snapshot.find(call.model, call.version)
         request.version = deployment.version
-        withdraw = deployment.engine.start(call, partial(_finish, operation, call, deployment, done))
+        withdraw = deployment.engine.start(call, partial(_finish, operation, request, call, deployment, done))
         return withdraw or start_task(self._submitted(operation, request, call, snapshot), done)
 
     def _begun_without_a_model(self, operation: Page | Action, request: Request, done: Done) -> Withdraw | None:
@@ -171,7 +172,7 @@ class Service:
             if chunk.is_last:
                 break
         if size_of_outputs(outputs) > OUTPUT_VALUES_AT_ONCE:
-            return await _rendered_in_turns(operation, call, deployment, outputs)
+            return await _rendered_in_turns(operation, request, call, deployment, outputs)
         return _rendered(operation, call, deployment, outputs)
 
 
@@ -203,13 +204,18 @@ def outcome_of(
 
 
 def _finish(
-    operation: Inference[Any], call: Call, deployment: Deployment, done: Done, outcome: Outputs | Exception
+    operation: Inference[Any],
+    request: Request,
+    call: Call,
+    deployment: Deployment,
+    done: Done,
+    outcome: Outputs | Exception,
 ) -> None:
     """Hands over the reply to a call that was started."""
     if isinstance(outcome, Exception):
         done(outcome)
     elif size_of_outputs(outcome) > OUTPUT_VALUES_AT_ONCE:
-        start_task(_rendered_in_turns(operation, call, deployment, outcome), done)
+        start_task(_rendered_in_turns(operation, request, call, deployment, outcome), done)
     else:
         reply = _attempted(partial(_rendered, operation, call, deployment, outcome), done)
         if reply is not None:
@@ -253,11 +259,14 @@ def _rendered(operation: Inference[Any], call: Call, deployment: Deployment, out
     return Reply(b"".join(rendered.parts), rendered.media_type, metadata)
 
 
-async def _rendered_in_turns(operation: Inference[Any], call: Call, deployment: Deployment, outputs: Outputs) -> Reply:
-    """Returns a large reply, written in turns with other work."""
+async def _rendered_in_turns(
+    operation: Inference[Any], request: Request, call: Call, deployment: Deployment, outputs: Outputs
+) -> Reply:
+    """Returns a large reply, written in turns with other work, and compressed where the client wants that."""
     rendered = operation.render(call, deployment, outputs)
     body = b"".join([part async for part in in_turns(rendered.parts)])
-    return Reply(body, rendered.media_type, (*deployment.reply_metadata, *rendered.metadata))
+    reply = Reply(body, rendered.media_type, (*deployment.reply_metadata, *rendered.metadata))
+    return await compressed(reply, request.metadata)
 
 
 async def in_turns(parts: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -5,6 +5,9 @@ from typing import Protocol
 
 import msgspec
 
+TRACE_CONTEXT = (b"traceparent", b"tracestate")
+"""Names of metadata by which a caller names its trace. Source: https://www.w3.org/TR/trace-context/"""
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """One request that was answered, refused or given up.

@@ -3,6 +3,8 @@
 from importlib.resources import files
 from typing import NamedTuple
 
+FAILED, REFUSED = "500|504|2|4|13", "429|503|8|14"
+"""Statuses of HTTP, and below 100 those of gRPC."""
 _RATE = "[$__rate_interval]"
 _CHOSEN = 'job=~"$job",model=~"$model"'
 _SOURCE = {"type": "prometheus", "uid": "${source}"}
@@ -54,7 +56,7 @@ PANELS = (
     Panel(
         "Failed and refused requests, by model",
         "percentunit",
-        ((_fraction("500|504"), "{{model}} failed"), (_fraction("429|503"), "{{model}} refused")),
+        ((_fraction(FAILED), "{{model}} failed"), (_fraction(REFUSED), "{{model}} refused")),
     ),
     Panel(
         "Requests a second, by protocol",

@@ -14,10 +14,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from maas.serving.observers import Outcome
+from maas.serving.observers import TRACE_CONTEXT, Outcome
 
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"})
-_FIELDS = frozenset({b"traceparent", b"tracestate"})
+FIRST_OF_HTTP = 100
+GRPC_FAILURES = frozenset({2, 4, 12, 13, 14, 15})
+"""gRPC's codes that are the server's fault; all of its codes are below HTTP's."""
 
 
 class Tracing:
@@ -36,19 +38,18 @@ class Tracing:
 
     def observe(self, outcome: Outcome) -> None:
         """Makes the span of one request, which has just ended."""
-        carrier = {name.decode(): value.decode("latin-1") for name, value in outcome.metadata if name in _FIELDS}
+        carrier = {name.decode(): value.decode("latin-1") for name, value in outcome.metadata if name in TRACE_CONTEXT}
         if not carrier and not outcome.model:
             return
         end = time.time_ns()
-        method = outcome.method if outcome.method in HTTP_METHODS else "HTTP"
         span = self._tracer.start_span(
-            f"{method} {outcome.route}",
+            span_name(outcome),
             context=self._propagator.extract(carrier),
             kind=SpanKind.SERVER,
             attributes=attributes_of(outcome),
             start_time=end - int(outcome.seconds * 1e9),
         )
-        if outcome.status >= 500:
+        if outcome.status >= 500 or outcome.status in GRPC_FAILURES:
             span.set_status(Status(StatusCode.ERROR))
         span.end(end)
 
@@ -57,13 +58,27 @@ class Tracing:
         self._provider.shutdown()
 
 
+def span_name(outcome: Outcome) -> str:
+    """Returns a span's name: the method of gRPC, or HTTP's method and the route."""
+    if outcome.status < FIRST_OF_HTTP:
+        return outcome.route.strip("/")
+    return f"{outcome.method if outcome.method in HTTP_METHODS else 'HTTP'} {outcome.route}"
+
+
 def attributes_of(outcome: Outcome) -> dict[str, str | int]:
     """Returns what a span says of a request."""
-    return {
+    transport: dict[str, str | int] = {
         "http.request.method": outcome.method if outcome.method in HTTP_METHODS else "_OTHER",
         "http.route": outcome.route,
         "url.path": outcome.path,
         "http.response.status_code": outcome.status,
+    }
+    if outcome.status < FIRST_OF_HTTP:
+        service, _, method = outcome.route.strip("/").rpartition("/")
+        code = {"rpc.grpc.status_code": outcome.status}
+        transport = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method, **code}
+    return {
+        **transport,
         "maas.protocol": outcome.protocol,
         "maas.model": outcome.model,
         "maas.version": outcome.version,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import NoReturn, TypeAlias
 
@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from maas.errors import ConfigError, OverloadError
 from maas.serving.faults import kind_of, message_of
+from maas.serving.observers import TRACE_CONTEXT
 from maas.serving.protocols.operations import AnyOperation, Reply, Request
 from maas.serving.protocols.v2_grpc import grpc_methods
 from maas.serving.protocols.v2_grpc_messages import POOL, SERVICE
@@ -99,9 +100,11 @@ class GrpcServer:
     async def _respond(self, operation: AnyOperation, message: bytes, context: grpc.aio.ServicerContext) -> bytes:
         """Returns the reply to a message; a client that gives up, or whose deadline passes, cancels it."""
         start, code = time.perf_counter(), grpc.StatusCode.CANCELLED
-        given = dict(context.invocation_metadata() or ()).get("x-request-id", "")
+        given = _bytes_of(context.invocation_metadata())
         request = Request(
-            body=message, request_id=self._service.request_id(given.encode() if isinstance(given, str) else given)
+            body=message,
+            metadata=[(name, given[name]) for name in TRACE_CONTEXT if name in given],
+            request_id=self._service.request_id(given.get(b"x-request-id", b"")),
         )
         try:
             reply = await self._outcome(operation, request)
@@ -131,6 +134,11 @@ class GrpcServer:
             raise
         finally:
             self._bodies.held_bytes -= held
+
+
+def _bytes_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[bytes, bytes]:
+    """Returns what a caller sent beside its message, by name."""
+    return {name.encode(): value.encode() if isinstance(value, str) else value for name, value in metadata or ()}
 
 
 def _handler(respond: Respond) -> grpc.RpcMethodHandler:

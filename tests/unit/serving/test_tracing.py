@@ -1,9 +1,13 @@
 """Spans against what the specifications say, in memory and at a small collector of the test's own."""
 
+import json
+import re
 import subprocess
 import sys
 import time
 
+import grpc
+import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -91,6 +95,20 @@ def test_unknown_method_has_no_name_of_its_own():
     assert (span.name, span.attributes["http.request.method"]) == ("HTTP /predict", "_OTHER")
 
 
+@pytest.mark.parametrize(("code", "status"), [(0, StatusCode.UNSET), (3, StatusCode.UNSET), (13, StatusCode.ERROR)])
+def test_span_names_service_and_method_when_it_is_of_grpc(code, status):
+    (span,) = spans_of(msgspec.structs.replace(outcome(code), route="/inference.GRPCInferenceService/ModelInfer"))
+    assert span.name == "inference.GRPCInferenceService/ModelInfer"
+    assert span.status.status_code is status
+    found = {name: value for name, value in span.attributes.items() if not name.startswith("maas.")}
+    assert found == {
+        "rpc.system": "grpc",
+        "rpc.service": "inference.GRPCInferenceService",
+        "rpc.method": "ModelInfer",
+        "rpc.grpc.status_code": code,
+    }
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
@@ -163,3 +181,14 @@ def test_collector_receives_the_spans_of_a_server(start, scripted, reply, array_
         one.value.int_value for span in spans for one in span.attributes if one.key == "http.response.status_code"
     ]
     assert statuses == [200, 400]
+
+
+def test_log_names_the_trace_when_a_caller_of_grpc_has_one(start, array_folder):
+    with start(f"model={array_folder}", "grpc_port=0", "access_log=true") as server:
+        address = re.search(r"gRPC: (\S+)", server.process.stdout.readline())[1]
+        with grpc.insecure_channel(address) as channel:
+            live = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+            live(b"", metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01"), ("x-request-id", "r7")])
+        server.process.terminate()
+        (line,) = map(json.loads, server.process.stderr.read().splitlines())
+    assert (line["trace_id"], line["request_id"], line["status"]) == (TRACE, "r7", 0)

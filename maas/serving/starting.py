@@ -15,7 +15,7 @@ from maas.serving.settings import ServerSettings
 class ModelsObserver(Protocol):
     """Sees what becomes of models."""
 
-    def observe_rows(self, model: str, rows: int) -> None:
+    def observe_rows(self, model: str, version: str, rows: int) -> None:
         """Receives the number of rows of a run."""
 
     def observe_swap(self, model: str, result: str) -> None:

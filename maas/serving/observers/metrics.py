@@ -26,7 +26,11 @@ class Metrics:
         self._requests = RequestFigures(_SECONDS)
         self.registry.register(self._requests)
         self._batches = Histogram(
-            "maas_batch_rows", "Rows in one run of a model.", ("model",), buckets=_ROWS, registry=self.registry
+            "maas_batch_rows",
+            "Rows in one run of a model.",
+            ("model", "version"),
+            buckets=_ROWS,
+            registry=self.registry,
         )
         self._swaps = Counter(
             "maas_swaps",
@@ -41,9 +45,9 @@ class Metrics:
         labels = (outcome.route, outcome.protocol, outcome.model, outcome.version)
         self._requests.add(labels, outcome.status, outcome.seconds)
 
-    def observe_rows(self, model: str, rows: int) -> None:
-        """Counts one run of a model and its rows."""
-        self._rows(model).observe(rows)
+    def observe_rows(self, model: str, version: str, rows: int) -> None:
+        """Counts one run of a version of a model and its rows."""
+        self._rows(model, version).observe(rows)
 
     def observe_swap(self, model: str, result: str) -> None:
         """Counts a version that an alias moved to, or a look that found none."""
@@ -58,7 +62,7 @@ class Metrics:
         """
         self.registry.register(_Models(repository, reading_rows))
         for deployment in repository.snapshot.deployments:
-            self._rows(deployment.name)
+            self._rows(deployment.name, deployment.version)
 
     def render(self) -> bytes:
         """Returns all metrics in Prometheus' text format."""
@@ -98,10 +102,10 @@ class _Models(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         labels = ("model", "version", "digest", "precision")
-        queue = GaugeMetricFamily("maas_queue_rows", "Rows that wait for a model.", labels=("model",))
+        queue = GaugeMetricFamily("maas_queue_rows", "Rows that wait for a model.", labels=labels[:2])
         models = GaugeMetricFamily("maas_model_info", "The models that are served; always 1.", labels=labels)
         for one in self._repository.snapshot.deployments:
-            queue.add_metric((one.name,), one.engine.queued_rows)
+            queue.add_metric((one.name, one.version), one.engine.queued_rows)
             models.add_metric((one.name, one.version, one.bundle.digest, one.bundle.manifest.precision), 1)
         reading = GaugeMetricFamily("maas_reading_rows", "Rows of large requests that wait to be read.")
         reading.add_metric((), self._reading_rows())

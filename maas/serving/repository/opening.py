@@ -28,12 +28,12 @@ class Opener:
     Args:
         lane: thread that preprocesses for all models.
         memory: of the models that are loaded by their first call.
-        observe_rows: receives a model's name and the number of rows of each of its runs.
+        observe_rows: receives a model's name, its version and the number of rows of each of its runs.
     """
 
     lane: Lane
     memory: ModelMemory
-    observe_rows: Callable[[str, int], None]
+    observe_rows: Callable[[str, str, int], None]
 
     def opened(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
         """Opens a bundle, compares its golden outputs and measures it; a lazy one's files are compared alone.
@@ -43,10 +43,10 @@ class Opener:
         """
         bundle = Bundle.open(model.folder)
         name = model.name or bundle.manifest.name
-        statistics = ModelStatistics()
+        statistics, observe = ModelStatistics(), partial(self.observe_rows, name, model.version)
         if not model.entry.lazy:
             predictor = _checked(bundle, settings)
-            engine: Engine = self._engine(name, bundle, predictor, settings, statistics)
+            engine: Engine = self._engine(bundle, predictor, settings, statistics, observe)
             processor, postprocessor = predictor.processor, predictor.postprocessor
             outputs = predictor.outputs(bundle.golden.inputs[:1])
         else:
@@ -54,7 +54,7 @@ class Opener:
             processor.max_pixels = settings.max_pixels
             engine = LazyEngine(
                 name,
-                partial(self._loaded, name, bundle, settings, statistics),
+                partial(self._loaded, bundle, settings, statistics, observe),
                 self.memory,
                 settings.max_queue,
                 size_of_files(bundle),
@@ -62,24 +62,26 @@ class Opener:
             outputs = outputs_like(bundle.golden.scores[:1], postprocessor)
         return Deployment(name, model.version, bundle, processor, postprocessor, outputs, engine, statistics)
 
-    def _loaded(self, name: str, bundle: Bundle, settings: EngineSettings, statistics: ModelStatistics) -> BatchEngine:
+    def _loaded(
+        self, bundle: Bundle, settings: EngineSettings, statistics: ModelStatistics, observe: Callable[[int], None]
+    ) -> BatchEngine:
         """Returns the engine of a lazy model."""
-        return self._engine(name, bundle, _checked(bundle, settings), settings, statistics)
+        return self._engine(bundle, _checked(bundle, settings), settings, statistics, observe)
 
     def _engine(
         self,
-        name: str,
         bundle: Bundle,
         predictor: Predictor,
         settings: EngineSettings,
         statistics: ModelStatistics,
+        observe: Callable[[int], None],
     ) -> BatchEngine:
         return BatchEngine(
             predictor,
             measured(predictor, bundle.golden.inputs),
             self.lane,
             max_queue=settings.max_queue,
-            observe=partial(self.observe_rows, name),
+            observe=observe,
             statistics=statistics,
         )
 

@@ -36,14 +36,14 @@ class Repository:
 
     Args:
         settings: how models are run.
-        observe_rows: receives a model's name and the number of rows of each of its runs.
+        observe_rows: receives a model's name, its version and the number of rows of each of its runs.
         max_memory_bytes: the most bytes of all models that are loaded by their first call; null for no limit.
     """
 
     def __init__(
         self,
         settings: EngineSettings | None = None,
-        observe_rows: Callable[[str, int], None] = lambda name, rows: None,  # noqa: ARG005
+        observe_rows: Callable[[str, str, int], None] = lambda name, version, rows: None,  # noqa: ARG005
         max_memory_bytes: int | None = None,
     ) -> None:
         self.snapshot = Snapshot()

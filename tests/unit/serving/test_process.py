@@ -68,7 +68,7 @@ def test_stopped_server_answers_what_it_accepted_and_exits_with_0(start, array_f
     with start(f"model={array_folder}", "batch_size=1", module=slow_module) as server:
         found: list = []
         threads = [asked(server, found) for _ in range(3)]
-        wait_until(lambda: server.metric('maas_queue_rows{model="digits"}') == 2)
+        wait_until(lambda: server.metric('maas_queue_rows{model="digits",version="1"}') == 2)
         server.client.close()
         server.process.send_signal(number)
         for thread in threads:
@@ -94,9 +94,9 @@ def test_full_queue_answers_503_and_when_to_come_back(start, array_folder, slow_
     with start(f"model={array_folder}", "batch_size=1", "max_queue=1", module=slow_module) as server:
         found: list = []
         threads = [asked(server, found)]
-        wait_until(lambda: server.metric('maas_batch_rows_count{model="digits"}') == 1)
+        wait_until(lambda: server.metric('maas_batch_rows_count{model="digits",version="1"}') == 1)
         threads.append(asked(server, found))
-        wait_until(lambda: server.metric('maas_queue_rows{model="digits"}') == 1)
+        wait_until(lambda: server.metric('maas_queue_rows{model="digits",version="1"}') == 1)
         refused = server.client.post("/predict", content=ZEROS)
         for thread in threads:
             thread.join()
@@ -111,17 +111,17 @@ def test_request_of_a_client_that_left_is_not_run(start, array_folder, slow_modu
     with start(f"model={array_folder}", "batch_size=1", module=slow_module) as server:
         found: list = []
         threads = [asked(server, found)]
-        wait_until(lambda: server.metric('maas_batch_rows_count{model="digits"}') == 1)
+        wait_until(lambda: server.metric('maas_batch_rows_count{model="digits",version="1"}') == 1)
         with socket.create_connection(("127.0.0.1", server.port)) as leaving:
             leaving.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(ZEROS), ZEROS))
-            wait_until(lambda: server.metric('maas_queue_rows{model="digits"}') == 1)
+            wait_until(lambda: server.metric('maas_queue_rows{model="digits",version="1"}') == 1)
         threads.append(asked(server, found))
         gone = 'maas_requests_total{model="digits",protocol="rest",route="/predict",status="499",version="1"}'
         wait_until(lambda: server.metric(gone) == 1)
         for thread in threads:
             thread.join()
         assert [status for status, _ in found] == [200, 200]
-        assert server.metric('maas_batch_rows_count{model="digits"}') == 2
+        assert server.metric('maas_batch_rows_count{model="digits",version="1"}') == 2
 
 
 def test_port_in_use_is_one_line_and_status_2(array_server, array_folder):

@@ -135,8 +135,8 @@ def test_metrics_name_the_model_and_count_its_runs(text_folder):
     shown = asyncio.run(scenario())
     digest = Bundle.open(text_folder).digest
     assert f'maas_model_info{{digest="{digest}",model="sentiment",precision="fp32",version="1"}} 1.0' in shown
-    assert 'maas_batch_rows_count{model="sentiment"} 1.0' in shown
-    assert 'maas_queue_rows{model="sentiment"} 0.0' in shown
+    assert 'maas_batch_rows_count{model="sentiment",version="1"} 1.0' in shown
+    assert 'maas_queue_rows{model="sentiment",version="1"} 0.0' in shown
 
 
 def test_replaced_version_finishes_what_it_admitted_and_goes(text_folder, monkeypatch):

@@ -114,7 +114,10 @@ def test_server_answers_for_each_of_several_models(start, folders, tmp_path):
         assert ready.status_code == 200
         long = {"input_data": [[0] * 64] * 200, "version": "stable"}  # read by another process
         assert server.client.post("/predict", json=long).json()["predictions"][0] == pytest.approx(answers[0][0])
-        assert server.metric('maas_queue_rows{model="mood"}') == 0
+        assert server.metric('maas_queue_rows{model="mood",version="1"}') == 0
+        lines = [line.rpartition(" ")[0] for line in server.client.get("/metrics").text.splitlines()]
+        samples = [line for line in lines if not line.startswith("#")]
+        assert len(samples) == len(set(samples))  # Prometheus refuses a page that has a sample twice
 
 
 def test_documents_hold_for_every_model_when_there_are_several(start, folders, tmp_path, bundles):

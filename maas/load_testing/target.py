@@ -4,7 +4,7 @@ import http.client
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +89,26 @@ def _body(settings: LoadSettings, rows: Sequence[object]) -> bytes:
 
 def _documented(settings: LoadSettings, host: str, port: int, prefix: str) -> bytes:
     """Returns the body that the server's OpenAPI document has as an example."""
-    document = _fetched(host, port, f"{prefix}/openapi.json", settings.url)
-    paths = document.get("paths", {})
-    template = next((one for one in paths if _pattern(one).fullmatch(settings.path)), "")
-    operation = paths.get(template, {}).get("post", {})
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    if "example" not in content:
+    paths = _fetched(host, port, f"{prefix}/openapi.json", settings.url).get("paths", {})
+    example = _example(paths, settings.path)
+    if example is None:
         raise ConfigError(f"{settings.url} documents no example for {settings.path}. Set inputs=FILE, or another path.")
-    example = content["example"]
-    if isinstance(example, dict) and isinstance(example.get("inputs"), list) and settings.path.startswith("/v1/"):
-        return _body(settings, list(itertools.islice(itertools.cycle(example["inputs"]), settings.rows)))
-    return msgspec.json.encode(example)
+    if not (isinstance(example, dict) and isinstance(example.get("inputs"), list) and settings.path.startswith("/v1/")):
+        return msgspec.json.encode(example)
+    rows = example["inputs"]
+    if settings.model is not None:
+        models = _fetched(host, port, f"{prefix}/v1/models", settings.url).get("data", [])
+        task = next((one.get("task") for one in models if one.get("name") == settings.model), None)
+        of_task = _example(paths, f"/v1/{task}")  # the first path's example is of the default model
+        rows = [next(iter(of_task.values()))] if isinstance(of_task, dict) and of_task else rows
+    return _body(settings, list(itertools.islice(itertools.cycle(rows), settings.rows)))
+
+
+def _example(paths: Mapping[str, Any], path: str) -> object:
+    """Returns the documented body of a request to a path; null where there is none."""
+    template = next((one for one in paths if _pattern(one).fullmatch(path)), "")
+    body = paths.get(template, {}).get("post", {}).get("requestBody", {})
+    return body.get("content", {}).get("application/json", {}).get("example")
 
 
 def _pattern(template: str) -> re.Pattern[str]:

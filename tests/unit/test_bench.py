@@ -45,6 +45,16 @@ def test_fault_is_one_line_with_status_2(arguments, line):
     assert (done.returncode, done.stderr.strip(), done.stdout) == (2, line, "")
 
 
+def test_model_is_sent_a_row_of_its_own_task_when_it_is_not_the_default(serving_bundles, start, tmp_path):
+    models = [getattr(serving_bundles, f"{kind}_bundle")(tmp_path / kind) for kind in ("array", "text", "combined")]
+    with start(*(f"model={model}" for model in models)) as url:
+        short = [f"url={url}", "rate=20", "seconds=0.2", "warm_up_s=0.1", "rows=2", f"out={tmp_path}/load"]
+        for name in ("digits", "sentiment", "reviews"):
+            assert run(*short, f"model={name}").returncode == 0
+            (load,) = json.loads((tmp_path / "load/load.json").read_text())["loads"]
+            assert (load["requests"], load["errors"]) == (4, {}), name
+
+
 def test_record_is_written_when_nothing_can_draw(scripted, reply, tmp_path):
     arguments = ["seconds=0.1", "warm_up_s=0.1", "path=/x", f"out={tmp_path}"]
     document = {"paths": {"/x": {"post": {"requestBody": {"content": {"application/json": {"example": 1}}}}}}}

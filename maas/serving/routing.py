@@ -6,7 +6,7 @@ A path is literal, or leaves segments open, whole or up to a suffix: `/v2/models
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from maas.errors import shortened_value
 from maas.serving.faults import CallError
@@ -110,8 +110,13 @@ class RouteTable:
         raise self._unknown(path)
 
     def _unknown(self, path: str) -> UnknownRouteError:
-        paths = dict.fromkeys(f"{operation.method} {operation.path}" for operation in self.operations)
-        return UnknownRouteError(f"Nothing is served at {shortened_value(path, '')}; there is {', '.join(paths)}.")
+        return UnknownRouteError(f"Nothing is served at {shortened_value(path, '')}; there is {self._served}.")
+
+    @cached_property
+    def _served(self) -> str:
+        """The documented routes, less those that name a version or a label of one."""
+        shown = [one for one in self.operations if one.is_documented and not re.search(r"{(version|label)}", one.path)]
+        return ", ".join(dict.fromkeys(f"{operation.method} {operation.path}" for operation in shown))
 
     def _methods_at(self, path: str) -> dict[str, AnyOperation]:
         if "{" not in path:

@@ -1,6 +1,7 @@
 """Paths with open segments, parameters beside the path, and the form of a fault."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 import httpx
@@ -65,7 +66,8 @@ def test_other_methods_of_a_path_with_a_suffix_are_refused():
 
 
 def test_path_without_its_suffix_is_unknown_where_none_is_open():
-    with pytest.raises(UnknownRouteError):
+    served = "there is GET /v1/models/{name}, POST /v1/models/{name}:predict, GET /v1/models."
+    with pytest.raises(UnknownRouteError, match=re.escape(served)):
         TABLE.find("GET", "/v1/models/a/versions/3")
 
 

@@ -4,6 +4,7 @@ Copies lie in maas's cache by the digest of what they say of themselves: `manife
 the digests of all else. The least recently used ones make room for new ones.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -54,6 +55,13 @@ def copy_of(files: BundleFiles) -> Path:
             with folder_published_whole(folder) as draft:
                 files.save_all(draft)
     return folder
+
+
+def keep_copy(folder: Path) -> None:
+    """Notes that a folder is in use, if it is a copy; what is noted within `IN_USE_S` makes no room for others."""
+    if folder.parent.parent == cache_folder("bundles"):
+        with contextlib.suppress(OSError):  # the cache may be read-only, or another process's
+            os.utime(folder.parent)
 
 
 def _digest(files: BundleFiles) -> str:

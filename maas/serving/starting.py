@@ -8,6 +8,7 @@ from maas.serving.entries import ModelEntry, entry_of, read_models_file
 from maas.serving.locating import Locator
 from maas.serving.repository import EngineSettings, Repository
 from maas.serving.repository.administration import Administration
+from maas.serving.repository.keeping import CopyKeeper
 from maas.serving.repository.watching import AliasWatcher
 from maas.serving.settings import ServerSettings
 
@@ -44,7 +45,8 @@ def open_models(settings: ServerSettings, observer: ModelsObserver) -> Administr
         if default is not None:
             repository.set_default(default)
         stack.pop_all()
-    repository.companions.append(AliasWatcher(repository, locator, settings.watch_s, observer.observe_swap))
+    watcher = AliasWatcher(repository, locator, settings.watch_s, observer.observe_swap)
+    repository.companions += [watcher, CopyKeeper(repository)]
     return Administration(repository, locator, partial(entries_of, settings))
 
 

@@ -1,5 +1,6 @@
 """Reading a tracking server by its REST interface: a small server that answers as MLflow does, and a real one."""
 
+import asyncio
 import base64
 import json
 import os
@@ -15,11 +16,14 @@ import pytest
 
 from maas.errors import AbsentError, RegistryError
 from maas.opening import load
+from maas.registry import copies
 from maas.registry.reading.addresses import LocatedModel
 from maas.registry.reading.process import RegistryProcess
 from maas.registry.reading.readers import reader_of
 from maas.registry.reading.rest import RestRegistry
 from maas.runtime.bundle import Bundle
+from maas.serving.repository import Repository
+from maas.serving.repository.keeping import CopyKeeper
 
 API, PROXY = "/api/2.0/mlflow/", "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -223,3 +227,34 @@ def test_process_names_the_extra_when_mlflow_is_not_installed(tmp_path, monkeypa
     with pytest.raises(RegistryError, match=r"^The registry sqlite:///x\.db needs mlflow, which is not installed\."):
         process.version_at("a", "b")
     process.close()
+
+
+def test_copy_stays_when_it_is_served_and_others_want_room(rest, monkeypatch, tmp_path):
+    monkeypatch.setattr(copies, "COPIES_KEPT", 1)
+    served = Path(rest.locate("models:/digits/3").folder)
+    other = served.parents[1] / "other"
+    other.mkdir()
+    os.utime(served.parent, (1e9, 1e9))
+    os.utime(other, (2e9, 2e9))
+
+    async def scenario():
+        repository = Repository()
+        repository.open(served)
+        keeper = CopyKeeper(repository)
+        keeper.start()
+        await keeper.close()
+        await repository.close()
+
+    asyncio.run(scenario())
+    copies._make_room(other)
+    assert served.is_dir()
+    os.utime(served.parent, (1e9, 1e9))  # nobody serves it any more
+    copies._make_room(other)
+    assert not served.is_dir()
+
+
+def test_folder_that_is_no_copy_is_left_alone(folder):
+    before = folder.parent.stat().st_mtime
+    os.utime(folder.parent, (1e9, 1e9))
+    copies.keep_copy(folder)
+    assert folder.parent.stat().st_mtime == 1e9 != before

@@ -52,7 +52,7 @@ def json_values(
     return in_datatype_of(_array(values, tensor), tensor, spec).reshape(shape_of(tensor, spec))
 
 
-def flat_values(values: list[float], tensor: DeclaredTensor, spec: TensorSpec) -> TensorValues:
+def flat_values(values: NDArray[np.float64], tensor: DeclaredTensor, spec: TensorSpec) -> TensorValues:
     """Returns a tensor's values, (N, …), from numbers that were read already.
 
     Args:
@@ -136,7 +136,7 @@ def _flat(values: list[Row], depth: int) -> list[Row]:
     return values
 
 
-def _array(values: Sequence[Row], tensor: DeclaredTensor) -> NDArray[np.generic]:
+def _array(values: Sequence[Row] | NDArray[np.float64], tensor: DeclaredTensor) -> NDArray[np.generic]:
     """Returns checked numbers as an array; what becomes infinite is refused by the processor, with its row."""
     try:
         with np.errstate(over="ignore"):

@@ -47,12 +47,6 @@ class InputTensor(msgspec.Struct, kw_only=True):
         return size
 
 
-class FlatTensor(InputTensor, kw_only=True):
-    """A tensor whose numbers are a flat list, and read at once."""
-
-    data: list[float]  # type: ignore[assignment]  # it is sent likewise, and read otherwise
-
-
 class RequestedOutput(msgspec.Struct):
     """An output that a client wants."""
 
@@ -63,19 +57,13 @@ class RequestedOutput(msgspec.Struct):
 class InferRequest(msgspec.Struct):
     """The body of an inference request."""
 
-    inputs: Sequence[InputTensor]
+    inputs: list[InputTensor]
     id: str | None = None
     outputs: list[RequestedOutput] | None = None
     parameters: dict[str, object] | None = None
 
 
-class FlatRequest(InferRequest):
-    """The same with numbers that are read at once."""
-
-    inputs: Sequence[FlatTensor]
-
-
-INFER_DECODER, FLAT_DECODER = msgspec.json.Decoder(InferRequest), msgspec.json.Decoder(FlatRequest)
+INFER_DECODER = msgspec.json.Decoder(InferRequest)
 
 
 def require_parameters(body: InferRequest) -> None:

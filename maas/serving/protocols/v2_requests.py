@@ -16,14 +16,12 @@ from maas.serving.protocols.binary_tensors import RawData, binary_values
 from maas.serving.protocols.bodies import decode
 from maas.serving.protocols.content_types import values_of_content_type
 from maas.serving.protocols.json_tensors import flat_values, json_values
-from maas.serving.protocols.operations import LARGE_BODY_BYTES, Request
+from maas.serving.protocols.operations import Request
 from maas.serving.protocols.schemas import require_body_size
 from maas.serving.protocols.tensors import WIRE_TYPES, TensorValues, rows_of
+from maas.serving.protocols.v2_flat_numbers import FLOATS, Numbers, flat_request
 from maas.serving.protocols.v2_messages import (
-    FLAT_DECODER,
     INFER_DECODER,
-    FlatRequest,
-    FlatTensor,
     InferRequest,
     InputTensor,
     raw_data,
@@ -34,7 +32,6 @@ from maas.serving.repository import Deployment
 
 REMEMBERED_BYTES = 1024
 _MOST_DIGITS = 20
-_FLOATS = frozenset({"FP32", "FP64"})
 
 
 class BinaryArray(NamedTuple):
@@ -58,11 +55,13 @@ class RequestHead(NamedTuple):
         body: the JSON, whose parameters are known.
         outputs: those that are wanted.
         array: the input, where it needs no more than to be found after the JSON.
+        numbers: of the input, where they were read at once.
     """
 
     body: InferRequest
     outputs: list[WantedOutput]
     array: BinaryArray | None
+    numbers: Numbers | None = None
 
 
 def request_head(request: Request, deployment: Deployment) -> tuple[RequestHead, int]:
@@ -79,8 +78,8 @@ def request_head(request: Request, deployment: Deployment) -> tuple[RequestHead,
         return _remembered_head(bytes(request.body[:size]), signature, max_rows), size
     content = request.body if size is None else request.body[:size]
     require_body_size(content, (deployment,))
-    body = _flat_request(content, signature) if size is None else None
-    return _checked_head(body or decode(INFER_DECODER, content), signature, max_rows), len(content)
+    head = _head_with_numbers(content, signature) if size is None else None
+    return head or _read_head(content, signature, max_rows), len(content)
 
 
 def json_size(request: Request) -> int | None:
@@ -116,26 +115,27 @@ def rows_of_request(head: RequestHead, body: bytes | bytearray, size: int, deplo
         array = np.frombuffer(body, head.array.kind, -1, size).reshape(head.array.shape)
         return cast("Sequence[Row]", array)  # it is read as a sequence of its rows
     inputs, optional = head.body.inputs, deployment.optional_inputs
-    read = partial(_values, raw=raw_data(inputs, body, size), optional=optional)
+    if head.numbers is None:
+        read = partial(_values, raw=raw_data(inputs, body, size), optional=optional)
+    else:
+        read = partial(flat_values, head.numbers)
     return rows_of(inputs, deployment.signature.inputs, deployment.engine.max_rows, read, optional)
 
 
-def _flat_request(content: bytes | bytearray, signature: Signature) -> FlatRequest | None:
-    """Reads a small request with a flat list of floats, which is most of them, in one go; None where it is another."""
-    if len(signature.inputs) != 1 or signature.inputs[0].datatype not in _FLOATS or len(content) > LARGE_BODY_BYTES:
+def _head_with_numbers(content: bytes | bytearray, signature: Signature) -> RequestHead | None:
+    """Reads a small request with a flat list of floats, which is most of them; None where it is another."""
+    if len(signature.inputs) != 1 or signature.inputs[0].datatype not in FLOATS:
         return None
-    try:
-        body = FLAT_DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # read again, it is refused with the cause
+    found = flat_request(content)
+    if found is None:
         return None
-    return body if all(tensor.datatype in _FLOATS for tensor in body.inputs) else None
+    body, numbers = found
+    require_parameters(body)
+    return RequestHead(body, wanted_outputs(body, signature.outputs), None, numbers)
 
 
-def _read_head(content: bytes, signature: Signature, max_rows: int) -> RequestHead:
-    return _checked_head(decode(INFER_DECODER, content), signature, max_rows)
-
-
-def _checked_head(body: InferRequest, signature: Signature, max_rows: int) -> RequestHead:
+def _read_head(content: bytes | bytearray, signature: Signature, max_rows: int) -> RequestHead:
+    body = decode(INFER_DECODER, content)
     require_parameters(body)
     outputs = wanted_outputs(body, signature.outputs)
     is_one = len(body.inputs) == len(signature.inputs) == 1
@@ -164,9 +164,7 @@ def _values(
     tensor: InputTensor, spec: TensorSpec, *, raw: Mapping[str, RawData], optional: frozenset[str]
 ) -> TensorValues:
     """Returns what a tensor holds, in whatever form it was sent."""
-    if isinstance(tensor, FlatTensor):
-        values = flat_values(tensor.data, tensor, spec)
-    elif isinstance(tensor.data, msgspec.UnsetType):
+    if isinstance(tensor.data, msgspec.UnsetType):
         values = binary_values(raw[tensor.name], tensor, spec)
     else:
         values = json_values(tensor.data, tensor, spec, is_optional=spec.name in optional)

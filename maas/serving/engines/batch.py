@@ -190,6 +190,7 @@ class BatchEngine:
 
     def _finish(self, job: Job, deliver: Deliver, outcome: Outputs | Exception) -> None:
         """Ends a call that was started, and hands over what its run gave."""
+        job.deliver = _nobody  # a job that refers to itself would wait for the garbage collector
         self._leave((job,), 1)
         if not isinstance(outcome, Exception) and (fault := not_finite(outcome)):
             outcome = NotFiniteError(fault)
@@ -197,6 +198,7 @@ class BatchEngine:
 
     def _withdraw(self, job: Job) -> None:
         if job.is_waiting and not job.is_withdrawn:
+            job.deliver = _nobody
             self._leave((job,), 1)
 
     def _leave(self, jobs: Sequence[Job], rows: int) -> None:
@@ -248,6 +250,10 @@ class BatchEngine:
         if jobs:
             self._observe(sum(len(job.features) for job in jobs))
         return jobs
+
+
+def _nobody(outcome: Outputs | Exception) -> None:
+    """Receives what nobody waits for any more."""
 
 
 class _OneChunk:

@@ -159,7 +159,7 @@ class Exchange:
     def _close(self, status: int) -> None:
         """Gives back the body's bytes, and shows the outcome."""
         self._state.bodies.held_bytes -= self._held
-        self._held, self._body, self.request.body = 0, b"", b""
+        self._held, self._body, self.request.body, self._withdraw = 0, b"", b"", None
         seconds = time.perf_counter() - self._start
         head = self.head
         self._state.service.observe(outcome_of(head.method, head.path, self._operation, self.request, status, seconds))

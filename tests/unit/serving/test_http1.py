@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import http.client
 import io
 import json
@@ -387,6 +388,29 @@ def test_connection_ends_when_its_deadline_has_passed(repository, monkeypatch, s
     assert found.startswith(first_line)
     assert bool(found) == bool(first_line)
     assert held == 0
+
+
+def test_requests_leave_nothing_for_the_garbage_collector(repository, monkeypatch):
+    async def scenario(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def ask(times: int) -> None:
+            for _ in range(times):
+                writer.write(post())
+                length = int((await reader.readuntil(b"\r\n\r\n")).partition(b"content-length: ")[2].split()[0])
+                await reader.readexactly(length)
+
+        await ask(10)
+        gc.collect()
+        gc.disable()
+        try:
+            await ask(50)
+            return gc.collect()
+        finally:
+            gc.enable()
+            writer.close()
+
+    assert served(repository, ConnectionLimits(), scenario, monkeypatch) < 50
 
 
 def test_body_may_take_its_time_when_it_arrives_fast_enough(repository, monkeypatch):

@@ -1,6 +1,7 @@
 """What several rooms of tests share: small real nets, checkpoints and bundles, each made once."""
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,9 @@ import pytest
 
 CACHE = tempfile.TemporaryDirectory(prefix="maas-tests-datasets-", ignore_cleanup_errors=True)
 os.environ.setdefault("HF_DATASETS_CACHE", CACHE.name)  # datasets reads it when it is imported
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell script,
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and below nohup: what tests start would ignore them as well
 
 HERE = Path(__file__).parent
 TEXTS = [

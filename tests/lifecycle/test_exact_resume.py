@@ -50,10 +50,17 @@ class Killed:
         process.start()
         return process
 
-    def follow(self, process: multiprocessing.Process, phases: int) -> None:
-        """Waits until training has come to its so manieth phase, or is over."""
-        while process.is_alive() and len(self.phase.read_bytes()) < phases:
+    def follow(self, process: multiprocessing.Process, phases: int) -> float:
+        """Waits until training has come to its so manieth phase, or is over.
+
+        Returns:
+            How long the last whole phase of the same kind took, in seconds; 0.1 where there is none yet.
+        """
+        begun: list[float] = []
+        while process.is_alive() and len(begun) < phases:
             time.sleep(0.002)
+            begun += [time.monotonic()] * (len(self.phase.read_bytes()) - len(begun))
+        return begun[-2] - begun[-3] if len(begun) > 2 else 0.1
 
     def finish(self) -> tuple[str, Checkpoint]:
         """Trains to the end and returns the digest of the weights, and the checkpoint."""
@@ -63,11 +70,15 @@ class Killed:
         checkpoint = Checkpoint.open(next(self.phase.parent.glob("*/[0-9]*/train")))
         return sha256_of(checkpoint.folder / "weights.safetensors"), checkpoint
 
-    def kill(self, phases: int, seconds: float) -> str:
-        """Kills training so long after its so manieth phase began and returns what it was doing."""
+    def kill(self, phases: int, fraction: float) -> str:
+        """Kills training within its so manieth phase and returns what it was doing.
+
+        Args:
+            phases: the phase, from 1.
+            fraction: of the time that the phase will take, to wait within it.
+        """
         process = self.start()
-        self.follow(process, phases)
-        process.join(seconds)
+        process.join(fraction * self.follow(process, phases))
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
         process.join()
@@ -81,17 +92,12 @@ class Killed:
 def killed_and_finished(folder: Path, name: str, workers: int, kills: int, seed: int) -> list[str]:
     """Kills one run after another, each once; every one of them must end as the one that is left alone."""
     whole = Killed(folder / "whole", RECIPES[name], workers)
-    process = whole.start()
-    whole.follow(process, 1)
-    begun = time.time()
-    process.join()
+    expected, record = whole.finish()
     count = len(whole.phase.read_bytes())
-    phase_s = (whole.phase.stat().st_mtime - begun) / count  # what comes behind the last phase is none of them
-    expected, record = whole.finish()  # a second run, from the beginning: nothing is left to go on with
     chance, phases = random.Random(seed), []
     for index in range(kills):
         run = Killed(folder / f"killed{index}", RECIPES[name], workers)
-        phases.append(run.kill(chance.randint(1, count - 1), chance.uniform(0, phase_s)))
+        phases.append(run.kill(chance.randint(1, count - 1), chance.random()))
         found, checkpoint = run.finish()
         assert found == expected, (name, workers, index, phases[-1])
         assert checkpoint.record.history == record.record.history

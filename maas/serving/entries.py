@@ -102,6 +102,17 @@ class LocatedEntry(NamedTuple):
     name: str | None
     version: str
 
+    @classmethod
+    def of_folder(cls, folder: str | Path, *, name: str | None = None, version: str = "1") -> "LocatedEntry":
+        """Returns the entry of a bundle's folder.
+
+        Args:
+            folder: the bundle.
+            name: name that callers use; null for the bundle's.
+            version: version of the model.
+        """
+        return cls(ModelEntry(model=str(folder)), str(folder), name, version)
+
 
 def entry_of(argument: str) -> ModelEntry:
     """Returns the entry that `ADDRESS` or `NAME=ADDRESS` stands for."""

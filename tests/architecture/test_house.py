@@ -20,7 +20,6 @@ HIDDEN_IMPORTS = {
     ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra; a sweep over lists needs none
     ("maas/opening.py", "maas.registry.catalogue.versions"),  # mlflow takes seconds, and need not be installed
     ("maas/registry/reading/replying.py", "maas.registry.catalogue"),  # likewise
-    ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra, and takes its time
     ("maas/serving/transports/process.py", "maas.serving.transports.grpc"),  # gRPC is an extra
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from maas.serving import protocols
+from maas.serving.entries import LocatedEntry
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import Inference, Operation
 from maas.serving.repository import Repository
@@ -110,7 +111,7 @@ def test_operations_answer_for_another_model_when_the_snapshot_is_swapped(name, 
     repository.open(bundles.array_bundle(tmp_path / "one"))
     made = operations(name, repository)
     two = bundles.array_bundle(tmp_path / "two", width=5, labels=3)
-    asyncio.run(repository.load(two, name="digits", version="2"))
+    asyncio.run(repository.swap(repository.slots[0], LocatedEntry.of_folder(two, name="digits", version="2")))
     fresh = operations(name, repository)
     assert [(one.method, one.path) for one in made] == [(one.method, one.path) for one in fresh]
     for old, new in ((old, new) for old, new in zip(made, fresh, strict=True) if old.is_documented):

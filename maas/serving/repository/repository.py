@@ -14,7 +14,7 @@ from typing import Protocol
 from maas.errors import ConfigError, shortened_value
 from maas.runtime.bundle import Bundle
 from maas.serving.engines.lazy import ModelMemory
-from maas.serving.entries import LocatedEntry, ModelEntry
+from maas.serving.entries import LocatedEntry
 from maas.serving.executors import Lane
 from maas.serving.repository.deployments import Deployment, DeploymentState, Snapshot
 from maas.serving.repository.opening import Opener
@@ -75,7 +75,7 @@ class Repository:
             BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
             ConfigError: the version is served already.
         """
-        return self.add(LocatedEntry(ModelEntry(model=str(folder)), str(folder), name, version)).deployment
+        return self.add(LocatedEntry.of_folder(folder, name=name, version=version)).deployment
 
     def add(self, model: LocatedEntry) -> Slot:
         """Opens a bundle as an entry wants it, and serves it beside what is served.
@@ -152,25 +152,6 @@ class Repository:
             raise ConfigError(f"default is {shortened_value(name)}, and the models are {served}. Name one of them.")
         self._default = name
         self._publish()
-
-    async def load(self, folder: str | Path, *, name: str | None = None, version: str = "1") -> Deployment:
-        """Opens a bundle away from the event loop, and serves it in place of the version that its model is known by.
-
-        The version that it replaces finishes what it admitted. A model of another name is served beside the others.
-
-        Raises:
-            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
-        """
-        model = LocatedEntry(ModelEntry(model=str(folder)), str(folder), name, version)
-        deployment = await asyncio.to_thread(self._opener.opened, model, self._settings)
-        replaced = self.snapshot.by_name.get(deployment.name)
-        slot = next((one for one in self.slots if one.deployment is replaced), None)
-        if slot is None:
-            self.slots.append(Slot(model.entry, self._settings, deployment))
-            self._publish()
-        else:
-            self._swap(slot, deployment)
-        return deployment
 
     async def swap(self, slot: Slot, model: LocatedEntry) -> Deployment:
         """Opens a bundle away from the event loop, and gives it a slot; what had that finishes what it admitted.

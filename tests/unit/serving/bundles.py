@@ -1,6 +1,7 @@
 """Small bundles, built with onnx.helper in milliseconds: for arrays, text, pictures and sounds; one gives values."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -363,3 +364,14 @@ def _bundle(
     )
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return folder
+
+
+def spoil(folder: Path) -> None:
+    """Writes other golden outputs than the model gives, and a manifest that agrees with them."""
+    path, manifest = folder / "golden/outputs.json", folder / "manifest.json"
+    golden = json.loads(path.read_bytes())
+    golden["scores"] = golden["scores"][::-1]
+    path.write_text(json.dumps(golden))
+    content = json.loads(manifest.read_text())
+    content["files"]["golden/outputs.json"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(content))

@@ -1,8 +1,6 @@
 """Aliases of a real MLflow in a SQLite file, followed by a repository and by a server process."""
 
 import asyncio
-import hashlib
-import json
 import os
 import shutil
 import signal
@@ -38,21 +36,11 @@ class Store:
         self.versions += 1
         folder = self._bundles.array_bundle(self.folder / f"bundle{self.versions}", seed=self.versions)
         if spoil:
-            spoilt(folder)
+            self._bundles.spoil(folder)
         return str(self.client.create_model_version("digits", source=folder.as_uri()).version)
 
     def point(self, version: str, alias: str = "champion") -> None:
         self.client.set_registered_model_alias("digits", alias, version)
-
-
-def spoilt(folder):
-    path, manifest = folder / "golden/outputs.json", folder / "manifest.json"
-    golden = json.loads(path.read_text())
-    golden["scores"] = golden["scores"][::-1]
-    path.write_text(json.dumps(golden))
-    content = json.loads(manifest.read_text())
-    content["files"]["golden/outputs.json"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest.write_text(json.dumps(content))
 
 
 class Here:

@@ -11,6 +11,7 @@ import pytest
 from maas.errors import BundleError, InputError
 from maas.runtime.bundle import Bundle
 from maas.serving.engines import batch
+from maas.serving.entries import LocatedEntry
 from maas.serving.faults import NotFiniteError, TooManyRowsError, UnknownModelError
 from maas.serving.observers.metrics import Metrics
 from maas.serving.repository import DeploymentState, EngineSettings, Repository
@@ -149,7 +150,7 @@ def test_replaced_version_finishes_what_it_admitted_and_goes(text_folder, monkey
         first.engine.pause()
         waiting = asyncio.create_task(first.outputs(["好"]))
         await asyncio.sleep(0.02)
-        second = await repository.load(text_folder, version="2")
+        second = await repository.swap(repository.slots[0], LocatedEntry.of_folder(text_folder, version="2"))
         assert repository.snapshot.find("sentiment") is second
         assert before.find("sentiment") is first
         assert before.digest != repository.snapshot.digest
@@ -169,7 +170,7 @@ def test_version_goes_on_when_the_next_one_is_refused(text_folder, tmp_path):
         repository = Repository()
         first = repository.open(text_folder)
         with pytest.raises(BundleError):
-            await repository.load(tmp_path)
+            await repository.swap(repository.slots[0], LocatedEntry.of_folder(tmp_path))
         assert repository.snapshot.find("sentiment") is first
         assert len((await first.outputs(["好"]))["probabilities"]) == 1
         await repository.close()

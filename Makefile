@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SYSTEM := dataset-fashion-mnist espeak-ng postgresql
+SYSTEM := curl dataset-fashion-mnist default-jdk-headless espeak-ng postgresql wget
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
@@ -25,7 +25,7 @@ $(READY): pyproject.toml maas/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint maas/constraints.txt --editable '.[all,dev]'
 	@touch $@
 
-system: ## Debian packages: data of some recipes, and what some slow tests start
+system: ## Debian packages: data of some recipes, and what some tests start
 	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq $(SYSTEM); }
 
 run: $(READY) ## take RECIPE through the whole line

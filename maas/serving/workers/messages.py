@@ -1,0 +1,76 @@
+"""What supervisor and workers send each other: messages and their replies, each a length and a record in MessagePack.
+
+Either side sends messages and replies to those of the other. A number joins a reply with its message.
+"""
+
+import struct
+from typing import TypeAlias
+
+import msgspec
+
+from maas import errors
+from maas.errors import MaasError
+from maas.serving import faults
+
+LENGTH = struct.Struct("<I")
+
+
+class ControlMessage(msgspec.Struct, frozen=True, tag=True):
+    """What one side wants of the other.
+
+    Args:
+        number: of the message, for its reply; each side counts its own.
+        kind: which handler takes it.
+        body: its content, in a form that the handler knows.
+    """
+
+    number: int
+    kind: str
+    body: bytes = b""
+
+
+class ControlReply(msgspec.Struct, frozen=True, tag=True):
+    """What became of a message.
+
+    Args:
+        number: of the message.
+        body: what its handler returned.
+        fault: one line that says why it returned nothing.
+        fault_kind: class of that fault's exception; empty for one that nobody thought of.
+    """
+
+    number: int
+    body: bytes = b""
+    fault: str = ""
+    fault_kind: str = ""
+
+    @property
+    def error(self) -> MaasError | None:
+        """The fault as an exception."""
+        if not self.fault:
+            return None
+        found = getattr(errors, self.fault_kind, None) or getattr(faults, self.fault_kind, None) or MaasError
+        error: MaasError = found(self.fault)
+        return error
+
+
+Frame: TypeAlias = ControlMessage | ControlReply
+_DECODER = msgspec.msgpack.Decoder(Frame)
+
+
+def encoded_frame(frame: Frame) -> bytes:
+    """Returns a message or a reply with its length before it."""
+    encoded = msgspec.msgpack.encode(frame)
+    return LENGTH.pack(len(encoded)) + encoded
+
+
+def decoded_frame(content: bytes) -> Frame:
+    """Returns the message or the reply that follows a length."""
+    frame: Frame = _DECODER.decode(content)
+    return frame
+
+
+def reply_of_fault(number: int, error: BaseException) -> ControlReply:
+    """Returns the reply to a message whose handler raised."""
+    kind = type(error).__name__ if isinstance(error, MaasError) else ""
+    return ControlReply(number, fault=str(error) or type(error).__name__, fault_kind=kind)

@@ -54,6 +54,10 @@ class Costs:
         """Returns the estimated time to preprocess, in seconds."""
         return self.preprocess_s_per_byte * raw_bytes
 
+    def bytes_preprocessed_in(self, seconds: float) -> float:
+        """Returns the number of raw bytes whose preprocessing is estimated to take some seconds."""
+        return seconds / self.preprocess_s_per_byte if self.preprocess_s_per_byte else math.inf
+
     @property
     def is_inline(self) -> bool:
         """Whether the longest run is short enough for the event loop."""

@@ -47,7 +47,6 @@ class Engine(Protocol):
             What withdraws the call, or None where it has to be submitted.
 
         Raises:
-            InputError: the row cannot be understood.
             OverloadError: there is no room for the call, or the engine is being drained.
         """
 

@@ -18,6 +18,7 @@ from maas.serving.costs import Costs, size_of
 from maas.serving.engines import Withdraw
 from maas.serving.engines.jobs import Deliver, Job, JobQueue
 from maas.serving.engines.outcomes import CallOutcome, ModelRun, hand_over, in_order, outcomes_of
+from maas.serving.engines.small_calls import SmallCall, SmallCalls
 from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
 from maas.serving.faults import NotFiniteError, require_rows
 from maas.serving.statistics import ModelStatistics
@@ -48,11 +49,13 @@ class BatchEngine:
     ) -> None:
         self.costs = costs
         self.max_rows = (max_queue + 1) // 2
+        self._is_inline, self._small_bytes = costs.is_inline, costs.bytes_preprocessed_in(INLINE_BELOW_S)
         self._predictor = predictor
         self._run: ModelRun = predictor.run if statistics is None else statistics.timed(predictor.run)
         self._lane = lane
         self._observe = observe
         self._jobs = JobQueue(predictor.batch_size, max_queue)
+        self._small = SmallCalls(predictor.processor, costs, predictor.batch_size)
         self._thread = ThreadExecutor("model")
         self._worker: asyncio.Task[None] | None = None
         self._is_due = self._is_paused = self._is_draining = False
@@ -97,22 +100,15 @@ class BatchEngine:
             What withdraws the call, or None where it has to be submitted.
 
         Raises:
-            InputError: the row cannot be understood.
             OverloadError: there is no room for it, or the engine is being drained.
         """
         inputs = call.inputs
         if not self._is_small(call) or not isinstance(inputs, RowList):
             return None
         self._admit(call, 1)
-        features: list[Features] = []
-        try:
-            features = self._predictor.processor.preprocess(inputs.rows)
-        finally:
-            if not features:
-                self._leave((), 1)
-        job = self._job(features, deliver)
+        job = Job((), 0, _nobody, True)
         job.deliver = partial(self._finish, job, deliver)
-        self._jobs.put((job,))
+        self._small.put(SmallCall(inputs.rows, call.size_bytes, job))
         self._schedule()
         return partial(self._withdraw, job)
 
@@ -175,25 +171,24 @@ class BatchEngine:
     def _admit(self, call: Call, rows: int) -> None:
         if self._is_draining:
             raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
-        require_rows(rows, self.max_rows)
+        if rows != 1:
+            require_rows(rows, self.max_rows)
         self._jobs.admit(rows)
         self._calls += 1
 
     def _is_small(self, call: Call) -> bool:
         """Whether a call is one row that is preprocessed and run in the loop."""
         return (
-            self.costs.is_inline
+            self._is_inline
+            and call.size_bytes <= self._small_bytes
             and len(call.inputs) == 1
             and call.deadline_s is None
-            and self.costs.preprocess_s(call.size_bytes) <= INLINE_BELOW_S
         )
 
     def _finish(self, job: Job, deliver: Deliver, outcome: Outputs | Exception) -> None:
         """Ends a call that was started, and hands over what its run gave."""
         job.deliver = _nobody  # a job that refers to itself would wait for the garbage collector
         self._leave((job,), 1)
-        if not isinstance(outcome, Exception) and (fault := not_finite(outcome)):
-            outcome = NotFiniteError(fault)
         deliver(outcome)
 
     def _withdraw(self, job: Job) -> None:
@@ -229,7 +224,7 @@ class BatchEngine:
                 return
             start = start or time.perf_counter()
             hand_over(jobs, outcomes_of(self._run, jobs))
-            if not self._jobs.is_empty and time.perf_counter() - start > INLINE_BELOW_S:
+            if (self._small or not self._jobs.is_empty) and time.perf_counter() - start > INLINE_BELOW_S:
                 self._schedule()  # others have their turn before the next batch
                 return
 
@@ -241,12 +236,18 @@ class BatchEngine:
 
     def _is_short(self, jobs: Sequence[Job]) -> bool:
         """Whether a run is short enough for the event loop."""
-        if self.costs.is_inline:
+        if self._is_inline:
             return True
         return self.costs.run_s(sum(size_of(row) for job in jobs for row in job.features)) <= INLINE_BELOW_S
 
     def _next_jobs(self) -> list[Job]:
-        jobs = [] if self._is_paused or self._jobs.is_empty else self._jobs.take()
+        if self._is_paused:
+            return []
+        while self._small:
+            self._jobs.put(self._small.take())
+            if not self._jobs.is_empty:
+                break
+        jobs = [] if self._jobs.is_empty else self._jobs.take()
         if jobs:
             self._observe(sum(len(job.features) for job in jobs))
         return jobs

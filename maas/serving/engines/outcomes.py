@@ -2,12 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from maas.runtime.codec import Features, Outputs
+from maas.runtime.model import not_finite
 from maas.serving.engines.jobs import Job
+from maas.serving.faults import NotFiniteError
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 ModelRun = Callable[[Sequence[Features]], Outputs]
 
 
@@ -36,22 +42,44 @@ class CallOutcome:
             self.whole.set_result(self._parts)
 
 
-def outcomes_of(run: ModelRun, jobs: Sequence[Job]) -> list[Outputs | Exception]:
+def each_by_itself(
+    work: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
+) -> list[Result | Exception]:
+    """Does some work for several items together; if that fails, for each by itself.
+
+    Returns:
+        For each item its result, or the exception that it raised.
+    """
+    try:
+        return list(work(items))
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's have no base; it is handed to the caller whose item it is
+        if len(items) == 1:
+            return [error]
+    return [outcome for item in items for outcome in each_by_itself(work, [item])]
+
+
+def outcomes_of(run: ModelRun, jobs: Sequence[Job]) -> Sequence[Outputs | Exception]:
     """Runs jobs together; if that fails and there are several, runs each by itself.
 
     Returns:
-        For each job its outputs, or the exception that it raised.
+        For each job its outputs, or the exception that it raised; for a whole call with an output that is not finite,
+        a `NotFiniteError`.
     """
-    try:
-        outputs = run([row for job in jobs for row in job.features])
-        return _split(outputs, [len(job.features) for job in jobs])
-    except Exception as error:  # noqa: BLE001  ONNX Runtime's have no base; it is handed to the caller whose job it is
-        if len(jobs) == 1:
-            return [error]
-    return [outcome for job in jobs for outcome in outcomes_of(run, [job])]
+    return each_by_itself(partial(_parts_of_run, run), jobs)
 
 
-def _split(outputs: Outputs, sizes: Sequence[int]) -> list[Outputs | Exception]:
+def _parts_of_run(run: ModelRun, jobs: Sequence[Job]) -> Sequence[Outputs | Exception]:
+    outputs = run([row for job in jobs for row in job.features])
+    parts = _split(outputs, [len(job.features) for job in jobs])
+    return parts if not_finite(outputs) is None else list(map(_finite, jobs, parts))
+
+
+def _finite(job: Job, outputs: Outputs) -> Outputs | Exception:
+    fault = not_finite(outputs) if job.is_whole_call else None
+    return outputs if fault is None else NotFiniteError(fault)
+
+
+def _split(outputs: Outputs, sizes: Sequence[int]) -> Sequence[Outputs]:
     if len(sizes) == 1:
         return [outputs]
     ends = np.cumsum(sizes).tolist()

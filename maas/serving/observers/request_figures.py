@@ -14,6 +14,20 @@ LABELS = ("route", "protocol", "model", "version")
 RequestLabels = tuple[str, str, str, str]
 
 
+class _Figures:
+    """Requests of equal labels and status.
+
+    Args:
+        buckets: number of bounds of the histogram, and one for what is beyond them.
+    """
+
+    __slots__ = ("buckets", "sum_s")
+
+    def __init__(self, buckets: int) -> None:
+        self.buckets = [0] * buckets
+        self.sum_s = 0.0
+
+
 class RequestFigures(Collector):
     """Requests by labels and status, and a histogram of their seconds by labels.
 
@@ -23,9 +37,7 @@ class RequestFigures(Collector):
 
     def __init__(self, bounds_s: Sequence[float]) -> None:
         self._bounds_s = tuple(bounds_s)
-        self._counts: dict[tuple[RequestLabels, int], int] = {}
-        self._buckets: dict[RequestLabels, list[int]] = {}
-        self._sums: dict[RequestLabels, float] = {}
+        self._figures: dict[tuple[RequestLabels, int], _Figures] = {}
 
     def add(self, labels: RequestLabels, status: int, seconds: float) -> None:
         """Counts one request.
@@ -35,24 +47,24 @@ class RequestFigures(Collector):
             status: of the reply.
             seconds: from the request's head to its reply.
         """
-        key = (labels, status)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        buckets = self._buckets.get(labels)
-        if buckets is None:
-            buckets = self._buckets[labels] = [0] * (len(self._bounds_s) + 1)
-            self._sums[labels] = 0.0
-        buckets[bisect_left(self._bounds_s, seconds)] += 1
-        self._sums[labels] += seconds
+        figures = self._figures.get((labels, status))
+        if figures is None:
+            figures = self._figures[labels, status] = _Figures(len(self._bounds_s) + 1)
+        figures.buckets[bisect_left(self._bounds_s, seconds)] += 1
+        figures.sum_s += seconds
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
         """Yields both families as they are now."""
         counts = CounterMetricFamily("maas_requests", "Requests answered.", labels=(*LABELS, "status"))
-        for (labels, status), count in self._counts.items():
-            counts.add_metric((*labels, str(status)), count)
+        by_labels: dict[RequestLabels, list[_Figures]] = {}
+        for (labels, status), figures in self._figures.items():
+            counts.add_metric((*labels, str(status)), sum(figures.buckets))
+            by_labels.setdefault(labels, []).append(figures)
         times = HistogramMetricFamily(
             "maas_request_seconds", "Seconds from a request's head to its reply.", labels=LABELS
         )
         names = (*map(str, self._bounds_s), "+Inf")
-        for labels, buckets in self._buckets.items():
-            times.add_metric(labels, list(zip(names, accumulate(buckets), strict=True)), self._sums[labels])
+        for labels, found in by_labels.items():
+            buckets = accumulate(map(sum, zip(*(one.buckets for one in found), strict=True)))
+            times.add_metric(labels, list(zip(names, buckets, strict=True)), sum(one.sum_s for one in found))
         yield from (counts, times)

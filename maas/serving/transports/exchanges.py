@@ -12,6 +12,7 @@ from maas.serving.service import Service, outcome_of, start_task
 from maas.serving.transports.body_limits import BodyBudget, decompressed_body, require_readable_body
 from maas.serving.transports.cors import NO_CORS, CorsPolicy
 from maas.serving.transports.http_heads import HttpHead, reply_head
+from maas.serving.transports.known_heads import KnownHeads
 from maas.serving.transports.statuses import CLIENT_GONE, http_refusal
 
 CLOSE, KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
@@ -26,12 +27,14 @@ class ServerState:
         bodies: bytes of all bodies.
         cors: pages of other origins that may read replies.
         is_stopping: whether the server ends, and connections with it.
+        known_heads: heads of requests that need not be parsed again.
     """
 
     service: Service
     bodies: BodyBudget
     cors: CorsPolicy = field(default=NO_CORS)
     is_stopping: bool = False
+    known_heads: KnownHeads = field(default_factory=KnownHeads)
 
 
 class Exchange:

@@ -68,6 +68,7 @@ class Http1Connection(asyncio.Protocol):
         self._since = self._loop.time()
         self._received_bytes = 0
         self._unparsed = memoryview(b"")
+        self._last_head: HttpHead | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps the transport."""
@@ -87,14 +88,42 @@ class Http1Connection(asyncio.Protocol):
             if self._received_bytes > DISCARD_BYTES:
                 self._transport.abort()
             return
-        if self._arriving is None and not self._parser.is_in_head:
+        if is_next := self._is_between_requests:
             self._since = self._loop.time()
         if self._unparsed or len(data) > PIECE_BYTES:
             self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
             self._parse_pieces()
+            return
+        if is_next:
+            self._take_next(data)
         else:
             self._parse(data)
-            self._set_reading()
+        self._set_reading()
+
+    def _take_next(self, data: bytes) -> None:
+        """Takes what arrived between two requests; a head that came before is not parsed again."""
+        self._last_head = None
+        head = self._state.known_heads.head_of(data)
+        if head is None:
+            self._parse(data)
+            self._remember(data)
+            return
+        self.begin(head, keeps_alive=True)
+        if head.body_bytes:
+            self.receive(data[-head.body_bytes :])
+        self.complete()
+        self._is_full = len(self._exchanges) > MAX_PIPELINED
+
+    def _remember(self, data: bytes) -> None:
+        if self._last_head is not None and self._is_between_requests:
+            self._state.known_heads.remember(data, self._last_head)
+
+    @property
+    def _is_between_requests(self) -> bool:
+        """Whether all requests have arrived whole, and another may follow."""
+        if self._arriving is not None or self._parser.is_in_head or self._is_broken or self._is_discarding:
+            return False
+        return not self._exchanges or self._exchanges[-1].keeps_alive
 
     def _parse_pieces(self) -> None:
         """Parses what arrived a piece at a time, as long as replies are read."""
@@ -154,7 +183,7 @@ class Http1Connection(asyncio.Protocol):
         if self._is_discarding:
             return
         exchange = Exchange(self._state, head, self._flush, keeps_alive=keeps_alive and not self.is_one_too_many)
-        self._arriving, self._received_bytes = exchange, 0
+        self._arriving, self._received_bytes, self._last_head = exchange, 0, head
         self._exchanges.append(exchange)
         if self.is_one_too_many:
             exchange.refuse_early(OverloadError("The server has no room for another connection. Try again soon."))

@@ -85,6 +85,12 @@ class Engine(BatchEngine):
 
         return asyncio.get_running_loop().create_task(first_chunk())
 
+    def start_call(self, value: int, *, bucket: int = 1):
+        """Starts a call of one row; returns its future outcome, and what withdraws it."""
+        outcome = asyncio.get_running_loop().create_future()
+        call = Call(model="doubling", inputs=RowList([(value, bucket)]), size_bytes=1)
+        return outcome, self.start(call, outcome.set_result)
+
     async def while_busy(self, *calls):
         """Sends a first call, and the others while it runs; returns all their answers."""
         self.model.open.clear()
@@ -341,3 +347,57 @@ def test_drained_engine_finishes_what_it_admitted_and_refuses_the_rest():
             await engine.ask(1)
 
     asyncio.run(scenario())
+
+
+def test_small_calls_of_one_turn_are_preprocessed_and_run_together():
+    async def scenario():
+        engine = Engine(inline=True)
+        started = [engine.start_call(value, bucket=value % 2)[0] for value in range(6)]
+        assert engine.queued_rows == 6
+        outcomes = await asyncio.gather(*started)
+        return engine, [outcome["doubled"].item() for outcome in outcomes]
+
+    engine, doubled = asyncio.run(scenario())
+    assert doubled == [0, 2, 4, 6, 8, 10]
+    assert engine.model.rows == [[0, 2], [1, 3, 5], [4]]  # four are taken first; those of one bucket run together
+    assert engine.model.processor.rows == [0, 1, 2, 3, 4, 5]
+    assert engine.queued_rows == 0
+
+
+def test_small_call_that_cannot_be_understood_fails_alone_when_it_is_preprocessed_with_others():
+    async def scenario():
+        engine = Engine(inline=True)
+        outcomes = await asyncio.gather(*(engine.start_call(value)[0] for value in (1, -1, 2)))
+        return outcomes, engine.queued_rows
+
+    (first, bad, last), queued = asyncio.run(scenario())
+    assert (first["doubled"].item(), last["doubled"].item()) == (2, 4)
+    assert isinstance(bad, InputError)
+    assert str(bad) == "Row 0 is negative."
+    assert queued == 0
+
+
+def test_small_call_is_not_preprocessed_when_it_is_withdrawn_before():
+    async def scenario():
+        engine = Engine(inline=True)
+        gone, withdraw = engine.start_call(1)
+        kept, _ = engine.start_call(2)
+        withdraw()
+        outcome = await kept
+        await engine.drain()
+        return outcome["doubled"].item(), gone.done(), engine.model.processor.rows, engine.queued_rows
+
+    assert asyncio.run(scenario()) == (4, False, [2], 0)
+
+
+def test_paused_engine_leaves_small_calls_waiting():
+    async def scenario():
+        engine = Engine(inline=True)
+        engine.pause()
+        outcome, _ = engine.start_call(3)
+        await asyncio.sleep(0.01)
+        was_done = outcome.done()
+        engine.resume()
+        return was_done, (await outcome)["doubled"].item()
+
+    assert asyncio.run(scenario()) == (False, 6)

@@ -6,8 +6,10 @@ import errno
 import gc
 import http.client
 import io
+import itertools
 import json
 import logging
+import random
 import signal
 import socket
 import threading
@@ -110,6 +112,49 @@ def test_request_is_answered_when_it_arrives_byte_by_byte(array_server):
     with wire(array_server) as connection:
         connection.send(*(bytes([one]) for one in post(fields=b"upgrade: h2c\r\nconnection: upgrade\r\n")))
         assert connection.reply().status == 200
+
+
+def test_replies_are_the_same_when_heads_come_again_in_any_pieces(array_server):
+    """The first replies are of heads that are parsed, later ones of heads that are known."""
+    other = json.dumps({"input_data": [[9] * 64]}).encode()
+    requests = [
+        post(), post(other), LIVE, post(path="/nowhere"), post(b"{", length=1), post(fields=b"connection: upgrade\r\n"),
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + in_chunks(BODY),
+    ]  # fmt: skip
+    chance = random.Random(0)
+    with wire(array_server) as connection:
+        replies = []
+        for one in requests:
+            connection.send(one)
+            replies.append(reply_without_id(connection))
+        assert [reply[0] for reply in replies] == [200, 200, 200, 404, 400, 200, 200]
+        for _ in range(40):
+            order = chance.choices(range(len(requests)), k=chance.randint(1, 5))
+            stream = b"".join(requests[number] for number in order)
+            ends = sorted(chance.sample(range(len(stream)), k=chance.randint(0, 3)))
+            for start, end in itertools.pairwise([0, *ends, len(stream)]):
+                connection.send(stream[start:end])
+                if chance.random() < 0.5:
+                    time.sleep(0.001)
+            assert [reply_without_id(connection) for _ in order] == [replies[number] for number in order]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_connection_closes_when_its_head_wants_that_as_often_as_it_comes(array_server, times):
+    for _ in range(times):
+        with wire(array_server) as connection:
+            connection.send(post(fields=b"connection: close\r\n"))
+            assert connection.reply().getheader("connection") == "close"
+            assert connection.is_closed()
+
+
+def in_chunks(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+def reply_without_id(connection: Wire) -> tuple[int, bytes, list[tuple[str, str]]]:
+    reply = connection.reply()
+    return reply.status, reply.content, [field for field in reply.getheaders() if field[0] != "x-request-id"]
 
 
 def test_replies_are_in_order_when_requests_are_pipelined(array_server):

@@ -18,7 +18,7 @@ class ServerSettings:
         watch_s: time within which a moved alias of the registry is followed, in seconds; 0 follows none.
         host: the address to listen on; 0.0.0.0 for every network.
         port: 0 picks a free one.
-        grpc_port: port of the Open Inference Protocol over gRPC; 0 picks a free one, null serves no gRPC.
+        grpc_port: port of the protocols over gRPC; 0 picks a free one, null serves no gRPC.
         admin_port: port where models are listed, loaded and unloaded; 0 picks a free one, null for none.
         admin_host: the address of that port; whoever reaches it may unload models.
         batch_size: the most rows in one run, instead of the bundle's.

@@ -87,6 +87,7 @@ def test_tritons_grpc_client_gets_what_the_bundle_predicts_when_it_is_unmodified
         ("mlserver_codecs", ("mlserver==1.7.1",)),
         ("kserve_sdk", ("kserve==0.21.0",)),
         ("kserve_v1", ("kserve==0.21.0",)),
+        ("tf_serving_grpc", ("tensorflow-serving-api==2.21.0",)),
     ],
 )
 def test_client_gets_what_the_bundle_predicts_when_it_is_unmodified(addresses, known, tmp_path, script, packages):

@@ -1,8 +1,8 @@
 """Every snippet of docs/client.md and docs/protocols is run against a real server, and prints what its page says.
 
 A page begins with `<!-- models: array text -->`: the bundles of tests/unit/serving/bundles.py that its server has.
-Blocks of ```python and ```sh are run, each in a process of its own, with `localhost:8080` as the server's address; a
-block of ```text that follows is what it prints, in which `...` stands for anything.
+Blocks of ```python and ```sh are run, each in a process of its own, with `localhost:8080` as the server's address and
+`localhost:8081` as that for gRPC; a block of ```text that follows is what it prints; `...` there is anything.
 """
 
 import ast
@@ -54,37 +54,40 @@ def missing_packages(code: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def address_of(tmp_path_factory, bundles) -> Iterator[Callable[[Path], str]]:
-    """Returns the address of a server with a page's models; one is started for each page."""
+def addresses_of(tmp_path_factory, bundles) -> Iterator[Callable[[Path], dict[str, str]]]:
+    """Returns the addresses of a server with a page's models, by those of the page; one is started for each page."""
     with contextlib.ExitStack() as stack:
 
         @lru_cache
-        def address_of(page: Path) -> str:
+        def addresses_of(page: Path) -> dict[str, str]:
             folder = tmp_path_factory.mktemp(page.stem)
             names = MODELS.match(page.read_text(encoding="utf-8"))[1].split()
             models = [f"model={getattr(bundles, f'{name}_bundle')(folder / name)}" for name in names]
             return stack.enter_context(served(models))
 
-        yield address_of
+        yield addresses_of
 
 
 @contextlib.contextmanager
-def served(models: list[str]) -> Iterator[str]:
-    command = [sys.executable, "-m", "maas.serve", "port=0", *models]
+def served(models: list[str]) -> Iterator[dict[str, str]]:
+    command = [sys.executable, "-m", "maas.serve", "port=0", "grpc_port=0", *models]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            yield re.search(r"http://(\S+?:\d+)", process.stdout.readline())[1]
+            lines = [process.stdout.readline() for _ in range(4)]
+            address = re.search(r"http://(\S+?:\d+)", lines[0])[1]
+            yield {"localhost:8080": address, "localhost:8081": re.fullmatch(r"gRPC: (\S+:\d+)\n", lines[3])[1]}
         finally:
             process.terminate()
 
 
 @pytest.mark.parametrize("name", SNIPPETS)
-def test_snippet_prints_what_its_page_says_when_it_is_run(name, address_of, tmp_path):
+def test_snippet_prints_what_its_page_says_when_it_is_run(name, addresses_of, tmp_path):
     page, language, code, printed = SNIPPETS[name]
     if language == "python" and (missing := missing_packages(code)):
         pytest.skip(f"{', '.join(missing)} is not installed")
-    code = code.replace("localhost:8080", address_of(page))
+    for written, address in addresses_of(page).items():
+        code = code.replace(written, address)
     command = [sys.executable, "-c", code] if language == "python" else ["sh", "-ec", code]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}

@@ -54,11 +54,7 @@ class TfExamples(TfVerb):
         """Returns the rows of `examples`, each with the features of `context`."""
         read = decode_with_nan(_EXAMPLES, body)
         require_signature(read.signature_name, self.verb, deployment)
-        for index, example in enumerate(read.examples if read.context else ()):
-            if twice := read.context.keys() & example.keys():
-                names = ", ".join(sorted(shortened_value(name, "") for name in twice))
-                raise InputError(f"Row {index} has {names}, which the context has as well; send it in one of them.")
-        rows: Sequence[object] = [{**read.context, **example} for example in read.examples]
+        rows = with_context(read.examples, read.context)
         return rows_of_instances(rows, deployment.signature.inputs), False
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
@@ -92,6 +88,23 @@ class TfExamples(TfVerb):
     @abstractmethod
     def is_for(deployment: Deployment) -> bool:
         """Whether a model has results of this kind."""
+
+
+def with_context(
+    examples: Sequence[Mapping[str, object]], context: Mapping[str, object]
+) -> Sequence[Mapping[str, object]]:
+    """Returns examples that have the features of a context beside their own.
+
+    Raises:
+        InputError: an example has a feature that the context has as well.
+    """
+    if not context:
+        return examples
+    for index, example in enumerate(examples):
+        if twice := context.keys() & example.keys():
+            names = ", ".join(sorted(shortened_value(name, "") for name in twice))
+            raise InputError(f"Row {index} has {names}, which the context has as well; send it in one of them.")
+    return [{**context, **example} for example in examples]
 
 
 class TfClassify(TfExamples):

@@ -3,38 +3,26 @@
 Outputs are sent as raw contents, as Triton sends them. It knows no server: a transport hands it whole messages.
 """
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
-
-from google.protobuf.json_format import ParseDict
-from google.protobuf.message import DecodeError
 
 from maas.errors import OverloadError
 from maas.runtime.codec import Outputs
 from maas.serving.call import RowList
-from maas.serving.faults import UnreadableError
 from maas.serving.protocols.binary_tensors import binary_data
+from maas.serving.protocols.grpc_methods import PROTOBUF, GrpcMethod, GrpcPage, PageContent
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
     Inference,
     OperationDocument,
-    Page,
     Rendered,
-    Reply,
     Request,
 )
 from maas.serving.protocols.tensors import rows_of
 from maas.serving.protocols.v2 import V2Call
 from maas.serving.protocols.v2_extensions import index_of, statistics_of
-from maas.serving.protocols.v2_grpc_messages import (
-    SERVICE,
-    infer_request,
-    message_values,
-    reply_type,
-    request_type,
-)
+from maas.serving.protocols.v2_grpc_messages import infer_request, message_values
 from maas.serving.protocols.v2_messages import deadline_of, require_parameters
 from maas.serving.protocols.v2_outputs import as_wanted, wanted_outputs
 from maas.serving.protocols.v2_pages import metadata_of, server_record
@@ -43,33 +31,14 @@ from maas.serving.repository import Deployment, Snapshot
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-PROTOBUF = b"application/grpc+proto"
-PageContent = Callable[["Message", Request, Snapshot], Mapping[str, object]]
+SERVICE = "inference.GRPCInferenceService"
+MODEL_INFER = GrpcMethod(SERVICE, "ModelInfer")
 
 
-class GrpcPage(Page):
-    """A method that no model runs for.
-
-    Args:
-        name: name of the method.
-        content: returns what its reply says, by the names of the message's fields.
-    """
+class V2GrpcPage(GrpcPage):
+    """A method that no model runs for."""
 
     protocol = "v2_grpc"
-
-    def __init__(self, name: str, content: PageContent) -> None:
-        self.path = f"/{SERVICE}/{name}"
-        self.summary = f"Answers {name}."
-        self._read, self._make, self._content = request_type(name).FromString, reply_type(name), content
-
-    def reply(self, request: Request, snapshot: Snapshot) -> Reply:
-        """Returns the method's message."""
-        content = self._content(_message(self._read, request), request, snapshot)
-        return Reply(ParseDict(content, self._make()).SerializeToString(), PROTOBUF)
-
-    def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns nothing: `open_inference.proto` documents the methods."""
-        return OperationDocument(Content({}, None))
 
 
 class ModelInfer(Inference[V2Call]):
@@ -77,11 +46,8 @@ class ModelInfer(Inference[V2Call]):
 
     protocol = "v2_grpc"
     call_type = V2Call
-    path = f"/{SERVICE}/ModelInfer"
+    path = MODEL_INFER.path
     summary = "Answers tensors with tensors."
-
-    def __init__(self) -> None:
-        self._read, self._make = request_type("ModelInfer").FromString, reply_type("ModelInfer")
 
     def is_large(self, request: Request, snapshot: Snapshot) -> bool:
         """Whether another process reads it: a message is read quickly, whatever its size."""
@@ -89,7 +55,7 @@ class ModelInfer(Inference[V2Call]):
 
     def parse(self, request: Request, snapshot: Snapshot) -> V2Call:
         """Returns a call with the rows that a message's tensors hold."""
-        message = _message(self._read, request)
+        message = MODEL_INFER.read(request)
         deployment = _named(message.model_name, message.model_version, request, snapshot)
         body = infer_request(message)
         require_parameters(body)
@@ -108,7 +74,7 @@ class ModelInfer(Inference[V2Call]):
     def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Rendered:
         """Returns the wanted outputs as raw contents of a message."""
         arrays = deployment.postprocessor.tensors(outputs)
-        reply = self._make(model_name=deployment.name, model_version=deployment.version, id=call.identity)
+        reply = MODEL_INFER.reply_type(model_name=deployment.name, model_version=deployment.version, id=call.identity)
         for one in call.outputs:
             array, datatype = as_wanted(one, deployment, arrays)
             reply.outputs.add(name=one[0], datatype=datatype, shape=array.shape)
@@ -120,7 +86,7 @@ class ModelInfer(Inference[V2Call]):
         return OperationDocument(Content({}, None))
 
 
-def grpc_methods() -> dict[str, AnyOperation]:
+def v2_grpc_methods() -> dict[str, AnyOperation]:
     """Returns the methods of the service, by name."""
     contents: dict[str, PageContent] = {
         "ServerLive": lambda _message, _request, _snapshot: {"live": True},
@@ -131,7 +97,8 @@ def grpc_methods() -> dict[str, AnyOperation]:
         "ModelStatistics": _model_statistics,
         "RepositoryIndex": lambda _message, _request, snapshot: {"models": index_of(snapshot)},
     }
-    return {"ModelInfer": ModelInfer(), **{name: GrpcPage(name, content) for name, content in contents.items()}}
+    pages = {name: V2GrpcPage(GrpcMethod(SERVICE, name), content) for name, content in contents.items()}
+    return {MODEL_INFER.name: ModelInfer(), **pages}
 
 
 def _server_ready(_message: "Message", _request: Request, snapshot: Snapshot) -> dict[str, object]:
@@ -157,12 +124,3 @@ def _named(name: str, version: str, request: Request, snapshot: Snapshot) -> Dep
     deployment = snapshot.find(name, version or None)
     request.model = deployment.name
     return deployment
-
-
-def _message(read: Callable[[bytes], "Message"], request: Request) -> "Message":
-    try:
-        return read(bytes(request.body))
-    except DecodeError as error:
-        raise UnreadableError(
-            f"The message cannot be read: {error}. Send what open_inference.proto describes."
-        ) from None

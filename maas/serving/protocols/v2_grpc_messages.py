@@ -1,15 +1,8 @@
-"""Messages of the Open Inference Protocol over gRPC, as `open_inference.proto` writes them, and what they say.
+"""What the messages of the Open Inference Protocol over gRPC say, in the protocol's own terms."""
 
-The messages have a pool of their own, as clients of the protocol bring messages of the same names.
-"""
-
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
 
 from maas.errors import InputError
 from maas.records.signature import TensorSpec
@@ -27,31 +20,12 @@ from maas.serving.protocols.v2_messages import InferRequest, InputTensor, Reques
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-SERVICE = "inference.GRPCInferenceService"
-POOL = DescriptorPool()
-for _file in FileDescriptorSet.FromString(
-    resources.files(__package__).joinpath("open_inference.binpb").read_bytes()
-).file:
-    POOL.Add(_file)
-METHODS = {method.name: method for method in POOL.FindServiceByName(SERVICE).methods}
 _CONTENTS = {
     "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
     "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
     "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
 }  # fmt: skip
 """Where a tensor's contents are, by its datatype; FP16 and BF16 are sent as raw contents alone."""
-
-
-def request_type(method: str) -> "type[Message]":
-    """Returns the message that a method takes."""
-    made: type[Message] = GetMessageClass(METHODS[method].input_type)
-    return made
-
-
-def reply_type(method: str) -> "type[Message]":
-    """Returns the message that a method gives."""
-    made: type[Message] = GetMessageClass(METHODS[method].output_type)
-    return made
 
 
 def infer_request(message: "Message") -> InferRequest:

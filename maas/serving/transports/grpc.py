@@ -1,4 +1,4 @@
-"""gRPC: the methods of the Open Inference Protocol, standard health checking and reflection, by the same service."""
+"""gRPC: the methods of its protocols, standard health checking and reflection, by the same service."""
 
 import asyncio
 import logging
@@ -17,9 +17,11 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from maas.errors import ConfigError, OverloadError
 from maas.serving.faults import kind_of, message_of
 from maas.serving.observers import TRACE_CONTEXT
+from maas.serving.protocols.grpc_methods import POOL
 from maas.serving.protocols.operations import AnyOperation, Reply, Request
-from maas.serving.protocols.v2_grpc import grpc_methods
-from maas.serving.protocols.v2_grpc_messages import POOL, SERVICE
+from maas.serving.protocols.tf_grpc import model_methods, prediction_methods
+from maas.serving.protocols.tf_grpc_calls import MODEL_SERVICE, PREDICTION_SERVICE
+from maas.serving.protocols.v2_grpc import SERVICE, v2_grpc_methods
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget
 
@@ -64,12 +66,15 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),
             ]
         )
-        handlers = {name: _handler(partial(self._respond, operation)) for name, operation in grpc_methods().items()}
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        self._services = grpc_services()
+        for service_name, methods in self._services.items():
+            handlers = {name: _handler(partial(self._respond, operation)) for name, operation in methods.items()}
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service_name, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for file in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
             POOL.AddSerializedFile(file.serialized_pb)
-        reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), self._server, pool=POOL)
+        names = (*self._services, HEALTH, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server, pool=POOL)
 
     async def start(self) -> str:
         """Listens, and returns the address.
@@ -84,7 +89,8 @@ class GrpcServer:
                 f"Cannot listen on {self._address} for gRPC. Choose another port, e.g. grpc_port=8082, or grpc_port=0 "
                 "for a free one."
             ) from error
-        await self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        for name in self._services:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
         return f"{self._address.rpartition(':')[0]}:{port}"
 
@@ -134,6 +140,15 @@ class GrpcServer:
             raise
         finally:
             self._bodies.held_bytes -= held
+
+
+def grpc_services() -> dict[str, dict[str, AnyOperation]]:
+    """Returns the methods of each service, by its name and theirs."""
+    return {
+        SERVICE: v2_grpc_methods(),
+        PREDICTION_SERVICE: prediction_methods(),
+        MODEL_SERVICE: model_methods(),
+    }
 
 
 def _bytes_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[bytes, bytes]:

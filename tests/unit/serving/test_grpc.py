@@ -15,11 +15,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from maas.runtime.bundle import Bundle
-from maas.serving.protocols.v2_grpc_messages import SERVICE, reply_type, request_type
+from maas.serving.protocols.grpc_methods import GrpcMethod
+from maas.serving.protocols.v2_grpc import SERVICE
 from maas.serving.repository import Repository
 from maas.serving.service import Service
 from maas.serving.transports.body_limits import BodyBudget
-from maas.serving.transports.grpc import GrpcServer
+from maas.serving.transports.grpc import GrpcServer, grpc_services
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def asked(channel, method: str, message: object, **settings):
     make = channel.unary_unary(
         f"/{SERVICE}/{method}",
         request_serializer=lambda one: one if isinstance(one, bytes) else one.SerializeToString(),
-        response_deserializer=reply_type(method).FromString,
+        response_deserializer=GrpcMethod(SERVICE, method).reply_type.FromString,
     )
     return make.with_call(message, **settings)
 
@@ -48,18 +49,38 @@ def refused(channel, message: object) -> tuple[grpc.StatusCode, str]:
 def infer(**changes):
     tensor = {"name": "input", "datatype": "FP32", "shape": [1, 64]}
     content = {"model_name": "digits", "inputs": [{**tensor, **changes.pop("tensor", {})}], **changes}
-    return request_type("ModelInfer")(**content)
+    return GrpcMethod(SERVICE, "ModelInfer").request_type(**content)
 
 
 ZEROS = np.zeros(64, np.float32).tobytes()
 
 
-def test_compiled_protocol_is_what_its_source_says(tmp_path, repository):
+@pytest.mark.parametrize("name", ["open_inference", "tf_serving"])
+def test_compiled_protocol_is_what_its_sources_say(tmp_path, repository, name):
     folder = repository / "maas/serving/protocols"
+    sources = {"open_inference": ["open_inference.proto"], "tf_serving": ["tensorflow.proto", "tf_serving.proto"]}[name]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", folder, f"--descriptor_set_out={tmp_path / 'made'}"]
-    subprocess.run([*command, folder / "open_inference.proto"], check=True)
-    shipped = importlib.resources.files("maas.serving.protocols").joinpath("open_inference.binpb").read_bytes()
+    subprocess.run([*command, *(folder / source for source in sources)], check=True)
+    shipped = importlib.resources.files("maas.serving.protocols").joinpath(f"{name}.binpb").read_bytes()
     assert (tmp_path / "made").read_bytes() == shipped
+
+
+CLIENTS_MESSAGES = """
+from google.protobuf import descriptor_pb2, descriptor_pool
+import tritonclient.grpc
+pool = descriptor_pool.Default()
+file = descriptor_pb2.FileDescriptorProto(name="tensorflow/core/framework/tensor.proto", package="tensorflow")
+file.message_type.add(name="TensorProto").field.add(name="other", number=1, type=9, label=1)
+pool.Add(file)
+import maas.serving.transports.grpc
+from maas.serving.protocols.grpc_methods import POOL
+assert [one.name for one in pool.FindMessageTypeByName("tensorflow.TensorProto").fields] == ["other"]
+assert POOL.FindMessageTypeByName("tensorflow.TensorProto").fields[0].name == "dtype"
+"""
+
+
+def test_messages_of_clients_and_of_the_server_live_in_one_process():
+    subprocess.run([sys.executable, "-c", CLIENTS_MESSAGES], check=True)
 
 
 def test_typed_contents_and_raw_contents_mean_the_same(channel, array_folder):
@@ -134,7 +155,7 @@ def test_message_is_refused_with_its_status_and_the_cause(channel, case):
 
 def test_health_is_checked_by_the_standard_service(channel):
     stub = health_pb2_grpc.HealthStub(channel)
-    for service in ("", SERVICE):
+    for service in ("", *grpc_services()):
         found = stub.Check(health_pb2.HealthCheckRequest(service=service))
         assert found.status == health_pb2.HealthCheckResponse.SERVING
     with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
@@ -143,7 +164,7 @@ def test_health_is_checked_by_the_standard_service(channel):
 
 def test_reflection_describes_all_services(channel):
     database = ProtoReflectionDescriptorDatabase(channel)
-    services = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", SERVICE}
+    services = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", *grpc_services()}
     assert set(database.get_services()) == services
     for service in services:
         name = service.rpartition(".")[2]

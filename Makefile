@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SYSTEM := curl dataset-fashion-mnist default-jdk-headless espeak-ng postgresql wget
+SYSTEM := chromium chromium-driver curl dataset-fashion-mnist default-jdk-headless espeak-ng fonts-noto-cjk postgresql wget
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help

@@ -15,6 +15,7 @@ WIDTH, BAR_HEIGHT, NAMES_WIDTH, NUMBERS_WIDTH = 760, 26, 240, 84
 class Columns(Parts):
     """Columns of a row. A kind says what they are called, with their values, in `labels`."""
 
+    part_kind = "columns"
     labels: tuple[str, ...]
 
     def text(self, attributions: ValuesOfParts) -> str:

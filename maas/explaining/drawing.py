@@ -84,6 +84,11 @@ def legend(draw: ImageDraw.ImageDraw, left: int, top: int, largest: float) -> No
 
 def as_html(picture: Image.Image) -> str:
     """Returns the picture as an HTML element that needs no file."""
+    return f'<img alt="" src="{data_url(picture)}">'
+
+
+def data_url(picture: Image.Image) -> str:
+    """Returns the picture as the data: URL of a PNG file."""
     content = BytesIO()
     picture.save(content, "PNG", optimize=True)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}">'
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"

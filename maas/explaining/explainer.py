@@ -1,6 +1,7 @@
 """From a raw row to its explanation."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -10,27 +11,44 @@ from maas.explaining.parts import Parts, parts_of
 from maas.explaining.quantities import Quantity, quantity_of
 from maas.explaining.sampling import Mask, Remembered, ValuesOfParts, occlusion, shapley
 from maas.runtime.bundle import Bundle
-from maas.runtime.model import Predictor
+from maas.runtime.codec import Codec, Outputs
+from maas.runtime.postprocessors import Postprocessor
 
+Method: TypeAlias = Literal["shapley", "occlusion"]
 CHUNK_ROWS = 128
 """The most rows that are made at a time: an image's masked variants are each as large as the image."""
 
 
+class ExplainedModel(Protocol):
+    """What is asked of a model; a predictor has it."""
+
+    @property
+    def processor(self) -> Codec:
+        """What reads raw rows."""
+
+    @property
+    def postprocessor(self) -> Postprocessor:
+        """What names the outputs."""
+
+    def outputs(self, rows: Sequence[Any], /) -> Outputs:
+        """Returns the graph's outputs for raw rows, (N, …) each."""
+
+
 def explain(
-    model: Bundle | Predictor,
+    model: Bundle | ExplainedModel,
     row: object,
     *,
     label: str | None = None,
     parts: int | None = None,
     orders: int = 8,
     seed: int = 0,
-    method: Literal["shapley", "occlusion"] = "shapley",
+    method: Method = "shapley",
     baseline: object = None,
 ) -> Explanation:
     """Returns how much each part of a raw row adds to the model's prediction.
 
     Args:
-        model: a bundle, whose golden inputs are predicted first, or a predictor.
+        model: a bundle, whose golden inputs are predicted first, or a predictor, wherever it runs.
         row: one raw row, as `predict` takes many.
         label: explains the log-odds of this label; None for the label that the model gives.
         parts: the most parts to cut the row into: words, patches, windows of time, columns.
@@ -66,7 +84,7 @@ def explain(
     return Explanation(view.parts, attributions, float(value), float(empty), quantity.name, quantity.label, view)
 
 
-def _values(predictor: Predictor, view: Parts, quantity: Quantity, masks: Mask) -> ValuesOfParts:
+def _values(predictor: ExplainedModel, view: Parts, quantity: Quantity, masks: Mask) -> ValuesOfParts:
     """Returns the number that is explained for each mask, (M,), a chunk of rows at a time."""
     return np.concatenate(
         [

@@ -34,6 +34,8 @@ class Words(Parts):
     is no part, since the model never saw it.
     """
 
+    part_kind = "words"
+
     def __init__(
         self, row: Any, processor: SingleArrayProcessor, most: int | None = None, baseline: object = None
     ) -> None:

@@ -17,10 +17,11 @@ from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, size_of_outputs
 from maas.serving.documentation import documentation
 from maas.serving.engines import Withdraw
 from maas.serving.executors import Result
+from maas.serving.explainer import Explainer, ExplanationCall
 from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
-from maas.serving.protocols.operations import Action, AnyOperation, Inference, Page, Reply, Request
+from maas.serving.protocols.operations import Action, AnyOperation, Explaining, Inference, Page, Reply, Request
 from maas.serving.reply_compression import compressed
 from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.routing import RouteTable
@@ -54,6 +55,7 @@ class Service:
         self._pages = tuple(pages)
         self._observers = tuple(observers)
         self._reader = reader or InputReader(1024)
+        self._explainer = Explainer()
         self._operations = operations
         self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
         self._is_stopping = False
@@ -100,6 +102,8 @@ class Service:
         if isinstance(operation, Action):
             return await operation.perform(request)
         snapshot = self._repository.snapshot
+        if isinstance(operation, Explaining):
+            return await self._explained(operation, request, snapshot)
         if not operation.is_large(request, snapshot):
             return await self._submitted(operation, request, operation.parse(request, snapshot), snapshot)
         with self._repository.held(snapshot):  # rows that one version preprocesses are nothing for the next
@@ -139,11 +143,12 @@ class Service:
         """Finishes what was admitted, and ends threads and processes."""
         await self._repository.close()
         await self._reader.close()
+        self._explainer.close()
 
     def _begun(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
         snapshot = self._repository.snapshot
         if not isinstance(operation, Inference):
-            return self._begun_without_a_model(operation, request, done)
+            return self._begun_otherwise(operation, request, done)
         if operation.is_large(request, snapshot):
             return start_task(self.respond(operation, request), done)
         call = operation.parse(request, snapshot)
@@ -152,8 +157,10 @@ class Service:
         withdraw = deployment.engine.start(call, partial(_finish, operation, request, call, deployment, done))
         return withdraw or start_task(self._submitted(operation, request, call, snapshot), done)
 
-    def _begun_without_a_model(self, operation: Page | Action, request: Request, done: Done) -> Withdraw | None:
-        if isinstance(operation, Action):
+    def _begun_otherwise(
+        self, operation: Page | Action | Explaining[Any], request: Request, done: Done
+    ) -> Withdraw | None:
+        if not isinstance(operation, Page):
             return start_task(self.respond(operation, request), done)
         done(self._page(operation, request, self._repository.snapshot))
         return None
@@ -174,6 +181,22 @@ class Service:
         if size_of_outputs(outputs) > OUTPUT_VALUES_AT_ONCE:
             return await _rendered_in_turns(operation, request, call, deployment, outputs)
         return _rendered(operation, call, deployment, outputs)
+
+    async def _explained(self, operation: Explaining[ExplanationCall], request: Request, snapshot: Snapshot) -> Reply:
+        """Lets a model run many times for a call and returns the reply."""
+        with self._repository.held(snapshot):  # the version that began an explanation ends it
+            is_large = operation.is_large(request, snapshot)
+            call = (
+                await self._reader.read(operation, request, snapshot)
+                if is_large
+                else operation.parse(request, snapshot)
+            )
+            deployment = snapshot.find(call.model, call.version)
+            request.version = deployment.version
+            rendered = operation.render(call, deployment, await self._explainer.explanations(call, deployment))
+        body = b"".join(rendered.parts)
+        reply = Reply(body, rendered.media_type, (*deployment.reply_metadata, *rendered.metadata))
+        return await compressed(reply, request.metadata)
 
 
 def outcome_of(

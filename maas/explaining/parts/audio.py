@@ -21,6 +21,7 @@ WIDTH, WAVE_HEIGHT, FOOT_HEIGHT = 760, 200, 76  # of the picture, in pixels
 SPAN = WIDTH - 2 * MARGIN
 GREY: Colour = (130, 130, 130)
 BEHIND = 0.3  # the wave has the windows' full colours, what is behind it this fraction of them
+SEEN_PIECES = 240
 OUTLINE_PIXELS = 2
 """The wave is shown by its outline, which is as coarse as this: finer, the pixels beat with the pitch."""
 
@@ -30,6 +31,8 @@ Samples = NDArray[np.float32]
 
 class AudioParts(Parts):
     """Windows of equal length of the samples as the processor gives them to the graph; left out, they are silent."""
+
+    part_kind = "windows"
 
     def __init__(
         self, row: object, processor: SingleArrayProcessor, most: int | None = None, baseline: object = None
@@ -55,6 +58,11 @@ class AudioParts(Parts):
         gains = np.interp(np.arange(len(self._samples)), ends, loudness) if len(inner) else np.zeros(1)
         row: Samples = (self._samples * gains).astype(np.float32)
         return row
+
+    def seen(self) -> list[tuple[float, float]]:
+        """Returns the lowest and the highest of the samples that the model sees in each of `SEEN_PIECES` pieces."""
+        pieces = np.array_split(self._samples, min(SEEN_PIECES, len(self._samples)))
+        return [(round(float(piece.min()), 4), round(float(piece.max()), 4)) for piece in pieces]
 
     def text(self, attributions: ValuesOfParts) -> str:
         """Returns a table of the strongest windows."""

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -52,16 +52,27 @@ class Parts(ABC):
     parts: tuple[RowPart, ...]
     takes: ClassVar[str] = ""
     """What a baseline may be; empty where there is no choice."""
+    part_kind: ClassVar[Literal["whole", "words", "patches", "windows", "columns"]] = "whole"
+    """What the parts are, which says how `RowPart.place` is read."""
 
     def __init__(self, row: object, processor: Codec, most: int | None = None, baseline: object = None) -> None:
         if baseline is not None and not self.takes:
             raise InputError(
                 f"baseline is {baseline!r}; what is left out of a {processor.modality} is cut out. Leave baseline out."
             )
+        self.input_name = processor.input_name
 
     @abstractmethod
     def row(self, kept: Mask) -> Any:
         """Returns the raw row of which some parts (P,) are kept; the row as it was where all are."""
+
+    def by_input(self) -> "list[InputParts]":
+        """Returns the parts of each input of the row, in the order of its parts."""
+        return [InputParts(self.input_name, self, slice(0, len(self.parts)))]
+
+    def seen(self) -> object:
+        """Returns what a page draws the parts on, as JSON: what the model sees of the row; null where it needs none."""
+        return None
 
     @abstractmethod
     def text(self, attributions: ValuesOfParts) -> str:
@@ -74,6 +85,20 @@ class Parts(ABC):
     @abstractmethod
     def picture(self, attributions: ValuesOfParts, title: str) -> "Image":
         """Returns a picture of the parts, coloured by their attributions (P,)."""
+
+
+class InputParts(NamedTuple):
+    """The parts of one input of a row.
+
+    Args:
+        name: of the input.
+        view: the input's own parts.
+        range: which of the row's parts they are.
+    """
+
+    name: str
+    view: Parts
+    range: slice
 
 
 class WholeInput(Parts):

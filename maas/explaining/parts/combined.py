@@ -8,7 +8,7 @@ from PIL import Image
 from maas.errors import InputError
 from maas.explaining.bars import strongest
 from maas.explaining.columns import bars_picture
-from maas.explaining.parts.base import Parts, RowPart, parts_of
+from maas.explaining.parts.base import InputParts, Parts, RowPart, parts_of
 from maas.explaining.sampling import Mask, ValuesOfParts
 from maas.runtime.processors.combined import CombinedProcessor
 
@@ -44,6 +44,11 @@ class CombinedParts(Parts):
             made = view.row(kept[own])
             row |= made if name in self._column_parts else {name: made}
         return row
+
+    def by_input(self) -> list[InputParts]:
+        """Returns each input with the parts of its own kind."""
+        shown = zip(self._views.items(), self._ranges, strict=True)
+        return [InputParts(name, view, own) for (name, view), own in shown]
 
     def text(self, attributions: ValuesOfParts) -> str:
         """Returns each input's parts under its name."""

@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from maas.errors import InputError
 from maas.explaining.bars import bars_text
 from maas.explaining.colours import shade, strengths
-from maas.explaining.drawing import MARGIN, TITLE_HEIGHT, as_html, canvas, legend, write
+from maas.explaining.drawing import MARGIN, TITLE_HEIGHT, as_html, canvas, data_url, legend, write
 from maas.explaining.parts.base import Parts, RowPart
 from maas.explaining.sampling import Mask, ValuesOfParts
 from maas.runtime.processors import SingleArrayProcessor
@@ -25,6 +25,7 @@ Pixels = NDArray[np.uint8]
 class ImageParts(Parts):
     """Patches, about square, of the image as the processor gives it to the graph; left out, they are one colour."""
 
+    part_kind = "patches"
     takes: ClassVar[str] = "'mean', the image's mean colour, or 'blur'"
 
     def __init__(
@@ -40,6 +41,10 @@ class ImageParts(Parts):
         """Returns the pixels (H, W, C), some patches covered."""
         row: Pixels = np.where(kept[self._cell][..., None], self._pixels, self._covered)
         return row
+
+    def seen(self) -> str:
+        """Returns the pixels that the model sees, as the data: URL of a PNG file."""
+        return data_url(_shown(self._pixels))
 
     def text(self, attributions: ValuesOfParts) -> str:
         """Returns a table of the strongest patches."""

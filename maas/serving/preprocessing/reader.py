@@ -12,7 +12,7 @@ from maas.errors import InputError, OverloadError
 from maas.runtime.codec import Features
 from maas.runtime.kinds import environment_with_kinds
 from maas.serving import faults
-from maas.serving.call import Call, PreprocessedInputs
+from maas.serving.call import PreprocessedInputs
 from maas.serving.preprocessing.frames import (
     FROM_WORKER,
     LENGTH,
@@ -26,7 +26,7 @@ from maas.serving.preprocessing.frames import (
     features_of_frame,
     head_of,
 )
-from maas.serving.protocols.operations import Inference, Request
+from maas.serving.protocols.operations import C, ModelOperation, Request
 from maas.serving.repository import Deployment, Snapshot
 
 STREAM_BYTES = 2**20
@@ -73,7 +73,7 @@ class InputReader:
         """Rows that wait to be read or are being read; a request counts as one row until its rows are known."""
         return sum(reading.rows for reading in self._readings.values())
 
-    async def read(self, operation: Inference[Any], request: Request, snapshot: Snapshot) -> Call:
+    async def read(self, operation: ModelOperation[C], request: Request, snapshot: Snapshot) -> C:
         """Returns what a request wants of a model, its rows preprocessed.
 
         Cancelling it ends the work.
@@ -96,7 +96,7 @@ class InputReader:
             raise
         finally:
             self._readings.pop(number, None)
-        call: Call = operation.call_type(**reading.fields, inputs=PreprocessedInputs(reading.features))
+        call = operation.call_type(**reading.fields, inputs=PreprocessedInputs(reading.features))
         request.model = call.model
         return call
 
@@ -116,7 +116,7 @@ class InputReader:
             )
 
     async def _send(
-        self, number: int, reading: _Reading, operation: Inference[Any], request: Request, snapshot: Snapshot
+        self, number: int, reading: _Reading, operation: ModelOperation[Any], request: Request, snapshot: Snapshot
     ) -> None:
         models = tuple(map(_record, snapshot.deployments))
         head = ReadRequest(

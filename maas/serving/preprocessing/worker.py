@@ -34,7 +34,7 @@ from maas.serving.preprocessing.frames import (
     head_of,
 )
 from maas.serving.protocols import operations_of
-from maas.serving.protocols.operations import Inference, Request
+from maas.serving.protocols.operations import ModelOperation, Request
 from maas.serving.repository import Deployment, Snapshot, VersionLabel
 
 LARGE_PIXELS = 4_000_000
@@ -160,7 +160,9 @@ def _deployment(model: ModelRecord) -> Deployment:
 def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWorker, bytes]]:
     """Yields the call that a request is, then its rows."""
     snapshot = snapshot_of(header.models, header.labels)
-    operation = next(one for one in operations_of(snapshot) if one.path == header.path and isinstance(one, Inference))
+    operation = next(
+        one for one in operations_of(snapshot) if one.path == header.path and isinstance(one, ModelOperation)
+    )
     call = operation.parse(request, snapshot)
     deployment = snapshot.find(call.model, call.version)
     if not isinstance(call.inputs, RowList):

@@ -4,6 +4,7 @@ A protocol parses a request into a call and renders outputs into a reply; it dec
 of what is served.
 """
 
+from maas.serving.protocols.explanations import explanations_operations
 from maas.serving.protocols.health import health_operations
 from maas.serving.protocols.mlflow import mlflow_operations
 from maas.serving.protocols.models import models_operations
@@ -19,6 +20,7 @@ PROTOCOLS = (
     health_operations,
     rest_operations,
     predictions_operations,
+    explanations_operations,
     models_operations,
     v2_operations,
     tf_serving_operations,

@@ -5,7 +5,7 @@ each gets the snapshot of the moment.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -193,7 +193,7 @@ class Action(Operation):
         """
 
 
-class Inference(Operation, Generic[C]):
+class ModelOperation(Operation, Generic[C]):
     """An operation that a model runs for."""
 
     method = "POST"
@@ -211,6 +211,10 @@ class Inference(Operation, Generic[C]):
             InputError: the request cannot be understood, or no such model is served.
         """
 
+
+class Inference(ModelOperation[C]):
+    """An operation that a model runs once for, or once for each batch."""
+
     @abstractmethod
     def render(self, call: C, deployment: Deployment, outputs: Outputs) -> Rendered:
         """Returns the reply to a call.
@@ -222,10 +226,24 @@ class Inference(Operation, Generic[C]):
         """
 
 
+class Explaining(ModelOperation[C]):
+    """An operation that a model runs many times for, with parts of its rows left out."""
+
+    @abstractmethod
+    def render(self, call: C, deployment: Deployment, explanations: Sequence[Mapping[str, Any]]) -> Rendered:
+        """Returns the reply to a call.
+
+        Args:
+            call: as `parse` made it.
+            deployment: the one that ran.
+            explanations: of each row, ready for JSON.
+        """
+
+
 def common_fault(kind: str, message: str) -> dict[str, object]:
     """Returns what a body says of a fault where no protocol has a form of its own."""
     return {"error": message, "code": kind}
 
 
-AnyOperation: TypeAlias = Page | Action | Inference[Any]
-"""An inference's own kind of call stays within it: what it parsed, it renders."""
+AnyOperation: TypeAlias = Page | Action | Inference[Any] | Explaining[Any]
+"""An operation's own kind of call stays within it: what it parsed, it renders."""

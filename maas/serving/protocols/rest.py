@@ -22,8 +22,9 @@ import msgspec
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Row, RowList, slices
 from maas.serving.examples import example_text
-from maas.serving.faults import MediaTypeError, UnreadableError
+from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import decode, encode, encoded_list
+from maas.serving.protocols.files import is_large_file, refuse_files
 from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, prediction_maker, top_k_of
 from maas.serving.protocols.number_rows import number_rows, takes_number_rows
 from maas.serving.protocols.operations import (
@@ -48,7 +49,6 @@ from maas.serving.protocols.schemas import require_body_size, schema_like, serve
 from maas.serving.repository import Deployment, Snapshot
 
 ROWS = "input_data"
-LARGE_FILE_BYTES, LARGE_FILE_PIXELS = 256 * 2**10, 10**6
 
 
 class RestCall(Call, frozen=True, kw_only=True):
@@ -99,7 +99,7 @@ class TaskOperation(Inference[RestCall]):
         processor = snapshot.for_task(self.task).processor
         if request.media_type not in processor.media_types:
             return super().is_large(request, snapshot)
-        return len(request.body) > LARGE_FILE_BYTES or processor.pixels_to_decode(request.body) > LARGE_FILE_PIXELS
+        return is_large_file(request, processor)
 
     def parse(self, request: Request, snapshot: Snapshot) -> RestCall:
         """Returns a call with one row or several, or with the file that the body is."""
@@ -107,7 +107,7 @@ class TaskOperation(Inference[RestCall]):
         kind = request.media_type
         if kind in first.processor.media_types:
             return self._call(request, snapshot, None)
-        _refuse_files(kind, first)
+        refuse_files(kind, first)
         require_body_size(request.body, snapshot.deployments)
         return self._call(request, snapshot, _read(request, first.processor.input_name, None, first))
 
@@ -233,12 +233,6 @@ def _with_scores(prediction: dict[str, object], deployment: Deployment) -> dict[
     if not deployment.postprocessor.labels or not isinstance(properties, dict):
         return prediction
     return {**prediction, "properties": {**properties, "scores": SCORES_SCHEMA}}
-
-
-def _refuse_files(kind: str, first: Deployment) -> None:
-    if kind.startswith(("image/", "audio/", "video/")) or kind == "application/octet-stream":
-        known = ", ".join(sorted({"application/json", *first.processor.media_types}))
-        raise MediaTypeError(f"The body is of type {kind}; this route reads {known}.")
 
 
 def _object_schema(key: str, value: JsonSchema, more: JsonSchema) -> JsonSchema:

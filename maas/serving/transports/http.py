@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from maas.errors import MaasError
 from maas.serving.observers import Observer
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.protocols.operations import AnyOperation, Inference, Page, Reply, Request, common_fault
+from maas.serving.protocols.operations import AnyOperation, ModelOperation, Page, Reply, Request, common_fault
 from maas.serving.repository import Repository
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget
@@ -92,7 +92,7 @@ class HttpApp:
 
     async def _outcome(self, operation: AnyOperation, request: Request, receive: Receive) -> Reply | BaseException:
         with HeldBody(self._bodies) as body:
-            if isinstance(operation, Inference):
+            if isinstance(operation, ModelOperation):
                 request.body = await body.read(request.metadata, receive)
             async with CancelledWhenClientGoes(receive):
                 outcome: asyncio.Future[Reply | BaseException] = asyncio.get_running_loop().create_future()

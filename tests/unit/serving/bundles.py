@@ -225,8 +225,11 @@ def text_bundle(folder: Path, *, batch_size: int = 8, max_tokens: int = 64) -> P
     )
 
 
-def combined_bundle(folder: Path) -> Path:
-    """A softmax over the number of known tokens and a column: a text and a row in one request."""
+def combined_bundle(folder: Path, *, fills: bool = True) -> Path:
+    """A softmax over the number of known tokens and a column: a text and a row in one request.
+
+    A missing price is 0 where the graph `fills` it, else no outputs are finite.
+    """
     golden = [{"review": text, "price": float(at), "size": "SML"[at % 3]} for at, text in enumerate(TEXTS)]
     parts = {
         "review": TextProcessor(vocabulary_size=300, max_tokens=64, pad_multiple=8),
@@ -236,13 +239,16 @@ def combined_bundle(folder: Path) -> Path:
     weights = {
         "axis": np.array([1], dtype=np.int64),
         "weight": np.array([[-0.1, 0.1]], dtype=np.float32),
+        "filler": np.array([0 if fills else np.nan], np.float32),
     }
     nodes = [
+        helper.make_node("IsNaN", ["numbers"], ["absent"]),
+        helper.make_node("Where", ["absent", "filler", "numbers"], ["filled"]),
         helper.make_node("Cast", ["input_ids"], ["ids"], to=TensorProto.FLOAT),
         helper.make_node("Sign", ["ids"], ["known"]),
         helper.make_node("ReduceSum", ["known", "axis"], ["tokens"], keepdims=1),
         helper.make_node("Cast", ["categories"], ["positions"], to=TensorProto.FLOAT),
-        helper.make_node("Sum", ["tokens", "numbers", "positions"], ["sum"]),
+        helper.make_node("Sum", ["tokens", "filled", "positions"], ["sum"]),
         helper.make_node("MatMul", ["sum", "weight"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]

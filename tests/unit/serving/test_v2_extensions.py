@@ -181,7 +181,7 @@ def test_tritonclient_reads_how_often_models_were_asked(start, array_folder):
 
 
 def test_requests_that_the_model_cannot_answer_are_counted_as_failed(start, bundles, tmp_path):
-    with start(f"model={bundles.combined_bundle(tmp_path / 'combined')}") as server:
+    with start(f"model={bundles.combined_bundle(tmp_path / 'combined', fills=False)}") as server:
         asked(server, [column("review", ["good"], datatype="BYTES")], "/v2/models/reviews/infer")  # not finite
         (found,) = server.client.get("/v2/models/reviews/stats").json()["model_stats"]
     assert (found["inference_stats"]["success"]["count"], found["inference_stats"]["fail"]["count"]) == (0, 1)

@@ -1,0 +1,219 @@
+"""Which parts of a row speak for its prediction, and which against it.
+
+    POST /v1/explanations   {"inputs": "…", "model": …}   → {"model": …, "version": …, "explanations": [{…}]}
+
+`inputs` is one row or a list of up to four. A file of a picture or a sound may be the whole body; then the query has
+what else is wanted. An explanation takes hundreds of runs of the model, which wait like those of any other request.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from maas.errors import InputError
+from maas.explaining.explainer import Method
+from maas.serving.call import RowList
+from maas.serving.examples import example_text
+from maas.serving.explainer import ExplanationCall
+from maas.serving.faults import UnreadableError, require_rows
+from maas.serving.protocols.bodies import decode, encode
+from maas.serving.protocols.files import is_large_file, refuse_files
+from maas.serving.protocols.operations import (
+    AnyOperation,
+    Content,
+    Explaining,
+    OperationDocument,
+    QueryParameter,
+    Rendered,
+    Request,
+)
+from maas.serving.protocols.parameters import MODEL_PROPERTIES, MODEL_QUERY, VersionName, chosen_deployment
+from maas.serving.protocols.schemas import object_schema, require_body_size, served_row_schema
+from maas.serving.repository import Deployment, Snapshot
+
+MOST_ROWS, MOST_ORDERS, MOST_PARTS = 4, 16, 64
+Orders = Annotated[int, Meta(ge=1, le=MOST_ORDERS)]
+PartCount = Annotated[int, Meta(ge=1, le=MOST_PARTS)]
+METHODS = ("shapley", "occlusion")
+
+
+class ExplanationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be wanted of an explanation, in the body or the query.
+
+    Args:
+        label: whose log-odds are explained.
+        method: how parts are left out.
+        orders: number of random orders in which they are.
+        parts: largest number of them.
+    """
+
+    label: str | None = None
+    method: Method | None = None
+    orders: Orders | None = None
+    parts: PartCount | None = None
+
+
+class ExplanationsRequest(ExplanationSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a request.
+
+    Args:
+        inputs: one row, or a list of them.
+        model: name of the model; null for the default one.
+        version: its version or a label of one; null for the default one.
+    """
+
+    inputs: object
+    model: str | None = None
+    version: VersionName | None = None
+
+
+_DECODER = msgspec.json.Decoder(ExplanationsRequest)
+
+
+def explanations_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  its path names no model
+    """Returns the operation."""
+    return [ExplanationsOperation()]
+
+
+class ExplanationsOperation(Explaining[ExplanationCall]):
+    """An explanation for each row."""
+
+    protocol = "explanations"
+    call_type = ExplanationCall
+    path = "/v1/explanations"
+    summary = "Explains predictions: what each part of an input adds."
+
+    def is_large(self, request: Request, snapshot: Snapshot) -> bool:
+        """Whether a request is large; a file may have more bytes than JSON, as its decoder lets others work."""
+        processor = chosen_deployment(request, snapshot, snapshot.first, None, None)[0].processor
+        return (
+            is_large_file(request, processor)
+            if request.media_type in processor.media_types
+            else super().is_large(request, snapshot)
+        )
+
+    def parse(self, request: Request, snapshot: Snapshot) -> ExplanationCall:
+        """Returns a call with the rows, or with the file that the body is."""
+        queried = _queried(request)
+        named, wanted = chosen_deployment(request, snapshot, snapshot.first, None, None)
+        if request.media_type in named.processor.media_types:
+            return _call(named, wanted, [request.body], request, queried)
+        refuse_files(request.media_type, named)
+        require_body_size(request.body, snapshot.deployments)
+        body = _read(request, snapshot.first)
+        found, wanted = chosen_deployment(request, snapshot, snapshot.first, body.model, body.version)
+        rows = body.inputs if found.processor.is_many(body.inputs) and isinstance(body.inputs, list) else [body.inputs]
+        return _call(found, wanted, rows, request, body, queried)
+
+    def render(
+        self, call: ExplanationCall, deployment: Deployment, explanations: Sequence[Mapping[str, Any]]
+    ) -> Rendered:
+        """Returns the explanations, and whose they are."""
+        head = {"model": deployment.name, "version": deployment.version}
+        return Rendered(iter((encode({**head, "explanations": explanations}),)))
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns schemas and examples of the first model."""
+        first = snapshot.first
+        row, labels = served_row_schema(first), list(first.postprocessor.labels)
+        label: dict[str, object] = {"type": ["string", "null"], "enum": [*labels, None]} if labels else {"type": "null"}
+        properties = {
+            "inputs": {"anyOf": [row, {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": row}]},
+            **MODEL_PROPERTIES,
+            "label": label,
+            "method": {"type": ["string", "null"], "enum": [*METHODS, None]},
+            "orders": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_ORDERS},
+            "parts": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_PARTS},
+        }
+        schema = {"type": "object", "required": ["inputs"], "properties": properties, "additionalProperties": False}
+        return OperationDocument(
+            Content(_reply_schema(), _example_reply(first)),
+            Content(schema, {"inputs": first.bundle.golden.inputs[0]}),
+            files=first.processor.media_types,
+            query=MODEL_QUERY + _QUERY,
+        )
+
+
+_QUERY = (
+    QueryParameter("label", {"type": "string"}, "the label that is explained; else the one that the model gives"),
+    QueryParameter(
+        "method", {"type": "string", "enum": list(METHODS)}, "how parts are left out: shapley, or occlusion"
+    ),
+    QueryParameter(
+        "orders", {"type": "integer", "minimum": 1, "maximum": MOST_ORDERS}, "random orders in which parts are left out"
+    ),
+    QueryParameter("parts", {"type": "integer", "minimum": 1, "maximum": MOST_PARTS}, "the most parts of an input"),
+)
+
+
+def _call(
+    deployment: Deployment, version: str | None, rows: Sequence[object], request: Request, *given: ExplanationSettings
+) -> ExplanationCall:
+    """Returns a call for some rows, with the settings that were given first."""
+    require_rows(len(rows), MOST_ROWS)
+    found = {
+        name: next((value for one in given if (value := getattr(one, name)) is not None), None)
+        for name in ExplanationSettings.__struct_fields__
+    }
+    return ExplanationCall(
+        model=deployment.name,
+        version=version,
+        inputs=RowList(rows),
+        size_bytes=len(request.body),
+        **{name: value for name, value in found.items() if value is not None},
+    )
+
+
+def _queried(request: Request) -> ExplanationSettings:
+    given = {name: request.query[name] for name in ExplanationSettings.__struct_fields__ if name in request.query}
+    try:
+        return msgspec.convert(given, ExplanationSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise InputError(
+            f"The query is not what this route takes: {error}. Send e.g. ?method=shapley&orders=8."
+        ) from None
+
+
+def _read(request: Request, first: Deployment) -> ExplanationsRequest:
+    try:
+        return decode(_DECODER, request.body)
+    except UnreadableError as error:
+        example = example_text({"inputs": first.bundle.golden.inputs[0]})
+        raise UnreadableError(f"{error} like {example}") from None
+
+
+def _reply_schema() -> dict[str, object]:
+    text, number = {"type": "string"}, {"type": "number"}
+    place = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 4}
+    part = object_schema(name=text, place=place, attribution=number)
+    one = object_schema(
+        name=text,
+        kind={"type": "string", "enum": ["whole", "words", "patches", "windows", "columns"]},
+        seen={"description": "what the model sees: the data: URL of a picture, or the outline of a sound; null else"},
+        parts={"type": "array", "items": part},
+    )
+    explanation = object_schema(
+        quantity={"type": "string", "enum": ["log-odds", "value", "cosine"]},
+        label={"type": ["string", "null"]},
+        value=number,
+        baseline={**number, "description": "with every part left out"},
+        inputs={"type": "array", "items": one},
+    )
+    return object_schema(model=text, version=text, explanations={"type": "array", "items": explanation})
+
+
+def _example_reply(deployment: Deployment) -> dict[str, object]:
+    """Returns a reply of the right form; its numbers are made up, as the document runs no model."""
+    labels = deployment.postprocessor.labels
+    part = {"name": "…", "place": [0, 1], "attribution": 0.75}
+    shown = {"name": deployment.processor.input_name, "kind": "whole", "seen": None, "parts": [part]}
+    explanation = {
+        "quantity": "log-odds" if labels else "value",
+        "label": labels[0] if labels else None,
+        "value": 1.0,
+        "baseline": 0.25,
+        "inputs": [shown],
+    }
+    return {"model": deployment.name, "version": deployment.version, "explanations": [explanation]}

@@ -20,7 +20,7 @@ CHUNK_ROWS = 128
 
 
 class ExplainedModel(Protocol):
-    """What is asked of a model; a predictor has it."""
+    """What explaining needs of a model; a predictor has it."""
 
     @property
     def processor(self) -> Codec:

@@ -3,13 +3,13 @@
 import html
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from maas.errors import InputError
 from maas.explaining.colours import printable
-from maas.explaining.parts import Parts, RowPart
+from maas.explaining.parts import InputParts, Parts, RowPart
 from maas.explaining.sampling import ValuesOfParts
 
 if TYPE_CHECKING:
@@ -50,6 +50,30 @@ class Explanation:
         """Returns the parts that matter most, for or against, with what they add, the strongest first."""
         order = np.argsort(-np.abs(self.attributions), kind="stable")[:count]
         return [(self.parts[index], float(self.attributions[index])) for index in order]
+
+    def record(self) -> dict[str, Any]:
+        """Returns it with its parts by input, ready for JSON.
+
+        Raises:
+            InputError: one of its numbers is not finite, as the model needs what was left out.
+        """
+        if not np.isfinite([self.value, self.baseline, *self.attributions]).all():
+            raise InputError(
+                "The model's outputs are not finite numbers once parts of this row are left out: it needs them all, "
+                "and the row cannot be explained."
+            )
+        inputs = [self._input(one) for one in self.view.by_input()]
+        numbers = {"value": self.value, "baseline": self.baseline}
+        return {"quantity": self.quantity, "label": self.label, **numbers, "inputs": inputs}
+
+    def _input(self, one: InputParts) -> dict[str, Any]:
+        parts = zip(one.view.parts, self.attributions[one.range].tolist(), strict=True)
+        return {
+            "name": one.name,
+            "kind": one.view.part_kind,
+            "seen": one.view.seen(),
+            "parts": [{"name": part.name, "place": part.place, "attribution": value} for part, value in parts],
+        }
 
     def __str__(self) -> str:
         return f"{self.title}\n{self.view.text(self.attributions)}"

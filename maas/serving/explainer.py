@@ -16,7 +16,6 @@ import numpy as np
 from maas.errors import BundleError, InputError, OverloadError
 from maas.explaining import explain
 from maas.explaining.explainer import Method
-from maas.explaining.record import explanation_record
 from maas.runtime.codec import Codec, Features, Outputs
 from maas.serving.call import Call, PreprocessedInputs, Row, RowList, preprocessed_from
 from maas.serving.faults import NotFiniteError, TooLargeError
@@ -132,7 +131,7 @@ def _explained(call: ExplanationCall, model: QueuedModel) -> list[dict[str, Any]
     records: list[dict[str, Any]] = []
     for index, row in enumerate(_rows(call.inputs, model.processor)):
         try:
-            records.append(explanation_record(explained(row)))
+            records.append(explained(row).record())
         except BundleError as error:  # a kind of yours that nobody said how to explain
             raise InputError(f"The model's predictions cannot be explained: {error}") from error
         except NotFiniteError as error:

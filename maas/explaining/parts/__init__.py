@@ -1,5 +1,5 @@
 """What the parts of a raw row are. One kind of processor, one file with its class."""
 
-from maas.explaining.parts.base import Parts, RowPart, parts_of
+from maas.explaining.parts.base import InputParts, Parts, RowPart, parts_of
 
-__all__ = ["Parts", "RowPart", "parts_of"]
+__all__ = ["InputParts", "Parts", "RowPart", "parts_of"]

@@ -1,6 +1,7 @@
 """JSON in and out, strictly: what cannot be read is refused with the cause; NaN and infinity are never written.
 
-Some protocols' clients write NaN for a missing number, which is read where the protocol says so.
+Some protocols' clients write NaN for a missing number, which is read where the protocol says so. A body may also be a
+file: a picture or a sound as it is on a disk.
 """
 
 import json
@@ -10,9 +11,11 @@ from typing import TypeVar
 
 import msgspec
 
-from maas.serving.faults import UnreadableError
+from maas.runtime.codec import Codec
+from maas.serving.faults import MediaTypeError, UnreadableError
 
 Decoded = TypeVar("Decoded")
+LARGE_FILE_BYTES, LARGE_FILE_PIXELS = 256 * 2**10, 10**6
 encode = msgspec.json.encode
 
 
@@ -71,6 +74,26 @@ def encoded_list(parts: Iterable[Sequence[object]]) -> Iterator[bytes]:
             yield separator + encode(part)[1:-1]
             separator = b","
     yield b"]"
+
+
+def is_large_file(body: bytes | bytearray, processor: Codec) -> bool:
+    """Whether another process decodes a file; it may have more bytes than JSON, as its decoder lets others work."""
+    return len(body) > LARGE_FILE_BYTES or processor.pixels_to_decode(body) > LARGE_FILE_PIXELS
+
+
+def refuse_files(media_type: str, processor: Codec) -> None:
+    """Refuses a file of a type that a model does not read.
+
+    Args:
+        media_type: declared type of the body.
+        processor: of the model.
+
+    Raises:
+        MediaTypeError: it is a file.
+    """
+    if media_type.startswith(("image/", "audio/", "video/")) or media_type == "application/octet-stream":
+        known = ", ".join(sorted({"application/json", *processor.media_types}))
+        raise MediaTypeError(f"The body is of type {media_type}; this route reads {known}.")
 
 
 def _nan(name: str) -> float:

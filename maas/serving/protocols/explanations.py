@@ -18,8 +18,7 @@ from maas.serving.call import RowList
 from maas.serving.examples import example_text
 from maas.serving.explainer import ExplanationCall
 from maas.serving.faults import UnreadableError, require_rows
-from maas.serving.protocols.bodies import decode, encode
-from maas.serving.protocols.files import is_large_file, refuse_files
+from maas.serving.protocols.bodies import decode, encode, is_large_file, refuse_files
 from maas.serving.protocols.operations import (
     AnyOperation,
     Content,
@@ -36,7 +35,7 @@ from maas.serving.repository import Deployment, Snapshot
 MOST_ROWS, MOST_ORDERS, MOST_PARTS = 4, 16, 64
 Orders = Annotated[int, Meta(ge=1, le=MOST_ORDERS)]
 PartCount = Annotated[int, Meta(ge=1, le=MOST_PARTS)]
-METHODS = ("shapley", "occlusion")
+_METHODS = ("shapley", "occlusion")
 
 
 class ExplanationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,11 +87,8 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
     def is_large(self, request: Request, snapshot: Snapshot) -> bool:
         """Whether a request is large; a file may have more bytes than JSON, as its decoder lets others work."""
         processor = chosen_deployment(request, snapshot, snapshot.first, None, None)[0].processor
-        return (
-            is_large_file(request, processor)
-            if request.media_type in processor.media_types
-            else super().is_large(request, snapshot)
-        )
+        is_file = request.media_type in processor.media_types
+        return is_large_file(request.body, processor) if is_file else super().is_large(request, snapshot)
 
     def parse(self, request: Request, snapshot: Snapshot) -> ExplanationCall:
         """Returns a call with the rows, or with the file that the body is."""
@@ -100,7 +96,7 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
         named, wanted = chosen_deployment(request, snapshot, snapshot.first, None, None)
         if request.media_type in named.processor.media_types:
             return _call(named, wanted, [request.body], request, queried)
-        refuse_files(request.media_type, named)
+        refuse_files(request.media_type, named.processor)
         require_body_size(request.body, snapshot.deployments)
         body = _read(request, snapshot.first)
         found, wanted = chosen_deployment(request, snapshot, snapshot.first, body.model, body.version)
@@ -123,7 +119,7 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
             "inputs": {"anyOf": [row, {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": row}]},
             **MODEL_PROPERTIES,
             "label": label,
-            "method": {"type": ["string", "null"], "enum": [*METHODS, None]},
+            "method": {"type": ["string", "null"], "enum": [*_METHODS, None]},
             "orders": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_ORDERS},
             "parts": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_PARTS},
         }
@@ -139,7 +135,7 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
 _QUERY = (
     QueryParameter("label", {"type": "string"}, "the label that is explained; else the one that the model gives"),
     QueryParameter(
-        "method", {"type": "string", "enum": list(METHODS)}, "how parts are left out: shapley, or occlusion"
+        "method", {"type": "string", "enum": list(_METHODS)}, "how parts are left out: shapley, or occlusion"
     ),
     QueryParameter(
         "orders", {"type": "integer", "minimum": 1, "maximum": MOST_ORDERS}, "random orders in which parts are left out"

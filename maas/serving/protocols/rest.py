@@ -23,8 +23,7 @@ from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Row, RowList, slices
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
-from maas.serving.protocols.bodies import decode, encode, encoded_list
-from maas.serving.protocols.files import is_large_file, refuse_files
+from maas.serving.protocols.bodies import decode, encode, encoded_list, is_large_file, refuse_files
 from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, prediction_maker, top_k_of
 from maas.serving.protocols.number_rows import number_rows, takes_number_rows
 from maas.serving.protocols.operations import (
@@ -99,7 +98,7 @@ class TaskOperation(Inference[RestCall]):
         processor = snapshot.for_task(self.task).processor
         if request.media_type not in processor.media_types:
             return super().is_large(request, snapshot)
-        return is_large_file(request, processor)
+        return is_large_file(request.body, processor)
 
     def parse(self, request: Request, snapshot: Snapshot) -> RestCall:
         """Returns a call with one row or several, or with the file that the body is."""
@@ -107,7 +106,7 @@ class TaskOperation(Inference[RestCall]):
         kind = request.media_type
         if kind in first.processor.media_types:
             return self._call(request, snapshot, None)
-        refuse_files(kind, first)
+        refuse_files(kind, first.processor)
         require_body_size(request.body, snapshot.deployments)
         return self._call(request, snapshot, _read(request, first.processor.input_name, None, first))
 

@@ -21,6 +21,7 @@ usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
     max_connections  the most connections at one time; another one is answered by 503 (4096)
     cors_origins     origins whose pages may read replies, with commas between them; * for all of them (none)
     max_pixels       the most pixels of a picture (50000000)
+    state            a folder that keeps roll-outs (in memory alone)
     access_log       true writes one JSON line a request to stderr (false)
     log_format       text, or json for all lines of the log (text)
 

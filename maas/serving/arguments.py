@@ -20,6 +20,7 @@ KUBERNETES_PORT = "tcp://"
 EMPTY = {
     "host": "Set host=127.0.0.1 for this machine alone, or host=0.0.0.0 for every network.",
     "admin_host": "Set admin_host=127.0.0.1 for this machine alone.",
+    "state": "Set e.g. state=state.",
     "models": "Set e.g. models=models.yaml.",
     "default": "Set e.g. default=digits.",
 }

@@ -13,12 +13,17 @@ A file holds a list of entries, and may name the model that answers where a requ
         batch_size: 32
       - {model: runs/sentiment_zh/latest/bundle, name: mood, version: 2, labels: [trial], lazy: true}
 
+It may have roll-outs by name as well, with the fields of `rollout/records.py`:
+
+    rollouts:
+      digits-4: {kind: canary, model: digits, candidate: 4, percent: 10}
+
 Nothing here opens a model.
 """
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,9 +33,11 @@ import yaml
 from maas.bounds import BatchSize, Count, Threads
 from maas.errors import ConfigError, one_line, shortened_value
 from maas.registry.reading.addresses import MODELS
+from maas.serving.rollout.records import Rollout, RolloutName
 
 _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<address>.+)", re.DOTALL)
 """A folder whose own name holds `=` is written with a slash: `./a=b`."""
+ROLLOUT_EXAMPLE = "rollouts: {digits-4: {kind: canary, model: digits, candidate: 4, percent: 10}}"
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,10 +88,12 @@ class ModelsFile(msgspec.Struct, frozen=True):
     Args:
         models: entries, in the order in which they are named.
         default: name of the model that answers where a request names none; null for the first.
+        rollouts: roll-outs by their names.
     """
 
     models: tuple[ModelEntry, ...]
     default: str | None = None
+    rollouts: Mapping[str, Rollout] = {}
 
 
 class LocatedEntry(NamedTuple):
@@ -127,7 +136,8 @@ def read_models_file(path: str | Path) -> ModelsFile:
         ConfigError: it cannot be read, or entries are wrong; every fault has its line, with the entry's number.
     """
     content = _mapping(path)
-    faults = [f"{path}: {_unknown(str(key), ['models', 'default'])}" for key in content.keys() - {"models", "default"}]
+    known = list(ModelsFile.__struct_fields__)
+    faults = [f"{path}: {_unknown(str(key), known)}" for key in content if key not in known]
     default, listed = content.get("default"), content.get("models")
     if not isinstance(default, str | None):
         faults.append(f"{path}: default is {default!r}; it must be the name of a model.")
@@ -140,9 +150,19 @@ def read_models_file(path: str | Path) -> ModelsFile:
             entries.append(_entry(item))
         except ConfigError as error:
             faults.append(f"{path}, entry {number}: {error}")
+    rollouts: dict[str, Rollout] = {}
+    try:
+        rollouts = msgspec.convert(_with_text_keys(content.get("rollouts") or {}), dict[RolloutName, Rollout])
+    except msgspec.ValidationError as error:
+        faults.append(f"{path}, rollouts: {one_line(error)}. Write e.g. {ROLLOUT_EXAMPLE}.")
     if faults:
         raise ConfigError("\n".join(faults))
-    return ModelsFile(tuple(entries), default if isinstance(default, str) else None)
+    return ModelsFile(tuple(entries), default if isinstance(default, str) else None, rollouts)
+
+
+def _with_text_keys(value: object) -> object:
+    """Returns a YAML value where keys are texts: a version is written as a number."""
+    return {str(key): _with_text_keys(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _mapping(path: str | Path) -> dict[object, object]:

@@ -4,6 +4,7 @@ InputError                    kind
 └── CallError
     ├── UnreadableError       invalid_json             the body is not the JSON that the operation takes
     ├── UnknownModelError     unknown_model            no such model, or no such version of it
+    ├── UnknownRolloutError   unknown_rollout          no roll-out of that name
     ├── TooManyRowsError      too_many_rows            more rows than a call may have
     ├── TooLargeError         body_too_large           more bytes, values or pixels than a call may have
     ├── MediaTypeError        unsupported_media_type   the body is of a type that the operation does not read
@@ -34,6 +35,12 @@ class UnknownModelError(CallError):
     """No model of that name, or no such version of it, is served."""
 
     kind = "unknown_model"
+
+
+class UnknownRolloutError(CallError):
+    """There is no roll-out of that name."""
+
+    kind = "unknown_rollout"
 
 
 class TooManyRowsError(CallError):

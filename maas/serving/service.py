@@ -24,6 +24,7 @@ from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import Action, AnyOperation, Explaining, Inference, Page, Reply, Request
 from maas.serving.reply_compression import compressed
 from maas.serving.repository import Deployment, Repository, Snapshot
+from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.routing import RouteTable
 
 Done: TypeAlias = Callable[[Reply | BaseException], None]
@@ -40,6 +41,7 @@ class Service:
         observers: see each outcome.
         reader: reads large bodies; the service closes it as well.
         operations: returns what it offers for the models of a snapshot; all protocols unless it is for administrators.
+        rollouts: decide which version answers where a request names none; the service closes them as well.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Service:
         observers: Sequence[Observer] = (),
         reader: InputReader | None = None,
         operations: Callable[[Snapshot], Sequence[AnyOperation]] = operations_of,
+        rollouts: Rollouts | None = None,
     ) -> None:
         self._repository = repository
         self._pages = tuple(pages)
@@ -57,6 +60,7 @@ class Service:
         self._reader = reader or InputReader(1024)
         self._explainer = Explainer()
         self._operations = operations
+        self._rollouts = rollouts or Rollouts()
         self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
         self._is_stopping = False
         self._id_prefix, self._numbers = os.urandom(5).hex().encode(), itertools.count(1)
@@ -104,6 +108,8 @@ class Service:
         snapshot = self._repository.snapshot
         if isinstance(operation, Explaining):
             return await self._explained(operation, request, snapshot)
+        if self._rollouts.is_active:
+            snapshot = self._rollouts.snapshot_for(request, snapshot)
         if not operation.is_large(request, snapshot):
             return await self._submitted(operation, request, operation.parse(request, snapshot), snapshot)
         with self._repository.held(snapshot):  # rows that one version preprocesses are nothing for the next
@@ -142,6 +148,7 @@ class Service:
     async def close(self) -> None:
         """Finishes what was admitted, and ends threads and processes."""
         await self._repository.close()
+        await self._rollouts.close()
         await self._reader.close()
         self._explainer.close()
 
@@ -149,6 +156,8 @@ class Service:
         snapshot = self._repository.snapshot
         if not isinstance(operation, Inference):
             return self._begun_otherwise(operation, request, done)
+        if self._rollouts.is_active:
+            snapshot = self._rollouts.snapshot_for(request, snapshot)
         if operation.is_large(request, snapshot):
             return start_task(self.respond(operation, request), done)
         call = operation.parse(request, snapshot)

@@ -31,6 +31,7 @@ class ServerSettings:
         cors_origins: origins whose pages may read replies, such as https://app.example.org, separated by commas; * for
             all of them.
         max_pixels: largest picture that is decoded, in pixels; formats other than JPEG have lower limits of their own.
+        state: folder that keeps roll-outs; null keeps them in memory alone.
         access_log: write one JSON line a request to stderr.
         log_format: form of all other lines on stderr.
     """
@@ -53,5 +54,6 @@ class ServerSettings:
     max_connections: Count = 4096
     cors_origins: str = ""
     max_pixels: Count = 50_000_000
+    state: str | None = None
     access_log: bool = False
     log_format: LogFormat = "text"

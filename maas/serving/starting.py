@@ -10,6 +10,10 @@ from maas.serving.repository import EngineSettings, Repository
 from maas.serving.repository.administration import Administration
 from maas.serving.repository.keeping import CopyKeeper
 from maas.serving.repository.watching import AliasWatcher
+from maas.serving.rollout.records import Rollout
+from maas.serving.rollout.rollouts import Rollouts
+from maas.serving.rollout.state import FolderState, MemoryState
+from maas.serving.rollout.watching import RolloutObserver
 from maas.serving.settings import ServerSettings
 
 
@@ -61,3 +65,30 @@ def entries_of(settings: ServerSettings) -> tuple[list[ModelEntry], str | None]:
         return entries, settings.default
     file = read_models_file(settings.models)
     return [*entries, *file.models], settings.default or file.default
+
+
+def open_rollouts(settings: ServerSettings, administration: Administration, observer: RolloutObserver) -> Rollouts:
+    """Returns the roll-outs of settings, as they were left; they are read again with the file of models.
+
+    Args:
+        settings: of the server.
+        administration: of the models.
+        observer: sees copies and returns.
+
+    Raises:
+        ConfigError: they are wrong, or the folder of their state cannot be read or written.
+    """
+    store = MemoryState() if settings.state is None else FolderState(settings.state)
+    rollouts = Rollouts(store, observer=observer)
+    rollouts.take_written(rollouts_of(settings), administration.repository.snapshot)
+    administration.followers.append(partial(rollouts.take_written_again, partial(rollouts_of, settings)))
+    return rollouts
+
+
+def rollouts_of(settings: ServerSettings) -> dict[str, Rollout]:
+    """Returns the roll-outs of the file of models.
+
+    Raises:
+        ConfigError: the file cannot be read, or it is wrong.
+    """
+    return {} if settings.models is None else dict(read_models_file(settings.models).rollouts)

@@ -118,7 +118,7 @@ class InputReader:
     async def _send(
         self, number: int, reading: _Reading, operation: ModelOperation[Any], request: Request, snapshot: Snapshot
     ) -> None:
-        models = tuple(map(_record, snapshot.deployments))
+        models = tuple(dict.fromkeys(map(_record, snapshot.deployments)))
         head = ReadRequest(
             number,
             models,

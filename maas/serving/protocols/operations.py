@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from maas.errors import InputError
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call
 from maas.serving.repository import Deployment, Snapshot
@@ -187,6 +188,28 @@ class Action(Operation):
     @abstractmethod
     async def perform(self, request: Request) -> Reply:
         """Does it, and returns the reply.
+
+        Raises:
+            InputError: it cannot be done.
+        """
+
+
+class AdministratorAction(Action):
+    """What an administrator may do, at a port of its own; a browser on this machine reaches that port as well."""
+
+    async def perform(self, request: Request) -> Reply:
+        """Does it, unless a web page wants it.
+
+        Raises:
+            InputError: a web page wants it, or it cannot be done.
+        """
+        if any(name == b"origin" for name, _ in request.metadata):
+            raise InputError("The request has an Origin: models are administered by no web page. Send it without.")
+        return await self._performed(request)
+
+    @abstractmethod
+    async def _performed(self, request: Request) -> Reply:
+        """Does it.
 
         Raises:
             InputError: it cannot be done.

@@ -1,15 +1,19 @@
 """Triton's model repository extension, for administrators: list, load and unload models. It has a port of its own.
 
-A request that a web page sends is refused: a browser on this machine reaches the port as well.
 Source: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
 """
 
-from abc import abstractmethod
 from collections.abc import Sequence
 
-from maas.errors import InputError
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import Action, AnyOperation, Content, OperationDocument, Reply, Request
+from maas.serving.protocols.operations import (
+    AdministratorAction,
+    AnyOperation,
+    Content,
+    OperationDocument,
+    Reply,
+    Request,
+)
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.v2_pages import path_values
 from maas.serving.repository import Snapshot
@@ -23,8 +27,8 @@ def administration_operations(administration: Administration) -> Sequence[AnyOpe
     return [RepositoryIndex(administration), LoadAction(administration), UnloadAction(administration)]
 
 
-class RepositoryAction(Action):
-    """What an administrator may do.
+class RepositoryAction(AdministratorAction):
+    """What an administrator may do with models.
 
     Args:
         administration: does it.
@@ -34,24 +38,6 @@ class RepositoryAction(Action):
 
     def __init__(self, administration: Administration) -> None:
         self._administration = administration
-
-    async def perform(self, request: Request) -> Reply:
-        """Does it, unless a web page wants it.
-
-        Raises:
-            InputError: a web page wants it, or it cannot be done.
-        """
-        if any(name == b"origin" for name, _ in request.metadata):
-            raise InputError("The request has an Origin: models are administered by no web page. Send it without.")
-        return await self._performed(request)
-
-    @abstractmethod
-    async def _performed(self, request: Request) -> Reply:
-        """Does it.
-
-        Raises:
-            InputError: it cannot be done.
-        """
 
 
 class RepositoryIndex(RepositoryAction):

@@ -5,7 +5,7 @@ One change is made at a time. What fails leaves things as they are.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from maas.errors import ConfigError, InputError, MaasError, shortened_value
@@ -37,7 +37,7 @@ class IndexedVersion(NamedTuple):
 
 
 class Administration:
-    """Changes what a repository serves.
+    """Changes what a repository serves; `followers` are called once the settings were read again.
 
     Args:
         repository: of the server.
@@ -49,6 +49,7 @@ class Administration:
         self.repository = repository
         self._locator = locator
         self._entries = entries
+        self.followers: list[Callable[[], Awaitable[None]]] = []
         self._unloaded: list[Slot] = []
         self._reloading: set[asyncio.Task[None]] = set()
 
@@ -116,6 +117,8 @@ class Administration:
             self._put_in_order(entries, default)
         served = ", ".join(f"{one.name} version {one.version}" for one in self.repository.snapshot.deployments)
         log.warning("The settings were read again; served: %s.", served)
+        for follow in self.followers:
+            await follow()
 
     async def _take(self, entry: ModelEntry, slot: Slot | None) -> None:
         try:

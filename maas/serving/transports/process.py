@@ -22,12 +22,14 @@ from maas.serving.observers.log_format import set_up_logging
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import AnyOperation
+from maas.serving.protocols.rollouts import rollout_operations
 from maas.serving.protocols.v2_repository import administration_operations
 from maas.serving.repository import Snapshot
 from maas.serving.repository.administration import Administration
+from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.service import Service
 from maas.serving.settings import ServerSettings
-from maas.serving.starting import open_models
+from maas.serving.starting import open_models, open_rollouts
 from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.cors import CorsPolicy
 from maas.serving.transports.exchanges import ServerState
@@ -63,12 +65,13 @@ def serve(settings: ServerSettings) -> NoReturn:
     reader = InputReader(settings.max_queue)
     metrics.watch(repository, lambda: reader.waiting_rows)
     observers = chosen_observers(metrics, os.environ, has_access_log=settings.access_log)
-    service = Service(repository, pages=[MetricsPage(metrics)], observers=observers, reader=reader)
+    rollouts = open_rollouts(settings, administration, metrics)
+    service = Service(repository, pages=[MetricsPage(metrics)], observers=observers, reader=reader, rollouts=rollouts)
     bodies = BodyBudget(settings.max_body_bytes, settings.max_total_bytes)
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
     server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections))
     lines = ready_lines(repository.snapshot, settings.host, listener.getsockname()[1])
-    grpc, admin = _grpc_server(settings, service, bodies), _admin_server(settings, administration)
+    grpc, admin = _grpc_server(settings, service, bodies), _admin_server(settings, administration, rollouts)
     if admin is not None:
         lines += f"\nadministration: http://{settings.admin_host}:{admin[1].getsockname()[1]}"
     servers = [(server, listener), *filter(None, [admin])]
@@ -158,11 +161,14 @@ async def serve_until_stopped(
     await service.close()
 
 
-def _admin_server(settings: ServerSettings, administration: Administration) -> tuple[HttpServer, socket.socket] | None:
+def _admin_server(
+    settings: ServerSettings, administration: Administration, rollouts: Rollouts
+) -> tuple[HttpServer, socket.socket] | None:
     """Returns the server of administrators and its socket, where one is wanted."""
     if settings.admin_port is None:
         return None
-    operations = partial(_without_models, administration_operations(administration))
+    offered = [*administration_operations(administration), *rollout_operations(rollouts, administration.repository)]
+    operations = partial(_without_models, offered)
     service = Service(administration.repository, operations=operations)
     state = ServerState(service, BodyBudget(ADMIN_BODY_BYTES, ADMIN_BODY_BYTES))
     listener = bound_socket(settings.admin_host, settings.admin_port)

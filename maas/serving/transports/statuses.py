@@ -15,6 +15,7 @@ STATUS = {
     "malformed_request": 400,
     "answer_not_finite": 400,
     "unknown_model": 404,
+    "unknown_rollout": 404,
     "unknown_route": 404,
     "method_not_allowed": 405,
     "too_slow": 408,

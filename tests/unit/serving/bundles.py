@@ -59,6 +59,36 @@ def array_bundle(folder: Path, *, width: int = 64, labels: int = 10, batch_size:
     )
 
 
+def failing_bundle(folder: Path, *, width: int = 64, labels: int = 10) -> Path:
+    """Takes rows as `array_bundle` does; its run fails for a row that begins with 16."""
+    random = np.random.default_rng(7)
+    weights = {
+        "zeros": np.zeros((16, 1), np.float32),
+        "first": np.array([0], np.int64),
+        "weight": random.normal(0, 0.1, (width, labels)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Gather", ["features", "first"], ["column"], axis=1),
+        helper.make_node("Cast", ["column"], ["index"], to=TensorProto.INT64),
+        helper.make_node("GatherND", ["zeros", "index"], ["zero"]),
+        helper.make_node("MatMul", ["features", "weight"], ["product"]),
+        helper.make_node("Add", ["product", "zero"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    return _bundle(
+        folder,
+        name="digits",
+        task="tabular-classification",
+        nodes=nodes,
+        weights=weights,
+        graph_input=helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width]),
+        processor=ArrayProcessor([width], low=0, high=16),
+        labels=[str(label) for label in range(labels)],
+        golden=random.integers(0, 16, (6, width)).tolist(),
+        batch_size=8,
+    )
+
+
 def value_bundle(folder: Path, *, bias: float = 3.0, deviation: float = 1.0, width: int = 4) -> Path:
     """A linear layer over rows of numbers in [0, 16]; its values lie around `bias`."""
     random = np.random.default_rng(0)

@@ -10,10 +10,10 @@ import numpy as np
 from maas.runtime.codec import Features, Outputs
 from maas.runtime.model import not_finite
 from maas.serving.engines.jobs import Job
+from maas.serving.executors import Result
 from maas.serving.faults import NotFiniteError
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 ModelRun = Callable[[Sequence[Features]], Outputs]
 
 

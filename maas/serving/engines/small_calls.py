@@ -78,10 +78,10 @@ class SmallCalls:
         return jobs
 
     def _features(self, calls: Sequence[SmallCall]) -> Sequence[Features]:
-        return self._processor.preprocess(joined([call.rows for call in calls]))
+        return self._processor.preprocess(rows_together([call.rows for call in calls]))
 
 
-def joined(rows: Sequence[Sequence[Row]]) -> Sequence[Row]:
+def rows_together(rows: Sequence[Sequence[Row]]) -> Sequence[Row]:
     """Returns the rows of several calls, as one array where all are arrays of equal kind and shape."""
     arrays = [one for one in map(_array, rows) if one is not None]
     if len(arrays) == len(rows) and len({(one.dtype, one.shape) for one in arrays}) == 1:

@@ -97,7 +97,9 @@ def targets_of(bundle: Bundle, *, has_other: bool) -> dict[str, Target]:
     if spec.datatype in ("FP32", "FP64"):
         data = np.asarray(row, dtype=np.float32 if spec.datatype == "FP32" else np.float64)
         tensor = {"name": spec.name, "datatype": spec.datatype, "shape": list(data.shape)}
-        head = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": data.nbytes}}]}).encode()
+        sent = {**tensor, "parameters": {"binary_data_size": data.nbytes}}
+        wanted = {"binary_data_output": True}  # tritonclient's default
+        head = json.dumps({"inputs": [sent], "parameters": wanted}).encode()
         headers = (("inference-header-content-length", str(len(head))),)
         targets["maas v2 binary"] = Target("maas", infer, head + data.tobytes(), headers)
         targets[f"{NOTHING}, binary"] = Target("nothing", infer, head + data.tobytes(), headers)

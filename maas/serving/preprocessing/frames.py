@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, BinaryIO, TypeAlias
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.runtime.codec import Features, nbytes_of
+from maas.serving.call import Call, PreprocessedInputs
 
 LENGTH = struct.Struct("<I")
 MOST_PIECE_BYTES = 256 * 2**10
@@ -181,3 +182,16 @@ def features_of_frame(header: RowsRead, content: bytes) -> list[Features]:
         names = [one.name for one in run.arrays]
         rows += [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     return rows
+
+
+def call_of(kind: type[Call], fields: Mapping[str, object], features: Sequence[Features]) -> Call:
+    """Returns a call whose request the worker read.
+
+    Args:
+        kind: of call; its fields have the types that it declares.
+        fields: all but the inputs, as they were received.
+        features: preprocessed rows.
+    """
+    types = {one.name: one.type for one in msgspec.structs.fields(kind)}
+    typed: dict[str, Any] = {name: msgspec.convert(value, types[name]) for name, value in fields.items()}
+    return kind(**typed, inputs=PreprocessedInputs(features))

@@ -12,7 +12,6 @@ from maas.errors import InputError, OverloadError
 from maas.runtime.codec import Features
 from maas.runtime.kinds import environment_with_kinds
 from maas.serving import faults
-from maas.serving.call import PreprocessedInputs
 from maas.serving.preprocessing.frames import (
     FROM_WORKER,
     LENGTH,
@@ -23,6 +22,7 @@ from maas.serving.preprocessing.frames import (
     ReadRequest,
     RowsRead,
     Withdrawal,
+    call_of,
     features_of_frame,
     head_of,
 )
@@ -96,7 +96,7 @@ class InputReader:
             raise
         finally:
             self._readings.pop(number, None)
-        call = operation.call_type(**reading.fields, inputs=PreprocessedInputs(reading.features))
+        call = call_of(operation.call_type, reading.fields, reading.features)
         request.model = call.model
         return call
 

@@ -4,6 +4,7 @@ Source: https://github.com/triton-inference-server/server/blob/main/docs/protoco
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -103,6 +104,8 @@ def reply_of(
         deployment: the one that ran.
         arrays: its outputs, (N, …) each.
     """
+    if identity is None and all(one.is_binary for one in wanted):
+        return _binary_reply(wanted, deployment, arrays)
     reply = InferReply(deployment.name, deployment.version, msgspec.UNSET if identity is None else identity, [])
     json_arrays: list[NDArray[np.generic]] = []
     binary: list[bytes] = []
@@ -122,6 +125,38 @@ def reply_of(
     if not binary:
         return Rendered(iter((head,)))
     return Rendered(iter((head, *binary)), OCTETS, ((JSON_LENGTH, b"%d" % len(head)),))
+
+
+class _BinaryOutput(NamedTuple):
+    """An output whose data follows the JSON."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    size: int
+
+
+def _binary_reply(
+    wanted: Sequence[WantedOutput], deployment: Deployment, arrays: Mapping[str, NDArray[np.generic]]
+) -> Rendered:
+    """Returns a reply all of whose data follows the JSON, which is the same for all replies of equal sizes."""
+    outputs, binary = [], []
+    for one in wanted:
+        array, datatype = as_wanted(one, deployment, arrays)
+        data = binary_data(array, datatype)
+        outputs.append(_BinaryOutput(one.name, datatype, array.shape, len(data)))
+        binary.append(data)
+    head, metadata = _binary_head(deployment.name, deployment.version, tuple(outputs))
+    return Rendered(iter((head, *binary)), OCTETS, metadata)
+
+
+@lru_cache(maxsize=1024)
+def _binary_head(
+    model: str, version: str, outputs: Sequence[_BinaryOutput]
+) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    tensors = [OutputTensor(one.name, one.datatype, list(one.shape), {"binary_data_size": one.size}) for one in outputs]
+    head = encode(InferReply(model, version, msgspec.UNSET, tensors))
+    return head, ((JSON_LENGTH, b"%d" % len(head)),)
 
 
 def as_wanted(

@@ -4,7 +4,7 @@ import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from maas.runtime.codec import Features, nbytes_of
 from maas.serving.call import Call, PreprocessedInputs
 
+CallKind = TypeVar("CallKind", bound=Call)
 LENGTH = struct.Struct("<I")
 MOST_PIECE_BYTES = 256 * 2**10
 """Of preprocessed rows in one frame: what the event loop copies at a time."""
@@ -184,7 +185,7 @@ def features_of_frame(header: RowsRead, content: bytes) -> list[Features]:
     return rows
 
 
-def call_of(kind: type[Call], fields: Mapping[str, object], features: Sequence[Features]) -> Call:
+def call_of(kind: type[CallKind], fields: Mapping[str, object], features: Sequence[Features]) -> CallKind:
     """Returns a call whose request the worker read.
 
     Args:

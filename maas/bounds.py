@@ -17,6 +17,7 @@ Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more", examp
 NonNegativeCount = Annotated[int, Meta(ge=0, description="a whole number, 0 or more", examples=[0])]
 Threads = Annotated[int, Meta(ge=1, le=256, description="a number of threads from 1 to 256", examples=[1])]
 """More of them than any machine makes use of only take its memory, and minutes to start."""
+Workers = Annotated[int, Meta(ge=1, le=256, description="a number of processes from 1 to 256", examples=[2])]
 BatchSize = Annotated[int, Meta(ge=1, le=2**20, description="a number of rows from 1 to 1048576", examples=[32])]
 Tokens = Annotated[int, Meta(ge=1, le=2**17, description="a number of tokens from 1 to 131072", examples=[256])]
 PadMultiple = Annotated[int, Meta(ge=1, le=2**10, description="a number of tokens from 1 to 1024", examples=[16])]

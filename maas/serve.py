@@ -7,6 +7,7 @@ usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
     models           a YAML file of models, each with settings of its own (docs/serving.md)
     default          name of the model that answers where a request names none (the first)
     watch_s          seconds within which a moved alias of the registry is followed; 0 follows none (10)
+    workers          processes that serve, behind one port; each has queues and limits of its own (1)
     host             the address to listen on (127.0.0.1)
     port             the port; 0 picks a free one (8080)
     grpc_port        port of the Open Inference Protocol over gRPC; 0 picks a free one (none)
@@ -38,7 +39,7 @@ from collections.abc import Sequence
 from maas.errors import MaasError
 from maas.serving.arguments import settings_from, variables_in
 from maas.serving.observers.log_format import LogFormat, json_line
-from maas.serving.transports.process import serve
+from maas.serving.workers.supervisor import supervise
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = settings_from(arguments, os.environ)
         log_format = settings.log_format
+        if settings.workers > 1:
+            supervise(settings)
+        from maas.serving.transports.process import serve  # noqa: PLC0415  a supervisor needs no ONNX Runtime
+
         serve(settings)
     except MaasError as error:
         print(error if log_format == "text" else json_line("critical", str(error)), file=sys.stderr)

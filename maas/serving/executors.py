@@ -55,11 +55,15 @@ class Lane:
         finally:
             work.is_cancelled = True
 
-    def close(self) -> None:
-        """Ends the thread once the steps before are done."""
+    def close(self, within_s: float | None = None) -> None:
+        """Ends the thread once the steps before are done.
+
+        Args:
+            within_s: seconds after which a step that does not end is left behind; null waits for it.
+        """
         if self._thread is not None:
             self._turns.put(None)
-            self._thread.join()
+            self._thread.join(within_s)
             self._thread = None
 
     def _take_turns(self) -> None:

@@ -26,6 +26,7 @@ from maas.serving.reply_compression import compressed
 from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.routing import RouteTable
+from maas.serving.stopping import GRACE_S
 
 Done: TypeAlias = Callable[[Reply | BaseException], None]
 """Receives the reply to a request, or the fault."""
@@ -48,7 +49,7 @@ class Service:
         self,
         repository: Repository,
         *,
-        pages: Sequence[Page] = (),
+        pages: Sequence[Page | Action] = (),
         observers: Sequence[Observer] = (),
         reader: InputReader | None = None,
         operations: Callable[[Snapshot], Sequence[AnyOperation]] = operations_of,
@@ -145,9 +146,9 @@ class Service:
         """Begins what goes on beside the models, on the running event loop."""
         self._repository.start()
 
-    async def close(self) -> None:
-        """Finishes what was admitted, and ends threads and processes."""
-        await self._repository.close()
+    async def close(self, within_s: float = GRACE_S) -> None:
+        """Finishes what was admitted, for at most `within_s` seconds, and ends threads and processes."""
+        await self._repository.close(within_s)
         await self._rollouts.close()
         await self._reader.close()
         self._explainer.close()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.bounds import BatchSize, Count, NonNegative, Port, Threads
+from maas.bounds import BatchSize, Count, NonNegative, Port, Threads, Workers
 from maas.serving.observers.log_format import LogFormat
 
 
@@ -16,6 +16,7 @@ class ServerSettings:
         models: a YAML file of models, each with settings of its own.
         default: name of the model that answers where a request names none; the first if null.
         watch_s: time within which a moved alias of the registry is followed, in seconds; 0 follows none.
+        workers: processes that serve, behind one port; each has queues and limits of its own.
         host: the address to listen on; 0.0.0.0 for every network.
         port: 0 picks a free one.
         grpc_port: port of the protocols over gRPC; 0 picks a free one, null serves no gRPC.
@@ -40,6 +41,7 @@ class ServerSettings:
     models: str | None = None
     default: str | None = None
     watch_s: NonNegative = 10.0
+    workers: Workers = 1
     host: str = "127.0.0.1"
     port: Port = 8080
     grpc_port: Port | None = None

@@ -1,6 +1,7 @@
 """From the settings of a server to its models: entries are read and found, bundles opened, aliases followed."""
 
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -14,7 +15,9 @@ from maas.serving.rollout.records import Rollout
 from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.rollout.state import FolderState, MemoryState
 from maas.serving.rollout.watching import RolloutObserver
+from maas.serving.served_models import ServedModels
 from maas.serving.settings import ServerSettings
+from maas.serving.workers.channel import Peers
 
 
 class ModelsObserver(Protocol):
@@ -27,31 +30,59 @@ class ModelsObserver(Protocol):
         """Receives what became of an alias that moved or cannot be read."""
 
 
-def open_models(settings: ServerSettings, observer: ModelsObserver) -> Administration:
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a server's models come from.
+
+    Args:
+        locator: finds models.
+        served: what other processes serve already, in place of the settings' entries; null for the entries.
+        watches: whether this process looks at the registry by itself again and again.
+    """
+
+    locator: Locator = field(default_factory=Locator)
+    served: ServedModels | None = None
+    watches: bool = True
+
+
+def open_models(
+    settings: ServerSettings, observer: ModelsObserver, source: ModelSource | None = None
+) -> Administration:
     """Returns what administers a repository that serves the models of settings, and follows aliases once started.
 
     Args:
         settings: of the server.
         observer: sees runs and swaps.
+        source: where models come from.
 
     Raises:
         BundleError: a bundle cannot be served.
         ConfigError: entries are wrong or contradict each other, or there is no default model of that name.
         RegistryError: the registry lacks a model, or cannot be read.
     """
-    entries, default = entries_of(settings)
+    source = source or ModelSource()
+    locator = source.locator
     common = EngineSettings(settings.batch_size, settings.threads, settings.max_queue, settings.max_pixels)
-    repository, locator = Repository(common, observer.observe_rows, settings.max_memory_bytes), Locator()
+    repository = Repository(common, observer.observe_rows, settings.max_memory_bytes)
+    watcher = AliasWatcher(repository, locator, settings.watch_s if source.watches else 0, observer.observe_swap)
+    administration = Administration(repository, locator, partial(entries_of, settings), watcher)
     with ExitStack() as stack:
         stack.callback(locator.close)
-        for entry in locator.expanded(entries):
-            repository.add(locator.located(entry))
-        if default is not None:
-            repository.set_default(default)
+        if source.served is not None:
+            administration.restore(source.served)
+        else:
+            _open_entries(settings, repository, locator)
         stack.pop_all()
-    watcher = AliasWatcher(repository, locator, settings.watch_s, observer.observe_swap)
     repository.companions += [watcher, CopyKeeper(repository)]
-    return Administration(repository, locator, partial(entries_of, settings))
+    return administration
+
+
+def _open_entries(settings: ServerSettings, repository: Repository, locator: Locator) -> None:
+    entries, default = entries_of(settings)
+    for entry in locator.expanded(entries):
+        repository.add(locator.located(entry))
+    if default is not None:
+        repository.set_default(default)
 
 
 def entries_of(settings: ServerSettings) -> tuple[list[ModelEntry], str | None]:
@@ -67,19 +98,22 @@ def entries_of(settings: ServerSettings) -> tuple[list[ModelEntry], str | None]:
     return [*entries, *file.models], settings.default or file.default
 
 
-def open_rollouts(settings: ServerSettings, administration: Administration, observer: RolloutObserver) -> Rollouts:
+def open_rollouts(
+    settings: ServerSettings, administration: Administration, observer: RolloutObserver, peers: Peers
+) -> Rollouts:
     """Returns the roll-outs of settings, as they were left; they are read again with the file of models.
 
     Args:
         settings: of the server.
         administration: of the models.
         observer: sees copies and returns.
+        peers: processes that have the same roll-outs.
 
     Raises:
         ConfigError: they are wrong, or the folder of their state cannot be read or written.
     """
     store = MemoryState() if settings.state is None else FolderState(settings.state)
-    rollouts = Rollouts(store, observer=observer)
+    rollouts = Rollouts(store, peers, observer)
     rollouts.take_written(rollouts_of(settings), administration.repository.snapshot)
     administration.followers.append(partial(rollouts.take_written_again, partial(rollouts_of, settings)))
     return rollouts

@@ -20,7 +20,8 @@ HIDDEN_IMPORTS = {
     ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra; a sweep over lists needs none
     ("maas/opening.py", "maas.registry.catalogue.versions"),  # mlflow takes seconds, and need not be installed
     ("maas/registry/reading/replying.py", "maas.registry.catalogue"),  # likewise
-    ("maas/serving/transports/process.py", "maas.serving.transports.grpc"),  # gRPC is an extra
+    ("maas/serve.py", "maas.serving.transports.process"),  # it brings ONNX Runtime, which a supervisor does not need
+    ("maas/serving/transports/assembling.py", "maas.serving.transports.grpc"),  # gRPC is an extra
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

@@ -93,7 +93,7 @@ def trace_request():
         sys.exit(0)
 
     uvloop.run = captured
-    process.serve_until_stopped = lambda servers, lines, service, *more: HttpApp(service._repository)
+    process.serve_until_stopped = lambda server: HttpApp(server.service._repository)
     original = concurrent.futures.ThreadPoolExecutor.submit
 
     def submit(self, call, /, *args, **kwargs):

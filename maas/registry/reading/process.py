@@ -14,24 +14,27 @@ from typing import IO
 
 import msgspec
 
-from maas.errors import AbsentError, RegistryError, shows_chain
-from maas.registry.reading.addresses import LocatedModel
-from maas.registry.reading.questions import NamesQuestion, PlaceQuestion, Question, RegistryReply, VersionQuestion
+from maas.errors import RegistryError, shows_chain
+from maas.registry.reading.questions import Question, QuestionedRegistry, RegistryReply
 
+BY_MLFLOW, BY_REST = "maas.registry.reading.replying", "maas.registry.reading.rest_replying"
+"""What reads any store, and what reads a tracking server without mlflow."""
 PATIENCE_FOR_REPLY_S = 300.0
 """Seconds for a reply; importing mlflow, connecting and copying a large bundle are among them."""
 _PIECE_BYTES = 2**16
 
 
-class RegistryProcess:
+class RegistryProcess(QuestionedRegistry):
     """Reads any store that MLflow opens; several threads may use it, one after the other.
 
     Args:
         tracking_uri: address of the store.
+        module: what the process runs.
     """
 
-    def __init__(self, tracking_uri: str) -> None:
-        self.tracking_uri = tracking_uri
+    def __init__(self, tracking_uri: str, module: str = BY_MLFLOW) -> None:
+        super().__init__(tracking_uri)
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
 
@@ -40,44 +43,19 @@ class RegistryProcess:
         """The process's number; None where it does not run."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def version_at(self, name: str, alias: str) -> str:
-        """Returns the version that an alias points at.
-
-        Raises:
-            AbsentError: there is no such model, or it has no such alias.
-            RegistryError: the registry cannot be read.
-        """
-        return self._reply(VersionQuestion(self.tracking_uri, name, alias)).version
-
-    def names_with(self, alias: str) -> list[str]:
-        """Returns the names of all models that have an alias, in the order of the alphabet.
-
-        Raises:
-            RegistryError: the registry cannot be read.
-        """
-        return self._reply(NamesQuestion(self.tracking_uri, alias)).names
-
-    def locate(self, address: str) -> LocatedModel:
-        """Finds a bundle by its address and returns where it lies, copied to this machine if need be.
-
-        Raises:
-            AbsentError: there is no such model or version.
-            RegistryError: the address is malformed, or the registry cannot be read.
-        """
-        found = self._reply(PlaceQuestion(self.tracking_uri, address)).model
-        return found or LocatedModel("")
-
     def close(self) -> None:
         """Ends the process, if it runs."""
         with self._turn:
             self._end()
 
-    def _reply(self, question: Question) -> RegistryReply:
+    def reply_to(self, question: Question) -> RegistryReply:
+        """Returns the process's reply to a question.
+
+        Raises:
+            RegistryError: the process does not run.
+        """
         with self._turn:
-            reply = self._exchanged(question)
-        if reply.fault:
-            raise AbsentError(reply.fault) if reply.is_absent else RegistryError(reply.fault)
-        return reply
+            return self._exchanged(question)
 
     def _exchanged(self, question: Question) -> RegistryReply:
         questions, replies = self._pipes()
@@ -107,7 +85,7 @@ class RegistryProcess:
         if self._process is None or self._process.poll() is not None:
             self._end()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "maas.registry.reading.replying"],
+                [sys.executable, "-m", self._module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if shows_chain() else subprocess.DEVNULL,

@@ -7,19 +7,30 @@ ends. It changes nothing in the registry.
 import os
 import signal
 import sys
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, TypeAlias
 
 import msgspec
 
 from maas.errors import AbsentError, MaasError, RegistryError
 from maas.registry.reading.questions import PlaceQuestion, Question, RegistryReply, VersionQuestion
 
+ReplyTo: TypeAlias = Callable[[Question], RegistryReply]
 PRIORITY = 10
 """How much this process gives way to the one that started it."""
 
 
 def main() -> None:
     """Replies until the input ends."""
+    reply_for_parent(_reply)
+
+
+def reply_for_parent(reply: ReplyTo) -> None:
+    """Replies to the process that started this one, until it ends.
+
+    Args:
+        reply: returns the reply to a question.
+    """
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the process that started it closes the input
         if name in signal.Signals.__members__:
             signal.signal(signal.Signals[name], signal.SIG_IGN)
@@ -27,19 +38,19 @@ def main() -> None:
         os.nice(PRIORITY)
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between replies
-    reply_to_all(sys.stdin.buffer, output)
+    reply_to_all(sys.stdin.buffer, output, reply)
 
 
-def reply_to_all(source: BinaryIO, output: BinaryIO) -> None:
+def reply_to_all(source: BinaryIO, output: BinaryIO, reply: ReplyTo) -> None:
     """Replies to each question of a source until it ends."""
     decoder = msgspec.json.Decoder(Question)
     for line in source:
         question = decoder.decode(line)
         try:
-            reply = _reply(question)
+            found = reply(question)
         except MaasError as error:
-            reply = RegistryReply(fault=str(error), is_absent=isinstance(error, AbsentError))
-        output.write(msgspec.json.encode(reply) + b"\n")
+            found = RegistryReply(fault=str(error), is_absent=isinstance(error, AbsentError))
+        output.write(msgspec.json.encode(found) + b"\n")
         output.flush()
 
 

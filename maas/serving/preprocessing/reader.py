@@ -30,6 +30,7 @@ from maas.serving.protocols.operations import C, ModelOperation, Request
 from maas.serving.repository import Deployment, Snapshot
 
 STREAM_BYTES = 2**20
+CLOSING_S = 2.0
 
 
 @dataclass(eq=False)
@@ -101,10 +102,14 @@ class InputReader:
         return call
 
     async def close(self) -> None:
-        """Ends the process."""
+        """Ends the process, once nobody waits for what it reads; what it reads all the same is left."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            await self._process.wait()
+            try:
+                await asyncio.wait_for(self._process.wait(), CLOSING_S)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
         if self._receiving is not None:
             await self._receiving
 

@@ -17,12 +17,12 @@ from maas.serving.protocols.operations import (
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.v2_pages import path_values
 from maas.serving.repository import Snapshot
-from maas.serving.repository.administration import Administration
+from maas.serving.workers.administration import SharedAdministration
 
 EXAMPLE = [{"name": "digits", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded"}]
 
 
-def administration_operations(administration: Administration) -> Sequence[AnyOperation]:
+def administration_operations(administration: SharedAdministration) -> Sequence[AnyOperation]:
     """Returns the operations of an administrator."""
     return [RepositoryIndex(administration), LoadAction(administration), UnloadAction(administration)]
 
@@ -36,7 +36,7 @@ class RepositoryAction(AdministratorAction):
 
     protocol = "v2"
 
-    def __init__(self, administration: Administration) -> None:
+    def __init__(self, administration: SharedAdministration) -> None:
         self._administration = administration
 
 
@@ -47,7 +47,7 @@ class RepositoryIndex(RepositoryAction):
     summary = "Lists models, their versions and states."
 
     async def _performed(self, request: Request) -> Reply:
-        return Reply(encode([one._asdict() for one in self._administration.index()]))
+        return Reply(encode([one._asdict() for one in await self._administration.index()]))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns an example."""

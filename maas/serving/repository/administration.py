@@ -14,6 +14,8 @@ from maas.serving.faults import UnknownModelError
 from maas.serving.locating import Locator
 from maas.serving.repository.repository import Repository
 from maas.serving.repository.slots import Slot
+from maas.serving.repository.watching import AliasWatcher
+from maas.serving.served_models import ServedModels, ServedSlot, UnloadedModel
 
 log = logging.getLogger("maas.serving")
 Entries = Callable[[], tuple[list[ModelEntry], str | None]]
@@ -43,21 +45,49 @@ class Administration:
         repository: of the server.
         locator: finds models.
         entries: reads the settings again.
+        watcher: follows aliases.
     """
 
-    def __init__(self, repository: Repository, locator: Locator, entries: Entries) -> None:
+    def __init__(self, repository: Repository, locator: Locator, entries: Entries, watcher: AliasWatcher) -> None:
         self.repository = repository
+        self.watcher = watcher
         self._locator = locator
         self._entries = entries
         self.followers: list[Callable[[], Awaitable[None]]] = []
-        self._unloaded: list[Slot] = []
+        self._unloaded: list[UnloadedModel] = []
         self._reloading: set[asyncio.Task[None]] = set()
 
     def index(self) -> list[IndexedVersion]:
         """Returns every version that is served or was unloaded."""
         served = [IndexedVersion(one.name, one.version, "READY") for one in self.repository.snapshot.deployments]
-        gone = [slot.deployment for slot in self._unloaded]
-        return [*served, *(IndexedVersion(one.name, one.version, "UNAVAILABLE", "unloaded") for one in gone)]
+        gone = [IndexedVersion(one.name, one.version, "UNAVAILABLE", "unloaded") for one in self._unloaded]
+        return [*served, *gone]
+
+    def served(self) -> ServedModels:
+        """Returns what is served as a record."""
+        slots = [
+            ServedSlot(
+                slot.entry,
+                str(slot.deployment.bundle.folder),
+                slot.deployment.name,
+                slot.deployment.version,
+                slot.refused,
+            )
+            for slot in self.repository.slots
+        ]
+        return ServedModels(tuple(slots), tuple(self._unloaded), self.repository.default)
+
+    def restore(self, served: ServedModels) -> None:
+        """Serves what another process serves.
+
+        Raises:
+            BundleError: a bundle cannot be served.
+        """
+        for one in served.slots:
+            self.repository.add(one.located).refused = one.refused
+        self._unloaded = list(served.unloaded)
+        if served.default is not None:
+            self.repository.set_default(served.default)
 
     async def load(self, name: str) -> None:
         """Serves a model that was unloaded, or looks again where a served one lies and serves what is there now.
@@ -68,15 +98,15 @@ class Administration:
         """
         async with self.repository.changes:
             served = [slot for slot in self.repository.slots if slot.deployment.name == name]
-            gone = [slot for slot in self._unloaded if slot.deployment.name == name]
+            gone = [one for one in self._unloaded if one.name == name]
             if not served and not gone:
                 raise self._unknown(name)
             try:
                 for slot in served:
                     await self._refresh(slot, slot.entry)
-                for slot in gone:
-                    await self.repository.add_beside(await self._located(slot.entry))
-                    self._unloaded.remove(slot)
+                for one in gone:
+                    await self.repository.add_beside(await self._located(one.entry))
+                    self._unloaded.remove(one)
             except MaasError as error:
                 raise InputError(f"Model {name!r} cannot be loaded: {error}") from error
 
@@ -88,10 +118,10 @@ class Administration:
         """
         async with self.repository.changes:
             slots = [slot for slot in self.repository.slots if slot.deployment.name == name]
-            if not slots and not any(slot.deployment.name == name for slot in self._unloaded):
+            if not slots and not any(one.name == name for one in self._unloaded):
                 raise self._unknown(name)
             self.repository.remove(slots)
-            self._unloaded += slots
+            self._unloaded += [UnloadedModel(slot.entry, name, slot.deployment.version) for slot in slots]
 
     def reload_soon(self) -> None:
         """Begins to read the settings again."""
@@ -112,7 +142,7 @@ class Administration:
             for entry in entries:
                 await self._take(entry, known.get(entry.identity))
             wanted = {entry.identity for entry in entries}
-            self._unloaded = [slot for slot in self._unloaded if slot.entry.identity in wanted]
+            self._unloaded = [one for one in self._unloaded if one.entry.identity in wanted]
             self.repository.remove([slot for identity, slot in known.items() if identity not in wanted])
             self._put_in_order(entries, default)
         served = ", ".join(f"{one.name} version {one.version}" for one in self.repository.snapshot.deployments)

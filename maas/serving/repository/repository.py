@@ -5,6 +5,7 @@ one before. A version that gives other golden outputs than when it was made neve
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,11 @@ from maas.serving.executors import Lane
 from maas.serving.repository.deployments import Deployment, DeploymentState, Snapshot
 from maas.serving.repository.opening import Opener
 from maas.serving.repository.slots import EngineSettings, Slot, require_new, snapshot_from
+from maas.serving.stopping import GRACE_S
+
+LANE_CLOSING_S = 1.0
+"""A step of preprocessing that takes longer is left behind when the repository is closed."""
+log = logging.getLogger("maas.serving")
 
 
 class Companion(Protocol):
@@ -53,7 +59,7 @@ class Repository:
         self.changes = asyncio.Lock()
         self._settings = settings or EngineSettings()
         self._opener = Opener(self.lane, ModelMemory(max_memory_bytes), observe_rows)
-        self._default: str | None = None
+        self.default: str | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._held: Counter[Snapshot] = Counter()
         self._released = asyncio.Event()
@@ -136,7 +142,7 @@ class Repository:
             ConfigError: the default model is not served; the first one is in its place.
         """
         self.slots.sort(key=lambda slot: order.index(slot.entry.identity) if slot.entry.identity in order else 0)
-        self._default = None
+        self.default = None
         self._publish()
         if default is not None:
             self.set_default(default)
@@ -150,7 +156,7 @@ class Repository:
         if name not in self.snapshot.by_name:
             served = ", ".join(self.snapshot.by_name)
             raise ConfigError(f"default is {shortened_value(name)}, and the models are {served}. Name one of them.")
-        self._default = name
+        self.default = name
         self._publish()
 
     async def swap(self, slot: Slot, model: LocatedEntry) -> Deployment:
@@ -174,16 +180,18 @@ class Repository:
             self._held += Counter()  # without those that nobody holds
             self._released.set()
 
-    async def close(self) -> None:
-        """Finishes what was admitted."""
-        for companion in self.companions:
-            await companion.close()
-        for task in tuple(self._retiring):
-            await task
-        for deployment in self.snapshot.deployments:
-            deployment.state = DeploymentState.DRAINING
-            await self._retire(deployment)
-        self.lane.close()
+    async def close(self, within_s: float = GRACE_S) -> None:
+        """Finishes what was admitted; what takes longer than `within_s` seconds is given up."""
+        try:
+            async with asyncio.timeout(within_s):
+                for companion in self.companions:
+                    await companion.close()
+                for deployment in self.snapshot.deployments:
+                    deployment.state = DeploymentState.DRAINING
+                await asyncio.gather(*self._retiring, *map(self._retire, self.snapshot.deployments))
+        except TimeoutError:
+            log.warning("Work of models did not end within %.1f s, and is given up.", within_s)
+        self.lane.close(LANE_CLOSING_S)
 
     async def _opened_beside(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
         served = self._served(model)
@@ -215,7 +223,7 @@ class Repository:
                 task.add_done_callback(self._retiring.discard)
 
     def _publish(self) -> None:
-        self.snapshot = snapshot_from(self.slots, self._default)
+        self.snapshot = snapshot_from(self.slots, self.default)
         for deployment in self.snapshot.deployments:
             deployment.state = DeploymentState.READY
 

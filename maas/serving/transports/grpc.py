@@ -53,9 +53,10 @@ class GrpcServer:
         host: the address to listen on.
         port: 0 picks a free one.
         bodies: bytes of all bodies; a message that is too large by itself is not received.
+        is_shared: whether other processes listen on the same port; the system then gives each some connections.
     """
 
-    def __init__(self, service: Service, host: str, port: int, bodies: BodyBudget) -> None:
+    def __init__(self, service: Service, host: str, port: int, bodies: BodyBudget, *, is_shared: bool = False) -> None:
         self._service, self._bodies = service, bodies
         self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._health = health_aio.HealthServicer()
@@ -63,7 +64,7 @@ class GrpcServer:
             options=[
                 ("grpc.max_receive_message_length", bodies.max_body_bytes),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(is_shared)),
             ]
         )
         self._services = grpc_services()

@@ -14,11 +14,11 @@ import struct
 import time
 from collections.abc import Callable
 
+from maas.serving.stopping import GRACE_S
 from maas.serving.transports.exchanges import ServerState
 from maas.serving.transports.http1 import ConnectionLimits, Http1Connection
 
 BACKLOG = 2048
-GRACE_S = 30.0  # accepted requests may take this long once the server is to stop
 SPARE_CONNECTIONS = 64  # beyond the limit, for those that are refused
 SPARE_FILES = 64  # for models, pipes and logs
 CHECK_S, RETRY_S, LOG_S = 1.0, 0.1, 10.0

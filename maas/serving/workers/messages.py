@@ -12,7 +12,7 @@ from maas import errors
 from maas.errors import MaasError
 from maas.serving import faults
 
-LENGTH = struct.Struct("<I")
+CONTROL_LENGTH = struct.Struct("<I")
 
 
 class ControlMessage(msgspec.Struct, frozen=True, tag=True):
@@ -54,19 +54,19 @@ class ControlReply(msgspec.Struct, frozen=True, tag=True):
         return error
 
 
-Frame: TypeAlias = ControlMessage | ControlReply
-_DECODER = msgspec.msgpack.Decoder(Frame)
+ControlFrame: TypeAlias = ControlMessage | ControlReply
+_DECODER = msgspec.msgpack.Decoder(ControlFrame)
 
 
-def encoded_frame(frame: Frame) -> bytes:
+def encoded_frame(frame: ControlFrame) -> bytes:
     """Returns a message or a reply with its length before it."""
     encoded = msgspec.msgpack.encode(frame)
-    return LENGTH.pack(len(encoded)) + encoded
+    return CONTROL_LENGTH.pack(len(encoded)) + encoded
 
 
-def decoded_frame(content: bytes) -> Frame:
+def decoded_frame(content: bytes) -> ControlFrame:
     """Returns the message or the reply that follows a length."""
-    frame: Frame = _DECODER.decode(content)
+    frame: ControlFrame = _DECODER.decode(content)
     return frame
 
 

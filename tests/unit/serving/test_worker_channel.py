@@ -8,7 +8,7 @@ from maas.errors import InputError, MaasError, RegistryError
 from maas.serving.faults import UnknownModelError
 from maas.serving.workers.channel import Alone, first_fault
 from maas.serving.workers.messages import (
-    LENGTH,
+    CONTROL_LENGTH,
     ControlMessage,
     ControlReply,
     decoded_frame,
@@ -20,13 +20,13 @@ from maas.serving.workers.messages import (
 @pytest.mark.parametrize("frame", [ControlMessage(3, "load", b"\x00digits"), ControlReply(3, b"{}")])
 def test_frame_is_the_same_when_it_was_sent(frame):
     encoded = encoded_frame(frame)
-    assert LENGTH.unpack(encoded[: LENGTH.size]) == (len(encoded) - LENGTH.size,)
-    assert decoded_frame(encoded[LENGTH.size :]) == frame
+    assert CONTROL_LENGTH.unpack(encoded[: CONTROL_LENGTH.size]) == (len(encoded) - CONTROL_LENGTH.size,)
+    assert decoded_frame(encoded[CONTROL_LENGTH.size :]) == frame
 
 
 @pytest.mark.parametrize("error", [RegistryError("no"), UnknownModelError("no"), InputError("no")])
 def test_fault_keeps_its_class_when_it_comes_from_another_process(error):
-    received = decoded_frame(encoded_frame(reply_of_fault(1, error))[LENGTH.size :]).error
+    received = decoded_frame(encoded_frame(reply_of_fault(1, error))[CONTROL_LENGTH.size :]).error
     assert (type(received), str(received)) == (type(error), "no")
 
 

@@ -1,0 +1,43 @@
+"""How long a server that is to stop may take, and what ends it when something in it never does."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+
+log = logging.getLogger("maas.serving")
+GRACE_S = 30.0
+"""Accepted requests may take this long once the server is to stop."""
+LEAST_CLOSING_S = 1.0
+"""For the models and their threads, however long the requests took."""
+STUCK_S = 3.0
+"""After which a process whose threads do not end is ended with them."""
+
+
+def end_within(seconds: float, status: int = 0) -> threading.Timer:
+    """Ends this process after some time, whatever its threads still do, unless it has ended by itself.
+
+    An interpreter waits for the threads of its pools before it ends; one that is inside a library may never return.
+
+    Args:
+        seconds: from now.
+        status: of the process.
+    """
+    timer = threading.Timer(seconds, _end, (seconds, status))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _end(seconds: float, status: int) -> None:
+    log.warning("The server is ended: work in it did not end within %.0f s.", seconds)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
+
+
+def hangup_signal() -> signal.Signals | None:
+    """Returns SIGHUP, where there is one and it was not ignored before, as `nohup` does."""
+    found = signal.Signals.__members__.get("SIGHUP")  # Windows has none
+    return None if found is None or signal.getsignal(found) == signal.SIG_IGN else found

@@ -1,0 +1,76 @@
+"""Messages to all workers: changes one after the other, and what they serve once a change is done."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from maas.errors import ProcessError
+from maas.serving.served_models import ServedModels
+from maas.serving.workers.figures import KeptFigures
+from maas.serving.workers.messages import reply_of_fault
+from maas.serving.workers.records import METRICS, SERVED, Broadcast, BroadcastReply
+from maas.serving.workers.registry import RegistryReplies
+from maas.serving.workers.worker_process import WorkerProcess
+
+CHANGE_S, READ_S = 900.0, 2.0
+"""Seconds after which a worker that does not reply is left out: loading takes its time, reading figures does not."""
+
+
+class Broadcasts:
+    """Sends messages to all workers that serve.
+
+    Args:
+        workers: returns them.
+        registry: is read again for each change.
+    """
+
+    def __init__(self, workers: Callable[[], Iterable[WorkerProcess]], registry: RegistryReplies) -> None:
+        self._workers = workers
+        self._registry = registry
+        self.figures = KeptFigures()
+        self.changes = asyncio.Lock()
+        self.served: ServedModels | None = None
+
+    async def send(self, message: Broadcast) -> list[BroadcastReply]:
+        """Sends a message to all workers, and returns the replies of those that have not ended meanwhile."""
+        if not message.is_change:
+            replies = await self._replies(message, READ_S)
+            return self.figures.completed(replies) if message.kind == METRICS else replies
+        async with self.changes:
+            self._registry.forget()
+            replies = await self._replies(message, CHANGE_S)
+            await self._note_served()
+            return replies
+
+    async def _replies(self, message: Broadcast, within_s: float) -> list[BroadcastReply]:
+        workers = tuple(self._workers())
+        found = await asyncio.gather(*(_reply(worker, message, within_s) for worker in workers))
+        return [reply for reply in found if reply is not None]
+
+    async def _note_served(self) -> None:
+        """Notes what is served, for workers that are started later."""
+        for worker in self._workers():
+            try:
+                reply = await asyncio.wait_for(worker.request(SERVED), READ_S)
+            except (ProcessError, TimeoutError):
+                continue
+            self.served = msgspec.msgpack.decode(reply.body, type=ServedModels)
+            return
+
+
+async def _reply(worker: WorkerProcess, message: Broadcast, within_s: float) -> BroadcastReply | None:
+    """Returns what a worker replies; None for one that has ended."""
+    try:
+        reply = await asyncio.wait_for(worker.request(message.kind, message.body), within_s)
+    except ProcessError:
+        return None
+    except TimeoutError:
+        late = ProcessError(f"Worker {worker.number} (process {worker.pid}) did not reply within {within_s:.0f} s.")
+        reply = reply_of_fault(0, late)
+    return BroadcastReply(worker.number, reply.body, reply.fault, reply.fault_kind)
+
+
+def encoded_replies(replies: Sequence[BroadcastReply]) -> bytes:
+    """Returns replies as the body of the reply to the worker that broadcast."""
+    return msgspec.msgpack.encode(replies)

@@ -1,0 +1,73 @@
+"""What supervisor and workers send each other in messages, and the kinds of those messages.
+
+The supervisor sends `start` first, and gets `WorkerReady` as its reply once the worker can answer requests. It ends a
+worker by closing its half of the channel: so a worker ends as well when its supervisor has died.
+"""
+
+import msgspec
+
+from maas.serving.served_models import ServedModels
+from maas.serving.settings import ServerSettings
+
+START, BROADCAST, REGISTRY = "start", "broadcast", "registry"
+SERVED, LOOK, RELOAD, METRICS = "served", "look", "reload", "metrics"
+
+
+class WorkerStart(msgspec.Struct, frozen=True):
+    """What a worker is started with.
+
+    Args:
+        worker: its number, from 1.
+        settings: of the server.
+        public: descriptor of the socket where clients send requests.
+        admin: descriptor of that of administrators; null for none.
+        served: what other workers serve already; null where none does.
+    """
+
+    worker: int
+    settings: ServerSettings
+    public: int
+    admin: int | None = None
+    served: ServedModels | None = None
+
+
+class WorkerReady(msgspec.Struct, frozen=True):
+    """What a worker reports once it can answer.
+
+    Args:
+        lines: what is printed when all can.
+        served: what it serves.
+    """
+
+    lines: str
+    served: ServedModels
+
+
+class Broadcast(msgspec.Struct, frozen=True):
+    """What a worker wants all workers to handle.
+
+    Args:
+        kind: of the handler.
+        body: what handlers receive.
+        is_change: whether it waits for changes before it.
+    """
+
+    kind: str
+    body: bytes = b""
+    is_change: bool = True
+
+
+class BroadcastReply(msgspec.Struct, frozen=True):
+    """What one worker replied to a broadcast.
+
+    Args:
+        worker: its number.
+        body: what its handler returned.
+        fault: one line that says why it returned nothing.
+        fault_kind: class of that fault's exception.
+    """
+
+    worker: int
+    body: bytes = b""
+    fault: str = ""
+    fault_kind: str = ""

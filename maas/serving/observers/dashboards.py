@@ -45,6 +45,7 @@ def _fraction(statuses: str) -> str:
 
 
 _MEAN_ROWS = " / ".join(_per_s(f"maas_batch_rows_{part}", _CHOSEN, "model") for part in ("sum", "count"))
+_ROLLOUTS = f"max by (instance, rollout, model, kind, status) (maas_rollout_info{{{_CHOSEN}}})"
 _MODELS = f"max by (instance, model, version, precision) (maas_model_info{{{_CHOSEN}}})"
 PANELS = (
     Panel(
@@ -86,6 +87,11 @@ PANELS = (
         "short",
         ((f"sum by (model, result) (increase(maas_swaps_total{{{_CHOSEN}}}{_RATE}))", "{{model}} {{result}}"),),
     ),
+    Panel(
+        "Copies for a candidate a second, by result",
+        "reqps",
+        ((_per_s("maas_shadow_total", _CHOSEN, "model, result"), "{{model}} {{result}}"),),
+    ),
     Panel("Memory", "bytes", (('process_resident_memory_bytes{job=~"$job"}', "{{instance}}"),)),
     Panel("Processors in use", "short", ((f'rate(process_cpu_seconds_total{{job=~"$job"}}{_RATE})', "{{instance}}"),)),
     Panel(
@@ -94,6 +100,7 @@ PANELS = (
         ((_MODELS, ""),),
         "table",
     ),
+    Panel("Roll-outs", "short", ((_ROLLOUTS, ""),), "table"),
 )
 
 

@@ -38,15 +38,6 @@ class Metrics:
             ("model", "result"),
             registry=self.registry,
         )
-        self._shadow = Counter(
-            "maas_shadow",
-            "Copies of requests for a candidate: its answer was the same, different or none, or the copy was dropped.",
-            ("model", "result"),
-            registry=self.registry,
-        )
-        self._returns = Counter(
-            "maas_rollout_returns", "Candidates that were returned.", ("model", "rollout"), registry=self.registry
-        )
         self._rows = lru_cache(maxsize=1024)(self._batches.labels)
 
     def observe(self, outcome: Outcome) -> None:
@@ -61,14 +52,6 @@ class Metrics:
     def observe_swap(self, model: str, result: str) -> None:
         """Counts a version that an alias moved to, or a look that found none."""
         self._swaps.labels(model, result).inc()
-
-    def observe_shadow(self, model: str, result: str) -> None:
-        """Counts a copy of a request for a candidate."""
-        self._shadow.labels(model, result).inc()
-
-    def observe_return(self, model: str, rollout: str) -> None:
-        """Counts a candidate that exceeded a bound."""
-        self._returns.labels(model, rollout).inc()
 
     def watch(self, repository: Repository, reading_rows: Callable[[], int] = lambda: 0) -> None:
         """Shows the models of a repository and their queues, as they are when metrics are read.

@@ -18,39 +18,31 @@ from maas.serving.protocols.operations import (
     AdministratorAction,
     AnyOperation,
     Content,
-    JsonSchema,
     OperationDocument,
     Page,
     Reply,
     Request,
 )
-from maas.serving.protocols.schemas import object_schema, schema_like
+from maas.serving.protocols.schemas import object_schema
 from maas.serving.repository import Repository, Snapshot
 from maas.serving.rollout import edits
-from maas.serving.rollout.records import Rollout, RolloutName
+from maas.serving.rollout.records import Bounds, Canary, ReturnFigures, Rollout, RolloutDescription, RolloutName
 from maas.serving.rollout.rollouts import Rollouts, require_servable
 
 PATH = "/v1/rollouts/{name}"
-CANARY_EXAMPLE = {
-    "kind": "canary",
-    "model": "digits",
-    "candidate": "4",
-    "percent": 10.0,
-    "key": "maas-user",
-    "bounds": {"max_error_fraction": 0.02, "max_latency_ratio": 2.0, "percentile": 95.0, "min_requests": 200},
-}
-DESCRIBED_ROLLOUT = {
-    "name": "digits-4",
-    "status": "active",
-    "since_s": 1.7e9,
-    "reason": "",
-    "rollout": CANARY_EXAMPLE,
-    "versions": {"stable": "3", "candidate": "4"},
-    "missing": [],
-    "figures": {
-        "requests": 120, "errors": 0, "latency_ms": 3.1, "stable_requests": 1000, "stable_latency_ms": 2.9,
-    },
-}  # fmt: skip
+CANARY_EXAMPLE = Canary(
+    model="digits", candidate="4", percent=10, bounds=Bounds(max_error_fraction=0.02, max_latency_ratio=2)
+)
+DESCRIPTION_EXAMPLE = RolloutDescription(
+    name="digits-4",
+    status="active",
+    since_s=1.75e9,
+    reason="",
+    rollout=CANARY_EXAMPLE,
+    versions={"stable": "3", "candidate": "4"},
+    missing=(),
+    figures=ReturnFigures(requests=120, latency_ms=3.1, stable_requests=1000, stable_latency_ms=2.9),
+)
 _DECODER: "msgspec.json.Decoder[Rollout]" = msgspec.json.Decoder(Rollout)
 
 
@@ -81,13 +73,13 @@ class RolloutsPage(Page):
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns an object for each."""
         return Reply(
-            encode({"rollouts": [shown(name, self._rollouts, snapshot) for name in self._rollouts.state.rollouts]})
+            encode({"rollouts": [described(name, self._rollouts, snapshot) for name in self._rollouts.state.rollouts]})
         )
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns an example."""
-        schema = {"type": "array", "items": schema_like(DESCRIBED_ROLLOUT)}
-        return OperationDocument(Content(object_schema(rollouts=schema), {"rollouts": [DESCRIBED_ROLLOUT]}))
+        schema = {"type": "array", "items": schema_of(RolloutDescription)}
+        return OperationDocument(Content(object_schema(rollouts=schema), {"rollouts": [DESCRIPTION_EXAMPLE]}))
 
 
 class RolloutPage(Page):
@@ -106,13 +98,11 @@ class RolloutPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns its object."""
-        return Reply(encode(shown(request.values["name"], self._rollouts, snapshot)))
+        return Reply(encode(described(request.values["name"], self._rollouts, snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns an example."""
-        return OperationDocument(
-            Content(schema_like(DESCRIBED_ROLLOUT), DESCRIBED_ROLLOUT), values=(("name", "digits-4"),)
-        )
+        return OperationDocument(_DESCRIPTION, values=(("name", "digits-4"),))
 
 
 class RolloutAction(AdministratorAction):
@@ -140,13 +130,13 @@ class PutRollout(RolloutAction):
         name, rollout = rollout_name(request), rollout_in(request)
         require_servable(rollout, self._repository.snapshot)
         await self._rollouts.change(edits.put(name, rollout, time.time()))
-        return Reply(encode(shown(name, self._rollouts, self._repository.snapshot)))
+        return Reply(encode(described(name, self._rollouts, self._repository.snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the schema of a roll-out and an example."""
         return OperationDocument(
-            Content(schema_like(DESCRIBED_ROLLOUT), DESCRIBED_ROLLOUT),
-            Content(rollout_schema(), CANARY_EXAMPLE),
+            _DESCRIPTION,
+            Content(schema_of(Rollout), CANARY_EXAMPLE),
             (("name", "digits-4"),),
         )
 
@@ -166,8 +156,8 @@ class DeleteRollout(RolloutAction):
         return OperationDocument(Content({"type": "object"}, {}), values=(("name", "digits-4"),))
 
 
-def shown(name: str, rollouts: Rollouts, snapshot: Snapshot) -> dict[str, object]:
-    """Returns a roll-out as an administrator reads it.
+def described(name: str, rollouts: Rollouts, snapshot: Snapshot) -> RolloutDescription:
+    """Returns a roll-out as administrators read it.
 
     Raises:
         UnknownRolloutError: there is none of that name.
@@ -175,16 +165,16 @@ def shown(name: str, rollouts: Rollouts, snapshot: Snapshot) -> dict[str, object
     record = edits.kept_record(name, rollouts.state)
     arms = next((one for one in rollouts.applied_to(snapshot).arms if one.name == name), None)
     check = rollouts.check_of(name)
-    return {
-        "name": name,
-        "status": record.status,
-        "since_s": record.since_s,
-        "reason": record.reason,
-        "rollout": record.rollout,
-        "versions": {} if arms is None else {role: one.version for role, one in arms.versions.by_role.items()},
-        "missing": [] if arms is None else arms.versions.missing,
-        "figures": record.figures if check is None else check.figures,
-    }
+    return RolloutDescription(
+        name=name,
+        status=record.status,
+        since_s=record.since_s,
+        reason=record.reason,
+        rollout=record.rollout,
+        versions={} if arms is None else {role: one.version for role, one in arms.versions.by_role.items()},
+        missing=() if arms is None else arms.versions.missing,
+        figures=record.figures if check is None else check.figures,
+    )
 
 
 def rollout_name(request: Request) -> str:
@@ -213,9 +203,9 @@ def rollout_in(request: Request) -> Rollout:
         raise UnreadableError(f"{error} like {encode(CANARY_EXAMPLE).decode()}") from None
 
 
-def rollout_schema() -> JsonSchema:
-    """Returns the JSON Schema of a roll-out, whole in itself."""
-    schema = msgspec.json.schema(Rollout)
+def schema_of(kind: object) -> dict[str, object]:
+    """Returns the JSON Schema of a type, whole in itself."""
+    schema = msgspec.json.schema(kind)
     inlined = _inlined({name: one for name, one in schema.items() if name != "$defs"}, schema["$defs"])
     return inlined if isinstance(inlined, dict) else {}
 
@@ -229,3 +219,6 @@ def _inlined(schema: object, definitions: Mapping[str, object]) -> object:
     if "$ref" in schema:
         return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     return {name: _inlined(one, definitions) for name, one in schema.items() if name != "discriminator"}
+
+
+_DESCRIPTION = Content(schema_of(RolloutDescription), DESCRIPTION_EXAMPLE)

@@ -16,6 +16,7 @@ RolloutName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$", descript
 Percent = Annotated[float, Meta(ge=0, le=100, description="a percentage from 0 to 100", examples=[10])]
 Percentile = Annotated[float, Meta(gt=0, le=100, description="a percentile in (0, 100]", examples=[95])]
 Header = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$", description="a header's name in lower case")]
+Status: TypeAlias = Literal["active", "returned", "ended"]
 AnyVersion: TypeAlias = str | int
 """A version or a label of one; YAML has numbers."""
 
@@ -151,11 +152,35 @@ class RolloutRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rollout: Rollout
-    status: Literal["active", "returned", "ended"] = "active"
+    status: Status = "active"
     since_s: float = 0.0
     reason: str = ""
     figures: ReturnFigures | None = None
     written: Rollout | None = None
+
+
+class RolloutDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """A roll-out as administrators read it.
+
+    Args:
+        name: name of the roll-out.
+        status: of its record.
+        since_s: when it got its status, in seconds since 1970.
+        reason: why it was returned or ended.
+        rollout: as it was written.
+        versions: that answer or get copies now, by role.
+        missing: why others do not.
+        figures: of this process now, or at its return.
+    """
+
+    name: str
+    status: Status
+    since_s: float
+    reason: str
+    rollout: Rollout
+    versions: dict[str, str]
+    missing: tuple[str, ...]
+    figures: ReturnFigures | None
 
 
 class RolloutState(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from maas.errors import ConfigError
 from maas.serving.examples import example_call
 from maas.serving.observers.chosen import chosen_observers
 from maas.serving.observers.metrics import Metrics, MetricsPage
+from maas.serving.observers.rollout_metrics import RolloutMetrics
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import Action, AnyOperation, Page
 from maas.serving.protocols.rollouts import rollout_operations
@@ -117,7 +118,9 @@ def assembled_server(
     reader = InputReader(settings.max_queue)
     metrics.watch(repository, lambda: reader.waiting_rows)
     observers = chosen_observers(metrics, os.environ, has_access_log=settings.access_log)
-    rollouts = open_rollouts(settings, administration, metrics, peers)
+    rollout_metrics = RolloutMetrics(metrics.registry)
+    rollouts = open_rollouts(settings, administration, rollout_metrics, peers)
+    rollout_metrics.watch(rollouts)
     pages = [metrics_page(metrics)]
     service = Service(repository, pages=pages, observers=observers, reader=reader, rollouts=rollouts)
     bodies = BodyBudget(settings.max_body_bytes, settings.max_total_bytes)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from maas.serving.protocols.operations import TEXT, Reply
 from maas.serving.transports.http_heads import HttpHead
 
-_EXPOSED = b"maas-model, maas-version, x-request-id, inference-header-content-length, retry-after"
+_EXPOSED = b"maas-model, maas-version, maas-rollout, x-request-id, inference-header-content-length, retry-after"
 _PREFLIGHT_AGE_S = 600
 
 

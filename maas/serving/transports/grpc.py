@@ -16,7 +16,6 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from maas.errors import ConfigError, OverloadError
 from maas.serving.faults import kind_of, message_of
-from maas.serving.observers import TRACE_CONTEXT
 from maas.serving.protocols.grpc_methods import POOL
 from maas.serving.protocols.operations import AnyOperation, Reply, Request
 from maas.serving.protocols.tf_grpc import model_methods, prediction_methods
@@ -38,7 +37,8 @@ GRPC_STATUS = {
 }
 """The status of each kind of fault that a method can meet."""
 Respond: TypeAlias = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
-
+ACCEPTED = b"accept-encoding"
+"""A message is compressed by gRPC itself, and by nothing else."""
 LONGEST_DETAILS = 400
 """Of characters beyond ASCII, which have nine bytes each on the way; clients refuse more than 8 KiB."""
 
@@ -110,7 +110,7 @@ class GrpcServer:
         given = _bytes_of(context.invocation_metadata())
         request = Request(
             body=message,
-            metadata=[(name, given[name]) for name in TRACE_CONTEXT if name in given],
+            metadata=[(name, value) for name, value in given.items() if name != ACCEPTED],
             request_id=self._service.request_id(given.get(b"x-request-id", b"")),
         )
         try:

@@ -14,6 +14,12 @@ from maas.dashboards import write_dashboards
 WORDS = re.compile(r"\b((?:maas|process)_\w+|up)\b(?:\{([^}]*)\})?")
 OF_PROMETHEUS = {"up": {"job", "instance"}}
 """Series and labels that Prometheus adds."""
+LATER = {
+    "maas_swaps_total": {"model", "result"},
+    "maas_shadow_total": {"model", "result"},
+    "maas_rollout_info": {"rollout", "model", "kind", "status"},
+}
+"""Labels of series that are there once an alias has moved, or there is a roll-out."""
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +44,8 @@ def live_metrics(text: str) -> dict[str, set[str]]:
             name, _, rest = line.partition("{")
             labels = set(re.findall(r'(\w+)="', rest)) if rest else set()
             found.setdefault(name.split(" ")[0], set()).update(labels)
-        elif line.startswith("# TYPE maas_swaps"):  # it has series once an alias has moved
-            found["maas_swaps_total"] = {"model", "result"}
+        elif (name := line.split()[2]) in LATER and line.startswith("# TYPE"):
+            found[name] = LATER[name]
     return found
 
 
@@ -111,6 +117,7 @@ tests:
       - {series: 'maas_request_seconds_bucket{instance="a", model="m", le="+Inf"}', values: '0+100x40'}
       - {series: 'maas_swaps_total{instance="a", model="m", result="refused"}', values: '0x30 1x10'}
       - {series: 'maas_swaps_total{instance="a", model="m", result="unreachable"}', values: '0+1x40'}
+      - {series: 'maas_rollout_info{instance="a", model="m", rollout="r", status="returned"}', values: '1x40'}
       - {series: 'process_open_fds{job="maas", instance="a"}', values: '90x40'}
       - {series: 'process_max_fds{job="maas", instance="a"}', values: '100x40'}
     alert_rule_test:
@@ -123,6 +130,7 @@ FIRING = {
     "MaasSlow": "{instance: a, model: m, severity: warning}",
     "MaasSwapRefused": "{instance: a, model: m, result: refused, severity: warning}",
     "MaasRegistryAway": "{instance: a, model: m, result: unreachable, severity: warning}",
+    "MaasCandidateReturned": "{instance: a, rollout: r, model: m, severity: warning}",
     "MaasFewFileDescriptors": "{job: maas, instance: a, severity: warning}",
 }
 

@@ -34,10 +34,7 @@ def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
     def openapi(snapshot: Snapshot) -> Reply:
         return Reply(encode(openapi_document(described, snapshot)))
 
-    def root(snapshot: Snapshot) -> Reply:  # noqa: ARG001
-        return Reply(b"", HTML, ((b"location", b"/docs"),), is_redirect=True)
-
-    return [TryPage("/docs", docs), DocumentationPage("/openapi.json", openapi), DocumentationPage("/", root)]
+    return [TryPage("/docs", docs), DocumentationPage("/openapi.json", openapi)]
 
 
 class DocumentationPage(Page):
@@ -105,7 +102,7 @@ def _facts(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, 
     manifest = model.bundle.manifest
     processor = model.processor
     page: dict[str, object] = {
-        "path": f"/v1/{manifest.task}{_choice(snapshot)}",
+        "path": f"v1/{manifest.task}{_choice(snapshot)}",
         "input": processor.input_name,
         "kind": "file" if processor.media_types else "text" if processor.modality == "text" else "json",
         "files": ",".join(processor.media_types),

@@ -19,6 +19,7 @@ def test_wheel_holds_parts_recipes_pins_and_schemas(tmp_path):
         "maas/constraints.txt",
         "maas/py.typed",
         "maas/serving/docs.html",
+        "maas/serving/page/static/index.html",
         "maas/serving/observers/alerts.yaml",
     } <= names
     assert {f"maas/records/{kind}.schema.json" for kind in ("manifest", "evidence")} <= names

@@ -23,6 +23,8 @@ from maas.runtime.moments import moments
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces
 
 COLUMNS_FILE = "columns.json"
+SHOWN_CATEGORIES = 100
+"""Of each column, in the schema of a row: the most frequent."""
 
 
 class LearntColumns(NamedTuple):
@@ -208,6 +210,7 @@ class TabularProcessor(SingleArrayProcessor):
                 "type": ["string", "integer", "boolean", "null"],
                 "minimum": -LARGEST_INTEGER,
                 "maximum": LARGEST_INTEGER,
+                **({"examples": list(positions)[:SHOWN_CATEGORIES]} if positions else {}),
             }
             if not positions.keys().isdisjoint(truths):
                 properties[name]["description"] = f"false is read as {truths[0]!r}, true as {truths[1]!r}"

@@ -4,6 +4,7 @@ A protocol parses a request into a call and renders outputs into a reply; it dec
 of what is served.
 """
 
+from maas.serving.page.static_files import page_operations
 from maas.serving.protocols.explanations import explanations_operations
 from maas.serving.protocols.health import health_operations
 from maas.serving.protocols.mlflow import mlflow_operations
@@ -12,6 +13,7 @@ from maas.serving.protocols.openai import openai_operations
 from maas.serving.protocols.operations import AnyOperation
 from maas.serving.protocols.predictions import predictions_operations
 from maas.serving.protocols.rest import rest_operations
+from maas.serving.protocols.row_schemas import row_schemas_operations
 from maas.serving.protocols.tf_serving import tf_serving_operations
 from maas.serving.protocols.v2 import v2_operations
 from maas.serving.repository import Snapshot
@@ -21,6 +23,7 @@ PROTOCOLS = (
     rest_operations,
     predictions_operations,
     explanations_operations,
+    row_schemas_operations,
     models_operations,
     v2_operations,
     tf_serving_operations,
@@ -30,5 +33,5 @@ PROTOCOLS = (
 
 
 def operations_of(snapshot: Snapshot) -> list[AnyOperation]:
-    """Returns the operations of every protocol for the models of a snapshot."""
-    return [operation for protocol in PROTOCOLS for operation in protocol(snapshot)]
+    """Returns the operations of every protocol for the models of a snapshot, and the page."""
+    return [operation for protocol in PROTOCOLS for operation in protocol(snapshot)] + [*page_operations(snapshot)]

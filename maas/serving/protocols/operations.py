@@ -62,13 +62,13 @@ class Reply(msgspec.Struct, frozen=True):
         body: its bytes.
         media_type: type of the body.
         metadata: pairs of a name in lower case and a value.
-        is_redirect: whether it only names the place where the reply is, as `location`.
+        is_unchanged: whether the caller has this body, and is sent the metadata alone.
     """
 
     body: bytes
     media_type: bytes = JSON
     metadata: tuple[tuple[bytes, bytes], ...] = ()
-    is_redirect: bool = False
+    is_unchanged: bool = False
 
 
 class Rendered(msgspec.Struct, frozen=True):

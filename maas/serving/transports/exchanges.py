@@ -141,14 +141,14 @@ class Exchange:
         if self.output is not None:
             return
         if isinstance(outcome, Reply):
-            status, reply = 307 if outcome.is_redirect else 200, outcome
+            status, reply = 304 if outcome.is_unchanged else 200, outcome
         else:
             status, reply = http_refusal(outcome, self._operation.fault if self._operation else common_fault)
             self.keeps_alive &= status != 413
         connection = self._connection_field(reply)
         extra = self._state.cors.fields(self.head.origin)
         head = reply_head(status, reply, self.request.request_id, connection, extra)
-        self.output = head if self.head.method == "HEAD" else head + reply.body
+        self.output = head if self.head.method == "HEAD" or status == 304 else head + reply.body
         self._close(status)
         self._ready()
 

@@ -68,7 +68,7 @@ class HttpApp:
             operation, request.values = self.service.find(scope["method"], scope["path"])
             outcome = await self._outcome(operation, request, receive)
             if isinstance(outcome, Reply):
-                status, reply = 307 if outcome.is_redirect else 200, outcome
+                status, reply = 304 if outcome.is_unchanged else 200, outcome
             else:
                 status, reply = http_refusal(outcome, operation.fault)
             await send_reply(reply, send, status, request.request_id)

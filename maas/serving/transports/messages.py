@@ -76,14 +76,15 @@ class HeldBody:
 
 async def send_reply(reply: Reply, send: Send, status: int, request_id: bytes) -> None:
     """Writes a reply."""
+    body = b"" if reply.is_unchanged else reply.body
     headers = [
         (b"content-type", reply.media_type),
-        (b"content-length", b"%d" % len(reply.body)),
+        *([] if reply.is_unchanged else [(b"content-length", b"%d" % len(body))]),
         (b"x-request-id", request_id),
         *reply.metadata,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _discard(receive: Receive) -> None:

@@ -1,0 +1,93 @@
+"""One server with a model of each kind, one headless Chromium, and a proxy that adds a path prefix."""
+
+import contextlib
+import http.client
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+import maas
+
+CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+PREFIX = "/a/b"
+KINDS = {
+    "array": "digits",
+    "table": "sums",
+    "text": "sentiment",
+    "combined": "reviews",
+    "image": "shades",
+    "audio": "offsets",
+    "embedding": "vectors",
+}
+"""The model of each kind."""
+
+
+@pytest.fixture(scope="package")
+def bundle_of(bundles, tmp_path_factory) -> dict[str, maas.Bundle]:
+    """A bundle of each kind."""
+    folder = tmp_path_factory.mktemp("page")
+    made = {kind: getattr(bundles, f"{kind}_bundle")(folder / kind) for kind in KINDS}
+    made["image"] = bundles.image_bundle(folder / "picture", height=12, width=16, channels=3)
+    return {kind: maas.Bundle.open(path) for kind, path in made.items()}
+
+
+@pytest.fixture(scope="package")
+def server(start, bundle_of):
+    models = [f"model={KINDS[kind]}={bundle.folder}" for kind, bundle in bundle_of.items()]
+    with start(*models) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def prefixed(server) -> Iterator[str]:
+    """The server's address behind a reverse proxy that takes a path prefix away."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self) -> None:
+            if not self.path.startswith(f"{PREFIX}/"):
+                self.send_error(404)
+                return
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection:
+                connection.request(self.command, self.path.removeprefix(PREFIX), body, dict(self.headers))
+                reply = connection.getresponse()
+                content = reply.read()
+                self.send_response(reply.status)
+                for name, value in reply.getheaders():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+        do_GET = do_POST = forward  # noqa: N815  http.server calls them so
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    thread = threading.Thread(target=proxy.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{proxy.server_port}{PREFIX}"
+    proxy.shutdown()
+    thread.join()
+    proxy.server_close()
+
+
+@pytest.fixture(scope="package")
+def driver():
+    """A headless Chromium."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("chromium and chromedriver are not installed: make system")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()

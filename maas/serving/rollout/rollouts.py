@@ -86,7 +86,7 @@ class Rollouts:
             ConfigError: it cannot be kept; nothing has changed.
         """
         state = await asyncio.to_thread(self._store.update, edit)
-        await self._peers.broadcast(BROADCAST, msgspec.json.encode(state))
+        await self._peers.broadcast(BROADCAST, msgspec.json.encode(state), is_state=True)
 
     def take(self, state: RolloutState) -> None:
         """Applies a state; one that is older than what is known comes late, and is ignored."""

@@ -112,14 +112,15 @@ def assembled_server(
         ConfigError: entries of models are wrong, or something is wanted that is not installed.
         RegistryError: the registry lacks a model, or cannot be read.
     """
-    metrics = Metrics()
-    administration = open_models(settings, metrics, source or ModelSource())
+    metrics, source = Metrics(), source or ModelSource()
+    administration = open_models(settings, metrics, source)
     repository = administration.repository
     reader = InputReader(settings.max_queue)
     metrics.watch(repository, lambda: reader.waiting_rows)
     observers = chosen_observers(metrics, os.environ, has_access_log=settings.access_log)
     rollout_metrics = RolloutMetrics(metrics.registry)
-    rollouts = open_rollouts(settings, administration, rollout_metrics, peers)
+    continues = source.served is not None
+    rollouts = open_rollouts(settings, administration, rollout_metrics, peers, continues=continues)
     rollout_metrics.watch(rollouts)
     pages = [metrics_page(metrics)]
     service = Service(repository, pages=pages, observers=observers, reader=reader, rollouts=rollouts)

@@ -31,6 +31,7 @@ class Broadcasts:
         self.figures = KeptFigures()
         self.changes = asyncio.Lock()
         self.served: ServedModels | None = None
+        self.kept: dict[str, bytes] = {}
 
     async def send(self, message: Broadcast) -> list[BroadcastReply]:
         """Sends a message to all workers, and returns the replies of those that have not ended meanwhile."""
@@ -39,6 +40,8 @@ class Broadcasts:
             return self.figures.completed(replies) if message.kind == METRICS else replies
         async with self.changes:
             self._registry.forget()
+            if message.is_state:
+                self.kept[message.kind] = message.body
             replies = await self._replies(message, CHANGE_S)
             await self._note_served()
             return replies

@@ -2,17 +2,17 @@
 
 A part of the server whose state must be the same in all processes registers a handler and broadcasts its changes:
 
-    peers.handle("rollout", self._take_rollout)          # in every process, while it is assembled
-    replies = await peers.broadcast("rollout", content)  # in the process that got the request
-    if error := first_fault(replies): …                  # some process could not do it
+    peers.handle("rollouts", self._take)                               # in every process, while it is assembled
+    replies = await peers.broadcast("rollouts", state, is_state=True)  # in the process that got the request
+    if error := first_fault(replies): …                                # some process could not do it
 
 `Alone` is the same for a server of one process: its broadcast calls its own handler. So a part is written once. A
 handler receives the content that was broadcast, and runs on the event loop of its process, the broadcasting one
 included; broadcasts that change something run one after the other, in the same order everywhere. A handler must not
 broadcast a change itself: it would wait for itself.
 
-A process that is started later, in the place of one that died, is given the models as they are served; state of other
-parts it reads from where that is kept (such as a file), when it is assembled.
+A process that is started later, in the place of one that died, is given the models as they are served, and the last
+content of each kind that was broadcast with `is_state=True`: its handler takes that before the process listens.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,7 +44,9 @@ class Peers(Protocol):
     def handle(self, kind: str, handler: Handler) -> None:
         """Registers what answers broadcasts of a kind in this process."""
 
-    async def broadcast(self, kind: str, body: bytes = b"", *, is_change: bool = True) -> list[PeerReply]:
+    async def broadcast(
+        self, kind: str, body: bytes = b"", *, is_change: bool = True, is_state: bool = False
+    ) -> list[PeerReply]:
         """Lets every process handle something, and returns their replies once all have done it.
 
         A process that dies meanwhile is left out.
@@ -53,6 +55,7 @@ class Peers(Protocol):
             kind: of the handler.
             body: what handlers receive.
             is_change: whether it changes something, and so waits for changes before it; else it only reads.
+            is_state: whether the body is all that a process started later has to know of this kind.
         """
 
 
@@ -66,7 +69,9 @@ class Alone:
         """Registers what answers broadcasts of a kind."""
         self._handlers[kind] = handler
 
-    async def broadcast(self, kind: str, body: bytes = b"", *, is_change: bool = True) -> list[PeerReply]:
+    async def broadcast(
+        self, kind: str, body: bytes = b"", *, is_change: bool = True, is_state: bool = False
+    ) -> list[PeerReply]:
         """Lets this process handle something, and returns its reply."""
         try:
             return [PeerReply(1, await self._handlers[kind](body))]

@@ -22,6 +22,7 @@ class WorkerStart(msgspec.Struct, frozen=True):
         public: descriptor of the socket where clients send requests.
         admin: descriptor of that of administrators; null for none.
         served: what other workers serve already; null where none does.
+        kept: the last state of each kind that was broadcast.
     """
 
     worker: int
@@ -29,6 +30,7 @@ class WorkerStart(msgspec.Struct, frozen=True):
     public: int
     admin: int | None = None
     served: ServedModels | None = None
+    kept: dict[str, bytes] = {}
 
 
 class WorkerReady(msgspec.Struct, frozen=True):
@@ -50,11 +52,13 @@ class Broadcast(msgspec.Struct, frozen=True):
         kind: of the handler.
         body: what handlers receive.
         is_change: whether it waits for changes before it.
+        is_state: whether workers that are started later get it as well.
     """
 
     kind: str
     body: bytes = b""
     is_change: bool = True
+    is_state: bool = False
 
 
 class BroadcastReply(msgspec.Struct, frozen=True):

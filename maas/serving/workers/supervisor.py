@@ -111,7 +111,7 @@ class Supervisor:
         inherited = [public] if admin is None else [public, admin]
         worker = await WorkerProcess.started(number, inherited, self._respond)
         self._processes.add(worker)
-        start = WorkerStart(number, self._settings, public, admin, self._broadcasts.served)
+        start = WorkerStart(number, self._settings, public, admin, self._broadcasts.served, self._broadcasts.kept)
         try:
             reply = await worker.request(START, msgspec.msgpack.encode(start))
         except ProcessError:

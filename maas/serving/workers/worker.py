@@ -7,6 +7,7 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -37,7 +38,7 @@ def main() -> None:
     set_up_logging(start.settings.log_format)
     try:
         server = _opened(start, channel)
-        uvloop.run(_serve(server, channel, message.number))
+        uvloop.run(_serve(server, channel, message.number, start.kept))
     except MaasError as error:
         channel.send(reply_of_fault(message.number, error))
         sys.exit(2)
@@ -75,7 +76,7 @@ def _handle_supervisor(channel: WorkerChannel, administration: Administration) -
     channel.handle(RELOAD, reload)
 
 
-async def _serve(server: AssembledServer, channel: WorkerChannel, number: int) -> None:
+async def _serve(server: AssembledServer, channel: WorkerChannel, number: int, kept: Mapping[str, bytes]) -> None:
     """Serves until the channel is closed, then replies to what was accepted.
 
     Raises:
@@ -83,6 +84,7 @@ async def _serve(server: AssembledServer, channel: WorkerChannel, number: int) -
     """
     stopping = asyncio.Event()
     channel.attach(stopping.set)
+    await channel.take_kept(kept)
     ready = WorkerReady(await server.start(), server.administration.served())
     channel.send(ControlReply(number, msgspec.msgpack.encode(ready)))
     await stopping.wait()

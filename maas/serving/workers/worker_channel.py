@@ -6,7 +6,7 @@ import itertools
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import BinaryIO
@@ -74,17 +74,25 @@ class WorkerChannel:
         """Registers what answers broadcasts of a kind in this process."""
         self._handlers[kind] = handler
 
-    async def broadcast(self, kind: str, body: bytes = b"", *, is_change: bool = True) -> list[PeerReply]:
+    async def broadcast(
+        self, kind: str, body: bytes = b"", *, is_change: bool = True, is_state: bool = False
+    ) -> list[PeerReply]:
         """Lets every worker handle something, and returns their replies once all have done it.
 
         Raises:
             ProcessError: the supervisor has ended.
         """
-        sent = self.request(BROADCAST, msgspec.msgpack.encode(Broadcast(kind, body, is_change)))
+        sent = self.request(BROADCAST, msgspec.msgpack.encode(Broadcast(kind, body, is_change, is_state)))
         replies = _REPLIES.decode((await asyncio.wrap_future(sent)).body)
         return [
             PeerReply(one.worker, one.body, ControlReply(0, b"", one.fault, one.fault_kind).error) for one in replies
         ]
+
+    async def take_kept(self, kept: Mapping[str, bytes]) -> None:
+        """Lets this process handle what was broadcast before it was started, by kind."""
+        for kind, body in kept.items():
+            if kind in self._handlers:
+                await self._handlers[kind](body)
 
     def request(self, kind: str, body: bytes) -> "Future[ControlReply]":
         """Sends a message to the supervisor; any thread may wait for the reply."""

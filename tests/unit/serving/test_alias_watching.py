@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 
+import httpx
+import psutil
 import pytest
 
 from maas.errors import RegistryError
@@ -246,3 +248,36 @@ def test_server_follows_an_alias_and_ends_its_reader(store, start, monkeypatch):
         server.process.terminate()
         assert server.process.wait() == 0
         assert "digits version 2 takes the place of version 1." in server.process.stderr.read()
+
+
+@pytest.mark.slow
+def test_moved_alias_reaches_all_workers_and_one_process_reads_the_registry(store, start, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    store.point(store.register())
+    with start("model=models:/digits@champion", "watch_s=0.3", "workers=2") as server:
+        supervisor = psutil.Process(server.process.pid)
+        store.point(store.register())
+        versions: dict[str, str] = {}
+        while sorted(versions.values()) != ["2", "2"]:
+            versions |= dict([predicted_by(server)])
+        assert [one for one in supervisor.children() if "maas.registry.reading.replying" in one.cmdline()]
+        assert all(not one.children() for one in supervisor.children())
+        assert server.metric('maas_swaps_total{model="digits",result="swapped"}') == 1
+        store.point(store.register(spoil=True))
+        while server.metric('maas_swaps_total{model="digits",result="refused"}') < 1:
+            assert predicted_by(server)[1] == "2"
+        worker = next(one for one in supervisor.children() if "maas.serving.workers.worker" in one.cmdline())
+        worker.kill()
+        while predicted_by(server)[0] in versions:  # until one that is new replies
+            pass
+        assert {predicted_by(server)[1] for _ in range(8)} == {"2"}
+        server.client.close()
+        server.process.terminate()
+        assert server.process.wait() == 0
+
+
+def predicted_by(server) -> tuple[str, str]:
+    """The process that predicts on a new connection, and the version that it serves."""
+    reply = httpx.post(f"{server.url}/predict", json={"input_data": ROWS})
+    assert reply.status_code == 200
+    return reply.headers["x-request-id"].partition("-")[0], reply.headers["maas-version"]

@@ -32,6 +32,7 @@ from maas.serving.transports.server import HttpServer, connections_that_fit
 from maas.serving.transports.sockets import Listeners
 from maas.serving.workers.administration import SharedAdministration
 from maas.serving.workers.channel import Peers
+from maas.serving.workers.connection_counts import ConnectionCounts
 
 if TYPE_CHECKING:
     from maas.serving.transports.grpc import GrpcServer
@@ -97,6 +98,7 @@ def assembled_server(
     *,
     source: ModelSource | None = None,
     metrics_page: MakeMetricsPage = MetricsPage,
+    counts: ConnectionCounts | None = None,
 ) -> AssembledServer:
     """Opens models and joins what serves them.
 
@@ -106,6 +108,7 @@ def assembled_server(
         peers: the processes that serve the same models.
         source: where models come from; the settings' entries if null.
         metrics_page: makes the page of metrics.
+        counts: connections of the processes that share the socket; null where it is this one's alone.
 
     Raises:
         BundleError: a bundle cannot be served.
@@ -126,7 +129,7 @@ def assembled_server(
     service = Service(repository, pages=pages, observers=observers, reader=reader, rollouts=rollouts)
     bodies = BodyBudget(settings.max_body_bytes, settings.max_total_bytes)
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
-    server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections))
+    server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections), counts)
     servers, lines = [(server, listeners.public)], ready_lines(repository.snapshot, settings, listeners)
     shared = SharedAdministration(administration, peers)
     if listeners.admin is not None:

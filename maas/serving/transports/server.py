@@ -17,11 +17,13 @@ from collections.abc import Callable
 from maas.serving.stopping import GRACE_S
 from maas.serving.transports.exchanges import ServerState
 from maas.serving.transports.http1 import ConnectionLimits, Http1Connection
+from maas.serving.workers.connection_counts import ConnectionCounts
 
 BACKLOG = 2048
 SPARE_CONNECTIONS = 64  # beyond the limit, for those that are refused
 SPARE_FILES = 64  # for models, pipes and logs
 CHECK_S, RETRY_S, LOG_S = 1.0, 0.1, 10.0
+TURN_S = 0.002  # in which another process that has fewer connections may accept one
 _SO_ATTACH_FILTER, _BPF_RETURN = 26, 0x06  # of Linux; Python has no names for them
 
 log = logging.getLogger("maas.serving")
@@ -34,9 +36,17 @@ class HttpServer:
         state: what all connections share.
         limits: of each connection.
         max_connections: largest number of connections; another one is refused with 503.
+        counts: connections of the processes that share the socket; null where it is this one's alone.
     """
 
-    def __init__(self, state: ServerState, limits: ConnectionLimits, max_connections: int) -> None:
+    def __init__(
+        self,
+        state: ServerState,
+        limits: ConnectionLimits,
+        max_connections: int,
+        counts: ConnectionCounts | None = None,
+    ) -> None:
+        self._counts = counts
         self._state, self._limits, self._max_connections = state, limits, max_connections
         self._connections: set[Http1Connection] = set()
         self._admitted = 0
@@ -50,6 +60,7 @@ class HttpServer:
         self._loop, self._listener = asyncio.get_running_loop(), listener
         listener.setblocking(False)
         listener.listen(BACKLOG)
+        self._note_connections()
         self._loop.add_reader(listener, self._accept)
         self._checks = self._loop.call_later(CHECK_S, self._check)
 
@@ -78,22 +89,39 @@ class HttpServer:
             connection.abort()
 
     def _accept(self, at_most: int = 64) -> None:
-        """Accepts connections that wait."""
+        """Accepts connections that wait, as long as no other process with the same socket has fewer."""
         for _ in range(at_most):
-            try:
-                accepted, _address = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            if self._counts is not None and self._counts.is_ahead and not self._state.is_stopping:
+                self._loop.remove_reader(self._listener)
+                self._loop.call_later(TURN_S, self._accept_after_others)
                 return
-            except OSError as error:
-                self._wait_for_files(error)
+            if not self._accept_next():
                 return
-            if len(self._connections) + len(self._adopting) >= self._max_connections + SPARE_CONNECTIONS:
-                accepted.close()
-                self._warnings.warn("A connection was closed at once: there are %d.", self._max_connections)
-                continue
-            task = self._loop.create_task(self._adopt(accepted))
-            self._adopting.add(task)
-            task.add_done_callback(self._adopted)
+
+    def _accept_after_others(self) -> None:
+        """Accepts a connection that waits all the same, since the others are busy."""
+        if not self._state.is_stopping:
+            self._accept_again()
+            self._accept_next()
+
+    def _accept_next(self) -> bool:
+        """Accepts a connection, and returns whether another one may wait."""
+        try:
+            accepted, _address = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            self._wait_for_files(error)
+            return False
+        if len(self._connections) + len(self._adopting) >= self._max_connections + SPARE_CONNECTIONS:
+            accepted.close()
+            self._warnings.warn("A connection was closed at once: there are %d.", self._max_connections)
+            return True
+        task = self._loop.create_task(self._adopt(accepted))
+        self._adopting.add(task)
+        task.add_done_callback(self._adopted)
+        self._note_connections()
+        return True
 
     async def _adopt(self, accepted: socket.socket) -> None:
         try:
@@ -105,6 +133,7 @@ class HttpServer:
 
     def _adopted(self, task: "asyncio.Task[object]") -> None:
         self._adopting.discard(task)
+        self._note_connections()
         self._empty.set()
 
     def _connection(self) -> Http1Connection:
@@ -122,6 +151,11 @@ class HttpServer:
         self._connections.discard(connection)
         self._admitted -= not connection.is_one_too_many
         self._empty.set()
+        self._note_connections()
+
+    def _note_connections(self) -> None:
+        if self._counts is not None:
+            self._counts.note(len(self._connections) + len(self._adopting))
 
     def _check(self) -> None:
         now = self._loop.time()

@@ -21,6 +21,7 @@ class WorkerStart(msgspec.Struct, frozen=True):
         settings: of the server.
         public: descriptor of the socket where clients send requests.
         admin: descriptor of that of administrators; null for none.
+        counts: descriptor of the memory of `ConnectionCounts`.
         served: what other workers serve already; null where none does.
         kept: the last state of each kind that was broadcast.
     """
@@ -28,6 +29,7 @@ class WorkerStart(msgspec.Struct, frozen=True):
     worker: int
     settings: ServerSettings
     public: int
+    counts: int
     admin: int | None = None
     served: ServedModels | None = None
     kept: dict[str, bytes] = {}

@@ -18,6 +18,7 @@ from maas.serving.settings import ServerSettings
 from maas.serving.stopping import GRACE_S, LEAST_CLOSING_S, STUCK_S, hangup_signal
 from maas.serving.transports.sockets import Listeners, bound_listeners, shared_port
 from maas.serving.workers.broadcasts import Broadcasts, encoded_replies
+from maas.serving.workers.connection_counts import ConnectionCounts, shared_memory
 from maas.serving.workers.messages import ControlMessage
 from maas.serving.workers.records import BROADCAST, LOOK, REGISTRY, RELOAD, START, Broadcast, WorkerReady, WorkerStart
 from maas.serving.workers.registry import RegistryReplies
@@ -61,6 +62,8 @@ class Supervisor:
         self._grpc_port = shared_port(settings.host, settings.grpc_port)
         if self._grpc_port is not None:
             self._settings = replace(settings, grpc_port=self._grpc_port.getsockname()[1])
+        self._memory = shared_memory(settings.workers)
+        self._counts = ConnectionCounts.at(self._memory, settings.workers)
         self._registry = RegistryReplies(default_tracking_uri())
         self._processes: set[WorkerProcess] = set()
         self._serving: dict[int, WorkerProcess] = {}
@@ -108,10 +111,11 @@ class Supervisor:
         """
         public = self._listeners.public.fileno()
         admin = None if self._listeners.admin is None else self._listeners.admin.fileno()
-        inherited = [public] if admin is None else [public, admin]
+        inherited = [public, self._memory] if admin is None else [public, self._memory, admin]
         worker = await WorkerProcess.started(number, inherited, self._respond)
         self._processes.add(worker)
-        start = WorkerStart(number, self._settings, public, admin, self._broadcasts.served, self._broadcasts.kept)
+        served, kept = self._broadcasts.served, self._broadcasts.kept
+        start = WorkerStart(number, self._settings, public, self._memory, admin, served, kept)
         try:
             reply = await worker.request(START, msgspec.msgpack.encode(start))
         except ProcessError:
@@ -134,6 +138,7 @@ class Supervisor:
             del self._serving[number]
             self._processes.discard(worker)
             self._broadcasts.figures.retire(number)
+            self._counts.leave(number - 1)
             is_steady = time.monotonic() - worker.started_s > STEADY_S
             delay_s = 0.0 if is_steady else min(LONGEST_DELAY_S, max(FIRST_DELAY_S, 2 * delay_s))
             log.warning("Worker %d (process %d) ended by %s and is replaced.", number, worker.pid, how)

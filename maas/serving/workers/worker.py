@@ -20,6 +20,7 @@ from maas.serving.repository.administration import Administration
 from maas.serving.starting import ModelSource
 from maas.serving.transports.assembling import AssembledServer, assembled_server
 from maas.serving.transports.sockets import Listeners
+from maas.serving.workers.connection_counts import ConnectionCounts
 from maas.serving.workers.messages import ControlReply, reply_of_fault
 from maas.serving.workers.metrics_page import SharedMetricsPage
 from maas.serving.workers.records import LOOK, RELOAD, SERVED, WorkerReady, WorkerStart
@@ -51,7 +52,12 @@ def _opened(start: WorkerStart, channel: WorkerChannel) -> AssembledServer:
     )
     listeners = Listeners(_socket(start.public), None if start.admin is None else _socket(start.admin))
     server = assembled_server(
-        start.settings, listeners, channel, source=source, metrics_page=partial(SharedMetricsPage, peers=channel)
+        start.settings,
+        listeners,
+        channel,
+        source=source,
+        metrics_page=partial(SharedMetricsPage, peers=channel),
+        counts=ConnectionCounts.at(start.counts, start.settings.workers, start.worker - 1),
     )
     _handle_supervisor(channel, server.administration)
     return server

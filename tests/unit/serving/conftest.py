@@ -108,3 +108,9 @@ def table_server(table_folder: Path) -> Iterator[Server]:
 def slow_module() -> tuple[str, ...]:
     """A server whose model takes 0.3 s a run, in its thread."""
     return (str(HERE / "slow_server.py"),)
+
+
+@pytest.fixture(scope="session")
+def stuck_module() -> tuple[str, ...]:
+    """A server whose model never ends a run, and which has little patience when it is stopped."""
+    return (str(HERE / "stuck_server.py"),)

@@ -80,6 +80,21 @@ def test_stopped_server_answers_what_it_accepted_and_exits_with_0(start, array_f
             socket.create_connection(("127.0.0.1", server.port))
 
 
+def test_stopped_server_ends_when_a_run_of_its_model_never_does(start, array_folder, stuck_module):
+    with start(f"model={array_folder}", "batch_size=1", module=stuck_module) as server:
+        waiting = socket.create_connection(("127.0.0.1", server.port))
+        waiting.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(ZEROS), ZEROS))
+        wait_until(lambda: server.metric('maas_batch_rows_count{model="digits",version="1"}') == 1)
+        server.client.close()
+        server.process.terminate()
+        assert server.process.wait() == 0
+        assert waiting.recv(1) == b""
+        waiting.close()
+        written = server.process.stderr.read()
+    assert "Work of models did not end within" in written
+    assert "The server is ended: work in it did not end within" in written
+
+
 def test_server_goes_on_after_a_hangup_when_that_was_ignored_before(array_folder):
     command = ["nohup", sys.executable, "-m", "maas.serve", f"model={array_folder}", "port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

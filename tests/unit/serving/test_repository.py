@@ -176,3 +176,18 @@ def test_version_goes_on_when_the_next_one_is_refused(text_folder, tmp_path):
         await repository.close()
 
     asyncio.run(scenario())
+
+
+def test_close_ends_when_a_call_never_does(array_folder, caplog):
+    async def scenario() -> None:
+        repository = Repository()
+        deployment = repository.open(array_folder)
+        deployment.engine.pause()  # what is submitted waits for ever
+        waiting = asyncio.ensure_future(deployment.outputs([[1] * 64]))
+        await asyncio.sleep(0)
+        await repository.close(within_s=0.05)
+        assert not waiting.done()
+        waiting.cancel()
+
+    asyncio.run(scenario())
+    assert caplog.messages == ["Work of models did not end within 0.1 s, and is given up."]

@@ -163,6 +163,33 @@ def test_nothing_is_lost_when_workers_are_stopped_under_load(start, array_folder
         assert not psutil.wait_procs(workers)[1]
 
 
+@pytest.mark.slow
+def test_all_workers_read_the_settings_again_after_a_hangup_and_speak_grpc(start, array_folder, tmp_path):
+    from tritonclient.grpc import InferenceServerClient
+
+    file = tmp_path / "models.yaml"
+    file.write_text(f"models: [{{model: {array_folder}}}]")
+    with start(f"models={file}", "workers=2", "grpc_port=0") as server:
+        address = re.search(r"gRPC: (\S+)", server.process.stdout.readline())[1]
+        with InferenceServerClient(address) as client:
+            assert client.is_model_ready("digits")
+        file.write_text(f"models: [{{model: {array_folder}}}, {{model: {array_folder}, name: second}}]")
+        server.process.send_signal(signal.SIGHUP)
+        ready: dict[str, int] = {}
+        while sorted(ready.values()) != [200, 200]:
+            reply = httpx.get(f"{server.url}/v2/models/second/ready")
+            ready[reply.headers["x-request-id"].partition("-")[0]] = reply.status_code
+        file.write_text("models: [")  # a file that is wrong by now changes nothing, not for a new worker either
+        for worker in workers_of(server):
+            worker.kill()
+        wait_until(lambda: len(processes_that_reply(server) - ready.keys()) == 2)
+        assert {httpx.get(f"{server.url}/v2/models/second/ready").status_code for _ in range(8)} == {200}
+        with InferenceServerClient(address) as client:
+            assert client.is_model_ready("second")
+        server.process.terminate()
+        assert server.process.wait() == 0
+
+
 def test_workers_end_when_their_supervisor_is_killed(start, array_folder):
     with start(f"model={array_folder}", "workers=2") as server:
         workers = workers_of(server)

@@ -11,7 +11,7 @@ import tempfile
 from typing import Self
 
 _COUNT = struct.Struct("=i")
-ABSENT = -1
+NOT_ACCEPTING = -1
 """The count of a worker that accepts nothing."""
 
 
@@ -22,7 +22,7 @@ def shared_memory(workers: int) -> int:
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.write(descriptor, _COUNT.pack(ABSENT) * workers)
+    os.write(descriptor, _COUNT.pack(NOT_ACCEPTING) * workers)
     return descriptor
 
 
@@ -55,10 +55,10 @@ class ConnectionCounts:
         Args:
             worker: its position.
         """
-        self._counts[worker] = ABSENT
+        self._counts[worker] = NOT_ACCEPTING
 
     @property
     def is_ahead(self) -> bool:
         """Whether another worker that accepts has fewer connections."""
         own = self._counts[self._own]
-        return any(ABSENT < self._counts[other] < own for other in self._others)
+        return any(NOT_ACCEPTING < self._counts[other] < own for other in self._others)

@@ -102,7 +102,7 @@ class Both:
     def handle(self, kind, handler):
         self.handlers.append(handler)
 
-    async def broadcast(self, kind, body=b"", *, is_change=True):
+    async def broadcast(self, kind, body=b"", *, is_change=True, is_state=False):
         return [PeerReply(number, await handler(body)) for number, handler in enumerate(self.handlers, 1)]
 
 

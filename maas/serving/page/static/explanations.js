@@ -1,5 +1,6 @@
 // An explanation: marked words, a heat map, a coloured wave, bars of columns.
 
+import { boardShape } from "./board.js";
 import { drawn, element } from "./elements.js";
 import { number, signed, word } from "./words.js";
 
@@ -12,20 +13,21 @@ export function explanationNode(explanation, input) {
   const numbers = { quantity: word(quantity), label, value: number(value), baseline: number(baseline) };
   const largest = Math.max(...inputs.flatMap((one) => one.parts.map((part) => Math.abs(part.attribution))), 1e-12);
   const views = inputs.map((one) => view(one, largest, inputs.length > 1, input.value));
-  return element("div", {}, element("p", { className: "small", textContent: word(key, numbers) }), legend(), ...views);
+  const said = element("p", { className: "small", textContent: word(key, numbers) });
+  return element("div", {}, said, label === null ? legend("lowers", "raises") : legend("against", "for"), ...views);
 }
 
 function view(one, largest, isNamed, value) {
-  const draw = { words, patches, windows }[one.kind];
+  const draw = { words, patches, windows, columns: cells }[one.kind];
   const row = isNamed ? value[one.name] : value;
   const picture = draw ? draw(one, largest, row) : null;
   const title = isNamed ? element("h4", { textContent: one.name }) : null;
   return element("div", { className: "view" }, title, picture, bars(one, largest, isNamed ? value : row));
 }
 
-function legend() {
+function legend(low, high) {
   const side = (name) => element("span", { textContent: word(name) });
-  return element("p", { className: "legend small soft" }, side("against"), element("span", { className: "scale", "aria-hidden": "true" }), side("for"));
+  return element("p", { className: "legend small soft" }, side(low), element("span", { className: "scale", "aria-hidden": "true" }), side(high));
 }
 
 /** The colour of an attribution: `--for` or `--against` of the style sheet, as strong as it is. */
@@ -59,6 +61,29 @@ function patches({ parts, seen }, largest) {
   });
   const picture = (name, ...children) => drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": word(name) }, ...children);
   return element("div", { className: "pictures" }, picture("seen", image("plain")), picture("explain", image("faded"), ...heat));
+}
+
+/** Returns the cells of an array that is a picture, or null. */
+function cells({ parts }, largest, row) {
+  const shape = Array.isArray(row) && boardShape(likeSchema(row));
+  if (!shape) return null;
+  const { height, width } = shape;
+  const made = parts.flatMap(({ place: [start, end], attribution }) =>
+    Array.from({ length: end - start }, (_, at) => {
+      const [x, y] = [(start + at) % width, Math.floor((start + at) / width)];
+      const cell = drawn("rect", { x, y, width: 1, height: 1 }, drawn("title", {}, signed(attribution)));
+      cell.style.setProperty("fill", tint(attribution, largest));
+      return cell;
+    }),
+  );
+  const frame = { viewBox: `0 0 ${width} ${height}`, class: "cells", role: "img", "aria-label": word("explain") };
+  return drawn("svg", frame, ...made);
+}
+
+/** Returns what `boardShape` reads of a schema, from a row itself. */
+function likeSchema(row) {
+  const items = Array.isArray(row[0]) ? likeSchema(row[0]) : { type: "number", minimum: 0, maximum: 1 };
+  return { type: "array", maxItems: row.length, items };
 }
 
 function windows({ parts, seen }, largest) {
@@ -95,7 +120,7 @@ function bars({ kind, parts }, largest, row) {
 function partName(name, kind, row) {
   if (kind === "whole") return word("whole");
   if (kind !== "columns" || !row || !(name in row)) return name;
-  return `${name} = ${row[name] ?? word("missing")}`;
+  return `${Array.isArray(row) ? `[${name}]` : name} = ${row[name] ?? word("missing")}`;
 }
 
 function partBar(name, attribution, largest, className = "") {

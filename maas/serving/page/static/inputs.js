@@ -1,5 +1,6 @@
 // The form of a model's inputs, made from their schemas.
 
+import { board, boardShape } from "./board.js";
 import { column } from "./columns.js";
 import { element } from "./elements.js";
 import { FormError } from "./faults.js";
@@ -54,16 +55,31 @@ function columnsInput(input) {
 }
 
 function jsonInput(input, title) {
-  const area = element("textarea", { id: `input-${input.name}`, rows: 8, className: "code", spellcheck: false });
-  const node = element("div", { className: "field" }, titled(title, area.id), area);
-  const read = () => {
+  const area = element("textarea", { id: `input-${input.name}`, rows: 5, className: "code", spellcheck: false });
+  const parsed = () => {
     try {
       return { value: JSON.parse(area.value) };
     } catch (error) {
-      throw new FormError(word("noJson", { reason: error.message }));
+      return { fault: word("noJson", { reason: error.message }) };
     }
   };
-  return { node, read, fill: (row) => (area.value = JSON.stringify(row)) };
+  const write = (row) => {
+    const text = JSON.stringify(row);
+    area.value = text.includes('"') ? text : text.replaceAll(",", ", "); // lines of numbers break between them
+  };
+  const shape = boardShape(input.schema);
+  const drawing = shape && board(shape, () => parsed().value, write);
+  if (drawing) area.addEventListener("input", drawing.draw);
+  const read = () => {
+    const { value, fault } = parsed();
+    if (fault) throw new FormError(fault);
+    return { value };
+  };
+  const fill = (row) => {
+    write(row);
+    drawing?.draw();
+  };
+  return { node: element("div", { className: "field" }, titled(title, area.id), drawing?.node ?? null, area), read, fill };
 }
 
 function titled(title, id) {

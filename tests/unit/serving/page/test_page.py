@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,15 +34,12 @@ class Visitor:
     def __init__(self, driver) -> None:
         self.driver = driver
 
-    def open(self, url: str, model: str, size: tuple[int, int] = DESK, *, language="en-US", scheme="light") -> None:
-        width, height = size
-        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
-        preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+    def open(self, url: str, model: str, *, language: str = "en-US", scheme: str = "light") -> None:
         agent = self.driver.execute_script("return navigator.userAgent")
+        override = {"userAgent": agent, "acceptLanguage": language}
         self.driver.get("about:blank")
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
-        self.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": agent, "acceptLanguage": language})
+        self.show(DESK, scheme)
+        self.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", override)
         self.driver.get_log("browser")
         self.driver.get(f"{url}/?model={model}")
         self.until(f"return document.getElementById('title').textContent === {model!r}")
@@ -74,9 +72,25 @@ class Visitor:
     def complaints(self) -> list[str]:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
+    def show(self, size: tuple[int, int], scheme: str = "light") -> None:
+        """Sets the size of the screen in pixels, and whether it is light or dark."""
+        width, height = size
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+        preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
+
     @property
     def overflow(self) -> int:
         return self.driver.execute_script("return document.documentElement.scrollWidth - innerWidth")
+
+    @property
+    def nameless(self) -> list[str]:
+        """Controls and pictures that have no name for those who do not see them."""
+        return self.driver.execute_script("""
+            return [...document.querySelectorAll('input, select, textarea, button, a, svg, img, canvas')]
+              .filter((one) => !one.closest('[hidden]') && !(one.labels?.length || one.textContent.trim()
+                || one.alt === '' || one.getAttribute('aria-label'))).map((one) => one.outerHTML)""")
 
 
 @pytest.fixture
@@ -148,6 +162,9 @@ def test_prediction_and_explanation_are_the_bundles_when_an_input_is_given(visit
     nearest = [float(expected[np.abs(expected - one).argmin()]) for one in strongest]
     assert strongest == pytest.approx(nearest, abs=0.006)
     assert max(map(abs, strongest)) == pytest.approx(np.abs(expected).max(), abs=0.006)
+    assert visitor.nameless == []
+    visitor.show(PHONE, "dark")
+    assert visitor.overflow <= 0
     assert visitor.complaints() == []
 
 
@@ -206,15 +223,6 @@ def test_everything_works_when_a_proxy_adds_a_path_prefix(visitor, prefixed, bun
     assert visitor.find("footer a").get_attribute("href") == f"{prefixed}/docs"
 
 
-@pytest.mark.parametrize("kind", ["array", "combined", "image", "embedding"])
-def test_nothing_is_wider_than_a_phone(visitor, server, bundle_of, tmp_path, kind):
-    visitor.open(server.url, KINDS[kind], PHONE, scheme="dark")
-    filled_in(visitor, kind, bundle_of[kind], tmp_path)
-    visitor.predict()
-    visitor.explain()
-    assert visitor.overflow <= 0
-
-
 def test_page_speaks_chinese_when_the_browser_does(visitor, server):
     visitor.open(server.url, "sentiment", language="zh-CN")
     assert visitor.find("#predict").text == "预测"
@@ -245,18 +253,6 @@ def test_page_is_used_without_a_mouse(visitor, server):
     press(Keys.SPACE)
     visitor.until("return document.querySelector('#explanation div') !== null")
     assert visitor.find(".words").get_attribute("textContent").endswith(" good")
-
-
-def test_every_control_has_a_name_for_those_who_do_not_see_it(visitor, server):
-    script = """
-        return [...document.querySelectorAll('input, select, textarea, button, a, svg, img')]
-          .filter((one) => !one.closest('[hidden]') && !(one.labels?.length || one.textContent.trim() || one.alt === ''
-            || one.getAttribute('aria-label'))).map((one) => one.outerHTML)"""
-    for model in ("sums", "shades", "reviews"):
-        visitor.open(server.url, model)
-        visitor.predict()
-        visitor.explain()
-        assert visitor.driver.execute_script(script) == []
 
 
 def contrast(one: list[float], other: list[float]) -> float:
@@ -300,3 +296,21 @@ def test_picture_that_is_dropped_is_predicted(visitor, server, bundle_of, tmp_pa
     visitor.predict()
     assert visitor.find(".answer strong").text == bundle_of["image"].predict([file.getvalue()])[0]["label"]
     assert "white.png" in visitor.find(".zone").text
+
+
+def test_digit_is_drawn_where_numbers_are_a_picture(visitor, server, bundle_of):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    visitor.open(server.url, "digits")
+    visitor.find(".drawing button").click()
+    assert json.loads(visitor.find("textarea").get_attribute("value")) == [0] * 64
+    board = visitor.find(".board")
+    side = board.size["width"] / 8
+    pen = ActionChains(visitor.driver, duration=20).move_to_element_with_offset(board, -0.5 * side, -0.5 * side)
+    pen.click_and_hold().move_by_offset(side, 0).release().perform()
+    row = json.loads(visitor.find("textarea").get_attribute("value"))
+    assert [at for at, value in enumerate(row) if value == 16] == [27, 28]
+    visitor.predict()
+    assert visitor.find(".answer strong").text == bundle_of["array"].predict([row])[0]["label"]
+    visitor.explain()
+    assert len(visitor.driver.find_elements("css selector", ".cells rect")) == 64

@@ -18,16 +18,16 @@ def test_page_is_sent_once_and_again_only_when_it_has_changed(asking, text_folde
         assert asking.ask(repository, "GET", path, headers={"if-none-match": '"older"'}).content == first.content
 
 
-def test_unchanged_file_leaves_the_connection_usable(text_server):
-    tag = text_server.client.get("/").headers["etag"]
+def test_unchanged_file_leaves_the_connection_usable(server):
+    tag = server.client.get("/").headers["etag"]
     for _ in range(2):
-        reply = text_server.client.get("/", headers={"if-none-match": f'W/"x", {tag}'})
+        reply = server.client.get("/", headers={"if-none-match": f'W/"x", {tag}'})
         assert (reply.status_code, reply.content) == (304, b"")
-    assert text_server.client.get("/page/words.js").status_code == 200
+    assert server.client.get("/page/words.js").status_code == 200
 
 
-def test_browser_is_told_to_run_and_to_load_nothing_else(text_server):
-    policy = text_server.client.get("/").headers["content-security-policy"]
+def test_browser_is_told_to_run_and_to_load_nothing_else(server):
+    policy = server.client.get("/").headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "http" not in policy

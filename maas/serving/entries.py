@@ -81,6 +81,11 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         _, at, alias = self.model.partition("@")
         return alias if at and self.is_registered else None
 
+    @property
+    def registered_name(self) -> str:
+        """The registry's name of the model that follows an alias."""
+        return self.model.removeprefix(MODELS).partition("@")[0]
+
 
 class ModelsFile(msgspec.Struct, frozen=True):
     """What a file of models holds.

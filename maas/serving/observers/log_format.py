@@ -8,20 +8,30 @@ import logging
 import sys
 import threading
 import time
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 from typing import Literal, TypeAlias
 
 from msgspec.json import encode
 
 LogFormat: TypeAlias = Literal["text", "json"]
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 FIELDS = "fields"
 """Attribute of a record that holds what its line has beside the message."""
 _log = logging.getLogger("maas.serving")
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes records as JSON, each in one line."""
+    """Writes records as JSON, each in one line.
+
+    Args:
+        fields: that every line has beside its own.
+    """
+
+    def __init__(self, fields: Mapping[str, object] = NO_FIELDS) -> None:
+        super().__init__()
+        self._fields = fields
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns a line."""
@@ -30,6 +40,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **self._fields,
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
@@ -37,14 +48,17 @@ class JsonFormatter(logging.Formatter):
         return encode(line).decode()
 
 
-def set_up_logging(log_format: LogFormat) -> None:
+def set_up_logging(log_format: LogFormat, worker: int | None = None) -> None:
     """Writes warnings and errors of this process to stderr; in JSON also those that nobody caught.
 
     Args:
         log_format: form of the lines.
+        worker: number of this process among several that write to one stderr; null for a server of one process.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
+    text = TEXT_FORMAT if worker is None else TEXT_FORMAT.replace("%(name)s", f"%(name)s[{worker}]")
+    fields = NO_FIELDS if worker is None else {"worker": worker}
+    handler.setFormatter(JsonFormatter(fields) if log_format == "json" else logging.Formatter(text))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     if log_format == "json":
         logging.captureWarnings(True)

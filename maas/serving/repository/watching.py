@@ -94,8 +94,7 @@ class AliasWatcher:
 
     async def _follow(self, slot: Slot, alias: str) -> None:
         """Looks at one alias."""
-        address, name = slot.entry.model, slot.deployment.name
-        registered = address.removeprefix(MODELS).removesuffix(f"@{alias}")
+        address, name, registered = slot.entry.model, slot.deployment.name, slot.entry.registered_name
         try:
             version = await asyncio.to_thread(self._locator.reader.version_at, registered, alias)
         except AbsentError as error:

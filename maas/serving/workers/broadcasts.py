@@ -9,7 +9,7 @@ from maas.errors import ProcessError
 from maas.serving.served_models import ServedModels
 from maas.serving.workers.figures import KeptFigures
 from maas.serving.workers.messages import reply_of_fault
-from maas.serving.workers.records import METRICS, SERVED, Broadcast, BroadcastReply
+from maas.serving.workers.records import LOOK, METRICS, SERVED, Broadcast, BroadcastReply
 from maas.serving.workers.registry import RegistryReplies
 from maas.serving.workers.worker_process import WorkerProcess
 
@@ -42,9 +42,22 @@ class Broadcasts:
             self._registry.forget()
             if message.is_state:
                 self.kept[message.kind] = message.body
-            replies = await self._replies(message, CHANGE_S)
-            await self._note_served()
-            return replies
+            return await self._changed(message)
+
+    async def look(self) -> None:
+        """Lets all workers look at the registry, once it has replied: a slow one does not hold up other changes."""
+        served = self.served
+        if served is None or not served.follows_aliases:
+            return
+        self._registry.forget()
+        await self._registry.look_up(served)
+        async with self.changes:
+            await self._changed(Broadcast(LOOK))
+
+    async def _changed(self, message: Broadcast) -> list[BroadcastReply]:
+        replies = await self._replies(message, CHANGE_S)
+        await self._note_served()
+        return replies
 
     async def _replies(self, message: Broadcast, within_s: float) -> list[BroadcastReply]:
         workers = tuple(self._workers())
@@ -53,7 +66,7 @@ class Broadcasts:
 
     async def _note_served(self) -> None:
         """Notes what is served, for workers that are started later."""
-        for worker in self._workers():
+        for worker in tuple(self._workers()):
             try:
                 reply = await asyncio.wait_for(worker.request(SERVED), READ_S)
             except (ProcessError, TimeoutError):

@@ -12,7 +12,8 @@ import msgspec
 from maas.errors import ProcessError, RegistryError
 from maas.registry.reading.addresses import is_server
 from maas.registry.reading.process import BY_MLFLOW, BY_REST, RegistryProcess
-from maas.registry.reading.questions import Question, QuestionedRegistry, RegistryReply
+from maas.registry.reading.questions import Question, QuestionedRegistry, RegistryReply, VersionQuestion
+from maas.serving.served_models import ServedModels
 from maas.serving.workers.messages import ControlReply
 from maas.serving.workers.records import REGISTRY
 
@@ -70,6 +71,15 @@ class RegistryReplies:
         if question not in self._known:
             self._known[question] = asyncio.ensure_future(asyncio.to_thread(self._read, question))
         return await asyncio.shield(self._known[question])
+
+    async def look_up(self, served: ServedModels) -> None:
+        """Reads which versions the aliases of what is served point at."""
+        questions = [
+            VersionQuestion(self._process.tracking_uri, slot.entry.registered_name, slot.entry.alias)
+            for slot in served.slots
+            if slot.entry.alias
+        ]
+        await asyncio.gather(*(self.reply_to(msgspec.json.encode(question)) for question in questions))
 
     def forget(self) -> None:
         """Lets the registry be read again: another change begins."""

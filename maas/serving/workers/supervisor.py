@@ -20,7 +20,7 @@ from maas.serving.transports.sockets import Listeners, bound_listeners, shared_p
 from maas.serving.workers.broadcasts import Broadcasts, encoded_replies
 from maas.serving.workers.connection_counts import ConnectionCounts, shared_memory
 from maas.serving.workers.messages import ControlMessage
-from maas.serving.workers.records import BROADCAST, LOOK, REGISTRY, RELOAD, START, Broadcast, WorkerReady, WorkerStart
+from maas.serving.workers.records import BROADCAST, REGISTRY, RELOAD, START, Broadcast, WorkerReady, WorkerStart
 from maas.serving.workers.registry import RegistryReplies
 from maas.serving.workers.worker_process import WorkerProcess
 
@@ -125,6 +125,8 @@ class Supervisor:
                 "may say why."
             ) from None
         if reply.error is not None:
+            await worker.ended()
+            self._processes.discard(worker)
             raise reply.error
         self._serving[number] = worker
         return msgspec.msgpack.decode(reply.body, type=WorkerReady)
@@ -171,8 +173,7 @@ class Supervisor:
             wait_s = self._settings.watch_s * random.uniform(EARLIEST, LATEST)  # noqa: S311  nothing secret
             await asyncio.sleep(max(0.0, looked_s + wait_s - time.monotonic()))
             looked_s = time.monotonic()
-            if self._broadcasts.served is not None and self._broadcasts.served.follows_aliases:
-                await self._broadcasts.send(Broadcast(LOOK))
+            await self._broadcasts.look()
 
     async def _respond(self, worker: WorkerProcess, message: ControlMessage) -> bytes:
         """Replies to what a worker requests: a reading of the registry, or a broadcast."""

@@ -36,7 +36,7 @@ def main() -> None:
     channel = WorkerChannel(_socket(int(sys.argv[1])))
     message = channel.first_message()
     start = msgspec.msgpack.decode(message.body, type=WorkerStart)
-    set_up_logging(start.settings.log_format)
+    set_up_logging(start.settings.log_format, start.worker)
     try:
         server = _opened(start, channel)
         uvloop.run(_serve(server, channel, message.number, start.kept))

@@ -72,3 +72,16 @@ def test_fault_at_the_start_is_a_json_line_when_that_form_is_chosen(tmp_path):
     assert done.returncode == 2
     assert (line["level"], line["logger"]) == ("critical", "maas.serving")
     assert "manifest.json" in line["message"]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_line_has_the_number_of_the_process_when_several_write_to_one_stream(form):
+    code = (
+        "import logging; from maas.serving.observers.log_format import set_up_logging\n"
+        f"set_up_logging({form!r}, worker=2); logging.getLogger('maas.serving').warning('swapped')"
+    )
+    written = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    if form == "json":
+        assert json.loads(written)["worker"] == 2
+    else:
+        assert written.endswith(" WARNING maas.serving[2]: swapped\n")

@@ -9,10 +9,12 @@ import pytest
 
 from maas.errors import AbsentError, InputError, RegistryError
 from maas.registry.reading.questions import Question, RegistryReply, VersionQuestion
+from maas.serving.entries import ModelEntry
 from maas.serving.faults import UnknownModelError
 from maas.serving.observers.metrics import Metrics
 from maas.serving.repository import Repository
 from maas.serving.repository.administration import IndexedVersion
+from maas.serving.served_models import ServedModels, ServedSlot
 from maas.serving.service import Service
 from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.exchanges import ServerState
@@ -174,6 +176,12 @@ def test_registry_is_read_once_for_all_workers_until_the_next_change():
         assert registry.readings == 1
         registry.forget()
         assert await versions() == ["4"] * 3
+        registry.forget()
+        entry = ModelEntry(model="models:/digits@champion")
+        await registry.look_up(ServedModels((ServedSlot(entry, "folder", "other", "4"),)))
+        before = registry.readings
+        assert await versions() == ["4"] * 3
+        assert registry.readings == before  # it had been read before the workers looked
         with pytest.raises(RegistryError, match="the registry is away") as caught:
             await versions("broken")
         assert not isinstance(caught.value, AbsentError)

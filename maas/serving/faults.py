@@ -7,16 +7,23 @@ InputError                    kind
     ├── UnknownRolloutError   unknown_rollout          no roll-out of that name
     ├── TooManyRowsError      too_many_rows            more rows than a call may have
     ├── TooLargeError         body_too_large           more bytes, values or pixels than a call may have
+    ├── InvalidGraphqlError   invalid_graphql          the query is no GraphQL, or does not fit the schema
+    ├── CostlyQueryError      query_too_costly         the query has more fields, levels or rows than one may have
+    ├── MissingExtraError     unknown_route            the operation needs a package that is not installed
     ├── MediaTypeError        unsupported_media_type   the body is of a type that the operation does not read
     └── NotFiniteError        answer_not_finite        the model's outputs for this input are not finite numbers
 DeadlineError                 deadline_exceeded        the outcome was not ready in time; of maas.errors
 """
 
+import logging
+import uuid
 from typing import ClassVar
 
 from maas.errors import DeadlineError, InputError, OverloadError
 
 LONGEST_MESSAGE = 1000
+
+log = logging.getLogger("maas.serving")
 
 
 class CallError(InputError):
@@ -61,6 +68,24 @@ class MediaTypeError(CallError):
     kind = "unsupported_media_type"
 
 
+class InvalidGraphqlError(CallError):
+    """The query is no GraphQL, or does not fit the schema."""
+
+    kind = "invalid_graphql"
+
+
+class CostlyQueryError(CallError):
+    """The query has more fields, levels or rows than one may have."""
+
+    kind = "query_too_costly"
+
+
+class MissingExtraError(CallError):
+    """The operation needs a package that is not installed."""
+
+    kind = "unknown_route"
+
+
 class NotFiniteError(CallError):
     """The model's outputs for this input are not finite numbers."""
 
@@ -82,6 +107,13 @@ def message_of(error: BaseException) -> str:
     """Returns an error's message without its middle where it is long: messages quote what callers sent."""
     text = str(error)
     return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 200]} … {text[-190:]}"
+
+
+def logged_failure(error: BaseException) -> tuple[str, str]:
+    """Writes what is not the caller's fault to the log, and returns a message that names its entry, and its id."""
+    identity = uuid.uuid4().hex
+    log.error("request %s failed", identity, exc_info=error)
+    return f"The server failed; its log has more under id {identity}.", identity
 
 
 def require_rows(rows: int, most: int) -> None:

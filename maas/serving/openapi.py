@@ -80,7 +80,10 @@ def _described(operation: AnyOperation, snapshot: Snapshot) -> dict[str, object]
         "summary": operation.summary,
         "responses": {
             "200": {"description": "the answer", "content": _content(document.response)},
-            "default": {"description": "an error", "content": {"application/json": {"schema": _error(operation)}}},
+            "default": {
+                "description": "an error",
+                "content": {operation.fault_type.decode(): {"schema": _error(operation)}},
+            },
         },
     }
     if document.values or document.query:

@@ -21,7 +21,16 @@ from maas.serving.explainer import Explainer, ExplanationCall
 from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
-from maas.serving.protocols.operations import Action, AnyOperation, Explaining, Inference, Page, Reply, Request
+from maas.serving.protocols.operations import (
+    Action,
+    AnyOperation,
+    Compound,
+    Explaining,
+    Inference,
+    Page,
+    Reply,
+    Request,
+)
 from maas.serving.reply_compression import compressed
 from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.rollout.rollouts import Rollouts
@@ -111,6 +120,9 @@ class Service:
             return await self._explained(operation, request, snapshot)
         if self._rollouts.is_active:
             snapshot = self._rollouts.snapshot_for(request, snapshot)
+        if isinstance(operation, Compound):
+            with self._repository.held(snapshot):
+                return await operation.respond(request, snapshot)
         if not operation.is_large(request, snapshot):
             return await self._submitted(operation, request, operation.parse(request, snapshot), snapshot)
         with self._repository.held(snapshot):  # rows that one version preprocesses are nothing for the next
@@ -167,9 +179,7 @@ class Service:
         withdraw = deployment.engine.start(call, partial(_finish, operation, request, call, deployment, done))
         return withdraw or start_task(self._submitted(operation, request, call, snapshot), done)
 
-    def _begun_otherwise(
-        self, operation: Page | Action | Explaining[Any], request: Request, done: Done
-    ) -> Withdraw | None:
+    def _begun_otherwise(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
         if not isinstance(operation, Page):
             return start_task(self.respond(operation, request), done)
         done(self._page(operation, request, self._repository.snapshot))

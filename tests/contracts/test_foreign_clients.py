@@ -75,8 +75,9 @@ def addresses(folders):
             process.terminate()
 
 
-def test_tritons_grpc_client_gets_what_the_bundle_predicts_when_it_is_unmodified(addresses, known):
-    command = [sys.executable, HERE / "triton_grpc.py", addresses[1], known]
+@pytest.mark.parametrize(("script", "transport"), [("graphql_gql", 0), ("triton_grpc", 1)])
+def test_client_of_this_environment_gets_what_the_bundle_predicts(addresses, known, script, transport):
+    command = [sys.executable, HERE / f"{script}.py", addresses[transport], known]
     assert subprocess.check_output(command, text=True) == f"{ROWS} {ROWS} {ROWS}\n"
 
 

@@ -6,6 +6,7 @@ of what is served.
 
 from maas.serving.page.static_files import page_operations
 from maas.serving.protocols.explanations import explanations_operations
+from maas.serving.protocols.graphql import graphql_operations
 from maas.serving.protocols.health import health_operations
 from maas.serving.protocols.mlflow import mlflow_operations
 from maas.serving.protocols.models import models_operations
@@ -29,6 +30,7 @@ PROTOCOLS = (
     tf_serving_operations,
     mlflow_operations,
     openai_operations,
+    graphql_operations,
 )
 
 

@@ -139,10 +139,13 @@ class Operation(ABC):
 
     A path is literal, or leaves segments open up to a suffix: `/v2/models/{name}/infer`, `/v1/models/{name}:predict`.
     `protocol` is what observers call the protocol; `server` for what belongs to none. Documents leave out what has no
-    answer for any of the models, and exists to say so.
+    answer for any of the models, and exists to say so. What takes a body reads it from the request; a reply that says
+    what went wrong is of the type `fault_type`.
     """
 
     protocol: ClassVar[str] = "server"
+    takes_body: ClassVar[bool] = False
+    fault_type: ClassVar[bytes] = JSON
     is_documented: bool = True
     method: ClassVar[str]
     path: str
@@ -216,10 +219,26 @@ class AdministratorAction(Action):
         """
 
 
+class Compound(Operation):
+    """An operation that makes calls of its own to any of the models: none, one or several."""
+
+    method = "POST"
+    takes_body = True
+
+    @abstractmethod
+    async def respond(self, request: Request, snapshot: Snapshot) -> Reply:
+        """Makes the calls, and returns the reply; cancelling it ends them.
+
+        Raises:
+            InputError: the request cannot be understood.
+        """
+
+
 class ModelOperation(Operation, Generic[C]):
     """An operation that a model runs for."""
 
     method = "POST"
+    takes_body = True
     call_type: type[C]
 
     def is_large(self, request: Request, snapshot: Snapshot) -> bool:
@@ -268,5 +287,5 @@ def common_fault(kind: str, message: str) -> dict[str, object]:
     return {"error": message, "code": kind}
 
 
-AnyOperation: TypeAlias = Page | Action | Inference[Any] | Explaining[Any]
+AnyOperation: TypeAlias = Page | Action | Compound | Inference[Any] | Explaining[Any]
 """An operation's own kind of call stays within it: what it parsed, it renders."""

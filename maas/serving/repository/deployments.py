@@ -82,14 +82,18 @@ class Deployment:
         """What every reply says of who answered."""
         return ((b"maas-model", quote(self.name).encode()), (b"maas-version", quote(self.version).encode()))
 
-    async def outputs(self, rows: Sequence[Row]) -> Outputs:
+    async def outputs(self, rows: Sequence[Row], size_bytes: int = 0) -> Outputs:
         """Returns the graph's outputs for raw rows, (N, …) each.
+
+        Args:
+            rows: raw inputs.
+            size_bytes: size of the inputs as they were sent, in bytes.
 
         Raises:
             InputError: a row cannot be understood, there are none or too many, or an output is not finite.
             OverloadError: there is no room for them.
         """
-        call = Call(model=self.name, version=self.version, inputs=RowList(rows), size_bytes=0)
+        call = Call(model=self.name, version=self.version, inputs=RowList(rows), size_bytes=size_bytes)
         chunks = [chunk.outputs async for chunk in self.engine.submit(call)]
         return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 

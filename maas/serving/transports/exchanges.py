@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from maas.errors import MaasError, OverloadError
 from maas.serving.engines import Withdraw
 from maas.serving.faults import TooLargeError
-from maas.serving.protocols.operations import AnyOperation, ModelOperation, Reply, Request, common_fault
+from maas.serving.protocols.operations import AnyOperation, Reply, Request
 from maas.serving.service import Service, outcome_of, start_task
 from maas.serving.transports.body_limits import BodyBudget, decompressed_body, require_readable_body
 from maas.serving.transports.cors import NO_CORS, CorsPolicy
@@ -75,7 +75,7 @@ class Exchange:
             if self._known is not None:
                 return
             self._operation, self.request.values = self._state.service.find(head.method, head.path)
-            if isinstance(self._operation, ModelOperation):
+            if self._operation.takes_body:
                 self._encoding = require_readable_body(head.media_type, head.encoding)
                 if head.body_bytes:
                     self._held = self._state.bodies.hold(head.body_bytes, 0)
@@ -143,7 +143,7 @@ class Exchange:
         if isinstance(outcome, Reply):
             status, reply = 304 if outcome.is_unchanged else 200, outcome
         else:
-            status, reply = http_refusal(outcome, self._operation.fault if self._operation else common_fault)
+            status, reply = http_refusal(outcome, self._operation)
             self.keeps_alive &= status != 413
         connection = self._connection_field(reply)
         extra = self._state.cors.fields(self.head.origin)

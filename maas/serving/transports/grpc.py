@@ -1,9 +1,7 @@
 """gRPC: the methods of its protocols, standard health checking and reflection, by the same service."""
 
 import asyncio
-import logging
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import NoReturn, TypeAlias
@@ -15,7 +13,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from maas.errors import ConfigError, OverloadError
-from maas.serving.faults import kind_of, message_of
+from maas.serving.faults import kind_of, logged_failure, message_of
 from maas.serving.protocols.grpc_methods import POOL
 from maas.serving.protocols.operations import AnyOperation, Reply, Request
 from maas.serving.protocols.tf_grpc import model_methods, prediction_methods
@@ -41,8 +39,6 @@ ACCEPTED = b"accept-encoding"
 """A message is compressed by gRPC itself, and by nothing else."""
 LONGEST_DETAILS = 400
 """Of characters beyond ASCII, which have nine bytes each on the way; clients refuse more than 8 KiB."""
-
-log = logging.getLogger("maas.serving")
 
 
 class GrpcServer:
@@ -174,9 +170,7 @@ async def _refuse(error: BaseException, code: grpc.StatusCode, context: grpc.aio
     if not text.isascii():
         text = text[:LONGEST_DETAILS]
     if code is grpc.StatusCode.INTERNAL:
-        identity = uuid.uuid4().hex
-        text = f"The server failed; its log has more under id {identity}."
-        log.error("request %s failed", identity, exc_info=error)
+        text, _ = logged_failure(error)
     elif isinstance(error, OverloadError):
         context.set_trailing_metadata((("grpc-retry-pushback-ms", str(1000 * error.retry_after_s)),))
     await context.abort(code, text)

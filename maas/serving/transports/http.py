@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from maas.errors import MaasError
 from maas.serving.observers import Observer
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.protocols.operations import AnyOperation, ModelOperation, Page, Reply, Request, common_fault
+from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.repository import Repository
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget
@@ -70,12 +70,12 @@ class HttpApp:
             if isinstance(outcome, Reply):
                 status, reply = 304 if outcome.is_unchanged else 200, outcome
             else:
-                status, reply = http_refusal(outcome, operation.fault)
+                status, reply = http_refusal(outcome, operation)
             await send_reply(reply, send, status, request.request_id)
         except ClientGoneError:
             pass
         except MaasError as error:
-            status, reply = http_refusal(error, operation.fault if operation else common_fault)
+            status, reply = http_refusal(error, operation)
             await send_reply(reply, send, status, request.request_id)
         finally:
             seconds = time.perf_counter() - start
@@ -92,7 +92,7 @@ class HttpApp:
 
     async def _outcome(self, operation: AnyOperation, request: Request, receive: Receive) -> Reply | BaseException:
         with HeldBody(self._bodies) as body:
-            if isinstance(operation, ModelOperation):
+            if operation.takes_body:
                 request.body = await body.read(request.metadata, receive)
             async with CancelledWhenClientGoes(receive):
                 outcome: asyncio.Future[Reply | BaseException] = asyncio.get_running_loop().create_future()

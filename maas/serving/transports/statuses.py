@@ -1,12 +1,9 @@
 """HTTP's status of each kind of fault, and the reply that says what went wrong."""
 
-import logging
-import uuid
-
 from maas.errors import OverloadError
-from maas.serving.faults import kind_of, message_of
+from maas.serving.faults import kind_of, logged_failure, message_of
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import FaultForm, Reply, common_fault
+from maas.serving.protocols.operations import JSON, AnyOperation, Reply, common_fault
 from maas.serving.routing import MethodError
 
 STATUS = {
@@ -14,6 +11,8 @@ STATUS = {
     "invalid_json": 400,
     "malformed_request": 400,
     "answer_not_finite": 400,
+    "invalid_graphql": 400,
+    "query_too_costly": 400,
     "unknown_model": 404,
     "unknown_rollout": 404,
     "unknown_route": 404,
@@ -30,28 +29,26 @@ STATUS = {
 """The status of each kind of fault."""
 CLIENT_GONE = 499  # nobody reads it; the metrics show it
 
-log = logging.getLogger("maas.serving")
 
-
-def http_refusal(error: BaseException, fault: FaultForm = common_fault) -> tuple[int, Reply]:
+def http_refusal(error: BaseException, operation: AnyOperation | None = None) -> tuple[int, Reply]:
     """Returns status and reply of a request that failed; what is not the caller's fault goes to the log with an id.
 
     Args:
         error: what was raised.
-        fault: form of the reply, of the protocol that was spoken.
+        operation: that was wanted, which knows the form of the reply; null where there is none.
     """
+    fault, media_type = (operation.fault, operation.fault_type) if operation else (common_fault, JSON)
     kind = kind_of(error)
     status = STATUS[kind]
     content = fault(kind, message_of(error))
     headers: list[tuple[bytes, bytes]] = []
     if status == 500:
-        identity = uuid.uuid4().hex
-        content = {**fault(kind, f"The server failed; its log has more under id {identity}."), "id": identity}
-        log.error("request %s failed", identity, exc_info=error)
+        message, identity = logged_failure(error)
+        content = {**fault(kind, message), "id": identity}
     elif isinstance(error, OverloadError):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     elif isinstance(error, MethodError):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     elif status == 413:
         headers.append((b"connection", b"close"))
-    return status, Reply(encode(content), metadata=tuple(headers))
+    return status, Reply(encode(content), media_type, tuple(headers))

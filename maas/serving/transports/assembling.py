@@ -5,9 +5,9 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from maas.errors import ConfigError
 from maas.serving.examples import example_call
@@ -15,11 +15,13 @@ from maas.serving.observers.chosen import chosen_observers
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.observers.rollout_metrics import RolloutMetrics
 from maas.serving.preprocessing.reader import InputReader
+from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import Action, AnyOperation, Page
 from maas.serving.protocols.rollouts import rollout_operations
 from maas.serving.protocols.v2_repository import administration_operations
 from maas.serving.repository import Repository, Snapshot
 from maas.serving.repository.administration import Administration
+from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.service import Service
 from maas.serving.settings import ServerSettings
 from maas.serving.starting import ModelSource, open_models, open_rollouts
@@ -31,14 +33,13 @@ from maas.serving.transports.http1 import ConnectionLimits
 from maas.serving.transports.server import HttpServer, connections_that_fit
 from maas.serving.transports.sockets import Listeners
 from maas.serving.workers.administration import SharedAdministration
-from maas.serving.workers.channel import Peers
+from maas.serving.workers.channel import Alone, Peers
 from maas.serving.workers.connection_counts import ConnectionCounts
 
 if TYPE_CHECKING:
     from maas.serving.transports.grpc import GrpcServer
 
 ADMIN_BODY_BYTES, ADMIN_CONNECTIONS = 2**16, 64
-MakeMetricsPage: TypeAlias = Callable[[Metrics], Page | Action]
 
 
 @dataclass
@@ -91,51 +92,77 @@ class AssembledServer:
             server.abort()
 
 
-def assembled_server(
-    settings: ServerSettings,
-    listeners: Listeners,
-    peers: Peers,
-    *,
-    source: ModelSource | None = None,
-    metrics_page: MakeMetricsPage = MetricsPage,
-    counts: ConnectionCounts | None = None,
-) -> AssembledServer:
+@dataclass(frozen=True)
+class ServerParts:
+    """What one of several processes has in another form than a server of one.
+
+    Args:
+        peers: the processes that serve the same models.
+        source: where models come from.
+        metrics_page: makes the page of metrics.
+        operations: returns what is offered to clients for the models of a snapshot.
+        counts: connections of the processes that share the socket; null where it is this one's alone.
+    """
+
+    peers: Peers = field(default_factory=Alone)
+    source: ModelSource = field(default_factory=ModelSource)
+    metrics_page: Callable[[Metrics], Page | Action] = MetricsPage
+    operations: Callable[[Snapshot], Sequence[AnyOperation]] = operations_of
+    counts: ConnectionCounts | None = None
+
+
+def assembled_server(settings: ServerSettings, listeners: Listeners, parts: ServerParts) -> AssembledServer:
     """Opens models and joins what serves them.
 
     Args:
         settings: how.
         listeners: bound sockets.
-        peers: the processes that serve the same models.
-        source: where models come from; the settings' entries if null.
-        metrics_page: makes the page of metrics.
-        counts: connections of the processes that share the socket; null where it is this one's alone.
+        parts: what depends on the number of processes.
 
     Raises:
         BundleError: a bundle cannot be served.
         ConfigError: entries of models are wrong, or something is wanted that is not installed.
         RegistryError: the registry lacks a model, or cannot be read.
     """
-    metrics, source = Metrics(), source or ModelSource()
-    administration = open_models(settings, metrics, source)
+    metrics = Metrics()
+    administration = open_models(settings, metrics, parts.source)
     repository = administration.repository
-    reader = InputReader(settings.max_queue)
-    metrics.watch(repository, lambda: reader.waiting_rows)
-    observers = chosen_observers(metrics, os.environ, has_access_log=settings.access_log)
-    rollout_metrics = RolloutMetrics(metrics.registry)
-    continues = source.served is not None
-    rollouts = open_rollouts(settings, administration, rollout_metrics, peers, continues=continues)
-    rollout_metrics.watch(rollouts)
-    pages = [metrics_page(metrics)]
-    service = Service(repository, pages=pages, observers=observers, reader=reader, rollouts=rollouts)
+    rollouts = _rollouts(settings, administration, metrics, parts)
+    service = _service(settings, repository, rollouts, metrics, parts)
     bodies = BodyBudget(settings.max_body_bytes, settings.max_total_bytes)
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
-    server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections), counts)
+    server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections), parts.counts)
     servers, lines = [(server, listeners.public)], ready_lines(repository.snapshot, settings, listeners)
-    shared = SharedAdministration(administration, peers)
+    shared = SharedAdministration(administration, parts.peers)
     if listeners.admin is not None:
         offered = [*administration_operations(shared), *rollout_operations(rollouts, repository)]
         servers.append((_admin_server(offered, repository), listeners.admin))
     return AssembledServer(servers, service, administration, lines, _grpc_maker(settings, service, bodies))
+
+
+def _rollouts(
+    settings: ServerSettings, administration: Administration, metrics: Metrics, parts: ServerParts
+) -> Rollouts:
+    figures, continues = RolloutMetrics(metrics.registry), parts.source.served is not None
+    rollouts = open_rollouts(settings, administration, figures, parts.peers, continues=continues)
+    figures.watch(rollouts)
+    return rollouts
+
+
+def _service(
+    settings: ServerSettings, repository: Repository, rollouts: Rollouts, metrics: Metrics, parts: ServerParts
+) -> Service:
+    """Returns what answers clients' requests."""
+    reader = InputReader(settings.max_queue)
+    metrics.watch(repository, lambda: reader.waiting_rows)
+    return Service(
+        repository,
+        pages=[parts.metrics_page(metrics)],
+        observers=chosen_observers(metrics, os.environ, has_access_log=settings.access_log),
+        reader=reader,
+        operations=parts.operations,
+        rollouts=rollouts,
+    )
 
 
 def ready_lines(snapshot: Snapshot, settings: ServerSettings, listeners: Listeners) -> str:

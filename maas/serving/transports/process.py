@@ -11,9 +11,8 @@ import uvloop
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.settings import ServerSettings
 from maas.serving.stopping import hangup_signal
-from maas.serving.transports.assembling import AssembledServer, assembled_server
+from maas.serving.transports.assembling import AssembledServer, ServerParts, assembled_server
 from maas.serving.transports.sockets import bound_listeners
-from maas.serving.workers.channel import Alone
 
 
 def serve(settings: ServerSettings) -> NoReturn:
@@ -31,7 +30,7 @@ def serve(settings: ServerSettings) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)  # until the server listens
     set_up_logging(settings.log_format)
-    server = assembled_server(settings, bound_listeners(settings), Alone())
+    server = assembled_server(settings, bound_listeners(settings), ServerParts())
     uvloop.run(serve_until_stopped(server))
     sys.exit(0)
 

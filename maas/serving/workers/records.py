@@ -10,7 +10,7 @@ from maas.serving.served_models import ServedModels
 from maas.serving.settings import ServerSettings
 
 START, BROADCAST, REGISTRY = "start", "broadcast", "registry"
-SERVED, LOOK, RELOAD, METRICS = "served", "look", "reload", "metrics"
+SERVED, LOOK, RELOAD, METRICS, STATISTICS = "served", "look", "reload", "metrics", "statistics"
 
 
 class WorkerStart(msgspec.Struct, frozen=True):

@@ -14,17 +14,19 @@ import msgspec
 import uvloop
 
 from maas.errors import MaasError
+from maas.registry.reading.addresses import default_tracking_uri
 from maas.serving.locating import Locator
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.repository.administration import Administration
 from maas.serving.starting import ModelSource
-from maas.serving.transports.assembling import AssembledServer, assembled_server
+from maas.serving.transports.assembling import AssembledServer, ServerParts, assembled_server
 from maas.serving.transports.sockets import Listeners
 from maas.serving.workers.connection_counts import ConnectionCounts
 from maas.serving.workers.messages import ControlReply, reply_of_fault
 from maas.serving.workers.metrics_page import SharedMetricsPage
 from maas.serving.workers.records import LOOK, RELOAD, SERVED, WorkerReady, WorkerStart
 from maas.serving.workers.registry import ChannelRegistry
+from maas.serving.workers.statistics_page import handle_statistics, shared_operations
 from maas.serving.workers.worker_channel import WorkerChannel
 
 
@@ -46,19 +48,18 @@ def main() -> None:
 
 
 def _opened(start: WorkerStart, channel: WorkerChannel) -> AssembledServer:
-    locator = Locator()
-    source = ModelSource(
-        Locator(locator.tracking_uri, ChannelRegistry(locator.tracking_uri, channel)), start.served, watches=False
+    """Returns the server of this worker, its models open."""
+    uri = default_tracking_uri()
+    parts = ServerParts(
+        channel,
+        ModelSource(Locator(uri, ChannelRegistry(uri, channel)), start.served, watches=False),
+        partial(SharedMetricsPage, peers=channel),
+        shared_operations(channel),
+        ConnectionCounts.at(start.counts, start.settings.workers, start.worker - 1),
     )
     listeners = Listeners(_socket(start.public), None if start.admin is None else _socket(start.admin))
-    server = assembled_server(
-        start.settings,
-        listeners,
-        channel,
-        source=source,
-        metrics_page=partial(SharedMetricsPage, peers=channel),
-        counts=ConnectionCounts.at(start.counts, start.settings.workers, start.worker - 1),
-    )
+    server = assembled_server(start.settings, listeners, parts)
+    handle_statistics(channel, lambda: server.administration.repository.snapshot)
     _handle_supervisor(channel, server.administration)
     return server
 

@@ -12,6 +12,8 @@ from maas.registry.reading.questions import Question, RegistryReply, VersionQues
 from maas.serving.entries import ModelEntry
 from maas.serving.faults import UnknownModelError
 from maas.serving.observers.metrics import Metrics
+from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.v2_extensions import statistics_of
 from maas.serving.repository import Repository
 from maas.serving.repository.administration import IndexedVersion
 from maas.serving.served_models import ServedModels, ServedSlot
@@ -28,6 +30,7 @@ from maas.serving.workers.messages import ControlReply
 from maas.serving.workers.metrics_page import recorded_metrics
 from maas.serving.workers.records import BroadcastReply
 from maas.serving.workers.registry import ChannelRegistry, RegistryReplies
+from maas.serving.workers.statistics_page import Duration, StatisticsReply, merged_statistics
 
 
 def counted(requests: int, swaps: int) -> list[MetricRecord]:
@@ -206,3 +209,21 @@ def test_version_is_not_ready_when_it_is_not_so_in_all_processes():
     partly = IndexedVersion("b", "1", "UNAVAILABLE", "ready in 1 of 2 processes")
     assert merged_index([[a, b], [a, gone]]) == [a, partly]
     assert merged_index([[a], [a, b]]) == [a, partly]
+
+
+def test_statistics_are_added_up_by_version_and_batch(array_folder, table_folder):
+    def statistics(*rows: int) -> StatisticsReply:
+        repository = Repository()
+        deployments = [repository.open(array_folder), repository.open(table_folder)]
+        for count in rows:
+            deployments[0].statistics.timed(len)([{}] * count)
+            deployments[0].statistics.count_request(is_answered=True, seconds=0.5)
+        encoded = encode(statistics_of(None, None, repository.snapshot))
+        asyncio.run(repository.close())
+        return msgspec.json.decode(encoded, type=StatisticsReply)
+
+    digits, sums = merged_statistics([statistics(1, 4, 4), statistics(4, 2), statistics()]).model_stats
+    assert (digits.name, digits.inference_count, digits.execution_count) == ("digits", 15, 5)
+    assert {one.batch_size: one.compute_infer.count for one in digits.batch_stats} == {1: 1, 2: 1, 4: 3}
+    assert digits.inference_stats["success"] == Duration(5, 2_500_000_000)
+    assert (sums.name, sums.inference_count, sums.last_inference) == ("sums", 0, 0)

@@ -71,6 +71,13 @@ class SteadyClient(threading.Thread):
 
 
 @pytest.fixture(scope="module")
+def fresh():
+    """A client whose requests each have a connection of their own."""
+    with httpx.Client(headers={"connection": "close"}) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def pair(start, array_folder):
     """A server of two workers."""
     with start(f"model={array_folder}", "workers=2", "admin_port=0") as server:
@@ -85,45 +92,50 @@ def test_supervisor_opens_no_model_when_workers_serve(pair):
     assert len(workers_of(pair)) == 2
 
 
-def test_metrics_are_those_of_all_workers_at_any_of_them(pair):
+def test_metrics_are_those_of_all_workers_at_any_of_them(pair, fresh):
     before, prefixes = pair.metric(COUNT), set()
     sent = 0
     while len(prefixes) < 2 or sent < 20:
-        reply = httpx.post(f"{pair.url}/predict", content=ZEROS)  # on a connection of its own
+        reply = fresh.post(f"{pair.url}/predict", content=ZEROS)  # on a connection of its own
         assert reply.status_code == 200
         prefixes.add(reply.headers["x-request-id"].partition("-")[0])
         sent += 1
-    pages = set()
+    pages: set[str] = set()
     while len(pages) < 2:
-        page = httpx.get(f"{pair.url}/metrics")
+        page = fresh.get(f"{pair.url}/metrics")
         pages.add(page.headers["x-request-id"].partition("-")[0])
         assert float(re.search(rf"^{re.escape(COUNT)} (\S+)$", page.text, re.MULTILINE)[1]) == before + sent
+    stats = {
+        fresh.get(f"{pair.url}/v2/models/digits/stats").json()["model_stats"][0]["inference_count"] for _ in range(8)
+    }
+    assert stats == {before + sent}
+    assert fresh.get(f"{pair.url}/v2/models/z/stats").status_code == 404
     memory = sum(one.memory_info().rss for one in workers_of(pair))
     assert pair.metric("process_resident_memory_bytes") == pytest.approx(memory, rel=0.2)
     info = re.findall(r"^maas_model_info\{.*\} (\S+)$", pair.client.get("/metrics").text, re.MULTILINE)
     assert info == ["1.0"]
 
 
-def test_administrator_reaches_all_workers_through_any_of_them(pair):
+def test_administrator_reaches_all_workers_through_any_of_them(pair, fresh):
     for _ in range(2):
-        assert httpx.post(f"{pair.admin}/v2/repository/models/digits/unload").json() == {}
-        ready = {httpx.get(f"{pair.url}/v2/models/digits/ready").status_code for _ in range(8)}
+        assert fresh.post(f"{pair.admin}/v2/repository/models/digits/unload").json() == {}
+        ready = {fresh.get(f"{pair.url}/v2/models/digits/ready").status_code for _ in range(8)}
         assert ready == {404}
-        index = httpx.post(f"{pair.admin}/v2/repository/index").json()
+        index = fresh.post(f"{pair.admin}/v2/repository/index").json()
         assert [(one["state"], one["reason"]) for one in index] == [("UNAVAILABLE", "unloaded")]
-        assert httpx.post(f"{pair.admin}/v2/repository/models/digits/load").json() == {}
-        assert {httpx.get(f"{pair.url}/v2/models/digits/ready").status_code for _ in range(8)} == {200}
-    unknown = httpx.post(f"{pair.admin}/v2/repository/models/z/load")
+        assert fresh.post(f"{pair.admin}/v2/repository/models/digits/load").json() == {}
+        assert {fresh.get(f"{pair.url}/v2/models/digits/ready").status_code for _ in range(8)} == {200}
+    unknown = fresh.post(f"{pair.admin}/v2/repository/models/z/load")
     assert unknown.status_code == 404
     assert unknown.json()["error"].endswith("No model 'z' is known here; there is digits.")
 
 
-def test_others_continue_when_a_worker_is_killed_and_another_takes_its_place(start, array_folder):
+def test_others_continue_when_a_worker_is_killed_and_another_takes_its_place(start, fresh, array_folder):
     with start(f"model={array_folder}", "workers=2", "admin_port=0") as server:
         admin = re.search(r"administration: (\S+)", server.process.stdout.readline())[1]
         clients = [SteadyClient(server.port) for _ in range(8)]
         wait_until(lambda: all(len(client.replies) > 20 for client in clients))
-        httpx.post(f"{admin}/v2/repository/models/digits/load")
+        fresh.post(f"{admin}/v2/repository/models/digits/load")
         counted, killed = server.metric(COUNT), workers_of(server)[0]
         server.client.close()
         killed.kill()
@@ -138,7 +150,7 @@ def test_others_continue_when_a_worker_is_killed_and_another_takes_its_place(sta
         assert all(len(client.broken) <= 1 for client in clients)
         assert len(set(broken)) <= 1  # connections of the one that was killed
         assert {status for client in clients for status, _ in client.replies} == {200}
-        counts = re.findall(rf"^{re.escape(COUNT)} (\S+)$", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
+        counts = re.findall(rf"^{re.escape(COUNT)} (\S+)$", fresh.get(f"{server.url}/metrics").text, re.MULTILINE)
         assert float(counts[0]) > counted
         server.process.terminate()
         assert server.process.wait() == 0
@@ -164,7 +176,7 @@ def test_nothing_is_lost_when_workers_are_stopped_under_load(start, array_folder
 
 
 @pytest.mark.slow
-def test_all_workers_read_the_settings_again_after_a_hangup_and_speak_grpc(start, array_folder, tmp_path):
+def test_all_workers_read_the_settings_again_after_a_hangup_and_speak_grpc(start, fresh, array_folder, tmp_path):
     from tritonclient.grpc import InferenceServerClient
 
     file = tmp_path / "models.yaml"
@@ -177,13 +189,13 @@ def test_all_workers_read_the_settings_again_after_a_hangup_and_speak_grpc(start
         server.process.send_signal(signal.SIGHUP)
         ready: dict[str, int] = {}
         while sorted(ready.values()) != [200, 200]:
-            reply = httpx.get(f"{server.url}/v2/models/second/ready")
+            reply = fresh.get(f"{server.url}/v2/models/second/ready")
             ready[reply.headers["x-request-id"].partition("-")[0]] = reply.status_code
         file.write_text("models: [")  # a file that is wrong by now changes nothing, not for a new worker either
         for worker in workers_of(server):
             worker.kill()
         wait_until(lambda: len(processes_that_reply(server) - ready.keys()) == 2)
-        assert {httpx.get(f"{server.url}/v2/models/second/ready").status_code for _ in range(8)} == {200}
+        assert {fresh.get(f"{server.url}/v2/models/second/ready").status_code for _ in range(8)} == {200}
         with InferenceServerClient(address) as client:
             assert client.is_model_ready("second")
         server.process.terminate()
@@ -218,3 +230,7 @@ def test_second_signal_ends_all_workers_at_once(start, array_folder):
         assert server.process.wait() == 0
         assert not psutil.wait_procs(workers)[1]
         connection.close()
+
+
+def test_worker_offers_what_a_server_of_one_process_does(pair, array_server):
+    assert pair.client.get("/openapi.json").json() == array_server.client.get("/openapi.json").json()

@@ -19,6 +19,9 @@ SHRUNK = {
     "import_onnx": ["data.max_rows=400"],  # of fewer rows the sample's scores are so large that float32 tells
     "commands": ["data.source.takes=1"],
     "import_keras": ["model.epochs=2"],
+    "embed_minilm": ["processor.max_tokens=16"],
+    "reviews_minilm": ["processor.max_tokens=16"],
+    "reviews_minilm_lora": ["processor.max_tokens=16"],
 }
 """What makes a recipe's own parts small, beside fewer rows and one epoch."""
 

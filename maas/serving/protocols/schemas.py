@@ -4,22 +4,41 @@ The largest body is the most rows of a model, times the size of a row, as the ro
 """
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from maas.records.signature import Datatype, TensorSpec
 from maas.serving.faults import TooLargeError
-from maas.serving.protocols.operations import JsonSchema
+from maas.serving.protocols.operations import LARGE_BODY_BYTES, JsonSchema
 from maas.serving.repository import Deployment
 
 VALUE_BYTES = 64
 """Of a number in JSON, with what stands around it: an indented one takes half of that."""
 ROOM_BYTES = 4096
 """For all that is not rows."""
+ROOM_LISTS = 16_384
+"""Of lists and objects, likewise: outputs that a client wants, for example."""
 _ELEMENTS: dict[Datatype, str] = {
     "BOOL": "boolean", "UINT8": "integer", "INT8": "integer", "INT32": "integer", "INT64": "integer",
     "FP32": "number", "FP64": "number", "BYTES": "string",
 }  # fmt: skip
-_LARGEST: WeakKeyDictionary[Deployment, tuple[int, int] | None] = WeakKeyDictionary()
+
+
+class BodyBound(NamedTuple):
+    """The most that a body of a model may hold.
+
+    Args:
+        rows: of one call.
+        bytes: that they take as JSON.
+        lists: and objects that they have.
+    """
+
+    rows: int
+    bytes: int
+    lists: int
+
+
+_LARGEST: WeakKeyDictionary[Deployment, BodyBound | None] = WeakKeyDictionary()
 """The bound of a deployment's bodies, which a schema is read for once."""
 _NAMES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
@@ -109,21 +128,37 @@ def require_body_size(body: bytes | bytearray, deployments: Iterable[Deployment]
     """Refuses a body that is larger than the most rows of any of some models, before it is decoded.
 
     Raises:
-        TooLargeError: it is larger.
+        TooLargeError: it is larger, or large and holds more lists and objects than they do.
     """
     if len(body) <= ROOM_BYTES:
         return
-    limits: list[tuple[int, int]] = []
+    bounds: list[BodyBound] = []
     for one in deployments:
-        limit = _largest_rows(one)
-        if limit is None or len(body) <= limit[1]:
+        bound = _largest_rows(one)
+        if bound is None or len(body) <= bound.bytes:
+            if bound is not None and len(body) > LARGE_BODY_BYTES:
+                _require_few_lists(body, bound)
             return
-        limits.append(limit)
-    rows, largest = max(limits, key=lambda limit: limit[1])
+        bounds.append(bound)
+    largest = max(bounds, key=lambda bound: bound.bytes)
     raise TooLargeError(
-        f"The body has {len(body):,} bytes; {rows:,} rows of this model have at most {largest:,}. Send rows as the "
-        "model takes them, fewer at a time."
+        f"The body has {len(body):,} bytes; {largest.rows:,} rows of this model have at most {largest.bytes:,}. Send "
+        "rows as the model takes them, fewer at a time."
     )
+
+
+def _require_few_lists(body: bytes | bytearray, bound: BodyBound) -> None:
+    """Refuses a large body of many small lists, each of which would take more memory than all of its bytes.
+
+    Raises:
+        TooLargeError: it holds more of them than the rows have.
+    """
+    found = body.count(b"[") + body.count(b"{")
+    if found > bound.lists:
+        raise TooLargeError(
+            f"The body holds {found:,} lists and objects; {bound.rows:,} rows of this model have at most "
+            f"{bound.lists:,}. Send rows as the model takes them, fewer at a time."
+        )
 
 
 def largest_value(schema: JsonSchema) -> int | None:
@@ -139,6 +174,22 @@ def largest_value(schema: JsonSchema) -> int | None:
         return _largest_object(schema)
     kinds = kind if isinstance(kind, list) else [kind]
     return VALUE_BYTES if set(kinds) <= {"number", "integer", "boolean", "null"} else None
+
+
+def most_lists(schema: JsonSchema) -> int:
+    """Returns the most `[` and `{` in a value of a schema that bounds its size.
+
+    A property's value may be a list of its own, as columns of shape [N, 1] are sent, and its name may hold such signs.
+    """
+    if isinstance(choices := schema.get("anyOf"), list):
+        return max(map(most_lists, choices))
+    size, items, properties = schema.get("maxItems"), schema.get("items"), schema.get("properties")
+    if isinstance(items, Mapping) and isinstance(size, int):
+        return 1 + size * most_lists(items)
+    if isinstance(properties, Mapping):
+        signs = sum(name.count("[") + name.count("{") for name in map(str, properties))
+        return 1 + len(properties) + signs + sum(map(most_lists, properties.values()))
+    return 0
 
 
 def _data_schema(spec: TensorSpec) -> JsonSchema:
@@ -167,14 +218,15 @@ def _most(sizes: Iterable[int | None]) -> int | None:
     return None if None in found else max(size for size in found if size is not None)
 
 
-def _largest_rows(deployment: Deployment) -> tuple[int, int] | None:
-    """Returns the most rows of a call, and the bytes that they take; None where a row may have any size."""
+def _largest_rows(deployment: Deployment) -> BodyBound | None:
+    """Returns the bound of a deployment's bodies; None where a row may have any size."""
     try:
         return _LARGEST[deployment]
     except KeyError:
         return _LARGEST.setdefault(deployment, _bounded_rows(deployment))
 
 
-def _bounded_rows(deployment: Deployment) -> tuple[int, int] | None:
-    rows, row = deployment.engine.max_rows, largest_value(deployment.processor.row_schema)
-    return None if row is None else (rows, ROOM_BYTES + rows * row)
+def _bounded_rows(deployment: Deployment) -> BodyBound | None:
+    rows, schema = deployment.engine.max_rows, deployment.processor.row_schema
+    row = largest_value(schema)
+    return None if row is None else BodyBound(rows, ROOM_BYTES + rows * row, ROOM_LISTS + rows * most_lists(schema))

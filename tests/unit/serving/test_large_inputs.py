@@ -21,7 +21,7 @@ from maas.serving.preprocessing.frames import ReadRequest, features_frames, feat
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import Request
 from maas.serving.protocols.rest import PredictOperation
-from maas.serving.protocols.schemas import largest_value
+from maas.serving.protocols.schemas import largest_value, most_lists
 from maas.serving.repository import Repository
 
 LONG = "a very good film " * 5000
@@ -112,6 +112,7 @@ FAULTS = {
     "no input": ({"x": "x" * 20_000}, "/predict", 400, "`x`"),
     "too many rows": ({"input_data": [[0] * 64] * 1025}, "/predict", 413, "has 1025 rows; this server takes 1024"),
     "unknown model": ({"input_data": [[0] * 64] * 600, "model": "x" * 20_000}, "/predict", 404, "xxx … xxx"),
+    "empty lists": ({"input_data": [[]] * 100_000}, "/predict", 413, "holds 100,002 lists and objects; 1,024 rows"),
     "wide row": ({"input_data": [[0] * 2_500_000]}, "/predict", 413, "1,024 rows of this model have at most"),
     "texts": (
         {"inputs": [{"name": "input", "shape": [1, 64], "datatype": "FP32", "data": ["a"] * 9000 + ["b" * 9000]}]},
@@ -289,3 +290,17 @@ def test_head_of_a_frame_is_small_when_its_body_is_large():
 )
 def test_largest_value_is_what_the_schema_bounds(schema, expected):
     assert largest_value(schema) == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "number"}, 0),
+        ({"type": "array", "items": {"type": "number"}, "maxItems": 64}, 1),
+        ({"type": "array", "maxItems": 8, "items": {"type": "array", "maxItems": 8, "items": {"type": "number"}}}, 9),
+        ({"type": "object", "properties": {"a": {"type": "number"}, "b [m]": {"type": "number"}}}, 1 + 1 + 2),
+        ({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "integer"}, "maxItems": 2}]}, 1),
+    ],
+)
+def test_most_lists_are_those_of_the_largest_value(schema, expected):
+    assert most_lists(schema) == expected

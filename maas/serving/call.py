@@ -14,6 +14,8 @@ Row: TypeAlias = object
 """One raw input, as the model's processor takes it."""
 OUTPUT_VALUES_AT_ONCE = 1024
 """Of outputs that are rendered in one go."""
+HIGH, NORMAL, LOW = -1, 0, 1
+"""Priorities of calls: which of those that wait runs first."""
 NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -61,6 +63,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         caller: identity of the caller, empty where it is unknown.
         deadline_s: time on the event loop's clock after which the outcome is no longer wanted, in seconds; null for
             never.
+        priority: `HIGH`, `NORMAL` or `LOW`.
         parameters: what else the caller wants of the model, by name.
         stream: whether chunks are wanted as they are made.
     """
@@ -71,6 +74,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     caller: str = ""
     deadline_s: float | None = None
+    priority: int = NORMAL
     parameters: Mapping[str, object] = NO_PARAMETERS
     stream: bool = False
 

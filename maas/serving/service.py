@@ -7,13 +7,14 @@ import asyncio
 import itertools
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from maas.errors import OverloadError
 from maas.runtime.codec import Outputs
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, size_of_outputs
+from maas.serving.deadlines import RequestInTime, passed_deadline, timeout_s, with_priority
 from maas.serving.documentation import documentation
 from maas.serving.engines import Withdraw
 from maas.serving.executors import Result
@@ -31,6 +32,7 @@ from maas.serving.protocols.operations import (
     Reply,
     Request,
 )
+from maas.serving.rendering import rendered_at_once, rendered_in_turns
 from maas.serving.reply_compression import compressed
 from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.rollout.rollouts import Rollouts
@@ -111,6 +113,15 @@ class Service:
             OverloadError: there is no room for it.
             DeadlineError: its deadline has passed.
         """
+        if not request.timeout:
+            return await self._responded(operation, request)
+        try:
+            async with asyncio.timeout(timeout_s(request.timeout)):
+                return await self._responded(operation, request)
+        except TimeoutError as error:
+            raise passed_deadline() from error
+
+    async def _responded(self, operation: AnyOperation, request: Request) -> Reply:
         if isinstance(operation, Page):
             return self._page(operation, request, self._repository.snapshot)
         if isinstance(operation, Action):
@@ -124,9 +135,10 @@ class Service:
             with self._repository.held(snapshot):
                 return await operation.respond(request, snapshot)
         if not operation.is_large(request, snapshot):
-            return await self._submitted(operation, request, operation.parse(request, snapshot), snapshot)
+            call = with_priority(operation.parse(request, snapshot), request)
+            return await self._submitted(operation, request, call, snapshot)
         with self._repository.held(snapshot):  # rows that one version preprocesses are nothing for the next
-            call = await self._reader.read(operation, request, snapshot)
+            call = with_priority(await self._reader.read(operation, request, snapshot), request)
             return await self._submitted(operation, request, call, snapshot)
 
     def begin(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw:
@@ -140,6 +152,8 @@ class Service:
         Returns:
             What withdraws the request.
         """
+        if request.timeout:
+            return _attempted(partial(self._begun_in_time, operation, request, done), done) or _nothing
         return _attempted(partial(self._begun, operation, request, done), done) or _nothing
 
     def observe(self, outcome: Outcome) -> None:
@@ -165,6 +179,11 @@ class Service:
         await self._reader.close()
         self._explainer.close()
 
+    def _begun_in_time(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw:
+        """Begins a request whose reply is wanted within a time."""
+        timed = RequestInTime(request.timeout, done)
+        return timed.begin(lambda done: _attempted(partial(self._begun, operation, request, done), done) or _nothing)
+
     def _begun(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
         snapshot = self._repository.snapshot
         if not isinstance(operation, Inference):
@@ -172,8 +191,10 @@ class Service:
         if self._rollouts.is_active:
             snapshot = self._rollouts.snapshot_for(request, snapshot)
         if operation.is_large(request, snapshot):
-            return start_task(self.respond(operation, request), done)
+            return start_task(self._responded(operation, request), done)
         call = operation.parse(request, snapshot)
+        if request.priority:
+            call = with_priority(call, request)
         deployment = snapshot.find(call.model, call.version)
         request.version = deployment.version
         withdraw = deployment.engine.start(call, partial(_finish, operation, request, call, deployment, done))
@@ -181,7 +202,7 @@ class Service:
 
     def _begun_otherwise(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
         if not isinstance(operation, Page):
-            return start_task(self.respond(operation, request), done)
+            return start_task(self._responded(operation, request), done)
         done(self._page(operation, request, self._repository.snapshot))
         return None
 
@@ -199,8 +220,8 @@ class Service:
             if chunk.is_last:
                 break
         if size_of_outputs(outputs) > OUTPUT_VALUES_AT_ONCE:
-            return await _rendered_in_turns(operation, request, call, deployment, outputs)
-        return _rendered(operation, call, deployment, outputs)
+            return await rendered_in_turns(operation, request, call, deployment, outputs)
+        return rendered_at_once(operation, call, deployment, outputs)
 
     async def _explained(self, operation: Explaining[ExplanationCall], request: Request, snapshot: Snapshot) -> Reply:
         """Lets a model run many times for a call and returns the reply."""
@@ -258,9 +279,9 @@ def _finish(
     if isinstance(outcome, Exception):
         done(outcome)
     elif size_of_outputs(outcome) > OUTPUT_VALUES_AT_ONCE:
-        start_task(_rendered_in_turns(operation, request, call, deployment, outcome), done)
+        start_task(rendered_in_turns(operation, request, call, deployment, outcome), done)
     else:
-        reply = _attempted(partial(_rendered, operation, call, deployment, outcome), done)
+        reply = _attempted(partial(rendered_at_once, operation, call, deployment, outcome), done)
         if reply is not None:
             done(reply)
 
@@ -294,26 +315,3 @@ def _hand_over(done: Done, task: "asyncio.Task[Reply]") -> None:
 
 def _nothing() -> None:
     """Withdraws nothing: the request was answered at once."""
-
-
-def _rendered(operation: Inference[Any], call: Call, deployment: Deployment, outputs: Outputs) -> Reply:
-    rendered = operation.render(call, deployment, outputs)
-    metadata = (*deployment.reply_metadata, *rendered.metadata)
-    return Reply(b"".join(rendered.parts), rendered.media_type, metadata)
-
-
-async def _rendered_in_turns(
-    operation: Inference[Any], request: Request, call: Call, deployment: Deployment, outputs: Outputs
-) -> Reply:
-    """Returns a large reply, written in turns with other work, and compressed where the client wants that."""
-    rendered = operation.render(call, deployment, outputs)
-    body = b"".join([part async for part in in_turns(rendered.parts)])
-    reply = Reply(body, rendered.media_type, (*deployment.reply_metadata, *rendered.metadata))
-    return await compressed(reply, request.metadata)
-
-
-async def in_turns(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Yields parts; what else waits for the event loop has its turn between two of them."""
-    for part in parts:
-        yield part
-        await asyncio.sleep(0)

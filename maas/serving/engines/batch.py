@@ -158,7 +158,7 @@ class BatchEngine:
                 self._job([features[index] for index in batch], partial(parts.take, number))
                 for number, batch in enumerate(batches)
             ]
-            self._jobs.put(jobs)
+            self._jobs.put(jobs, call.priority)
             self._schedule()
             outputs = in_order(batches, await parts.whole)
             jobs, rows = [], 0  # all have run
@@ -173,7 +173,7 @@ class BatchEngine:
             raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
         if rows != 1:
             require_rows(rows, self.max_rows)
-        self._jobs.admit(rows)
+        self._jobs.admit(rows, call.priority)
         self._calls += 1
 
     def _is_small(self, call: Call) -> bool:
@@ -183,6 +183,7 @@ class BatchEngine:
             and call.size_bytes <= self._small_bytes
             and len(call.inputs) == 1
             and call.deadline_s is None
+            and not call.priority
         )
 
     def _finish(self, job: Job, deliver: Deliver, outcome: Outputs | Exception) -> None:

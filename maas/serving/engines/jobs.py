@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from maas.errors import OverloadError
 from maas.runtime.codec import Features, Outputs
+from maas.serving.call import HIGH, LOW, NORMAL
 
+MOST_PASSED = 7
+"""Runs in a row for which a priority that waits is passed over."""
 Deliver = Callable[[Outputs | Exception], None]
 """Receives the graph's outputs for some rows, or the fault that their run met."""
 
@@ -33,11 +36,14 @@ class Job:
 
 
 class JobQueue:
-    """Jobs in the order of their arrival, and the rows that were admitted and do not run yet.
+    """Jobs in the order of their arrival, by priority, and the rows that were admitted and do not run yet.
+
+    A run begins with the oldest job of the highest priority, and is filled with others of its bucket. No priority
+    starves: where a lower one waits, it is passed over for at most `MOST_PASSED` runs in a row.
 
     Args:
         batch_size: largest number of rows in a run.
-        max_rows: largest number of rows that may wait.
+        max_rows: largest number of rows that may wait; work of low priority may take half of them.
     """
 
     def __init__(self, batch_size: int, max_rows: int) -> None:
@@ -45,21 +51,26 @@ class JobQueue:
         self.max_rows = max_rows
         self.waiting_rows = 0
         self._jobs: deque[Job] = deque()
+        self._by_priority = {HIGH: deque[Job](), NORMAL: self._jobs, LOW: deque[Job]()}
+        self._passed = dict.fromkeys(self._by_priority, 0)
+        self._is_plain = True
 
     @property
     def is_empty(self) -> bool:
         """Whether no job waits."""
-        return not self._jobs
+        return not self._jobs and (self._is_plain or not any(self._by_priority.values()))
 
-    def admit(self, rows: int) -> None:
+    def admit(self, rows: int, priority: int = NORMAL) -> None:
         """Reserves room.
 
         Raises:
             OverloadError: there is none for so many rows.
         """
-        if self.waiting_rows + rows > self.max_rows:
+        most = self.max_rows if priority != LOW else (self.max_rows + 1) // 2
+        if self.waiting_rows + rows > most:
+            shown = "" if priority != LOW else " for work of low priority"
             raise OverloadError(
-                f"The queue holds {self.waiting_rows} rows of at most {self.max_rows}; {rows} more do not fit. "
+                f"The queue holds {self.waiting_rows} rows of at most {most}{shown}; {rows} more do not fit. "
                 "Try again in a second."
             )
         self.waiting_rows += rows
@@ -68,17 +79,30 @@ class JobQueue:
         """Gives back room of rows that will not run."""
         self.waiting_rows -= rows
 
-    def put(self, jobs: Iterable[Job]) -> None:
+    def put(self, jobs: Iterable[Job], priority: int = NORMAL) -> None:
         """Adds jobs, whose rows were admitted before."""
-        self._jobs.extend(jobs)
+        if priority == NORMAL:
+            self._jobs.extend(jobs)
+        else:
+            self._by_priority[priority].extend(jobs)
+            self._is_plain = False
 
     def take(self) -> list[Job]:
-        """Returns the oldest job and those of its bucket that follow, as long as they fit into one run."""
+        """Returns the job whose turn it is and those of its bucket that follow, as long as they fit into one run."""
         jobs: list[Job] = []
-        left: list[Job] = []
         rows = 0
-        while self._jobs:
-            job = self._jobs.popleft()
+        for waiting in (self._jobs,) if self._is_plain else self._in_turn():
+            rows = self._fill(jobs, rows, waiting)
+            if rows >= self.batch_size:
+                break
+        self.waiting_rows -= rows
+        return jobs
+
+    def _fill(self, jobs: list[Job], rows: int, waiting: deque[Job]) -> int:
+        """Moves jobs of one bucket into a run, as long as they fit, and returns the number of its rows."""
+        left: list[Job] = []
+        while waiting:
+            job = waiting.popleft()
             if job.is_withdrawn:
                 continue
             if jobs and job.bucket != jobs[0].bucket:
@@ -90,6 +114,18 @@ class JobQueue:
             rows += len(job.features)
             job.is_waiting = False
             jobs.append(job)
-        self._jobs.extendleft(reversed(left))
-        self.waiting_rows -= rows
-        return jobs
+        waiting.extendleft(reversed(left))
+        return rows
+
+    def _in_turn(self) -> list[deque[Job]]:
+        """Returns the jobs of each priority, those first whose turn it is."""
+        order = [priority for priority, jobs in self._by_priority.items() if jobs]
+        self._is_plain = order in ([], [NORMAL])
+        if not order:
+            return []
+        first = max(order, key=self._passed.__getitem__)
+        if self._passed[first] < MOST_PASSED:
+            first = order[0]
+        for priority in self._passed:
+            self._passed[priority] = self._passed[priority] + 1 if priority in order and priority != first else 0
+        return [self._by_priority[priority] for priority in (first, *(one for one in order if one != first))]

@@ -34,6 +34,8 @@ class Request(msgspec.Struct):
         metadata: pairs of a name in lower case and a value; HTTP calls them headers.
         query: parameters beside the path, by name.
         request_id: name of the request, the caller's own or made by the transport.
+        timeout: time within which a reply is wanted, as the caller wrote it; empty for none.
+        priority: before or after others, as the caller wrote it; empty for neither.
         model: name of the model, written by the protocol once it knows; observers read it.
         version: version of the model that ran, written by the service; observers read it.
     """
@@ -43,6 +45,8 @@ class Request(msgspec.Struct):
     metadata: Metadata = ()
     query: Mapping[str, str] = {}
     request_id: bytes = b""
+    timeout: bytes = b""
+    priority: bytes = b""
     model: str = ""
     version: str = ""
 

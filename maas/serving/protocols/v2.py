@@ -25,7 +25,7 @@ from maas.serving.protocols.operations import (
 )
 from maas.serving.protocols.schemas import object_schema, schema_like, tensor_schema
 from maas.serving.protocols.v2_extensions import ConfigurationPage, IndexPage, LoadingPage, StatisticsPage
-from maas.serving.protocols.v2_messages import deadline_of
+from maas.serving.protocols.v2_messages import deadline_of, priority_in
 from maas.serving.protocols.v2_outputs import WantedOutput, reply_of
 from maas.serving.protocols.v2_pages import (
     MetadataPage,
@@ -105,6 +105,7 @@ class InferOperation(Inference[V2Call]):
             inputs=RowList(rows_of_request(head, request.body, size, deployment)),
             size_bytes=len(request.body),
             deadline_s=deadline_of(head.body),
+            priority=priority_in(head.body),
             identity=head.body.id,
             outputs=head.outputs,
         )

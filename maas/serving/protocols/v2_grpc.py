@@ -23,7 +23,7 @@ from maas.serving.protocols.tensors import rows_of
 from maas.serving.protocols.v2 import V2Call
 from maas.serving.protocols.v2_extensions import index_of, statistics_of
 from maas.serving.protocols.v2_grpc_messages import infer_request, message_values
-from maas.serving.protocols.v2_messages import deadline_of, require_parameters
+from maas.serving.protocols.v2_messages import deadline_of, priority_in, require_parameters
 from maas.serving.protocols.v2_outputs import as_wanted, wanted_outputs
 from maas.serving.protocols.v2_pages import metadata_of, server_record
 from maas.serving.repository import Deployment, Snapshot
@@ -67,6 +67,7 @@ class ModelInfer(Inference[V2Call]):
             inputs=RowList(rows),
             size_bytes=len(request.body),
             deadline_s=deadline_of(body),
+            priority=priority_in(body),
             identity=body.id,
             outputs=wanted_outputs(body, deployment.signature.outputs),
         )

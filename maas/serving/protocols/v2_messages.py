@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from maas.errors import InputError, shortened_value
+from maas.serving.call import HIGH, LOW, NORMAL
 from maas.serving.protocols.binary_tensors import RawData
 from maas.serving.protocols.content_types import CONTENT_TYPES
 
 Parameters = Mapping[str, object]
 LONGEST_TIMEOUT_US = 24 * 3600 * 10**6
 _NOT_SUPPORTED = {
-    "priority": "all requests have one priority here",
     "sequence_id": "requests do not depend on each other here",
     "shared_memory_region": "this server shares no memory with clients",
 }
@@ -73,7 +73,7 @@ def require_parameters(body: InferRequest) -> None:
         InputError: a parameter is not known here, or has no such value.
     """
     if body.parameters:
-        _require_known(body.parameters, ("binary_data_output", "content_type", "timeout"))
+        _require_known(body.parameters, ("binary_data_output", "content_type", "priority", "timeout"))
     for tensor in body.inputs:
         if tensor.parameters:
             _require_known(tensor.parameters, ("binary_data_size", "binary_data", "content_type"))
@@ -90,6 +90,18 @@ def deadline_of(body: InferRequest) -> float | None:
     if type(timeout) is not int or timeout < 0:
         raise InputError(f"The parameter timeout is {_shown(timeout)}; it is a number of microseconds.")
     return time.monotonic() + min(timeout, LONGEST_TIMEOUT_US) / 1e6
+
+
+def priority_in(body: InferRequest) -> int:
+    """Returns the priority of a request: in Triton's numbers 1 is the highest, and 0 the usual one, which is 2 here.
+
+    Raises:
+        InputError: it is no such number.
+    """
+    priority = body.parameters.get("priority", 0) if body.parameters else 0
+    if type(priority) is not int or not 0 <= priority < 2**64:
+        raise InputError(f"The parameter priority is {_shown(priority)}; it is 1 (high), 2 (normal) or 3 (low).")
+    return NORMAL if not priority else max(HIGH, min(LOW, priority - 2))
 
 
 def raw_data(tensors: Sequence[InputTensor], body: bytes | bytearray, start: int) -> dict[str, RawData]:
@@ -122,8 +134,6 @@ def raw_data(tensors: Sequence[InputTensor], body: bytes | bytearray, start: int
 def _require_known(parameters: Parameters, names: Sequence[str]) -> None:
     for name, value in parameters.items():
         if name not in names:
-            if name == "priority" and value == 0:
-                continue
             known = ", ".join(sorted(names))
             reason = f": {_NOT_SUPPORTED[name]}" if name in _NOT_SUPPORTED else f"; there is {known}"
             raise InputError(f"The parameter {shortened_value(name)} is not known here{reason}. Leave it out.")

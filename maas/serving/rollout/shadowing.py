@@ -13,7 +13,7 @@ import numpy as np
 from maas.errors import OverloadError
 from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
-from maas.serving.call import Call, PreprocessedInputs
+from maas.serving.call import LOW, Call, PreprocessedInputs
 from maas.serving.repository import Deployment
 from maas.serving.rollout.records import Shadow
 
@@ -73,7 +73,13 @@ class Shadower:
         )
 
     async def _result(self, call: Call, answered: Outputs) -> str:
-        copy = Call(model=call.model, version=self._candidate.version, inputs=call.inputs, size_bytes=call.size_bytes)
+        copy = Call(
+            model=call.model,
+            version=self._candidate.version,
+            inputs=call.inputs,
+            size_bytes=call.size_bytes,
+            priority=LOW,
+        )
         found: Outputs = {}
         async for chunk in self._candidate.engine.submit(copy):
             found = chunk.outputs

@@ -66,6 +66,8 @@ class Exchange:
         self.request = Request(
             metadata=head.fields, query=head.query, request_id=state.service.request_id(head.request_id)
         )
+        if head.timeout or head.priority:
+            self.request.timeout, self.request.priority = head.timeout, head.priority
 
     def begin(self) -> None:
         """Finds what is wanted, and room for the body; what is refused is refused before its body arrives."""

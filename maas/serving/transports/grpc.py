@@ -13,6 +13,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from maas.errors import ConfigError, OverloadError
+from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.faults import kind_of, logged_failure, message_of
 from maas.serving.protocols.grpc_methods import POOL
 from maas.serving.protocols.operations import AnyOperation, Reply, Request
@@ -108,6 +109,8 @@ class GrpcServer:
             body=message,
             metadata=[(name, value) for name, value in given.items() if name != ACCEPTED],
             request_id=self._service.request_id(given.get(b"x-request-id", b"")),
+            timeout=given.get(TIMEOUT, b""),
+            priority=given.get(PRIORITY, b""),
         )
         try:
             reply = await self._outcome(operation, request)

@@ -7,6 +7,7 @@ from functools import partial
 from urllib.parse import parse_qsl
 
 from maas.errors import MaasError
+from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.observers import Observer
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
@@ -83,11 +84,13 @@ class HttpApp:
 
     def _request(self, scope: AsgiScope) -> Request:
         """Returns a request whose body has not been read."""
-        query = scope["query_string"]
+        query, headers = scope["query_string"], dict(scope["headers"])
         return Request(
             metadata=scope["headers"],
             query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
-            request_id=self.service.request_id(dict(scope["headers"]).get(b"x-request-id", b"")),
+            request_id=self.service.request_id(headers.get(b"x-request-id", b"")),
+            timeout=headers.get(TIMEOUT, b""),
+            priority=headers.get(PRIORITY, b""),
         )
 
     async def _outcome(self, operation: AnyOperation, request: Request, receive: Receive) -> Reply | BaseException:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from maas.errors import shortened_value
+from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.faults import CallError
 from maas.serving.protocols.operations import Reply
 
@@ -52,6 +53,8 @@ class HttpHead(msgspec.Struct):
         encoding: declared compression of the body.
         request_id: name that the client gave the request.
         origin: origin of the page that sends it, where a browser does.
+        timeout: time within which the client wants a reply.
+        priority: before or after others.
         is_old: whether the client speaks HTTP/1.0, where a connection closes unless the reply says otherwise.
     """
 
@@ -65,6 +68,8 @@ class HttpHead(msgspec.Struct):
     encoding: bytes = b""
     request_id: bytes = b""
     origin: bytes = b""
+    timeout: bytes = b""
+    priority: bytes = b""
     is_old: bool = False
 
 
@@ -105,6 +110,8 @@ def http_head(method: bytes, target: bytes, version: str, fields: FieldList) -> 
         by_name.get(b"content-encoding", b""),
         by_name.get(b"x-request-id", b""),
         by_name.get(b"origin", b""),
+        by_name.get(TIMEOUT, b""),
+        by_name.get(PRIORITY, b""),
         version == "1.0",
     )
 

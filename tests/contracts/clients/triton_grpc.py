@@ -68,6 +68,6 @@ with triton.InferenceServerClient(sys.argv[1]) as client:
         "StatusCode.INVALID_ARGUMENT",
         "Input 'input' has datatype 'FP64'; the model takes FP32.",
     )
-    assert fault_of("digits", "FP32", ones, priority=3)[0] == "StatusCode.INVALID_ARGUMENT"
+    assert fault_of("digits", "FP32", ones, sequence_id=7)[0] == "StatusCode.INVALID_ARGUMENT"
     assert fault_of("digits", "FP32", np.ones((2000, 64), np.float32))[0] == "StatusCode.RESOURCE_EXHAUSTED"
 print(*(len(one["rows"]) for one in (numbers, texts, table)))

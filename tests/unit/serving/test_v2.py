@@ -87,7 +87,7 @@ def test_nested_and_flat_data_mean_the_same(array_server):
 @pytest.mark.parametrize(
     ("body", "known"),
     [
-        ({**tensor(), "parameters": {"seed": 1}}, "there is binary_data_output, content_type, timeout"),
+        ({**tensor(), "parameters": {"seed": 1}}, "there is binary_data_output, content_type, priority, timeout"),
         (tensor(parameters={"seed": 1}), "there is binary_data, binary_data_size, content_type"),
         (
             {**tensor(), "outputs": [{"name": "score", "parameters": {"seed": 1}}]},
@@ -104,7 +104,8 @@ def test_parameter_is_refused_when_it_would_be_ignored(array_server, body, known
 @pytest.mark.parametrize(
     ("parameters", "cause"),
     [
-        ({"priority": 1}, "The parameter 'priority' is not known here: all requests have one priority here."),
+        ({"priority": "high"}, "The parameter priority is 'high'; it is 1 (high), 2 (normal) or 3 (low)."),
+        ({"priority": -1}, "The parameter priority is -1"),
         ({"sequence_id": 7}, "requests do not depend on each other here"),
         ({"timeout": "1"}, "The parameter timeout is '1'; it is a number of microseconds."),
         ({"timeout": -1}, "The parameter timeout is -1"),
@@ -128,10 +129,11 @@ def test_request_is_given_up_when_its_timeout_is_over(start, array_folder, slow_
     assert response.json()["code"] == "deadline_exceeded"
 
 
-def test_request_is_answered_when_its_timeout_is_far_or_its_priority_is_the_usual_one(array_server):
+def test_request_is_answered_when_its_timeout_is_far_and_it_has_a_priority(array_server):
     for timeout in (60_000_000, 10**18, 10**400, 0):
-        body = {**tensor(), "parameters": {"timeout": timeout, "priority": 0}}
-        assert array_server.client.post("/v2/models/digits/infer", json=body).status_code == 200
+        for priority in (0, 1, 2, 3, 2**63):
+            body = {**tensor(), "parameters": {"timeout": timeout, "priority": priority}}
+            assert array_server.client.post("/v2/models/digits/infer", json=body).status_code == 200
 
 
 BAD = {

@@ -8,7 +8,6 @@ import pytest
 
 from maas.errors import OverloadError
 from maas.serving.call import Call, PreprocessedInputs, RowList
-from maas.serving.costs import Costs
 from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.protocols.operations import Request
 from maas.serving.repository import Repository
@@ -161,7 +160,7 @@ def test_candidate_is_returned_in_all_processes_when_one_finds_that_it_fails(ser
 def test_outcomes_are_noted_once_whichever_way_a_call_is_sent(served):
     noted = []
     deployment = served.snapshot.first
-    deployment.engine.costs = Costs(0.0, 0.0, 0.0, 1, 0.0)  # calls are small, however busy the machine is
+    deployment.engine._is_inline, deployment.engine._small_bytes = True, 1e9  # however busy the machine is
     engine = ObservedEngine(deployment.engine, lambda call, outcome, seconds: noted.append(outcome))
     call = Call(model="digits", inputs=ROWS, size_bytes=200)
     delivered = []

@@ -121,7 +121,7 @@ class _Root:
         return {"models": self._models, "model": self._model, "predict": self._predictions, **typed}
 
     def _models(self, _info: GraphQLResolveInfo) -> list[dict[str, object]]:
-        return [_model(one, self._snapshot) for one in self._snapshot.deployments]
+        return [_model(one, self._snapshot) for one in self._snapshot.listed]
 
     def _model(
         self, _info: GraphQLResolveInfo, name: str | None = None, version: str | None = None

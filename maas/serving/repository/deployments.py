@@ -154,6 +154,11 @@ class Snapshot:
         return self.deployments[0]
 
     @property
+    def listed(self) -> tuple[Deployment, ...]:
+        """Every version of every model, each once, for those who list them."""
+        return self.deployments
+
+    @property
     def kinds(self) -> tuple[Deployment, ...]:
         """The first deployment of each task and signature: requests and replies of the others look the same."""
         seen: dict[tuple[str, Signature], Deployment] = {}

@@ -7,6 +7,7 @@ first of its model.
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from maas.serving.protocols.operations import Request
@@ -115,6 +116,16 @@ class AssignedSnapshot(Snapshot):
     """
 
     plain: Snapshot = field(default_factory=Snapshot)
+
+    @cached_property
+    def digest(self) -> str:
+        """That of what is served: what is made of a snapshot does not depend on a request."""
+        return self.plain.digest
+
+    @property
+    def listed(self) -> tuple[Deployment, ...]:
+        """Every version of every model, each once, for those who list them."""
+        return self.plain.deployments
 
     def versions(self, name: str) -> tuple[Deployment, ...]:
         """Returns the versions of a model, each once."""

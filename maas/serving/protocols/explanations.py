@@ -114,11 +114,11 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         row, labels = served_row_schema(first), list(first.postprocessor.labels)
-        label: dict[str, object] = {"type": ["string", "null"], "enum": [*labels, None]} if labels else {"type": "null"}
+        label = {"label": {"type": ["string", "null"], "enum": [*labels, None]}} if labels else {}
         properties = {
             "inputs": {"anyOf": [row, {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": row}]},
             **MODEL_PROPERTIES,
-            "label": label,
+            **label,
             "method": {"type": ["string", "null"], "enum": [*_METHODS, None]},
             "orders": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_ORDERS},
             "parts": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_PARTS},

@@ -11,7 +11,9 @@ from PIL import Image
 
 import maas
 from maas.serving.call import RowList
+from maas.serving.entries import LocatedEntry
 from maas.serving.explainer import Explainer, ExplanationCall
+from maas.serving.repository import Repository
 from maas.serving.transports.http import HttpApp
 
 PATH = "/v1/explanations"
@@ -198,6 +200,28 @@ def test_work_ends_when_the_client_leaves_and_others_go_on(text):
     waiting, left, status = asyncio.run(leave())
     assert 1 <= waiting <= 16
     assert (left, status) == (0, 200)
+
+
+def test_explanation_ends_on_the_version_that_began_it_when_another_takes_its_place(bundles, tmp_path):
+    repository = Repository()
+    slot = repository.add(LocatedEntry.of_folder(bundles.text_bundle(tmp_path / "old"), name="sentiment", version="1"))
+    new = LocatedEntry.of_folder(bundles.text_bundle(tmp_path / "new"), name="sentiment", version="2")
+
+    async def swapped() -> list[str]:
+        app = HttpApp(repository)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            engine = repository.snapshot.first.engine
+            engine.pause()
+            explained = asyncio.create_task(client.post(PATH, json={"inputs": TEXT}))
+            await until(lambda: engine.queued_rows)
+            await repository.swap(slot, new)
+            after = await client.post("/v1/predictions", json={"inputs": [TEXT]})
+            engine.resume()
+            replies = [await explained, after]
+        await app.close()
+        return [reply.json()["version"] for reply in replies]
+
+    assert asyncio.run(swapped()) == ["1", "2"]
 
 
 def test_calls_are_refused_when_as_many_as_allowed_are_explained(text):

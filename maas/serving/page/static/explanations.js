@@ -4,7 +4,8 @@ import { boardShape } from "./board.js";
 import { drawn, element } from "./elements.js";
 import { number, signed, word } from "./words.js";
 
-const STRONGEST = 8;
+const STRONGEST = { patches: 4, windows: 5 };
+const STRONGEST_ELSE = 8;
 
 /** Returns what is seen of an explanation of an input. */
 export function explanationNode(explanation, input) {
@@ -106,7 +107,8 @@ function windows({ parts, seen }, largest) {
 /** Returns the strongest parts as bars to either side of zero, and all others in one line. */
 function bars({ kind, parts }, largest, row) {
   const sorted = [...parts].sort((one, other) => Math.abs(other.attribution) - Math.abs(one.attribution));
-  const count = sorted.length === STRONGEST + 1 ? sorted.length : STRONGEST;
+  const most = STRONGEST[kind] ?? STRONGEST_ELSE;
+  const count = sorted.length === most + 1 ? sorted.length : most;
   const others = sorted.slice(count);
   const rows = sorted.slice(0, count).map(({ name, attribution }) => partBar(partName(name, kind, row), attribution, largest));
   if (others.length) {

@@ -25,7 +25,7 @@ export function fileInput(input, title) {
   const take = (file) => file && hold({ file }, file.name, media(isSound, URL.createObjectURL(file)));
   const fill = (row) => {
     chooser.value = "";
-    hold({ value: row }, word("example"), shownExample(row, isSound));
+    hold({ value: row }, word("own"), shownExample(row, isSound));
   };
   chooser.addEventListener("change", () => take(chooser.files[0]));
   listen(node, zone, take);

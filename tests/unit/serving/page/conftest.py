@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -35,9 +36,13 @@ def bundle_of(bundles, tmp_path_factory) -> dict[str, maas.Bundle]:
 
 
 @pytest.fixture(scope="package")
-def server(start, bundle_of):
-    models = [f"model={KINDS[kind]}={bundle.folder}" for kind, bundle in bundle_of.items()]
-    with start(*models) as server:
+def server(start, bundle_of, tmp_path_factory):
+    """It has all models, and the model of texts in two versions."""
+    models = [{"model": str(bundle.folder), "name": KINDS[kind]} for kind, bundle in bundle_of.items()]
+    models.append({"model": str(bundle_of["text"].folder), "name": "sentiment", "version": 2, "labels": ["next"]})
+    file = tmp_path_factory.mktemp("models") / "models.yaml"
+    file.write_text(json.dumps({"models": models}))  # JSON is YAML
+    with start(f"models={file}") as server:
         yield server
 
 

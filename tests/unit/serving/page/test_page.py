@@ -61,6 +61,9 @@ class Visitor:
         script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
         self.driver.execute_script(script, self.find(selector), text)
 
+    def choose(self, name: str, value: str) -> None:
+        self.find(f"#{name} option[value='{value}']").click()
+
     def predict(self) -> None:
         self.find("#predict").click()
         self.until("return !document.getElementById('result').hidden")
@@ -184,12 +187,26 @@ def test_another_label_is_explained_when_it_is_chosen(visitor, server):
     visitor.explain()
     first = visitor.texts("#explanation p")[0]
     other = next(label for label in visitor.texts("#label option") if label not in first)
-    visitor.driver.execute_script(
-        "const choice = document.getElementById('label'); choice.value = arguments[0];"
-        "choice.dispatchEvent(new Event('change'))",
-        other,
-    )
+    visitor.choose("label", other)
     visitor.until(f"return document.getElementById('explanation').textContent.includes('of {other}')")
+
+
+def test_version_that_is_chosen_predicts(visitor, server):
+    visitor.open(server.url, "sentiment")
+    assert visitor.texts("#version option") == ["1", "2 (next)"]
+    visitor.choose("version", "2")
+    visitor.until("return location.search.includes('version=2')")
+    visitor.predict()
+    assert visitor.find("#source").text.startswith("sentiment, version 2, in ")
+
+
+def test_form_changes_when_another_model_is_chosen(visitor, server):
+    visitor.open(server.url, "sentiment")
+    visitor.predict()
+    visitor.choose("model", "sums")
+    visitor.until("return document.getElementById('column-price') !== null")
+    assert visitor.find("#title").text == "sums"
+    assert not visitor.find("#result").is_displayed()
 
 
 def test_servers_own_line_is_shown_when_an_input_is_refused(visitor, server):

@@ -234,3 +234,53 @@ def test_second_signal_ends_all_workers_at_once(start, array_folder):
 
 def test_worker_offers_what_a_server_of_one_process_does(pair, array_server):
     assert pair.client.get("/openapi.json").json() == array_server.client.get("/openapi.json").json()
+
+
+def sent_until_refused(port: int, sent: list, answered: list) -> None:
+    """Sends requests, each on a connection of its own, until none is accepted any more."""
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        try:
+            connection.connect()
+        except (ConnectionRefusedError, ConnectionResetError):
+            return
+        sent.append(1)
+        try:
+            connection.request("POST", "/predict", ZEROS)
+            answered.append(connection.getresponse().status)
+        except (http.client.HTTPException, OSError) as error:
+            answered.append(error)
+        finally:
+            connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(10))
+def test_no_request_on_a_new_connection_is_lost_when_workers_are_stopped(start, array_folder, attempt):
+    with start(f"model={array_folder}", "workers=2") as server:
+        sent: list = []
+        answered: list = []
+        threads = [threading.Thread(target=sent_until_refused, args=(server.port, sent, answered)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3 + 0.01 * attempt)
+        server.process.terminate()
+        for thread in threads:
+            thread.join()
+        assert server.process.wait() == 0
+        assert len(sent) > 50
+        assert answered == [200] * len(sent)
+
+
+@pytest.mark.slow
+def test_new_requests_are_answered_within_a_second_whenever_a_worker_is_killed(start, array_folder):
+    with start(f"model={array_folder}", "workers=2") as server:
+        for _ in range(6):
+            wait_until(lambda: len(processes_that_reply(server)) == 2)
+            workers_of(server)[0].kill()
+            deadline_s = time.monotonic() + 2
+            while time.monotonic() < deadline_s:
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=1)
+                connection.request("POST", "/predict", ZEROS)
+                assert connection.getresponse().status == 200
+                connection.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import jsonschema
 import numpy as np
+import psutil
 import pytest
 import yaml
 
@@ -339,3 +340,32 @@ def test_rollout_of_a_file_of_models_is_active_and_faults_of_it_are_one_line(sta
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_rollout_reaches_all_workers_and_those_that_take_their_places(start, place):
+    with (
+        start(models_file(place), "admin_port=0", "workers=2") as server,
+        administrating(server) as administrator,
+        httpx.Client(base_url=server.url, headers={"connection": "close"}) as fresh,
+    ):
+
+        def predicted_by() -> tuple[str, str]:
+            reply = fresh.post("/predict", json=ROWS)
+            assert reply.status_code == 200
+            return reply.headers["x-request-id"].partition("-")[0], reply.headers["maas-version"]
+
+        assert administrator.put("trial", kind="canary", candidate="4", percent=100).status_code == 200
+        versions: dict[str, str] = {}
+        while len(versions) < 2:
+            versions |= dict([predicted_by()])
+        assert set(versions.values()) == {"4"}
+        for worker in psutil.Process(server.process.pid).children():
+            worker.kill()
+        later: dict[str, str] = {}
+        while len(later) < 2:
+            process, version = predicted_by()
+            later |= {} if process in versions else {process: version}
+        assert set(later.values()) == {"4"}  # it was kept in no file
+        administrator.end("trial")
+        assert {predicted_by()[1] for _ in range(8)} == {"3"}

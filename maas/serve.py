@@ -16,6 +16,7 @@ usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
     batch_size       the most rows in one run of a model (the bundle's)
     threads          ONNX Runtime's threads in one run (the bundle's)
     max_queue        the most rows that may wait for a model; a request takes at most half of them (2048)
+    max_wait_s       seconds that rows may wait for a model, by how long its latest runs took (no limit)
     max_memory_bytes the most bytes of all models that are loaded by their first request (no limit)
     max_body_bytes   the most bytes of a request's body (8388608)
     max_total_bytes  the most bytes of all bodies in memory at one time (67108864)

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import msgspec
 import yaml
 
-from maas.bounds import BatchSize, Count, Threads
+from maas.bounds import BatchSize, Count, Positive, Threads
 from maas.errors import ConfigError, one_line, shortened_value
 from maas.registry.reading.addresses import MODELS
 from maas.serving.rollout.records import Rollout, RolloutName
@@ -53,6 +53,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         batch_size: the most rows in one run; null for the server's setting.
         threads: ONNX Runtime's threads in one run; null for the server's setting.
         max_queue: the most rows that may wait for this model; null for the server's setting.
+        max_wait_s: seconds that rows may wait for this model; null for the server's setting.
     """
 
     model: str
@@ -64,6 +65,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     batch_size: BatchSize | None = None
     threads: Threads | None = None
     max_queue: Count | None = None
+    max_wait_s: Positive | None = None
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:

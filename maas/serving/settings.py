@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.bounds import BatchSize, Count, NonNegative, Port, Threads, Workers
+from maas.bounds import BatchSize, Count, NonNegative, Port, Positive, Threads, Workers
 from maas.serving.observers.log_format import LogFormat
 
 
@@ -25,6 +25,7 @@ class ServerSettings:
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
         max_queue: the most rows that may wait for a model; a request takes at most half of them.
+        max_wait_s: seconds that rows may wait for a model, by how long its latest runs took; null for no limit.
         max_memory_bytes: the most bytes of all models that are loaded by their first request; null for no limit.
         max_body_bytes: largest size of a request's body, in bytes.
         max_total_bytes: largest size of all bodies that are in memory at one time, in bytes.
@@ -50,6 +51,7 @@ class ServerSettings:
     batch_size: BatchSize | None = None
     threads: Threads | None = None
     max_queue: Count = 2048
+    max_wait_s: Positive | None = None
     max_memory_bytes: Count | None = None
     max_body_bytes: Count = 8 * 2**20
     max_total_bytes: Count = 64 * 2**20

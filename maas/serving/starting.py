@@ -66,7 +66,9 @@ def open_models(
     """
     source = source or ModelSource()
     locator = source.locator
-    common = EngineSettings(settings.batch_size, settings.threads, settings.max_queue, settings.max_pixels)
+    common = EngineSettings(
+        settings.batch_size, settings.threads, settings.max_queue, settings.max_wait_s, settings.max_pixels
+    )
     repository = Repository(common, observer.observe_rows, settings.max_memory_bytes)
     watcher = AliasWatcher(repository, locator, settings.watch_s if source.watches else 0, observer.observe_swap)
     administration = Administration(repository, locator, partial(entries_of, settings), watcher)

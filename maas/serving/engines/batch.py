@@ -19,6 +19,7 @@ from maas.serving.engines import Withdraw
 from maas.serving.engines.jobs import Deliver, Job, JobQueue
 from maas.serving.engines.outcomes import CallOutcome, ModelRun, hand_over, in_order, outcomes_of
 from maas.serving.engines.small_calls import SmallCall, SmallCalls
+from maas.serving.engines.wait_limit import WaitLimit
 from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
 from maas.serving.faults import NotFiniteError, require_rows
 from maas.serving.statistics import ModelStatistics
@@ -33,6 +34,7 @@ class BatchEngine:
         lane: thread that preprocesses rows which would hold up the event loop.
         max_queue: largest number of rows that may wait; one call takes at most half of them, so
             that it shuts nobody out.
+        max_wait_s: time that rows may wait, in seconds; null for no limit but `max_queue`.
         observe: receives the number of rows of each run.
         statistics: counts and times runs.
     """
@@ -44,6 +46,7 @@ class BatchEngine:
         lane: Lane,
         *,
         max_queue: int = 2048,
+        max_wait_s: float | None = None,
         observe: Callable[[int], None] = lambda rows: None,  # noqa: ARG005
         statistics: ModelStatistics | None = None,
     ) -> None:
@@ -55,6 +58,8 @@ class BatchEngine:
         self._lane = lane
         self._observe = observe
         self._jobs = JobQueue(predictor.batch_size, max_queue)
+        if max_wait_s is not None:
+            self._run = WaitLimit(max_wait_s, self._jobs, costs).timed(self._run)
         self._small = SmallCalls(predictor.processor, costs, predictor.batch_size)
         self._thread = ThreadExecutor("model")
         self._worker: asyncio.Task[None] | None = None

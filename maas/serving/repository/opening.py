@@ -81,6 +81,7 @@ class Opener:
             measured(predictor, bundle.golden.inputs),
             self.lane,
             max_queue=settings.max_queue,
+            max_wait_s=settings.max_wait_s,
             observe=observe,
             statistics=statistics,
         )

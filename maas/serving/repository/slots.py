@@ -16,12 +16,14 @@ class EngineSettings:
         batch_size: largest number of rows in one run, instead of the bundle's.
         threads: ONNX Runtime's intra-op threads, instead of the bundle's.
         max_queue: largest number of rows that may wait for a model; one call takes at most half of them.
+        max_wait_s: time that rows may wait for a model, in seconds; null for no limit but `max_queue`.
         max_pixels: largest picture that is decoded; null for as large as the formats' readers allow.
     """
 
     batch_size: int | None = None
     threads: int | None = None
     max_queue: int = 2048
+    max_wait_s: float | None = None
     max_pixels: int | None = None
 
     def changed_by(self, entry: ModelEntry) -> "EngineSettings":
@@ -31,6 +33,7 @@ class EngineSettings:
             batch_size=entry.batch_size or self.batch_size,
             threads=entry.threads or self.threads,
             max_queue=entry.max_queue or self.max_queue,
+            max_wait_s=entry.max_wait_s or self.max_wait_s,
         )
 
 

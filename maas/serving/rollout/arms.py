@@ -84,6 +84,7 @@ class Arms:
             answering.pop(CANDIDATE, None)  # it answers nobody
         else:
             self._fractions, self._key = rollout.fractions, rollout.key
+        self._header = self._key.encode()
         self._counted = {role: in_role(one, role, notes.get(role)) for role, one in answering.items()}
         self._wanted = {role.encode(): in_role(one, role) for role, one in answering.items()}
 
@@ -94,11 +95,11 @@ class Arms:
             request: its headers, or its query, may want a role or have a key.
             draw: returns a random number in [0, 1).
         """
-        key, name = b"", self._key.encode()
+        key = b""
         for header, value in request.metadata:
             if header == ROLE and value in self._wanted:
                 return self._wanted[value]
-            if header == name:
+            if header == self._header:
                 key = value
         if not self._fractions:
             return self._counted[STABLE]

@@ -38,6 +38,9 @@ class ClassificationPostprocessor(Postprocessor):
     def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:
         """Returns `{"label": name, "score": probability}` for each row."""
         probabilities = outputs["probabilities"]
+        if len(probabilities) == 1:
+            place = int(probabilities.argmax())
+            return [{"label": self.labels[place], "score": probabilities.item(place)}]
         best = probabilities.argmax(axis=1)
         scores = probabilities.max(axis=1)
         return [
@@ -48,6 +51,10 @@ class ClassificationPostprocessor(Postprocessor):
     def tensors(self, outputs: Outputs) -> dict[str, NDArray[Any]]:
         """Returns label (N,), score (N,) and probabilities (N, K)."""
         probabilities = outputs["probabilities"]
+        if len(probabilities) == 1:  # without copies, as one row is what most callers send
+            place = int(probabilities.argmax())
+            one = slice(place, place + 1)
+            return {"label": self._names[one], "score": probabilities[0, one], "probabilities": probabilities}
         best = probabilities.argmax(axis=1)
         return {
             "label": self._names[best],

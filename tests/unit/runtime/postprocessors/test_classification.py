@@ -33,6 +33,16 @@ def test_tensors_fit_their_specs_when_rows_are_answered(postprocessor):
     assert tensors["label"].tolist() == ["b", "a", "c"]
 
 
+def test_one_row_gives_what_it_gives_among_others(postprocessor):
+    together, tensors = postprocessor.predictions(OUTPUTS), postprocessor.tensors(OUTPUTS)
+    for row in range(3):
+        alone = {"probabilities": OUTPUTS["probabilities"][row : row + 1]}
+        assert postprocessor.predictions(alone) == together[row : row + 1]
+        for name, array in postprocessor.tensors(alone).items():
+            assert (array.dtype, array.shape) == (tensors[name].dtype, (1, *tensors[name].shape[1:]))
+            np.testing.assert_array_equal(array, tensors[name][row : row + 1])
+
+
 def test_predictions_are_the_probabilities_when_numbers_are_wanted(postprocessor):
     assert postprocessor.scores(OUTPUTS) is OUTPUTS["probabilities"]
 

@@ -69,6 +69,8 @@ class ExplanationsRequest(ExplanationSettings, frozen=True, kw_only=True, forbid
 
 
 _DECODER = msgspec.json.Decoder(ExplanationsRequest)
+_QUERY_TYPES: Mapping[str, Any] = {"label": str, "method": Method, "orders": Orders, "parts": PartCount}
+"""Without null, which a query cannot say."""
 
 
 def explanations_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  its path names no model
@@ -128,12 +130,11 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
             Content(_reply_schema(), _example_reply(first)),
             Content(schema, {"inputs": first.bundle.golden.inputs[0]}),
             files=first.processor.media_types,
-            query=MODEL_QUERY + _QUERY,
+            query=MODEL_QUERY + _label_query(snapshot) + _QUERY,
         )
 
 
 _QUERY = (
-    QueryParameter("label", {"type": "string"}, "the label that is explained; else the one that the model gives"),
     QueryParameter(
         "method", {"type": "string", "enum": list(_METHODS)}, "how parts are left out: shapley, or occlusion"
     ),
@@ -142,6 +143,14 @@ _QUERY = (
     ),
     QueryParameter("parts", {"type": "integer", "minimum": 1, "maximum": MOST_PARTS}, "the most parts of an input"),
 )
+
+
+def _label_query(snapshot: Snapshot) -> tuple[QueryParameter, ...]:
+    """Returns the parameter that names a label of any of the models, where they have some."""
+    labels = dict.fromkeys(label for one in snapshot.deployments for label in one.postprocessor.labels)
+    schema = {"type": "string", "enum": list(labels)}
+    parameter = QueryParameter("label", schema, "the label that is explained; else the one that the model gives")
+    return (parameter,) if labels else ()
 
 
 def _call(
@@ -163,13 +172,16 @@ def _call(
 
 
 def _queried(request: Request) -> ExplanationSettings:
-    given = {name: request.query[name] for name in ExplanationSettings.__struct_fields__ if name in request.query}
-    try:
-        return msgspec.convert(given, ExplanationSettings, strict=False)
-    except msgspec.ValidationError as error:
-        raise InputError(
-            f"The query is not what this route takes: {error}. Send e.g. ?method=shapley&orders=8."
-        ) from None
+    found: dict[str, Any] = {}
+    for name, kind in _QUERY_TYPES.items():
+        try:
+            if name in request.query:
+                found[name] = msgspec.convert(request.query[name], kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise InputError(
+                f"The parameter {name} of the query: {error}. Send e.g. ?method=shapley&orders=8."
+            ) from None
+    return ExplanationSettings(**found)
 
 
 def _read(request: Request, first: Deployment) -> ExplanationsRequest:

@@ -63,7 +63,9 @@ async function explain(signal) {
   at("explanation").replaceChildren();
   const label = at("label").value;
   const found = await explained(state.choice, state.input, label, signal);
-  at("explanation").replaceChildren(explanationNode(found, state.input));
+  const { node, spoken } = explanationNode(found, state.input);
+  at("explanation").replaceChildren(node);
+  at("spoken").textContent = spoken;
 }
 
 function fill() {
@@ -77,7 +79,9 @@ async function choose(choice) {
   state.choice = choice;
   forget();
   at("hint").hidden = false;
-  state.schema = await described(choice);
+  const schema = await described(choice);
+  if (state.choice !== choice) return; // another one was chosen meanwhile
+  state.schema = schema;
   state.form = formOf(state.schema);
   state.example = 0;
   at("inputs").replaceChildren(state.form.node);

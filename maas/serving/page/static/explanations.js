@@ -7,15 +7,16 @@ import { number, signed, word } from "./words.js";
 const STRONGEST = { patches: 4, windows: 5 };
 const STRONGEST_ELSE = 8;
 
-/** Returns what is seen of an explanation of an input. */
+/** Returns what is seen of an explanation of an input, and what is said of it. */
 export function explanationNode(explanation, input) {
   const { quantity, label, value, baseline, inputs } = explanation;
   const key = label === null ? "speaksValue" : "speaks";
   const numbers = { quantity: word(quantity), label, value: number(value), baseline: number(baseline) };
   const largest = Math.max(...inputs.flatMap((one) => one.parts.map((part) => Math.abs(part.attribution))), 1e-12);
   const views = inputs.map((one) => view(one, largest, inputs.length > 1, input.value));
-  const said = element("p", { className: "small", textContent: word(key, numbers) });
-  return element("div", {}, said, label === null ? legend("lowers", "raises") : legend("against", "for"), ...views);
+  const spoken = word(key, numbers);
+  const colours = label === null ? legend("lowers", "raises") : legend("against", "for");
+  return { node: element("div", {}, element("p", { className: "small", textContent: spoken }), colours, ...views), spoken };
 }
 
 function view(one, largest, isNamed, value) {

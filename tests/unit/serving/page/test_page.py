@@ -191,6 +191,16 @@ def test_another_label_is_explained_when_it_is_chosen(visitor, server):
     visitor.until(f"return document.getElementById('explanation').textContent.includes('of {other}')")
 
 
+def test_documentation_works_when_a_proxy_adds_a_path_prefix(visitor, prefixed, bundle_of):
+    visitor.driver.get(f"{prefixed}/docs?model=sentiment")
+    visitor.find("button.main").click()
+    visitor.until("return document.querySelector('#answer .label') !== null")
+    example = bundle_of["text"].golden.inputs[:1]
+    assert visitor.find("#answer .label").text == bundle_of["text"].predict(example)[0]["label"]
+    assert f"curl -s '{prefixed}/v1/text-classification?model=sentiment" in visitor.find("main").text
+    assert visitor.find("footer a").get_attribute("href") == f"{prefixed}/"
+
+
 def test_version_that_is_chosen_predicts(visitor, server):
     visitor.open(server.url, "sentiment")
     assert visitor.texts("#version option") == ["1", "2 (next)"]

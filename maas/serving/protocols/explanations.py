@@ -7,7 +7,7 @@ what else is wanted. An explanation takes hundreds of runs of the model, which w
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -28,13 +28,21 @@ from maas.serving.protocols.operations import (
     Rendered,
     Request,
 )
-from maas.serving.protocols.parameters import MODEL_PROPERTIES, MODEL_QUERY, VersionName, chosen_deployment
+from maas.serving.protocols.parameters import (
+    MODEL_PROPERTIES,
+    MODEL_QUERY,
+    VersionName,
+    chosen_deployment,
+    whole_number,
+)
 from maas.serving.protocols.schemas import object_schema, require_body_size, served_row_schema
 from maas.serving.repository import Deployment, Snapshot
 
 MOST_ROWS, MOST_ORDERS, MOST_PARTS = 4, 16, 64
-Orders = Annotated[int, Meta(ge=1, le=MOST_ORDERS)]
-PartCount = Annotated[int, Meta(ge=1, le=MOST_PARTS)]
+_OrderLimits, _PartLimits = Meta(ge=1, le=MOST_ORDERS), Meta(ge=1, le=MOST_PARTS)
+Orders: TypeAlias = Annotated[int, _OrderLimits] | Annotated[float, _OrderLimits]
+PartCount: TypeAlias = Annotated[int, _PartLimits] | Annotated[float, _PartLimits]
+"""Whole numbers, which JSON may write as 3.0."""
 _METHODS = ("shapley", "occlusion")
 
 
@@ -69,7 +77,12 @@ class ExplanationsRequest(ExplanationSettings, frozen=True, kw_only=True, forbid
 
 
 _DECODER = msgspec.json.Decoder(ExplanationsRequest)
-_QUERY_TYPES: Mapping[str, Any] = {"label": str, "method": Method, "orders": Orders, "parts": PartCount}
+_QUERY_TYPES: Mapping[str, Any] = {
+    "label": str,
+    "method": Method,
+    "orders": Annotated[int, _OrderLimits],
+    "parts": Annotated[int, _PartLimits],
+}
 """Without null, which a query cannot say."""
 
 
@@ -167,8 +180,12 @@ def _call(
         version=version,
         inputs=RowList(rows),
         size_bytes=len(request.body),
-        **{name: value for name, value in found.items() if value is not None},
+        **{name: _whole(name, value) for name, value in found.items() if value is not None},
     )
+
+
+def _whole(name: str, value: Any) -> Any:
+    return whole_number(name, value) if isinstance(value, float) else value
 
 
 def _queried(request: Request) -> ExplanationSettings:

@@ -36,7 +36,7 @@ def parts_of(record: dict) -> list[dict]:
 def test_explanation_is_that_of_the_bundle_when_any_kind_of_row_is_sent(served, asking):
     kind, bundle, repository = served
     row = bundle.golden.inputs[0]
-    found = asking.ask(repository, "POST", PATH, json={"inputs": row, "orders": 3})
+    found = asking.ask(repository, "POST", PATH, json={"inputs": row, "orders": 3.0})
     assert found.status_code == 200, found.text
     (record,) = found.json()["explanations"]
     expected = maas.explain(bundle, row, orders=3)
@@ -110,6 +110,7 @@ def text(asking, text_folder):
         ({"inputs": "bad", "label": "funny"}, {}, 400, "label is 'funny'; the model knows 2 labels"),
         ({"inputs": "bad", "orders": 0}, {}, 400, "Expected `int` >= 1"),
         ({"inputs": "bad", "parts": 65}, {}, 400, "Expected `int` <= 64"),
+        ({"inputs": "bad", "parts": 1.5}, {}, 400, "The body's parts is 1.5; it is a whole number"),
         ({"inputs": "bad", "method": "guess"}, {}, 400, "Invalid enum value 'guess'"),
         ({"inputs": "bad"}, {"orders": "many"}, 400, "The parameter orders of the query: Expected `int`, got `str`"),
         ({"inputs": "bad"}, {"parts": "null"}, 400, "The parameter parts of the query: Expected `int`, got `str`"),

@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 import threading
+from types import FrameType
+from typing import NoReturn
 
 log = logging.getLogger("maas.serving")
 GRACE_S = 30.0
@@ -13,6 +15,18 @@ LEAST_CLOSING_S = 1.0
 """For the models and their threads, however long the requests took."""
 STUCK_S = 3.0
 """After which a process whose threads do not end is ended with them."""
+
+
+def exit_when_stopped() -> None:
+    """Lets a signal to stop end this process with status 0, until it has an event loop that handles them."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+
+
+def hangup_signal() -> signal.Signals | None:
+    """Returns SIGHUP, where there is one and it was not ignored before, as `nohup` does."""
+    found = signal.Signals.__members__.get("SIGHUP")  # Windows has none
+    return None if found is None or signal.getsignal(found) == signal.SIG_IGN else found
 
 
 def end_within(seconds: float, status: int = 0) -> threading.Timer:
@@ -30,14 +44,12 @@ def end_within(seconds: float, status: int = 0) -> threading.Timer:
     return timer
 
 
+def _exit(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    sys.exit(0)
+
+
 def _end(seconds: float, status: int) -> None:
     log.warning("The server is ended: work in it did not end within %.0f s.", seconds)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(status)
-
-
-def hangup_signal() -> signal.Signals | None:
-    """Returns SIGHUP, where there is one and it was not ignored before, as `nohup` does."""
-    found = signal.Signals.__members__.get("SIGHUP")  # Windows has none
-    return None if found is None or signal.getsignal(found) == signal.SIG_IGN else found

@@ -3,14 +3,13 @@
 import asyncio
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import uvloop
 
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.settings import ServerSettings
-from maas.serving.stopping import hangup_signal
+from maas.serving.stopping import exit_when_stopped, hangup_signal
 from maas.serving.transports.assembling import AssembledServer, ServerParts, assembled_server
 from maas.serving.transports.sockets import bound_listeners
 
@@ -27,8 +26,7 @@ def serve(settings: ServerSettings) -> NoReturn:
         RegistryError: the registry lacks a model, or cannot be read.
         SystemExit: always, in the end.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)  # until the server listens
+    exit_when_stopped()
     set_up_logging(settings.log_format)
     server = assembled_server(settings, bound_listeners(settings), ServerParts())
     uvloop.run(serve_until_stopped(server))
@@ -61,7 +59,3 @@ async def serve_until_stopped(server: AssembledServer) -> None:
     print(await server.start(), flush=True)
     await stopping.wait()
     await server.stop()
-
-
-def _exit(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-    sys.exit(0)

@@ -15,7 +15,7 @@ from maas.errors import MaasError, ProcessError
 from maas.registry.reading.addresses import default_tracking_uri
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.settings import ServerSettings
-from maas.serving.stopping import GRACE_S, LEAST_CLOSING_S, STUCK_S, hangup_signal
+from maas.serving.stopping import GRACE_S, LEAST_CLOSING_S, STUCK_S, exit_when_stopped, hangup_signal
 from maas.serving.transports.sockets import Listeners, bound_listeners, shared_port
 from maas.serving.workers.broadcasts import Broadcasts, encoded_replies
 from maas.serving.workers.connection_counts import ConnectionCounts, shared_memory
@@ -44,6 +44,7 @@ def supervise(settings: ServerSettings) -> NoReturn:
         MaasError: the address cannot be listened on, or what a worker met that could not start.
         SystemExit: always, in the end.
     """
+    exit_when_stopped()
     set_up_logging(settings.log_format)
     asyncio.run(Supervisor(settings, bound_listeners(settings)).run())
     sys.exit(0)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,19 @@ def test_worker_that_cannot_start_is_one_line_and_status_2(tmp_path):
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "holds no manifest.json; name the folder of a bundle" in done.stderr
+
+
+@pytest.mark.slow
+def test_server_ends_with_what_was_wrong_when_no_worker_can_take_another_s_place(start, array_folder, tmp_path):
+    folder = shutil.copytree(array_folder, tmp_path / "bundle")
+    with start(f"model={folder}", "workers=2") as server:
+        (folder / "manifest.json").unlink()
+        for worker in workers_of(server):
+            worker.kill()
+        assert server.process.wait() == 2
+        lines = server.process.stderr.read().splitlines()
+    assert "holds no manifest.json; name the folder of a bundle" in lines[-1]
+    assert [line for line in lines if "cannot start, and is tried again in 0.2 s" in line]
 
 
 def test_second_signal_ends_all_workers_at_once(start, array_folder):

@@ -75,7 +75,7 @@ class Bundle:
             BundleError: it is not a bundle, a file is missing or altered, or its version is unknown.
         """
         folder = Path(folder)
-        manifest = _manifest_of(folder)
+        manifest = read_manifest(folder)
         _require_whole(folder, manifest)
         bundle = cls(folder, manifest)
         if check_evidence and (folder / EVIDENCE).exists():
@@ -195,8 +195,12 @@ class Bundle:
         return difference
 
 
-def _manifest_of(folder: Path) -> Manifest:
-    """Reads a manifest, its version first."""
+def read_manifest(folder: Path) -> Manifest:
+    """Returns the manifest of a bundle, whose other files are not looked at; its version is read first.
+
+    Raises:
+        BundleError: there is none, it cannot be read, or its version is unknown.
+    """
     path = folder / MANIFEST
     try:
         is_there = path.is_file()

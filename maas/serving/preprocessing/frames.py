@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from maas.runtime.codec import Features, nbytes_of
 from maas.serving.call import Call, PreprocessedInputs
+from maas.serving.protocols.schemas import BodyBound
 
 CallKind = TypeVar("CallKind", bound=Call)
 LENGTH = struct.Struct("<I")
@@ -28,6 +29,7 @@ class ModelRecord(msgspec.Struct, frozen=True):
         folder: its bundle.
         max_rows: largest number of rows in a call.
         max_pixels: largest picture that is decoded; null for as large as can be.
+        bound: of bodies for it; null where a row may have any size.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ModelRecord(msgspec.Struct, frozen=True):
     folder: str
     max_rows: int
     max_pixels: int | None
+    bound: BodyBound | None
 
 
 class ReadRequest(msgspec.Struct, tag=True):

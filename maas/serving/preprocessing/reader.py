@@ -27,6 +27,7 @@ from maas.serving.preprocessing.frames import (
     head_of,
 )
 from maas.serving.protocols.operations import C, ModelOperation, Request
+from maas.serving.protocols.schemas import body_bound
 from maas.serving.repository import Deployment, Snapshot
 
 STREAM_BYTES = 2**20
@@ -209,6 +210,7 @@ def _record(deployment: Deployment) -> ModelRecord:
         str(deployment.bundle.folder.resolve()),
         deployment.engine.max_rows,
         deployment.processor.max_pixels,
+        body_bound(deployment),
     )
 
 

@@ -9,18 +9,15 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import BinaryIO
 
 from maas.errors import InputError
-from maas.runtime.bundle import Bundle
-from maas.runtime.codec import Codec, Outputs
-from maas.runtime.postprocessors import load_postprocessor
-from maas.runtime.processors import load_processor
-from maas.serving.call import Call, Chunk, RowList, preprocessed_steps
+from maas.runtime.codec import Codec
+from maas.serving.call import RowList, preprocessed_steps
 from maas.serving.faults import CallError, message_of, require_rows
 from maas.serving.preprocessing.frames import (
     CallRead,
@@ -33,6 +30,7 @@ from maas.serving.preprocessing.frames import (
     frames,
     head_of,
 )
+from maas.serving.preprocessing.unopened import UnopenedDeployment
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import ModelOperation, Request
 from maas.serving.repository import Deployment, Snapshot, VersionLabel
@@ -43,40 +41,6 @@ READERS = 2
 """Requests that are read at one time: a small one need not wait for a large one."""
 NICENESS = 10
 """How much readily this process leaves the processor to the server."""
-
-
-class UnusedEngine:
-    """The engine of a deployment that no call is submitted to.
-
-    Args:
-        max_rows: largest number of rows in a call.
-    """
-
-    queued_rows = 0
-    summary = "not run here"
-
-    def __init__(self, max_rows: int) -> None:
-        self.max_rows = max_rows
-
-    def submit(self, call: Call) -> AsyncIterator[Chunk]:
-        """Refuses.
-
-        Raises:
-            RuntimeError: always.
-        """
-        raise RuntimeError(f"Model {call.model!r} is not run here.")
-
-    def start(self, call: Call, deliver: Callable[[Outputs | Exception], None]) -> None:
-        """Starts nothing."""
-
-    def pause(self) -> None:
-        """Does nothing."""
-
-    def resume(self) -> None:
-        """Does nothing."""
-
-    async def drain(self) -> None:
-        """Does nothing."""
 
 
 class Worker:
@@ -150,11 +114,7 @@ def snapshot_of(models: tuple[ModelRecord, ...], labels: tuple[tuple[str, str, s
 
 @lru_cache(maxsize=32)
 def _deployment(model: ModelRecord) -> Deployment:
-    bundle = Bundle.open(model.folder, check_evidence=False)
-    processor = load_processor(bundle.manifest.processor, bundle.folder / "assets")
-    processor.max_pixels = model.max_pixels
-    postprocessor = load_postprocessor(bundle.manifest.postprocessor)
-    return Deployment(model.name, model.version, bundle, processor, postprocessor, {}, UnusedEngine(model.max_rows))
+    return UnopenedDeployment(model)
 
 
 def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWorker, bytes]]:

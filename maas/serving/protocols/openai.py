@@ -168,7 +168,7 @@ def _embedding_models(snapshot: Snapshot) -> list[Deployment]:
 
 
 def _gives_embeddings(deployment: Deployment) -> bool:
-    return deployment.processor.modality == "text" and isinstance(deployment.postprocessor, EmbeddingPostprocessor)
+    return isinstance(deployment.postprocessor, EmbeddingPostprocessor) and deployment.processor.modality == "text"
 
 
 def _require_embeddings(deployment: Deployment, models: Iterable[Deployment]) -> None:

@@ -134,7 +134,7 @@ def require_body_size(body: bytes | bytearray, deployments: Iterable[Deployment]
         return
     bounds: list[BodyBound] = []
     for one in deployments:
-        bound = _largest_rows(one)
+        bound = body_bound(one)
         if bound is None or len(body) <= bound.bytes:
             if bound is not None and len(body) > LARGE_BODY_BYTES:
                 _require_few_lists(body, bound)
@@ -218,12 +218,17 @@ def _most(sizes: Iterable[int | None]) -> int | None:
     return None if None in found else max(size for size in found if size is not None)
 
 
-def _largest_rows(deployment: Deployment) -> BodyBound | None:
+def body_bound(deployment: Deployment) -> BodyBound | None:
     """Returns the bound of a deployment's bodies; None where a row may have any size."""
     try:
         return _LARGEST[deployment]
     except KeyError:
-        return _LARGEST.setdefault(deployment, _bounded_rows(deployment))
+        return keep_bound(deployment, _bounded_rows(deployment))
+
+
+def keep_bound(deployment: Deployment, bound: BodyBound | None) -> BodyBound | None:
+    """Keeps the bound of a deployment's bodies, and returns it: reading a schema for it takes time."""
+    return _LARGEST.setdefault(deployment, bound)
 
 
 def _bounded_rows(deployment: Deployment) -> BodyBound | None:

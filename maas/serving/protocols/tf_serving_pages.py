@@ -117,7 +117,7 @@ def tf_values(path: str, deployment: Deployment) -> tuple[tuple[str, str], ...]:
 
 def is_regression(deployment: Deployment) -> bool:
     """Whether a model gives one number a row and nothing else."""
-    specs = deployment.signature.outputs
+    specs = deployment.postprocessor.specs
     return len(specs) == 1 and specs[0].shape == (-1,) and specs[0].datatype != "BYTES"
 
 

@@ -304,3 +304,15 @@ def test_largest_value_is_what_the_schema_bounds(schema, expected):
 )
 def test_most_lists_are_those_of_the_largest_value(schema, expected):
     assert most_lists(schema) == expected
+
+
+def test_large_request_opens_no_other_model_than_the_one_that_it_names(start, bundles, tmp_path):
+    folders = [bundles.text_bundle(tmp_path / "text"), bundles.array_bundle(tmp_path / "array")]
+    with start(*(f"model={folder}" for folder in folders)) as server:
+        (folders[1] / "model.onnx").unlink()  # a bundle that is not whole cannot be opened any more
+        for route, more in (("/v1/text-classification", {}), ("/predict", {"model": "sentiment"})):
+            key = "input_data" if more else "text"
+            assert server.client.post(route, json={key: [LONG, "bad"], **more}).status_code == 200
+        rows = np.zeros((700, 64)).tolist()
+        assert server.client.post("/predict", json={"input_data": rows, "model": "digits"}).status_code == 500
+        assert server.client.post("/predict", json={"input_data": [LONG]}).status_code == 200

@@ -180,12 +180,12 @@ def _call(
         version=version,
         inputs=RowList(rows),
         size_bytes=len(request.body),
-        **{name: _whole(name, value) for name, value in found.items() if value is not None},
+        **{
+            name: whole_number(name, value) if isinstance(value, float) else value
+            for name, value in found.items()
+            if value is not None
+        },
     )
-
-
-def _whole(name: str, value: Any) -> Any:
-    return whole_number(name, value) if isinstance(value, float) else value
 
 
 def _queried(request: Request) -> ExplanationSettings:

@@ -96,10 +96,13 @@ class PostGraphql(Compound):
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the predictions of the first golden row; the schema of queries is GraphQL's own."""
-        golden = snapshot.first.bundle.golden
-        query = "query ($inputs: [JSON!]!) { predict(inputs: $inputs) { model version predictions } }"
+        first = snapshot.first
+        golden, which = first.bundle.golden, ""
+        if len(snapshot.deployments) > 1:
+            which = f", model: {encode(first.name).decode()}, version: {encode(first.version).decode()}"
+        query = f"query ($inputs: [JSON!]!) {{ predict(inputs: $inputs{which}) {{ model version predictions }} }}"
         example = {"query": query, "variables": {"inputs": golden.inputs[:1]}}
-        found = {"model": snapshot.first.name, "version": snapshot.first.version, "predictions": golden.predictions[:1]}
+        found = {"model": first.name, "version": first.version, "predictions": golden.predictions[:1]}
         errors = {"type": "array", "items": schema_like(self.fault("", "")["errors"])["items"]}
         return OperationDocument(
             Content(

@@ -232,6 +232,7 @@ class Service:
                 if is_large
                 else operation.parse(request, snapshot)
             )
+            call = with_priority(call, request)
             deployment = snapshot.find(call.model, call.version)
             request.version = deployment.version
             rendered = operation.render(call, deployment, await self._explainer.explanations(call, deployment))

@@ -11,6 +11,8 @@ from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, GraphQLSc
 from maas.errors import InputError, MaasError, OverloadError
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Outputs
+from maas.serving.call import NORMAL
+from maas.serving.deadlines import priority_of
 from maas.serving.executors import ThreadExecutor
 from maas.serving.faults import InvalidGraphqlError, kind_of, logged_failure, message_of, require_rows
 from maas.serving.protocols.graphql_documents import GraphqlDocument, QueryCost, placed, read_document
@@ -140,7 +142,8 @@ class _Root:
         require_rows(self._rows[deployment] if inputs else 0, deployment.engine.max_rows)
         if not self._request.model:
             self._request.model, self._request.version = deployment.name, deployment.version
-        return _predicted(deployment, await deployment.outputs(inputs, len(self._request.body)))
+        priority = priority_of(self._request.priority) if self._request.priority else NORMAL
+        return _predicted(deployment, await deployment.outputs(inputs, len(self._request.body), priority))
 
 
 def _kept(known: dict[str, Kept], name: str, value: Kept, most: int) -> Kept:

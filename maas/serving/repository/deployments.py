@@ -15,7 +15,7 @@ from maas.records.signature import Signature, TensorSpec
 from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Codec, Outputs
 from maas.runtime.postprocessors import Postprocessor
-from maas.serving.call import Call, Row, RowList
+from maas.serving.call import NORMAL, Call, Row, RowList
 from maas.serving.engines import Engine
 from maas.serving.faults import UnknownModelError
 from maas.serving.statistics import ModelStatistics
@@ -82,18 +82,20 @@ class Deployment:
         """What every reply says of who answered."""
         return ((b"maas-model", quote(self.name).encode()), (b"maas-version", quote(self.version).encode()))
 
-    async def outputs(self, rows: Sequence[Row], size_bytes: int = 0) -> Outputs:
+    async def outputs(self, rows: Sequence[Row], size_bytes: int = 0, priority: int = NORMAL) -> Outputs:
         """Returns the graph's outputs for raw rows, (N, …) each.
 
         Args:
             rows: raw inputs.
             size_bytes: size of the inputs as they were sent, in bytes.
+            priority: of the call.
 
         Raises:
             InputError: a row cannot be understood, there are none or too many, or an output is not finite.
             OverloadError: there is no room for them.
         """
-        call = Call(model=self.name, version=self.version, inputs=RowList(rows), size_bytes=size_bytes)
+        inputs = RowList(rows)
+        call = Call(model=self.name, version=self.version, inputs=inputs, size_bytes=size_bytes, priority=priority)
         chunks = [chunk.outputs async for chunk in self.engine.submit(call)]
         return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 

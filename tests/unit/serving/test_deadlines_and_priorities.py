@@ -191,6 +191,19 @@ def test_header_reaches_the_server_when_it_comes_over_http(array_server, header,
         assert status == 200 or f"The header {header} is 'urgent'" in reply.json()["error"]
 
 
+def test_priority_is_read_when_a_request_makes_several_calls(array_server):
+    query = "query ($inputs: [JSON!]!) { predict(inputs: $inputs) { predictions } }"
+    for path, body in [
+        ("/graphql", {"query": query, "variables": {"inputs": [[0] * 64]}}),
+        ("/v1/explanations", {"inputs": [[0] * 64], "orders": 1}),
+    ]:
+        wrong = array_server.client.post(path, json=body, headers={"x-request-priority": "urgent"})
+        assert "x-request-priority is 'urgent'" in wrong.text
+        low = array_server.client.post(path, json=body, headers={"x-request-priority": "low"})
+        assert low.status_code == 200, low.text
+        assert "errors" not in low.json()
+
+
 def test_request_whose_body_was_compressed_has_a_deadline_as_well(array_folder):
     async def scenario():
         async with PausedApp(array_folder) as paused:

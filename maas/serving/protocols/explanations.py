@@ -171,20 +171,13 @@ def _call(
 ) -> ExplanationCall:
     """Returns a call for some rows, with the settings that were given first."""
     require_rows(len(rows), MOST_ROWS)
-    found = {
-        name: next((value for one in given if (value := getattr(one, name)) is not None), None)
-        for name in ExplanationSettings.__struct_fields__
-    }
+    settings: dict[str, Any] = {}
+    for name in ExplanationSettings.__struct_fields__:
+        value = next((value for one in given if (value := getattr(one, name)) is not None), None)
+        if value is not None:
+            settings[name] = whole_number(name, value) if isinstance(value, float) else value
     return ExplanationCall(
-        model=deployment.name,
-        version=version,
-        inputs=RowList(rows),
-        size_bytes=len(request.body),
-        **{
-            name: whole_number(name, value) if isinstance(value, float) else value
-            for name, value in found.items()
-            if value is not None
-        },
+        model=deployment.name, version=version, inputs=RowList(rows), size_bytes=len(request.body), **settings
     )
 
 

@@ -127,15 +127,6 @@ def reply_of(
     return Rendered(iter((head, *binary)), OCTETS, ((JSON_LENGTH, b"%d" % len(head)),))
 
 
-class _BinaryOutput(NamedTuple):
-    """An output whose data follows the JSON."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-    size: int
-
-
 def _binary_reply(
     wanted: Sequence[WantedOutput], deployment: Deployment, arrays: Mapping[str, NDArray[np.generic]]
 ) -> Rendered:
@@ -144,7 +135,7 @@ def _binary_reply(
     for one in wanted:
         array, datatype = as_wanted(one, deployment, arrays)
         data = binary_data(array, datatype)
-        outputs.append(_BinaryOutput(one.name, datatype, array.shape, len(data)))
+        outputs.append((one.name, datatype, array.shape, len(data)))
         binary.append(data)
     head, metadata = _binary_head(deployment.name, deployment.version, tuple(outputs))
     return Rendered(iter((head, *binary)), OCTETS, metadata)
@@ -152,9 +143,12 @@ def _binary_reply(
 
 @lru_cache(maxsize=1024)
 def _binary_head(
-    model: str, version: str, outputs: Sequence[_BinaryOutput]
+    model: str, version: str, outputs: tuple[tuple[str, str, tuple[int, ...], int], ...]
 ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-    tensors = [OutputTensor(one.name, one.datatype, list(one.shape), {"binary_data_size": one.size}) for one in outputs]
+    """Returns the JSON of a reply and its metadata from each output's name, datatype, shape and bytes."""
+    tensors = [
+        OutputTensor(name, datatype, list(shape), {"binary_data_size": size}) for name, datatype, shape, size in outputs
+    ]
     head = encode(InferReply(model, version, msgspec.UNSET, tensors))
     return head, ((JSON_LENGTH, b"%d" % len(head)),)
 

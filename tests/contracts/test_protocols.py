@@ -14,7 +14,7 @@ import pytest
 from maas.serving import protocols
 from maas.serving.entries import LocatedEntry
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.protocols.operations import Operation
+from maas.serving.protocols.operations import Explaining, Operation
 from maas.serving.repository import Repository
 from maas.serving.transports.http import HttpApp
 
@@ -71,7 +71,8 @@ def test_documented_example_is_answered_as_documented(name, repository):
         found = response.json() if is_json else response.text
         jsonschema.validate(found, document.response.schema)
         assert response.status_code == 200
-        assert found == document.response.example or approximately(found, document.response.example)
+        if not isinstance(operation, Explaining):  # its example is written beforehand, as its runs take their time
+            assert found == document.response.example or approximately(found, document.response.example)
 
 
 @pytest.mark.parametrize("name", NAMES)

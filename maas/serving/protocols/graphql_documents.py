@@ -181,7 +181,7 @@ class QueryCost:
 
     def _inputs(self, node: FieldNode) -> int:
         """Returns the number of inputs that a field is given."""
-        for argument in node.arguments:
+        for argument in node.arguments or ():
             if argument.name.value == "inputs":
                 value = argument.value
                 if isinstance(value, ListValueNode):

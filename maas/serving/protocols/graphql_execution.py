@@ -73,7 +73,12 @@ class GraphqlExecutor:
         root = _Root(snapshot, request)
         fields = root.fields(schema.models)
         run = partial(
-            execute, schema.schema, document.node, fields, None, variables, operation_name=query.operation_name
+            execute,
+            schema.schema,
+            document.node,
+            root_value=fields,
+            variable_values=variables,
+            operation_name=query.operation_name,
         )
         found = await self._thread.run(run) if document.is_about_schema(operation) else run()
         result: ExecutionResult = await found if isawaitable(found) else found

@@ -25,7 +25,7 @@ def row_schemas_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: A
 class RowSchemaPage(Page):
     """The inputs of a model, with their schemas and examples."""
 
-    protocol = "rest"
+    protocol = "row_schemas"
     path = "/v1/schema"
     summary = "Describes a model's inputs, with examples."
 

@@ -8,8 +8,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -53,7 +54,7 @@ class Rollouts:
         self._assignment = Assignment(Snapshot(), ())
         self._watches: dict[str, RolloutWatch] = {}
         self._logged: dict[str, tuple[str, ...]] = {}
-        self._saving: set[asyncio.Task[None]] = set()
+        self._changing: set[asyncio.Task[None]] = set()
         self._peers.handle(BROADCAST, self._take_broadcast)
         self.take(self._store.read())
 
@@ -85,8 +86,7 @@ class Rollouts:
             InputError: the edit is refused.
             ConfigError: it cannot be kept; nothing has changed.
         """
-        state = await asyncio.to_thread(self._store.update, edit)
-        await self._peers.broadcast(BROADCAST, msgspec.json.encode(state), is_state=True)
+        await asyncio.shield(self._started(self._change(edit)))  # a caller that leaves does not leave it half done
 
     def take(self, state: RolloutState) -> None:
         """Applies a state; one that is older than what is known comes late, and is ignored."""
@@ -134,8 +134,8 @@ class Rollouts:
 
     async def close(self) -> None:
         """Waits until all is kept."""
-        for task in tuple(self._saving):
-            await task
+        while self._changing:
+            await asyncio.wait(self._changing)
 
     async def _take_broadcast(self, content: bytes) -> bytes:
         state = msgspec.json.decode(content, type=RolloutState)
@@ -164,9 +164,23 @@ class Rollouts:
         self.take(edit(self.state))
         log.warning("Roll-out %s: the candidate for %s is returned: %s.", name, record.rollout.model, reason)
         self._observer.observe_return(record.rollout.model, name)
-        task = asyncio.get_running_loop().create_task(self._save(edit))
-        self._saving.add(task)
-        task.add_done_callback(self._saving.discard)
+        self._started(self._save(edit))
+
+    def _started(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Starts a task that is waited for before the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._changing.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._changing.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody may have
+
+    async def _change(self, edit: Edit) -> None:
+        state = await asyncio.to_thread(self._store.update, edit)
+        await self._peers.broadcast(BROADCAST, msgspec.json.encode(state), is_state=True)
 
     async def _save(self, edit: Edit) -> None:
         try:

@@ -1,12 +1,13 @@
 """Roll-outs applied to what is served in this process: versions that go, processes beside it, copies that cannot be."""
 
 import asyncio
+import threading
 
 import msgspec
 import numpy as np
 import pytest
 
-from maas.errors import OverloadError
+from maas.errors import InputError, OverloadError
 from maas.serving.call import Call, PreprocessedInputs, RowList
 from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.protocols.operations import Request
@@ -115,6 +116,31 @@ def test_change_reaches_other_processes_and_none_is_lost_when_both_make_some(ser
     assert set(one.state.rollouts) == set(other.state.rollouts) == {"next", "mood"}
     changed(one, edits.delete("next", 3.0))
     assert set(other.state.rollouts) == {"mood"}
+
+
+def test_change_is_made_whole_when_its_caller_leaves():
+    class SlowState(MemoryState):
+        """Lets its caller leave while it keeps the state."""
+
+        def update(self, edit):
+            leaving.wait(10)
+            return super().update(edit)
+
+    leaving = threading.Event()
+    rollouts = Rollouts(SlowState())
+
+    async def scenario():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await rollouts.change(edits.put("next", CANARY, 1.0))
+        assert not rollouts.is_active
+        leaving.set()
+        await rollouts.close()
+        assert rollouts.is_active
+        with pytest.raises(InputError, match="are both of model digits"):
+            await rollouts.change(edits.put("other", CANARY, 2.0))
+
+    asyncio.run(scenario())
 
 
 def test_state_that_comes_late_is_ignored():

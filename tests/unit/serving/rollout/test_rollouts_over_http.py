@@ -342,6 +342,17 @@ def test_rollout_of_a_file_of_models_is_active_and_faults_of_it_are_one_line(sta
         assert message in done.stderr
 
 
+def test_server_does_not_start_when_its_state_is_another_programs(place, tmp_path):
+    (tmp_path / "rollout.json").write_text('{"rollouts": []}')
+    command = [sys.executable, "-m", "maas.serve", f"model={place / 'a'}", f"state={tmp_path}", "port=0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"{tmp_path}/rollout.json has no schema_version; this server reads 1. Move it away, or set state= to another "
+        "folder.\n"
+    )
+
+
 @pytest.mark.slow
 def test_rollout_reaches_all_workers_and_those_that_take_their_places(start, place):
     with (

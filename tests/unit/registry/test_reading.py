@@ -18,7 +18,7 @@ from maas.errors import AbsentError, RegistryError
 from maas.opening import load
 from maas.registry import copies
 from maas.registry.reading.addresses import LocatedModel
-from maas.registry.reading.process import RegistryProcess
+from maas.registry.reading.process import BY_REST, RegistryProcess
 from maas.registry.reading.readers import reader_of
 from maas.registry.reading.rest import RestRegistry
 from maas.runtime.bundle import Bundle
@@ -218,6 +218,21 @@ def test_process_says_what_is_wrong_in_one_line_and_goes_on(tmp_path):
     finally:
         process.close()
     assert process.pid is None
+
+
+def test_process_reads_a_tracking_server_for_several_others_without_mlflow(rest, served, folder, tmp_path, monkeypatch):
+    (tmp_path / "mlflow.py").write_text("raise ModuleNotFoundError(\"No module named 'mlflow'\", name='mlflow')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = RegistryProcess(served.url, BY_REST)
+    try:
+        assert process.version_at("digits", "champion") == "3"
+        assert process.names_with("champion") == ["a", "b"]
+        assert load(process.locate("models:/digits@champion").folder).digest == load(folder).digest
+        served.replies.clear()
+        with pytest.raises(AbsentError, match="no digits"):
+            process.version_at("digits", "champion")
+    finally:
+        process.close()
 
 
 def test_process_names_the_extra_when_mlflow_is_not_installed(tmp_path, monkeypatch):

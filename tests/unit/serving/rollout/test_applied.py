@@ -1,7 +1,9 @@
 """Roll-outs applied to what is served in this process: versions that go, processes beside it, copies that cannot be."""
 
 import asyncio
+import re
 import threading
+import time
 
 import msgspec
 import numpy as np
@@ -181,6 +183,35 @@ def test_candidate_is_returned_in_all_processes_when_one_finds_that_it_fails(ser
     assert not other.is_active
     assert other.state.rollouts["next"].reason == "2 of its latest 2 requests failed (1); allowed is 0"
     assert "Roll-out next: the candidate for digits is returned: 2 of its latest 2" in caplog.text
+
+
+def test_candidate_is_returned_when_it_takes_longer_than_the_stable_version(served):
+    bounds = Bounds(max_latency_ratio=3, percentile=50, min_requests=5)
+    canary = Canary(model="digits", candidate="4", percent=50, bounds=bounds)
+    rollouts = changed(Rollouts(), edits.put("next", canary, 1.0))
+    slow = served.snapshot.find("digits", "4").engine
+    run = slow._run
+    slow._run = lambda rows: time.sleep(0.1) or run(rows)
+    users = iter(map(str, range(1000)))
+
+    async def requests():
+        sent = []
+        while rollouts.is_active:
+            deployment = found(rollouts, served, maas_user=next(users))
+            sent.append(deployment.role)
+            await deployment.outputs(ROWS.rows)
+        await rollouts.close()
+        return sent
+
+    sent = asyncio.run(requests())
+    assert min(sent.count("candidate"), sent.count("stable")) >= 5
+    record = rollouts.state.rollouts["next"]
+    assert record.status == "returned"
+    assert re.fullmatch(
+        r"its latency at percentile 50 is \S+ ms, \S+ times the stable version's \S+ ms; allowed is 3 times",
+        record.reason,
+    )
+    assert record.figures.latency_ms >= 100
 
 
 def test_outcomes_are_noted_once_whichever_way_a_call_is_sent(served):

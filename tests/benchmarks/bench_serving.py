@@ -278,7 +278,14 @@ def fastapi_by_hand(folder: str):
 
 def serve(app) -> None:
     """Serves an application with uvicorn on a free port."""
-    config = uvicorn.Config(app, port=0, loop="uvloop", http="httptools", log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        app,
+        port=int(os.environ.get("PORT", "0")),
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+    )
     listener = config.bind_socket()
     print(f"http://127.0.0.1:{listener.getsockname()[1]} ", flush=True)
     uvicorn.Server(config).run(sockets=[listener])

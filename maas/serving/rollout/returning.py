@@ -7,7 +7,7 @@ from maas.serving.rollout.records import Bounds, ReturnFigures
 
 LATEST_REQUESTS = 1000
 """Requests that are looked at; old ones must not hide what happens now."""
-CHECK_EVERY = 32
+CHECK_EVERY = 100
 """Requests between two looks at latencies, which are sorted for it."""
 
 

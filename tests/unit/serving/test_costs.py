@@ -80,3 +80,11 @@ def test_model_is_measured_by_its_golden_rows_when_it_cannot_run_longer_ones(tex
 def test_files_are_never_preprocessed_on_the_loop(bundles, tmp_path):
     bundle = Bundle.open(bundles.image_bundle(tmp_path / "image"))
     assert measured(bundle.predictor, bundle.golden.inputs).preprocess_s(1) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("shortest_run_s", "longest_run_s", "is_inline"),
+    [(1e-5, 2e-5, True), (3e-5, 2e-5, True), (0.3, 2e-5, False), (1e-5, 0.3, False)],
+)
+def test_run_is_inline_when_both_measurements_are_short_whichever_is_longer(shortest_run_s, longest_run_s, is_inline):
+    assert Costs(shortest_run_s, 0.0, 0.0, 8, longest_run_s).is_inline == is_inline

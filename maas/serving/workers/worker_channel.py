@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import socket
 import threading
@@ -13,7 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from maas.errors import ProcessError
+from maas.errors import MaasError, OverloadError, ProcessError
 from maas.serving.workers.channel import Handler, PeerReply
 from maas.serving.workers.messages import (
     CONTROL_LENGTH,
@@ -26,6 +27,7 @@ from maas.serving.workers.messages import (
 )
 from maas.serving.workers.records import BROADCAST, Broadcast, BroadcastReply
 
+log = logging.getLogger("maas.serving")
 _REPLIES = msgspec.msgpack.Decoder(list[BroadcastReply])
 
 
@@ -80,10 +82,13 @@ class WorkerChannel:
         """Lets every worker handle something, and returns their replies once all have done it.
 
         Raises:
-            ProcessError: the supervisor has ended.
+            OverloadError: this process is stopping, or the supervisor has ended.
         """
         sent = self.request(BROADCAST, msgspec.msgpack.encode(Broadcast(kind, body, is_change, is_state)))
-        replies = _REPLIES.decode((await asyncio.wrap_future(sent)).body)
+        try:
+            replies = _REPLIES.decode((await asyncio.wrap_future(sent)).body)
+        except ProcessError as error:
+            raise OverloadError("The server is stopping. Send requests to another one.") from error
         return [
             PeerReply(one.worker, one.body, ControlReply(0, b"", one.fault, one.fault_kind).error) for one in replies
         ]
@@ -112,11 +117,12 @@ class WorkerChannel:
             self._forget_all()
 
     def _receive(self) -> None:
-        while (frame := read_frame(self._source)) is not None:
-            if isinstance(frame, ControlReply):
-                self._take_reply(frame)
-            elif self._loop is not None:
-                self._loop.call_soon_threadsafe(self._start_handling, frame)
+        with self._source:
+            while (frame := read_frame(self._source)) is not None:
+                if isinstance(frame, ControlReply):
+                    self._take_reply(frame)
+                elif self._loop is not None:
+                    self._loop.call_soon_threadsafe(self._start_handling, frame)
         self._is_closed = True
         self._forget_all()
         with contextlib.suppress(RuntimeError):  # the loop has ended already
@@ -142,6 +148,8 @@ class WorkerChannel:
         if task.cancelled():
             self.send(ControlReply(message.number, fault="The worker is stopping.", fault_kind="ProcessError"))
         elif (error := task.exception()) is not None:
+            if not isinstance(error, MaasError):
+                log.error("A message of kind %s failed.", message.kind, exc_info=error)
             self.send(reply_of_fault(message.number, error))
         else:
             self.send(ControlReply(message.number, task.result()))

@@ -1,10 +1,11 @@
 """How processes that serve the same models reach each other: messages, and broadcasts of a server of one process."""
 
 import asyncio
+import socket
 
 import pytest
 
-from maas.errors import InputError, MaasError, RegistryError
+from maas.errors import InputError, MaasError, OverloadError, RegistryError
 from maas.serving.faults import UnknownModelError
 from maas.serving.workers.channel import Alone, first_fault
 from maas.serving.workers.messages import (
@@ -15,6 +16,7 @@ from maas.serving.workers.messages import (
     encoded_frame,
     reply_of_fault,
 )
+from maas.serving.workers.worker_channel import WorkerChannel, read_frame
 
 
 @pytest.mark.parametrize("frame", [ControlMessage(3, "load", b"\x00digits"), ControlReply(3, b"{}")])
@@ -49,3 +51,63 @@ def test_broadcast_reaches_the_own_handler_when_there_is_one_process():
     assert [(reply.worker, reply.body) for reply in replies] == [(1, b"abab")]
     assert first_fault(replies) is None
     assert str(first_fault(asyncio.run(peers.broadcast("double")))) == "nothing to double"
+
+
+class SupervisorsEnd:
+    """The other end of a worker's channel, in this process."""
+
+    def __init__(self) -> None:
+        self.connection, self.worker = socket.socketpair()
+        self.source = self.connection.makefile("rb")
+        self.send(ControlMessage(1, "start"))
+        self.channel = WorkerChannel(self.worker)
+        assert self.channel.first_message() == ControlMessage(1, "start")
+
+    def send(self, frame: ControlMessage | ControlReply) -> None:
+        self.connection.sendall(encoded_frame(frame))
+
+    def close(self) -> None:
+        for one in (self.source, self.connection, self.worker):
+            one.close()
+
+    async def received(self) -> ControlMessage | ControlReply:
+        return await asyncio.to_thread(read_frame, self.source)
+
+
+def test_worker_replies_to_each_message_with_what_its_handler_gives_or_raises(caplog):
+    async def scenario() -> None:
+        end, closed = SupervisorsEnd(), asyncio.Event()
+        end.channel.attach(closed.set)
+
+        async def handled(body: bytes) -> bytes:
+            return {b"a": b"done"}[body]
+
+        end.channel.handle("load", handled)
+        end.send(ControlMessage(7, "load", b"a"))
+        assert await end.received() == ControlReply(7, b"done")
+        end.send(ControlMessage(8, "load", b"b"))
+        assert await end.received() == ControlReply(8, fault="b'b'")
+        end.send(ControlMessage(9, "unload"))
+        assert (await end.received()).fault_kind == "ProcessError"
+        end.connection.shutdown(socket.SHUT_WR)
+        await closed.wait()
+        end.close()
+
+    asyncio.run(scenario())
+    assert caplog.messages == ["A message of kind load failed."]
+
+
+def test_broadcast_is_refused_when_the_supervisor_has_ended():
+    async def scenario() -> None:
+        end, closed = SupervisorsEnd(), asyncio.Event()
+        end.channel.attach(closed.set)
+        waiting = asyncio.create_task(end.channel.broadcast("load"))
+        assert (await end.received()).kind == "broadcast"
+        end.connection.shutdown(socket.SHUT_WR)  # as a supervisor does that lets its workers end
+        await closed.wait()
+        for broadcast in (waiting, end.channel.broadcast("load")):
+            with pytest.raises(OverloadError, match="The server is stopping"):
+                await broadcast
+        end.close()
+
+    asyncio.run(scenario())

@@ -42,7 +42,8 @@ def asked(server, found: list) -> threading.Thread:
 
 
 def test_server_imports_nothing_heavy():
-    code = f"import sys, maas.serve, maas.serving.workers.worker; print([name for name in {HEAVY.split()!r} if name in sys.modules])"
+    found = f"[name for name in {HEAVY.split()!r} if name in sys.modules]"
+    code = f"import sys, maas.serve, maas.serving.workers.worker; print({found})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

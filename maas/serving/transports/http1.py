@@ -90,7 +90,7 @@ class Http1Connection(asyncio.Protocol):
             return
         if is_next := self._is_between_requests:
             self._since = self._loop.time()
-        if self._unparsed or len(data) > PIECE_BYTES:
+        if self._unparsed or (len(data) > PIECE_BYTES and not self._is_of_body(len(data))):
             self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
             self._parse_pieces()
             return
@@ -99,6 +99,13 @@ class Http1Connection(asyncio.Protocol):
         else:
             self._parse(data)
         self._set_reading()
+
+    def _is_of_body(self, size: int) -> bool:
+        """Whether so many bytes belong to the body that arrives, and to nothing after it."""
+        arriving = self._arriving
+        if arriving is None or arriving.head.body_bytes is None:
+            return False
+        return self._received_bytes + size <= arriving.head.body_bytes
 
     def _take_next(self, data: bytes) -> None:
         """Takes what arrived between two requests; a head that came before is not parsed again."""

@@ -20,8 +20,8 @@ class ServerSettings:
         host: the address to listen on; 0.0.0.0 for every network.
         port: 0 picks a free one.
         grpc_port: port of the protocols over gRPC; 0 picks a free one, null serves no gRPC.
-        admin_port: port where models are listed, loaded and unloaded; 0 picks a free one, null for none.
-        admin_host: the address of that port; whoever reaches it may unload models.
+        admin_port: port where models and roll-outs are administered; 0 picks a free one, null for none.
+        admin_host: the address of that port; whoever reaches it may change what is served.
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
         max_queue: the most rows that may wait for a model; a request takes at most half of them.

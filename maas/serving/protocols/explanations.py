@@ -7,7 +7,7 @@ what else is wanted. An explanation takes hundreds of runs of the model, which w
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta
@@ -43,7 +43,7 @@ _OrderLimits, _PartLimits = Meta(ge=1, le=MOST_ORDERS), Meta(ge=1, le=MOST_PARTS
 Orders: TypeAlias = Annotated[int, _OrderLimits] | Annotated[float, _OrderLimits]
 PartCount: TypeAlias = Annotated[int, _PartLimits] | Annotated[float, _PartLimits]
 """Whole numbers, which JSON may write as 3.0."""
-_METHODS = ("shapley", "occlusion")
+_METHODS = get_args(Method)
 
 
 class ExplanationSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -188,7 +188,7 @@ class Page(Operation):
 
 
 class Action(Operation):
-    """An operation that changes what is served."""
+    """An operation that waits for other work than a run of a model: a change of what is served, or other processes."""
 
     method = "POST"
 

@@ -122,7 +122,7 @@ class DeploymentInRole(Deployment):
     """A deployment whose replies say which part it has in a roll-out.
 
     Args:
-        role: `candidate`, `stable`, or the letter of a version in a split.
+        role: `candidate`, `stable`, or the letter of a version in an A/B test.
     """
 
     role: str = ""

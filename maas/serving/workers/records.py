@@ -20,8 +20,8 @@ class WorkerStart(msgspec.Struct, frozen=True):
         worker: its number, from 1.
         settings: of the server.
         public: descriptor of the socket where clients send requests.
-        admin: descriptor of that of administrators; null for none.
         counts: descriptor of the memory of `ConnectionCounts`.
+        admin: descriptor of that of administrators; null for none.
         served: what other workers serve already; null where none does.
         kept: the last state of each kind that was broadcast.
     """

@@ -23,7 +23,7 @@ from maas.serving.rollout.records import Rollout, RolloutRecord, RolloutState
 from maas.serving.rollout.returning import CandidateCheck
 from maas.serving.rollout.state import Edit, MemoryState, StateStore
 from maas.serving.rollout.watching import RolloutObserver, RolloutWatch, Unobserved, watch_of
-from maas.serving.workers.channel import Alone, Peers
+from maas.serving.workers.channel import Alone, Peers, require_all
 
 BROADCAST = "rollouts"
 
@@ -85,6 +85,7 @@ class Rollouts:
         Raises:
             InputError: the edit is refused.
             ConfigError: it cannot be kept; nothing has changed.
+            MaasError: it is kept, and some process could not apply it.
         """
         await asyncio.shield(self._started(self._change(edit)))  # a caller that leaves does not leave it half done
 
@@ -180,13 +181,13 @@ class Rollouts:
 
     async def _change(self, edit: Edit) -> None:
         state = await asyncio.to_thread(self._store.update, edit)
-        await self._peers.broadcast(BROADCAST, msgspec.json.encode(state), is_state=True)
+        require_all(await self._peers.broadcast(BROADCAST, msgspec.json.encode(state), is_state=True))
 
     async def _save(self, edit: Edit) -> None:
         try:
             await self.change(edit)
         except MaasError as error:
-            log.warning("That the candidate was returned is known to this process alone: %s", error)
+            log.warning("That the candidate was returned is not kept, or not known to all processes: %s", error)
 
     def _log_missing(self, name: str, rollout: Rollout, versions: VersionsInRoles | None) -> None:
         """Logs what has no part in a roll-out, once."""

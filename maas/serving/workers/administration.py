@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from maas.errors import MaasError
 from maas.serving.repository.administration import Administration, IndexedVersion
-from maas.serving.workers.channel import PeerReply, Peers
+from maas.serving.workers.channel import Peers, require_all
 
 LOAD, UNLOAD, INDEX = "load", "unload", "index"
 _INDEX = msgspec.json.Decoder(list[IndexedVersion])
@@ -60,24 +59,6 @@ class SharedAdministration:
 
     async def _index(self, _: bytes) -> bytes:
         return msgspec.json.encode(self._administration.index())
-
-
-def require_all(replies: Sequence[PeerReply]) -> None:
-    """Raises what processes raised that could not do something.
-
-    Raises:
-        MaasError: of the class of the first one, with the number of processes that failed where others did not.
-    """
-    errors = [reply.error for reply in replies if reply.error is not None]
-    if not errors:
-        return
-    if len(errors) == len(replies):
-        raise errors[0]
-    raise _partial(errors[0], len(errors), len(replies))
-
-
-def _partial(error: MaasError, failed: int, count: int) -> MaasError:
-    return type(error)(f"{failed} of {count} processes failed, and the others did it: {error} Send the request again.")
 
 
 def merged_index(indexes: Sequence[Sequence[IndexedVersion]]) -> list[IndexedVersion]:

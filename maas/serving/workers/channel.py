@@ -4,7 +4,7 @@ A part of the server whose state must be the same in all processes registers a h
 
     peers.handle("rollouts", self._take)                               # in every process, while it is assembled
     replies = await peers.broadcast("rollouts", state, is_state=True)  # in the process that got the request
-    if error := first_fault(replies): …                                # some process could not do it
+    require_all(replies)                                               # raises what some process could not do
 
 `Alone` is the same for a server of one process: its broadcast calls its own handler. So a part is written once. A
 handler receives the content that was broadcast, and runs on the event loop of its process, the broadcasting one
@@ -79,6 +79,19 @@ class Alone:
             return [PeerReply(1, error=error)]
 
 
-def first_fault(replies: Sequence[PeerReply]) -> MaasError | None:
-    """Returns what the first process raised that could not do it; None where all have done it."""
-    return next((reply.error for reply in replies if reply.error is not None), None)
+def require_all(replies: Sequence[PeerReply]) -> None:
+    """Raises what processes raised that could not do something.
+
+    Raises:
+        MaasError: of the class of the first one, with the number of processes that failed where others did not.
+    """
+    errors = [reply.error for reply in replies if reply.error is not None]
+    if not errors:
+        return
+    if len(errors) == len(replies):
+        raise errors[0]
+    raise _partial(errors[0], len(errors), len(replies))
+
+
+def _partial(error: MaasError, failed: int, count: int) -> MaasError:
+    return type(error)(f"{failed} of {count} processes failed, and the others did it: {error} Send the request again.")

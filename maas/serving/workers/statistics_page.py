@@ -12,7 +12,7 @@ from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import Action, AnyOperation, OperationDocument, Reply, Request
 from maas.serving.protocols.v2_extensions import StatisticsPage, statistics_of
 from maas.serving.repository import Snapshot
-from maas.serving.workers.channel import Peers, first_fault
+from maas.serving.workers.channel import Peers, require_all
 from maas.serving.workers.records import STATISTICS
 
 
@@ -98,8 +98,8 @@ class SharedStatisticsPage(Action):
         """
         replies = await self._peers.broadcast(STATISTICS, encode(dict(request.values)), is_change=False)
         bodies = [reply.body for reply in replies if reply.error is None]
-        if not bodies and (error := first_fault(replies)):
-            raise error
+        if not bodies:
+            require_all(replies)
         return Reply(encode(merged_statistics(msgspec.json.decode(body, type=StatisticsReply) for body in bodies)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:

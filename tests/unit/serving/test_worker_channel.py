@@ -7,7 +7,7 @@ import pytest
 
 from maas.errors import InputError, MaasError, OverloadError, RegistryError
 from maas.serving.faults import UnknownModelError
-from maas.serving.workers.channel import Alone, first_fault
+from maas.serving.workers.channel import Alone, require_all
 from maas.serving.workers.messages import (
     CONTROL_LENGTH,
     ControlMessage,
@@ -49,8 +49,9 @@ def test_broadcast_reaches_the_own_handler_when_there_is_one_process():
     peers.handle("double", doubled)
     replies = asyncio.run(peers.broadcast("double", b"ab"))
     assert [(reply.worker, reply.body) for reply in replies] == [(1, b"abab")]
-    assert first_fault(replies) is None
-    assert str(first_fault(asyncio.run(peers.broadcast("double")))) == "nothing to double"
+    require_all(replies)
+    with pytest.raises(InputError, match=r"^nothing to double$"):
+        require_all(asyncio.run(peers.broadcast("double")))
 
 
 class SupervisorsEnd:

@@ -22,8 +22,8 @@ from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.exchanges import ServerState
 from maas.serving.transports.http1 import ConnectionLimits
 from maas.serving.transports.server import HttpServer
-from maas.serving.workers.administration import merged_index, require_all
-from maas.serving.workers.channel import PeerReply
+from maas.serving.workers.administration import merged_index
+from maas.serving.workers.channel import PeerReply, require_all
 from maas.serving.workers.connection_counts import ConnectionCounts, shared_memory
 from maas.serving.workers.figures import KeptFigures, MetricRecord, SampleRecord, merged_metrics
 from maas.serving.workers.messages import ControlReply

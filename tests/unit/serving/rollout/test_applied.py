@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from maas.errors import InputError, OverloadError
+from maas.errors import InputError, OverloadError, ProcessError
 from maas.serving.call import Call, PreprocessedInputs, RowList
 from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.protocols.operations import Request
@@ -118,6 +118,20 @@ def test_change_reaches_other_processes_and_none_is_lost_when_both_make_some(ser
     assert set(one.state.rollouts) == set(other.state.rollouts) == {"next", "mood"}
     changed(one, edits.delete("next", 3.0))
     assert set(other.state.rollouts) == {"mood"}
+
+
+def test_administrator_is_told_of_processes_that_could_not_apply_a_change():
+    class Late(Both):
+        """The second process does not reply in time."""
+
+        async def broadcast(self, kind, body=b"", *, is_change=True, is_state=False):
+            replies = await super().broadcast(kind, body, is_change=is_change, is_state=is_state)
+            return [*replies, PeerReply(2, error=ProcessError("Worker 2 did not reply within 900 s."))]
+
+    rollouts = Rollouts(MemoryState(), Late())
+    with pytest.raises(ProcessError, match=r"^1 of 2 processes failed, and the others did it: Worker 2 did not"):
+        changed(rollouts, edits.put("next", CANARY, 1.0))
+    assert rollouts.is_active
 
 
 def test_change_is_made_whole_when_its_caller_leaves():

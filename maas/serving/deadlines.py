@@ -9,23 +9,20 @@ read. A run that has begun is finished.
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from maas.errors import DeadlineError, InputError, shortened_value
 from maas.serving.call import HIGH, LOW, NORMAL, Call
 from maas.serving.engines import Withdraw
-
-if TYPE_CHECKING:
-    from maas.serving.protocols.operations import Reply, Request
+from maas.serving.handing_over import Done
+from maas.serving.protocols.operations import Reply, Request
 
 TIMEOUT, PRIORITY = b"x-request-timeout-ms", b"x-request-priority"
 LONGEST_TIMEOUT_MS = 24 * 3600 * 1000
 PRIORITIES = {b"high": HIGH, b"normal": NORMAL, b"low": LOW}
 AnyCall = TypeVar("AnyCall", bound=Call)
-HandOver: TypeAlias = Callable[["Reply | BaseException"], None]
-"""Receives the reply to a request, or the fault."""
 
 
 def timeout_s(value: bytes) -> float:
@@ -62,7 +59,7 @@ def priority_of(value: bytes) -> int:
     return found
 
 
-def with_priority(call: AnyCall, request: "Request") -> AnyCall:
+def with_priority(call: AnyCall, request: Request) -> AnyCall:
     """Returns a call with the priority that its request's header gives it, unless the body gives one.
 
     Raises:
@@ -89,13 +86,13 @@ class RequestInTime:
         InputError: the value is no time.
     """
 
-    def __init__(self, value: bytes, done: HandOver) -> None:
+    def __init__(self, value: bytes, done: Done) -> None:
         self._done = done
         self._is_over = False
         self._withdraw: Withdraw | None = None
         self._timer = asyncio.get_running_loop().call_later(timeout_s(value), self._expire)
 
-    def begin(self, begin: Callable[[HandOver], Withdraw]) -> Withdraw:
+    def begin(self, begin: Callable[[Done], Withdraw]) -> Withdraw:
         """Begins the request, and returns what withdraws it.
 
         Args:
@@ -111,7 +108,7 @@ class RequestInTime:
         if self._withdraw is not None:
             self._withdraw()
 
-    def _finish(self, outcome: "Reply | BaseException") -> None:
+    def _finish(self, outcome: Reply | BaseException) -> None:
         if not self._is_over:
             self._is_over = True
             self._timer.cancel()

@@ -7,9 +7,9 @@ import asyncio
 import itertools
 import os
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from maas.errors import OverloadError
 from maas.runtime.codec import Outputs
@@ -17,8 +17,8 @@ from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, size_of_outputs
 from maas.serving.deadlines import RequestInTime, passed_deadline, timeout_s, with_priority
 from maas.serving.documentation import documentation
 from maas.serving.engines import Withdraw
-from maas.serving.executors import Result
 from maas.serving.explainer import Explainer, ExplanationCall
+from maas.serving.handing_over import Done, attempted, nothing, start_task
 from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
@@ -39,8 +39,6 @@ from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.routing import RouteTable
 from maas.serving.stopping import GRACE_S
 
-Done: TypeAlias = Callable[[Reply | BaseException], None]
-"""Receives the reply to a request, or the fault."""
 _READABLE_ID = re.compile(rb"[!-~]{1,128}").fullmatch
 
 
@@ -153,8 +151,8 @@ class Service:
             What withdraws the request.
         """
         if request.timeout:
-            return _attempted(partial(self._begun_in_time, operation, request, done), done) or _nothing
-        return _attempted(partial(self._begun, operation, request, done), done) or _nothing
+            return attempted(partial(self._begun_in_time, operation, request, done), done) or nothing
+        return attempted(partial(self._begun, operation, request, done), done) or nothing
 
     def observe(self, outcome: Outcome) -> None:
         """Shows an outcome to all observers, and counts it among those of its model."""
@@ -182,7 +180,7 @@ class Service:
     def _begun_in_time(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw:
         """Begins a request whose reply is wanted within a time."""
         timed = RequestInTime(request.timeout, done)
-        return timed.begin(lambda done: _attempted(partial(self._begun, operation, request, done), done) or _nothing)
+        return timed.begin(lambda done: attempted(partial(self._begun, operation, request, done), done) or nothing)
 
     def _begun(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
         snapshot = self._repository.snapshot
@@ -282,37 +280,6 @@ def _finish(
     elif size_of_outputs(outcome) > OUTPUT_VALUES_AT_ONCE:
         start_task(rendered_in_turns(operation, request, call, deployment, outcome), done)
     else:
-        reply = _attempted(partial(rendered_at_once, operation, call, deployment, outcome), done)
+        reply = attempted(partial(rendered_at_once, operation, call, deployment, outcome), done)
         if reply is not None:
             done(reply)
-
-
-def _attempted(work: Callable[[], Result], done: Done) -> Result | None:
-    """Returns what some work gives; a fault of it, whatever it is, is handed over, as its caller waits for it."""
-    try:
-        return work()
-    except Exception as error:  # noqa: BLE001
-        done(error)
-        return None
-
-
-def start_task(work: Coroutine[Any, Any, Reply], done: Done) -> Withdraw:
-    """Starts a task that hands over its reply or its fault, and returns what cancels it.
-
-    Args:
-        work: gives the reply.
-        done: receives it, unless the task is cancelled.
-    """
-    task = asyncio.get_running_loop().create_task(work)
-    task.add_done_callback(partial(_hand_over, done))
-    return task.cancel
-
-
-def _hand_over(done: Done, task: "asyncio.Task[Reply]") -> None:
-    if not task.cancelled():
-        error = task.exception()
-        done(task.result() if error is None else error)
-
-
-def _nothing() -> None:
-    """Withdraws nothing: the request was answered at once."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from maas.errors import MaasError, OverloadError
 from maas.serving.engines import Withdraw
 from maas.serving.faults import TooLargeError
+from maas.serving.handing_over import start_task
 from maas.serving.protocols.operations import AnyOperation, Reply, Request
-from maas.serving.service import Service, outcome_of, start_task
+from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget, decompressed_body, require_readable_body
 from maas.serving.transports.cors import NO_CORS, CorsPolicy
 from maas.serving.transports.http_heads import HttpHead, reply_head

@@ -139,6 +139,23 @@ def listed(values: Sequence[object]) -> str:
     )
 
 
+def decoded_text(value: bytes, kind: str, name: str) -> str:
+    """Returns the text that bytes are.
+
+    Args:
+        value: in UTF-8.
+        kind: what holds them, for messages: `Input` or `Feature`.
+        name: name of that.
+
+    Raises:
+        InputError: they are not UTF-8.
+    """
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{kind} {name!r} holds bytes that are not UTF-8: {error.reason}.") from None
+
+
 def _require_names(names: list[str], specs: Sequence[TensorSpec], optional: frozenset[str]) -> None:
     """Requires each input of the model once; those that are optional may be absent."""
     wanted = [spec.name for spec in specs]

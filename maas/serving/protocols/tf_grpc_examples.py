@@ -17,6 +17,7 @@ from maas.serving.faults import require_rows
 from maas.serving.protocols.grpc_methods import PROTOBUF
 from maas.serving.protocols.operations import Rendered, Request
 from maas.serving.protocols.rows import rows_of_instances
+from maas.serving.protocols.tensors import decoded_text
 from maas.serving.protocols.tf_grpc_calls import TfGrpcCall, TfGrpcVerb, deployment_of_spec, set_spec
 from maas.serving.protocols.tf_serving_examples import with_context
 from maas.serving.protocols.tf_serving_pages import require_signature
@@ -109,7 +110,7 @@ def _value(name: str, values: list[object], spec: TensorSpec | None) -> object:
         return values
     if isinstance(values[0], bytes):
         if spec.datatype == "BYTES":
-            values = [_text(name, one) for one in values if isinstance(one, bytes)]
+            values = [decoded_text(one, "Feature", name) for one in values if isinstance(one, bytes)]
         elif len(values) == 1:
             return values[0]
     inner = spec.shape[1:]
@@ -119,10 +120,3 @@ def _value(name: str, values: list[object], spec: TensorSpec | None) -> object:
         nested: object = np.reshape(np.array(values), inner).tolist()
         return nested
     return values
-
-
-def _text(name: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"Feature {name!r} holds bytes that are not UTF-8: {error.reason}.") from None

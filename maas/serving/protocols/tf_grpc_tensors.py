@@ -19,6 +19,7 @@ from maas.serving.protocols.grpc_methods import POOL
 from maas.serving.protocols.tensors import (
     WIRE_TYPES,
     TensorValues,
+    decoded_text,
     in_datatype_of,
     shape_of,
     size_of_shape,
@@ -102,7 +103,7 @@ def tensor_values(tensor: TfTensor, spec: TensorSpec) -> TensorValues:
     if tensor.datatype == "BYTES":
         if len(given) != count:
             raise _count_error(tensor, form, len(given), count)
-        return [_text(value, tensor) for value in given]
+        return [decoded_text(value, "Input", tensor.name) for value in given]
     if len(given) != count and (len(given) > count or count > MOST_REPEATED_VALUES):
         raise _count_error(tensor, form, len(given), count)
     array = _as_declared(np.array(given, form.kind), tensor)
@@ -146,10 +147,3 @@ def _count_error(tensor: TfTensor, form: _Form, found: int, count: int) -> Input
     return InputError(
         f"Input {tensor.name!r} holds {found} values in {form.field}; its shape {tensor.shape} needs {count}."
     )
-
-
-def _text(value: bytes, tensor: TfTensor) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"Input {tensor.name!r} holds bytes that are not UTF-8: {error.reason}.") from None

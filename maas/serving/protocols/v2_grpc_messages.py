@@ -11,6 +11,7 @@ from maas.serving.protocols.tensors import (
     WIRE_TYPES,
     DeclaredTensor,
     TensorValues,
+    decoded_text,
     in_datatype_of,
     shape_of,
     size_of_shape,
@@ -72,19 +73,12 @@ def _contents(message: "Message", tensor: DeclaredTensor, spec: TensorSpec) -> T
             f"Input {tensor.name!r} holds {len(values)} values; its shape {tensor.shape} needs {size_of_shape(tensor)}."
         )
     if tensor.datatype == "BYTES":
-        return [_text(value, tensor) for value in values]
+        return [decoded_text(value, "Input", tensor.name) for value in values]
     try:
         array = np.array(list(values), dtype=WIRE_TYPES[tensor.datatype])  # an array of them would wrap around
     except OverflowError:
         raise InputError(f"Input {tensor.name!r} holds a number that datatype {tensor.datatype} does not.") from None
     return in_datatype_of(array, tensor, spec).reshape(shape_of(tensor, spec))
-
-
-def _text(value: bytes, tensor: DeclaredTensor) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"Input {tensor.name!r} holds bytes that are not UTF-8: {error.reason}.") from None
 
 
 def _parameters(message: "Message") -> dict[str, object] | None:

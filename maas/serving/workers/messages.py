@@ -47,11 +47,7 @@ class ControlReply(msgspec.Struct, frozen=True, tag=True):
     @property
     def error(self) -> MaasError | None:
         """The fault as an exception."""
-        if not self.fault:
-            return None
-        found = getattr(errors, self.fault_kind, None) or getattr(faults, self.fault_kind, None) or MaasError
-        error: MaasError = found(self.fault)
-        return error
+        return error_of(self.fault, self.fault_kind)
 
 
 ControlFrame: TypeAlias = ControlMessage | ControlReply
@@ -68,6 +64,20 @@ def decoded_frame(content: bytes) -> ControlFrame:
     """Returns the message or the reply that follows a length."""
     frame: ControlFrame = _DECODER.decode(content)
     return frame
+
+
+def error_of(fault: str, fault_kind: str) -> MaasError | None:
+    """Returns a fault of another process as an exception.
+
+    Args:
+        fault: its message; empty for none.
+        fault_kind: class of its exception; empty, or not known here, for a plain one.
+    """
+    if not fault:
+        return None
+    found = getattr(errors, fault_kind, None) or getattr(faults, fault_kind, None) or MaasError
+    error: MaasError = found(fault)
+    return error
 
 
 def reply_of_fault(number: int, error: BaseException) -> ControlReply:

@@ -23,6 +23,7 @@ from maas.serving.workers.messages import (
     ControlReply,
     decoded_frame,
     encoded_frame,
+    error_of,
     reply_of_fault,
 )
 from maas.serving.workers.records import BROADCAST, Broadcast, BroadcastReply
@@ -89,9 +90,7 @@ class WorkerChannel:
             replies = _REPLIES.decode((await asyncio.wrap_future(sent)).body)
         except ProcessError as error:
             raise OverloadError("The server is stopping. Send requests to another one.") from error
-        return [
-            PeerReply(one.worker, one.body, ControlReply(0, b"", one.fault, one.fault_kind).error) for one in replies
-        ]
+        return [PeerReply(one.worker, one.body, error_of(one.fault, one.fault_kind)) for one in replies]
 
     async def take_kept(self, kept: Mapping[str, bytes]) -> None:
         """Lets this process handle what was broadcast before it was started, by kind."""

@@ -76,7 +76,7 @@ class RequestParser:
         """Takes a field of the head; those after a body in chunks are ignored."""
         if not self.is_in_head:
             return
-        self._fields.append((name.lower(), value))
+        self._fields.append((name.lower(), value.rstrip(b" \t")))  # llhttp leaves the blanks after a value
         if len(self._fields) > MAX_HEAD_FIELDS:
             self.failure = LargeHeadError(f"The head has more than {MAX_HEAD_FIELDS} fields. Send fewer.")
             raise self.failure

@@ -139,6 +139,16 @@ def test_replies_are_the_same_when_heads_come_again_in_any_pieces(array_server):
             assert [reply_without_id(connection) for _ in order] == [replies[number] for number in order]
 
 
+@pytest.mark.parametrize("after", [b"", b" ", b" \t "])
+def test_blanks_around_a_value_are_no_part_of_it(array_server, after):
+    with wire(array_server) as connection:
+        connection.send(post(fields=b"x-request-id: \t own%b\r\nexpect:  100-continue%b\r\n" % (after, after)))
+        assert connection.file.readline() == b"HTTP/1.1 100 Continue\r\n"
+        connection.file.readline()
+        reply = connection.reply()
+        assert (reply.status, reply.getheader("x-request-id")) == (200, "own")
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_connection_closes_when_its_head_wants_that_as_often_as_it_comes(array_server, times):
     for _ in range(times):

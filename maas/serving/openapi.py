@@ -100,13 +100,14 @@ def _path_parameter(value: tuple[str, str]) -> dict[str, object]:
 
 
 def _query_parameter(parameter: QueryParameter) -> dict[str, object]:
-    return {
+    described: dict[str, object] = {
         "name": parameter.name,
         "in": "query",
-        "required": False,
+        "required": parameter.required is not None,
         "schema": parameter.schema,
         "description": parameter.description,
     }
+    return described if parameter.required is None else {**described, "example": parameter.required}
 
 
 def _content(content: Content) -> dict[str, object]:

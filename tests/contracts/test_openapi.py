@@ -159,7 +159,7 @@ for path, methods in document["paths"].items():
     for operation in methods.values():
         name, tag = operation["operationId"], operation["tags"][0]
         declared = operation.get("parameters", ())
-        arguments = {one["name"]: one["example"] for one in declared if one["in"] == "path"}
+        arguments = {one["name"]: one["example"] for one in declared if one["required"]}
         method = CALLED
         if "requestBody" in operation:
             hints = typing.get_type_hints(method)

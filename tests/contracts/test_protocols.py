@@ -62,7 +62,8 @@ def test_documented_example_is_answered_as_documented(name, repository):
     for operation in (one for one in operations(name, repository) if one.is_documented):
         document = operation.document(repository.snapshot)
         if document.request is None:
-            response = asked(repository, operation)
+            required = {one.name: one.required for one in document.query if one.required is not None}
+            response = asked(repository, operation, params=required)
         else:
             jsonschema.validate(document.request.example, document.request.schema)
             content = httpx.Request("POST", "/", json=document.request.example).content

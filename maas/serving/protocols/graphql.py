@@ -9,6 +9,7 @@ Source: https://graphql.github.io/graphql-over-http/draft/
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from maas.serving.protocols.operations import (
     Compound,
     Content,
     OperationDocument,
+    QueryParameter,
     Reply,
     Request,
 )
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
     from maas.serving.protocols.graphql_execution import GraphqlExecutor
 
 GRAPHQL_JSON = b"application/graphql-response+json"
+GET_PARAMETERS = (
+    QueryParameter("query", {"type": "string"}, "a GraphQL document", required="{ models { name } }"),
+    QueryParameter("variables", {"type": "string"}, "its variables, a JSON object"),
+    QueryParameter("operationName", {"type": "string"}, "which of its operations is wanted, where it has several"),
+)
 _PREPARING = ThreadExecutor("graphql")
 """Reads and checks queries: it is slow, and a thread lets others have their turn."""
 
@@ -127,18 +134,20 @@ class PostGraphql(Compound):
 
 
 class GetGraphql(PostGraphql):
-    """A query beside the path; documents show the other one."""
+    """A query beside the path."""
 
     method = "GET"
+    summary = "Answers a GraphQL query beside the path."
     takes_body = False
-
-    def __init__(self, executor: _LazyExecutor) -> None:
-        super().__init__(executor)
-        self.is_documented = False
 
     def read(self, request: Request) -> GraphqlRequest:
         """Returns what a request holds."""
         return request_in_parameters(request)
+
+    def document(self, snapshot: Snapshot) -> OperationDocument:
+        """Returns the names of the models, which the example of the parameter wants."""
+        named = {"data": {"models": [{"name": one.name} for one in snapshot.deployments]}}
+        return OperationDocument(replace(super().document(snapshot).response, example=named), query=GET_PARAMETERS)
 
 
 def _media_type(request: Request) -> bytes:

@@ -106,17 +106,19 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class QueryParameter:
-    """A parameter in the query, which may be left out.
+    """A parameter in the query.
 
     Args:
         name: its name.
         schema: its JSON Schema.
         description: what it does.
+        required: value that works, where it may not be left out; null where it may.
     """
 
     name: str
     schema: JsonSchema
     description: str
+    required: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

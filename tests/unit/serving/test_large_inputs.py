@@ -160,7 +160,8 @@ def test_worker_ends_with_the_server_after_it_answered(start, array_folder):
         found = []
         thread = threading.Thread(target=lambda: found.append(httpx.post(f"{server.url}/predict", content=body)))
         thread.start()
-        time.sleep(0.2)
+        while server.metric("maas_reading_rows") == 0:  # until its request has arrived
+            time.sleep(0.01)
         server.process.send_signal(signal.SIGTERM)
         worker.resume()
         thread.join()

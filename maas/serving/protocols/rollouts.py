@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from maas.errors import InputError, one_line
+from maas.errors import ConfigError, InputError, one_line
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import decode, encode
 from maas.serving.protocols.operations import (
@@ -28,6 +28,7 @@ from maas.serving.repository import Repository, Snapshot
 from maas.serving.rollout import edits
 from maas.serving.rollout.records import Bounds, Canary, ReturnFigures, Rollout, RolloutDescription, RolloutName
 from maas.serving.rollout.rollouts import Rollouts, require_servable
+from maas.serving.rollout.state import Edit
 
 PATH = "/v1/rollouts/{name}"
 CANARY_EXAMPLE = Canary(
@@ -119,6 +120,17 @@ class RolloutAction(AdministratorAction):
     def __init__(self, rollouts: Rollouts, repository: Repository) -> None:
         self._rollouts, self._repository = rollouts, repository
 
+    async def _change(self, edit: Edit) -> None:
+        """Changes roll-outs.
+
+        Raises:
+            InputError: it is refused, or cannot be kept; nothing has changed.
+        """
+        try:
+            await self._rollouts.change(edit)
+        except ConfigError as error:
+            raise InputError(f"{error} Nothing has changed.") from error
+
 
 class PutRollout(RolloutAction):
     """Makes a roll-out, or another one of it, which is active."""
@@ -129,7 +141,7 @@ class PutRollout(RolloutAction):
     async def _performed(self, request: Request) -> Reply:
         name, rollout = rollout_name(request), rollout_in(request)
         require_servable(rollout, self._repository.snapshot)
-        await self._rollouts.change(edits.put(name, rollout, time.time()))
+        await self._change(edits.put(name, rollout, time.time()))
         return Reply(encode(described(name, self._rollouts, self._repository.snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
@@ -148,7 +160,7 @@ class DeleteRollout(RolloutAction):
     summary = "Ends a roll-out."
 
     async def _performed(self, request: Request) -> Reply:
-        await self._rollouts.change(edits.delete(request.values["name"], time.time()))
+        await self._change(edits.delete(request.values["name"], time.time()))
         return Reply(b"{}")
 
     def document(self, snapshot: Snapshot) -> OperationDocument:

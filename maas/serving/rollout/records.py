@@ -12,10 +12,10 @@ STATE_VERSION = 1
 KEY_HEADER = "maas-user"
 MOST_VERSIONS = 26
 """In an A/B test: each has a letter."""
-RolloutName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$", description="letters, digits, and . _ -")]
+RolloutName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$(?!\n)", description="letters, digits, and . _ -")]
 Percent = Annotated[float, Meta(ge=0, le=100, description="a percentage from 0 to 100", examples=[10])]
 Percentile = Annotated[float, Meta(gt=0, le=100, description="a percentile in (0, 100]", examples=[95])]
-Header = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$", description="a header's name in lower case")]
+Header = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$(?!\n)", description="a header's name in lower case")]
 Status: TypeAlias = Literal["active", "returned", "ended"]
 AnyVersion: TypeAlias = str | int
 """A version or a label of one; YAML has numbers."""

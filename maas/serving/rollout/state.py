@@ -83,12 +83,13 @@ class FolderState:
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
         self._file = self._folder / FILE
+        self._known = RolloutState()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._not_written(error) from error
         with self._locked():
-            self.read()
+            self._known = self.read()
 
     def read(self) -> RolloutState:
         """Returns what is kept.
@@ -113,17 +114,29 @@ class FolderState:
             ConfigError: it cannot be read or written.
         """
         with self._locked():
-            before = self.read()
+            before = self._latest()
             state = edit(before)
             if state is not before:
                 try:
                     write_json(self._file, state)
                 except OSError as error:
                     raise self._not_written(error) from error
+            self.adopt(state)
             return state
 
     def adopt(self, state: RolloutState) -> None:
-        """Does nothing: the folder has it."""
+        """Takes note of what the folder has."""
+        if state.revision >= self._known.revision:
+            self._known = state
+
+    def _latest(self) -> RolloutState:
+        """Returns what is kept, as the latest revision: what is known where the file was moved away meanwhile."""
+        if not self._file.exists():
+            return self._known
+        kept = self.read()
+        if kept.revision >= self._known.revision:
+            return kept
+        return msgspec.structs.replace(kept, revision=self._known.revision)  # a file of before was put back
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

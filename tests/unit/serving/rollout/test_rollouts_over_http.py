@@ -320,6 +320,14 @@ def test_decisions_survive_a_kill_when_there_is_a_folder(start, place, tmp_path)
         assert (known["figures"]["requests"], known["figures"]["errors"]) == (10, 3)
         assert administrator.put("digits-7", kind="canary", candidate="7", percent=100).status_code == 200
         assert versions(server, 1) == [("7", "candidate")]
+        (tmp_path / "state/rollout.json").write_text("{")
+        refused = administrator.put("digits-7", kind="canary", candidate="7")
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_input")
+        assert "rollout.json is no state of roll-outs: Input data was truncated" in refused.json()["error"]
+        assert versions(server, 1) == [("7", "candidate")]
+        (tmp_path / "state/rollout.json").unlink()  # as the message says
+        assert administrator.put("digits-7", kind="canary", candidate="4", percent=100).status_code == 200
+        assert versions(server, 1) == [("4", "candidate")]
 
 
 def test_rollout_of_a_file_of_models_is_active_and_faults_of_it_are_one_line(start, place):

@@ -3,12 +3,22 @@
 import json
 import threading
 
+import msgspec
 import pytest
 
 from maas.errors import ConfigError, InputError
 from maas.serving.faults import UnknownRolloutError
 from maas.serving.rollout import edits
-from maas.serving.rollout.records import AbTest, Bounds, Canary, ReturnFigures, RolloutState, Shadow
+from maas.serving.rollout.records import (
+    AbTest,
+    Bounds,
+    Canary,
+    Header,
+    ReturnFigures,
+    RolloutName,
+    RolloutState,
+    Shadow,
+)
 from maas.serving.rollout.state import FolderState, MemoryState
 
 CANARY = Canary(model="digits", candidate="4", percent=10, bounds=Bounds(max_error_fraction=0.1))
@@ -74,6 +84,34 @@ def test_no_change_is_lost_when_several_write_one_folder(tmp_path):
         thread.join()
     state = FolderState(tmp_path).read()
     assert (len(state.rollouts), state.revision) == (20, 20)
+
+
+def test_rollouts_stay_when_their_file_is_moved_away(tmp_path):
+    store = FolderState(tmp_path)
+    store.update(edits.put("digits-4", CANARY, 5.0))
+    store.update(edits.put("mood", SPLIT, 5.0))
+    (tmp_path / "rollout.json").unlink()
+    state = store.update(edits.delete("mood", 6.0))
+    assert (list(state.rollouts), state.revision) == (["digits-4"], 3)
+    assert FolderState(tmp_path).read() == state
+
+
+def test_revision_grows_when_a_file_of_before_is_put_back(tmp_path):
+    store = FolderState(tmp_path)
+    store.update(edits.put("digits-4", CANARY, 5.0))
+    before = (tmp_path / "rollout.json").read_bytes()
+    for seconds in (6.0, 7.0):
+        store.update(edits.put("mood", SPLIT, seconds))
+    (tmp_path / "rollout.json").write_bytes(before)
+    state = store.update(edits.put("digits-4", CANARY, 8.0))
+    assert (list(state.rollouts), state.revision) == (["digits-4"], 4)
+
+
+@pytest.mark.parametrize(("kind", "text"), [(RolloutName, "digits-4"), (Header, "maas-user")])
+def test_name_is_refused_when_a_line_ends_it(kind, text):
+    assert msgspec.convert(text, kind) == text
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(f"{text}\n", kind)
 
 
 def test_log_says_once_that_nothing_is_kept_when_there_is_no_folder(caplog):

@@ -54,4 +54,4 @@ class WaitLimit:
 
     def _set(self) -> None:
         fitting = self._max_wait_s / self._s_per_row if self._s_per_row > 0 else self._most
-        self._queue.max_rows = min(self._most, max(self._queue.batch_size, int(fitting)))
+        self._queue.max_rows = min(self._most, max(self._queue.batch_size, int(min(self._most, fitting))))

@@ -22,6 +22,7 @@ def limited(max_wait_s: float, *, s_per_row: float = 0.01, batch_size: int = 4, 
 def test_limit_begins_with_what_was_measured_when_the_model_was_loaded():
     assert limited(0.5)[0].max_rows == 50
     assert limited(0.5, s_per_row=0)[0].max_rows == 1000
+    assert limited(float("inf"))[0].max_rows == 1000
 
 
 def test_limit_follows_the_moving_average_of_the_latest_runs():

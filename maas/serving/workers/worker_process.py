@@ -2,15 +2,17 @@
 
 import asyncio
 import itertools
+import logging
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Self, TypeAlias
 
-from maas.errors import ProcessError
+from maas.errors import MaasError, ProcessError
 from maas.serving.workers.messages import (
     CONTROL_LENGTH,
     ControlFrame,
@@ -21,6 +23,7 @@ from maas.serving.workers.messages import (
     reply_of_fault,
 )
 
+log = logging.getLogger("maas.serving")
 RespondToWorker: TypeAlias = Callable[["WorkerProcess", ControlMessage], Awaitable[bytes]]
 """Returns the body of the reply to a worker's message."""
 
@@ -48,7 +51,7 @@ class WorkerProcess:
         self._reader, self._writer = channel
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[ControlReply]] = {}
-        self._responding: set[asyncio.Task[None]] = set()
+        self._responding: set[asyncio.Future[bytes]] = set()
         self._is_gone = False
         self._receiving = asyncio.create_task(self._receive())
 
@@ -60,8 +63,14 @@ class WorkerProcess:
             number: of the worker.
             inherited: descriptors that it has as well.
             respond: replies to its messages.
+
+        Raises:
+            ProcessError: the system has no room for another process.
         """
-        process, connection = _spawned(inherited)
+        try:
+            process, connection = _spawned(inherited)
+        except OSError as error:
+            raise ProcessError(f"Worker {number} cannot be started: {error.strerror or error}.") from error
         return cls(number, process, await asyncio.open_connection(sock=connection), respond)
 
     @property
@@ -124,15 +133,21 @@ class WorkerProcess:
             if waiting is not None and not waiting.done():
                 waiting.set_result(frame)
             return
-        task = asyncio.create_task(self._reply_to(frame))
+        task = asyncio.ensure_future(self._respond(self, frame))
         self._responding.add(task)
-        task.add_done_callback(self._responding.discard)
+        task.add_done_callback(partial(self._reply_to, frame))
 
-    async def _reply_to(self, message: ControlMessage) -> None:
-        try:
-            self._send(ControlReply(message.number, await self._respond(self, message)))
-        except ProcessError as error:
-            self._send(reply_of_fault(message.number, error))
+    def _reply_to(self, message: ControlMessage, task: "asyncio.Future[bytes]") -> None:
+        """Replies whatever happened: the worker waits for it."""
+        self._responding.discard(task)
+        if task.cancelled():
+            return
+        if (error := task.exception()) is None:
+            self._send(ControlReply(message.number, task.result()))
+            return
+        if not isinstance(error, MaasError):
+            log.error("A message of kind %s of worker %d failed.", message.kind, self.number, exc_info=error)
+        self._send(reply_of_fault(message.number, error))
 
     def _gone(self) -> ProcessError:
         return ProcessError(f"Worker {self.number} (process {self.pid}) has ended.")
@@ -143,5 +158,9 @@ def _spawned(inherited: Sequence[int]) -> "tuple[subprocess.Popen[bytes], socket
     own, other = socket.socketpair()
     with other:
         command = [sys.executable, "-m", "maas.serving.workers.worker", str(other.fileno())]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[other.fileno(), *inherited])
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[other.fileno(), *inherited])
+        except OSError:
+            own.close()
+            raise
     return process, own

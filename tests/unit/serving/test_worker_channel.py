@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from maas.errors import InputError, MaasError, OverloadError, RegistryError
+from maas.errors import InputError, MaasError, OverloadError, ProcessError, RegistryError
 from maas.serving.faults import UnknownModelError
 from maas.serving.workers.channel import Alone, require_all
 from maas.serving.workers.messages import (
@@ -17,6 +19,7 @@ from maas.serving.workers.messages import (
     reply_of_fault,
 )
 from maas.serving.workers.worker_channel import WorkerChannel, read_frame
+from maas.serving.workers.worker_process import WorkerProcess
 
 
 @pytest.mark.parametrize("frame", [ControlMessage(3, "load", b"\x00digits"), ControlReply(3, b"{}")])
@@ -112,3 +115,30 @@ def test_broadcast_is_refused_when_the_supervisor_has_ended():
         end.close()
 
     asyncio.run(scenario())
+
+
+def test_worker_that_cannot_be_started_is_a_fault_of_processes(monkeypatch):
+    async def respond(worker: WorkerProcess, message: ControlMessage) -> bytes:
+        return message.body
+
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")  # as where the system has no room for a process
+    with pytest.raises(ProcessError, match=r"^Worker 2 cannot be started: No such file or directory\.$"):
+        asyncio.run(WorkerProcess.started(2, [], respond))
+
+
+def test_worker_gets_a_reply_when_the_supervisor_fails_in_a_way_that_nobody_thought_of(caplog):
+    async def respond(worker: WorkerProcess, message: ControlMessage) -> bytes:
+        return {b"a": b"done"}[message.body]
+
+    async def scenario() -> None:
+        worker = WorkerProcess(1, process, await asyncio.open_connection(sock=own), respond)
+        for number, body, reply in ((3, b"a", ControlReply(3, b"done")), (4, b"b", ControlReply(4, fault="b'b'"))):
+            other.sendall(encoded_frame(ControlMessage(number, "registry", body)))
+            assert await asyncio.to_thread(read_frame, source) == reply
+        other.shutdown(socket.SHUT_RDWR)
+        assert await worker.ended() == "status 0"
+
+    own, other = socket.socketpair()
+    with subprocess.Popen([sys.executable, "-c", ""]) as process, other, other.makefile("rb") as source:
+        asyncio.run(scenario())
+    assert caplog.messages == ["A message of kind registry of worker 1 failed."]

@@ -9,6 +9,7 @@ from typing import Protocol
 from maas.errors import ConfigError
 from maas.serving.entries import ModelEntry, entry_of, read_models_file
 from maas.serving.locating import Locator
+from maas.serving.peers import Peers
 from maas.serving.repository import EngineSettings, Repository
 from maas.serving.repository.administration import Administration
 from maas.serving.repository.keeping import CopyKeeper
@@ -19,7 +20,6 @@ from maas.serving.rollout.state import FolderState, MemoryState
 from maas.serving.rollout.watching import RolloutObserver
 from maas.serving.served_models import ServedModels
 from maas.serving.settings import ServerSettings
-from maas.serving.workers.channel import Peers
 
 log = logging.getLogger("maas.serving")
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from maas.errors import ConfigError, InputError, MaasError
+from maas.serving.peers import Alone, Peers, require_all
 from maas.serving.protocols.operations import Request
 from maas.serving.repository import Snapshot
 from maas.serving.rollout import edits
@@ -23,7 +24,6 @@ from maas.serving.rollout.records import Rollout, RolloutRecord, RolloutState
 from maas.serving.rollout.returning import CandidateCheck
 from maas.serving.rollout.state import Edit, MemoryState, StateStore
 from maas.serving.rollout.watching import RolloutObserver, RolloutWatch, Unobserved, watch_of
-from maas.serving.workers.channel import Alone, Peers, require_all
 
 BROADCAST = "rollouts"
 

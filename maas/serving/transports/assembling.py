@@ -14,6 +14,7 @@ from maas.serving.examples import example_call
 from maas.serving.observers.chosen import chosen_observers
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.observers.rollout_metrics import RolloutMetrics
+from maas.serving.peers import Alone, Peers
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import Action, AnyOperation, Page
@@ -33,7 +34,6 @@ from maas.serving.transports.http1 import ConnectionLimits
 from maas.serving.transports.server import HttpServer, connections_that_fit
 from maas.serving.transports.sockets import Listeners
 from maas.serving.workers.administration import SharedAdministration
-from maas.serving.workers.channel import Alone, Peers
 from maas.serving.workers.connection_counts import ConnectionCounts
 
 if TYPE_CHECKING:

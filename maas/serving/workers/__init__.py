@@ -5,6 +5,6 @@
       ├── worker ─┼─ each accepts from the one listening socket, and has models, queues and limits of its own
       └── worker ─┘
 
-Each worker has a control channel to the supervisor (`channel.py`); what one of them is requested to change, it
-broadcasts to all. The supervisor's modules import neither ONNX Runtime nor a transport.
+Each worker has a control channel to the supervisor (`worker_channel.py`); what one of them is requested to change, it
+broadcasts to all (`maas/serving/peers.py`). The supervisor's modules import neither ONNX Runtime nor a transport.
 """

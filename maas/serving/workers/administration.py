@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from maas.serving.peers import Peers, require_all
 from maas.serving.repository.administration import Administration, IndexedVersion
-from maas.serving.workers.channel import Peers, require_all
 
 LOAD, UNLOAD, INDEX = "load", "unload", "index"
 _INDEX = msgspec.json.Decoder(list[IndexedVersion])

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import msgspec
 
 from maas.errors import MaasError, OverloadError, ProcessError
-from maas.serving.workers.channel import Handler, PeerReply
+from maas.serving.peers import Handler, PeerReply
 from maas.serving.workers.messages import (
     CONTROL_LENGTH,
     ControlFrame,

@@ -9,7 +9,7 @@ import pytest
 
 from maas.errors import InputError, MaasError, OverloadError, ProcessError, RegistryError
 from maas.serving.faults import UnknownModelError
-from maas.serving.workers.channel import Alone, require_all
+from maas.serving.peers import Alone, require_all
 from maas.serving.workers.messages import (
     CONTROL_LENGTH,
     ControlMessage,

@@ -12,6 +12,7 @@ from maas.registry.reading.questions import Question, RegistryReply, VersionQues
 from maas.serving.entries import ModelEntry
 from maas.serving.faults import UnknownModelError
 from maas.serving.observers.metrics import Metrics
+from maas.serving.peers import PeerReply, require_all
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.v2_extensions import statistics_of
 from maas.serving.repository import Repository
@@ -23,7 +24,6 @@ from maas.serving.transports.exchanges import ServerState
 from maas.serving.transports.http1 import ConnectionLimits
 from maas.serving.transports.server import HttpServer
 from maas.serving.workers.administration import merged_index
-from maas.serving.workers.channel import PeerReply, require_all
 from maas.serving.workers.connection_counts import ConnectionCounts, shared_memory
 from maas.serving.workers.figures import KeptFigures, MetricRecord, SampleRecord, merged_metrics
 from maas.serving.workers.messages import ControlReply

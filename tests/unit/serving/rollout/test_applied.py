@@ -12,6 +12,7 @@ import pytest
 from maas.errors import InputError, OverloadError, ProcessError
 from maas.serving.call import Call, PreprocessedInputs, RowList
 from maas.serving.entries import LocatedEntry, ModelEntry
+from maas.serving.peers import PeerReply
 from maas.serving.protocols.operations import Request
 from maas.serving.repository import Repository
 from maas.serving.rollout import edits
@@ -20,7 +21,6 @@ from maas.serving.rollout.records import AbTest, Bounds, Canary, RolloutState, S
 from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.rollout.shadowing import MOST_COPIES, Shadower, is_same
 from maas.serving.rollout.state import MemoryState
-from maas.serving.workers.channel import PeerReply
 
 CANARY = Canary(model="digits", candidate="next", percent=100)
 ROWS = RowList([[3] * 64])

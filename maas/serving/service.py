@@ -32,8 +32,7 @@ from maas.serving.protocols.operations import (
     Reply,
     Request,
 )
-from maas.serving.rendering import rendered_at_once, rendered_in_turns
-from maas.serving.reply_compression import compressed
+from maas.serving.rendering import rendered_at_once, rendered_in_turns, written_in_turns
 from maas.serving.repository import Deployment, Repository, Snapshot
 from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.routing import RouteTable
@@ -224,19 +223,15 @@ class Service:
     async def _explained(self, operation: Explaining[ExplanationCall], request: Request, snapshot: Snapshot) -> Reply:
         """Lets a model run many times for a call and returns the reply."""
         with self._repository.held(snapshot):  # the version that began an explanation ends it
-            is_large = operation.is_large(request, snapshot)
-            call = (
-                await self._reader.read(operation, request, snapshot)
-                if is_large
-                else operation.parse(request, snapshot)
-            )
+            if operation.is_large(request, snapshot):
+                call = await self._reader.read(operation, request, snapshot)
+            else:
+                call = operation.parse(request, snapshot)
             call = with_priority(call, request)
             deployment = snapshot.find(call.model, call.version)
             request.version = deployment.version
             rendered = operation.render(call, deployment, await self._explainer.explanations(call, deployment))
-        body = b"".join(rendered.parts)
-        reply = Reply(body, rendered.media_type, (*deployment.reply_metadata, *rendered.metadata))
-        return await compressed(reply, request.metadata)
+        return await written_in_turns(rendered, request, deployment)
 
 
 def outcome_of(

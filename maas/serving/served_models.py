@@ -3,6 +3,7 @@
 import msgspec
 
 from maas.serving.entries import LocatedEntry, ModelEntry
+from maas.serving.rollout.records import RolloutState
 
 
 class ServedSlot(msgspec.Struct, frozen=True):
@@ -49,11 +50,13 @@ class ServedModels(msgspec.Struct, frozen=True):
         slots: in order.
         unloaded: what it serves no more.
         default: name of the model that answers where a request names none; null for the first.
+        rollouts: of its models.
     """
 
     slots: tuple[ServedSlot, ...] = ()
     unloaded: tuple[UnloadedModel, ...] = ()
     default: str | None = None
+    rollouts: RolloutState = RolloutState()
 
     @property
     def follows_aliases(self) -> bool:

@@ -1,12 +1,10 @@
 """From the settings of a server to its models: entries are read and found, bundles opened, aliases followed."""
 
-import logging
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from maas.errors import ConfigError
 from maas.serving.entries import ModelEntry, entry_of, read_models_file
 from maas.serving.locating import Locator
 from maas.serving.peers import Peers
@@ -20,8 +18,6 @@ from maas.serving.rollout.state import FolderState, MemoryState
 from maas.serving.rollout.watching import RolloutObserver
 from maas.serving.served_models import ServedModels
 from maas.serving.settings import ServerSettings
-
-log = logging.getLogger("maas.serving")
 
 
 class ModelsObserver(Protocol):
@@ -109,8 +105,7 @@ def open_rollouts(
     administration: Administration,
     observer: RolloutObserver,
     peers: Peers,
-    *,
-    continues: bool = False,
+    served: ServedModels | None = None,
 ) -> Rollouts:
     """Returns the roll-outs of settings, as they were left; they are read again with the file of models.
 
@@ -119,19 +114,18 @@ def open_rollouts(
         administration: of the models.
         observer: sees copies and returns.
         peers: processes that have the same roll-outs.
-        continues: whether this process takes the place of another, and a file that is wrong by now changes nothing.
+        served: what other processes serve already, in place of the file's roll-outs; null for those of the file.
 
     Raises:
         ConfigError: they are wrong, or the folder of their state cannot be read or written.
     """
     store = MemoryState() if settings.state is None else FolderState(settings.state)
     rollouts = Rollouts(store, peers, observer)
-    try:
+    if served is None:
         rollouts.take_written(rollouts_of(settings), administration.repository.snapshot)
-    except ConfigError as error:
-        if not continues:
-            raise
-        log.warning("Roll-outs cannot be read again: %s", error)
+    else:
+        rollouts.take_served(served.rollouts)
+    administration.rollouts = lambda: rollouts.state
     administration.followers.append(partial(rollouts.take_written_again, partial(rollouts_of, settings)))
     return rollouts
 

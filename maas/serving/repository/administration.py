@@ -15,6 +15,7 @@ from maas.serving.locating import Locator
 from maas.serving.repository.repository import Repository
 from maas.serving.repository.slots import Slot
 from maas.serving.repository.watching import AliasWatcher
+from maas.serving.rollout.records import RolloutState
 from maas.serving.served_models import ServedModels, ServedSlot, UnloadedModel
 
 log = logging.getLogger("maas.serving")
@@ -39,7 +40,9 @@ class IndexedVersion(NamedTuple):
 
 
 class Administration:
-    """Changes what a repository serves; `followers` are called once the settings were read again.
+    """Changes what a repository serves.
+
+    `followers` are called once the settings were read again; `rollouts` returns the roll-outs that other processes get.
 
     Args:
         repository: of the server.
@@ -54,6 +57,7 @@ class Administration:
         self._locator = locator
         self._entries = entries
         self.followers: list[Callable[[], Awaitable[None]]] = []
+        self.rollouts: Callable[[], RolloutState] = RolloutState
         self._unloaded: list[UnloadedModel] = []
         self._reloading: set[asyncio.Task[None]] = set()
 
@@ -75,7 +79,7 @@ class Administration:
             )
             for slot in self.repository.slots
         ]
-        return ServedModels(tuple(slots), tuple(self._unloaded), self.repository.default)
+        return ServedModels(tuple(slots), tuple(self._unloaded), self.repository.default, self.rollouts())
 
     def restore(self, served: ServedModels) -> None:
         """Serves what another process serves.

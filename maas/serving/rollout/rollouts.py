@@ -121,6 +121,11 @@ class Rollouts:
         except InputError as error:
             raise ConfigError(str(error)) from error
 
+    def take_served(self, state: RolloutState) -> None:
+        """Takes the roll-outs that other processes have."""
+        self._store.adopt(state)
+        self.take(state)
+
     async def take_written_again(self, read: Callable[[], Mapping[str, Rollout]]) -> None:
         """Takes the roll-outs of a file of models that is read again; a fault is a line of the log.
 
@@ -140,8 +145,7 @@ class Rollouts:
 
     async def _take_broadcast(self, content: bytes) -> bytes:
         state = msgspec.json.decode(content, type=RolloutState)
-        self._store.adopt(state)
-        self.take(state)
+        self.take_served(state)
         return b""
 
     def _arms(self, name: str, snapshot: Snapshot) -> Arms | None:

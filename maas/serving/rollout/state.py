@@ -66,8 +66,9 @@ class MemoryState:
         return self._state
 
     def adopt(self, state: RolloutState) -> None:
-        """Keeps what another process kept."""
-        self._state = state
+        """Keeps what another process kept, unless it comes late."""
+        if state.revision >= self._state.revision:
+            self._state = state
 
 
 class FolderState:

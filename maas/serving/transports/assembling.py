@@ -143,8 +143,8 @@ def assembled_server(settings: ServerSettings, listeners: Listeners, parts: Serv
 def _rollouts(
     settings: ServerSettings, administration: Administration, metrics: Metrics, parts: ServerParts
 ) -> Rollouts:
-    figures, continues = RolloutMetrics(metrics.registry), parts.source.served is not None
-    rollouts = open_rollouts(settings, administration, figures, parts.peers, continues=continues)
+    figures = RolloutMetrics(metrics.registry)
+    rollouts = open_rollouts(settings, administration, figures, parts.peers, parts.source.served)
     figures.watch(rollouts)
     return rollouts
 

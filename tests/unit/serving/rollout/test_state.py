@@ -107,6 +107,15 @@ def test_revision_grows_when_a_file_of_before_is_put_back(tmp_path):
     assert (list(state.rollouts), state.revision) == (["digits-4"], 4)
 
 
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_state_of_another_process_is_not_taken_when_it_comes_late(tmp_path, has_folder):
+    store = FolderState(tmp_path) if has_folder else MemoryState()
+    early = store.update(edits.put("digits-4", CANARY, 5.0))
+    store.update(edits.put("mood", SPLIT, 6.0))
+    store.adopt(early)
+    assert list(store.update(edits.delete("digits-4", 7.0)).rollouts) == ["mood"]
+
+
 @pytest.mark.parametrize(("kind", "text"), [(RolloutName, "digits-4"), (Header, "maas-user")])
 def test_name_is_refused_when_a_line_ends_it(kind, text):
     assert msgspec.convert(text, kind) == text

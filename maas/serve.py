@@ -40,6 +40,7 @@ from collections.abc import Sequence
 from maas.errors import MaasError
 from maas.serving.arguments import settings_from, variables_in
 from maas.serving.observers.log_format import LogFormat, json_line
+from maas.serving.stopping import exit_when_stopped
 from maas.serving.workers.supervisor import supervise
 
 
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = settings_from(arguments, os.environ)
         log_format = settings.log_format
+        exit_when_stopped()
         if settings.workers > 1:
             supervise(settings)
         from maas.serving.transports.process import serve  # noqa: PLC0415  a supervisor needs no ONNX Runtime

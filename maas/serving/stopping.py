@@ -1,10 +1,12 @@
 """How long a server that is to stop may take, and what ends it when something in it never does."""
 
+import asyncio
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -15,18 +17,32 @@ LEAST_CLOSING_S = 1.0
 """For the models and their threads, however long the requests took."""
 STUCK_S = 3.0
 """After which a process whose threads do not end is ended with them."""
+_HANGUP = signal.Signals.__members__.get("SIGHUP")
+"""Windows has none."""
 
 
 def exit_when_stopped() -> None:
-    """Lets a signal to stop end this process with status 0, until it has an event loop that handles them."""
+    """Lets a signal to stop end this process with status 0, until it has an event loop that handles them.
+
+    SIGHUP, which stops nothing, waits for that loop.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
+    if _HANGUP is not None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {_HANGUP})
 
 
-def hangup_signal() -> signal.Signals | None:
-    """Returns SIGHUP, where there is one and it was not ignored before, as `nohup` does."""
-    found = signal.Signals.__members__.get("SIGHUP")  # Windows has none
-    return None if found is None or signal.getsignal(found) == signal.SIG_IGN else found
+def handle_hangup(handler: Callable[[], object]) -> None:
+    """Lets the running event loop handle SIGHUP, also one that came before; not where it is ignored, as by `nohup`.
+
+    Args:
+        handler: reads the settings again.
+    """
+    if _HANGUP is None:
+        return
+    if signal.getsignal(_HANGUP) != signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(_HANGUP, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {_HANGUP})
 
 
 def end_within(seconds: float, status: int = 0) -> threading.Timer:

@@ -9,7 +9,7 @@ import uvloop
 
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.settings import ServerSettings
-from maas.serving.stopping import exit_when_stopped, hangup_signal
+from maas.serving.stopping import handle_hangup
 from maas.serving.transports.assembling import AssembledServer, ServerParts, assembled_server
 from maas.serving.transports.sockets import bound_listeners
 
@@ -26,7 +26,6 @@ def serve(settings: ServerSettings) -> NoReturn:
         RegistryError: the registry lacks a model, or cannot be read.
         SystemExit: always, in the end.
     """
-    exit_when_stopped()
     set_up_logging(settings.log_format)
     server = assembled_server(settings, bound_listeners(settings), ServerParts())
     uvloop.run(serve_until_stopped(server))
@@ -54,8 +53,8 @@ async def serve_until_stopped(server: AssembledServer) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    if (hangup := hangup_signal()) is not None:
-        loop.add_signal_handler(hangup, server.administration.reload_soon)
-    print(await server.start(), flush=True)
+    lines = await server.start()
+    handle_hangup(server.administration.reload_soon)
+    print(lines, flush=True)
     await stopping.wait()
     await server.stop()

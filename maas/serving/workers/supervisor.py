@@ -15,7 +15,7 @@ from maas.errors import MaasError, ProcessError
 from maas.registry.reading.addresses import default_tracking_uri
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.settings import ServerSettings
-from maas.serving.stopping import GRACE_S, LEAST_CLOSING_S, STUCK_S, exit_when_stopped, hangup_signal
+from maas.serving.stopping import GRACE_S, LEAST_CLOSING_S, STUCK_S, handle_hangup
 from maas.serving.transports.sockets import Listeners, bound_listeners, shared_port
 from maas.serving.workers.broadcasts import Broadcasts, encoded_replies
 from maas.serving.workers.connection_counts import ConnectionCounts, shared_memory
@@ -44,7 +44,6 @@ def supervise(settings: ServerSettings) -> NoReturn:
         MaasError: the address cannot be listened on, or what a worker met that could not start.
         SystemExit: always, in the end.
     """
-    exit_when_stopped()
     set_up_logging(settings.log_format)
     asyncio.run(Supervisor(settings, bound_listeners(settings)).run())
     sys.exit(0)
@@ -81,8 +80,6 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        if (hangup := hangup_signal()) is not None:
-            loop.add_signal_handler(hangup, self._reload_soon)
         serving = asyncio.create_task(self._serve())
         stopped = asyncio.create_task(self._stopping.wait())
         try:
@@ -101,6 +98,7 @@ class Supervisor:
         ready = await asyncio.gather(*map(self._start, numbers))
         self._broadcasts.served = ready[0].served
         self._close_registry_if_unused()
+        handle_hangup(self._reload_soon)
         print(f"{ready[0].lines}\nworkers: {len(ready)} processes", flush=True)
         await asyncio.gather(self._watch(), *map(self._keep, numbers))
 

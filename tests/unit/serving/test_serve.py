@@ -90,3 +90,25 @@ def test_variable_is_named_when_its_value_does_not_fit():
 
 def test_port_is_the_default_when_kubernetes_sets_the_variable():
     assert settings_from(["model=A"], {"MAAS_PORT": "tcp://10.0.0.1:80"}).port == ServerSettings().port
+
+
+HUNG_UP = """
+import asyncio, os, signal, uvloop
+from maas.serving.stopping import exit_when_stopped, handle_hangup
+
+async def serve():
+    called = asyncio.Event()
+    handle_hangup(called.set)
+    await called.wait()
+    called.clear()
+    os.kill(os.getpid(), signal.SIGHUP)
+    await called.wait()
+
+exit_when_stopped()
+os.kill(os.getpid(), signal.SIGHUP)
+uvloop.run(serve())
+"""
+
+
+def test_hangup_waits_for_the_event_loop_when_models_are_being_opened():
+    assert subprocess.run([sys.executable, "-c", HUNG_UP], check=False, timeout=60).returncode == 0

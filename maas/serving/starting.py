@@ -12,6 +12,7 @@ from maas.serving.repository import EngineSettings, Repository
 from maas.serving.repository.administration import Administration
 from maas.serving.repository.keeping import CopyKeeper
 from maas.serving.repository.watching import AliasWatcher
+from maas.serving.rollout.following import FolderFollower
 from maas.serving.rollout.records import Rollout
 from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.rollout.state import FolderState, MemoryState
@@ -125,6 +126,8 @@ def open_rollouts(
         rollouts.take_written(rollouts_of(settings), administration.repository.snapshot)
     else:
         rollouts.take_served(served.rollouts)
+    if isinstance(store, FolderState):
+        administration.repository.companions.append(FolderFollower(store, rollouts))
     administration.rollouts = lambda: rollouts.state
     administration.followers.append(partial(rollouts.take_written_again, partial(rollouts_of, settings)))
     return rollouts

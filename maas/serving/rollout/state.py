@@ -85,6 +85,7 @@ class FolderState:
         self._folder = Path(folder)
         self._file = self._folder / FILE
         self._known = RolloutState()
+        self._stamp: tuple[int, ...] = ()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -107,6 +108,22 @@ class FolderState:
                 f"{self._file} cannot be read: {error.strerror}. Set state= to another folder."
             ) from error
         return state_from(content, self._file)
+
+    def read_if_changed(self) -> RolloutState | None:
+        """Returns what is kept; None where the file is the same as at the last such look, or is gone.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        stamp = found.st_ino, found.st_mtime_ns, found.st_size
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        return self.read()
 
     def update(self, edit: Edit) -> RolloutState:
         """Keeps what an edit makes of the state, and returns it.

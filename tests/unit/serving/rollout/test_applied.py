@@ -16,11 +16,12 @@ from maas.serving.peers import PeerReply
 from maas.serving.protocols.operations import Request
 from maas.serving.repository import Repository
 from maas.serving.rollout import edits
+from maas.serving.rollout.following import FolderFollower
 from maas.serving.rollout.observing import ObservedEngine
 from maas.serving.rollout.records import AbTest, Bounds, Canary, RolloutState, Shadow
 from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.rollout.shadowing import MOST_COPIES, Shadower, is_same
-from maas.serving.rollout.state import MemoryState
+from maas.serving.rollout.state import FolderState, MemoryState
 
 CANARY = Canary(model="digits", candidate="next", percent=100)
 ROWS = RowList([[3] * 64])
@@ -316,3 +317,33 @@ def test_scores_are_compared_within_the_tolerance_when_there_is_one(tmp_path, bu
     assert not compared(values, [1000.0], [1000.2])
     assert not compared(values, [0.5], [0.5002])
     assert compared(values, [1000.0], [1090.0], 0.1)
+
+
+async def until(condition) -> None:
+    """Waits; pytest's own timeout ends a wait in vain."""
+    while not condition():  # noqa: ASYNC110  another thread reads the file
+        await asyncio.sleep(0.005)
+
+
+def test_servers_with_one_folder_follow_each_other_and_keep_what_they_have_when_it_is_broken(tmp_path, caplog):
+    stores = FolderState(tmp_path), FolderState(tmp_path)
+    one, other = map(Rollouts, stores)
+
+    async def scenario() -> None:
+        follower = FolderFollower(stores[1], other, interval_s=0.005)
+        follower.start()
+        await one.change(edits.put("test", CANARY, 1.0))
+        await until(lambda: other.is_active)
+        assert other.state == one.state
+        (tmp_path / "rollout.json").write_text("{")
+        await until(lambda: caplog.messages)
+        assert other.is_active
+        (tmp_path / "rollout.json").unlink()
+        await one.change(edits.delete("test", 2.0))
+        await until(lambda: not other.is_active)
+        await follower.close()
+
+    asyncio.run(scenario())
+    (message,) = caplog.messages
+    assert "Roll-outs stay as they are" in message
+    assert "rollout.json is no state of roll-outs: Input data was truncated" in message

@@ -19,6 +19,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from maas.evidence.machine import peak_bytes
+from maas.runtime.graph import session_options
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,8 @@ def footprint_of(model: Path, model_inputs: Mapping[str, NDArray[Any]], threads:
 def main() -> None:
     """Measures this process."""
     model, arrays, threads = sys.argv[1:]
-    options = ort.SessionOptions()
+    options = session_options()
     options.intra_op_num_threads = int(threads)
-    options.log_severity_level = 3
     with np.load(arrays, allow_pickle=False) as loaded:
         model_inputs = {name: one.astype(object) if one.dtype.kind == "U" else one for name, one in loaded.items()}
     started = time.perf_counter()

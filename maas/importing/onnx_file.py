@@ -25,7 +25,7 @@ from maas.onnx_graphs.opsets import modern
 from maas.onnx_graphs.reading import Axes, numeric_outputs, real_inputs
 from maas.onnx_graphs.running import output_numbers, why_not_opened
 from maas.runtime.codec import ModelInputs
-from maas.runtime.graph import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS, session_options
 from maas.runtime.processors import Processor
 
 MODEL, RECORD = "model.onnx", "source.json"
@@ -165,7 +165,7 @@ class OnnxFile(ImportedModel):
     @cached_property
     def _session(self) -> ort.InferenceSession:
         try:
-            return ort.InferenceSession(self.path, providers=["CPUExecutionProvider"])
+            return ort.InferenceSession(self.path, session_options(), providers=["CPUExecutionProvider"])
         except ORT_ERRORS as error:
             raise ConfigError(f"{self.path.name} {why_not_opened(error)}") from error
 
@@ -243,7 +243,7 @@ class OnnxFile(ImportedModel):
         """Checks a freed graph: one row, and all of them at once, are answered as by the file itself."""
         expected = self.outputs(examples)
         allowed = LARGEST_CHANGE * max(1.0, float(np.abs(expected).max()))
-        session = ort.InferenceSession(written, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(written, session_options(), providers=["CPUExecutionProvider"])
         for rows in (1, len(expected)):
             (found,) = session.run(None, {name: array[:rows] for name, array in examples.items()})
             if found.shape != expected[:rows].shape or not np.allclose(found, expected[:rows], rtol=0, atol=allowed):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from maas.errors import ExportError, one_line
 from maas.runtime.codec import ModelInputs
-from maas.runtime.graph import ORT_ERRORS, too_new
+from maas.runtime.graph import ORT_ERRORS, session_options, too_new
 
 
 def open_session(model: onnx.ModelProto) -> ort.InferenceSession:
@@ -19,8 +19,7 @@ def open_session(model: onnx.ModelProto) -> ort.InferenceSession:
     Raises:
         ExportError: ONNX Runtime has no way to run it.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options = session_options()
     try:
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
@@ -37,9 +36,8 @@ def computed_values(
         model_inputs: inputs by name.
         names: names of values inside the graph, or of outputs.
     """
-    options = ort.SessionOptions()
+    options = session_options()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
     session = ort.InferenceSession(
         exposing(model, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -18,7 +18,7 @@ from maas.onnx_graphs.cleaning import tidied
 from maas.onnx_graphs.files import write_graph
 from maas.onnx_graphs.reading import operator_domains
 from maas.onnx_graphs.running import output_numbers
-from maas.runtime.graph import ORT_ERRORS
+from maas.runtime.graph import ORT_ERRORS, session_options
 
 PLAIN, BASIC = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
 
@@ -102,8 +102,7 @@ def _session(graph: bytes, level: ort.GraphOptimizationLevel, written: Path | No
     Raises:
         ExportError: onnxruntime does not take it.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options = session_options()
     options.intra_op_num_threads = 1
     options.graph_optimization_level = level
     if written:

@@ -13,6 +13,7 @@ from maas.compression.passes.quantize_dynamic import QuantizeDynamic
 from maas.compression.passes.quantize_mixed import Gauge, QuantizeMixed
 from maas.compression.passes.quantize_static import QuantizeStatic
 from maas.errors import ExportError
+from maas.runtime.graph import session_options
 
 PASSES = {"dynamic": QuantizeDynamic, "static": QuantizeStatic, "mixed": QuantizeMixed}
 
@@ -53,7 +54,7 @@ def written(folder, nodes, weights, shapes) -> Path:
 
 def answers(rows, *paths):
     """Returns what graphs answer to the same rows."""
-    return [onnxruntime.InferenceSession(path).run(None, {"features": rows})[0] for path in paths]
+    return [onnxruntime.InferenceSession(path, session_options()).run(None, {"features": rows})[0] for path in paths]
 
 
 def of_rows(rows) -> Calibration:

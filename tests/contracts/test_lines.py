@@ -24,6 +24,8 @@ SHRUNK = {
     "reviews_minilm_lora": ["processor.max_tokens=16"],
 }
 """What makes a recipe's own parts small, beside fewer rows and one epoch."""
+LONG = {"reviews_minilm"}
+"""Recipes that take long even then; `reviews_minilm_lora` has all the same parts."""
 
 
 def loaded(config: Any) -> Any:
@@ -59,7 +61,7 @@ def agree(config: Any, checkpoint: Any, bundle: maas.Bundle, count: int, served_
 
 
 @pytest.mark.usefixtures("few_turns")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one in LONG)) for one in NAMES])
 def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Path, served_alike: Any) -> None:
     config = shrunk(name, tmp_path)
     loaded(config)

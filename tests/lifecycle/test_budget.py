@@ -44,6 +44,7 @@ def test_fp32_is_kept_with_a_status_of_its_own_when_nothing_is_a_thousand_times_
     assert found.model.read_bytes() == found.exported.read_bytes()
 
 
+@pytest.mark.slow
 def test_nothing_is_taken_that_another_section_made_when_a_run_goes_on(runs):
     lossy = [f"compress.budget.{name}=null" for name in ("speedup", "max_drop", "min_agreement", "min_shrink")]
     lossy.append("export.min_agreement=0")

@@ -147,6 +147,7 @@ def _bytes_of(found: Compressed) -> list[tuple[str, str, list[str]]]:
     ]
 
 
+@pytest.mark.slow
 def test_search_makes_nothing_twice_when_it_was_killed_in_a_retraining(trained, tmp_path):
     overrides = ["compress.trials=0", "compress.scratch_baselines=0"]
     killing = Killing(

@@ -62,6 +62,7 @@ def kill_and_finish(folder: Path, moments: list[float]) -> None:
     assert not list(folder.glob("runs/digits_mlp/*/*.partial"))
 
 
+@pytest.mark.slow
 def test_line_ends_well_after_being_killed_twice(tmp_path: Path) -> None:
     kill_and_finish(tmp_path, [9.0, 14.0])
 

@@ -44,7 +44,9 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("verb", ["train", pytest.param("doctor", marks=pytest.mark.slow), "plan"])
+@pytest.mark.parametrize(
+    "verb", ["train", *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("doctor", "plan"))]
+)
 def test_traceback_names_the_line_of_the_net_when_it_divides_by_zero(verb: str, house: Path) -> None:
     command = [sys.executable, "-m", f"maas.{verb}", "-cd", "parts", "recipe=digits_mlp", "model=mine", "runs_dir=runs"]
     path = os.pathsep.join([str(house), str(Path(maas.__file__).parents[1])])

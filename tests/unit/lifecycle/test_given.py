@@ -20,6 +20,7 @@ from maas.importing.samples import random_features
 from maas.lifecycle import given as given_models
 from maas.lifecycle import stages
 from maas.runtime.bundle import Bundle
+from maas.runtime.graph import session_options
 
 FREE = [f"compress.budget.{name}=null" for name in ("max_drop", "min_agreement", "max_batch_effect", "speedup")]
 ONE = [*FREE, "~compress.passes.quantize_dynamic", "~compress.passes.simplify", "export.min_agreement=0.8"]
@@ -114,11 +115,14 @@ def test_file_keeps_its_inputs_and_outputs_when_a_plain_one_is_compressed(mlp, e
     said = entered(source, f"calibration={mlp / 'rows.npz'}", f"out={tmp_path / 'small'}", *ONE)
     assert "output_probability is read as probabilities" in said
     assert "chosen: quantize_static." in said
+    assert "session.x64quantprecision" in said
     assert sorted(path.name for path in small.parent.iterdir()) == [
         "compression.json", "compression.png", "mlp.onnx", "proof.json",
     ]  # fmt: skip
     assert small.stat().st_size < 0.5 * source.stat().st_size
-    one, other = (ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (source, small))
+    one, other = (
+        ort.InferenceSession(path, session_options(), providers=["CPUExecutionProvider"]) for path in (source, small)
+    )
     assert [value.name for value in one.get_inputs()] == [value.name for value in other.get_inputs()]
     assert [value.name for value in one.get_outputs()] == [value.name for value in other.get_outputs()]
     record, proof = (json.loads((small.parent / f"{name}.json").read_text()) for name in ("compression", "proof"))

@@ -10,7 +10,7 @@ from maas.serving.protocols.operations import Content, OperationDocument, Page, 
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.v2_pages import named_deployment, path_values
 from maas.serving.repository import Deployment, Snapshot
-from maas.serving.statistics import Tally
+from maas.serving.statistics import ModelStatistics, Tally
 
 
 class ConfigurationPage(Page):
@@ -84,6 +84,12 @@ class LoadingPage(Page):
         return OperationDocument(Content({}, None))
 
 
+_AFTER_THREE_REQUESTS = ModelStatistics(
+    succeeded=Tally(3, 1_200_000), runs={1: Tally(1, 200_000), 2: Tally(1, 300_000)}, last_ms=1_800_000_000_000
+)
+"""An example that is the same however many requests a server has answered."""
+
+
 class StatisticsPage(Page):
     """How many requests models answered, and how many runs they took.
 
@@ -103,8 +109,8 @@ class StatisticsPage(Page):
         return Reply(encode(statistics_of(name, version, snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
-        """Returns those of the first model as an example."""
-        example = statistics_of(snapshot.first.name, snapshot.first.version, snapshot)
+        """Returns those that the first model would have after three requests."""
+        example = {"model_stats": [_shown_statistics(snapshot.first, _AFTER_THREE_REQUESTS)]}
         return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
 
 
@@ -150,12 +156,11 @@ def statistics_of(name: str | None, version: str | None, snapshot: Snapshot) -> 
     else:
         one = snapshot.find(name, version)
         found = snapshot.versions(name) if version is None else (one,)
-    return {"model_stats": list(map(_shown_statistics, found))}
+    return {"model_stats": [_shown_statistics(one, one.statistics) for one in found]}
 
 
-def _shown_statistics(deployment: Deployment) -> dict[str, object]:
+def _shown_statistics(deployment: Deployment, found: ModelStatistics) -> dict[str, object]:
     """Returns one version's statistics; what is not measured here has happened 0 times."""
-    found = deployment.statistics
     runs = sorted(found.runs.items())
     computed = Tally(sum(tally.count for _, tally in runs), sum(tally.time_ns for _, tally in runs))
     none = _duration(Tally())

@@ -247,6 +247,7 @@ def test_second_signal_ends_all_workers_at_once(start, array_folder):
 
 
 def test_worker_offers_what_a_server_of_one_process_does(pair, array_server):
+    assert array_server.client.post("/predict", content=ZEROS).status_code == 200
     assert pair.client.get("/openapi.json").json() == array_server.client.get("/openapi.json").json()
 
 

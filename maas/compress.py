@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if line.names and not line.wants_help:
             out = Path(line.value(OUT) or "")
             record = _given(line, out)(GraphRecipe.of(line.without(OWN).overrides, line.config_dir))
-            if "quantize" in record.chosen:
+            if any(one.name == record.chosen and ".quantize_" in one.target for one in record.candidates):
                 cli.say(ON_EVERY_PROCESSOR)
             _conclude(record, out)
         else:

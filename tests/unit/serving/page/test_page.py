@@ -13,17 +13,9 @@ import soundfile
 from PIL import Image
 
 import maas
+from tests.unit.serving.page.conftest import KINDS
 
 pytestmark = pytest.mark.browser
-KINDS = {
-    "array": "digits",
-    "table": "sums",
-    "text": "sentiment",
-    "combined": "reviews",
-    "image": "shades",
-    "audio": "offsets",
-    "embedding": "vectors",
-}
 DESK, PHONE = (1280, 900), (390, 800)
 TEXT = "质量太差了 🙃 not good"
 

@@ -32,6 +32,11 @@ from maas.serving.repository import Deployment, Snapshot
 
 STREAM_BYTES = 2**20
 CLOSING_S = 2.0
+ENVIRONMENT = {
+    "RAYON_NUM_THREADS": "1",  # tokenizers would take all cores
+    "MALLOC_MMAP_THRESHOLD_": str(2**20),  # what is larger is given back when it is freed: a decoded picture is
+}
+"""Of the process; glibc's own threshold grows with what is freed, and each thread then keeps a picture's memory."""
 
 
 @dataclass(eq=False)
@@ -154,7 +159,7 @@ class InputReader:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=STREAM_BYTES,
-                env={**environment_with_kinds(), "RAYON_NUM_THREADS": "1"},  # tokenizers would take all cores
+                env={**environment_with_kinds(), **ENVIRONMENT},
             )
             self._receiving = asyncio.create_task(self._receive(self._process))
         return self._process

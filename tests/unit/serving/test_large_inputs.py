@@ -107,6 +107,21 @@ def test_small_picture_is_answered_while_large_ones_wait(image_server):
     assert found == [200] * 3
 
 
+def test_memory_of_pictures_is_given_back_when_they_were_read(bundles, start, tmp_path):
+    pixels, headers = 6000 * 6000, {"content-type": "image/png"}
+    with start(f"model={bundles.image_bundle(tmp_path / 'image')}") as server:
+
+        def ask(side: int) -> int:
+            content = png(side, side)
+            return server.client.post("/v1/image-classification", content=content, headers=headers).status_code
+
+        assert ask(1500) == 200
+        worker = worker_of(server)
+        before = worker.memory_info().rss
+        assert [ask(6000) for _ in range(4)] == [200] * 4
+        assert worker.memory_info().rss - before < pixels // 2
+
+
 FAULTS = {
     "bad row": ({"input_data": [[0] * 64] * 600 + [[0] * 63]}, "/predict", 400, "Row 600 has shape [63]"),
     "no input": ({"x": "x" * 20_000}, "/predict", 400, "`x`"),

@@ -1,38 +1,68 @@
 """Throughput, latency and memory of the server beside others that serve the same graph, each as its documents show it.
 
-    python tests/benchmarks/bench_peers.py runs/digits_mlp/latest/bundle ENVIRONMENTS [PEER …]
+    python -m tests.benchmarks.bench_peers BUNDLE ENVIRONMENTS [PEER …] [--rounds 3] [--seconds 2]
 
-The bundle takes one row of numbers. Each peer is installed in a virtual environment of its own below `ENVIRONMENTS`, in
-the version below, unless it is there already; its application is a file in `peers/`. Peers are started one after the
-other; maas and the peer take turns, several rounds at each number of connections, and ratios are of one round. It needs
-wrk, and about ten minutes once all seven are installed.
+The bundle takes one row of numbers, or a text of a pretrained tokenizer. Each peer is installed in a virtual
+environment of its own below `ENVIRONMENTS`, in the version below, unless it is there already, with the versions of ONNX
+Runtime, NumPy and tokenizers that are here; its application is a file in `peers/`. All run the graph with one intra-op
+thread in batches of up to 32, and wait a millisecond for a batch to fill, where a peer waits at all.
+
+Peers are started one after the other, and must give the golden scores; maas and the peer take turns, several rounds at
+each number of connections, and ratios are of one round. It needs wrk. Once all seven are installed, a light model takes
+about ten minutes, and one of more than a millisecond a row, which is measured for longer, about half an hour.
 """
 
+import argparse
 import contextlib
+import importlib.metadata
 import json
 import os
-import socket
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import psutil
-from bench_serving import ROOT, Measured, Target, loaded_by_wrk
 
 from maas.runtime.bundle import Bundle
+from tests.benchmarks.bench_serving import ROOT, free_port
+from tests.benchmarks.loading import Loaded, RefusedError, Target, loaded
+from tests.benchmarks.raw_loop import Sent
 
 ROUNDS, CONNECTIONS = 3, (1, 8, 32, 64)
 LONGEST_START_S = 180
-HERE = Path(__file__).parent
-APPS = HERE / "peers"
-SETTINGS = {"MLSERVER_PARALLEL_WORKERS": "0", "BENTOML_DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-RUNTIME = ("onnxruntime", "numpy")
+TOLERANCE, IDLE_S = 1e-3, 5
+APPS = Path(__file__).parent / "peers"
+SETTINGS = {
+    "BENTOML_DO_NOT_TRACK": "1",
+    "BENTOML_HOST": "127.0.0.1",
+    "MLSERVER_HOST": "127.0.0.1",
+    "MOSEC_ADDRESS": "127.0.0.1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+RUNTIME = tuple(f"{name}=={importlib.metadata.version(name)}" for name in ("onnxruntime", "numpy", "tokenizers"))
+HEADS = (
+    "server",
+    "requests/s",
+    "of maas",
+    "p99 ms",
+    "times maas",
+    "memory MB (maas)",
+    "start s (maas)",
+    "idle, cores (maas)",
+)
+Rounds = dict[int, list[tuple[Loaded, Loaded]]]
+"""Our rounds and theirs, by number of connections."""
 
 
 @dataclass(frozen=True)
@@ -40,58 +70,95 @@ class Peer:
     """Another server.
 
     Args:
-        packages: what is installed for it; nothing where this environment has it.
-        command: that starts it in its environment, with `PORT` for the port and `BUNDLE` for the bundle.
-        path: that predicts.
+        package: whose version is shown.
+        command: that starts it in its environment, with `PORT` for the port.
+        path: of the endpoint that predicts.
         form: of the body: JSON with `ROWS` for the rows.
+        requirements: what is installed for it; nothing where this environment has it.
+        settings: environment variables.
     """
 
-    packages: tuple[str, ...]
+    package: str
     command: tuple[str, ...]
     path: str = "/predict"
     form: str = '{"input_data": ROWS}'
+    requirements: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
 
-V2 = '{"inputs": [{"name": "input", "shape": [1, WIDTH], "datatype": "FP32", "data": ROWS}]}'
+V2 = '{"inputs": [{"name": "input", "shape": SHAPE, "datatype": "DATATYPE", "data": ROWS}]}'
+MLSERVER = ("mlserver==1.7.1", "uvloop==0.21.0")  # with 0.22 and 0.23, each process of its pool ends as it starts
 PEERS = {
-    "FastAPI": Peer((), ("python", str(HERE / "bench_serving.py"), "fastapi", "BUNDLE")),
-    "mosec": Peer(("mosec==0.9.8",), ("python", "mosec_app.py", "--port", "PORT"), "/inference"),
-    "LitServe": Peer(("litserve==0.2.18",), ("python", "litserve_app.py")),
-    "BentoML": Peer(("bentoml==1.4.40",), ("bentoml", "serve", "bentoml_app:Predict", "--port", "PORT")),
-    "MLServer": Peer(("mlserver==1.7.1",), ("mlserver", "start", "."), "/v2/models/mlp/infer", V2),
+    "FastAPI": Peer("fastapi", ("python", "fastapi_app.py")),
+    "mosec": Peer("mosec", ("python", "mosec_app.py", "--port", "PORT"), "/inference", requirements=("mosec==0.9.8",)),
+    "LitServe": Peer("litserve", ("python", "litserve_app.py"), requirements=("litserve==0.2.18",)),
+    "BentoML": Peer(
+        "bentoml", ("bentoml", "serve", "bentoml_app:Predict", "--port", "PORT"), requirements=("bentoml==1.4.40",)
+    ),
+    "MLServer": Peer("mlserver", ("mlserver", "start", "."), "/v2/models/model/infer", V2, MLSERVER),
+    "MLServer, without its pool": Peer(
+        "mlserver",
+        ("mlserver", "start", "."),
+        "/v2/models/model/infer",
+        V2,
+        MLSERVER,
+        (("MLSERVER_PARALLEL_WORKERS", "0"),),
+    ),
     "mlflow models serve": Peer(
-        (),
-        ("mlflow", "models", "serve", "-m", "BUNDLE", "-p", "PORT", "--env-manager", "local"),
+        "mlflow",
+        ("mlflow", "models", "serve", "-m", ".", "-p", "PORT", "--env-manager", "local"),
         "/invocations",
         '{"inputs": ROWS}',
     ),
-    "Ray Serve": Peer(("ray[serve]==2.60.0",), ("python", "ray_app.py")),
+    "Ray Serve": Peer("ray", ("python", "ray_app.py"), requirements=("ray[serve]==2.60.0",)),
 }
 
 
-def main(folder: str, environments: str, *names: str) -> None:
+def main(folder: str, environments: str, names: list[str], rounds: int, seconds: float | None) -> None:
     """Measures peers one after the other and prints a table."""
     bundle = Bundle.open(folder)
-    rows = bundle.golden.inputs[:1]
-    width = bundle.predictor.signature.inputs[0].shape[-1]
-    print(f"{bundle.manifest.name}, {ROUNDS} rounds at {', '.join(map(str, CONNECTIONS))} connections; medians")
-    print("| server | version | requests/s, of maas | p99, times maas | memory MB (maas) | start s (maas) |")
-    print("|---|---|---|---|---|---|")
+    sent = Sent.to(bundle, seconds)
+    counts = ", ".join(map(str, CONNECTIONS))
+    print(f"{bundle.manifest.name}, {rounds} rounds of {sent.seconds:g} s at {counts} connections; medians")
+    print(f"| {' | '.join(HEADS)} |")
+    print("|---" * len(HEADS) + "|")
     for name in names or PEERS:
-        peer = PEERS[name]
-        binaries = environment_of(peer, name, Path(environments))
-        body = peer.form.replace("WIDTH", str(width)).replace("ROWS", json.dumps(rows)).encode()
-        with (
-            server([sys.executable, "-m", "maas.serve", f"model={folder}", "port=PORT"], folder, ROOT) as ours,
-            server(command_of(peer, binaries, folder), folder, APPS) as theirs,
-        ):
-            plain = json.dumps({"input_data": rows}).encode()
-            ours.ask(Target("maas", "/predict", plain))
-            theirs.ask(Target(name, peer.path, body))
-            found = {
-                count: [(ours.measured(count), theirs.measured(count)) for _ in range(ROUNDS)] for count in CONNECTIONS
-            }
-            print(line_of(name, version_of(peer, binaries), found, ours, theirs), flush=True)
+        try:
+            print(line_of(bundle, sent, name, Path(environments), rounds), flush=True)
+        except RefusedError as error:
+            print(f"| {name} | {error} |", flush=True)
+
+
+def line_of(bundle: Bundle, sent: Sent, name: str, environments: Path, rounds: int) -> str:
+    """Measures a peer and returns its line of the table.
+
+    Raises:
+        RefusedError: it does not start, predicts something else, or refuses requests.
+    """
+    peer = PEERS[name]
+    binaries, folder = environment_of(peer, name, environments), bundle.folder.resolve()
+    maas = [sys.executable, "-m", "maas.serve", f"model={folder}", "port=PORT"]
+    with (
+        server(maas, folder, ROOT) as ours,
+        tempfile.TemporaryDirectory() as scratch,  # some peers write beside their application
+        server(command_of(peer, binaries), folder, shutil.copytree(APPS, Path(scratch) / "apps"), peer) as theirs,
+    ):
+        ours.request(Target("maas", "/predict", bodies_of(PEERS["FastAPI"].form, sent)))
+        theirs.request(Target(name, peer.path, bodies_of(peer.form, sent)))
+        theirs.require_scores(bundle.golden.scores[bundle.golden.inputs.index(sent.rows[0])])
+        found = {
+            count: [(ours.loaded(count, sent.seconds), theirs.loaded(count, sent.seconds)) for _ in range(rounds)]
+            for count in CONNECTIONS
+        }
+        return " | ".join(["", f"{name} {version_of(peer, binaries)}", *cells_of(found, ours, theirs), ""]).strip()
+
+
+def bodies_of(form: str, sent: Sent) -> tuple[bytes, ...]:
+    """Returns a body for each row."""
+    is_text = isinstance(sent.rows[0], str)
+    shape = [1] if is_text else [1, len(sent.rows[0])]
+    filled = form.replace("DATATYPE", "BYTES" if is_text else "FP32").replace("SHAPE", json.dumps(shape))
+    return tuple(filled.replace("ROWS", json.dumps([row])).encode() for row in sent.rows)
 
 
 class Server:
@@ -106,39 +173,74 @@ class Server:
     def __init__(self, process: psutil.Process, port: int, start_s: float) -> None:
         self.process, self.port, self.started_s = process, port, start_s
 
-    def ask(self, target: Target) -> None:
+    def request(self, target: Target) -> None:
         """Waits for the first prediction."""
         self.target, self.url = target, f"http://127.0.0.1:{self.port}{target.path}"
         headers = dict(target.headers)
         while True:
             with contextlib.suppress(httpx.TransportError):
-                reply = httpx.post(self.url, content=target.body, headers=headers, timeout=60)
+                reply = httpx.post(self.url, content=target.bodies[0], headers=headers, timeout=60)
                 if reply.status_code == 200:
                     break
             if not self.process.is_running() or time.monotonic() - self.started_s > LONGEST_START_S:
-                raise SystemExit(f"{target.server} does not predict.")
+                raise RefusedError(f"{target.server} does not predict.")
             time.sleep(0.1)
         self.ready_s = time.monotonic() - self.started_s
+        self.scores = numbers_of(reply.json())
 
-    def measured(self, connections: int) -> Measured:
-        """Loads it for a moment."""
-        _, rate, p50_us, p99_us = loaded_by_wrk(self.url, self.target, connections)
-        return Measured(rate, p50_us, p99_us, 0.0)
+    def require_scores(self, golden: list[float]) -> None:
+        """Requires that the first prediction was the bundle's own."""
+        if not np.allclose(self.scores, golden, atol=TOLERANCE):
+            raise RefusedError(f"{self.target.server} predicts {self.scores[:4]} …; the bundle {golden[:4]} …")
+
+    def loaded(self, connections: int, seconds: float) -> Loaded:
+        """Loads it for a while."""
+        return loaded(self.url, self.target, connections, seconds)
 
     @property
     def memory_mb(self) -> float:
         """Memory of all of its processes; what they share counts once."""
-        processes = [self.process, *self.process.children(recursive=True)]
-        return sum(one.memory_full_info().pss for one in processes) / 2**20
+        return sum(one.memory_full_info().pss for one in self.processes) / 2**20
+
+    @property
+    def idle_cores(self) -> float:
+        """Processor time of all of its processes by the time that passes, while nothing is requested."""
+        before_s, start_s = self.cpu_s, time.monotonic()
+        time.sleep(IDLE_S)
+        return (self.cpu_s - before_s) / (time.monotonic() - start_s)
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of all of its processes so far."""
+        times = [one.cpu_times() for one in self.processes]
+        return sum(one.user + one.system for one in times)
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """The process that was started and all below it."""
+        return [self.process, *self.process.children(recursive=True)]
+
+
+def numbers_of(reply: Any) -> list[float]:
+    """Returns the longest list of numbers in a reply."""
+    if isinstance(reply, dict):
+        reply = list(reply.values())
+    if not isinstance(reply, list):
+        return []
+    if reply and all(isinstance(one, int | float) for one in reply):
+        return reply
+    return max(map(numbers_of, reply), key=len, default=[])
 
 
 @contextlib.contextmanager
-def server(command: list[str], folder: str, root: Path) -> Iterator[Server]:
+def server(command: list[str], folder: Path, root: Path, peer: Peer | None = None) -> Iterator[Server]:
     """Starts a server on a free port, and ends it with all of its processes."""
     port = free_port()
     filled = [part.replace("PORT", str(port)) for part in command]
-    environment = {**os.environ, **SETTINGS, "BUNDLE": str(Path(folder).resolve()), "PYTHONPATH": str(root)}
+    settings = {**SETTINGS, **dict(peer.settings if peer else ())}
+    environment = {**os.environ, **settings, "BUNDLE": str(folder), "PYTHONPATH": str(root)}
     environment |= {"PORT": str(port), "MLSERVER_HTTP_PORT": str(port)}
+    environment["PATH"] = f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}"  # as if it were activated
     environment |= {name: str(free_port()) for name in ("MLSERVER_GRPC_PORT", "MLSERVER_METRICS_PORT")}
     start_s = time.monotonic()
     with subprocess.Popen(
@@ -156,52 +258,47 @@ def server(command: list[str], folder: str, root: Path) -> Iterator[Server]:
                 one.kill()
 
 
-def free_port() -> int:
-    """Returns a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def environment_of(peer: Peer, name: str, environments: Path) -> Path:
     """Returns the programs of a peer's environment, which is made where it is missing."""
-    if not peer.packages:
+    if not peer.requirements:
         return Path(sys.executable).parent
-    folder = environments / name.replace(" ", "_").lower()
+    folder = (environments / name.partition(",")[0].replace(" ", "_").lower()).resolve()
     if not folder.exists():
         venv.create(folder, with_pip=True)
-        pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", *peer.packages, *RUNTIME]
+        pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", *peer.requirements, *RUNTIME]
         subprocess.run(pip, check=True)
     return folder / "bin"
 
 
-def command_of(peer: Peer, binaries: Path, folder: str) -> list[str]:
+def command_of(peer: Peer, binaries: Path) -> list[str]:
     """Returns the command that starts a peer."""
     program, *arguments = peer.command
-    return [str(binaries / program), *(part.replace("BUNDLE", str(Path(folder).resolve())) for part in arguments)]
+    return [str(binaries / program), *arguments]
 
 
 def version_of(peer: Peer, binaries: Path) -> str:
     """Returns the version that is installed."""
-    package = peer.packages[0].partition("==")[0].partition("[")[0] if peer.packages else peer.command[0]
-    package = "fastapi" if package == "python" else package
-    code = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
+    code = f"import importlib.metadata; print(importlib.metadata.version({peer.package!r}))"
     return subprocess.run([binaries / "python", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def line_of(
-    name: str, version: str, found: dict[int, list[tuple[Measured, Measured]]], ours: Server, theirs: Server
-) -> str:
-    """Returns a line of the table."""
-    rates = [statistics.median(their.rate / our.rate for our, their in rounds) for rounds in found.values()]
-    tails = [statistics.median(their.p99_us / our.p99_us for our, their in rounds) for rounds in found.values()]
-    return (
-        f"| {name} | {version} | {', '.join(f'{rate:.0%}' for rate in rates)} | "
-        f"{', '.join(f'{tail:.1f}' for tail in tails)} | {theirs.memory_mb:.0f} ({ours.memory_mb:.0f}) "
-        f"| {theirs.ready_s:.1f} ({ours.ready_s:.1f}) |"
-    )
+def cells_of(found: Rounds, ours: Server, theirs: Server) -> Iterator[str]:
+    """Yields a peer's figures: those of a load at each number of connections, those of the process beside maas'."""
+    pairs = found.values()
+    yield ", ".join(f"{statistics.median(their.rate for _, their in rounds):,.0f}" for rounds in pairs)
+    yield ", ".join(f"{statistics.median(their.rate / our.rate for our, their in rounds):.0%}" for rounds in pairs)
+    yield ", ".join(f"{statistics.median(their.p99_us for _, their in rounds) / 1000:,.1f}" for rounds in pairs)
+    yield ", ".join(f"{statistics.median(their.p99_us / our.p99_us for our, their in rounds):.1f}" for rounds in pairs)
+    yield f"{theirs.memory_mb:.0f} ({ours.memory_mb:.0f})"
+    yield f"{theirs.ready_s:.1f} ({ours.ready_s:.1f})"
+    yield f"{theirs.idle_cores:.2f} ({ours.idle_cores:.2f})"
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", metavar="BUNDLE")
+    parser.add_argument("environments", metavar="ENVIRONMENTS")
+    parser.add_argument("names", metavar="PEER", nargs="*")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float)
+    main(**vars(parser.parse_args()))

@@ -1,22 +1,21 @@
-"""Requests a second of the server, against a do-nothing endpoint, the raw model, FastAPI by hand, and another checkout.
+"""Requests a second of the server, against a do-nothing endpoint, the graph alone, FastAPI by hand, another checkout.
 
-    python tests/benchmarks/bench_serving.py runs/digits_mlp/latest/bundle [CHECKOUT]
+    python -m tests.benchmarks.bench_serving runs/digits_mlp/latest/bundle [CHECKOUT] [--rounds 5] [--seconds 2]
 
 Servers and load generator (wrk, or a client of its own where that is not installed) are processes of their own. The
-targets take turns, several rounds in one run; what counts are the ratios of a round, not the numbers, which other work
-on the machine moves. `CHECKOUT` is a folder with another version of maas. It takes about two minutes.
+targets and the graph alone take turns, several rounds in one run; what counts are the ratios of a round, not the
+numbers, which other work on the machine moves. `CHECKOUT` is a folder with another version of maas. A light model
+takes about two minutes; one of more than a millisecond a row is measured for longer, about seven minutes in all.
 """
 
-import asyncio
+import argparse
 import contextlib
 import json
 import os
-import re
-import shutil
+import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,25 +24,15 @@ from pathlib import Path
 import httpx
 import numpy as np
 import psutil
-import uvicorn
-import uvloop
 
 from maas.runtime.bundle import Bundle
+from tests.benchmarks.loading import Target, loaded
+from tests.benchmarks.raw_loop import Sent, batch_sizes, raw_rate
 
-ROUNDS, SECONDS, CONNECTIONS = 5, 2, (1, 32)
-NOTHING = "do nothing"
+ROUNDS, CONNECTIONS = 5, (1, 32)
+OURS, NOTHING = "maas /predict", "do nothing"
 ROOT = Path(__file__).parents[2]
-US = {"us": 1, "ms": 1000, "s": 1_000_000}
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is asked for, and where."""
-
-    server: str
-    path: str
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
+RAW_FRACTION = 1 / 4  # of a measurement of a server, for one batch size of the graph alone
 
 
 @dataclass(frozen=True)
@@ -56,21 +45,72 @@ class Measured:
     cpu_us: float
 
 
-def main(folder: str, checkout: str | None = None) -> None:
+Found = dict[tuple[str, int], list[Measured]]
+"""Rounds by target and number of connections."""
+Raw = dict[int, list[float]]
+"""Rows a second of the graph alone, by batch size."""
+
+
+def main(folder: str, checkout: str | None = None, rounds: int = ROUNDS, seconds: float | None = None) -> None:
     """Starts the servers, lets them take turns and prints a table."""
     bundle = Bundle.open(folder)
-    targets = targets_of(bundle, has_other=checkout is not None)
-    found: dict[tuple[str, int], list[Measured]] = {}
-    raw: dict[int, list[float]] = {}
+    sent = Sent.to(bundle, seconds)
+    targets = targets_of(bundle, sent, has_other=checkout is not None)
+    found: Found = {}
+    raw: Raw = {}
     with servers(folder, checkout) as started:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for connections in CONNECTIONS:
                 for name, target in targets.items():
-                    found.setdefault((name, connections), []).append(measured(started, target, connections))
-            for rows in (1, bundle.predictor.batch_size):
-                raw.setdefault(rows, []).append(raw_rate(bundle, rows))
-    print(f"{bundle.manifest.name}, {ROUNDS} rounds of {SECONDS} s, medians; load average {os.getloadavg()[0]:.1f}")
-    print(f"raw model: {', '.join(f'{statistics.median(v):,.0f} rows/s in runs of {k}' for k, v in raw.items())}")
+                    one = measured(started, target, connections, sent.seconds)
+                    found.setdefault((name, connections), []).append(one)
+                for size in [1] if connections == 1 else batch_sizes(bundle)[1:]:
+                    raw.setdefault(size, []).append(raw_rate(bundle, sent.rows, size, sent.seconds * RAW_FRACTION))
+    print(f"{bundle.manifest.name}, {rounds} rounds of {sent.seconds:g} s, medians; {described(sent, bundle)}")
+    print("\n".join(fractions_of_raw(found, raw)))
+    print_table(found)
+
+
+def described(sent: Sent, bundle: Bundle) -> str:
+    """Returns what is sent, with the conditions."""
+    length = bundle.predictor.processor.bucket(bundle.predictor.preprocess(sent.rows[:1])[0])
+    return (
+        f"{len(sent.rows)} rows in turn, padded length {length}, {bundle.predictor.threads} intra-op threads, "
+        f"load average {os.getloadavg()[0]:.1f}"
+    )
+
+
+def fractions_of_raw(found: Found, raw: Raw) -> Iterator[str]:
+    """Yields the graph's own rates, what of them the server reaches, and whether the load generator was the limit."""
+    medians = {size: statistics.median(rates) for size, rates in raw.items()}
+    yield f"graph alone: {', '.join(f'{rate:,.1f} rows/s in runs of {size}' for size, rate in sorted(medians.items()))}"
+    best = max(medians, key=medians.get)
+    for connections, size, which in ((1, 1, ""), (32, best, ", its best batch")):
+        rates = [one.rate for one in found[OURS, connections]]
+        yield f"{plural(connections)}: {spread(rates, raw[size], '.1%')} of the graph alone in runs of {size}{which}"
+    ours = found[OURS, 32]
+    tails = spread([one.p99_us for one in ours], [one.p50_us for one in ours], ".2f")
+    yield f"{plural(32)}: p99 is {tails} times p50"
+    for connections in CONNECTIONS:
+        most = spread(
+            [one.rate for one in found[NOTHING, connections]], [one.rate for one in found[OURS, connections]], ".1f"
+        )
+        yield f"{plural(connections)}: the load generator reaches {most} times the server's rate on {NOTHING}"
+
+
+def plural(connections: int) -> str:
+    """Returns a number of connections in words."""
+    return f"at {connections} connection{'s' if connections > 1 else ''}"
+
+
+def spread(ours: list[float], theirs: list[float], form: str) -> str:
+    """Returns the median of the rounds' ratios, with the smallest and the largest."""
+    ratios = sorted(one / other for one, other in zip(ours, theirs, strict=True))
+    return f"{statistics.median(ratios):{form}} ({ratios[0]:{form}} to {ratios[-1]:{form}})"
+
+
+def print_table(found: Found) -> None:
+    """Prints a line for each target and number of connections."""
     print(
         "| target | connections | requests/s | of do nothing | of FastAPI | p50, times do nothing | p99 ms | CPU µs |"
     )
@@ -85,29 +125,33 @@ def main(folder: str, checkout: str | None = None) -> None:
         )
 
 
-def targets_of(bundle: Bundle, *, has_other: bool) -> dict[str, Target]:
-    """Returns the targets by name; each body also goes to the do-nothing endpoint."""
-    row = bundle.golden.inputs[:1]
-    spec = bundle.predictor.signature.inputs[0]
-    plain = json.dumps({"input_data": row}).encode()
-    infer = f"/v2/models/{bundle.manifest.name}/infer"
-    targets = {"maas /predict": Target("maas", "/predict", plain)}
+def targets_of(bundle: Bundle, sent: Sent, *, has_other: bool) -> dict[str, Target]:
+    """Returns the targets by name; their bodies also go to the do-nothing endpoint."""
+    plain = tuple(json.dumps({"input_data": [row]}).encode() for row in sent.rows)
+    targets = {OURS: Target("maas", "/predict", plain)}
     if has_other:
         targets["other /predict"] = Target("other", "/predict", plain)
-    if spec.datatype in ("FP32", "FP64"):
-        data = np.asarray(row, dtype=np.float32 if spec.datatype == "FP32" else np.float64)
-        tensor = {"name": spec.name, "datatype": spec.datatype, "shape": list(data.shape)}
-        sent = {**tensor, "parameters": {"binary_data_size": data.nbytes}}
-        wanted = {"binary_data_output": True}  # tritonclient's default
-        head = json.dumps({"inputs": [sent], "parameters": wanted}).encode()
-        headers = (("inference-header-content-length", str(len(head))),)
-        targets["maas v2 binary"] = Target("maas", infer, head + data.tobytes(), headers)
-        targets[f"{NOTHING}, binary"] = Target("nothing", infer, head + data.tobytes(), headers)
+    if bundle.predictor.signature.inputs[0].datatype in ("FP32", "FP64"):
+        path, bodies, headers = binary(bundle, sent)
+        targets["maas v2 binary"] = Target("maas", path, bodies, headers)
+        targets[f"{NOTHING}, binary"] = Target("nothing", path, bodies, headers)
     return targets | {"FastAPI": Target("FastAPI", "/predict", plain), NOTHING: Target("nothing", "/predict", plain)}
 
 
+def binary(bundle: Bundle, sent: Sent) -> tuple[str, tuple[bytes, ...], tuple[tuple[str, str], ...]]:
+    """Returns path, bodies and headers of the v2 protocol's binary tensors, of one row each."""
+    spec = bundle.predictor.signature.inputs[0]
+    arrays = [np.asarray([row], dtype=np.float32 if spec.datatype == "FP32" else np.float64) for row in sent.rows]
+    tensor = {"name": spec.name, "datatype": spec.datatype, "shape": list(arrays[0].shape)}
+    tensor["parameters"] = {"binary_data_size": arrays[0].nbytes}
+    wanted = {"binary_data_output": True}  # tritonclient's default
+    head = json.dumps({"inputs": [tensor], "parameters": wanted}).encode()
+    headers = (("inference-header-content-length", str(len(head))),)
+    return f"/v2/models/{bundle.manifest.name}/infer", tuple(head + one.tobytes() for one in arrays), headers
+
+
 def nothing_for(name: str) -> str:
-    """Returns the do-nothing target that gets the same body."""
+    """Returns the do-nothing target that gets the same bodies."""
     return f"{NOTHING}, binary" if "binary" in name else NOTHING
 
 
@@ -117,192 +161,67 @@ def ratio(ours: list[Measured], theirs: list[Measured], figure: str) -> float:
     return statistics.median(getattr(one, figure) / getattr(other, figure) for one, other in pairs)
 
 
-def raw_rate(bundle: Bundle, rows: int) -> float:
-    """Returns rows a second of the model alone, as many in a run."""
-    predictor = bundle.predictor
-    features = predictor.preprocess(bundle.golden.inputs[:1]) * rows
-    runs, start = 0, time.perf_counter()
-    while time.perf_counter() - start < SECONDS / 4:
-        predictor.run(features)
-        runs += 1
-    return runs * rows / (time.perf_counter() - start)
-
-
 @contextlib.contextmanager
 def servers(folder: str, checkout: str | None) -> Iterator[dict[str, tuple[int, psutil.Process]]]:
     """Starts the servers; yields their ports and processes."""
-    this = str(Path(__file__))
-    maas = ["-m", "maas.serve", f"model={folder}", "port=0"]
-    commands = {"maas": maas, "FastAPI": [this, "fastapi", folder], "nothing": [this, "nothing"]}
+    maas = ["-m", "maas.serve", f"model={Path(folder).resolve()}", "port=PORT"]
+    compared = ["-m", "tests.benchmarks.compared_servers", "PORT"]
+    commands = {"maas": maas, "FastAPI": [*compared, str(Path(folder).resolve())], "nothing": compared}
     if checkout is not None:
         commands["other"] = maas
     with contextlib.ExitStack() as stack:
         started = {}
         for name, command in commands.items():
-            root = checkout if name == "other" else ROOT
+            root, port = checkout if name == "other" else ROOT, free_port()
             process = subprocess.Popen(
-                [sys.executable, *command],
-                stdout=subprocess.PIPE,
-                text=True,
+                [sys.executable, *(part.replace("PORT", str(port)) for part in command)],
+                stdout=subprocess.DEVNULL,
                 cwd=root,
                 env={**os.environ, "PYTHONPATH": str(root)},
             )
             stack.callback(process.wait)
             stack.callback(process.terminate)
-            port = int(process.stdout.readline().partition("http://127.0.0.1:")[2].split()[0])
-            wait_until_ready(port)
+            wait_until_ready(process, port)
             started[name] = (port, psutil.Process(process.pid))
         yield started
 
 
-def wait_until_ready(port: int) -> None:
-    """Waits until a server accepts connections."""
-    while True:
+def free_port() -> int:
+    """Returns a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def wait_until_ready(process: subprocess.Popen, port: int) -> None:
+    """Waits until a server accepts connections.
+
+    Raises:
+        SystemExit: it ended before.
+    """
+    while process.poll() is None:
         with contextlib.suppress(httpx.ConnectError):
             httpx.get(f"http://127.0.0.1:{port}/")
             return
         time.sleep(0.05)
+    raise SystemExit(f"{process.args} ended before it accepted connections.")
 
 
-def measured(started: dict[str, tuple[int, psutil.Process]], target: Target, connections: int) -> Measured:
+def measured(
+    started: dict[str, tuple[int, psutil.Process]], target: Target, connections: int, seconds: float
+) -> Measured:
     """Loads a server from a process of its own."""
     port, process = started[target.server]
     before = process.cpu_times()
-    load = loaded_by_wrk if shutil.which("wrk") else loaded_by_client
-    requests, rate, p50_us, p99_us = load(f"http://127.0.0.1:{port}{target.path}", target, connections)
+    one = loaded(f"http://127.0.0.1:{port}{target.path}", target, connections, seconds)
     after = process.cpu_times()
     cpu_s = after.user - before.user + after.system - before.system
-    return Measured(rate, p50_us, p99_us, 1e6 * cpu_s / requests)
-
-
-def loaded_by_wrk(url: str, target: Target, connections: int) -> tuple[int, float, float, float]:
-    """Returns requests, their rate, and the 50th and 99th percentile of their time in microseconds."""
-    with tempfile.TemporaryDirectory() as scratch:
-        body, script = Path(scratch) / "body", Path(scratch) / "post.lua"
-        body.write_bytes(target.body)
-        lines = ['wrk.method = "POST"', f'wrk.body = io.open("{body}", "rb"):read("*a")']
-        script.write_text(
-            "\n".join([*lines, *(f'wrk.headers["{name}"] = "{value}"' for name, value in target.headers)])
-        )
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-s", str(script), url]
-        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in out:
-        raise SystemExit(f"{url} refuses what it is sent:\n{out}")
-    p50, p99 = (
-        float(found[1]) * US[found[2]] for found in (re.search(rf"{part}%\s+([\d.]+)(\w+)", out) for part in (50, 99))
-    )
-    return (
-        int(re.search(r"(\d+) requests in", out)[1]),
-        float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
-        p50,
-        p99,
-    )
-
-
-def loaded_by_client(url: str, target: Target, connections: int) -> tuple[int, float, float, float]:
-    """Does the same without wrk."""
-    command = [sys.executable, str(Path(__file__)), "load", url, str(connections), json.dumps(target.headers)]
-    done = subprocess.run(command, input=target.body, capture_output=True, check=True)
-    return tuple(json.loads(done.stdout))
-
-
-class Client(asyncio.Protocol):
-    """One connection that asks again as soon as it is answered."""
-
-    def __init__(self, request: bytes, times: list[float]) -> None:
-        self.request, self.times, self.received = request, times, b""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
-        self.ask()
-
-    def ask(self) -> None:
-        self.start = time.perf_counter()
-        self.transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-        head, found, body = self.received.partition(b"\r\n\r\n")
-        if found and len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]):
-            if not head.startswith(b"HTTP/1.1 200"):
-                raise SystemExit(self.received.decode())
-            self.received = b""
-            self.times.append(time.perf_counter() - self.start)
-            self.ask()
-
-
-async def load(url: httpx.URL, connections: int, headers: list[tuple[str, str]], body: bytes) -> None:
-    """Asks over some connections for a while; prints how many requests, their rate and their times."""
-    fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    head = f"POST {url.path} HTTP/1.1\r\nhost: x\r\n{fields}content-length: {len(body)}\r\n\r\n"
-    times: list[float] = []
-    loop = asyncio.get_running_loop()
-    for _ in range(connections):
-        await loop.create_connection(lambda: Client(head.encode() + body, times), "127.0.0.1", url.port)
-    await asyncio.sleep(0.3)
-    times.clear()
-    start = time.perf_counter()
-    await asyncio.sleep(SECONDS)
-    seconds, percentiles = time.perf_counter() - start, statistics.quantiles(times, n=100)
-    print(json.dumps([len(times), len(times) / seconds, 1e6 * percentiles[49], 1e6 * percentiles[98]]))
-
-
-async def nothing(scope, receive, send) -> None:
-    """Reads the body and answers a constant."""
-    if scope["type"] == "http":
-        while (await receive()).get("more_body"):
-            pass
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"{}"})
-
-
-def fastapi_by_hand(folder: str):
-    """The application that one writes in ten minutes, around the same bundle."""
-    from fastapi import FastAPI
-    from pydantic import create_model
-
-    bundle = Bundle.open(folder)
-    predictor = bundle.predictor
-    row = str if predictor.signature.inputs[0].datatype == "BYTES" else list[float]
-    body = create_model("Body", input_data=(list[row], ...))
-    app = FastAPI()
-
-    @app.post("/predict")
-    async def predict(asked: body) -> dict[str, list[list[float]]]:
-        outputs = predictor.outputs(asked.input_data)
-        return {"predictions": predictor.postprocessor.scores(outputs).tolist()}
-
-    return app
-
-
-def serve(app) -> None:
-    """Serves an application with uvicorn on a free port."""
-    config = uvicorn.Config(
-        app,
-        port=int(os.environ.get("PORT", "0")),
-        loop="uvloop",
-        http="httptools",
-        log_level="warning",
-        access_log=False,
-    )
-    listener = config.bind_socket()
-    print(f"http://127.0.0.1:{listener.getsockname()[1]} ", flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    return Measured(one.rate, one.p50_us, one.p99_us, 1e6 * cpu_s / one.requests)
 
 
 if __name__ == "__main__":
-    os.environ["PYTHONPATH"] = str(ROOT)
-    match sys.argv[1:]:
-        case ["load", url, connections, headers]:
-            uvloop.run(load(httpx.URL(url), int(connections), json.loads(headers), sys.stdin.buffer.read()))
-        case ["fastapi", folder]:
-            serve(fastapi_by_hand(folder))
-        case ["nothing"]:
-            serve(nothing)
-        case [folder]:
-            main(folder)
-        case [folder, checkout]:
-            main(folder, checkout)
-        case _:
-            sys.exit(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder")
+    parser.add_argument("checkout", nargs="?")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float)
+    main(**vars(parser.parse_args()))

@@ -1,7 +1,7 @@
-"""BentoML: one service, adaptive batches of up to 32."""
+"""BentoML: one service, adaptive batches of up to 32, which wait as its dispatcher finds best."""
 
 import bentoml
-from model import Model
+from model import Model, Row
 
 
 @bentoml.service(workers=1, traffic={"timeout": 60})
@@ -9,6 +9,6 @@ class Predict:
     def __init__(self) -> None:
         self.model = Model()
 
-    @bentoml.api(batchable=True, max_batch_size=32, max_latency_ms=1000)
-    def predict(self, input_data: list[list[float]]) -> list[list[float]]:
+    @bentoml.api(batchable=True, max_batch_size=32)
+    def predict(self, input_data: list[Row]) -> list[list[float]]:
         return self.model.scores(input_data)

@@ -3,20 +3,20 @@
 import os
 
 import litserve as ls
-from model import Model
+from model import Model, Row
 
 
 class Predict(ls.LitAPI):
     def setup(self, device: str) -> None:
         self.model = Model()
 
-    def decode_request(self, request: dict) -> list[float]:
+    def decode_request(self, request: dict) -> Row:
         return request["input_data"][0]
 
-    def batch(self, inputs: list[list[float]]) -> list[list[float]]:
+    def batch(self, inputs: list[Row]) -> list[Row]:
         return inputs
 
-    def predict(self, rows: list[list[float]]) -> list[list[float]]:
+    def predict(self, rows: list[Row]) -> list[list[float]]:
         return self.model.scores(rows)
 
     def unbatch(self, output: list[list[float]]) -> list[list[float]]:

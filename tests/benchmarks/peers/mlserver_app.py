@@ -2,9 +2,9 @@
 
 import numpy as np
 from mlserver import MLModel
-from mlserver.codecs import NumpyCodec
+from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, InferenceResponse
-from model import Model
+from model import IS_TEXT, Model
 
 
 class Predict(MLModel):
@@ -13,6 +13,6 @@ class Predict(MLModel):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        rows = self.decode(payload.inputs[0], default_codec=NumpyCodec)
+        rows = self.decode(payload.inputs[0], default_codec=StringCodec if IS_TEXT else NumpyCodec)
         scores = np.asarray(self.model.scores(rows), dtype=np.float32)
         return InferenceResponse(model_name=self.name, outputs=[NumpyCodec.encode_output("scores", scores)])

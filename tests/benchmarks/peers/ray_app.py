@@ -2,7 +2,7 @@
 
 import os
 
-from model import Model
+from model import Model, Row
 from ray import serve
 from starlette.requests import Request
 
@@ -13,7 +13,7 @@ class Predict:
         self.model = Model()
 
     @serve.batch(max_batch_size=32, batch_wait_timeout_s=0.001)
-    async def scores(self, rows: list[list[float]]) -> list[list[float]]:
+    async def scores(self, rows: list[Row]) -> list[list[float]]:
         return self.model.scores(rows)
 
     async def __call__(self, request: Request) -> dict:

@@ -64,8 +64,9 @@ def queries_that_found_nothing(url: str, folder: Path, examples: int) -> int:
         AssertionError: a check found something.
     """
     (folder / "hooks.py").write_text(HOOKS)
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/graphql", "--no-color", "--seed", "19"]
-    command += ["--continue-on-failure", "--max-examples", str(examples), "--checks", "answered_as_graphql"]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/graphql", "--no-color"]
+    command += ["--seed", os.environ.get("SCHEMATHESIS_SEED", "19"), "--continue-on-failure"]
+    command += ["--max-examples", str(examples), "--checks", "answered_as_graphql"]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(folder)}
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-5_000:]
@@ -73,8 +74,10 @@ def queries_that_found_nothing(url: str, folder: Path, examples: int) -> int:
 
 
 @pytest.mark.parametrize("examples", [5, pytest.param(500, marks=pytest.mark.slow)])
-def test_generated_queries_are_answered_by_data_or_the_callers_fault(url, tmp_path, examples):
-    assert queries_that_found_nothing(url, tmp_path, examples) > 5 * examples
+def test_generated_queries_are_answered_by_data_or_the_callers_fault(url, tmp_path, record_property, examples):
+    cases = queries_that_found_nothing(url, tmp_path, examples)
+    record_property("cases", cases)
+    assert cases > 5 * examples
     assert httpx.get(f"{url}/v2/health/ready").status_code == 200
 
 

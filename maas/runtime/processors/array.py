@@ -124,7 +124,7 @@ class ArrayProcessor(SingleArrayProcessor):
 
     def _checked_list(self, row: object) -> Array | None:
         """Returns a flat list of numbers as an array, faster than numpy does; None where it is something else."""
-        if type(row) is not list or self.shape != (len(row),):
+        if type(row) is not list or self.shape != (len(row),) or bool in map(type, row):
             return None
         kind = "d" if self.standardize else "f"
         try:
@@ -224,9 +224,12 @@ class ArrayProcessor(SingleArrayProcessor):
 
 
 def _holds_only_numbers(row: list[Any]) -> bool:
-    """Whether nested lists end in numbers alone: numpy would give each of many short texts a long one's room."""
+    """Whether nested lists end in numbers alone: numpy would give each of many short texts a long one's room.
+
+    A truth value is no number, as JSON Schema has it.
+    """
     values: list[Any] = row
     while (kinds := set(map(type, values))) == {list}:
         values = list(chain.from_iterable(values))
     plain = (int, float, np.number, np.bool_, np.ndarray, list)  # lists of unequal depth are refused by numpy
-    return all(issubclass(kind, plain) for kind in kinds)
+    return bool not in kinds and all(issubclass(kind, plain) for kind in kinds)

@@ -23,6 +23,8 @@ from maas.runtime.processors.array import ArrayProcessor
         ([1, [2], 3], "Row 1 is not an array of numbers of shape [3]: "),
         (["1", "2", "3"], "Row 1 holds something else than numbers; the model takes [3] of them."),
         ([1, None, 3], "Row 1 holds something else than numbers; the model takes [3] of them."),
+        ([1, True, 3], "Row 1 holds something else than numbers; the model takes [3] of them."),
+        ([True, False, True], "Row 1 holds something else than numbers; the model takes [3] of them."),
         ([1, 2j, 3], "Row 1 holds something else than numbers; the model takes [3] of them."),
         ([1, float("nan"), 3], "Row 1 holds a value that is not a finite number."),
         ([1, float("inf"), 3], "Row 1 holds a value that is not a finite number."),

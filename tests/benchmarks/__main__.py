@@ -1,15 +1,22 @@
 """`make bench`: the training loop, serving of the newest bundle of every recipe that was run, and hostile requests.
 
-python -m tests.benchmarks [training] [serving] [hostile] [compression]
+python -m tests.benchmarks [training] [serving] [hostile] [neighbours] [soak] [compression]
 
-`compression` lets tools work for as long as maas' own search took, on the newest run of every recipe; it is not made
-unless it is asked for.
+`neighbours` and `soak` take minutes, and `compression` lets tools work for as long as maas' own search took, on the
+newest run of every recipe; they are not made unless they are asked for.
 """
 
 import sys
 from pathlib import Path
 
-from tests.benchmarks import bench_compression, bench_hostile, bench_serving, bench_training
+from tests.benchmarks import (
+    bench_compression,
+    bench_hostile,
+    bench_neighbours,
+    bench_serving,
+    bench_soak,
+    bench_training,
+)
 
 
 def serving() -> None:
@@ -36,6 +43,8 @@ BENCHMARKS = {
     "training": bench_training.main,
     "serving": serving,
     "hostile": bench_hostile.main,
+    "neighbours": bench_neighbours.main,
+    "soak": bench_soak.main,
     "compression": compression,
 }
 USUAL = ("training", "serving", "hostile")

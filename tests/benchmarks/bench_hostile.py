@@ -177,9 +177,9 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[tuple[int, psutil.Process]]:
+def server(folder: Path, *settings: str) -> Iterator[tuple[int, psutil.Process]]:
     """Starts a server; yields its port and its process."""
-    command = [sys.executable, "-m", "maas.serve", f"model={folder}", "port=0"]
+    command = [sys.executable, "-m", "maas.serve", f"model={folder}", "port=0", *settings]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             port = int(re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())[1])

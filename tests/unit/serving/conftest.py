@@ -72,6 +72,12 @@ def asking():
 
 
 @pytest.fixture(scope="session")
+def fresh_client():
+    """A client that opens a connection for every request, until one is refused."""
+    return _loaded("fresh_client").FreshClient
+
+
+@pytest.fixture(scope="session")
 def array_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _bundles().array_bundle(tmp_path_factory.mktemp("bundles") / "array")
 

@@ -365,33 +365,18 @@ def test_server_goes_on_and_says_so_when_it_is_hung_up(start, array_folder):
         assert connection.reply("GET").status == 200
 
 
-def clients_until_refused(server, sent: list[int], answered: list[int]) -> None:
-    """Sends requests over fresh connections, one each, until the server refuses to connect."""
-    while True:
-        try:
-            connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-        except ConnectionRefusedError:
-            return
-        sent.append(1)
-        with connection, contextlib.suppress(ConnectionResetError), connection.makefile("rb") as file:
-            connection.sendall(post())
-            if file.readline().startswith(b"HTTP/1.1 200"):
-                answered.append(1)
-
-
 @pytest.mark.parametrize("attempt", range(5))
-def test_no_request_is_lost_when_the_server_stops_under_load(start, array_folder, attempt):
+def test_no_request_is_lost_when_the_server_stops_under_load(start, array_folder, fresh_client, attempt):
     with start(f"model={array_folder}") as server:
-        sent, answered = [], []
-        threads = [threading.Thread(target=clients_until_refused, args=(server, sent, answered)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
+        clients = [fresh_client(server.port, BODY) for _ in range(8)]
         time.sleep(0.3 + 0.01 * attempt)
         server.process.send_signal(signal.SIGTERM)
-        for thread in threads:
-            thread.join()
+        for client in clients:
+            client.join()
         assert server.process.wait() == 0
-        assert len(sent) == len(answered) > 50
+        outcomes = [outcome for client in clients for outcome in client.outcomes]
+        assert len(outcomes) > 50
+        assert [outcome for outcome in outcomes if outcome.status != 200] == []
         assert server.process.stderr.read() == ""
 
 

@@ -251,40 +251,19 @@ def test_worker_offers_what_a_server_of_one_process_does(pair, array_server):
     assert pair.client.get("/openapi.json").json() == array_server.client.get("/openapi.json").json()
 
 
-def sent_until_refused(port: int, sent: list, answered: list) -> None:
-    """Sends requests, each on a connection of its own, until none is accepted any more."""
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        try:
-            connection.connect()
-        except (ConnectionRefusedError, ConnectionResetError):
-            return
-        sent.append(1)
-        try:
-            connection.request("POST", "/predict", ZEROS)
-            answered.append(connection.getresponse().status)
-        except (http.client.HTTPException, OSError) as error:
-            answered.append(error)
-        finally:
-            connection.close()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(10))
-def test_no_request_on_a_new_connection_is_lost_when_workers_are_stopped(start, array_folder, attempt):
+def test_no_request_on_a_new_connection_is_lost_when_workers_are_stopped(start, array_folder, fresh_client, attempt):
     with start(f"model={array_folder}", "workers=2") as server:
-        sent: list = []
-        answered: list = []
-        threads = [threading.Thread(target=sent_until_refused, args=(server.port, sent, answered)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
+        clients = [fresh_client(server.port, ZEROS) for _ in range(8)]
         time.sleep(0.3 + 0.01 * attempt)
         server.process.terminate()
-        for thread in threads:
-            thread.join()
+        for client in clients:
+            client.join()
         assert server.process.wait() == 0
-        assert len(sent) > 50
-        assert answered == [200] * len(sent)
+        outcomes = [outcome for client in clients for outcome in client.outcomes]
+        assert len(outcomes) > 50
+        assert [outcome for outcome in outcomes if outcome.status != 200] == []
 
 
 @pytest.mark.slow

@@ -37,10 +37,8 @@ def wanted_encoding(metadata: Metadata) -> str | None:
     Args:
         metadata: of the request.
     """
-    weights: dict[str, float] = {}
-    for name, value in metadata:
-        if name == b"accept-encoding":
-            weights |= dict(map(_weighted, value.decode("latin-1").lower().split(",")))
+    choices = metadata.get(b"accept-encoding", b"").decode("latin-1").lower()
+    weights = dict(map(_weighted, choices.split(",")))
     known = {name: weights.get(name, weights.get("*", 0.0)) for name in _WINDOWS}
     best = max(known, key=lambda name: known[name])
     return best if known[best] > 0 else None

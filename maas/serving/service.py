@@ -70,7 +70,8 @@ class Service:
         self._explainer = Explainer()
         self._operations = operations
         self._rollouts = rollouts or Rollouts()
-        self._routes: tuple[str, RouteTable] = ("", RouteTable(()))
+        self._routed = Snapshot()
+        self._routes = RouteTable(())
         self._is_stopping = False
         self._id_prefix, self._numbers = os.urandom(5).hex().encode(), itertools.count(1)
 
@@ -78,10 +79,12 @@ class Service:
     def routes(self) -> RouteTable:
         """The operations for what is served now, made again only when that changes."""
         snapshot = self._repository.snapshot
-        if self._routes[0] != snapshot.digest:
-            operations = [*self._operations(snapshot), *self._pages]
-            self._routes = (snapshot.digest, RouteTable([*operations, *documentation(operations)]))
-        return self._routes[1]
+        if snapshot is not self._routed:
+            if snapshot.digest != self._routed.digest or not self._routes.operations:
+                operations = [*self._operations(snapshot), *self._pages]
+                self._routes = RouteTable([*operations, *documentation(operations)])
+            self._routed = snapshot
+        return self._routes
 
     def find(self, method: str, path: str) -> tuple[AnyOperation, Mapping[str, str]]:
         """Returns an operation and the values of its path's open segments.
@@ -150,8 +153,8 @@ class Service:
             What withdraws the request.
         """
         if request.timeout:
-            return attempted(partial(self._begun_in_time, operation, request, done), done) or nothing
-        return attempted(partial(self._begun, operation, request, done), done) or nothing
+            return attempted(done, self._begun_in_time, operation, request, done) or nothing
+        return attempted(done, self._begun, operation, request, done) or nothing
 
     def observe(self, outcome: Outcome) -> None:
         """Shows an outcome to all observers, and counts it among those of its model."""
@@ -179,7 +182,7 @@ class Service:
     def _begun_in_time(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw:
         """Begins a request whose reply is wanted within a time."""
         timed = RequestInTime(request.timeout, done)
-        return timed.begin(lambda done: attempted(partial(self._begun, operation, request, done), done) or nothing)
+        return timed.begin(lambda done: attempted(done, self._begun, operation, request, done) or nothing)
 
     def _begun(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw | None:
         snapshot = self._repository.snapshot
@@ -275,6 +278,6 @@ def _finish(
     elif size_of_outputs(outcome) > OUTPUT_VALUES_AT_ONCE:
         start_task(rendered_in_turns(operation, request, call, deployment, outcome), done)
     else:
-        reply = attempted(partial(rendered_at_once, operation, call, deployment, outcome), done)
+        reply = attempted(done, rendered_at_once, operation, call, deployment, outcome)
         if reply is not None:
             done(reply)

@@ -194,7 +194,9 @@ class BatchEngine:
     def _finish(self, job: Job, deliver: Deliver, outcome: Outputs | Exception) -> None:
         """Ends a call that was started, and hands over what its run gave."""
         job.deliver = _nobody  # a job that refers to itself would wait for the garbage collector
-        self._leave((job,), 1)
+        if job.is_waiting:
+            self._jobs.release(1)
+        self._end_call()
         deliver(outcome)
 
     def _withdraw(self, job: Job) -> None:
@@ -208,6 +210,9 @@ class BatchEngine:
             job.is_withdrawn = True
             rows -= 0 if job.is_waiting else len(job.features)
         self._jobs.release(rows)
+        self._end_call()
+
+    def _end_call(self) -> None:
         self._calls -= 1
         if not self._calls:
             self._idle.set()

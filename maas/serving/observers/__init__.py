@@ -1,6 +1,6 @@
 """Observers: they see each request and its outcome, and change nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -22,7 +22,7 @@ class Outcome(msgspec.Struct, frozen=True):
         request_id: name of the request, the caller's own or made here.
         status: the transport's status.
         seconds: from the request's head to its reply.
-        metadata: pairs of a name in lower case and a value; HTTP calls them headers.
+        metadata: what else the caller said, values by name in lower case; HTTP calls it headers.
     """
 
     method: str
@@ -34,7 +34,7 @@ class Outcome(msgspec.Struct, frozen=True):
     request_id: bytes
     status: int
     seconds: float
-    metadata: Iterable[tuple[bytes, bytes]] = ()
+    metadata: Mapping[bytes, bytes] = {}
 
     @property
     def is_answered(self) -> bool:

@@ -39,7 +39,6 @@ def line_of(outcome: Outcome) -> dict[str, object]:
         "status": outcome.status,
         "ms": round(1000 * outcome.seconds, 3),
     }
-    for name, value in outcome.metadata:
-        if name == b"traceparent" and (found := _TRACE_ID(value)):
-            line["trace_id"] = found[1].decode()
+    if found := _TRACE_ID(outcome.metadata.get(b"traceparent", b"")):
+        line["trace_id"] = found[1].decode()
     return line

@@ -38,7 +38,11 @@ class Tracing:
 
     def observe(self, outcome: Outcome) -> None:
         """Makes the span of one request, which has just ended."""
-        carrier = {name.decode(): value.decode("latin-1") for name, value in outcome.metadata if name in TRACE_CONTEXT}
+        carrier = {
+            name.decode(): outcome.metadata[name].decode("latin-1")
+            for name in TRACE_CONTEXT
+            if name in outcome.metadata
+        }
         if not carrier and not outcome.model:
             return
         end = time.time_ns()

@@ -39,7 +39,7 @@ class StaticFile(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns the file, or that the caller's copy is the same."""
-        tags = dict(request.metadata).get(b"if-none-match", b"")
+        tags = request.metadata.get(b"if-none-match", b"")
         is_same = self._etag in tags or tags == b"*"
         return Reply(self._content, _MEDIA_TYPES[self.name.rpartition(".")[2]], self._metadata, is_unchanged=is_same)
 

@@ -59,7 +59,7 @@ class ReadRequest(msgspec.Struct, tag=True):
     labels: tuple[tuple[str, str, str], ...]
     path: str
     values: dict[str, str]
-    metadata: list[tuple[bytes, bytes]]
+    metadata: dict[bytes, bytes]
     query: dict[str, str]
     size: int
 

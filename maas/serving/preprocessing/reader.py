@@ -136,7 +136,7 @@ class InputReader:
             snapshot.labels,
             operation.path,
             dict(request.values),
-            list(request.metadata),
+            dict(request.metadata),
             dict(request.query),
             len(request.body),
         )

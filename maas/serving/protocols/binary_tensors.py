@@ -4,7 +4,6 @@ Source: https://github.com/triton-inference-server/server/blob/main/docs/protoco
 """
 
 import struct
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -67,10 +66,17 @@ def binary_values(raw: RawData, tensor: DeclaredTensor, spec: TensorSpec) -> Ten
 
 def binary_data(array: NDArray[np.generic], datatype: str) -> bytes:
     """Returns an output's data."""
-    if datatype == "BYTES":
-        texts = [str(value).encode() for value in array.ravel().tolist()]
-        return b"".join(chain.from_iterable((_LENGTH.pack(len(text)), text) for text in texts))
-    return array.astype(WIRE_TYPES[datatype], copy=False).tobytes()
+    if datatype != "BYTES":
+        return array.astype(WIRE_TYPES[datatype], copy=False).tobytes()
+    if array.size == 1:
+        return _sized(array.item())
+    return b"".join(map(_sized, array.ravel().tolist()))
+
+
+def _sized(value: object) -> bytes:
+    """Returns a text after its length."""
+    text = str(value).encode()
+    return _LENGTH.pack(len(text)) + text
 
 
 def _texts(raw: RawData, count: int, tensor: DeclaredTensor) -> list[Row]:

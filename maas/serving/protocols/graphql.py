@@ -152,7 +152,7 @@ class GetGraphql(PostGraphql):
 
 def _media_type(request: Request) -> bytes:
     """Returns GraphQL's own type, or JSON where a client takes that and not the other."""
-    accepted = b",".join(value for name, value in request.metadata if name == b"accept")
+    accepted = request.metadata.get(b"accept", b"")
     return JSON if JSON in accepted and GRAPHQL_JSON not in accepted else GRAPHQL_JSON
 
 

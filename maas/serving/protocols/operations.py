@@ -5,7 +5,7 @@ each gets the snapshot of the moment.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -16,7 +16,8 @@ from maas.runtime.codec import Outputs
 from maas.serving.call import Call
 from maas.serving.repository import Deployment, Snapshot
 
-Metadata: TypeAlias = Iterable[tuple[bytes, bytes]]
+Metadata: TypeAlias = Mapping[bytes, bytes]
+"""Values by name in lower case; of what was sent several times, the values joined by commas (RFC 9110, section 5.3)."""
 JsonSchema: TypeAlias = Mapping[str, object]
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
 LARGE_BODY_BYTES = 16 * 2**10
@@ -31,7 +32,7 @@ class Request(msgspec.Struct):
     Args:
         body: its bytes.
         values: parts of the path that its operation leaves open, by name.
-        metadata: pairs of a name in lower case and a value; HTTP calls them headers.
+        metadata: what else the caller said; HTTP calls it headers.
         query: parameters beside the path, by name.
         request_id: name of the request, the caller's own or made by the transport.
         timeout: time within which a reply is wanted, as the caller wrote it; empty for none.
@@ -42,7 +43,7 @@ class Request(msgspec.Struct):
 
     body: bytes | bytearray = b""
     values: Mapping[str, str] = {}
-    metadata: Metadata = ()
+    metadata: Metadata = {}
     query: Mapping[str, str] = {}
     request_id: bytes = b""
     timeout: bytes = b""
@@ -53,10 +54,7 @@ class Request(msgspec.Struct):
     @property
     def media_type(self) -> str:
         """The declared type of the body, in lower case and without parameters; empty where none is declared."""
-        for name, value in self.metadata:
-            if name == b"content-type":
-                return value.decode("latin-1").partition(";")[0].strip().lower()
-        return ""
+        return self.metadata.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -212,7 +210,7 @@ class AdministratorAction(Action):
         Raises:
             InputError: a web page wants it, or it cannot be done.
         """
-        if any(name == b"origin" for name, _ in request.metadata):
+        if b"origin" in request.metadata:
             raise InputError("The request has an Origin: models are administered by no web page. Send it without.")
         return await self._performed(request)
 

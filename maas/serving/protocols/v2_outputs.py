@@ -134,9 +134,8 @@ def _binary_reply(
     outputs, binary = [], []
     for one in wanted:
         array, datatype = as_wanted(one, deployment, arrays)
-        data = binary_data(array, datatype)
+        binary.append(data := binary_data(array, datatype))
         outputs.append((one.name, datatype, array.shape, len(data)))
-        binary.append(data)
     head, metadata = _binary_head(deployment.name, deployment.version, tuple(outputs))
     return Rendered(iter((head, *binary)), OCTETS, metadata)
 

@@ -88,15 +88,16 @@ def json_size(request: Request) -> int | None:
     Raises:
         UnreadableError: the header that says so is no length within the body.
     """
-    for name, value in request.metadata:
-        if name == JSON_LENGTH:
-            if not value.isdigit() or len(value) > _MOST_DIGITS or not 0 < int(value) <= len(request.body):
-                raise UnreadableError(
-                    f"The header Inference-Header-Content-Length is {shortened_value(value.decode('latin-1'))}; it is "
-                    f"the length of the JSON that the body of {len(request.body)} bytes begins with. Send it"
-                )
-            return int(value)
-    return None
+    value = request.metadata.get(JSON_LENGTH)
+    if value is None:
+        return None
+    size = int(value) if len(value) <= _MOST_DIGITS and value.isdigit() else 0
+    if not 0 < size <= len(request.body):
+        raise UnreadableError(
+            f"The header Inference-Header-Content-Length is {shortened_value(value.decode('latin-1'))}; it is "
+            f"the length of the JSON that the body of {len(request.body)} bytes begins with. Send it"
+        )
+    return size
 
 
 def rows_of_request(head: RequestHead, body: bytes | bytearray, size: int, deployment: Deployment) -> Sequence[Row]:

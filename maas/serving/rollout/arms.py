@@ -95,15 +95,12 @@ class Arms:
             request: its headers, or its query, may want a role or have a key.
             draw: returns a random number in [0, 1).
         """
-        key = b""
-        for header, value in request.metadata:
-            if header == ROLE and value in self._wanted:
-                return self._wanted[value]
-            if header == self._header:
-                key = value
+        wanted = self._wanted.get(request.metadata.get(ROLE, b""))
+        if wanted is not None:
+            return wanted
         if not self._fractions:
             return self._counted[STABLE]
-        key = key or request.query.get(self._key, "").encode()
+        key = request.metadata.get(self._header) or request.query.get(self._key, "").encode()
         point = point_of(self.rollout.model, self.name, key) if key else draw()
         return self._counted.get(role_at(point, self._fractions)) or self._counted[STABLE]
 

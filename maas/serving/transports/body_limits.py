@@ -74,9 +74,8 @@ def checked_head(headers: Metadata) -> tuple[int, bool, bytes]:
     Raises:
         MediaTypeError: the body is a form, or compressed in a way that is not read here.
     """
-    found = dict(headers)
-    encoding = require_readable_body(found.get(b"content-type", b""), found.get(b"content-encoding", b""))
-    return int(found.get(b"content-length", 0)), found.get(b"expect", b"").lower() == b"100-continue", encoding
+    encoding = require_readable_body(headers.get(b"content-type", b""), headers.get(b"content-encoding", b""))
+    return int(headers.get(b"content-length", 0)), headers.get(b"expect", b"").lower() == b"100-continue", encoding
 
 
 def _too_large(limit_bytes: int, found: int) -> TooLargeError:

@@ -28,7 +28,7 @@ class CorsPolicy:
 
     def fields(self, origin: bytes) -> bytes:
         """Returns what a reply says to the browser, as lines; nothing where the origin may not read it."""
-        if not origin or not self.allows(origin):
+        if not self.allows(origin):
             return b""
         return b"access-control-allow-origin: %b\r\naccess-control-expose-headers: %b\r\nvary: origin\r\n" % (
             origin,
@@ -39,7 +39,7 @@ class CorsPolicy:
         """Returns the reply to a browser that wants to know whether it may send a request; None for other requests."""
         if head.method != "OPTIONS" or not self.allows(head.origin):
             return None
-        wanted = dict(head.fields)
+        wanted = head.metadata
         if b"access-control-request-method" not in wanted:
             return None
         headers = wanted.get(b"access-control-request-headers", b"")

@@ -65,7 +65,7 @@ class Exchange:
         self.is_early = self.is_whole = False
         self.output: bytes | None = None
         self.request = Request(
-            metadata=head.fields, query=head.query, request_id=state.service.request_id(head.request_id)
+            metadata=head.metadata, query=head.query, request_id=state.service.request_id(head.request_id)
         )
         if head.timeout or head.priority:
             self.request.timeout, self.request.priority = head.timeout, head.priority
@@ -88,6 +88,12 @@ class Exchange:
             self._known = error
             if head.waits:
                 self.refuse_early(error)
+
+    def take_whole(self, body: bytes) -> None:
+        """Begins and completes a request that arrived in one piece."""
+        self.begin()
+        self._body = body
+        self.complete()
 
     def receive(self, chunk: bytes) -> None:
         """Takes a part of the body; parts that nobody wants are thrown away, and count as long as they are awaited."""
@@ -149,7 +155,7 @@ class Exchange:
             status, reply = http_refusal(outcome, self._operation)
             self.keeps_alive &= status != 413
         connection = self._connection_field(reply)
-        extra = self._state.cors.fields(self.head.origin)
+        extra = self._state.cors.fields(self.head.origin) if self.head.origin else b""
         head = reply_head(status, reply, self.request.request_id, connection, extra)
         self.output = head if self.head.method == "HEAD" or status == 304 else head + reply.body
         self._close(status)

@@ -107,7 +107,7 @@ class GrpcServer:
         given = _bytes_of(context.invocation_metadata())
         request = Request(
             body=message,
-            metadata=[(name, value) for name, value in given.items() if name != ACCEPTED],
+            metadata={name: value for name, value in given.items() if name != ACCEPTED},
             request_id=self._service.request_id(given.get(b"x-request-id", b"")),
             timeout=given.get(TIMEOUT, b""),
             priority=given.get(PRIORITY, b""),

@@ -14,6 +14,7 @@ from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.repository import Repository
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget
+from maas.serving.transports.http_heads import joined_fields
 from maas.serving.transports.messages import (
     AsgiScope,
     ClientGoneError,
@@ -84,9 +85,9 @@ class HttpApp:
 
     def _request(self, scope: AsgiScope) -> Request:
         """Returns a request whose body has not been read."""
-        query, headers = scope["query_string"], dict(scope["headers"])
+        query, headers = scope["query_string"], joined_fields(scope["headers"])
         return Request(
-            metadata=scope["headers"],
+            metadata=headers,
             query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
             request_id=self.service.request_id(headers.get(b"x-request-id", b"")),
             timeout=headers.get(TIMEOUT, b""),

@@ -13,7 +13,7 @@ import msgspec
 from maas.errors import shortened_value
 from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.faults import CallError
-from maas.serving.protocols.operations import Reply
+from maas.serving.protocols.operations import Metadata, Reply
 
 LONGEST_REMEMBERED = 200  # bytes of a target
 FieldList = Sequence[tuple[bytes, bytes]]
@@ -46,7 +46,7 @@ class HttpHead(msgspec.Struct):
         method: in upper case.
         path: decoded, without the query.
         query: parameters beside the path.
-        fields: names in lower case, and values.
+        metadata: its fields.
         body_bytes: announced size of the body; null where it comes in chunks.
         waits: whether the client waits for `100 Continue` before it sends the body.
         media_type: declared type of the body.
@@ -61,7 +61,7 @@ class HttpHead(msgspec.Struct):
     method: str = ""
     path: str = ""
     query: Mapping[str, str] = {}
-    fields: FieldList = ()
+    metadata: Metadata = {}
     body_bytes: int | None = 0
     waits: bool = False
     media_type: bytes = b""
@@ -85,7 +85,7 @@ def http_head(method: bytes, target: bytes, version: str, fields: FieldList) -> 
     Raises:
         MalformedRequestError: there is not exactly one Host, or the version is another.
     """
-    by_name = dict(fields)
+    by_name = joined_fields(fields)
     if version not in ("1.1", "1.0"):
         raise MalformedRequestError(f"The request is of HTTP {version}; this server speaks HTTP/1.1.")
     hosts = int(b"host" in by_name)
@@ -103,7 +103,7 @@ def http_head(method: bytes, target: bytes, version: str, fields: FieldList) -> 
         method.decode("latin-1"),
         path,
         query,
-        fields,
+        by_name,
         None if coding is not None else int(by_name.get(b"content-length", 0)),
         b"expect" in by_name and version == "1.1" and by_name[b"expect"].lower() == b"100-continue",
         by_name.get(b"content-type", b""),
@@ -114,6 +114,14 @@ def http_head(method: bytes, target: bytes, version: str, fields: FieldList) -> 
         by_name.get(PRIORITY, b""),
         version == "1.0",
     )
+
+
+def joined_fields(fields: FieldList) -> Metadata:
+    """Returns fields by name; the values of one that came several times are joined by commas."""
+    by_name = dict(fields)
+    if len(by_name) < len(fields):
+        by_name = {name: b", ".join(value for other, value in fields if other == name) for name in by_name}
+    return by_name
 
 
 def _split(target: bytes) -> tuple[str, Mapping[str, str]]:

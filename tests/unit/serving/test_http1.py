@@ -26,6 +26,7 @@ from maas.serving.transports import server as servers
 from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.exchanges import ServerState
 from maas.serving.transports.http1 import ConnectionLimits
+from maas.serving.transports.http_heads import joined_fields
 from maas.serving.transports.server import HttpServer, RareWarnings, connections_that_fit
 
 BODY = json.dumps({"input_data": [[0] * 64]}).encode()
@@ -147,6 +148,11 @@ def test_blanks_around_a_value_are_no_part_of_it(array_server, after):
         connection.file.readline()
         reply = connection.reply()
         assert (reply.status, reply.getheader("x-request-id")) == (200, "own")
+
+
+def test_values_are_joined_when_a_field_comes_several_times():
+    fields = [(b"accept", b"a;q=1"), (b"host", b"x"), (b"accept", b"b, c")]
+    assert joined_fields(fields) == {b"accept": b"a;q=1, b, c", b"host": b"x"}
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -158,7 +158,8 @@ def test_next_request_is_answered_when_the_worker_was_killed(start, array_folder
             target=lambda: found.append(httpx.post(f"{server.url}/predict", json=rows, timeout=60))
         )
         thread.start()
-        time.sleep(0.2)
+        while server.metric("maas_reading_rows") == 0:  # until its request has arrived
+            time.sleep(0.01)
         worker.send_signal(signal.SIGKILL)
         thread.join()
         assert (found[0].status_code, found[0].json()["code"]) == (503, "overloaded")

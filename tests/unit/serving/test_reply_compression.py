@@ -30,7 +30,7 @@ BODY = {"inputs": [{"name": "input", "shape": [1000, 64], "datatype": "FP32", "d
     ],
 )
 def test_encoding_is_the_one_that_the_client_prefers(header, encoding):
-    assert wanted_encoding(() if header is None else ((b"accept-encoding", header),)) == encoding
+    assert wanted_encoding({} if header is None else {b"accept-encoding": header}) == encoding
 
 
 @pytest.mark.parametrize(("encoding", "decode"), [("gzip", gzip.decompress), ("deflate", zlib.decompress)])

@@ -24,7 +24,7 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 def outcome(status: int = 200, *, model: str = "digits", method: str = "POST", flags: str | None = "01") -> Outcome:
-    metadata = [] if flags is None else [(b"traceparent", f"00-{TRACE}-{PARENT}-{flags}".encode())]
+    metadata = {} if flags is None else {b"traceparent": f"00-{TRACE}-{PARENT}-{flags}".encode()}
     return Outcome(
         method=method,
         path="/predict",

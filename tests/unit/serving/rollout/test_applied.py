@@ -48,7 +48,7 @@ def changed(rollouts, edit):
 
 
 def found(rollouts, repository, **headers):
-    request = Request(metadata=[(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()])
+    request = Request(metadata={name.replace("_", "-").encode(): value.encode() for name, value in headers.items()})
     return rollouts.snapshot_for(request, repository.snapshot).find("digits")
 
 

@@ -30,7 +30,6 @@ from maas.load_testing.generator import Generator
 from maas.load_testing.rates import arrivals
 from maas.load_testing.settings import LoadSettings
 from maas.load_testing.target import load_target
-from maas.runtime.images import MAX_PIXELS
 from maas.serving.settings import ServerSettings
 from tests.benchmarks.bench_hostile import (
     LEGAL_BYTES,
@@ -48,7 +47,7 @@ from tests.benchmarks.bench_hostile import (
 SECONDS, ROUNDS = 60.0, 5
 GOOD_CONNECTIONS, GOOD_RATE, WARM_UP_S = 8, 160.0, 1.0
 SLOW_CONNECTIONS, SLOW_S = 16, 0.1
-LARGEST_BODY, LARGEST_PICTURE = ServerSettings().max_body_bytes, 3 * MAX_PIXELS
+LARGEST_BODY, LARGEST_PICTURE = ServerSettings().max_body_bytes, 4 * ServerSettings().max_pixels  # bytes, in Pillow
 CLOSED, LEFT = "closed without a reply", "open when the client left"
 LISTS = b'{"input_data": [' + b",".join([b"[]"] * ((LEGAL_BYTES - 64) // 3)) + b"]}"
 UNFIT = {

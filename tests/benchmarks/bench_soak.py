@@ -2,13 +2,13 @@
 
     python -m tests.benchmarks.bench_soak [MINUTES] [BUNDLE]
 
-First the capacity is found by wrk at 32 connections. Then requests are due at even distances, at 70 % of it, for
-MINUTES (10); a latency counts from when its request was due, and the server's memory is read every minute. Then one of
-two workers is killed in the middle of 20 s of the same load, beside clients that open a connection for every request.
-At last, servers of one process and of two are stopped by SIGTERM, 20 times each, while eight clients open connections:
-a request is lost that was sent on an established connection and never answered. Without a bundle, a small model of
-arrays is served. It takes about three minutes longer than MINUTES, and ends with status 1 if memory grew by more than
-5 % after the first minute, a request failed that should not, or one was lost. It needs wrk.
+First the capacity at 32 connections is found, by wrk where that is installed. Then requests are due at even distances,
+at 70 % of it, for MINUTES (10); a latency counts from when its request was due, and the server's memory is read every
+minute. Then one of two workers is killed in the middle of 20 s of the same load, beside clients that open a connection
+for every request. At last, servers of one process and of two are stopped by SIGTERM, 20 times each, while eight clients
+open connections: a request is lost that was sent on an established connection and never answered. Without a bundle, a
+small model of arrays is served. It takes about three minutes longer than MINUTES, and ends with status 1 if memory grew
+by more than 5 % after the first minute, a request failed that should not, or one was lost.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ from maas.load_testing.rates import arrivals
 from maas.load_testing.settings import LoadSettings
 from maas.load_testing.target import LoadTarget, load_target
 from tests.benchmarks.bench_hostile import ROOT, make_bundle, server, small_bundles
-from tests.benchmarks.bench_serving import Target, loaded_by_wrk
+from tests.benchmarks.loading import Target, loaded
 from tests.unit.serving.fresh_client import FreshClient, Outcome
 
 MINUTES, CONNECTIONS, FRACTION = 10.0, 32, 0.7
 LARGEST_GROWTH = 0.05
-ROUNDS = 3
+ROUNDS, ROUND_S = 3, 2.0
 TIMEOUT_S = 10.0
 KILLED_S, PAUSE_S, PACED_CLIENTS = 20.0, 0.02, 2
 STOPS, FRESH_CLIENTS = 20, 8
@@ -149,10 +149,9 @@ def stopped(bundle: Path, workers: int) -> list[str]:
 
 
 def capacity(port: int, body: bytes) -> float:
-    """Returns the requests a second that wrk gets answered, the median of some rounds."""
-    target = Target("maas", PATH, body)
-    rates = [loaded_by_wrk(f"http://127.0.0.1:{port}{PATH}", target, CONNECTIONS)[1] for _ in range(ROUNDS)]
-    return statistics.median(rates)
+    """Returns the requests a second that are answered where each connection always has one; the median of rounds."""
+    url, target = f"http://127.0.0.1:{port}{PATH}", Target("maas", PATH, (body,))
+    return statistics.median(loaded(url, target, CONNECTIONS, ROUND_S).rate for _ in range(ROUNDS))
 
 
 def outcomes_of(clients: list[FreshClient]) -> list[Outcome]:

@@ -4,20 +4,17 @@ It gets questions on its standard input and writes replies on its standard outpu
 ends. It changes nothing in the registry.
 """
 
-import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import BinaryIO, TypeAlias
 
 import msgspec
 
+from maas.child_processes import work_aside
 from maas.errors import AbsentError, MaasError, RegistryError
 from maas.registry.reading.questions import PlaceQuestion, Question, RegistryReply, VersionQuestion
 
 ReplyTo: TypeAlias = Callable[[Question], RegistryReply]
-PRIORITY = 10
-"""How much this process gives way to the one that started it."""
 
 
 def main() -> None:
@@ -31,13 +28,7 @@ def reply_for_parent(reply: ReplyTo) -> None:
     Args:
         reply: returns the reply to a question.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the process that started it closes the input
-        if name in signal.Signals.__members__:
-            signal.signal(signal.Signals[name], signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(PRIORITY)
-    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between replies
+    output = work_aside()
     reply_to_all(sys.stdin.buffer, output, reply)
 
 

@@ -4,8 +4,6 @@ It gets requests on its standard input and sends calls and preprocessed rows on 
 ends. It runs no model.
 """
 
-import os
-import signal
 import sys
 import threading
 import traceback
@@ -15,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import BinaryIO
 
+from maas.child_processes import work_aside
 from maas.errors import InputError
 from maas.runtime.codec import Codec
 from maas.serving.call import RowList, preprocessed_steps
@@ -39,8 +38,6 @@ LARGE_PIXELS = 4_000_000
 LARGE_PICTURE = threading.Lock()
 READERS = 2
 """Requests that are read at one time: a small one need not wait for a large one."""
-NICENESS = 10
-"""How much readily this process leaves the processor to the server."""
 
 
 class Worker:
@@ -89,13 +86,7 @@ class Worker:
 
 def main() -> None:
     """Serves the process that started it."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server finishes what it accepted, and closes the input then
-        if name in signal.Signals.__members__:
-            signal.signal(signal.Signals[name], signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between frames
+    output = work_aside()
     Worker(output).serve(sys.stdin.buffer)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -141,15 +141,7 @@ def in_role(deployment: Deployment, role: str, note: Note | None = None) -> Depl
         role: its part.
         note: receives outcomes; null where nobody needs them.
     """
-    return DeploymentInRole(
-        deployment.name,
-        deployment.version,
-        deployment.bundle,
-        deployment.processor,
-        deployment.postprocessor,
-        deployment.example_outputs,
-        deployment.engine if note is None else ObservedEngine(deployment.engine, note),
-        deployment.statistics,
-        deployment.state,
-        role,
-    )
+    values = {field.name: getattr(deployment, field.name) for field in fields(deployment)}
+    if note is not None:
+        values["engine"] = ObservedEngine(deployment.engine, note)
+    return DeploymentInRole(**values, role=role)

@@ -4,7 +4,6 @@ Signals are the supervisor's: a terminal and a service manager send theirs to al
 """
 
 import asyncio
-import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from functools import partial
 import msgspec
 import uvloop
 
+from maas.child_processes import leave_signals_to_parent
 from maas.errors import MaasError
 from maas.registry.reading.addresses import default_tracking_uri
 from maas.serving.locating import Locator
@@ -32,9 +32,7 @@ from maas.serving.workers.worker_channel import WorkerChannel
 
 def main() -> None:
     """Serves until the supervisor closes the channel; a fault at the start is the supervisor's to report."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if name in signal.Signals.__members__:
-            signal.signal(signal.Signals[name], signal.SIG_IGN)
+    leave_signals_to_parent()
     channel = WorkerChannel(_socket(int(sys.argv[1])))
     message = channel.first_message()
     start = msgspec.msgpack.decode(message.body, type=WorkerStart)

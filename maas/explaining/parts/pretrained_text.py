@@ -1,7 +1,7 @@
 """Texts for pretrained models: their words."""
 
-from maas.explaining.words import Words
+from maas.explaining.parts.text import TextParts
 
 
-class PretrainedTextParts(Words):
+class PretrainedTextParts(TextParts):
     """Words, as any text's."""

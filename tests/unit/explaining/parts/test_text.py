@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from maas.errors import InputError
 from maas.explaining import explain
-from maas.explaining.parts.text import TextParts
-from maas.explaining.words import NOTHING
+from maas.explaining.parts.text import NOTHING, TextParts
 
 LONG = 10_000
 

@@ -1,15 +1,17 @@
 """Throughput, latency and memory of the server beside others that serve the same graph, each as its documents show it.
 
-    python -m tests.benchmarks.bench_peers BUNDLE ENVIRONMENTS [PEER …] [--rounds 3] [--seconds 2]
+    python -m tests.benchmarks.bench_peers BUNDLE ENVIRONMENTS [PEER …] [--rounds 3] [--seconds 2] [--wait-ms 1]
 
 The bundle takes one row of numbers, or a text of a pretrained tokenizer. Each peer is installed in a virtual
 environment of its own below `ENVIRONMENTS`, in the version below, unless it is there already, with the versions of ONNX
 Runtime, NumPy and tokenizers that are here; its application is a file in `peers/`. All run the graph with one intra-op
-thread in batches of up to 32, and wait a millisecond for a batch to fill, where a peer waits at all.
+thread. Those that batch make batches of up to 32; where one waits for a batch to fill it waits for `--wait-ms`, or as
+its dispatcher finds best. A longer wait fills batches and slows down a lone request: it is for the reader to choose.
+FastAPI and MLflow run long requests in threads, and so on several cores; processor time shows it.
 
 Peers are started one after the other, and must give the golden scores; maas and the peer take turns, several rounds at
-each number of connections, and ratios are of one round. It needs wrk. Once all seven are installed, a light model takes
-about ten minutes, and one of more than a millisecond a row, which is measured for longer, about half an hour.
+each number of connections, and ratios are of one round. It needs wrk. Once all are installed, a light model takes
+about ten minutes, and one of more than a millisecond a row, which is measured for longer, about forty.
 """
 
 import argparse
@@ -34,8 +36,8 @@ import numpy as np
 import psutil
 
 from maas.runtime.bundle import Bundle
-from tests.benchmarks.bench_serving import ROOT, free_port
-from tests.benchmarks.loading import Loaded, RefusedError, Target, loaded
+from tests.benchmarks.bench_serving import ROOT, Measured, free_port
+from tests.benchmarks.loading import RefusedError, Target, loaded
 from tests.benchmarks.raw_loop import Sent
 
 ROUNDS, CONNECTIONS = 3, (1, 8, 32, 64)
@@ -57,11 +59,13 @@ HEADS = (
     "of maas",
     "p99 ms",
     "times maas",
+    "CPU µs a request",
+    "times maas",
     "memory MB (maas)",
     "start s (maas)",
     "idle, cores (maas)",
 )
-Rounds = dict[int, list[tuple[Loaded, Loaded]]]
+Rounds = dict[int, list[tuple[Measured, Measured]]]
 """Our rounds and theirs, by number of connections."""
 
 
@@ -114,12 +118,13 @@ PEERS = {
 }
 
 
-def main(folder: str, environments: str, names: list[str], rounds: int, seconds: float | None) -> None:
+def main(folder: str, environments: str, names: list[str], rounds: int, seconds: float | None, wait_ms: int) -> None:
     """Measures peers one after the other and prints a table."""
     bundle = Bundle.open(folder)
     sent = Sent.to(bundle, seconds)
-    counts = ", ".join(map(str, CONNECTIONS))
-    print(f"{bundle.manifest.name}, {rounds} rounds of {sent.seconds:g} s at {counts} connections; medians")
+    os.environ |= {"BATCH_WAIT_MS": str(wait_ms), "MLSERVER_MODEL_MAX_BATCH_TIME": str(wait_ms / 1000)}
+    print(f"{bundle.manifest.name}, medians of {rounds} rounds of {sent.seconds:g} s; waits of {wait_ms} ms;")
+    print(f"figures at {', '.join(map(str, CONNECTIONS))} connections")
     print(f"| {' | '.join(HEADS)} |")
     print("|---" * len(HEADS) + "|")
     for name in names or PEERS:
@@ -147,7 +152,7 @@ def line_of(bundle: Bundle, sent: Sent, name: str, environments: Path, rounds: i
         theirs.request(Target(name, peer.path, bodies_of(peer.form, sent)))
         theirs.require_scores(bundle.golden.scores[bundle.golden.inputs.index(sent.rows[0])])
         found = {
-            count: [(ours.loaded(count, sent.seconds), theirs.loaded(count, sent.seconds)) for _ in range(rounds)]
+            count: [(ours.measured(count, sent.seconds), theirs.measured(count, sent.seconds)) for _ in range(rounds)]
             for count in CONNECTIONS
         }
         return " | ".join(["", f"{name} {version_of(peer, binaries)}", *cells_of(found, ours, theirs), ""]).strip()
@@ -193,9 +198,11 @@ class Server:
         if not np.allclose(self.scores, golden, atol=TOLERANCE):
             raise RefusedError(f"{self.target.server} predicts {self.scores[:4]} …; the bundle {golden[:4]} …")
 
-    def loaded(self, connections: int, seconds: float) -> Loaded:
+    def measured(self, connections: int, seconds: float) -> Measured:
         """Loads it for a while."""
-        return loaded(self.url, self.target, connections, seconds)
+        before_s = self.cpu_s
+        one = loaded(self.url, self.target, connections, seconds)
+        return Measured(one.rate, one.p50_us, one.p99_us, 1e6 * (self.cpu_s - before_s) / one.requests)
 
     @property
     def memory_mb(self) -> float:
@@ -283,15 +290,21 @@ def version_of(peer: Peer, binaries: Path) -> str:
 
 
 def cells_of(found: Rounds, ours: Server, theirs: Server) -> Iterator[str]:
-    """Yields a peer's figures: those of a load at each number of connections, those of the process beside maas'."""
-    pairs = found.values()
-    yield ", ".join(f"{statistics.median(their.rate for _, their in rounds):,.0f}" for rounds in pairs)
-    yield ", ".join(f"{statistics.median(their.rate / our.rate for our, their in rounds):.0%}" for rounds in pairs)
-    yield ", ".join(f"{statistics.median(their.p99_us for _, their in rounds) / 1000:,.1f}" for rounds in pairs)
-    yield ", ".join(f"{statistics.median(their.p99_us / our.p99_us for our, their in rounds):.1f}" for rounds in pairs)
+    """Yields a peer's figures: those of a load at each number of connections, those of its processes beside maas'."""
+    yield from compared(found, "rate", 1, ".0%")
+    yield from compared(found, "p99_us", 1000, ".2f")
+    yield from compared(found, "cpu_us", 1, ".2f")
     yield f"{theirs.memory_mb:.0f} ({ours.memory_mb:.0f})"
     yield f"{theirs.ready_s:.1f} ({ours.ready_s:.1f})"
     yield f"{theirs.idle_cores:.2f} ({ours.idle_cores:.2f})"
+
+
+def compared(found: Rounds, figure: str, unit: float, form: str) -> Iterator[str]:
+    """Yields the medians of a figure, and those of the rounds' ratios to maas' own."""
+    rounds = [[(getattr(our, figure), getattr(their, figure)) for our, their in one] for one in found.values()]
+    medians = [statistics.median(their for _, their in one) / unit for one in rounds]
+    yield ", ".join(f"{median:,.0f}" if median >= 100 else f"{median:,.1f}" for median in medians)
+    yield ", ".join(f"{statistics.median(their / our for our, their in one):{form}}" for one in rounds)
 
 
 if __name__ == "__main__":
@@ -301,4 +314,5 @@ if __name__ == "__main__":
     parser.add_argument("names", metavar="PEER", nargs="*")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float)
+    parser.add_argument("--wait-ms", type=int, default=1)
     main(**vars(parser.parse_args()))

@@ -3,7 +3,7 @@
 import os
 
 import litserve as ls
-from model import Model, Row
+from model import WAIT_MS, Model, Row
 
 
 class Predict(ls.LitAPI):
@@ -27,7 +27,7 @@ class Predict(ls.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Predict(max_batch_size=32, batch_timeout=0.001)
+    api = Predict(max_batch_size=32, batch_timeout=WAIT_MS / 1000)
     ls.LitServer(api, accelerator="cpu").run(
         host="127.0.0.1", port=int(os.environ["PORT"]), log_level="warning", generate_client_file=False
     )

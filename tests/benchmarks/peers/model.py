@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 BUNDLE = Path(os.environ["BUNDLE"])
 TOKENIZER = BUNDLE / "assets" / "tokenizer.json"
 IS_TEXT = TOKENIZER.exists()
+WAIT_MS = int(os.environ["BATCH_WAIT_MS"])
 Row = str if IS_TEXT else list[float]
 
 

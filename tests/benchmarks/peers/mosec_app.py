@@ -1,6 +1,6 @@
 """mosec: one worker, batches of up to 32."""
 
-from model import Model
+from model import WAIT_MS, Model
 from mosec import Server, Worker
 
 
@@ -15,5 +15,5 @@ class Predict(Worker):
 
 if __name__ == "__main__":
     server = Server()
-    server.append_worker(Predict, num=1, max_batch_size=32, max_wait_time=1)
+    server.append_worker(Predict, num=1, max_batch_size=32, max_wait_time=WAIT_MS)
     server.run()

@@ -2,7 +2,7 @@
 
 import os
 
-from model import Model, Row
+from model import WAIT_MS, Model, Row
 from ray import serve
 from starlette.requests import Request
 
@@ -12,7 +12,7 @@ class Predict:
     def __init__(self) -> None:
         self.model = Model()
 
-    @serve.batch(max_batch_size=32, batch_wait_timeout_s=0.001)
+    @serve.batch(max_batch_size=32, batch_wait_timeout_s=WAIT_MS / 1000)
     async def scores(self, rows: list[Row]) -> list[list[float]]:
         return self.model.scores(rows)
 

@@ -120,12 +120,13 @@ def open_rollouts(
     Raises:
         ConfigError: they are wrong, or the folder of their state cannot be read or written.
     """
-    store = MemoryState() if settings.state is None else FolderState(settings.state)
-    rollouts = Rollouts(store, peers, observer)
-    if served is None:
+    known = None if served is None else served.rollouts
+    store = MemoryState() if settings.state is None else FolderState(settings.state, known)
+    rollouts = Rollouts(store, peers, observer, state=known)
+    if known is None:
         rollouts.take_written(rollouts_of(settings), administration.repository.snapshot)
     else:
-        rollouts.take_served(served.rollouts)
+        store.adopt(known)
     if isinstance(store, FolderState):
         administration.repository.companions.append(FolderFollower(store, rollouts))
     administration.rollouts = lambda: rollouts.state

@@ -38,6 +38,7 @@ class Rollouts:
         peers: processes that serve the same models.
         observer: sees copies and returns.
         draw: returns a random number in [0, 1).
+        state: what other processes have; null for what is kept.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Rollouts:
         peers: Peers | None = None,
         observer: RolloutObserver | None = None,
         draw: Callable[[], float] = random.random,
+        state: RolloutState | None = None,
     ) -> None:
         self.state = RolloutState()
         self.is_active = False
@@ -56,7 +58,7 @@ class Rollouts:
         self._logged: dict[str, tuple[str, ...]] = {}
         self._changing: set[asyncio.Task[None]] = set()
         self._peers.handle(BROADCAST, self._take_broadcast)
-        self.take(self._store.read())
+        self.take(self._store.read() if state is None else state)
 
     def snapshot_for(self, request: Request, snapshot: Snapshot) -> Snapshot:
         """Returns what is served as a request is to see it; to be called where `is_active`.

@@ -76,22 +76,24 @@ class FolderState:
 
     Args:
         folder: made if there is none.
+        known: what other processes have taken; null for what the folder holds.
 
     Raises:
-        ConfigError: the folder cannot be made or written, or what it holds cannot be read.
+        ConfigError: the folder cannot be made or written, or what it holds is needed and cannot be read.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, known: RolloutState | None = None) -> None:
         self._folder = Path(folder)
         self._file = self._folder / FILE
-        self._known = RolloutState()
+        self._known = known or RolloutState()
         self._stamp: tuple[int, ...] = ()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._not_written(error) from error
         with self._locked():
-            self._known = self.read()
+            if known is None:
+                self._known = self.read()
 
     def read(self) -> RolloutState:
         """Returns what is kept.

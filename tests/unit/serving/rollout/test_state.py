@@ -1,5 +1,6 @@
 """What is kept of roll-outs, and how it changes."""
 
+import asyncio
 import json
 import threading
 
@@ -19,6 +20,7 @@ from maas.serving.rollout.records import (
     RolloutState,
     Shadow,
 )
+from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.rollout.state import FolderState, MemoryState
 
 CANARY = Canary(model="digits", candidate="4", percent=10, bounds=Bounds(max_error_fraction=0.1))
@@ -63,6 +65,19 @@ def test_foreign_or_broken_file_is_one_line(tmp_path, content, message):
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert (tmp_path / "rollout.json").read_bytes() == content
+
+
+def test_process_that_joins_others_starts_with_their_state_when_the_file_is_broken(tmp_path):
+    state = kept(edits.put("digits-4", CANARY, 5.0))
+    file = tmp_path / "rollout.json"
+    file.write_text("{")
+    rollouts = Rollouts(FolderState(tmp_path, state), state=state)
+    assert rollouts.state == state
+    with pytest.raises(ConfigError, match=r"rollout\.json is no state of roll-outs"):
+        asyncio.run(rollouts.change(edits.delete("digits-4", 6.0)))
+    file.unlink()
+    asyncio.run(rollouts.change(edits.delete("digits-4", 6.0)))
+    assert FolderState(tmp_path).read().revision == state.revision + 1
 
 
 def test_folder_that_cannot_be_written_is_one_line(tmp_path):

@@ -60,12 +60,14 @@ def _session(model: Path, threads: int, providers: Sequence[str]) -> ort.Inferen
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return ort.InferenceSession(model.read_bytes(), options, providers=list(providers))  # bytes: no data beside it
+    try:  # by its bytes: a file may name no data beside it
+        session = ort.InferenceSession(model.read_bytes(), options, providers=list(providers))
     except LOADING_ERRORS as error:
         newer = too_new(error)
         reason = f"{model} {newer}" if newer else f"ONNX Runtime cannot load {model}: {one_line(error)}."
         raise BundleError(reason) from error
+    session._model_bytes = None  # noqa: SLF001  a second copy of the weights, kept for a change of providers
+    return session
 
 
 def too_new(error: Exception) -> str | None:

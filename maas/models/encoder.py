@@ -11,7 +11,7 @@ from torch.nn import functional
 from maas.bounds import Count, Fraction
 from maas.models.text_cnn import PADDING, drop_tokens
 
-INITIAL_DEVIATION = 0.02  # of weights, as in BERT and GPT-2
+INITIAL_DEVIATION = 0.02  # of weights, as in BERT
 FAR_BELOW = -1e9  # every real score; unlike −∞ it leaves a row of nothing but padding finite
 
 

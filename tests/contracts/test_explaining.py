@@ -6,6 +6,7 @@ import pytest
 
 from maas.explaining import parts, quantities
 from maas.explaining.parts import Parts
+from maas.explaining.parts.base import SHARED_PARTS
 from maas.explaining.quantities import Quantity
 from maas.runtime import postprocessors, processors
 from maas.runtime.kinds import class_of
@@ -16,7 +17,8 @@ def kinds_in(package) -> list[str]:
 
 
 def test_every_processor_can_be_explained_when_kinds_are_listed():
-    assert kinds_in(parts) == kinds_in(processors)
+    assert sorted([*kinds_in(parts), *SHARED_PARTS]) == kinds_in(processors)
+    assert set(SHARED_PARTS.values()) <= set(kinds_in(parts))
 
 
 def test_every_answer_can_be_explained_when_kinds_are_listed():

@@ -1,4 +1,4 @@
-"""What the parts of a raw row are. One kind of processor, one file with its class."""
+"""What the parts of a raw row are. One kind of processor, one file with its class, or another kind's."""
 
 from maas.explaining.parts.base import InputParts, Parts, RowPart, parts_of
 

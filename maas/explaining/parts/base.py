@@ -141,6 +141,10 @@ class WholeInput(Parts):
         raise InputError("An input that is one part has no picture. Print the explanation, or save it as .html.")
 
 
+SHARED_PARTS = {"pretrained_text": "text", "generative_text": "text"}
+"""Kinds of processors whose rows have the parts of another kind's."""
+
+
 def _emptied(value: Any) -> Any:
     """Returns a raw row with zeros for its numbers, and nothing for its texts."""
     if isinstance(value, Mapping):
@@ -158,7 +162,7 @@ def parts_of(row: object, processor: Codec, most: int | None, baseline: object) 
     Raises:
         InputError: the row, or the baseline, cannot be understood.
     """
-    kind = processor.kind
+    kind = SHARED_PARTS.get(processor.kind, processor.kind)
     made = shipped_class_of(kind, Parts) or registered_class_of(kind, Parts) or WholeInput
     return made(row, processor, most, baseline)
 

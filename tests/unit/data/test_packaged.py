@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 import zipfile
 
@@ -11,6 +12,11 @@ from maas.data import packaged
 from maas.errors import DataError
 
 LINES = "1\t1.5\tgood\r\n2\t-0.25\tbad\twith a tab\r\n3\t0.2\tso-so\r\n4\t0\tneither\r\n5\t-2\tone\u2028line\r\n"
+VERSES = [
+    {"book": "Genesis", "chapter": chapter, "verse": verse, "text": f"{chapter}.{verse}"}
+    for chapter in (1, 2, 3, 4, 5)
+    for verse in (1, 2)
+] + [{"book": "Exodus", "chapter": 5, "verse": 1, "text": "é\u2028"}]
 MEMBERS = ["rated-1.0/inner.tar.gz", "folder/rows.txt"]
 
 
@@ -38,6 +44,7 @@ def index(tmp_path, monkeypatch) -> str:
         packed.writestr("rated-1.0/setup.py", SETUP)
         packed.writestr("rated-1.0/PKG-INFO", "Metadata-Version: 2.1\nName: rated\nVersion: 1.0\n")
         packed.writestr(MEMBERS[0], tar(LINES.encode(), MEMBERS[1]))
+        packed.writestr("rated-1.0/verses.jsonl", "\n".join(json.dumps(verse, ensure_ascii=False) for verse in VERSES))
     monkeypatch.setenv("MAAS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -106,3 +113,20 @@ def test_file_is_named_when_a_line_is_no_rated_text(index, monkeypatch, line):
     monkeypatch.setattr(packaged, "sdist_member", lambda *_: line.encode())
     with pytest.raises(DataError, match=r"^folder/rows\.txt has a line that is not id, rating and text between tabs: "):
         snippets(index)
+
+
+def chapters(index: str, **changes):
+    settings = {"package": "rated", "version": "1.0", "sha256": index, "members": ["rated-1.0/verses.jsonl"]}
+    return packaged.documents(**{**settings, "document": ["book", "chapter"], "test_every": 3, **changes})
+
+
+def test_lines_of_a_document_are_joined_and_every_third_is_held_out_when_documents_are_read(index):
+    tables = chapters(index)
+    assert tables["test"]["input"] == ["3.1\n3.2", "é\u2028"]
+    assert tables["train"]["input"] == ["1.1\n1.2", "2.1\n2.2", "4.1\n4.2", "5.1\n5.2"]
+
+
+@pytest.mark.parametrize("changes", [{"document": ["volume"]}, {"text": "words"}, {"text": "verse"}])
+def test_line_is_refused_when_it_lacks_what_documents_are_made_of(index, changes):
+    with pytest.raises(DataError, match=r"verses.jsonl has a line that is no JSON object with "):
+        chapters(index, **changes)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from maas.errors import InputError
 from maas.explaining import explain
+from maas.explaining.parts import parts_of
 from maas.explaining.parts.text import NOTHING, TextParts
 
 LONG = 10_000
@@ -92,10 +93,8 @@ def test_last_words_are_the_parts_when_a_tokenizer_keeps_the_end(linear_of):
     processor = linear_of("pretrained_text").processor
     content = json.loads(processor._content)
     content["truncation"] = {"direction": "Left", "max_length": 5, "strategy": "LongestFirst", "stride": 0}
-    from maas.explaining.parts.pretrained_text import PretrainedTextParts
-
     processor = type(processor)(tokenizer="none", max_tokens=5, content=json.dumps(content))
-    parts = PretrainedTextParts("这是一个很棒的文本", processor)
+    parts = parts_of("这是一个很棒的文本", processor, None, None)
     assert names(parts) == ["的", "文", "本"]
 
 

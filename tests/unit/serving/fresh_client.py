@@ -21,17 +21,18 @@ class Outcome(NamedTuple):
 
 
 class FreshClient(threading.Thread):
-    """Sends requests to `/predict`, one after the other, until it is stopped or a connection is refused.
+    """Sends requests, one after the other, until it is stopped or a connection is refused.
 
     Args:
         port: of the server.
         body: of the requests.
+        path: likewise.
         pause_s: time between a reply and the next connection.
     """
 
-    def __init__(self, port: int, body: bytes, *, pause_s: float = 0.0) -> None:
+    def __init__(self, port: int, body: bytes, *, path: str = "/predict", pause_s: float = 0.0) -> None:
         super().__init__(daemon=True)
-        self._port, self._body, self._pause_s = port, body, pause_s
+        self._port, self._body, self._path, self._pause_s = port, body, path, pause_s
         self.outcomes: list[Outcome] = []
         self.is_stopped = False
         self.start()
@@ -50,7 +51,7 @@ class FreshClient(threading.Thread):
 
     def _status(self, connection: http.client.HTTPConnection) -> int | Exception:
         try:
-            connection.request("POST", "/predict", self._body)
+            connection.request("POST", self._path, self._body)
             response = connection.getresponse()
             response.read()
         except (http.client.HTTPException, OSError) as error:

@@ -17,7 +17,8 @@ from maas.files import sha256_of, write_json
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Lineage, Manifest, ServingSettings
 from maas.records.signature import TensorSpec
-from maas.runtime.bundle import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, PREDICT, Bundle
+from maas.runtime.bundle import Bundle
+from maas.runtime.bundle_files import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL, PREDICT
 from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.processors import Processor

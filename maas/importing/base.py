@@ -116,8 +116,12 @@ class ImportedModel(ABC):
         """
 
 
-def needed(module: str) -> ModuleType:
+def needed(module: str, extra: str = "import") -> ModuleType:
     """Imports a module of an optional package.
+
+    Args:
+        module: import path.
+        extra: extra of maas that brings the package.
 
     Raises:
         ConfigError: the package is not installed.
@@ -130,7 +134,7 @@ def needed(module: str) -> ModuleType:
             raise
         raise ConfigError(
             f"This model needs the package {package}, which is not installed. In a checkout of maas: "
-            "pip install '.[import]'"
+            f"pip install '.[{extra}]'"
         ) from error
 
 

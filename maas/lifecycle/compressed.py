@@ -10,7 +10,8 @@ from maas.errors import BundleError
 from maas.files import read_json, sha256_of
 from maas.records.evidence import CompressionRecord
 from maas.records.older import compression_today
-from maas.runtime.bundle import PREDICT, Bundle
+from maas.runtime.bundle import Bundle
+from maas.runtime.bundle_files import PREDICT
 from maas.training.checkpoint import Checkpoint
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from maas.onnx_graphs.cleaning import nodes_leading_to, rename_values_
@@ -26,12 +27,27 @@ class GraphBuilder:
         self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self._weights: set[str] = set()
 
     def add(self, operator: str, *inputs: str, result: str | None = None, **attributes: Any) -> str:
         """Adds a node and returns the name of its output."""
         name = f"{self.prefix}/{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [result or name], name=name, **attributes))
         return result or name
+
+    def add_several(
+        self, operator: str, inputs: Sequence[str], results: Sequence[str], attributes: Mapping[str, Any]
+    ) -> None:
+        """Adds a node with named outputs; an empty name leaves an input or an output out."""
+        name = f"{self.prefix}/{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, results, name=name, **attributes))
+
+    def weight(self, name: str, values: NDArray[Any]) -> str:
+        """Adds a constant under a name of its own, unless there is one already, and returns the name."""
+        if name not in self._weights:
+            self._weights.add(name)
+            self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
 
     def constant(self, values: object, dtype: type[np.generic]) -> str:
         """Adds a constant and returns its name."""

@@ -4,10 +4,12 @@ from typing import Any
 
 import msgspec
 
-from maas.bounds import BatchSize, Threads
+from maas.bounds import BatchSize, Threads, Tokens
 from maas.records.signature import Signature, TensorSpec
 
 MANIFEST_VERSION = 2
+GENERATION_VERSION = 3
+"""Of a manifest whose graph keeps state between steps; readers of version 2 refuse it by its number."""
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,22 +43,44 @@ class ServingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: Threads = 1
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of a bundle.
+class Generation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a model continues texts.
+
+    Args:
+        context_length: largest number of tokens of a prompt and the text after it.
+        end_tokens: ids of the tokens that end a text.
+        tokenizer: path of the `tokenizer.json` inside the bundle.
+        chat_template: path of the Jinja template of conversations inside the bundle; null for none.
+        special_tokens: texts of tokens by the names that the template uses, such as `bos_token`.
+    """
+
+    context_length: Tokens
+    end_tokens: tuple[int, ...]
+    tokenizer: str
+    chat_template: str | None = None
+    special_tokens: dict[str, str] = {}
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The content of a bundle. What is at its default is not written: older readers refuse fields that they lack.
 
     Args:
         schema_version: of this file.
         name: the model's name.
         task: e.g. `text-classification`; also the path of its REST route.
         precision: `fp32`, or the compression that was chosen.
-        graphs: ONNX file of each role by the role's name; `predict` turns a batch of inputs into outputs.
-        processor: kind and settings of the processor; one of several inputs has the kinds of its parts by name.
-        postprocessor: kind and settings of the postprocessor.
+        graphs: ONNX file of each role by the role's name; `predict` turns a batch of inputs into outputs, `prefill`
+            reads prompts and `decode` continues them, which one file may do.
+        processor: kind and settings of the processor; one of several inputs has the kinds of its parts by name; empty
+            for a model that generates.
+        postprocessor: kind and settings of the postprocessor; empty for a model that generates.
         signature: raw inputs and outputs.
         serving: batch size and threads.
         lineage: where the model comes from.
         files: SHA-256 of each file by its path inside the bundle; `manifest.json` and `evidence.json` excepted.
-        state: tensors that a graph keeps between steps; none for a model that answers in one step.
+        state: tensors that a graph keeps between steps, each an input `past.NAME` and an output `present.NAME`; none
+            for a model that answers in one step.
+        generation: how the model continues texts; null for one that answers in one step.
     """
 
     schema_version: int
@@ -71,3 +95,4 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lineage: Lineage
     files: dict[str, str]
     state: tuple[TensorSpec, ...] = ()
+    generation: Generation | None = None

@@ -18,7 +18,8 @@ from typing import Protocol
 
 from maas.errors import BundleError, RegistryError
 from maas.files import cache_folder, folder_published_whole
-from maas.runtime.bundle import EVIDENCE, MANIFEST, Bundle
+from maas.runtime.bundle import Bundle
+from maas.runtime.bundle_files import EVIDENCE, MANIFEST
 
 COPIES_KEPT = 16
 """The most copies in the cache, but for those of the last hour."""

@@ -4,30 +4,40 @@ A manifest has the digests of all other files but the evidence, and the evidence
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from maas.errors import BundleError, one_line
-from maas.files import read_json, sha256_of
 from maas.records.evidence import Evidence
-from maas.records.manifest import MANIFEST_VERSION, Manifest
-from maas.records.older import Record, evidence_today, golden_today, manifest_today
+from maas.records.manifest import Manifest
+from maas.records.older import evidence_today, golden_today
+from maas.runtime.bundle_files import (
+    ASSETS,
+    DECODE,
+    EVIDENCE,
+    EXPORT,
+    GOLDEN,
+    MANIFEST,
+    PREDICT,
+    read_manifest,
+    read_record,
+    require_whole,
+)
+from maas.runtime.generation.settings import generation_settings
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared_with_golden
 from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.processors import Processor, load_processor
 
-_T = TypeVar("_T")
-Today = Callable[[Record], Record]
-PREDICT = "predict"
-"""The role of the graph that turns a batch of inputs into outputs."""
-MODEL, MANIFEST, EVIDENCE, ASSETS, GOLDEN = "model.onnx", "manifest.json", "evidence.json", "assets", "golden"
-EXPORT = "Export the model again."
+if TYPE_CHECKING:
+    from maas.runtime.generation.generator import Generated, Prompt, TextGenerator
+    from maas.runtime.generation.text import Piece
+
 MEASURE = "Export the model again, or run python -m maas.verify."
 
 
@@ -35,12 +45,6 @@ class Measured(msgspec.Struct, frozen=True):
     """The part of evidence that is read when a bundle opens."""
 
     manifest_sha256: str = ""
-
-
-class Version(msgspec.Struct, frozen=True):
-    """The part of a manifest that is read first: all else may be unknown in another version."""
-
-    schema_version: int
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,10 @@ class Bundle:
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        _require_whole(folder, manifest)
+        require_whole(folder, manifest)
         bundle = cls(folder, manifest)
         if check_evidence and (folder / EVIDENCE).exists():
-            bundle.require_measured(_read(folder / EVIDENCE, Measured, MEASURE).manifest_sha256)
+            bundle.require_measured(read_record(folder / EVIDENCE, Measured, MEASURE).manifest_sha256)
         return bundle
 
     @cached_property
@@ -89,8 +93,13 @@ class Bundle:
 
     @property
     def model_path(self) -> Path:
-        """The ONNX file that predicts."""
-        return self.folder / self.manifest.graphs[PREDICT]
+        """The ONNX file that predicts, or generates."""
+        return self.folder / self.manifest.graphs[DECODE if self.is_generative else PREDICT]
+
+    @property
+    def is_generative(self) -> bool:
+        """Whether the model continues texts, by `generate`, rather than predicting."""
+        return self.manifest.generation is not None
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -98,7 +107,12 @@ class Bundle:
         return self.make_predictor()
 
     def load_processor(self) -> Processor:
-        """Loads the processor, for another bundle or checkpoint that is to have the same."""
+        """Loads the processor, for another bundle or checkpoint that is to have the same.
+
+        Raises:
+            BundleError: the model generates texts, or its processor cannot be loaded.
+        """
+        self.require_predictive()
         return load_processor(self.manifest.processor, self.folder / ASSETS)
 
     def make_predictor(
@@ -128,6 +142,62 @@ class Bundle:
         """
         return self.checked_predictor.predict(rows)
 
+    def require_predictive(self) -> None:
+        """Requires a model that predicts.
+
+        Raises:
+            BundleError: it generates texts.
+        """
+        if self.is_generative:
+            raise BundleError(
+                f"{self.folder} holds a model that generates texts: it does not predict, and this maas does not serve "
+                "it yet. Open it with maas.load and call generate."
+            )
+
+    @cached_property
+    def generator(self) -> "TextGenerator":
+        """The path from prompts to texts, once it has reproduced the golden texts.
+
+        Raises:
+            BundleError: the model predicts, or it does not generate as when the bundle was made.
+        """
+        from maas.runtime.generation import opening  # noqa: PLC0415 - only a bundle that generates needs jinja2
+
+        generator = opening.open_generator(self.folder, self.manifest)
+        opening.check_golden(self.folder, generator)
+        return generator
+
+    def generate(self, prompt: "Prompt", **settings: object) -> "Generated":
+        """Continues a text, or answers a conversation; the first time, the golden texts are reproduced before.
+
+        Args:
+            prompt: a text, or messages `{"role": …, "content": …}`.
+            **settings: as in `maas.runtime.generation.settings.GenerationSettings`, e.g. `max_tokens=64`,
+                `temperature=0.7`, `seed=1`, `stop="###"`.
+
+        Raises:
+            InputError: prompt or settings cannot be understood, or exceed the model's context.
+            BundleError: the model predicts, or it does not generate as when the bundle was made.
+        """
+        return self.generate_many([prompt], **settings)[0]
+
+    def generate_many(self, prompts: "Sequence[Prompt]", **settings: object) -> "list[Generated]":
+        """Continues several prompts together; each text is the one that its prompt alone gives.
+
+        Args:
+            prompts: texts or conversations.
+            **settings: of all of them, as in `generate`.
+
+        Raises:
+            InputError: a prompt or the settings cannot be understood, or exceed the model's context.
+            BundleError: the model predicts, or it does not generate as when the bundle was made.
+        """
+        return self.generator.generate(prompts, generation_settings(settings))
+
+    def stream(self, prompt: "Prompt", **settings: object) -> "Iterator[Piece]":
+        """Yields the pieces of a text as they are generated; arguments and errors as in `generate`."""
+        return self.generator.stream(prompt, generation_settings(settings))
+
     @property
     def evidence(self) -> Evidence:
         """What was measured of this bundle.
@@ -135,7 +205,7 @@ class Bundle:
         Raises:
             BundleError: there is none, or it is about another bundle.
         """
-        evidence = _read(self.folder / EVIDENCE, Evidence, MEASURE, evidence_today)
+        evidence = read_record(self.folder / EVIDENCE, Evidence, MEASURE, evidence_today)
         self.require_measured(evidence.manifest_sha256)
         return evidence
 
@@ -157,8 +227,8 @@ class Bundle:
     @cached_property
     def golden(self) -> Golden:
         """The golden inputs and outputs."""
-        inputs = _read(self.folder / GOLDEN / "inputs.json", list[Any])
-        outputs = _read(self.folder / GOLDEN / "outputs.json", GoldenOutputs, today=golden_today)
+        inputs = read_record(self.folder / GOLDEN / "inputs.json", list[Any])
+        outputs = read_record(self.folder / GOLDEN / "outputs.json", GoldenOutputs, today=golden_today)
         return Golden(inputs, outputs.scores, outputs.predictions)
 
     @cached_property
@@ -193,58 +263,3 @@ class Bundle:
         if fault:
             raise BundleError(f"{self.folder} {fault}")
         return difference
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Returns the manifest of a bundle, whose other files are not looked at; its version is read first.
-
-    Raises:
-        BundleError: there is none, it cannot be read, or its version is unknown.
-    """
-    path = folder / MANIFEST
-    try:
-        is_there = path.is_file()
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
-    if not is_there:
-        raise BundleError(f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle.")
-    found = _read(path, Version).schema_version
-    if not 1 <= found <= MANIFEST_VERSION:
-        raise BundleError(
-            f"{folder} has schema version {found}; this maas reads 1 to {MANIFEST_VERSION}. Upgrade maas."
-        )
-    return _read(path, Manifest, today=manifest_today)
-
-
-def _require_whole(folder: Path, manifest: Manifest) -> None:
-    """Requires that the manifest names every file of the model and has its digest."""
-    if PREDICT not in manifest.graphs:
-        raise BundleError(f"{folder / MANIFEST} names no graph that predicts; this maas serves none else. {EXPORT}")
-    if missing := sorted(set(manifest.graphs.values()) - set(manifest.files)):
-        raise BundleError(f"{folder / MANIFEST} does not name {_shown(missing[0])}; export the model again.")
-    try:
-        root, own = folder.resolve(), [*(folder / ASSETS).rglob("*"), *(folder / GOLDEN).rglob("*")]
-        for file in own:
-            if file.is_file() and file.relative_to(folder).as_posix() not in manifest.files:
-                raise BundleError(f"{file} is not named in the manifest; export the model again.")
-        for name, digest in manifest.files.items():
-            file = folder / name
-            if not file.resolve().is_relative_to(root) or not file.is_file():
-                raise BundleError(f"{folder} lacks {_shown(name)}, which its manifest names; export the model again.")
-            if sha256_of(file) != digest:
-                raise BundleError(f"{file} was altered since the bundle was made; export the model again.")
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{folder} cannot be read: {one_line(error)}. {EXPORT}") from error
-
-
-def _read(path: Path, kind: type[_T], advice: str = "", today: Today | None = None) -> _T:
-    try:
-        return read_json(path, kind, today)
-    except FileNotFoundError as error:
-        raise BundleError(f"{path} is missing; export the model again.") from error
-    except (OSError, ValueError) as error:
-        raise BundleError(" ".join(filter(None, (f"{path} cannot be read: {one_line(error)}.", advice)))) from error
-
-
-def _shown(name: str) -> str:
-    return name if name.isprintable() and len(name) <= 200 else ascii(name)[:200]

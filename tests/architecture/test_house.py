@@ -23,6 +23,7 @@ HIDDEN_IMPORTS = {
     ("maas/serve.py", "maas.serving.transports.process"),  # it brings ONNX Runtime, which a supervisor does not need
     ("maas/serving/transports/assembling.py", "maas.serving.transports.grpc"),  # gRPC is an extra
     ("maas/serving/protocols/graphql.py", "maas.serving.protocols.graphql_execution"),  # graphql-core is an extra
+    ("maas/runtime/bundle.py", "maas.runtime.generation"),  # only a bundle that generates needs jinja2
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

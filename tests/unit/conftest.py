@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -103,3 +103,44 @@ def scripted() -> Callable[..., contextlib.AbstractContextManager[Scripted]]:
 @pytest.fixture(scope="session")
 def reply() -> Callable[..., None]:
     return sent
+
+
+@pytest.fixture(scope="session")
+def tiny_llama() -> ModuleType:
+    """`tests/unit/tiny_llama.py`."""
+    spec = importlib.util.spec_from_file_location("tiny_llama", ROOT / "tests/unit/tiny_llama.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def llama_folder(tiny_llama, tmp_path_factory) -> Path:
+    """A tiny decoder as a folder of Hugging Face."""
+    return tiny_llama.save(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="session")
+def llama(llama_folder) -> Any:
+    """The same, opened."""
+    from maas.importing.decoders.pretrained import PretrainedDecoder
+
+    return PretrainedDecoder.open(str(llama_folder))
+
+
+@pytest.fixture(scope="session")
+def generator(llama, tmp_path_factory) -> Any:
+    """A generator over its graph."""
+    from maas.onnx_graphs.decoder import decoder_graph, state_of
+    from maas.onnx_graphs.files import write_graph
+    from maas.records.manifest import Generation
+    from maas.runtime.generation.generator import TextGenerator
+
+    folder, files = tmp_path_factory.mktemp("generator"), llama.text_files
+    write_graph(decoder_graph(llama.config, llama.weights, opset=20), folder / "model.onnx")
+    (folder / "tokenizer.json").write_text(files.tokenizer, encoding="utf-8")
+    (folder / "template").write_text(files.chat_template, encoding="utf-8")
+    generation = Generation(
+        llama.config.context_length, files.end_tokens, "tokenizer.json", "template", files.special_tokens
+    )
+    return TextGenerator(folder / "model.onnx", state_of(llama.config), generation, folder, batch_size=4)

@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from maas.records.manifest import Manifest
-from maas.runtime.bundle import Bundle, read_manifest
+from maas.runtime.bundle import Bundle
+from maas.runtime.bundle_files import read_manifest
 from maas.runtime.codec import Codec, Outputs
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.processors import load_processor

@@ -39,9 +39,11 @@ class Opener:
         """Opens a bundle, compares its golden outputs and measures it; a lazy one's files are compared alone.
 
         Raises:
-            BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
+            BundleError: it is not a whole bundle, it generates texts, or it gives other predictions than when it was
+                made.
         """
         bundle = Bundle.open(model.folder)
+        bundle.require_predictive()
         name = model.name or bundle.manifest.name
         statistics, observe = ModelStatistics(), partial(self.observe_rows, name, model.version)
         if not model.entry.lazy:

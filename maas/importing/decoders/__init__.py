@@ -1,0 +1,1 @@
+"""Pretrained models that continue texts, taken as they come."""

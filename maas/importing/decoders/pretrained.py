@@ -1,0 +1,203 @@
+"""A pretrained decoder of the Llama family with all that its bundle needs: weights, tokenizer, template, end tokens.
+
+It comes from a folder, an installed package, a GGUF file or the hub, and transformers opens it.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+
+from maas.errors import ConfigError, one_line
+from maas.importing.decoders.gguf_tokenizer import gguf_tokenizer
+from maas.onnx_graphs.decoder import FREQUENCIES, DecoderConfig, Weights
+from maas.runtime.places import local_place
+
+try:
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        PretrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
+    from transformers.utils import logging as transformers_logging
+except ImportError as error:
+    raise ImportError("transformers is not installed. In a checkout of maas: pip install '.[huggingface]'") from error
+
+MODEL_TYPES = ("llama", "mistral", "qwen2")
+"""What transformers calls architectures that are computed as Llama's."""
+ROTATIONS = ("default", "linear", "llama3")
+SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """What makes tokens of texts.
+
+    Args:
+        tokenizer: content of a `tokenizer.json`.
+        chat_template: Jinja source; None where the model only continues texts.
+        special_tokens: texts of tokens by the names that templates use.
+        end_tokens: ids of the tokens that end a text.
+    """
+
+    tokenizer: str
+    chat_template: str | None
+    special_tokens: dict[str, str]
+    end_tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PretrainedDecoder:
+    """A decoder as transformers opened it.
+
+    Args:
+        model: `LlamaForCausalLM` or one that is computed alike, in float32 and evaluation mode.
+        text_files: what makes tokens of texts.
+        origin: where it was taken from.
+        context_length: largest number of tokens; None for what the model was trained with.
+    """
+
+    model: PreTrainedModel
+    text_files: TextFiles
+    origin: str
+    context_length: int | None = None
+
+    @classmethod
+    def open(cls, place: str, context_length: int | None = None) -> "PretrainedDecoder":
+        """Opens a decoder.
+
+        Args:
+            place: a folder of Hugging Face, a GGUF file, `package:path` to one of them inside an installed package, or
+                a hub id.
+            context_length: largest number of tokens, for a smaller table of rotations; None for what the model was
+                trained with.
+
+        Raises:
+            ConfigError: there is no such model, it cannot be opened, or it is none of the Llama family.
+        """
+        path = local_place(place)
+        if path is not None and path.suffix == ".gguf":
+            model = _opened(place, path.parent, gguf_file=path.name)
+            text_files = gguf_tokenizer(path)
+            found = TextFiles(*text_files, end_tokens=_end_tokens(model))
+        else:
+            model = _opened(place, path or place)
+            found = _text_files(place, path or place, model)
+        _require_llama(place, model.config)
+        decoder = cls(model, found, place, context_length)
+        decoder.require_context()
+        return decoder
+
+    @cached_property
+    def config(self) -> DecoderConfig:
+        """The shape of the graph."""
+        found = self.model.config
+        return DecoderConfig(
+            layers=found.num_hidden_layers,
+            heads=found.num_attention_heads,
+            kv_heads=found.num_key_value_heads,
+            head_size=getattr(found, "head_dim", None) or found.hidden_size // found.num_attention_heads,
+            hidden_size=found.hidden_size,
+            intermediate_size=found.intermediate_size,
+            vocabulary_size=found.vocab_size,
+            context_length=self.context_length or found.max_position_embeddings,
+            norm_epsilon=found.rms_norm_eps,
+            is_tied=bool(found.tie_word_embeddings),
+        )
+
+    @property
+    def weights(self) -> Weights:
+        """Weights and rotations as the graph takes them; they share the model's memory."""
+        state = {name: tensor.detach().numpy() for name, tensor in self.model.state_dict().items()}
+        return {**state, FREQUENCIES: self.model.model.rotary_emb.inv_freq.numpy().astype(np.float32)}
+
+    def require_context(self) -> None:
+        """Requires a context that the model was trained with.
+
+        Raises:
+            ConfigError: it is larger.
+        """
+        most = self.model.config.max_position_embeddings
+        if self.context_length is not None and self.context_length > most:
+            raise ConfigError(f"The context is {self.context_length} tokens; {self.origin} was trained with {most}.")
+
+
+def _opened(name: str, place: Path | str, gguf_file: str | None = None) -> PreTrainedModel:
+    """Returns the model in float32.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            str(place), dtype=torch.float32, gguf_file=gguf_file, local_files_only=isinstance(place, Path)
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:  # missing, unreachable, unknown, packages missing
+        raise ConfigError(f"{name} cannot be opened as a language model: {one_line(error)}.") from error
+    finally:
+        transformers_logging.set_verbosity(before)
+    model.train(False)
+    return model
+
+
+def _require_llama(place: str, config: PretrainedConfig) -> None:
+    """Requires an architecture that the graph computes.
+
+    Raises:
+        ConfigError: it is another one, or a variant.
+    """
+    if variant := _variant(config):
+        raise ConfigError(
+            f"{place} has {variant}; decoders are exported that are computed as Llama: {', '.join(MODEL_TYPES)} with "
+            "silu, full attention and rotations that do not change with the length."
+        )
+
+
+def _variant(config: PretrainedConfig) -> str | None:
+    """Returns what the graph does not compute; None where it computes all."""
+    if config.model_type not in MODEL_TYPES:
+        return f"the architecture {config.model_type}"
+    if config.hidden_act != "silu":
+        return f"the activation {config.hidden_act}"
+    if getattr(config, "use_sliding_window", True) and getattr(config, "sliding_window", None):
+        return "attention to a window of positions"
+    rotation = (getattr(config, "rope_scaling", None) or {}).get("rope_type", "default")
+    return None if rotation in ROTATIONS else f"rotations of kind {rotation}"
+
+
+def _text_files(name: str, place: Path | str, model: PreTrainedModel) -> TextFiles:
+    """Returns what transformers makes tokens by.
+
+    Raises:
+        ConfigError: there is no tokenizer of the Rust library.
+    """
+    library = cast("type[PreTrainedTokenizerBase]", AutoTokenizer)
+    try:
+        found = library.from_pretrained(str(place), local_files_only=isinstance(place, Path))
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ConfigError(f"{name} has no tokenizer that can be opened: {one_line(error)}.") from error
+    if not found.is_fast:
+        raise ConfigError(f"{name} has no tokenizer.json, which texts are read with; save one with its tokenizer.")
+    template = found.chat_template
+    return TextFiles(
+        tokenizer=json.dumps(json.loads(found.backend_tokenizer.to_str()), ensure_ascii=False),
+        chat_template=template if isinstance(template, str) else (template or {}).get("default"),
+        special_tokens={one: str(getattr(found, one)) for one in SPECIAL if getattr(found, one)},
+        end_tokens=_end_tokens(model, found.eos_token_id),
+    )
+
+
+def _end_tokens(model: PreTrainedModel, own: int | None = None) -> tuple[int, ...]:
+    """Returns the ids that end a text: what the model's generation is configured with, else the tokenizer's."""
+    generation = model.generation_config
+    found = own if generation is None or generation.eos_token_id is None else generation.eos_token_id
+    return () if found is None else tuple(found) if isinstance(found, list) else (int(found),)

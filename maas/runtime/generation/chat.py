@@ -1,0 +1,91 @@
+"""Conversations as the prompt that a model was trained on: its own Jinja template, run in a sandbox."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NoReturn, TypeAlias
+
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from maas.errors import BundleError, InputError, one_line
+
+ChatMessage: TypeAlias = Mapping[str, Any]
+"""`role` and `content`, and whatever else a template reads."""
+
+TEMPLATE_ERRORS: tuple[type[Exception], ...] = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What rendering raises: Jinja's own errors, and those of a template's expressions."""
+
+
+class ChatTemplate:
+    """A template as transformers' `apply_chat_template` runs it.
+
+    Args:
+        source: Jinja source.
+        special_tokens: texts of tokens by the names that templates use, such as `bos_token`.
+
+    Raises:
+        BundleError: it is no template.
+    """
+
+    def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.filters["tojson"] = _to_json
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = _now
+        self._special_tokens = dict(special_tokens)
+        try:
+            self._template = environment.from_string(source)
+        except TemplateError as error:
+            raise BundleError(
+                f"The chat template cannot be read: {one_line(error)}. Export the model again."
+            ) from error
+
+    def render(self, messages: Sequence[ChatMessage], **variables: object) -> str:
+        """Returns the prompt, up to where the model's own answer begins.
+
+        Args:
+            messages: conversation so far.
+            variables: whatever else the template reads, e.g. `tools`.
+
+        Raises:
+            InputError: a message lacks role or content, or the template refuses the conversation.
+        """
+        _require_messages(messages)
+        try:
+            return self._template.render(
+                messages=list(messages), add_generation_prompt=True, **self._special_tokens, **variables
+            )
+        except TEMPLATE_ERRORS as error:
+            raise InputError(f"The model's chat template refuses these messages: {one_line(error)}.") from error
+
+
+def _require_messages(messages: Sequence[ChatMessage]) -> None:
+    for index, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or "content" not in message:
+            raise InputError(
+                f'Message {index} lacks role or content; write {{"role": "user", "content": "…"}} for each.'
+            )
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _to_json(value: object, indent: int | None = None) -> str:
+    """Returns JSON without the HTML escapes of Jinja's own filter."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _now(form: str) -> str:
+    return datetime.now().astimezone().strftime(form)

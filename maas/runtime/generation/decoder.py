@@ -1,0 +1,181 @@
+"""A graph that continues sequences, and the keys and values that it keeps between its runs.
+
+ONNX Runtime reads and writes the same memory, so that no run copies what is kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from maas.errors import BundleError
+from maas.records.signature import NUMPY_TYPES, TensorSpec
+from maas.runtime.graph import Graph
+
+TOKENS, LAST_POSITIONS, TOTAL_LENGTH, LOGITS = "tokens", "last_positions", "total_length", "logits"
+PAST, PRESENT = "past.", "present."
+"""What the name of a kept tensor is preceded by as an input and as an output of the graph."""
+RUN_TOKENS = 512
+"""Most new tokens of one run, padding included: bounds the memory of what is computed between the layers."""
+
+TokenIds = NDArray[np.int64]
+
+
+class KeyValueCache:
+    """Keys and values of the sequences in some slots. Memory is taken from the system as positions are written.
+
+    `lengths` holds the number of positions of each slot that are in use, int32 (slots,).
+
+    Args:
+        state: tensors that the graph keeps, (sequences, kv_heads, positions, head_size) each.
+        slots: number of sequences.
+        length: largest number of positions of a sequence.
+    """
+
+    def __init__(self, state: Sequence[TensorSpec], slots: int, length: int) -> None:
+        self.slots = slots
+        self.length = length
+        self.lengths = np.zeros(slots, np.int32)
+        self.tensors: Mapping[str, NDArray[np.generic]] = {
+            spec.name: np.zeros((slots, spec.shape[1], length, spec.shape[3]), NUMPY_TYPES[spec.datatype])
+            for spec in state
+        }
+
+    def move(self, source: int, target: int) -> None:
+        """Copies a sequence to another slot."""
+        used = self.lengths[source]
+        for tensor in self.tensors.values():
+            tensor[target, :, :used] = tensor[source, :, :used]
+        self.lengths[target] = used
+
+    def clear(self, slot: int) -> None:
+        """Empties a slot."""
+        self.lengths[slot] = 0
+
+
+class Decoder:
+    """A graph of prompts and steps, as `maas.onnx_graphs.decoder` writes it.
+
+    Args:
+        model: ONNX file.
+        state: tensors that the graph keeps between runs.
+        threads: ONNX Runtime's intra-op threads.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load the file, or it does not keep these tensors.
+    """
+
+    def __init__(self, model: Path, state: Sequence[TensorSpec], threads: int = 1) -> None:
+        self.state = tuple(state)
+        self._session = Graph(model, threads).session
+        self.vocabulary_size = self._width_of_logits(model)
+
+    def new_cache(self, slots: int, length: int) -> KeyValueCache:
+        """Returns an empty cache for `slots` sequences of at most `length` tokens."""
+        return KeyValueCache(self.state, slots, length)
+
+    def prefill(self, cache: KeyValueCache, first: int, prompts: Sequence[TokenIds]) -> NDArray[np.float32]:
+        """Reads prompts into neighbouring slots, and returns the logits after each, (N, vocabulary).
+
+        Prompts that begin their sequences share runs of at most `RUN_TOKENS`; a longer one is read in several.
+
+        Args:
+            cache: where keys and values go.
+            first: slot of the first prompt.
+            prompts: token ids, one or more each; those of similar length side by side waste the least.
+        """
+        found: list[NDArray[np.float32]] = []
+        for start, end in _runs([len(prompt) for prompt in prompts]):
+            if end - start == 1:
+                found.append(self._read_alone(cache, first + start, prompts[start]))
+            else:
+                found.append(self.extend(cache, first + start, prompts[start:end]))
+        return np.concatenate(found)
+
+    def step(self, cache: KeyValueCache, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Adds a token to each of the first sequences and returns the logits after it, (N, vocabulary)."""
+        return self.extend(cache, 0, np.array(tokens, np.int64)[:, None])
+
+    def extend(self, cache: KeyValueCache, first: int, rows: Sequence[TokenIds] | TokenIds) -> NDArray[np.float32]:
+        """Adds new tokens to the sequences of neighbouring slots in one run.
+
+        Several tokens at once are taken by empty slots, of each its own number, or by one slot alone.
+
+        Args:
+            cache: keys and values; it holds those of the new tokens afterwards.
+            first: the first of the slots.
+            rows: N rows of new token ids.
+
+        Returns:
+            Logits after the last token of each row, (N, vocabulary).
+
+        Raises:
+            ValueError: the cache is too short, or sequences that are not empty cannot take so many at once.
+        """
+        sizes = np.array([len(row) for row in rows], np.int32)
+        slots = slice(first, first + len(rows))
+        past, longest = cache.lengths[slots], int(sizes.max())
+        if longest > 1 and len(rows) > 1 and past.any():
+            raise ValueError("Sequences that are not empty take one token each, or several one sequence alone.")
+        total = past + sizes
+        if total.max() > cache.length:
+            raise ValueError(f"A sequence of {total.max()} tokens does not fit into a cache of {cache.length}.")
+        tokens = np.zeros((len(rows), longest), np.int64)
+        for index, row in enumerate(rows):
+            tokens[index, : len(row)] = row
+        logits = self._run(cache, slots, tokens, total)
+        cache.lengths[slots] = total
+        return logits
+
+    def _read_alone(self, cache: KeyValueCache, slot: int, prompt: TokenIds) -> NDArray[np.float32]:
+        for start in range(0, len(prompt), RUN_TOKENS):
+            logits = self.extend(cache, slot, [prompt[start : start + RUN_TOKENS]])
+        return logits
+
+    def _run(
+        self, cache: KeyValueCache, slots: slice, tokens: TokenIds, total: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Runs the graph over slots; the arrays must live until it has run, as the binding knows addresses alone."""
+        logits = np.empty((len(tokens), self.vocabulary_size), np.float32)
+        last, longest = total - np.int32(1), np.array(total.max(), np.int32)
+        binding = self._session.io_binding()
+        for name, array in ((TOKENS, tokens), (LAST_POSITIONS, last), (TOTAL_LENGTH, longest)):
+            _bind(binding.bind_input, name, array)
+        _bind(binding.bind_output, LOGITS, logits)
+        for name, tensor in cache.tensors.items():
+            _bind(binding.bind_input, PAST + name, tensor[slots])
+            _bind(binding.bind_output, PRESENT + name, tensor[slots])
+        self._session.run_with_iobinding(binding)
+        return logits
+
+    def _width_of_logits(self, model: Path) -> int:
+        """Returns the size of the vocabulary.
+
+        Raises:
+            BundleError: the graph is none of prompts and steps with this state.
+        """
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        inputs = {one.name for one in self._session.get_inputs()}
+        kept = {prefix + spec.name for spec in self.state for prefix in (PAST, PRESENT)}
+        missing = sorted(({TOKENS, LAST_POSITIONS, TOTAL_LENGTH, LOGITS} | kept) - inputs - shapes.keys())
+        if missing:
+            raise BundleError(f"{model} has no {missing[0]}, which its manifest promises; export the model again.")
+        return int(shapes[LOGITS][-1])
+
+
+def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Returns which neighbours share a run: as many as `RUN_TOKENS` allow, padded to the longest; at least one."""
+    runs, start, longest = [], 0, 0
+    for index, size in enumerate(sizes):
+        longest = max(longest, size)
+        if index > start and longest * (index + 1 - start) > RUN_TOKENS:
+            runs.append((start, index))
+            start, longest = index, size
+    return [*runs, (start, len(sizes))]
+
+
+def _bind(bind: "ort.IOBinding.bind_input", name: str, array: NDArray[np.generic]) -> None:
+    """Binds an array of contiguous memory by its address."""
+    bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)

@@ -1,0 +1,51 @@
+"""Golden texts: on a machine that may serve a bundle, its tokens are as likely as they were when it was made.
+
+Texts generated again are not compared: where two tokens are almost equally likely, another machine's rounding may take
+the other one, and all that follows is then another text.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+
+from maas.runtime.generation.decoder import Decoder, TokenIds
+from maas.runtime.generation.sampling import log_softmax
+
+GOLDEN_TOLERANCE = 0.01
+"""Largest difference of a log probability."""
+
+
+class GoldenText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a bundle generated when it was made.
+
+    Args:
+        prompt: token ids of the prompt.
+        tokens: token ids of the text, the likeliest one each.
+        logprobs: log probability of each.
+    """
+
+    prompt: list[int]
+    tokens: list[int]
+    logprobs: list[float]
+
+
+def largest_difference(decoder: Decoder, golden: Sequence[GoldenText]) -> float:
+    """Returns the largest difference of a golden token's log probability, by the same tokens read again."""
+    return max((_difference(decoder, one) for one in golden), default=0.0)
+
+
+def _difference(decoder: Decoder, golden: GoldenText) -> float:
+    found = forced_logprobs(decoder, np.array(golden.prompt, np.int64), golden.tokens)
+    return float(np.nan_to_num(np.abs(np.array(found) - golden.logprobs), nan=np.inf).max())
+
+
+def forced_logprobs(decoder: Decoder, prompt: TokenIds, tokens: Sequence[int]) -> list[float]:
+    """Returns the log probability of each token of a given text after a prompt."""
+    cache = decoder.new_cache(1, len(prompt) + len(tokens))
+    logits = decoder.prefill(cache, 0, [prompt])
+    found = [float(log_softmax(logits[0])[tokens[0]])]
+    for previous, token in pairwise(tokens):
+        found.append(float(log_softmax(decoder.step(cache, [previous])[0])[token]))
+    return found

@@ -1,0 +1,89 @@
+"""One text that is generated: its prompt, its sampler, its characters, and when it ends. It runs no graph."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from maas.runtime.generation.decoder import TokenIds
+from maas.runtime.generation.sampling import ChosenToken, Sampler
+from maas.runtime.generation.settings import GenerationSettings
+from maas.runtime.generation.text_stream import Detokenizer, StopStrings
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one token adds to a text.
+
+    Args:
+        text: whole characters; empty while one is not complete, or may begin a stop.
+        chosen: the token.
+        finish_reason: why it is the last piece: `stop` at an end token or a stop, `length` at the most tokens; None
+            where more follow.
+    """
+
+    text: str
+    chosen: ChosenToken
+    finish_reason: FinishReason | None = None
+
+
+class GeneratedText:
+    """A text while it is generated. It has ended once `finish_reason` is set.
+
+    Args:
+        prompt: token ids, one or more.
+        settings: how tokens are drawn, and what ends the text.
+        max_tokens: most new tokens.
+        tokenizer: tokenizer of the model.
+        end_tokens: ids of the tokens that end a text of the model.
+        vocabulary_size: number of tokens.
+    """
+
+    def __init__(
+        self,
+        prompt: TokenIds,
+        settings: GenerationSettings,
+        *,
+        max_tokens: int,
+        tokenizer: Tokenizer,
+        end_tokens: Collection[int],
+        vocabulary_size: int,
+    ) -> None:
+        self.prompt = prompt
+        self.max_tokens = max_tokens
+        self.finish_reason: FinishReason | None = None
+        self.newest = int(prompt[-1])
+        self._remaining = max_tokens
+        self._ends = {*settings.stop_tokens, *(() if settings.ignore_end else end_tokens)}
+        self._sampler = Sampler(settings, prompt.tolist(), vocabulary_size)
+        self._detokenizer = Detokenizer(tokenizer)
+        self._stops = StopStrings(settings.stop)
+
+    def advance(self, logits: NDArray[np.float32]) -> Piece:
+        """Chooses the next token and returns what it adds to the text.
+
+        Args:
+            logits: after the prompt and all tokens so far, (vocabulary,).
+        """
+        chosen = self._sampler.choose(logits)
+        self.newest = chosen.token
+        self._remaining -= 1
+        text = ""
+        if chosen.token in self._ends:
+            self.finish_reason = "stop"
+        else:
+            text = self._stops.feed(self._detokenizer.feed(chosen.token))
+        if not self._remaining and self.finish_reason is None:
+            self.finish_reason = "length"
+        if self.finish_reason is not None and not self._stops.found:
+            text += self._stops.feed(self._detokenizer.flush())
+        if self._stops.found:
+            self.finish_reason = "stop"
+        elif self.finish_reason is not None:
+            text += self._stops.flush()
+        return Piece(text, chosen, self.finish_reason)

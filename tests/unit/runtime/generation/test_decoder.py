@@ -1,0 +1,68 @@
+"""Slots of the cache: who shares a run, what a sequence leaves behind, and what does not fit."""
+
+import numpy as np
+import pytest
+
+from maas.errors import BundleError
+from maas.records.signature import TensorSpec
+from maas.runtime.generation import decoder as decoders
+from maas.runtime.generation.decoder import Decoder, KeyValueCache
+
+
+def logits_alone(decoder: Decoder, tokens) -> np.ndarray:
+    return decoder.prefill(decoder.new_cache(1, len(tokens)), 0, [np.asarray(tokens)])[0]
+
+
+@pytest.mark.parametrize("limit", [1, 8, 21, 512])
+def test_logits_stay_when_prompts_share_runs_or_take_several(generator, monkeypatch, limit):
+    monkeypatch.setattr(decoders, "RUN_TOKENS", limit)
+    prompts = [np.arange(5, 5 + size) for size in (1, 3, 7, 20)]
+    found = generator.decoder.prefill(generator.decoder.new_cache(4, 20), 0, prompts)
+    monkeypatch.undo()
+    for row, prompt in zip(found, prompts, strict=True):
+        np.testing.assert_allclose(row, logits_alone(generator.decoder, prompt), atol=1e-5)
+
+
+def test_slot_continues_when_another_sequence_was_there_before(generator):
+    decoder = generator.decoder
+    cache = decoder.new_cache(2, 16)
+    decoder.prefill(cache, 0, [np.arange(10, 26), np.arange(40, 43)])
+    cache.move(1, 0)
+    cache.clear(1)
+    assert cache.lengths.tolist() == [3, 0]
+    np.testing.assert_allclose(decoder.step(cache, [50])[0], logits_alone(decoder, [40, 41, 42, 50]), atol=1e-5)
+
+
+def test_run_writes_into_the_cache_when_it_ends(generator):
+    decoder = generator.decoder
+    cache = decoder.new_cache(1, 4)
+    decoder.prefill(cache, 0, [np.array([5, 6])])
+    for tensor in cache.tensors.values():
+        assert tensor[0, :, :2].any(axis=2).all()
+        assert not tensor[0, :, 2:].any()
+
+
+def test_sequence_is_refused_when_it_does_not_fit(generator):
+    cache = generator.decoder.new_cache(1, 3)
+    generator.decoder.prefill(cache, 0, [np.array([5, 6, 7])])
+    with pytest.raises(ValueError, match="A sequence of 4 tokens does not fit into a cache of 3"):
+        generator.decoder.step(cache, [8])
+    assert cache.lengths.tolist() == [3]
+
+
+def test_several_tokens_are_refused_when_sequences_in_use_share_the_run(generator):
+    cache = generator.decoder.new_cache(2, 8)
+    generator.decoder.prefill(cache, 0, [np.array([5]), np.array([6])])
+    with pytest.raises(ValueError, match="one token each, or several one sequence alone"):
+        generator.decoder.extend(cache, 0, [np.array([7, 8]), np.array([9])])
+
+
+def test_file_is_refused_when_it_does_not_keep_what_the_manifest_says(generator, bundles, tmp_path):
+    folder = bundles.array_bundle(tmp_path / "bundle", width=4, labels=3)
+    with pytest.raises(BundleError, match=r"model\.onnx has no last_positions, which its manifest promises"):
+        Decoder(folder / "model.onnx", ())
+
+
+def test_cache_has_its_shape_when_it_is_made():
+    cache = KeyValueCache([TensorSpec("key.0", "FP32", (-1, 3, -1, 16))], slots=2, length=5)
+    assert {name: tensor.shape for name, tensor in cache.tensors.items()} == {"key.0": (2, 3, 5, 16)}

@@ -15,7 +15,13 @@ FILLED = frozenset(
 """Arguments of a net that the data and the processor fill in where a recipe leaves them out."""
 
 _OF_LABELS = ("accuracy", "precision", "recall", "f1")
-METRICS = {"classification": _OF_LABELS, "binary": _OF_LABELS, "regression": ("r2",), "embedding": ()}
+METRICS = {
+    "classification": _OF_LABELS,
+    "binary": _OF_LABELS,
+    "regression": ("r2",),
+    "embedding": (),
+    "generation": ("log_likelihood",),
+}
 """The metrics that a recipe may choose, by task; of all of them more is better."""
 
 _OF_TRAINING = frozenset(
@@ -38,7 +44,8 @@ class RunConfig:
         export: tolerance and opset.
         serve: batch size and threads that the model is measured and served with.
         seed: random seed of training, calibration and search.
-        task: what is learnt: `classification`, `binary` (one logit), `regression`, or `embedding` (nothing is).
+        task: what is learnt: `classification`, `binary` (one logit), `regression`, `generation` (the next token of
+            texts), or `embedding` (nothing is).
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
             return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have

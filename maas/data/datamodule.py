@@ -1,7 +1,7 @@
 """Splits as Lightning reads them: whole batches at a time, rows of similar length together."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from maas.data.packing import PackedTexts
 from maas.data.preprocessed import PreprocessedRows
 from maas.data.splits import Split, Splits
 from maas.errors import DataError, InputError
@@ -24,8 +25,8 @@ class Batch(NamedTuple):
 
     Args:
         inputs: the net's inputs by name, N rows each.
-        targets: (N,).
-        rows: int64 (N,), the rows' numbers in their split.
+        targets: (N,), or (N, T) of packed texts.
+        rows: int64 (N,), the rows' numbers in their split, or those of sequences.
     """
 
     inputs: dict[str, Tensor]
@@ -49,7 +50,39 @@ class BatchDataset(Dataset[Batch]):
         model_inputs = self._processor.batch(self._rows.take(indices))
         rows = np.asarray(indices)
         tensors = {name: torch.from_numpy(array) for name, array in model_inputs.items()}
-        return Batch(tensors, torch.from_numpy(self.targets[rows]), torch.from_numpy(rows))
+        return Batch(tensors, self.targets_of(rows), torch.from_numpy(rows))
+
+    def targets_of(self, rows: NDArray[np.int64]) -> Tensor:
+        """Returns the targets of these rows, (N,)."""
+        return torch.from_numpy(self.targets[rows])
+
+
+class PackedDataset(Dataset[Batch]):
+    """Sequences that texts are packed into; indexed with a whole batch of their numbers.
+
+    Args:
+        split: whose targets, if there are any, are not looked at.
+        processor: fitted.
+    """
+
+    def __init__(self, split: Split, processor: Processor) -> None:
+        self._packed = PackedTexts(processor, split.inputs)
+        self.keys = np.full(len(self._packed), self._packed.length)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __getitem__(self, indices: Sequence[int]) -> Batch:
+        tokens, documents, targets = map(torch.from_numpy, self._packed.take(indices))
+        return Batch({"tokens": tokens, "documents": documents}, targets, torch.as_tensor(indices))
+
+    def targets_of(self, rows: NDArray[np.int64]) -> Tensor:
+        """Returns the tokens that these sequences should predict, (N, T)."""
+        return torch.from_numpy(self._packed.take(rows).targets)
+
+
+BatchSource: TypeAlias = BatchDataset | PackedDataset
+"""What gives batches by the numbers of their rows."""
 
 
 class BatchesByLength(Sampler[list[int]]):
@@ -127,12 +160,12 @@ class Loader(DataLoader[Batch]):
     It draws nothing from torch's global generator, so that making batches leaves no trace in training.
 
     Args:
-        rows: preprocessed.
+        rows: preprocessed, or packed.
         batches: which rows go together.
         workers: processes that make batches beside training; 0 makes them in turn with it.
     """
 
-    def __init__(self, rows: BatchDataset, batches: BatchesByLength, workers: int) -> None:
+    def __init__(self, rows: BatchSource, batches: BatchesByLength, workers: int) -> None:
         super().__init__(
             rows,
             sampler=batches,
@@ -170,7 +203,7 @@ class Loader(DataLoader[Batch]):
     def targets_together(self) -> list[Tensor]:
         """Returns the targets (M,) that all processes see at once, batch by batch in the order of the epoch."""
         if self._together[0] != self._batches.epoch:
-            targets = [torch.from_numpy(self._rows.targets[rows]) for rows in self._batches.together()]
+            targets = [self._rows.targets_of(rows) for rows in self._batches.together()]
             self._together = (self._batches.epoch, targets)
         return self._together[1]
 
@@ -193,6 +226,7 @@ class DataModule(LightningDataModule):
         seed: random seed of the order of training rows.
         workers: processes that make batches beside training.
         loader: class of the loaders.
+        dataset: gives the batches of a split.
     """
 
     def __init__(
@@ -204,10 +238,11 @@ class DataModule(LightningDataModule):
         *,
         workers: int = 0,
         loader: type[Loader] = Loader,
+        dataset: Callable[[Split, Processor], BatchSource] = BatchDataset,
     ) -> None:
         super().__init__()
-        self._train = BatchDataset(splits.train, processor)
-        self._validation = BatchDataset(splits.validation, processor)
+        self._train = dataset(splits.train, processor)
+        self._validation = dataset(splits.validation, processor)
         self._batch_size = batch_size
         self._seed = seed
         self._workers = workers
@@ -225,7 +260,7 @@ class DataModule(LightningDataModule):
         """Batches in the rows' order."""
         return self._loader(self._validation, None)
 
-    def _loader(self, rows: BatchDataset, seed: int | None) -> Loader:
+    def _loader(self, rows: BatchSource, seed: int | None) -> Loader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         batches = BatchesByLength(rows.keys, self._batch_size, seed, rank=rank, world=world)
         return self._make_loader(rows, batches, self._workers)

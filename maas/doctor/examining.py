@@ -27,6 +27,20 @@ Check = Callable[[RecipeUnderCheck], Iterator[Finding]]
 OF_ANY_MODEL = ("lost_scale",)
 """Checks that are made of a model that is not trained here, too: they look at its rows alone."""
 
+OF_LOGITS_A_ROW = (
+    "batch_norm",
+    "dead_metric",
+    "dead_outputs",
+    "double_activation",
+    "inputs",
+    "lost_state",
+    "modes",
+    "shapes",
+    "target_scale",
+    "vocabulary",
+)
+"""Checks of nets that give K logits a row; they are not made of one that gives logits at each token."""
+
 
 def check_names() -> list[str]:
     """Returns the names of all checks, in their order."""
@@ -62,7 +76,8 @@ def examine(recipe: TrainingRecipe, splits: Splits, processor: Processor) -> lis
         ConfigError: a part refused its arguments.
     """
     with _untouched():
-        return _found(RecipeUnderCheck(recipe, splits, processor), check_names())
+        checked = RecipeUnderCheck(recipe, splits, processor)
+        return _found(checked, _that_apply(checked))
 
 
 def require_sound(recipe: TrainingRecipe, splits: Splits, processor: Processor) -> None:
@@ -75,13 +90,18 @@ def require_sound(recipe: TrainingRecipe, splits: Splits, processor: Processor) 
     """
     with _untouched():
         checked = RecipeUnderCheck(recipe, splits, processor)
-        findings = _found(checked, check_names() if checked.is_trained_here else OF_ANY_MODEL)
+        findings = _found(checked, _that_apply(checked) if checked.is_trained_here else OF_ANY_MODEL)
     for finding in findings:
         if finding.severity == "warning":
             log.warning("%s", finding)
     errors = [str(finding) for finding in findings if finding.severity == "error"]
     if errors:
         raise ConfigError("\n".join(errors)) from checked.net_error
+
+
+def _that_apply(recipe: RecipeUnderCheck) -> list[str]:
+    """Returns the names of the checks that understand what a recipe's net gives."""
+    return [name for name in check_names() if not (recipe.is_generative and name in OF_LOGITS_A_ROW)]
 
 
 def _found(recipe: RecipeUnderCheck, names: Sequence[str]) -> list[Finding]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from maas.config import Part
-from maas.data.datamodule import Batch, BatchDataset
+from maas.data.datamodule import Batch
 from maas.data.splits import Split, Splits
 from maas.doctor.recording import SmokeRun
 from maas.doctor.smoke_run import smoke_run_of
@@ -110,8 +110,8 @@ class RecipeUnderCheck:
     @cached_property
     def probe(self) -> Batch:
         """Model inputs and targets of some training rows."""
-        rows = self.splits.train.spread(PROBED_ROWS)
-        return BatchDataset(rows, self.processor)[range(len(rows))]
+        rows = self.task_head.dataset(self.splits.train.spread(PROBED_ROWS), self.processor)
+        return rows[range(min(PROBED_ROWS, len(rows)))]
 
     @cached_property
     def logits(self) -> Tensor | None:
@@ -167,12 +167,23 @@ class RecipeUnderCheck:
         return int(trainer.get("num_nodes", 1)) * (devices if isinstance(devices, int) and devices > 0 else 1)
 
     @cached_property
+    def is_generative(self) -> bool:
+        """Whether the net gives logits at each token of texts that are packed into sequences."""
+        return not self.task_head.postprocessor
+
+    @cached_property
+    def training_rows(self) -> int:
+        """Rows of an epoch: texts may be packed into another number of sequences."""
+        train = self.splits.train
+        return len(self.task_head.dataset(train, self.processor)) if self.is_generative else len(train)
+
+    @cached_property
     def total_steps(self) -> int:
         """Optimizer steps of the whole run, 0 where the recipe does not bound them; `devices: auto` counts as one."""
         trainer = self.training.trainer_settings
         epochs, most = trainer.get("max_epochs"), trainer.get("max_steps", -1)
         limit = trainer.get("limit_train_batches", 1.0)
-        batches = -(-len(self.splits.train) // (self.training.batch_size * self.processes))
+        batches = -(-self.training_rows // (self.training.batch_size * self.processes))
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
         an_epoch = -(-batches // int(trainer.get("accumulate_grad_batches", 1)))
         by_epochs = an_epoch * int(epochs) if epochs is not None and epochs > 0 else 0

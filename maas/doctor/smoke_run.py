@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from maas.data.datamodule import BatchDataset, BatchesByLength, Loader
+from maas.data.datamodule import BatchesByLength, Loader
 from maas.data.splits import Split
 from maas.doctor.recording import Recorder, SmokeRun, SmokeRunOver
 from maas.errors import MaasError
@@ -64,7 +64,7 @@ def smoke_run_of(
         return smoke_run
     task, _ = task_of(recipe, net, task_head, train)
     drawn = _drawn(train, smoke_run.steps * batch_size, recipe.seed)
-    rows = BatchDataset(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
+    rows = task_head.dataset(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
     loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, recipe.seed), workers=0)
     given = recipe.trainer_settings
     settings = {name: value for name, value in given.items() if name in KEPT_SETTINGS}

@@ -22,7 +22,7 @@ from maas.lifecycle.lookup import (
     newest_bundle,
     newest_checkpoint,
 )
-from maas.lifecycle.recipe import BuiltRecipe
+from maas.lifecycle.recipe import BuiltRecipe, require_later_stages
 from maas.lifecycle.registering import register_bundle, require_registry
 from maas.lifecycle.stages import compress_source, export_source, verify_bundle
 from maas.lifecycle.training import assist, train_checkpoint
@@ -76,6 +76,7 @@ def run(config: RunConfig) -> Line:
     Raises:
         MaasError: a stage refused; what earlier stages left stays.
     """
+    require_later_stages(config)
     recipe = BuiltRecipe.of(config)
     require_usable(recipe.training)
     rows = recipe.training.rows()
@@ -125,6 +126,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
     Raises:
         BudgetError: no search can be made by these passes.
     """
+    require_later_stages(config)
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
@@ -142,6 +144,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     Raises:
         ParityError: the bundle would not predict as the trained net does.
     """
+    require_later_stages(config)
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():

@@ -86,6 +86,19 @@ class BuiltRecipe:
         )
 
 
+def require_later_stages(config: RunConfig) -> None:
+    """Requires a recipe whose model the stages after training take.
+
+    Raises:
+        ConfigError: it trains a model that generates texts.
+    """
+    if config.task == "generation":
+        raise ConfigError(
+            "task is generation; no later stage takes a model that generates texts yet. Run python -m maas.train "
+            f"recipe={config.name}, which leaves its checkpoint."
+        )
+
+
 GRAPH_SECTIONS = ("compress", "export", "seed")
 """What of a recipe applies to a model that is given without one."""
 

@@ -2,17 +2,21 @@
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import numpy as np
+from torch import nn
 
 from maas.data.folds import folded, require_foldable
+from maas.data.packing import require_tokenising
 from maas.data.splits import Splits
 from maas.doctor import require_sound
 from maas.evidence.plots import learning_curve
 from maas.evidence.task_metrics import task_metrics_of
+from maas.evidence.text_metrics import TextLikelihoods, text_metrics
 from maas.lifecycle.lineage import lineage_of
 from maas.lifecycle.recipe import BuiltRecipe
 from maas.lifecycle.registering import tracker_of
@@ -29,6 +33,7 @@ from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import Fitted, fit
 from maas.training.recipe import TrainingRecipe
 from maas.training.reopening import REOPENED_ROWS
+from maas.training.text_likelihoods import token_sums
 
 log = logging.getLogger("maas")
 
@@ -83,7 +88,7 @@ def checkpoint_of_fitted(
     processor: Processor,
     splits: Splits,
     *,
-    postprocessor: Postprocessor,
+    postprocessor: Postprocessor | None,
     metrics: dict[str, Interval],
     lineage: Lineage,
     cross_validated: dict[str, Interval] | None = None,
@@ -96,7 +101,7 @@ def checkpoint_of_fitted(
         fitted: the model, and how it was trained.
         processor: fitted processor.
         splits: rows that it was trained on.
-        postprocessor: what its scores mean.
+        postprocessor: what its scores mean; None for a model that generates texts.
         metrics: metrics on validation rows.
         lineage: where it comes from.
         cross_validated: metrics of a cross-validation; None for none.
@@ -117,16 +122,21 @@ def checkpoint_of_fitted(
         history=fitted.history,
         best_epoch=fitted.best_epoch,
         data=splits.record,
-        postprocessor=postprocessor.record(),
+        postprocessor=postprocessor.record() if postprocessor else {},
         metrics=metrics,
         lineage=lineage,
         cross_validated=cross_validated or {},
     )
 
 
-def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Postprocessor, dict[str, Interval]]:
-    """Returns the postprocessor of a fitted model, and its metrics on validation rows, if these have targets."""
+def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Postprocessor | None, dict[str, Interval]]:
+    """Returns the postprocessor of a fitted model, if it has one, and its metrics on validation rows, if there are any.
+
+    Those of a model that generates texts are over all tokens of the rows.
+    """
     task_head, rows = fitted.task_head, splits.validation
+    if not task_head.postprocessor:
+        return None, text_metrics(likelihoods_of(cast("nn.Module", fitted.model), processor, rows.inputs))
     output = postprocessor_class(task_head.postprocessor).output
     outputs = outputs_in_batches(processor, rows.inputs, 32, run_of(fitted.model, task_head, output))[output]
     postprocessor = load_postprocessor(task_head.postprocessor_record(outputs.shape[-1]))
@@ -135,6 +145,19 @@ def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Pos
     return postprocessor, task_metrics_of(task_head.postprocessor, splits.labels).compute(
         rows.targets, postprocessor.scores({output: outputs})
     )
+
+
+def likelihoods_of(net: nn.Module, processor: Processor, texts: Sequence[str]) -> TextLikelihoods:
+    """Returns what a net that generates texts gives to each of some texts.
+
+    Args:
+        net: in evaluation mode, on the CPU.
+        processor: that it was trained with.
+        texts: N raw texts.
+    """
+    sums = token_sums(net, require_tokenising(processor), texts)
+    sizes = np.array([(len(text), len(text.encode())) for text in texts])
+    return TextLikelihoods(*sums, characters=sizes[:, 0], bytes=sizes[:, 1])
 
 
 def cross_validated(recipe: TrainingRecipe, splits: Splits, resume: Path) -> dict[str, Interval]:

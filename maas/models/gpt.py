@@ -21,9 +21,9 @@ class GPT(nn.Module):
         width: D, of every token's vector; a multiple of `heads`.
         layers: L, number of blocks.
         heads: H, number of heads of attention that queries have; D / H must be even.
-        key_value_heads: G, number of heads that keys and values have, each for H / G heads of queries; None for H.
+        kv_heads: G, number of heads that keys and values have, each for H / G heads of queries; None for H.
         feed_forward: hidden width of the feed-forward nets.
-        rotary_base: θ; pair i of a head turns by position · θ^(−2i / (D / H)).
+        rotary_theta: θ; pair i of a head turns by position · θ^(−2i / (D / H)).
         norm_epsilon: what the norms add to the mean square.
         is_tied: whether the weights of the logits are the embedding itself.
         dropout: fraction of values that training drops after the embedding, attention and feed-forward nets.
@@ -44,18 +44,18 @@ class GPT(nn.Module):
         width: Count = 256,
         layers: Count = 6,
         heads: Count = 4,
-        key_value_heads: Count | None = None,
+        kv_heads: Count | None = None,
         feed_forward: Count = 704,
-        rotary_base: Positive = 10000.0,
+        rotary_theta: Positive = 10000.0,
         norm_epsilon: Positive = 1e-5,
         is_tied: bool = True,
         dropout: Fraction = 0.0,
     ) -> None:
         super().__init__()
-        groups = heads if key_value_heads is None else key_value_heads
+        groups = heads if kv_heads is None else kv_heads
         _require_divisible(width, heads, groups)
         self.head_size = width // heads
-        self.rotary_base = rotary_base
+        self.rotary_theta = rotary_theta
         self.embedding = nn.Embedding(vocabulary_size, width)
         self.embedding_dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
@@ -91,7 +91,7 @@ class GPT(nn.Module):
         if documents is not None:
             is_seen = (documents[:, :, None] == documents[:, None, :]).tril()[:, None]  # (N, 1, T, T)
             positions = positions_within(documents)
-        turns = turns_of(positions, self.head_size, self.rotary_base)
+        turns = turns_of(positions, self.head_size, self.rotary_theta)
         hidden: Tensor = self.embedding_dropout(self.embedding(tokens))
         for block in self.blocks:
             hidden = block(hidden, turns, is_seen)
@@ -112,18 +112,18 @@ class Block(nn.Module):
     Args:
         width: D.
         heads: H, of queries.
-        key_value_heads: G, of keys and values.
+        kv_heads: G, of keys and values.
         feed_forward: hidden width.
         norm_epsilon: of both norms.
         dropout: fraction dropped after both.
     """
 
     def __init__(
-        self, width: int, heads: int, key_value_heads: int, feed_forward: int, norm_epsilon: float, dropout: float
+        self, width: int, heads: int, kv_heads: int, feed_forward: int, norm_epsilon: float, dropout: float
     ) -> None:
         super().__init__()
         self.attention_norm = nn.RMSNorm(width, eps=norm_epsilon)
-        self.attention = RotaryAttention(width, heads, key_value_heads)
+        self.attention = RotaryAttention(width, heads, kv_heads)
         self.feed_forward_norm = nn.RMSNorm(width, eps=norm_epsilon)
         self.feed_forward = GatedFeedForward(width, feed_forward)
         self.dropout = nn.Dropout(dropout)
@@ -141,15 +141,15 @@ class RotaryAttention(nn.Module):
     Args:
         width: D.
         heads: H.
-        key_value_heads: G.
+        kv_heads: G.
     """
 
-    def __init__(self, width: int, heads: int, key_value_heads: int) -> None:
+    def __init__(self, width: int, heads: int, kv_heads: int) -> None:
         super().__init__()
-        self.heads, self.key_value_heads, size = heads, key_value_heads, width // heads
+        self.heads, self.kv_heads, size = heads, kv_heads, width // heads
         self.queries = nn.Linear(width, width, bias=False)
-        self.keys = nn.Linear(width, key_value_heads * size, bias=False)
-        self.values = nn.Linear(width, key_value_heads * size, bias=False)
+        self.keys = nn.Linear(width, kv_heads * size, bias=False)
+        self.values = nn.Linear(width, kv_heads * size, bias=False)
         self.output = nn.Linear(width, width, bias=False)
 
     def forward(self, hidden: Tensor, turns: tuple[Tensor, Tensor], is_seen: Tensor | None) -> Tensor:
@@ -164,22 +164,22 @@ class RotaryAttention(nn.Module):
             (N, T, D)
         """
         queries = turned(self.queries(hidden).unflatten(2, (self.heads, -1)).transpose(1, 2), turns)  # (N, H, T, D / H)
-        keys = turned(self.keys(hidden).unflatten(2, (self.key_value_heads, -1)).transpose(1, 2), turns)
-        values = self.values(hidden).unflatten(2, (self.key_value_heads, -1)).transpose(1, 2)  # (N, G, T, D / H)
+        keys = turned(self.keys(hidden).unflatten(2, (self.kv_heads, -1)).transpose(1, 2), turns)
+        values = self.values(hidden).unflatten(2, (self.kv_heads, -1)).transpose(1, 2)  # (N, G, T, D / H)
         attended = functional.scaled_dot_product_attention(
             queries,
             keys,
             values,
             attn_mask=is_seen,
             is_causal=is_seen is None,
-            enable_gqa=self.key_value_heads != self.heads,
+            enable_gqa=self.kv_heads != self.heads,
         )
         output: Tensor = self.output(attended.transpose(1, 2).flatten(2))
         return output
 
     def extra_repr(self) -> str:
         """Returns what no weight's shape shows."""
-        return f"heads={self.heads}, key_value_heads={self.key_value_heads}"
+        return f"heads={self.heads}, kv_heads={self.kv_heads}"
 
 
 class GatedFeedForward(nn.Module):
@@ -223,13 +223,13 @@ def positions_within(documents: Tensor) -> Tensor:
     return order - order.where(is_first, 0).cummax(1).values
 
 
-def turns_of(positions: Tensor, head_size: int, rotary_base: float) -> tuple[Tensor, Tensor]:
+def turns_of(positions: Tensor, head_size: int, rotary_theta: float) -> tuple[Tensor, Tensor]:
     """Returns cosine and sine of the angles by which the values of a head turn at each position.
 
     Args:
         positions: int64 (N, T), or (1, T) for all rows.
         head_size: D / H.
-        rotary_base: θ.
+        rotary_theta: θ.
 
     Returns:
         float32 (N, 1, T, D / H) both; the second half of the last axis repeats the first.
@@ -238,7 +238,7 @@ def turns_of(positions: Tensor, head_size: int, rotary_base: float) -> tuple[Ten
         Su et al., RoFormer, arXiv:2104.09864, §3.2.2.
     """
     places = torch.arange(0, head_size, 2, device=positions.device, dtype=torch.float32)
-    angles = positions[:, None, :, None].float() * rotary_base ** (-places / head_size)
+    angles = positions[:, None, :, None].float() * rotary_theta ** (-places / head_size)
     angles = torch.cat([angles, angles], dim=3)
     return angles.cos(), angles.sin()
 
@@ -258,15 +258,12 @@ def turned(values: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
     return values * cosine + torch.cat([-second, first], dim=3) * sine
 
 
-def _require_divisible(width: int, heads: int, key_value_heads: int) -> None:
+def _require_divisible(width: int, heads: int, kv_heads: int) -> None:
     """Raises ValueError where the widths and heads do not divide each other."""
     if width % heads or width // heads % 2:
         raise ValueError(
             f"width is {width} and heads is {heads}; width / heads must be an even whole number. Set e.g. "
             f"width={heads * 64}."
         )
-    if heads % key_value_heads:
-        raise ValueError(
-            f"heads is {heads}; it must be a multiple of key_value_heads, {key_value_heads}. Set e.g. "
-            f"key_value_heads={heads}."
-        )
+    if heads % kv_heads:
+        raise ValueError(f"heads is {heads}; it must be a multiple of kv_heads, {kv_heads}. Set e.g. kv_heads={heads}.")

@@ -14,6 +14,7 @@ import yaml
 
 from maas.config import RunConfig
 from maas.errors import ConfigError, ProcessError
+from maas.lifecycle.recipe import require_later_stages
 from maas.planning.estimating import Watched
 from maas.planning.report import RECIPE, REFUSAL, REPORT, LaterStages, Report
 from maas.planning.result import PlannedStage, RecipePlan
@@ -33,6 +34,7 @@ def plan(config: RunConfig) -> RecipePlan:
         ConfigError: a stage would refuse; its own message.
         ProcessError: the dry run broke.
     """
+    require_later_stages(config)
     with tempfile.TemporaryDirectory(prefix="maas-plan-") as scratch:
         report = _dry_run(config, Path(scratch))
     return planned(config, report, _free_bytes(Path(config.runs_dir)))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maas.bounds import Fraction, Positive
+from maas.data.packing import NO_TARGET
 from maas.errors import ConfigError
 
 
@@ -108,6 +109,38 @@ class CrossEntropy(nn.Module):
             targets: int64 (N,)
         """
         return float(len(targets)) if self.weights is None else float(self.weights.double()[targets].sum())
+
+
+class NextToken(nn.Module):
+    """Softmax cross-entropy of the next token, −1/M Σ_i Σ_v q_iv log p_iv over the M positions that have a target.
+
+    Args:
+        label_smoothing: ε; q is 1 − ε + ε/V for the next token and ε/V for every other one.
+
+    Source:
+        Radford et al., GPT, 2018, eq. 1.
+    """
+
+    def __init__(self, label_smoothing: Fraction = 0.0) -> None:
+        super().__init__()
+        self._smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Returns a scalar.
+
+        Args:
+            logits: (N · T, V)
+            targets: int64 (N · T,), `NO_TARGET` where a position has none.
+        """
+        return functional.cross_entropy(logits, targets, ignore_index=NO_TARGET, label_smoothing=self._smoothing)
+
+    def total_weight(self, targets: Tensor) -> float:
+        """Returns M.
+
+        Args:
+            targets: int64 (…)
+        """
+        return float((targets != NO_TARGET).sum())
 
 
 class BinaryCrossEntropy(nn.Module):

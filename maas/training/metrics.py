@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix
+
+from maas.data.packing import NO_TARGET
 
 
 class OfConfusion(MulticlassConfusionMatrix):
@@ -64,6 +67,42 @@ class Determination(Metric):
         return torch.where(spread > 0, 1 - self.errors.sum() / spread, 0.0)
 
 
+class OverTokens(Metric):
+    """A metric that follows from sums over the tokens of all processes; positions without a target do not count.
+
+    Args:
+        value: −Σ log p of the next tokens, in nats, how many of them are the likeliest, and how many there are, float64
+            scalars, to a scalar.
+    """
+
+    nats: Tensor
+    right: Tensor
+    tokens: Tensor
+
+    def __init__(self, value: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self._value = value
+        for name in ("nats", "right", "tokens"):
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, targets: Tensor) -> None:
+        """Adds a batch.
+
+        Args:
+            logits: (N, T, V).
+            targets: int64 (N, T), `NO_TARGET` where a position has none.
+        """
+        logits, targets = logits.flatten(0, 1), targets.flatten()
+        nats = functional.cross_entropy(logits, targets, ignore_index=NO_TARGET, reduction="none")
+        self.nats = self.nats + nats.double().sum()
+        self.right = self.right + (logits.argmax(1) == targets).sum()
+        self.tokens = self.tokens + (targets != NO_TARGET).sum()
+
+    def compute(self) -> Tensor:
+        """Returns the metric, float64."""
+        return self._value(self.nats, self.right, self.tokens)
+
+
 class InFloat64(MetricCollection):
     """Metrics of numbers, whose sums are kept in float64."""
 
@@ -85,6 +124,12 @@ def of_labels(classes: int) -> MetricCollection:
     """Returns accuracy, and macro precision, recall and F1; they share their counts."""
     values = {"accuracy": _accuracy, "precision": _precision, "recall": _recall, "f1": _f1}
     return MetricCollection({name: OfConfusion(classes, value) for name, value in values.items()})
+
+
+def of_next_tokens() -> MetricCollection:
+    """Returns the mean log-likelihood of a token, in nats, the fraction of right ones, and perplexity."""
+    values = {"log_likelihood": _log_likelihood, "token_accuracy": _token_accuracy, "perplexity": _perplexity}
+    return MetricCollection({name: OverTokens(value) for name, value in values.items()})
 
 
 def _merged(*parts: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,3 +158,15 @@ def _f1(counts: Tensor) -> Tensor:
 def _mean_ratio(part: Tensor, whole: Tensor) -> Tensor:
     """Returns the mean of part / whole, which is 0 where there is no whole."""
     return torch.where(whole > 0, part / whole.clamp(min=1), 0.0).mean()
+
+
+def _log_likelihood(nats: Tensor, _: Tensor, tokens: Tensor) -> Tensor:
+    return -nats / tokens
+
+
+def _token_accuracy(_: Tensor, right: Tensor, tokens: Tensor) -> Tensor:
+    return right / tokens
+
+
+def _perplexity(nats: Tensor, _: Tensor, tokens: Tensor) -> Tensor:
+    return (nats / tokens).exp()

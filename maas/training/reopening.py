@@ -25,6 +25,10 @@ ULPS = 4
 """Steps of float32 at the largest output that count as rounding, however narrow the spread is."""
 
 
+TOKEN_LOGITS = 3
+"""Axes of logits at each token, (N, T, V)."""
+
+
 class Reopened(Protocol):
     """A checkpoint, once it is opened again."""
 
@@ -75,7 +79,8 @@ def outputs_of(model: nn.Module | ImportedModel) -> Run:
             return {"outputs": model.outputs(model_inputs)}
         with torch.inference_mode():
             found = model(**{name: torch.from_numpy(array) for name, array in model_inputs.items()})
-            return {"outputs": found.float().numpy()}
+            last = found[:, -1] if found.ndim == TOKEN_LOGITS else found  # they have seen all tokens
+            return {"outputs": last.float().numpy()}
 
     return run
 

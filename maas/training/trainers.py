@@ -154,7 +154,15 @@ def training_of(
         splits = replace(splits, train=train, validation=validation)
     if trainer.global_rank:
         torch.manual_seed(recipe.seed + trainer.global_rank)  # each process drops and augments by its own chance
-    data = DataModule(splits, processor, recipe.batch_size, recipe.seed, workers=recipe.workers, loader=loader_of(net))
+    data = DataModule(
+        splits,
+        processor,
+        recipe.batch_size,
+        recipe.seed,
+        workers=recipe.workers,
+        loader=loader_of(net),
+        dataset=task_head.dataset,
+    )
     return Training(trainer, task, data, history, keeper, resume_folder)
 
 

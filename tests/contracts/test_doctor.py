@@ -13,6 +13,7 @@ from maas.doctor.examining import all_checks, check_names
 from maas.training.recipe import TrainingRecipe
 
 HEAVY = {
+    "bible_gpt",
     "commands",
     "fashion_resnet",
     "fashion_vgg",

@@ -53,8 +53,8 @@ def test_recipe_composes_and_checks_when_it_is_named(path):
     assert compose(str(path)) == config
 
 
-def test_gallery_shows_every_recipe_when_it_is_read():
+def test_gallery_shows_every_recipe_that_the_line_takes_when_it_is_read():
     docs = RECIPES.parent / "docs"
     shown = re.findall(r"^\| \[`(\w+)`\]", (docs / "gallery.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert shown == [path.stem for path in FILES]
+    assert shown == [path.stem for path in FILES if compose(path.stem).task != "generation"]
     assert all((docs / "gallery" / f"{name}.png").is_file() for name in shown)

@@ -1,4 +1,4 @@
-"""Text to tokens and back, nothing lost: what a model takes that writes text."""
+"""Text to tokens and back, nothing lost: what a model takes that generates it."""
 
 import hashlib
 from collections import Counter

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from maas.data.contents import Target
+from maas.data.datamodule import BatchDataset, BatchSource
 from maas.data.splits import Split
+from maas.runtime.processors import Processor
 
 
 class TaskHead(ABC):
@@ -20,12 +22,16 @@ class TaskHead(ABC):
 
     task: ClassVar[str]
     postprocessor: ClassVar[str]
-    """The kind of prediction that its graphs give."""
+    """The kind of prediction that its graphs give; empty where they generate texts."""
     target: ClassVar[Target]
     """What its rows must carry."""
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self.labels = labels
+
+    def dataset(self, split: Split, processor: Processor) -> BatchSource:
+        """Returns what gives a split's batches: a row for each of its rows."""
+        return BatchDataset(split, processor)
 
     def standardized(self, train: Split) -> Self:
         """Returns a task head whose net learns numbers in units of their deviation around their mean; labels stay."""

@@ -30,7 +30,7 @@ def tokens_of(*shape):
     return torch.randint(0, V, shape, generator=torch.Generator().manual_seed(1))
 
 
-def as_llama(net, rotary_base, norm_epsilon):
+def as_llama(net, rotary_theta, norm_epsilon):
     """Returns transformers' Llama with the weights of a GPT."""
     attention, is_tied = net.blocks[0].attention, net.unembedding is None
     config = LlamaConfig(
@@ -39,9 +39,9 @@ def as_llama(net, rotary_base, norm_epsilon):
         intermediate_size=SHAPE["feed_forward"],
         num_hidden_layers=SHAPE["layers"],
         num_attention_heads=attention.heads,
-        num_key_value_heads=attention.key_value_heads,
+        num_key_value_heads=attention.kv_heads,
         rms_norm_eps=norm_epsilon,
-        rope_theta=rotary_base,
+        rope_theta=rotary_theta,
         tie_word_embeddings=is_tied,
         attn_implementation="eager",
     )
@@ -64,13 +64,13 @@ def as_llama(net, rotary_base, norm_epsilon):
 @torch.no_grad()
 @pytest.mark.parametrize("is_tied", [True, False])
 @pytest.mark.parametrize(
-    ("key_value_heads", "rotary_base", "norm_epsilon"), [(None, 10000.0, 1e-5), (2, 500.0, 1e-3), (1, 1e6, 1e-6)]
+    ("kv_heads", "rotary_theta", "norm_epsilon"), [(None, 10000.0, 1e-5), (2, 500.0, 1e-3), (1, 1e6, 1e-6)]
 )
 def test_logits_are_those_of_transformers_llama_when_weights_are_the_same(
-    is_tied, key_value_heads, rotary_base, norm_epsilon
+    is_tied, kv_heads, rotary_theta, norm_epsilon
 ):
-    settings = {"rotary_base": rotary_base, "norm_epsilon": norm_epsilon}
-    net = net_of(key_value_heads=key_value_heads, is_tied=is_tied, **settings)
+    settings = {"rotary_theta": rotary_theta, "norm_epsilon": norm_epsilon}
+    net = net_of(kv_heads=kv_heads, is_tied=is_tied, **settings)
     tokens = tokens_of(3, 40)
     expected = as_llama(net, **settings)(input_ids=tokens).logits
     torch.testing.assert_close(net(tokens), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
@@ -78,7 +78,7 @@ def test_logits_are_those_of_transformers_llama_when_weights_are_the_same(
 
 @torch.no_grad()
 def test_logits_of_packed_documents_are_those_of_each_alone_when_they_share_a_row():
-    net, tokens, lengths = net_of(key_value_heads=3), tokens_of(2, 24), (5, 1, 11, 7)
+    net, tokens, lengths = net_of(kv_heads=3), tokens_of(2, 24), (5, 1, 11, 7)
     documents = torch.cat([torch.full((2, length), 9 + number) for number, length in enumerate(lengths)], dim=1)
     together = net(tokens, documents)
     alone = torch.cat([net(document) for document in tokens.split(lengths, dim=1)], dim=1)
@@ -132,7 +132,7 @@ def test_weights_that_are_added_up_begin_narrower_when_there_are_many_layers():
     [
         ({"width": 50}, "width is 50 and heads is 6; .* Set e.g. width=384"),
         ({"width": 54}, "width is 54 and heads is 6; width / heads must be an even whole number"),
-        ({"key_value_heads": 4}, "heads is 6; it must be a multiple of key_value_heads, 4"),
+        ({"kv_heads": 4}, "heads is 6; it must be a multiple of kv_heads, 4"),
     ],
 )
 def test_shape_is_refused_when_it_does_not_divide(arguments, message):

@@ -8,8 +8,9 @@ import torch
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
+from maas.data.packing import NO_TARGET
 from maas.errors import ConfigError
-from maas.training.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+from maas.training.losses import BinaryCrossEntropy, CrossEntropy, NextToken, SquaredError
 from maas.training.objectives import Objective
 
 TARGETS = torch.tensor([0, 2, 2, 1, 2, 0, 2])
@@ -139,3 +140,22 @@ def test_positive_weight_is_refused_when_one_of_the_labels_has_no_row(targets, a
         ConfigError, match=f"positive_weight is balanced, and no training row is {absent}; each of the 2"
     ):
         BinaryCrossEntropy(positive_weight="balanced").fit(np.array(targets), ("no", "yes"))
+
+
+def test_next_token_loss_is_the_mean_over_targets_when_some_positions_have_none():
+    logits = torch.randn(6, 11, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([3, NO_TARGET, 0, 10, NO_TARGET, 3])
+    counted = targets != NO_TARGET
+    expected = -logits.double().log_softmax(1)[counted, targets[counted]].mean()
+    loss = NextToken()
+    assert loss(logits, targets).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert loss.total_weight(targets) == 4
+    assert loss.total_weight(targets.view(2, 3)) == 4
+
+
+def test_next_token_loss_is_smoothed_as_its_formula_when_a_fraction_is_given():
+    logits = torch.randn(5, 7, generator=torch.Generator().manual_seed(0)).double()
+    targets = torch.tensor([3, 0, NO_TARGET, 6, 3])
+    rows, scores = targets != NO_TARGET, logits.log_softmax(1)
+    expected = -(0.9 * scores[rows, targets[rows]] + 0.1 * scores[rows].mean(1)).mean()
+    assert NextToken(label_smoothing=0.1)(logits, targets).item() == pytest.approx(expected.item(), rel=1e-12)

@@ -1,0 +1,146 @@
+"""Texts packed into full sequences: nothing is padded, no token is left out, and no sequence is held in memory.
+
+The texts of a split become one stream of tokens, each text begun by the token that also ends the one before it. A
+sequence is a piece of the stream; the token after each of its tokens is the target. The stream lies in the cache, by
+what it was made of, and is mapped.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.data.contents import digests_of
+from maas.errors import ConfigError
+from maas.files import cache_folder, folder_published_whole
+from maas.runtime.processors import Array, Processor
+from maas.runtime.processors.base import counted_from, in_pieces
+
+NO_TARGET = -100
+"""Of a position that no loss and no metric counts, as torch's cross-entropy has it."""
+STREAM = "tokens.bin"
+STREAM_LAYOUT = 1
+"""Of a stream's file; streams of another layout are made again."""
+
+
+class Tokenising(Protocol):
+    """A processor whose texts can be packed."""
+
+    max_tokens: int
+    end: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the tokens of a text depend on."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are."""
+        ...
+
+    def documents(self, rows: Sequence[Any]) -> list[Array]:
+        """Returns all tokens of each text, int64, after the token that begins it."""
+        ...
+
+
+class Sequences(NamedTuple):
+    """Some sequences, int64 (N, T) each.
+
+    Args:
+        tokens: of the texts.
+        documents: the number of each token's text in its sequence.
+        targets: the token after each one; `NO_TARGET` past the end of the stream.
+    """
+
+    tokens: NDArray[np.int64]
+    documents: NDArray[np.int64]
+    targets: NDArray[np.int64]
+
+
+class PackedTexts:
+    """The sequences of some texts, by number.
+
+    Args:
+        processor: fitted; `max_tokens` is T.
+        inputs: raw texts, which may lie on a disk.
+
+    Raises:
+        ConfigError: the processor's texts cannot be packed.
+    """
+
+    def __init__(self, processor: Processor, inputs: Sequence[Any]) -> None:
+        tokenising = require_tokenising(processor)
+        self.length = tokenising.max_tokens
+        self._end = tokenising.end
+        self._stream = stream_of(tokenising, inputs)
+
+    def __len__(self) -> int:
+        return math.ceil((len(self._stream) - 1) / self.length)
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Sequences:
+        """Returns the sequences of these numbers."""
+        starts = np.asarray(indices, dtype=np.int64)[:, None] * self.length
+        places = starts + np.arange(self.length + 1)  # (N, T + 1)
+        is_past = places >= len(self._stream)
+        taken = np.where(is_past, self._end, self._stream[np.where(is_past, 0, places)].astype(np.int64))
+        tokens, targets = taken[:, :-1], np.where(is_past[:, 1:], NO_TARGET, taken[:, 1:])
+        return Sequences(tokens, (tokens == self._end).cumsum(axis=1), targets)
+
+
+def require_tokenising(processor: Processor) -> Tokenising:
+    """Returns a processor whose texts can be packed.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if not callable(getattr(processor, "documents", None)):
+        raise ConfigError(
+            f"task generation learns from tokens of whole texts, and the {processor.kind} processor gives "
+            f"{', '.join(processor.dynamic_axes)} alone. Set processor=generative_text."
+        )
+    return cast("Tokenising", processor)
+
+
+def stream_of(processor: Tokenising, inputs: Sequence[Any]) -> NDArray[np.unsignedinteger[Any]]:
+    """Returns all tokens of texts one after the other, and the token that ends the last one; mapped from the cache.
+
+    Args:
+        processor: fitted.
+        inputs: raw texts, read piece by piece.
+
+    Raises:
+        InputError: a row is no text.
+    """
+    kind = np.dtype("<u2" if processor.tokens <= 2**16 else "<u4")
+    folder = cache_folder("token_streams", _key(processor, inputs))
+    if not folder.is_dir():
+        with folder_published_whole(folder) as draft, (draft / STREAM).open("wb") as file:
+            for tokens in _documents(processor, inputs):
+                file.write(tokens.astype(kind).tobytes())
+            file.write(np.array([processor.end], dtype=kind).tobytes())
+    return _mapped(folder / STREAM, kind)
+
+
+def _documents(processor: Tokenising, inputs: Sequence[Any]) -> Iterator[Array]:
+    start = 0
+    for piece in in_pieces(inputs):
+        with counted_from(start):
+            documents = processor.documents(piece)
+        yield from documents
+        start += len(piece)
+
+
+def _key(processor: Tokenising, inputs: Sequence[Any]) -> str:
+    """Returns a digest of all that the stream depends on."""
+    digest = hashlib.sha256(f"{STREAM_LAYOUT} {processor.digest} {len(inputs)}".encode())
+    digest.update(digests_of(inputs, len(inputs)).tobytes())
+    return digest.hexdigest()
+
+
+def _mapped(path: Path, kind: np.dtype[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
+    return np.memmap(path, dtype=kind, mode="r")

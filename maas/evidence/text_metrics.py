@@ -1,0 +1,78 @@
+"""How well a model predicts whole texts, with 95 % intervals from a bootstrap over the texts."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.evidence.metrics import RESAMPLES
+from maas.records.evidence import Interval
+
+TEXTS_AT_ONCE = 1024
+"""Texts that are drawn together, for memory."""
+
+
+@dataclass(frozen=True)
+class TextLikelihoods:
+    """What a model gives to each of N texts, and how large they are; (N,) each.
+
+    Args:
+        nats: −Σ ln p of a text's tokens, that of its end among them; float64.
+        right: how many of these tokens are the likeliest in their places.
+        tokens: how many there are.
+        characters: Unicode code points of the text.
+        bytes: of its UTF-8.
+    """
+
+    nats: NDArray[np.float64]
+    right: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+    characters: NDArray[np.int64]
+    bytes: NDArray[np.int64]
+
+
+def text_metrics(likelihoods: TextLikelihoods, seed: int = 0) -> dict[str, Interval]:
+    """Returns log_likelihood, token_accuracy, perplexity, bits_per_character and bits_per_byte over all texts together.
+
+    With n nats over all texts, of T tokens: log_likelihood = −n / T, perplexity = e^(n / T), bits per character =
+    n / (ln 2 · characters), and likewise per byte. The last two compare models of different tokens.
+
+    Args:
+        likelihoods: of the texts.
+        seed: random seed of the resampling.
+    """
+    columns = np.stack(
+        [likelihoods.nats, likelihoods.right, likelihoods.tokens, likelihoods.characters, likelihoods.bytes], axis=1
+    ).astype(np.float64)
+    once, many = _metrics(columns.sum(axis=0)), _metrics(_resampled(columns, seed))
+    return {name: _interval(float(once[name]), many[name]) for name in once}
+
+
+def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Returns each metric from sums (…, 5)."""
+    nats, right, tokens, characters, size = np.moveaxis(sums, -1, 0)
+    return {
+        "log_likelihood": -nats / tokens,
+        "token_accuracy": right / tokens,
+        "perplexity": np.exp(nats / tokens),
+        "bits_per_character": nats / (math.log(2) * characters),
+        "bits_per_byte": nats / (math.log(2) * size),
+    }
+
+
+def _resampled(columns: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Returns the sums of each resampling of the texts, (RESAMPLES, 5): each counts a Poisson(1) number of times."""
+    generator = np.random.default_rng(seed)
+    sums = np.zeros((RESAMPLES, columns.shape[1]))
+    for start in range(0, len(columns), TEXTS_AT_ONCE):
+        block = columns[start : start + TEXTS_AT_ONCE]
+        sums += generator.poisson(1.0, (RESAMPLES, len(block))).astype(np.float64) @ block
+    is_empty = sums[:, 2] == 0  # as one resampling of very few texts may be
+    sums[is_empty] = columns.sum(axis=0)
+    return sums
+
+
+def _interval(value: float, samples: NDArray[np.float64]) -> Interval:
+    low, high = np.quantile(samples, [0.025, 0.975])
+    return Interval(value, float(low), float(high))

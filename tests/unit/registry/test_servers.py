@@ -181,7 +181,7 @@ def test_epochs_are_logged_late_when_a_server_was_killed_and_came_back(tmp_path,
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "\n" not in caplog.records[0].getMessage()
     with serving(backend, tmp_path / "artifacts", port) as uri:
-        again = MlflowRegistry(uri).run(tracker.run_id, tmp_path / "unsent")
+        again = MlflowRegistry(uri).resume_run(tracker.run_id, tmp_path / "unsent")
         again.finish()
         history = again.client.get_metric_history(tracker.run_id, "loss")
         assert [(one.step, one.value) for one in history] == [(0, 1.0), (1, 0.5), (2, 0.25)]

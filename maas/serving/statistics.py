@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from maas.runtime.codec import Features, Outputs
+BatchRow = TypeVar("BatchRow")
+RunOutcome = TypeVar("RunOutcome")
 
 
 @dataclass(slots=True)
@@ -45,14 +47,14 @@ class ModelStatistics:
     runs: dict[int, Tally] = field(default_factory=dict)
     last_ms: int = 0
 
-    def timed(self, run: Callable[[Sequence[Features]], Outputs]) -> Callable[[Sequence[Features]], Outputs]:
+    def timed(self, run: Callable[[Sequence[BatchRow]], RunOutcome]) -> Callable[[Sequence[BatchRow]], RunOutcome]:
         """Returns a way to run the model that counts and times its runs; a run that fails is not counted."""
 
-        def timed_run(features: Sequence[Features]) -> Outputs:
+        def timed_run(batch: Sequence[BatchRow]) -> RunOutcome:
             start = time.perf_counter_ns()
-            outputs = run(features)
+            outputs = run(batch)
             end = time.perf_counter_ns()
-            rows = len(features)
+            rows = len(batch)
             if rows not in self.runs:
                 self.runs[rows] = Tally()
             self.runs[rows].add(end - start)

@@ -75,8 +75,9 @@ class Sampler:
             logits: (vocabulary,).
         """
         settings = self.settings
-        scores = self._penalized(logits).astype(np.float64) / settings.temperature
-        found: Floats = np.exp(scores - scores.max())
+        scores = self._penalized(logits).astype(np.float64)
+        with np.errstate(over="ignore"):  # a tiny temperature leaves the likeliest token alone
+            found: Floats = np.exp((scores - scores.max()) / settings.temperature)
         if settings.top_k:
             found = _top_k(found, settings.top_k)
         if settings.top_p < 1:

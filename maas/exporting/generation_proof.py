@@ -1,7 +1,7 @@
 """Proving a drafted bundle that generates: its greedy texts are those of the model's own framework."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from maas.evidence.machine import this_machine
 from maas.evidence.metrics import wilson
 from maas.evidence.parity import require_parity
 from maas.importing.decoders.base import LanguageModel
-from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Parity
+from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval, Parity
 from maas.runtime.bundle import Bundle
 from maas.runtime.generation.decoder import TokenIds
 from maas.runtime.generation.generator import Prompt, TextGenerator
@@ -53,7 +53,14 @@ def fingerprint_of(prompts: Sequence[Prompt]) -> str:
     return hashlib.sha256(msgspec.json.encode(prompts)).hexdigest()
 
 
-def prove_generation(bundle: Bundle, model: LanguageModel, prompts: Sequence[Prompt]) -> Evidence:
+def prove_generation(
+    bundle: Bundle,
+    model: LanguageModel,
+    prompts: Sequence[Prompt],
+    *,
+    data: DataRecord | None = None,
+    trained: Mapping[str, Interval] | None = None,
+) -> Evidence:
     """Compares greedy texts, generated together, with the model's own framework.
 
     The framework reads each prompt with the text after it at once. Where its likeliest token is the text's at every
@@ -64,6 +71,8 @@ def prove_generation(bundle: Bundle, model: LanguageModel, prompts: Sequence[Pro
         bundle: what would ship.
         model: what it was made of.
         prompts: one or more.
+        data: rows that the prompts are of; None for prompts alone.
+        trained: metrics of the model on rows for testing; None for none.
 
     Raises:
         ParityError: a token is another one, or a logit differs by more than `LOGIT_TOLERANCE`.
@@ -96,8 +105,8 @@ def prove_generation(bundle: Bundle, model: LanguageModel, prompts: Sequence[Pro
         manifest_sha256=bundle.digest,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=this_machine(),
-        data=DataRecord(fingerprint_of(prompts), {"prompts": len(prompts)}, {}),
-        metrics={},
+        data=data or DataRecord(fingerprint_of(prompts), {"prompts": len(prompts)}, {}),
+        metrics={"trained": dict(trained)} if trained else {},
         parity=(parity,),
         compression=None,
         seconds={},

@@ -13,6 +13,7 @@ from maas.data.splits import Splits
 from maas.exporting.source import Source
 from maas.files import folder_published_whole
 from maas.lifecycle.compressed import Compressed
+from maas.lifecycle.generation import export_generation
 from maas.lifecycle.lineage import candidates_key, own_code, work_key
 from maas.lifecycle.lookup import (
     bundle_of,
@@ -22,7 +23,7 @@ from maas.lifecycle.lookup import (
     newest_bundle,
     newest_checkpoint,
 )
-from maas.lifecycle.recipe import BuiltRecipe, require_later_stages
+from maas.lifecycle.recipe import GENERATION, BuiltRecipe, require_later_stages
 from maas.lifecycle.registering import register_bundle, require_registry
 from maas.lifecycle.stages import compress_source, export_source, verify_bundle
 from maas.lifecycle.training import assist, train_checkpoint
@@ -144,10 +145,11 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     Raises:
         ParityError: the bundle would not predict as the trained net does.
     """
-    require_later_stages(config)
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
+        if config.task == GENERATION:
+            return export_generation(recipe, folder, checkpoint, recipe.training.rows())
         return _exported(recipe, recipe.source(checkpoint, recipe.training.rows()), folder, compressed)
 
 
@@ -163,6 +165,7 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
         BundleError: it is not what would be made of the checkpoint.
         ParityError: it does not predict as the trained net does.
     """
+    require_later_stages(config)
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
@@ -182,6 +185,7 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     Raises:
         RegistryError: the registry refused, or the recipe has none.
     """
+    require_later_stages(config)
     recipe = BuiltRecipe.of(config)
     with of_artifact(bundle.folder).locked():
         return register_bundle(recipe, bundle, recipe.training.rows)

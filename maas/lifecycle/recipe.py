@@ -75,27 +75,40 @@ class BuiltRecipe:
         Raises:
             DataError: the checkpoint was trained on other rows: test rows may have been learnt.
         """
-        found, trained = rows.record.fingerprint, checkpoint.record.data.fingerprint
-        if found != trained:
-            raise DataError(
-                f"The rows are not those that {checkpoint.folder} was trained on (fingerprint {found[:12]}…, was "
-                f"{trained[:12]}…). Train again: python -m maas.train recipe={checkpoint.record.name}"
-            )
+        require_trained_on(checkpoint, rows)
         return Source.trained(
             checkpoint, rows, opset=self.export.opset, serving=self.serving, metric=self.training.metric
         )
 
 
-def require_later_stages(config: RunConfig) -> None:
-    """Requires a recipe whose model the stages after training take.
+def require_trained_on(checkpoint: Checkpoint, rows: Splits) -> None:
+    """Requires rows that a checkpoint was trained on.
 
     Raises:
-        ConfigError: it trains a model that generates texts.
+        DataError: it was trained on others: test rows may have been learnt.
     """
-    if config.task == "generation":
+    found, trained = rows.record.fingerprint, checkpoint.record.data.fingerprint
+    if found != trained:
+        raise DataError(
+            f"The rows are not those that {checkpoint.folder} was trained on (fingerprint {found[:12]}…, was "
+            f"{trained[:12]}…). Train again: python -m maas.train recipe={checkpoint.record.name}"
+        )
+
+
+GENERATION = "generation"
+"""The task of recipes whose nets generate texts."""
+
+
+def require_later_stages(config: RunConfig) -> None:
+    """Requires a recipe whose model every stage after training takes.
+
+    Raises:
+        ConfigError: it trains a model that generates texts, which is trained and exported alone.
+    """
+    if config.task == GENERATION:
         raise ConfigError(
-            "task is generation; no later stage takes a model that generates texts yet. Run python -m maas.train "
-            f"recipe={config.name}, which leaves its checkpoint."
+            "task is generation; models that generate texts are trained and exported, and no other stage takes them "
+            f"yet. Run python -m maas.train recipe={config.name} and python -m maas.export recipe={config.name}."
         )
 
 

@@ -16,12 +16,12 @@ from maas.training.evaluation import scores_of
 
 ALL = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 GENERATIVE = [name for name in ALL if maas.compose(name).task == "generation"]
-"""Recipes that are trained, and that no later stage takes."""
+"""Recipes that are trained and exported, and that no other stage takes."""
 NAMES = [name for name in ALL if name not in GENERATIVE]
 SHORT = ["registry=null", "baseline=null", "compress=none", "resume=never", "export.robustness_rows=6"]
 SHRUNK = {
     "import_onnx": ["data.max_rows=400"],  # of fewer rows the sample's scores are so large that float32 tells
-    "bible_gpt": ["processor.max_tokens=64", "model.width=32", "model.layers=2", "model.feed_forward=48"],
+    "bible_gpt": ["processor.max_tokens=64", "model.width=64", "model.layers=2", "model.feed_forward=48"],
     "commands": ["data.source.takes=1"],
     "import_keras": ["model.epochs=2"],
     "embed_minilm": ["processor.max_tokens=16"],
@@ -77,17 +77,24 @@ def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", GENERATIVE)
-def test_recipe_is_trained_and_refused_by_later_stages_when_it_generates_texts(name: str, tmp_path: Path) -> None:
+def test_recipe_is_trained_and_exported_and_refused_by_other_stages_when_it_generates_texts(
+    name: str, tmp_path: Path
+) -> None:
     config = shrunk(name, tmp_path)
     loaded(config)
     checkpoint = maas.lifecycle.train(config)
     assert {"log_likelihood", "perplexity", "bits_per_character", "bits_per_byte"} <= set(checkpoint.record.metrics)
     tokens = checkpoint.processor().net_arguments["vocabulary_size"]
     assert 1 < checkpoint.record.metrics["perplexity"].value < tokens  # better than guessing
+    bundle = maas.lifecycle.export(config, checkpoint)
+    assert bundle.evidence.parity[0].agreement.value == 1
+    assert bundle.evidence.metrics["trained"]["perplexity"].value < tokens
+    assert bundle.generate("In the", max_tokens=5, ignore_end=True).finish_reason == "length"
     for refused in (
         lambda: maas.lifecycle.run(config),
         lambda: maas.lifecycle.compress(config, checkpoint),
-        lambda: maas.lifecycle.export(config, checkpoint),
+        lambda: maas.lifecycle.verify(config, checkpoint, bundle),
+        lambda: maas.lifecycle.register(config, bundle),
         lambda: plan(config),
     ):
         with pytest.raises(ConfigError, match=f"task is generation; .* Run python -m maas.train recipe={name}"):

@@ -5,6 +5,7 @@ ONNX Runtime reads and writes the same memory, so that no run copies what is kep
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import onnxruntime as ort
@@ -71,6 +72,7 @@ class Decoder:
         self.state = tuple(state)
         self._session = Graph(model, threads).session
         self.vocabulary_size = self._width_of_logits(model)
+        self._steps: WeakKeyDictionary[KeyValueCache, dict[int, _BoundRun]] = WeakKeyDictionary()
 
     def new_cache(self, slots: int, length: int) -> KeyValueCache:
         """Returns an empty cache for `slots` sequences of at most `length` tokens."""
@@ -122,10 +124,7 @@ class Decoder:
         total = past + sizes
         if total.max() > cache.length:
             raise ValueError(f"A sequence of {total.max()} tokens does not fit into a cache of {cache.length}.")
-        tokens = np.zeros((len(rows), longest), np.int64)
-        for index, row in enumerate(rows):
-            tokens[index, : len(row)] = row
-        logits = self._run(cache, slots, tokens, total)
+        logits = self._bound_run(cache, slots, longest).run(rows, total)
         cache.lengths[slots] = total
         return logits
 
@@ -134,21 +133,15 @@ class Decoder:
             logits = self.extend(cache, slot, [prompt[start : start + RUN_TOKENS]])
         return logits
 
-    def _run(
-        self, cache: KeyValueCache, slots: slice, tokens: TokenIds, total: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
-        """Runs the graph over slots; the arrays must live until it has run, as the binding knows addresses alone."""
-        logits = np.empty((len(tokens), self.vocabulary_size), np.float32)
-        last, longest = total - np.int32(1), np.array(total.max(), np.int32)
-        binding = self._session.io_binding()
-        for name, array in ((TOKENS, tokens), (LAST_POSITIONS, last), (TOTAL_LENGTH, longest)):
-            _bind(binding.bind_input, name, array)
-        _bind(binding.bind_output, LOGITS, logits)
-        for name, tensor in cache.tensors.items():
-            _bind(binding.bind_input, PAST + name, tensor[slots])
-            _bind(binding.bind_output, PRESENT + name, tensor[slots])
-        self._session.run_with_iobinding(binding)
-        return logits
+    def _bound_run(self, cache: KeyValueCache, slots: slice, longest: int) -> "_BoundRun":
+        """Returns a run over slots; those of steps are kept, as binding is work for every layer."""
+        count = slots.stop - slots.start
+        if slots.start or longest > 1:
+            return _BoundRun(self._session, cache, slots, longest, self.vocabulary_size)
+        steps = self._steps.setdefault(cache, {})
+        if count not in steps:
+            steps[count] = _BoundRun(self._session, cache, slots, 1, self.vocabulary_size)
+        return steps[count]
 
     def _width_of_logits(self, model: Path) -> int:
         """Returns the size of the vocabulary.
@@ -163,6 +156,51 @@ class Decoder:
         if missing:
             raise BundleError(f"{model} has no {missing[0]}, which its manifest promises; export the model again.")
         return int(shapes[LOGITS][-1])
+
+
+class _BoundRun:
+    """A run over neighbouring slots, whose inputs and outputs lie in memory that it keeps.
+
+    Args:
+        session: ONNX Runtime's session.
+        cache: keys and values.
+        slots: which sequences.
+        longest: largest number of new tokens of one.
+        vocabulary_size: width of the logits.
+    """
+
+    def __init__(
+        self, session: ort.InferenceSession, cache: KeyValueCache, slots: slice, longest: int, vocabulary_size: int
+    ) -> None:
+        count = slots.stop - slots.start
+        self._session = session
+        self._tokens = np.zeros((count, longest), np.int64)
+        self._last = np.zeros(count, np.int32)
+        self._total = np.zeros((), np.int32)
+        self._width = vocabulary_size
+        self._kept = {name: tensor[slots] for name, tensor in cache.tensors.items()}
+        self._binding = session.io_binding()
+        for name, array in ((TOKENS, self._tokens), (LAST_POSITIONS, self._last), (TOTAL_LENGTH, self._total)):
+            _bind(self._binding.bind_input, name, array)
+        for name, tensor in self._kept.items():
+            _bind(self._binding.bind_input, PAST + name, tensor)
+            _bind(self._binding.bind_output, PRESENT + name, tensor)
+
+    def run(self, rows: Sequence[TokenIds] | TokenIds, total: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Returns the logits after the last token of each row, (N, vocabulary), in memory of their own.
+
+        Args:
+            rows: new tokens of each sequence.
+            total: length of each sequence with them.
+        """
+        for index, row in enumerate(rows):
+            self._tokens[index, : len(row)] = row
+        self._last[:] = total - 1
+        self._total[...] = total.max()
+        logits = np.empty((len(rows), self._width), np.float32)
+        _bind(self._binding.bind_output, LOGITS, logits)
+        self._session.run_with_iobinding(self._binding)
+        return logits
 
 
 def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:

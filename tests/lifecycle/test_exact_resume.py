@@ -19,8 +19,12 @@ RECIPES = {
     "dropout": ["digits_mlp", "model.dropout=0.2", "trainer.max_epochs=12"],
     "augmentation": ["faces", "folds=0", "trainer.max_epochs=6", "model.dropout=0.2"],
     "averages": ["digits_mlp", "trainer.max_epochs=6", "callbacks=[training_checkpoints,ema]", "schedule=plateau"],
-}
-CASES = [(name, workers) for name in ("dropout", "augmentation") for workers in (0, 2)]
+    "packed": [
+        "bible_gpt", "+data.max_rows=24", "trainer.max_epochs=2", "batch_size=8", "processor.vocabulary_size=300",
+        "processor.max_tokens=64", "model.width=32", "model.layers=1", "model.feed_forward=48", "model.dropout=0.2",
+    ],
+}  # fmt: skip
+CASES = [(name, workers) for name in ("dropout", "augmentation", "packed") for workers in (0, 2)]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["maas.lifecycle", "maas.models.mlp", "maas.models.small_conv"])
 
@@ -105,7 +109,7 @@ def killed_and_finished(folder: Path, name: str, workers: int, kills: int, seed:
     return phases
 
 
-@pytest.mark.parametrize(("name", "workers"), [("dropout", 0), ("augmentation", 2), ("averages", 0)])
+@pytest.mark.parametrize(("name", "workers"), [("dropout", 0), ("augmentation", 2), ("averages", 0), ("packed", 0)])
 def test_weights_are_the_same_bytes_when_training_was_killed_once(name, workers, tmp_path):
     killed_and_finished(tmp_path, name, workers, kills=1, seed=workers)
 

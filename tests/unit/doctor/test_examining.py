@@ -1,6 +1,7 @@
 """Examining changes nothing, and training asks for it."""
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -15,14 +16,16 @@ import pytest
 import torch
 
 import maas
-from maas.data.splits import Split
+from maas.data.splits import Split, Splits
 from maas.doctor import __main__ as entry
 from maas.doctor import examine, require_sound
 from maas.doctor.checks.splits import check_repeats
 from maas.doctor.examining import check_names
+from maas.doctor.recipe_under_check import RecipeUnderCheck
 from maas.errors import ConfigError
 from maas.lifecycle import training
 from maas.models.mlp import MLP
+from maas.records.evidence import DataRecord
 from maas.training.recipe import TrainingRecipe
 from maas.training.resuming import random_states
 
@@ -174,3 +177,16 @@ def test_rows_are_repeats_by_their_numbers_though_pythons_hashes_of_minus_1_and_
     }
     recipe: Any = SimpleNamespace(by_name=splits, targets=lambda _: np.zeros(0))
     assert len(list(check_repeats(recipe))) == found
+
+
+def test_steps_are_counted_in_sequences_when_texts_are_packed(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAAS_CACHE", str(tmp_path))
+    texts = Split(["a text of some words"] * 9 + ["another"], None)
+    splits = Splits(texts, texts, texts, (), DataRecord("", {}, {}))
+    settings = ["processor.max_tokens=16", "processor.algorithm=characters", "batch_size=4", "trainer.max_epochs=3"]
+    recipe = TrainingRecipe.of(maas.compose("bible_gpt", *settings))
+    checked = RecipeUnderCheck(recipe, splits, recipe.fitted_processor(texts.inputs))
+    tokens = 9 * (20 + 1) + 7 + 1  # the end of each text is one
+    sequences = math.ceil(tokens / 16)
+    assert checked.training_rows == sequences == 13
+    assert checked.total_steps == 3 * math.ceil(sequences / 4)

@@ -178,7 +178,7 @@ class Loader(DataLoader[Batch]):
         )
         self._rows = rows
         self._batches = batches
-        self._together: tuple[int, list[Tensor]] = (-1, [])
+        self._together: tuple[int, list[NDArray[np.int64]]] = (-1, [])
         self._start = 0
         self._given = 0
 
@@ -200,12 +200,14 @@ class Loader(DataLoader[Batch]):
         finally:
             self._batches.start = 0
 
-    def targets_together(self) -> list[Tensor]:
-        """Returns the targets (M,) that all processes see at once, batch by batch in the order of the epoch."""
+    def targets_together(self, first: int, last: int) -> list[Tensor]:
+        """Returns the targets (M,) that all processes see at once, of the epoch's batches from `first` to `last` − 1.
+
+        They are read when they are needed: those of an epoch of packed texts may not fit into memory.
+        """
         if self._together[0] != self._batches.epoch:
-            targets = [self._rows.targets_of(rows) for rows in self._batches.together()]
-            self._together = (self._batches.epoch, targets)
-        return self._together[1]
+            self._together = (self._batches.epoch, self._batches.together())
+        return [self._rows.targets_of(rows) for rows in self._together[1][first:last]]
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches of the epoch were given."""

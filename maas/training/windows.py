@@ -83,7 +83,7 @@ def window_of(trainer: Trainer, batch_idx: int) -> Window | None:
     accumulated, world = trainer.accumulate_grad_batches, trainer.world_size
     first = batch_idx - batch_idx % accumulated
     last = min(first + accumulated, int(trainer.num_training_batches))  # an epoch's last window may be short
-    seen = cast("Loader", trainer.train_dataloader).targets_together()[first:last]
+    seen = cast("Loader", trainer.train_dataloader).targets_together(first, last)
     return Window(torch.cat(seen), len(seen) * world, accumulated * world)
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from maas.config import RunConfig, compose
 from maas.data.datamodule import BatchesByLength
+from maas.data.packing import NO_TARGET
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.models.mlp import MLP
@@ -23,7 +24,7 @@ from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.training.batch_statistics import BatchStatistics
 from maas.training.fitting import fit_net
-from maas.training.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+from maas.training.losses import BinaryCrossEntropy, CrossEntropy, NextToken, SquaredError
 from maas.training.objectives import Objective, objective_of
 from maas.training.recipe import TrainingRecipe
 from maas.training.windows import BatchScale, Window, batch_scale_of, total_weight
@@ -319,3 +320,10 @@ def test_warning_is_given_when_a_step_sees_more_than_a_layer(layer, world, accum
     BatchStatistics(16).on_train_start(trainer, nn.ModuleDict({"net": nn.ModuleDict({"norm": layer})}))
     assert len(said(caplog)) == warns
     assert not warns or said(caplog)[0].startswith("Batch norm (norm) takes mean and variance from 16 rows, each of 2 ")
+
+
+def test_batch_counts_by_its_tokens_when_sequences_have_unequally_many():
+    first, second = torch.tensor([[1, 2, NO_TARGET, NO_TARGET]]), torch.tensor([[1, 2, 3, 4]])
+    window = Window(torch.cat([first, second]), batches=2, divisor=2)
+    assert window.scale(NextToken(), first) == BatchScale(2 * 2 / 6, 1.0, 1.0, 3.0)
+    assert window.scale(NextToken(), second) == BatchScale(2 * 4 / 6, 1.0, 1.0, 3.0)

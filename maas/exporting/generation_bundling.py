@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from tokenizers import Tokenizer
 
+from maas.errors import ExportError
 from maas.exporting.mlmodel import RUNTIME_PACKAGES, write_mlmodel
 from maas.exporting.shipping import ship_runtime
 from maas.files import sha256_of, write_json
@@ -82,6 +84,7 @@ def build_generation_bundle(
 def _write_text_files(folder: Path, model: LanguageModel) -> Generation:
     """Writes what makes tokens of texts, and returns how the model is run."""
     found: TextFiles = model.text_files
+    _require_known_tokens(found, model.config.vocabulary_size)
     (folder / ASSETS).mkdir()
     (folder / TOKENIZER).write_text(found.tokenizer, encoding="utf-8")
     if found.chat_template is not None:
@@ -93,6 +96,19 @@ def _write_text_files(folder: Path, model: LanguageModel) -> Generation:
         chat_template=None if found.chat_template is None else CHAT_TEMPLATE,
         special_tokens=found.special_tokens,
     )
+
+
+def _require_known_tokens(files: TextFiles, vocabulary_size: int) -> None:
+    """Requires a decoder that has a vector for each token that texts become.
+
+    Raises:
+        ExportError: the tokenizer has more.
+    """
+    largest = max(Tokenizer.from_str(files.tokenizer).get_vocab(with_added_tokens=True).values())
+    if largest >= vocabulary_size:
+        raise ExportError(
+            f"The tokenizer gives tokens up to {largest}; the decoder has {vocabulary_size}. They are of two models."
+        )
 
 
 def _golden(generator: TextGenerator, prompt: Prompt) -> GoldenText:

@@ -11,7 +11,7 @@ Why this form, by what ONNX Runtime's operators do:
 - The head is the widest matrix; it is applied to the last token of each sequence alone, and so is the last layer's MLP.
 
 Limits of the operator on a CPU: sequences that are not empty are extended by one token each, or one sequence alone by
-several; the size of a head is a multiple of 16.
+several. Heads whose size is no multiple of 16 are made wider by zeros.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ from onnx import TensorProto, helper
 
 from maas.errors import ExportError
 from maas.onnx_graphs.building import GraphBuilder, model_of_nodes
+from maas.onnx_graphs.head_padding import padded_frequencies, padded_size, with_padded_heads
 from maas.records.signature import TensorSpec
 from maas.runtime.generation.decoder import LAST_POSITIONS, LOGITS, PAST, PRESENT, TOKENS, TOTAL_LENGTH
 
@@ -33,7 +34,6 @@ Weights = Mapping[str, NDArray[np.float32]]
 FREQUENCIES = "model.rotary_emb.inv_freq"
 """Optional name among the weights: the rotation of a position in radians, (head_size / 2,)."""
 MICROSOFT = "com.microsoft"
-HEAD_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DecoderConfig:
         layers: number of layers.
         heads: number of query heads.
         kv_heads: number of heads of keys and values, which divides `heads`.
-        head_size: size of a head, a multiple of 16.
+        head_size: size of a head, even.
         hidden_size: size of a token's vector between layers.
         intermediate_size: size of a token's vector inside an MLP.
         vocabulary_size: number of tokens.
@@ -74,7 +74,7 @@ class DecoderConfig:
 
 def state_of(config: DecoderConfig) -> tuple[TensorSpec, ...]:
     """Returns the tensors that the graph keeps between runs, (sequences, kv_heads, positions, head_size) each."""
-    shape = (-1, config.kv_heads, -1, config.head_size)
+    shape = (-1, config.kv_heads, -1, padded_size(config.head_size))
     return tuple(TensorSpec(name, "FP32", shape) for name in config.state_names)
 
 
@@ -92,8 +92,7 @@ def decoder_graph(config: DecoderConfig, weights: Weights, *, opset: int) -> onn
         opset: ONNX operator set.
 
     Raises:
-        ExportError: a weight is missing, unknown or of another shape, or the operator does not take the size of a
-            head.
+        ExportError: a weight is missing, unknown or of another shape, or the size of a head is odd.
     """
     _require_shapes(config, weights)
     builder = _DecoderBuilder(config, weights)
@@ -109,7 +108,7 @@ class _DecoderBuilder:
 
     def __init__(self, config: DecoderConfig, weights: Weights) -> None:
         self.config = config
-        self.weights = weights
+        self.weights = with_padded_heads(weights, config.head_size)
         self.graph = GraphBuilder("decoder")
         self._picked: str | None = None
 
@@ -141,7 +140,8 @@ class _DecoderBuilder:
             "GroupQueryAttention",
             [packed, "", "", *(PAST + name for name in kept), LAST_POSITIONS, TOTAL_LENGTH, *tables],
             [result, *(PRESENT + name for name in kept)],
-            {"domain": MICROSOFT, "num_heads": config.heads, "kv_num_heads": config.kv_heads, "do_rotary": 1},
+            {"domain": MICROSOFT, "num_heads": config.heads, "kv_num_heads": config.kv_heads, "do_rotary": 1}
+            | {"scale": config.head_size**-0.5},
         )
         return result
 
@@ -199,7 +199,7 @@ class _DecoderBuilder:
         """Adds the tables of cosines and sines, (context_length, head_size / 2), and returns their names."""
         config = self.config
         own = config.rotary_theta ** -(np.arange(0, config.head_size, 2, dtype=np.float64) / config.head_size)
-        frequencies = self.weights.get(FREQUENCIES, own.astype(np.float32))
+        frequencies = padded_frequencies(self.weights.get(FREQUENCIES, own.astype(np.float32)))
         angles = np.arange(config.context_length, dtype=np.float32)[:, None] * frequencies  # rounded as torch does
         cosines, sines = np.cos(angles, dtype=np.float64), np.sin(angles, dtype=np.float64)
         weight = self.graph.weight
@@ -209,7 +209,7 @@ class _DecoderBuilder:
 def _declare_(graph: onnx.GraphProto, config: DecoderConfig) -> None:
     """Declares inputs and outputs, in place."""
     declare = helper.make_tensor_value_info
-    kept: list[str | int | None] = ["sequences", config.kv_heads, "positions", config.head_size]
+    kept: list[str | int | None] = ["sequences", config.kv_heads, "positions", padded_size(config.head_size)]
     graph.input.extend(
         [
             declare(TOKENS, TensorProto.INT64, ["sequences", "new_tokens"]),
@@ -226,13 +226,10 @@ def _require_shapes(config: DecoderConfig, weights: Weights) -> None:
     """Requires the weights that the graph multiplies by, and no others.
 
     Raises:
-        ExportError: one is missing, unknown or of another shape, or the operator does not take the size of a head.
+        ExportError: one is missing, unknown or of another shape, or the size of a head is odd.
     """
-    if config.head_size % HEAD_MULTIPLE:
-        raise ExportError(
-            f"The decoder has heads of size {config.head_size}; ONNX Runtime's GroupQueryAttention takes multiples of "
-            f"{HEAD_MULTIPLE}."
-        )
+    if config.head_size % 2:
+        raise ExportError(f"The decoder has heads of size {config.head_size}; halves of a head are turned together.")
     shapes = _shapes(config)
     known = {*shapes, *(f"{name.removesuffix('weight')}bias" for name in shapes if "_proj" in name), FREQUENCIES}
     if unknown := sorted(weights.keys() - known - ({"lm_head.weight"} if config.is_tied else set())):

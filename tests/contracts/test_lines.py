@@ -21,7 +21,7 @@ NAMES = [name for name in ALL if name not in GENERATIVE]
 SHORT = ["registry=null", "baseline=null", "compress=none", "resume=never", "export.robustness_rows=6"]
 SHRUNK = {
     "import_onnx": ["data.max_rows=400"],  # of fewer rows the sample's scores are so large that float32 tells
-    "bible_gpt": ["processor.max_tokens=64", "model.width=64", "model.layers=2", "model.feed_forward=48"],
+    "bible_gpt": ["processor.max_tokens=64", "model.width=32", "model.layers=2", "model.feed_forward=48"],
     "commands": ["data.source.takes=1"],
     "import_keras": ["model.epochs=2"],
     "embed_minilm": ["processor.max_tokens=16"],

@@ -27,7 +27,7 @@ SPLITS: Mapping[str, Callable[[], Any]] = {
 
 
 def gguf_tokenizer(path: Path) -> TextFiles:
-    """Returns the tokenizer, the chat template if there is one, and the end token.
+    """Returns the tokenizer, the chat template if there is one, and the tokens that end a text or a turn.
 
     Args:
         path: GGUF file.
@@ -68,8 +68,13 @@ def gguf_tokenizer(path: Path) -> TextFiles:
         made.post_processor = processors.TemplateProcessing(
             single=f"{first} $A", special_tokens=[(first, made.token_to_id(first))]
         )
-    end = fields.get("tokenizer.ggml.eos_token_id")
-    return TextFiles(made.to_str(), fields.get("tokenizer.chat_template"), special, () if end is None else (end,))
+    ends = [fields.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot")]
+    return TextFiles(
+        made.to_str(),
+        fields.get("tokenizer.chat_template"),
+        special,
+        end_tokens=tuple(dict.fromkeys(one for one in ends if one is not None)),
+    )
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ It comes from a folder, an installed package, a GGUF file or the hub, and transf
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, cast
@@ -23,6 +23,7 @@ from maas.runtime.places import local_place
 
 try:
     from transformers import (
+        AutoConfig,
         AutoModelForCausalLM,
         AutoTokenizer,
         PretrainedConfig,
@@ -72,11 +73,10 @@ class PretrainedDecoder:
         path = local_place(place)
         if path is not None and path.suffix == ".gguf":
             model = _opened(place, path.parent, gguf_file=path.name)
-            found = replace(gguf_tokenizer(path), end_tokens=_end_tokens(model))
+            found = gguf_tokenizer(path)
         else:
             model = _opened(place, path or place)
             found = _text_files(place, path or place, model)
-        _require_llama(place, model.config)
         decoder = cls(model, found, place, context_length)
         decoder.require_context()
         return decoder
@@ -122,21 +122,27 @@ class PretrainedDecoder:
 
 
 def _opened(name: str, place: Path | str, gguf_file: str | None = None) -> PreTrainedModel:
-    """Returns the model in float32.
+    """Returns the model in float32; one of another architecture is refused before its weights are read.
 
     Raises:
-        ConfigError: it cannot be opened.
+        ConfigError: it cannot be opened, or is none of the Llama family.
     """
+    if isinstance(place, Path) and gguf_file is None and not (place / "config.json").is_file():
+        raise ConfigError(f"{name} holds no config.json; name a folder that transformers saved, or a GGUF file.")
+    where = {"local_files_only": isinstance(place, Path)}
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity(logging.ERROR)
     try:
+        if gguf_file is None:
+            _require_llama(name, AutoConfig.from_pretrained(str(place), **where))
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            str(place), dtype=torch.float32, gguf_file=gguf_file, local_files_only=isinstance(place, Path)
+            str(place), dtype=torch.float32, gguf_file=gguf_file, **where
         )
     except (OSError, ValueError, ImportError, KeyError) as error:  # missing, unreachable, unknown, packages missing
         raise ConfigError(f"{name} cannot be opened as a language model: {one_line(error)}.") from error
     finally:
         transformers_logging.set_verbosity(before)
+    _require_llama(name, model.config)
     model.train(False)
     return model
 

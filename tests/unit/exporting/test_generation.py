@@ -1,12 +1,14 @@
 """A decoder becomes a bundle that generates as its own framework does; where it does not, nothing is written."""
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
-from maas.errors import BundleError, ParityError
+from maas.errors import BundleError, ExportError, ParityError
 from maas.exporting import generation_proof
 from maas.exporting.generation_bundling import build_generation_bundle
 from maas.exporting.generation_proof import proof_prompts, prove_generation
@@ -88,6 +90,15 @@ def test_token_is_named_when_a_text_is_another(build, llama, monkeypatch):
     bundle = build("one", Altered(llama, {"model.norm.weight": -norm}))
     with pytest.raises(ParityError, match=r"The first text that differs: prompt 0, token 0 is '.+', torch's is '.*'\."):
         prove_generation(bundle, llama, PROMPTS)
+
+
+def test_tokenizer_is_refused_when_it_has_more_tokens_than_the_decoder(build, llama):
+    other = Altered(llama, {})
+    tokenizer = Tokenizer.from_str(llama.text_files.tokenizer)
+    tokenizer.add_special_tokens(["<|more|>"])
+    other.text_files = replace(llama.text_files, tokenizer=tokenizer.to_str())
+    with pytest.raises(ExportError, match=r"gives tokens up to 320; the decoder has 320\. They are of two models"):
+        build("one", other)
 
 
 def test_prompts_are_fifty_and_every_second_a_conversation_when_there_is_a_template():

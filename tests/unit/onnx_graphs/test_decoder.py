@@ -50,8 +50,10 @@ def variants() -> dict[str, object]:
         {"attention_bias": True, "mlp_bias": True},
         {"rope_scaling": LLAMA3},
         {"rope_theta": 500.0, "num_hidden_layers": 1, "num_key_value_heads": 4},
+        {"head_dim": 8, "attention_bias": True},
+        {"head_dim": 22, "rope_scaling": LLAMA3},
     ],
-    ids=["tied", "own_head", "biases", "llama3_rotation", "one_layer"],
+    ids=["tied", "own_head", "biases", "llama3_rotation", "one_layer", "small_heads", "odd_halves"],
 )
 def test_logits_equal_transformers_when_prompts_of_unequal_length_share_a_run(tiny_llama, tmp_path, changes):
     model = tiny_llama.llama(**changes)
@@ -98,7 +100,7 @@ def test_embedding_is_held_once_when_the_head_is_tied(llama):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"head_size": 24}, "heads of size 24; ONNX Runtime's GroupQueryAttention takes multiples of 16"),
+        ({"head_size": 15}, "heads of size 15; halves of a head are turned together"),
         ({"layers": 3}, "has no weight model.layers.2.input_layernorm.weight"),
         ({"layers": 1}, "has the weight model.layers.1.input_layernorm.weight"),
         ({"kv_heads": 4}, r"k_proj.weight is of shape \(32, 48\); by its configuration it is \(64, 48\)"),

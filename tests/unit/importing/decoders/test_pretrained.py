@@ -73,6 +73,9 @@ def test_decoder_is_refused_when_it_is_of_another_architecture(llama_folder, tmp
 
 def test_decoder_is_refused_in_one_line_when_it_is_not_there(tmp_path, llama_folder):
     (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=r"holds no config\.json; name a folder that transformers saved, or a GGUF"):
+        PretrainedDecoder.open(str(tmp_path / "empty"))
+    (tmp_path / "empty" / "config.json").write_bytes((llama_folder / "config.json").read_bytes())
     with pytest.raises(ConfigError, match="cannot be opened as a language model: ") as caught:
         PretrainedDecoder.open(str(tmp_path / "empty"))
     assert "\n" not in str(caught.value)

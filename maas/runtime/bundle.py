@@ -150,8 +150,8 @@ class Bundle:
         """
         if self.is_generative:
             raise BundleError(
-                f"{self.folder} holds a model that generates texts: it does not predict, and this maas does not serve "
-                "it yet. Open it with maas.load and call generate."
+                f"{self.folder} holds a model that generates texts: it does not predict. Open it with maas.load and "
+                "call generate."
             )
 
     @cached_property

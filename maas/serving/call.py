@@ -1,9 +1,9 @@
 """What a caller wants of a model, and what comes back. It knows no protocol and no transport."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -11,7 +11,9 @@ from maas.errors import InputError
 from maas.runtime.codec import Codec, Features, Outputs
 from maas.runtime.generation.sampling import ChosenToken
 from maas.runtime.generation.settings import GenerationSettings
-from maas.runtime.generation.text import FinishReason
+
+if TYPE_CHECKING:  # a server without such a model does not import tokenizers
+    from maas.runtime.generation.text import FinishReason
 
 Row: TypeAlias = object
 """One raw input, as the model's processor takes it."""
@@ -128,7 +130,31 @@ class TextChunk(msgspec.Struct, frozen=True):
     text: str
     tokens: int
     chosen: tuple[ChosenToken, ...] = ()
-    finish_reason: FinishReason | None = None
+    finish_reason: "FinishReason | None" = None
+
+
+def merged_chunks(chunks: Iterable[TextChunk]) -> list[TextChunk]:
+    """Returns the texts of a call whole, in their order.
+
+    Args:
+        chunks: all of them; those of one text in their order.
+    """
+    by_text: dict[int, list[TextChunk]] = {}
+    for chunk in chunks:
+        by_text.setdefault(chunk.index, []).append(chunk)
+    return [_merged(by_text[index]) for index in sorted(by_text)]
+
+
+def _merged(chunks: Sequence[TextChunk]) -> TextChunk:
+    last = chunks[-1]
+    return TextChunk(
+        last.index,
+        last.prompt_tokens,
+        "".join(chunk.text for chunk in chunks),
+        sum(chunk.tokens for chunk in chunks),
+        tuple(one for chunk in chunks for one in chunk.chosen),
+        last.finish_reason,
+    )
 
 
 def slices(outputs: Outputs) -> Iterator[Outputs]:

@@ -17,7 +17,7 @@ from maas.errors import DeadlineError, InputError, shortened_value
 from maas.serving.call import HIGH, LOW, NORMAL, Call
 from maas.serving.engines import Withdraw
 from maas.serving.handing_over import Done
-from maas.serving.protocols.operations import Reply, Request
+from maas.serving.protocols.operations import AnyReply, Request
 
 TIMEOUT, PRIORITY = b"x-request-timeout-ms", b"x-request-priority"
 LONGEST_TIMEOUT_MS = 24 * 3600 * 1000
@@ -108,7 +108,7 @@ class RequestInTime:
         if self._withdraw is not None:
             self._withdraw()
 
-    def _finish(self, outcome: Reply | BaseException) -> None:
+    def _finish(self, outcome: AnyReply | BaseException) -> None:
         if not self._is_over:
             self._is_over = True
             self._timer.cancel()

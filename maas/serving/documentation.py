@@ -24,8 +24,13 @@ _POLICY = (
 )
 
 
-def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
-    """Returns the pages that describe some operations."""
+def documentation(operations: Sequence[AnyOperation], *, has_page: bool = True) -> list[Page]:
+    """Returns the pages that describe some operations.
+
+    Args:
+        operations: of the server.
+        has_page: whether there is a page to try a model on, which are models that predict.
+    """
     described = tuple(operation for operation in operations if operation.is_documented)
 
     def docs(snapshot: Snapshot) -> Reply:  # of the model that is the first
@@ -34,7 +39,8 @@ def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
     def openapi(snapshot: Snapshot) -> Reply:
         return Reply(encode(openapi_document(described, snapshot)))
 
-    return [TryPage("/docs", docs), DocumentationPage("/openapi.json", openapi)]
+    described_by = DocumentationPage("/openapi.json", openapi)
+    return [TryPage("/docs", docs), described_by] if has_page else [described_by]
 
 
 class DocumentationPage(Page):

@@ -40,6 +40,16 @@ def example_call(processor: Codec, url: str, row: Row) -> str:
     return f"curl -s {url} {file_of(processor.media_types) if is_file else f'-d {shlex.quote(body)}'}"
 
 
+def completion_call(url: str) -> str:
+    """Returns a shell command that lets a model continue a text, and shows the text as it comes.
+
+    Args:
+        url: address of the server.
+    """
+    body = encode({"prompt": "In the beginning", "max_tokens": 16, "stream": True}).decode()
+    return f"curl -sN {url}/v1/completions -d {shlex.quote(body)}"
+
+
 def file_of(media_types: Sequence[str]) -> str:
     """Returns the arguments of curl that send a file of the first of these types."""
     kind = media_types[0]

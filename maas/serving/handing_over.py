@@ -7,9 +7,9 @@ from typing import Any, ParamSpec, TypeAlias
 
 from maas.serving.engines import Withdraw
 from maas.serving.executors import Result
-from maas.serving.protocols.operations import Reply
+from maas.serving.protocols.operations import AnyReply
 
-Done: TypeAlias = Callable[[Reply | BaseException], None]
+Done: TypeAlias = Callable[[AnyReply | BaseException], None]
 """Receives the reply to a request, or the fault."""
 Arguments = ParamSpec("Arguments")
 
@@ -32,7 +32,7 @@ def attempted(
         return None
 
 
-def start_task(work: Coroutine[Any, Any, Reply], done: Done) -> Withdraw:
+def start_task(work: Coroutine[Any, Any, AnyReply], done: Done) -> Withdraw:
     """Starts a task that hands over its reply or its fault, and returns what cancels it.
 
     Args:
@@ -48,7 +48,7 @@ def nothing() -> None:
     """Withdraws nothing: the request was answered at once."""
 
 
-def _hand_over(done: Done, task: "asyncio.Task[Reply]") -> None:
+def _hand_over(done: Done, task: "asyncio.Task[AnyReply]") -> None:
     if not task.cancelled():
         error = task.exception()
         done(task.result() if error is None else error)

@@ -13,7 +13,7 @@ from maas.serving.protocols.operations import (
     common_fault,
 )
 from maas.serving.protocols.schemas import schema_like
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import ServedVersion, Snapshot
 
 
 def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, object]:
@@ -26,20 +26,20 @@ def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> 
     paths: dict[str, dict[str, object]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, snapshot)
-    first = snapshot.first
+    first = snapshot.all[0]
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": ", ".join(dict.fromkeys(one.name for one in snapshot.deployments)),
+            "title": ", ".join(dict.fromkeys(one.name for one in snapshot.all)),
             "version": first.version,
-            "description": "\n\n".join(_model(one, snapshot) for one in snapshot.deployments),
+            "description": "\n\n".join(_model(one, snapshot) for one in snapshot.all),
         },
         "paths": paths,
         "components": {"schemas": {_error_name(one): _error_schema(one) for one in operations}},
     }
 
 
-def _model(deployment: Deployment, snapshot: Snapshot) -> str:
+def _model(deployment: ServedVersion, snapshot: Snapshot) -> str:
     """Returns a sentence on one of the models."""
     manifest, version = deployment.bundle.manifest, snapshot.shown_version(deployment)
     made = f"{manifest.task}, {manifest.precision}, from recipe {manifest.lineage.recipe}"
@@ -48,7 +48,7 @@ def _model(deployment: Deployment, snapshot: Snapshot) -> str:
 
 def document_for_all(operation: AnyOperation, snapshot: Snapshot) -> OperationDocument:
     """Returns an operation's document with the schemas of all models, and with the first one's examples."""
-    documents = [operation.document(snapshot.led_by(one)) for one in snapshot.kinds]
+    documents = [operation.document(snapshot.led_by(one)) for one in snapshot.kinds] or [operation.document(snapshot)]
     first = documents[0]
     requests = [document.request for document in documents if document.request is not None]
     return replace(

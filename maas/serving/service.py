@@ -18,6 +18,7 @@ from maas.serving.deadlines import RequestInTime, passed_deadline, timeout_s, wi
 from maas.serving.documentation import documentation
 from maas.serving.engines import Withdraw
 from maas.serving.explainer import Explainer, ExplanationCall
+from maas.serving.generating import generated_reply
 from maas.serving.handing_over import Done, attempted, nothing, start_task
 from maas.serving.observers import Observer, Outcome
 from maas.serving.preprocessing.reader import InputReader
@@ -25,15 +26,17 @@ from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import (
     Action,
     AnyOperation,
+    AnyReply,
     Compound,
     Explaining,
+    Generating,
     Inference,
     Page,
     Reply,
     Request,
 )
 from maas.serving.rendering import rendered_at_once, rendered_in_turns, written_in_turns
-from maas.serving.repository import Deployment, Repository, Snapshot
+from maas.serving.repository import Deployment, Repository, ServedVersion, Snapshot
 from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.routing import RouteTable
 from maas.serving.stopping import GRACE_S
@@ -82,7 +85,9 @@ class Service:
         if snapshot is not self._routed:
             if snapshot.digest != self._routed.digest or not self._routes.operations:
                 operations = [*self._operations(snapshot), *self._pages]
-                self._routes = RouteTable([*operations, *documentation(operations)])
+                self._routes = RouteTable(
+                    [*operations, *documentation(operations, has_page=bool(snapshot.deployments) or not snapshot.all)]
+                )
             self._routed = snapshot
         return self._routes
 
@@ -105,7 +110,7 @@ class Service:
             return given
         return b"%b-%x" % (self._id_prefix, next(self._numbers))
 
-    async def respond(self, operation: AnyOperation, request: Request) -> Reply:
+    async def respond(self, operation: AnyOperation, request: Request) -> AnyReply:
         """Returns the reply to a request; cancelling it ends the request's work.
 
         Raises:
@@ -121,14 +126,14 @@ class Service:
         except TimeoutError as error:
             raise passed_deadline() from error
 
-    async def _responded(self, operation: AnyOperation, request: Request) -> Reply:
+    async def _responded(self, operation: AnyOperation, request: Request) -> AnyReply:
         if isinstance(operation, Page):
             return self._page(operation, request, self._repository.snapshot)
         if isinstance(operation, Action):
             return await operation.perform(request)
         snapshot = self._repository.snapshot
-        if isinstance(operation, Explaining):
-            return await self._explained(operation, request, snapshot)
+        if isinstance(operation, Explaining | Generating):
+            return await self._in_many_runs(operation, request, snapshot)
         if self._rollouts.is_active:
             snapshot = self._rollouts.snapshot_for(request, snapshot)
         if isinstance(operation, Compound):
@@ -158,7 +163,10 @@ class Service:
 
     def observe(self, outcome: Outcome) -> None:
         """Shows an outcome to all observers, and counts it among those of its model."""
-        deployment = self._repository.snapshot.version_of(outcome.model, outcome.version)
+        snapshot = self._repository.snapshot
+        deployment: ServedVersion | None = snapshot.version_of(outcome.model, outcome.version)
+        if deployment is None:
+            deployment = snapshot.generating_version_of(outcome.model, outcome.version)
         if deployment is not None:
             deployment.statistics.count_request(is_answered=outcome.is_answered, seconds=outcome.seconds)
         for observer in self._observers:
@@ -222,6 +230,14 @@ class Service:
         if size_of_outputs(outputs) > OUTPUT_VALUES_AT_ONCE:
             return await rendered_in_turns(operation, request, call, deployment, outputs)
         return rendered_at_once(operation, call, deployment, outputs)
+
+    async def _in_many_runs(
+        self, operation: Explaining[Any] | Generating[Any], request: Request, snapshot: Snapshot
+    ) -> AnyReply:
+        """Returns a reply that takes many runs of a model; no roll-out decides on its version."""
+        if isinstance(operation, Generating):
+            return await generated_reply(operation, request, snapshot)
+        return await self._explained(operation, request, snapshot)
 
     async def _explained(self, operation: Explaining[ExplanationCall], request: Request, snapshot: Snapshot) -> Reply:
         """Lets a model run many times for a call and returns the reply."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maas.bounds import BatchSize, Count, NonNegative, Port, Positive, Threads, Workers
+from maas.bounds import BatchSize, Count, NonNegative, Port, Positive, Threads, Tokens, Workers
 from maas.serving.observers.log_format import LogFormat
 
 
@@ -24,6 +24,7 @@ class ServerSettings:
         admin_host: the address of that port; whoever reaches it may change what is served.
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
+        context_length: the most tokens of a prompt and its text, where a generating model's own context is longer.
         max_queue: the most rows that may wait for a model; a request takes at most half of them.
         max_wait_s: seconds that rows may wait for a model, by how long its latest runs took; null for no limit.
         max_memory_bytes: the most bytes of all models that are loaded by their first request; null for no limit.
@@ -50,6 +51,7 @@ class ServerSettings:
     admin_host: str = "127.0.0.1"
     batch_size: BatchSize | None = None
     threads: Threads | None = None
+    context_length: Tokens | None = None
     max_queue: Count = 2048
     max_wait_s: Positive | None = None
     max_memory_bytes: Count | None = None

@@ -64,7 +64,12 @@ def open_models(
     source = source or ModelSource()
     locator = source.locator
     common = EngineSettings(
-        settings.batch_size, settings.threads, settings.max_queue, settings.max_wait_s, settings.max_pixels
+        settings.batch_size,
+        settings.threads,
+        settings.max_queue,
+        settings.max_wait_s,
+        settings.max_pixels,
+        settings.context_length,
     )
     repository = Repository(common, observer.observe_rows, settings.max_memory_bytes)
     watcher = AliasWatcher(repository, locator, settings.watch_s if source.watches else 0, observer.observe_swap)

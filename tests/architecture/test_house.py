@@ -24,6 +24,7 @@ HIDDEN_IMPORTS = {
     ("maas/serving/transports/assembling.py", "maas.serving.transports.grpc"),  # gRPC is an extra
     ("maas/serving/protocols/graphql.py", "maas.serving.protocols.graphql_execution"),  # graphql-core is an extra
     ("maas/runtime/bundle.py", "maas.runtime.generation"),  # only a bundle that generates needs jinja2
+    ("maas/serving/repository/opening.py", "maas.serving.repository.generating"),  # likewise
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

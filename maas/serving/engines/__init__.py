@@ -1,7 +1,6 @@
 """Engines: they take calls and give chunks. One file, one way of running a model.
 
-`batch.py` gives each call's outputs in one run, or some. What generates step by step will be a second engine with the
-same face.
+`batch.py` gives each call's outputs in one run, or some; `steps.py` generates texts step by step.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -14,8 +13,8 @@ Withdraw: TypeAlias = Callable[[], object]
 """Ends the work of a request that nobody waits for any more."""
 
 
-class Engine(Protocol):
-    """Runs one model for many callers."""
+class ModelEngine(Protocol):
+    """Runs one model for many callers: what every engine can, whatever its model gives."""
 
     @property
     def summary(self) -> str:
@@ -28,6 +27,19 @@ class Engine(Protocol):
     @property
     def queued_rows(self) -> int:
         """Rows that were admitted and do not run yet: they are read, preprocessed, or wait for their run."""
+
+    def pause(self) -> None:
+        """Starts no more runs; calls are admitted and wait."""
+
+    def resume(self) -> None:
+        """Starts runs again."""
+
+    async def drain(self) -> None:
+        """Admits no more calls, finishes those that were admitted, and frees what the engine holds."""
+
+
+class Engine(ModelEngine, Protocol):
+    """Runs a model that predicts."""
 
     def submit(self, call: Call) -> AsyncIterator[Chunk]:
         """Admits a call and returns the stream of what the model gives for it.
@@ -49,12 +61,3 @@ class Engine(Protocol):
         Raises:
             OverloadError: there is no room for the call, or the engine is being drained.
         """
-
-    def pause(self) -> None:
-        """Starts no more runs; calls are admitted and wait."""
-
-    def resume(self) -> None:
-        """Starts runs again."""
-
-    async def drain(self) -> None:
-        """Admits no more calls, finishes those that were admitted, and frees what the engine holds."""

@@ -5,15 +5,14 @@ parts between steps, so that other texts go on. It knows no protocol and no tran
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from maas.errors import DeadlineError, OverloadError
 from maas.runtime.generation.batch import DecodingBatch
-from maas.runtime.generation.generator import Prompt, TextGenerator
 from maas.runtime.generation.text import GeneratedText
 from maas.serving.call import LOW, GenerationCall, RowList, TextChunk
 from maas.serving.engines.step_thread import JobOutcome, StepThread
@@ -21,6 +20,9 @@ from maas.serving.engines.text_streams import TextJob, TextStream
 from maas.serving.executors import Lane, Result
 from maas.serving.faults import require_rows
 from maas.serving.statistics import ModelStatistics
+
+if TYPE_CHECKING:
+    from maas.runtime.generation.generator import Prompt, TextGenerator
 
 INLINE_BYTES = 4096
 """Of prompts that are made tokens on the event loop; larger ones are in the thread that preprocesses."""
@@ -39,7 +41,7 @@ class StepsEngine:
 
     def __init__(
         self,
-        generator: TextGenerator,
+        generator: "TextGenerator",
         lane: Lane,
         *,
         max_queue: int = 2048,
@@ -76,7 +78,7 @@ class StepsEngine:
         """Texts that have a slot."""
         return self._thread.running
 
-    async def submit(self, call: GenerationCall) -> AsyncIterator[TextChunk]:
+    async def submit(self, call: GenerationCall) -> AsyncGenerator[TextChunk, None]:
         """Yields what the texts of a call gain, as it is generated; a reader that is late gets it in fewer chunks.
 
         The call is admitted when the first chunk is wanted. Closing the stream withdraws it.
@@ -159,7 +161,7 @@ class StepsEngine:
         self._observe(len(outcomes))
 
 
-def _begun_texts(generator: TextGenerator, call: GenerationCall) -> Iterator[GeneratedText]:
+def _begun_texts(generator: "TextGenerator", call: GenerationCall) -> Iterator[GeneratedText]:
     """Yields the texts of a call, those of the first prompt first."""
     prompts = call.inputs.rows if isinstance(call.inputs, RowList) else ()
     for prompt in cast("Sequence[Prompt]", prompts):  # the generator refuses others

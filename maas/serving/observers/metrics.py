@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from maas.serving.observers import Outcome
@@ -61,7 +61,7 @@ class Metrics:
             reading_rows: returns the number of rows that wait to be read.
         """
         self.registry.register(_Models(repository, reading_rows))
-        for deployment in repository.snapshot.deployments:
+        for deployment in repository.snapshot.all:
             self._rows(deployment.name, deployment.version)
 
     def render(self) -> bytes:
@@ -100,13 +100,28 @@ class _Models(Collector):
         self._repository = repository
         self._reading_rows = reading_rows
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         labels = ("model", "version", "digest", "precision")
         queue = GaugeMetricFamily("maas_queue_rows", "Rows that wait for a model.", labels=labels[:2])
         models = GaugeMetricFamily("maas_model_info", "The models that are served; always 1.", labels=labels)
-        for one in self._repository.snapshot.deployments:
+        for one in self._repository.snapshot.all:
             queue.add_metric((one.name, one.version), one.engine.queued_rows)
             models.add_metric((one.name, one.version, one.bundle.digest, one.bundle.manifest.precision), 1)
         reading = GaugeMetricFamily("maas_reading_rows", "Rows of large requests that wait to be read.")
         reading.add_metric((), self._reading_rows())
         yield from (queue, models, reading)
+        yield from self._generating()
+
+    def _generating(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Yields what is known of models that generate; nothing where none is served."""
+        deployments, labels = self._repository.snapshot.generating, ("model", "version")
+        if not deployments:
+            return
+        running = GaugeMetricFamily("maas_running_texts", "Texts that are generated now.", labels=labels)
+        prompts = CounterMetricFamily("maas_prompt_tokens", "Tokens of prompts.", labels=labels)
+        generated = CounterMetricFamily("maas_generated_tokens", "Tokens that were generated.", labels=labels)
+        for one in deployments:
+            running.add_metric((one.name, one.version), one.engine.running_texts)
+            prompts.add_metric((one.name, one.version), one.engine.prompt_tokens)
+            generated.add_metric((one.name, one.version), one.engine.generated_tokens)
+        yield from (running, prompts, generated)

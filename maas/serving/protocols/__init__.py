@@ -11,13 +11,22 @@ from maas.serving.protocols.health import health_operations
 from maas.serving.protocols.mlflow import mlflow_operations
 from maas.serving.protocols.models import models_operations
 from maas.serving.protocols.openai import openai_operations
+from maas.serving.protocols.openai_chat import ChatOperation
+from maas.serving.protocols.openai_completions import CompletionsOperation
 from maas.serving.protocols.operations import AnyOperation
 from maas.serving.protocols.predictions import predictions_operations
 from maas.serving.protocols.rest import rest_operations
 from maas.serving.protocols.row_schemas import row_schemas_operations
 from maas.serving.protocols.tf_serving import tf_serving_operations
-from maas.serving.protocols.v2 import v2_operations
+from maas.serving.protocols.v2 import v2_operations, v2_server_operations
 from maas.serving.repository import Snapshot
+
+
+def generating_operations(snapshot: Snapshot) -> list[AnyOperation]:
+    """Returns the operations that models generate texts for; documents show them where one is served."""
+    is_documented = bool(snapshot.generating)
+    return [ChatOperation(is_documented=is_documented), CompletionsOperation(is_documented=is_documented)]
+
 
 PROTOCOLS = (
     health_operations,
@@ -30,10 +39,17 @@ PROTOCOLS = (
     tf_serving_operations,
     mlflow_operations,
     openai_operations,
+    generating_operations,
     graphql_operations,
 )
 
 
 def operations_of(snapshot: Snapshot) -> list[AnyOperation]:
-    """Returns the operations of every protocol for the models of a snapshot, and the page."""
+    """Returns the operations of every protocol for the models of a snapshot, and the page.
+
+    Where all models generate texts, those that predict are left out.
+    """
+    if snapshot.generating and not snapshot.deployments:
+        common = [*health_operations(snapshot), *models_operations(snapshot), *v2_server_operations()]
+        return [*common, *generating_operations(snapshot)]
     return [operation for protocol in PROTOCOLS for operation in protocol(snapshot)] + [*page_operations(snapshot)]

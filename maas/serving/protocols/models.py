@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
 from maas.serving.protocols.schemas import object_schema, schema_like
-from maas.serving.repository import Deployment, DeploymentState, Snapshot
+from maas.serving.repository import DeploymentState, ServedVersion, Snapshot
 
 OWNER = "maas"
 STATES = {
@@ -41,7 +41,7 @@ class ModelsPage(Page):
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the same as an example."""
-        example, one = _listed_models(snapshot), _model_schema(described_model(snapshot.first, snapshot))
+        example, one = _listed_models(snapshot), _model_schema(described_model(snapshot.all[0], snapshot))
         data = {"type": "array", "items": one}
         names = {"type": "array", "items": {"type": "string"}}
         return OperationDocument(Content(object_schema(object={"type": "string"}, data=data, models=names), example))
@@ -56,24 +56,25 @@ class ModelPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns its object."""
-        found = snapshot.find(request.values["name"])
+        name = request.values["name"]
+        found = next((one for one in snapshot.all if one.name == name), None) or snapshot.find(name)
         request.model = found.name
         return Reply(encode(described_model(found, snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns that of the first model as an example."""
-        example = described_model(snapshot.first, snapshot)
-        return OperationDocument(Content(_model_schema(example), example), values=(("name", snapshot.first.name),))
+        example = described_model(snapshot.all[0], snapshot)
+        return OperationDocument(Content(_model_schema(example), example), values=(("name", snapshot.all[0].name),))
 
 
-def described_model(deployment: Deployment, snapshot: Snapshot) -> dict[str, object]:
+def described_model(deployment: ServedVersion, snapshot: Snapshot) -> dict[str, object]:
     """Returns a model as all three protocols describe it.
 
     Args:
         deployment: its default version.
         snapshot: its other versions are there.
     """
-    versions = snapshot.versions(deployment.name)
+    versions = [one for one in snapshot.all if one.name == deployment.name]
     return {
         "id": deployment.name,
         "object": "model",
@@ -88,7 +89,7 @@ def described_model(deployment: Deployment, snapshot: Snapshot) -> dict[str, obj
     }
 
 
-def version_status(deployment: Deployment) -> dict[str, object]:
+def version_status(deployment: ServedVersion) -> dict[str, object]:
     """Returns the state of a version as TensorFlow Serving writes it."""
     return {
         "version": deployment.version,
@@ -104,12 +105,12 @@ def _model_schema(example: Mapping[str, object]) -> dict[str, object]:
 
 
 def _listed_models(snapshot: Snapshot) -> dict[str, object]:
-    names = list(dict.fromkeys(one.name for one in snapshot.deployments))
-    data = [described_model(snapshot.by_name[name], snapshot) for name in names]
-    return {"object": "list", "data": data, "models": names}
+    first = {one.name: one for one in reversed(snapshot.all)}
+    names = list(dict.fromkeys(one.name for one in snapshot.all))
+    return {"object": "list", "data": [described_model(first[name], snapshot) for name in names], "models": names}
 
 
-def _created(deployment: Deployment) -> int:
+def _created(deployment: ServedVersion) -> int:
     """Returns when the bundle was written here, in seconds since 1970; 0 where its folder has been removed since."""
     manifest = deployment.bundle.folder / "manifest.json"
     return int(manifest.stat().st_mtime) if manifest.exists() else 0

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from maas.errors import InputError
 from maas.runtime.codec import Outputs
-from maas.serving.call import Call
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.call import Call, GenerationCall, TextChunk
+from maas.serving.protocols.streaming import StreamedReply, TextEvents
+from maas.serving.repository import Deployment, GeneratingDeployment, Snapshot
 
 Metadata: TypeAlias = Mapping[bytes, bytes]
 """Values by name in lower case; of what was sent several times, the values joined by commas (RFC 9110, section 5.3)."""
@@ -24,6 +24,7 @@ LARGE_BODY_BYTES = 16 * 2**10
 FaultForm: TypeAlias = Callable[[str, str], Mapping[str, object]]
 """Makes what a body says of a fault from its kind and its message."""
 C = TypeVar("C", bound=Call)
+G = TypeVar("G", bound=GenerationCall)
 
 
 class Request(msgspec.Struct):
@@ -71,6 +72,9 @@ class Reply(msgspec.Struct, frozen=True):
     media_type: bytes = JSON
     metadata: tuple[tuple[bytes, bytes], ...] = ()
     is_unchanged: bool = False
+
+
+AnyReply: TypeAlias = Reply | StreamedReply
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -201,28 +205,6 @@ class Action(Operation):
         """
 
 
-class AdministratorAction(Action):
-    """What an administrator may do, at a port of its own; a browser on this machine reaches that port as well."""
-
-    async def perform(self, request: Request) -> Reply:
-        """Does it, unless a web page wants it.
-
-        Raises:
-            InputError: a web page wants it, or it cannot be done.
-        """
-        if b"origin" in request.metadata:
-            raise InputError("The request has an Origin: models are administered by no web page. Send it without.")
-        return await self._performed(request)
-
-    @abstractmethod
-    async def _performed(self, request: Request) -> Reply:
-        """Does it.
-
-        Raises:
-            InputError: it cannot be done.
-        """
-
-
 class Compound(Operation):
     """An operation that makes calls of its own to any of the models: none, one or several."""
 
@@ -286,10 +268,41 @@ class Explaining(ModelOperation[C]):
         """
 
 
+class Generating(Operation, Generic[G]):
+    """An operation that a model generates texts for."""
+
+    method = "POST"
+    takes_body = True
+    event_type: ClassVar[bytes] = b"text/event-stream; charset=utf-8"
+    call_type: type[G]
+
+    @abstractmethod
+    def parse(self, request: Request, snapshot: Snapshot) -> G:
+        """Returns what a request wants of a model.
+
+        Raises:
+            InputError: the request cannot be understood, or no such model is served.
+        """
+
+    @abstractmethod
+    def render(self, call: G, deployment: GeneratingDeployment, texts: Sequence[TextChunk]) -> bytes:
+        """Returns the body of a reply that is written whole.
+
+        Args:
+            call: as `parse` made it.
+            deployment: the one that generated.
+            texts: whole, in their order.
+        """
+
+    @abstractmethod
+    def events(self, call: G, deployment: GeneratingDeployment) -> TextEvents:
+        """Returns what writes the events of a streamed reply."""
+
+
 def common_fault(kind: str, message: str) -> dict[str, object]:
     """Returns what a body says of a fault where no protocol has a form of its own."""
     return {"error": message, "code": kind}
 
 
-AnyOperation: TypeAlias = Page | Action | Compound | Inference[Any] | Explaining[Any]
+AnyOperation: TypeAlias = Page | Action | Compound | Inference[Any] | Explaining[Any] | Generating[Any]
 """An operation's own kind of call stays within it: what it parsed, it renders."""

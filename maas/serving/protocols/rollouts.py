@@ -13,16 +13,9 @@ import msgspec
 
 from maas.errors import ConfigError, InputError, one_line
 from maas.serving.faults import UnreadableError
+from maas.serving.protocols.administrator_actions import AdministratorAction
 from maas.serving.protocols.bodies import decode, encode
-from maas.serving.protocols.operations import (
-    AdministratorAction,
-    AnyOperation,
-    Content,
-    OperationDocument,
-    Page,
-    Reply,
-    Request,
-)
+from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
 from maas.serving.protocols.schemas import object_schema
 from maas.serving.repository import Repository, Snapshot
 from maas.serving.rollout import edits

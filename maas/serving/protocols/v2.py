@@ -56,9 +56,7 @@ class V2Call(Call, frozen=True, kw_only=True):
 def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
     """Returns health, metadata, inference, and what extensions add to them."""
     return [
-        ServerPage(),
-        V2HealthPage("live"),
-        V2HealthPage("ready"),
+        *v2_server_operations(),
         *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage, ConfigurationPage, InferOperation)),
         IndexPage(),
         LoadingPage("load"),
@@ -66,6 +64,11 @@ def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  th
         StatisticsPage("/v2/models/stats"),
         *(StatisticsPage(f"{path}/stats") for path in MODEL_PATHS),
     ]
+
+
+def v2_server_operations() -> list[AnyOperation]:
+    """Returns what the protocol says of the server, whatever its models do."""
+    return [ServerPage(), V2HealthPage("live"), V2HealthPage("ready")]
 
 
 class InferOperation(Inference[V2Call]):

@@ -103,7 +103,7 @@ def v2_grpc_methods() -> dict[str, AnyOperation]:
 
 
 def _server_ready(_message: "Message", _request: Request, snapshot: Snapshot) -> dict[str, object]:
-    if not snapshot.deployments:
+    if not snapshot.all:
         raise OverloadError("No model is served yet. Try again in a second.")
     return {"ready": True}
 

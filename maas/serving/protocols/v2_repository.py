@@ -5,15 +5,9 @@ Source: https://github.com/triton-inference-server/server/blob/main/docs/protoco
 
 from collections.abc import Sequence
 
+from maas.serving.protocols.administrator_actions import AdministratorAction
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import (
-    AdministratorAction,
-    AnyOperation,
-    Content,
-    OperationDocument,
-    Reply,
-    Request,
-)
+from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Reply, Request
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.v2_pages import path_values
 from maas.serving.repository import Snapshot

@@ -1,7 +1,23 @@
 """The models that are served: deployments, what is served at one moment, and how one takes another's place."""
 
-from maas.serving.repository.deployments import Deployment, DeploymentState, Snapshot, VersionLabel
+from maas.serving.repository.deployments import (
+    Deployment,
+    DeploymentState,
+    GeneratingDeployment,
+    ServedVersion,
+    Snapshot,
+    VersionLabel,
+)
 from maas.serving.repository.repository import Repository
 from maas.serving.repository.slots import EngineSettings
 
-__all__ = ["Deployment", "DeploymentState", "EngineSettings", "Repository", "Snapshot", "VersionLabel"]
+__all__ = [
+    "Deployment",
+    "DeploymentState",
+    "EngineSettings",
+    "GeneratingDeployment",
+    "Repository",
+    "ServedVersion",
+    "Snapshot",
+    "VersionLabel",
+]

@@ -16,7 +16,7 @@ from maas.serving.engines.batch import BatchEngine
 from maas.serving.engines.lazy import LazyEngine, ModelMemory
 from maas.serving.entries import LocatedEntry
 from maas.serving.executors import Lane
-from maas.serving.repository.deployments import Deployment
+from maas.serving.repository.deployments import Deployment, ServedVersion
 from maas.serving.repository.slots import EngineSettings
 from maas.serving.statistics import ModelStatistics
 
@@ -35,15 +35,18 @@ class Opener:
     memory: ModelMemory
     observe_rows: Callable[[str, str, int], None]
 
-    def opened(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
+    def opened(self, model: LocatedEntry, settings: EngineSettings) -> ServedVersion:
         """Opens a bundle, compares its golden outputs and measures it; a lazy one's files are compared alone.
 
         Raises:
-            BundleError: it is not a whole bundle, it generates texts, or it gives other predictions than when it was
-                made.
+            BundleError: it is not a whole bundle, or it gives other predictions or texts than when it was made.
+            ConfigError: it generates texts, and is to be loaded by its first call.
         """
         bundle = Bundle.open(model.folder)
-        bundle.require_predictive()
+        if bundle.is_generative:
+            from maas.serving.repository.generating import opened_generating  # noqa: PLC0415  it brings tokenizers
+
+            return opened_generating(bundle, model, settings, self.lane, self.observe_rows)
         name = model.name or bundle.manifest.name
         statistics, observe = ModelStatistics(), partial(self.observe_rows, name, model.version)
         if not model.entry.lazy:

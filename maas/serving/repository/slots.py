@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 
 from maas.errors import ConfigError
 from maas.serving.entries import ModelEntry
-from maas.serving.repository.deployments import Deployment, Snapshot, VersionLabel
+from maas.serving.repository.deployments import (
+    Deployment,
+    GeneratingDeployment,
+    ServedVersion,
+    Snapshot,
+    VersionLabel,
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,7 @@ class EngineSettings:
         max_queue: largest number of rows that may wait for a model; one call takes at most half of them.
         max_wait_s: time that rows may wait for a model, in seconds; null for no limit but `max_queue`.
         max_pixels: largest picture that is decoded; null for as large as the formats' readers allow.
+        context_length: most tokens of a prompt and its text, where the model's own context is longer.
     """
 
     batch_size: int | None = None
@@ -25,6 +32,7 @@ class EngineSettings:
     max_queue: int = 2048
     max_wait_s: float | None = None
     max_pixels: int | None = None
+    context_length: int | None = None
 
     def changed_by(self, entry: ModelEntry) -> "EngineSettings":
         """Returns the settings with an entry's own in their place."""
@@ -50,7 +58,7 @@ class Slot:
 
     entry: ModelEntry
     settings: EngineSettings
-    deployment: Deployment
+    deployment: ServedVersion
     refused: str = ""
 
     @property
@@ -76,7 +84,12 @@ def snapshot_from(slots: Sequence[Slot], default: str | None) -> Snapshot:
     labels = [
         VersionLabel(slot.deployment.name, label, slot.deployment.version) for slot in order for label in slot.labels
     ]
-    return Snapshot(tuple(dict.fromkeys(slot.deployment for slot in order)), tuple(dict.fromkeys(labels)))
+    served = dict.fromkeys(slot.deployment for slot in order)
+    return Snapshot(
+        tuple(one for one in served if isinstance(one, Deployment)),
+        tuple(dict.fromkeys(labels)),
+        tuple(one for one in served if isinstance(one, GeneratingDeployment)),
+    )
 
 
 def require_new(slot: Slot, slots: Sequence[Slot]) -> None:

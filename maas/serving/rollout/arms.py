@@ -169,4 +169,4 @@ def with_first(snapshot: Snapshot, chosen: Sequence[DeploymentInRole]) -> Assign
         if one.name in left:
             deployments.append(left.pop(one.name))
         deployments.append(one)
-    return AssignedSnapshot(tuple(deployments), snapshot.labels, snapshot)
+    return AssignedSnapshot(tuple(deployments), snapshot.labels, snapshot.generating, plain=snapshot)

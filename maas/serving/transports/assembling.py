@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from maas.errors import ConfigError
-from maas.serving.examples import example_call
+from maas.serving.examples import completion_call, example_call
 from maas.serving.observers.chosen import chosen_observers
 from maas.serving.observers.metrics import Metrics, MetricsPage
 from maas.serving.observers.rollout_metrics import RolloutMetrics
@@ -168,18 +168,25 @@ def _service(
 def ready_lines(snapshot: Snapshot, settings: ServerSettings, listeners: Listeners) -> str:
     """Returns what is printed when the server can answer: its URL, the documentation, an example, administration."""
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url, first = f"http://{shown}:{listeners.public.getsockname()[1]}", snapshot.first
-    route, example = f"{url}/v1/{first.task}", first.bundle.golden.inputs[0]
-    models = [f"{one.name} version {one.version}" for one in snapshot.deployments]
+    url = f"http://{shown}:{listeners.public.getsockname()[1]}"
+    models = [f"{one.name} version {one.version}" for one in snapshot.all]
     served = f"{models[0]} is" if len(models) == 1 else f"{', '.join(models[:-1])} and {models[-1]} are"
     lines = [
-        f"{served} served at {url} ({first.engine.summary})",
-        f"documentation: {url}/docs",
-        example_call(first.processor, route, example),
+        f"{served} served at {url} ({snapshot.all[0].engine.summary})",
+        *_documents_and_example(snapshot, url),
     ]
     if listeners.admin is not None:
         lines.append(f"administration: http://{settings.admin_host}:{listeners.admin.getsockname()[1]}")
     return "\n".join(lines)
+
+
+def _documents_and_example(snapshot: Snapshot, url: str) -> list[str]:
+    """Returns where the documentation is, and a command that works."""
+    if not snapshot.deployments:
+        return [f"documentation: {url}/openapi.json", completion_call(url)]
+    first = snapshot.first
+    example = example_call(first.processor, f"{url}/v1/{first.task}", first.bundle.golden.inputs[0])
+    return [f"documentation: {url}/docs", example]
 
 
 def _admin_server(operations: Sequence[AnyOperation], repository: Repository) -> HttpServer:

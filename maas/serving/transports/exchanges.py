@@ -8,12 +8,14 @@ from maas.errors import MaasError, OverloadError
 from maas.serving.engines import Withdraw
 from maas.serving.faults import TooLargeError
 from maas.serving.handing_over import start_task
-from maas.serving.protocols.operations import AnyOperation, Reply, Request
+from maas.serving.protocols.operations import AnyOperation, AnyReply, Reply, Request
+from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget, decompressed_body, require_readable_body
 from maas.serving.transports.cors import NO_CORS, CorsPolicy
-from maas.serving.transports.http_heads import HttpHead, reply_head
+from maas.serving.transports.http_heads import HttpHead, reply_head, streamed_head
 from maas.serving.transports.known_heads import KnownHeads
+from maas.serving.transports.reply_streams import ReplyStream
 from maas.serving.transports.statuses import CLIENT_GONE, http_refusal
 
 CLOSE, KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
@@ -50,7 +52,7 @@ class Exchange:
 
     __slots__ = (
         "_body", "_encoding", "_held", "_known", "_operation", "_ready", "_start", "_state", "_withdraw", "head",
-        "is_early", "is_whole", "keeps_alive", "output", "request",
+        "is_early", "is_whole", "keeps_alive", "output", "request", "stream",
     )  # fmt: skip
 
     def __init__(self, state: ServerState, head: HttpHead, ready: Callable[[], None], *, keeps_alive: bool) -> None:
@@ -64,6 +66,7 @@ class Exchange:
         self._known: Reply | Exception | None = None
         self.is_early = self.is_whole = False
         self.output: bytes | None = None
+        self.stream: ReplyStream | None = None
         self.request = Request(
             metadata=head.metadata, query=head.query, request_id=state.service.request_id(head.request_id)
         )
@@ -141,16 +144,19 @@ class Exchange:
             self.output = b""
             self._close(CLIENT_GONE)
 
-    async def _decompressed(self, operation: AnyOperation) -> Reply:
+    async def _decompressed(self, operation: AnyOperation) -> AnyReply:
         body, self._body = self._body, b""
         self.request.body, self._held = await decompressed_body(body, self._encoding, self._state.bodies, self._held)
         return await self._state.service.respond(operation, self.request)
 
-    def _done(self, outcome: Reply | BaseException) -> None:
+    def _done(self, outcome: AnyReply | BaseException) -> None:
         if self.output is not None:
             return
         if isinstance(outcome, Reply):
             status, reply = 304 if outcome.is_unchanged else 200, outcome
+        elif isinstance(outcome, StreamedReply):
+            self._begin_stream(outcome)
+            return
         else:
             status, reply = http_refusal(outcome, self._operation)
             self.keeps_alive &= status != 413
@@ -161,7 +167,29 @@ class Exchange:
         self._close(status)
         self._ready()
 
-    def _connection_field(self, reply: Reply) -> bytes:
+    def _begin_stream(self, reply: StreamedReply) -> None:
+        """Lets the connection write a reply as it is made, once the replies before are written."""
+        is_chunked = not self.head.is_old
+        self.keeps_alive &= is_chunked
+        connection = self._connection_field(reply)
+        extra = self._state.cors.fields(self.head.origin) if self.head.origin else b""
+        head = streamed_head(reply, self.request.request_id, connection, extra, is_chunked=is_chunked)
+        self.stream = ReplyStream(head, reply, self._end_stream, is_chunked=is_chunked)
+        self._withdraw = self.stream.cancel
+        self._ready()
+
+    def _end_stream(self, fault: BaseException | None) -> None:
+        stream, status, body = self.stream, 200, None
+        if stream is None or self.output is not None:
+            return
+        if fault is not None:
+            status, refusal = http_refusal(fault, self._operation)
+            body = refusal.body
+        self.output = stream.last_bytes(body)
+        self._close(status)
+        self._ready()
+
+    def _connection_field(self, reply: AnyReply) -> bytes:
         """Returns the field that says what becomes of the connection; empty where it is what a client expects."""
         self.keeps_alive &= not self._state.is_stopping
         if not self.keeps_alive:

@@ -16,7 +16,8 @@ from maas.errors import ConfigError, OverloadError
 from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.faults import kind_of, logged_failure, message_of
 from maas.serving.protocols.grpc_methods import POOL
-from maas.serving.protocols.operations import AnyOperation, Reply, Request
+from maas.serving.protocols.operations import AnyOperation, AnyReply, Reply, Request
+from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.protocols.tf_grpc import model_methods, prediction_methods
 from maas.serving.protocols.tf_grpc_calls import MODEL_SERVICE, PREDICTION_SERVICE
 from maas.serving.protocols.v2_grpc import SERVICE, v2_grpc_methods
@@ -132,7 +133,7 @@ class GrpcServer:
         except OverloadError as error:
             return error
         outcome: asyncio.Future[Reply | BaseException] = asyncio.get_running_loop().create_future()
-        withdraw = self._service.begin(operation, request, outcome.set_result)
+        withdraw = self._service.begin(operation, request, partial(_keep, outcome))
         try:
             return await outcome
         except asyncio.CancelledError:
@@ -159,6 +160,13 @@ def _bytes_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[bytes,
 def _handler(respond: Respond) -> grpc.RpcMethodHandler:
     """Returns a handler of messages that are neither read nor written by gRPC itself."""
     return grpc.unary_unary_rpc_method_handler(respond)
+
+
+def _keep(outcome: "asyncio.Future[Reply | BaseException]", found: AnyReply | BaseException) -> None:
+    """Keeps what was found; no method of these services streams."""
+    if isinstance(found, StreamedReply):
+        found = NotImplementedError("The reply of a method is written whole.")
+    outcome.set_result(found)
 
 
 def _code_of(outcome: Reply | BaseException) -> grpc.StatusCode:

@@ -10,7 +10,8 @@ from maas.errors import MaasError
 from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.observers import Observer
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
+from maas.serving.protocols.operations import AnyOperation, AnyReply, Page, Reply, Request
+from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.repository import Repository
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget
@@ -22,6 +23,7 @@ from maas.serving.transports.messages import (
     Receive,
     Send,
     send_reply,
+    send_stream,
 )
 from maas.serving.transports.statuses import CLIENT_GONE, http_refusal
 from maas.serving.transports.watching import CancelledWhenClientGoes
@@ -69,6 +71,11 @@ class HttpApp:
         try:
             operation, request.values = self.service.find(scope["method"], scope["path"])
             outcome = await self._outcome(operation, request, receive)
+            if isinstance(outcome, StreamedReply):
+                status = 200
+                async with CancelledWhenClientGoes(receive):
+                    await send_stream(outcome, operation, send, request.request_id)
+                return
             if isinstance(outcome, Reply):
                 status, reply = 304 if outcome.is_unchanged else 200, outcome
             else:
@@ -94,12 +101,12 @@ class HttpApp:
             priority=headers.get(PRIORITY, b""),
         )
 
-    async def _outcome(self, operation: AnyOperation, request: Request, receive: Receive) -> Reply | BaseException:
+    async def _outcome(self, operation: AnyOperation, request: Request, receive: Receive) -> AnyReply | BaseException:
         with HeldBody(self._bodies) as body:
             if operation.takes_body:
                 request.body = await body.read(request.metadata, receive)
             async with CancelledWhenClientGoes(receive):
-                outcome: asyncio.Future[Reply | BaseException] = asyncio.get_running_loop().create_future()
+                outcome: asyncio.Future[AnyReply | BaseException] = asyncio.get_running_loop().create_future()
                 withdraw = self.service.begin(operation, request, partial(_keep, outcome))
                 try:
                     return await outcome
@@ -118,6 +125,6 @@ class HttpApp:
                 return
 
 
-def _keep(outcome: "asyncio.Future[Reply | BaseException]", found: Reply | BaseException) -> None:
+def _keep(outcome: "asyncio.Future[AnyReply | BaseException]", found: AnyReply | BaseException) -> None:
     if not outcome.done():
         outcome.set_result(found)

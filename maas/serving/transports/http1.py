@@ -153,11 +153,17 @@ class Http1Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Reads no more requests until the client reads its replies."""
         self._is_unread, self._since = True, self._loop.time()
+        for exchange in self._exchanges:
+            if exchange.stream is not None:
+                exchange.stream.pause()
         self._set_reading()
 
     def resume_writing(self) -> None:
         """Reads requests again."""
         self._is_unread, self._since = False, self._loop.time()
+        for exchange in self._exchanges:
+            if exchange.stream is not None:
+                exchange.stream.resume()
         self._read_on()
 
     def check(self, now: float) -> None:
@@ -250,6 +256,8 @@ class Http1Connection(asyncio.Protocol):
             exchanges.popleft()
         if not exchanges:
             self._since = self._loop.time()
+        elif (stream := exchanges[0].stream) is not None:
+            stream.start(self._transport.write, is_unread=self._is_unread)
         if self._is_full and len(exchanges) <= MAX_PIPELINED:
             self._is_full = False
             self._read_on()

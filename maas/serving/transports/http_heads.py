@@ -14,6 +14,7 @@ from maas.errors import shortened_value
 from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.faults import CallError
 from maas.serving.protocols.operations import Metadata, Reply
+from maas.serving.protocols.streaming import StreamedReply
 
 LONGEST_REMEMBERED = 200  # bytes of a target
 FieldList = Sequence[tuple[bytes, bytes]]
@@ -154,6 +155,29 @@ def reply_head(status: int, reply: Reply, request_id: bytes, connection: bytes, 
         _status_line(status),
         reply.media_type,
         len(reply.body),
+        request_id,
+        _lines(reply.metadata),
+        connection,
+        extra,
+    )
+
+
+def streamed_head(
+    reply: StreamedReply, request_id: bytes, connection: bytes, extra: bytes, *, is_chunked: bool
+) -> bytes:
+    """Returns the head of a reply whose size nobody knows yet.
+
+    Args:
+        reply: what follows.
+        request_id: name of the request.
+        connection: field that says what becomes of the connection, as a line; empty where it stays open.
+        extra: more fields, as lines.
+        is_chunked: whether the body comes in chunks; else the end of the connection ends it.
+    """
+    return b"%bcontent-type: %b\r\n%bcache-control: no-cache\r\nx-request-id: %b\r\n%b%b%b\r\n" % (
+        _status_line(200),
+        reply.media_type,
+        b"transfer-encoding: chunked\r\n" if is_chunked else b"",
         request_id,
         _lines(reply.metadata),
         connection,

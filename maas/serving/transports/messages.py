@@ -5,10 +5,12 @@ import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Self
 
-from maas.errors import OverloadError
+from maas.errors import MaasError, OverloadError
 from maas.serving.faults import TooLargeError
-from maas.serving.protocols.operations import Metadata, Reply
+from maas.serving.protocols.operations import AnyOperation, Metadata, Reply
+from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.transports.body_limits import DISCARD_BYTES, DISCARD_S, BodyBudget, checked_head, decompressed_body
+from maas.serving.transports.statuses import http_refusal
 
 AsgiScope = MutableMapping[str, Any]  # ASGI's own type
 Message = MutableMapping[str, Any]
@@ -85,6 +87,20 @@ async def send_reply(reply: Reply, send: Send, status: int, request_id: bytes) -
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_stream(reply: StreamedReply, operation: AnyOperation, send: Send, request_id: bytes) -> None:
+    """Writes a reply as it is made."""
+    headers = [(b"content-type", reply.media_type), (b"x-request-id", request_id), *reply.metadata]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async with contextlib.aclosing(reply.parts) as parts:
+        try:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        except MaasError as error:
+            ending = reply.ending(http_refusal(error, operation)[1].body)
+            await send({"type": "http.response.body", "body": ending, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _discard(receive: Receive) -> None:

@@ -1,7 +1,9 @@
 """Small bundles, built with onnx.helper in milliseconds: for arrays, text, pictures and sounds; one gives values."""
 
 import hashlib
+import importlib.util
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -299,6 +301,28 @@ def combined_bundle(folder: Path, *, fills: bool = True) -> Path:
         golden=golden,
         batch_size=8,
     )
+
+
+def generating_bundle(folder: Path) -> Path:
+    """A tiny Llama of random weights with a chat template and 128 positions, which writes four texts at a time."""
+    from maas.exporting.generation_bundling import build_generation_bundle
+    from maas.importing.decoders.pretrained import PretrainedDecoder
+
+    spec = importlib.util.spec_from_file_location("tiny_llama", Path(__file__).parents[1] / "tiny_llama.py")
+    tiny_llama = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tiny_llama)
+    folder.mkdir()
+    with tempfile.TemporaryDirectory() as source:
+        build_generation_bundle(
+            folder,
+            model=PretrainedDecoder.open(str(tiny_llama.save(Path(source)))),
+            name="tiny",
+            serving=ServingSettings(batch_size=4, threads=1),
+            lineage=Lineage("none", (), "0" * 64, 0, "0" * 64, None, "0" * 64, "0.1.0"),
+            golden_prompts=["the", "a prompt"],
+            opset=20,
+        )
+    return folder
 
 
 def image_bundle(folder: Path, *, height: int = 4, width: int = 4, channels: int = 1) -> Path:

@@ -93,6 +93,17 @@ def table_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def generating_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _bundles().generating_bundle(tmp_path_factory.mktemp("bundles") / "generating")
+
+
+@pytest.fixture(scope="session")
+def generating_server(generating_folder: Path) -> Iterator[Server]:
+    with running(f"model={generating_folder}") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def array_server(array_folder: Path) -> Iterator[Server]:
     with running(f"model={array_folder}") as server:
         yield server

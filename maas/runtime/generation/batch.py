@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from maas.runtime.generation.decoder import RUN_TOKENS, Decoder
+from maas.runtime.generation.decoder import RUN_TOKENS, Decoder, prompts_of_a_run
 from maas.runtime.generation.text import GeneratedText, Piece
 
 Pieces = list[tuple[GeneratedText, Piece]]
@@ -91,7 +91,8 @@ class DecodingBatch:
             return []
         first = len(self._texts)
         start = int(self._cache.lengths[first])
-        texts = self._unread[: 1 if start else _fitting(self._unread, most_tokens)]
+        sizes = [len(text.prompt) for text in self._unread]
+        texts = self._unread[: 1 if start else prompts_of_a_run(sizes, most_tokens)]
         rows = [text.prompt[start : start + most_tokens] for text in texts]
         logits = self._decoder.extend(self._cache, first, rows)
         if start + len(rows[0]) < len(texts[0].prompt):
@@ -136,13 +137,3 @@ class DecodingBatch:
         del self._unread[place]
         if place == 0:
             self._cache.clear(len(self._texts))
-
-
-def _fitting(texts: Sequence[GeneratedText], most_tokens: int) -> int:
-    """Returns how many of the first prompts share a run, padded to the longest; at least one."""
-    longest = 0
-    for count, text in enumerate(texts):
-        longest = max(longest, len(text.prompt))
-        if count and longest * (count + 1) > most_tokens:
-            return count
-    return len(texts)

@@ -20,6 +20,8 @@ PAST, PRESENT = "past.", "present."
 """What the name of a kept tensor is preceded by as an input and as an output of the graph."""
 RUN_TOKENS = 512
 """Most new tokens of one run, padding included: bounds the memory of what is computed between the layers."""
+RUN_COST = 8
+"""What a run costs whatever its length, in tokens of a prompt: of SmolLM2-135M in fp32 on one thread of a CPU."""
 
 TokenIds = NDArray[np.int64]
 
@@ -89,11 +91,14 @@ class Decoder:
             prompts: token ids, one or more each; those of similar length side by side waste the least.
         """
         found: list[NDArray[np.float32]] = []
-        for start, end in _runs([len(prompt) for prompt in prompts]):
-            if end - start == 1:
+        start, sizes = 0, [len(prompt) for prompt in prompts]
+        while start < len(prompts):
+            count = prompts_of_a_run(sizes[start:])
+            if count == 1:
                 found.append(self._read_alone(cache, first + start, prompts[start]))
             else:
-                found.append(self.extend(cache, first + start, prompts[start:end]))
+                found.append(self.extend(cache, first + start, prompts[start : start + count]))
+            start += count
         return np.concatenate(found)
 
     def step(self, cache: KeyValueCache, tokens: Sequence[int]) -> NDArray[np.float32]:
@@ -203,15 +208,22 @@ class _BoundRun:
         return logits
 
 
-def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Returns which neighbours share a run: as many as `RUN_TOKENS` allow, padded to the longest; at least one."""
-    runs, start, longest = [], 0, 0
-    for index, size in enumerate(sizes):
+def prompts_of_a_run(sizes: Sequence[int], most_tokens: int = RUN_TOKENS) -> int:
+    """Returns how many of the first prompts share a run, padded to the longest; at least one.
+
+    One more saves a run, and costs the padding that it makes necessary; it joins where that is cheaper.
+
+    Args:
+        sizes: number of tokens of each prompt.
+        most_tokens: most tokens of the run, padding included.
+    """
+    longest = sizes[0]
+    for count, size in enumerate(sizes[1:], start=1):
+        padding = count * (size - longest) if size > longest else longest - size
         longest = max(longest, size)
-        if index > start and longest * (index + 1 - start) > RUN_TOKENS:
-            runs.append((start, index))
-            start, longest = index, size
-    return [*runs, (start, len(sizes))]
+        if padding > RUN_COST or longest * (count + 1) > most_tokens:
+            return count
+    return len(sizes)
 
 
 def _bind(bind: "ort.IOBinding.bind_input", name: str, array: NDArray[np.generic]) -> None:

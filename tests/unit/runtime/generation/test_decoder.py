@@ -23,6 +23,24 @@ def test_logits_stay_when_prompts_share_runs_or_take_several(generator, monkeypa
         np.testing.assert_allclose(row, logits_alone(generator.decoder, prompt), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "count"),
+    [
+        ([5], 1),
+        ([5, 5, 5], 3),
+        ([5, 13], 2),
+        ([5, 14], 1),  # nine tokens of padding cost more than a run
+        ([5, 9, 13, 14], 4),  # 4, then 2 · 4, then 3 · 1
+        ([5, 9, 14], 2),  # 2 · 5
+        ([14, 5], 1),
+        ([600], 1),
+        ([200, 200, 200], 2),
+    ],
+)
+def test_prompts_share_a_run_when_their_padding_is_cheaper_than_another(sizes, count):
+    assert decoders.prompts_of_a_run(sizes) == count
+
+
 def test_slot_continues_when_another_sequence_was_there_before(generator):
     decoder = generator.decoder
     cache = decoder.new_cache(2, 16)

@@ -135,7 +135,8 @@ class TextGenerator:
         text = prompt if isinstance(prompt, str) else self._rendered(prompt)
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise InputError("The prompt holds half of a surrogate pair, which is not text; send valid Unicode.")
-        ids = self.tokenizer.encode(text, add_special_tokens=is_text).ids
+        (encoding,) = self.tokenizer.encode_batch_fast([text], add_special_tokens=is_text)  # it lets other threads run
+        ids = encoding.ids
         if not ids:
             raise InputError("The prompt is empty; the model continues texts of one token or more.")
         return np.array(ids, np.int64)

@@ -22,7 +22,7 @@ class StepThread:
 
     Args:
         batch: slots for texts.
-        deliver: receives what a turn gave, in this thread.
+        deliver: receives what a run gave, in this thread.
         timed: wraps the run of a step, which it is given the texts of.
     """
 
@@ -88,12 +88,16 @@ class StepThread:
     def _take_turns(self) -> None:
         while self._waited():
             self._remove_leaving()
-            if self._is_paused:
-                continue
-            (found,) = each_by_itself(lambda batches: [self._turn() for _ in batches], [self._batch])
-            outcomes = self._failed(found) if isinstance(found, Exception) else found
-            if outcomes:
-                self._deliver(outcomes)
+            if not self._is_paused:
+                self._run(self._read)
+                self._run(self._add_tokens)
+
+    def _run(self, work: Callable[[], Pieces]) -> None:
+        """Hands over what a run of the model gave at once, or why it failed."""
+        (pieces,) = each_by_itself(lambda _: [work()], [self._batch])
+        outcomes = self._failed(pieces) if isinstance(pieces, Exception) else self._outcomes(pieces)
+        if outcomes:
+            self._deliver(outcomes)
 
     def _waited(self) -> bool:
         """Waits until there is something to do, and returns whether the thread goes on."""
@@ -111,15 +115,20 @@ class StepThread:
             self._batch.leave(job.text)
             self._running.pop(job.text, None)
 
-    def _turn(self) -> list[JobOutcome]:
+    def _read(self) -> Pieces:
+        """Gives free slots to texts that wait, and reads prompts."""
         batch = self._batch
         with self._changed:
             joining = self._waiting.take(batch.free_slots)
             self._running |= {job.text: job for job in joining}
         batch.admit([job.text for job in joining])
-        pieces = batch.read(READ_TOKENS if batch.texts else RUN_TOKENS)
-        if batch.texts:
-            pieces += self._step(batch.texts)
+        return batch.read(READ_TOKENS if batch.texts else RUN_TOKENS)
+
+    def _add_tokens(self) -> Pieces:
+        texts = self._batch.texts
+        return self._step(texts) if texts else []
+
+    def _outcomes(self, pieces: Pieces) -> list[JobOutcome]:
         outcomes: list[JobOutcome] = [(self._running[text], piece) for text, piece in pieces]
         for text, piece in pieces:
             if piece.finish_reason is not None:

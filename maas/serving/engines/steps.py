@@ -35,7 +35,7 @@ class StepsEngine:
         generator: the model; its `batch_size` is the number of slots, its `context_length` the length of each.
         lane: thread that makes large prompts tokens.
         max_queue: largest number of texts that may wait for a slot; one call takes at most half of them.
-        observe: receives the number of texts that each turn added to.
+        observe: receives the number of texts that each run added to.
         statistics: counts and times steps.
     """
 
@@ -150,7 +150,7 @@ class StepsEngine:
             self._encoding -= call.texts
 
     def _deliver(self, outcomes: list[JobOutcome]) -> None:
-        """Hands over what a turn gave to the event loop; the thread of steps calls it."""
+        """Hands over what a run gave to the event loop; the thread of steps calls it."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(partial(self._hand_over, outcomes))
 

@@ -28,7 +28,7 @@ def opened_generating(
         model: what is to be served.
         settings: how it is run; its batch size is the number of slots.
         lane: thread that makes large prompts tokens.
-        observe_rows: receives the model's name, its version and the number of texts of each turn.
+        observe_rows: receives the model's name, its version and the number of texts of each run.
 
     Raises:
         BundleError: it cannot be read, or its golden texts are less or more likely than when it was made.

@@ -3,17 +3,21 @@
 import asyncio
 import json
 import subprocess
+import threading
 
 import msgspec
 import openai
 import pytest
 
-from maas.errors import ConfigError
+from maas.errors import ConfigError, DeadlineError
 from maas.runtime.bundle import Bundle
 from maas.runtime.generation.settings import generation_settings
 from maas.serving.call import GenerationCall, RowList
 from maas.serving.entries import LocatedEntry
+from maas.serving.protocols.operations import Request
 from maas.serving.repository import DeploymentState, Repository
+from maas.serving.service import Service
+from maas.serving.transports.statuses import http_refusal
 
 MESSAGES = [{"role": "user", "content": "write"}]
 SAMPLED = {"temperature": 1.0, "seed": 3}
@@ -231,6 +235,41 @@ def test_tokens_are_counted_when_texts_were_generated(generating_server, client)
     client.completions.create(model="tiny", prompt="the", max_tokens=7, extra_body={"top_k": 5})
     assert 0 < generating_server.metric(line) - before <= 7
     assert generating_server.metric('maas_running_texts{model="tiny",version="1"}') == 0
+
+
+def test_stream_ends_with_an_error_when_its_deadline_passes_in_the_middle(generating_folder, monkeypatch):
+    repository, gate = Repository(), threading.Event()
+    deployment = repository.open(generating_folder)
+    step = deployment.generator.decoder.step
+    monkeypatch.setattr(deployment.generator.decoder, "step", lambda *batch: gate.wait() and step(*batch))
+    body = json.dumps({"prompt": "the", "max_tokens": 50, "stream": True}).encode()
+
+    async def late() -> tuple[bytes, bytes]:
+        service = Service(repository)
+        operation, _ = service.find("POST", "/v1/completions")
+        reply = await service.respond(operation, Request(body=body, timeout=b"500"))
+        first = await anext(reply.parts)
+        with pytest.raises(DeadlineError) as caught:
+            await anext(reply.parts)
+        gate.set()
+        await service.close()
+        _, refusal = http_refusal(caught.value, operation)
+        return first, reply.ending(refusal.body)
+
+    first, ending = asyncio.run(late())
+    assert first.startswith(b"data: {")
+    assert json.loads(ending.removeprefix(b"data: "))["error"]["code"] == "deadline_exceeded"
+    assert ending.endswith(b"}\n\n")
+
+
+def test_events_are_the_same_when_the_server_is_embedded(asking, repository, client):
+    given = {"prompt": "the", "max_tokens": 9, "temperature": 0}
+    found = asking.ask(repository, "POST", "/v1/completions", json={**given, "stream": True})
+    assert found.headers["content-type"] == "text/event-stream; charset=utf-8"
+    *events, end = found.text.strip().split("\n\n")
+    texts = [json.loads(event.removeprefix("data: "))["choices"][0]["text"] for event in events]
+    assert "".join(texts) == client.completions.create(model="tiny", **given).choices[0].text
+    assert end == "data: [DONE]"
 
 
 def test_old_version_finishes_its_texts_when_a_new_one_takes_its_place(generating_folder, bundle):

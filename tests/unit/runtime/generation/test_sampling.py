@@ -57,6 +57,10 @@ def test_likeliest_token_is_taken_when_temperature_is_zero():
     assert sampler(temperature=0.0).choose(LOGITS).token == LOGITS.argmax()
 
 
+def test_likeliest_token_is_drawn_when_the_temperature_is_tiny():
+    assert sampler(temperature=1e-300).choose(LOGITS).token == int(np.argmax(LOGITS))
+
+
 def test_penalties_subtract_when_the_text_holds_a_token():
     chooser = sampler(temperature=0.0, presence_penalty=1.5, frequency_penalty=0.5)
     logits = np.zeros(len(LOGITS), np.float32)

@@ -130,8 +130,7 @@ def test_prediction_is_refused_in_one_line_when_the_model_generates(build, use):
     with pytest.raises(BundleError) as caught:
         use(build("one"))
     assert str(caught.value).endswith(
-        "holds a model that generates texts: it does not predict, and this maas does not serve it yet. Open it with "
-        "maas.load and call generate."
+        "holds a model that generates texts: it does not predict. Open it with maas.load and call generate."
     )
 
 

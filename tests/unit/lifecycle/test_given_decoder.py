@@ -1,13 +1,10 @@
-"""A pretrained decoder becomes a bundle by one command, or nothing is written; the server refuses it in one line."""
-
-import subprocess
-import sys
+"""A pretrained decoder becomes a bundle by one command, or nothing is written."""
 
 import numpy as np
 import pytest
 
 import maas
-from maas.errors import BundleError, ConfigError, ParityError
+from maas.errors import ConfigError, ParityError
 from maas.export import main
 from maas.importing.decoders.pretrained import PretrainedDecoder
 from maas.lifecycle.given_decoder import GivenDecoder, export_decoder
@@ -75,14 +72,3 @@ def test_file_of_prompts_is_refused_when_it_is_blank(llama_folder, tmp_path):
     (tmp_path / "blank.txt").write_text("\n \n")
     with pytest.raises(ConfigError, match="holds no prompt; write one in each line"):
         export_decoder(GivenDecoder(str(llama_folder), prompts=str(tmp_path / "blank.txt")), tmp_path / "bundle")
-
-
-def test_server_refuses_in_one_line_when_the_model_generates(llama_folder, prompts, tmp_path):
-    export_decoder(GivenDecoder(str(llama_folder), prompts=prompts), tmp_path / "bundle")
-    command = [sys.executable, "-m", "maas.serve", f"model={tmp_path / 'bundle'}", "port=0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    refused = "holds a model that generates texts: it does not predict, and this maas does not serve it yet."
-    assert refused in done.stderr.strip().splitlines()[-1]
-    with pytest.raises(BundleError):
-        maas.load(tmp_path / "bundle").require_predictive()

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from maas.runtime.generation.settings import GenerationSettings
 
 Floats = NDArray[np.float64]
+SORTED_AT_ONCE = 1024
+"""Of the likeliest tokens: all that most texts draw from. Sorting a whole vocabulary takes longer than the rest."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Sampler:
         if self.settings.logprobs is None:
             return ChosenToken(token)
         logs = log_softmax(logits)
-        likeliest = np.argsort(-logs, kind="stable")[: self.settings.logprobs]
+        likeliest = _likeliest(logs, self.settings.logprobs)
         return ChosenToken(token, float(logs[token]), tuple((int(one), float(logs[one])) for one in likeliest))
 
     def _greedy(self, logits: NDArray[np.float32]) -> int:
@@ -118,9 +120,21 @@ def _top_k(probabilities: Floats, count: int) -> Floats:
 
 def _top_p(probabilities: Floats, mass: float) -> Floats:
     """Keeps the largest ones up to and including that with which their sum reaches a fraction of all."""
-    order = np.argsort(-probabilities, kind="stable")
+    wanted, count = mass * probabilities.sum(), SORTED_AT_ONCE
+    order = _likeliest(probabilities, count)
+    while probabilities[order].sum() < wanted and count < len(probabilities):
+        count *= 8
+        order = _likeliest(probabilities, count)
     before = np.cumsum(probabilities[order]) - probabilities[order]
     kept = np.zeros_like(probabilities)
-    inside = order[before < mass * probabilities.sum()]
+    inside = order[before < wanted]
     kept[inside] = probabilities[inside]
     return kept
+
+
+def _likeliest(values: Floats, count: int) -> NDArray[np.int64]:
+    """Returns the ids of the largest values, the largest first and equal ones by id; all where there are fewer."""
+    candidates = np.arange(len(values) if count else 0)
+    if 0 < count < len(values):
+        candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    return candidates[np.argsort(-values[candidates], kind="stable")][:count]

@@ -61,6 +61,24 @@ def test_likeliest_token_is_drawn_when_the_temperature_is_tiny():
     assert sampler(temperature=1e-300).choose(LOGITS).token == int(np.argmax(LOGITS))
 
 
+@pytest.mark.parametrize("mass", [0.05, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("scale", [0.01, 1, 5])
+def test_kept_tokens_are_those_of_a_whole_sort_when_the_vocabulary_is_large(mass, scale):
+    logits = np.random.default_rng(1).normal(scale=scale, size=20_000).round(2).astype(np.float32)  # with equal ones
+    settings = GenerationSettings(temperature=1.0, top_p=mass)
+    found = Sampler(settings, [], len(logits)).probabilities(logits)
+    weights = np.exp(logits.astype(np.float64) - logits.max())
+    order = np.argsort(-weights, kind="stable")
+    count = 1 + int(np.searchsorted(np.cumsum(weights[order]), mass * weights.sum(), side="left"))
+    np.testing.assert_array_equal(np.flatnonzero(found), np.sort(order[:count]))
+
+
+def test_likeliest_tokens_come_in_their_order_when_some_are_equal():
+    logits = np.array([1, 3, 2, 3, 2, 0], np.float32)
+    chooser = Sampler(GenerationSettings(logprobs=4), [], len(logits))
+    assert [token for token, _ in chooser.choose(logits).likeliest] == [1, 3, 2, 4]
+
+
 def test_penalties_subtract_when_the_text_holds_a_token():
     chooser = sampler(temperature=0.0, presence_penalty=1.5, frequency_penalty=0.5)
     logits = np.zeros(len(LOGITS), np.float32)

@@ -1,7 +1,7 @@
 """Text to token ids with a Rust `tokenizers` tokenizer, trained on the training texts alone.
 
-The ways of cutting text up that are offered learn the same vocabulary from the same texts, byte for byte; BPE and
-Unigram, as `tokenizers` trains them, do not.
+The ways of cutting text up that are offered learn the same vocabulary from the same texts, byte for byte; Unigram, as
+`tokenizers` trains it, does not, and BPE only where it is given its alphabet, as `generative_text` does.
 """
 
 from collections.abc import Mapping, Sequence

@@ -20,13 +20,13 @@ from maas.serving.protocols.openai_generation import (
     chosen_generating,
     refuse,
     reply_frame,
-    reply_schema,
     request_schema,
     sampling_settings,
     usage_of,
 )
 from maas.serving.protocols.openai_logprobs import chat_logprobs
 from maas.serving.protocols.operations import Content, Generating, OperationDocument, Request
+from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import GeneratingDeployment, Snapshot
 
 KIND, CHUNK_KIND = "chat.completion", "chat.completion.chunk"
@@ -155,7 +155,7 @@ class ChatOperation(Generating[OpenAiCall]):
             top_logprobs={"type": ["integer", "null"], "minimum": 0, "maximum": 20},
         )
         example = {"model": deployment.name, "messages": EXAMPLE_MESSAGES, "max_completion_tokens": 32}
-        return OperationDocument(Content(reply_schema(reply), reply), Content(schema, example))
+        return OperationDocument(Content(schema_like(reply), reply), Content(schema, example))
 
 
 class ChatEvents(OpenAiEvents):

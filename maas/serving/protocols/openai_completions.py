@@ -20,13 +20,13 @@ from maas.serving.protocols.openai_generation import (
     chosen_generating,
     refuse,
     reply_frame,
-    reply_schema,
     request_schema,
     sampling_settings,
     usage_of,
 )
 from maas.serving.protocols.openai_logprobs import completion_logprobs
 from maas.serving.protocols.operations import Content, Generating, OperationDocument, Request
+from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import GeneratingDeployment, Snapshot
 
 KIND = "text_completion"
@@ -109,7 +109,7 @@ class CompletionsOperation(Generating[OpenAiCall]):
             logprobs={"type": ["integer", "null"], "minimum": 0, "maximum": 5},
         )
         example = {"model": deployment.name, "prompt": EXAMPLE_PROMPT, "max_tokens": 16}
-        return OperationDocument(Content(reply_schema(reply), reply), Content(schema, example))
+        return OperationDocument(Content(schema_like(reply), reply), Content(schema, example))
 
 
 class CompletionEvents(OpenAiEvents):

@@ -18,7 +18,6 @@ from maas.runtime.generation.settings import GenerationSettings, generation_sett
 from maas.serving.call import GenerationCall, RowList, TextChunk
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operations import JsonSchema, Request
-from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.streaming import TextEvents
 from maas.serving.repository import GeneratingDeployment, Snapshot
 
@@ -278,11 +277,6 @@ def request_schema(required: str, **own: JsonSchema) -> dict[str, object]:
         "user": {"type": ["string", "null"]},
     }
     return {"type": "object", "required": [required], "properties": properties, "additionalProperties": False}
-
-
-def reply_schema(example: Mapping[str, object]) -> dict[str, object]:
-    """Returns the schema of a reply, whose log probabilities are null unless they are wanted."""
-    return schema_like(example)
 
 
 def _stops(stop: str | list[str] | None) -> list[str]:

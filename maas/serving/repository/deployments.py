@@ -20,6 +20,12 @@ from maas.serving.engines import Engine, ModelEngine
 from maas.serving.faults import UnknownModelError
 from maas.serving.statistics import ModelStatistics
 
+if TYPE_CHECKING:  # a server without such a model does not import what generates
+    from maas.runtime.generation.generator import TextGenerator
+    from maas.serving.engines.steps import StepsEngine
+
+OneKind = TypeVar("OneKind", bound="ServedVersion")
+
 
 class DeploymentState(Enum):
     """Where a deployment stands in its life."""
@@ -28,13 +34,6 @@ class DeploymentState(Enum):
     READY = "ready"
     DRAINING = "draining"
     GONE = "gone"
-
-
-if TYPE_CHECKING:  # a server without such a model does not import what generates
-    from maas.runtime.generation.generator import TextGenerator
-    from maas.serving.engines.steps import StepsEngine
-
-OneKind = TypeVar("OneKind", bound="ServedVersion")
 
 
 class ServedVersion:

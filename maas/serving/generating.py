@@ -47,9 +47,11 @@ async def _written(
     events: TextEvents, first: TextChunk, rest: AsyncGenerator[TextChunk, None]
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(rest):
-        yield events.written(first)
+        if written := events.written(first):
+            yield written
         async for chunk in rest:
-            yield events.written(chunk)
+            if written := events.written(chunk):
+                yield written
     yield events.end()
 
 

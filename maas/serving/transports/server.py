@@ -24,7 +24,15 @@ SPARE_CONNECTIONS = 64  # beyond the limit, for those that are refused
 SPARE_FILES = 64  # for models, pipes and logs
 CHECK_S, RETRY_S, LOG_S = 1.0, 0.1, 10.0
 TURN_S = 0.002  # in which another process that has fewer connections may accept one
-_SO_ATTACH_FILTER, _BPF_RETURN = 26, 0x06  # of Linux; Python has no names for them
+HANDSHAKE_S = 0.2  # in which connections that had begun to open when the server was to stop are still accepted
+_SO_ATTACH_FILTER = 26  # of Linux; Python has no name for it
+_DROP_NEW = (  # of each segment's flags, SYN without ACK
+    (0x30, 0, 0, 13),  # A = the byte of the flags
+    (0x54, 0, 0, 0x12),  # A &= SYN | ACK
+    (0x15, 0, 1, 0x02),  # if A == SYN:
+    (0x06, 0, 0, 0),  # keep nothing
+    (0x06, 0, 0, 0xFFFFFFFF),  # keep all
+)
 
 log = logging.getLogger("maas.serving")
 
@@ -69,11 +77,12 @@ class HttpServer:
         self._state.is_stopping = True
         self._state.service.stop()
         refuse_new_connections(self._listener)
+        for connection in tuple(self._connections):
+            connection.stop()
+        await asyncio.sleep(HANDSHAKE_S)
         self._accept(at_most=BACKLOG)
         self._loop.remove_reader(self._listener)
         self._listener.close()
-        for connection in tuple(self._connections):
-            connection.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_S):
                 while self._connections or self._adopting:
@@ -108,7 +117,9 @@ class HttpServer:
         """Accepts a connection, and returns whether another one may wait."""
         try:
             accepted, _address = self._listener.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        except ConnectionAbortedError:
+            return True
+        except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
             self._wait_for_files(error)
@@ -218,11 +229,13 @@ def connections_that_fit(wanted: int) -> int:
 
 
 def refuse_new_connections(listener: socket.socket) -> None:
-    """Lets the kernel complete no more connections, so that none gets lost between the last one and the end.
+    """Lets no more connections begin, so that none gets lost between the last one and the end.
 
-    A filter that drops every packet does it, on Linux; those that were completed can still be accepted.
+    A filter that drops what would begin one does it, on Linux. Those that have begun go on: a client whose last
+    segment of the handshake was dropped would take its connection for open, and lose its request.
     Source: https://docs.kernel.org/networking/filter.html
     """
-    code = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RETURN, 0, 0, 0))  # returns length 0
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _DROP_NEW))
+    program = struct.pack("HP", len(_DROP_NEW), ctypes.addressof(code))
     with contextlib.suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(code)))
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

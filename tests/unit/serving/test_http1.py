@@ -27,7 +27,7 @@ from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.exchanges import ServerState
 from maas.serving.transports.http1 import ConnectionLimits
 from maas.serving.transports.http_heads import joined_fields
-from maas.serving.transports.server import HttpServer, RareWarnings, connections_that_fit
+from maas.serving.transports.server import HttpServer, RareWarnings, connections_that_fit, refuse_new_connections
 
 BODY = json.dumps({"input_data": [[0] * 64]}).encode()
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -369,6 +369,21 @@ def test_server_goes_on_and_says_so_when_it_is_hung_up(start, array_folder):
         assert "read again" in server.process.stderr.readline()
         connection.send(LIVE)
         assert connection.reply("GET").status == 200
+
+
+def test_connection_whose_handshake_had_begun_is_accepted_and_no_other_begins():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)  # the handshake ends with the first bytes
+        listener.settimeout(5)
+        with socket.create_connection(listener.getsockname()) as begun, socket.socket() as late:
+            refuse_new_connections(listener)
+            begun.sendall(LIVE)
+            accepted, _address = listener.accept()
+            with accepted:
+                assert accepted.recv(len(LIVE)) == LIVE
+            late.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                late.connect(listener.getsockname())
 
 
 @pytest.mark.parametrize("attempt", range(5))

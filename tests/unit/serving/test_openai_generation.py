@@ -242,7 +242,7 @@ def test_stream_ends_with_an_error_when_its_deadline_passes_in_the_middle(genera
     deployment = repository.open(generating_folder)
     step = deployment.generator.decoder.step
     monkeypatch.setattr(deployment.generator.decoder, "step", lambda *batch: gate.wait() and step(*batch))
-    body = json.dumps({"prompt": "the", "max_tokens": 50, "stream": True}).encode()
+    body = json.dumps({"prompt": "the", "max_tokens": 50, "temperature": 0, "logprobs": 1, "stream": True}).encode()
 
     async def late() -> tuple[bytes, bytes]:
         service = Service(repository)

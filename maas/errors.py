@@ -12,6 +12,7 @@
     ├── RegistryError     the model registry refused or lacks something
     │   └── AbsentError   the registry answers that a model, a version or an alias is not there
     ├── InputError        a raw input cannot be understood
+    ├── GenerationError   a model cannot continue a text
     ├── OverloadError     more was requested than can be queued
     ├── DeadlineError     an outcome was not ready in time
     └── ServerError       a server cannot be reached, or failed
@@ -115,6 +116,10 @@ class AbsentError(RegistryError):
 
 class InputError(MaasError):
     """A raw input cannot be understood."""
+
+
+class GenerationError(MaasError):
+    """A model cannot continue a text: the fault is the model's, not the prompt's."""
 
 
 class OverloadError(MaasError):

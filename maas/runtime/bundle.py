@@ -178,6 +178,7 @@ class Bundle:
         Raises:
             InputError: prompt or settings cannot be understood, or exceed the model's context.
             BundleError: the model predicts, or it does not generate as when the bundle was made.
+            GenerationError: the model gives no finite logits.
         """
         return self.generate_many([prompt], **settings)[0]
 
@@ -191,6 +192,7 @@ class Bundle:
         Raises:
             InputError: a prompt or the settings cannot be understood, or exceed the model's context.
             BundleError: the model predicts, or it does not generate as when the bundle was made.
+            GenerationError: the model gives no finite logits for a text.
         """
         return self.generator.generate(prompts, generation_settings(settings))
 

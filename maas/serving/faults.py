@@ -13,13 +13,14 @@ InputError                    kind
     ├── MediaTypeError        unsupported_media_type   the body is of a type that the operation does not read
     └── NotFiniteError        answer_not_finite        the model's outputs for this input are not finite numbers
 DeadlineError                 deadline_exceeded        the outcome was not ready in time; of maas.errors
+GenerationError               generation_failed        the model's logits are not finite numbers; of maas.errors
 """
 
 import logging
 import uuid
 from typing import ClassVar
 
-from maas.errors import DeadlineError, InputError, OverloadError
+from maas.errors import DeadlineError, GenerationError, InputError, OverloadError
 
 LONGEST_MESSAGE = 1000
 
@@ -100,6 +101,8 @@ def kind_of(error: BaseException) -> str:
         return "overloaded"
     if isinstance(error, DeadlineError):
         return "deadline_exceeded"
+    if isinstance(error, GenerationError):
+        return "generation_failed"
     return "invalid_input" if isinstance(error, InputError) else "internal_error"
 
 

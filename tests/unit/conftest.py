@@ -128,15 +128,14 @@ def llama(llama_folder) -> Any:
     return PretrainedDecoder.open(str(llama_folder))
 
 
-@pytest.fixture(scope="session")
-def generator(llama, tmp_path_factory) -> Any:
-    """A generator over its graph."""
+def generator_over(llama: Any, folder: Path) -> Any:
+    """Returns a generator over the graph of a decoder, which writes four texts at a time."""
     from maas.onnx_graphs.decoder import decoder_graph, state_of
     from maas.onnx_graphs.files import write_graph
     from maas.records.manifest import Generation
     from maas.runtime.generation.generator import TextGenerator
 
-    folder, files = tmp_path_factory.mktemp("generator"), llama.text_files
+    files = llama.text_files
     write_graph(decoder_graph(llama.config, llama.weights, opset=20), folder / "model.onnx")
     (folder / "tokenizer.json").write_text(files.tokenizer, encoding="utf-8")
     (folder / "template").write_text(files.chat_template, encoding="utf-8")
@@ -144,3 +143,56 @@ def generator(llama, tmp_path_factory) -> Any:
         llama.config.context_length, files.end_tokens, "tokenizer.json", "template", files.special_tokens
     )
     return TextGenerator(folder / "model.onnx", state_of(llama.config), generation, folder, batch_size=4)
+
+
+@pytest.fixture(scope="session")
+def generator(llama, tmp_path_factory) -> Any:
+    """A generator over its graph."""
+    return generator_over(llama, tmp_path_factory.mktemp("generator"))
+
+
+class Failing(NamedTuple):
+    """A decoder with a token whose vector is not a number, and the same one whole.
+
+    Args:
+        decoder: opened by transformers; no text of `tiny_llama.PROMPTS` but one holds the token.
+        generator: over its graph.
+        whole: generator over the graph of the whole one.
+        prompt: prompt of the text that holds it.
+        tokens: number of that text's tokens up to it.
+    """
+
+    decoder: Any
+    generator: Any
+    whole: Any
+    prompt: str
+    tokens: int
+
+
+FAILING_TOKENS = 24
+
+
+@pytest.fixture(scope="session")
+def failing(tiny_llama, tmp_path_factory) -> Failing:
+    """A decoder that gives no finite logits once a text holds a certain token."""
+    import torch
+
+    from maas.importing.decoders.pretrained import PretrainedDecoder
+    from maas.runtime.generation.settings import generation_settings
+
+    folder = tiny_llama.save(tmp_path_factory.mktemp("failing"), tie_word_embeddings=False)
+    decoder = PretrainedDecoder.open(str(folder))
+    whole = generator_over(decoder, tmp_path_factory.mktemp("whole"))
+    settings = generation_settings({"max_tokens": FAILING_TOKENS, "ignore_end": True})
+    texts = [one.tokens for one in whole.generate(tiny_llama.PROMPTS, settings)]
+    read = [[*whole.encode(prompt), *tokens] for prompt, tokens in zip(tiny_llama.PROMPTS, texts, strict=True)]
+    index, token = next(
+        (index, token)
+        for index, tokens in enumerate(texts)
+        for token in tokens[8:-1]
+        if sum(token in one for one in read) == 1 and token not in whole.encode(tiny_llama.PROMPTS[index])
+    )
+    with torch.no_grad():
+        decoder.model.model.embed_tokens.weight[token] = torch.nan
+    generator = generator_over(decoder, tmp_path_factory.mktemp("broken"))
+    return Failing(decoder, generator, whole, tiny_llama.PROMPTS[index], texts[index].index(token) + 1)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from maas.errors import GenerationError
 from maas.runtime.generation.decoder import RUN_TOKENS, Decoder, prompts_of_a_run
 from maas.runtime.generation.text import GeneratedText, Piece
 
-Pieces = list[tuple[GeneratedText, Piece]]
+Pieces = list[tuple[GeneratedText, Piece | GenerationError]]
+"""What a run gives: texts with what they gained, or why they cannot be continued."""
 
 
 class DecodingBatch:
@@ -99,14 +101,14 @@ class DecodingBatch:
             return []
         self._texts += texts
         del self._unread[: len(texts)]
-        pieces = [(text, text.advance(row)) for text, row in zip(texts, logits, strict=True)]
+        pieces: Pieces = [(text, text.advance(row)) for text, row in zip(texts, logits, strict=True)]
         self._remove_ended()
         return pieces
 
     def step(self) -> Pieces:
         """Adds a token to every text whose prompt is read, and returns the pieces."""
         logits = self._decoder.step(self._cache, [text.newest for text in self._texts])
-        pieces = [(text, text.advance(row)) for text, row in zip(self._texts, logits, strict=True)]
+        pieces: Pieces = [(text, text.advance(row)) for text, row in zip(self._texts, logits, strict=True)]
         self._remove_ended()
         return pieces
 
@@ -119,7 +121,7 @@ class DecodingBatch:
 
     def _remove_ended(self) -> None:
         for slot in reversed(range(len(self._texts))):
-            if self._texts[slot].finish_reason is not None:
+            if self._texts[slot].has_ended:
                 self._remove(slot)
 
     def _remove(self, slot: int) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from maas.errors import InputError
+from maas.errors import GenerationError, InputError
 from maas.records.manifest import Generation
 from maas.records.signature import TensorSpec
 from maas.runtime.generation.batch import DecodingBatch
@@ -20,6 +20,7 @@ from maas.runtime.generation.text import FinishReason, GeneratedText, Piece
 
 Prompt: TypeAlias = str | Sequence[ChatMessage]
 """A text to continue, or a conversation to answer."""
+Gained = TypeVar("Gained", bound="Piece | Generated")
 
 
 @dataclass(frozen=True)
@@ -88,21 +89,32 @@ class TextGenerator:
 
         Raises:
             InputError: a prompt is no text or conversation, or exceeds the context.
+            GenerationError: the model fails; the other texts are generated before.
         """
-        texts = [self.begin(prompt, settings) for prompt in prompts]
-        pieces: dict[int, list[Piece]] = {id(text): [] for text in texts}
-        for text, piece in self._pieces(texts):
-            pieces[id(text)].append(piece)
-        return [_joined(text, pieces[id(text)]) for text in texts]
+        return list(map(_required, self._continued([self.begin(prompt, settings) for prompt in prompts])))
+
+    def outcomes(
+        self, prompts: Sequence[Prompt], settings: GenerationSettings
+    ) -> list[Generated | InputError | GenerationError]:
+        """Returns for each prompt its text, as `generate` does, or why it has none.
+
+        Args:
+            prompts: texts or conversations.
+            settings: of all of them.
+        """
+        begun = [self._begun(prompt, settings) for prompt in prompts]
+        found = iter(self._continued([one for one in begun if isinstance(one, GeneratedText)]))
+        return [next(found) if isinstance(one, GeneratedText) else one for one in begun]
 
     def stream(self, prompt: Prompt, settings: GenerationSettings) -> Iterator[Piece]:
         """Yields the pieces of a text as they come; faults of the prompt are raised by this call.
 
         Raises:
             InputError: the prompt is no text or conversation, or exceeds the context.
+            GenerationError: the model fails, in the middle of the text or before its first piece.
         """
         text = self.begin(prompt, settings)
-        return (piece for _, piece in self._pieces([text]))
+        return (_required(piece) for _, piece in self._pieces([text]))
 
     def begin(self, prompt: Prompt, settings: GenerationSettings) -> GeneratedText:
         """Returns a text that may join a batch.
@@ -167,7 +179,24 @@ class TextGenerator:
             )
         return tokens[-room:]
 
-    def _pieces(self, texts: Sequence[GeneratedText]) -> Iterator[tuple[GeneratedText, Piece]]:
+    def _begun(self, prompt: Prompt, settings: GenerationSettings) -> GeneratedText | InputError:
+        try:
+            return self.begin(prompt, settings)
+        except InputError as error:
+            return error
+
+    def _continued(self, texts: Sequence[GeneratedText]) -> list[Generated | GenerationError]:
+        """Returns each text whole, or why it has no end."""
+        pieces: dict[int, list[Piece]] = {id(text): [] for text in texts}
+        faults: dict[int, GenerationError] = {}
+        for text, piece in self._pieces(texts):
+            if isinstance(piece, GenerationError):
+                faults[id(text)] = piece
+            else:
+                pieces[id(text)].append(piece)
+        return [faults.get(id(text)) or _joined(text, pieces[id(text)]) for text in texts]
+
+    def _pieces(self, texts: Sequence[GeneratedText]) -> Iterator[tuple[GeneratedText, Piece | GenerationError]]:
         """Yields the pieces of all texts as they come; a text that ends makes room for the next one."""
         waiting = list(texts)
         length = max((len(text.prompt) + text.max_tokens for text in texts), default=0)
@@ -178,6 +207,17 @@ class TextGenerator:
                 yield from batch.join(joining)
             if not batch.is_empty:
                 yield from batch.step()
+
+
+def _required(outcome: Gained | GenerationError) -> Gained:
+    """Returns what was generated.
+
+    Raises:
+        GenerationError: nothing was.
+    """
+    if isinstance(outcome, GenerationError):
+        raise outcome
+    return outcome
 
 
 def _joined(text: GeneratedText, pieces: Sequence[Piece]) -> Generated:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from maas.errors import GenerationError
 from maas.runtime.generation.decoder import TokenIds
 from maas.runtime.generation.sampling import ChosenToken, Sampler
 from maas.runtime.generation.settings import GenerationSettings
@@ -33,7 +34,7 @@ class Piece:
 
 
 class GeneratedText:
-    """A text while it is generated. It has ended once `finish_reason` is set.
+    """A text while it is generated. It has ended once `finish_reason` is set, or the model has failed.
 
     Args:
         prompt: token ids, one or more.
@@ -57,6 +58,7 @@ class GeneratedText:
         self.prompt = prompt
         self.max_tokens = max_tokens
         self.finish_reason: FinishReason | None = None
+        self.has_failed = False
         self.newest = int(prompt[-1])
         self._remaining = max_tokens
         self._ends = {*settings.stop_tokens, *(() if settings.ignore_end else end_tokens)}
@@ -64,12 +66,20 @@ class GeneratedText:
         self._detokenizer = Detokenizer(tokenizer)
         self._stops = StopStrings(settings.stop)
 
-    def advance(self, logits: NDArray[np.float32]) -> Piece:
-        """Chooses the next token and returns what it adds to the text.
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing follows."""
+        return self.has_failed or self.finish_reason is not None
+
+    def advance(self, logits: NDArray[np.float32]) -> Piece | GenerationError:
+        """Chooses the next token and returns what it adds to the text, or why no token follows.
 
         Args:
             logits: after the prompt and all tokens so far, (vocabulary,).
         """
+        if not np.isfinite(logits).all():
+            self.has_failed = True
+            return self._not_finite()
         chosen = self._sampler.choose(logits)
         self.newest = chosen.token
         self._remaining -= 1
@@ -87,3 +97,11 @@ class GeneratedText:
         elif self.finish_reason is not None:
             text += self._stops.flush()
         return Piece(text, chosen, self.finish_reason)
+
+    def _not_finite(self) -> GenerationError:
+        written = self.max_tokens - self._remaining
+        after = f"{written} tokens of the text" if written else "the prompt"
+        return GenerationError(
+            f"The model's logits after {after} are not finite numbers, so that no token follows. Use another version "
+            "of the model, or one in more bits."
+        )

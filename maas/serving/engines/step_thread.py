@@ -130,8 +130,8 @@ class StepThread:
 
     def _outcomes(self, pieces: Pieces) -> list[JobOutcome]:
         outcomes: list[JobOutcome] = [(self._running[text], piece) for text, piece in pieces]
-        for text, piece in pieces:
-            if piece.finish_reason is not None:
+        for text, _ in pieces:
+            if text.has_ended:
                 del self._running[text]
         return outcomes
 

@@ -49,7 +49,7 @@ class StepsEngine:
         statistics: ModelStatistics | None = None,
     ) -> None:
         self.max_rows = (max_queue + 1) // 2
-        self.prompt_tokens = self.generated_tokens = 0
+        self.prompt_tokens = self.generated_tokens = self.failed_texts = 0
         self._generator, self._lane, self._max_queue, self._observe = generator, lane, max_queue, observe
         self._batch = DecodingBatch(generator.decoder, generator.batch_size, generator.context_length)
         timed = (statistics or ModelStatistics()).timed
@@ -99,7 +99,7 @@ class StepsEngine:
             while not stream.is_over:
                 yield await _in_time(stream.read(), call)
         finally:
-            if unfinished := [job for job in jobs if job.text.finish_reason is None]:
+            if unfinished := [job for job in jobs if not job.text.has_ended]:
                 self._thread.withdraw(unfinished)
             self._end_call()
 
@@ -157,7 +157,9 @@ class StepsEngine:
     def _hand_over(self, outcomes: Sequence[JobOutcome]) -> None:
         for job, outcome in outcomes:
             job.stream.take(job.index, outcome)
-            self.generated_tokens += not isinstance(outcome, Exception)
+            is_fault = isinstance(outcome, Exception)
+            self.generated_tokens += not is_fault
+            self.failed_texts += is_fault
         self._observe(len(outcomes))
 
 

@@ -34,7 +34,7 @@ from maas.serving.repository import Deployment, Snapshot
 INLINE_BODY_BYTES = 2048
 """Of texts that are made tokens on the event loop; larger ones are by another process."""
 OPENAI_ERROR_CODES = {"unknown_model": "model_not_found"}
-_SERVER_FAULTS = frozenset({"internal_error", "overloaded", "deadline_exceeded"})
+_SERVER_FAULTS = frozenset({"internal_error", "generation_failed", "overloaded", "deadline_exceeded"})
 
 EncodingFormat = Literal["float", "base64"]
 

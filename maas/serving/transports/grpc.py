@@ -32,6 +32,7 @@ GRPC_STATUS = {
     "body_too_large": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "too_many_rows": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "internal_error": grpc.StatusCode.INTERNAL,
+    "generation_failed": grpc.StatusCode.INTERNAL,
     "overloaded": grpc.StatusCode.UNAVAILABLE,
     "deadline_exceeded": grpc.StatusCode.DEADLINE_EXCEEDED,
 }

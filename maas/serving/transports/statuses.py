@@ -23,6 +23,7 @@ STATUS = {
     "unsupported_media_type": 415,
     "head_too_large": 431,
     "internal_error": 500,
+    "generation_failed": 500,
     "overloaded": 503,
     "deadline_exceeded": 504,
 }
@@ -44,7 +45,8 @@ def http_refusal(error: BaseException, operation: AnyOperation | None = None) ->
     headers: list[tuple[bytes, bytes]] = []
     if status == 500:
         message, identity = logged_failure(error)
-        content = {**fault(kind, message), "id": identity}
+        shown = message if kind == "internal_error" else message_of(error)
+        content = {**fault(kind, shown), "id": identity}
     elif isinstance(error, OverloadError):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     elif isinstance(error, MethodError):

@@ -14,11 +14,13 @@ VERBS = {
     "verify": "measures the newest bundle again",
     "compare": "compares models on the same rows",
     "register": "makes a version of the newest bundle",
+    "generate": "continues texts, or answers in a talk",
+    "handover": "writes a model for another engine",
     "serve": "answers over HTTP",
     "bench": "tests a server under load",
     "dashboards": "writes a dashboard and alerts for a server",
 }
-PACKAGES = ("doctor",)
+PACKAGES = ("doctor", "handover")
 """Entries that are packages; the others are modules."""
 
 

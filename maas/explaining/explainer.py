@@ -1,18 +1,23 @@
 """From a raw row to its explanation."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 
 from maas.errors import InputError
 from maas.explaining.explanation import Explanation
 from maas.explaining.parts import Parts, parts_of
+from maas.explaining.prompts import ContinuedPrompt
 from maas.explaining.quantities import Quantity, quantity_of
-from maas.explaining.sampling import Mask, Remembered, ValuesOfParts, occlusion, shapley
+from maas.explaining.sampling import Mask, Remembered, ValuesOf, ValuesOfParts, occlusion, shapley
 from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Codec, Outputs
 from maas.runtime.postprocessors import Postprocessor
+
+if TYPE_CHECKING:  # only a bundle that generates needs jinja2
+    from maas.runtime.generation.generator import Prompt
 
 Method: TypeAlias = Literal["shapley", "occlusion"]
 CHUNK_ROWS = 128
@@ -42,20 +47,21 @@ def explain(
     parts: int | None = None,
     orders: int = 8,
     seed: int = 0,
-    method: Method = "shapley",
+    method: Method | None = None,
     baseline: object = None,
 ) -> Explanation:
-    """Returns how much each part of a raw row adds to the model's prediction.
+    """Returns how much each part of a raw row adds to the model's prediction, or of a prompt to the text after it.
 
     Args:
         model: a bundle, whose golden inputs are predicted first, or a predictor, wherever it runs.
-        row: one raw row, as `predict` takes many.
-        label: explains the log-odds of this label; None for the label that the model gives.
+        row: one raw row, as `predict` takes many; a text or a conversation for a bundle that generates.
+        label: explains the log-odds of this label; None for the label that the model gives. Of a model that generates,
+            the text whose log probability is explained; None for its own, of at most 32 tokens.
         parts: the most parts to cut the row into: words, patches, windows of time, columns.
         orders: in how many random orders the parts are left out; costs up to `orders` × (parts + 1) runs of the model.
         seed: of the orders.
         method: `shapley` shares value − baseline among the parts; `occlusion` leaves out each part alone, one run a
-            part, and misses what two parts say alike.
+            part, and misses what two parts say alike. None for `shapley`, and `occlusion` where the model generates.
         baseline: what stands in the place of what is left out. Arrays: numbers (zeros). Columns: a row (missing
             values). Images: `mean`, the image's mean colour, or `blur`. Words are cut out, and windows of time silent.
 
@@ -67,12 +73,31 @@ def explain(
         >>> print(explain(bundle, "这是一个很棒的文本"))  # doctest: +SKIP
     """
     _require_counts(parts=parts, orders=orders)
+    is_generative = isinstance(model, Bundle) and model.is_generative
+    method = method or ("occlusion" if is_generative else "shapley")
+    if isinstance(model, Bundle) and is_generative:
+        if baseline is not None:
+            raise InputError(f"baseline is {baseline!r}; what is left out of a prompt is cut out. Leave baseline out.")
+        prompt = ContinuedPrompt(model.generator, cast("Prompt", row), label, parts)
+        return _explanation(prompt.view, prompt.values, ContinuedPrompt.quantity, prompt.label, method, orders, seed)
     predictor = model.checked_predictor if isinstance(model, Bundle) else model
     view = parts_of(row, predictor.processor, parts, baseline)
-    count = len(view.parts)
+    whole = view.row(np.ones(len(view.parts), dtype=bool))
+    quantity = quantity_of(predictor.postprocessor, predictor.outputs([whole]), label)
+    values = partial(_values, predictor, view, quantity)
+    return _explanation(view, values, quantity.name, quantity.label, method, orders, seed)
+
+
+def _explanation(
+    view: Parts, values: ValuesOf, quantity: str, label: str | None, method: str, orders: int, seed: int
+) -> Explanation:
+    """Leaves parts out, and returns what each adds to a number.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    count, values_of = len(view.parts), Remembered(values)
     everything, nothing = np.ones((1, count), dtype=bool), np.zeros((1, count), dtype=bool)
-    quantity = quantity_of(predictor.postprocessor, predictor.outputs([view.row(everything[0])]), label)
-    values_of = Remembered(lambda masks: _values(predictor, view, quantity, masks))
     if method == "shapley":
         attributions = shapley(values_of, count, orders, seed)
     elif method == "occlusion":
@@ -81,7 +106,7 @@ def explain(
         raise InputError(f"method is {method!r}; it must be 'shapley' or 'occlusion'.")
     attributions.setflags(write=False)
     (value,), (empty,) = values_of(everything), values_of(nothing)
-    return Explanation(view.parts, attributions, float(value), float(empty), quantity.name, quantity.label, view)
+    return Explanation(view.parts, attributions, float(value), float(empty), quantity, label, view)
 
 
 def _values(predictor: ExplainedModel, view: Parts, quantity: Quantity, masks: Mask) -> ValuesOfParts:

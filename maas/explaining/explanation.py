@@ -27,8 +27,9 @@ class Explanation:
         attributions: what each adds, (P,), in the unit of `quantity`.
         value: the number for the whole row.
         baseline: the number with every part left out; with Shapley values, `attributions` add up to value − baseline.
-        quantity: what the number is: `log-odds` of a label, the `value`, or the `cosine` to the whole row's vector.
-        label: the label that the log-odds are of.
+        quantity: what the number is: `log-odds` of a label, the `value`, the `cosine` to the whole row's vector, or the
+            `log-probability` of a text after a prompt.
+        label: the label that the log-odds are of, or the text, shortened.
         view: shows the parts.
     """
 

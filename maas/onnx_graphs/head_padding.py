@@ -39,6 +39,17 @@ def padded_frequencies(frequencies: Matrix) -> Matrix:
     return np.pad(frequencies, (0, more))
 
 
+def without_padding(values: Matrix, size: int) -> Matrix:
+    """Returns heads (heads · padded size, …) without the zeros that padding put after each half, (heads · size, …).
+
+    Args:
+        values: heads of the padded size.
+        size: size of a head, even.
+    """
+    halves = values.reshape(-1, 2, padded_size(size) // 2, *values.shape[1:])
+    return halves[:, :, : size // 2].reshape(-1, *values.shape[1:])
+
+
 def _padded(name: str, values: Matrix, size: int) -> Matrix:
     if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight", "q_proj.bias", "k_proj.bias", "v_proj.bias")):
         return _spread(values, size)

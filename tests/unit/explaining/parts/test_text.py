@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from maas.errors import InputError
 from maas.explaining import explain
 from maas.explaining.parts import parts_of
-from maas.explaining.parts.text import NOTHING, TextParts
+from maas.explaining.parts.text import TextParts
+from maas.explaining.words import NOTHING
 
 LONG = 10_000
 

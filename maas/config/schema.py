@@ -19,6 +19,7 @@ METRICS = {
     "classification": _OF_LABELS,
     "binary": _OF_LABELS,
     "regression": ("r2",),
+    "transcription": ("word_accuracy", "character_accuracy"),
     "embedding": (),
     "generation": ("log_likelihood",),
 }
@@ -44,8 +45,8 @@ class RunConfig:
         export: tolerance and opset.
         serve: batch size and threads that the model is measured and served with.
         seed: random seed of training, calibration and search.
-        task: what is learnt: `classification`, `binary` (one logit), `regression`, `generation` (the next token of
-            texts), or `embedding` (nothing is).
+        task: what is learnt: `classification`, `binary` (one logit), `regression`, `transcription` (the text of a
+            sound), `generation` (the next token of texts), or `embedding` (nothing is).
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
             return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from maas.data.rows import ROWS_PER_BLOCK, blocks
 from maas.data.tables import Table, column_of
 from maas.errors import DataError
 
-Target = Literal["label", "number", "none"]
+Target = Literal["label", "number", "text", "none"]
 Places = NDArray[np.int64]
 
 DIGEST = np.dtype("S32")
@@ -38,8 +38,9 @@ class Contents:
         places: int64 (N,), where each row's input stands, counted through all columns.
         digests: digests of the contents, 32 bytes (N,).
         ranks: int64 (N,), the rank of each digest among those there are; equal contents share one.
-        targets: (N,), positions in `names`, or float64 numbers, or zeros.
+        targets: (N,), positions in `names` or in `texts`, or float64 numbers, or zeros.
         names: the labels in their order; none where targets are not labels.
+        texts: the targets that are texts, each once; none where targets are not texts.
     """
 
     columns: Sequence[Sequence[Any]]
@@ -49,6 +50,7 @@ class Contents:
     ranks: Places
     targets: NDArray[Any]
     names: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
 
 def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[str]) -> Contents:
@@ -75,7 +77,7 @@ def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[st
             inputs = column[start : start + ROWS_PER_BLOCK]
             raw = [""] * len(inputs) if labels is None else labels[start : start + ROWS_PER_BLOCK]
             for place, (value, found) in enumerate(zip(inputs, raw, strict=True), start=offset + start):
-                wanted = _number(found) if target == "number" else found
+                wanted = _wanted(found, target)
                 if value is None or wanted is None or (isinstance(value, str) and not value.strip()):
                     continue
                 digests[count], places[count] = _digest(value), place
@@ -88,8 +90,10 @@ def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[st
     if names:
         sorted_positions = {name: position for position, name in enumerate(names)}
         targets[:count] = np.array([sorted_positions[name] for name in positions])[targets[:count]]
-    digests = digests[:count]
-    return Contents(list(columns.values()), splits, places[:count], digests, ranks_of(digests), targets[:count], names)
+    digests, texts = digests[:count], tuple(positions) if target == "text" else ()
+    return Contents(
+        list(columns.values()), splits, places[:count], digests, ranks_of(digests), targets[:count], names, texts
+    )
 
 
 def ranks_of(digests: NDArray[np.bytes_]) -> Places:
@@ -135,6 +139,14 @@ def _as_json(value: object) -> str:
         return json.dumps(np.asarray(value, dtype=np.float64).tolist())
     except (TypeError, ValueError):  # a row of mixed columns
         return json.dumps(value, default=str)
+
+
+def _wanted(raw: object, target: Target) -> float | str | None:
+    """Returns a target as it is kept; None where it is missing."""
+    if target == "number":
+        return _number(raw)
+    text = cast("str | None", raw)
+    return (text.strip() or None) if target == "text" and text is not None else text
 
 
 def _number(raw: object) -> float | None:

@@ -68,14 +68,18 @@ def files_by_label(path: Path, suffixes: Sequence[str]) -> Tables:
         DataError: there are no folders of labels, one of them holds no such file, or a file cannot be read.
     """
     left_out = [file for file in _visible(path) if file.is_file()]
-    tables = {split: _table(folder, suffixes, left_out) for split, folder in _splits(path).items()}
+    tables = {split: _table(folder, suffixes, left_out) for split, folder in folders_by_split(path).items()}
     if left_out:
         _warn(path, suffixes, [file.relative_to(path).as_posix() for file in left_out])
     return tables
 
 
-def _splits(path: Path) -> dict[str, Path]:
-    """Returns folders by split; `all` where the folders inside are labels."""
+def folders_by_split(path: Path) -> dict[str, Path]:
+    """Returns the folders of a folder by the split that each holds; the folder itself as `all` where none holds one.
+
+    Raises:
+        DataError: there are others beside them, two hold one split, or a folder cannot be read.
+    """
     folders = [folder for folder in _visible(path) if folder.is_dir()]
     if not any(SPLIT_FOLDERS.get(folder.name.lower()) == "train" for folder in folders):
         return {"all": path}

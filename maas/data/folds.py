@@ -33,7 +33,8 @@ def folded(splits: Splits, count: int) -> Iterator[Splits]:
         len(splits.validation) / (len(splits.train) + len(splits.validation)),
     )
     order = np.argsort(digests_of(inputs, len(inputs)), kind="stable").tolist()
-    strata = [[index for index in order if targets[index] == position] for position in range(len(splits.labels))]
+    labels = range(len(splits.labels)) if splits.target == "label" else ()
+    strata = [[index for index in order if targets[index] == position] for position in labels]
     for fold in range(count):
         held = [index for stratum in strata or [order] for index in stratum[fold::count]]
         rest = [_without(stratum, fold, count) for stratum in strata or [order]]
@@ -60,12 +61,13 @@ def require_foldable(splits: Splits, count: int) -> None:
             "data.target."
         )
     counts = [sum(map(len, parts))]
-    if splits.labels:
+    if splits.target == "label":
         targets = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in parts])
         counts = np.bincount(targets, minlength=len(splits.labels)).tolist()
     fewest = min(counts)
     if fewest < count:
-        whose = f"the rarest label, {splits.labels[counts.index(fewest)]}," if splits.labels else "the data"
+        rarest = splits.labels[counts.index(fewest)] if splits.target == "label" else ""
+        whose = f"the rarest label, {rarest}," if rarest else "the data"
         remedy = f"set at most folds={fewest}" if fewest > 1 else "add rows, or set folds=0"
         raise ConfigError(f"folds is {count}; {whose} has {fewest} rows, so {remedy}.")
 

@@ -116,13 +116,14 @@ def given_table(rows: Sequence[Any], targets: NDArray[Any] | None, labels: Seque
     return {"input": rows, "label": listed}
 
 
-def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path) -> Splits:
+def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path, *, are_texts: bool = False) -> Splits:
     """Splits rows into thirds by the digest of their content: to calibrate with, to choose by, to evaluate the choice.
 
     Args:
         table: rows and their labels, which may all be None.
-        labels: labels of the model; none where targets are numbers.
+        labels: labels of the model; none where targets are numbers or texts.
         path: path of the rows, for messages.
+        are_texts: whether the model gives texts.
 
     Raises:
         DataError: there are too few of them, or they have labels that the model has not.
@@ -135,7 +136,7 @@ def parted(table: Mapping[str, Sequence[Any]], labels: Sequence[str], path: Path
         raise DataError(
             f"{path} holds {different} different rows; at least {MIN_ROWS} are needed, and hundreds to evaluate with."
         )
-    target: Target = "none" if not found else "label" if labels else "number"
+    target: Target = "none" if not found else "text" if are_texts else "label" if labels else "number"
     return prepare({"all": table}, 1 / 3, 1 / 3, target, labels or None)
 
 

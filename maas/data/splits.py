@@ -30,7 +30,8 @@ class Split:
 
     Args:
         inputs: N raw inputs, which may lie on a disk until they are read.
-        targets: int64 (N,), positions in `Splits.labels`; float64 (N,) for numbers; None where rows have no target.
+        targets: int64 (N,), positions in `Splits.labels`; float64 (N,) for numbers; objects (N,) for texts; None where
+            rows have no target.
     """
 
     inputs: Sequence[Any]
@@ -51,7 +52,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """Clean rows, split; `test` is read once, at the end. `labels` is empty where targets are not labels."""
+    """Clean rows, split; `test` is read once, at the end.
+
+    `labels` holds the characters of the training texts where targets are texts, and nothing where they are numbers.
+    """
 
     train: Split
     validation: Split
@@ -62,7 +66,11 @@ class Splits:
     @property
     def target(self) -> Target:
         """What the rows carry beside their input."""
-        return "label" if self.labels else "none" if self.train.targets is None else "number"
+        if self.train.targets is None:
+            return "none"
+        if np.asarray(self.train.targets).dtype.kind == "O":
+            return "text"
+        return "label" if self.labels else "number"
 
 
 def prepare(
@@ -85,8 +93,9 @@ def prepare(
         source: tables by split name, or what reads them, from one of the sources in `maas.data`.
         validation_fraction: fraction of each label for validation, where the source brings no validation split.
         test_fraction: fraction of each label for testing, where the source brings no test split.
-        target: kind of values in the column `label`: labels, numbers, or none.
-        labels: the K names in the order of the model's outputs; null sorts those of the training rows.
+        target: kind of values in the column `label`: labels, numbers, texts, or none.
+        labels: the K names, or characters of texts, in the order of the model's outputs; null sorts those of the
+            training rows.
         max_rows: largest number of rows of each split, stratified by label like the splits; null keeps all.
         min_label_rows: smallest number of clean rows of a label; rows of labels with fewer are left out.
 
@@ -109,7 +118,7 @@ def prepare(
         if not len(part):
             advice = "" if name == "train" else f", or raise data.{name}_fraction"
             raise DataError(f"The {name} split is empty. Give more rows{advice}.")
-    names = _labels(table, parts, labels) if target == "label" else ()
+    names = _labels(table, parts, labels) if target == "label" else _characters(table, parts["train"], labels)
     counts = {name: count for name, count in removed.items() if count}
     record = DataRecord(_fingerprint(table, parts), {name: len(part) for name, part in parts.items()}, counts)
     made = {name: _split(table, part, target, names) for name, part in parts.items()}
@@ -172,7 +181,7 @@ def _parted(
 
 
 def _cut(table: Contents, rows: Places, fraction: float) -> tuple[Places, Places]:
-    """Returns the fraction of each label whose digests come first, and the rest; numbers are one stratum."""
+    """Returns the fraction of each label whose digests come first, and the rest; other targets are one stratum."""
     first, rest = [], []
     for stratum in _strata(table, rows):
         ranks, count = table.ranks[stratum], round(len(stratum) * fraction)
@@ -190,6 +199,21 @@ def _strata(table: Contents, rows: Places) -> list[Places]:
         return [ordered]
     ordered = ordered[np.argsort(table.targets[ordered], kind="stable")]
     return np.split(ordered, np.flatnonzero(np.diff(table.targets[ordered])) + 1)
+
+
+def _characters(table: Contents, train: Places, given: Sequence[str] | None) -> tuple[str, ...]:
+    """Returns the characters of the training texts; none where targets are not texts."""
+    if not table.texts:
+        return ()
+    found = sorted(set("".join(table.texts[target] for target in np.unique(table.targets[train]))))
+    if given is None:
+        return tuple(found)
+    if unknown := sorted(set(found) - set(given)):
+        raise DataError(
+            f"The training texts have characters that data.labels lacks: {', '.join(map(repr, unknown))}. Add them, or "
+            "leave data.labels out."
+        )
+    return tuple(given)
 
 
 def _labels(table: Contents, parts: dict[str, Places], given: Sequence[str] | None) -> tuple[str, ...]:
@@ -211,18 +235,20 @@ def _split(table: Contents, rows: Places, target: Target, labels: tuple[str, ...
         return Split(inputs, None)
     if target == "number":
         return Split(inputs, targets.astype(np.float64))
+    if target == "text":
+        return Split(inputs, np.array(table.texts, dtype=object)[targets])
     positions = {label: index for index, label in enumerate(labels)}
     return Split(inputs, np.array([positions.get(name, -1) for name in table.names])[targets])
 
 
 def _fingerprint(table: Contents, parts: dict[str, Places]) -> str:
-    digest = hashlib.sha256()
+    digest, names = hashlib.sha256(), table.names or table.texts
     for name in sorted(parts):
         rows = parts[name][np.lexsort((table.targets[parts[name]], table.ranks[parts[name]]))]
         for start in range(0, len(rows), ROWS_PER_BLOCK):
             block = rows[start : start + ROWS_PER_BLOCK]
             contents, targets = table.digests[block].tobytes().hex(), table.targets[block].tolist()
             for index, target in enumerate(targets):
-                shown = table.names[target] if table.names else target if table.targets.dtype.kind == "f" else ""
+                shown = names[target] if names else target if table.targets.dtype.kind == "f" else ""
                 digest.update(f"{name}\t{contents[64 * index : 64 * index + 64]}\t{shown}\n".encode())
     return digest.hexdigest()

@@ -93,11 +93,16 @@ class RecipeUnderCheck:
         task, _ = task_of(self.training, nn.Identity(), self.task_head, train)
         return cast("Task", task).objective
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the targets; none where targets are texts, numbers or nothing."""
+        return self.splits.labels if self.splits.target == "label" else ()
+
     @cached_property
     def absent_labels(self) -> list[str]:
         """Labels that no training row carries."""
-        counts = np.bincount(self.targets("train").astype(np.int64), minlength=len(self.splits.labels))
-        return [label for label, count in zip(self.splits.labels, counts, strict=False) if not count]
+        counts = np.bincount(self.targets("train").astype(np.int64), minlength=len(self.labels))
+        return [label for label, count in zip(self.labels, counts, strict=False) if not count]
 
     @property
     def is_unbalanced(self) -> bool:
@@ -121,7 +126,8 @@ class RecipeUnderCheck:
     @cached_property
     def fault(self) -> OutputFault | None:
         """What is wrong with the outputs that the new net gives for the probe, and for few rows of it."""
-        return output_fault_of(self.net, self.probe[0], self.task_head.facts(self.splits.train).get("outputs"))
+        outputs = self.task_head.facts(self.splits.train).get("outputs")
+        return output_fault_of(self.net, self.probe[0], outputs, self.task_head.axes)
 
     @cached_property
     def extremes(self) -> list[Tensor]:

@@ -103,7 +103,7 @@ def require_one_task(bundles: Mapping[str, Bundle]) -> None:
     records = {name: bundle.manifest.postprocessor for name, bundle in bundles.items()}
     (first, wanted), *others = records.items()
     for name, record in others:
-        if (record["kind"], record.get("labels")) != (wanted["kind"], wanted.get("labels")):
+        if (record["kind"], _names(record)) != (wanted["kind"], _names(wanted)):
             raise BundleError(
                 f"{name} answers with {_said(record)}, {first} with {_said(wanted)}; compare models of one task."
             )
@@ -112,17 +112,24 @@ def require_one_task(bundles: Mapping[str, Bundle]) -> None:
 def _require_of(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str]) -> None:
     """Raises BundleError where rows carry other labels than the bundles predict, or carry them in another order."""
     name, record = next((name, bundle.manifest.postprocessor) for name, bundle in bundles.items())
-    is_evaluated = rows.targets is not None and record["kind"] in ("classification", "regression")
-    if is_evaluated and list(labels) != list(record.get("labels") or ()):
-        rows_are_for = {"kind": "classification" if labels else "regression", "labels": labels}
+    is_evaluated = rows.targets is not None and record["kind"] in ("classification", "regression", "transcription")
+    if is_evaluated and list(labels) != _names(record):
+        is_of_texts = rows.targets is not None and rows.targets.dtype.kind == "O"
+        kind = "transcription" if is_of_texts else "classification" if labels else "regression"
+        rows_are_for = {"kind": kind, "labels": labels}
         raise BundleError(
             f"{name} answers with {_said(record)}, and the rows are for {_said(rows_are_for)}. Name the recipe that it "
             "was trained by: recipe=NAME."
         )
 
 
+def _names(record: Mapping[str, Any]) -> list[str]:
+    """Returns the labels of predictions, or the characters of texts."""
+    return list(record.get("labels") or record.get("characters") or ())
+
+
 def _said(record: Mapping[str, Any]) -> str:
-    labels = list(record.get("labels") or ())
+    labels = _names(record)
     more = [f"{len(labels) - NAMED_LABELS:,} more"] if len(labels) > NAMED_LABELS else []
     return f"{record['kind']} of {', '.join([*labels[:NAMED_LABELS], *more])}" if labels else str(record["kind"])
 

@@ -45,8 +45,8 @@ def text_metrics(likelihoods: TextLikelihoods, seed: int = 0) -> dict[str, Inter
     columns = np.stack(
         [likelihoods.nats, likelihoods.right, likelihoods.tokens, likelihoods.characters, likelihoods.bytes], axis=1
     ).astype(np.float64)
-    once, many = _metrics(columns.sum(axis=0)), _metrics(_resampled(columns, seed))
-    return {name: _interval(float(once[name]), many[name]) for name in once}
+    once, many = _metrics(columns.sum(axis=0)), _metrics(resampled(columns, seed))
+    return {name: interval_of(float(once[name]), many[name]) for name in once}
 
 
 def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -61,18 +61,24 @@ def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def _resampled(columns: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Returns the sums of each resampling of the texts, (RESAMPLES, 5): each counts a Poisson(1) number of times."""
+def resampled(columns: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Returns the sums of each resampling of texts, (RESAMPLES, C): each counts a Poisson(1) number of times.
+
+    Args:
+        columns: counts of each text, (N, C).
+        seed: random seed.
+    """
     generator = np.random.default_rng(seed)
     sums = np.zeros((RESAMPLES, columns.shape[1]))
     for start in range(0, len(columns), TEXTS_AT_ONCE):
         block = columns[start : start + TEXTS_AT_ONCE]
         sums += generator.poisson(1.0, (RESAMPLES, len(block))).astype(np.float64) @ block
-    is_empty = sums[:, 2] == 0  # as one resampling of very few texts may be
+    is_empty = ~sums.any(axis=1)  # as one resampling of very few texts may be
     sums[is_empty] = columns.sum(axis=0)
     return sums
 
 
-def _interval(value: float, samples: NDArray[np.float64]) -> Interval:
+def interval_of(value: float, samples: NDArray[np.float64]) -> Interval:
+    """Returns a value with the ends of the 95 % interval of its samples."""
     low, high = np.quantile(samples, [0.025, 0.975])
     return Interval(value, float(low), float(high))

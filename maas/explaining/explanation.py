@@ -28,7 +28,7 @@ class Explanation:
         value: the number for the whole row.
         baseline: the number with every part left out; with Shapley values, `attributions` add up to value − baseline.
         quantity: what the number is: `log-odds` of a label, the `value`, the `cosine` to the whole row's vector, or the
-            `log-probability` of a text after a prompt.
+            `log-probability` of a text, of a sound or after a prompt.
         label: the label that the log-odds are of, or the text, shortened.
         view: shows the parts.
     """

@@ -151,7 +151,7 @@ class Source:
         processor, postprocessor = checkpoint.processor(), checkpoint.postprocessor()
         return cls(
             name=checkpoint.record.name,
-            task=f"{processor.modality}-{postprocessor.kind}",
+            task=postprocessor.task_of(processor.modality),
             model=CheckpointModel(checkpoint, rows, opset),
             processor=processor,
             postprocessor=postprocessor,

@@ -191,9 +191,10 @@ def source_of_bundle(bundle: Bundle, given: Given) -> Source:
     require_fp32(onnx.load(bundle.model_path), manifest.name)
     bundle.check_golden()
     labels = tuple(manifest.postprocessor.get("labels", ()))
+    characters = tuple(manifest.postprocessor.get("characters", ()))
     table = given_rows(given.calibration, predictor.processor, labels, given.input, given.label)
-    rows = parted(table, labels, given.calibration)
-    task_metrics = task_metrics_of(predictor.postprocessor.kind, rows.labels)
+    rows = parted(table, labels, given.calibration, are_texts=bool(characters))
+    task_metrics = task_metrics_of(predictor.postprocessor.kind, characters or rows.labels)
     return Source(
         name=manifest.name,
         task=manifest.task,

@@ -61,12 +61,20 @@ class LogMel(nn.Module):
         Args:
             samples: float32 (N, T).
         """
+        mel = self.energies(samples)
+        centred = mel - _mean(mel)
+        return centred / (_mean(centred.square()) + VARIANCE).sqrt()
+
+    def energies(self, samples: Tensor) -> Tensor:
+        """Returns the logarithms as they are, (N, M, frames).
+
+        Args:
+            samples: float32 (N, T).
+        """
         parts = nn.functional.conv1d(samples.unsqueeze(1), self.waves, stride=self.hop)  # (N, 2F, frames)
         real, imaginary = parts.chunk(2, dim=1)
         power = self.bands @ (real.square() + imaginary.square())  # (N, M, frames)
-        mel = power.clamp(min=FLOOR).log()
-        centred = mel - _mean(mel)
-        return centred / (_mean(centred.square()) + VARIANCE).sqrt()
+        return power.clamp(min=FLOOR).log()
 
 
 class KeywordCNN(nn.Module):

@@ -78,17 +78,13 @@ def compared_with_golden(
             f"predicts its golden inputs otherwise than when it was made: a prediction differs by "
             f"{differences[worst]:.3g}, at most {allowed[worst]:g} is allowed. It must not be served on this machine."
         )
-    return largest, _other_names(golden, postprocessor.predictions(outputs), wanted, allowed)
+    return largest, _other_names(golden, postprocessor.predictions(outputs), postprocessor.ties(wanted, allowed))
 
 
-def _other_names(
-    golden: Golden, found: list[dict[str, Any]], wanted: NDArray[np.float64], allowed: NDArray[np.float64]
-) -> str:
+def _other_names(golden: Golden, found: list[dict[str, Any]], is_close: NDArray[np.bool_]) -> str:
     """Returns which answer has another name than it had; empty where all are alike."""
     if len(found) != len(golden.predictions):
         return f"has {len(golden.predictions)} golden outputs for {len(found)} inputs; export the model again."
-    two = np.sort(wanted, axis=1)[:, -2:]
-    is_close = two[:, -1] - two[:, 0] <= 2 * allowed.max(axis=1) if two.shape[1] == 2 else np.zeros(len(two), bool)
     for row, (one, other) in enumerate(zip(found, golden.predictions, strict=True)):
         if one.keys() != other.keys() or (_names(one) != _names(other) and not is_close[row]):
             return (

@@ -16,6 +16,7 @@ from torch.nn import functional
 from maas.bounds import Fraction, Positive
 from maas.data.packing import NO_TARGET
 from maas.errors import ConfigError
+from maas.runtime.postprocessors.transcription import BLANK_SYMBOL
 
 
 class SquaredError(nn.Module):
@@ -141,6 +142,44 @@ class NextToken(nn.Module):
             targets: int64 (…)
         """
         return float((targets != NO_TARGET).sum())
+
+
+class ConnectionistTemporal(nn.Module):
+    """−Σ_i ln P(text_i | sound_i) / Σ_i L_i, nats a character; P sums over all paths through frames that are read so.
+
+    Characters that no training text has are left out of a text; a text that the frames are too few for counts as 0.
+
+    Source:
+        Graves et al., Connectionist temporal classification, ICML 2006, eq. 3 and 8; computed by torch's `ctc_loss`.
+    """
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Returns a scalar.
+
+        Args:
+            logits: (N, F, C), those of the blank first; frames after a sound's end are blank for certain.
+            targets: int64 (N, L), symbols as `maas.data.symbols` makes them.
+        """
+        is_known = targets > BLANK_SYMBOL
+        frames = torch.full((len(logits),), logits.shape[1])
+        losses = functional.ctc_loss(
+            logits.log_softmax(2).transpose(0, 1),  # (F, N, C)
+            targets[is_known],
+            frames,
+            is_known.sum(1),
+            blank=BLANK_SYMBOL,
+            reduction="none",
+            zero_infinity=True,
+        )
+        return losses.sum() / self.total_weight(targets)
+
+    def total_weight(self, targets: Tensor) -> float:
+        """Returns Σ L_i, where a text without a known character counts as one.
+
+        Args:
+            targets: int64 (N, L)
+        """
+        return float((targets > BLANK_SYMBOL).sum(1).clamp(min=1).sum())
 
 
 class BinaryCrossEntropy(nn.Module):

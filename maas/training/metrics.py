@@ -1,6 +1,6 @@
 """What validation watches, in float64: torchmetrics would round a share to 1e-7, and a sum over many rows further."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -8,7 +8,10 @@ from torch.nn import functional
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from maas.data.edits import edit_counts
 from maas.data.packing import NO_TARGET
+from maas.data.symbols import written
+from maas.runtime.postprocessors.transcription import texts_of_paths
 
 
 class OfConfusion(MulticlassConfusionMatrix):
@@ -103,6 +106,38 @@ class OverTokens(Metric):
         return self._value(self.nats, self.right, self.tokens)
 
 
+class OverTranscripts(Metric):
+    """A metric that follows from edits of words and characters, summed over the texts of all processes.
+
+    Args:
+        characters: of the texts, in the order of the symbols.
+        value: edits of words, words, edits of characters and characters, float64 scalars, to a scalar.
+    """
+
+    counts: Tensor
+
+    def __init__(self, characters: Sequence[str], value: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._characters = tuple(characters)
+        self._value = value
+        self.add_state("counts", torch.zeros(5, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, probabilities: Tensor, targets: Tensor) -> None:
+        """Adds a batch.
+
+        Args:
+            probabilities: (N, F, C).
+            targets: int64 (N, L), symbols.
+        """
+        found = texts_of_paths(probabilities.argmax(2).cpu().numpy(), self._characters)
+        wanted = written(targets.cpu().numpy(), self._characters)
+        self.counts = self.counts + torch.from_numpy(edit_counts(wanted, found).sum(axis=0)).to(self.counts)
+
+    def compute(self) -> Tensor:
+        """Returns the metric, float64."""
+        return self._value(self.counts)
+
+
 class InFloat64(MetricCollection):
     """Metrics of numbers, whose sums are kept in float64."""
 
@@ -130,6 +165,21 @@ def of_next_tokens() -> MetricCollection:
     """Returns the mean log-likelihood of a token, in nats, the fraction of right ones, and perplexity."""
     values = {"log_likelihood": _log_likelihood, "token_accuracy": _token_accuracy, "perplexity": _perplexity}
     return MetricCollection({name: OverTokens(value) for name, value in values.items()})
+
+
+def of_transcripts(characters: Sequence[str]) -> MetricCollection:
+    """Returns word and character accuracy, and the error rates that they are 1 minus of.
+
+    Args:
+        characters: of the texts, in the order of the symbols.
+    """
+    values = {
+        "word_accuracy": _word_accuracy,
+        "character_accuracy": _character_accuracy,
+        "wer": _word_errors,
+        "cer": _character_errors,
+    }
+    return MetricCollection({name: OverTranscripts(characters, value) for name, value in values.items()})
 
 
 def _merged(*parts: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -170,3 +220,19 @@ def _token_accuracy(_: Tensor, right: Tensor, tokens: Tensor) -> Tensor:
 
 def _perplexity(nats: Tensor, _: Tensor, tokens: Tensor) -> Tensor:
     return (nats / tokens).exp()
+
+
+def _word_accuracy(counts: Tensor) -> Tensor:
+    return 1 - _word_errors(counts)
+
+
+def _character_accuracy(counts: Tensor) -> Tensor:
+    return 1 - _character_errors(counts)
+
+
+def _word_errors(counts: Tensor) -> Tensor:
+    return counts[0] / counts[1]
+
+
+def _character_errors(counts: Tensor) -> Tensor:
+    return counts[2] / counts[3]

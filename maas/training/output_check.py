@@ -50,7 +50,37 @@ class OutputFault:
     error: Exception | None = None
 
 
-def require_sound_outputs(net: nn.Module, processor: Processor, rows: Split, outputs: int | None) -> None:
+@dataclass(frozen=True)
+class _Wanted:
+    """The shape of logits that a task wants: K outputs for each row, or for each frame of it.
+
+    Args:
+        outputs: K; None for any number.
+        axes: 2 for (N, K), 3 for (N, F, K).
+    """
+
+    outputs: int | None
+    axes: int
+
+    @property
+    def named(self) -> str:
+        """The shape in letters."""
+        return "(N, K)" if self.axes == 2 else "(N, F, K)"
+
+    def is_met(self, found: Tensor, rows: int) -> bool:
+        """Whether logits of so many rows have it."""
+        is_wide = self.outputs in (None, found.shape[-1] if found.ndim else None)
+        return found.ndim == self.axes and found.shape[0] == rows and is_wide
+
+    def shape(self, found: Tensor, rows: int) -> str:
+        """Returns it in numbers; K is that of the logits where any number will do."""
+        width = self.outputs if self.outputs is not None else found.shape[-1] if found.ndim > 1 else "K"
+        return f"({rows}, {width})" if self.axes == 2 else f"({rows}, F, {width})"
+
+
+def require_sound_outputs(
+    net: nn.Module, processor: Processor, rows: Split, outputs: int | None, axes: int = 2
+) -> None:
     """Lets a net answer a few rows.
 
     Args:
@@ -58,33 +88,38 @@ def require_sound_outputs(net: nn.Module, processor: Processor, rows: Split, out
         processor: fitted.
         rows: to take the few from.
         outputs: K; None for any number.
+        axes: of the logits, as its task has them.
 
     Raises:
         ConfigError: its outputs are not what the task wants, or not the same for the same row.
     """
     model_inputs = processor.batch(processor.preprocess(rows.spread(CHECKED_OUTPUT_ROWS).inputs))
-    fault = output_fault_of(net, {name: torch.from_numpy(array) for name, array in model_inputs.items()}, outputs)
+    tensors = {name: torch.from_numpy(array) for name, array in model_inputs.items()}
+    fault = output_fault_of(net, tensors, outputs, axes)
     if fault is not None:
         raise ConfigError(f"model: {fault.what} {fault.remedy}") from fault.error
 
 
-def output_fault_of(net: nn.Module, model_inputs: Mapping[str, Tensor], outputs: int | None) -> OutputFault | None:
+def output_fault_of(
+    net: nn.Module, model_inputs: Mapping[str, Tensor], outputs: int | None, axes: int = 2
+) -> OutputFault | None:
     """Looks at a net's outputs in evaluation mode: for a batch of rows, again, and for the first few of them alone.
 
     Args:
         net: its modes and all random states are left as they are.
         model_inputs: of N rows, by name.
         outputs: K; None for any number.
+        axes: of the logits: 2 for (N, K), 3 for (N, F, K).
 
     Returns:
         The first thing that is wrong; None where all is well.
     """
-    rows = len(next(iter(model_inputs.values())))
+    rows, wanted = len(next(iter(model_inputs.values()))), _Wanted(outputs, axes)
     with _evaluated(net):
-        together = _outputs(net, model_inputs, rows, outputs)
+        together = _outputs(net, model_inputs, rows, wanted)
         if isinstance(together, OutputFault):
             return together
-        again = _outputs(net, model_inputs, rows, outputs)
+        again = _outputs(net, model_inputs, rows, wanted)
         if isinstance(again, OutputFault) or differ(together, again):
             return OutputFault(
                 "random",
@@ -92,9 +127,8 @@ def output_fault_of(net: nn.Module, model_inputs: Mapping[str, Tensor], outputs:
                 "Pass training=self.training to functional dropout, and draw random numbers in training alone.",
             )
         for count in sorted({count for count in (*SMALL_BATCHES, rows // 2) if 0 < count < rows}, reverse=True):
-            alone = _outputs(
-                net, {name: model_input[:count] for name, model_input in model_inputs.items()}, count, outputs
-            )
+            few = {name: model_input[:count] for name, model_input in model_inputs.items()}
+            alone = _outputs(net, few, count, wanted)
             if isinstance(alone, OutputFault):
                 return alone
             if differ(together[:count], alone):
@@ -116,9 +150,7 @@ def differ(left: Tensor, right: Tensor) -> bool:
     return float((left - right).abs().max()) > OUTPUT_TOLERANCE * size
 
 
-def _outputs(
-    net: nn.Module, model_inputs: Mapping[str, Tensor], rows: int, outputs: int | None
-) -> Tensor | OutputFault:
+def _outputs(net: nn.Module, model_inputs: Mapping[str, Tensor], rows: int, wanted: _Wanted) -> Tensor | OutputFault:
     """Returns a net's outputs in float32, or what is wrong with their form."""
     doubles = [name for name, one in net.named_parameters() if one.dtype is torch.float64]
     single = (
@@ -132,19 +164,17 @@ def _outputs(
         what = f"{counted(rows)} cannot be answered: {error_line(error)}."
         return OutputFault("form", what, single if doubles else any_size, error)
     if not isinstance(found, Tensor):
-        wanted = "Let forward return one tensor of logits, (N, K)."
-        return OutputFault("form", f"it gives a {type(found).__name__}; the task wants a tensor.", wanted)
+        remedy = f"Let forward return one tensor of logits, {wanted.named}."
+        return OutputFault("form", f"it gives a {type(found).__name__}; the task wants a tensor.", remedy)
     if found.dtype not in (torch.float32, *HALVES):
         name = str(found.dtype).removeprefix("torch.")
         remedy = single if found.is_floating_point() else "Let forward return the logits themselves."
         return OutputFault("form", f"its outputs are {name}; the task wants float32.", remedy)
-    width = outputs if outputs is not None else found.shape[-1] if found.ndim > 1 else "K"
-    if found.ndim != 2 or tuple(found.shape) != (rows, width):
+    if not wanted.is_met(found, rows):
         gives = f"{counted(rows)} {'gives' if rows == 1 else 'give'} outputs of shape {tuple(found.shape)}"
-        whole = "Let forward return one row of K outputs for each row, (N, K)."
-        return OutputFault(
-            "form", f"{gives}; the task wants ({rows}, {width}).", any_size if rows in SMALL_BATCHES else whole
-        )
+        whole = f"Let forward return one row of K outputs for each row, {wanted.named}."
+        said = f"{gives}; the task wants {wanted.shape(found, rows)}."
+        return OutputFault("form", said, any_size if rows in SMALL_BATCHES else whole)
     return found.float()
 
 

@@ -26,7 +26,7 @@ ULPS = 4
 
 
 TOKEN_LOGITS = 3
-"""Axes of logits at each token, (N, T, V)."""
+"""Axes of logits at each token or frame, (N, T, V)."""
 
 
 class Reopened(Protocol):
@@ -79,8 +79,8 @@ def outputs_of(model: nn.Module | ImportedModel) -> Run:
             return {"outputs": model.outputs(model_inputs)}
         with torch.inference_mode():
             found = model(**{name: torch.from_numpy(array) for name, array in model_inputs.items()})
-            last = found[:, -1] if found.ndim == TOKEN_LOGITS else found  # they have seen all tokens
-            return {"outputs": last.float().numpy()}
+            mean = found.mean(1) if found.ndim == TOKEN_LOGITS else found  # batches may have other numbers of tokens
+            return {"outputs": mean.float().numpy()}
 
     return run
 

@@ -25,9 +25,11 @@ WIDTHS = {"classification": 3, "binary": 1, "regression": 1, "embedding": 4}
 """Labels and logits of each task; a new task head adds its own here."""
 GENERATIVE = ("generation",)
 """Tasks of logits at each token; tests/contracts/test_language_models.py has what they keep."""
+TRANSCRIBING = ("transcription",)
+"""Tasks of logits at each frame; tests/contracts/test_transcribing.py has what they keep."""
 
 
-@pytest.fixture(params=[name for name in NAMES if name not in GENERATIVE])
+@pytest.fixture(params=[name for name in NAMES if name not in GENERATIVE + TRANSCRIBING])
 def task_head(request) -> TaskHead:
     return task_head_of(request.param, LABELS[request.param])
 

@@ -18,6 +18,10 @@ SAMPLES = {
     ),
     "embedding": ({"width": 3}, {"embedding": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}),
     "regression": ({}, {"value": np.array([0, 1.5, -2, 1e6, 3e-7], dtype=np.float32)}),
+    "transcription": (
+        {"characters": [" ", "a"]},
+        {"probabilities": np.random.default_rng(0).dirichlet([1, 1, 1], (5, 4)).astype(np.float32)},
+    ),
 }
 """Settings and a graph's outputs of each kind; a new kind adds its own here."""
 

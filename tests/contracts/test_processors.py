@@ -49,6 +49,10 @@ SAMPLES = {
             Image.new("RGBA", (9, 4), "#12345678"),
         ],
     ),
+    "speech": (
+        {"rate": 8000, "seconds": 0.02, "pad_seconds": 0.005},
+        [[0.5, -0.25], np.arange(-60, 60, dtype=np.int16), {"samples": [[0.1, 0.2]] * 99, "rate": 44100}],
+    ),
     "tabular": (
         {"numbers": ["x", "y"], "categories": ["word"]},
         [{"x": 1, "y": 2.5, "word": "a"}, {"word": None, "y": -3, "x": 0.25}, [4, 5, True]],

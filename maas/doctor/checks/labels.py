@@ -15,9 +15,9 @@ def check_label_order(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     Source:
         `id2label` and `label2id` in the configuration of Hugging Face models, which silently stay those of the hub.
     """
-    if not recipe.is_trained_here or not recipe.splits.labels:
+    if not recipe.is_trained_here or not recipe.labels:
         return
-    data = list(recipe.splits.labels)
+    data = list(recipe.labels)
     for names in _named_labels(recipe.net):
         if _folded(names) != _folded(data) and sorted(_folded(names)) == sorted(_folded(data)):
             yield Finding(
@@ -51,7 +51,7 @@ def check_rare_labels(recipe: RecipeUnderCheck) -> Iterator[Finding]:
     Source:
         Japkowicz and Stephen, The class imbalance problem, 2002: absolute rarity hurts more than imbalance.
     """
-    labels = recipe.splits.labels
+    labels = recipe.labels
     for name in recipe.by_name if labels else ():
         counts = np.bincount(recipe.targets(name).astype(np.int64), minlength=len(labels))
         absent = [label for label, count in zip(labels, counts, strict=True) if not count]

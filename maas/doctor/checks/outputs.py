@@ -79,7 +79,7 @@ def check_dead_outputs(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             f"it gives the same outputs for {len(recipe.logits)} different rows, and still after a few steps.",
             "Look for dead ReLUs, inputs scaled to nothing, and a forward that does not use its input.",
         )
-    loss, usual = _first_loss(recipe, recipe.logits), math.log(max(2, len(recipe.splits.labels)))
+    loss, usual = _first_loss(recipe, recipe.logits), math.log(max(2, len(recipe.labels)))
     if loss is not None and loss > FARTHEST * usual:
         yield Finding(
             "warning",
@@ -99,7 +99,7 @@ def _first_loss(recipe: RecipeUnderCheck, logits: Tensor) -> float | None:
 
     Before any step a batch norm has no averages yet, so that the loss in training mode counts where it is smaller.
     """
-    labels, targets = recipe.splits.labels, recipe.probe[1]
+    labels, targets = recipe.labels, recipe.probe[1]
     width = 1 if recipe.training.task == "binary" else len(labels)
     if not labels or tuple(logits.shape) != (len(targets), width):
         return None

@@ -40,9 +40,9 @@ def check_lost_scale(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 
 def fault_of_target(recipe: RecipeUnderCheck) -> tuple[str, str] | None:
     """Says what becomes of numbers to learn in the type that the model answers in, and what to do; None for nothing."""
-    targets = recipe.targets("train").astype(np.float64)
-    if recipe.training.task != "regression" or not len(targets):
+    if recipe.training.task != "regression" or not len(recipe.targets("train")):
         return None
+    targets = recipe.targets("train").astype(np.float64)
     units = recipe.task_head.units(targets)  # type: ignore[attr-defined]  # a regression's
     fault = rounded_away(units, _type_of_outputs(recipe))
     size = float(np.abs(units).max())

@@ -56,7 +56,7 @@ def _repeated(keys: NDArray[np.int64], targets: NDArray[Any]) -> float:
         return 0.0
     columns = [keys, targets[: len(keys)]] if len(targets) else [keys]
     order = np.lexsort(columns)
-    differs = np.any([np.diff(column[order]) != 0 for column in columns], axis=0)
+    differs = np.any([column[order][1:] != column[order][:-1] for column in columns], axis=0)
     return 1 - (1 + float(differs.sum())) / len(keys)
 
 
@@ -110,8 +110,8 @@ def check_dead_metric(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             f"all {len(targets)} rows have the same target, so {metric} means nothing.",
             "Raise data.validation_fraction, or see how the rows were split.",
         )
-    elif recipe.splits.labels and metric == "accuracy" and fraction >= LARGEST_MAJORITY:
-        label = recipe.splits.labels[int(values[counts.argmax()])]
+    elif recipe.labels and metric == "accuracy" and fraction >= LARGEST_MAJORITY:
+        label = recipe.labels[int(values[counts.argmax()])]
         yield Finding(
             "warning",
             "metric",

@@ -16,7 +16,7 @@ def task_metrics_of(kind: str, labels: Sequence[str]) -> TaskMetrics:
 
     Args:
         kind: of the answer, e.g. `classification`.
-        labels: the K names; none where predictions are no labels.
+        labels: the K names, or the characters of texts; none where predictions are neither.
     """
     metrics: type[TaskMetrics] = getattr(importlib.import_module(f"{__name__}.{kind}"), f"{kind.title()}Metrics")
-    return metrics(len(labels))
+    return metrics(labels)

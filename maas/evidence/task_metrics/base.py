@@ -11,21 +11,28 @@ from maas.records.evidence import Interval, Slice
 
 Scores = NDArray[Any]
 """The plain numbers of a model, (N, K), as an answer's `predictions` gives them."""
+LEAST_PROBABILITY = 1e-30
+"""Probabilities below are not compared by their logarithm: float32 ends at 1e-38, and digits are lost before."""
 
 
 class TaskMetrics(ABC):
     """Compares plain numbers with targets, and with other plain numbers.
 
     Args:
-        classes: the number of labels; 0 where predictions are no labels.
+        labels: the K names, or the characters of texts; none where predictions are neither.
     """
 
     kind: ClassVar[str]
     drop_scale: ClassVar[Mapping[str, float]]
     """Each metric that a recipe may choose, with how many percentage points 1 is; of all of them more is better."""
 
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = tuple(labels)
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.labels)
 
     @abstractmethod
     def compute(self, targets: NDArray[Any], predictions: Scores, seed: int = 0) -> dict[str, Interval]:
@@ -78,3 +85,18 @@ class TaskMetrics(ABC):
             for label, name in enumerate(labels)
             if (among := targets == label).any()
         ]
+
+
+def difference_of_logarithms(reference: Scores, found: Scores) -> float:
+    """Returns max |ln p − ln q| / max(1, |ln p|) over all probabilities p > `LEAST_PROBABILITY`.
+
+    Log-odds of two labels differ by the sum of both. Rounding moves a logit by a fraction of its size.
+
+    Args:
+        reference: p, of any shape.
+        found: q, of the same.
+    """
+    counted = reference > LEAST_PROBABILITY
+    with np.errstate(divide="ignore", invalid="ignore"):  # a tail that is lost differs by infinity
+        logs, others = (np.log(one[counted].astype(np.float64)) for one in (reference, found))
+    return float((np.abs(logs - others) / np.maximum(1, np.abs(logs))).max(initial=0.0))

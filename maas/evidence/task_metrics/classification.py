@@ -7,11 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.evidence.metrics import CLASSIFICATION_METRICS, classification_metrics, confusion_matrix, paired_drop
-from maas.evidence.task_metrics.base import Scores, TaskMetrics
+from maas.evidence.task_metrics.base import Scores, TaskMetrics, difference_of_logarithms
 from maas.records.evidence import Interval
-
-LEAST_PROBABILITY = 1e-30
-"""Probabilities below are not compared by their logarithm: float32 ends at 1e-38, and digits are lost before."""
 
 
 class ClassificationMetrics(TaskMetrics):
@@ -40,14 +37,8 @@ class ClassificationMetrics(TaskMetrics):
         return plain
 
     def log_difference(self, reference: Scores, found: Scores) -> float:
-        """Returns max |ln p − ln q| / max(1, |ln p|) over all labels with p > `LEAST_PROBABILITY`.
-
-        Log-odds of two labels differ by the sum of both. Rounding moves a logit by a fraction of its size.
-        """
-        counted = reference > LEAST_PROBABILITY
-        with np.errstate(divide="ignore", invalid="ignore"):  # a tail that is lost differs by infinity
-            logs, others = (np.log(one[counted].astype(np.float64)) for one in (reference, found))
-        return float((np.abs(logs - others) / np.maximum(1, np.abs(logs))).max(initial=0.0))
+        """Compares the probabilities of all labels."""
+        return difference_of_logarithms(reference, found)
 
     def confusion(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.int64]:
         """Counts true labels × predicted ones."""

@@ -55,6 +55,21 @@ class Postprocessor(ABC):
         """
         return np.full(golden.shape, tolerance)
 
+    def ties(self, golden: NDArray[np.float64], allowed: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Returns for which rows two names are so close that they may have changed places, (N,).
+
+        Args:
+            golden: scores that were made on another machine, (N, K).
+            allowed: by how much they may differ, (N, K).
+        """
+        two = np.sort(golden, axis=1)[:, -2:]
+        is_close: NDArray[np.bool_] = two[:, -1] - two[:, 0] <= 2 * allowed.max(axis=1)
+        return is_close if two.shape[1] == 2 else np.zeros(len(two), dtype=bool)
+
+    def task_of(self, modality: str) -> str:
+        """Returns the name of the task that gives such predictions for a kind of input, e.g. `text-classification`."""
+        return f"{modality}-{self.kind}"
+
     @property
     @abstractmethod
     def specs(self) -> tuple[TensorSpec, ...]:

@@ -61,9 +61,12 @@ class AudioProcessor(SingleArrayProcessor):
 
     def _preprocessed(self, row: object, index: int) -> Array:
         try:
-            sound = self._sound(row)
+            return self._heard(self._sound(row))
         except InputError as error:
             raise InputError(f"{row_name(row, index)} {error}") from error
+
+    def _heard(self, sound: Sound) -> Array:
+        """Returns what the model hears of a sound: the middle of it, or all with silence on both sides."""
         return centred(self._resampled(sound), self._samples)
 
     def _sound(self, row: object) -> Sound:

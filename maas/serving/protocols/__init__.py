@@ -11,6 +11,7 @@ from maas.serving.protocols.health import health_operations
 from maas.serving.protocols.mlflow import mlflow_operations
 from maas.serving.protocols.models import models_operations
 from maas.serving.protocols.openai import openai_operations
+from maas.serving.protocols.openai_audio import audio_operations
 from maas.serving.protocols.openai_chat import ChatOperation
 from maas.serving.protocols.openai_completions import CompletionsOperation
 from maas.serving.protocols.operations import AnyOperation
@@ -39,6 +40,7 @@ PROTOCOLS = (
     tf_serving_operations,
     mlflow_operations,
     openai_operations,
+    audio_operations,
     generating_operations,
     graphql_operations,
 )

@@ -213,7 +213,7 @@ def _reply_schema() -> dict[str, object]:
         parts={"type": "array", "items": part},
     )
     explanation = object_schema(
-        quantity={"type": "string", "enum": ["log-odds", "value", "cosine"]},
+        quantity={"type": "string", "enum": ["log-odds", "value", "cosine", "log-probability"]},
         label={"type": ["string", "null"]},
         value=number,
         baseline={**number, "description": "with every part left out"},

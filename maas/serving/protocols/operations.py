@@ -147,12 +147,13 @@ class Operation(ABC):
 
     A path is literal, or leaves segments open up to a suffix: `/v2/models/{name}/infer`, `/v1/models/{name}:predict`.
     `protocol` is what observers call the protocol; `server` for what belongs to none. Documents leave out what has no
-    answer for any of the models, and exists to say so. What takes a body reads it from the request; a reply that says
-    what went wrong is of the type `fault_type`.
+    answer for any of the models, and exists to say so. What takes a body reads it from the request, a multipart form
+    where it takes forms; a reply that says what went wrong is of the type `fault_type`.
     """
 
     protocol: ClassVar[str] = "server"
     takes_body: ClassVar[bool] = False
+    takes_forms: ClassVar[bool] = False
     fault_type: ClassVar[bytes] = JSON
     is_documented: bool = True
     method: ClassVar[str]

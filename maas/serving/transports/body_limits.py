@@ -48,17 +48,18 @@ class BodyBudget:
         return size
 
 
-def require_readable_body(media_type: bytes, encoding: bytes) -> bytes:
+def require_readable_body(media_type: bytes, encoding: bytes, *, takes_forms: bool = False) -> bytes:
     """Returns how a body is compressed; empty where it is not.
 
     Args:
         media_type: declared type of the body; empty where there is none.
         encoding: declared compression; empty where there is none.
+        takes_forms: whether the operation reads multipart forms.
 
     Raises:
-        MediaTypeError: the body is a form, or compressed in a way that is not read here.
+        MediaTypeError: the body is a form where none is read, or compressed in a way that is not read here.
     """
-    if media_type[:10].lower() == b"multipart/":
+    if not takes_forms and media_type[:10].lower() == b"multipart/":
         raise MediaTypeError(
             "The body is a multipart form; send JSON: curl -d '{…}', with -H 'content-type: application/json'."
         )
@@ -68,13 +69,18 @@ def require_readable_body(media_type: bytes, encoding: bytes) -> bytes:
     return encoding
 
 
-def checked_head(headers: Metadata) -> tuple[int, bool, bytes]:
+def checked_head(headers: Metadata, *, takes_forms: bool) -> tuple[int, bool, bytes]:
     """Returns the announced length, whether the client waits for `100 Continue`, and how the body is compressed.
+
+    Args:
+        headers: of the request.
+        takes_forms: whether the operation reads multipart forms.
 
     Raises:
         MediaTypeError: the body is a form, or compressed in a way that is not read here.
     """
-    encoding = require_readable_body(headers.get(b"content-type", b""), headers.get(b"content-encoding", b""))
+    media_type, encoding = headers.get(b"content-type", b""), headers.get(b"content-encoding", b"")
+    encoding = require_readable_body(media_type, encoding, takes_forms=takes_forms)
     return int(headers.get(b"content-length", 0)), headers.get(b"expect", b"").lower() == b"100-continue", encoding
 
 

@@ -82,7 +82,8 @@ class Exchange:
                 return
             self._operation, self.request.values = self._state.service.find(head.method, head.path)
             if self._operation.takes_body:
-                self._encoding = require_readable_body(head.media_type, head.encoding)
+                takes_forms = self._operation.takes_forms
+                self._encoding = require_readable_body(head.media_type, head.encoding, takes_forms=takes_forms)
                 if head.body_bytes:
                     self._held = self._state.bodies.hold(head.body_bytes, 0)
         except (TooLargeError, OverloadError) as error:

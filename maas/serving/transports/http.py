@@ -104,7 +104,7 @@ class HttpApp:
     async def _outcome(self, operation: AnyOperation, request: Request, receive: Receive) -> AnyReply | BaseException:
         with HeldBody(self._bodies) as body:
             if operation.takes_body:
-                request.body = await body.read(request.metadata, receive)
+                request.body = await body.read(request.metadata, receive, takes_forms=operation.takes_forms)
             async with CancelledWhenClientGoes(receive):
                 outcome: asyncio.Future[AnyReply | BaseException] = asyncio.get_running_loop().create_future()
                 withdraw = self.service.begin(operation, request, partial(_keep, outcome))

@@ -39,17 +39,22 @@ class HeldBody:
     def __exit__(self, *_: object) -> None:
         self._budget.held_bytes -= self._held
 
-    async def read(self, headers: Metadata, receive: Receive) -> bytes | bytearray:
+    async def read(self, headers: Metadata, receive: Receive, *, takes_forms: bool) -> bytes | bytearray:
         """Returns the body, and keeps no more than its limit.
+
+        Args:
+            headers: of the request.
+            receive: of ASGI.
+            takes_forms: whether the operation reads multipart forms.
 
         Raises:
             TooLargeError: it is larger; what still arrives was discarded, unless the client waits for leave to send.
             OverloadError: it does not fit beside the bodies of others; it was discarded likewise.
-            MediaTypeError: it is a form, or compressed in a way that is not read here.
+            MediaTypeError: it is a form where none is read, or compressed in a way that is not read here.
             UnreadableError: it is compressed and damaged.
             ClientGoneError: the client went away.
         """
-        length, waits, encoding = checked_head(headers)
+        length, waits, encoding = checked_head(headers, takes_forms=takes_forms)
         body: bytes | bytearray = b""
         more = not waits  # a client that waits has sent nothing yet
         try:

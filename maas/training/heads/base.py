@@ -25,6 +25,8 @@ class TaskHead(ABC):
     """The kind of prediction that its graphs give; empty where they generate texts."""
     target: ClassVar[Target]
     """What its rows must carry."""
+    axes: ClassVar[int] = 2
+    """Of its logits: those of a row, (N, K), or of each of its frames, (N, F, K)."""
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self.labels = labels

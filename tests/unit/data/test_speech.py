@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from maas.data import speech
-from maas.data.speech import espeak_words, installed, split_of
+from maas.data.speech import espeak_phrases, espeak_words, installed, split_of
 from maas.errors import DataError
 
 WORDS, VOICES = ["yes", "stop"], ["Alex", "announcer", "f2", "f3"]
@@ -127,6 +127,38 @@ def test_package_and_hub_are_named_when_the_program_is_missing(tmp_path, monkeyp
         "(or take such data from the hub: data=hub data.source.id=google/speech_commands "
         "data.source.config=v0.02 data.source.input=audio)"
     )
+
+
+PATTERNS = ["{digit} {digit}", "turn it {state}"]
+SLOTS = {"digit": ["one", "two"], "state": ["on", "off"]}
+
+
+@needs_espeak
+def test_phrases_are_patterns_with_words_in_their_slots_when_they_are_said(cache):
+    tables = espeak_phrases(PATTERNS, SLOTS, VOICES, takes=6)
+    assert {split: len(table["label"]) for split, table in tables.items()} == {"train": 6, "validation": 6, "test": 12}
+    texts = [text for table in tables.values() for text in table["label"]]
+    assert set(texts) <= {"one one", "one two", "two one", "two two", "turn it on", "turn it off"}
+    assert len(set(texts)) > 3
+    clips = [clip for table in tables.values() for clip in table["input"]]
+    assert len(set(clips)) == len(clips) == 24
+    assert all(0.2 < soundfile.info(io.BytesIO(clip)).duration < 3 for clip in clips)
+    assert espeak_phrases(PATTERNS, SLOTS, VOICES, takes=6) == tables
+    assert espeak_phrases(PATTERNS, SLOTS, VOICES, takes=6, seed=1) != tables
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        ([], "data.source.patterns is []; at least one is needed, and none may be blank."),
+        (["{digit}", " "], "data.source.patterns is ['{digit}', ' ']; at least one is needed"),
+        (["go {where}"], "data.source.patterns has the slot {where}; data.source.words has no words for it."),
+    ],
+)
+def test_patterns_are_refused_with_their_values_when_nothing_can_be_said(patterns, message):
+    with pytest.raises(DataError) as caught:
+        espeak_phrases(patterns, SLOTS)
+    assert str(caught.value).startswith(message)
 
 
 def test_program_is_named_when_it_does_not_run(tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 """Numbers are evaluated as by scikit-learn; intervals cover what they should."""
 
+import random
+
+import jiwer
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -64,3 +67,88 @@ def test_values_agree_within_steps_of_float32_when_they_are_all_alike():
     values = np.full((2, 1), np.float32(12345.678))
     moved = np.array([[np.nextafter(values[0, 0], np.float32(2e4))], [12346.0]])
     assert task_metrics_of("regression", ()).agrees(values, moved).tolist() == [True, False]
+
+
+CHARACTERS = tuple(" abcn")
+
+
+@pytest.fixture
+def transcripts():
+    """300 texts, and two sets of scores: of the one a few characters are wrong, of the other some more."""
+    draw = random.Random(0)
+    words = ["a", "an", "cab", "can", "nab"]
+    texts = np.array([" ".join(draw.choices(words, k=draw.randint(1, 6))) for _ in range(300)], dtype=object)
+    task_metrics = task_metrics_of("transcription", CHARACTERS)
+
+    def disturbed(scores: np.ndarray, count: int) -> np.ndarray:
+        frames = scores.copy().reshape(len(scores), -1, 6)
+        for _ in range(count):
+            row, frame = draw.randrange(300), draw.randrange(frames.shape[1])
+            frames[row, frame] = np.eye(6)[draw.randrange(6)]
+        return frames.reshape(len(scores), -1)
+
+    parent = disturbed(task_metrics.as_scores(texts), 200)
+    return texts, parent, disturbed(parent, 60)
+
+
+def test_error_rates_equal_jiwers_when_transcripts_are_evaluated(transcripts):
+    texts, parent, _ = transcripts
+    task_metrics = task_metrics_of("transcription", CHARACTERS)
+    found, said = task_metrics.compute(texts, parent), task_metrics.texts(parent)
+    assert found["wer"].value == pytest.approx(jiwer.wer(texts.tolist(), said), abs=1e-12)
+    assert found["cer"].value == pytest.approx(jiwer.cer(texts.tolist(), said), abs=1e-12)
+    assert found["word_accuracy"].value == pytest.approx(1 - found["wer"].value)
+    assert found["exact_match"].value == np.mean(texts == np.array(said, dtype=object))
+
+
+def test_error_rates_equal_jiwers_when_every_hypothesis_is_empty(transcripts):
+    texts, parent, _ = transcripts
+    task_metrics = task_metrics_of("transcription", CHARACTERS)
+    silent = np.tile(np.eye(6)[0], (len(texts), parent.shape[1] // 6))
+    found = task_metrics.compute(texts, silent)
+    assert found["wer"].value == jiwer.wer(texts.tolist(), [""] * len(texts)) == 1
+    assert found["cer"].value == jiwer.cer(texts.tolist(), [""] * len(texts)) == 1
+
+
+def test_interval_of_the_error_rate_is_the_bootstraps_when_rows_are_drawn_one_by_one(transcripts):
+    texts, parent, _ = transcripts
+    task_metrics = task_metrics_of("transcription", CHARACTERS)
+    found, said = task_metrics.compute(texts, parent)["wer"], task_metrics.texts(parent)
+    generator = np.random.default_rng(5)
+    samples = []
+    for _ in range(200):
+        rows = generator.integers(0, len(texts), len(texts)).tolist()
+        samples.append(jiwer.wer([texts[row] for row in rows], [said[row] for row in rows]))
+    low, high = np.quantile(samples, [0.025, 0.975])
+    assert found.low == pytest.approx(low, abs=0.2 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.2 * (high - low))
+
+
+def test_drop_of_word_accuracy_is_paired_when_parent_and_child_err_alike(transcripts):
+    texts, parent, child = transcripts
+    task_metrics = task_metrics_of("transcription", CHARACTERS)
+    drop = task_metrics.drop(texts, parent, child, "word_accuracy")
+    alone = task_metrics.compute(texts, parent)["word_accuracy"]
+    assert drop.value > 0
+    assert drop.low <= drop.value <= drop.high
+    assert drop.high - drop.low < 100 * (alone.high - alone.low)
+    rise = task_metrics.drop(texts, parent, child, "wer")
+    assert (rise.value, rise.low, rise.high) == pytest.approx((drop.value, drop.low, drop.high))
+
+
+def test_transcripts_agree_when_their_texts_are_the_same():
+    task_metrics = task_metrics_of("transcription", CHARACTERS)
+    scores = task_metrics.as_scores(np.array(["a cab", "can"], dtype=object))
+    hesitant = 0.4 * scores + 0.1
+    other = hesitant.copy()
+    other[1] = hesitant[0]
+    assert task_metrics.agrees(scores, hesitant).tolist() == [True, True]
+    assert task_metrics.agrees(scores, other).tolist() == [True, False]
+    assert task_metrics.slices(np.array(["a"], dtype=object), CHARACTERS, scores, scores) == []
+
+
+def test_unknown_characters_are_errors_when_test_texts_have_them():
+    task_metrics, texts = task_metrics_of("transcription", CHARACTERS), np.array(["a zab"], dtype=object)
+    found = task_metrics.compute(texts, task_metrics.as_scores(texts))
+    assert found["wer"].value == 0.5
+    assert found["cer"].value == 0.2

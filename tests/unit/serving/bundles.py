@@ -21,6 +21,7 @@ from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.audio import AudioProcessor
 from maas.runtime.processors.combined import CombinedProcessor
 from maas.runtime.processors.image import ImageProcessor
+from maas.runtime.processors.speech import SpeechProcessor
 from maas.runtime.processors.tabular import TabularProcessor
 from maas.runtime.processors.text import TextProcessor
 
@@ -341,6 +342,57 @@ def audio_bundle(folder: Path, *, rate: int = 1000) -> Path:
     return _mean_bundle(folder, "offsets", "audio-classification", samples, AudioProcessor(rate), rows, scale=8.0)
 
 
+def speech_bundle(folder: Path, *, rate: int = 1000, seconds: float = 2.0) -> Path:
+    """Writes `a` for each tenth of a second of a positive mean, `b` for each of a negative one, else nothing."""
+    size, frames, symbols = rate // 10, round(10 * seconds), 3
+    filters = np.zeros((symbols, 1, size), np.float32)
+    filters[1], filters[2] = 60 / size, -60 / size
+    end = np.array([[[0, -100, -100]]], np.float32)
+    weights = {
+        "filters": filters,
+        "bias": np.array([0, -6, -6], np.float32),
+        "end": np.broadcast_to(end, (1, frames, symbols)).copy(),
+        "channel": np.array([1], np.int64),
+        "first": np.array([0], np.int64),
+        "last": np.array([frames], np.int64),
+        "one": np.array([1], np.int64),
+        "rows": np.array([1, 1], np.int64),
+    }
+    nodes = [
+        helper.make_node("Unsqueeze", ["samples", "channel"], ["channels"]),
+        helper.make_node("Conv", ["channels", "filters", "bias"], ["heard"], strides=[size]),
+        helper.make_node("Transpose", ["heard"], ["frames"], perm=[0, 2, 1]),
+        helper.make_node("Shape", ["lengths"], ["batch"]),
+        helper.make_node("Concat", ["batch", "rows"], ["repeats"], axis=0),
+        helper.make_node("Tile", ["end", "repeats"], ["ends"]),
+        helper.make_node("Concat", ["frames", "ends"], ["more"], axis=1),
+        helper.make_node("Slice", ["more", "first", "last", "one"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=2),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["batch", "time"]),
+        helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
+    ]
+    return _bundle(
+        folder,
+        name="letters",
+        task="automatic-speech-recognition",
+        nodes=nodes,
+        weights=weights,
+        graph_input=inputs,
+        processor=SpeechProcessor(rate, seconds, pad_seconds=0.5),
+        postprocessor=load_postprocessor({"kind": "transcription", "characters": ["a", "b"]}),
+        golden=[spoken(text, rate).tolist() for text in ("ab", "a a", "bbb")],
+        batch_size=8,
+    )
+
+
+def spoken(letters: str, rate: int = 1000) -> np.ndarray:
+    """Returns samples that the bundle of speech writes these letters for: a tenth of a second each, then a pause."""
+    levels = [{"a": 0.3, "b": -0.3, " ": 0.0}[one] for letter in letters for one in (letter, " ")]
+    return np.repeat(np.float32(levels), rate // 10)
+
+
 def _mean_bundle(
     folder: Path,
     name: str,
@@ -390,7 +442,7 @@ def _bundle(
     postprocessor: Postprocessor | None = None,
 ) -> Path:
     postprocessor = postprocessor or load_postprocessor({"kind": "classification", "labels": list(labels)})
-    shape = ["batch", *postprocessor.specs[-1].shape[1:]]
+    shape = ["batch", *(None if size < 0 else size for size in postprocessor.specs[-1].shape[1:])]
     output = helper.make_tensor_value_info(postprocessor.output, TensorProto.FLOAT, shape)
     initializers = [numpy_helper.from_array(array, key) for key, array in weights.items()]
     graph_inputs = graph_input if isinstance(graph_input, list) else [graph_input]

@@ -1,6 +1,7 @@
 """Losses against their formulas and against scikit-learn's weights."""
 
 import math
+from itertools import groupby, product
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from maas.data.packing import NO_TARGET
+from maas.data.symbols import UNKNOWN
 from maas.errors import ConfigError
-from maas.training.losses import BinaryCrossEntropy, CrossEntropy, NextToken, SquaredError
+from maas.training.losses import BinaryCrossEntropy, ConnectionistTemporal, CrossEntropy, NextToken, SquaredError
 from maas.training.objectives import Objective
 
 TARGETS = torch.tensor([0, 2, 2, 1, 2, 0, 2])
@@ -159,3 +161,70 @@ def test_next_token_loss_is_smoothed_as_its_formula_when_a_fraction_is_given():
     rows, scores = targets != NO_TARGET, logits.log_softmax(1)
     expected = -(0.9 * scores[rows, targets[rows]] + 0.1 * scores[rows].mean(1)).mean()
     assert NextToken(label_smoothing=0.1)(logits, targets).item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def by_all_paths(logits: np.ndarray, target: list[int]) -> float:
+    """Returns −ln of the summed probabilities of all paths that are read as the target, each read by the definition."""
+    frames, symbols = logits.shape
+    weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    total = 0.0
+    for path in product(range(symbols), repeat=frames):
+        if [symbol for symbol, _ in groupby(path) if symbol] == target:
+            total += np.prod(weights[np.arange(frames), list(path)])
+    return -math.log(total)
+
+
+TRANSCRIPTS = [[1, 2], [2, 2], [1], [2, 1, 2]]
+
+
+def transcripts() -> tuple[torch.Tensor, torch.Tensor]:
+    logits = torch.randn(4, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    rows = [[*target, *[NO_TARGET] * (3 - len(target))] for target in TRANSCRIPTS]
+    return logits, torch.tensor(rows)
+
+
+def test_ctc_is_the_sum_over_all_paths_when_each_is_read_by_the_definition():
+    logits, targets = transcripts()
+    expected = sum(map(by_all_paths, logits.numpy(), TRANSCRIPTS)) / sum(map(len, TRANSCRIPTS))
+    assert ConnectionistTemporal()(logits, targets).item() == pytest.approx(expected, abs=1e-12)
+    assert ConnectionistTemporal().total_weight(targets) == 8
+
+
+def test_ctc_gradient_is_that_of_finite_differences():
+    logits, targets = transcripts()
+    loss = ConnectionistTemporal()
+    assert torch.autograd.gradcheck(lambda one: loss(one, targets), logits.requires_grad_())
+
+
+def test_ctc_is_the_same_when_certain_blanks_follow():
+    logits, targets = transcripts()
+    ends = torch.full((4, 6, 3), -100.0, dtype=torch.float64)
+    ends[..., 0] = 0
+    longer = ConnectionistTemporal()(torch.cat([logits, ends], dim=1), targets)
+    assert longer.item() == pytest.approx(ConnectionistTemporal()(logits, targets).item(), abs=1e-12)
+
+
+def test_ctc_leaves_unknown_characters_out_when_training_texts_lack_them():
+    logits, targets = transcripts()
+    unknown = torch.cat([torch.full((4, 1), UNKNOWN), targets], dim=1)
+    assert ConnectionistTemporal()(logits, unknown).item() == ConnectionistTemporal()(logits, targets).item()
+
+
+def test_ctc_is_finite_when_frames_are_too_few_or_a_text_is_unknown():
+    logits, targets = transcripts()
+    loss = ConnectionistTemporal()(logits[:, :1].requires_grad_(), targets)
+    loss.backward()
+    assert loss.isfinite()
+    alone = torch.full((1, 3), UNKNOWN)
+    assert ConnectionistTemporal()(logits[:1], alone).item() == pytest.approx(
+        by_all_paths(logits[0].detach().numpy(), [])
+    )
+
+
+def test_ctc_of_a_step_is_one_mean_when_batches_are_weighted_by_their_characters():
+    logits, targets = transcripts()
+    loss = ConnectionistTemporal()
+    halves = [
+        loss(logits[part], targets[part]).item() * loss.total_weight(targets[part]) for part in (slice(3), slice(3, 4))
+    ]
+    assert loss(logits, targets).item() == pytest.approx(sum(halves) / loss.total_weight(targets), abs=1e-12)

@@ -1,4 +1,4 @@
-// A prediction: labels with bars, a value, or a vector.
+// A prediction: labels with bars, a text, a value, or a vector.
 
 import { drawn, element } from "./elements.js";
 import { number, percent, word } from "./words.js";
@@ -8,6 +8,7 @@ const SHOWN_LABELS = 10;
 /** Returns what is seen of a prediction, and what is said of it. */
 export function shown(prediction) {
   if (prediction.label !== undefined) return labels(prediction);
+  if (typeof prediction.text === "string") return transcript(prediction);
   if (typeof prediction.value === "number") return value(prediction.value);
   if (Array.isArray(prediction.embedding)) return vector(prediction.embedding);
   return { node: element("pre", { textContent: JSON.stringify(prediction, null, 2) }), spoken: "" };
@@ -39,6 +40,12 @@ function bar(name, score, at) {
     element("span", { className: "track", "aria-hidden": "true" }, filled),
     element("span", { className: "percent", textContent: percent(score) }),
   );
+}
+
+function transcript({ text, score }) {
+  const said = text || word("nothing");
+  const node = element("p", { className: "answer" }, element("strong", { textContent: said }), element("span", { textContent: percent(score) }));
+  return { node, spoken: word("spoken", { label: said, percent: percent(score) }) };
 }
 
 function value(found) {

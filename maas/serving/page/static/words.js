@@ -44,6 +44,7 @@ const ENGLISH = {
   speaksValue: "{quantity}: {value}. With every part left out: {baseline}.",
   "log-odds": "Log-odds",
   cosine: "Cosine to the whole input",
+  "log-probability": "Log-probability of the text",
   against: "against",
   for: "for",
   lowers: "lowers it",
@@ -51,6 +52,7 @@ const ENGLISH = {
   strongest: "Strongest parts",
   others: "{count} others together",
   spoken: "{label}, {percent}",
+  nothing: "(no words)",
 };
 
 const CHINESE = {
@@ -97,6 +99,7 @@ const CHINESE = {
   speaksValue: "{quantity}：{value}；去掉所有部分后：{baseline}。",
   "log-odds": "对数几率",
   cosine: "与整个输入的余弦",
+  "log-probability": "文本的对数概率",
   against: "反对",
   for: "支持",
   lowers: "使其降低",
@@ -104,10 +107,12 @@ const CHINESE = {
   strongest: "影响最大的部分",
   others: "其余 {count} 个合计",
   spoken: "{label}，{percent}",
+  nothing: "（没有词语）",
 };
 
 const TASKS = {
   text: "文本", image: "图像", audio: "音频", tabular: "表格", combined: "组合输入",
+  automatic: "自动", speech: "语音", recognition: "识别",
   classification: "分类", regression: "回归", embedding: "向量",
 };
 

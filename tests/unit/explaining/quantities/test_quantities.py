@@ -55,3 +55,15 @@ def test_value_is_itself_when_a_number_is_explained():
 def test_cosine_is_to_the_first_when_vectors_are_explained():
     vectors = np.array([[3, 4], [4, -3], [-6, -8], [1, 0], [0, 0]], dtype=np.float32)
     np.testing.assert_allclose(of("embedding", vectors, width=2), [1, 0, -1, 0.6, 0], atol=1e-9)
+
+
+def test_log_probability_is_of_the_first_rows_path_when_texts_are_explained():
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), (4, 6)).astype(np.float32)
+    path = probabilities[0].argmax(axis=1)
+    expected = [np.log([row[frame, symbol] for frame, symbol in enumerate(path)]).sum() for row in probabilities]
+    np.testing.assert_allclose(of("transcription", probabilities, characters=[" ", "a"]), expected, atol=1e-4)
+
+
+def test_log_probability_is_bounded_a_frame_when_another_symbol_is_certain():
+    found = of("transcription", np.eye(2, dtype=np.float32)[[[0, 0], [1, 1]]], characters=["a"])
+    np.testing.assert_allclose(found, [0, 2 * np.log(1e-7)])

@@ -21,6 +21,7 @@ KINDS = {
     "combined": "reviews",
     "image": "shades",
     "audio": "offsets",
+    "speech": "letters",
     "embedding": "vectors",
 }
 """The model of each kind."""

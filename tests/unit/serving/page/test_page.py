@@ -100,13 +100,15 @@ def file_of(kind: str, folder: Path) -> Iterator[Path]:
     if kind == "image":
         Image.fromarray(random.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(path)
     else:
-        soundfile.write(path, random.uniform(-0.1, 0.2, 4000).astype(np.float32), 8000)
+        samples = random.uniform(-0.1, 0.2, 4000).astype(np.float32)
+        levels = np.repeat(np.float32([0.3, -0.3, 0.3, 0.0, 0.3]), 800)  # a voice of letters
+        soundfile.write(path, samples if kind == "audio" else levels, 8000)
     yield path
 
 
 def filled_in(visitor: Visitor, kind: str, bundle: maas.Bundle, folder: Path) -> object:
     """Gives the page an input of a model, and returns it as the bundle takes it."""
-    if kind in ("image", "audio"):
+    if kind in ("image", "audio", "speech"):
         with file_of(kind, folder) as path:
             visitor.find("input[type=file]").send_keys(str(path))
         visitor.until("return !document.querySelector('.preview').hidden")
@@ -146,6 +148,8 @@ def test_prediction_and_explanation_are_the_bundles_when_an_input_is_given(visit
         found = seen_fractions(visitor)
         assert list(found.values()) == sorted(found.values(), reverse=True)
         assert found == pytest.approx(scores, abs=6e-4)
+    elif "text" in prediction:
+        assert answer == prediction["text"] != ""
     elif "value" in prediction:
         assert float(answer) == pytest.approx(prediction["value"], rel=1e-3)
     else:

@@ -18,7 +18,7 @@ from maas.runtime.codec import Codec, Features, nbytes_of
 from maas.runtime.graph import ORT_ERRORS
 from maas.runtime.model import Predictor
 from maas.serving.call import Row
-from maas.serving.executors import INLINE_BELOW_S
+from maas.serving.executors import BESIDE_ABOVE_S, INLINE_BELOW_S
 
 log = logging.getLogger("maas.serving")
 
@@ -62,6 +62,11 @@ class Costs:
     def is_inline(self) -> bool:
         """Whether the longest run is short enough for the event loop."""
         return max(self.shortest_run_s, self.longest_run_s) <= INLINE_BELOW_S  # of short runs either may be the longer
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a run of one row is long enough for several at one time."""
+        return self.shortest_run_s > BESIDE_ABOVE_S
 
 
 def measured(predictor: Predictor, golden: Sequence[Row]) -> Costs:

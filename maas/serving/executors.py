@@ -4,6 +4,7 @@ How long work takes is measured once, when a model is loaded, and estimated from
 """
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 INLINE_BELOW_S = 0.0004
 """Shorter work costs less on the event loop than the way to a thread and back."""
+BESIDE_ABOVE_S = 0.001
+"""Of one row: a model whose runs are shorter is faster by larger batches than by several of them at one time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -74,22 +77,59 @@ class Lane:
 
 
 class ThreadExecutor:
-    """One thread for the runs of one model; it starts with the first of them.
+    """Threads for the runs of one model; each starts when it is needed.
 
     Args:
-        name: name of the thread.
+        name: their names begin with it.
+        count: the most of them.
     """
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+    def __init__(self, name: str, count: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
 
     async def run(self, function: Callable[[], Result]) -> Result:
-        """Returns what a function gives, from the thread."""
+        """Returns what a function gives, from a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the threads."""
         self._pool.shutdown()
+
+
+class Cores:
+    """The processors that runs of all models share: further runs of a model begin only where some are left.
+
+    Args:
+        count: number of them; null for all that this process may use.
+    """
+
+    def __init__(self, count: int | None = None) -> None:
+        self.count = count or available_cores()
+        self._busy = 0
+
+    def has(self, threads: int) -> bool:
+        """Whether so many are left."""
+        return self._busy + threads <= self.count
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether runs take more than there are: the first run of a model waits for nobody."""
+        return self._busy > self.count
+
+    def take(self, threads: int) -> None:
+        """Takes some for a run, whether they are left or not."""
+        self._busy += threads
+
+    def leave(self, threads: int) -> None:
+        """Leaves them to other runs."""
+        self._busy -= threads
+
+
+def available_cores() -> int:
+    """Returns the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _stepped(work: _Work[Result]) -> bool:

@@ -24,6 +24,7 @@ class ServerSettings:
         admin_host: the address of that port; whoever reaches it may change what is served.
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
+        cores: processors for several runs of a model at one time; null for all, divided among the workers.
         context_length: the most tokens of a prompt and its text, where a generating model's own context is longer.
         max_queue: the most rows that may wait for a model; a request takes at most half of them.
         max_wait_s: seconds that rows may wait for a model, by how long its latest runs took; null for no limit.
@@ -51,6 +52,7 @@ class ServerSettings:
     admin_host: str = "127.0.0.1"
     batch_size: BatchSize | None = None
     threads: Threads | None = None
+    cores: Count | None = None
     context_length: Tokens | None = None
     max_queue: Count = 2048
     max_wait_s: Positive | None = None

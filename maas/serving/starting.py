@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from maas.serving.entries import ModelEntry, entry_of, read_models_file
+from maas.serving.executors import available_cores
 from maas.serving.locating import Locator
 from maas.serving.peers import Peers
 from maas.serving.repository import EngineSettings, Repository
@@ -70,6 +71,7 @@ def open_models(
         settings.max_wait_s,
         settings.max_pixels,
         settings.context_length,
+        settings.cores or max(1, available_cores() // settings.workers),
     )
     repository = Repository(common, observer.observe_rows, settings.max_memory_bytes)
     watcher = AliasWatcher(repository, locator, settings.watch_s if source.watches else 0, observer.observe_swap)

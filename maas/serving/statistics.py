@@ -1,5 +1,6 @@
 """How many calls a served model answered and how many runs it took, with their times: what protocols report of it."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class ModelStatistics:
     failed: Tally = field(default_factory=Tally)
     runs: dict[int, Tally] = field(default_factory=dict)
     last_ms: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def timed(self, run: Callable[[Sequence[BatchRow]], RunOutcome]) -> Callable[[Sequence[BatchRow]], RunOutcome]:
         """Returns a way to run the model that counts and times its runs; a run that fails is not counted."""
@@ -55,9 +57,10 @@ class ModelStatistics:
             outputs = run(batch)
             end = time.perf_counter_ns()
             rows = len(batch)
-            if rows not in self.runs:
-                self.runs[rows] = Tally()
-            self.runs[rows].add(end - start)
+            with self._counting:  # several runs may go on at one time
+                if rows not in self.runs:
+                    self.runs[rows] = Tally()
+                self.runs[rows].add(end - start)
             self.last_ms = time.time_ns() // 1_000_000
             return outputs
 

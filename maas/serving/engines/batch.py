@@ -20,7 +20,7 @@ from maas.serving.engines.jobs import Deliver, Job, JobQueue
 from maas.serving.engines.outcomes import CallOutcome, ModelRun, hand_over, in_order, outcomes_of
 from maas.serving.engines.small_calls import SmallCall, SmallCalls
 from maas.serving.engines.wait_limit import WaitLimit
-from maas.serving.executors import INLINE_BELOW_S, Lane, ThreadExecutor
+from maas.serving.executors import INLINE_BELOW_S, Cores, Lane, ThreadExecutor
 from maas.serving.faults import NotFiniteError, require_rows
 from maas.serving.statistics import ModelStatistics
 
@@ -32,6 +32,7 @@ class BatchEngine:
         predictor: the model.
         costs: how long its work takes.
         lane: thread that preprocesses rows which would hold up the event loop.
+        cores: that it shares with other models, for several runs at one time; null for one run at a time.
         max_queue: largest number of rows that may wait; one call takes at most half of them, so
             that it shuts nobody out.
         max_wait_s: time that rows may wait, in seconds; null for no limit but `max_queue`.
@@ -44,6 +45,7 @@ class BatchEngine:
         predictor: Predictor,
         costs: Costs,
         lane: Lane,
+        cores: Cores | None = None,
         *,
         max_queue: int = 2048,
         max_wait_s: float | None = None,
@@ -58,11 +60,14 @@ class BatchEngine:
         self._lane = lane
         self._observe = observe
         self._jobs = JobQueue(predictor.batch_size, max_queue)
+        self._cores = cores or Cores(1)
+        self._most_runs = max(1, self._cores.count // predictor.threads) if costs.is_long else 1
         if max_wait_s is not None:
-            self._run = WaitLimit(max_wait_s, self._jobs, costs).timed(self._run)
+            self._run = WaitLimit(self._most_runs * max_wait_s, self._jobs, costs).timed(self._run)
         self._small = SmallCalls(predictor.processor, costs, predictor.batch_size)
-        self._thread = ThreadExecutor("model")
-        self._worker: asyncio.Task[None] | None = None
+        self._threads = ThreadExecutor("model", self._most_runs)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._running = 0
         self._is_due = self._is_paused = self._is_draining = False
         self._calls = 0
         self._idle = asyncio.Event()
@@ -71,6 +76,8 @@ class BatchEngine:
     def summary(self) -> str:
         """The longest run that was measured, and whether the event loop or a thread runs it."""
         where = "on the event loop" if self.costs.is_inline else "in a thread"
+        if self._most_runs > 1:
+            where = f"in up to {self._most_runs} threads"
         rows = f"{self.costs.rows} longest rows" if self.costs.rows > 1 else "the longest row"
         return f"a run of {rows}: {1000 * self.costs.longest_run_s:.2f} ms, {where}"
 
@@ -127,14 +134,13 @@ class BatchEngine:
         self._schedule()
 
     async def drain(self) -> None:
-        """Admits no more calls, finishes those that were admitted, and ends the model's thread."""
+        """Admits no more calls, finishes those that were admitted, and ends the model's threads."""
         self._is_draining = True
         while self._calls:
             self._idle.clear()
             await self._idle.wait()
-        if self._worker is not None:
-            await self._worker
-        self._thread.close()
+        await asyncio.gather(*self._workers)
+        self._threads.close()
 
     async def _in_time(self, call: Call) -> Outputs:
         """Awaits the outputs of a call no longer than until its deadline."""
@@ -222,28 +228,42 @@ class BatchEngine:
 
     def _schedule(self) -> None:
         """Starts runs in the loop's next turn, so that calls that arrive in this one run together."""
-        if self._worker is None and not self._is_due:
+        if self._has_turn and not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._start_runs)
 
     def _start_runs(self) -> None:
         self._is_due = False
         start = 0.0
-        while self._worker is None and (jobs := self._next_jobs()):
+        while self._has_turn and (jobs := self._next_jobs()):
             if not self._is_short(jobs):
-                self._worker = asyncio.get_running_loop().create_task(self._work(jobs))
-                return
+                self._running += 1
+                self._cores.take(self._predictor.threads)
+                worker = asyncio.get_running_loop().create_task(self._work(jobs))
+                self._workers.add(worker)
+                worker.add_done_callback(self._workers.discard)
+                continue
             start = start or time.perf_counter()
             hand_over(jobs, outcomes_of(self._run, jobs))
             if (self._small or not self._jobs.is_empty) and time.perf_counter() - start > INLINE_BELOW_S:
                 self._schedule()  # others have their turn before the next batch
                 return
 
+    @property
+    def _has_turn(self) -> bool:
+        """Whether another run may begin beside those that go on."""
+        return not self._running or (self._running < self._most_runs and self._cores.has(self._predictor.threads))
+
     async def _work(self, jobs: list[Job]) -> None:
+        """Runs jobs, then those that came meanwhile."""
         while jobs:
-            hand_over(jobs, await self._thread.run(partial(outcomes_of, self._run, jobs)))
-            jobs = self._next_jobs()
-        self._worker = None
+            hand_over(jobs, await self._threads.run(partial(outcomes_of, self._run, jobs)))
+            is_others_turn = self._running > 1 and self._cores.is_overfull
+            jobs = [] if is_others_turn else self._next_jobs()
+            if not self._jobs.is_empty:
+                self._schedule()  # cores that another model had may be left by now
+        self._running -= 1
+        self._cores.leave(self._predictor.threads)
 
     def _is_short(self, jobs: Sequence[Job]) -> bool:
         """Whether a run is short enough for the event loop."""

@@ -15,7 +15,7 @@ from maas.serving.engines import Engine
 from maas.serving.engines.batch import BatchEngine
 from maas.serving.engines.lazy import LazyEngine, ModelMemory
 from maas.serving.entries import LocatedEntry
-from maas.serving.executors import Lane
+from maas.serving.executors import Cores, Lane
 from maas.serving.repository.deployments import Deployment, ServedVersion
 from maas.serving.repository.slots import EngineSettings
 from maas.serving.statistics import ModelStatistics
@@ -28,11 +28,13 @@ class Opener:
     Args:
         lane: thread that preprocesses for all models.
         memory: of the models that are loaded by their first call.
+        cores: that the runs of all models share.
         observe_rows: receives a model's name, its version and the number of rows of each of its runs.
     """
 
     lane: Lane
     memory: ModelMemory
+    cores: Cores
     observe_rows: Callable[[str, str, int], None]
 
     def opened(self, model: LocatedEntry, settings: EngineSettings) -> ServedVersion:
@@ -85,6 +87,7 @@ class Opener:
             predictor,
             measured(predictor, bundle.golden.inputs),
             self.lane,
+            self.cores,
             max_queue=settings.max_queue,
             max_wait_s=settings.max_wait_s,
             observe=observe,

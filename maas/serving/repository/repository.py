@@ -16,7 +16,7 @@ from maas.errors import ConfigError, shortened_value
 from maas.runtime.bundle import Bundle
 from maas.serving.engines.lazy import ModelMemory
 from maas.serving.entries import LocatedEntry
-from maas.serving.executors import Lane
+from maas.serving.executors import Cores, Lane
 from maas.serving.repository.deployments import DeploymentState, ServedVersion, Snapshot
 from maas.serving.repository.opening import Opener
 from maas.serving.repository.slots import EngineSettings, Slot, require_new, snapshot_from
@@ -58,7 +58,7 @@ class Repository:
         self.companions: list[Companion] = []
         self.changes = asyncio.Lock()
         self._settings = settings or EngineSettings()
-        self._opener = Opener(self.lane, ModelMemory(max_memory_bytes), observe_rows)
+        self._opener = Opener(self.lane, ModelMemory(max_memory_bytes), Cores(self._settings.cores), observe_rows)
         self.default: str | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._held: Counter[Snapshot] = Counter()

@@ -25,6 +25,7 @@ class EngineSettings:
         max_wait_s: time that rows may wait for a model, in seconds; null for no limit but `max_queue`.
         max_pixels: largest picture that is decoded; null for as large as the formats' readers allow.
         context_length: most tokens of a prompt and its text, where the model's own context is longer.
+        cores: processors for several runs of a model at one time; null for all that this process may use.
     """
 
     batch_size: int | None = None
@@ -33,6 +34,7 @@ class EngineSettings:
     max_wait_s: float | None = None
     max_pixels: int | None = None
     context_length: int | None = None
+    cores: int | None = None
 
     def changed_by(self, entry: ModelEntry) -> "EngineSettings":
         """Returns the settings with an entry's own in their place."""

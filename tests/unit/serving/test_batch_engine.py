@@ -38,10 +38,10 @@ class Doubling:
     """A model that doubles its rows, remembers its runs, waits where a test wants it to and fails on 13."""
 
     def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
+        self.batch_size, self.threads = batch_size, 1
         self.processor = Numbers()
         self.rows: list[list[int]] = []
-        self.threads: set[str] = set()
+        self.thread_names: set[str] = set()
         self.entered, self.open = threading.Event(), threading.Event()
         self.open.set()
 
@@ -56,7 +56,7 @@ class Doubling:
     def run(self, features):
         self.entered.set()
         self.open.wait(10)
-        self.threads.add(threading.current_thread().name)
+        self.thread_names.add(threading.current_thread().name)
         self.rows.append([int(row["pair"][0]) for row in features])
         if any(row["pair"][0] == 13 for row in features):
             raise ValueError("unlucky")
@@ -129,7 +129,7 @@ def test_calls_of_the_same_turn_share_a_run_when_inline():
         engine = Engine(inline=True)
         await asyncio.gather(*(engine.ask(value) for value in range(6)))
         assert engine.model.rows == [[0, 1, 2, 3], [4, 5]]
-        assert engine.model.threads == {threading.main_thread().name}
+        assert engine.model.thread_names == {threading.main_thread().name}
 
     asyncio.run(scenario())
 
@@ -140,7 +140,7 @@ def test_runs_happen_in_one_thread_of_their_own_when_not_inline():
         for value in range(3):
             await engine.ask(value)
         await engine.drain()
-        assert engine.model.threads == {"model_0"}
+        assert engine.model.thread_names == {"model_0"}
 
     asyncio.run(scenario())
 

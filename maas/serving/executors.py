@@ -106,10 +106,19 @@ class Cores:
     def __init__(self, count: int | None = None) -> None:
         self.count = count or available_cores()
         self._busy = 0
+        self._waiting: set[Callable[[], None]] = set()
 
-    def has(self, threads: int) -> bool:
-        """Whether so many are left."""
-        return self._busy + threads <= self.count
+    def has(self, threads: int, otherwise: Callable[[], None]) -> bool:
+        """Whether so many are left.
+
+        Args:
+            threads: of a run.
+            otherwise: called once when more are left, if they are not.
+        """
+        is_room = self._busy + threads <= self.count
+        if not is_room:
+            self._waiting.add(otherwise)
+        return is_room
 
     @property
     def is_overfull(self) -> bool:
@@ -123,6 +132,9 @@ class Cores:
     def leave(self, threads: int) -> None:
         """Leaves them to other runs."""
         self._busy -= threads
+        waiting, self._waiting = self._waiting, set()
+        for one in waiting:
+            one()
 
 
 def available_cores() -> int:

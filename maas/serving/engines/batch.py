@@ -16,7 +16,7 @@ from maas.runtime.model import Predictor, not_finite
 from maas.serving.call import Call, Chunk, PreprocessedInputs, RowList, preprocessed_steps
 from maas.serving.costs import Costs, size_of
 from maas.serving.engines import Withdraw
-from maas.serving.engines.jobs import Deliver, Job, JobQueue
+from maas.serving.engines.jobs import Deliver, Job, JobQueue, rows_of
 from maas.serving.engines.outcomes import CallOutcome, ModelRun, hand_over, in_order, outcomes_of
 from maas.serving.engines.small_calls import SmallCall, SmallCalls
 from maas.serving.engines.wait_limit import WaitLimit
@@ -67,7 +67,7 @@ class BatchEngine:
         self._small = SmallCalls(predictor.processor, costs, predictor.batch_size)
         self._threads = ThreadExecutor("model", self._most_runs)
         self._workers: set[asyncio.Task[None]] = set()
-        self._running = 0
+        self._running = self._running_rows = 0
         self._is_due = self._is_paused = self._is_draining = False
         self._calls = 0
         self._idle = asyncio.Event()
@@ -238,6 +238,7 @@ class BatchEngine:
         while self._has_turn and (jobs := self._next_jobs()):
             if not self._is_short(jobs):
                 self._running += 1
+                self._running_rows += rows_of(jobs)
                 self._cores.take(self._predictor.threads)
                 worker = asyncio.get_running_loop().create_task(self._work(jobs))
                 self._workers.add(worker)
@@ -252,16 +253,20 @@ class BatchEngine:
     @property
     def _has_turn(self) -> bool:
         """Whether another run may begin beside those that go on."""
-        return not self._running or (self._running < self._most_runs and self._cores.has(self._predictor.threads))
+        if not self._running:
+            return True
+        return self._running < self._most_runs and self._cores.has(self._predictor.threads, self._schedule)
 
     async def _work(self, jobs: list[Job]) -> None:
         """Runs jobs, then those that came meanwhile."""
         while jobs:
             hand_over(jobs, await self._threads.run(partial(outcomes_of, self._run, jobs)))
+            self._running_rows -= rows_of(jobs)
             is_others_turn = self._running > 1 and self._cores.is_overfull
             jobs = [] if is_others_turn else self._next_jobs()
+            self._running_rows += rows_of(jobs)
             if not self._jobs.is_empty:
-                self._schedule()  # cores that another model had may be left by now
+                self._schedule()
         self._running -= 1
         self._cores.leave(self._predictor.threads)
 
@@ -271,6 +276,14 @@ class BatchEngine:
             return True
         return self.costs.run_s(sum(size_of(row) for job in jobs for row in job.features)) <= INLINE_BELOW_S
 
+    @property
+    def _most_rows(self) -> int:
+        """Largest number of rows in the next run: where several go on at one time, they share all rows alike."""
+        if self._most_runs == 1:
+            return self._predictor.batch_size
+        rows = self._jobs.waiting_rows + self._running_rows
+        return min(self._predictor.batch_size, -(-rows // self._most_runs))
+
     def _next_jobs(self) -> list[Job]:
         if self._is_paused:
             return []
@@ -278,9 +291,9 @@ class BatchEngine:
             self._jobs.put(self._small.take())
             if not self._jobs.is_empty:
                 break
-        jobs = [] if self._jobs.is_empty else self._jobs.take()
+        jobs = [] if self._jobs.is_empty else self._jobs.take(self._most_rows)
         if jobs:
-            self._observe(sum(len(job.features) for job in jobs))
+            self._observe(rows_of(jobs))
         return jobs
 
 

@@ -88,35 +88,20 @@ class JobQueue:
             self._by_priority[priority].extend(jobs)
             self._is_plain = False
 
-    def take(self) -> list[Job]:
-        """Returns the job whose turn it is and those of its bucket that follow, as long as they fit into one run."""
+    def take(self, most_rows: int | None = None) -> list[Job]:
+        """Returns the job whose turn it is and those of its bucket that follow, as long as they fit into one run.
+
+        Args:
+            most_rows: largest number of rows in this run, unless its first job has more; null for `batch_size`.
+        """
         jobs: list[Job] = []
-        rows = 0
+        rows, most_rows = 0, most_rows or self.batch_size
         for waiting in (self._jobs,) if self._is_plain else self._in_turn():
-            rows = self._fill(jobs, rows, waiting)
-            if rows >= self.batch_size:
+            rows = _fill(jobs, rows, waiting, most_rows)
+            if rows >= most_rows:
                 break
         self.waiting_rows -= rows
         return jobs
-
-    def _fill(self, jobs: list[Job], rows: int, waiting: deque[Job]) -> int:
-        """Moves jobs of one bucket into a run, as long as they fit, and returns the number of its rows."""
-        left: list[Job] = []
-        while waiting:
-            job = waiting.popleft()
-            if job.is_withdrawn:
-                continue
-            if jobs and job.bucket != jobs[0].bucket:
-                left.append(job)
-                continue
-            if jobs and rows + len(job.features) > self.batch_size:
-                left.append(job)
-                break
-            rows += len(job.features)
-            job.is_waiting = False
-            jobs.append(job)
-        waiting.extendleft(reversed(left))
-        return rows
 
     def _in_turn(self) -> list[deque[Job]]:
         """Returns the jobs of each priority, those first whose turn it is."""
@@ -130,3 +115,28 @@ class JobQueue:
         for priority in self._passed:
             self._passed[priority] = self._passed[priority] + 1 if priority in order and priority != first else 0
         return [self._by_priority[priority] for priority in (first, *(one for one in order if one != first))]
+
+
+def rows_of(jobs: Sequence[Job]) -> int:
+    """Returns the number of rows of some jobs."""
+    return sum([len(job.features) for job in jobs])
+
+
+def _fill(jobs: list[Job], rows: int, waiting: deque[Job], most_rows: int) -> int:
+    """Moves jobs of one bucket into a run, as long as they fit, and returns the number of its rows."""
+    left: list[Job] = []
+    while waiting:
+        job = waiting.popleft()
+        if job.is_withdrawn:
+            continue
+        if jobs and job.bucket != jobs[0].bucket:
+            left.append(job)
+            continue
+        if jobs and rows + len(job.features) > most_rows:
+            left.append(job)
+            break
+        rows += len(job.features)
+        job.is_waiting = False
+        jobs.append(job)
+    waiting.extendleft(reversed(left))
+    return rows

@@ -27,21 +27,24 @@ class Rows:
 
 
 class Waiting:
-    """A model of one row a run that negates rows, and waits in each run until it may go on; it counts them."""
+    """A model that negates rows, and waits in each run until it may go on; it counts them."""
 
-    def __init__(self, threads: int = 1) -> None:
-        self.batch_size, self.threads, self.processor = 1, threads, Rows()
+    def __init__(self, threads: int = 1, batch_size: int = 1) -> None:
+        self.batch_size, self.threads, self.processor = batch_size, threads, Rows()
+        self.sizes: list[int] = []
         self.turns = threading.Semaphore(0)
         self.going_on = self.most = 0
         self._counting = threading.Lock()
 
     def batches(self, features):
-        return [[index] for index in range(len(features))]
+        rows = range(len(features))
+        return [rows[start : start + self.batch_size] for start in rows[:: self.batch_size]]
 
     def run(self, features):
         with self._counting:
             self.going_on += 1
             self.most = max(self.most, self.going_on)
+            self.sizes.append(len(features))
         assert self.turns.acquire(timeout=10)
         with self._counting:
             self.going_on -= 1
@@ -51,8 +54,8 @@ class Waiting:
 class Engine(BatchEngine):
     """An engine of a waiting model; `ask` sends it numbers as a task."""
 
-    def __init__(self, cores: Cores, *, threads: int = 1, costs: Costs = LONG) -> None:
-        self.model = Waiting(threads)
+    def __init__(self, cores: Cores, *, threads: int = 1, batch_size: int = 1, costs: Costs = LONG) -> None:
+        self.model = Waiting(threads, batch_size)
         super().__init__(self.model, costs, Lane("preprocess"), cores)
 
     def ask(self, *values: int):
@@ -119,9 +122,26 @@ def test_first_run_of_a_model_waits_for_no_other_and_gets_a_core_when_one_ends()
         await asyncio.gather(*asked)
         for engine in (greedy, late):
             await engine.drain()
-        return cores.has(2)
+        return cores.has(2, lambda: None)
 
     assert asyncio.run(scenario())
+
+
+def test_runs_at_one_time_share_the_rows_alike():
+    async def scenario():
+        engine = Engine(Cores(2), batch_size=8)
+        asked = [engine.ask(0), engine.ask(1)]
+        await engine.goes_on_with(2)
+        asked += [engine.ask(value) for value in range(6)]
+        await asyncio.sleep(0.02)
+        engine.model.turns.release(1)  # 6 rows wait and 1 runs: half of them is 4
+        await engine.goes_on_with(2)
+        engine.model.turns.release(4)
+        await asyncio.gather(*asked)
+        await engine.drain()
+        return engine.model.sizes
+
+    assert asyncio.run(scenario()) == [1, 1, 4, 2]
 
 
 def test_drained_engine_waits_for_all_runs():

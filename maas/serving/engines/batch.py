@@ -45,8 +45,8 @@ class BatchEngine:
         predictor: Predictor,
         costs: Costs,
         lane: Lane,
-        cores: Cores | None = None,
         *,
+        cores: Cores | None = None,
         max_queue: int = 2048,
         max_wait_s: float | None = None,
         observe: Callable[[int], None] = lambda rows: None,  # noqa: ARG005

@@ -87,7 +87,7 @@ class Opener:
             predictor,
             measured(predictor, bundle.golden.inputs),
             self.lane,
-            self.cores,
+            cores=self.cores,
             max_queue=settings.max_queue,
             max_wait_s=settings.max_wait_s,
             observe=observe,

@@ -56,7 +56,7 @@ class Engine(BatchEngine):
 
     def __init__(self, cores: Cores, *, threads: int = 1, batch_size: int = 1, costs: Costs = LONG) -> None:
         self.model = Waiting(threads, batch_size)
-        super().__init__(self.model, costs, Lane("preprocess"), cores)
+        super().__init__(self.model, costs, Lane("preprocess"), cores=cores)
 
     def ask(self, *values: int):
         call = Call(model="waiting", inputs=RowList(values), size_bytes=1)

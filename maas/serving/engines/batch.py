@@ -16,7 +16,7 @@ from maas.runtime.model import Predictor, not_finite
 from maas.serving.call import Call, Chunk, PreprocessedInputs, RowList, preprocessed_steps
 from maas.serving.costs import Costs, size_of
 from maas.serving.engines import Withdraw
-from maas.serving.engines.jobs import Deliver, Job, JobQueue, rows_of
+from maas.serving.engines.jobs import Deliver, Job, JobQueue, rows_in
 from maas.serving.engines.outcomes import CallOutcome, ModelRun, hand_over, in_order, outcomes_of
 from maas.serving.engines.small_calls import SmallCall, SmallCalls
 from maas.serving.engines.wait_limit import WaitLimit
@@ -238,7 +238,7 @@ class BatchEngine:
         while self._has_turn and (jobs := self._next_jobs()):
             if not self._is_short(jobs):
                 self._running += 1
-                self._running_rows += rows_of(jobs)
+                self._running_rows += rows_in(jobs)
                 self._cores.take(self._predictor.threads)
                 worker = asyncio.get_running_loop().create_task(self._work(jobs))
                 self._workers.add(worker)
@@ -261,10 +261,10 @@ class BatchEngine:
         """Runs jobs, then those that came meanwhile."""
         while jobs:
             hand_over(jobs, await self._threads.run(partial(outcomes_of, self._run, jobs)))
-            self._running_rows -= rows_of(jobs)
+            self._running_rows -= rows_in(jobs)
             is_others_turn = self._running > 1 and self._cores.is_overfull
             jobs = [] if is_others_turn else self._next_jobs()
-            self._running_rows += rows_of(jobs)
+            self._running_rows += rows_in(jobs)
             if not self._jobs.is_empty:
                 self._schedule()
         self._running -= 1
@@ -293,7 +293,7 @@ class BatchEngine:
                 break
         jobs = [] if self._jobs.is_empty else self._jobs.take(self._most_rows)
         if jobs:
-            self._observe(rows_of(jobs))
+            self._observe(rows_in(jobs))
         return jobs
 
 

@@ -117,7 +117,7 @@ class JobQueue:
         return [self._by_priority[priority] for priority in (first, *(one for one in order if one != first))]
 
 
-def rows_of(jobs: Sequence[Job]) -> int:
+def rows_in(jobs: Sequence[Job]) -> int:
     """Returns the number of rows of some jobs."""
     return sum([len(job.features) for job in jobs])
 

@@ -15,6 +15,7 @@ from maas.serving import faults
 from maas.serving.preprocessing.frames import (
     FROM_WORKER,
     LENGTH,
+    MOST_PIECE_BYTES,
     CallRead,
     FromWorker,
     ModelRecord,
@@ -202,10 +203,13 @@ class InputReader:
 
 
 async def _written(process: asyncio.subprocess.Process, *parts: bytes | bytearray) -> None:
+    """Writes a frame a piece at a time: the pipe copies what it does not take at once, and holds up the event loop."""
     if process.stdin is not None:
         with contextlib.suppress(ConnectionError):  # it has ended, which is found where its frames are received
-            process.stdin.writelines(parts)
-            await process.stdin.drain()
+            for part in parts:
+                for start in range(0, len(part), MOST_PIECE_BYTES):
+                    process.stdin.write(memoryview(part)[start : start + MOST_PIECE_BYTES])
+                    await process.stdin.drain()
 
 
 def _record(deployment: Deployment) -> ModelRecord:

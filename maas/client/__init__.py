@@ -1,4 +1,4 @@
-"""A client of a server of maas: raw inputs in, the predictions of `bundle.predict` out. It opens no model.
+"""A client of a server of maas: raw inputs in, the predictions of `bundle.predict` out, or texts. It opens no model.
 
 What a call sends, waits for and gives is written once, as steps (`maas.client.calls`), which `Client` follows with
 blocking HTTP and `AsyncClient` with asyncio.

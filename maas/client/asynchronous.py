@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar
 
 import httpx2
@@ -17,8 +18,9 @@ from maas.client.calls import (
     score_steps,
 )
 from maas.client.connecting import ConnectionSettings, incoming
-from maas.client.exchanges import Incoming, Outgoing, Pause, Progress, Steps
+from maas.client.exchanges import Incoming, Outgoing, Pause, Progress, Steps, exchange
 from maas.client.known import KnownServer
+from maas.client.texts import PieceReader, ServedPiece, ServedPrompt, ServedText, text_request, text_steps
 from maas.errors import MaasError
 
 _T = TypeVar("_T")
@@ -87,6 +89,32 @@ class AsyncClient:
         choice = {"model": model, "version": version}
         return await self._followed(score_steps(inputs, choice, self._settings, self._known))
 
+    async def generate(self, prompt: ServedPrompt, model: str | None = None, **settings: Any) -> ServedText:
+        """Continues a text, or answers a conversation.
+
+        Args:
+            prompt: a text, or messages `{"role": …, "content": …}`.
+            model: name of the model; null for the server's first that generates.
+            **settings: fields of OpenAI's request, e.g. `max_tokens=64`, `temperature=0.7`, `seed=1`, `stop="###"`. The
+                likeliest tokens are taken unless `temperature` is set.
+
+        Raises:
+            MaasError: as for `predict`.
+        """
+        return await self._followed(text_steps(prompt, model, settings, self._settings))
+
+    def stream(
+        self, prompt: ServedPrompt, model: str | None = None, **settings: Any
+    ) -> AsyncGenerator[ServedPiece, None]:
+        """Yields the pieces of a text as they come; closing the iterator ends the text.
+
+        Attempts are repeated until the first piece has come, and never after it. Arguments as for `generate`.
+
+        Raises:
+            MaasError: as for `predict`.
+        """
+        return self._pieces(text_request(prompt, model, settings, self._settings, is_streamed=True))
+
     async def models(self) -> list[ServedModel]:
         """Returns the models that the server has, each with its default version.
 
@@ -109,7 +137,41 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _followed(self, steps: Steps[_T]) -> _T:
+    async def _pieces(self, request: Outgoing) -> AsyncGenerator[ServedPiece, None]:
+        parts: AsyncIterator[bytes] | None = None
+        async with AsyncExitStack() as opened:
+
+            async def begun(step: Outgoing) -> Incoming:
+                """Returns a reply with its first bytes, or the whole of one that is no success."""
+                nonlocal parts
+                arguments = self._connection.arguments(step)
+                with self._connection.errors_named():
+                    await opened.aclose()  # an earlier attempt
+                    async with asyncio.timeout(arguments["timeout"]):
+                        response = await opened.enter_async_context(self._http.stream(**arguments))
+                        parts = response.aiter_bytes()
+                        body = await anext(parts, b"") if response.status_code == 200 else await response.aread()
+                        return incoming(response, body)
+
+            reader = PieceReader(await self._followed(exchange(request, self._settings.retries), begun))
+            part: bytes | None = b""
+            while part is not None:
+                for piece in reader.read(part):
+                    yield piece
+                part = await self._next_part(request, parts)
+            reader.require_end()
+
+    async def _next_part(self, request: Outgoing, parts: AsyncIterator[bytes] | None) -> bytes | None:
+        """Returns the next bytes of a stream; None at its end."""
+        if parts is None:
+            return None
+        with self._connection.errors_named():
+            async with asyncio.timeout(request.remaining_s):
+                return await anext(parts, None)
+
+    async def _followed(
+        self, steps: Steps[_T], reply_to: Callable[[Outgoing], Awaitable[Incoming]] | None = None
+    ) -> _T:
         """Returns what steps give in the end."""
         progress = Progress(steps)
         while (step := progress.step) is not None:
@@ -118,7 +180,7 @@ class AsyncClient:
                 progress.resume()
                 continue
             try:
-                reply = await self._reply_to(step)
+                reply = await (reply_to or self._reply_to)(step)
             except MaasError as error:
                 progress.fail(error)
             else:

@@ -2,7 +2,8 @@
 
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Self, TypeVar
 
 import httpx2
@@ -17,8 +18,9 @@ from maas.client.calls import (
     score_steps,
 )
 from maas.client.connecting import ConnectionSettings, incoming
-from maas.client.exchanges import Incoming, Outgoing, Pause, Progress, Steps
+from maas.client.exchanges import Incoming, Outgoing, Pause, Progress, Steps, exchange
 from maas.client.known import KnownServer
+from maas.client.texts import PieceReader, ServedPiece, ServedPrompt, ServedText, text_request, text_steps
 from maas.errors import MaasError
 
 _T = TypeVar("_T")
@@ -90,6 +92,30 @@ class Client:
         choice = {"model": model, "version": version}
         return self._followed(score_steps(inputs, choice, self._settings, self._known))
 
+    def generate(self, prompt: ServedPrompt, model: str | None = None, **settings: Any) -> ServedText:
+        """Continues a text, or answers a conversation.
+
+        Args:
+            prompt: a text, or messages `{"role": …, "content": …}`.
+            model: name of the model; null for the server's first that generates.
+            **settings: fields of OpenAI's request, e.g. `max_tokens=64`, `temperature=0.7`, `seed=1`, `stop="###"`. The
+                likeliest tokens are taken unless `temperature` is set.
+
+        Raises:
+            MaasError: as for `predict`.
+        """
+        return self._followed(text_steps(prompt, model, settings, self._settings))
+
+    def stream(self, prompt: ServedPrompt, model: str | None = None, **settings: Any) -> Iterator[ServedPiece]:
+        """Yields the pieces of a text as they come; closing the iterator ends the text.
+
+        Attempts are repeated until the first piece has come, and never after it. Arguments as for `generate`.
+
+        Raises:
+            MaasError: as for `predict`.
+        """
+        return self._pieces(text_request(prompt, model, settings, self._settings, is_streamed=True))
+
     def models(self) -> list[ServedModel]:
         """Returns the models that the server has, each with its default version.
 
@@ -112,7 +138,29 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _followed(self, steps: Steps[_T]) -> _T:
+    def _pieces(self, request: Outgoing) -> Iterator[ServedPiece]:
+        parts: Iterator[bytes] = iter(())
+        with ExitStack() as opened:
+
+            def begun(step: Outgoing) -> Incoming:
+                """Returns a reply with its first bytes, or the whole of one that is no success."""
+                nonlocal parts
+                with self._connection.errors_named():
+                    opened.close()  # an earlier attempt
+                    response = opened.enter_context(self._http.stream(**self._connection.arguments(step)))
+                    parts = response.iter_bytes()
+                    body = next(parts, b"") if response.status_code == 200 else response.read()
+                    return incoming(response, body)
+
+            reader = PieceReader(self._followed(exchange(request, self._settings.retries), begun))
+            yield from reader.read(b"")
+            with self._connection.errors_named():
+                for part in parts:
+                    _ = request.remaining_s  # the library's timeout is of each part alone
+                    yield from reader.read(part)
+            reader.require_end()
+
+    def _followed(self, steps: Steps[_T], reply_to: Callable[[Outgoing], Incoming] | None = None) -> _T:
         """Returns what steps give in the end."""
         progress = Progress(steps)
         while (step := progress.step) is not None:
@@ -121,7 +169,7 @@ class Client:
                 progress.resume()
                 continue
             try:
-                reply = self._reply_to(step)
+                reply = (reply_to or self._reply_to)(step)
             except MaasError as error:
                 progress.fail(error)
             else:

@@ -82,7 +82,7 @@ def prediction_steps(
     Raises:
         MaasError: a row is refused, or the server is busy, too slow or away.
     """
-    deadline_s = _deadline_s(settings)
+    deadline_s = call_deadline_s(settings)
     parts = yield from _tensor_parts(inputs, choice, TensorForm.predicted, settings, known, deadline_s)
     if parts:
         return [prediction for part in parts for prediction in _predictions(part)]
@@ -104,7 +104,7 @@ def score_steps(
     Raises:
         MaasError: a row is refused, or the server is busy, too slow or away.
     """
-    deadline_s = _deadline_s(settings)
+    deadline_s = call_deadline_s(settings)
     parts = yield from _tensor_parts(inputs, choice, TensorForm.scored, settings, known, deadline_s)
     if parts:
         scores = np.concatenate([np.asarray(array) for part in parts for array in part.values()])
@@ -120,7 +120,7 @@ def model_steps(settings: CallSettings) -> Steps[list[ServedModel]]:
     Raises:
         MaasError: the server is busy, too slow or away.
     """
-    request = Outgoing(method="GET", path="/v1/models", deadline_s=_deadline_s(settings))
+    request = Outgoing(method="GET", path="/v1/models", deadline_s=call_deadline_s(settings))
     reply = yield from exchange(request, settings.retries)
     return sorted(_decoded(_MODELS, reply).data, key=lambda model: model.name)
 
@@ -222,5 +222,6 @@ def _counted_from(start: int, fault: MaasError) -> MaasError:
     return InputError(re.sub(r"^Row (\d+)", lambda found: f"Row {start + int(found[1])}", str(fault)))
 
 
-def _deadline_s(settings: CallSettings) -> float:
+def call_deadline_s(settings: CallSettings) -> float:
+    """Returns the time on `time.monotonic` after which a call that begins now is over, in seconds."""
     return time.monotonic() + settings.timeout_s

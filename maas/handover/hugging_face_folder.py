@@ -83,6 +83,7 @@ def _tokenizer_config(model: HandedDecoder) -> dict[str, object]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
+        "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": model.config.context_length,
         **model.generation.special_tokens,
     }

@@ -23,7 +23,9 @@ def test_transformers_generates_as_the_bundle_when_it_opens_the_folder(
 
     def tokens_of(prompt):
         if isinstance(prompt, str):
-            return tokenizer(prompt).input_ids
+            found = tokenizer(prompt)
+            assert found.keys() == {"input_ids", "attention_mask"}
+            return found.input_ids
         return tokenizer.apply_chat_template(prompt, add_generation_prompt=True)
 
     same_tokens(bundle, model, tokens_of, tiny_llama.PROMPTS)

@@ -89,7 +89,7 @@ class AsyncClient:
         choice = {"model": model, "version": version}
         return await self._followed(score_steps(inputs, choice, self._settings, self._known))
 
-    async def generate(self, prompt: ServedPrompt, model: str | None = None, **settings: Any) -> ServedText:
+    async def generate(self, prompt: ServedPrompt, model: str | None = None, **settings: object) -> ServedText:
         """Continues a text, or answers a conversation.
 
         Args:
@@ -104,7 +104,7 @@ class AsyncClient:
         return await self._followed(text_steps(prompt, model, settings, self._settings))
 
     def stream(
-        self, prompt: ServedPrompt, model: str | None = None, **settings: Any
+        self, prompt: ServedPrompt, model: str | None = None, **settings: object
     ) -> AsyncGenerator[ServedPiece, None]:
         """Yields the pieces of a text as they come; closing the iterator ends the text.
 

@@ -92,7 +92,7 @@ class Client:
         choice = {"model": model, "version": version}
         return self._followed(score_steps(inputs, choice, self._settings, self._known))
 
-    def generate(self, prompt: ServedPrompt, model: str | None = None, **settings: Any) -> ServedText:
+    def generate(self, prompt: ServedPrompt, model: str | None = None, **settings: object) -> ServedText:
         """Continues a text, or answers a conversation.
 
         Args:
@@ -106,7 +106,7 @@ class Client:
         """
         return self._followed(text_steps(prompt, model, settings, self._settings))
 
-    def stream(self, prompt: ServedPrompt, model: str | None = None, **settings: Any) -> Iterator[ServedPiece]:
+    def stream(self, prompt: ServedPrompt, model: str | None = None, **settings: object) -> Iterator[ServedPiece]:
         """Yields the pieces of a text as they come; closing the iterator ends the text.
 
         Attempts are repeated until the first piece has come, and never after it. Arguments as for `generate`.

@@ -104,7 +104,7 @@ _FAULTS: Mapping[str, type[DeadlineError | OverloadError]] = {
 
 
 def text_request(
-    prompt: ServedPrompt, model: str | None, settings: Mapping[str, Any], call: CallSettings, *, is_streamed: bool
+    prompt: ServedPrompt, model: str | None, settings: Mapping[str, object], call: CallSettings, *, is_streamed: bool
 ) -> Outgoing:
     """Returns a request for one text.
 
@@ -133,7 +133,7 @@ def text_request(
 
 
 def text_steps(
-    prompt: ServedPrompt, model: str | None, settings: Mapping[str, Any], call: CallSettings
+    prompt: ServedPrompt, model: str | None, settings: Mapping[str, object], call: CallSettings
 ) -> Steps[ServedText]:
     """Gives a whole text. Arguments as in `text_request`.
 

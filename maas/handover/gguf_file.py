@@ -6,7 +6,7 @@ Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; llama.cpp, co
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from maas.handover.decoder import HandedDecoder, WeightType
 from maas.handover.gguf_vocabulary import INSTEAD, GgufVocabulary
 from maas.importing.base import needed
 from maas.importing.decoders.gguf_tokenizer import gguf_tokenizer
+
+if TYPE_CHECKING:  # an extra
+    from gguf import GGUFWriter
 
 OF_A_LAYER = re.compile(r"^model\.layers\.(\d+)\.(.+)\.(weight|bias)$")
 OF_LAYERS = {
@@ -76,7 +79,7 @@ def write_gguf(model: HandedDecoder, path: Path, weights: WeightType) -> None:
     _require_same_tokens(path, model)
 
 
-def _add_shape(writer: Any, gguf: ModuleType, model: HandedDecoder) -> None:
+def _add_shape(writer: "GGUFWriter", gguf: ModuleType, model: HandedDecoder) -> None:
     config, rotation = model.config, model.rotation
     writer.add_vocab_size(config.vocabulary_size)
     writer.add_context_length(config.context_length)
@@ -95,7 +98,7 @@ def _add_shape(writer: Any, gguf: ModuleType, model: HandedDecoder) -> None:
         writer.add_rope_scaling_factor(rotation.factor)
 
 
-def _add_vocabulary(writer: Any, vocabulary: GgufVocabulary, model: HandedDecoder) -> None:
+def _add_vocabulary(writer: "GGUFWriter", vocabulary: GgufVocabulary, model: HandedDecoder) -> None:
     """Writes the tokenizer.
 
     Raises:
@@ -122,7 +125,9 @@ def _add_vocabulary(writer: Any, vocabulary: GgufVocabulary, model: HandedDecode
         writer.add_chat_template(model.chat_template)
 
 
-def _add_tensor(writer: Any, gguf: ModuleType, name: str, values: NDArray[np.float32], weights: WeightType) -> None:
+def _add_tensor(
+    writer: "GGUFWriter", gguf: ModuleType, name: str, values: NDArray[np.float32], weights: WeightType
+) -> None:
     if values.ndim == 1 or weights == "f32":
         writer.add_tensor(name, np.ascontiguousarray(values))
     elif weights == "f16" or values.shape[1] % ROW_PART:

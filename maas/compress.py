@@ -2,6 +2,7 @@
 
 usage: python -m maas.compress recipe=NAME [key=value …]
        python -m maas.compress MODEL calibration=ROWS out=FOLDER [key=value …]
+       python -m maas.compress MODEL out=FOLDER [texts=FILE] [key=value …]
 
 The first form takes the newest checkpoint of a recipe. The second takes an imported model:
 
@@ -16,10 +17,21 @@ The first form takes the newest checkpoint of a recipe. The second takes an impo
                  probability, logit, value or embedding
     compress, export, seed       as in a recipe, e.g. compress=int8 compress.budget.max_drop=0.5 (compress=graph)
 
+The third takes a model that generates texts:
+
+    MODEL        a bundle in fp32, or a pretrained decoder as maas export takes it, which becomes a bundle first
+    out          the folder to write: a bundle
+    texts=FILE   text in UTF-8 of the kind that it will continue, by which candidates are compared (chapters of the King
+                 James Bible)
+    tokens=N     how many tokens of it they are compared by, and as many prove the choice (8192)
+    name=NAME, context=TOKENS, prompts=FILE   of a decoder, as maas export takes them
+    compress, seed               as in a recipe, e.g. compress.budget.max_perplexity_ratio=1.03 (compress=generation)
+
 It ends with status 3 where nothing keeps the budget and the model stays as it was; `maas.run` continues and ends
 with 0.
 
-example: python -m maas.compress model.onnx calibration=rows.npz out=small
+examples: python -m maas.compress model.onnx calibration=rows.npz out=small
+          python -m maas.compress assistant texts=notes.txt out=small
 """
 
 import sys
@@ -36,12 +48,19 @@ from maas.errors import ConfigError
 from maas.importing.meaning import Gives
 from maas.lifecycle.given import Given, compress_given
 from maas.lifecycle.recipe import GRAPH_SECTIONS, GraphRecipe
-from maas.opening import load_model
+from maas.lifecycle.smaller_decoder import DECODER_KEYS, SmallerDecoder, compress_decoder
+from maas.opening import load, load_model
 from maas.records.evidence import CompressionRecord
+from maas.registry.reading.addresses import MODELS
+from maas.runtime.bundle import Bundle
+from maas.runtime.bundle_files import MANIFEST
 
 OUT = "out"
 OWN = (OUT, *(field.name for field in fields(Given)))
 """Keys of the second form that are no sections."""
+
+TEXTS_OWN = (OUT, *(field.name for field in fields(SmallerDecoder)))
+"""Keys of the third form that are no sections."""
 
 ON_EVERY_PROCESSOR = (
     "In a program of your own, let ONNX Runtime compute int8 as it was measured, also on processors without VNNI: "
@@ -57,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             cli.say(f"{(__doc__ or '').strip()}\n")
         if line.names and not line.wants_help:
             out = Path(line.value(OUT) or "")
+            if (generative := _generative(line)) is not None:
+                _conclude(_smaller(line, generative, out), out)
+                return
             record = _given(line, out)(GraphRecipe.of(line.without(OWN).overrides, line.config_dir))
             if any(one.name == record.chosen and ".quantize_" in one.target for one in record.candidates):
                 cli.say(ON_EVERY_PROCESSOR)
@@ -84,7 +106,7 @@ def _given(line: CommandLine, out: Path) -> Callable[[GraphRecipe], CompressionR
         ConfigError: something is missing, or does not apply to a model without a recipe.
         MaasError: the bundle cannot be opened.
     """
-    _require_one_model(line)
+    _require_one_model(line, OWN)
     model, values = line.names[0], {key: line.value(key) for key in OWN}
     for name in ("calibration", OUT):
         if not values[name]:
@@ -98,8 +120,40 @@ def _given(line: CommandLine, out: Path) -> Callable[[GraphRecipe], CompressionR
     return lambda recipe: compress_given(recipe, found, rows, out)
 
 
-def _require_one_model(line: CommandLine) -> None:
-    """Requires a command line of the second form to name one model, and no more than what applies to it.
+def _generative(line: CommandLine) -> Bundle | str | None:
+    """Returns the model of the third form: a bundle that generates, or the place of a decoder; None for the second.
+
+    Raises:
+        MaasError: a bundle cannot be opened.
+    """
+    model = line.names[0]
+    if line.value("calibration") is not None or Path(model).suffix == ".onnx":
+        return None
+    _require_one_model(line, (*OWN, *TEXTS_OWN))
+    if model.startswith(MODELS) or (Path(model) / MANIFEST).is_file():
+        bundle = load(model)
+        return bundle if bundle.is_generative else None
+    return model
+
+
+def _smaller(line: CommandLine, model: Bundle | str, out: Path) -> CompressionRecord:
+    """Makes the model of the third form smaller.
+
+    Raises:
+        MaasError: something is missing or does not apply, or the model cannot be made smaller.
+    """
+    _require_one_model(line, TEXTS_OWN)
+    values = {key: value for key in TEXTS_OWN if (value := line.value(key)) is not None}
+    if not values.pop(OUT, ""):
+        raise ConfigError(f"{OUT} is missing. Set {OUT}=FOLDER; see maas compress --help.")
+    if isinstance(model, Bundle) and (unused := [key for key in DECODER_KEYS if key in values]):
+        raise ConfigError(f"{unused[0]} applies to a decoder that is exported; {line.names[0]} is a bundle already.")
+    recipe = GraphRecipe.of(line.without(TEXTS_OWN).overrides, line.config_dir, generates=True)
+    return compress_decoder(recipe, model, SmallerDecoder.of(values), out)
+
+
+def _require_one_model(line: CommandLine, own: Sequence[str]) -> None:
+    """Requires a command line to name one model, and no more than its own keys and what a graph takes of a recipe.
 
     Raises:
         ConfigError: it does not.
@@ -108,9 +162,9 @@ def _require_one_model(line: CommandLine) -> None:
     if len(line.names) > 1:
         raise ConfigError(f"{', '.join(line.names)}: compress takes one model. See maas compress --help.")
     for one in line.overrides:
-        if "=" in one and key_of(one).partition(".")[0] not in OWN + GRAPH_SECTIONS:
+        if "=" in one and key_of(one).partition(".")[0] not in (*own, *GRAPH_SECTIONS):
             raise ConfigError(
-                f"{one} does not apply to {model}, which comes without a recipe; set {', '.join(OWN)}, or what lies in "
+                f"{one} does not apply to {model}, which comes without a recipe; set {', '.join(own)}, or what lies in "
                 f"{', '.join(GRAPH_SECTIONS)}."
             )
     if model in recipe_names(line.config_dir) or model.endswith((".yaml", ".yml")):

@@ -26,6 +26,9 @@ class Budget:
         latency_ms: longest time of a batch on this machine, in milliseconds.
         batch_size: number of rows of the batch that is timed; null takes what the model is served with.
         threads: number of threads that it is timed on; null takes what the model is served with.
+        max_perplexity_ratio: largest perplexity of a model that generates texts, divided by that of the model as
+            exported: the upper end of the paired 95 % interval. A text that is another one alone than in a batch is
+            never allowed, unless the model as exported has as many.
         max_minutes: minutes after which the search makes no new proposals; a pipeline at work and the from-scratch
             baselines are finished. A resumed search counts from its new beginning.
     """
@@ -40,6 +43,7 @@ class Budget:
     batch_size: BatchSize | None = None
     threads: Threads | None = None
     max_minutes: Positive | None = None
+    max_perplexity_ratio: Positive | None = None
 
     def agreeing(self, least: float) -> Self:
         """Returns the same budget, with `min_agreement` no smaller than `least`."""
@@ -71,6 +75,11 @@ class Budget:
             yield f"it has {candidate.bytes} bytes, allowed are {self.max_bytes}"
         if candidate.drop and _exceeds(candidate.drop.high, self.max_drop):
             yield f"it may lose {candidate.drop.high:.2f} percentage points, allowed is {self.max_drop:g}"
+        if candidate.perplexity_ratio and _exceeds(candidate.perplexity_ratio.high, self.max_perplexity_ratio):
+            ratio = f"{candidate.perplexity_ratio.high:.4f}, allowed is {self.max_perplexity_ratio:g}"
+            yield f"its perplexity may be that of the model as exported times {ratio}"
+        if _exceeds(candidate.changed_texts, root.changed_texts):
+            yield f"{candidate.changed_texts} texts are others alone than in a batch, allowed are {root.changed_texts}"
         if candidate.parent and _exceeds(self.min_agreement, candidate.agreement):
             yield f"{candidate.agreement:.4f} of the predictions stay, required is {self.min_agreement:g}"
         if _exceeds(candidate.batch_effect, self._allowed_batch_effect(root)):

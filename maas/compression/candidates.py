@@ -4,34 +4,76 @@ import gzip
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
-import numpy as np
 import torch
 from torch import nn
 
-from maas.compression.evaluator import Evaluator, TimingTarget
+from maas.compression.budget import Budget
+from maas.compression.evaluator import TimingTarget
 from maas.compression.naming import PARENT
 from maas.compression.net_size import NetSize
 from maas.compression.passes import Calibration, PassContext
 from maas.compression.pipeline import Variant
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore, import_path_of, pass_settings
-from maas.errors import BundleError, ConfigError, ExportError
-from maas.evidence.parity import parity_of, require_parity
-from maas.evidence.task_metrics.base import Scores
+from maas.data.splits import Split
+from maas.errors import BundleError, ExportError
 from maas.files import read_json, sha256_of, write_atomically
 from maas.records.evidence import CandidateRecord
+from maas.runtime.codec import ModelInputs
 from maas.training.checkpoint import Checkpoint
-from maas.training.evaluation import scores_of
 
 log = logging.getLogger("maas")
 CANDIDATE_RECORDS = "candidates.json"
+LARGEST_PACKED_BYTES = 100_000_000
 Exporter = Callable[[Checkpoint, Path], Path]
+
+
+class CandidateEvaluator(Protocol):
+    """Evaluates the candidates of a search, all of them by the same rows that training did not see."""
+
+    @property
+    def graph(self) -> Path:
+        """ONNX file of the uncompressed model."""
+        ...
+
+    @property
+    def metric(self) -> str | None:
+        """Name of the metric; None where rows have no targets."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of rows, or of tokens, that candidates are evaluated on."""
+        ...
+
+    def target(self, budget: Budget) -> TimingTarget:
+        """Returns the batch size and threads that candidates are to be fast at."""
+        ...
+
+    def calibration(self, train: Split, seed: int) -> Calibration:
+        """Returns training rows for ONNX passes."""
+        ...
+
+    def timed_inputs(self, batch_size: int | None = None, count: int = 1) -> list[ModelInputs]:
+        """Returns inputs of the graph for a few full batches."""
+        ...
+
+    def require_running(self, model: Path) -> None:
+        """Requires an ONNX file that can be opened and run; raises BundleError or ExportError."""
+        ...
+
+    def evaluated(
+        self, variant: Variant, records: Sequence[CandidateRecord], models: Mapping[str, Path], target: TimingTarget
+    ) -> list[CandidateRecord]:
+        """Returns the records of a variant's candidates with what was measured; those without a model as they are."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +115,7 @@ class CandidateBuilder:
         export: writes a checkpoint as an ONNX file; None where there is no pipeline. The root is exported already.
     """
 
-    evaluator: Evaluator
+    evaluator: CandidateEvaluator
     context: PassContext
     settings: CompressionSettings
     store: CandidateStore
@@ -82,7 +124,7 @@ class CandidateBuilder:
     @cached_property
     def calibration(self) -> Calibration:
         """Training rows for ONNX passes."""
-        return Calibration.of(self.evaluator.parent, self.context.splits.train, self.context.seed)
+        return self.evaluator.calibration(self.context.splits.train, self.context.seed)
 
     def measured(self, variant: Variant) -> MeasuredVariant:
         """Makes and measures the candidates of a variant, or reads what was measured before.
@@ -99,7 +141,8 @@ class CandidateBuilder:
             return before
         place.mkdir(parents=True, exist_ok=True)
         made = MeasuredVariant(variant, tuple(self._made(variant, place)), place)
-        made = replace(made, records=tuple(self._evaluated(made, target)))
+        models = {one.name: made.model(one.name) for one in made.records if not one.reasons}
+        made = replace(made, records=tuple(self.evaluator.evaluated(variant, made.records, models, target)))
         write_atomically(place / CANDIDATE_RECORDS, msgspec.json.encode(made.records))
         return made
 
@@ -123,7 +166,7 @@ class CandidateBuilder:
             parent_sha256="",
             sha256=sha256_of(exported),
             bytes=exported.stat().st_size,
-            gzip_bytes=gzip_bytes(exported),
+            gzip_bytes=_packed(exported),
             seconds=round(time.perf_counter() - started, 3),
             applied_passes=variant.applied_passes,
             seed=self.context.seed,
@@ -137,7 +180,7 @@ class CandidateBuilder:
         fault: tuple[str, ...] = ()
         try:
             one.apply(exported, out, self.calibration)
-            self.evaluator.running(out)
+            self.evaluator.require_running(out)
         except (ExportError, BundleError) as error:
             fault = (str(error),)
         return msgspec.structs.replace(
@@ -149,54 +192,10 @@ class CandidateBuilder:
             settings=pass_settings(one),
             sha256="" if fault else sha256_of(out),
             bytes=0 if fault else out.stat().st_size,
-            gzip_bytes=None if fault else gzip_bytes(out),
+            gzip_bytes=None if fault else _packed(out),
             seconds=round(time.perf_counter() - started, 3),
             reasons=fault,
         )
-
-    def _evaluated(self, made: MeasuredVariant, target: TimingTarget) -> list[CandidateRecord]:
-        """Adds to each record what was measured; those that failed stay as they are."""
-        evaluator, first = self.evaluator, made.records[0]
-        is_root = not made.variant.name
-        models = {one.name: made.model(one.name) for one in made.records if not one.reasons}
-        predictors = {name: evaluator.predictor(path) for name, path in models.items()}
-        scores = {name: evaluator.scores(predictor) for name, predictor in predictors.items()}
-        whose = scores[first.name] if is_root else evaluator.scores(evaluator.parent)
-        _require_finite(whose)
-        trained = whose if is_root else self._trained(made.variant, scores[first.name])
-        broken = {name for name, found in scores.items() if not np.isfinite(found).all()}
-        baselines = {} if is_root else {"": evaluator.graph}  # a model is not timed beside itself
-        timed = evaluator.latencies({**models, **baselines}, first.name if is_root else "", target)
-
-        def evaluated(record: CandidateRecord) -> CandidateRecord:
-            if record.name in broken:
-                return msgspec.structs.replace(record, reasons=("some of its scores are not finite numbers",))
-            own, footprint = scores[record.name], evaluator.footprint(models[record.name])
-            parent = trained if record is first else scores[first.name]
-            return msgspec.structs.replace(
-                record,
-                metric=evaluator.value(own),
-                drop=evaluator.drop(whose, own),
-                drop_from_parent=None if record is first else evaluator.drop(parent, own),
-                worst_slice=evaluator.worst_slice(whose, own),
-                agreement=float(evaluator.task_metrics.agrees(parent, own).mean()),
-                batch_effect=evaluator.batch_effect(predictors[record.name]),
-                latency=timed[record.name][0],
-                latencies=timed[record.name],
-                load_ms=round(footprint.load_ms, 2),
-                peak_bytes=footprint.peak_bytes,
-            )
-
-        return [evaluated(record) if record.name in predictors else record for record in made.records]
-
-    def _trained(self, variant: Variant, exported: Scores) -> Scores:
-        """Returns what the checkpoint answers by torch, (N, K), if its ONNX file answers the same."""
-        evaluator, parent = self.evaluator, self.evaluator.parent
-        rows, run = evaluator.validation.inputs, variant.trained.run()
-        found = scores_of(run, parent.postprocessor, parent.processor, rows, parent.batch_size)
-        allowed = evaluator.tolerance * parent.postprocessor.scale(found)
-        require_parity(parity_of(evaluator.task_metrics, "torch", "onnxruntime", found, exported, allowed))
-        return found
 
 
 def measured_before(variant: Variant, place: Path) -> MeasuredVariant | None:
@@ -220,16 +219,6 @@ def measured_before(variant: Variant, place: Path) -> MeasuredVariant | None:
     return None if fault else found
 
 
-def _require_finite(scores: Scores) -> None:
-    """Raises ConfigError where the uncompressed model itself answers rows with what is no number."""
-    broken = int((~np.isfinite(scores).reshape(len(scores), -1).all(1)).sum())
-    if broken:
-        raise ConfigError(
-            f"The model as it was given answers {broken:,} of {len(scores):,} rows with numbers that are not finite; "
-            "nothing can be compared with them. Leave these rows out, or mend the model first."
-        )
-
-
 def _name(variant: Variant, key: str = "") -> str:
     """Returns a candidate's name: of the pipeline, then of the pass."""
     return "-".join(filter(None, (variant.name, key))) or PARENT
@@ -243,13 +232,18 @@ def _renamed(record: CandidateRecord, variant: Variant) -> CandidateRecord:
     return msgspec.structs.replace(record, name=name, parent=parent, applied_passes=variant.applied_passes)
 
 
-def _size(variant: Variant, evaluator: Evaluator) -> NetSize | None:
+def _size(variant: Variant, evaluator: CandidateEvaluator) -> NetSize | None:
     """Returns the size of a net; None for an imported model or a graph."""
     model = variant.checkpoint.model() if variant.checkpoint else None
     if not isinstance(model, nn.Module):
         return None
     (model_inputs,) = evaluator.timed_inputs(count=1)
     return NetSize.of(model, {name: torch.from_numpy(array) for name, array in model_inputs.items()})
+
+
+def _packed(path: Path) -> int | None:
+    """Returns the bytes of a file when it is packed; None for a large one, which takes long."""
+    return gzip_bytes(path) if path.stat().st_size <= LARGEST_PACKED_BYTES else None
 
 
 def gzip_bytes(path: Path) -> int:

@@ -23,6 +23,8 @@ def choice(records: Iterable[CandidateRecord], pruned_trials: Mapping[str, str])
         return root, _kept(refused) if refused else "The recipe names no pass."
     best = best_candidate(allowed)
     lost = f", the metric drop is {best.drop.value:.2f} percentage points" if best.drop else ""
+    if best.perplexity_ratio:
+        lost = f", the perplexity is {best.perplexity_ratio.value:.4f} times that of {root.name}"
     return best, (
         f"{root.bytes / best.bytes:.2f} times smaller, a batch takes {best.time_ratio:.2f} of the time{lost}."
     )

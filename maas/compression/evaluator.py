@@ -8,21 +8,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import onnxruntime as ort
 
 from maas.compression.budget import Budget
+from maas.compression.passes.base import Calibration
+from maas.compression.pipeline import Variant
 from maas.data.splits import Split
-from maas.errors import ExportError, one_line
+from maas.errors import ConfigError, ExportError, one_line
 from maas.evidence.benchmark import ROUNDS, TIMED_AMONG, interleaved, latency, timed_batches
 from maas.evidence.footprint import Footprint, footprint_of
+from maas.evidence.parity import parity_of, require_parity
 from maas.evidence.task_metrics import TaskMetrics
 from maas.evidence.task_metrics.base import Scores
 from maas.exporting.settings import ExportSettings
-from maas.records.evidence import Interval, Latency, Slice
+from maas.records.evidence import CandidateRecord, Interval, Latency, Slice
 from maas.runtime.codec import ModelInputs
 from maas.runtime.graph import ORT_ERRORS
 from maas.runtime.model import Predictor
+from maas.training.evaluation import scores_of
 
 LATENCY_BATCHES = 8
 BATCH_EFFECT_ROWS = 64
@@ -75,6 +80,15 @@ class Evaluator:
     is_single: bool = False
 
     @property
+    def size(self) -> int:
+        """Number of validation rows."""
+        return len(self.validation)
+
+    def calibration(self, train: Split, seed: int) -> Calibration:
+        """Returns training rows for ONNX passes."""
+        return Calibration.of(self.parent, train, seed)
+
+    @property
     def declared(self) -> TimingTarget:
         """The batch size and threads that the model is served with."""
         return TimingTarget(self.parent.batch_size, self.parent.threads)
@@ -95,19 +109,63 @@ class Evaluator:
         threads = threads or parent.threads
         return Predictor(model, parent.processor, parent.postprocessor, batch_size=parent.batch_size, threads=threads)
 
-    def running(self, model: Path) -> Predictor:
-        """Builds a predictor over another ONNX file, and lets its graph answer a batch.
+    def require_running(self, model: Path) -> None:
+        """Requires an ONNX file whose graph answers a batch.
 
         Raises:
             BundleError: ONNX Runtime cannot open the file.
             ExportError: it opens the file, and fails in the graph.
         """
-        predictor = self.predictor(model)
         try:
-            predictor.session.run(None, self.timed_inputs(count=1)[0])
+            self.predictor(model).session.run(None, self.timed_inputs(count=1)[0])
         except ORT_ERRORS as error:
             raise ExportError(f"ONNX Runtime opens the graph and fails in it: {one_line(error)}.") from error
-        return predictor
+
+    def evaluated(
+        self, variant: Variant, records: Sequence[CandidateRecord], models: Mapping[str, Path], target: TimingTarget
+    ) -> list[CandidateRecord]:
+        """Adds to each record what was measured; those without a model stay as they are.
+
+        Args:
+            variant: what the candidates are of.
+            records: of the candidates, that of the exported model first.
+            models: ONNX files by the candidates' names.
+            target: the batch size and threads that they are to be fast at.
+
+        Raises:
+            ParityError: the exported model does not predict as the variant's net.
+            ConfigError: the uncompressed model has answers that are no numbers to compare others with.
+        """
+        first, is_root = records[0], not variant.name
+        predictors = {name: self.predictor(path) for name, path in models.items()}
+        scores = {name: self.scores(predictor) for name, predictor in predictors.items()}
+        whose = scores[first.name] if is_root else self.scores(self.parent)
+        _require_finite(whose)
+        trained = whose if is_root else self._trained(variant, scores[first.name])
+        broken = {name for name, found in scores.items() if not np.isfinite(found).all()}
+        baselines = {} if is_root else {"": self.graph}  # a model is not timed beside itself
+        timed = self.latencies({**models, **baselines}, first.name if is_root else "", target)
+
+        def evaluated(record: CandidateRecord) -> CandidateRecord:
+            if record.name in broken:
+                return msgspec.structs.replace(record, reasons=("some of its scores are not finite numbers",))
+            own, footprint = scores[record.name], self.footprint(models[record.name])
+            parent = trained if record is first else scores[first.name]
+            return msgspec.structs.replace(
+                record,
+                metric=self.value(own),
+                drop=self.drop(whose, own),
+                drop_from_parent=None if record is first else self.drop(parent, own),
+                worst_slice=self.worst_slice(whose, own),
+                agreement=float(self.task_metrics.agrees(parent, own).mean()),
+                batch_effect=self.batch_effect(predictors[record.name]),
+                latency=timed[record.name][0],
+                latencies=timed[record.name],
+                load_ms=round(footprint.load_ms, 2),
+                peak_bytes=footprint.peak_bytes,
+            )
+
+        return [evaluated(record) if record.name in predictors else record for record in records]
 
     def scores(self, predictor: Predictor) -> Scores:
         """Returns the plain numbers of the validation rows, (N, K)."""
@@ -192,6 +250,14 @@ class Evaluator:
         batches = timed_batches(processor, features, size, count)
         return [processor.batch([features[index] for index in batch]) for batch in batches]
 
+    def _trained(self, variant: Variant, exported: Scores) -> Scores:
+        """Returns what the checkpoint answers by torch, (N, K), if its ONNX file answers the same."""
+        parent, rows, run = self.parent, self.validation.inputs, variant.trained.run()
+        found = scores_of(run, parent.postprocessor, parent.processor, rows, parent.batch_size)
+        allowed = self.tolerance * parent.postprocessor.scale(found)
+        require_parity(parity_of(self.task_metrics, "torch", "onnxruntime", found, exported, allowed))
+        return found
+
     @cached_property
     def _features(self) -> Sequence[Any]:
         """Rows that timed batches are drawn from, again and again, as the processor gives them."""
@@ -207,3 +273,13 @@ class Evaluator:
             self.parent.session.run(None, model_input)
             times.append(time.perf_counter() - started)
         return min(times) / len(next(iter(model_input.values())))
+
+
+def _require_finite(scores: Scores) -> None:
+    """Raises ConfigError where the uncompressed model itself answers rows with what is no number."""
+    broken = int((~np.isfinite(scores).reshape(len(scores), -1).all(1)).sum())
+    if broken:
+        raise ConfigError(
+            f"The model as it was given answers {broken:,} of {len(scores):,} rows with numbers that are not finite; "
+            "nothing can be compared with them. Leave these rows out, or mend the model first."
+        )

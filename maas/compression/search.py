@@ -79,7 +79,7 @@ class Search:
             candidates=tuple(self._records),
             chosen=chosen.name,
             reason=reason,
-            rows=len(evaluator.validation),
+            rows=evaluator.size,
             pruned_trials=self._pruned,
             scratch_baselines=self._baselines,
         )

@@ -49,6 +49,28 @@ def text_metrics(likelihoods: TextLikelihoods, seed: int = 0) -> dict[str, Inter
     return {name: interval_of(float(once[name]), many[name]) for name in once}
 
 
+def perplexity_ratio(
+    parent: NDArray[np.float64], child: NDArray[np.float64], tokens: NDArray[np.int64], seed: int = 0
+) -> Interval:
+    """Returns the child's perplexity divided by the parent's on the same texts, e^((Σ child − Σ parent) / Σ tokens).
+
+    The interval is paired: each resampling takes both models' nats of the same texts.
+
+    Args:
+        parent: −Σ ln p of each text by the one, (N,).
+        child: by the other, (N,).
+        tokens: of each text, (N,).
+        seed: random seed of the resampling.
+    """
+    columns = np.stack([parent, child, tokens.astype(np.float64)], axis=1)
+
+    def ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        before, after, count = np.moveaxis(sums, -1, 0)
+        return np.asarray(np.exp((after - before) / count))
+
+    return interval_of(float(ratio(columns.sum(axis=0))), ratio(resampled(columns, seed)))
+
+
 def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Returns each metric from sums (…, 5)."""
     nats, right, tokens, characters, size = np.moveaxis(sums, -1, 0)

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copyfile, copytree
 
 import msgspec
+import numpy as np
 from tokenizers import Tokenizer
 
 from maas.errors import ExportError
@@ -16,9 +18,10 @@ from maas.onnx_graphs.files import write_graph
 from maas.records.manifest import GENERATION_VERSION, Generation, Lineage, Manifest, ServingSettings
 from maas.records.signature import Signature, TensorSpec
 from maas.runtime.bundle import Bundle
-from maas.runtime.bundle_files import ASSETS, DECODE, GOLDEN, MANIFEST, MODEL, PREFILL
+from maas.runtime.bundle_files import ASSETS, DECODE, GOLDEN, MANIFEST, MODEL, PREFILL, read_record
+from maas.runtime.generation.decoder import Decoder, TokenIds
 from maas.runtime.generation.generator import Prompt, TextGenerator
-from maas.runtime.generation.golden import GoldenText, forced_logprobs
+from maas.runtime.generation.golden import GoldenText, forced_logprobs, greedy_texts
 from maas.runtime.generation.opening import TEXTS
 from maas.runtime.generation.settings import GenerationSettings
 
@@ -57,11 +60,8 @@ def build_generation_bundle(
     generator = TextGenerator(
         folder / MODEL, state, generation, folder, batch_size=serving.batch_size, threads=serving.threads
     )
-    (folder / GOLDEN).mkdir()
-    write_json(folder / GOLDEN / TEXTS, [_golden(generator, prompt) for prompt in golden_prompts[:GOLDEN_TEXTS]])
-    ship_runtime(folder)
-    write_mlmodel(folder, name, _mlflow_signature(), GENERATION_VERSION, ("jinja2", *RUNTIME_PACKAGES))
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    settings = GenerationSettings(max_tokens=GOLDEN_TOKENS, overflow="cut")
+    prompts = [generator.begin(prompt, settings).prompt for prompt in golden_prompts[:GOLDEN_TEXTS]]
     manifest = Manifest(
         schema_version=GENERATION_VERSION,
         name=name,
@@ -73,11 +73,39 @@ def build_generation_bundle(
         signature=SIGNATURE,
         serving=serving,
         lineage=lineage,
-        files={path.relative_to(folder).as_posix(): sha256_of(path) for path in files},
+        files={},
         state=state,
         generation=generation,
     )
-    write_json(folder / MANIFEST, manifest)
+    return _finished(folder, manifest, generator.decoder, prompts)
+
+
+def rebuild_generation_bundle(folder: Path, *, parent: Bundle, model: Path, precision: str) -> Bundle:
+    """Writes a bundle without evidence that generates by another graph; the same arguments give the same bytes.
+
+    Args:
+        folder: empty folder.
+        parent: bundle whose tokenizer, template, settings, golden prompts and lineage it has.
+        model: ONNX file of the same state.
+        precision: the compression that was chosen.
+    """
+    copyfile(model, folder / MODEL)
+    copytree(parent.folder / ASSETS, folder / ASSETS)
+    manifest = msgspec.structs.replace(parent.manifest, precision=precision, graphs={PREFILL: MODEL, DECODE: MODEL})
+    golden = read_record(parent.folder / GOLDEN / TEXTS, list[GoldenText])
+    decoder = Decoder(folder / MODEL, manifest.state, manifest.serving.threads)
+    return _finished(folder, manifest, decoder, [np.array(one.prompt, np.int64) for one in golden])
+
+
+def _finished(folder: Path, manifest: Manifest, decoder: Decoder, prompts: Sequence[TokenIds]) -> Bundle:
+    """Writes golden texts, what MLflow needs, and the manifest with the digests of all files."""
+    (folder / GOLDEN).mkdir()
+    write_json(folder / GOLDEN / TEXTS, [_golden(decoder, prompt) for prompt in prompts])
+    ship_runtime(folder)
+    write_mlmodel(folder, manifest.name, _mlflow_signature(), GENERATION_VERSION, ("jinja2", *RUNTIME_PACKAGES))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    digests = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+    write_json(folder / MANIFEST, msgspec.structs.replace(manifest, files=digests))
     return Bundle.open(folder)
 
 
@@ -111,11 +139,9 @@ def _require_known_tokens(files: TextFiles, vocabulary_size: int) -> None:
         )
 
 
-def _golden(generator: TextGenerator, prompt: Prompt) -> GoldenText:
-    settings = GenerationSettings(max_tokens=GOLDEN_TOKENS, ignore_end=True, overflow="cut")
-    text = generator.begin(prompt, settings)
-    (found,) = generator.generate([prompt], settings)
-    return GoldenText(text.prompt.tolist(), found.tokens, forced_logprobs(generator.decoder, text.prompt, found.tokens))
+def _golden(decoder: Decoder, prompt: TokenIds) -> GoldenText:
+    (tokens,) = greedy_texts(decoder, [prompt], GOLDEN_TOKENS)
+    return GoldenText(prompt.tolist(), tokens, forced_logprobs(decoder, prompt, tokens))
 
 
 def _mlflow_signature() -> dict[str, object]:

@@ -135,22 +135,26 @@ class GraphRecipe:
     digest: str
 
     @classmethod
-    def of(cls, overrides: Sequence[str] = (), config_dir: str | None = None) -> "GraphRecipe":
-        """Composes the sections that apply, `compress=graph` unless the overrides choose another one.
+    def of(
+        cls, overrides: Sequence[str] = (), config_dir: str | None = None, *, generates: bool = False
+    ) -> "GraphRecipe":
+        """Composes the sections that apply; `compress=graph`, or `compress=generation`, unless the overrides name one.
 
         Args:
             overrides: `key=value`, as on the command line.
             config_dir: folder of the user's own parts.
+            generates: whether the model generates texts, whose proof requires no agreement of predictions.
 
         Raises:
             MaasError: faults of the overrides, or a part refused its arguments.
         """
-        chosen = () if any(one.startswith("compress=") for one in overrides) else ("compress=graph",)
+        usual = "compress=generation" if generates else "compress=graph"
+        chosen = () if any(one.startswith("compress=") for one in overrides) else (usual,)
         sections = composed_sections(GRAPH_SECTIONS, [*chosen, *overrides], config_dir)
         export = cast("Part[ExportSettings]", sections["export"]).build()
         return cls(
             seed=cast("int", sections["seed"]),
-            compression=compression_of(cast("Part[object]", sections["compress"]), export),
+            compression=compression_of(cast("Part[object]", sections["compress"]), None if generates else export),
             export=export,
             overrides=tuple(overrides),
             digest=digest_of(sections),
@@ -166,18 +170,20 @@ def load_rows(config: RunConfig) -> Splits:
     return TrainingRecipe.of(config).rows()
 
 
-def compression_of(section: Part[object], export: ExportSettings) -> CompressionSettings:
+def compression_of(section: Part[object], export: ExportSettings | None) -> CompressionSettings:
     """Builds a `compress` section.
 
     Args:
         section: of a recipe.
-        export: whose required agreement holds in the search, too.
+        export: whose required agreement holds in the search, too; None where the proof requires none.
 
     Raises:
         BudgetError: no search can be made by it.
     """
     settings = cast("Part[CompressionSettings]", section).build()
     settings.require_searchable()
+    if export is None:
+        return settings
     return replace(settings, budget=settings.budget.agreeing(export.min_agreement))
 
 

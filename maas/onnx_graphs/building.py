@@ -16,6 +16,8 @@ from maas.onnx_graphs.opsets import modern, with_format
 from maas.onnx_graphs.reading import Axes, axis_sizes, captured_names, short_constants
 from maas.runtime.codec import ModelInputs
 
+MICROSOFT = "com.microsoft"
+"""The domain of operators of ONNX Runtime's own."""
 SOURCE_PREFIX = "source"
 """What the names of a graph begin with once it is part of another."""
 

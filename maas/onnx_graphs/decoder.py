@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from maas.errors import ExportError
-from maas.onnx_graphs.building import GraphBuilder, model_of_nodes
+from maas.onnx_graphs.building import MICROSOFT, GraphBuilder, model_of_nodes
 from maas.onnx_graphs.head_padding import padded_frequencies, padded_size, with_padded_heads
 from maas.records.signature import TensorSpec
 from maas.runtime.generation.decoder import LAST_POSITIONS, LOGITS, PAST, PRESENT, TOKENS, TOTAL_LENGTH
@@ -33,7 +33,6 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 FREQUENCIES = "model.rotary_emb.inv_freq"
 """Optional name among the weights: the rotation of a position in radians, (head_size / 2,)."""
-MICROSOFT = "com.microsoft"
 
 
 @dataclass(frozen=True)

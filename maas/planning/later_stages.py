@@ -89,7 +89,8 @@ def later_stages_of(
         out = folder / f"{name}.onnx"
         with suppress(ExportError, BundleError):  # the search refuses such a candidate, and continues
             one.apply(model, out, calibration)
-            models.predictors[name], models.files[name] = evaluator.running(out), out
+            evaluator.require_running(out)
+            models.predictors[name], models.files[name] = evaluator.predictor(out), out
     applied_s = time.perf_counter() - started
     models.row_s.update({name: _row_s(one, few.validation) for name, one in models.predictors.items()})
     return LaterStages(

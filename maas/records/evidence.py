@@ -102,7 +102,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parent_sha256: digest of that file.
         sha256: digest of its own file; empty if it failed.
         bytes: size of the ONNX file in bytes.
-        gzip_bytes: size of the compressed ONNX file in bytes.
+        gzip_bytes: size of the compressed ONNX file in bytes; null for a large one, or one that failed.
         seconds: time spent on making it in seconds, the pipeline not counted.
         target: import path of the pass; empty for one that was exported.
         settings: settings of the pass.
@@ -121,6 +121,9 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         latencies: latencies at batches of one, of the declared size and of 32, on one thread and on two.
         load_ms: time in milliseconds until ONNX Runtime has opened the file, in a separate process.
         peak_bytes: largest memory of this process in bytes while it predicted a batch.
+        perplexity_ratio: perplexity divided by that of the fp32 model on the same tokens, with a paired interval; null
+            where no texts are generated.
+        changed_texts: number of greedy texts that are others alone than in a batch; null where none are generated.
         reasons: reasons why it was refused; empty if it may be chosen.
     """
 
@@ -148,6 +151,8 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latencies: tuple[Latency, ...] = ()
     load_ms: float | None = None
     peak_bytes: int | None = None
+    perplexity_ratio: Interval | None = None
+    changed_texts: int | None = None
 
     @property
     def time_ratio(self) -> float:
@@ -164,7 +169,7 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         candidates: all that was tried, the model as exported first.
         chosen: the name of what ships.
         reason: with numbers.
-        rows: validation rows that candidates were evaluated on.
+        rows: validation rows, or tokens of texts, that candidates were evaluated on.
         pruned_trials: pipelines that were not followed to their end, by name, and why.
         scratch_baselines: names of candidates of the chosen one's shape that were trained from scratch.
     """

@@ -16,6 +16,7 @@ HIDDEN_IMPORTS = {
     ("maas/serving/observers/chosen.py", "maas.serving.observers.tracing"),  # an extra, once an exporter is set
     ("maas/bench.py", "maas.evidence.latency_plots"),  # matplotlib is an extra; a load test needs none
     ("maas/cli.py", "maas.sweeping.sweep"),  # it brings torch and mlflow; faults of a recipe are reported before that
+    ("maas/lifecycle/smaller_decoder.py", "maas.lifecycle.given_decoder"),  # transformers is an extra
     ("maas/compression/proposing.py", "maas.searching.studies"),  # optuna is an extra, and takes its time
     ("maas/sweeping/sweep.py", "maas.sweeping.search"),  # optuna is an extra; a sweep over lists needs none
     ("maas/opening.py", "maas.registry.catalogue.versions"),  # mlflow takes seconds, and need not be installed

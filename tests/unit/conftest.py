@@ -196,3 +196,26 @@ def failing(tiny_llama, tmp_path_factory) -> Failing:
         decoder.model.model.embed_tokens.weight[token] = torch.nan
     generator = generator_over(decoder, tmp_path_factory.mktemp("broken"))
     return Failing(decoder, generator, whole, tiny_llama.PROMPTS[index], texts[index].index(token) + 1)
+
+
+@pytest.fixture(scope="session")
+def bundle_of_llama(llama, lineage, tmp_path_factory) -> Any:
+    """The bundle that it becomes, without evidence."""
+    from maas.exporting.generation_bundling import build_generation_bundle
+    from maas.records.manifest import ServingSettings
+
+    return build_generation_bundle(
+        tmp_path_factory.mktemp("bundle_of_llama"), model=llama, name="tiny", serving=ServingSettings(batch_size=4),
+        lineage=lineage, golden_prompts=["the", "a longer prompt", "这是"], opset=20,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def few_steps() -> Iterator[None]:
+    """Times steps in few turns, where a module's tests look at texts and not at times."""
+    from maas.compression import text_evaluator
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_evaluator, "ROUNDS", 3)
+        patch.setattr(text_evaluator, "GRID_ROUNDS", 2)
+        yield

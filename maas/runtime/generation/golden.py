@@ -31,6 +31,22 @@ class GoldenText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logprobs: list[float]
 
 
+def greedy_texts(decoder: Decoder, prompts: Sequence[TokenIds], count: int) -> list[list[int]]:
+    """Returns the likeliest tokens after each prompt, one by one, all texts together.
+
+    Args:
+        decoder: graph.
+        prompts: token ids of N prompts.
+        count: number of tokens of each text.
+    """
+    cache = decoder.new_cache(len(prompts), max(map(len, prompts)) + count)
+    tokens = [decoder.prefill(cache, 0, prompts).argmax(axis=1)]
+    while len(tokens) < count:
+        tokens.append(decoder.step(cache, tokens[-1].tolist()).argmax(axis=1))
+    found: list[list[int]] = np.stack(tokens, axis=1).tolist()
+    return found
+
+
 def largest_difference(decoder: Decoder, golden: Sequence[GoldenText]) -> float:
     """Returns the largest difference of a golden token's log probability, by the same tokens read again."""
     return max((_difference(decoder, one) for one in golden), default=0.0)

@@ -1,0 +1,106 @@
+"""What a graph gives to each token of given texts, read as it would generate them: by steps of its cache, together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from maas.evidence.text_metrics import TextLikelihoods
+from maas.runtime.generation.decoder import Decoder, TokenIds
+from maas.runtime.generation.sampling import log_softmax
+
+READ_TOGETHER = 32
+"""Texts that share a step."""
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """What a model gives to the tokens of N texts after the first of each, T − 1 of a text of T.
+
+    Args:
+        nats: −ln p of each token, (T − 1,) for each text.
+        likeliest: the token that is likeliest in its place, (T − 1,) for each text.
+    """
+
+    nats: tuple[NDArray[np.float64], ...]
+    likeliest: tuple[NDArray[np.int64], ...]
+
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """−Σ ln p of each text, (N,)."""
+        return np.array([one.sum() for one in self.nats])
+
+    @property
+    def tokens(self) -> NDArray[np.int64]:
+        """Number of tokens of each text, (N,)."""
+        return np.array([len(one) for one in self.nats])
+
+
+def token_windows(texts: Sequence[str], tokenizer: Tokenizer, length: int, most_tokens: int) -> list[TokenIds]:
+    """Returns windows of texts, one after the other, each of which begins with the last token of the one before.
+
+    Args:
+        texts: texts, read as prompts are: with the tokens that the tokenizer adds.
+        tokenizer: tokenizer of the model.
+        length: most tokens of a window.
+        most_tokens: about how many tokens after the first of each window there are at most; of more windows, as many
+            are taken, evenly spread.
+    """
+    encoded = [np.array(one.ids, np.int64) for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=True)]
+    windows = [ids[start : start + length] for ids in encoded for start in range(0, len(ids) - 1, length - 1)]
+    counted = sum(len(one) - 1 for one in windows)
+    if counted <= most_tokens:
+        return windows
+    count = max(1, round(len(windows) * most_tokens / counted))
+    return [windows[index] for index in np.linspace(0, len(windows) - 1, count).astype(int)]
+
+
+def token_scores(decoder: Decoder, texts: Sequence[TokenIds], together: int = READ_TOGETHER) -> TokenScores:
+    """Reads texts.
+
+    Args:
+        decoder: graph.
+        texts: N texts of two tokens or more.
+        together: most texts that share a step.
+    """
+    order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
+    found: dict[int, tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
+    for start in range(0, len(order), together):
+        chunk = order[start : start + together]
+        found |= zip(chunk, _read(decoder, [texts[index] for index in chunk]), strict=True)
+    nats, likeliest = zip(*(found[index] for index in range(len(texts))), strict=True)
+    return TokenScores(nats, likeliest)
+
+
+def window_likelihoods(scores: TokenScores, texts: Sequence[TokenIds], tokenizer: Tokenizer) -> TextLikelihoods:
+    """Returns what a model gives to texts as a whole, which are as large as their tokens after the first are decoded.
+
+    Args:
+        scores: of the texts.
+        texts: token ids.
+        tokenizer: that made them.
+    """
+    decoded = [tokenizer.decode(text[1:].tolist(), skip_special_tokens=False) for text in texts]
+    return TextLikelihoods(
+        nats=scores.sums,
+        right=np.array([(one == text[1:]).sum() for one, text in zip(scores.likeliest, texts, strict=True)]),
+        tokens=scores.tokens,
+        characters=np.array([len(one) for one in decoded]),
+        bytes=np.array([len(one.encode()) for one in decoded]),
+    )
+
+
+def _read(decoder: Decoder, texts: Sequence[TokenIds]) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Returns nats and likeliest tokens of texts, the longest first: where one ends, those before it continue."""
+    cache = decoder.new_cache(len(texts), len(texts[0]))
+    found = [(np.zeros(len(text) - 1), np.zeros(len(text) - 1, np.int64)) for text in texts]
+    for position in range(len(texts[0]) - 1):
+        unended = [text for text in texts if len(text) > position + 1]
+        logits = decoder.step(cache, [int(text[position]) for text in unended])
+        targets = [int(text[position + 1]) for text in unended]
+        given = log_softmax(logits)[np.arange(len(unended)), targets]
+        for (nats, likeliest), logarithm, token in zip(found, given, logits.argmax(axis=1), strict=False):
+            nats[position], likeliest[position] = -logarithm, token
+    return found

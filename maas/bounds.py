@@ -20,6 +20,7 @@ Threads = Annotated[int, Meta(ge=1, le=256, description="a number of threads fro
 Workers = Annotated[int, Meta(ge=1, le=256, description="a number of processes from 1 to 256", examples=[2])]
 BatchSize = Annotated[int, Meta(ge=1, le=2**20, description="a number of rows from 1 to 1048576", examples=[32])]
 Tokens = Annotated[int, Meta(ge=1, le=2**17, description="a number of tokens from 1 to 131072", examples=[256])]
+BeamCount = Annotated[int, Meta(ge=1, le=64, description="a number of beams from 1 to 64", examples=[4])]
 PadMultiple = Annotated[int, Meta(ge=1, le=2**10, description="a number of tokens from 1 to 1024", examples=[16])]
 Opset = Annotated[int, Meta(ge=18, le=23, description="an ONNX opset from 18 to 23", examples=[20])]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a port in 0 to 65535; 0 picks a free one")]

@@ -22,6 +22,7 @@ METRICS = {
     "transcription": ("word_accuracy", "character_accuracy"),
     "embedding": (),
     "generation": ("log_likelihood",),
+    "translation": ("log_likelihood",),
 }
 """The metrics that a recipe may choose, by task; of all of them more is better."""
 
@@ -46,7 +47,8 @@ class RunConfig:
         serve: batch size and threads that the model is measured and served with.
         seed: random seed of training, calibration and search.
         task: what is learnt: `classification`, `binary` (one logit), `regression`, `transcription` (the text of a
-            sound), `generation` (the next token of texts), or `embedding` (nothing is).
+            sound), `generation` (the next token of texts), `translation` (that of a text that is made of another), or
+            `embedding` (nothing is).
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
             return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from maas.data.packing import PackedTexts
+from maas.data.pairing import PairedTexts
 from maas.data.preprocessed import PreprocessedRows
 from maas.data.splits import Split, Splits
 from maas.errors import DataError, InputError
@@ -25,7 +26,7 @@ class Batch(NamedTuple):
 
     Args:
         inputs: the net's inputs by name, N rows each.
-        targets: (N,), or (N, T) of packed texts.
+        targets: (N,), or (N, T) of packed or paired texts.
         rows: int64 (N,), the rows' numbers in their split, or those of sequences.
     """
 
@@ -81,7 +82,31 @@ class PackedDataset(Dataset[Batch]):
         return torch.from_numpy(self._packed.take(rows).targets)
 
 
-BatchSource: TypeAlias = BatchDataset | PackedDataset
+class PairedDataset(Dataset[Batch]):
+    """Pairs of texts; indexed with a whole batch of row numbers.
+
+    Args:
+        split: whose targets are texts.
+        processor: fitted.
+    """
+
+    def __init__(self, split: Split, processor: Processor) -> None:
+        self._pairs = PairedTexts(processor, split.inputs, [] if split.targets is None else list(split.targets))
+        self.keys = self._pairs.keys
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, indices: Sequence[int]) -> Batch:
+        source, tokens, targets = map(torch.from_numpy, self._pairs.take(indices))
+        return Batch({"source": source, "tokens": tokens}, targets, torch.as_tensor(indices))
+
+    def targets_of(self, rows: NDArray[np.int64]) -> Tensor:
+        """Returns the tokens that a net should give for these rows, (N, T)."""
+        return torch.from_numpy(self._pairs.targets(rows))
+
+
+BatchSource: TypeAlias = BatchDataset | PackedDataset | PairedDataset
 """What gives batches by the numbers of their rows."""
 
 

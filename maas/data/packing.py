@@ -144,3 +144,16 @@ def _key(processor: Tokenising, inputs: Sequence[Any]) -> str:
 
 def _mapped(path: Path, kind: np.dtype[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
     return np.memmap(path, dtype=kind, mode="r")
+
+
+def padded(rows: Sequence[Array], filling: int) -> NDArray[np.int64]:
+    """Returns rows of several lengths, int64 (N, T), padded at the end.
+
+    Example:
+        >>> padded([np.array([1, 2]), np.array([3])], 0).tolist()
+        [[1, 2], [3, 0]]
+    """
+    found = np.full((len(rows), max(map(len, rows))), filling, dtype=np.int64)
+    for row, values in zip(found, rows, strict=True):
+        row[: len(values)] = values
+    return found

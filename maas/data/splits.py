@@ -40,6 +40,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    @property
+    def fitting_rows(self) -> Sequence[Any]:
+        """What a processor learns from: the inputs, and where both are texts the targets after them."""
+        is_pairs = self.targets is not None and np.asarray(self.targets).dtype.kind == "O"
+        if self.targets is None or not is_pairs or not isinstance(self.inputs[0], str):
+            return self.inputs
+        return Rows([self.inputs, list(self.targets)], np.arange(2 * len(self)))
+
     def picked(self, indices: Iterable[int]) -> "Split":
         """Returns the rows at these positions."""
         chosen = np.fromiter(indices, dtype=np.int64)

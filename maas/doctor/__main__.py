@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _doctor(config: RunConfig) -> None:
     recipe = TrainingRecipe.of(config)
     splits = recipe.rows()
-    findings = examine(recipe, splits, recipe.fitted_processor(splits.train.inputs))
+    findings = examine(recipe, splits, recipe.fitted_processor(splits.train.fitting_rows))
     for finding in findings:
         cli.say(str(finding))
     if not findings:

@@ -55,9 +55,9 @@ def build_bundle(
     predictor = Predictor(
         folder / MODEL, processor, postprocessor, batch_size=serving.batch_size, threads=serving.threads
     )
-    _write_golden(folder / GOLDEN, predictor, golden_rows)
+    write_golden(folder / GOLDEN, predictor, golden_rows)
     ship_runtime(folder)
-    write_mlmodel(folder, name, _mlflow_signature(predictor), MANIFEST_VERSION)
+    write_mlmodel(folder, name, mlflow_signature(predictor), MANIFEST_VERSION)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
         schema_version=MANIFEST_VERSION,
@@ -81,7 +81,14 @@ def attach_evidence(bundle: Bundle, evidence: Evidence) -> None:
     write_json(bundle.folder / EVIDENCE, evidence)
 
 
-def _write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> None:
+def write_golden(folder: Path, predictor: Predictor, rows: Sequence[Any]) -> None:
+    """Writes raw inputs and what a model gives for them.
+
+    Args:
+        folder: new folder.
+        predictor: the model.
+        rows: raw inputs.
+    """
     outputs = predictor.outputs(rows)
     folder.mkdir()
     write_json(folder / "inputs.json", [_as_json(row) for row in rows])
@@ -99,7 +106,7 @@ def _as_json(row: object) -> object:
     return row.tolist() if isinstance(row, np.ndarray) else row
 
 
-def _mlflow_signature(predictor: Predictor) -> dict[str, Any] | None:
+def mlflow_signature(predictor: Predictor) -> dict[str, Any] | None:
     """Returns MLflow's schemas, as texts; None where MLflow would refuse what the model takes.
 
     MLflow takes a tensor of exactly one type, and no list; whole numbers are no numbers to it, nor is a whole number

@@ -23,10 +23,11 @@ from maas.lifecycle.lookup import (
     newest_bundle,
     newest_checkpoint,
 )
-from maas.lifecycle.recipe import GENERATION, BuiltRecipe, require_later_stages
+from maas.lifecycle.recipe import GENERATION, TRANSLATION, BuiltRecipe, require_later_stages
 from maas.lifecycle.registering import register_bundle, require_registry
 from maas.lifecycle.stages import compress_source, export_source, verify_bundle
 from maas.lifecycle.training import assist, train_checkpoint
+from maas.lifecycle.translation import export_translation
 from maas.records.evidence import Evidence
 from maas.registry.catalogue.versions import ModelVersion
 from maas.run_folders.folder import RunFolder, of_artifact
@@ -148,8 +149,9 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
-        if config.task == GENERATION:
-            return export_generation(recipe, folder, checkpoint, recipe.training.rows())
+        if config.task in (GENERATION, TRANSLATION):
+            export_texts = export_generation if config.task == GENERATION else export_translation
+            return export_texts(recipe, folder, checkpoint, recipe.training.rows())
         return _exported(recipe, recipe.source(checkpoint, recipe.training.rows()), folder, compressed)
 
 

@@ -95,8 +95,8 @@ def require_trained_on(checkpoint: Checkpoint, rows: Splits) -> None:
         )
 
 
-GENERATION = "generation"
-"""The task of recipes whose nets generate texts."""
+GENERATION, TRANSLATION = "generation", "translation"
+"""The tasks of recipes whose nets generate texts: that continue others, or are made of others."""
 
 
 def require_later_stages(config: RunConfig) -> None:
@@ -105,10 +105,10 @@ def require_later_stages(config: RunConfig) -> None:
     Raises:
         ConfigError: it trains a model that generates texts, which is trained and exported alone.
     """
-    if config.task == GENERATION:
+    if config.task in (GENERATION, TRANSLATION):
         raise ConfigError(
-            "task is generation; models that generate texts are trained and exported, and no other stage takes them "
-            f"yet. Run python -m maas.train recipe={config.name} and python -m maas.export recipe={config.name}."
+            f"task is {config.task}; models that generate texts are trained and exported, and no other stage takes "
+            f"them yet. Run python -m maas.train recipe={config.name} and python -m maas.export recipe={config.name}."
         )
 
 

@@ -12,13 +12,15 @@ from torch import nn
 
 from maas.data.folds import folded, require_foldable
 from maas.data.packing import require_tokenising
-from maas.data.splits import Splits
+from maas.data.splits import Split, Splits
 from maas.doctor import require_sound
+from maas.errors import ConfigError
 from maas.evidence.plots import learning_curve
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.text_metrics import TextLikelihoods, text_metrics
+from maas.evidence.translation_metrics import translation_metrics
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.recipe import BuiltRecipe
+from maas.lifecycle.recipe import TRANSLATION, BuiltRecipe
 from maas.lifecycle.registering import tracker_of
 from maas.lifecycle.stages import timed
 from maas.records.evidence import Interval
@@ -33,20 +35,25 @@ from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import Fitted, fit
 from maas.training.recipe import TrainingRecipe
 from maas.training.reopening import REOPENED_ROWS
-from maas.training.text_likelihoods import token_sums
+from maas.training.text_likelihoods import TokenSums, token_sums
+from maas.training.translating import pair_sums, translations_of
 
 log = logging.getLogger("maas")
 
 
 def train_checkpoint(recipe: BuiltRecipe, folder: RunFolder, splits: Splits) -> Checkpoint:
     """Fits processor and net, and keeps the best epoch."""
+    if recipe.training.folds and recipe.training.task == TRANSLATION:
+        raise ConfigError(
+            f"folds is {recipe.training.folds}; models that translate are not cross-validated. Set folds=0."
+        )
     require_foldable(splits, recipe.training.folds)
     lineage = lineage_of(recipe.config, splits.record.fingerprint)  # of the code that is about to train
     tracker = tracker_of(recipe, folder, lineage)
     named = {"label": f"{len(splits.labels)} labels", "text": f"texts of {len(splits.labels)} characters"}
     log.info("train     %s rows, %s", len(splits.train), named.get(splits.target, "no labels"))
     with timed(folder, "train"), tracker.marked() if tracker else nullcontext():
-        processor = recipe.training.fitted_processor(splits.train.inputs)
+        processor = recipe.training.fitted_processor(splits.train.fitting_rows)
         require_sound(recipe.training, splits, processor)
         processes.send_folder(folder.resume)
         fitted = fit(recipe.training, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
@@ -76,7 +83,7 @@ def assist(recipe: TrainingRecipe, splits: Splits) -> NoReturn:
     """Trains beside the first process, which alone continues; this one ends."""
     resume = processes.received_folder()
     if resume is not None:
-        fit(recipe, splits, recipe.fitted_processor(splits.train.inputs), resume)
+        fit(recipe, splits, recipe.fitted_processor(splits.train.fitting_rows), resume)
     raise SystemExit(0)
 
 
@@ -131,11 +138,12 @@ def checkpoint_of_fitted(
 def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Postprocessor | None, dict[str, Interval]]:
     """Returns the postprocessor of a fitted model, if it has one, and its metrics on validation rows, if there are any.
 
-    Those of a model that generates texts are over all tokens of the rows.
+    Those of a model that generates texts are over all tokens of the rows, and over the texts that it makes of others.
     """
     task_head, rows = fitted.task_head, splits.validation
     if not task_head.postprocessor:
-        return None, text_metrics(likelihoods_of(cast("nn.Module", fitted.model), processor, rows.inputs))
+        measure = translated_metrics if task_head.target == "text" else generated_metrics
+        return None, measure(cast("nn.Module", fitted.model), processor, rows)
     output = postprocessor_class(task_head.postprocessor).output
     outputs = outputs_in_batches(processor, rows.inputs, 32, run_of(fitted.model, task_head, output))[output]
     postprocessor = load_postprocessor(task_head.postprocessor_record(outputs.shape[-1]))
@@ -146,6 +154,31 @@ def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Pos
     )
 
 
+def generated_metrics(net: nn.Module, processor: Processor, rows: Split) -> dict[str, Interval]:
+    """Returns how well a net predicts whole texts.
+
+    Args:
+        net: in evaluation mode, on the CPU.
+        processor: that it was trained with.
+        rows: texts.
+    """
+    return text_metrics(likelihoods_of(net, processor, rows.inputs))
+
+
+def translated_metrics(net: nn.Module, processor: Processor, rows: Split) -> dict[str, Interval]:
+    """Returns how well a net predicts the targets of texts, and how near to them what it makes of the texts is.
+
+    Args:
+        net: in evaluation mode, on the CPU.
+        processor: that it was trained with.
+        rows: texts whose targets are texts.
+    """
+    wanted = [] if rows.targets is None else [str(one) for one in rows.targets]
+    sums = pair_sums(net, processor, rows.inputs, wanted)
+    made = translations_of(net, processor, rows.inputs)
+    return text_metrics(with_sizes(sums, wanted)) | translation_metrics(made, wanted)
+
+
 def likelihoods_of(net: nn.Module, processor: Processor, texts: Sequence[str]) -> TextLikelihoods:
     """Returns what a net that generates texts gives to each of some texts.
 
@@ -154,7 +187,11 @@ def likelihoods_of(net: nn.Module, processor: Processor, texts: Sequence[str]) -
         processor: that it was trained with.
         texts: N raw texts.
     """
-    sums = token_sums(net, require_tokenising(processor), texts)
+    return with_sizes(token_sums(net, require_tokenising(processor), texts), texts)
+
+
+def with_sizes(sums: TokenSums, texts: Sequence[str]) -> TextLikelihoods:
+    """Returns what a net gives to texts, beside their characters and the bytes of their UTF-8."""
     sizes = np.array([(len(text), len(text.encode())) for text in texts])
     return TextLikelihoods(*sums, characters=sizes[:, 0], bytes=sizes[:, 1])
 
@@ -164,7 +201,7 @@ def cross_validated(recipe: TrainingRecipe, splits: Splits, resume: Path) -> dic
     targets, found = [], []
     for number, fold in enumerate(folded(splits, recipe.folds), start=1):
         log.info("train     fold %s of %s", number, recipe.folds)
-        processor = recipe.fitted_processor(fold.train.inputs)
+        processor = recipe.fitted_processor(fold.train.fitting_rows)
         fitted = fit(recipe, fold, processor, resume / f"fold{number}")
         task_head = fitted.task_head
         postprocessor = load_postprocessor(task_head.postprocessor_record(len(fold.labels)))

@@ -53,7 +53,7 @@ class GPT(nn.Module):
     ) -> None:
         super().__init__()
         groups = heads if kv_heads is None else kv_heads
-        _require_divisible(width, heads, groups)
+        require_divisible(width, heads, groups)
         self.head_size = width // heads
         self.rotary_theta = rotary_theta
         self.embedding = nn.Embedding(vocabulary_size, width)
@@ -63,7 +63,7 @@ class GPT(nn.Module):
         )
         self.norm = nn.RMSNorm(width, eps=norm_epsilon)
         self.unembedding = None if is_tied else nn.Linear(width, vocabulary_size, bias=False)
-        self._initialise_(layers)
+        initialise_blocks_(self, added=2 * layers)
 
     def forward(self, tokens: Tensor, documents: Tensor | None = None) -> Tensor:
         """Returns the logits of the token after each one.
@@ -97,13 +97,6 @@ class GPT(nn.Module):
             hidden = block(hidden, turns, is_seen)
         normalised: Tensor = self.norm(hidden)
         return normalised
-
-    def _initialise_(self, layers: int) -> None:
-        """Draws weights from a narrow normal distribution, narrower where 2 L of them are added up."""
-        for name, weight in self.named_parameters():
-            if weight.ndim > 1:
-                is_added = name.endswith(("output.weight", "down.weight"))
-                nn.init.normal_(weight, std=INITIAL_DEVIATION / (math.sqrt(2 * layers) if is_added else 1.0))
 
 
 class Block(nn.Module):
@@ -205,6 +198,19 @@ class GatedFeedForward(nn.Module):
         return made
 
 
+def initialise_blocks_(net: nn.Module, added: int) -> None:
+    """Draws weights from a narrow normal distribution, narrower where many of them are added up, in place.
+
+    Args:
+        net: of blocks as they are here.
+        added: how many outputs of attention and feed-forward nets are added to a token's vector.
+    """
+    for name, weight in net.named_parameters():
+        if weight.ndim > 1:
+            is_added = name.endswith(("output.weight", "down.weight"))
+            nn.init.normal_(weight, std=INITIAL_DEVIATION / (math.sqrt(added) if is_added else 1.0))
+
+
 def positions_within(documents: Tensor) -> Tensor:
     """Returns each token's place in its document, from 0; of a document that a row continues, its place in the row.
 
@@ -258,8 +264,12 @@ def turned(values: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
     return values * cosine + torch.cat([-second, first], dim=3) * sine
 
 
-def _require_divisible(width: int, heads: int, kv_heads: int) -> None:
-    """Raises ValueError where the widths and heads do not divide each other."""
+def require_divisible(width: int, heads: int, kv_heads: int) -> None:
+    """Requires widths and heads of attention that divide each other.
+
+    Raises:
+        ValueError: they do not.
+    """
     if width % heads or width // heads % 2:
         raise ValueError(
             f"width is {width} and heads is {heads}; width / heads must be an even whole number. Set e.g. "

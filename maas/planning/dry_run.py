@@ -74,7 +74,7 @@ def dry_run(recipe: BuiltRecipe, folder: Path, imports_s: float) -> Report:
         splits = training.rows()
         require_foldable(splits, training.folds)
     with clock.timed("processor"):
-        processor = training.fitted_processor(splits.train.inputs)
+        processor = training.fitted_processor(splits.train.fitting_rows)
     with clock.timed("doctor"):
         require_sound(training, splits, processor)
     pretraining_s = _pretraining_s(training, splits, processor)

@@ -4,12 +4,14 @@ from typing import Any
 
 import msgspec
 
-from maas.bounds import BatchSize, Threads, Tokens
+from maas.bounds import BatchSize, BeamCount, NonNegative, Threads, Tokens
 from maas.records.signature import Signature, TensorSpec
 
 MANIFEST_VERSION = 2
 GENERATION_VERSION = 3
 """Of a manifest whose graph keeps state between steps; readers of version 2 refuse it by its number."""
+TRANSLATION_VERSION = 4
+"""Of a manifest whose graphs make one text of another; readers of version 3 refuse it by its number."""
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +63,23 @@ class Generation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     special_tokens: dict[str, str] = {}
 
 
+class Translation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a model makes one text of another.
+
+    Args:
+        end_token: id of the token that begins what is written, and ends it.
+        max_tokens: largest number of tokens that are written, the end among them.
+        num_beams: number of texts that are followed at once; 1 takes the likeliest token at each step.
+        length_penalty: power of the length that log probabilities are divided by where beams are compared; 0 compares
+            them as they are, and the larger it is the longer the text.
+    """
+
+    end_token: int
+    max_tokens: Tokens
+    num_beams: BeamCount = 1
+    length_penalty: NonNegative = 1.0
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The content of a bundle. What is at its default is not written: older readers refuse fields that they lack.
 
@@ -70,7 +89,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         task: e.g. `text-classification`; also the path of its REST route.
         precision: `fp32`, or the compression that was chosen.
         graphs: ONNX file of each role by the role's name; `predict` turns a batch of inputs into outputs, `prefill`
-            reads prompts and `decode` continues them, which one file may do.
+            reads prompts and `decode` continues them, which one file may do; of a model that translates, `encode` reads
+            a text and `decode` writes another.
         processor: kind and settings of the processor; one of several inputs has the kinds of its parts by name; empty
             for a model that generates.
         postprocessor: kind and settings of the postprocessor; empty for a model that generates.
@@ -80,7 +100,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         files: SHA-256 of each file by its path inside the bundle; `manifest.json` and `evidence.json` excepted.
         state: tensors that a graph keeps between steps, each an input `past.NAME` and an output `present.NAME`; none
             for a model that answers in one step.
-        generation: how the model continues texts; null for one that answers in one step.
+        generation: how the model continues texts; null for one that does not.
+        translation: how it makes one text of another; null for one that does not.
     """
 
     schema_version: int
@@ -96,3 +117,4 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     files: dict[str, str]
     state: tuple[TensorSpec, ...] = ()
     generation: Generation | None = None
+    translation: Translation | None = None

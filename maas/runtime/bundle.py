@@ -30,9 +30,11 @@ from maas.runtime.bundle_files import (
 )
 from maas.runtime.generation.settings import generation_settings
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared_with_golden
-from maas.runtime.model import Predictor
+from maas.runtime.model import Predictor, Runnable
 from maas.runtime.postprocessors import load_postprocessor
+from maas.runtime.postprocessors.translation import TRANSLATED_TEXT
 from maas.runtime.processors import Processor, load_processor
+from maas.runtime.translation.translator import Translator
 
 if TYPE_CHECKING:
     from maas.runtime.generation.generator import Generated, Prompt, TextGenerator
@@ -93,8 +95,9 @@ class Bundle:
 
     @property
     def model_path(self) -> Path:
-        """The ONNX file that predicts, or generates."""
-        return self.folder / self.manifest.graphs[DECODE if self.is_generative else PREDICT]
+        """The ONNX file that predicts, or generates; of a model that translates, the one that writes."""
+        is_written = self.is_generative or self.manifest.translation is not None
+        return self.folder / self.manifest.graphs[DECODE if is_written else PREDICT]
 
     @property
     def is_generative(self) -> bool:
@@ -125,9 +128,13 @@ class Bundle:
             threads: instead of the manifest's.
             model: another ONNX file of the same signature, instead of the bundle's.
         """
+        processor = self.load_processor()
+        run: Path | Runnable = model or self.model_path
+        if self.manifest.translation is not None:
+            run = Translator.open(self.folder, self.manifest, processor, threads)
         return Predictor(
-            model or self.model_path,
-            self.load_processor(),
+            run,
+            processor,
             load_postprocessor(self.manifest.postprocessor),
             batch_size=batch_size or self.manifest.serving.batch_size,
             threads=threads or self.manifest.serving.threads,
@@ -141,6 +148,23 @@ class Bundle:
             BundleError: the golden predictions are others.
         """
         return self.checked_predictor.predict(rows)
+
+    def translate(self, texts: Sequence[str], **settings: object) -> list[str]:
+        """Returns what the model makes of each text; the first time, the golden inputs are translated before.
+
+        Args:
+            texts: raw texts.
+            **settings: instead of the manifest's: `num_beams`, `length_penalty`, `max_tokens`.
+
+        Raises:
+            InputError: a text or a setting cannot be understood.
+            BundleError: the model does not translate, or the golden translations are others.
+        """
+        predictor = self.checked_predictor
+        if not isinstance(predictor.graph, Translator):
+            raise BundleError(f"{self.folder} holds a model that does not translate; call predict.")
+        outputs = predictor.with_graph(predictor.graph.changed(settings)).outputs(texts)
+        return list(outputs[TRANSLATED_TEXT])
 
     def require_predictive(self) -> None:
         """Requires a model that predicts.

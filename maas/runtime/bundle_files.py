@@ -8,15 +8,16 @@ import msgspec
 
 from maas.errors import BundleError, one_line
 from maas.files import read_json, sha256_of
-from maas.records.manifest import GENERATION_VERSION, Manifest
+from maas.records.manifest import GENERATION_VERSION, MANIFEST_VERSION, TRANSLATION_VERSION, Manifest
 from maas.records.older import Record, manifest_today
 
 _T = TypeVar("_T")
 Today = Callable[[Record], Record]
 PREDICT = "predict"
 """The role of the graph that turns a batch of inputs into outputs."""
-PREFILL, DECODE = "prefill", "decode"
-"""The roles of the graphs, or of the graph, that read prompts and continue them."""
+PREFILL, DECODE, ENCODE = "prefill", "decode", "encode"
+"""The roles of the graphs, or of the graph, that read prompts and continue them; and of one that reads whole texts, of
+which `decode` then makes others."""
 MODEL, MANIFEST, EVIDENCE, ASSETS, GOLDEN = "model.onnx", "manifest.json", "evidence.json", "assets", "golden"
 EXPORT = "Export the model again."
 
@@ -41,9 +42,9 @@ def read_manifest(folder: Path) -> Manifest:
     if not is_there:
         raise BundleError(f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle.")
     found = read_record(path, Version).schema_version
-    if not 1 <= found <= GENERATION_VERSION:
+    if not 1 <= found <= TRANSLATION_VERSION:
         raise BundleError(
-            f"{folder} has schema version {found}; this maas reads 1 to {GENERATION_VERSION}. Upgrade maas."
+            f"{folder} has schema version {found}; this maas reads 1 to {TRANSLATION_VERSION}. Upgrade maas."
         )
     return read_record(path, Manifest, today=manifest_today)
 
@@ -73,10 +74,14 @@ def require_whole(folder: Path, manifest: Manifest) -> None:
 
 
 def _require_roles(folder: Path, manifest: Manifest) -> None:
-    """Requires a graph that predicts, or, where texts are generated, graphs of prompts and steps and their files."""
+    """Requires the graphs of what the model does, and, where it continues texts, the files of their tokens."""
     generation, path = manifest.generation, folder / MANIFEST
-    if (generation is not None) != (manifest.schema_version == GENERATION_VERSION):
+    if manifest.schema_version != _version_of(manifest):
         raise BundleError(f"{path} is of version {manifest.schema_version}, which does not fit what it holds. {EXPORT}")
+    if manifest.translation is not None:
+        if missing := sorted({ENCODE, DECODE} - manifest.graphs.keys()):
+            raise BundleError(f"{path} makes texts of others and names no graph to {missing[0]}. {EXPORT}")
+        return
     if generation is None:
         if PREDICT not in manifest.graphs:
             raise BundleError(f"{path} names no graph that predicts; this maas serves none else. {EXPORT}")
@@ -86,6 +91,13 @@ def _require_roles(folder: Path, manifest: Manifest) -> None:
     for name in filter(None, (generation.tokenizer, generation.chat_template)):
         if name not in manifest.files:
             raise BundleError(f"{path} does not name {_shown(name)}; export the model again.")
+
+
+def _version_of(manifest: Manifest) -> int:
+    """Returns the version of manifests that hold what this one does."""
+    if manifest.translation is not None:
+        return TRANSLATION_VERSION
+    return MANIFEST_VERSION if manifest.generation is None else GENERATION_VERSION
 
 
 def read_record(path: Path, kind: type[_T], advice: str = "", today: Today | None = None) -> _T:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from maas.errors import InputError
+from maas.errors import BundleError, InputError
 from maas.records.signature import Signature
-from maas.runtime.codec import Codec, Features, Outputs, Run, nbytes_of
+from maas.runtime.codec import Codec, Features, ModelInputs, Outputs, Run, nbytes_of
 from maas.runtime.graph import Graph
 from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.processors import preprocessed_pieces
@@ -19,11 +19,19 @@ BLOCK_BYTES = 64 * 2**20
 """Of encoded rows that wait for their batch: batches of equal size are sought among so many."""
 
 
+class Runnable(Protocol):
+    """What a predictor runs where one graph is not all of a model."""
+
+    def run(self, model_inputs: ModelInputs) -> Outputs:
+        """Returns the outputs of a batch, (N, …) each."""
+        ...
+
+
 class Predictor:
     """A codec, a graph, and what the graph's outputs mean.
 
     Args:
-        model: the ONNX file.
+        model: the ONNX file, or what is run in its place.
         processor: reads raw rows.
         postprocessor: names the outputs.
         batch_size: the most rows that one run of the graph takes.
@@ -36,7 +44,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: Path,
+        model: Path | Runnable,
         processor: Codec,
         postprocessor: Postprocessor,
         *,
@@ -48,17 +56,28 @@ class Predictor:
         self.postprocessor = postprocessor
         self.batch_size = batch_size
         self.threads = threads
-        self.graph = Graph(model, threads, providers)
+        self.graph: Runnable = Graph(model, threads, providers) if isinstance(model, Path) else model
 
     @property
     def session(self) -> ort.InferenceSession:
-        """ONNX Runtime's session of the graph."""
+        """ONNX Runtime's session of the graph.
+
+        Raises:
+            BundleError: the model is more than one graph.
+        """
+        if not isinstance(self.graph, Graph):
+            raise BundleError("The model runs several graphs many times for a row; none of them can be timed alone.")
         return self.graph.session
 
     @property
     def signature(self) -> Signature:
         """The raw input's and the answer's tensors."""
         return Signature(self.processor.input_specs, self.postprocessor.specs)
+
+    def with_graph(self, graph: Runnable) -> "Predictor":
+        """Returns a predictor that runs another graph, or this one otherwise."""
+        made = (self.processor, self.postprocessor)
+        return Predictor(graph, *made, batch_size=self.batch_size, threads=self.threads)
 
     def preprocess(self, rows: Sequence[Any]) -> list[Features]:
         """Checks and converts raw rows.

@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from msgspec.json import encode
@@ -57,6 +57,10 @@ class Costs:
     def bytes_preprocessed_in(self, seconds: float) -> float:
         """Returns the number of raw bytes whose preprocessing is estimated to take some seconds."""
         return seconds / self.preprocess_s_per_byte if self.preprocess_s_per_byte else math.inf
+
+    def in_a_thread(self) -> "Costs":
+        """Returns costs by which the event loop runs nothing: where a row does not show how long it takes."""
+        return replace(self, shortest_run_s=max(self.shortest_run_s, 2 * INLINE_BELOW_S))
 
     @property
     def is_inline(self) -> bool:

@@ -94,13 +94,13 @@ class TrainingRecipe:
         """
         return self.data.build()
 
-    def fitted_processor(self, inputs: Sequence[Any]) -> Processor:
-        """Returns a new processor, fitted on raw training inputs.
+    def fitted_processor(self, rows: Sequence[Any]) -> Processor:
+        """Returns a new processor, fitted on the training rows: their inputs, and targets that are texts.
 
         Raises:
             MaasError: it refused its arguments or the inputs.
         """
-        return self.processor.build().fit(inputs)
+        return self.processor.build().fit(rows)
 
 
 def required(part: Part[_T] | None, section: str) -> Part[_T]:

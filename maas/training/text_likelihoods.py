@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
-from maas.data.packing import NO_TARGET, Tokenising
+from maas.data.packing import NO_TARGET, Tokenising, padded
 from maas.runtime.processors import Array
 from maas.runtime.processors.base import in_pieces
 
@@ -83,8 +83,8 @@ def windows_of(processor: Tokenising, texts: Sequence[Any]) -> Iterator[TextWind
 
 def _add(sums: TokenSums, net: nn.Module, windows: list[TextWindow]) -> None:
     """Adds what windows give to their texts."""
-    tokens = _padded([window.tokens for window in windows], 0)
-    targets = _padded([window.targets for window in windows], NO_TARGET)
+    tokens = torch.from_numpy(padded([window.tokens for window in windows], 0))
+    targets = torch.from_numpy(padded([window.targets for window in windows], NO_TARGET))
     with torch.inference_mode():
         logits = net(tokens).float()
         nats = functional.cross_entropy(logits.transpose(1, 2), targets, ignore_index=NO_TARGET, reduction="none")
@@ -93,11 +93,3 @@ def _add(sums: TokenSums, net: nn.Module, windows: list[TextWindow]) -> None:
     np.add.at(sums.nats, texts, nats.double().sum(1).numpy())
     np.add.at(sums.right, texts, is_right.sum(1).numpy())
     np.add.at(sums.tokens, texts, (targets != NO_TARGET).sum(1).numpy())
-
-
-def _padded(rows: list[Array], filling: int) -> Tensor:
-    """Returns rows of several lengths, int64 (N, T), padded at the end."""
-    padded = np.full((len(rows), max(map(len, rows))), filling, dtype=np.int64)
-    for row, values in zip(padded, rows, strict=True):
-        row[: len(values)] = values
-    return torch.from_numpy(padded)

@@ -5,14 +5,17 @@ mean of the batches' means, in which rows of small or lightly weighted batches w
 for that: every process knows which rows the others take.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
+from torch.nn import functional
 
 from maas.data.datamodule import Loader
+from maas.data.packing import NO_TARGET
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Window:
     """All that one step sees.
 
     Args:
-        targets: of its rows in all processes and batches, (M,).
+        targets: of its rows in all processes and batches, (M,), or (M, T) of texts.
         batches: in how many batches they come, all processes' together.
         divisor: the number that the sum of these batches' gradients is divided by, whoever does it.
     """
@@ -84,7 +87,15 @@ def window_of(trainer: Trainer, batch_idx: int) -> Window | None:
     first = batch_idx - batch_idx % accumulated
     last = min(first + accumulated, int(trainer.num_training_batches))  # an epoch's last window may be short
     seen = cast("Loader", trainer.train_dataloader).targets_together(first, last)
-    return Window(torch.cat(seen), len(seen) * world, accumulated * world)
+    return Window(_joined(seen), len(seen) * world, accumulated * world)
+
+
+def _joined(seen: Sequence[Tensor]) -> Tensor:
+    """Returns the targets of several batches, (M,), or (M, T) of texts that are not equally long in all of them."""
+    if seen[0].ndim == 1:
+        return torch.cat(tuple(seen))
+    longest = max(one.shape[1] for one in seen)
+    return torch.cat([functional.pad(one, (0, longest - one.shape[1]), value=NO_TARGET) for one in seen])
 
 
 def sees_several_batches(trainer: Trainer) -> bool:

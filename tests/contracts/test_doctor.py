@@ -32,7 +32,7 @@ NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 def test_nothing_is_found_when_a_shipped_recipe_is_examined(name):
     config = maas.compose(name)
     splits = config.data.build()
-    processor = config.processor.build().fit(splits.train.inputs)
+    processor = config.processor.build().fit(splits.train.fitting_rows)
     assert [str(finding) for finding in examine(TrainingRecipe.of(config), splits, processor)] == []
 
 

@@ -23,7 +23,7 @@ METRICS_OF = sorted(module.name for module in pkgutil.iter_modules(kinds_of_metr
 LABELS = {"classification": ("a", "b", "c"), "binary": ("no", "yes"), "regression": (), "embedding": ()}
 WIDTHS = {"classification": 3, "binary": 1, "regression": 1, "embedding": 4}
 """Labels and logits of each task; a new task head adds its own here."""
-GENERATIVE = ("generation",)
+GENERATIVE = ("generation", "translation")
 """Tasks of logits at each token; tests/contracts/test_language_models.py has what they keep."""
 TRANSCRIBING = ("transcription",)
 """Tasks of logits at each frame; tests/contracts/test_transcribing.py has what they keep."""

@@ -1,5 +1,6 @@
 """Every shipped recipe goes through the whole line, on few rows: what answers in the end is what was trained."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from maas.training.evaluation import scores_of
 
 ALL = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 GENERATIVE = [name for name in ALL if maas.compose(name).task == "generation"]
+TRANSLATING = [name for name in ALL if maas.compose(name).task == "translation"]
 """Recipes that are trained and exported, and that no other stage takes."""
-NAMES = [name for name in ALL if name not in GENERATIVE]
+NAMES = [name for name in ALL if name not in (*GENERATIVE, *TRANSLATING)]
 SHORT = ["registry=null", "baseline=null", "compress=none", "resume=never", "export.robustness_rows=6"]
 SHRUNK = {
     "import_onnx": ["data.max_rows=400"],  # of fewer rows the sample's scores are so large that float32 tells
     "bible_gpt": ["processor.max_tokens=64", "model.width=32", "model.layers=2", "model.feed_forward=48"],
     "commands": ["data.source.takes=1"],
+    "translate": ["data.source.rows=400", "data.source.test_rows=60", "model.width=32", "model.heads=2"],
     "import_keras": ["model.epochs=2"],
     "embed_minilm": ["processor.max_tokens=16"],
     "reviews_minilm": ["processor.max_tokens=16"],
@@ -90,6 +93,31 @@ def test_recipe_is_trained_and_exported_and_refused_by_other_stages_when_it_gene
     assert bundle.evidence.parity[0].agreement.value == 1
     assert bundle.evidence.metrics["trained"]["perplexity"].value < tokens
     assert bundle.generate("In the", max_tokens=5, ignore_end=True).finish_reason == "length"
+    require_refused(config, checkpoint, bundle)
+
+
+@pytest.mark.parametrize("name", TRANSLATING)
+def test_recipe_is_trained_and_exported_and_refused_by_other_stages_when_it_translates(
+    name: str, tmp_path: Path, served_alike: Any
+) -> None:
+    config = shrunk(name, tmp_path)
+    checkpoint = maas.lifecycle.train(config)
+    assert {"log_likelihood", "perplexity", "chrf", "bleu", "exact_match"} <= set(checkpoint.record.metrics)
+    tokens = checkpoint.processor().net_arguments["vocabulary_size"]
+    assert 1 < checkpoint.record.metrics["perplexity"].value < tokens  # better than guessing
+    bundle = maas.lifecycle.export(config, checkpoint)
+    assert bundle.evidence.parity[0].agreement.value == 1
+    for metric in ("chrf", "bleu", "exact_match"):
+        assert bundle.evidence.metrics["shipped"][metric] == bundle.evidence.metrics["trained"][metric]
+    rows = load_rows(config).test.spread(12).inputs[:]
+    assert served_alike(bundle, rows)
+    require_refused(config, checkpoint, bundle)
+    with pytest.raises(ConfigError, match="folds is 2; models that translate are not cross-validated. Set folds=0."):
+        maas.lifecycle.train(replace(config, folds=2))
+
+
+def require_refused(config: Any, checkpoint: Any, bundle: maas.Bundle) -> None:
+    """Every other stage refuses a recipe of texts in one line."""
     for refused in (
         lambda: maas.lifecycle.run(config),
         lambda: maas.lifecycle.compress(config, checkpoint),
@@ -97,7 +125,8 @@ def test_recipe_is_trained_and_exported_and_refused_by_other_stages_when_it_gene
         lambda: maas.lifecycle.register(config, bundle),
         lambda: plan(config),
     ):
-        with pytest.raises(ConfigError, match=f"task is generation; .* Run python -m maas.train recipe={name}"):
+        message = f"task is {config.task}; .* Run python -m maas.train recipe={config.name}"
+        with pytest.raises(ConfigError, match=message):
             refused()
 
 

@@ -17,6 +17,13 @@ SAMPLES = {
         {"probabilities": np.random.default_rng(0).dirichlet([1, 1, 1], 5).astype(np.float32)},
     ),
     "embedding": ({"width": 3}, {"embedding": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}),
+    "translation": (
+        {},
+        {
+            "log_probability": np.array([-0.5, 0, -3.25, -1e-6, -40], dtype=np.float32),
+            "translation": np.array(["yes", "好的", "", "a b", "🙂"], dtype=object),
+        },
+    ),
     "regression": ({}, {"value": np.array([0, 1.5, -2, 1e6, 3e-7], dtype=np.float32)}),
     "transcription": (
         {"characters": [" ", "a"]},
@@ -69,5 +76,5 @@ def test_predictions_are_plain_numbers_a_row_each_when_outputs_are_read(sample):
     postprocessor, outputs = sample
     assert postprocessor.scores(outputs).ndim == 2
     assert postprocessor.scores(outputs).shape[0] == 5
-    assert list(outputs) == [postprocessor.output]
+    assert next(iter(outputs)) == postprocessor.output
     assert np.issubdtype(postprocessor.scores(outputs).dtype, np.number)

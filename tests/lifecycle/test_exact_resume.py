@@ -23,8 +23,12 @@ RECIPES = {
         "bible_gpt", "+data.max_rows=24", "trainer.max_epochs=2", "batch_size=8", "processor.vocabulary_size=300",
         "processor.max_tokens=64", "model.width=32", "model.layers=1", "model.feed_forward=48", "model.dropout=0.2",
     ],
+    "pairs": [
+        "translate", "data.source.rows=300", "data.source.test_rows=20", "trainer.max_epochs=2", "batch_size=32",
+        "model.width=32", "model.heads=2", "model.feed_forward=48", "model.dropout=0.2",
+    ],
 }  # fmt: skip
-CASES = [(name, workers) for name in ("dropout", "augmentation", "packed") for workers in (0, 2)]
+CASES = [(name, workers) for name in ("dropout", "augmentation", "packed", "pairs") for workers in (0, 2)]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["maas.lifecycle", "maas.models.mlp", "maas.models.small_conv"])
 

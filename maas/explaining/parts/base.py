@@ -141,7 +141,12 @@ class WholeInput(Parts):
         raise InputError("An input that is one part has no picture. Print the explanation, or save it as .html.")
 
 
-SHARED_PARTS = {"pretrained_text": "text", "generative_text": "text", "speech": "audio"}
+SHARED_PARTS = {
+    "pretrained_text": "text",
+    "generative_text": "text",
+    "translated_text": "text",
+    "speech": "audio",
+}
 """Kinds of processors whose rows have the parts of another kind's."""
 
 

@@ -75,7 +75,7 @@ class GenerativeTextProcessor(SingleArrayProcessor):
             room = max(0, self.vocabulary_size - 1 - len(BYTES))
             commonest = sorted(counts, key=lambda character: (-counts[character], character))[:room]
             return type(self)(**self.settings(), tokenizer=_of_characters(sorted(commonest)))
-        tokenizer = _of_byte_pairs()
+        tokenizer = self.untrained()
         trainer = trainers.BpeTrainer(
             vocab_size=self.vocabulary_size,
             min_frequency=2,
@@ -85,6 +85,14 @@ class GenerativeTextProcessor(SingleArrayProcessor):
         )
         tokenizer.train_from_iterator(texts, trainer, length=len(rows))
         return type(self)(**self.settings(), tokenizer=tokenizer)
+
+    @staticmethod
+    def untrained() -> Tokenizer:
+        """Returns a tokenizer of byte pairs that has not learnt any."""
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        return tokenizer
 
     def documents(self, rows: Sequence[Any]) -> list[Array]:
         """Returns all tokens of each text, however long, after the token that begins it; int64 (1 + T,) each.
@@ -176,13 +184,6 @@ class GenerativeTextProcessor(SingleArrayProcessor):
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings and `tokenizer.json`."""
         return cls(**settings, tokenizer=Tokenizer.from_file(str(folder / TOKENIZER_FILE)))
-
-
-def _of_byte_pairs() -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
 
 
 def _of_characters(characters: Sequence[str]) -> Tokenizer:

@@ -5,6 +5,7 @@
     POST /v1/image-classification  the bytes of a PNG file    → {"label": "bag", "score": 0.99}
     POST /v1/TASK?top_k=2          {"text": "…"}              → {"label": …, "scores": {"positive": 0.98, …}, …}
     GET  /v1/TASK/labels                                      → {"labels": ["negative", "positive"], …}
+    POST /v1/translate             {"text": "…"}              → {"translation": "…", "log_probability": -0.1}
     POST /predict                  {"input_data": [[0, 1]]}   → {"predictions": [[0.1, 0.9]]}
 
 Whether JSON holds one input or several is decided by the declared shape of one; `/openapi.json` has the rule of each
@@ -48,6 +49,8 @@ from maas.serving.protocols.schemas import require_body_size, schema_like, serve
 from maas.serving.repository import Deployment, Snapshot
 
 ROWS = "input_data"
+OTHER_PATHS = {"translation": "/v1/translate"}
+"""Of tasks that people know by a verb."""
 
 
 class RestCall(Call, frozen=True, kw_only=True):
@@ -75,7 +78,8 @@ class _Body(Protocol):
 def rest_operations(snapshot: Snapshot) -> list[AnyOperation]:
     """Returns one operation for each task, its labels if its model has some, and `/predict`."""
     labelled = [task for task, first in snapshot.by_task.items() if first.postprocessor.labels]
-    return [*map(TaskOperation, snapshot.by_task), PredictOperation(), *map(LabelsPage, labelled)]
+    others = [TaskOperation(task, path) for task, path in OTHER_PATHS.items() if task in snapshot.by_task]
+    return [*map(TaskOperation, snapshot.by_task), *others, PredictOperation(), *map(LabelsPage, labelled)]
 
 
 class TaskOperation(Inference[RestCall]):
@@ -83,13 +87,14 @@ class TaskOperation(Inference[RestCall]):
 
     Args:
         task: that the models solve.
+        path: where else than at the task's own path it is found.
     """
 
     protocol = "rest"
     call_type = RestCall
 
-    def __init__(self, task: str) -> None:
-        self.path = f"/v1/{task}"
+    def __init__(self, task: str, path: str | None = None) -> None:
+        self.path = path or f"/v1/{task}"
         self.task = task
         self.summary = "Answers one input by its name, or a list of them."
 

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from maas.errors import ConfigError
 from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Outputs
 from maas.runtime.model import Predictor
@@ -42,7 +43,7 @@ class Opener:
 
         Raises:
             BundleError: it is not a whole bundle, or it gives other predictions or texts than when it was made.
-            ConfigError: it generates texts, and is to be loaded by its first call.
+            ConfigError: it generates texts or translates, and is to be loaded by its first call.
         """
         bundle = Bundle.open(model.folder)
         if bundle.is_generative:
@@ -50,6 +51,8 @@ class Opener:
 
             return opened_generating(bundle, model, settings, self.lane, self.observe_rows)
         name = model.name or bundle.manifest.name
+        if model.entry.lazy and bundle.manifest.translation is not None:
+            raise ConfigError(f"Model {name} translates, and such models cannot be lazy. Leave lazy out.")
         statistics, observe = ModelStatistics(), partial(self.observe_rows, name, model.version)
         if not model.entry.lazy:
             predictor = _checked(bundle, settings)
@@ -83,9 +86,10 @@ class Opener:
         statistics: ModelStatistics,
         observe: Callable[[int], None],
     ) -> BatchEngine:
+        costs = measured(predictor, bundle.golden.inputs)
         return BatchEngine(
             predictor,
-            measured(predictor, bundle.golden.inputs),
+            costs if bundle.manifest.translation is None else costs.in_a_thread(),  # a text of any length may follow
             self.lane,
             cores=self.cores,
             max_queue=settings.max_queue,

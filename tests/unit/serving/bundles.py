@@ -326,6 +326,26 @@ def generating_bundle(folder: Path) -> Path:
     return folder
 
 
+def translating_bundle(folder: Path) -> Path:
+    """A tiny sequence-to-sequence net of random weights for texts of up to 24 tokens, four at a time."""
+    from maas.exporting.translation_bundling import build_translation_bundle
+
+    spec = importlib.util.spec_from_file_location("tiny_seq2seq", Path(__file__).parents[1] / "tiny_seq2seq.py")
+    tiny_seq2seq = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tiny_seq2seq)
+    folder.mkdir()
+    build_translation_bundle(
+        folder,
+        model=tiny_seq2seq.translator(),
+        name="tiny",
+        serving=ServingSettings(batch_size=4, threads=1),
+        lineage=Lineage("none", (), "0" * 64, 0, "0" * 64, None, "0" * 64, "0.1.0"),
+        rows=[text[:20] for text in tiny_seq2seq.TEXTS],
+        opset=20,
+    )
+    return folder
+
+
 def image_bundle(folder: Path, *, height: int = 4, width: int = 4, channels: int = 1) -> Path:
     """A softmax over the mean of the pixels: the answer tells what picture was seen."""
     processor = ImageProcessor(height, width, channels)

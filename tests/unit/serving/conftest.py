@@ -98,6 +98,17 @@ def generating_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def translating_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _bundles().translating_bundle(tmp_path_factory.mktemp("bundles") / "translating")
+
+
+@pytest.fixture(scope="session")
+def translating_server(translating_folder: Path) -> Iterator[Server]:
+    with running(f"model={translating_folder}") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def generating_server(generating_folder: Path) -> Iterator[Server]:
     with running(f"model={generating_folder}") as server:
         yield server

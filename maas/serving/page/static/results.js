@@ -11,6 +11,7 @@ export function shown(prediction) {
   if (typeof prediction.text === "string") return transcript(prediction);
   if (typeof prediction.value === "number") return value(prediction.value);
   if (Array.isArray(prediction.embedding)) return vector(prediction.embedding);
+  if (typeof prediction.translation === "string") return text(prediction.translation);
   return { node: element("pre", { textContent: JSON.stringify(prediction, null, 2) }), spoken: "" };
 }
 
@@ -51,6 +52,10 @@ function transcript({ text, score }) {
 function value(found) {
   const node = element("p", { className: "answer" }, element("strong", { textContent: number(found), title: String(found) }));
   return { node, spoken: number(found) };
+}
+
+function text(found) {
+  return { node: element("p", { className: "answer" }, element("strong", { textContent: found })), spoken: found };
 }
 
 function vector(numbers) {

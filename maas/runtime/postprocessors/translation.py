@@ -1,0 +1,49 @@
+"""A text that was made of another one, with how likely it is."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.records.signature import TensorSpec
+from maas.runtime.codec import Outputs
+from maas.runtime.postprocessors.base import Postprocessor
+
+TRANSLATED_TEXT, LOG_PROBABILITY = "translation", "log_probability"
+TOLERANCE_IN_NATS = 0.01
+"""Of a log probability, from machine to machine: a sum over all tokens of a text."""
+
+
+class TranslationPostprocessor(Postprocessor):
+    """Gives texts as they are. Outputs are `translation`, texts (N,), and `log_probability`, float32 (N,)."""
+
+    kind: ClassVar[str] = "translation"
+    output: ClassVar[str] = LOG_PROBABILITY
+
+    def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:
+        """Returns `{"translation": text, "log_probability": sum over its tokens}` for each row."""
+        return [
+            {TRANSLATED_TEXT: text, LOG_PROBABILITY: value}
+            for text, value in zip(outputs[TRANSLATED_TEXT].tolist(), outputs[LOG_PROBABILITY].tolist(), strict=True)
+        ]
+
+    def tensors(self, outputs: Outputs) -> dict[str, NDArray[Any]]:
+        """Returns translation (N,) and log_probability (N,)."""
+        return {TRANSLATED_TEXT: outputs[TRANSLATED_TEXT], LOG_PROBABILITY: outputs[LOG_PROBABILITY]}
+
+    def scores(self, outputs: Outputs) -> NDArray[Any]:
+        """Returns the log probabilities, (N, 1)."""
+        return outputs[LOG_PROBABILITY][:, None]
+
+    def tolerated(self, golden: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+        """Returns `TOLERANCE_IN_NATS` for each."""
+        return np.full(golden.shape, TOLERANCE_IN_NATS)
+
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """Text and log probability."""
+        return (TensorSpec(TRANSLATED_TEXT, "BYTES", (-1,)), TensorSpec(LOG_PROBABILITY, "FP32", (-1,)))
+
+    def record(self) -> dict[str, Any]:
+        """Kind alone."""
+        return {"kind": self.kind}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from maas.errors import BundleError, one_line
 from maas.records.manifest import Manifest
-from maas.runtime.bundle_files import DECODE, EXPORT, GOLDEN, read_record
+from maas.runtime.bundle_files import DECODE, EXPORT, GOLDEN, read_manifest, read_record
 from maas.runtime.generation.generator import TextGenerator
-from maas.runtime.generation.golden import GOLDEN_TOLERANCE, GoldenText, largest_difference
+from maas.runtime.generation.golden import GOLDEN_TOLERANCE, ROUNDED_TOLERANCE, GoldenText, largest_difference
 from maas.runtime.graph import ORT_ERRORS
 
 TEXTS = "texts.json"
@@ -46,9 +46,10 @@ def check_golden(folder: Path, generator: TextGenerator) -> float:
         found = largest_difference(generator.decoder, golden)
     except ORT_ERRORS as error:
         raise BundleError(f"{folder} cannot read its golden texts: {one_line(error)}. {EXPORT}") from error
-    if not found <= GOLDEN_TOLERANCE:
+    allowed = GOLDEN_TOLERANCE if read_manifest(folder).precision == "fp32" else ROUNDED_TOLERANCE
+    if not found <= allowed:
         raise BundleError(
             f"{folder} finds its golden texts less or more likely than when it was made: a log probability differs by "
-            f"{found:.3g}, at most {GOLDEN_TOLERANCE:g} is allowed. It must not be used on this machine."
+            f"{found:.3g}, at most {allowed:g} is allowed. It must not be used on this machine."
         )
     return found

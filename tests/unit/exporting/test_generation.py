@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from maas.errors import BundleError, ExportError, ParityError
 from maas.exporting import generation_proof
-from maas.exporting.generation_bundling import build_generation_bundle
+from maas.exporting.generation_bundling import build_generation_bundle, rebuild_generation_bundle
 from maas.exporting.generation_proof import proof_prompts, prove_generation
 from maas.onnx_graphs.decoder import FREQUENCIES
 from maas.records.manifest import ServingSettings
@@ -173,6 +173,20 @@ def test_generation_is_refused_when_golden_texts_became_less_likely(build, llama
     monkeypatch.setattr(opening, "largest_difference", lambda decoder, golden: 0.02)
     with pytest.raises(BundleError, match=r"a log probability differs by 0\.02, at most 0\.01 is allowed"):
         bundle.generate("the")
+
+
+def test_golden_texts_may_differ_more_when_activations_are_rounded(build, tmp_path, monkeypatch):
+    parent = build("one")
+    (tmp_path / "small").mkdir()
+    bundle = rebuild_generation_bundle(
+        tmp_path / "small", parent=parent, model=parent.model_path, precision="eight_bits"
+    )
+    assert (bundle.folder / "golden/texts.json").read_bytes() == (parent.folder / "golden/texts.json").read_bytes()
+    monkeypatch.setattr(opening, "largest_difference", lambda decoder, golden: 0.5)
+    assert len(bundle.generate("the", max_tokens=2, ignore_end=True).tokens) == 2
+    monkeypatch.setattr(opening, "largest_difference", lambda decoder, golden: 1.5)
+    with pytest.raises(BundleError, match=r"a log probability differs by 1\.5, at most 1 is allowed"):
+        Bundle.open(bundle.folder).generate("the")
 
 
 def test_golden_texts_are_found_as_likely_when_nothing_changed(build):

@@ -11,13 +11,14 @@ from maas.explaining.colours import printable
 from maas.explaining.parts.base import InputParts, Parts, RowPart
 from maas.explaining.sampling import Mask, ValuesOfParts
 from maas.explaining.words import Words, words_in
+from maas.runtime.generation.chat_prompt import ChatPrompt
 from maas.runtime.generation.scoring import continuation_logprobs
 from maas.runtime.generation.settings import GenerationSettings
 
 if TYPE_CHECKING:  # only a bundle that generates needs jinja2, and only pictures need Pillow
     from PIL.Image import Image
 
-    from maas.runtime.generation.chat import ChatMessage
+    from maas.runtime.generation.chat_prompt import ChatMessage
     from maas.runtime.generation.generator import Prompt, TextGenerator
 
 CONTINUATION_TOKENS = 32
@@ -147,10 +148,11 @@ def _view_of(prompt: "Prompt", most: int | None) -> Parts:
         if not words_in(prompt):
             raise InputError("The prompt has no word that could be left out.")
         return PromptWords(prompt, "prompt", most)
-    for index, message in enumerate(prompt):
+    messages = ChatPrompt.of(prompt).messages
+    for index, message in enumerate(messages):
         if not isinstance(message, Mapping) or not isinstance(message["content"], str):
             raise InputError(f"Message {index} is no text, and cannot be explained.")
-    view = ConversationWords(prompt, most)
+    view = ConversationWords(messages, most)
     if not view.parts:
         raise InputError("The conversation has no word that could be left out.")
     return view

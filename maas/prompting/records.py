@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
-from maas.runtime.generation.chat import ChatMessage
+from maas.runtime.generation.chat_prompt import ChatMessage
 from maas.runtime.generation.generator import Generated, Prompt
 from maas.runtime.generation.sampling import ChosenToken
 

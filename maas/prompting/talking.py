@@ -9,7 +9,7 @@ import msgspec
 from maas.errors import GenerationError, InputError
 from maas.prompting.records import opening_messages
 from maas.prompting.screen import Screen
-from maas.runtime.generation.chat import ChatMessage
+from maas.runtime.generation.chat_prompt import ChatMessage
 from maas.runtime.generation.generator import TextGenerator
 from maas.runtime.generation.settings import USUAL_MAX_TOKENS, GenerationSettings
 from maas.runtime.generation.text import Piece

@@ -30,7 +30,7 @@ async def generated_reply(operation: Generating[Any], request: Request, snapshot
         DeadlineError: its deadline has passed before its reply began.
     """
     call = _in_time(with_priority(operation.parse(request, snapshot), request), request)
-    deployment = snapshot.find_generating(call.model)
+    deployment = snapshot.find_generating(call.model, call.version)
     request.version = deployment.version
     stream = deployment.engine.submit(call)
     metadata = deployment.reply_metadata

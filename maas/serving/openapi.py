@@ -4,14 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from maas.serving.protocols.operations import (
-    AnyOperation,
-    Content,
-    JsonSchema,
-    OperationDocument,
-    QueryParameter,
-    common_fault,
-)
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument, QueryParameter
+from maas.serving.protocols.operations import AnyOperation, common_fault
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import ServedVersion, Snapshot
 
@@ -26,7 +20,7 @@ def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> 
     paths: dict[str, dict[str, object]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, snapshot)
-    first = snapshot.all[0]
+    first = snapshot.default
     return {
         "openapi": "3.1.0",
         "info": {

@@ -85,9 +85,7 @@ class Service:
         if snapshot is not self._routed:
             if snapshot.digest != self._routed.digest or not self._routes.operations:
                 operations = [*self._operations(snapshot), *self._pages]
-                self._routes = RouteTable(
-                    [*operations, *documentation(operations, has_page=bool(snapshot.deployments) or not snapshot.all)]
-                )
+                self._routes = RouteTable([*operations, *documentation(operations)])
             self._routed = snapshot
         return self._routes
 

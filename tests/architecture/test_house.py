@@ -26,6 +26,7 @@ HIDDEN_IMPORTS = {
     ("maas/serving/protocols/graphql.py", "maas.serving.protocols.graphql_execution"),  # graphql-core is an extra
     ("maas/runtime/bundle.py", "maas.runtime.generation"),  # only a bundle that generates needs jinja2
     ("maas/serving/repository/opening.py", "maas.serving.repository.generating"),  # likewise
+    ("maas/runtime/generation/generator.py", "maas.runtime.generation.grammars"),  # llguidance is an extra
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

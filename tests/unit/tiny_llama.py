@@ -11,6 +11,7 @@ TEMPLATE = (
     "{% for message in messages %}<|start|>{{ message['role'] }}\n{{ message['content'] }}{{ eos_token }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
 )
+TOOLS_TEMPLATE = "{% for tool in tools or [] %}{{ tool | tojson }}\n{% endfor %}" + TEMPLATE
 CORPUS = ["the model reads a prompt and writes a text", "这是一个很棒的文本", "numbers 1 2 3 and naïve cafés 🙂"]
 PROMPTS = [
     "the",

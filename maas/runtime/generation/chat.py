@@ -1,17 +1,16 @@
 """Conversations as the prompt that a model was trained on: its own Jinja template, run in a sandbox."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NoReturn, TypeAlias
+from typing import NoReturn
 
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from maas.errors import BundleError, InputError, one_line
-
-ChatMessage: TypeAlias = Mapping[str, Any]
-"""`role` and `content`, and whatever else a template reads."""
+from maas.runtime.generation.chat_prompt import ChatPrompt
 
 TEMPLATE_ERRORS: tuple[type[Exception], ...] = (
     TemplateError,
@@ -44,6 +43,7 @@ class ChatTemplate:
         environment.globals["raise_exception"] = _refuse
         environment.globals["strftime_now"] = _now
         self._special_tokens = dict(special_tokens)
+        self.reads_tools = bool(re.search(r"\btools\b", source))
         try:
             self._template = environment.from_string(source)
         except TemplateError as error:
@@ -51,31 +51,19 @@ class ChatTemplate:
                 f"The chat template cannot be read: {one_line(error)}. Export the model again."
             ) from error
 
-    def render(self, messages: Sequence[ChatMessage], **variables: object) -> str:
+    def render(self, conversation: ChatPrompt) -> str:
         """Returns the prompt, up to where the model's own answer begins.
 
-        Args:
-            messages: conversation so far.
-            variables: whatever else the template reads, e.g. `tools`.
-
         Raises:
-            InputError: a message lacks role or content, or the template refuses the conversation.
+            InputError: the template refuses the conversation.
         """
-        _require_messages(messages)
+        tools = {"tools": list(conversation.tools)} if conversation.tools else {}
         try:
             return self._template.render(
-                messages=list(messages), add_generation_prompt=True, **self._special_tokens, **variables
+                messages=list(conversation.messages), add_generation_prompt=True, **self._special_tokens, **tools
             )
         except TEMPLATE_ERRORS as error:
             raise InputError(f"The model's chat template refuses these messages: {one_line(error)}.") from error
-
-
-def _require_messages(messages: Sequence[ChatMessage]) -> None:
-    for index, message in enumerate(messages):
-        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or "content" not in message:
-            raise InputError(
-                f'Message {index} lacks role or content; write {{"role": "user", "content": "…"}} for each.'
-            )
 
 
 def _refuse(message: str) -> NoReturn:

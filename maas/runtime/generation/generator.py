@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -12,14 +13,18 @@ from maas.errors import GenerationError, InputError
 from maas.records.manifest import Generation
 from maas.records.signature import TensorSpec
 from maas.runtime.generation.batch import DecodingBatch
-from maas.runtime.generation.chat import ChatMessage, ChatTemplate
+from maas.runtime.generation.chat import ChatTemplate
+from maas.runtime.generation.chat_prompt import ChatMessage, ChatPrompt
 from maas.runtime.generation.decoder import Decoder, TokenIds
 from maas.runtime.generation.sampling import ChosenToken
 from maas.runtime.generation.settings import USUAL_MAX_TOKENS, GenerationSettings
 from maas.runtime.generation.text import FinishReason, GeneratedText, Piece
 
-Prompt: TypeAlias = str | Sequence[ChatMessage]
-"""A text to continue, or a conversation to answer."""
+if TYPE_CHECKING:  # llguidance is an extra
+    from maas.runtime.generation.grammars import Grammars, GrammarState
+
+Prompt: TypeAlias = str | Sequence[ChatMessage] | ChatPrompt
+"""A text to continue, or a conversation to answer: messages, alone or with tools."""
 Gained = TypeVar("Gained", bound="Piece | Generated")
 
 
@@ -80,6 +85,16 @@ class TextGenerator:
             source = (folder / generation.chat_template).read_text(encoding="utf-8")
             self._chat = ChatTemplate(source, generation.special_tokens)
 
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether it has a chat template."""
+        return self._chat is not None
+
+    @property
+    def reads_tools(self) -> bool:
+        """Whether the chat template takes tools."""
+        return self._chat is not None and self._chat.reads_tools
+
     def generate(self, prompts: Sequence[Prompt], settings: GenerationSettings) -> list[Generated]:
         """Returns a text for each prompt; up to `batch_size` of them are generated at a time.
 
@@ -120,7 +135,8 @@ class TextGenerator:
         """Returns a text that may join a batch.
 
         Raises:
-            InputError: the prompt is no text or conversation, or exceeds the context.
+            InputError: the prompt is no text or conversation, or exceeds the context, or the text cannot have the form
+                that it must have.
         """
         tokens = self.encode(prompt)
         usual = max(1, min(USUAL_MAX_TOKENS, self.context_length - len(tokens)))
@@ -135,6 +151,7 @@ class TextGenerator:
             tokenizer=self.tokenizer,
             end_tokens=self._end_tokens,
             vocabulary_size=vocabulary_size,
+            grammar=self._grammar(settings),
         )
 
     def encode(self, prompt: Prompt) -> TokenIds:
@@ -153,14 +170,24 @@ class TextGenerator:
             raise InputError("The prompt is empty; the model continues texts of one token or more.")
         return np.array(ids, np.int64)
 
-    def _rendered(self, messages: object) -> str:
-        if not isinstance(messages, Sequence) or isinstance(messages, bytes) or not messages:
+    def _grammar(self, settings: GenerationSettings) -> "GrammarState | None":
+        return self._grammars.begin(settings) if settings.has_form else None
+
+    @cached_property
+    def _grammars(self) -> "Grammars":
+        try:
+            from maas.runtime.generation.grammars import Grammars  # noqa: PLC0415 - llguidance is an extra
+        except ImportError as error:
             raise InputError(
-                f"The prompt is of type {type(messages).__name__}; give a text, or a list of one or more messages."
-            )
+                "schema, regex and choice need llguidance, which is not installed here: pip install 'maas[generate]'."
+            ) from error
+        return Grammars(self.tokenizer, self.decoder.vocabulary_size, self._end_tokens)
+
+    def _rendered(self, prompt: object) -> str:
+        conversation = ChatPrompt.of(prompt)
         if self._chat is None:
             raise InputError("The model has no chat template; give it a text to continue instead of messages.")
-        return self._chat.render(messages)
+        return self._chat.render(conversation)
 
     def _fitting(self, tokens: TokenIds, max_tokens: int, settings: GenerationSettings) -> TokenIds:
         """Returns the tokens of a prompt that leave room for the text: all, or the last ones.

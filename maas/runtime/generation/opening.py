@@ -35,6 +35,16 @@ def open_generator(folder: Path, manifest: Manifest, *, threads: int | None = No
     )
 
 
+def golden_prompts(folder: Path, generator: TextGenerator) -> list[str]:
+    """Returns the prompts of the golden texts, without special tokens.
+
+    Raises:
+        BundleError: they cannot be read.
+    """
+    golden = read_record(folder / GOLDEN / TEXTS, list[GoldenText])
+    return [generator.tokenizer.decode(one.prompt) for one in golden]
+
+
 def check_golden(folder: Path, generator: TextGenerator) -> float:
     """Compares how likely the golden texts are with how likely they were, and returns the largest difference.
 

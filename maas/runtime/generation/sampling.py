@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.runtime.generation.settings import GenerationSettings
+
+if TYPE_CHECKING:  # llguidance is an extra
+    from maas.runtime.generation.grammars import GrammarState
 
 Floats = NDArray[np.float64]
 SORTED_AT_ONCE = 1024
@@ -38,10 +42,18 @@ class Sampler:
         settings: how tokens are drawn.
         prompt: token ids of the prompt.
         vocabulary_size: number of tokens.
+        grammar: which tokens may come; None where any may.
     """
 
-    def __init__(self, settings: GenerationSettings, prompt: Sequence[int], vocabulary_size: int) -> None:
+    def __init__(
+        self,
+        settings: GenerationSettings,
+        prompt: Sequence[int],
+        vocabulary_size: int,
+        grammar: "GrammarState | None" = None,
+    ) -> None:
         self.settings = settings
+        self._grammar = grammar
         self._random = np.random.default_rng(settings.seed)
         self._is_seen = np.zeros(vocabulary_size, np.bool_)
         self._is_seen[np.asarray(prompt, np.int64)] = True
@@ -54,6 +66,8 @@ class Sampler:
             logits: (vocabulary,).
         """
         token = self._greedy(logits) if self.settings.temperature == 0 else self._drawn(logits)
+        if self._grammar is not None:
+            self._grammar.take(token)
         self._is_seen[token] = True
         self._counts[token] += 1
         if self.settings.logprobs is None:
@@ -63,7 +77,7 @@ class Sampler:
         return ChosenToken(token, float(logs[token]), tuple((int(one), float(logs[one])) for one in likeliest))
 
     def _greedy(self, logits: NDArray[np.float32]) -> int:
-        return int(np.argmax(self._penalized(logits)))
+        return int(np.argmax(self._allowed(logits)))
 
     def _drawn(self, logits: NDArray[np.float32]) -> int:
         cumulated = np.cumsum(self.probabilities(logits))
@@ -77,7 +91,7 @@ class Sampler:
             logits: (vocabulary,).
         """
         settings = self.settings
-        scores = self._penalized(logits).astype(np.float64)
+        scores = self._allowed(logits).astype(np.float64)
         with np.errstate(over="ignore"):  # a tiny temperature leaves the likeliest token alone
             found: Floats = np.exp((scores - scores.max()) / settings.temperature)
         if settings.top_k:
@@ -88,8 +102,12 @@ class Sampler:
             found = np.where(found < settings.min_p, 0.0, found)
         return found
 
+    def _allowed(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns logits after bias, penalties and grammar; the very same where there are none."""
+        found = self._penalized(logits)
+        return found if self._grammar is None else self._grammar.masked(found)
+
     def _penalized(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns logits after bias and penalties; the very same where there are none."""
         settings, found = self.settings, logits
         if settings.logit_bias:
             found = found.copy()

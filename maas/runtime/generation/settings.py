@@ -17,7 +17,7 @@ USUAL_MAX_TOKENS = 256
 
 
 class GenerationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Settings of one generation. They apply in this order: bias, penalties, temperature, top-k, top-p, min-p.
+    """Settings of one generation, applied in this order: bias, penalties, form, temperature, top-k, top-p, min-p.
 
     Args:
         max_tokens: most new tokens; None for 256, or fewer where the context ends before.
@@ -38,6 +38,9 @@ class GenerationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             reports none.
         overflow: what happens where prompt and `max_tokens` exceed the context: `refuse`, or `cut` the prompt's
             beginning.
+        schema: JSON Schema of the JSON that the text must be; `maas[generate]` has what schema, regex and choice need.
+        regex: regular expression (of Rust's `regex`, without look-around) that must match the whole text.
+        choice: texts of which the text must be one.
     """
 
     max_tokens: Count | None = None
@@ -55,6 +58,14 @@ class GenerationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ignore_end: bool = False
     logprobs: NonNegativeCount | None = None
     overflow: Overflow = "refuse"
+    schema: dict[str, Any] | None = None
+    regex: str | None = None
+    choice: tuple[str, ...] = ()
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the text must have a form, rather than being any."""
+        return self.schema is not None or self.regex is not None or bool(self.choice)
 
 
 def generation_settings(settings: Mapping[str, Any]) -> GenerationSettings:
@@ -71,4 +82,14 @@ def generation_settings(settings: Mapping[str, Any]) -> GenerationSettings:
         raise InputError(f"The model cannot generate with {shown}: {one_line(error)}.") from error
     if "" in found.stop:
         raise InputError("stop holds an empty text; each must have a character.")
+    _require_one_form(found)
     return found
+
+
+def _require_one_form(settings: GenerationSettings) -> None:
+    forms = {"schema": settings.schema is not None, "regex": settings.regex is not None, "choice": settings.choice}
+    given = [name for name, is_given in forms.items() if is_given]
+    if len(given) > 1:
+        raise InputError(f"A text has one form, and {' and '.join(given)} are given; give one of them.")
+    if "" in settings.choice:
+        raise InputError("choice holds an empty text; each must have a character.")

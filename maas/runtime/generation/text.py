@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,11 @@ from maas.errors import GenerationError
 from maas.runtime.generation.decoder import TokenIds
 from maas.runtime.generation.sampling import ChosenToken, Sampler
 from maas.runtime.generation.settings import GenerationSettings
-from maas.runtime.generation.text_stream import Detokenizer, StopStrings
+from maas.runtime.generation.stops import StopStrings
+from maas.runtime.generation.text_stream import Detokenizer
+
+if TYPE_CHECKING:  # llguidance is an extra
+    from maas.runtime.generation.grammars import GrammarState
 
 FinishReason = Literal["stop", "length"]
 
@@ -43,6 +47,7 @@ class GeneratedText:
         tokenizer: tokenizer of the model.
         end_tokens: ids of the tokens that end a text of the model.
         vocabulary_size: number of tokens.
+        grammar: which tokens may come, and when the text is whole; None where any may come.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class GeneratedText:
         tokenizer: Tokenizer,
         end_tokens: Collection[int],
         vocabulary_size: int,
+        grammar: "GrammarState | None" = None,
     ) -> None:
         self.prompt = prompt
         self.max_tokens = max_tokens
@@ -62,7 +68,8 @@ class GeneratedText:
         self.newest = int(prompt[-1])
         self._remaining = max_tokens
         self._ends = {*settings.stop_tokens, *(() if settings.ignore_end else end_tokens)}
-        self._sampler = Sampler(settings, prompt.tolist(), vocabulary_size)
+        self._grammar = grammar
+        self._sampler = Sampler(settings, prompt.tolist(), vocabulary_size, grammar)
         self._detokenizer = Detokenizer(tokenizer)
         self._stops = StopStrings(settings.stop)
 
@@ -83,13 +90,10 @@ class GeneratedText:
         chosen = self._sampler.choose(logits)
         self.newest = chosen.token
         self._remaining -= 1
+        self.finish_reason = self._reason_to_end(chosen.token)
         text = ""
-        if chosen.token in self._ends:
-            self.finish_reason = "stop"
-        else:
+        if not self._is_beyond(chosen.token):
             text = self._stops.feed(self._detokenizer.feed(chosen.token))
-        if not self._remaining and self.finish_reason is None:
-            self.finish_reason = "length"
         if self.finish_reason is not None and not self._stops.found:
             text += self._stops.feed(self._detokenizer.flush())
         if self._stops.found:
@@ -105,3 +109,15 @@ class GeneratedText:
             f"The model's logits after {after} are not finite numbers, so that no token follows. Use another version "
             "of the model, or one in more bits."
         )
+
+    def _reason_to_end(self, token: int) -> FinishReason | None:
+        """Returns why a token is the last one; None where more may follow."""
+        if self._grammar is not None and self._grammar.has_failed:
+            return "length"
+        if token in self._ends or (self._grammar is not None and self._grammar.is_over):
+            return "stop"
+        return None if self._remaining else "length"
+
+    def _is_beyond(self, token: int) -> bool:
+        """Whether a token ends the text without being a part of it."""
+        return token in self._ends or (self._grammar is not None and self._grammar.has_failed)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from maas.runtime.generation.generator import Prompt, TextGenerator
 
 INLINE_BYTES = 4096
-"""Of prompts that are made tokens on the event loop; larger ones are in the thread that preprocesses."""
+"""Of prompts that are made tokens on the event loop; larger ones are in the thread that preprocesses, where forms of
+texts are compiled as well."""
 
 
 class StepsEngine:
@@ -33,7 +34,7 @@ class StepsEngine:
 
     Args:
         generator: the model; its `batch_size` is the number of slots, its `context_length` the length of each.
-        lane: thread that makes large prompts tokens.
+        lane: thread that makes large prompts tokens, and compiles forms of texts.
         max_queue: largest number of texts that may wait for a slot; one call takes at most half of them.
         observe: receives the number of texts that each run added to.
         statistics: counts and times steps.
@@ -141,7 +142,7 @@ class StepsEngine:
         """Returns the texts of a call, their prompts made tokens."""
         self._loop = asyncio.get_running_loop()
         steps = _begun_texts(self._generator, call)
-        if call.size_bytes <= INLINE_BYTES:
+        if call.size_bytes <= INLINE_BYTES and not call.settings.has_form:
             return list(steps)
         self._encoding += call.texts
         try:

@@ -9,7 +9,8 @@ from prometheus_client.registry import Collector
 
 from maas.serving.observers import Outcome
 from maas.serving.observers.request_figures import RequestFigures
-from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.repository import Repository, Snapshot
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"

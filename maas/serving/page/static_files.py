@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib.resources import files
 
-from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.repository import Snapshot
 
 _FOLDER = "page"

@@ -14,19 +14,23 @@ from maas.serving.protocols.openai import openai_operations
 from maas.serving.protocols.openai_audio import audio_operations
 from maas.serving.protocols.openai_chat import ChatOperation
 from maas.serving.protocols.openai_completions import CompletionsOperation
+from maas.serving.protocols.openai_responses import ResponsesOperation
 from maas.serving.protocols.operations import AnyOperation
 from maas.serving.protocols.predictions import predictions_operations
 from maas.serving.protocols.rest import rest_operations
 from maas.serving.protocols.row_schemas import row_schemas_operations
 from maas.serving.protocols.tf_serving import tf_serving_operations
 from maas.serving.protocols.v2 import v2_operations, v2_server_operations
+from maas.serving.protocols.v2_generate import generate_operations
 from maas.serving.repository import Snapshot
 
 
 def generating_operations(snapshot: Snapshot) -> list[AnyOperation]:
     """Returns the operations that models generate texts for; documents show them where one is served."""
     is_documented = bool(snapshot.generating)
-    return [ChatOperation(is_documented=is_documented), CompletionsOperation(is_documented=is_documented)]
+    kinds = (ChatOperation, CompletionsOperation, ResponsesOperation)
+    generate = generate_operations(is_documented=is_documented)
+    return [*(kind(is_documented=is_documented) for kind in kinds), *generate]
 
 
 PROTOCOLS = (
@@ -53,5 +57,6 @@ def operations_of(snapshot: Snapshot) -> list[AnyOperation]:
     """
     if snapshot.generating and not snapshot.deployments:
         common = [*health_operations(snapshot), *models_operations(snapshot), *v2_server_operations()]
-        return [*common, *generating_operations(snapshot)]
+        shown = [*row_schemas_operations(snapshot), *page_operations(snapshot)]
+        return [*common, *generating_operations(snapshot), *shown]
     return [operation for protocol in PROTOCOLS for operation in protocol(snapshot)] + [*page_operations(snapshot)]

@@ -19,15 +19,8 @@ from maas.serving.examples import example_text
 from maas.serving.explainer import ExplanationCall
 from maas.serving.faults import UnreadableError, require_rows
 from maas.serving.protocols.bodies import decode, encode, is_large_file, refuse_files
-from maas.serving.protocols.operations import (
-    AnyOperation,
-    Content,
-    Explaining,
-    OperationDocument,
-    QueryParameter,
-    Rendered,
-    Request,
-)
+from maas.serving.protocols.operation_documents import Content, OperationDocument, QueryParameter
+from maas.serving.protocols.operations import AnyOperation, Explaining, Rendered, Request
 from maas.serving.protocols.parameters import (
     MODEL_PROPERTIES,
     MODEL_QUERY,

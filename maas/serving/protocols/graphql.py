@@ -17,16 +17,8 @@ from maas.serving.executors import ThreadExecutor
 from maas.serving.faults import MissingExtraError
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.graphql_requests import GraphqlRequest, request_in_body, request_in_parameters
-from maas.serving.protocols.operations import (
-    JSON,
-    AnyOperation,
-    Compound,
-    Content,
-    OperationDocument,
-    QueryParameter,
-    Reply,
-    Request,
-)
+from maas.serving.protocols.operation_documents import Content, OperationDocument, QueryParameter
+from maas.serving.protocols.operations import JSON, AnyOperation, Compound, Reply, Request
 from maas.serving.protocols.schemas import object_schema, schema_like
 from maas.serving.repository import Snapshot
 

@@ -18,7 +18,8 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from maas.serving.faults import UnreadableError
-from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.repository import Snapshot
 
 if TYPE_CHECKING:

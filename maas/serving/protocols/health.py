@@ -5,7 +5,8 @@ Other protocols have pages of their own that say the same.
 
 from maas.errors import OverloadError
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Snapshot
 

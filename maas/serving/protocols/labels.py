@@ -11,7 +11,8 @@ from maas.errors import InputError
 from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.protocols.parameters import (
     MODEL_QUERY,
     WholeCount,

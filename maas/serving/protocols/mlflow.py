@@ -19,16 +19,8 @@ from maas.serving.protocols.bodies import decode_with_nan, encoded_list
 from maas.serving.protocols.csv_tables import rows_of_csv
 from maas.serving.protocols.labels import prediction_maker, top_k_of
 from maas.serving.protocols.mlflow_schemas import invocation_schema
-from maas.serving.protocols.operations import (
-    AnyOperation,
-    Content,
-    Inference,
-    OperationDocument,
-    Page,
-    Rendered,
-    Reply,
-    Request,
-)
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Inference, Page, Rendered, Reply, Request
 from maas.serving.protocols.parameters import MODEL_QUERY, SCORES_QUERY, WholeCount, chosen_deployment
 from maas.serving.protocols.rows import rows_of_columns, rows_of_instances, rows_of_records, rows_of_table
 from maas.serving.protocols.schemas import require_body_size, schema_like

@@ -1,6 +1,6 @@
 """JSON Schema of what `/invocations` takes: a model's rows in MLflow's four forms."""
 
-from maas.serving.protocols.operations import JsonSchema
+from maas.serving.protocols.operation_documents import JsonSchema
 from maas.serving.protocols.parameters import SCORES_PROPERTIES
 from maas.serving.protocols.schemas import cells_schema, instance_schema, object_schema, one_of_forms
 from maas.serving.repository import Deployment

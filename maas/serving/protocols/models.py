@@ -9,7 +9,8 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protoc
 from collections.abc import Mapping
 
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.protocols.schemas import object_schema, schema_like
 from maas.serving.repository import DeploymentState, ServedVersion, Snapshot
 
@@ -41,7 +42,7 @@ class ModelsPage(Page):
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the same as an example."""
-        example, one = _listed_models(snapshot), _model_schema(described_model(snapshot.all[0], snapshot))
+        example, one = _listed_models(snapshot), _model_schema(described_model(snapshot.default, snapshot))
         data = {"type": "array", "items": one}
         names = {"type": "array", "items": {"type": "string"}}
         return OperationDocument(Content(object_schema(object={"type": "string"}, data=data, models=names), example))
@@ -63,8 +64,8 @@ class ModelPage(Page):
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns that of the first model as an example."""
-        example = described_model(snapshot.all[0], snapshot)
-        return OperationDocument(Content(_model_schema(example), example), values=(("name", snapshot.all[0].name),))
+        example = described_model(snapshot.default, snapshot)
+        return OperationDocument(Content(_model_schema(example), example), values=(("name", snapshot.default.name),))
 
 
 def described_model(deployment: ServedVersion, snapshot: Snapshot) -> dict[str, object]:

@@ -13,17 +13,8 @@ from maas.serving.call import Call, RowList
 from maas.serving.protocols.bodies import LARGE_FILE_BYTES, encode
 from maas.serving.protocols.forms import FORM, Form, form_of
 from maas.serving.protocols.openai import openai_fault
-from maas.serving.protocols.operations import (
-    JSON,
-    TEXT,
-    AnyOperation,
-    Content,
-    Inference,
-    JsonSchema,
-    OperationDocument,
-    Rendered,
-    Request,
-)
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
+from maas.serving.protocols.operations import JSON, TEXT, AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.parameters import MODEL_QUERY, chosen_deployment
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, Snapshot

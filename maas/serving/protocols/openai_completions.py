@@ -8,24 +8,24 @@ from msgspec import Meta
 
 from maas.errors import InputError
 from maas.serving.call import RowList, TextChunk
-from maas.serving.faults import UnreadableError
-from maas.serving.protocols.bodies import decode, encode
+from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.openai import openai_fault
-from maas.serving.protocols.openai_generation import (
+from maas.serving.protocols.openai_forms import text_form
+from maas.serving.protocols.openai_logprobs import completion_logprobs
+from maas.serving.protocols.openai_replies import OpenAiEvents, TokenUsage, reply_frame
+from maas.serving.protocols.openai_requests import (
     OpenAiCall,
-    OpenAiEvents,
     SamplingRequest,
     Wanted,
     call_for_texts,
-    chosen_generating,
+    given_settings,
+    read_generating,
     refuse,
-    reply_frame,
-    request_schema,
-    sampling_settings,
-    usage_of,
 )
-from maas.serving.protocols.openai_logprobs import completion_logprobs
-from maas.serving.protocols.operations import Content, Generating, OperationDocument, Request
+from maas.serving.protocols.openai_schemas import sampling_schema
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Generating, Request
+from maas.serving.protocols.parameters import MODEL_QUERY
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import GeneratingDeployment, Snapshot
 
@@ -70,11 +70,7 @@ class CompletionsOperation(Generating[OpenAiCall]):
 
     def parse(self, request: Request, snapshot: Snapshot) -> OpenAiCall:
         """Returns a call with the prompts."""
-        try:
-            body = decode(_DECODER, request.body)
-        except UnreadableError as error:
-            raise UnreadableError(f'{error} like {{"prompt": "{EXAMPLE_PROMPT}", "max_tokens": 16}}') from None
-        deployment = chosen_generating(request, snapshot, body.model)
+        body, deployment = read_generating(_DECODER, request, snapshot, {"prompt": EXAMPLE_PROMPT, "max_tokens": 16})
         prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
         if prompts and isinstance(prompts[0], int | list):
             raise InputError("The prompt holds numbers of tokens; send texts.")
@@ -82,12 +78,13 @@ class CompletionsOperation(Generating[OpenAiCall]):
         if body.best_of not in (None, body.n or 1):
             raise InputError("best_of is not done here; leave it out, or set it to n.")
         max_tokens = USUAL_TOKENS if body.max_tokens is None else body.max_tokens
-        return call_for_texts(request, body, deployment, prompts, Wanted("cmpl", max_tokens, body.logprobs))
+        wanted = Wanted("cmpl", max_tokens, body.logprobs, text_form(None, body.structured_outputs))
+        return call_for_texts(request, body, deployment, prompts, wanted)
 
     def render(self, call: OpenAiCall, deployment: GeneratingDeployment, texts: Sequence[TextChunk]) -> bytes:
         """Returns a choice for each text, and the numbers of tokens."""
         choices = [_choice(call, deployment, text, 0) for text in texts]
-        return encode({**reply_frame(KIND, call, choices), "usage": usage_of(call, texts)})
+        return encode({**reply_frame(KIND, call, choices), "usage": TokenUsage.of(call, texts).shown})
 
     def events(self, call: OpenAiCall, deployment: GeneratingDeployment) -> "CompletionEvents":
         """Returns what writes the events of a stream."""
@@ -98,18 +95,18 @@ class CompletionsOperation(Generating[OpenAiCall]):
         deployment = snapshot.find_generating(None)
         call = OpenAiCall(
             model=deployment.name, inputs=RowList([EXAMPLE_PROMPT]), size_bytes=0, identity="cmpl-1", created_s=0,
-            settings=sampling_settings(SamplingRequest(), USUAL_TOKENS, None),
+            settings=given_settings({}),
         )  # fmt: skip
         reply = msgspec.json.decode(self.render(call, deployment, [TextChunk(0, 4, " was", 1, (), "length")]))
         texts = {"type": "array", "minItems": 1, "items": {"type": "string"}}
-        schema = request_schema(
+        schema = sampling_schema(
             "prompt",
             prompt={"anyOf": [{"type": "string", "minLength": 1}, texts]},
             max_tokens={"type": ["integer", "null"], "minimum": 1, "default": USUAL_TOKENS},
             logprobs={"type": ["integer", "null"], "minimum": 0, "maximum": 5},
         )
         example = {"model": deployment.name, "prompt": EXAMPLE_PROMPT, "max_tokens": 16}
-        return OperationDocument(Content(schema_like(reply), reply), Content(schema, example))
+        return OperationDocument(Content(schema_like(reply), reply), Content(schema, example), query=MODEL_QUERY)
 
 
 class CompletionEvents(OpenAiEvents):

@@ -6,19 +6,18 @@ each gets the snapshot of the moment.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, GenerationCall, TextChunk
+from maas.serving.protocols.operation_documents import OperationDocument
 from maas.serving.protocols.streaming import StreamedReply, TextEvents
 from maas.serving.repository import Deployment, GeneratingDeployment, Snapshot
 
 Metadata: TypeAlias = Mapping[bytes, bytes]
 """Values by name in lower case; of what was sent several times, the values joined by commas (RFC 9110, section 5.3)."""
-JsonSchema: TypeAlias = Mapping[str, object]
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
 LARGE_BODY_BYTES = 16 * 2**10
 FaultForm: TypeAlias = Callable[[str, str], Mapping[str, object]]
@@ -89,57 +88,6 @@ class Rendered(msgspec.Struct, frozen=True):
     parts: Iterator[bytes]
     media_type: bytes = JSON
     metadata: tuple[tuple[bytes, bytes], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A body as the documentation shows it.
-
-    Args:
-        schema: its JSON Schema.
-        example: one that works with the served model.
-        media_type: its media type.
-    """
-
-    schema: JsonSchema
-    example: object
-    media_type: str = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class QueryParameter:
-    """A parameter in the query.
-
-    Args:
-        name: its name.
-        schema: its JSON Schema.
-        description: what it does.
-        required: value that works, where it may not be left out; null where it may.
-    """
-
-    name: str
-    schema: JsonSchema
-    description: str
-    required: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OperationDocument:
-    """An operation as the documentation shows it.
-
-    Args:
-        response: what comes back.
-        request: what it takes; null for GET.
-        values: for each open part of the path a value that works.
-        files: media types of files that may be the whole body instead.
-        query: parameters that it reads from the query.
-    """
-
-    response: Content
-    request: Content | None = None
-    values: tuple[tuple[str, str], ...] = ()
-    files: tuple[str, ...] = ()
-    query: tuple[QueryParameter, ...] = ()
 
 
 class Operation(ABC):

@@ -8,7 +8,8 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta
 
 from maas.errors import InputError, shortened_value
-from maas.serving.protocols.operations import JsonSchema, QueryParameter, Request
+from maas.serving.protocols.operation_documents import JsonSchema, QueryParameter
+from maas.serving.protocols.operations import Request
 from maas.serving.repository import Deployment, Snapshot
 
 MOST_COUNT = 999_999_999

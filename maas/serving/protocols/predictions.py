@@ -17,14 +17,8 @@ from maas.serving.call import Call, RowList, slices
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import decode, encode, encoded_list
-from maas.serving.protocols.operations import (
-    AnyOperation,
-    Content,
-    Inference,
-    OperationDocument,
-    Rendered,
-    Request,
-)
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.parameters import MODEL_PROPERTIES, MODEL_QUERY, VersionName, chosen_deployment
 from maas.serving.protocols.schemas import require_body_size, schema_like, served_row_schema
 from maas.serving.repository import Deployment, Snapshot

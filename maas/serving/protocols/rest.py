@@ -27,15 +27,8 @@ from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import decode, encode, encoded_list, is_large_file, refuse_files
 from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, prediction_maker, top_k_of
 from maas.serving.protocols.number_rows import number_rows, takes_number_rows
-from maas.serving.protocols.operations import (
-    AnyOperation,
-    Content,
-    Inference,
-    JsonSchema,
-    OperationDocument,
-    Rendered,
-    Request,
-)
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.parameters import (
     MODEL_PROPERTIES,
     MODEL_QUERY,

@@ -15,7 +15,8 @@ from maas.errors import ConfigError, InputError, one_line
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.administrator_actions import AdministratorAction
 from maas.serving.protocols.bodies import decode, encode
-from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.protocols.schemas import object_schema
 from maas.serving.repository import Repository, Snapshot
 from maas.serving.rollout import edits

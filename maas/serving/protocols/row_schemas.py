@@ -8,10 +8,11 @@ from maas.runtime.codec import Codec
 from maas.runtime.processors.combined import CombinedProcessor
 from maas.serving.call import Row
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import AnyOperation, Content, JsonSchema, OperationDocument, Page, Reply, Request
-from maas.serving.protocols.parameters import MODEL_QUERY, chosen_deployment
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
+from maas.serving.protocols.parameters import MODEL_QUERY
 from maas.serving.protocols.schemas import object_schema
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import Deployment, GeneratingDeployment, ServedVersion, Snapshot
 
 EXAMPLES_BYTES = 256 * 2**10
 """Of all golden rows that are shown: pictures and sounds are long."""
@@ -31,8 +32,10 @@ class RowSchemaPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns those of the model that the query names, or of the default one."""
-        deployment, _ = chosen_deployment(request, snapshot, snapshot.first, None, None)
-        return Reply(encode(_described(deployment)))
+        name = request.query.get("model") or snapshot.default.name
+        found = snapshot.find_any(name, request.query.get("version"))
+        request.model = found.name
+        return Reply(encode(_described(found)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns those of the first model as an example."""
@@ -47,10 +50,14 @@ class RowSchemaPage(Page):
             labels=texts,
             examples={"type": "array", "items": {}, "description": "rows that work"},
         )
-        return OperationDocument(Content(schema, _described(snapshot.first)), query=MODEL_QUERY)
+        return OperationDocument(Content(schema, _described(snapshot.default)), query=MODEL_QUERY)
 
 
-def _described(deployment: Deployment) -> dict[str, object]:
+def _described(deployment: ServedVersion) -> dict[str, object]:
+    if isinstance(deployment, GeneratingDeployment):
+        return _described_prompt(deployment)
+    if not isinstance(deployment, Deployment):
+        raise TypeError(f"{type(deployment).__name__} has no inputs.")
     processor = deployment.processor
     parts: Mapping[str, Codec] = processor.parts if isinstance(processor, CombinedProcessor) else {}
     return {
@@ -61,6 +68,21 @@ def _described(deployment: Deployment) -> dict[str, object]:
         "inputs": [_input(name, part) for name, part in parts.items()] or [_input(processor.input_name, processor)],
         "labels": list(deployment.postprocessor.labels),
         "examples": _shown(deployment.bundle.golden.inputs),
+    }
+
+
+def _described_prompt(deployment: GeneratingDeployment) -> dict[str, object]:
+    """Returns the prompt of a model that generates, and whether it is a message of a conversation."""
+    text = {"type": "string", "minLength": 1}
+    return {
+        "model": deployment.name,
+        "version": deployment.version,
+        "task": deployment.task,
+        "name": "prompt",
+        "inputs": [{"name": "prompt", "modality": "text", "media_types": [], "schema": text}],
+        "labels": [],
+        "examples": list(deployment.example_prompts),
+        "conversations": deployment.generator.has_chat_template,
     }
 
 

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 
 from maas.records.signature import Datatype, TensorSpec
 from maas.serving.faults import TooLargeError
-from maas.serving.protocols.operations import LARGE_BODY_BYTES, JsonSchema
+from maas.serving.protocols.operation_documents import JsonSchema
+from maas.serving.protocols.operations import LARGE_BODY_BYTES
 from maas.serving.repository import Deployment
 
 VALUE_BYTES = 64

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from maas.serving.call import Call
 from maas.serving.protocols.grpc_methods import GrpcMethod
-from maas.serving.protocols.operations import Content, Inference, OperationDocument, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Inference, Request
 from maas.serving.protocols.tf_serving_pages import DEFAULT_SIGNATURE
 from maas.serving.repository import Deployment, Snapshot
 

@@ -14,13 +14,8 @@ from maas.runtime.codec import Outputs
 from maas.serving.call import Row, slices
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import decode_with_nan, encode, encoded_list
-from maas.serving.protocols.operations import (
-    AnyOperation,
-    Content,
-    JsonSchema,
-    OperationDocument,
-    Rendered,
-)
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Rendered
 from maas.serving.protocols.rows import rows_of_columns, rows_of_instances
 from maas.serving.protocols.schemas import (
     instance_schema,

@@ -13,12 +13,8 @@ from maas.errors import InputError, shortened_value
 from maas.runtime.codec import Outputs
 from maas.serving.call import Row, slices
 from maas.serving.protocols.bodies import decode_with_nan
-from maas.serving.protocols.operations import (
-    Content,
-    JsonSchema,
-    OperationDocument,
-    Rendered,
-)
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
+from maas.serving.protocols.operations import Rendered
 from maas.serving.protocols.rows import rows_of_instances
 from maas.serving.protocols.schemas import (
     example_schema,

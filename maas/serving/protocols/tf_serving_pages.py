@@ -9,7 +9,8 @@ from maas.errors import InputError, shortened_value
 from maas.records.signature import Datatype, TensorSpec
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.models import version_status
-from maas.serving.protocols.operations import Content, JsonSchema, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
+from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.protocols.schemas import object_schema, schema_like
 from maas.serving.repository import Deployment, Snapshot
 

@@ -12,10 +12,7 @@ from maas.serving.call import Call, Row, RowList
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import encode, encoded_list
-from maas.serving.protocols.operations import (
-    Inference,
-    Request,
-)
+from maas.serving.protocols.operations import Inference, Request
 from maas.serving.protocols.schemas import (
     require_body_size,
 )

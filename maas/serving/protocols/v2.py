@@ -13,21 +13,14 @@ from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Row, RowList
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
-from maas.serving.protocols.operations import (
-    LARGE_BODY_BYTES,
-    AnyOperation,
-    Content,
-    Inference,
-    JsonSchema,
-    OperationDocument,
-    Rendered,
-    Request,
-)
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
+from maas.serving.protocols.operations import LARGE_BODY_BYTES, AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.schemas import object_schema, schema_like, tensor_schema
 from maas.serving.protocols.v2_extensions import ConfigurationPage, IndexPage, LoadingPage, StatisticsPage
 from maas.serving.protocols.v2_messages import deadline_of, priority_in
 from maas.serving.protocols.v2_outputs import WantedOutput, reply_of
 from maas.serving.protocols.v2_pages import (
+    MODEL_PATHS,
     MetadataPage,
     ReadyPage,
     ServerPage,
@@ -37,8 +30,6 @@ from maas.serving.protocols.v2_pages import (
 )
 from maas.serving.protocols.v2_requests import json_size, request_head, rows_of_request
 from maas.serving.repository import Deployment, Snapshot
-
-MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
 
 
 class V2Call(Call, frozen=True, kw_only=True):
@@ -57,7 +48,7 @@ def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  th
     """Returns health, metadata, inference, and what extensions add to them."""
     return [
         *v2_server_operations(),
-        *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage, ConfigurationPage, InferOperation)),
+        *(kind(path) for path in MODEL_PATHS for kind in (ConfigurationPage, InferOperation)),
         IndexPage(),
         LoadingPage("load"),
         LoadingPage("unload"),
@@ -67,8 +58,9 @@ def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  th
 
 
 def v2_server_operations() -> list[AnyOperation]:
-    """Returns what the protocol says of the server, whatever its models do."""
-    return [ServerPage(), V2HealthPage("live"), V2HealthPage("ready")]
+    """Returns what the protocol says of the server and its models, whatever these do."""
+    pages = [kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage)]
+    return [ServerPage(), V2HealthPage("live"), V2HealthPage("ready"), *pages]
 
 
 class InferOperation(Inference[V2Call]):

@@ -6,7 +6,8 @@ Source: https://github.com/triton-inference-server/server/tree/main/docs/protoco
 from maas.errors import InputError
 from maas.records.signature import TensorSpec
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.v2_pages import named_deployment, path_values
 from maas.serving.repository import Deployment, Snapshot
@@ -137,7 +138,7 @@ def _configured(spec: TensorSpec) -> dict[str, object]:
 
 def index_of(snapshot: Snapshot) -> list[dict[str, str]]:
     """Returns what is served, with the state of each version."""
-    return [{"name": one.name, "version": one.version, "state": "READY", "reason": ""} for one in snapshot.deployments]
+    return [{"name": one.name, "version": one.version, "state": "READY", "reason": ""} for one in snapshot.all]
 
 
 def statistics_of(name: str | None, version: str | None, snapshot: Snapshot) -> dict[str, object]:

@@ -11,14 +11,8 @@ from maas.runtime.codec import Outputs
 from maas.serving.call import RowList
 from maas.serving.protocols.binary_tensors import binary_data
 from maas.serving.protocols.grpc_methods import PROTOBUF, GrpcMethod, GrpcPage, PageContent
-from maas.serving.protocols.operations import (
-    AnyOperation,
-    Content,
-    Inference,
-    OperationDocument,
-    Rendered,
-    Request,
-)
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.tensors import rows_of
 from maas.serving.protocols.v2 import V2Call
 from maas.serving.protocols.v2_extensions import index_of, statistics_of
@@ -26,7 +20,7 @@ from maas.serving.protocols.v2_grpc_messages import infer_request, message_value
 from maas.serving.protocols.v2_messages import deadline_of, priority_in, require_parameters
 from maas.serving.protocols.v2_outputs import as_wanted, wanted_outputs
 from maas.serving.protocols.v2_pages import metadata_of, server_record
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import Deployment, ServedVersion, Snapshot
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -109,12 +103,12 @@ def _server_ready(_message: "Message", _request: Request, snapshot: Snapshot) ->
 
 
 def _model_ready(message: "Message", request: Request, snapshot: Snapshot) -> dict[str, object]:
-    _named(message.name, message.version, request, snapshot)
+    _named_version(message.name, message.version, request, snapshot)
     return {"ready": True}
 
 
 def _model_metadata(message: "Message", request: Request, snapshot: Snapshot) -> dict[str, object]:
-    return metadata_of(_named(message.name, message.version, request, snapshot), snapshot)
+    return metadata_of(_named_version(message.name, message.version, request, snapshot), snapshot)
 
 
 def _model_statistics(message: "Message", _request: Request, snapshot: Snapshot) -> dict[str, object]:
@@ -125,3 +119,10 @@ def _named(name: str, version: str, request: Request, snapshot: Snapshot) -> Dep
     deployment = snapshot.find(name, version or None)
     request.model = deployment.name
     return deployment
+
+
+def _named_version(name: str, version: str, request: Request, snapshot: Snapshot) -> ServedVersion:
+    """Returns what a message names, whatever it does."""
+    found = snapshot.find_any(name, version or None)
+    request.model = found.name
+    return found

@@ -3,17 +3,26 @@
 Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from maas.records.signature import TensorSpec
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.health import HealthPage
-from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.protocols.schemas import schema_like
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import Deployment, ServedVersion, Snapshot
 
-EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
+EXTENSIONS = (
+    "binary_tensor_data", "classification", "generate", "model_configuration", "model_repository", "statistics",
+)  # fmt: skip
 """Triton's names of what there is beside the protocol."""
+
+
+MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+TEXT_TENSORS = ("text_input", "text_output")
+"""Triton's names of the text that goes in and the one that comes out."""
 
 
 class ServerPage(Page):
@@ -60,12 +69,13 @@ class MetadataPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns the protocol's description of a model."""
-        return Reply(encode(metadata_of(named_deployment(request, snapshot), snapshot)))
+        return Reply(encode(metadata_of(_named_version(request, snapshot), snapshot)))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns that of the first model as an example."""
-        example = metadata_of(snapshot.first, snapshot)
-        return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
+        first = snapshot.default
+        example = metadata_of(first, snapshot)
+        return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, first))
 
 
 class ReadyPage(Page):
@@ -84,24 +94,33 @@ class ReadyPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns that it can: a model that is served is ready."""
-        return Reply(encode({"name": named_deployment(request, snapshot).name, "ready": True}))
+        return Reply(encode({"name": _named_version(request, snapshot).name, "ready": True}))
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns that of the first model as an example."""
-        example = {"name": snapshot.first.name, "ready": True}
-        return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, snapshot.first))
+        first = snapshot.default
+        example = {"name": first.name, "ready": True}
+        return OperationDocument(Content(schema_like(example), example), values=path_values(self.path, first))
 
 
-def metadata_of(deployment: Deployment, snapshot: Snapshot) -> dict[str, object]:
+def metadata_of(deployment: ServedVersion, snapshot: Snapshot) -> dict[str, object]:
     """Returns the protocol's description of a model, with all versions of it that are served."""
-    signature = deployment.signature
+    inputs, outputs = _tensors_of(deployment)
     return {
         "name": deployment.name,
-        "versions": [one.version for one in snapshot.versions(deployment.name)],
+        "versions": [one.version for one in snapshot.all if one.name == deployment.name],
         "platform": "onnxruntime_onnx",
-        "inputs": list(map(_described, signature.inputs)),
-        "outputs": list(map(_described, signature.outputs)),
+        "inputs": list(map(_described, inputs)),
+        "outputs": list(map(_described, outputs)),
     }
+
+
+def _tensors_of(deployment: ServedVersion) -> tuple[Sequence[TensorSpec], Sequence[TensorSpec]]:
+    """Returns inputs and outputs; a text goes into a model that generates, and its pieces come out."""
+    if isinstance(deployment, Deployment):
+        return deployment.signature.inputs, deployment.signature.outputs
+    into, out = (TensorSpec(name, "BYTES", (1,)) for name in TEXT_TENSORS)
+    return (into,), (out,)
 
 
 def _described(spec: TensorSpec) -> dict[str, object]:
@@ -117,7 +136,7 @@ def server_record() -> dict[str, object]:
     return {"name": "maas", "version": own, "extensions": list(EXTENSIONS)}
 
 
-def path_values(path: str, deployment: Deployment) -> tuple[tuple[str, str], ...]:
+def path_values(path: str, deployment: ServedVersion) -> tuple[tuple[str, str], ...]:
     """Returns a value that works for each part that a path leaves open."""
     known = {"name": deployment.name, "version": deployment.version}
     return tuple((name, value) for name, value in known.items() if "{" + name + "}" in path)
@@ -126,5 +145,12 @@ def path_values(path: str, deployment: Deployment) -> tuple[tuple[str, str], ...
 def named_deployment(request: Request, snapshot: Snapshot) -> Deployment:
     """Returns the deployment that the path names."""
     found = snapshot.find(request.values["name"], request.values.get("version"))
+    request.model = found.name
+    return found
+
+
+def _named_version(request: Request, snapshot: Snapshot) -> ServedVersion:
+    """Returns what the path names, whatever it does."""
+    found = snapshot.find_any(request.values["name"], request.values.get("version"))
     request.model = found.name
     return found

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from maas.serving.protocols.administrator_actions import AdministratorAction
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.operations import AnyOperation, Content, OperationDocument, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import AnyOperation, Reply, Request
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.v2_pages import path_values
 from maas.serving.repository import Snapshot

@@ -5,13 +5,16 @@ from functools import partial
 
 from maas.errors import ConfigError
 from maas.runtime.bundle import Bundle
-from maas.runtime.generation.opening import check_golden, open_generator
+from maas.runtime.generation.opening import check_golden, golden_prompts, open_generator
 from maas.serving.engines.steps import StepsEngine
 from maas.serving.entries import LocatedEntry
 from maas.serving.executors import Lane
 from maas.serving.repository.deployments import GeneratingDeployment
 from maas.serving.repository.slots import EngineSettings
 from maas.serving.statistics import ModelStatistics
+
+CONVERSATIONS = ("What is the capital of France?", "Name three fruits.", "写一句关于大海的话。")
+"""What people may begin with where a model answers conversations; the prompts of others are golden ones."""
 
 
 def opened_generating(
@@ -49,4 +52,5 @@ def opened_generating(
         observe=partial(observe_rows, name, model.version),
         statistics=statistics,
     )
-    return GeneratingDeployment(name, model.version, bundle, generator, engine, statistics)
+    prompts = CONVERSATIONS if generator.has_chat_template else tuple(golden_prompts(bundle.folder, generator))
+    return GeneratingDeployment(name, model.version, bundle, generator, engine, prompts, statistics)

@@ -17,9 +17,10 @@ from maas.runtime.bundle import Bundle
 from maas.serving.engines.lazy import ModelMemory
 from maas.serving.entries import LocatedEntry
 from maas.serving.executors import Cores, Lane
-from maas.serving.repository.deployments import DeploymentState, ServedVersion, Snapshot
+from maas.serving.repository.deployments import DeploymentState, ServedVersion
 from maas.serving.repository.opening import Opener
 from maas.serving.repository.slots import EngineSettings, Slot, require_new, snapshot_from
+from maas.serving.repository.snapshots import Snapshot
 from maas.serving.stopping import GRACE_S
 
 LANE_CLOSING_S = 1.0

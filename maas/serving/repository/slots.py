@@ -5,13 +5,8 @@ from dataclasses import dataclass, replace
 
 from maas.errors import ConfigError
 from maas.serving.entries import ModelEntry
-from maas.serving.repository.deployments import (
-    Deployment,
-    GeneratingDeployment,
-    ServedVersion,
-    Snapshot,
-    VersionLabel,
-)
+from maas.serving.repository.deployments import Deployment, GeneratingDeployment, ServedVersion
+from maas.serving.repository.snapshots import Snapshot, VersionLabel
 
 
 @dataclass(frozen=True)

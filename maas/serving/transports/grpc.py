@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from functools import partial
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -15,14 +16,17 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from maas.errors import ConfigError, OverloadError
 from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.faults import kind_of, logged_failure, message_of
+from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.grpc_methods import POOL
-from maas.serving.protocols.operations import AnyOperation, AnyReply, Reply, Request
+from maas.serving.protocols.operations import AnyOperation, AnyReply, Generating, Reply, Request
 from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.protocols.tf_grpc import model_methods, prediction_methods
 from maas.serving.protocols.tf_grpc_calls import MODEL_SERVICE, PREDICTION_SERVICE
 from maas.serving.protocols.v2_grpc import SERVICE, v2_grpc_methods
+from maas.serving.protocols.v2_grpc_streams import MODEL_STREAM_INFER, ModelStreamInfer, stream_fault
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget
+from maas.serving.transports.grpc_streams import MessageReply, MessageStream
 
 GRPC_STATUS = {
     "invalid_input": grpc.StatusCode.INVALID_ARGUMENT,
@@ -37,7 +41,6 @@ GRPC_STATUS = {
     "deadline_exceeded": grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 """The status of each kind of fault that a method can meet."""
-Respond: TypeAlias = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
 ACCEPTED = b"accept-encoding"
 """A message is compressed by gRPC itself, and by nothing else."""
 LONGEST_DETAILS = 400
@@ -68,7 +71,7 @@ class GrpcServer:
         )
         self._services = grpc_services()
         for service_name, methods in self._services.items():
-            handlers = {name: _handler(partial(self._respond, operation)) for name, operation in methods.items()}
+            handlers = {name: self._handler(operation) for name, operation in methods.items()}
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service_name, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for file in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
@@ -106,34 +109,69 @@ class GrpcServer:
     async def _respond(self, operation: AnyOperation, message: bytes, context: grpc.aio.ServicerContext) -> bytes:
         """Returns the reply to a message; a client that gives up, or whose deadline passes, cancels it."""
         start, code = time.perf_counter(), grpc.StatusCode.CANCELLED
-        given = _bytes_of(context.invocation_metadata())
-        request = Request(
-            body=message,
-            metadata={name: value for name, value in given.items() if name != ACCEPTED},
-            request_id=self._service.request_id(given.get(b"x-request-id", b"")),
-            timeout=given.get(TIMEOUT, b""),
-            priority=given.get(PRIORITY, b""),
-        )
+        request = self._request(message, _bytes_of(context.invocation_metadata()))
         try:
             reply = await self._outcome(operation, request)
+            if isinstance(reply, StreamedReply):
+                raise NotImplementedError("The reply of a method is written whole.")
             code = _code_of(reply)
         finally:
-            seconds = time.perf_counter() - start
-            outcome = outcome_of("POST", operation.path, operation, request, code.value[0], seconds)
-            self._service.observe(outcome)
+            self._observe(operation, request, code, start)
         if isinstance(reply, BaseException):
             return await _refuse(reply, code, context)
         metadata = [(name.decode(), value.decode()) for name, value in reply.metadata]
         context.set_trailing_metadata((*metadata, ("x-request-id", request.request_id.decode())))
         return reply.body
 
-    async def _outcome(self, operation: AnyOperation, request: Request) -> Reply | BaseException:
+    def _handler(self, operation: AnyOperation) -> grpc.RpcMethodHandler:
+        """Returns a handler of messages that are neither read nor written by gRPC itself."""
+        if isinstance(operation, Generating):
+            return grpc.stream_stream_rpc_method_handler(partial(self._stream, operation))
+        return grpc.unary_unary_rpc_method_handler(partial(self._respond, operation))
+
+    async def _stream(
+        self, operation: AnyOperation, messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext
+    ) -> AsyncGenerator[bytes, None]:
+        """Yields pieces of the replies to some messages; a client that leaves ends the work on them."""
+        given = _bytes_of(context.invocation_metadata())
+        stream = MessageStream(
+            partial(self._message_reply, operation, given), partial(_refusal, operation), stream_fault
+        )
+        async with aclosing(stream.replies(messages)) as replies:
+            async for reply in replies:
+                yield reply
+
+    async def _message_reply(
+        self, operation: AnyOperation, given: Mapping[bytes, bytes], message: bytes
+    ) -> MessageReply:
+        """Returns the reply to one message of a stream."""
+        start, request = time.perf_counter(), self._request(message, given)
+
+        def ended(error: BaseException | None) -> None:
+            self._observe(operation, request, grpc.StatusCode.OK if error is None else _status_of(error), start)
+
+        return MessageReply(await self._outcome(operation, request), ended)
+
+    def _request(self, message: bytes, given: Mapping[bytes, bytes]) -> Request:
+        return Request(
+            body=message,
+            metadata={name: value for name, value in given.items() if name != ACCEPTED},
+            request_id=self._service.request_id(given.get(b"x-request-id", b"")),
+            timeout=given.get(TIMEOUT, b""),
+            priority=given.get(PRIORITY, b""),
+        )
+
+    def _observe(self, operation: AnyOperation, request: Request, code: grpc.StatusCode, start: float) -> None:
+        seconds = time.perf_counter() - start
+        self._service.observe(outcome_of("POST", operation.path, operation, request, code.value[0], seconds))
+
+    async def _outcome(self, operation: AnyOperation, request: Request) -> AnyReply | BaseException:
         """Returns the reply to a request or its fault; cancelling it withdraws the request."""
         try:
             held = self._bodies.hold(len(request.body), 0)
         except OverloadError as error:
             return error
-        outcome: asyncio.Future[Reply | BaseException] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[AnyReply | BaseException] = asyncio.get_running_loop().create_future()
         withdraw = self._service.begin(operation, request, partial(_keep, outcome))
         try:
             return await outcome
@@ -147,7 +185,7 @@ class GrpcServer:
 def grpc_services() -> dict[str, dict[str, AnyOperation]]:
     """Returns the methods of each service, by its name and theirs."""
     return {
-        SERVICE: v2_grpc_methods(),
+        SERVICE: {**v2_grpc_methods(), MODEL_STREAM_INFER.name: ModelStreamInfer()},
         PREDICTION_SERVICE: prediction_methods(),
         MODEL_SERVICE: model_methods(),
     }
@@ -158,22 +196,23 @@ def _bytes_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[bytes,
     return {name.encode(): value.encode() if isinstance(value, str) else value for name, value in metadata or ()}
 
 
-def _handler(respond: Respond) -> grpc.RpcMethodHandler:
-    """Returns a handler of messages that are neither read nor written by gRPC itself."""
-    return grpc.unary_unary_rpc_method_handler(respond)
-
-
-def _keep(outcome: "asyncio.Future[Reply | BaseException]", found: AnyReply | BaseException) -> None:
-    """Keeps what was found; no method of these services streams."""
-    if isinstance(found, StreamedReply):
-        found = NotImplementedError("The reply of a method is written whole.")
+def _keep(outcome: "asyncio.Future[AnyReply | BaseException]", found: AnyReply | BaseException) -> None:
     outcome.set_result(found)
 
 
 def _code_of(outcome: Reply | BaseException) -> grpc.StatusCode:
-    if isinstance(outcome, Reply):
-        return grpc.StatusCode.OK
-    return GRPC_STATUS.get(kind_of(outcome), grpc.StatusCode.INTERNAL)
+    return grpc.StatusCode.OK if isinstance(outcome, Reply) else _status_of(outcome)
+
+
+def _status_of(error: BaseException) -> grpc.StatusCode:
+    return GRPC_STATUS.get(kind_of(error), grpc.StatusCode.INTERNAL)
+
+
+def _refusal(operation: AnyOperation, error: BaseException) -> bytes:
+    """Returns what a message of a stream says of a fault; what is not the caller's goes to the log with an id."""
+    kind = kind_of(error)
+    text = logged_failure(error)[0] if kind == "internal_error" else message_of(error)
+    return encode(operation.fault(kind, text))
 
 
 async def _refuse(error: BaseException, code: grpc.StatusCode, context: grpc.aio.ServicerContext) -> NoReturn:

@@ -8,7 +8,8 @@ from prometheus_client.registry import Collector
 
 from maas.serving.observers.metrics import MEDIA_TYPE, Metrics, MetricsPage
 from maas.serving.peers import Peers
-from maas.serving.protocols.operations import Action, OperationDocument, Reply, Request
+from maas.serving.protocols.operation_documents import OperationDocument
+from maas.serving.protocols.operations import Action, Reply, Request
 from maas.serving.repository import Snapshot
 from maas.serving.workers.figures import MetricRecord, SampleRecord, decoded_metrics, merged_metrics
 from maas.serving.workers.records import METRICS

@@ -304,8 +304,11 @@ def combined_bundle(folder: Path, *, fills: bool = True) -> Path:
     )
 
 
-def generating_bundle(folder: Path) -> Path:
-    """A tiny Llama of random weights with a chat template and 128 positions, which writes four texts at a time."""
+def generating_bundle(folder: Path, *, positions: int = 128, reads_tools: bool = False) -> Path:
+    """A tiny Llama of random weights with a chat template, which writes four texts at a time.
+
+    One whose template takes tools has more positions, as the tools are long.
+    """
     from maas.exporting.generation_bundling import build_generation_bundle
     from maas.importing.decoders.pretrained import PretrainedDecoder
 
@@ -313,10 +316,13 @@ def generating_bundle(folder: Path) -> Path:
     tiny_llama = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tiny_llama)
     folder.mkdir()
+    template = tiny_llama.TOOLS_TEMPLATE if reads_tools else tiny_llama.TEMPLATE
+    length = 1024 if reads_tools else positions
     with tempfile.TemporaryDirectory() as source:
+        saved = tiny_llama.save(Path(source), template=template, max_position_embeddings=length)
         build_generation_bundle(
             folder,
-            model=PretrainedDecoder.open(str(tiny_llama.save(Path(source)))),
+            model=PretrainedDecoder.open(str(saved)),
             name="tiny",
             serving=ServingSettings(batch_size=4, threads=1),
             lineage=Lineage("none", (), "0" * 64, 0, "0" * 64, None, "0" * 64, "0.1.0"),
@@ -324,6 +330,11 @@ def generating_bundle(folder: Path) -> Path:
             opset=20,
         )
     return folder
+
+
+def conversing_bundle(folder: Path) -> Path:
+    """The same with 512 positions, room for conversations with tools."""
+    return generating_bundle(folder, positions=512)
 
 
 def translating_bundle(folder: Path) -> Path:

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from maas.errors import InputError
-from maas.serving.protocols.operations import Content, OperationDocument, Page, Reply, Request
+from maas.serving.protocols.operation_documents import Content, OperationDocument
+from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.repository import Repository
 from maas.serving.routing import MethodError, RouteTable, UnknownRouteError
 from maas.serving.transports.http import HttpApp

@@ -12,7 +12,7 @@ from PIL import Image
 from maas.runtime.bundle import Bundle
 from maas.serving.protocols.rows import rows_of_columns, rows_of_instances, rows_of_records, rows_of_table
 from maas.serving.repository import Repository, Snapshot
-from maas.serving.repository.deployments import VersionLabel
+from maas.serving.repository.snapshots import VersionLabel
 
 
 @pytest.fixture(scope="module")

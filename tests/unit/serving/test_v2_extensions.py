@@ -70,6 +70,7 @@ def test_extensions_are_those_that_there_are(triton):
     assert triton.get_server_metadata()["extensions"] == [
         "binary_tensor_data",
         "classification",
+        "generate",
         "model_configuration",
         "model_repository",
         "statistics",

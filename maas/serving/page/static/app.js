@@ -5,7 +5,8 @@ import { explanationNode } from "./explanations.js";
 import { FormError, ServerError } from "./faults.js";
 import { formOf } from "./inputs.js";
 import { shown } from "./results.js";
-import { described, explained, models, predicted } from "./server.js";
+import { described, explained, generated, models, predicted } from "./server.js";
+import { generates, growingText, textForm } from "./texts.js";
 import { number, task, translate, word } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -38,15 +39,19 @@ async function running(button, name, work) {
   } catch (error) {
     refuse(error);
   } finally {
-    if (state.running === own) state.running = null;
+    if (state.running === own) {
+      state.running = null;
+      at("stop").hidden = true;
+    }
     button_.removeAttribute("aria-busy");
-    button_.textContent = word(button);
+    button_.textContent = word(button_.dataset.word);
   }
 }
 
 async function predict(signal) {
   const start = state.schema;
   state.input = await state.form.read();
+  if (generates(start.task)) return generate(start, signal);
   const { body, model, version, ms } = await predicted(start, state.choice, state.input, signal);
   const { node, spoken } = shown(body);
   forget();
@@ -57,6 +62,19 @@ async function predict(signal) {
   at("spoken").textContent = spoken;
   at("label").replaceChildren(...options(start.labels, body.label));
   at("label").hidden = start.labels.length < 2;
+}
+
+/** Shows a text while it is generated; what has come stays where it is stopped. */
+async function generate(schema, signal) {
+  const text = growingText();
+  forget();
+  at("hint").hidden = true;
+  at("prediction").replaceChildren(text.node);
+  at("source").textContent = "";
+  at("result").hidden = at("stop").hidden = false;
+  const { tokens, model, version, ms } = await generated(schema, state.choice, state.input, signal, text.add);
+  at("source").textContent = word("generated", { model, version, tokens, ms: number(Math.round(ms)) });
+  at("spoken").textContent = text.node.textContent;
 }
 
 async function explain(signal) {
@@ -73,6 +91,13 @@ function fill() {
   if (examples.length) state.form.fill(examples[state.example++ % examples.length]);
 }
 
+/** Says of the buttons and titles what a model of this task does. */
+function entitle(task) {
+  const words = generates(task) ? ["generate", "written", "hintText"] : ["predict", "prediction", "hint"];
+  ["predict", "result-title", "hint"].forEach((id, place) => (at(id).dataset.word = words[place]));
+  translate(document);
+}
+
 /** Makes the form of the chosen model. */
 async function choose(choice) {
   state.running?.abort();
@@ -82,7 +107,8 @@ async function choose(choice) {
   const schema = await described(choice);
   if (state.choice !== choice) return; // another one was chosen meanwhile
   state.schema = schema;
-  state.form = formOf(state.schema);
+  state.form = generates(schema.task) ? textForm(schema) : formOf(schema);
+  entitle(schema.task);
   state.example = 0;
   at("inputs").replaceChildren(state.form.node);
   at("title").textContent = document.title = choice.model;
@@ -117,7 +143,7 @@ async function begin() {
 
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  running("predict", "predicting", predict);
+  running("predict", generates(state.schema?.task) ? "generating" : "predicting", predict);
 });
 at("form").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("form").requestSubmit();
@@ -127,6 +153,7 @@ at("example").addEventListener("click", () => {
   at("hint").hidden = false;
   fill();
 });
+at("stop").addEventListener("click", () => state.running?.abort());
 at("explain").addEventListener("click", () => running("explain", "explaining", explain));
 at("label").addEventListener("change", () => running("explain", "explaining", explain));
 at("model").addEventListener("change", () => {

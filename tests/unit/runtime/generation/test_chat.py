@@ -5,6 +5,7 @@ from transformers import PreTrainedTokenizerFast
 
 from maas.errors import BundleError, InputError
 from maas.runtime.generation.chat import ChatTemplate
+from maas.runtime.generation.chat_prompt import ChatPrompt
 
 MESSAGES = [
     {"role": "system", "content": "You are terse."},
@@ -27,13 +28,13 @@ def test_prompt_equals_that_of_transformers_when_messages_are_rendered(tiny_llam
     reference = PreTrainedTokenizerFast(tokenizer_object=tiny_llama.tokenizer(), **special)
     reference.chat_template = TEMPLATES[name]
     expected = reference.apply_chat_template(MESSAGES, tokenize=False, add_generation_prompt=True)
-    assert ChatTemplate(TEMPLATES[name], special).render(MESSAGES) == expected
+    assert ChatTemplate(TEMPLATES[name], special).render(ChatPrompt.of(MESSAGES)) == expected
 
 
 def test_messages_are_refused_when_the_template_raises():
     template = ChatTemplate("{{ raise_exception('roles must alternate') }}", {})
     with pytest.raises(InputError, match=r"chat template refuses these messages: roles must alternate\.$"):
-        template.render(MESSAGES)
+        template.render(ChatPrompt.of(MESSAGES))
 
 
 @pytest.mark.parametrize(
@@ -47,13 +48,13 @@ def test_messages_are_refused_when_the_template_raises():
 )
 def test_messages_are_refused_when_the_template_leaves_its_sandbox(source):
     with pytest.raises(InputError, match="chat template refuses these messages"):
-        ChatTemplate(source, {}).render(MESSAGES)
+        ChatTemplate(source, {}).render(ChatPrompt.of(MESSAGES))
 
 
 @pytest.mark.parametrize("messages", [["hello"], [{"role": "user"}], [{"content": "x"}], [{"role": 1, "content": "x"}]])
 def test_message_is_named_when_it_lacks_role_or_content(messages):
     with pytest.raises(InputError, match="Message 0 lacks role or content"):
-        ChatTemplate("", {}).render(messages)
+        ChatPrompt.of(messages)
 
 
 def test_template_is_refused_when_it_cannot_be_read():
@@ -62,4 +63,19 @@ def test_template_is_refused_when_it_cannot_be_read():
 
 
 def test_time_is_given_when_a_template_asks_for_it():
-    assert ChatTemplate("{{ strftime_now('%Y') }}", {}).render(MESSAGES).isdecimal()
+    assert ChatTemplate("{{ strftime_now('%Y') }}", {}).render(ChatPrompt.of(MESSAGES)).isdecimal()
+
+
+def test_tools_are_rendered_as_transformers_does_when_the_template_takes_them(tiny_llama):
+    source = (
+        "{% if tools %}{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}{% endif %}{{ messages[0].content }}"
+    )
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    reference = PreTrainedTokenizerFast(tokenizer_object=tiny_llama.tokenizer())
+    reference.chat_template = source
+    template = ChatTemplate(source, {})
+    assert template.reads_tools
+    assert not ChatTemplate("{{ messages }}", {}).reads_tools
+    for given in (tools, None):
+        expected = reference.apply_chat_template(MESSAGES, tools=given, tokenize=False)
+        assert template.render(ChatPrompt(MESSAGES, given or ())) == expected

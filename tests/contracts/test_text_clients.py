@@ -23,7 +23,7 @@ PACKAGES = {
     "openai 2": ("text_openai", ("openai==2.54.0",)),
     "openai 3": ("text_openai", ("openai==3.57.0",)),
     "langchain": ("text_langchain", ("langchain-openai==1.7.4",)),
-    "litellm": ("text_litellm", ("litellm==1.80.0",)),
+    "litellm": ("text_litellm", ("litellm==1.106.12", "mcp==2.3.0")),
     "llama-index": ("text_llama_index", ("llama-index-llms-openai-like==0.8.1",)),
 }
 """The script of each client, and what it needs."""

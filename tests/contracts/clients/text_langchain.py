@@ -35,13 +35,13 @@ assert "".join(chunk.content for chunk in model.stream(question)) == known["answ
 warm = ChatOpenAI(model="tiny", temperature=1, max_tokens=120, **server)
 for _ in range(10):
     assert isinstance(warm.with_structured_output(Pet, method="json_schema", strict=True).invoke(question), Pet)
-assert isinstance(warm.with_structured_output(Pet, method="function_calling").invoke(question), Pet)
-called = warm.bind_tools([Wait], tool_choice="required").invoke(question)
+assert isinstance(warm.with_structured_output(Pet, method="function_calling", strict=True).invoke(question), Pet)
+called = warm.bind_tools([Wait], tool_choice="required", strict=True).invoke(question)
 (call,) = called.tool_calls
 assert (call["name"], call["args"]["s"] in (1, 2)) == ("Wait", True)
 assert model.invoke([*question, called, ToolMessage("done", tool_call_id=call["id"])]).usage_metadata
 streamed = None
-for chunk in warm.bind_tools([Wait], tool_choice="required").stream(question):
+for chunk in warm.bind_tools([Wait], tool_choice="required", strict=True).stream(question):
     streamed = chunk if streamed is None else streamed + chunk
 assert streamed.tool_calls[0]["name"] == "Wait"
 assert streamed.tool_calls[0]["args"]["s"] in (1, 2)

@@ -11,9 +11,13 @@ from rich.table import Table
 from maas.config import RunConfig
 from maas.credentials import without_credentials
 from maas.lifecycle import Line
-from maas.records.evidence import Evidence
+from maas.records.evidence import CompressionRecord, Evidence
 from maas.registry.reading.addresses import default_tracking_uri
-from maas.serving.examples import example_call
+from maas.runtime.bundle import Bundle
+from maas.serving.examples import completion_call, example_call
+
+SHOWN = ("perplexity", "bits_per_character", "token_accuracy", "exact_match")
+"""Metrics of a model that generates texts that are shown beside the recipe's own."""
 
 
 def show_summary(line: Line, config: RunConfig) -> None:
@@ -30,13 +34,10 @@ def show_summary(line: Line, config: RunConfig) -> None:
 
 def stage_table(line: Line, config: RunConfig) -> Table:
     """Builds the table: a row a stage, and one for the baseline."""
-    evidence, record = line.bundle.evidence, line.compressed.record
-    parent, chosen = record.candidate("fp32"), record.candidate(record.chosen)
-    smaller = f"; {record.chosen} is {parent.bytes / chosen.bytes:.2f} times smaller" if chosen is not parent else ""
-    unmet = "; it is kept, as nothing that was tried keeps the budget" if record.is_unmet else ""
+    evidence = line.bundle.evidence
     result = Table(
         title=f"{config.name}: {evidence.data.rows['test']:,} test rows, intervals of 95 %",
-        caption=f"fp32 is {parent.bytes:,} bytes{smaller}{unmet}",
+        caption=_sizes(line.compressed.record) if line.compressed else _found(evidence),
     )
     for heading in ("stage", "gave", config.metric or "metric"):
         result.add_column(heading)
@@ -47,12 +48,25 @@ def stage_table(line: Line, config: RunConfig) -> Table:
     return result
 
 
+def _sizes(record: CompressionRecord) -> str:
+    """Returns what compression made of the model as exported."""
+    parent, chosen = record.candidate("fp32"), record.candidate(record.chosen)
+    smaller = f"; {record.chosen} is {parent.bytes / chosen.bytes:.2f} times smaller" if chosen is not parent else ""
+    unmet = "; it is kept, as nothing that was tried keeps the budget" if record.is_unmet else ""
+    return f"fp32 is {parent.bytes:,} bytes{smaller}{unmet}"
+
+
+def _found(evidence: Evidence) -> str:
+    """Returns what a model that generates texts has shown beside the metric of the table."""
+    shipped = evidence.metrics["shipped"]
+    return "; ".join(f"{name} {shipped[name]}" for name in SHOWN if name in shipped)
+
+
 def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
-    evidence, record = line.bundle.evidence, line.compressed.record
+    evidence = line.bundle.evidence
     seconds = {**line.folder.state.seconds, **evidence.seconds}
     metrics = {who: str(values[config.metric]) for who, values in evidence.metrics.items() if config.metric}
     weights = sum(file.stat().st_size for file in map(line.checkpoint.folder.joinpath, line.checkpoint.weights))
-    chosen = record.candidate(record.chosen)
     exact = max(one.max_difference for one in evidence.parity if one.tolerance is not None)
 
     def row(
@@ -67,22 +81,23 @@ def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
     yield row("train", f"epoch {best + 1}" if history else "as it came", metrics.get("trained", ""), f"{weights:,}")
     if "cross_validated" in metrics:
         yield row("", f"{config.folds} folds", metrics["cross_validated"])
-    yield row("compress", chosen.name, "", f"{chosen.bytes:,}", f"{chosen.time_ratio:.2f} × fp32")
+    if line.compressed is not None:
+        chosen = line.compressed.record.candidate(line.compressed.record.chosen)
+        yield row("compress", chosen.name, "", f"{chosen.bytes:,}", f"{chosen.time_ratio:.2f} × fp32")
     yield row("export", "bundle", metrics.get("shipped", ""), f"{line.bundle.model_path.stat().st_size:,}")
-    yield row("verify", _agreement(evidence), parity=f"{exact:.1e}")
+    yield row("verify", _agreement(line.bundle), parity=f"{exact:.1e}")
     if line.version is not None:
         yield row("register", f"version {line.version.version}")
 
 
-def _agreement(evidence: Evidence) -> str:
-    shipped = [one for one in evidence.parity if one.right == "shipped"]
-    return f"{shipped[0].agreement.value:.2%} of predictions kept" if shipped else "all predictions equal"
+def _agreement(bundle: Bundle) -> str:
+    shipped = [one for one in bundle.evidence.parity if one.right == "shipped"]
+    what = "texts" if bundle.is_generative else "predictions"
+    return f"{shipped[0].agreement.value:.2%} of {what} kept" if shipped else f"all {what} equal"
 
 
 def _closing(line: Line, config: RunConfig) -> str:
-    manifest = line.bundle.manifest
     address = line.version.uri if line.version else _shown(line.bundle.folder)
-    route, example = f"localhost:8080/v1/{manifest.task}", line.bundle.golden.inputs[0]
     lines = [
         "",
         f"bundle   {_shown(line.bundle.folder)}",
@@ -91,9 +106,18 @@ def _closing(line: Line, config: RunConfig) -> str:
         else "version  none",
         "",
         f"serve it   {_where(config)}{_python()} -m maas.serve model={address}",
-        f"call it    {example_call(line.bundle.predictor.processor, route, example)}",
+        f"call it    {_call(line.bundle)}",
     ]
     return "\n".join(lines)
+
+
+def _call(bundle: Bundle) -> str:
+    """Returns a shell command that the server of a bundle answers."""
+    if bundle.is_generative:
+        return completion_call("localhost:8080")
+    return example_call(
+        bundle.predictor.processor, f"localhost:8080/v1/{bundle.manifest.task}", bundle.golden.inputs[0]
+    )
 
 
 def _where(config: RunConfig) -> str:

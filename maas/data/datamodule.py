@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from maas.data.packing import PackedTexts
+from maas.data.packed_passages import packed_of
 from maas.data.pairing import PairedTexts
 from maas.data.preprocessed import PreprocessedRows
 from maas.data.splits import Split, Splits
@@ -59,7 +59,7 @@ class BatchDataset(Dataset[Batch]):
 
 
 class PackedDataset(Dataset[Batch]):
-    """Sequences that texts are packed into; indexed with a whole batch of their numbers.
+    """Sequences that texts or conversations are packed into; indexed with a whole batch of their numbers.
 
     Args:
         split: whose targets, if there are any, are not looked at.
@@ -67,7 +67,7 @@ class PackedDataset(Dataset[Batch]):
     """
 
     def __init__(self, split: Split, processor: Processor) -> None:
-        self._packed = PackedTexts(processor, split.inputs)
+        self._packed = packed_of(processor, split.inputs)
         self.keys = np.full(len(self._packed), self._packed.length)
 
     def __len__(self) -> int:

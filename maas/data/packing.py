@@ -9,7 +9,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from maas.data.contents import digests_of
 from maas.errors import ConfigError
 from maas.files import cache_folder, folder_published_whole
+from maas.runtime.generation.passages import Passage
 from maas.runtime.processors import Array, Processor
 from maas.runtime.processors.base import counted_from, in_pieces
 
@@ -30,6 +31,8 @@ STREAM_LAYOUT = 1
 class Tokenising(Protocol):
     """A processor whose texts can be packed."""
 
+    packs_whole: ClassVar[bool]
+    """Whether a row stays in one sequence, as answers need what they answer; other rows are joined and cut."""
     max_tokens: int
     end: int
 
@@ -43,8 +46,8 @@ class Tokenising(Protocol):
         """How many tokens there are."""
         ...
 
-    def documents(self, rows: Sequence[Any]) -> list[Array]:
-        """Returns all tokens of each text, int64, after the token that begins it."""
+    def passages(self, rows: Sequence[Any]) -> list[Passage]:
+        """Returns all tokens of each row, with those that begin and end it, and which of them are to be predicted."""
         ...
 
 
@@ -98,7 +101,7 @@ def require_tokenising(processor: Processor) -> Tokenising:
     Raises:
         ConfigError: they cannot.
     """
-    if not callable(getattr(processor, "documents", None)):
+    if not callable(getattr(processor, "passages", None)):
         raise ConfigError(
             f"task generation learns from tokens of whole texts, and the {processor.kind} processor gives "
             f"{', '.join(processor.dynamic_axes)} alone. Set processor=generative_text."
@@ -117,25 +120,39 @@ def stream_of(processor: Tokenising, inputs: Sequence[Any]) -> NDArray[np.unsign
         InputError: a row is no text.
     """
     kind = np.dtype("<u2" if processor.tokens <= 2**16 else "<u4")
-    folder = cache_folder("token_streams", _key(processor, inputs))
+    folder = cache_folder("token_streams", stream_key(processor, inputs))
     if not folder.is_dir():
         with folder_published_whole(folder) as draft, (draft / STREAM).open("wb") as file:
-            for tokens in _documents(processor, inputs):
-                file.write(tokens.astype(kind).tobytes())
+            for passage in passages_of(processor, inputs):
+                file.write(passage.tokens[:-1].astype(kind).tobytes())
             file.write(np.array([processor.end], dtype=kind).tobytes())
     return _mapped(folder / STREAM, kind)
 
 
-def _documents(processor: Tokenising, inputs: Sequence[Any]) -> Iterator[Array]:
+def passages_of(processor: Tokenising, inputs: Sequence[Any]) -> Iterator[Passage]:
+    """Yields rows as passages, which are read piece by piece.
+
+    Raises:
+        InputError: a row cannot be understood.
+    """
     start = 0
     for piece in in_pieces(inputs):
         with counted_from(start):
-            documents = processor.documents(piece)
-        yield from documents
+            passages = processor.passages(piece)
+        yield from passages
         start += len(piece)
 
 
-def _key(processor: Tokenising, inputs: Sequence[Any]) -> str:
+def inputs_and_targets(passage: Passage) -> tuple[Array, Array]:
+    """Returns all tokens but the last, and the token after each; `NO_TARGET` where that is not to be predicted.
+
+    Returns:
+        int64 (T − 1,) both.
+    """
+    return passage.tokens[:-1], np.where(passage.is_predicted[1:], passage.tokens[1:], NO_TARGET)
+
+
+def stream_key(processor: Tokenising, inputs: Sequence[Any]) -> str:
     """Returns a digest of all that the stream depends on."""
     digest = hashlib.sha256(f"{STREAM_LAYOUT} {processor.digest} {len(inputs)}".encode())
     digest.update(digests_of(inputs, len(inputs)).tobytes())

@@ -32,6 +32,8 @@ from maas.training.trainers import task_of
 
 PROBED_ROWS = 32
 """Rows that a net predicts: enough to distinguish rows, few enough for a big net."""
+PROBED_SEQUENCES = 4
+"""Sequences of texts, whose logits at each token take much memory."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class RecipeUnderCheck:
     def probe(self) -> Batch:
         """Model inputs and targets of some training rows."""
         rows = self.task_head.dataset(self.splits.train.spread(PROBED_ROWS), self.processor)
-        return rows[range(min(PROBED_ROWS, len(rows)))]
+        return rows[range(min(PROBED_SEQUENCES if self.is_generative else PROBED_ROWS, len(rows)))]
 
     @cached_property
     def logits(self) -> Tensor | None:

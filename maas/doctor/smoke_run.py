@@ -63,8 +63,11 @@ def smoke_run_of(
     if not any(parameter.requires_grad for parameter in net.parameters()):
         return smoke_run
     task, _ = task_of(recipe, net, task_head, train)
-    drawn = _drawn(train, smoke_run.steps * batch_size, recipe.seed)
+    wanted = smoke_run.steps * batch_size
+    drawn = _drawn(train, wanted, recipe.seed)
     rows = task_head.dataset(drawn if isinstance(task, Task) else with_float32_targets(drawn), processor)
+    if len(rows) < wanted:  # several rows share a sequence
+        rows = task_head.dataset(_drawn(train, wanted * -(-wanted // len(rows)), recipe.seed), processor)
     loader = loader_of(net)(rows, BatchesByLength(rows.keys, batch_size, recipe.seed), workers=0)
     given = recipe.trainer_settings
     settings = {name: value for name, value in given.items() if name in KEPT_SETTINGS}

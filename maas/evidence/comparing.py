@@ -99,7 +99,9 @@ def _drop(
 
 
 def require_one_task(bundles: Mapping[str, Bundle]) -> None:
-    """Raises BundleError where bundles answer with different kinds of predictions, or other labels."""
+    """Raises BundleError where bundles answer with different kinds of predictions, or other labels, or with texts."""
+    for bundle in bundles.values():
+        bundle.require_predictive()
     records = {name: bundle.manifest.postprocessor for name, bundle in bundles.items()}
     (first, wanted), *others = records.items()
     for name, record in others:

@@ -1,6 +1,7 @@
 """How well a model predicts whole texts, with 95 % intervals from a bootstrap over the texts."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from maas.evidence.metrics import RESAMPLES
 from maas.records.evidence import Interval
+from maas.runtime.generation.passages import TextRow, predicted_text
 
 TEXTS_AT_ONCE = 1024
 """Texts that are drawn together, for memory."""
@@ -15,7 +17,7 @@ TEXTS_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class TextLikelihoods:
-    """What a model gives to each of N texts, and how large they are; (N,) each.
+    """What a model gives to each of N texts, or to the answers of N conversations, and how large they are; (N,) each.
 
     Args:
         nats: −Σ ln p of a text's tokens, that of its end among them; float64.
@@ -30,6 +32,15 @@ class TextLikelihoods:
     tokens: NDArray[np.int64]
     characters: NDArray[np.int64]
     bytes: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[TextRow], nats: NDArray[np.float64], right: NDArray[np.int64], tokens: NDArray[np.int64]
+    ) -> "TextLikelihoods":
+        """Returns what a model gives to raw rows, whose sizes are counted; the other arguments as above."""
+        texts = map(predicted_text, rows)
+        sizes = np.array([(len(text), len(text.encode())) for text in texts], np.int64)
+        return cls(nats, right, tokens, characters=sizes[:, 0], bytes=sizes[:, 1])
 
 
 def text_metrics(likelihoods: TextLikelihoods, seed: int = 0) -> dict[str, Interval]:
@@ -69,6 +80,19 @@ def perplexity_ratio(
         return np.asarray(np.exp((after - before) / count))
 
     return interval_of(float(ratio(columns.sum(axis=0))), ratio(resampled(columns, seed)))
+
+
+def perplexity_gain(new: TextLikelihoods, old: TextLikelihoods, seed: int = 0) -> Interval:
+    """Returns by how many percent the perplexity of all texts is lower: 100 · (1 − `perplexity_ratio`).
+
+    Args:
+        new: likelihoods by the one model.
+        old: likelihoods by the other, of the same texts in the same tokens.
+        seed: random seed of the resampling.
+    """
+    ratio = perplexity_ratio(old.nats, new.nats, new.tokens, seed)
+    value, low, high = (100 * (1 - one) for one in (ratio.value, ratio.high, ratio.low))
+    return Interval(value, low, high)
 
 
 def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

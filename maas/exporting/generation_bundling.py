@@ -109,6 +109,18 @@ def _finished(folder: Path, manifest: Manifest, decoder: Decoder, prompts: Seque
     return Bundle.open(folder)
 
 
+def generation_of(model: LanguageModel) -> Generation:
+    """Returns how a model is run, as its bundle's manifest has it."""
+    found: TextFiles = model.text_files
+    return Generation(
+        context_length=model.config.context_length,
+        end_tokens=found.end_tokens,
+        tokenizer=TOKENIZER,
+        chat_template=None if found.chat_template is None else CHAT_TEMPLATE,
+        special_tokens=found.special_tokens,
+    )
+
+
 def _write_text_files(folder: Path, model: LanguageModel) -> Generation:
     """Writes what makes tokens of texts, and returns how the model is run."""
     found: TextFiles = model.text_files
@@ -117,13 +129,7 @@ def _write_text_files(folder: Path, model: LanguageModel) -> Generation:
     (folder / TOKENIZER).write_text(found.tokenizer, encoding="utf-8")
     if found.chat_template is not None:
         (folder / CHAT_TEMPLATE).write_bytes(found.chat_template.encode())
-    return Generation(
-        context_length=model.config.context_length,
-        end_tokens=found.end_tokens,
-        tokenizer=TOKENIZER,
-        chat_template=None if found.chat_template is None else CHAT_TEMPLATE,
-        special_tokens=found.special_tokens,
-    )
+    return generation_of(model)
 
 
 def _require_known_tokens(files: TextFiles, vocabulary_size: int) -> None:

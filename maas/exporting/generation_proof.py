@@ -1,7 +1,7 @@
 """Proving a drafted bundle that generates: its greedy texts are those of the model's own framework."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from maas.evidence.machine import this_machine
 from maas.evidence.metrics import wilson
 from maas.evidence.parity import require_parity
 from maas.importing.decoders.base import LanguageModel
-from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval, Parity
+from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Parity
 from maas.runtime.bundle import Bundle
 from maas.runtime.generation.decoder import TokenIds
 from maas.runtime.generation.generator import Prompt, TextGenerator
@@ -59,7 +59,6 @@ def prove_generation(
     prompts: Sequence[Prompt],
     *,
     data: DataRecord | None = None,
-    trained: Mapping[str, Interval] | None = None,
 ) -> Evidence:
     """Compares greedy texts, generated together, with the model's own framework.
 
@@ -72,7 +71,6 @@ def prove_generation(
         model: what it was made of.
         prompts: one or more.
         data: rows that the prompts are of; None for prompts alone.
-        trained: metrics of the model on rows for testing; None for none.
 
     Raises:
         ParityError: a token is another one, or a logit differs by more than `LOGIT_TOLERANCE`.
@@ -106,7 +104,7 @@ def prove_generation(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=this_machine(),
         data=data or DataRecord(fingerprint_of(prompts), {"prompts": len(prompts)}, {}),
-        metrics={"trained": dict(trained)} if trained else {},
+        metrics={},
         parity=(parity,),
         compression=None,
         seconds={},

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from maas.config import RunConfig
 from maas.data.splits import Splits
+from maas.errors import ConfigError
 from maas.exporting.source import Source
 from maas.files import folder_published_whole
 from maas.lifecycle.compressed import Compressed
-from maas.lifecycle.generation import export_generation
+from maas.lifecycle.generation import GenerationSource, export_generation, verify_generation
 from maas.lifecycle.lineage import candidates_key, own_code, work_key
 from maas.lifecycle.lookup import (
+    bundle_in,
     bundle_of,
     checkpoint_of,
     compressed_by,
@@ -23,7 +25,7 @@ from maas.lifecycle.lookup import (
     newest_bundle,
     newest_checkpoint,
 )
-from maas.lifecycle.recipe import GENERATION, TRANSLATION, BuiltRecipe, require_later_stages
+from maas.lifecycle.recipe import GENERATION, TRANSLATION, BuiltRecipe, require_later_stages, require_uncompressed
 from maas.lifecycle.registering import register_bundle, require_registry
 from maas.lifecycle.stages import compress_source, export_source, verify_bundle
 from maas.lifecycle.training import assist, train_checkpoint
@@ -55,11 +57,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Line:
-    """What the whole line leaves."""
+    """What the whole line leaves; `compressed` is None for a model that generates texts."""
 
     folder: RunFolder
     checkpoint: Checkpoint
-    compressed: Compressed
+    compressed: Compressed | None
     bundle: Bundle
     version: ModelVersion | None
 
@@ -79,6 +81,7 @@ def run(config: RunConfig) -> Line:
         MaasError: a stage refused; what earlier stages left stays.
     """
     require_later_stages(config)
+    require_uncompressed(config)
     recipe = BuiltRecipe.of(config)
     require_usable(recipe.training)
     rows = recipe.training.rows()
@@ -90,9 +93,7 @@ def run(config: RunConfig) -> Line:
         if has:
             processes.send_folder(None)
         checkpoint = Checkpoint.open(folder.checkpoint) if has else train_checkpoint(recipe, folder, rows)
-        source = recipe.source(checkpoint, rows)
-        compressed = compressed_by(config, folder) or _compressed(recipe, source, folder)
-        bundle = bundle_of(compressed, folder) or _exported(recipe, source, folder, compressed)
+        compressed, bundle = _shipped(recipe, checkpoint, rows, folder)
         version = register_bundle(recipe, bundle, lambda: rows) if config.registry else None
         folder.remember(finished=True)
         folder.point_latest()
@@ -127,8 +128,12 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
 
     Raises:
         BudgetError: no search can be made by these passes.
+        ConfigError: the model generates texts, which no pass takes.
     """
     require_later_stages(config)
+    require_uncompressed(config)
+    if config.task == GENERATION:
+        raise ConfigError(f"No pass is requested; python -m maas.export recipe={config.name} ships the model as it is.")
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
@@ -149,9 +154,10 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
-        if config.task in (GENERATION, TRANSLATION):
-            export_texts = export_generation if config.task == GENERATION else export_translation
-            return export_texts(recipe, folder, checkpoint, recipe.training.rows())
+        if config.task == GENERATION:
+            return export_generation(recipe, folder, GenerationSource.of(checkpoint, recipe.training.rows()))
+        if config.task == TRANSLATION:
+            return export_translation(recipe, folder, checkpoint, recipe.training.rows())
         return _exported(recipe, recipe.source(checkpoint, recipe.training.rows()), folder, compressed)
 
 
@@ -171,6 +177,8 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
+        if config.task == GENERATION:
+            return verify_generation(folder, GenerationSource.of(checkpoint, recipe.training.rows()), bundle)
         source = recipe.source(checkpoint, recipe.training.rows())
         is_compressed = bundle.manifest.precision != source.precision
         compressed = Compressed.open(folder.compressed) if is_compressed else compressed_of(config, checkpoint)
@@ -191,6 +199,18 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
     recipe = BuiltRecipe.of(config)
     with of_artifact(bundle.folder).locked():
         return register_bundle(recipe, bundle, recipe.training.rows)
+
+
+def _shipped(
+    recipe: BuiltRecipe, checkpoint: Checkpoint, rows: Splits, folder: RunFolder
+) -> tuple[Compressed | None, Bundle]:
+    """Returns what a checkpoint becomes: made smaller, unless it generates texts, and exported."""
+    if recipe.config.task == GENERATION:
+        bundle = bundle_in(folder) or export_generation(recipe, folder, GenerationSource.of(checkpoint, rows))
+        return None, bundle
+    source = recipe.source(checkpoint, rows)
+    compressed = compressed_by(recipe.config, folder) or _compressed(recipe, source, folder)
+    return compressed, bundle_of(compressed, folder) or _exported(recipe, source, folder, compressed)
 
 
 def _compressed(recipe: BuiltRecipe, source: Source, folder: RunFolder) -> Compressed:

@@ -58,9 +58,14 @@ def compressed_by(config: RunConfig, folder: RunFolder) -> Compressed | None:
     return Compressed.open(folder.compressed) if is_own else None
 
 
+def bundle_in(folder: RunFolder) -> Bundle | None:
+    """Opens the bundle in a run; None where there is none."""
+    return Bundle.open(folder.bundle) if folder.bundle.is_dir() else None
+
+
 def bundle_of(compressed: Compressed, folder: RunFolder) -> Bundle | None:
     """Opens the bundle in a run that ships what compression chose; None where there is none, or another one."""
-    bundle = Bundle.open(folder.bundle) if folder.bundle.is_dir() else None
+    bundle = bundle_in(folder)
     return bundle if bundle and compressed.is_in(bundle) else None
 
 

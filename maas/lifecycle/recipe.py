@@ -103,12 +103,25 @@ def require_later_stages(config: RunConfig) -> None:
     """Requires a recipe whose model every stage after training takes.
 
     Raises:
-        ConfigError: it trains a model that generates texts, which is trained and exported alone.
+        ConfigError: it trains a model that makes texts of others, which is trained and exported alone.
     """
-    if config.task in (GENERATION, TRANSLATION):
+    if config.task == TRANSLATION:
         raise ConfigError(
-            f"task is {config.task}; models that generate texts are trained and exported, and no other stage takes "
-            f"them yet. Run python -m maas.train recipe={config.name} and python -m maas.export recipe={config.name}."
+            f"task is {config.task}; models that translate are trained and exported, and no other stage takes them "
+            f"yet. Run python -m maas.train recipe={config.name} and python -m maas.export recipe={config.name}."
+        )
+
+
+def require_uncompressed(config: RunConfig) -> None:
+    """Requires that no pass is requested of a model that continues texts, as no stage of a recipe applies one yet.
+
+    Raises:
+        ConfigError: there are passes.
+    """
+    if config.task == GENERATION and (passes := config.compress["passes"]):
+        raise ConfigError(
+            f"task is generation, and compress.passes holds {', '.join(passes)}; recipes of models that generate texts "
+            "take none yet. Set compress=none, and run python -m maas.compress BUNDLE out=FOLDER on what it makes."
         )
 
 

@@ -19,6 +19,7 @@ from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import confusion_picture, robustness_picture
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Scores, TaskMetrics
+from maas.lifecycle.generation import compare_generation
 from maas.lifecycle.recipe import BuiltRecipe
 from maas.lifecycle.stages import timed
 from maas.records.evidence import Interval
@@ -127,6 +128,8 @@ def comparing_on(metric: str | None, load: Callable[[], Splits]) -> Compare:
         rows = load()
         if rows.record.fingerprint != new.evidence.data.fingerprint:
             raise DataError("the recipe's rows are not those that the bundle was measured on")
+        if new.is_generative or old.is_generative:
+            return compare_generation(new, old, rows.test.inputs)
         require_one_task({"the new bundle": new, "the old one": old})
         task_metrics = task_metrics_of(new.manifest.postprocessor["kind"], rows.labels)
         if rows.test.targets is None:

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn, cast
@@ -11,7 +10,6 @@ import numpy as np
 from torch import nn
 
 from maas.data.folds import folded, require_foldable
-from maas.data.packing import require_tokenising
 from maas.data.splits import Split, Splits
 from maas.doctor import require_sound
 from maas.errors import ConfigError
@@ -19,6 +17,7 @@ from maas.evidence.plots import learning_curve
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.text_metrics import TextLikelihoods, text_metrics
 from maas.evidence.translation_metrics import translation_metrics
+from maas.exporting.generation_metrics import net_likelihoods
 from maas.lifecycle.lineage import lineage_of
 from maas.lifecycle.recipe import TRANSLATION, BuiltRecipe
 from maas.lifecycle.registering import tracker_of
@@ -34,8 +33,7 @@ from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import Fitted, fit
 from maas.training.recipe import TrainingRecipe
-from maas.training.reopening import REOPENED_ROWS
-from maas.training.text_likelihoods import TokenSums, token_sums
+from maas.training.reopening import REOPENED_ROWS, REOPENED_TEXTS
 from maas.training.translating import pair_sums, translations_of
 
 log = logging.getLogger("maas")
@@ -115,6 +113,7 @@ def checkpoint_of_fitted(
     Raises:
         CheckpointError: the model holds what a checkpoint cannot, and would answer otherwise once it is opened.
     """
+    rows = splits.validation.spread(REOPENED_ROWS if postprocessor else REOPENED_TEXTS)
     return save_checkpoint(
         folder.checkpoint,
         fitted.model,
@@ -122,7 +121,7 @@ def checkpoint_of_fitted(
         name=recipe.name,
         task=recipe.task,
         net_record=fitted.net_record,
-        rows=splits.validation.spread(REOPENED_ROWS).inputs,
+        rows=rows.inputs,
         plan=None,
         labels=splits.labels,
         history=fitted.history,
@@ -155,14 +154,14 @@ def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Pos
 
 
 def generated_metrics(net: nn.Module, processor: Processor, rows: Split) -> dict[str, Interval]:
-    """Returns how well a net predicts whole texts.
+    """Returns how well a net predicts whole texts, and the answers of conversations.
 
     Args:
         net: in evaluation mode, on the CPU.
         processor: that it was trained with.
-        rows: texts.
+        rows: texts and conversations.
     """
-    return text_metrics(likelihoods_of(net, processor, rows.inputs))
+    return text_metrics(net_likelihoods(net, processor, rows.inputs))
 
 
 def translated_metrics(net: nn.Module, processor: Processor, rows: Split) -> dict[str, Interval]:
@@ -176,24 +175,7 @@ def translated_metrics(net: nn.Module, processor: Processor, rows: Split) -> dic
     wanted = [] if rows.targets is None else [str(one) for one in rows.targets]
     sums = pair_sums(net, processor, rows.inputs, wanted)
     made = translations_of(net, processor, rows.inputs)
-    return text_metrics(with_sizes(sums, wanted)) | translation_metrics(made, wanted)
-
-
-def likelihoods_of(net: nn.Module, processor: Processor, texts: Sequence[str]) -> TextLikelihoods:
-    """Returns what a net that generates texts gives to each of some texts.
-
-    Args:
-        net: in evaluation mode, on the CPU.
-        processor: that it was trained with.
-        texts: N raw texts.
-    """
-    return with_sizes(token_sums(net, require_tokenising(processor), texts), texts)
-
-
-def with_sizes(sums: TokenSums, texts: Sequence[str]) -> TextLikelihoods:
-    """Returns what a net gives to texts, beside their characters and the bytes of their UTF-8."""
-    sizes = np.array([(len(text), len(text.encode())) for text in texts])
-    return TextLikelihoods(*sums, characters=sizes[:, 0], bytes=sizes[:, 1])
+    return text_metrics(TextLikelihoods.of(wanted, *sums)) | translation_metrics(made, wanted)
 
 
 def cross_validated(recipe: TrainingRecipe, splits: Splits, resume: Path) -> dict[str, Interval]:

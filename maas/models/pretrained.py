@@ -98,7 +98,7 @@ class SequenceClassifier(nn.Module):
 
     def rebuild(self) -> dict[str, Any]:
         """Returns the part that builds this net without its pretrained weights."""
-        config = _config_of(self.model)
+        config = plain_config_of(self.model)
         return {"_target_": f"{__name__}.SequenceClassifier", "outputs": self.model.config.num_labels, "config": config}
 
 
@@ -146,7 +146,7 @@ class SentenceEncoder(nn.Module):
 
     def rebuild(self) -> dict[str, Any]:
         """Returns the part that builds this net without its pretrained weights."""
-        return {"_target_": f"{__name__}.SentenceEncoder", "config": _config_of(self.model)}
+        return {"_target_": f"{__name__}.SentenceEncoder", "config": plain_config_of(self.model)}
 
 
 def _model_inputs(input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> dict[str, Tensor]:
@@ -198,7 +198,7 @@ def _set_dropout(config: PretrainedConfig, fraction: float | None) -> None:
             setattr(config, name, fraction)
 
 
-def _config_of(model: PreTrainedModel) -> dict[str, Any]:
+def plain_config_of(model: PreTrainedModel) -> dict[str, Any]:
     """Returns a model's config as JSON values: what its type does not imply, and no path of this machine."""
     left_out = ("_name_or_path", "architectures", "dtype", "num_labels", "transformers_version")
     return {name: value for name, value in model.config.to_diff_dict().items() if name not in left_out}

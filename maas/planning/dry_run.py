@@ -25,9 +25,10 @@ from maas.errors import MaasError
 from maas.evidence.machine import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.recipe import BuiltRecipe
+from maas.lifecycle.recipe import GENERATION, BuiltRecipe
 from maas.lifecycle.training import checkpoint_of_fitted, validated
 from maas.planning.estimating import TimedBatch, Watched, is_enough, mean_seconds
+from maas.planning.generation_stages import generation_stages_of
 from maas.planning.later_stages import later_stages_of
 from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
 from maas.planning.shortening import STEPS_S, shortened_recipe, world_of
@@ -40,6 +41,8 @@ from maas.training.recipe import TrainingRecipe
 
 LATER_STAGE_ROWS = 512
 """Validation rows, and test rows, that later stages answer."""
+LATER_STAGE_TEXTS = 8
+"""Likewise where they are whole texts, every token of which is read."""
 
 
 class Clock:
@@ -81,13 +84,14 @@ def dry_run(recipe: BuiltRecipe, folder: Path, imports_s: float) -> Report:
     with clock.timed("fit"):
         fitted = fit(shortened_recipe(training, splits, watched, world), splits, processor, folder / "resume")
     training_peak = peak_bytes()
-    few = replace(
-        splits, validation=splits.validation.spread(LATER_STAGE_ROWS), test=splits.test.spread(LATER_STAGE_ROWS)
-    )
+    is_generative = recipe.config.task == GENERATION
+    count = LATER_STAGE_TEXTS if is_generative else LATER_STAGE_ROWS
+    few = replace(splits, validation=splits.validation.spread(count), test=splits.test.spread(count))
     checkpoint = _checkpoint(recipe, clock, folder, fitted, processor, splits, few)
     training_peak = max(training_peak, peak_bytes())
     clock.seconds["validated"] *= len(splits.validation) / len(few.validation)
-    later = later_stages_of(recipe, checkpoint, splits, few, folder)
+    stages_of = generation_stages_of if is_generative else later_stages_of
+    later = stages_of(recipe, checkpoint, splits, few, folder)
     return Report(
         seconds=clock.seconds,
         watched=msgspec.json.decode(watched.read_bytes(), type=Watched) if watched.is_file() else None,

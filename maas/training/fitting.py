@@ -76,9 +76,9 @@ def fit(
         return Fitted(model.fit(splits, processor), record, task_head)
     if recipe.trainer is None:
         model, record = finished(model, record, types_of(model))
-        require_sound_outputs(
-            model, processor, splits.train, task_head.facts(splits.train).get("outputs"), task_head.axes
-        )
+        if task_head.postprocessor:  # else its logits are of each token, and proven with the texts
+            outputs = task_head.facts(splits.train).get("outputs")
+            require_sound_outputs(model, processor, splits.train, outputs, task_head.axes)
         return Fitted(model, record, task_head)
     require_usable(recipe, is_custom_module=isinstance(model, LightningModule))
     types = types_of(model)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedModel
 
 from maas.bounds import Count, Fraction
+from maas.errors import ConfigError
 
 try:
     from peft import LoraConfig, PeftModel, TaskType, get_peft_model
@@ -17,7 +18,8 @@ except ImportError as error:
 class LoRA:
     """W + α/r · B·A in the place of a weight matrix W, of which A (r, D) and B (K, r) are trained; B begins at 0.
 
-    A classifier's head is trained whole beside them.
+    A classifier's head is trained whole beside them. A decoder's embedding and its logits often share their weights:
+    such a layer is refused, as its product would be merged into both.
 
     Args:
         rank: r.
@@ -37,9 +39,14 @@ class LoRA:
     dropout: Fraction = 0.0
 
     def adapted(self, model: PreTrainedModel) -> PeftModel:
-        """Returns the model with A and B added; they and the head alone can be trained."""
+        """Returns the model with A and B added; they and the head alone can be trained.
+
+        Raises:
+            ConfigError: a layer that is to be adapted shares its weights with another one.
+        """
+        _require_untied(model, (*self.targets, *self.whole))
         settings = LoraConfig(
-            task_type=TaskType.SEQ_CLS,
+            task_type=TaskType.CAUSAL_LM if model.can_generate() else TaskType.SEQ_CLS,
             r=self.rank,
             lora_alpha=self.alpha,
             target_modules=list(self.targets) or None,
@@ -52,3 +59,23 @@ class LoRA:
         """Returns the model with the products added to its weights, and nothing else left of them."""
         merged: PreTrainedModel = model.merge_and_unload()
         return merged.requires_grad_(True)
+
+
+def _require_untied(model: PreTrainedModel, ends: Sequence[str]) -> None:
+    """Requires layers to be adapted whose weights are theirs alone.
+
+    Raises:
+        ConfigError: one shares them with another layer.
+    """
+    sharing: dict[int, list[str]] = {}
+    for name, weight in model.named_parameters(remove_duplicate=False):
+        sharing.setdefault(id(weight), []).append(name.rpartition(".")[0])
+    for layers in sharing.values():
+        adapted = [one for one in layers if any(f".{one}".endswith(f".{end}") for end in ends)]
+        if adapted and len(layers) > 1:
+            other = next(one for one in layers if one != adapted[0])
+            raise ConfigError(
+                f"model.adapter names {adapted[0]}, whose weights are those of {other} as well (they are tied), so "
+                "that merging would change both. Leave it out of model.adapter.targets, or set model.adapter=null to "
+                "train all weights."
+            )

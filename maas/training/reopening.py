@@ -17,6 +17,8 @@ from maas.training.held_state import Held, differences
 
 REOPENED_ROWS = 256
 """Validation rows that both answer: enough to meet what is rare, few enough for a big net."""
+REOPENED_TEXTS = 8
+"""Likewise of a net that gives logits at each token, which take much memory."""
 BATCH_ROWS = 32
 REOPENED_TOLERANCE = 1e-5
 """Of an output, as a fraction of the outputs' spread: the same operations on one machine give the same bits, but where

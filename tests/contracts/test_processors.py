@@ -24,6 +24,14 @@ SAMPLES = {
         [[0.5, -0.25], np.arange(-90, 90, dtype=np.int16), {"samples": [[0.1, 0.2]] * 99, "rate": 44100}],
     ),
     "array": ({"shape": [3]}, [[1, 2, 3], [0.5, -1, 1e6], [0, 0, 0]]),
+    "conversation": (
+        {"max_tokens": 16, "pad_multiple": 4},
+        [
+            "很好 good",
+            [{"role": "user", "content": "good?"}, {"role": "assistant", "content": "a longer answer " * 9}],
+            "bad",
+        ],
+    ),
     "generative_text": (
         {"vocabulary_size": 280, "max_tokens": 16, "pad_multiple": 4},
         ["很好 good", "bad", "a longer text " * 9],

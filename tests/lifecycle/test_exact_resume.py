@@ -14,6 +14,7 @@ import maas
 from maas.config import RunConfig
 from maas.files import sha256_of
 from maas.training.checkpoint import Checkpoint
+from tests.unit import tiny_llama
 
 RECIPES = {
     "dropout": ["digits_mlp", "model.dropout=0.2", "trainer.max_epochs=12"],
@@ -27,8 +28,14 @@ RECIPES = {
         "translate", "data.source.rows=300", "data.source.test_rows=20", "trainer.max_epochs=2", "batch_size=32",
         "model.width=32", "model.heads=2", "model.feed_forward=48", "model.dropout=0.2",
     ],
+    "tuned": [
+        "smollm2", "data=extraction", "data.max_rows=null", "model=decoder_lora", "objective=next_token",
+        "optimizer=adamw", "schedule=cosine", "trainer=cpu", "batch_size=4", "model.pretrained=LLAMA",
+        "model.context=null", "model.adapter.dropout=0.2", "processor.max_tokens=128", "data.source.rows=60",
+        "data.source.test_rows=4", "trainer.max_epochs=4",
+    ],
 }  # fmt: skip
-CASES = [(name, workers) for name in ("dropout", "augmentation", "packed", "pairs") for workers in (0, 2)]
+CASES = [(name, workers) for name in ("dropout", "augmentation", "packed", "pairs", "tuned") for workers in (0, 2)]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["maas.lifecycle", "maas.models.mlp", "maas.models.small_conv"])
 
@@ -99,12 +106,14 @@ class Killed:
 
 def killed_and_finished(folder: Path, name: str, workers: int, kills: int, seed: int) -> list[str]:
     """Kills one run after another, each once; every one of them must end as the one that is left alone."""
-    whole = Killed(folder / "whole", RECIPES[name], workers)
+    recipe = [one.replace("LLAMA", str(folder / "llama")) for one in RECIPES[name]]
+    tiny_llama.save(folder / "llama")
+    whole = Killed(folder / "whole", recipe, workers)
     expected, record = whole.finish()
     count = len(whole.phase.read_bytes())
     chance, phases = random.Random(seed), []
     for index in range(kills):
-        run = Killed(folder / f"killed{index}", RECIPES[name], workers)
+        run = Killed(folder / f"killed{index}", recipe, workers)
         phases.append(run.kill(chance.randint(1, count - 1), chance.random()))
         found, checkpoint = run.finish()
         assert found == expected, (name, workers, index, phases[-1])

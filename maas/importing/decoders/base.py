@@ -1,7 +1,7 @@
 """What a model that continues texts brings along for its export, whoever trained it."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,4 +56,18 @@ class LanguageModel(Protocol):
 
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns the logits after each token of a sequence by its own framework, (T,) → (T, vocabulary)."""
+        ...
+
+
+@runtime_checkable
+class PretrainedNet(Protocol):
+    """A net that is a language model once it is given what makes tokens of texts."""
+
+    def language_model(self, text_files: TextFiles, origin: str) -> LanguageModel:
+        """Returns the language model.
+
+        Args:
+            text_files: that the net was trained with.
+            origin: what messages call it.
+        """
         ...

@@ -5,10 +5,12 @@ It comes from a folder, an installed package, a GGUF file or the hub, and transf
 
 import json
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ try:
         AutoConfig,
         AutoModelForCausalLM,
         AutoTokenizer,
+        GenerationConfig,
         PretrainedConfig,
         PreTrainedModel,
         PreTrainedTokenizerBase,
@@ -76,7 +79,7 @@ class PretrainedDecoder:
             found = gguf_tokenizer(path)
         else:
             model = _opened(place, path or place)
-            found = _text_files(place, path or place, model)
+            found = _text_files(place, path or place, model.generation_config)
         decoder = cls(model, found, place, context_length)
         decoder.require_context()
         return decoder
@@ -121,6 +124,37 @@ class PretrainedDecoder:
             raise ConfigError(f"The context is {self.context_length} tokens; {self.origin} was trained with {most}.")
 
 
+def text_files_at(place: str) -> TextFiles:
+    """Returns what makes tokens of texts for a decoder, whose weights are not read.
+
+    Args:
+        place: as of `PretrainedDecoder.open`.
+
+    Raises:
+        ConfigError: there is no such model, or it has no tokenizer of the Rust library.
+    """
+    path = local_place(place)
+    if path is not None and path.suffix == ".gguf":
+        return gguf_tokenizer(path)
+    return _text_files(place, path or place, _generation_config(place, path or place))
+
+
+def untrained_model(config: Mapping[str, Any]) -> PreTrainedModel:
+    """Returns a decoder with random weights, in float32.
+
+    Args:
+        config: of transformers, its `model_type` among it.
+
+    Raises:
+        ConfigError: it is none of the Llama family.
+    """
+    found = AutoConfig.for_model(**config)
+    _require_llama("model.config", found)
+    library = cast("Any", AutoModelForCausalLM)
+    model: PreTrainedModel = library.from_config(found, dtype=torch.float32)
+    return model
+
+
 def _opened(name: str, place: Path | str, gguf_file: str | None = None) -> PreTrainedModel:
     """Returns the model in float32; one of another architecture is refused before its weights are read.
 
@@ -130,21 +164,47 @@ def _opened(name: str, place: Path | str, gguf_file: str | None = None) -> PreTr
     if isinstance(place, Path) and gguf_file is None and not (place / "config.json").is_file():
         raise ConfigError(f"{name} holds no config.json; name a folder that transformers saved, or a GGUF file.")
     where = {"local_files_only": isinstance(place, Path)}
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)
-    try:
+    with _opening(name):
         if gguf_file is None:
             _require_llama(name, AutoConfig.from_pretrained(str(place), **where))
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             str(place), dtype=torch.float32, gguf_file=gguf_file, **where
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:  # missing, unreachable, unknown, packages missing
-        raise ConfigError(f"{name} cannot be opened as a language model: {one_line(error)}.") from error
-    finally:
-        transformers_logging.set_verbosity(before)
     _require_llama(name, model.config)
     model.train(False)
     return model
+
+
+def _generation_config(name: str, place: Path | str) -> GenerationConfig:
+    """Returns how a model generates, without opening it: by a file of its own, or else by its configuration.
+
+    Raises:
+        ConfigError: neither can be read.
+    """
+    is_local = isinstance(place, Path)
+    with _opening(name):
+        try:
+            return GenerationConfig.from_pretrained(str(place), local_files_only=is_local)
+        except OSError:
+            found = AutoConfig.from_pretrained(str(place), local_files_only=is_local)
+            return GenerationConfig.from_model_config(found)
+
+
+@contextmanager
+def _opening(name: str) -> Iterator[None]:
+    """Keeps transformers silent, and turns what it raises for what is missing, unreachable or unknown into one line.
+
+    Raises:
+        ConfigError: the model cannot be opened.
+    """
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ConfigError(f"{name} cannot be opened as a language model: {one_line(error)}.") from error
+    finally:
+        transformers_logging.set_verbosity(before)
 
 
 def _require_llama(place: str, config: PretrainedConfig) -> None:
@@ -172,7 +232,7 @@ def _variant(config: PretrainedConfig) -> str | None:
     return None if rotation in ROTATIONS else f"rotations of kind {rotation}"
 
 
-def _text_files(name: str, place: Path | str, model: PreTrainedModel) -> TextFiles:
+def _text_files(name: str, place: Path | str, generation: GenerationConfig | None) -> TextFiles:
     """Returns what transformers makes tokens by.
 
     Raises:
@@ -181,7 +241,7 @@ def _text_files(name: str, place: Path | str, model: PreTrainedModel) -> TextFil
     library = cast("type[PreTrainedTokenizerBase]", AutoTokenizer)
     try:
         found = library.from_pretrained(str(place), local_files_only=isinstance(place, Path))
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:  # the last where no file is there
         raise ConfigError(f"{name} has no tokenizer that can be opened: {one_line(error)}.") from error
     if not found.is_fast:
         raise ConfigError(f"{name} has no tokenizer.json, which texts are read with; save one with its tokenizer.")
@@ -190,12 +250,11 @@ def _text_files(name: str, place: Path | str, model: PreTrainedModel) -> TextFil
         tokenizer=json.dumps(json.loads(found.backend_tokenizer.to_str()), ensure_ascii=False),
         chat_template=template if isinstance(template, str) else (template or {}).get("default"),
         special_tokens={one: str(getattr(found, one)) for one in SPECIAL if getattr(found, one)},
-        end_tokens=_end_tokens(model, found.eos_token_id),
+        end_tokens=_end_tokens(generation, found.eos_token_id),
     )
 
 
-def _end_tokens(model: PreTrainedModel, own: int | None = None) -> tuple[int, ...]:
+def _end_tokens(generation: GenerationConfig | None, own: int | None = None) -> tuple[int, ...]:
     """Returns the ids that end a text: what the model's generation is configured with, else the tokenizer's."""
-    generation = model.generation_config
     found = own if generation is None or generation.eos_token_id is None else generation.eos_token_id
     return () if found is None else tuple(found) if isinstance(found, list) else (int(found),)

@@ -51,16 +51,20 @@ class ChatTemplate:
                 f"The chat template cannot be read: {one_line(error)}. Export the model again."
             ) from error
 
-    def render(self, conversation: ChatPrompt) -> str:
+    def render(self, prompt: ChatPrompt, *, is_answered: bool = False) -> str:
         """Returns the prompt, up to where the model's own answer begins.
+
+        Args:
+            prompt: conversation so far, and tools.
+            is_answered: whether its last message is the model's answer, with which the text ends.
 
         Raises:
             InputError: the template refuses the conversation.
         """
-        tools = {"tools": list(conversation.tools)} if conversation.tools else {}
+        tools = {"tools": list(prompt.tools)} if prompt.tools else {}
         try:
             return self._template.render(
-                messages=list(conversation.messages), add_generation_prompt=True, **self._special_tokens, **tools
+                messages=list(prompt.messages), add_generation_prompt=not is_answered, **self._special_tokens, **tools
             )
         except TEMPLATE_ERRORS as error:
             raise InputError(f"The model's chat template refuses these messages: {one_line(error)}.") from error

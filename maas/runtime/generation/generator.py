@@ -16,6 +16,7 @@ from maas.runtime.generation.batch import DecodingBatch
 from maas.runtime.generation.chat import ChatTemplate
 from maas.runtime.generation.chat_prompt import ChatMessage, ChatPrompt
 from maas.runtime.generation.decoder import Decoder, TokenIds
+from maas.runtime.generation.passages import Passage, PassageReader, TextRow
 from maas.runtime.generation.sampling import ChosenToken
 from maas.runtime.generation.settings import USUAL_MAX_TOKENS, GenerationSettings
 from maas.runtime.generation.text import FinishReason, GeneratedText, Piece
@@ -169,6 +170,14 @@ class TextGenerator:
         if not ids:
             raise InputError("The prompt is empty; the model continues texts of one token or more.")
         return np.array(ids, np.int64)
+
+    def passage(self, row: TextRow) -> Passage:
+        """Returns a whole text or an answered conversation: its tokens, and which of them are to be predicted.
+
+        Raises:
+            InputError: a conversation has no answer, or the template does not write it from its beginning to its end.
+        """
+        return PassageReader(self.tokenizer, self._chat, self._end_tokens).read(row)
 
     def _grammar(self, settings: GenerationSettings) -> "GrammarState | None":
         return self._grammars.begin(settings) if settings.has_form else None

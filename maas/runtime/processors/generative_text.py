@@ -13,6 +13,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from maas.bounds import Count, PadMultiple, Tokens
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
+from maas.runtime.generation.passages import Passage, text_passage
 from maas.runtime.processors.base import Array, SingleArrayProcessor
 from maas.runtime.processors.text import TOKENIZER_FILE
 from maas.runtime.texts import NOT_BLANK, checked_text
@@ -48,6 +49,7 @@ class GenerativeTextProcessor(SingleArrayProcessor):
     modality: ClassVar[str] = "text"
     input_name: ClassVar[str] = "text"
     feature: ClassVar[str] = "token_ids"
+    packs_whole: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -102,6 +104,14 @@ class GenerativeTextProcessor(SingleArrayProcessor):
         """
         texts = [checked_text(row, index, MOST_CHARACTERS) for index, row in enumerate(rows)]
         return self._encoded(texts)
+
+    def passages(self, rows: Sequence[Any]) -> list[Passage]:
+        """Returns all tokens of each text with those that begin and end it; all but the first are to be predicted.
+
+        Raises:
+            InputError: a row is no text.
+        """
+        return [text_passage(np.append(document, self.end)) for document in self.documents(rows)]
 
     def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns int64 token ids of shape (T,), T between 1 and `max_tokens`, the beginning of a text among them."""

@@ -1,11 +1,12 @@
 """Perplexity and bits per character and byte, beside closed forms and numpy."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from maas.evidence.text_metrics import TextLikelihoods, text_metrics
+from maas.evidence.text_metrics import TextLikelihoods, perplexity_gain, text_metrics
 
 
 def likelihoods(texts: int, seed: int = 0) -> TextLikelihoods:
@@ -62,3 +63,27 @@ def test_interval_covers_as_often_as_it_says_when_texts_are_drawn_again():
 
 def test_interval_is_finite_when_there_is_one_text():
     assert all(np.isfinite([one.low, one.high]).all() for one in text_metrics(likelihoods(1)).values())
+
+
+def test_gain_is_the_percentage_of_the_perplexity_when_two_models_read_the_same_tokens():
+    old = likelihoods(50)
+    new = replace(old, nats=0.9 * old.nats)
+    perplexities = [text_metrics(one)["perplexity"].value for one in (new, old)]
+    found = perplexity_gain(new, old)
+    assert found.value == pytest.approx(100 * (1 - perplexities[0] / perplexities[1]), rel=1e-12)
+    assert found.low < found.value < found.high
+    assert perplexity_gain(old, new).value < 0
+    alike = perplexity_gain(old, old)
+    assert (alike.low, alike.value, alike.high) == (0, 0, 0)
+
+
+def test_interval_is_paired_when_one_model_is_better_by_the_same_on_every_text():
+    old = likelihoods(50)
+    found = perplexity_gain(replace(old, nats=old.nats - 0.1 * old.tokens), old)
+    assert found.low == pytest.approx(found.high) == pytest.approx(100 * (1 - math.exp(-0.1)))
+
+
+def test_sizes_are_those_of_the_answers_when_a_row_is_a_conversation():
+    row = [{"role": "user", "content": "long question"}, {"role": "assistant", "content": "好 a"}]
+    found = TextLikelihoods.of([row, "xy"], np.ones(2), np.ones(2), np.ones(2))
+    assert (found.characters.tolist(), found.bytes.tolist()) == ([3, 2], [5, 2])

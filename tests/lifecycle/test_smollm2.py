@@ -62,9 +62,8 @@ def test_greedy_text_is_that_of_transformers_own_generation_when_it_is_opened_fr
 
 
 def test_bundle_becomes_smaller_within_a_hundredth_of_perplexity_when_it_is_compressed(bundle, tmp_path):
-    given = SmallerDecoder(tokens=2048)
     recipe = GraphRecipe.of(["compress.budget.speedup=null"], generates=True)
-    record = compress_decoder(recipe, bundle, given, tmp_path / "small")
+    record = compress_decoder(recipe, bundle, SmallerDecoder(), tmp_path / "small")
     root, chosen = record.candidates[0], record.candidate(record.chosen)
     assert chosen.bytes <= 0.35 * root.bytes
     assert chosen.perplexity_ratio.high <= 1.01

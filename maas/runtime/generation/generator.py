@@ -1,6 +1,7 @@
 """Prompts in, texts out: the one path of generation, which notebooks, the proof of an export and servers take."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -170,6 +171,14 @@ class TextGenerator:
         if not ids:
             raise InputError("The prompt is empty; the model continues texts of one token or more.")
         return np.array(ids, np.int64)
+
+    def prepare_forms(self) -> None:
+        """Reads the tokens of required forms now: of a large vocabulary it takes half a second, with no other thread.
+
+        Nothing is done where the model has none of these forms, or `maas[generate]` is not installed.
+        """
+        with suppress(InputError):  # the first text that wants a form says why
+            _ = self._grammars
 
     def passage(self, row: TextRow) -> Passage:
         """Returns a whole text or an answered conversation: its tokens, and which of them are to be predicted.

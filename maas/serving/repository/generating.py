@@ -42,6 +42,7 @@ def opened_generating(
         raise ConfigError(f"Model {name} generates texts, and such models cannot be lazy. Leave lazy out.")
     generator = open_generator(bundle.folder, bundle.manifest, threads=settings.threads)
     check_golden(bundle.folder, generator)
+    generator.prepare_forms()
     generator.batch_size = settings.batch_size or generator.batch_size
     generator.context_length = min(generator.context_length, settings.context_length or generator.context_length)
     statistics = ModelStatistics()

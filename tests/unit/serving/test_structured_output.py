@@ -166,3 +166,12 @@ def test_form_is_refused_in_one_line_when_it_cannot_be_done(asking, repository, 
     assert response.status_code == 400
     assert cause in response.json()["error"]["message"]
     assert "\n" not in response.json()["error"]["message"]
+
+
+def test_first_text_of_a_form_reads_no_tokens_since_they_were_read_when_the_model_was_loaded(
+    generating_folder, monkeypatch
+):
+    generator = Repository().open(generating_folder).generator
+    monkeypatch.setattr("maas.runtime.generation.grammars.LLTokenizer", None)  # would fail
+    begun = generator.begin("write", generation_settings({"choice": ["yes"]}))
+    assert begun.prompt.size

@@ -106,7 +106,7 @@ def test_text_ends_at_the_server_when_nobody_reads_on(calls, url):
         ("", {}, "The prompt is empty"),
         ([], {}, "messages"),
         ("\ud800", {}, "cannot be written as JSON"),
-        ("the", {"stop": object()}, "cannot be written as JSON"),
+        ("the", {"stop": Ellipsis}, "cannot be written as JSON"),
     ],
     ids=str,
 )

@@ -144,6 +144,7 @@ class WholeInput(Parts):
 SHARED_PARTS = {
     "pretrained_text": "text",
     "generative_text": "text",
+    "conversation": "text",
     "translated_text": "text",
     "speech": "audio",
 }

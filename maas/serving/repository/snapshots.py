@@ -196,7 +196,8 @@ class Snapshot:
         return _by_version(self.generating, self.labels)
 
     def _unknown_version(self, name: str, version: str) -> UnknownModelError:
-        shown = [self.shown_version(one) for one in self.all if one.name == name]
+        generating = [one for one in self.generating if one.name == name]
+        shown = list(map(self.shown_version, [*self.versions(name), *generating]))
         served = f"version {shown[0]}" if len(shown) == 1 else f"versions {', '.join(shown[:-1])} and {shown[-1]}"
         return UnknownModelError(f"Model {name!r} is served in {served}, not {shortened_value(version, '')}.")
 

@@ -35,6 +35,7 @@ def entered(monkeypatch, capsys):
     """Enters `maas.compress` and returns what it said, or the one line of its refusal."""
     logger = logging.getLogger("maas")
     before = (list(logger.handlers), logger.level, logger.propagate)
+    logger.handlers = []  # those of other tests may write to streams that are closed
 
     def enter(*arguments: object, status: int = 0) -> str:
         if not status:

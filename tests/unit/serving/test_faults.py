@@ -29,6 +29,7 @@ def test_fault_of_the_server_has_an_id_and_a_traceback_in_the_log(caplog):
 def test_every_fault_is_the_callers_unless_it_is_unknown():
     assert {kind: status for kind, status in STATUS.items() if status >= 500} == {
         "internal_error": 500,
+        "generation_failed": 500,
         "overloaded": 503,
         "deadline_exceeded": 504,
     }
@@ -40,7 +41,7 @@ def test_every_kind_of_fault_has_a_status():
     ]
     kinds = {one.kind for one in classes if issubclass(one, CallError)}
     assert len(kinds) > 7
-    assert kinds | {"internal_error", "overloaded", "deadline_exceeded"} == set(STATUS)
+    assert kinds | {"internal_error", "generation_failed", "overloaded", "deadline_exceeded"} == set(STATUS)
 
 
 def test_subclass_has_the_kind_of_its_nearest_ancestor():

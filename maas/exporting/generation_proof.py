@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import msgspec
 import numpy as np
 
 from maas.evidence.machine import this_machine
-from maas.evidence.metrics import wilson
-from maas.evidence.parity import require_parity
+from maas.exporting.logit_parity import ComparedText, compared_text, required_parity
 from maas.importing.decoders.base import LanguageModel
-from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Parity
+from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence
 from maas.runtime.bundle import Bundle
 from maas.runtime.generation.decoder import TokenIds
 from maas.runtime.generation.generator import Prompt, TextGenerator
@@ -26,17 +24,6 @@ PROOF_TOKENS = 32
 """New tokens of each text; fewer where the context is shorter than twice as many."""
 COMPARED_TOGETHER = 8
 """Texts whose logits are held in memory together."""
-LOGIT_TOLERANCE = 1e-4
-"""Largest difference of a logit; a tenth of it times the largest logit, where that is above 10."""
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """One text against the framework's logits: largest difference, tokens the same, and where they part."""
-
-    difference: float
-    largest: float
-    parting: str
 
 
 def proof_prompts(*, has_chat_template: bool) -> list[Prompt]:
@@ -88,16 +75,7 @@ def prove_generation(
             generator, model, read[start : start + COMPARED_TOGETHER], texts[start : start + COMPARED_TOGETHER]
         )
     ]
-    partings = [f"prompt {index}, {one.parting}" for index, one in enumerate(found) if one.parting]
-    parity = Parity(
-        left=model.framework,
-        right="onnxruntime",
-        rows=len(prompts),
-        max_difference=max(one.difference for one in found),
-        tolerance=LOGIT_TOLERANCE * max(1.0, *(one.largest / 10 for one in found)),
-        agreement=wilson(len(prompts) - len(partings), len(prompts)),
-    )
-    require_parity(parity, where=f" The first text that differs: {partings[0]}." if partings else "")
+    parity = required_parity(model.framework, {f"prompt {index}": one for index, one in enumerate(found)})
     return Evidence(
         schema_version=EVIDENCE_VERSION,
         manifest_sha256=bundle.digest,
@@ -113,16 +91,9 @@ def prove_generation(
 
 def _compared(
     generator: TextGenerator, model: LanguageModel, prompts: Sequence[TokenIds], texts: Sequence[Sequence[int]]
-) -> Iterator[_Compared]:
+) -> Iterator[ComparedText]:
     """Yields how each text compares with the framework's logits."""
     forced = forced_logits(generator.decoder, prompts, texts)
     for prompt, tokens, found in zip(prompts, texts, forced, strict=True):
         reference = model.logits(np.concatenate([prompt, np.array(tokens, np.int64)]))[len(prompt) - 1 : -1]
-        expected = reference.argmax(axis=1)
-        parting = ""
-        if (other := np.flatnonzero(expected != tokens)).size:
-            at = int(other[0])
-            ours, theirs = (generator.tokenizer.decode([int(one)]) for one in (tokens[at], expected[at]))
-            parting = f"token {at} is {ours!r}, {model.framework}'s is {theirs!r}"
-        difference = float(np.nan_to_num(np.abs(found - reference), nan=np.inf).max())
-        yield _Compared(difference, float(np.abs(reference).max()), parting)
+        yield compared_text(tokens, found, reference, model.framework, generator.tokenizer.decode)

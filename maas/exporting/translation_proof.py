@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError
 from maas.evidence.machine import this_machine
-from maas.evidence.metrics import wilson
-from maas.evidence.parity import require_parity
 from maas.evidence.translation_metrics import translation_metrics
-from maas.exporting.generation_proof import LOGIT_TOLERANCE
+from maas.exporting.logit_parity import ComparedText, compared_text, required_parity
 from maas.exporting.trained_translator import TrainedTranslator
-from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval, Parity
+from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval
 from maas.runtime.bundle import Bundle
 from maas.runtime.model import batches_of
 from maas.runtime.translation.graphs import SOURCE_TOKENS, TranslationGraphs
@@ -27,16 +25,12 @@ class ProvenText(NamedTuple):
     Args:
         row: its number.
         text: what the bundle makes of it.
-        difference: largest difference of a logit.
-        largest: the largest logit.
-        parting: where a token is another one, in words; empty where none is.
+        compared: its tokens and logits with the framework's.
     """
 
     row: int
     text: str
-    difference: float
-    largest: float
-    parting: str
+    compared: ComparedText
 
 
 def prove_translation(
@@ -66,16 +60,7 @@ def prove_translation(
         ParityError: a token is another one, or a logit differs by more than `LOGIT_TOLERANCE`.
     """
     found = sorted(_proven(bundle, model, texts))
-    partings = [f"row {one.row}, {one.parting}" for one in found if one.parting]
-    parity = Parity(
-        left=model.framework,
-        right="onnxruntime",
-        rows=len(found),
-        max_difference=max(one.difference for one in found),
-        tolerance=LOGIT_TOLERANCE * max(1.0, *(one.largest / 10 for one in found)),
-        agreement=wilson(len(found) - len(partings), len(found)),
-    )
-    require_parity(parity, where=f" The first text that differs: {partings[0]}." if partings else "")
+    parity = required_parity(model.framework, {f"row {one.row}": one.compared for one in found})
     return Evidence(
         schema_version=EVIDENCE_VERSION,
         manifest_sha256=bundle.digest,
@@ -102,9 +87,8 @@ def _proven(bundle: Bundle, model: TrainedTranslator, texts: Sequence[str]) -> I
         forced = forced_step_logits(translator.graphs, source, written, processor.end)
         for row, tokens, logits in zip(batch, written, forced, strict=True):
             reference = model.logits(features[row][processor.feature], tokens)
-            difference = float(np.nan_to_num(np.abs(logits[: len(tokens)] - reference), nan=np.inf).max())
-            parting = _parting(model, tokens, reference.argmax(axis=1))
-            yield ProvenText(row, processor.text_of(tokens), difference, float(np.abs(reference).max()), parting)
+            compared = compared_text(tokens, logits[: len(tokens)], reference, model.framework, processor.text_of)
+            yield ProvenText(row, processor.text_of(tokens), compared)
 
 
 def forced_step_logits(
@@ -131,13 +115,3 @@ def forced_step_logits(
 
 def _filled(tokens: Sequence[int], length: int, end: int) -> list[int]:
     return [*tokens, *[end] * (length - len(tokens))]
-
-
-def _parting(model: TrainedTranslator, tokens: Sequence[int], expected: NDArray[np.int64]) -> str:
-    """Returns the first token that is another one, in words; nothing where none is."""
-    others = np.flatnonzero(expected != np.array(tokens))
-    if not others.size:
-        return ""
-    at = int(others[0])
-    ours, theirs = (model.processor.text_of([int(one)]) for one in (tokens[at], expected[at]))
-    return f"token {at} is {ours!r}, {model.framework}'s is {theirs!r}"

@@ -152,6 +152,40 @@ class SingleArrayProcessor(Processor):
         return np.asarray([row[feature] for row in features])
 
 
+class PackedTextProcessor(SingleArrayProcessor):
+    """A processor whose tokens are packed into sequences for training, and padded at the end for a batch of prompts.
+
+    `end` is what they are padded with, `pad_multiple` what lengths are rounded up to.
+    """
+
+    modality: ClassVar[str] = "text"
+    input_name: ClassVar[str] = "text"
+    feature: ClassVar[str] = "token_ids"
+    end: int
+    pad_multiple: int
+
+    def bucket(self, features: Features) -> int:
+        """Returns T rounded up to `pad_multiple`."""
+        return -(-len(features[self.feature]) // self.pad_multiple) * self.pad_multiple
+
+    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        """Returns `{"tokens": int64 (N, T)}`, padded at the end, where no token that is looked at sees it."""
+        tokens = np.full((len(features), max(map(self.bucket, features))), self.end, dtype=np.int64)
+        for index, row in enumerate(features):
+            tokens[index, : len(row[self.feature])] = row[self.feature]
+        return {"tokens": tokens}
+
+    @property
+    def input_specs(self) -> tuple[TensorSpec, ...]:
+        """BYTES, (N,)."""
+        return (TensorSpec("text", "BYTES", (-1,)),)
+
+    @property
+    def dynamic_axes(self) -> dict[str, dict[int, str]]:
+        """Batch and tokens."""
+        return {"tokens": {0: "batch", 1: "tokens"}}
+
+
 def in_pieces(rows: Iterable[Any]) -> Iterator[list[Any]]:
     """Yields rows, `ROWS_AT_ONCE` at a time."""
     remaining = iter(rows)

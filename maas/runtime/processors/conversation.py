@@ -10,17 +10,13 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from maas.bounds import PadMultiple, Tokens
 from maas.errors import InputError
-from maas.records.signature import TensorSpec
-from maas.runtime.codec import Features
 from maas.runtime.generation.chat import ChatTemplate
 from maas.runtime.generation.passages import Passage, PassageReader
-from maas.runtime.processors.base import Array, SingleArrayProcessor
+from maas.runtime.processors.base import Array, PackedTextProcessor
 from maas.runtime.texts import NOT_BLANK, checked_text
 
 TOKENIZER_FILE, RECORD = "tokenizer.json", "conversation.json"
@@ -46,7 +42,7 @@ def _of_bytes() -> str:
     return str(made.to_str())
 
 
-class ConversationProcessor(SingleArrayProcessor):
+class ConversationProcessor(PackedTextProcessor):
     """Tokenises texts, and conversations as the model's template writes them, of which the answers are predicted.
 
     Args:
@@ -62,9 +58,6 @@ class ConversationProcessor(SingleArrayProcessor):
     """
 
     kind: ClassVar[str] = "conversation"
-    modality: ClassVar[str] = "text"
-    input_name: ClassVar[str] = "text"
-    feature: ClassVar[str] = "token_ids"
     packs_whole: ClassVar[bool] = True
 
     def __init__(
@@ -113,21 +106,6 @@ class ConversationProcessor(SingleArrayProcessor):
         except InputError as error:
             raise InputError(f"Row {index} cannot be learnt: {error}") from error
 
-    def bucket(self, features: Features) -> int:
-        """Returns T rounded up to `pad_multiple`."""
-        return self._padded(features[self.feature])
-
-    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
-        """Returns `{"tokens": int64 (N, T)}`, padded at the end, where no token that is looked at sees it."""
-        rows = [row[self.feature] for row in features]
-        tokens = np.full((len(rows), max(map(self._padded, rows))), self.end, dtype=np.int64)
-        for index, row in enumerate(rows):
-            tokens[index, : len(row)] = row
-        return {"tokens": tokens}
-
-    def _padded(self, ids: Array) -> int:
-        return -(-len(ids) // self.pad_multiple) * self.pad_multiple
-
     @property
     def digest(self) -> str:
         """SHA-256 of all that the tokens of a row depend on."""
@@ -137,11 +115,6 @@ class ConversationProcessor(SingleArrayProcessor):
     def tokens(self) -> int:
         """How many tokens there are."""
         return int(self._tokenizer.get_vocab_size())
-
-    @property
-    def input_specs(self) -> tuple[TensorSpec, ...]:
-        """BYTES, (N,)."""
-        return (TensorSpec("text", "BYTES", (-1,)),)
 
     @property
     def row_schema(self) -> dict[str, Any]:
@@ -158,11 +131,6 @@ class ConversationProcessor(SingleArrayProcessor):
     def is_many(self, value: object) -> bool:
         """A list is many unless its first value is a message."""
         return isinstance(value, list) and not (value and isinstance(value[0], Mapping))
-
-    @property
-    def dynamic_axes(self) -> dict[str, dict[int, str]]:
-        """Batch and tokens."""
-        return {"tokens": {0: "batch", 1: "tokens"}}
 
     @property
     def net_arguments(self) -> dict[str, Any]:

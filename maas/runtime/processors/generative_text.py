@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from maas.bounds import Count, PadMultiple, Tokens
-from maas.records.signature import TensorSpec
-from maas.runtime.codec import Features
 from maas.runtime.generation.passages import Passage, text_passage
-from maas.runtime.processors.base import Array, SingleArrayProcessor
+from maas.runtime.processors.base import Array, PackedTextProcessor
 from maas.runtime.processors.text import TOKENIZER_FILE
 from maas.runtime.texts import NOT_BLANK, checked_text
 
@@ -28,7 +25,7 @@ MOST_CHARACTERS = 2**31
 Algorithm = Literal["byte_pairs", "characters"]
 
 
-class GenerativeTextProcessor(SingleArrayProcessor):
+class GenerativeTextProcessor(PackedTextProcessor):
     """Tokenises without loss: no text is normalised, and none holds a character that has no tokens.
 
     The same texts give the same vocabulary, byte for byte.
@@ -46,9 +43,6 @@ class GenerativeTextProcessor(SingleArrayProcessor):
     """
 
     kind: ClassVar[str] = "generative_text"
-    modality: ClassVar[str] = "text"
-    input_name: ClassVar[str] = "text"
-    feature: ClassVar[str] = "token_ids"
     packs_whole: ClassVar[bool] = False
 
     def __init__(
@@ -127,21 +121,6 @@ class GenerativeTextProcessor(SingleArrayProcessor):
         encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [np.array([self.end, *encoding.ids], dtype=np.int64) for encoding in encodings]
 
-    def bucket(self, features: Features) -> int:
-        """Returns T rounded up to `pad_multiple`."""
-        return self._padded(features[self.feature])
-
-    def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
-        """Returns `{"tokens": int64 (N, T)}`, padded at the end, where no token that is looked at sees it."""
-        rows = [row[self.feature] for row in features]
-        tokens = np.full((len(rows), max(map(self._padded, rows))), self.end, dtype=np.int64)
-        for index, row in enumerate(rows):
-            tokens[index, : len(row)] = row
-        return {"tokens": tokens}
-
-    def _padded(self, ids: Array) -> int:
-        return -(-len(ids) // self.pad_multiple) * self.pad_multiple
-
     @property
     def digest(self) -> str:
         """SHA-256 of all that the tokens of a text depend on."""
@@ -153,11 +132,6 @@ class GenerativeTextProcessor(SingleArrayProcessor):
         return int(self._tokenizer.get_vocab_size())
 
     @property
-    def input_specs(self) -> tuple[TensorSpec, ...]:
-        """BYTES, (N,)."""
-        return (TensorSpec("text", "BYTES", (-1,)),)
-
-    @property
     def row_schema(self) -> dict[str, Any]:
         """A string that is not blank."""
         return {"type": "string", "minLength": 1, "pattern": NOT_BLANK}
@@ -165,11 +139,6 @@ class GenerativeTextProcessor(SingleArrayProcessor):
     def is_many(self, value: object) -> bool:
         """A list is many."""
         return isinstance(value, list)
-
-    @property
-    def dynamic_axes(self) -> dict[str, dict[int, str]]:
-        """Batch and tokens."""
-        return {"tokens": {0: "batch", 1: "tokens"}}
 
     @property
     def net_arguments(self) -> dict[str, Any]:

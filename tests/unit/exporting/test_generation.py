@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from maas.errors import BundleError, ExportError, ParityError
-from maas.exporting import generation_proof
+from maas.exporting import logit_parity
 from maas.exporting.generation_bundling import build_generation_bundle, rebuild_generation_bundle
 from maas.exporting.generation_proof import proof_prompts, prove_generation
 from maas.onnx_graphs.decoder import FREQUENCIES
@@ -85,7 +85,7 @@ def test_logit_is_named_when_the_graph_rotates_otherwise(build, llama):
 
 
 def test_token_is_named_when_a_text_is_another(build, llama, monkeypatch):
-    monkeypatch.setattr(generation_proof, "LOGIT_TOLERANCE", 1e3)
+    monkeypatch.setattr(logit_parity, "LOGIT_TOLERANCE", 1e3)
     norm = llama.weights["model.norm.weight"]
     bundle = build("one", Altered(llama, {"model.norm.weight": -norm}))
     with pytest.raises(ParityError, match=r"The first text that differs: prompt 0, token 0 is '.+', torch's is '.*'\."):

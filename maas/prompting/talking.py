@@ -85,22 +85,19 @@ def talk(conversation: Conversation, screen: Screen, read: Callable[[str], str] 
     while True:
         try:
             message = read(READY)
+            if message.strip():
+                _show_reply(conversation, message, screen)
         except EOFError:
             screen.write("\n")
             return
-        except KeyboardInterrupt:  # of a line that is not wanted
+        except KeyboardInterrupt:  # of a line that is not wanted, or of a reply
             screen.write("\n")
-            continue
-        if message.strip():
-            _show_reply(conversation, message, screen)
 
 
 def _show_reply(conversation: Conversation, message: str, screen: Screen) -> None:
     try:
         for text in conversation.reply(message):
             screen.write(text)
-    except KeyboardInterrupt:
-        pass
     except (InputError, GenerationError) as error:
         sys.stderr.write(f"{error}\n")
         return

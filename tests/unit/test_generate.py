@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 
@@ -98,9 +99,17 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._own, text.encode())
 
-    def until(self, text: str) -> str:
-        """Returns what is shown up to a text, since the last one."""
+    def until(self, text: str, pressing: str = "") -> str:
+        """Returns what is shown up to a text, since the last one.
+
+        A key is pressed again while nothing appears: readline lets a Ctrl-C wait for the next key if it comes just
+        before it begins to read.
+        """
+        self.type(pressing)
         while text not in self.shown:
+            if pressing and not select.select([self._own], [], [], 1.0)[0]:
+                self.type(pressing)
+                continue
             self.shown += os.read(self._own, 65536).decode()
         before, _, self.shown = self.shown.partition(text)
         return before
@@ -121,8 +130,8 @@ def test_talk_answers_is_interrupted_and_ends_when_keys_are_pressed(folder, bund
     text = bundle.generate([{"role": "user", "content": "write"}], max_tokens=6, ignore_end=True).text
     printable = [word for word in text.split() if word.isascii() and word.isprintable()]
     assert all(word in shown for word in printable)
-    terminal.type("a line\x03")  # is given up
-    terminal.until("> ")
+    terminal.type("a line")
+    terminal.until("> ", pressing="\x03")  # the line is given up
     terminal.type("\x04")
     assert terminal.close() == 0
 

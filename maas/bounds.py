@@ -1,4 +1,4 @@
-"""Ranges that a part's signature declares, so that a recipe is refused before any work.
+"""Ranges that signatures of parts, settings and records declare, so that a wrong number is refused before any work.
 
 A part annotates its parameters with these; `maas.config.check` reads them. Nothing here validates by itself.
 """

@@ -67,7 +67,7 @@ def explain(
 
     Raises:
         InputError: the row or an argument cannot be understood.
-        BundleError: the bundle's golden predictions are others.
+        BundleError: the bundle's golden outputs are others.
 
     Example:
         >>> print(explain(bundle, "这是一个很棒的文本"))  # doctest: +SKIP

@@ -47,7 +47,7 @@ def build_bundle(
         postprocessor: names the outputs.
         serving: batch size and threads.
         lineage: where the model comes from.
-        golden_rows: raw inputs whose answers are kept.
+        golden_rows: raw inputs whose predictions are kept.
     """
     copyfile(model, folder / MODEL)
     (folder / ASSETS).mkdir()

@@ -38,7 +38,7 @@ def prove_file(source: Source, given: Path, shipped: Path, *, min_agreement: flo
         source: its codec and rows.
         given: the file as it was given.
         shipped: the file that ships, which may be the same.
-        min_agreement: fraction of rows whose answer another file must keep.
+        min_agreement: fraction of rows whose prediction another file must keep.
 
     Raises:
         ParityError: it does not predict as the given file.

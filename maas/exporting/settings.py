@@ -14,7 +14,7 @@ class ExportSettings:
         tolerance: largest difference of a plain number between the model's own framework, ONNX Runtime and onnx's
             reference evaluator, before compression: absolute for probabilities and vectors; for values, as a fraction
             of the training targets' deviation, or of the largest value where the graph itself gives the target's unit.
-        min_agreement: fraction of test rows whose answer the compressed model must keep.
+        min_agreement: fraction of test rows whose prediction the compressed model must keep.
         robustness_rows: number of test rows on which the metric is measured under noise; 0 for none.
     """
 

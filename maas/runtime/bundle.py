@@ -1,4 +1,4 @@
-"""The bundle: the one directory that leaves the line. Opening it proves that it is whole, its first use its answers.
+"""The bundle: the one directory that leaves the line. Opening it proves that it is whole, its first use its outputs.
 
 A manifest has the digests of all other files but the evidence, and the evidence has the manifest's.
 """
@@ -51,7 +51,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model with everything that is needed to answer with it, and everything that is claimed of it.
+    """A model with everything that is needed to predict with it, and everything that is claimed of it.
 
     Args:
         folder: where it lies.
@@ -145,7 +145,7 @@ class Bundle:
 
         Raises:
             InputError: a row cannot be understood.
-            BundleError: the golden predictions are others.
+            BundleError: the golden outputs are others.
         """
         return self.checked_predictor.predict(rows)
 
@@ -262,13 +262,13 @@ class Bundle:
         """The predictor, once it has predicted the golden inputs as when the bundle was made.
 
         Raises:
-            BundleError: the golden predictions are others.
+            BundleError: the golden outputs are others.
         """
         self.check_golden()
         return self.predictor
 
     def check_golden(self, tolerance: float = TOLERANCE, *, predictor: Predictor | None = None) -> float:
-        """Predicts the golden inputs again and returns the largest difference from the golden predictions.
+        """Predicts the golden inputs again and returns the largest difference from the golden outputs.
 
         Args:
             tolerance: the largest difference allowed: of a probability, of a vector of length 1, or in standard

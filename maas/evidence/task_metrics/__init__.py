@@ -15,7 +15,7 @@ def task_metrics_of(kind: str, labels: Sequence[str]) -> TaskMetrics:
     """Returns the metrics of a kind of prediction.
 
     Args:
-        kind: of the answer, e.g. `classification`.
+        kind: of the predictions, e.g. `classification`.
         labels: the K names, or the characters of texts; none where predictions are neither.
     """
     metrics: type[TaskMetrics] = getattr(importlib.import_module(f"{__name__}.{kind}"), f"{kind.title()}Metrics")

@@ -102,10 +102,12 @@ class GenerationCall(Call, frozen=True, kw_only=True):
     Args:
         settings: of each text.
         copies: number of texts for each prompt; with a seed, the second is drawn by the next seed, and so on.
+        cache_salt: its prompts share beginnings with those of the same salt alone.
     """
 
     settings: GenerationSettings
     copies: int = 1
+    cache_salt: str = ""
 
     @property
     def texts(self) -> int:
@@ -123,6 +125,7 @@ class TextChunk(msgspec.Struct, frozen=True):
         tokens: number of tokens that were added.
         chosen: these tokens, where their log probabilities are wanted.
         finish_reason: why the text has ended; None where more follows.
+        cached_tokens: number of tokens of its prompt that were not computed again.
     """
 
     index: int
@@ -131,6 +134,7 @@ class TextChunk(msgspec.Struct, frozen=True):
     tokens: int
     chosen: tuple[ChosenToken, ...] = ()
     finish_reason: "FinishReason | None" = None
+    cached_tokens: int = 0
 
 
 def merged_chunks(chunks: Iterable[TextChunk]) -> list[TextChunk]:
@@ -154,6 +158,7 @@ def _merged(chunks: Sequence[TextChunk]) -> TextChunk:
         sum(chunk.tokens for chunk in chunks),
         tuple(one for chunk in chunks for one in chunk.chosen),
         last.finish_reason,
+        last.cached_tokens,
     )
 
 

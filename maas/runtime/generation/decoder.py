@@ -46,12 +46,18 @@ class KeyValueCache:
             for spec in state
         }
 
-    def move(self, source: int, target: int) -> None:
-        """Copies a sequence to another slot."""
-        used = self.lengths[source]
+    def copy(self, source: int, target: int, count: int) -> None:
+        """Copies the first positions of a slot to another; which of them are in use stays as it is."""
         for tensor in self.tensors.values():
-            tensor[target, :, :used] = tensor[source, :, :used]
-        self.lengths[target] = used
+            tensor[target, :, :count] = tensor[source, :, :count]
+
+    def swap(self, one: int, other: int, one_count: int, other_count: int) -> None:
+        """Exchanges two slots, as many of the first positions of each as may hold something."""
+        for tensor in self.tensors.values():
+            kept = tensor[one, :, :one_count].copy()
+            tensor[one, :, :other_count] = tensor[other, :, :other_count]
+            tensor[other, :, :one_count] = kept
+        self.lengths[[one, other]] = self.lengths[[other, one]]
 
     def clear(self, slot: int) -> None:
         """Empties a slot."""

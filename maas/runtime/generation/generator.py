@@ -133,8 +133,13 @@ class TextGenerator:
         text = self.begin(prompt, settings)
         return (_required(piece) for _, piece in self._pieces([text]))
 
-    def begin(self, prompt: Prompt, settings: GenerationSettings) -> GeneratedText:
+    def begin(self, prompt: Prompt, settings: GenerationSettings, scope: str = "") -> GeneratedText:
         """Returns a text that may join a batch.
+
+        Args:
+            prompt: a text or a conversation.
+            settings: of the text.
+            scope: name of those whose prompts may share their beginnings.
 
         Raises:
             InputError: the prompt is no text or conversation, or exceeds the context, or the text cannot have the form
@@ -154,6 +159,7 @@ class TextGenerator:
             end_tokens=self._end_tokens,
             vocabulary_size=vocabulary_size,
             grammar=self._grammar(settings),
+            scope=scope,
         )
 
     def encode(self, prompt: Prompt) -> TokenIds:

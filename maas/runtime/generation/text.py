@@ -40,6 +40,8 @@ class Piece:
 class GeneratedText:
     """A text while it is generated. It has ended once `finish_reason` is set, or the model has failed.
 
+    `cached_tokens` is the number of tokens of its prompt that were there before it, and not computed again.
+
     Args:
         prompt: token ids, one or more.
         settings: how tokens are drawn, and what ends the text.
@@ -48,6 +50,7 @@ class GeneratedText:
         end_tokens: ids of the tokens that end a text of the model.
         vocabulary_size: number of tokens.
         grammar: which tokens may come, and when the text is whole; None where any may come.
+        scope: name of those whose prompts may share their beginnings; none is computed for another scope.
     """
 
     def __init__(
@@ -60,8 +63,11 @@ class GeneratedText:
         end_tokens: Collection[int],
         vocabulary_size: int,
         grammar: "GrammarState | None" = None,
+        scope: str = "",
     ) -> None:
         self.prompt = prompt
+        self.scope = scope
+        self.cached_tokens = 0
         self.max_tokens = max_tokens
         self.finish_reason: FinishReason | None = None
         self.has_failed = False

@@ -138,7 +138,6 @@ class StepThread:
     def _failed(self, error: Exception) -> list[JobOutcome]:
         """Takes all texts out of a batch whose run failed, as nobody knows what their cache holds."""
         jobs = list(self._running.values())
-        for job in jobs:
-            self._batch.leave(job.text)
+        self._batch.clear()
         self._running.clear()
         return [(job, error) for job in jobs]

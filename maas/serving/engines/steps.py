@@ -50,7 +50,7 @@ class StepsEngine:
         statistics: ModelStatistics | None = None,
     ) -> None:
         self.max_rows = (max_queue + 1) // 2
-        self.prompt_tokens = self.generated_tokens = self.failed_texts = 0
+        self.prompt_tokens = self.cached_prompt_tokens = self.generated_tokens = self.failed_texts = 0
         self._generator, self._lane, self._max_queue, self._observe = generator, lane, max_queue, observe
         self._batch = DecodingBatch(generator.decoder, generator.batch_size, generator.context_length)
         timed = (statistics or ModelStatistics()).timed
@@ -102,6 +102,7 @@ class StepsEngine:
         finally:
             if unfinished := [job for job in jobs if not job.text.has_ended]:
                 self._thread.withdraw(unfinished)
+            self.cached_prompt_tokens += sum(job.text.cached_tokens for job in jobs[:: call.copies])
             self._end_call()
 
     def pause(self) -> None:
@@ -172,7 +173,7 @@ def _begun_texts(generator: "TextGenerator", call: GenerationCall) -> Iterator[G
             settings = call.settings
             if copy and settings.seed is not None:
                 settings = msgspec.structs.replace(settings, seed=settings.seed + copy)
-            yield generator.begin(prompt, settings)
+            yield generator.begin(prompt, settings, call.cache_salt)
 
 
 async def _in_time(work: Awaitable[Result], call: GenerationCall) -> Result:

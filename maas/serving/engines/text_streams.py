@@ -51,13 +51,15 @@ class TextStream:
         return self._merged(index, self._pending.pop(index))
 
     def _merged(self, index: int, pieces: Sequence[Piece]) -> TextChunk:
+        text = self.jobs[index].text
         return TextChunk(
             index,
-            len(self.jobs[index].text.prompt),
+            len(text.prompt),
             "".join(piece.text for piece in pieces),
             len(pieces),
             tuple(piece.chosen for piece in pieces if piece.chosen.logprob is not None),
             pieces[-1].finish_reason,
+            text.cached_tokens,
         )
 
 

@@ -120,11 +120,15 @@ class _Models(Collector):
             return
         running = GaugeMetricFamily("maas_running_texts", "Texts that are generated now.", labels=labels)
         prompts = CounterMetricFamily("maas_prompt_tokens", "Tokens of prompts.", labels=labels)
+        cached = CounterMetricFamily(
+            "maas_cached_prompt_tokens", "Tokens of prompts that were not computed again.", labels=labels
+        )
         generated = CounterMetricFamily("maas_generated_tokens", "Tokens that were generated.", labels=labels)
         failed = CounterMetricFamily("maas_failed_texts", "Texts that ended because the model failed.", labels=labels)
         for one in deployments:
             running.add_metric((one.name, one.version), one.engine.running_texts)
             prompts.add_metric((one.name, one.version), one.engine.prompt_tokens)
+            cached.add_metric((one.name, one.version), one.engine.cached_prompt_tokens)
             generated.add_metric((one.name, one.version), one.engine.generated_tokens)
             failed.add_metric((one.name, one.version), one.engine.failed_texts)
-        yield from (running, prompts, generated, failed)
+        yield from (running, prompts, cached, generated, failed)

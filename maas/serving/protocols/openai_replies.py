@@ -22,7 +22,7 @@ def reply_frame(kind: str, call: OpenAiCall, choices: Sequence[object]) -> dict[
 
 
 class TokenUsage:
-    """Counts the tokens of a call: each prompt once, however many texts it has.
+    """Counts the tokens of a call: each prompt once, as its first text read it, however many texts it has.
 
     Args:
         call: whose chunks are counted.
@@ -31,6 +31,7 @@ class TokenUsage:
     def __init__(self, call: GenerationCall) -> None:
         self._copies = call.copies
         self._prompts: dict[int, int] = {}
+        self._cached: dict[int, int] = {}
         self.generated = 0
 
     @classmethod
@@ -43,7 +44,10 @@ class TokenUsage:
 
     def add(self, chunk: TextChunk) -> None:
         """Counts a chunk."""
-        self._prompts[chunk.index // self._copies] = chunk.prompt_tokens
+        prompt, copy = divmod(chunk.index, self._copies)
+        self._prompts[prompt] = chunk.prompt_tokens
+        if not copy:
+            self._cached[prompt] = chunk.cached_tokens
         self.generated += chunk.tokens
 
     @property
@@ -52,12 +56,18 @@ class TokenUsage:
         return sum(self._prompts.values())
 
     @property
-    def shown(self) -> dict[str, int]:
+    def cached(self) -> int:
+        """Number of tokens of the prompts that were not computed again."""
+        return sum(self._cached.values())
+
+    @property
+    def shown(self) -> dict[str, object]:
         """The numbers as completions and chat completions write them."""
         return {
             "prompt_tokens": self.read,
             "completion_tokens": self.generated,
             "total_tokens": self.read + self.generated,
+            "prompt_tokens_details": {"cached_tokens": self.cached},
         }
 
 

@@ -1,7 +1,7 @@
 """What OpenAI's completions and chat completions share of their requests: fields, settings, and the call for texts.
 
-Every field of a request is done or refused. `top_k`, `min_p`, `repetition_penalty` and `structured_outputs` are no
-fields of OpenAI's; other servers have them by the same names.
+Every field of a request is done or refused. `top_k`, `min_p`, `repetition_penalty`, `structured_outputs` and
+`cache_salt` are no fields of OpenAI's; other servers have them by the same names.
 Source: https://platform.openai.com/docs/api-reference/chat, https://platform.openai.com/docs/api-reference/completions
 """
 
@@ -42,6 +42,7 @@ class GenerationRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
     min_p: float | None = None
     repetition_penalty: Annotated[float, Meta(ge=0.1, le=10)] | None = None
     structured_outputs: StructuredOutputs | None = None
+    cache_salt: str | None = None
 
 
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
@@ -183,6 +184,7 @@ def call_for_texts(
         settings=_sampling_settings(body, wanted),
         size_bytes=len(request.body),
         copies=body.n or 1,
+        cache_salt=body.cache_salt or "",
         stream=bool(body.stream),
         identity=f"{wanted.prefix}-{uuid.uuid4().hex}",
         created_s=int(time.time()),

@@ -42,7 +42,7 @@ def whole_response(call: ResponsesCall, text: TextChunk) -> dict[str, object]:
         "output": [_message(call, text.text, "completed" if is_whole else "incomplete")],
         "usage": {
             "input_tokens": usage.read,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
             "output_tokens": usage.generated,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": usage.read + usage.generated,

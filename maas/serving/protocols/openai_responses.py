@@ -135,6 +135,7 @@ class ResponsesOperation(Generating[ResponsesCall]):
             inputs=RowList([_conversation(body)]),
             settings=given_settings(settings),
             size_bytes=len(request.body),
+            cache_salt=body.cache_salt or "",
             stream=bool(body.stream),
             identity=uuid.uuid4().hex,
             created_s=int(time.time()),

@@ -16,6 +16,7 @@ _COMMON: dict[str, JsonSchema] = {
     "repetition_penalty": {"type": ["number", "null"], "minimum": 0.1, "maximum": 10},
     "stream": FLAG,
     "user": MAYBE_STRING,
+    "cache_salt": MAYBE_STRING,
     "structured_outputs": {
         "type": ["object", "null"],
         "properties": {

@@ -65,7 +65,8 @@ def test_answer_is_the_bundles_text_when_it_is_whole_or_streamed(client, bundle,
     assert chunks[0].choices[0].delta.role == "assistant"
     assert "".join(one.choices[0].delta.content or "" for one in chunks[:-1]) == expected.text
     assert chunks[-2].choices[0].finish_reason == expected.finish_reason
-    assert (chunks[-1].choices, chunks[-1].usage) == ([], whole.usage)
+    again = whole.usage.model_copy(update={"prompt_tokens_details": chunks[-1].usage.prompt_tokens_details})
+    assert (chunks[-1].choices, chunks[-1].usage) == ([], again)
     assert {chunk.usage for chunk in chunks[:-1]} == {None}
 
 
@@ -234,6 +235,20 @@ def test_tokens_are_counted_when_texts_were_generated(generating_server, client)
     client.completions.create(model="tiny", prompt="the", max_tokens=7, extra_body={"top_k": 5})
     assert 0 < generating_server.metric(line) - before <= 7
     assert generating_server.metric('maas_running_texts{model="tiny",version="1"}') == 0
+
+
+def test_cached_tokens_are_reported_and_counted_when_a_prompt_begins_as_another(generating_server, client):
+    line = 'maas_cached_prompt_tokens_total{model="tiny",version="1"}'
+    head = [{"role": "system", "content": "numbers 1 2 3 and nothing else that would be a text"}]
+    cached = []
+    for salt in ("one", "one", "two"):
+        before = generating_server.metric(line)
+        found = client.chat.completions.create(
+            model="tiny", messages=[*head, *MESSAGES], max_tokens=2, extra_body={"cache_salt": salt}
+        )
+        cached.append(found.usage.prompt_tokens_details.cached_tokens)
+        assert generating_server.metric(line) == before + cached[-1]
+    assert cached == [0, found.usage.prompt_tokens - 1, 0]
 
 
 def test_stream_ends_with_an_error_when_its_deadline_passes_in_the_middle(generating_folder, monkeypatch):

@@ -16,10 +16,12 @@ from maas.serving.faults import TooManyRowsError
 from maas.serving.statistics import ModelStatistics
 
 
-def call_for(*prompts, copies: int = 1, size_bytes: int = 0, deadline_s=None, priority=NORMAL, **settings):
+def call_for(
+    *prompts, copies: int = 1, size_bytes: int = 0, deadline_s=None, priority=NORMAL, cache_salt="", **settings
+):
     return GenerationCall(
         model="tiny", inputs=RowList(prompts), size_bytes=size_bytes, settings=generation_settings(settings),
-        copies=copies, deadline_s=deadline_s, priority=priority,
+        copies=copies, deadline_s=deadline_s, priority=priority, cache_salt=cache_salt,
     )  # fmt: skip
 
 
@@ -96,6 +98,57 @@ def test_long_prompt_is_read_between_steps_when_others_are_generated(generator, 
 
     assert asyncio.run(both()) == (100, [alone])
     assert engine.running_texts == 0
+
+
+HEAD = "the model reads a prompt and writes a text, and then: "
+
+
+@pytest.mark.parametrize("salts", [["", "", "", ""], ["a", "b", "a", "b"]])
+def test_common_beginning_is_counted_once_for_each_salt_when_calls_share_it(engine, generator, salts):
+    prompts = [HEAD + end for end in ("1", "2 3", "这是", "cafés")]
+    calls = [
+        call_for(prompt, copies=3, max_tokens=6, temperature=1.0, seed=5, cache_salt=salt)
+        for prompt, salt in zip(prompts, salts, strict=True)
+    ]
+
+    async def everybody() -> list[list[TextChunk]]:
+        return [[chunk async for chunk in engine.submit(call)] for call in calls]
+
+    found = asyncio.run(everybody())
+    cached = [next(chunk.cached_tokens for chunk in chunks if chunk.index == 0) for chunks in found]
+    assert [count >= len(generator.encode(HEAD)) - 1 for count in cached] == [
+        salt in salts[:place] for place, salt in enumerate(salts)
+    ]
+    assert engine.cached_prompt_tokens == sum(cached)
+    assert engine.prompt_tokens == sum(len(generator.encode(prompt)) for prompt in prompts)
+    for prompt, chunks in zip(prompts, found, strict=True):
+        for copy, seed in enumerate((5, 6, 7)):
+            alone = generation_settings({"max_tokens": 6, "temperature": 1.0, "seed": seed})
+            text = "".join(chunk.text for chunk in chunks if chunk.index == copy)
+            assert text == generator.generate([prompt], alone)[0].text
+        assert {chunk.cached_tokens for chunk in chunks if chunk.index} == {len(generator.encode(prompt)) - 1}
+
+
+def test_nothing_of_a_run_that_failed_is_used_again(engine, generator, monkeypatch):
+    extend, failures = generator.decoder.extend, iter([True])
+
+    def failing(cache, first, rows):
+        logits = extend(cache, first, rows)
+        if next(failures, False):
+            for tensor in cache.tensors.values():
+                tensor[...] = np.nan
+            raise RuntimeError("no memory")
+        return logits
+
+    async def both() -> list[TextChunk]:
+        with pytest.raises(RuntimeError, match="no memory"):
+            await texts_of(engine, call_for(HEAD, max_tokens=4))
+        return [chunk async for chunk in engine.submit(call_for(HEAD, max_tokens=4, ignore_end=True))]
+
+    expected = generator.generate([HEAD], generation_settings({"max_tokens": 4, "ignore_end": True}))[0].text
+    monkeypatch.setattr(generator.decoder, "extend", failing)
+    chunks = asyncio.run(both())
+    assert ("".join(chunk.text for chunk in chunks), chunks[0].cached_tokens) == (expected, 0)
 
 
 def test_several_texts_are_given_for_each_prompt_when_copies_are_wanted(engine, generator):

@@ -45,7 +45,7 @@ def test_slot_continues_when_another_sequence_was_there_before(generator):
     decoder = generator.decoder
     cache = decoder.new_cache(2, 16)
     decoder.prefill(cache, 0, [np.arange(10, 26), np.arange(40, 43)])
-    cache.move(1, 0)
+    cache.swap(0, 1, 16, 3)
     cache.clear(1)
     assert cache.lengths.tolist() == [3, 0]
     np.testing.assert_allclose(decoder.step(cache, [50])[0], logits_alone(decoder, [40, 41, 42, 50]), atol=1e-5)

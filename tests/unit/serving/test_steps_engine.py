@@ -107,7 +107,7 @@ HEAD = "the model reads a prompt and writes a text, and then: "
 def test_common_beginning_is_counted_once_for_each_salt_when_calls_share_it(engine, generator, salts):
     prompts = [HEAD + end for end in ("1", "2 3", "这是", "cafés")]
     calls = [
-        call_for(prompt, copies=3, max_tokens=6, temperature=1.0, seed=5, cache_salt=salt)
+        call_for(prompt, copies=2, max_tokens=6, temperature=1.0, seed=5, cache_salt=salt)
         for prompt, salt in zip(prompts, salts, strict=True)
     ]
 
@@ -122,7 +122,7 @@ def test_common_beginning_is_counted_once_for_each_salt_when_calls_share_it(engi
     assert engine.cached_prompt_tokens == sum(cached)
     assert engine.prompt_tokens == sum(len(generator.encode(prompt)) for prompt in prompts)
     for prompt, chunks in zip(prompts, found, strict=True):
-        for copy, seed in enumerate((5, 6, 7)):
+        for copy, seed in enumerate((5, 6)):
             alone = generation_settings({"max_tokens": 6, "temperature": 1.0, "seed": seed})
             text = "".join(chunk.text for chunk in chunks if chunk.index == copy)
             assert text == generator.generate([prompt], alone)[0].text

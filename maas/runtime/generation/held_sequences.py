@@ -45,7 +45,7 @@ class HeldSequences:
         if count and source >= slot and self._sizes[source] == count:  # it is continued, and nothing of it is lost
             self.swap(slot, source)
         else:
-            self._keep_elsewhere(slot, source if count else None)
+            self._make_room(slot, source if count else None)
             if count:
                 self._last_used[source] = self._tick()
                 self._copy(source, slot, count)
@@ -114,7 +114,7 @@ class HeldSequences:
         found: NDArray[np.int64] = np.logical_and.accumulate(is_common, axis=1).sum(axis=1)
         return found
 
-    def _keep_elsewhere(self, slot: int, source: int | None) -> None:
+    def _make_room(self, slot: int, source: int | None) -> None:
         """Moves what a slot holds to the free one that was used least recently, but not to the one to copy from."""
         free = [one for one in range(slot, self._cache.slots) if one != source] or [slot]
         oldest = min(free, key=self._last_used.__getitem__)

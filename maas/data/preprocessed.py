@@ -37,7 +37,7 @@ class PreprocessedRows:
     def __len__(self) -> int:
         return len(self._inputs)
 
-    def take(self, indices: Sequence[int]) -> list[Features]:
+    def take(self, indices: Sequence[int]) -> Sequence[Features]:
         """Returns the rows of these numbers."""
         if self._kept is not None:
             return [self._kept[index] for index in indices]
@@ -60,7 +60,7 @@ class PreprocessedRows:
             except InputError as error:
                 raise InputError(str(error).replace("Row 0 ", f"Row {index} of its split ", 1)) from error
 
-    def pieces(self) -> Iterator[list[Features]]:
+    def pieces(self) -> Iterator[Sequence[Features]]:
         """Yields all rows in their order, many at a time."""
         return preprocessed_pieces(self._processor, self._inputs) if self._kept is None else iter([self._kept])
 

@@ -1,7 +1,7 @@
 """The input side of a graph: raw rows become arrays by name. Fitting a codec on data is left to `processors`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, overload
 
 from numpy.typing import NDArray
 
@@ -17,6 +17,31 @@ Run: TypeAlias = Callable[[ModelInputs], Outputs]
 """Runs a graph or a net on a batch."""
 
 
+class ArrayFeatures(Sequence[Features]):
+    """Preprocessed rows of one shape that are one array: a batch of them needs no copy.
+
+    Args:
+        feature: name of the array.
+        array: (N, …).
+    """
+
+    def __init__(self, feature: str, array: NDArray[Any]) -> None:
+        self.feature, self.array = feature, array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    @overload
+    def __getitem__(self, place: int) -> Features: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "ArrayFeatures": ...
+
+    def __getitem__(self, place: int | slice) -> "Features | ArrayFeatures":
+        found = self.array[place]
+        return ArrayFeatures(self.feature, found) if isinstance(place, slice) else {self.feature: found}
+
+
 class Codec(Protocol):
     """Reads raw rows of one or several inputs for a graph: all of a processor that answering and serving may use.
 
@@ -30,7 +55,7 @@ class Codec(Protocol):
     media_types: ClassVar[tuple[str, ...]]
     max_pixels: int | None
 
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> Sequence[Features]:
         """Returns the features of each row.
 
         Raises:

@@ -40,7 +40,7 @@ class Graph:
 
     def run(self, model_inputs: ModelInputs) -> Outputs:
         """Returns the outputs of a batch, (N, …) each."""
-        return dict(zip(self._output_names, self.session.run(None, model_inputs), strict=True))
+        return dict(zip(self._output_names, self.session.run(self._output_names, model_inputs), strict=True))
 
 
 def session_options() -> ort.SessionOptions:

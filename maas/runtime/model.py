@@ -79,7 +79,7 @@ class Predictor:
         made = (self.processor, self.postprocessor)
         return Predictor(graph, *made, batch_size=self.batch_size, threads=self.threads)
 
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> Sequence[Features]:
         """Checks and converts raw rows.
 
         Raises:

@@ -185,7 +185,7 @@ def size_of_outputs(outputs: Outputs) -> int:
     return size
 
 
-def preprocessed_steps(rows: RowList, processor: Codec) -> Iterator[list[Features]]:
+def preprocessed_steps(rows: RowList, processor: Codec) -> Iterator[Sequence[Features]]:
     """Yields preprocessed rows, piece by piece.
 
     Raises:
@@ -197,7 +197,7 @@ def preprocessed_steps(rows: RowList, processor: Codec) -> Iterator[list[Feature
         start += len(piece)
 
 
-def preprocessed_from(start: int, piece: Sequence[Row], processor: Codec) -> list[Features]:
+def preprocessed_from(start: int, piece: Sequence[Row], processor: Codec) -> Sequence[Features]:
     """Preprocesses a piece of a call's rows.
 
     Args:

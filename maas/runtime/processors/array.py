@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from maas.errors import InputError
 from maas.records.signature import TensorSpec
-from maas.runtime.codec import Features
+from maas.runtime.codec import ArrayFeatures, Features
 from maas.runtime.columns import LARGEST
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces, nesting
 
@@ -82,6 +82,11 @@ class ArrayProcessor(SingleArrayProcessor):
         deviations = np.sqrt(squares / max(count, 1))
         return type(self)(**self.settings(), learnt=LearntValues(mean, np.where(deviations > 0, deviations, 1.0)))
 
+    def preprocess(self, rows: Sequence[Any]) -> Sequence[Features]:
+        """Returns the float32 array of each row under its name; those that came as one array are one array again."""
+        together = self._together(rows)
+        return super().preprocess(rows) if together is None else ArrayFeatures(self.feature, together)
+
     def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns float32 arrays of `shape`, one a row."""
         values = self.values(rows)
@@ -102,6 +107,14 @@ class ArrayProcessor(SingleArrayProcessor):
         if isinstance(rows, np.ndarray) and (array := self._checked_together(rows)) is not None:
             return list(array)
         return [self._checked(row, index) for index, row in enumerate(rows)]
+
+    def _together(self, rows: object) -> Array | None:
+        """Returns the features of rows that came as one array, (N, *shape); None where one of them is to be refused."""
+        values = self._checked_together(rows) if isinstance(rows, np.ndarray) else None
+        if values is None or not self.standardize:
+            return values
+        scaled = (values - self._learnt.means) / self._learnt.deviations
+        return scaled.astype(np.float32) if np.abs(scaled).max() <= LARGEST else None
 
     def _checked_together(self, rows: NDArray[Any]) -> Array | None:
         """Returns rows that came as one array; None where one of them is to be refused."""

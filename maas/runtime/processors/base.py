@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
 from maas.records.signature import TensorSpec
-from maas.runtime.codec import Codec, Features, ModelInputs
+from maas.runtime.codec import ArrayFeatures, Codec, Features, ModelInputs
 from maas.runtime.kinds import class_of, require_settings, settings_of_kind
 
 Array: TypeAlias = NDArray[Any]
@@ -41,7 +41,7 @@ class Processor(ABC):
         return self
 
     @abstractmethod
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> Sequence[Features]:
         """Returns the features of each row: arrays by name.
 
         Raises:
@@ -137,7 +137,7 @@ class SingleArrayProcessor(Processor):
             InputError: a row cannot be understood; the message names the row.
         """
 
-    def preprocess(self, rows: Sequence[Any]) -> list[Features]:
+    def preprocess(self, rows: Sequence[Any]) -> Sequence[Features]:
         """Returns the array of each row under its name."""
         feature = self.feature
         return [{feature: array} for array in self.arrays(rows)]
@@ -148,6 +148,8 @@ class SingleArrayProcessor(Processor):
 
     def joined(self, features: Sequence[Features]) -> Array:
         """Returns the arrays of rows of one shape, (N, ...)."""
+        if isinstance(features, ArrayFeatures):
+            return features.array
         feature = self.feature
         return np.asarray([row[feature] for row in features])
 
@@ -204,7 +206,7 @@ def counted_from(start: int) -> Iterator[None]:
         raise InputError(f"{error} (Counted from row {start} on.)") from error
 
 
-def preprocessed_pieces(processor: Codec, rows: Iterable[Any]) -> Iterator[list[Features]]:
+def preprocessed_pieces(processor: Codec, rows: Iterable[Any]) -> Iterator[Sequence[Features]]:
     """Yields encoded rows, `ROWS_AT_ONCE` at a time.
 
     Raises:

@@ -89,7 +89,7 @@ class CombinedProcessor(Processor):
             for row in zip(*found, strict=True)
         ]
 
-    def _preprocessed(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Features]:
+    def _preprocessed(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Features]:
         try:
             return self.parts[name].preprocess([self.part_of(name, row) for row in rows])
         except InputError as error:

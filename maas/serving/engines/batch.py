@@ -64,7 +64,7 @@ class BatchEngine:
         self._most_runs = max(1, self._cores.count // predictor.threads) if costs.is_long else 1
         if max_wait_s is not None:
             self._run = WaitLimit(self._most_runs * max_wait_s, self._jobs, costs).timed(self._run)
-        self._small = SmallCalls(predictor.processor, costs, predictor.batch_size)
+        self._small = SmallCalls(predictor, self._run, costs, self._end_call)
         self._threads = ThreadExecutor("model", self._most_runs)
         self._workers: set[asyncio.Task[None]] = set()
         self._running = self._running_rows = 0
@@ -118,11 +118,10 @@ class BatchEngine:
         if not self._is_small(call) or not isinstance(inputs, RowList):
             return None
         self._admit(call, 1)
-        job = Job((), 0, _nobody, True)
-        job.deliver = partial(self._finish, job, deliver)
-        self._small.put(SmallCall(inputs.rows, call.size_bytes, job))
+        small = SmallCall(inputs.rows, call.size_bytes, deliver)
+        self._small.put(small)
         self._schedule()
-        return partial(self._withdraw, job)
+        return partial(self._small.withdraw, small)
 
     def pause(self) -> None:
         """Starts no more runs; calls are admitted and wait."""
@@ -197,28 +196,16 @@ class BatchEngine:
             and not call.priority
         )
 
-    def _finish(self, job: Job, deliver: Deliver, outcome: Outputs | Exception) -> None:
-        """Ends a call that was started, and hands over what its run gave."""
-        job.deliver = _nobody  # a job that refers to itself would wait for the garbage collector
-        if job.is_waiting:
-            self._jobs.release(1)
-        self._end_call()
-        deliver(outcome)
-
-    def _withdraw(self, job: Job) -> None:
-        if job.is_waiting and not job.is_withdrawn:
-            job.deliver = _nobody
-            self._leave((job,), 1)
-
     def _leave(self, jobs: Sequence[Job], rows: int) -> None:
         """Withdraws those of a call's jobs that have not run, and frees the room that their rows take in the queue."""
         for job in jobs:
             job.is_withdrawn = True
             rows -= 0 if job.is_waiting else len(job.features)
-        self._jobs.release(rows)
-        self._end_call()
+        self._end_call(rows)
 
-    def _end_call(self) -> None:
+    def _end_call(self, rows: int) -> None:
+        """Counts a call that has ended, and frees the room of those of its rows that will not run."""
+        self._jobs.release(rows)
         self._calls -= 1
         if not self._calls:
             self._idle.set()
@@ -295,10 +282,6 @@ class BatchEngine:
         if jobs:
             self._observe(rows_in(jobs))
         return jobs
-
-
-def _nobody(outcome: Outputs | Exception) -> None:
-    """Receives what nobody waits for any more."""
 
 
 class _OneChunk:

@@ -22,7 +22,6 @@ class Job:
         features: preprocessed rows.
         bucket: padded size of the rows; only jobs of one bucket share a run.
         deliver: receives the outputs once, unless the job is withdrawn.
-        is_whole_call: whether these are all rows of a call.
         is_waiting: whether the job is in no run yet.
         is_withdrawn: whether nobody wants the outputs any more; then it is never run.
     """
@@ -30,7 +29,6 @@ class Job:
     features: Sequence[Features]
     bucket: int
     deliver: Deliver
-    is_whole_call: bool = False
     is_waiting: bool = True
     is_withdrawn: bool = False
 

@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
 
 from maas.runtime.codec import Features, Outputs
-from maas.runtime.model import not_finite
 from maas.serving.engines.jobs import Job
 from maas.serving.executors import Result
-from maas.serving.faults import NotFiniteError
 
 Item = TypeVar("Item")
 ModelRun = Callable[[Sequence[Features]], Outputs]
@@ -44,14 +43,14 @@ class CallOutcome:
 
 def each_by_itself(
     work: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
-) -> list[Result | Exception]:
+) -> Sequence[Result | Exception]:
     """Does some work for several items together; if that fails, for each by itself.
 
     Returns:
         For each item its result, or the exception that it raised.
     """
     try:
-        return list(work(items))
+        return work(items)
     except Exception as error:  # noqa: BLE001  ONNX Runtime's have no base; it is handed to the caller whose item it is
         if len(items) == 1:
             return [error]
@@ -62,30 +61,19 @@ def outcomes_of(run: ModelRun, jobs: Sequence[Job]) -> Sequence[Outputs | Except
     """Runs jobs together; if that fails and there are several, runs each by itself.
 
     Returns:
-        For each job its outputs, or the exception that it raised; for a whole call with an output that is not finite,
-        a `NotFiniteError`.
+        For each job its outputs, or the exception that it raised.
     """
     return each_by_itself(partial(_parts_of_run, run), jobs)
 
 
-def _parts_of_run(run: ModelRun, jobs: Sequence[Job]) -> Sequence[Outputs | Exception]:
+def _parts_of_run(run: ModelRun, jobs: Sequence[Job]) -> Sequence[Outputs]:
+    if len(jobs) == 1:
+        return [run(jobs[0].features)]
+    sizes = [len(job.features) for job in jobs]
     outputs = run([row for job in jobs for row in job.features])
-    parts = _split(outputs, [len(job.features) for job in jobs])
-    return parts if not_finite(outputs) is None else list(map(_finite, jobs, parts))
-
-
-def _finite(job: Job, outputs: Outputs) -> Outputs | Exception:
-    fault = not_finite(outputs) if job.is_whole_call else None
-    return outputs if fault is None else NotFiniteError(fault)
-
-
-def _split(outputs: Outputs, sizes: Sequence[int]) -> Sequence[Outputs]:
-    if len(sizes) == 1:
-        return [outputs]
-    ends = np.cumsum(sizes).tolist()
     return [
         {name: array[end - size : end] for name, array in outputs.items()}
-        for size, end in zip(sizes, ends, strict=True)
+        for size, end in zip(sizes, accumulate(sizes), strict=True)
     ]
 
 

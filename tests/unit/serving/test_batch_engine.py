@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from maas.errors import DeadlineError, InputError, OverloadError
+from maas.runtime.codec import ArrayFeatures
 from maas.serving.call import Call, RowList
 from maas.serving.costs import Costs
 from maas.serving.engines.batch import BatchEngine
 from maas.serving.executors import Lane
-from maas.serving.faults import TooManyRowsError
+from maas.serving.faults import NotFiniteError, TooManyRowsError
 
 
 class Numbers:
@@ -19,6 +20,7 @@ class Numbers:
 
     def __init__(self) -> None:
         self.rows: list[int] = []
+        self.as_array = False
         self.entered, self.open = threading.Event(), threading.Event()
         self.open.set()
 
@@ -28,7 +30,7 @@ class Numbers:
         self.rows += [number for number, _ in rows]
         if any(number < 0 for number, _ in rows):
             raise InputError(f"Row {[number < 0 for number, _ in rows].index(True)} is negative.")
-        return [{"pair": np.array(row)} for row in rows]
+        return ArrayFeatures("pair", np.array(rows)) if self.as_array else [{"pair": np.array(row)} for row in rows]
 
     def bucket(self, features) -> int:
         return int(features["pair"][1])
@@ -57,7 +59,7 @@ class Doubling:
         self.entered.set()
         self.open.wait(10)
         self.thread_names.add(threading.current_thread().name)
-        self.rows.append([int(row["pair"][0]) for row in features])
+        self.rows.append([row["pair"][0] for row in features])
         if any(row["pair"][0] == 13 for row in features):
             raise ValueError("unlucky")
         return {"doubled": np.stack([row["pair"][:1] for row in features]) * 2}
@@ -388,6 +390,56 @@ def test_small_call_is_not_preprocessed_when_it_is_withdrawn_before():
         return outcome["doubled"].item(), gone.done(), engine.model.processor.rows, engine.queued_rows
 
     assert asyncio.run(scenario()) == (4, False, [2], 0)
+
+
+@pytest.mark.parametrize("lucky", [(1, 13, 2), (13, 1, 2)])
+def test_small_calls_of_one_array_are_one_run_and_the_bad_one_fails_alone(lucky):
+    async def scenario():
+        engine = Engine(inline=True)
+        engine.model.processor.as_array = True
+        outcomes = await asyncio.gather(*(engine.start_call(value)[0] for value in (3, 4)))
+        doubled = [outcome["doubled"].item() for outcome in outcomes]
+        found = await asyncio.gather(*(engine.start_call(value)[0] for value in lucky))
+        await engine.drain()
+        return engine, doubled, dict(zip(lucky, found, strict=True))
+
+    engine, doubled, found = asyncio.run(scenario())
+    assert doubled == [6, 8]
+    assert engine.model.rows == [[3, 4], list(lucky), *([one] for one in lucky)]
+    assert (found[1]["doubled"].item(), found[2]["doubled"].item(), str(found[13])) == (2, 4, "unlucky")
+    assert engine.queued_rows == 0
+
+
+def test_small_call_whose_outputs_are_not_finite_fails_alone():
+    async def scenario():
+        engine = Engine(inline=True)
+        engine.model.processor.as_array = True
+        outcomes = await asyncio.gather(*(engine.start_call(value)[0] for value in (1, np.inf, 2)))
+        return engine, outcomes
+
+    engine, (first, bad, last) = asyncio.run(scenario())
+    assert (first["doubled"].item(), last["doubled"].item()) == (2, 4)
+    assert isinstance(bad, NotFiniteError)
+    assert str(bad).startswith("The model's doubled for row 0 is not a finite number")
+    assert len(engine.model.rows) == 1
+
+
+def test_small_call_is_handed_nothing_when_its_neighbour_withdraws_it():
+    async def scenario():
+        engine = Engine(inline=True)
+        engine.model.processor.as_array = True
+        withdrawals = []
+        first = Call(model="doubling", inputs=RowList([(1, 1)]), size_bytes=1)
+        engine.start(first, lambda _: [withdraw() for withdraw in withdrawals])
+        gone, withdraw = engine.start_call(2)
+        withdrawals.append(withdraw)
+        kept, withdraw_kept = engine.start_call(3)
+        outcome = await kept
+        withdraw_kept()  # it has its outcome, and has left the queue
+        await engine.drain()
+        return outcome["doubled"].item(), gone.done(), engine.queued_rows
+
+    assert asyncio.run(scenario()) == (6, False, 0)
 
 
 def test_paused_engine_leaves_small_calls_waiting():

@@ -134,6 +134,9 @@ def test_rows_of_one_array_give_what_they_give_one_by_one(kind, standardize):
     for found, expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(found["values"], expected["values"])
         assert found["values"].dtype == np.float32
+    batches = [processor.batch(features)["features"] for features in (together, together[1:3], alone, alone[1:3])]
+    np.testing.assert_array_equal(batches[0], batches[2])
+    np.testing.assert_array_equal(batches[1], batches[3])
 
 
 @pytest.mark.parametrize(
@@ -148,6 +151,12 @@ def test_row_of_one_array_is_named_when_it_is_refused(value, cause):
     rows[3, 2] = value
     with pytest.raises(InputError, match=cause):
         ArrayProcessor([4], low=0, high=16).preprocess(rows)
+
+
+def test_row_of_one_array_is_named_when_it_cannot_be_standardised():
+    fitted = ArrayProcessor([1], standardize=True).fit([[0.0], [1e-50], [2e-50]])
+    with pytest.raises(InputError, match=r"^Row 1 holds a value that lies further from the mean"):
+        fitted.preprocess(np.array([[0.0], [1.0]]))
 
 
 def test_features_are_the_processors_own_when_rows_are_one_array():

@@ -10,11 +10,12 @@ from maas.serving.faults import TooLargeError
 from maas.serving.handing_over import start_task
 from maas.serving.protocols.operations import AnyOperation, AnyReply, Reply, Request
 from maas.serving.protocols.streaming import StreamedReply
+from maas.serving.routing import RouteTable
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget, decompressed_body, require_readable_body
 from maas.serving.transports.cors import NO_CORS, CorsPolicy
 from maas.serving.transports.http_heads import HttpHead, reply_head, streamed_head
-from maas.serving.transports.known_heads import KnownHeads
+from maas.serving.transports.known_heads import KnownHead, KnownHeads, Wanted
 from maas.serving.transports.reply_streams import ReplyStream
 from maas.serving.transports.statuses import CLIENT_GONE, http_refusal
 
@@ -52,7 +53,7 @@ class Exchange:
 
     __slots__ = (
         "_body", "_encoding", "_held", "_known", "_operation", "_ready", "_start", "_state", "_withdraw", "head",
-        "is_early", "is_whole", "keeps_alive", "output", "request", "stream",
+        "is_whole", "keeps_alive", "output", "request", "stream",
     )  # fmt: skip
 
     def __init__(self, state: ServerState, head: HttpHead, ready: Callable[[], None], *, keeps_alive: bool) -> None:
@@ -64,7 +65,7 @@ class Exchange:
         self._held = 0
         self._withdraw: Withdraw | None = None
         self._known: Reply | Exception | None = None
-        self.is_early = self.is_whole = False
+        self.is_whole = False
         self.output: bytes | None = None
         self.stream: ReplyStream | None = None
         self.request = Request(
@@ -73,19 +74,26 @@ class Exchange:
         if head.timeout or head.priority:
             self.request.timeout, self.request.priority = head.timeout, head.priority
 
-    def begin(self) -> None:
-        """Finds what is wanted, and room for the body; what is refused is refused before its body arrives."""
-        head = self.head
+    def begin(self, known: KnownHead | None = None) -> None:
+        """Finds what is wanted, and room for the body; what is refused is refused before its body arrives.
+
+        Args:
+            known: the head, if it came before.
+        """
+        head, routes = self.head, self._state.service.routes
         try:
-            self._known = self._state.cors.preflight(head)
-            if self._known is not None:
-                return
-            self._operation, self.request.values = self._state.service.find(head.method, head.path)
-            if self._operation.takes_body:
-                takes_forms = self._operation.takes_forms
-                self._encoding = require_readable_body(head.media_type, head.encoding, takes_forms=takes_forms)
-                if head.body_bytes:
-                    self._held = self._state.bodies.hold(head.body_bytes, 0)
+            if head.method == "OPTIONS":
+                self._known = self._state.cors.preflight(head)
+                if self._known is not None:
+                    return
+            wanted = None if known is None else known.wanted(routes)
+            if wanted is None:
+                wanted = self._found(routes)
+                if known is not None:
+                    known.keep(routes, wanted)
+            self._operation, self.request.values, self._encoding = wanted
+            if head.body_bytes and self._operation.takes_body:
+                self._held = self._state.bodies.hold(head.body_bytes, 0)
         except (TooLargeError, OverloadError) as error:
             self.refuse_early(error)
         except MaasError as error:
@@ -93,9 +101,18 @@ class Exchange:
             if head.waits:
                 self.refuse_early(error)
 
-    def take_whole(self, body: bytes) -> None:
-        """Begins and completes a request that arrived in one piece."""
-        self.begin()
+    def _found(self, routes: RouteTable) -> Wanted:
+        """Finds what the head wants; the operation is kept before its body is refused, as it knows the reply's form."""
+        head, encoding = self.head, b""
+        operation, values = routes.find(head.method, head.path)
+        self._operation = operation
+        if operation.takes_body:
+            encoding = require_readable_body(head.media_type, head.encoding, takes_forms=operation.takes_forms)
+        return Wanted(operation, values, encoding)
+
+    def take_whole(self, known: KnownHead, body: bytes) -> None:
+        """Begins and completes a request that arrived in one piece, and whose head came before."""
+        self.begin(known)
         self._body = body
         self.complete()
 
@@ -134,7 +151,7 @@ class Exchange:
 
     def refuse_early(self, error: Exception) -> None:
         """Replies before the request has arrived; the connection ends with it."""
-        self.is_early, self.keeps_alive = True, False
+        self.keeps_alive = False
         self._done(error)
 
     def abandon(self) -> None:

@@ -109,15 +109,16 @@ class Http1Connection(asyncio.Protocol):
 
     def _take_next(self, data: bytes) -> None:
         """Takes what arrived between two requests; a head that came before is not parsed again."""
-        head = None if self.is_one_too_many else self._state.known_heads.head_of(data)
-        if head is None:
+        known = None if self.is_one_too_many else self._state.known_heads.head_of(data)
+        if known is None:
             self._last_head = None
             self._parse(data)
             self._remember(data)
             return
+        head = known.head
         exchange = Exchange(self._state, head, self._flush, keeps_alive=True)
         self._exchanges.append(exchange)
-        exchange.take_whole(data[-head.body_bytes :] if head.body_bytes else b"")
+        exchange.take_whole(known, data[-head.body_bytes :] if head.body_bytes else b"")
         self._is_full = len(self._exchanges) > MAX_PIPELINED
 
     def _remember(self, data: bytes) -> None:

@@ -1,9 +1,14 @@
 """Heads that were parsed before: a client sends the same head again and again, and only its body differs.
 
 A head that is the same, byte for byte, means the same, as the parser is in the same state between two requests. Its end
-says how long the body is.
+says how long the body is. What it wants stays the same as long as the same operations are offered.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from maas.serving.protocols.operations import AnyOperation
+from maas.serving.routing import RouteTable
 from maas.serving.transports.http_heads import HttpHead
 
 MOST_HEADS = 1024
@@ -11,21 +16,58 @@ LONGEST_HEAD = 1024
 _END = b"\r\n\r\n"
 
 
+class Wanted(NamedTuple):
+    """What a head wants.
+
+    Args:
+        operation: that replies to it.
+        values: of the path's open segments.
+        encoding: how the body is compressed; empty where it is not.
+    """
+
+    operation: AnyOperation
+    values: Mapping[str, str]
+    encoding: bytes = b""
+
+
+class KnownHead:
+    """A head that was parsed before, and what it wanted of the operations that were offered then.
+
+    Args:
+        head: as it was parsed.
+    """
+
+    __slots__ = ("_routes", "_wanted", "head")
+
+    def __init__(self, head: HttpHead) -> None:
+        self.head = head
+        self._routes: RouteTable | None = None
+        self._wanted: Wanted | None = None
+
+    def wanted(self, routes: RouteTable) -> Wanted | None:
+        """Returns what it wants of some operations; None where that is not known."""
+        return self._wanted if routes is self._routes else None
+
+    def keep(self, routes: RouteTable, wanted: Wanted) -> None:
+        """Keeps what it wants of some operations."""
+        self._routes, self._wanted = routes, wanted
+
+
 class KnownHeads:
     """Heads of requests that came in one piece and left their connection open; for all connections of a server."""
 
     def __init__(self) -> None:
-        self._heads: dict[bytes, HttpHead] = {}
+        self._heads: dict[bytes, KnownHead] = {}
 
-    def head_of(self, data: bytes) -> HttpHead | None:
+    def head_of(self, data: bytes) -> KnownHead | None:
         """Returns the head of a request; None where it is not known.
 
         Args:
             data: what arrived between two requests; None is returned as well unless that is exactly one request.
         """
         start = data.find(_END, 0, LONGEST_HEAD) + len(_END)
-        head = self._heads.get(data[:start])
-        return head if head is not None and start + (head.body_bytes or 0) == len(data) else None
+        known = self._heads.get(data[:start])
+        return known if known is not None and start + (known.head.body_bytes or 0) == len(data) else None
 
     def remember(self, data: bytes, head: HttpHead) -> None:
         """Remembers a head, if its request came in one piece.
@@ -39,4 +81,4 @@ class KnownHeads:
             return
         if len(self._heads) >= MOST_HEADS:
             self._heads.clear()
-        self._heads[data[:start]] = head
+        self._heads[data[:start]] = KnownHead(head)

@@ -17,8 +17,8 @@ from maas.serving.protocols.operation_documents import Content, JsonSchema, Oper
 from maas.serving.protocols.operations import LARGE_BODY_BYTES, AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.schemas import object_schema, schema_like, tensor_schema
 from maas.serving.protocols.v2_extensions import ConfigurationPage, IndexPage, LoadingPage, StatisticsPage
-from maas.serving.protocols.v2_messages import deadline_of, priority_in
-from maas.serving.protocols.v2_outputs import WantedOutput, reply_of
+from maas.serving.protocols.v2_messages import deadline_in
+from maas.serving.protocols.v2_outputs import WantedOutput, binary_reply, reply_of
 from maas.serving.protocols.v2_pages import (
     MODEL_PATHS,
     MetadataPage,
@@ -38,10 +38,12 @@ class V2Call(Call, frozen=True, kw_only=True):
     Args:
         identity: what the client calls its request; null where it has no name.
         outputs: those that are wanted, and how.
+        are_binary: whether the data of all of them is to follow the JSON of the reply.
     """
 
     identity: str | None = None
     outputs: Sequence[WantedOutput] = ()
+    are_binary: bool = False
 
 
 def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
@@ -79,7 +81,7 @@ class InferOperation(Inference[V2Call]):
 
     def is_large(self, request: Request, snapshot: Snapshot) -> bool:
         """Whether a request is large; of binary data only texts and tables are much work to read."""
-        if not super().is_large(request, snapshot):
+        if len(request.body) <= LARGE_BODY_BYTES:
             return False
         size = json_size(request)
         if size is None or size > LARGE_BODY_BYTES:
@@ -99,15 +101,19 @@ class InferOperation(Inference[V2Call]):
             version=request.values.get("version"),
             inputs=RowList(rows_of_request(head, request.body, size, deployment)),
             size_bytes=len(request.body),
-            deadline_s=deadline_of(head.body),
-            priority=priority_in(head.body),
+            deadline_s=deadline_in(head.timeout_s),
+            priority=head.priority,
             identity=head.body.id,
             outputs=head.outputs,
+            are_binary=head.are_binary,
         )
 
     def render(self, call: V2Call, deployment: Deployment, outputs: Outputs) -> Rendered:
         """Returns the wanted outputs as tensors."""
-        return reply_of(call.identity, call.outputs, deployment, deployment.postprocessor.tensors(outputs))
+        arrays = deployment.postprocessor.tensors(outputs)
+        if call.are_binary and call.identity is None:
+            return binary_reply(call.outputs, deployment, arrays)
+        return reply_of(call.identity, call.outputs, deployment, arrays)
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""

@@ -83,13 +83,27 @@ def require_parameters(body: InferRequest) -> None:
 
 
 def deadline_of(body: InferRequest) -> float | None:
-    """Returns when a request's `timeout`, in microseconds, is over, in seconds of the monotonic clock."""
+    """Returns when a request's `timeout` is over, in seconds of the monotonic clock; None where it has none."""
+    return deadline_in(timeout_s_of(body))
+
+
+def deadline_in(timeout_s: float | None) -> float | None:
+    """Returns the time of the monotonic clock in some seconds; None where there is no limit."""
+    return None if timeout_s is None else time.monotonic() + timeout_s
+
+
+def timeout_s_of(body: InferRequest) -> float | None:
+    """Returns a request's `timeout`, which is in microseconds, in seconds; None where it has none.
+
+    Raises:
+        InputError: it is no number of microseconds.
+    """
     timeout = body.parameters.get("timeout") if body.parameters else None
     if timeout is None or timeout == 0:
         return None
     if type(timeout) is not int or timeout < 0:
         raise InputError(f"The parameter timeout is {_shown(timeout)}; it is a number of microseconds.")
-    return time.monotonic() + min(timeout, LONGEST_TIMEOUT_US) / 1e6
+    return min(timeout, LONGEST_TIMEOUT_US) / 1e6
 
 
 def priority_in(body: InferRequest) -> int:

@@ -104,8 +104,6 @@ def reply_of(
         deployment: the one that ran.
         arrays: its outputs, (N, …) each.
     """
-    if identity is None and all(one.is_binary for one in wanted):
-        return _binary_reply(wanted, deployment, arrays)
     reply = InferReply(deployment.name, deployment.version, msgspec.UNSET if identity is None else identity, [])
     json_arrays: list[NDArray[np.generic]] = []
     binary: list[bytes] = []
@@ -127,17 +125,24 @@ def reply_of(
     return Rendered(iter((head, *binary)), OCTETS, ((JSON_LENGTH, b"%d" % len(head)),))
 
 
-def _binary_reply(
+def binary_reply(
     wanted: Sequence[WantedOutput], deployment: Deployment, arrays: Mapping[str, NDArray[np.generic]]
 ) -> Rendered:
-    """Returns a reply all of whose data follows the JSON, which is the same for all replies of equal sizes."""
-    outputs, binary = [], []
+    """Returns a reply all of whose data follows the JSON, which is the same for all replies of equal sizes.
+
+    Args:
+        wanted: outputs, each as binary data.
+        deployment: the one that ran.
+        arrays: its outputs, (N, …) each.
+    """
+    outputs, parts = [], [b""]
     for one in wanted:
         array, datatype = as_wanted(one, deployment, arrays)
-        binary.append(data := binary_data(array, datatype))
+        data = binary_data(array, datatype)
+        parts.append(data)
         outputs.append((one.name, datatype, array.shape, len(data)))
-    head, metadata = _binary_head(deployment.name, deployment.version, tuple(outputs))
-    return Rendered(iter((head, *binary)), OCTETS, metadata)
+    parts[0], metadata = _binary_head(deployment.name, deployment.version, tuple(outputs))
+    return Rendered(iter(parts), OCTETS, metadata)
 
 
 @lru_cache(maxsize=1024)

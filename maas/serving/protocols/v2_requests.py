@@ -24,8 +24,10 @@ from maas.serving.protocols.v2_messages import (
     INFER_DECODER,
     InferRequest,
     InputTensor,
+    priority_in,
     raw_data,
     require_parameters,
+    timeout_s_of,
 )
 from maas.serving.protocols.v2_outputs import JSON_LENGTH, WantedOutput, wanted_outputs
 from maas.serving.repository import Deployment
@@ -54,13 +56,19 @@ class RequestHead(NamedTuple):
     Args:
         body: the JSON, whose parameters are known.
         outputs: those that are wanted.
+        are_binary: whether the data of all of them is to follow the JSON of the reply.
+        timeout_s: within which a reply is wanted, in seconds; null for no limit.
+        priority: `HIGH`, `NORMAL` or `LOW`.
         array: the input, where it needs no more than to be found after the JSON.
         numbers: of the input, where they were read at once.
     """
 
     body: InferRequest
     outputs: list[WantedOutput]
-    array: BinaryArray | None
+    are_binary: bool
+    timeout_s: float | None
+    priority: int
+    array: BinaryArray | None = None
     numbers: Numbers | None = None
 
 
@@ -113,7 +121,7 @@ def rows_of_request(head: RequestHead, body: bytes | bytearray, size: int, deplo
         InputError: the tensors are not those that the model takes.
     """
     if head.array is not None and head.array.size == len(body) - size:
-        array = np.frombuffer(body, head.array.kind, -1, size).reshape(head.array.shape)
+        array = np.ndarray(head.array.shape, head.array.kind, body, size)
         return cast("Sequence[Row]", array)  # it is read as a sequence of its rows
     inputs, optional = head.body.inputs, deployment.optional_inputs
     if head.numbers is None:
@@ -131,16 +139,22 @@ def _head_with_numbers(content: bytes | bytearray, signature: Signature) -> Requ
     if found is None:
         return None
     body, numbers = found
-    require_parameters(body)
-    return RequestHead(body, wanted_outputs(body, signature.outputs), None, numbers)
+    return _checked_head(body, signature)._replace(numbers=numbers)
 
 
 def _read_head(content: bytes | bytearray, signature: Signature, max_rows: int) -> RequestHead:
     body = decode(INFER_DECODER, content)
+    head = _checked_head(body, signature)
+    is_one = len(body.inputs) == len(signature.inputs) == 1
+    return head._replace(array=_array(body.inputs[0], signature.inputs[0], max_rows)) if is_one else head
+
+
+def _checked_head(body: InferRequest, signature: Signature) -> RequestHead:
+    """Returns what a body says beside its data."""
     require_parameters(body)
     outputs = wanted_outputs(body, signature.outputs)
-    is_one = len(body.inputs) == len(signature.inputs) == 1
-    return RequestHead(body, outputs, _array(body.inputs[0], signature.inputs[0], max_rows) if is_one else None)
+    are_binary = all(one.is_binary for one in outputs)
+    return RequestHead(body, outputs, are_binary, timeout_s_of(body), priority_in(body))
 
 
 _remembered_head = lru_cache(maxsize=256)(_read_head)

@@ -98,7 +98,7 @@ class Http1Connection(asyncio.Protocol):
             self._take_next(data)
         else:
             self._parse(data)
-        self._set_reading()
+            self._set_reading()
 
     def _is_of_body(self, size: int) -> bool:
         """Whether so many bytes belong to the body that arrives, and to nothing after it."""
@@ -114,12 +114,15 @@ class Http1Connection(asyncio.Protocol):
             self._last_head = None
             self._parse(data)
             self._remember(data)
+            self._set_reading()
             return
         head = known.head
         exchange = Exchange(self._state, head, self._flush, keeps_alive=True)
         self._exchanges.append(exchange)
         exchange.take_whole(known, data[-head.body_bytes :] if head.body_bytes else b"")
-        self._is_full = len(self._exchanges) > MAX_PIPELINED
+        if len(self._exchanges) > MAX_PIPELINED:
+            self._is_full = True
+            self._set_reading()
 
     def _remember(self, data: bytes) -> None:
         if self._last_head is not None and self._is_between_requests:

@@ -132,13 +132,18 @@ class Predictor:
 def not_finite(outputs: Outputs) -> str | None:
     """Says of the first output with a number that is not finite whose it is; None where there is none."""
     for name, array in outputs.items():
-        if array.dtype.kind == "f" and not np.logical_and.reduce(np.isfinite(array), axis=None):
+        if array.dtype.kind == "f" and array.size and not _is_finite(array):
             row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
             return (
                 f"The model's {name} for row {row} is not a finite number; a value is missing that it needs, or lies "
                 "far outside of what the model was trained on."
             )
     return None
+
+
+def _is_finite(array: NDArray[np.floating]) -> bool:
+    """Whether all numbers are finite: NaN is the smallest and the largest of those that it is among."""
+    return bool(-np.inf < np.minimum.reduce(array, axis=None) and np.maximum.reduce(array, axis=None) < np.inf)
 
 
 def _sizes(rows: Any) -> tuple[int, ...]:

@@ -1,21 +1,20 @@
 """Prometheus metrics, in a registry of their own."""
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from maas.serving.observers import Outcome
-from maas.serving.observers.request_figures import RequestFigures
+from maas.serving.observers.request_figures import RequestFigures, RunFigures
 from maas.serving.protocols.operation_documents import Content, OperationDocument
 from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.repository import Repository, Snapshot
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
 class Metrics:
@@ -26,20 +25,14 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._requests = RequestFigures(_SECONDS)
         self.registry.register(self._requests)
-        self._batches = Histogram(
-            "maas_batch_rows",
-            "Rows in one run of a model.",
-            ("model", "version"),
-            buckets=_ROWS,
-            registry=self.registry,
-        )
+        self._runs = RunFigures(_ROWS)
+        self.registry.register(self._runs)
         self._swaps = Counter(
             "maas_swaps",
             "Versions that an alias moved to: swapped, refused or failed; and looks that found none.",
             ("model", "result"),
             registry=self.registry,
         )
-        self._rows = lru_cache(maxsize=1024)(self._batches.labels)
 
     def observe(self, outcome: Outcome) -> None:
         """Counts one request and its time."""
@@ -48,7 +41,7 @@ class Metrics:
 
     def observe_rows(self, model: str, version: str, rows: int) -> None:
         """Counts one run of a version of a model and its rows."""
-        self._rows(model, version).observe(rows)
+        self._runs.add(model, version, rows)
 
     def observe_swap(self, model: str, result: str) -> None:
         """Counts a version that an alias moved to, or a look that found none."""
@@ -63,7 +56,7 @@ class Metrics:
         """
         self.registry.register(_Models(repository, reading_rows))
         for deployment in repository.snapshot.all:
-            self._rows(deployment.name, deployment.version)
+            self._runs.watch(deployment.name, deployment.version)
 
     def render(self) -> bytes:
         """Returns all metrics in Prometheus' text format."""

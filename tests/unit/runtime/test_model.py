@@ -7,7 +7,7 @@ import pytest
 
 from maas.errors import BundleError, InputError
 from maas.runtime.bundle import Bundle
-from maas.runtime.model import Predictor, batches_of, outputs_in_batches
+from maas.runtime.model import Predictor, batches_of, not_finite, outputs_in_batches
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +104,13 @@ def test_session_keeps_its_settings_when_they_are_given(bundles, tmp_path):
     assert options.intra_op_num_threads == 2
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert (bundle.predictor.batch_size, bundle.predictor.threads) == (5, 1)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_output_that_is_not_finite_is_named_with_its_row(kind, value):
+    scores = np.linspace(-1, 1, 5 * 40).reshape(5, 40).astype(kind)
+    outputs = {"names": np.array(["a", "b"]), "none": np.empty((0, 3), kind), "scores": scores}
+    assert not_finite(outputs) is None
+    scores[3, 17] = value
+    assert str(not_finite(outputs)).startswith("The model's scores for row 3 is not a finite number")

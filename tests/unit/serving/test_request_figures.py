@@ -4,7 +4,7 @@ import random
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from maas.serving.observers.request_figures import LABELS, RequestFigures
+from maas.serving.observers.request_figures import LABELS, RequestFigures, RunFigures
 
 BOUNDS_S = (2**-10, 2**-7, 2**-3)  # sums of such times are exact in any order
 
@@ -35,4 +35,21 @@ def test_figures_are_those_of_prometheus_client_when_it_counts_the_same_requests
         count.labels(*labels, str(status)).inc()
         times.labels(*labels).observe(seconds)
     assert len(shown(ours)) > 10
+    assert shown(ours) == shown(theirs)
+
+
+def test_runs_are_those_of_prometheus_client_when_it_counts_the_same():
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    figures = RunFigures((1.0, 2.0, 4.0))
+    ours.register(figures)
+    rows = Histogram(
+        "maas_batch_rows", "Rows in one run of a model.", ("model", "version"), buckets=(1, 2, 4), registry=theirs
+    )
+    figures.watch("idle", "1")
+    rows.labels("idle", "1")
+    chance = random.Random(0)
+    for _ in range(200):
+        version, count = chance.choice("12"), chance.choice([1, 2, 3, 4, 9])
+        figures.add("a", version, count)
+        rows.labels("a", version).observe(count)
     assert shown(ours) == shown(theirs)

@@ -15,7 +15,7 @@ from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget, decompressed_body, require_readable_body
 from maas.serving.transports.cors import NO_CORS, CorsPolicy
 from maas.serving.transports.http_heads import HttpHead, reply_head, streamed_head
-from maas.serving.transports.known_heads import KnownHead, KnownHeads, Wanted
+from maas.serving.transports.known_heads import FoundOperation, KnownHead, KnownHeads
 from maas.serving.transports.reply_streams import ReplyStream
 from maas.serving.transports.statuses import CLIENT_GONE, http_refusal
 
@@ -86,12 +86,12 @@ class Exchange:
                 self._known = self._state.cors.preflight(head)
                 if self._known is not None:
                     return
-            wanted = None if known is None else known.wanted(routes)
-            if wanted is None:
-                wanted = self._found(routes)
+            found = None if known is None else known.found(routes)
+            if found is None:
+                found = self._found(routes)
                 if known is not None:
-                    known.keep(routes, wanted)
-            self._operation, self.request.values, self._encoding = wanted
+                    known.keep(routes, found)
+            self._operation, self.request.values, self._encoding = found
             if head.body_bytes and self._operation.takes_body:
                 self._held = self._state.bodies.hold(head.body_bytes, 0)
         except (TooLargeError, OverloadError) as error:
@@ -101,14 +101,14 @@ class Exchange:
             if head.waits:
                 self.refuse_early(error)
 
-    def _found(self, routes: RouteTable) -> Wanted:
+    def _found(self, routes: RouteTable) -> FoundOperation:
         """Finds what the head wants; the operation is kept before its body is refused, as it knows the reply's form."""
         head, encoding = self.head, b""
         operation, values = routes.find(head.method, head.path)
         self._operation = operation
         if operation.takes_body:
             encoding = require_readable_body(head.media_type, head.encoding, takes_forms=operation.takes_forms)
-        return Wanted(operation, values, encoding)
+        return FoundOperation(operation, values, encoding)
 
     def take_whole(self, known: KnownHead, body: bytes) -> None:
         """Begins and completes a request that arrived in one piece, and whose head came before."""

@@ -16,8 +16,8 @@ LONGEST_HEAD = 1024
 _END = b"\r\n\r\n"
 
 
-class Wanted(NamedTuple):
-    """What a head wants.
+class FoundOperation(NamedTuple):
+    """What was found for a head.
 
     Args:
         operation: that replies to it.
@@ -31,26 +31,26 @@ class Wanted(NamedTuple):
 
 
 class KnownHead:
-    """A head that was parsed before, and what it wanted of the operations that were offered then.
+    """A head that was parsed before, and what was found for it among the operations that were offered then.
 
     Args:
         head: as it was parsed.
     """
 
-    __slots__ = ("_routes", "_wanted", "head")
+    __slots__ = ("_found", "_routes", "head")
 
     def __init__(self, head: HttpHead) -> None:
         self.head = head
         self._routes: RouteTable | None = None
-        self._wanted: Wanted | None = None
+        self._found: FoundOperation | None = None
 
-    def wanted(self, routes: RouteTable) -> Wanted | None:
-        """Returns what it wants of some operations; None where that is not known."""
-        return self._wanted if routes is self._routes else None
+    def found(self, routes: RouteTable) -> FoundOperation | None:
+        """Returns what was found in some routes; None where that is not known."""
+        return self._found if routes is self._routes else None
 
-    def keep(self, routes: RouteTable, wanted: Wanted) -> None:
-        """Keeps what it wants of some operations."""
-        self._routes, self._wanted = routes, wanted
+    def keep(self, routes: RouteTable, found: FoundOperation) -> None:
+        """Keeps what was found in some routes."""
+        self._routes, self._found = routes, found
 
 
 class KnownHeads:

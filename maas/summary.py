@@ -16,7 +16,7 @@ from maas.registry.reading.addresses import default_tracking_uri
 from maas.runtime.bundle import Bundle
 from maas.serving.examples import completion_call, example_call
 
-SHOWN = ("perplexity", "bits_per_character", "token_accuracy", "exact_match")
+SHOWN = ("perplexity", "perplexity_ratio", "bits_per_character", "token_accuracy", "exact_match")
 """Metrics of a model that generates texts that are shown beside the recipe's own."""
 
 
@@ -37,7 +37,7 @@ def stage_table(line: Line, config: RunConfig) -> Table:
     evidence = line.bundle.evidence
     result = Table(
         title=f"{config.name}: {evidence.data.rows['test']:,} test rows, intervals of 95 %",
-        caption=_sizes(line.compressed.record) if line.compressed else _found(evidence),
+        caption="\n".join(_captions(line)),
     )
     for heading in ("stage", "gave", config.metric or "metric"):
         result.add_column(heading)
@@ -46,6 +46,14 @@ def stage_table(line: Line, config: RunConfig) -> Table:
     for cells in _rows(line, config):
         result.add_row(*cells)
     return result
+
+
+def _captions(line: Line) -> Iterator[str]:
+    """Yields what compression made of the model, and what one that generates texts has shown."""
+    if line.compressed:
+        yield _sizes(line.compressed.record)
+    if line.bundle.is_generative or not line.compressed:
+        yield _found(line.bundle.evidence)
 
 
 def _sizes(record: CompressionRecord) -> str:
@@ -92,8 +100,8 @@ def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
 
 def _agreement(bundle: Bundle) -> str:
     shipped = [one for one in bundle.evidence.parity if one.right == "shipped"]
-    what = "texts" if bundle.is_generative else "predictions"
-    return f"{shipped[0].agreement.value:.2%} of {what} kept" if shipped else f"all {what} equal"
+    whole, kept = ("texts", "next tokens") if bundle.is_generative else ("predictions", "predictions")
+    return f"{shipped[0].agreement.value:.2%} of {kept} kept" if shipped else f"all {whole} equal"
 
 
 def _closing(line: Line, config: RunConfig) -> str:

@@ -1,6 +1,6 @@
 """What a graph gives to each token of given texts, read as it would generate them: by steps of its cache, together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from maas.evidence.text_metrics import TextLikelihoods
 from maas.runtime.generation.decoder import Decoder, TokenIds
+from maas.runtime.generation.passages import Passage, text_passage
 from maas.runtime.generation.sampling import log_softmax
 
 READ_TOGETHER = 32
@@ -17,7 +18,7 @@ READ_TOGETHER = 32
 
 @dataclass(frozen=True)
 class TokenScores:
-    """What a model gives to the tokens of N texts after the first of each, T − 1 of a text of T.
+    """What a model gives to tokens of N texts: to those after the first of each, T − 1 of a text of T, or to some.
 
     Args:
         nats: −ln p of each token, (T − 1,) for each text.
@@ -37,20 +38,42 @@ class TokenScores:
         """Number of tokens of each text, (N,)."""
         return np.array([len(one) for one in self.nats])
 
+    def predicted(self, windows: Sequence[Passage]) -> "TokenScores":
+        """Returns what is given to the tokens that are to be predicted.
 
-def token_windows(texts: Sequence[str], tokenizer: Tokenizer, length: int, most_tokens: int) -> list[TokenIds]:
-    """Returns windows of texts, one after the other, each of which begins with the last token of the one before.
+        Args:
+            windows: the N texts, whose tokens after the first these scores are of.
+        """
+        masks = [window.is_predicted[1:] for window in windows]
+        return TokenScores(
+            tuple(one[mask] for one, mask in zip(self.nats, masks, strict=True)),
+            tuple(one[mask] for one, mask in zip(self.likeliest, masks, strict=True)),
+        )
+
+
+def pieces_read(texts: Sequence[str], tokenizer: Tokenizer) -> list[Passage]:
+    """Returns pieces of texts as prompts are read: with the tokens that the tokenizer adds, and with no end.
 
     Args:
-        texts: texts, read as prompts are: with the tokens that the tokenizer adds.
+        texts: pieces.
         tokenizer: tokenizer of the model.
-        length: most tokens of a window.
-        most_tokens: about how many tokens after the first of each window there are at most; of more windows, as many
-            are taken, evenly spread.
     """
-    encoded = [np.array(one.ids, np.int64) for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=True)]
-    windows = [ids[start : start + length] for ids in encoded for start in range(0, len(ids) - 1, length - 1)]
-    counted = sum(len(one) - 1 for one in windows)
+    return [text_passage(one.ids) for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=True)]
+
+
+def token_windows(passages: Iterable[Passage], length: int, most_tokens: int) -> list[Passage]:
+    """Returns windows of passages, one after the other, each of which begins with the last token of the one before.
+
+    Those without a token to predict are left out.
+
+    Args:
+        passages: texts and conversations.
+        length: most tokens of a window.
+        most_tokens: about how many tokens there are to predict at most; of more windows, as many are taken, evenly
+            spread.
+    """
+    windows = [window for passage in passages for window in _windows(passage, length)]
+    counted = sum(int(window.is_predicted.sum()) for window in windows)
     if counted <= most_tokens:
         return windows
     count = max(1, round(len(windows) * most_tokens / counted))
@@ -74,22 +97,31 @@ def token_scores(decoder: Decoder, texts: Sequence[TokenIds], together: int = RE
     return TokenScores(nats, likeliest)
 
 
-def window_likelihoods(scores: TokenScores, texts: Sequence[TokenIds], tokenizer: Tokenizer) -> TextLikelihoods:
-    """Returns what a model gives to texts as a whole, which are as large as their tokens after the first are decoded.
+def window_likelihoods(scores: TokenScores, windows: Sequence[Passage], tokenizer: Tokenizer) -> TextLikelihoods:
+    """Returns what a model gives to windows as a whole, which are as large as their predicted tokens are decoded.
 
     Args:
-        scores: of the texts.
-        texts: token ids.
+        scores: of the tokens that are to be predicted.
+        windows: texts and conversations.
         tokenizer: that made them.
     """
-    decoded = [tokenizer.decode(text[1:].tolist(), skip_special_tokens=False) for text in texts]
+    wanted = [window.tokens[window.is_predicted] for window in windows]
+    decoded = [tokenizer.decode(tokens.tolist(), skip_special_tokens=False) for tokens in wanted]
     return TextLikelihoods(
         nats=scores.sums,
-        right=np.array([(one == text[1:]).sum() for one, text in zip(scores.likeliest, texts, strict=True)]),
+        right=np.array([(one == tokens).sum() for one, tokens in zip(scores.likeliest, wanted, strict=True)]),
         tokens=scores.tokens,
         characters=np.array([len(one) for one in decoded]),
         bytes=np.array([len(one.encode()) for one in decoded]),
     )
+
+
+def _windows(passage: Passage, length: int) -> Iterator[Passage]:
+    """Yields the windows of a passage that have a token to predict; the first of each is counted in the one before."""
+    for start in range(0, len(passage.tokens) - 1, length - 1):
+        tokens, is_predicted = (column[start : start + length] for column in passage)
+        if is_predicted[1:].any():
+            yield Passage(tokens, is_predicted & (np.arange(len(tokens)) > 0))
 
 
 def _read(decoder: Decoder, texts: Sequence[TokenIds]) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:

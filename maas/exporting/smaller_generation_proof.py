@@ -1,6 +1,7 @@
 """Proving a drafted bundle whose model generates by a smaller graph: against the graph that this was made of."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,22 +14,41 @@ from maas.evidence.token_scores import TokenScores, token_scores, window_likelih
 from maas.records.evidence import EVIDENCE_VERSION, CompressionRecord, DataRecord, Evidence, Interval, Parity
 from maas.runtime.bundle import Bundle
 from maas.runtime.bundle_files import EVIDENCE
-from maas.runtime.generation.decoder import TokenIds
 from maas.runtime.generation.opening import check_golden, open_generator
+from maas.runtime.generation.passages import Passage
 
 RATIO = "perplexity_ratio"
 
 
-def prove_smaller(
-    bundle: Bundle, parent: Bundle, texts: Sequence[TokenIds], *, data: DataRecord, compression: CompressionRecord
-) -> Evidence:
+@dataclass(frozen=True)
+class Smaller:
+    """How a smaller graph compares with the one that it was made of, on the same windows of texts.
+
+    Args:
+        before: metrics of the graph that it was made of.
+        after: its own, with `perplexity_ratio`.
+        parity: how often the likeliest next token is the same.
+    """
+
+    before: dict[str, Interval]
+    after: dict[str, Interval]
+    parity: Parity
+
+    @property
+    def ratio(self) -> Interval:
+        """Its perplexity divided by that of the graph that it was made of."""
+        return self.after[RATIO]
+
+
+def compare_smaller(
+    bundle: Bundle, parent: Bundle, windows: Sequence[Passage], compression: CompressionRecord
+) -> Smaller:
     """Compares perplexity and next tokens on texts that neither calibrated nor chose.
 
     Args:
         bundle: what would ship.
         parent: bundle that it was made of.
-        texts: token ids, two or more each.
-        data: rows that the texts are of.
+        windows: texts and conversations, with a token to predict each.
         compression: the search; its budget must not be exceeded here beyond doubt.
 
     Raises:
@@ -37,21 +57,42 @@ def prove_smaller(
     """
     generators = [open_generator(one.folder, one.manifest) for one in (parent, bundle)]
     check_golden(bundle.folder, generators[1])
-    before, after = (token_scores(one.decoder, texts) for one in generators)
+    texts = [window.tokens for window in windows]
+    before, after = (token_scores(one.decoder, texts).predicted(windows) for one in generators)
     ratio = perplexity_ratio(before.sums, after.sums, after.tokens)
     _require_within(ratio, compression)
     trained, shipped = (
-        text_metrics(window_likelihoods(found, texts, one.tokenizer))
+        text_metrics(window_likelihoods(found, windows, one.tokenizer))
         for found, one in zip((before, after), generators, strict=True)
     )
+    return Smaller(trained, {**shipped, RATIO: ratio}, _parity(compression.candidates[0].name, before, after))
+
+
+def prove_smaller(
+    bundle: Bundle, parent: Bundle, windows: Sequence[Passage], *, data: DataRecord, compression: CompressionRecord
+) -> Evidence:
+    """Returns what is claimed of a bundle that was made of another one; the arguments are those of `compare_smaller`.
+
+    Args:
+        bundle: what would ship.
+        parent: bundle that it was made of.
+        windows: texts.
+        data: rows that the texts are of.
+        compression: the search.
+
+    Raises:
+        ParityError: the perplexity is larger than the budget allows, even at the lower end of its interval.
+        BundleError: the bundle does not reproduce its golden texts.
+    """
+    found = compare_smaller(bundle, parent, windows, compression)
     return Evidence(
         schema_version=EVIDENCE_VERSION,
         manifest_sha256=bundle.digest,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=this_machine(),
         data=data,
-        metrics={"trained": trained, "shipped": {**shipped, RATIO: ratio}},
-        parity=(*_parities_of(parent), _parity(compression.candidates[0].name, before, after)),
+        metrics={"trained": found.before, "shipped": found.after},
+        parity=(*_parities_of(parent), found.parity),
         compression=compression,
         seconds={},
         parent_sha256=parent.digest,

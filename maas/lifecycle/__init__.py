@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from maas.compression.naming import PARENT
 from maas.config import RunConfig
 from maas.data.splits import Splits
 from maas.errors import ConfigError
@@ -15,17 +16,18 @@ from maas.exporting.source import Source
 from maas.files import folder_published_whole
 from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.generation import GenerationSource, export_generation, verify_generation
+from maas.lifecycle.generation_compression import compress_generation
 from maas.lifecycle.lineage import candidates_key, own_code, work_key
 from maas.lifecycle.lookup import (
-    bundle_in,
     bundle_of,
     checkpoint_of,
     compressed_by,
     compressed_of,
     newest_bundle,
     newest_checkpoint,
+    uncompressed_bundle_in,
 )
-from maas.lifecycle.recipe import GENERATION, TRANSLATION, BuiltRecipe, require_later_stages, require_uncompressed
+from maas.lifecycle.recipe import GENERATION, TRANSLATION, BuiltRecipe, require_later_stages, require_text_passes
 from maas.lifecycle.registering import register_bundle, require_registry
 from maas.lifecycle.stages import compress_source, export_source, verify_bundle
 from maas.lifecycle.training import assist, train_checkpoint
@@ -57,7 +59,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Line:
-    """What the whole line leaves; `compressed` is None for a model that generates texts."""
+    """What the whole line leaves; `compressed` is None where no pass is requested of a model that generates texts."""
 
     folder: RunFolder
     checkpoint: Checkpoint
@@ -81,8 +83,8 @@ def run(config: RunConfig) -> Line:
         MaasError: a stage refused; what earlier stages left stays.
     """
     require_later_stages(config)
-    require_uncompressed(config)
     recipe = BuiltRecipe.of(config)
+    require_text_passes(recipe)
     require_usable(recipe.training)
     rows = recipe.training.rows()
     if not processes.is_first():
@@ -128,16 +130,16 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
 
     Raises:
         BudgetError: no search can be made by these passes.
-        ConfigError: the model generates texts, which no pass takes.
+        ConfigError: the model generates texts, and no pass is requested, or one that it does not take.
     """
     require_later_stages(config)
-    require_uncompressed(config)
-    if config.task == GENERATION:
-        raise ConfigError(f"No pass is requested; python -m maas.export recipe={config.name} ships the model as it is.")
     recipe = BuiltRecipe.of(config)
+    require_text_passes(recipe)
+    if config.task == GENERATION and not recipe.compression.passes:
+        raise ConfigError(f"No pass is requested; python -m maas.export recipe={config.name} ships the model as it is.")
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
-        return _compressed(recipe, recipe.source(checkpoint, recipe.training.rows()), folder)
+        return _compressed(recipe, _source(recipe, checkpoint, recipe.training.rows()), folder)
 
 
 def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | None = None) -> Bundle:
@@ -154,11 +156,9 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
-        if config.task == GENERATION:
-            return export_generation(recipe, folder, GenerationSource.of(checkpoint, recipe.training.rows()))
         if config.task == TRANSLATION:
             return export_translation(recipe, folder, checkpoint, recipe.training.rows())
-        return _exported(recipe, recipe.source(checkpoint, recipe.training.rows()), folder, compressed)
+        return _exported(recipe, _source(recipe, checkpoint, recipe.training.rows()), folder, compressed)
 
 
 def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidence:
@@ -177,12 +177,11 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
-        if config.task == GENERATION:
-            return verify_generation(folder, GenerationSource.of(checkpoint, recipe.training.rows()), bundle)
-        source = recipe.source(checkpoint, recipe.training.rows())
-        is_compressed = bundle.manifest.precision != source.precision
-        compressed = Compressed.open(folder.compressed) if is_compressed else compressed_of(config, checkpoint)
-        return verify_bundle(source, folder, bundle, recipe.export, compressed, recipe.baseline)
+        source = _source(recipe, checkpoint, recipe.training.rows())
+        if isinstance(source, GenerationSource):
+            return verify_generation(recipe, folder, source, bundle, _made(config, checkpoint, bundle, PARENT))
+        made = _made(config, checkpoint, bundle, source.precision)
+        return verify_bundle(source, folder, bundle, recipe.export, made, recipe.baseline)
 
 
 def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
@@ -204,34 +203,62 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
 def _shipped(
     recipe: BuiltRecipe, checkpoint: Checkpoint, rows: Splits, folder: RunFolder
 ) -> tuple[Compressed | None, Bundle]:
-    """Returns what a checkpoint becomes: made smaller, unless it generates texts, and exported."""
-    if recipe.config.task == GENERATION:
-        bundle = bundle_in(folder) or export_generation(recipe, folder, GenerationSource.of(checkpoint, rows))
-        return None, bundle
-    source = recipe.source(checkpoint, rows)
+    """Returns what a checkpoint becomes: made smaller, unless it generates texts and no pass is requested; exported."""
+    source = _source(recipe, checkpoint, rows)
+    if recipe.config.task == GENERATION and not recipe.compression.passes:
+        return None, uncompressed_bundle_in(folder) or _exported(recipe, source, folder, None)
     compressed = compressed_by(recipe.config, folder) or _compressed(recipe, source, folder)
     return compressed, bundle_of(compressed, folder) or _exported(recipe, source, folder, compressed)
 
 
-def _compressed(recipe: BuiltRecipe, source: Source, folder: RunFolder) -> Compressed:
+def _source(recipe: BuiltRecipe, checkpoint: Checkpoint, rows: Splits) -> Source | GenerationSource:
+    """Returns a checkpoint as what enters the later stages."""
+    if recipe.config.task == GENERATION:
+        return GenerationSource.of(checkpoint, rows)
+    return recipe.source(checkpoint, rows)
+
+
+def _compressed(recipe: BuiltRecipe, source: Source | GenerationSource, folder: RunFolder) -> Compressed:
     folder.remember(compression="")  # of what lies there, from here on
-    compressed = compress_source(
-        source,
-        folder,
-        recipe.compression,
-        tolerance=recipe.export.tolerance,
-        seed=recipe.training.seed,
-        key=candidates_key(recipe.config, source.rows.record.fingerprint),
-        training=recipe.training,
-    )
+    key = candidates_key(recipe.config, source.rows.record.fingerprint)
+    if isinstance(source, GenerationSource):
+        compressed = compress_generation(recipe, folder, source, key)
+    else:
+        compressed = compress_source(
+            source,
+            folder,
+            recipe.compression,
+            tolerance=recipe.export.tolerance,
+            seed=recipe.training.seed,
+            key=key,
+            training=recipe.training,
+        )
     folder.remember(compression=recipe.config.compression_digest())
     return compressed
 
 
-def _exported(recipe: BuiltRecipe, source: Source, folder: RunFolder, compressed: Compressed | None) -> Bundle:
+def _exported(
+    recipe: BuiltRecipe, source: Source | GenerationSource, folder: RunFolder, compressed: Compressed | None
+) -> Bundle:
+    if isinstance(source, GenerationSource):
+        return export_generation(recipe, folder, source, compressed)
     with folder_published_whole(folder.bundle) as draft:
         export_source(source, folder, draft, recipe.export, compressed, recipe.baseline)
     return Bundle.open(folder.bundle)
+
+
+def _made(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, precision: str) -> Compressed | None:
+    """Opens what compression made of a checkpoint where a bundle is of it, or would be by the recipe.
+
+    Args:
+        config: the recipe.
+        checkpoint: what was trained.
+        bundle: made of it.
+        precision: of the bundle as it was exported.
+    """
+    if bundle.manifest.precision != precision:
+        return Compressed.open(of_artifact(checkpoint.folder).compressed)
+    return compressed_of(config, checkpoint)
 
 
 def _claimed(

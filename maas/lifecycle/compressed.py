@@ -4,15 +4,18 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from maas.compression.search import SearchResult
+from maas.compression.candidates import CandidateBuilder
+from maas.compression.search import Search, SearchResult
 from maas.compression.store import CHECKPOINT
 from maas.errors import BundleError
-from maas.files import read_json, sha256_of
+from maas.evidence.model_plots import compression_picture
+from maas.files import read_json, sha256_of, write_json
 from maas.records.evidence import CompressionRecord
 from maas.records.older import compression_today
 from maas.runtime.bundle import Bundle
-from maas.runtime.bundle_files import PREDICT
 from maas.training.checkpoint import Checkpoint
+
+RECORD, PICTURE = "compression.json", "compression.png"
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,11 @@ class Compressed:
             BundleError: its record is missing or cannot be read.
         """
         try:
-            return cls(folder, read_json(folder / "compression.json", CompressionRecord, compression_today))
+            return cls(folder, read_json(folder / RECORD, CompressionRecord, compression_today))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise BundleError(
-                f"{folder / 'compression.json'} cannot be read: {reason}. Remove {folder} and run python -m "
-                "maas.compress again."
+                f"{folder / RECORD} cannot be read: {reason}. Remove {folder} and run python -m maas.compress again."
             ) from error
 
     @property
@@ -55,9 +57,20 @@ class Compressed:
 
     def is_in(self, bundle: Bundle) -> bool:
         """Whether a bundle ships what was chosen."""
-        return (
-            bundle.manifest.files[bundle.manifest.graphs[PREDICT]] == self.record.candidate(self.record.chosen).sha256
-        )
+        model = bundle.model_path.relative_to(bundle.folder).as_posix()
+        return bundle.manifest.files[model] == self.record.candidate(self.record.chosen).sha256
+
+    def require_in(self, bundle: Bundle) -> None:
+        """Requires a bundle that ships what was chosen.
+
+        Raises:
+            BundleError: it ships something else.
+        """
+        if not self.is_in(bundle):
+            raise BundleError(
+                f"{bundle.folder} holds another model than {self.folder} chose since then. Run python -m maas.export "
+                f"recipe={bundle.manifest.name} with the same overrides."
+            )
 
     def checkpoint(self, trained: Checkpoint) -> Checkpoint:
         """Returns the checkpoint that ships: what passes made of the one that was trained, or that one."""
@@ -71,8 +84,25 @@ class Compressed:
         return file
 
 
-def keep(found: SearchResult, folder: Path) -> None:
-    """Copies what later stages need of a search: the chosen model, what it was made of, and its checkpoint."""
+def searched(builder: CandidateBuilder, folder: Path) -> CompressionRecord:
+    """Searches, and leaves in a folder what later stages need, with the record and its picture.
+
+    Args:
+        builder: makes and measures candidates.
+        folder: draft of a run's `compress/`.
+
+    Raises:
+        BudgetError: the settings allow no search.
+    """
+    found = Search(builder).run()
+    _keep(found, folder)
+    write_json(folder / RECORD, found.record)
+    compression_picture(found.record, folder / PICTURE)
+    return found.record
+
+
+def _keep(found: SearchResult, folder: Path) -> None:
+    """Copies the chosen model, what it was made of, and its checkpoint."""
     record = found.record.candidate(found.record.chosen)
     for name in filter(None, (record.parent, record.name)):
         shutil.copyfile(found.chosen.model(name), folder / f"{name}.onnx")

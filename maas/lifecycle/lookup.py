@@ -58,15 +58,20 @@ def compressed_by(config: RunConfig, folder: RunFolder) -> Compressed | None:
     return Compressed.open(folder.compressed) if is_own else None
 
 
-def bundle_in(folder: RunFolder) -> Bundle | None:
-    """Opens the bundle in a run; None where there is none."""
-    return Bundle.open(folder.bundle) if folder.bundle.is_dir() else None
+def uncompressed_bundle_in(folder: RunFolder) -> Bundle | None:
+    """Opens the bundle in a run that ships its model in fp32; None where there is none, or another one."""
+    bundle = _bundle_in(folder)
+    return bundle if bundle and bundle.manifest.precision == PARENT else None
 
 
 def bundle_of(compressed: Compressed, folder: RunFolder) -> Bundle | None:
     """Opens the bundle in a run that ships what compression chose; None where there is none, or another one."""
-    bundle = bundle_in(folder)
+    bundle = _bundle_in(folder)
     return bundle if bundle and compressed.is_in(bundle) else None
+
+
+def _bundle_in(folder: RunFolder) -> Bundle | None:
+    return Bundle.open(folder.bundle) if folder.bundle.is_dir() else None
 
 
 def _newest(config: RunConfig, artifact: str, stage: str) -> RunFolder:

@@ -30,7 +30,8 @@ class BuiltRecipe:
     Args:
         config: the recipe as data: its digests, and what is recorded of it.
         training: what a net is trained by, its rows among it.
-        compression: budget and passes; predictions must agree in it as they must in the bundle's proof.
+        compression: budget and passes; predictions must agree in it as they must in the bundle's proof, where texts
+            are compared by their perplexity.
         export: opset and tolerances.
         serving: batch size and threads that the model is measured and served with.
         registry: where runs and versions are kept; None for nowhere.
@@ -55,7 +56,8 @@ class BuiltRecipe:
         faults: list[MaasError] = []
         training = _tried(lambda: TrainingRecipe.of(config), faults)
         export = _tried(lambda: cast("Part[ExportSettings]", config.export).build(), faults)
-        compression = _tried(lambda: compression_of(config.compress, export or ExportSettings()), faults)
+        proof = None if config.task == GENERATION else export or ExportSettings()
+        compression = _tried(lambda: compression_of(config.compress, proof), faults)
         serving = _tried(lambda: cast("Part[ServingSettings]", config.serve).build(), faults)
         registry = _tried(
             lambda: cast("Part[MlflowRegistry]", config.registry).build() if config.registry else None, faults
@@ -112,16 +114,25 @@ def require_later_stages(config: RunConfig) -> None:
         )
 
 
-def require_uncompressed(config: RunConfig) -> None:
-    """Requires that no pass is requested of a model that continues texts, as no stage of a recipe applies one yet.
+def require_text_passes(recipe: BuiltRecipe) -> None:
+    """Requires passes that a model that continues texts takes, and a budget that texts are judged by.
 
     Raises:
-        ConfigError: there are passes.
+        ConfigError: a pass takes checkpoints of nets that predict, or nothing limits the perplexity.
     """
-    if config.task == GENERATION and (passes := config.compress["passes"]):
+    settings = recipe.compression
+    if recipe.config.task != GENERATION or not settings.passes:
+        return
+    if pipeline := list(settings.pipeline):
         raise ConfigError(
-            f"task is generation, and compress.passes holds {', '.join(passes)}; recipes of models that generate texts "
-            "take none yet. Set compress=none, and run python -m maas.compress BUNDLE out=FOLDER on what it makes."
+            f"task is generation, and compress.passes holds {', '.join(pipeline)}, which take nets that predict; "
+            "models that generate texts take passes over graphs alone. Set compress=generation, or leave it out: "
+            f"~compress.passes.{pipeline[0]}"
+        )
+    if settings.budget.max_perplexity_ratio is None:
+        raise ConfigError(
+            f"task is generation, and compress.passes holds {', '.join(settings.passes)} without a limit of what texts "
+            "may lose: compress.budget.max_perplexity_ratio is null. Set compress=generation, or compress=none."
         )
 
 

@@ -14,18 +14,16 @@ from maas.compression.candidates import CandidateBuilder
 from maas.compression.evaluator import Evaluator
 from maas.compression.naming import PARENT
 from maas.compression.passes import PassContext
-from maas.compression.search import Search
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore
 from maas.errors import BudgetError, BundleError
 from maas.evidence.baselines import Baseline
-from maas.evidence.model_plots import compression_picture
 from maas.exporting.bundling import attach_evidence, build_bundle
 from maas.exporting.proof import prove
 from maas.exporting.settings import ExportSettings
 from maas.exporting.source import Source, SourceModel
-from maas.files import folder_published_whole, write_json
-from maas.lifecycle.compressed import Compressed, keep
+from maas.files import folder_published_whole
+from maas.lifecycle.compressed import Compressed, searched
 from maas.records.evidence import Evidence
 from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
@@ -77,21 +75,17 @@ def compress_source(
             raise BudgetError(
                 f"{source.name} takes one row at a time; set compress.budget.batch_size=1, or leave it out."
             )
-        found = Search(
-            CandidateBuilder(
-                evaluator,
-                PassContext(training, rows, source.checkpoint, place, seed),
-                settings,
-                CandidateStore(place, key),
-                export=lambda checkpoint, out: source.model.succeeded_by(checkpoint).write_graph(out),
-            )
-        ).run()
-        keep(found, draft)
-        write_json(draft / "compression.json", found.record)
-        compression_picture(found.record, draft / "compression.png")
+        builder = CandidateBuilder(
+            evaluator,
+            PassContext(training, rows, source.checkpoint, place, seed),
+            settings,
+            CandidateStore(place, key),
+            export=lambda checkpoint, out: source.model.succeeded_by(checkpoint).write_graph(out),
+        )
+        record = searched(builder, draft)
     shutil.rmtree(folder.plain_candidates, ignore_errors=True)  # nothing in it took long
-    log.info("compress  chosen: %s. %s", found.record.chosen, found.record.reason)
-    return Compressed(folder.compressed, found.record)
+    log.info("compress  chosen: %s. %s", record.chosen, record.reason)
+    return Compressed(folder.compressed, record)
 
 
 def export_source(
@@ -159,11 +153,8 @@ def verify_bundle(
         ParityError: it does not predict as the source does.
     """
     _require_made_of(source, bundle)
-    if compressed and not compressed.is_in(bundle):
-        raise BundleError(
-            f"{bundle.folder} holds another model than {folder.compressed} chose since then. Run python -m maas.export "
-            f"recipe={source.name} with the same overrides."
-        )
+    if compressed:
+        compressed.require_in(bundle)
     with timed(folder, "verify"), tempfile.TemporaryDirectory() as scratch:
         model = _after_passes(source, compressed) or source.model
         exported = model.write_graph(Path(scratch) / "exported.onnx")

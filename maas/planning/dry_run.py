@@ -25,7 +25,7 @@ from maas.errors import MaasError
 from maas.evidence.machine import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.recipe import GENERATION, BuiltRecipe
+from maas.lifecycle.recipe import GENERATION, BuiltRecipe, require_text_passes
 from maas.lifecycle.training import checkpoint_of_fitted, validated
 from maas.planning.estimating import TimedBatch, Watched, is_enough, mean_seconds
 from maas.planning.generation_stages import generation_stages_of
@@ -70,6 +70,7 @@ def dry_run(recipe: BuiltRecipe, folder: Path, imports_s: float) -> Report:
     Raises:
         MaasError: a stage would refuse.
     """
+    require_text_passes(recipe)
     training = recipe.training
     clock, world, watched = Clock(), world_of(training.trainer_settings), folder / "watched.json"
     clock.seconds["imports"] = imports_s

@@ -143,14 +143,26 @@ def test_predictions_are_not_compared_when_a_bundle_gives_texts(line, make):
         compare_bundles({"one": line.bundle, "other": line.bundle}, make().data.build().test, (), None)
 
 
-def test_passes_are_refused_in_one_line_when_the_model_generates_texts(line, make):
-    message = "task is generation, and compress.passes holds quantize_dynamic, quantize_static; recipes of models"
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (
+            "int8",
+            "quantize_dynamic, quantize_static without a limit of what texts may lose: .* compress=generation",
+        ),
+        ("prune", "prune, distil, which take nets that predict; .* or leave it out: ~compress.passes.prune"),
+    ],
+)
+def test_passes_are_refused_in_one_line_when_they_are_not_for_texts(line, make, part, message):
     for refused in (
-        lambda: lifecycle.run(make("compress=int8")),
-        lambda: lifecycle.compress(make("compress=int8"), line.checkpoint),
+        lambda: lifecycle.run(make(f"compress={part}")),
+        lambda: lifecycle.compress(make(f"compress={part}"), line.checkpoint),
     ):
         with pytest.raises(ConfigError, match=message):
             refused()
+
+
+def test_nothing_is_compressed_when_no_pass_is_requested(line, make):
     with pytest.raises(ConfigError, match="No pass is requested; python -m maas.export recipe=tuned ships"):
         lifecycle.compress(make(), line.checkpoint)
 

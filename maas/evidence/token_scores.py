@@ -119,7 +119,7 @@ def window_likelihoods(scores: TokenScores, windows: Sequence[Passage], tokenize
 def _windows(passage: Passage, length: int) -> Iterator[Passage]:
     """Yields the windows of a passage that have a token to predict; the first of each is counted in the one before."""
     for start in range(0, len(passage.tokens) - 1, length - 1):
-        tokens, is_predicted = (column[start : start + length] for column in passage)
+        tokens, is_predicted = passage.tokens[start : start + length], passage.is_predicted[start : start + length]
         if is_predicted[1:].any():
             yield Passage(tokens, is_predicted & (np.arange(len(tokens)) > 0))
 

@@ -1,5 +1,6 @@
 """A recipe's model that generates texts is made smaller inside the line, and judged by what it is to predict."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from maas.evidence.text_metrics import perplexity_ratio
 from maas.exporting import smaller_generation_proof
 from maas.lifecycle import compressed
 from maas.lifecycle.generation import GenerationSource
+from maas.lifecycle.recipe import BuiltRecipe
+from maas.planning.generation_stages import generation_stages_of
 from maas.records.evidence import Interval
 from maas.summary import stage_table
 from tests.unit import tiny_llama
@@ -122,16 +125,6 @@ def test_prompts_end_before_answers_when_rows_are_conversations(lines, make):
     assert all(read)
 
 
-def test_model_ships_in_fp32_and_says_so_when_nothing_keeps_the_budget(make):
-    line = lifecycle.run(make("texts", "name=kept", "compress.budget.max_perplexity_ratio=0.5"))
-    record = line.bundle.evidence.compression
-    assert (record.chosen, record.is_unmet, line.bundle.manifest.precision) == ("fp32", True, "fp32")
-    assert record.reason.startswith("Nothing that was tried keeps the budget, so fp32 is kept (eight_bits: its perpl")
-    assert len(line.bundle.evidence.parity) == 1
-    assert "perplexity_ratio" not in line.bundle.evidence.metrics["shipped"]
-    assert "it is kept, as nothing" in stage_table(line, make("texts")).caption
-
-
 def test_stages_are_shown_when_the_line_has_ended(lines, make):
     table = stage_table(lines["texts"], make("texts"))
     stages, gave = ([*column.cells] for column in table.columns[:2])
@@ -142,26 +135,46 @@ def test_stages_are_shown_when_the_line_has_ended(lines, make):
     assert "perplexity_ratio" in table.caption
 
 
-def test_stages_give_the_same_when_they_are_run_one_by_one(lines, make):
+@pytest.fixture(scope="module")
+def trained(make):
+    return lifecycle.train(make("texts", "name=stages"))
+
+
+def test_stages_give_the_same_when_they_are_run_one_by_one(lines, make, trained):
     config = make("texts", "name=stages")
-    checkpoint = lifecycle.train(config)
-    found = lifecycle.compress(config, checkpoint)
-    bundle = lifecycle.export(config, checkpoint, lifecycle.compressed_of(config, checkpoint))
+    found = lifecycle.compress(config, trained)
+    bundle = lifecycle.export(config, trained, lifecycle.compressed_of(config, trained))
     assert found.record.candidate("eight_bits").sha256 == bundle.manifest.files["model.onnx"]
     assert bundle.manifest.files["model.onnx"] == lines["texts"].bundle.manifest.files["model.onnx"]
     before = bundle.evidence
     (bundle.folder / "evidence.json").unlink()
     again = lifecycle.newest_bundle(config, check_evidence=False)
-    evidence = lifecycle.verify(config, checkpoint, again)
-    assert (evidence.metrics, evidence.parity, evidence.compression) == (
-        before.metrics, before.parity, before.compression,
-    )  # fmt: skip
-    plain = make("texts", "name=stages", passes=("compress=none",))
-    assert lifecycle.compressed_of(plain, checkpoint) is None
-    whole = lifecycle.export(plain, checkpoint)
+    evidence = lifecycle.verify(config, trained, again)
+    for field in ("metrics", "parity", "compression"):
+        assert getattr(evidence, field) == getattr(before, field)
+
+
+def test_model_ships_in_fp32_and_says_so_when_nothing_keeps_the_budget(lines, make, trained):
+    config = make("texts", "name=stages", "compress.budget.max_perplexity_ratio=0.5")
+    found = lifecycle.compress(config, trained)
+    assert (found.record.chosen, found.record.is_unmet) == ("fp32", True)
+    assert found.record.reason.startswith("Nothing that was tried keeps the budget, so fp32 is kept (eight_bits: its ")
+    bundle = lifecycle.export(config, trained, found)
+    assert (bundle.manifest.precision, len(bundle.evidence.parity)) == ("fp32", 1)
+    assert bundle.evidence.compression == found.record
+    assert "perplexity_ratio" not in bundle.evidence.metrics["shipped"]
+    caption = stage_table(replace(lines["texts"], compressed=found, bundle=bundle), config).caption
+    assert caption.startswith(f"fp32 is {bundle.model_path.stat().st_size:,} bytes; it is kept, as nothing that was")
+
+
+def test_another_choice_is_refused_when_a_bundle_is_verified(make, trained):
+    config, plain = make("texts", "name=stages"), make("texts", "name=stages", passes=("compress=none",))
+    lifecycle.compress(config, trained)
+    assert lifecycle.compressed_of(plain, trained) is None
+    whole = lifecycle.export(plain, trained)
     assert whole.manifest.precision == "fp32"
     with pytest.raises(BundleError, match=r"holds another model than .* chose since then. Run python -m maas.export"):
-        lifecycle.verify(config, checkpoint, whole)
+        lifecycle.verify(config, trained, whole)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +196,15 @@ def test_nothing_is_made_again_when_a_line_is_resumed(make, monkeypatch, place, 
     assert line.folder.path == run
     assert line.bundle.manifest.precision == "eight_bits"
     assert not (run / "candidates.plain").exists()
+
+
+def test_bytes_are_those_of_the_line_when_it_is_planned(lines, make, tmp_path):
+    recipe, line = BuiltRecipe.of(make("texts")), lines["texts"]
+    splits = recipe.training.rows()
+    few = replace(splits, validation=splits.validation.spread(4), test=splits.test.spread(4))
+    later = generation_stages_of(recipe, line.checkpoint, splits, few, tmp_path)
+    assert later.bytes == {one.name: one.bytes for one in line.compressed.record.candidates}
+    assert later.compress_s > 0
 
 
 def test_nothing_ships_when_the_rows_for_testing_contradict_the_choice(lines, make, monkeypatch):

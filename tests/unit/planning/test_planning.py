@@ -70,6 +70,15 @@ def test_stages_add_up_when_nothing_is_special(config):
     assert plan.warnings == ()
 
 
+def test_search_is_a_stage_when_texts_are_generated_and_passes_are_requested():
+    config, later = maas.compose("bible_gpt"), msgspec.structs.replace(REPORT.later, bytes={"fp32": 500})
+    plan = planned(config, msgspec.structs.replace(REPORT, later=later), PLENTY)
+    assert [stage.name for stage in plan.stages] == ["start", "train", "export"]
+    plan = planned(maas.compose("bible_gpt", "compress=generation"), REPORT, PLENTY)
+    assert [stage.name for stage in plan.stages] == ["start", "train", "compress", "export"]
+    assert (plan.stage("compress").seconds, plan.stage("compress").note) == (60, "1 passes")
+
+
 def test_folds_and_pretraining_are_stages_when_the_recipe_has_them(config):
     report = msgspec.structs.replace(REPORT, pretraining_s=50.0)
     plan = planned(replace(config, folds=5), report, PLENTY)

@@ -18,7 +18,7 @@ from maas.errors import ConfigError
 from maas.files import folder_published_whole, sha256_of
 from maas.importing.samples import random_features
 from maas.lifecycle import given as given_models
-from maas.lifecycle import stages
+from maas.lifecycle import compressed
 from maas.runtime.bundle import Bundle
 from maas.runtime.graph import session_options
 
@@ -159,7 +159,7 @@ def test_nothing_is_left_when_it_is_interrupted(mlp, entered, monkeypatch, tmp_p
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages, "compression_picture", interrupted)
+    monkeypatch.setattr(compressed, "compression_picture", interrupted)
     arguments = [mlp / "mlp.onnx", f"calibration={mlp / 'rows.npz'}", f"out={tmp_path / 'small'}", "compress=none"]
     monkeypatch.setattr(sys, "argv", ["maas.compress", *map(str, arguments)])
     with pytest.raises(SystemExit) as caught:

@@ -214,7 +214,7 @@ class TextEvaluator:
 
         Prompts are beginnings of texts, and what precedes the first answers of conversations.
         """
-        prompts = [prompt_of(one, index) for index, one in enumerate(self.windows[:GREEDY_TEXTS])]
+        prompts = [prompt_within(one, index) for index, one in enumerate(self.windows[:GREEDY_TEXTS])]
         count = min(GREEDY_TOKENS, self.generation.context_length - max(map(len, prompts)))
         together = greedy_texts(decoder, prompts, count)
         return sum(greedy_texts(decoder, [one], count) != [text] for one, text in zip(prompts, together, strict=True))
@@ -261,7 +261,7 @@ def next_token_agreement(parent: TokenScores, child: TokenScores) -> float:
     return float(np.concatenate([one == other for one, other in pairs]).mean())
 
 
-def prompt_of(window: Passage, number: int) -> TokenIds:
+def prompt_within(window: Passage, number: int) -> TokenIds:
     """Returns what precedes the first answer of a conversation, or the beginning of a text.
 
     Args:

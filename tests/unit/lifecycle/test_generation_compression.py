@@ -9,7 +9,7 @@ import pytest
 import maas
 from maas import lifecycle
 from maas.compression.passes.quantize_blocks import QuantizeBlocks
-from maas.compression.text_evaluator import TextEvaluator, prompt_of
+from maas.compression.text_evaluator import TextEvaluator, prompt_within
 from maas.data.splits import Split
 from maas.errors import BundleError, ParityError
 from maas.evidence.text_metrics import perplexity_ratio
@@ -113,7 +113,7 @@ def test_prompts_end_before_answers_when_rows_are_conversations(lines, make):
     line, config = lines["conversations"], make("conversations")
     source = GenerationSource.of(line.checkpoint, config.data.build())
     evaluator = source.evaluator(line.bundle, 0)
-    written = [line.bundle.generator.tokenizer.decode(prompt_of(one, 0).tolist()) for one in evaluator.windows]
+    written = [line.bundle.generator.tokenizer.decode(prompt_within(one, 0).tolist()) for one in evaluator.windows]
     assert all(one.endswith("assistant\n") for one in written)
     (batch,) = evaluator.calibration(Split(source.rows.train.inputs[:3], None), seed=0).model_inputs(3)
     answers = [row[-1]["content"] for row in source.rows.train.inputs[:3]]

@@ -17,8 +17,8 @@ from maas import compress
 from maas.errors import ConfigError
 from maas.files import folder_published_whole, sha256_of
 from maas.importing.samples import random_features
-from maas.lifecycle import given as given_models
 from maas.lifecycle import compressed
+from maas.lifecycle import given as given_models
 from maas.runtime.bundle import Bundle
 from maas.runtime.graph import session_options
 

@@ -115,7 +115,7 @@ def require_later_stages(config: RunConfig) -> None:
 
 
 def require_text_passes(recipe: BuiltRecipe) -> None:
-    """Requires passes that a model that continues texts takes, and a budget that texts are judged by.
+    """Requires passes that a model that continues texts takes, and a budget of what texts may lose.
 
     Raises:
         ConfigError: a pass takes checkpoints of nets that predict, or nothing limits the perplexity.

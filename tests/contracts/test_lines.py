@@ -35,8 +35,13 @@ SHRUNK = {
     "smollm2": ["model.pretrained=LLAMA", "model.context=null", "processor.max_tokens=64", "data.max_rows=4"],
 }
 """What makes a recipe's own parts small, beside fewer rows and one epoch."""
-LONG = {"reviews_minilm"}
-"""Recipes that take long even then; `reviews_minilm_lora` has all the same parts."""
+LONG = {"airports", "bible_gpt", "reviews_minilm", "reviews_minilm_lora", "sentiment_zh_bert", "transcribe"}
+"""Recipes that take long even then; what they are made of is tested part by part as well."""
+
+
+def by_duration(names: list[str]) -> list[Any]:
+    """Recipes as parameters of tests; the long ones are left to the slow tier."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in names]
 
 
 def loaded(config: Any) -> Any:
@@ -74,7 +79,7 @@ def agree(config: Any, checkpoint: Any, bundle: maas.Bundle, count: int, served_
 
 
 @pytest.mark.usefixtures("few_turns")
-@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one in LONG)) for one in NAMES])
+@pytest.mark.parametrize("name", by_duration(NAMES))
 def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Path, served_alike: Any) -> None:
     config = shrunk(name, tmp_path)
     loaded(config)
@@ -84,7 +89,7 @@ def test_recipe_goes_through_the_line_when_it_is_shrunk(name: str, tmp_path: Pat
     assert explanation.attributions.sum() == pytest.approx(explanation.value - explanation.baseline, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", GENERATIVE)
+@pytest.mark.parametrize("name", by_duration(GENERATIVE))
 def test_recipe_goes_through_the_line_when_it_generates_texts(name: str, tmp_path: Path) -> None:
     config = shrunk(name, tmp_path)
     loaded(config)

@@ -13,7 +13,7 @@ import maas
 import maas.compare
 from maas.runtime.bundle import Bundle
 
-SMALL = ("trainer.max_epochs=2", "model.hidden=[64]", "registry=null", "compress=none")
+SMALL = ("trainer.max_epochs=2", "model.hidden=[64]", "registry=null", "compress=none", "export.robustness_rows=6")
 
 
 @pytest.fixture(scope="module")

@@ -126,11 +126,9 @@ def test_export_gives_the_same_bytes_in_two_processes(line: Line, config: maas.R
     processor = line.checkpoint.processor()
     np.savez(examples, **processor.batch(processor.preprocess(load_rows(config).train.inputs[:4])))
     refusal = str(tmp_path / "refusal")
-    for name in ("a.onnx", "b.onnx"):
-        paths = [str(path) for path in (line.checkpoint.folder, examples, tmp_path / name)]
-        subprocess.run([sys.executable, "-m", "maas.exporting.conversion", *paths, "20", refusal], check=True)
-    assert sha256_of(tmp_path / "a.onnx") == sha256_of(tmp_path / "b.onnx")
-    assert line.compressed.record.candidate("fp32").sha256 == sha256_of(tmp_path / "a.onnx")
+    paths = [str(path) for path in (line.checkpoint.folder, examples, tmp_path / "again.onnx")]
+    subprocess.run([sys.executable, "-m", "maas.exporting.conversion", *paths, "20", refusal], check=True)
+    assert line.compressed.record.candidate("fp32").sha256 == sha256_of(tmp_path / "again.onnx")
 
 
 def test_export_writes_nothing_when_parity_fails(line: Line, config: maas.RunConfig) -> None:

@@ -151,6 +151,20 @@ def generator(llama, tmp_path_factory) -> Any:
     return generator_over(llama, tmp_path_factory.mktemp("generator"))
 
 
+@pytest.fixture(scope="session")
+def eight_bit_generator(llama, tmp_path_factory) -> Any:
+    """The same with weights of 8 bits, whose products round the other factor."""
+    from maas.compression.passes.base import Calibration
+    from maas.compression.passes.quantize_blocks import QuantizeBlocks
+    from maas.runtime.generation.decoder import Decoder
+
+    folder = tmp_path_factory.mktemp("eight_bits")
+    generator = generator_over(llama, folder)
+    QuantizeBlocks().apply(folder / "model.onnx", folder / "small.onnx", Calibration(lambda _: iter(()), 0))
+    generator.decoder = Decoder(folder / "small.onnx", generator.decoder.state)
+    return generator
+
+
 class Failing(NamedTuple):
     """A decoder with a token whose vector is not a number, and the same one whole.
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from maas.errors import GenerationError
-from maas.runtime.generation.decoder import RUN_COST, RUN_TOKENS, Decoder, TokenIds, prompts_of_a_run
-from maas.runtime.generation.held_sequences import LEAST_SHARED, HeldSequences, common_beginning
+from maas.runtime.generation.decoder import RUN_COST, RUN_TOKENS, Decoder, TokenIds, prompts_of_a_run, tokens_of_a_run
+from maas.runtime.generation.held_prompts import LEAST_SHARED, HeldPrompts, common_beginning
 from maas.runtime.generation.text import GeneratedText, Piece
 
 Pieces = list[tuple[GeneratedText, Piece | GenerationError]]
@@ -27,7 +27,7 @@ class DecodingBatch:
     def __init__(self, decoder: Decoder, slots: int, length: int) -> None:
         self._decoder = decoder
         self._cache = decoder.new_cache(slots, length)
-        self._held = HeldSequences(self._cache)
+        self._held = HeldPrompts(self._cache)
         self._texts: list[GeneratedText] = []
         self._unread: list[GeneratedText] = []
 
@@ -106,9 +106,7 @@ class DecodingBatch:
 
     def step(self) -> Pieces:
         """Adds a token to every text whose prompt is read, and returns the pieces."""
-        newest = [text.newest for text in self._texts]
-        logits = self._decoder.step(self._cache, newest)
-        self._held.add(0, [[token] for token in newest])
+        logits = self._decoder.step(self._cache, [text.newest for text in self._texts])
         pieces: Pieces = [(text, text.advance(row)) for text, row in zip(self._texts, logits, strict=True)]
         self._remove_ended()
         return pieces
@@ -146,13 +144,13 @@ class DecodingBatch:
         if self._has_begun:
             prompt = self._unread[0].prompt
             start = len(prompt) - self._rest
-            return [prompt[start : start + most_tokens]]
+            return [prompt[start : start + tokens_of_a_run(self._rest, most_tokens)]]
         count = prompts_of_a_run([len(text.prompt) for text in self._unread], most_tokens)
         together = self._unread[:1]
         while len(together) < count and self._is_computed_whole(self._unread[len(together)], together):
             self._held.begin(len(self._texts) + len(together), self._unread[len(together)])
             together.append(self._unread[len(together)])
-        return [text.prompt[:most_tokens] for text in together]
+        return [text.prompt[: tokens_of_a_run(len(text.prompt), most_tokens)] for text in together]
 
     def _is_computed_whole(self, text: GeneratedText, others: Sequence[GeneratedText]) -> bool:
         """Whether neither slots nor prompts that are read before it have a beginning that a text may take."""

@@ -20,6 +20,9 @@ PAST, PRESENT = "past.", "present."
 """What the name of a kept tensor is preceded by as an input and as an output of the graph."""
 RUN_TOKENS = 512
 """Most new tokens of one run, padding included: bounds the memory of what is computed between the layers."""
+LEAST_TOKENS = 2
+"""Of a run that reads a prompt of more than one. ONNX Runtime's attention of one new token differs in the last digit
+from that of several; where activations are rounded to int8, SmolLM2's logits then differ by tenths."""
 RUN_COST = 8
 """What a run costs whatever its length, in tokens of a prompt: of SmolLM2-135M in fp32 on one thread of a CPU."""
 
@@ -99,7 +102,7 @@ class Decoder:
         found: list[NDArray[np.float32]] = []
         start, sizes = 0, [len(prompt) for prompt in prompts]
         while start < len(prompts):
-            count = prompts_of_a_run(sizes[start:])
+            count = prompts_of_a_run(sizes[start:], RUN_TOKENS)
             if count == 1:
                 found.append(self._read_alone(cache, first + start, prompts[start]))
             else:
@@ -140,8 +143,11 @@ class Decoder:
         return logits
 
     def _read_alone(self, cache: KeyValueCache, slot: int, prompt: TokenIds) -> NDArray[np.float32]:
-        for start in range(0, len(prompt), RUN_TOKENS):
-            logits = self.extend(cache, slot, [prompt[start : start + RUN_TOKENS]])
+        start = 0
+        while start < len(prompt):
+            end = start + tokens_of_a_run(len(prompt) - start, RUN_TOKENS)
+            logits = self.extend(cache, slot, [prompt[start:end]])
+            start = end
         return logits
 
     def _bound_run(self, cache: KeyValueCache, slots: slice, longest: int) -> "_BoundRun":
@@ -217,7 +223,8 @@ class _BoundRun:
 def prompts_of_a_run(sizes: Sequence[int], most_tokens: int = RUN_TOKENS) -> int:
     """Returns how many of the first prompts share a run, padded to the longest; at least one.
 
-    One more saves a run, and costs the padding that it makes necessary; it joins where that is cheaper.
+    One more saves a run, and costs the padding that it makes necessary; it joins where that is cheaper. Prompts of one
+    token are among themselves, so that each is computed as it would be alone.
 
     Args:
         sizes: number of tokens of each prompt.
@@ -226,10 +233,24 @@ def prompts_of_a_run(sizes: Sequence[int], most_tokens: int = RUN_TOKENS) -> int
     longest = sizes[0]
     for count, size in enumerate(sizes[1:], start=1):
         padding = count * (size - longest) if size > longest else longest - size
+        is_alike = (size < LEAST_TOKENS) == (longest < LEAST_TOKENS)
         longest = max(longest, size)
-        if padding > RUN_COST or longest * (count + 1) > most_tokens:
+        if not is_alike or padding > RUN_COST or longest * (count + 1) > most_tokens:
             return count
     return len(sizes)
+
+
+def tokens_of_a_run(rest: int, most_tokens: int) -> int:
+    """Returns how many tokens of a prompt the next run reads; what follows has `LEAST_TOKENS` or more, if any.
+
+    Args:
+        rest: number of tokens that are not read.
+        most_tokens: most tokens of the run; of less than `LEAST_TOKENS` it makes so many.
+    """
+    size = max(most_tokens, LEAST_TOKENS)
+    if rest <= size + 1:
+        return rest if rest <= size or size == LEAST_TOKENS else rest - LEAST_TOKENS
+    return size
 
 
 def _bind(bind: "ort.IOBinding.bind_input", name: str, array: NDArray[np.generic]) -> None:

@@ -248,7 +248,7 @@ def test_cached_tokens_are_reported_and_counted_when_a_prompt_begins_as_another(
         )
         cached.append(found.usage.prompt_tokens_details.cached_tokens)
         assert generating_server.metric(line) == before + cached[-1]
-    assert cached == [0, found.usage.prompt_tokens - 1, 0]
+    assert cached == [0, found.usage.prompt_tokens - 2, 0]
 
 
 def test_stream_ends_with_an_error_when_its_deadline_passes_in_the_middle(generating_folder, monkeypatch):

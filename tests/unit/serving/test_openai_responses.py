@@ -54,7 +54,7 @@ def test_response_is_the_bundles_text_when_input_is_a_text_or_messages(client, b
         assert (found.usage.input_tokens, found.usage.output_tokens) == (expected.prompt_tokens, len(expected.tokens))
         assert (found.instructions, found.max_output_tokens, found.temperature) == (INSTRUCTIONS, 20, 0)
         assert found.store is False
-    assert found.usage.input_tokens_details.cached_tokens == found.usage.input_tokens - 1  # the same prompt as before
+    assert found.usage.input_tokens_details.cached_tokens == found.usage.input_tokens - 2  # the same prompt as before
 
 
 def test_response_is_complete_when_the_text_has_come_to_its_end(client, bundle):

@@ -35,10 +35,43 @@ def test_logits_stay_when_prompts_share_runs_or_take_several(generator, monkeypa
         ([14, 5], 1),
         ([600], 1),
         ([200, 200, 200], 2),
+        ([1, 1, 2, 3], 2),  # those of one token are rounded as steps are
+        ([2, 1], 1),
     ],
 )
 def test_prompts_share_a_run_when_their_padding_is_cheaper_than_another(sizes, count):
     assert decoders.prompts_of_a_run(sizes) == count
+
+
+@pytest.mark.parametrize(
+    ("rest", "most", "sizes"),
+    [
+        (1, 64, [1]),
+        (64, 64, [64]),
+        (65, 64, [63, 2]),
+        (66, 64, [64, 2]),
+        (129, 64, [64, 63, 2]),
+        (3, 2, [3]),
+        (5, 1, [2, 3]),
+        (4, 3, [2, 2]),
+    ],
+)
+def test_no_run_reads_one_token_when_a_longer_prompt_is_divided(rest, most, sizes):
+    found = []
+    while rest:
+        found.append(decoders.tokens_of_a_run(rest, most))
+        rest -= found[-1]
+    assert found == sizes
+
+
+@pytest.mark.parametrize("limit", [1, 8, 32])
+def test_logits_of_eight_bits_stay_when_a_prompt_is_divided_or_shares_its_run(eight_bit_generator, monkeypatch, limit):
+    decoder = eight_bit_generator.decoder
+    prompts = [np.arange(7, 7 + size) for size in (1, 2, 9, 17, 33)]
+    expected = [logits_alone(decoder, prompt) for prompt in prompts]
+    monkeypatch.setattr(decoders, "RUN_TOKENS", limit)
+    found = decoder.prefill(decoder.new_cache(5, 40), 0, prompts)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_slot_continues_when_another_sequence_was_there_before(generator):

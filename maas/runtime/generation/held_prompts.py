@@ -1,8 +1,9 @@
-"""What the slots of a cache hold, so that a prompt which begins as another sequence did is not computed from there.
+"""What the slots of a cache hold of prompts, so that one which begins as another did is not computed from there.
 
-Keys and values of a token depend on the tokens before it alone, so that a common beginning has the same ones in every
-sequence, up to rounding. A slot whose text has ended holds them until another needs it: the one that was used least
-recently is overwritten first.
+Keys and values of a token depend on the tokens before it alone: a common beginning has the same ones in every prompt.
+A slot whose text has ended holds those of its prompt until another needs it; the one that was used least recently is
+overwritten first. Those of generated tokens are not shared: a step's rounding differs from that of a run which reads a
+prompt, so that a text could be another one than its prompt alone gives.
 """
 
 from collections.abc import Sequence
@@ -10,15 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.runtime.generation.decoder import RUN_COST, KeyValueCache, TokenIds
+from maas.runtime.generation.decoder import LEAST_TOKENS, RUN_COST, KeyValueCache, TokenIds
 from maas.runtime.generation.text import GeneratedText
 
 LEAST_SHARED = 2 * RUN_COST
 """Of the tokens that are worth copying: the rest of the prompt is then read by a run of its own."""
 
 
-class HeldSequences:
-    """Tokens whose keys and values the slots hold, of texts in progress and of those that have left.
+class HeldPrompts:
+    """Tokens of prompts whose keys and values the slots hold, of texts in progress and of those that have left.
 
     Args:
         cache: whose slots they are; the ones in use come first.
@@ -57,8 +58,8 @@ class HeldSequences:
         """Whether a slot holds a part of a prompt's beginning that is worth copying."""
         return self._longest(text)[1] > 0
 
-    def add(self, first: int, rows: Sequence[Sequence[int] | TokenIds]) -> None:
-        """Notes the new tokens that a run has added to the sequences of neighbouring slots."""
+    def add(self, first: int, rows: Sequence[TokenIds]) -> None:
+        """Notes the tokens of prompts that a run has added to neighbouring slots."""
         slots = slice(first, first + len(rows))
         for slot, row in enumerate(rows, first):
             end = self._cache.lengths[slot]
@@ -66,11 +67,11 @@ class HeldSequences:
         self._sizes[slots] = self._cache.lengths[slots]
 
     def release(self, slot: int, *, is_kept: bool = True) -> None:
-        """Frees a slot, which holds its sequence on.
+        """Frees a slot, which holds its prompt on.
 
         Args:
             slot: of a text that leaves.
-            is_kept: whether the sequence may be used again; a short one is not, nor what another slot holds as well.
+            is_kept: whether the prompt may be used again; a short one is not, nor what another slot holds as well.
         """
         self._cache.clear(slot)
         size = self._sizes[slot]
@@ -82,11 +83,12 @@ class HeldSequences:
             self._sizes[slot] = self._last_used[slot] = 0
 
     def swap(self, one: int, other: int) -> None:
-        """Exchanges what two slots hold."""
+        """Exchanges two slots, with the texts that are in progress there."""
         if one == other:
             return
         pair, turned = [one, other], [other, one]
-        self._cache.swap(one, other, int(self._sizes[one]), int(self._sizes[other]))
+        used = np.maximum(self._sizes, self._cache.lengths)
+        self._cache.swap(one, other, int(used[one]), int(used[other]))
         for array in (self._tokens, self._sizes, self._last_used):
             array[pair] = array[turned]
         self._scopes[one], self._scopes[other] = self._scopes[other], self._scopes[one]
@@ -99,15 +101,15 @@ class HeldSequences:
     def _longest(self, text: GeneratedText) -> tuple[int, int]:
         """Returns the slot that holds most of a prompt's beginning, and how much; 0 where it is not worth a copy.
 
-        The prompt's last token is computed in any case, since the first new one is drawn by its logits.
+        The prompt's last tokens are computed in any case, since the first new one is drawn by their logits.
         """
-        shared = self._common(text.prompt[:-1], text.scope)
+        shared = self._common(text.prompt[:-LEAST_TOKENS], text.scope)
         source = int(shared.argmax())
         count = int(shared[source])
         return source, count if count >= LEAST_SHARED else 0
 
     def _common(self, tokens: NDArray[np.integer], scope: str) -> NDArray[np.int64]:
-        """Returns how many tokens each slot's sequence has in common with others from the beginning, (slots,)."""
+        """Returns how many tokens each slot's prompt has in common with another one from its beginning, (slots,)."""
         sizes = np.where([one == scope for one in self._scopes], self._sizes, 0)
         is_common = self._tokens[:, : len(tokens)] == tokens
         is_common &= np.arange(len(tokens)) < sizes[:, None]
@@ -124,7 +126,7 @@ class HeldSequences:
             self._scopes[oldest] = self._scopes[slot]
 
     def _copy(self, source: int, target: int, count: int) -> None:
-        """Copies the first positions of a sequence."""
+        """Copies the beginning of a prompt."""
         if source != target:
             self._cache.copy(source, target, count)
             self._tokens[target, :count] = self._tokens[source, :count]
@@ -135,12 +137,12 @@ class HeldSequences:
 
 
 def common_beginning(one: GeneratedText, other: GeneratedText) -> int:
-    """Returns how many tokens two prompts have in common from their beginning that one of them may leave to the other.
+    """Returns how many tokens a prompt may take from another one, as both begin with them.
 
     Args:
         one: a text.
-        other: another, whose last token is computed in any case.
+        other: the text that takes them; the last tokens of its prompt are computed in any case.
     """
-    size = min(len(one.prompt), len(other.prompt) - 1) if one.scope == other.scope else 0
+    size = max(0, min(len(one.prompt), len(other.prompt) - LEAST_TOKENS)) if one.scope == other.scope else 0
     differs = one.prompt[:size] != other.prompt[:size]
     return int(differs.argmax()) if differs.any() else size

@@ -1,10 +1,10 @@
-"""Prompts that begin as another sequence did: what is copied, what is computed, and whose place is taken first."""
+"""Prompts that begin as another did: what is copied, what is computed, and whose place is taken first."""
 
 import numpy as np
 import pytest
 
 from maas.runtime.generation.batch import DecodingBatch
-from maas.runtime.generation.held_sequences import LEAST_SHARED
+from maas.runtime.generation.held_prompts import LEAST_SHARED
 from maas.runtime.generation.settings import generation_settings
 
 HEAD = "the model reads a prompt, naïve cafés 🙂 and 2 1 3 then more of it: "
@@ -80,32 +80,30 @@ def test_prompts_that_come_together_are_read_one_after_another_when_they_begin_a
     assert found == [alone(generator, text) for text in texts]
 
 
-def test_all_but_the_last_token_are_there_when_a_prompt_comes_again(generator, read_tokens):
+def test_all_but_the_last_two_tokens_are_there_when_a_prompt_comes_again(generator, read_tokens):
     batch = DecodingBatch(generator.decoder, slots=2, length=128)
     texts = [begun(generator, HEAD, temperature=0.9, seed=seed) for seed in (1, 2, 1)]
     found = [finish(batch, text)[0] for text in texts]
     size = len(texts[0].prompt)
-    assert [text.cached_tokens for text in texts] == [0, size - 1, size - 1]
+    assert [text.cached_tokens for text in texts] == [0, size - 2, size - 2]
     assert found == [alone(generator, text) for text in texts]
     assert found[0] == found[2] != found[1]
 
 
-def test_conversation_goes_on_where_it_ended_when_its_next_prompt_holds_the_text(generator):
+def test_prompt_is_there_and_its_text_is_read_again_when_the_next_prompt_holds_both(generator):
     batch = DecodingBatch(generator.decoder, slots=2, length=128)
     first = begun(generator, HEAD, max_tokens=12)
     (tokens,) = finish(batch, first)
-    prompt = np.concatenate([first.prompt, tokens, generator.encode("and then")])
-    second = begun(generator, "a")
-    second.prompt = prompt
+    second = begun(generator, "a", max_tokens=1)
+    second.prompt = np.concatenate([first.prompt, tokens, generator.encode("and then")])
     (found,) = finish(batch, second)
-    assert second.cached_tokens == len(first.prompt) + len(tokens) - 1  # no step has read its last token
-    cache = generator.decoder.new_cache(1, 128)
-    expected = int(generator.decoder.prefill(cache, 0, [prompt])[0].argmax())
-    assert found[0] == expected
+    assert second.cached_tokens == len(first.prompt)
+    expected = generator.decoder.prefill(generator.decoder.new_cache(1, 128), 0, [second.prompt])[0].argmax()
+    assert found == [expected]
 
 
 @pytest.mark.parametrize("slots", [1, 2, 4])
-def test_least_recently_used_sequence_makes_room_when_no_slot_is_empty(generator, slots):
+def test_least_recently_used_prompt_makes_room_when_no_slot_is_empty(generator, slots):
     batch = DecodingBatch(generator.decoder, slots, length=128)
     heads = [letter * 4 + HEAD for letter in "abcd"]
     for head in heads:

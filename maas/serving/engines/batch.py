@@ -115,7 +115,7 @@ class BatchEngine:
             OverloadError: there is no room for it, or the engine is being drained.
         """
         inputs = call.inputs
-        if not self._is_small(call) or not isinstance(inputs, RowList):
+        if not isinstance(inputs, RowList) or not self._is_small(call, inputs):
             return None
         self._admit(call, 1)
         small = SmallCall(inputs.rows, call.size_bytes, deliver)
@@ -186,12 +186,12 @@ class BatchEngine:
         self._jobs.admit(rows, call.priority)
         self._calls += 1
 
-    def _is_small(self, call: Call) -> bool:
+    def _is_small(self, call: Call, inputs: RowList) -> bool:
         """Whether a call is one row that is preprocessed and run in the loop."""
         return (
             self._is_inline
             and call.size_bytes <= self._small_bytes
-            and len(call.inputs) == 1
+            and len(inputs.rows) == 1
             and call.deadline_s is None
             and not call.priority
         )
@@ -205,7 +205,8 @@ class BatchEngine:
 
     def _end_call(self, rows: int) -> None:
         """Counts a call that has ended, and frees the room of those of its rows that will not run."""
-        self._jobs.release(rows)
+        if rows:
+            self._jobs.release(rows)
         self._calls -= 1
         if not self._calls:
             self._idle.set()
@@ -215,7 +216,7 @@ class BatchEngine:
 
     def _schedule(self) -> None:
         """Starts runs in the loop's next turn, so that calls that arrive in this one run together."""
-        if self._has_turn and not self._is_due:
+        if not self._is_due and self._has_turn:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._start_runs)
 

@@ -128,14 +128,10 @@ def rows_together(rows: Sequence[Sequence[Row]]) -> Sequence[Row]:
     """Returns the rows of several calls, as one array where all are arrays of equal kind and shape."""
     if len(rows) == 1:
         return rows[0]
-    arrays = [one for one in map(_array, rows) if one is not None]
-    if len(arrays) == len(rows) and len({(one.dtype, one.shape) for one in arrays}) == 1:
-        return cast("Sequence[Row]", np.concatenate(arrays))  # it is read as a sequence of its rows
+    arrays = cast("Sequence[NDArray[np.generic]]", rows)  # an array is read as a sequence of its rows
+    if set(map(type, rows)) == {np.ndarray} and len({(one.dtype, one.shape) for one in arrays}) == 1:
+        return cast("Sequence[Row]", np.concatenate(arrays))
     return [row for one in rows for row in one]
-
-
-def _array(rows: object) -> NDArray[np.generic] | None:
-    return rows if isinstance(rows, np.ndarray) else None
 
 
 def _finite_parts(outputs: Outputs, count: int) -> Sequence[Outputs | Exception]:

@@ -43,6 +43,7 @@ def number_rows(body: bytes | bytearray, key: str) -> Sequence[Row] | None:
             return None
         if len(set(sizes)) > 1 or body.count(b"[") != len(sizes) + 1:  # rows of unequal length, or nested ones
             return None
-        return cast("Sequence[Row]", np.frombuffer(rows.as_buffer(of_type="d")).reshape(len(sizes), -1))
+        numbers = np.ndarray((len(sizes), sizes[0]), np.float64, rows.as_buffer(of_type="d"))
+        return cast("Sequence[Row]", numbers)  # it is read as a sequence of its rows
     except (ValueError, TypeError, KeyError, RuntimeError):
         return None

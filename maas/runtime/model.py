@@ -1,5 +1,6 @@
 """Raw rows in, predictions out: the one inference path. It knows no queue and no protocol."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from maas.errors import BundleError, InputError
 from maas.records.signature import Signature
 from maas.runtime.codec import Codec, Features, ModelInputs, Outputs, Run, nbytes_of
 from maas.runtime.graph import Graph
+from maas.runtime.moments import extremes
 from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.processors import preprocessed_pieces
 
@@ -132,18 +134,13 @@ class Predictor:
 def not_finite(outputs: Outputs) -> str | None:
     """Says of the first output with a number that is not finite whose it is; None where there is none."""
     for name, array in outputs.items():
-        if array.dtype.kind == "f" and array.size and not _is_finite(array):
+        if array.dtype.kind == "f" and array.size and not all(map(math.isfinite, extremes(array))):
             row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
             return (
                 f"The model's {name} for row {row} is not a finite number; a value is missing that it needs, or lies "
                 "far outside of what the model was trained on."
             )
     return None
-
-
-def _is_finite(array: NDArray[np.floating]) -> bool:
-    """Whether all numbers are finite: NaN is the smallest and the largest of those that it is among."""
-    return bool(-np.inf < np.minimum.reduce(array, axis=None) and np.maximum.reduce(array, axis=None) < np.inf)
 
 
 def _sizes(rows: Any) -> tuple[int, ...]:

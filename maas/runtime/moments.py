@@ -1,9 +1,23 @@
-"""Mean and standard deviation that neither a large offset nor a large or tiny unit takes digits from."""
+"""Of some numbers: their extremes, their mean and their standard deviation.
+
+Neither a large offset nor a large or tiny unit takes digits from mean and deviation.
+"""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def extremes(values: NDArray[np.generic]) -> tuple[float, float]:
+    """Returns the smallest and the largest of some numbers; both are NaN where one is.
+
+    By their places: numpy finds these faster than it reduces a small array.
+
+    Args:
+        values: of any shape, at least one.
+    """
+    return float(values.item(values.argmin())), float(values.item(values.argmax()))
 
 
 def moments(values: NDArray[np.float64]) -> tuple[float, float]:

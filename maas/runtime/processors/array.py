@@ -14,6 +14,7 @@ from maas.errors import InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import ArrayFeatures, Features
 from maas.runtime.columns import LARGEST
+from maas.runtime.moments import extremes
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces, nesting
 
 VALUES_FILE = "values.json"
@@ -121,7 +122,7 @@ class ArrayProcessor(SingleArrayProcessor):
         if rows.shape[1:] != self.shape or rows.dtype.kind not in "biuf" or not rows.size:
             return None
         target = np.float64 if self.standardize else np.float32
-        smallest, largest = float(np.minimum.reduce(rows, axis=None)), float(np.maximum.reduce(rows, axis=None))
+        smallest, largest = extremes(rows)
         if not (-LARGEST <= smallest <= largest <= LARGEST):  # the slower way knows more of what is wrong
             return None
         is_allowed = self._is_allowed(float(target(smallest)), float(target(largest)))  # rounding keeps the order
@@ -144,7 +145,7 @@ class ArrayProcessor(SingleArrayProcessor):
             found: Array = np.frombuffer(array(kind, row), kind)  # refuses texts and null
         except (TypeError, OverflowError):
             return None
-        smallest, largest = float(np.minimum.reduce(found)), float(np.maximum.reduce(found))
+        smallest, largest = extremes(found)
         is_exact = smallest >= -LARGEST_EXACT and largest <= LARGEST_EXACT
         return found if is_exact and self._is_allowed(smallest, largest) else None
 

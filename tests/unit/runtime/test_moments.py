@@ -1,11 +1,11 @@
-"""Means and deviations against exact fractions."""
+"""Means and deviations against exact fractions; extremes against numpy's own reductions."""
 
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from maas.runtime.moments import moments
+from maas.runtime.moments import extremes, moments
 
 
 def exactly(values: list[float]) -> tuple[float, float]:
@@ -30,3 +30,18 @@ def test_moments_are_exact_when_numbers_lie_far_away_or_are_huge_or_tiny(offset,
 @pytest.mark.parametrize("value", [0.0, 0.1, -1.7e9, 1e39, 1.7e308])
 def test_deviation_is_nothing_when_all_numbers_are_equal(value):
     assert moments(np.full(7, value)) == (pytest.approx(value, rel=1e-15), 0.0)
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.uint8, np.int64, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 3, 4)])
+def test_extremes_are_the_smallest_and_the_largest_number(kind, shape):
+    values = np.random.default_rng(0).normal(0, 9, shape).astype(kind)
+    for array in (values, values.T, np.repeat(values, 2, axis=-1)[..., ::2]):
+        assert extremes(array) == (array.min(), array.max())
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_extremes_are_not_numbers_when_one_number_is_none(place):
+    values = np.array([3.0, -np.inf, 1.0, 2.0, np.inf, 0.0], np.float32)
+    values[place] = np.nan
+    assert np.isnan(extremes(values.reshape(2, 3))).all()

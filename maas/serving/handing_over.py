@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, ParamSpec, TypeAlias
+from typing import Any, TypeAlias, TypeVarTuple
 
 from maas.serving.engines import Withdraw
 from maas.serving.executors import Result
@@ -11,22 +11,19 @@ from maas.serving.protocols.operations import AnyReply
 
 Done: TypeAlias = Callable[[AnyReply | BaseException], None]
 """Receives the reply to a request, or the fault."""
-Arguments = ParamSpec("Arguments")
+Arguments = TypeVarTuple("Arguments")
 
 
-def attempted(
-    done: Done, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
-) -> Result | None:
+def attempted(done: Done, work: Callable[[*Arguments], Result], *args: *Arguments) -> Result | None:
     """Returns what some work gives; a fault of it, whatever it is, is handed over, as its caller waits for it.
 
     Args:
         done: receives the fault.
         work: gives a result.
         args: of the work.
-        kwargs: of the work.
     """
     try:
-        return work(*args, **kwargs)
+        return work(*args)
     except Exception as error:  # noqa: BLE001
         done(error)
         return None

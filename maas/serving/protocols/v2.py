@@ -119,7 +119,7 @@ class InferOperation(Inference[V2Call]):
         """Returns schemas and examples of the first model."""
         first = snapshot.first
         signature = first.signature
-        outputs = list(map(WantedOutput, first.output_specs))
+        outputs = [WantedOutput(spec.name, spec.datatype) for spec in signature.outputs]
         call = V2Call(model=first.name, inputs=RowList([]), size_bytes=0, outputs=outputs)
         reply = msgspec.json.decode(b"".join(self.render(call, first, first.example_outputs).parts))
         kinds = {"type": "array", "items": {"oneOf": list(map(tensor_schema, signature.outputs))}}

@@ -71,9 +71,9 @@ class ModelInfer(Inference[V2Call]):
         arrays = deployment.postprocessor.tensors(outputs)
         reply = MODEL_INFER.reply_type(model_name=deployment.name, model_version=deployment.version, id=call.identity)
         for one in call.outputs:
-            array, datatype = as_wanted(one, deployment, arrays)
-            reply.outputs.add(name=one[0], datatype=datatype, shape=array.shape)
-            reply.raw_output_contents.append(binary_data(array, datatype))
+            array = as_wanted(one, deployment, arrays)
+            reply.outputs.add(name=one.name, datatype=one.datatype, shape=array.shape)
+            reply.raw_output_contents.append(binary_data(array, one.datatype))
         return Rendered(iter((reply.SerializeToString(),)), PROTOBUF)
 
     def document(self, snapshot: Snapshot) -> OperationDocument:

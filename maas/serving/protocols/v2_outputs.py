@@ -51,11 +51,13 @@ class WantedOutput(NamedTuple):
 
     Args:
         name: name of the output.
+        datatype: in which it is sent; its first classes are texts.
         is_binary: whether its data follows the JSON.
         classes: number of its largest values that are wanted, with their labels; 0 for all values as they are.
     """
 
     name: str
+    datatype: str
     is_binary: bool = False
     classes: int = 0
 
@@ -72,7 +74,7 @@ def wanted_outputs(body: InferRequest, known: Sequence[TensorSpec]) -> list[Want
     """
     are_binary = (body.parameters or {}).get("binary_data_output") is True
     if not body.outputs:
-        return [WantedOutput(spec.name, are_binary) for spec in known]
+        return [WantedOutput(spec.name, spec.datatype, are_binary) for spec in known]
     specs = {spec.name: spec for spec in known}
     require_outputs([output.name for output in body.outputs], specs)
     return [_wanted(output, specs[output.name], are_binary=are_binary) for output in body.outputs]
@@ -87,7 +89,8 @@ def _wanted(output: RequestedOutput, spec: TensorSpec, *, are_binary: bool) -> W
         )
     if classes and spec.datatype == "BYTES":
         raise InputError(f"Output {spec.name!r} has no numbers to find the largest of; leave classification out.")
-    return WantedOutput(spec.name, parameters.get("binary_data", are_binary) is True, classes)
+    datatype = "BYTES" if classes else spec.datatype
+    return WantedOutput(spec.name, datatype, parameters.get("binary_data", are_binary) is True, classes)
 
 
 def reply_of(
@@ -108,12 +111,11 @@ def reply_of(
     json_arrays: list[NDArray[np.generic]] = []
     binary: list[bytes] = []
     for one in wanted:
-        name, is_binary, _ = one
-        array, datatype = as_wanted(one, deployment, arrays)
-        output = OutputTensor(name, datatype, list(array.shape))
+        array = as_wanted(one, deployment, arrays)
+        output = OutputTensor(one.name, one.datatype, list(array.shape))
         reply.outputs.append(output)
-        if is_binary:
-            binary.append(binary_data(array, datatype))
+        if one.is_binary:
+            binary.append(binary_data(array, one.datatype))
             output.parameters = {"binary_data_size": len(binary[-1])}
         else:
             json_arrays.append(array)
@@ -137,10 +139,11 @@ def binary_reply(
     """
     outputs, parts = [], [b""]
     for one in wanted:
-        array, datatype = as_wanted(one, deployment, arrays)
+        name, datatype, _, classes = one
+        array = as_wanted(one, deployment, arrays) if classes else arrays[name]
         data = binary_data(array, datatype)
         parts.append(data)
-        outputs.append((one.name, datatype, array.shape, len(data)))
+        outputs.append((name, datatype, array.shape, len(data)))
     parts[0], metadata = _binary_head(deployment.name, deployment.version, tuple(outputs))
     return Rendered(iter(parts), OCTETS, metadata)
 
@@ -159,18 +162,16 @@ def _binary_head(
 
 def as_wanted(
     wanted: WantedOutput, deployment: Deployment, arrays: Mapping[str, NDArray[np.generic]]
-) -> tuple[NDArray[np.generic], str]:
-    """Returns an output and its datatype: its values as they are, or its first classes.
+) -> NDArray[np.generic]:
+    """Returns an output: its values as they are, or its first classes.
 
     Args:
         wanted: name of the output, and how it is wanted.
         deployment: the one that ran.
         arrays: its outputs, (N, …) each.
     """
-    name, _, classes = wanted
-    if classes:
-        return classified(arrays[name], classes, _labels(deployment, name)), "BYTES"
-    return arrays[name], deployment.output_specs[name].datatype
+    array = arrays[wanted.name]
+    return classified(array, wanted.classes, _labels(deployment, wanted.name)) if wanted.classes else array
 
 
 def classified(array: NDArray[np.generic], classes: int, labels: Sequence[str]) -> NDArray[np.generic]:

@@ -11,6 +11,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from maas.serving.protocols.content_types import PACKED
+from maas.serving.protocols.number_rows import holds_lists
 from maas.serving.protocols.operations import LARGE_BODY_BYTES
 from maas.serving.protocols.v2_messages import InferRequest
 
@@ -31,7 +32,7 @@ def flat_request(body: bytes | bytearray) -> tuple[InferRequest, Numbers] | None
         document = _object(_PARSER.parse(body))
         (tensor,) = map(_object, _array(document["inputs"]))
         lists = 3 + ("outputs" in document)  # inputs, shape, data
-        if tensor["datatype"] not in FLOATS or body.count(b"[") != lists:  # as_buffer would flatten nested lists
+        if tensor["datatype"] not in FLOATS or not holds_lists(body, lists):  # as_buffer would flatten nested lists
             return None
         numbers = np.frombuffer(_array(tensor["data"]).as_buffer(of_type="d"))
         head = {name: _plain(tensor[name]) for name in tensor if name != "data"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas.serving.protocols.number_rows import number_rows
+from maas.serving.protocols.number_rows import holds_lists, number_rows
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
 
@@ -47,3 +47,8 @@ def test_rows_are_those_of_json_when_they_are_numbers_of_one_length(rows):
 def test_body_is_left_to_another_reader_when_it_holds_anything_else(body):
     assert number_rows(body, "rows") is None
     assert number_rows(b'{"rows": [[1]]}', "rows").tolist() == [[1.0]]
+
+
+@given(st.text("[]a\n", max_size=12), st.integers(0, 6))
+def test_lists_are_counted_by_their_brackets(text, count):
+    assert holds_lists(text.encode(), count) == (text.count("[") == count)

@@ -23,6 +23,7 @@ METRICS = {
     "embedding": (),
     "generation": ("log_likelihood",),
     "translation": ("log_likelihood",),
+    "speech_to_text": ("word_accuracy",),
 }
 """The metrics that a recipe may choose, by task; of all of them more is better."""
 
@@ -47,8 +48,8 @@ class RunConfig:
         serve: batch size and threads that the model is measured and served with.
         seed: random seed of training, calibration and search.
         task: what is learnt: `classification`, `binary` (one logit), `regression`, `transcription` (the text of a
-            sound), `generation` (the next token of texts), `translation` (that of a text that is made of another), or
-            `embedding` (nothing is).
+            sound, by its characters), `speech_to_text` (likewise, token by token), `generation` (the next token of
+            texts), `translation` (that of a text that is made of another), or `embedding` (nothing is).
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
             return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have

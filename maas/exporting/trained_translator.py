@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maas.errors import ExportError
+from maas.evidence.translation_metrics import translation_metrics
+from maas.exporting.sequence_model import SequenceGraphs
 from maas.models.seq2seq import Seq2Seq
-from maas.onnx_graphs.translation import NamedWeights, Seq2SeqConfig
+from maas.onnx_graphs.attention import NamedWeights
+from maas.onnx_graphs.translation import Seq2SeqConfig, encoder_graph, step_graph
+from maas.records.evidence import Interval
+from maas.records.manifest import Translation
+from maas.runtime.codec import Features
+from maas.runtime.postprocessors.translation import TranslationPostprocessor
 from maas.runtime.processors.translated_text import TranslatedTextProcessor
+from maas.runtime.translation.translator import Translator
 from maas.training.checkpoint import Checkpoint
 
 
@@ -30,6 +38,8 @@ class TrainedTranslator:
 
     checkpoint: Checkpoint
     framework: ClassVar[str] = "torch"
+    translator: ClassVar[type[Translator]] = Translator
+    golden_rows: ClassVar[int] = 8
 
     def __post_init__(self) -> None:
         """Requires a net and a processor of maas."""
@@ -71,14 +81,38 @@ class TrainedTranslator:
         """Weights by their names in the net, whose memory they share."""
         return {name: tensor.detach().numpy() for name, tensor in self.net.state_dict().items()}
 
-    def logits(self, source: NDArray[np.int64], written: Sequence[int]) -> NDArray[np.float32]:
+    @property
+    def postprocessor(self) -> TranslationPostprocessor:
+        """Gives texts as they are."""
+        return TranslationPostprocessor()
+
+    @property
+    def settings(self) -> Translation:
+        """The likeliest token at each step."""
+        return Translation(end_token=self.processor.end, max_tokens=self.processor.max_tokens)
+
+    def graphs(self, opset: int) -> SequenceGraphs:
+        """Returns its graphs; the same opset gives the same bytes."""
+        encode, decode = (make(self.config, self.weights, opset=opset) for make in (encoder_graph, step_graph))
+        return SequenceGraphs(encode, decode, self.config.state)
+
+    def parts(self, features: Features) -> list[Features]:
+        """Returns all of a text."""
+        return [features]
+
+    def logits(self, part: Features, written: Sequence[int]) -> NDArray[np.float32]:
         """Returns the logits before each token that is written, (T, V).
 
         Args:
-            source: tokens of the given text, (S,).
+            part: tokens of the given text, (S,).
             written: T tokens of what is made of it.
         """
+        source = torch.from_numpy(part[self.processor.feature])
         tokens = torch.tensor([[self.processor.end, *written[:-1]]])
         with torch.inference_mode():
-            found: Tensor = self.net(torch.from_numpy(source)[None], tokens)[0]
+            found: Tensor = self.net(source[None], tokens)[0]
         return found.numpy()
+
+    def metrics(self, texts: Sequence[str], wanted: Sequence[str]) -> dict[str, Interval]:
+        """Returns chrF, BLEU and exact matches."""
+        return translation_metrics(texts, wanted)

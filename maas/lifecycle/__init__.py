@@ -27,11 +27,18 @@ from maas.lifecycle.lookup import (
     newest_checkpoint,
     uncompressed_bundle_in,
 )
-from maas.lifecycle.recipe import GENERATION, TRANSLATION, BuiltRecipe, require_later_stages, require_text_passes
+from maas.lifecycle.recipe import (
+    GENERATION,
+    SPEECH_TO_TEXT,
+    TRANSLATION,
+    BuiltRecipe,
+    require_later_stages,
+    require_text_passes,
+)
 from maas.lifecycle.registering import register_bundle, require_registry
+from maas.lifecycle.sequences import export_sequences, verify_sequences
 from maas.lifecycle.stages import compress_source, export_source, verify_bundle
 from maas.lifecycle.training import assist, train_checkpoint
-from maas.lifecycle.translation import export_translation
 from maas.records.evidence import Evidence
 from maas.registry.catalogue.versions import ModelVersion
 from maas.run_folders.folder import RunFolder, of_artifact
@@ -135,7 +142,7 @@ def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
     require_later_stages(config)
     recipe = BuiltRecipe.of(config)
     require_text_passes(recipe)
-    if config.task == GENERATION and not recipe.compression.passes:
+    if config.task in (GENERATION, SPEECH_TO_TEXT) and not recipe.compression.passes:
         raise ConfigError(f"No pass is requested; python -m maas.export recipe={config.name} ships the model as it is.")
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
@@ -156,8 +163,8 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
-        if config.task == TRANSLATION:
-            return export_translation(recipe, folder, checkpoint, recipe.training.rows())
+        if config.task in (TRANSLATION, SPEECH_TO_TEXT):
+            return export_sequences(recipe, folder, checkpoint, recipe.training.rows())
         return _exported(recipe, _source(recipe, checkpoint, recipe.training.rows()), folder, compressed)
 
 
@@ -177,6 +184,8 @@ def verify(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle) -> Evidenc
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
+        if config.task == SPEECH_TO_TEXT:
+            return verify_sequences(folder, checkpoint, recipe.training.rows(), bundle)
         source = _source(recipe, checkpoint, recipe.training.rows())
         if isinstance(source, GenerationSource):
             return verify_generation(recipe, folder, source, bundle, _made(config, checkpoint, bundle, PARENT))
@@ -204,6 +213,8 @@ def _shipped(
     recipe: BuiltRecipe, checkpoint: Checkpoint, rows: Splits, folder: RunFolder
 ) -> tuple[Compressed | None, Bundle]:
     """Returns what a checkpoint becomes: made smaller, unless it generates texts and no pass is requested; exported."""
+    if recipe.config.task == SPEECH_TO_TEXT:
+        return None, uncompressed_bundle_in(folder) or export_sequences(recipe, folder, checkpoint, rows)
     source = _source(recipe, checkpoint, rows)
     if recipe.config.task == GENERATION and not recipe.compression.passes:
         return None, uncompressed_bundle_in(folder) or _exported(recipe, source, folder, None)

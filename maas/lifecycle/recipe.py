@@ -97,8 +97,8 @@ def require_trained_on(checkpoint: Checkpoint, rows: Splits) -> None:
         )
 
 
-GENERATION, TRANSLATION = "generation", "translation"
-"""The tasks of recipes whose nets generate texts: that continue others, or are made of others."""
+GENERATION, TRANSLATION, SPEECH_TO_TEXT = "generation", "translation", "speech_to_text"
+"""The tasks of recipes whose nets generate texts: that continue others, or are made of others or of sounds."""
 
 
 def require_later_stages(config: RunConfig) -> None:
@@ -118,9 +118,15 @@ def require_text_passes(recipe: BuiltRecipe) -> None:
     """Requires passes that a model that continues texts takes, and a budget of what texts may lose.
 
     Raises:
-        ConfigError: a pass takes checkpoints of nets that predict, or nothing limits the perplexity.
+        ConfigError: a pass takes checkpoints of nets that predict, or nothing limits the perplexity; or the model
+            writes down speech, which no pass takes yet.
     """
     settings = recipe.compression
+    if recipe.config.task == SPEECH_TO_TEXT and settings.passes:
+        raise ConfigError(
+            f"task is {SPEECH_TO_TEXT}, and compress.passes holds {', '.join(settings.passes)}; models that write down "
+            "speech take none yet. Set compress=none."
+        )
     if recipe.config.task != GENERATION or not settings.passes:
         return
     if pipeline := list(settings.pipeline):

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from maas.config import RunConfig
 from maas.credentials import without_credentials
-from maas.data.splits import Splits
+from maas.data.splits import Split, Splits
 from maas.errors import ConfigError, DataError, RegistryError
 from maas.evidence.comparing import require_one_task
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import confusion_picture, robustness_picture
 from maas.evidence.task_metrics import task_metrics_of
 from maas.evidence.task_metrics.base import Scores, TaskMetrics
+from maas.evidence.transcript_metrics import transcript_drop, transcript_metrics
 from maas.lifecycle.generation import compare_generation
 from maas.lifecycle.recipe import BuiltRecipe
 from maas.lifecycle.stages import timed
@@ -30,6 +31,7 @@ from maas.registry.promotion import Comparison
 from maas.registry.tracking.tracker import Tracker
 from maas.run_folders.folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
+from maas.runtime.postprocessors.translation import SPOKEN_TEXT
 
 log = logging.getLogger("maas")
 
@@ -128,6 +130,8 @@ def comparing_on(metric: str | None, load: Callable[[], Splits]) -> Compare:
         rows = load()
         if rows.record.fingerprint != new.evidence.data.fingerprint:
             raise DataError("the recipe's rows are not those that the bundle was measured on")
+        if new.manifest.transcription or old.manifest.transcription:
+            return compare_transcripts(new, old, rows.test)
         if new.is_generative or old.is_generative:
             return compare_generation(new, old, rows.test.inputs)
         require_one_task({"the new bundle": new, "the old one": old})
@@ -157,3 +161,26 @@ def comparison_of(
     gain = Interval(0.0 - lost.value, 0.0 - lost.high, 0.0 - lost.low)  # and no nought below nought
     unit = "percentage points" if metric in task_metrics.drop_scale else "in the target's unit"
     return Comparison(metric, value, champions, gain, unit)
+
+
+def compare_transcripts(new: Bundle, old: Bundle, rows: Split) -> Comparison:
+    """Compares what two bundles write down of the same sounds.
+
+    Args:
+        new: a bundle.
+        old: the one that the alias points at.
+        rows: sounds and what is said in them.
+
+    Raises:
+        DataError: one of both is another kind of model, or the rows have no texts.
+    """
+    if new.manifest.transcription is None or old.manifest.transcription is None:
+        raise DataError("one of both writes down speech, the other does not")
+    if rows.targets is None:
+        raise DataError("the recipe's rows have no targets")
+    wanted = list(rows.targets)
+    texts, others = ([one[SPOKEN_TEXT] for one in bundle.predict(list(rows.inputs))] for bundle in (new, old))
+    value, champions = (transcript_metrics(one, wanted)["word_accuracy"].value for one in (texts, others))
+    lost = transcript_drop(others, texts, wanted)
+    gain = Interval(0.0 - lost.value, 0.0 - lost.high, 0.0 - lost.low)
+    return Comparison("word_accuracy", value, champions, gain, "percentage points")

@@ -19,7 +19,7 @@ from maas.evidence.text_metrics import TextLikelihoods, text_metrics
 from maas.evidence.translation_metrics import translation_metrics
 from maas.exporting.generation_metrics import net_likelihoods
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.recipe import TRANSLATION, BuiltRecipe
+from maas.lifecycle.recipe import SPEECH_TO_TEXT, TRANSLATION, BuiltRecipe
 from maas.lifecycle.registering import tracker_of
 from maas.lifecycle.stages import timed
 from maas.records.evidence import Interval
@@ -140,6 +140,8 @@ def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Pos
     Those of a model that generates texts are over all tokens of the rows, and over the texts that it makes of others.
     """
     task_head, rows = fitted.task_head, splits.validation
+    if task_head.task == SPEECH_TO_TEXT:  # it is not trained, and measured with its proof
+        return None, {}
     if not task_head.postprocessor:
         measure = translated_metrics if task_head.target == "text" else generated_metrics
         return None, measure(cast("nn.Module", fitted.model), processor, rows)

@@ -7,57 +7,34 @@
 - Padding is masked by −∞ before the softmax, so that its weight is 0 and not merely small.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from maas.errors import ExportError
-from maas.onnx_graphs.building import GraphBuilder, model_of_nodes
-from maas.records.signature import TensorSpec
+from maas.onnx_graphs.attention import AttentionLayers, AttentionShape, NamedWeights
+from maas.onnx_graphs.building import model_of_nodes
 from maas.runtime.generation.decoder import LOGITS, PAST, PRESENT
 from maas.runtime.translation.graphs import MEMORY, SOURCE_TOKENS, WRITTEN_TOKENS
 
-NamedWeights = Mapping[str, NDArray[np.float32]]
-"""Weights by their names in `maas.models.seq2seq.Seq2Seq`; matrices are (outputs, inputs)."""
 IS_SEEN = f"{MEMORY}is_seen"
 """Output of the graph that reads: which tokens of a text are looked at."""
 
 
 @dataclass(frozen=True)
-class Seq2SeqConfig:
-    """The shape of a sequence-to-sequence transformer.
+class Seq2SeqConfig(AttentionShape):
+    """The shape of a sequence-to-sequence transformer; its heads' size is even.
 
     Args:
-        encoder_layers: number of the encoder's blocks.
-        decoder_layers: number of the decoder's blocks.
-        heads: H.
-        head_size: D / H, even.
-        vocabulary_size: V.
         frequencies: rotation of a position in radians, (D / 2H,).
         norm_epsilon: ε of RMSNorm, x / √(mean(x²) + ε).
     """
 
-    encoder_layers: int
-    decoder_layers: int
-    heads: int
-    head_size: int
-    vocabulary_size: int
     frequencies: NDArray[np.float32]
     norm_epsilon: float
-
-    @property
-    def kept(self) -> tuple[str, ...]:
-        """Names of keys and values of the decoder's layers."""
-        return tuple(f"{kind}.{layer}" for layer in range(self.decoder_layers) for kind in ("key", "value"))
-
-
-def translation_state(config: Seq2SeqConfig) -> tuple[TensorSpec, ...]:
-    """Returns the tensors that are kept between steps, (texts, H, positions, D / H) each."""
-    return tuple(TensorSpec(name, "FP32", (-1, config.heads, -1, config.head_size)) for name in config.kept)
 
 
 def encoder_graph(config: Seq2SeqConfig, weights: NamedWeights, *, opset: int) -> onnx.ModelProto:
@@ -68,7 +45,7 @@ def encoder_graph(config: Seq2SeqConfig, weights: NamedWeights, *, opset: int) -
 
     Args:
         config: shape of the net.
-        weights: of the net.
+        weights: of `maas.models.seq2seq.Seq2Seq`.
         opset: ONNX operator set.
 
     Raises:
@@ -92,7 +69,7 @@ def encoder_graph(config: Seq2SeqConfig, weights: NamedWeights, *, opset: int) -
     declare = helper.make_tensor_value_info
     model.graph.input.append(declare(SOURCE_TOKENS, TensorProto.INT64, ["texts", "source_tokens"]))
     model.graph.output.append(declare(IS_SEEN, TensorProto.BOOL, ["texts", 1, 1, "source_tokens"]))
-    model.graph.output.extend(_kept(config, MEMORY, "source_tokens"))
+    model.graph.output.extend(config.declared(MEMORY, "source_tokens"))
     return model
 
 
@@ -104,7 +81,7 @@ def step_graph(config: Seq2SeqConfig, weights: NamedWeights, *, opset: int) -> o
 
     Args:
         config: shape of the net.
-        weights: of the net.
+        weights: of `maas.models.seq2seq.Seq2Seq`.
         opset: ONNX operator set.
 
     Raises:
@@ -123,30 +100,20 @@ def step_graph(config: Seq2SeqConfig, weights: NamedWeights, *, opset: int) -> o
     declare = helper.make_tensor_value_info
     model.graph.input.append(declare(WRITTEN_TOKENS, TensorProto.INT64, ["texts", 1]))
     model.graph.input.append(declare(IS_SEEN, TensorProto.BOOL, ["texts", 1, 1, "source_tokens"]))
-    model.graph.input.extend([*_kept(config, MEMORY, "source_tokens"), *_kept(config, PAST, "positions")])
+    model.graph.input.extend([*config.declared(MEMORY, "source_tokens"), *config.declared(PAST, "positions")])
     model.graph.output.append(declare(LOGITS, TensorProto.FLOAT, ["texts", config.vocabulary_size]))
-    model.graph.output.extend(_kept(config, PRESENT, "present_positions"))
+    model.graph.output.extend(config.declared(PRESENT, "present_positions"))
     return model
 
 
-class _Layers:
+class _Layers(AttentionLayers):
     """The layers of a net as nodes of one graph."""
 
+    net: ClassVar[str] = "maas.models.seq2seq.Seq2Seq"
+
     def __init__(self, config: Seq2SeqConfig, weights: NamedWeights, name: str) -> None:
+        super().__init__(config, weights, name)
         self.config = config
-        self.weights = weights
-        self.graph = GraphBuilder(name)
-
-    def weight(self, name: str, *, is_turned: bool = False) -> str:
-        """Adds a weight, or its transpose, and returns its name."""
-        found = self.weights.get(name)
-        if found is None:
-            raise ExportError(f"The net has no weight {name}; the graph is that of maas.models.seq2seq.Seq2Seq.")
-        return self.graph.weight(name, found.T if is_turned else found)
-
-    def linear(self, value: str, name: str) -> str:
-        """Adds a product with the matrix of a layer."""
-        return self.graph.add("MatMul", value, self.weight(f"{name}.weight", is_turned=True))
 
     def norm(self, value: str, name: str) -> str:
         """Adds RMSNorm in standard operators."""
@@ -154,12 +121,6 @@ class _Layers:
         mean = add("ReduceMean", add("Mul", value, value), constant([-1], np.int64), keepdims=1)
         deviation = add("Sqrt", add("Add", mean, constant(self.config.norm_epsilon, np.float32)))
         return add("Mul", add("Div", value, deviation), self.weight(f"{name}.weight"))
-
-    def heads_of(self, value: str, name: str, result: str | None = None) -> str:
-        """Adds a layer and cuts its result into heads, (N, T, D) → (N, H, T, D / H)."""
-        shape = self.graph.constant([0, 0, self.config.heads, self.config.head_size], np.int64)
-        cut = self.graph.add("Reshape", self.linear(value, name), shape)
-        return self.graph.add("Transpose", cut, perm=[0, 2, 1, 3], result=result)
 
     def turns(self, positions: str) -> tuple[str, str]:
         """Adds cosines and sines of the angles at positions (T,), (T, D / H) both."""
@@ -176,17 +137,6 @@ class _Layers:
         self.graph.add_several("Split", [value], [first, second], {"axis": -1, "num_outputs": 2})
         other = add("Concat", add("Neg", second), first, axis=-1)
         return add("Add", add("Mul", value, cosine), add("Mul", other, sine))
-
-    def attended(self, queries: str, keys: str, values: str, name: str, is_seen: str | None = None) -> str:
-        """Adds attention of heads and the layer after it, (N, T, D)."""
-        add, constant = self.graph.add, self.graph.constant
-        scaled = add("Mul", queries, constant(self.config.head_size**-0.5, np.float32))
-        scores = add("MatMul", scaled, add("Transpose", keys, perm=[0, 1, 3, 2]))
-        if is_seen is not None:
-            scores = add("Where", is_seen, scores, constant(-np.inf, np.float32))
-        taken = add("MatMul", add("Softmax", scores, axis=-1), values)
-        joined = add("Reshape", add("Transpose", taken, perm=[0, 2, 1, 3]), constant([0, 0, -1], np.int64))
-        return self.linear(joined, name)
 
     def feed_forward(self, hidden: str, name: str) -> str:
         """Adds hidden + down(silu(gate(norm)) · up(norm))."""
@@ -218,9 +168,3 @@ class _Layers:
         keys, values = f"{MEMORY}key.{number}", f"{MEMORY}value.{number}"
         hidden = add("Add", hidden, self.attended(queries, keys, values, f"{name}.cross.output", IS_SEEN))
         return self.feed_forward(hidden, f"{name}.feed_forward")
-
-
-def _kept(config: Seq2SeqConfig, prefix: str, length: str) -> list[onnx.ValueInfoProto]:
-    """Returns the declarations of keys and values."""
-    shape: list[str | int | None] = ["texts", config.heads, length, config.head_size]
-    return [helper.make_tensor_value_info(prefix + name, TensorProto.FLOAT, shape) for name in config.kept]

@@ -25,12 +25,13 @@ from maas.errors import MaasError
 from maas.evidence.machine import children_peak_bytes, peak_bytes
 from maas.files import write_atomically
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.recipe import GENERATION, BuiltRecipe, require_text_passes
+from maas.lifecycle.recipe import GENERATION, SPEECH_TO_TEXT, BuiltRecipe, require_text_passes
 from maas.lifecycle.training import checkpoint_of_fitted, validated
 from maas.planning.estimating import TimedBatch, Watched, is_enough, mean_seconds
 from maas.planning.generation_stages import generation_stages_of
 from maas.planning.later_stages import later_stages_of
 from maas.planning.report import RECIPE, REFUSAL, REPORT, Report
+from maas.planning.sequence_stages import sequence_stages_of
 from maas.planning.shortening import STEPS_S, shortened_recipe, world_of
 from maas.run_folders.folder import RunFolder
 from maas.runtime.processors import Processor
@@ -43,6 +44,8 @@ LATER_STAGE_ROWS = 512
 """Validation rows, and test rows, that later stages answer."""
 LATER_STAGE_TEXTS = 8
 """Likewise where they are whole texts, every token of which is read."""
+STAGES = {GENERATION: generation_stages_of, SPEECH_TO_TEXT: sequence_stages_of}
+"""What comes after the training of models that write texts, by task; `later_stages_of` is of all others."""
 
 
 class Clock:
@@ -85,13 +88,12 @@ def dry_run(recipe: BuiltRecipe, folder: Path, imports_s: float) -> Report:
     with clock.timed("fit"):
         fitted = fit(shortened_recipe(training, splits, watched, world), splits, processor, folder / "resume")
     training_peak = peak_bytes()
-    is_generative = recipe.config.task == GENERATION
-    count = LATER_STAGE_TEXTS if is_generative else LATER_STAGE_ROWS
+    stages_of = STAGES.get(recipe.config.task, later_stages_of)
+    count = LATER_STAGE_ROWS if stages_of is later_stages_of else LATER_STAGE_TEXTS
     few = replace(splits, validation=splits.validation.spread(count), test=splits.test.spread(count))
     checkpoint = _checkpoint(recipe, clock, folder, fitted, processor, splits, few)
     training_peak = max(training_peak, peak_bytes())
     clock.seconds["validated"] *= len(splits.validation) / len(few.validation)
-    stages_of = generation_stages_of if is_generative else later_stages_of
     later = stages_of(recipe, checkpoint, splits, few, folder)
     return Report(
         seconds=clock.seconds,

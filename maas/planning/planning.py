@@ -14,7 +14,7 @@ import yaml
 
 from maas.config import RunConfig
 from maas.errors import ConfigError, ProcessError
-from maas.lifecycle.recipe import GENERATION, require_later_stages
+from maas.lifecycle.recipe import GENERATION, SPEECH_TO_TEXT, require_later_stages
 from maas.planning.estimating import Watched
 from maas.planning.report import RECIPE, REFUSAL, REPORT, LaterStages, Report
 from maas.planning.result import PlannedStage, RecipePlan
@@ -77,7 +77,7 @@ def _stages(config: RunConfig, report: Report) -> Iterator[PlannedStage]:
             fold = config.folds * (seconds["processor"] + fraction * (once + looped + pretrained))
         yield PlannedStage("folds", fold, None, f"{config.folds} times {fraction:.2f}")
     later = report.later
-    if config.task == GENERATION and not config.compress["passes"]:
+    if config.task in (GENERATION, SPEECH_TO_TEXT) and not config.compress["passes"]:
         yield PlannedStage("export", later.export_s, report.peak_bytes, "with the proof")
         return
     yield PlannedStage("compress", _compress_s(later, watched), report.peak_bytes, _tries(later))

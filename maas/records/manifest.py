@@ -1,8 +1,9 @@
 """What a bundle says of itself: `manifest.json`, strictly typed, with the digest of every file that it covers."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from maas.bounds import BatchSize, BeamCount, NonNegative, Threads, Tokens
 from maas.records.signature import Signature, TensorSpec
@@ -12,6 +13,8 @@ GENERATION_VERSION = 3
 """Of a manifest whose graph keeps state between steps; readers of version 2 refuse it by its number."""
 TRANSLATION_VERSION = 4
 """Of a manifest whose graphs make one text of another; readers of version 3 refuse it by its number."""
+TRANSCRIPTION_VERSION = 5
+"""Of a manifest whose graphs write what is said in a sound; readers of version 4 refuse it by its number."""
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +82,42 @@ class Translation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     num_beams: BeamCount = 1
     length_penalty: NonNegative = 1.0
 
+    @property
+    def first_tokens(self) -> tuple[int, ...]:
+        """Tokens that the model is given before the first one that it writes."""
+        return (self.end_token,)
+
+    def barred(self, *, is_first: bool) -> list[int]:
+        """Returns tokens that are never written at a place.
+
+        Args:
+            is_first: whether it is the first one.
+        """
+        return []
+
+
+class Transcription(Translation, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a model writes what is said in a sound.
+
+    Args:
+        prompt: ids of the tokens that it is given first, such as those of a language and a task.
+        suppressed_tokens: ids of tokens that are never written.
+        suppressed_first: ids of tokens that are not written first.
+    """
+
+    prompt: Annotated[tuple[int, ...], Meta(min_length=1)]
+    suppressed_tokens: tuple[int, ...] = ()
+    suppressed_first: tuple[int, ...] = ()
+
+    @property
+    def first_tokens(self) -> tuple[int, ...]:
+        """The prompt."""
+        return self.prompt
+
+    def barred(self, *, is_first: bool) -> list[int]:
+        """Returns the suppressed tokens."""
+        return [*self.suppressed_tokens, *(self.suppressed_first if is_first else ())]
+
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The content of a bundle. What is at its default is not written: older readers refuse fields that they lack.
@@ -89,8 +128,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         task: e.g. `text-classification`; also the path of its REST route.
         precision: `fp32`, or the compression that was chosen.
         graphs: ONNX file of each role by the role's name; `predict` turns a batch of inputs into outputs, `prefill`
-            reads prompts and `decode` continues them, which one file may do; of a model that translates, `encode` reads
-            a text and `decode` writes another.
+            reads prompts and `decode` continues them, which one file may do; where `encode` reads a text or a sound,
+            `decode` writes what is made of it.
         processor: kind and settings of the processor; one of several inputs has the kinds of its parts by name; empty
             for a model that generates.
         postprocessor: kind and settings of the postprocessor; empty for a model that generates.
@@ -102,6 +141,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
             for a model that answers in one step.
         generation: how the model continues texts; null for one that does not.
         translation: how it makes one text of another; null for one that does not.
+        transcription: how it writes what is said in a sound; null for one that does not, or by its characters.
     """
 
     schema_version: int
@@ -118,3 +158,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     state: tuple[TensorSpec, ...] = ()
     generation: Generation | None = None
     translation: Translation | None = None
+    transcription: Transcription | None = None
+
+    @property
+    def search(self) -> Translation | None:
+        """How tokens of a text are found that one graph writes of what another reads; null for other models."""
+        return self.translation or self.transcription

@@ -34,7 +34,7 @@ from maas.runtime.model import Predictor, Runnable
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.postprocessors.translation import TRANSLATED_TEXT
 from maas.runtime.processors import Processor, load_processor
-from maas.runtime.translation.translator import Translator
+from maas.runtime.translation.translator import Transcriber, Translator
 
 if TYPE_CHECKING:
     from maas.runtime.generation.generator import Generated, Prompt, TextGenerator
@@ -95,8 +95,8 @@ class Bundle:
 
     @property
     def model_path(self) -> Path:
-        """The ONNX file that predicts, or generates; of a model that translates, the one that writes."""
-        is_written = self.is_generative or self.manifest.translation is not None
+        """The ONNX file that predicts, or generates; of a model of two, the one that writes."""
+        is_written = self.is_generative or self.manifest.search is not None
         return self.folder / self.manifest.graphs[DECODE if is_written else PREDICT]
 
     @property
@@ -130,8 +130,9 @@ class Bundle:
         """
         processor = self.load_processor()
         run: Path | Runnable = model or self.model_path
-        if self.manifest.translation is not None:
-            run = Translator.open(self.folder, self.manifest, processor, threads)
+        if self.manifest.search is not None:
+            writer = Transcriber if self.manifest.transcription is not None else Translator
+            run = writer.open(self.folder, self.manifest, processor, threads)
         return Predictor(
             run,
             processor,
@@ -161,7 +162,7 @@ class Bundle:
             BundleError: the model does not translate, or the golden translations are others.
         """
         predictor = self.checked_predictor
-        if not isinstance(predictor.graph, Translator):
+        if not isinstance(predictor.graph, Translator) or self.manifest.translation is None:
             raise BundleError(f"{self.folder} holds a model that does not translate; call predict.")
         outputs = predictor.with_graph(predictor.graph.changed(settings)).outputs(texts)
         return list(outputs[TRANSLATED_TEXT])

@@ -8,7 +8,13 @@ import msgspec
 
 from maas.errors import BundleError, one_line
 from maas.files import read_json, sha256_of
-from maas.records.manifest import GENERATION_VERSION, MANIFEST_VERSION, TRANSLATION_VERSION, Manifest
+from maas.records.manifest import (
+    GENERATION_VERSION,
+    MANIFEST_VERSION,
+    TRANSCRIPTION_VERSION,
+    TRANSLATION_VERSION,
+    Manifest,
+)
 from maas.records.older import Record, manifest_today
 
 _T = TypeVar("_T")
@@ -16,8 +22,8 @@ Today = Callable[[Record], Record]
 PREDICT = "predict"
 """The role of the graph that turns a batch of inputs into outputs."""
 PREFILL, DECODE, ENCODE = "prefill", "decode", "encode"
-"""The roles of the graphs, or of the graph, that read prompts and continue them; and of one that reads whole texts, of
-which `decode` then makes others."""
+"""The roles of the graphs, or of the graph, that read prompts and continue them; and of one that reads a whole text or
+sound, of which `decode` then makes a text."""
 MODEL, MANIFEST, EVIDENCE, ASSETS, GOLDEN = "model.onnx", "manifest.json", "evidence.json", "assets", "golden"
 EXPORT = "Export the model again."
 
@@ -42,9 +48,9 @@ def read_manifest(folder: Path) -> Manifest:
     if not is_there:
         raise BundleError(f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle.")
     found = read_record(path, Version).schema_version
-    if not 1 <= found <= TRANSLATION_VERSION:
+    if not 1 <= found <= TRANSCRIPTION_VERSION:
         raise BundleError(
-            f"{folder} has schema version {found}; this maas reads 1 to {TRANSLATION_VERSION}. Upgrade maas."
+            f"{folder} has schema version {found}; this maas reads 1 to {TRANSCRIPTION_VERSION}. Upgrade maas."
         )
     return read_record(path, Manifest, today=manifest_today)
 
@@ -78,9 +84,9 @@ def _require_roles(folder: Path, manifest: Manifest) -> None:
     generation, path = manifest.generation, folder / MANIFEST
     if manifest.schema_version != _version_of(manifest):
         raise BundleError(f"{path} is of version {manifest.schema_version}, which does not fit what it holds. {EXPORT}")
-    if manifest.translation is not None:
+    if manifest.search is not None:
         if missing := sorted({ENCODE, DECODE} - manifest.graphs.keys()):
-            raise BundleError(f"{path} makes texts of others and names no graph to {missing[0]}. {EXPORT}")
+            raise BundleError(f"{path} writes texts of what it reads and names no graph to {missing[0]}. {EXPORT}")
         return
     if generation is None:
         if PREDICT not in manifest.graphs:
@@ -95,8 +101,8 @@ def _require_roles(folder: Path, manifest: Manifest) -> None:
 
 def _version_of(manifest: Manifest) -> int:
     """Returns the version of manifests that hold what this one does."""
-    if manifest.translation is not None:
-        return TRANSLATION_VERSION
+    if manifest.search is not None:
+        return TRANSLATION_VERSION if manifest.transcription is None else TRANSCRIPTION_VERSION
     return MANIFEST_VERSION if manifest.generation is None else GENERATION_VERSION
 
 

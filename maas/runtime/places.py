@@ -29,6 +29,16 @@ def local_place(place: str) -> Path | None:
     return None
 
 
+def holds(path: Path | None, name: str) -> bool:
+    """Returns whether a place on disk is a folder with a file of some name.
+
+    Args:
+        path: as `local_place` returns it.
+        name: of the file.
+    """
+    return path is not None and (path / name).is_file()
+
+
 def _inside(package: str, path: str) -> Path:
     spec = find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:

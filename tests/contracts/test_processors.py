@@ -65,6 +65,10 @@ SAMPLES = {
         {"rate": 8000, "seconds": 0.02, "pad_seconds": 0.005},
         [[0.5, -0.25], np.arange(-60, 60, dtype=np.int16), {"samples": [[0.1, 0.2]] * 99, "rate": 44100}],
     ),
+    "spoken_text": (
+        {"window_s": 0.02, "max_windows": 9},
+        [[0.5, -0.25], np.arange(-400, 400, dtype=np.int16), {"samples": [[0.1, 0.2]] * 99, "rate": 44100}],
+    ),
     "tabular": (
         {"numbers": ["x", "y"], "categories": ["word"]},
         [{"x": 1, "y": 2.5, "word": "a"}, {"word": None, "y": -3, "x": 0.25}, [4, 5, True]],

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.data.edits import edit_counts
 from maas.evidence.task_metrics.base import Scores, TaskMetrics, difference_of_logarithms
 from maas.evidence.text_metrics import interval_of, resampled
+from maas.evidence.transcript_metrics import ErrorColumns, edit_columns, error_rates
 from maas.records.evidence import Interval, Slice
 from maas.runtime.postprocessors.transcription import BLANK_SYMBOL, texts_of_paths
 
@@ -26,7 +26,7 @@ class TranscriptionMetrics(TaskMetrics):
     def compute(self, targets: NDArray[Any], predictions: Scores, seed: int = 0) -> dict[str, Interval]:
         """Returns word_accuracy, character_accuracy, wer, cer and exact_match, each with a bootstrap over rows."""
         columns = self._columns(targets, predictions)
-        once, many = _metrics(columns.sum(axis=0)), _metrics(resampled(columns, seed))
+        once, many = error_rates(columns.sum(axis=0)), error_rates(resampled(columns, seed))
         return {name: interval_of(float(once[name]), many[name]) for name in once}
 
     def drop(self, targets: NDArray[Any], parent: Scores, child: Scores, metric: str, seed: int = 0) -> Interval:
@@ -34,7 +34,9 @@ class TranscriptionMetrics(TaskMetrics):
         columns = np.concatenate([self._columns(targets, one) for one in (parent, child)], axis=1)
         once, many = columns.sum(axis=0), resampled(columns, seed)
         width = columns.shape[1] // 2
-        lost = [_metrics(sums[..., :width])[metric] - _metrics(sums[..., width:])[metric] for sums in (once, many)]
+        lost = [
+            error_rates(sums[..., :width])[metric] - error_rates(sums[..., width:])[metric] for sums in (once, many)
+        ]
         scale = -100.0 if metric in ("wer", "cer") else 100.0
         return interval_of(float(scale * lost[0]), scale * lost[1])
 
@@ -69,21 +71,5 @@ class TranscriptionMetrics(TaskMetrics):
         frames = scores.reshape(len(scores), -1, self.classes + 1)
         return texts_of_paths(frames.argmax(axis=2), self.labels)
 
-    def _columns(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.float64]:
-        """Returns what each row adds to the sums: its edits and lengths, and 1; (N, 6)."""
-        counts = edit_counts(targets.tolist(), self.texts(predictions))
-        return np.concatenate([counts, np.ones((len(counts), 1))], axis=1)
-
-
-def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Returns each metric from sums (…, 6)."""
-    word_edits, words, edits, characters, wrong, rows = np.moveaxis(sums, -1, 0)
-    words, characters, rows = (np.maximum(one, 1.0) for one in (words, characters, rows))  # few rows may draw none
-    wer, cer = word_edits / words, edits / characters
-    return {
-        "word_accuracy": 1 - wer,
-        "character_accuracy": 1 - cer,
-        "wer": wer,
-        "cer": cer,
-        "exact_match": 1 - wrong / rows,
-    }
+    def _columns(self, targets: NDArray[Any], predictions: Scores) -> ErrorColumns:
+        return edit_columns(self.texts(predictions), targets.tolist())

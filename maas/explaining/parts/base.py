@@ -147,6 +147,7 @@ SHARED_PARTS = {
     "conversation": "text",
     "translated_text": "text",
     "speech": "audio",
+    "spoken_text": "audio",
 }
 """Kinds of processors whose rows have the parts of another kind's."""
 

@@ -1,4 +1,4 @@
-"""How near a translation stays to that of the whole row."""
+"""How near the text that is made of a row stays to that of the whole row."""
 
 from difflib import SequenceMatcher
 from typing import ClassVar
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from maas.explaining.quantities.base import Quantity
 from maas.runtime.codec import Outputs
-from maas.runtime.postprocessors.translation import TRANSLATED_TEXT
+from maas.runtime.postprocessors.translation import TranslationPostprocessor
 
 
 class TranslationQuantity(Quantity):
-    """The similarity to the whole row's translation, in [0, 1]: characters in common, in their order.
+    """The similarity to the whole row's text, in [0, 1]: characters in common, in their order.
 
     Source:
         Ratcliff and Obershelp's ratio, 2 · matches / (characters of both), as Python's difflib computes it.
@@ -20,13 +20,14 @@ class TranslationQuantity(Quantity):
 
     name: ClassVar[str] = "similarity"
 
-    def __init__(self, postprocessor: object, outputs: Outputs, label: str | None) -> None:
+    def __init__(self, postprocessor: TranslationPostprocessor, outputs: Outputs, label: str | None) -> None:
         super().__init__(postprocessor, outputs, label)
-        self._whole = str(outputs[TRANSLATED_TEXT][0])
+        self._text = postprocessor.text
+        self._whole = str(outputs[self._text][0])
 
     def values(self, outputs: Outputs) -> NDArray[np.float64]:
         """Returns the similarities, (N,)."""
-        texts = outputs[TRANSLATED_TEXT].tolist()
+        texts = outputs[self._text].tolist()
         return np.array([similarity(self._whole, text) for text in texts])
 
 

@@ -10,16 +10,17 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import msgspec
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer
 
 from maas.bounds import PadMultiple, Tokens
 from maas.errors import InputError
 from maas.runtime.generation.chat import ChatTemplate
 from maas.runtime.generation.passages import Passage, PassageReader
 from maas.runtime.processors.base import Array, PackedTextProcessor
+from maas.runtime.processors.text import TOKENIZER_FILE, of_bytes
 from maas.runtime.texts import NOT_BLANK, checked_text
 
-TOKENIZER_FILE, RECORD = "tokenizer.json", "conversation.json"
+CONVERSATION_FILE = "conversation.json"
 MOST_TOKENS = 2**26
 """Of a text that is packed with others: all of it is looked at."""
 NO_TOKENS: Mapping[str, str] = MappingProxyType({})
@@ -31,15 +32,6 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chat_template: str | None
     special_tokens: dict[str, str]
     end_tokens: tuple[int, ...]
-
-
-def _of_bytes() -> str:
-    """Returns a tokenizer whose tokens are bytes."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made = Tokenizer(models.BPE({character: number for number, character in enumerate(alphabet)}, []))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    return str(made.to_str())
 
 
 class ConversationProcessor(PackedTextProcessor):
@@ -72,7 +64,7 @@ class ConversationProcessor(PackedTextProcessor):
     ) -> None:
         self.max_tokens = max_tokens
         self.pad_multiple = pad_multiple
-        self.content = content or _of_bytes()
+        self.content = content or of_bytes()
         self.chat_template = chat_template
         self.special_tokens = dict(special_tokens)
         self.end_tokens = tuple(end_tokens)
@@ -145,12 +137,12 @@ class ConversationProcessor(PackedTextProcessor):
         """Writes `tokenizer.json` as it was published, and `conversation.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / TOKENIZER_FILE).write_text(self.content, encoding="utf-8")
-        (folder / RECORD).write_bytes(msgspec.json.encode(self._record))
+        (folder / CONVERSATION_FILE).write_bytes(msgspec.json.encode(self._record))
 
     @classmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings and both files."""
-        record = msgspec.json.decode((folder / RECORD).read_bytes(), type=_Record)
+        record = msgspec.json.decode((folder / CONVERSATION_FILE).read_bytes(), type=_Record)
         content = (folder / TOKENIZER_FILE).read_text(encoding="utf-8")
         return cls(**settings, content=content, **msgspec.structs.asdict(record))
 

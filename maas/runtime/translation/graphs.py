@@ -1,4 +1,4 @@
-"""The two graphs of a model that makes one text of another, and what is kept between their runs.
+"""The two graphs of a model that makes a text of what it reads, and what is kept between their runs.
 
 All texts that are written together have the same number of tokens, as each begins with the same one: no run needs
 lengths, and no token is padding.
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError
 from maas.records.signature import NUMPY_TYPES, TensorSpec
+from maas.runtime.codec import ModelInputs
 from maas.runtime.generation.decoder import LOGITS, PAST, PRESENT
 from maas.runtime.graph import Graph
 
-SOURCE_TOKENS, WRITTEN_TOKENS = "source", "tokens"
+SOURCE_TOKENS, SAMPLES, WRITTEN_TOKENS = "source", "samples", "tokens"
+"""Inputs of the graphs: of one that reads texts, of one that reads sounds, and of those that write."""
 MEMORY = "memory."
 """What the names of all outputs of the graph that reads begin with; the graph that writes takes them by these names."""
 
@@ -29,7 +31,7 @@ class Writing:
     """Texts that are written together, N of them.
 
     Args:
-        memory: what was read of the given texts, by the names of the graphs' tensors, (N, …) each.
+        memory: what was read, by the names of the graphs' tensors, (N, …) each.
         past: keys and values of the tokens so far, by the names of the state, (N, H, P, D / H) each.
     """
 
@@ -48,7 +50,7 @@ class Writing:
 
 
 class TranslationGraphs:
-    """A graph that reads texts and one that writes a token of each, as `maas.onnx_graphs.translation` makes them.
+    """A graph that reads and one that writes a token of each text, as `maas.onnx_graphs.translation` makes them.
 
     Args:
         encode: ONNX file of the one that reads.
@@ -69,17 +71,17 @@ class TranslationGraphs:
         if odd := sorted(taken ^ (given | kept | {WRITTEN_TOKENS})):
             raise BundleError(f"{encode} and {decode} do not fit together: {odd[0]}. Export the model again.")
 
-    def read(self, source: NDArray[np.int64]) -> Writing:
-        """Reads texts, of which nothing is written yet.
+    def read(self, given: ModelInputs) -> Writing:
+        """Reads what texts are to be made of, of which nothing is written yet.
 
         Args:
-            source: int64 (N, S).
+            given: inputs of the graph that reads, (N, …) each.
         """
         past = {
-            spec.name: np.zeros((len(source), spec.shape[1], 0, spec.shape[3]), NUMPY_TYPES[spec.datatype])
+            spec.name: np.zeros((count_of(given), spec.shape[1], 0, spec.shape[3]), NUMPY_TYPES[spec.datatype])
             for spec in self.state
         }
-        return Writing(self._encoder.run({SOURCE_TOKENS: source}), past)
+        return Writing(self._encoder.run(given), past)
 
     def step(self, progress: Writing, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float32], Writing]:
         """Returns the logits after one more token of each text, (N, V), and the texts with it.
@@ -92,3 +94,8 @@ class TranslationGraphs:
         found = self._decoder.run({WRITTEN_TOKENS: tokens[:, None], **progress.memory, **past})
         present = {spec.name: found[PRESENT + spec.name] for spec in self.state}
         return found[LOGITS], Writing(progress.memory, present)
+
+
+def count_of(given: ModelInputs) -> int:
+    """Returns N of inputs that are (N, …) each."""
+    return len(next(iter(given.values())))

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.records.manifest import Translation
+from maas.runtime.codec import ModelInputs
 from maas.runtime.generation.sampling import log_softmax
-from maas.runtime.translation.graphs import TranslationGraphs
+from maas.runtime.translation.graphs import TranslationGraphs, Writing, count_of
 
 
 @dataclass(frozen=True)
@@ -98,27 +99,45 @@ class Beams:
         return max(beam.score(power, most) for beam in self._beams) <= self._finished.score(power)
 
 
-def best_texts(graphs: TranslationGraphs, source: NDArray[np.int64], settings: Translation) -> list[Hypothesis]:
-    """Returns what is written for each of some texts; each is the one that it would be alone, up to rounding.
+def best_texts(graphs: TranslationGraphs, given: ModelInputs, settings: Translation) -> list[Hypothesis]:
+    """Returns what is written for each row that is read; each is the text that it would be alone, up to rounding.
 
     Args:
         graphs: of the model.
-        source: int64 (N, S).
+        given: inputs of the graph that reads, (N, …) each.
         settings: of all of them.
     """
-    texts = [Beams(settings) for _ in source]
-    rows = np.arange(len(source))  # of each beam, the text that it belongs to
-    tokens = np.full(len(source), settings.end_token, np.int64)
-    progress = graphs.read(source)
+    texts = [Beams(settings) for _ in range(count_of(given))]
+    rows = np.arange(len(texts))  # of each beam, the text that it belongs to
+    logits, progress = first_logits(graphs, graphs.read(given), settings)
+    is_first = True
     while True:
-        logits, progress = graphs.step(progress, tokens)
+        logits[:, settings.barred(is_first=is_first)] = -np.inf
         chosen = _advanced(texts, rows, log_softmax(logits))
+        is_first = False
         if not len(chosen):
             return [text.best for text in texts]
         parents, tokens = chosen.T
         if not np.array_equal(parents, np.arange(len(rows))):
             is_same_text = np.array_equal(rows, rows[parents])
             rows, progress = rows[parents], progress.picked(parents, is_same_text=is_same_text)
+        logits, progress = graphs.step(progress, tokens)
+
+
+def first_logits(
+    graphs: TranslationGraphs, progress: Writing, settings: Translation
+) -> tuple[NDArray[np.float32], Writing]:
+    """Returns the logits of the first token of each text, (N, V), and the texts with what every one begins with.
+
+    Args:
+        graphs: of the model.
+        progress: N texts of which nothing is written.
+        settings: of all of them.
+    """
+    count = count_of(progress.memory)
+    for token in settings.first_tokens:
+        logits, progress = graphs.step(progress, np.full(count, token, np.int64))
+    return logits, progress
 
 
 def _advanced(texts: Sequence[Beams], rows: NDArray[np.int64], logs: NDArray[np.float64]) -> NDArray[np.int64]:

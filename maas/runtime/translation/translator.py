@@ -1,21 +1,20 @@
-"""What a bundle that translates runs in the place of one graph: tokens of texts in, texts out."""
+"""What a bundle that translates or writes down speech runs in the place of one graph: tokens or samples to texts."""
 
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, Self, cast
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError, one_line
 from maas.records.manifest import Manifest, Translation
 from maas.runtime.bundle_files import DECODE, ENCODE
 from maas.runtime.codec import ModelInputs, Outputs
-from maas.runtime.postprocessors.translation import LOG_PROBABILITY, TRANSLATED_TEXT
+from maas.runtime.postprocessors.translation import LOG_PROBABILITY, SPOKEN_TEXT, TRANSLATED_TEXT
 from maas.runtime.processors import Processor
-from maas.runtime.translation.graphs import SOURCE_TOKENS, TranslationGraphs
+from maas.runtime.translation.graphs import SAMPLES, TranslationGraphs, count_of
 from maas.runtime.translation.search import Hypothesis, best_texts
 
 CHANGEABLE = ("num_beams", "length_penalty", "max_tokens")
@@ -31,16 +30,19 @@ class Translator:
         settings: of the search.
     """
 
+    text: ClassVar[str] = TRANSLATED_TEXT
+    """Name of the output that is a text."""
+
     def __init__(self, graphs: TranslationGraphs, processor: Processor, settings: Translation) -> None:
         self.graphs = graphs
         self.settings = settings
         self._processor = processor
         if not hasattr(processor, "text_of"):
             raise BundleError(f"The {processor.kind} processor makes no texts of tokens. Export the model again.")
-        self._text_of: Callable[[Sequence[int]], str] = processor.text_of
+        self.text_of: Callable[[Sequence[int]], str] = processor.text_of
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest, processor: Processor, threads: int | None = None) -> "Translator":
+    def open(cls, folder: Path, manifest: Manifest, processor: Processor, threads: int | None = None) -> Self:
         """Opens the graphs of a bundle.
 
         Args:
@@ -54,9 +56,9 @@ class Translator:
         """
         encode, decode = (folder / manifest.graphs[role] for role in (ENCODE, DECODE))
         graphs = TranslationGraphs(encode, decode, manifest.state, threads or manifest.serving.threads)
-        return cls(graphs, processor, cast("Translation", manifest.translation))
+        return cls(graphs, processor, cast("Translation", manifest.search))
 
-    def changed(self, settings: Mapping[str, object]) -> "Translator":
+    def changed(self, settings: Mapping[str, object]) -> Self:
         """Returns the same with other settings.
 
         Args:
@@ -68,20 +70,50 @@ class Translator:
         if unknown := sorted(settings.keys() - set(CHANGEABLE)):
             raise InputError(f"The model has no setting {unknown[0]}; it has {', '.join(CHANGEABLE)}.")
         try:
-            found = msgspec.convert({**msgspec.to_builtins(self.settings), **settings}, Translation)
+            found = msgspec.convert({**msgspec.to_builtins(self.settings), **settings}, type(self.settings))
         except msgspec.ValidationError as error:
             shown = reprlib.repr(dict(settings))
-            raise InputError(f"The model cannot translate with {shown}: {one_line(error)}.") from error
-        return Translator(self.graphs, self._processor, found)
+            raise InputError(f"The model cannot write with {shown}: {one_line(error)}.") from error
+        return type(self)(self.graphs, self._processor, found)
 
-    def hypotheses(self, source: NDArray[np.int64]) -> list[Hypothesis]:
-        """Returns the tokens that are written for each of some texts, int64 (N, S)."""
-        return best_texts(self.graphs, source, self.settings)
+    def given(self, model_inputs: ModelInputs) -> ModelInputs:
+        """Returns what the graph that reads takes of a batch of N rows, (M, …) each; M is a multiple of N."""
+        return model_inputs
+
+    def hypotheses(self, given: ModelInputs) -> list[Hypothesis]:
+        """Returns the tokens that are written for each of what `given` returns."""
+        return best_texts(self.graphs, given, self.settings)
+
+    def texts(self, found: Sequence[Hypothesis], count: int) -> list[str]:
+        """Returns the texts of N rows.
+
+        Args:
+            found: what `hypotheses` returned for a batch, M.
+            count: N.
+        """
+        return [self.text_of(one.tokens) for one in found]
 
     def run(self, model_inputs: ModelInputs) -> Outputs:
-        """Returns `translation`, texts (N,), and `log_probability`, float32 (N,), of a batch."""
-        found = self.hypotheses(model_inputs[SOURCE_TOKENS])
-        texts = np.empty(len(found), dtype=object)
-        texts[:] = [self._text_of(one.tokens) for one in found]
-        sums = np.array([one.log_probability for one in found], np.float32)
-        return {LOG_PROBABILITY: sums, TRANSLATED_TEXT: texts}
+        """Returns texts (N,) and `log_probability`, float32 (N,), of a batch."""
+        count = count_of(model_inputs)
+        found = self.hypotheses(self.given(model_inputs))
+        texts = np.empty(count, dtype=object)
+        texts[:] = self.texts(found, count)
+        sums = np.array([one.log_probability for one in found], np.float64).reshape(count, -1).sum(axis=1)
+        return {LOG_PROBABILITY: sums.astype(np.float32), self.text: texts}
+
+
+class Transcriber(Translator):
+    """A translator of sounds: each window is written down by itself, and the texts are joined."""
+
+    text: ClassVar[str] = SPOKEN_TEXT
+
+    def given(self, model_inputs: ModelInputs) -> ModelInputs:
+        """Returns the windows of all sounds, (N, W, T) → (N · W, T)."""
+        windows = model_inputs[SAMPLES]
+        return {SAMPLES: windows.reshape(-1, windows.shape[-1])}
+
+    def texts(self, found: Sequence[Hypothesis], count: int) -> list[str]:
+        """Returns the texts of N sounds; arguments as of `Translator`."""
+        texts, width = super().texts(found, len(found)), len(found) // count
+        return ["".join(texts[start : start + width]).strip() for start in range(0, len(texts), width)]

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from maas.errors import InputError, shortened_value
 from maas.runtime.codec import Outputs
-from maas.runtime.postprocessors.transcription import TranscriptionPostprocessor
+from maas.runtime.postprocessors.translation import SPOKEN_TEXT
 from maas.serving.call import Call, RowList
 from maas.serving.protocols.bodies import LARGE_FILE_BYTES, encode
 from maas.serving.protocols.forms import FORM, Form, form_of
@@ -114,7 +114,8 @@ def transcribing(snapshot: Snapshot) -> list[Deployment]:
 
 
 def _transcribes(deployment: Deployment) -> bool:
-    return isinstance(deployment.postprocessor, TranscriptionPostprocessor) and bool(deployment.processor.media_types)
+    is_of_sounds = bool(deployment.processor.media_types)
+    return is_of_sounds and any(spec.name == SPOKEN_TEXT for spec in deployment.postprocessor.specs)
 
 
 def _sound(form: Form) -> bytes:

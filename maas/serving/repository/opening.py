@@ -43,7 +43,7 @@ class Opener:
 
         Raises:
             BundleError: it is not a whole bundle, or it gives other predictions or texts than when it was made.
-            ConfigError: it generates texts or translates, and is to be loaded by its first call.
+            ConfigError: it writes texts token by token, and is to be loaded by its first call.
         """
         bundle = Bundle.open(model.folder)
         if bundle.is_generative:
@@ -51,8 +51,10 @@ class Opener:
 
             return opened_generating(bundle, model, settings, self.lane, self.observe_rows)
         name = model.name or bundle.manifest.name
-        if model.entry.lazy and bundle.manifest.translation is not None:
-            raise ConfigError(f"Model {name} translates, and such models cannot be lazy. Leave lazy out.")
+        if model.entry.lazy and bundle.manifest.search is not None:
+            raise ConfigError(
+                f"Model {name} writes texts of what it reads, and such models cannot be lazy. Leave lazy out."
+            )
         statistics, observe = ModelStatistics(), partial(self.observe_rows, name, model.version)
         if not model.entry.lazy:
             predictor = _checked(bundle, settings)
@@ -89,7 +91,7 @@ class Opener:
         costs = measured(predictor, bundle.golden.inputs)
         return BatchEngine(
             predictor,
-            costs if bundle.manifest.translation is None else costs.in_a_thread(),  # a text of any length may follow
+            costs if bundle.manifest.search is None else costs.in_a_thread(),  # a text of any length may follow
             self.lane,
             cores=self.cores,
             max_queue=settings.max_queue,

@@ -1,6 +1,6 @@
 """Task heads: what a task brings to training and export.
 
-One task, one file NAME.py with a class `NameHead`.
+One task, one file a_name.py with a class `ANameHead`.
 """
 
 import importlib
@@ -18,5 +18,7 @@ def task_head_of(task: str, labels: Sequence[str]) -> TaskHead:
         task: its name in a recipe.
         labels: the K names; none where targets are no labels.
     """
-    kind: type[TaskHead] = getattr(importlib.import_module(f"{__name__}.{task}"), f"{task.title()}Head")
+    kind: type[TaskHead] = getattr(
+        importlib.import_module(f"{__name__}.{task}"), f"{task.title().replace('_', '')}Head"
+    )
     return kind(tuple(labels))

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import jsonschema
 import numpy as np
@@ -11,9 +10,9 @@ import pytest
 import torch
 
 from maas.errors import BundleError, ExportError, InputError, ParityError
+from maas.exporting.sequence_bundling import build_sequence_bundle
+from maas.exporting.sequence_proof import forced_step_logits, prove_sequences
 from maas.exporting.trained_translator import TrainedTranslator
-from maas.exporting.translation_bundling import build_translation_bundle
-from maas.exporting.translation_proof import forced_step_logits, prove_translation
 from maas.records.evidence import DataRecord
 from maas.records.manifest import ServingSettings, Translation
 from maas.records.schemas import schema_bytes
@@ -47,7 +46,7 @@ def model(save, tmp_path_factory):
 def build(model, lineage, tmp_path):
     def make(name="bundle", model=model, batch_size=3):
         (tmp_path / name).mkdir()
-        return build_translation_bundle(
+        return build_sequence_bundle(
             tmp_path / name, model=model, name="tiny", serving=ServingSettings(batch_size=batch_size), lineage=lineage,
             rows=TEXTS, opset=20,
         )  # fmt: skip
@@ -109,7 +108,7 @@ def test_beams_are_those_of_torch_without_a_cache_when_several_are_followed(buil
 
 
 def test_parity_is_proven_when_texts_are_the_same(build, model):
-    evidence = prove_translation(build(), model, TEXTS, TEXTS, data=DATA, trained={})
+    evidence = prove_sequences(build(), model, TEXTS, TEXTS, data=DATA, trained={})
     (parity,) = evidence.parity
     assert (parity.rows, parity.agreement.value) == (len(TEXTS), 1.0)
     assert parity.max_difference < 1e-4
@@ -120,8 +119,8 @@ def test_log_probability_is_that_of_the_nets_own_logits_when_a_text_is_translate
     bundle = build()
     for text, one in zip(TEXTS, bundle.predict(TEXTS), strict=True):
         features = model.processor.arrays([text])[0]
-        (found,) = bundle.predictor.graph.hypotheses(features[None])
-        logs = torch.from_numpy(model.logits(features, found.tokens)).double().log_softmax(1)
+        (found,) = bundle.predictor.graph.hypotheses({"source": features[None]})
+        logs = torch.from_numpy(model.logits({"token_ids": features}, found.tokens)).double().log_softmax(1)
         expected = float(logs[torch.arange(len(found.tokens)), torch.tensor(found.tokens)].sum())
         assert one["log_probability"] == pytest.approx(expected, abs=1e-3)
 
@@ -136,8 +135,8 @@ def test_text_is_the_one_that_it_is_alone_when_it_shares_a_batch(build, num_beam
 def test_logits_are_the_same_when_a_text_is_padded_further(build, model):
     graphs = build().predictor.graph.graphs
     source, written = model.processor.arrays(["the meeting"])[0][None], [(5, 9, 31, 7)]
-    alone = forced_step_logits(graphs, source, written, 0)
-    beside = forced_step_logits(graphs, np.pad(source, ((0, 0), (0, 9))), written, 0)
+    alone = forced_step_logits(graphs, {"source": source}, written, Translation(0, 24))
+    beside = forced_step_logits(graphs, {"source": np.pad(source, ((0, 0), (0, 9)))}, written, Translation(0, 24))
     np.testing.assert_allclose(beside, alone, rtol=1e-5, atol=1e-5)
 
 
@@ -168,7 +167,7 @@ def test_bundle_opens_again_and_predicts_when_it_lies_on_the_disk(build):
     ("change", "message"),
     [
         ({"schema_version": 3}, "is of version 3, which does not fit what it holds"),
-        ({"graphs": {"decode": "model.onnx"}}, "makes texts of others and names no graph to encode"),
+        ({"graphs": {"decode": "model.onnx"}}, "writes texts of what it reads and names no graph to encode"),
         ({"state": []}, r"do not fit together: past\.key\.0\. Export the model again"),
     ],
 )
@@ -182,17 +181,18 @@ def test_bundle_is_refused_when_its_manifest_is_another(build, change, message):
 
 def test_export_is_refused_when_the_graphs_have_another_weight(build, model):
     name = "decoder.1.cross.keys.weight"
-    altered = SimpleNamespace(
-        config=model.config, processor=model.processor, weights={**model.weights, name: 1.05 * model.weights[name]}
-    )
+    altered = TrainedTranslator(model.checkpoint)
+    vars(altered)["weights"] = {**model.weights, name: 1.05 * model.weights[name]}
 
     with pytest.raises(ParityError, match="The first text that differs: row|differ"):
-        prove_translation(build(model=altered), model, TEXTS, TEXTS, data=DATA, trained={})
+        prove_sequences(build(model=altered), model, TEXTS, TEXTS, data=DATA, trained={})
 
 
 def test_graph_is_refused_when_a_weight_is_missing(build, model):
-    weights = {name: one for name, one in model.weights.items() if name != "decoder.0.cross.values.weight"}
-    altered = SimpleNamespace(config=model.config, processor=model.processor, weights=weights)
+    altered = TrainedTranslator(model.checkpoint)
+    vars(altered)["weights"] = {
+        name: one for name, one in model.weights.items() if name != "decoder.0.cross.values.weight"
+    }
 
     with pytest.raises(ExportError, match=r"The net has no weight decoder\.0\.cross\.values\.weight; the graph is"):
         build(model=altered)
@@ -211,7 +211,7 @@ def test_net_is_refused_when_it_is_no_sequence_to_sequence_net(nets, save, text_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_beams": 0}, "The model cannot translate with {'num_beams': 0}: Expected `int` >= 1"),
+        ({"num_beams": 0}, "The model cannot write with {'num_beams': 0}: Expected `int` >= 1"),
         ({"length_penalty": -1.0}, "Expected `float` >= 0"),
         ({"max_tokens": "many"}, "Expected `int`, got `str`"),
         ({"temperature": 1.0}, "The model has no setting temperature; it has num_beams, length_penalty, max_tokens"),
@@ -226,7 +226,7 @@ def test_setting_is_refused_when_it_has_no_such_value(build, settings, message):
 def test_text_is_shorter_when_the_most_tokens_are_fewer(build):
     bundle = build()
     translator = bundle.checked_predictor.graph.changed({"max_tokens": 2})
-    assert all(len(one.tokens) <= 2 for one in translator.hypotheses(np.array([[0, 5, 6], [0, 7, 8]])))
+    assert all(len(one.tokens) <= 2 for one in translator.hypotheses({"source": np.array([[0, 5, 6], [0, 7, 8]])}))
 
 
 def test_text_is_refused_when_it_is_too_long_or_none(build):
@@ -247,7 +247,7 @@ def test_keys_and_values_of_the_given_text_are_computed_once_when_a_text_is_writ
     read, step = TranslationGraphs.read, TranslationGraphs.step
     monkeypatch.setattr(TranslationGraphs, "read", lambda *given: reads.append(1) or read(*given))
     monkeypatch.setattr(TranslationGraphs, "step", lambda *given: steps.append(given[2].shape) or step(*given))
-    (one,) = bundle.make_predictor().graph.hypotheses(np.array([[0, 9, 8, 7]]))
+    (one,) = bundle.make_predictor().graph.hypotheses({"source": np.array([[0, 9, 8, 7]])})
     assert (len(reads), len(steps)) == (1, len(one.tokens))
     assert set(steps) == {(1,)}, "one new token each"
 

@@ -339,13 +339,13 @@ def conversing_bundle(folder: Path) -> Path:
 
 def translating_bundle(folder: Path) -> Path:
     """A tiny sequence-to-sequence net of random weights for texts of up to 24 tokens, four at a time."""
-    from maas.exporting.translation_bundling import build_translation_bundle
+    from maas.exporting.sequence_bundling import build_sequence_bundle
 
     spec = importlib.util.spec_from_file_location("tiny_seq2seq", Path(__file__).parents[1] / "tiny_seq2seq.py")
     tiny_seq2seq = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tiny_seq2seq)
     folder.mkdir()
-    build_translation_bundle(
+    build_sequence_bundle(
         folder,
         model=tiny_seq2seq.translator(),
         name="tiny",

@@ -89,7 +89,9 @@ def test_path_is_not_there_when_no_model_translates(text_server):
 def test_model_is_refused_when_it_is_to_be_lazy(translating_folder):
     entry = LocatedEntry.of_folder(translating_folder)
     lazy = entry._replace(entry=msgspec.structs.replace(entry.entry, lazy=True))
-    with pytest.raises(ConfigError, match="Model tiny translates, and such models cannot be lazy. Leave lazy out."):
+    with pytest.raises(
+        ConfigError, match="Model tiny writes texts of what it reads, and such models cannot be lazy. Leave lazy out."
+    ):
         Repository().add(lazy)
 
 

@@ -25,7 +25,8 @@ class Chain:
         drawn = np.random.default_rng([self.seed, source, *tokens])
         return drawn.normal(scale=self.spread, size=V).astype(np.float32)
 
-    def read(self, source):
+    def read(self, given):
+        source = given["source"]
         return Writing({"memory.id": source[:, :1]}, {"tokens": np.zeros((len(source), 0), np.int64)})
 
     def step(self, progress, tokens):
@@ -68,7 +69,7 @@ def test_beam_search_is_another_ones_when_beams_are_followed_to_their_ends(seed,
     chain = Chain(seed)
     settings = Translation(END, MOST, num_beams, length_penalty)
     source = np.arange(6)[:, None]
-    for found, given in zip(best_texts(chain, source, settings), range(6), strict=True):
+    for found, given in zip(best_texts(chain, {"source": source}, settings), range(6), strict=True):
         tokens, total = searched(chain, given, settings)
         assert found.tokens == tokens
         assert found.log_probability == pytest.approx(total, abs=1e-9)
@@ -85,7 +86,7 @@ def test_best_of_all_texts_is_found_when_every_beam_is_followed(seed, length_pen
         one: sum(logs(chain, 7, one[:place])[token] for place, token in enumerate(one)) / len(one) ** length_penalty
         for one in whole
     }
-    (found,) = best_texts(chain, np.array([[7]]), settings)
+    (found,) = best_texts(chain, {"source": np.array([[7]])}, settings)
     assert found.tokens == max(scores, key=scores.get)
     assert found.score(length_penalty) == pytest.approx(max(scores.values()))
 
@@ -93,7 +94,9 @@ def test_best_of_all_texts_is_found_when_every_beam_is_followed(seed, length_pen
 @pytest.mark.parametrize("seed", range(8))
 def test_likeliest_token_is_taken_at_each_step_when_there_is_one_beam(seed):
     chain = Chain(seed)
-    for found, given in zip(best_texts(chain, np.arange(9)[:, None], Translation(END, MOST)), range(9), strict=True):
+    for found, given in zip(
+        best_texts(chain, {"source": np.arange(9)[:, None]}, Translation(END, MOST)), range(9), strict=True
+    ):
         tokens = ()
         while len(tokens) < MOST and END not in tokens:
             tokens += (int(chain.logits(given, tokens).argmax()),)
@@ -103,13 +106,13 @@ def test_likeliest_token_is_taken_at_each_step_when_there_is_one_beam(seed):
 @pytest.mark.parametrize("num_beams", [1, 3])
 def test_text_is_the_one_that_it_is_alone_when_others_are_written_beside_it(num_beams):
     chain, settings = Chain(3), Translation(END, 9, num_beams)
-    together = best_texts(chain, np.arange(20)[:, None], settings)
-    assert together == [best_texts(chain, np.array([[given]]), settings)[0] for given in range(20)]
+    together = best_texts(chain, {"source": np.arange(20)[:, None]}, settings)
+    assert together == [best_texts(chain, {"source": np.array([[given]])}, settings)[0] for given in range(20)]
 
 
 def test_texts_that_have_ended_take_no_part_when_others_go_on():
     chain = Chain(1)
-    found = best_texts(chain, np.arange(20)[:, None], Translation(END, 12))
+    found = best_texts(chain, {"source": np.arange(20)[:, None]}, Translation(END, 12))
     sizes = [len(one.tokens) for one in found]
     assert chain.rows == [sum(size >= step for size in sizes) for step in range(1, max(sizes) + 1)]
     assert min(sizes) < max(sizes)
@@ -128,7 +131,10 @@ def test_search_ends_early_when_no_beam_can_become_better():
 def test_longer_text_is_preferred_when_the_penalty_of_length_rises():
     chain = Chain(5, spread=1.0)
     sizes = [
-        sum(len(one.tokens) for one in best_texts(chain, np.arange(30)[:, None], Translation(END, 12, 4, power)))
+        sum(
+            len(one.tokens)
+            for one in best_texts(chain, {"source": np.arange(30)[:, None]}, Translation(END, 12, 4, power))
+        )
         for power in (0.0, 1.0, 3.0)
     ]
     assert sizes[0] < sizes[1] < sizes[2]

@@ -1,0 +1,63 @@
+"""Sounds become windows that lose nothing and are cut where it is quiet; tokens become text."""
+
+import numpy as np
+import pytest
+
+from maas.errors import InputError
+from maas.runtime.processors.spoken_text import RATE, SpokenTextProcessor, sound_windows
+
+
+def loud(count):
+    return np.random.default_rng(0).uniform(-0.5, 0.5, count).astype(np.float32)
+
+
+@pytest.fixture
+def processor():
+    return SpokenTextProcessor(window_s=2.0, max_windows=3)
+
+
+@pytest.mark.parametrize("count", [1, 1000, 2 * RATE])
+def test_short_sound_is_one_window_filled_up_with_silence_when_it_is_read(processor, count):
+    (found,) = processor.arrays([loud(count)])
+    assert found.shape == (1, 2 * RATE)
+    np.testing.assert_array_equal(found[0, :count], loud(count))
+    assert not found[0, count:].any()
+
+
+def test_long_sound_is_cut_in_the_middle_of_a_pause_when_its_window_ends_with_one():
+    sound = loud(3 * RATE)
+    sound[26000:30000] = 0
+    first, second = sound_windows(sound, 2 * RATE)
+    cut = int(np.flatnonzero(first)[-1]) + 1
+    assert cut == 26000, "what is cut is silent on both sides"
+    assert not second[:1000].any()
+    start = int(np.flatnonzero(second)[0])
+    np.testing.assert_array_equal(second[start : start + RATE], sound[30000 : 30000 + RATE])
+
+
+@pytest.mark.parametrize("count", [2 * RATE + 1, 3 * RATE, 4 * RATE + 5])
+def test_no_sample_is_lost_when_nothing_is_quiet(count):
+    sound = loud(count) + np.float32(0.6)
+    joined = np.concatenate([window[window != 0] for window in sound_windows(sound, 2 * RATE)])
+    np.testing.assert_array_equal(joined, sound)
+
+
+def test_cut_lies_in_the_last_third_when_all_is_silent():
+    windows = list(sound_windows(np.zeros(5 * RATE, np.float32), 2 * RATE))
+    assert 3 <= len(windows) <= 4
+
+
+def test_sound_is_refused_when_it_has_too_many_windows(processor):
+    with pytest.raises(InputError, match=r"^Row 1 lasts 7\.0 s; the model hears 3 windows of 2 s\. Send it in parts"):
+        processor.preprocess([loud(10), loud(7 * RATE)])
+
+
+def test_rows_of_as_many_windows_share_a_batch_when_they_are_joined(processor):
+    rows = processor.preprocess([loud(1000), loud(3 * RATE), loud(2000)])
+    assert [processor.bucket(row) for row in rows] == [1, 2, 1]
+    assert processor.batch([rows[0], rows[2]])["samples"].shape == (2, 1, 2 * RATE)
+
+
+def test_sound_is_resampled_when_it_comes_at_another_rate(processor):
+    (found,) = processor.arrays([{"samples": loud(8000), "rate": 8000}])
+    assert np.flatnonzero(found[0])[-1] == pytest.approx(RATE, abs=10)

@@ -35,6 +35,13 @@ SHRUNK = {
     "reviews_minilm": ["processor.max_tokens=16"],
     "reviews_minilm_lora": ["processor.max_tokens=16"],
     "smollm2": ["model.pretrained=LLAMA", "model.context=null", "processor.max_tokens=64", "data.max_rows=4"],
+    "smollm2_tuned": [
+        "model.pretrained=LLAMA",
+        "model.context=null",
+        "processor.max_tokens=128",
+        "data.source.rows=24",
+        "data.source.test_rows=4",
+    ],
 }
 """What makes a recipe's own parts small, beside fewer rows and one epoch."""
 LONG = {"airports", "bible_gpt", "reviews_minilm", "reviews_minilm_lora", "sentiment_zh_bert", "transcribe"}

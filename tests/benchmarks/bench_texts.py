@@ -1,6 +1,6 @@
 """What texts wait for while others are generated: a long prompt that they share, and a long prompt that joins.
 
-    python -m tests.benchmarks.bench_texts BUNDLE
+    python -m tests.benchmarks.bench_texts BUNDLE [shared] [joining]
 
 Requests that begin with one system message come at once to the engine of a bundle that generates. In turns, they share
 what is computed of it, or each has a salt of its own, or the message was there before. Then texts are generated for as
@@ -111,21 +111,27 @@ async def joining(engine: StepsEngine, generator: TextGenerator) -> None:
     print(f"longest wait of the others, in steps: {statistics.median(delays):.2f} ({shown})")
 
 
-async def measured(generator: TextGenerator, *parts: Callable[[StepsEngine, TextGenerator], Awaitable[None]]) -> None:
+PARTS: dict[str, Callable[[StepsEngine, TextGenerator], Awaitable[None]]] = {
+    "shared": shared_prompts,
+    "joining": joining,
+}
+
+
+async def measured(generator: TextGenerator, parts: Sequence[str]) -> None:
     """Measures one engine."""
     lane = Lane("preprocess")
     engine = StepsEngine(generator, lane)
     for part in parts:
-        await part(engine, generator)
+        await PARTS[part](engine, generator)
     await engine.drain()
     lane.close()
 
 
-def main(bundle: str) -> None:
+def main(bundle: str, *parts: str) -> None:
     """Measures a bundle and prints tables."""
     generator = maas.load(bundle).generator
     generator.batch_size, generator.context_length = STREAMS + 1, min(LENGTH, generator.context_length)
-    asyncio.run(measured(generator, shared_prompts, joining))
+    asyncio.run(measured(generator, parts or tuple(PARTS)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from maas.serving.engines.outcomes import each_by_itself
 from maas.serving.engines.text_queue import TextQueue
 from maas.serving.engines.text_streams import TextJob
 
-READ_TOKENS = 64
+READ_TOKENS = 40
 """Of prompts in one turn while other texts are generated, so that these go on."""
 JobOutcome: TypeAlias = tuple[TextJob, Piece | Exception]
 StepRun: TypeAlias = Callable[[Sequence[GeneratedText]], Pieces]

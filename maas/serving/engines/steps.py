@@ -16,7 +16,7 @@ from maas.runtime.generation.batch import DecodingBatch
 from maas.runtime.generation.text import GeneratedText
 from maas.serving.call import LOW, GenerationCall, RowList, TextChunk
 from maas.serving.engines.step_thread import JobOutcome, StepThread
-from maas.serving.engines.text_streams import TextJob, TextStream
+from maas.serving.engines.text_streams import TextJob, TextStream, jobs_of
 from maas.serving.executors import Lane, Result
 from maas.serving.faults import require_rows
 from maas.serving.statistics import ModelStatistics
@@ -94,7 +94,7 @@ class StepsEngine:
         try:
             texts = await _in_time(self._begun(call), call)
             stream = TextStream(texts)
-            jobs = stream.jobs
+            jobs = jobs_of(texts, stream)
             self.prompt_tokens += sum(len(text.prompt) for text in texts[:: call.copies])
             self._thread.put(jobs, call.priority)
             while not stream.is_over:

@@ -11,12 +11,15 @@ from maas.serving.call import TextChunk
 class TextStream:
     """The texts of one call, as they are generated. Everything here happens on the event loop.
 
+    It does not know the jobs that know it: a text that is not wanted any more is freed at once, with the counts of all
+    tokens that its sampler keeps, and not when Python next looks for circles of references.
+
     Args:
         texts: as they were begun.
     """
 
     def __init__(self, texts: Sequence[GeneratedText]) -> None:
-        self.jobs = [TextJob(text, index, self) for index, text in enumerate(texts)]
+        self._texts = texts
         self._pending: dict[int, list[Piece]] = {}
         self._left = len(texts)
         self._fault: Exception | None = None
@@ -51,7 +54,7 @@ class TextStream:
         return self._merged(index, self._pending.pop(index))
 
     def _merged(self, index: int, pieces: Sequence[Piece]) -> TextChunk:
-        text = self.jobs[index].text
+        text = self._texts[index]
         return TextChunk(
             index,
             len(text.prompt),
@@ -76,3 +79,8 @@ class TextJob:
     text: GeneratedText
     index: int
     stream: TextStream
+
+
+def jobs_of(texts: Sequence[GeneratedText], stream: TextStream) -> list[TextJob]:
+    """Returns the jobs of a call's texts, whose pieces a stream receives."""
+    return [TextJob(text, index, stream) for index, text in enumerate(texts)]

@@ -87,28 +87,29 @@ async def shared_prompts(engine: StepsEngine, generator: TextGenerator) -> None:
 
 
 async def joining(engine: StepsEngine, generator: TextGenerator) -> None:
-    """Prints how long other texts wait for a piece while a long prompt joins."""
+    """Prints how long other texts wait for a piece while a long prompt joins, by the clock and by the CPU's work."""
     delays, steps_ms = [], []
     for turn in range(ROUNDS):
-        times: list[float] = []
+        times: list[tuple[float, float]] = []
         others = [call_for(f"Tale {turn} {number}:", f"{number}", 4 * STEPS) for number in range(STREAMS)]
         tasks = [asyncio.create_task(answer(engine, call)) for call in others[1:]]
         stream = engine.submit(others[0])
         late = call_for(head_of(generator, f"of latecomers {turn}"), "late", 4)
         joined = None
         async for _ in stream:
-            times.append(time.monotonic())
+            times.append((time.monotonic(), time.process_time()))
             if len(times) == 2 * STEPS:
                 joined = asyncio.create_task(answer(engine, late))
         await asyncio.gather(*tasks, *([joined] if joined else []))
-        gaps = [after - before for before, after in pairwise(times)]
-        step = statistics.median(gaps[STEPS : 2 * STEPS - 2])
-        steps_ms.append(1000 * step)
-        delays.append(max(gaps[2 * STEPS - 1 :]) / step)
+        waits = [[after - before for before, after in pairwise(clock)] for clock in zip(*times, strict=True)]
+        steps = [statistics.median(clock[STEPS : 2 * STEPS - 2]) for clock in waits]
+        steps_ms.append(1000 * steps[1])
+        delays.append([max(clock[2 * STEPS - 1 :]) / step for clock, step in zip(waits, steps, strict=True)])
     step = statistics.median(steps_ms)
-    print(f"\n{STREAMS} texts, one with a prompt of {PROMPT_TOKENS} tokens joins: a step takes {step:.0f} ms")
-    shown = ", ".join(f"{delay:.2f}" for delay in delays)
-    print(f"longest wait of the others, in steps: {statistics.median(delays):.2f} ({shown})")
+    print(f"\n{STREAMS} texts, one with a prompt of {PROMPT_TOKENS} tokens joins: a step takes {step:.0f} ms of a CPU")
+    for name, found in zip(("clock", "CPU"), zip(*delays, strict=True), strict=True):
+        shown = ", ".join(f"{delay:.2f}" for delay in found)
+        print(f"longest wait of the others, in steps, by the {name}: {statistics.median(found):.2f} ({shown})")
 
 
 PARTS: dict[str, Callable[[StepsEngine, TextGenerator], Awaitable[None]]] = {

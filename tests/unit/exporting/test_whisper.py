@@ -3,8 +3,11 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
+import httpx
 import jsonschema
 import msgspec
 import numpy as np
@@ -16,6 +19,7 @@ from transformers import WhisperFeatureExtractor
 
 import maas
 from maas import lifecycle
+from maas.doctor import examine
 from maas.errors import BundleError, ConfigError, ExportError, ParityError
 from maas.exporting.sequence_bundling import build_sequence_bundle
 from maas.exporting.sequence_proof import prove_sequences
@@ -30,8 +34,10 @@ from maas.records.manifest import ServingSettings
 from maas.records.schemas import schema_bytes
 from maas.runtime.bundle import Bundle
 from maas.runtime.pyfunc import BundlePyfunc
+from maas.runtime.translation.graphs import TranslationGraphs
 from maas.training.checkpoint import Checkpoint
 from maas.training.heads import task_head_of
+from maas.training.recipe import TrainingRecipe
 from tests.unit import tiny_whisper
 
 SOUNDS = tiny_whisper.sounds(12)
@@ -149,6 +155,44 @@ def test_windows_are_joined_when_a_sound_is_longer_than_one(line):
     assert line.bundle.predict([LONG])[0]["text"] == "".join(texts).strip()
 
 
+def test_sounds_are_written_down_over_http_when_a_client_sends_a_file(line, start, place):
+    sounds = [(place / "sounds/test" / f"{number}.wav").read_bytes() for number in range(3)]
+    expected = [one["text"] for one in line.bundle.predict(sounds)]
+    with start(f"model={line.bundle.folder}") as url:
+        for sound, text in zip(sounds, expected, strict=True):
+            form = {"files": {"file": ("sound.wav", sound)}, "timeout": 60}
+            path = f"{url}/v1/audio/transcriptions"
+            assert httpx.post(path, data={"model": "whisper"}, **form).json() == {"text": text}
+            assert httpx.post(path, data={"response_format": "text"}, **form).text == f"{text}\n"
+        wav, route = {"content-type": "audio/wav"}, f"{url}/v1/automatic-speech-recognition"
+        reply = httpx.post(route, content=sounds[0], headers=wav, timeout=60)
+    assert reply.json() == line.bundle.predict(sounds[:1])[0]
+
+
+def test_bundle_is_opened_without_torch_when_the_install_is_light(line):
+    code = (
+        "import sys\n"
+        "for one in ('torch', 'transformers', 'lightning', 'onnx', 'pandas'):\n"
+        "    sys.modules[one] = None\n"
+        "import json, maas\n"
+        "bundle = maas.Bundle.open(sys.argv[1])\n"
+        "print(json.dumps(bundle.predict(bundle.golden.inputs)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(line.bundle.folder)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == line.bundle.golden.predictions
+
+
+def test_few_windows_are_read_at_once_when_a_batch_has_many(line, monkeypatch):
+    sizes, read = [], TranslationGraphs.read
+    monkeypatch.setattr(
+        TranslationGraphs, "read", lambda graphs, given: sizes.append(len(given["samples"])) or read(graphs, given)
+    )
+    assert len(line.bundle.make_predictor(batch_size=2).predict([LONG, LONG])) == 2
+    assert sizes == [4, 4], "of eight windows"
+
+
 def test_beams_are_followed_when_settings_are_changed(line):
     graph = line.bundle.predictor.graph
     beams = line.bundle.predictor.with_graph(graph.changed({"num_beams": 4, "length_penalty": 0.0}))
@@ -210,6 +254,10 @@ def test_other_stages_refuse_in_one_line_when_there_is_nothing_to_do(line, confi
         lifecycle.run(maas.compose("whisper", "compress=int8", "model.pretrained=nowhere"))
     with pytest.raises(BundleError, match="holds a model that does not translate; call predict"):
         line.bundle.translate(["x"])
+
+
+def test_doctor_finds_nothing_when_a_model_is_taken_as_it_comes(line, config):
+    assert examine(TrainingRecipe.of(config), load_rows(config), line.checkpoint.processor()) == []
 
 
 def test_training_is_refused_when_a_recipe_has_a_trainer(line):

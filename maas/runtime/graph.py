@@ -1,10 +1,12 @@
 """What ONNX Runtime raises, and why it does not open a file that is simply newer than it is. It opens none itself."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from maas.errors import BundleError, one_line
@@ -37,11 +39,12 @@ class Graph:
     def __init__(self, model: Path, threads: int = 1, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
         self.session = _session(model, threads, providers)
         self._output_names = [output.name for output in self.session.get_outputs()]
-        self._native = self.session._sess  # noqa: SLF001  its wrapper takes as long as a small model runs
+        inner = getattr(self.session, "_sess", self.session)  # its wrapper takes as long as a small model runs
+        self._run_graph: Callable[..., list[NDArray[np.generic]]] = inner.run
 
     def run(self, model_inputs: ModelInputs) -> Outputs:
         """Returns the outputs of a batch, (N, …) each."""
-        return dict(zip(self._output_names, self._native.run(self._output_names, model_inputs, None), strict=True))
+        return dict(zip(self._output_names, self._run_graph(self._output_names, model_inputs, None), strict=True))
 
 
 def session_options() -> ort.SessionOptions:

@@ -114,8 +114,8 @@ def transcribing(snapshot: Snapshot) -> list[Deployment]:
 
 
 def _transcribes(deployment: Deployment) -> bool:
-    is_of_sounds = bool(deployment.processor.media_types)
-    return is_of_sounds and any(spec.name == SPOKEN_TEXT for spec in deployment.postprocessor.specs)
+    gives_text = any(spec.name == SPOKEN_TEXT for spec in deployment.postprocessor.specs)
+    return gives_text and bool(deployment.processor.media_types)  # reading it may open the bundle
 
 
 def _sound(form: Form) -> bytes:

@@ -10,7 +10,7 @@ from maas.serving.openapi import openapi_document
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operation_documents import Content, OperationDocument
 from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
-from maas.serving.repository import ServedVersion, Snapshot
+from maas.serving.repository import Deployment, Snapshot
 
 HTML = b"text/html; charset=utf-8"
 _POLICY = (
@@ -27,7 +27,7 @@ def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
     """
     described = tuple(operation for operation in operations if operation.is_documented)
 
-    def docs(model: ServedVersion, snapshot: Snapshot) -> Reply:
+    def docs(model: Deployment, snapshot: Snapshot) -> Reply:
         return Reply(docs_html(described, model, snapshot), HTML, ((b"content-security-policy", _POLICY),))
 
     def openapi(snapshot: Snapshot) -> Reply:
@@ -72,10 +72,10 @@ class TryPage(Page):
 
     summary = "Describes the server."
 
-    def __init__(self, path: str, make: Callable[[ServedVersion, Snapshot], Reply]) -> None:
+    def __init__(self, path: str, make: Callable[[Deployment, Snapshot], Reply]) -> None:
         self.path = path
         self._make = make
-        self._pages: tuple[str, dict[ServedVersion, Reply]] = ("", {})
+        self._pages: tuple[str, dict[Deployment, Reply]] = ("", {})
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns the page; it is made for the first request.

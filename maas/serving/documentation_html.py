@@ -12,10 +12,10 @@ from maas.serving.examples import LONG, file_of, shortened
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operation_documents import Content, OperationDocument
 from maas.serving.protocols.operations import AnyOperation, Generating
-from maas.serving.repository import Deployment, GeneratingDeployment, ServedVersion, Snapshot
+from maas.serving.repository import Deployment, GeneratingDeployment, PredictingDeployment, Snapshot
 
 
-def docs_html(operations: Sequence[AnyOperation], model: ServedVersion, snapshot: Snapshot) -> bytes:
+def docs_html(operations: Sequence[AnyOperation], model: Deployment, snapshot: Snapshot) -> bytes:
     """Returns one self-contained HTML page.
 
     Args:
@@ -28,7 +28,7 @@ def docs_html(operations: Sequence[AnyOperation], model: ServedVersion, snapshot
     return re.sub(r"\{\{(\w+)\}\}", lambda place: facts[place[1]], template).encode()
 
 
-def _facts(operations: Sequence[AnyOperation], model: ServedVersion, snapshot: Snapshot) -> dict[str, str]:
+def _facts(operations: Sequence[AnyOperation], model: Deployment, snapshot: Snapshot) -> dict[str, str]:
     manifest = model.bundle.manifest
     takes, gives, form = _described(model, _choice(model, snapshot))
     facts = {
@@ -51,7 +51,7 @@ def _facts(operations: Sequence[AnyOperation], model: ServedVersion, snapshot: S
     }
 
 
-def _described(model: ServedVersion, choice: str) -> tuple[str, str, Mapping[str, object]]:
+def _described(model: Deployment, choice: str) -> tuple[str, str, Mapping[str, object]]:
     """Returns what a model takes, what it gives, and what the form of the page needs.
 
     Args:
@@ -61,7 +61,7 @@ def _described(model: ServedVersion, choice: str) -> tuple[str, str, Mapping[str
     if isinstance(model, GeneratingDeployment):
         takes = f"a text or a conversation, at most {model.generator.context_length} tokens with the new ones"
         return takes, "a text", _text_form(model, choice)
-    if not isinstance(model, Deployment):
+    if not isinstance(model, PredictingDeployment):
         raise TypeError(f"{type(model).__name__} has no page.")
     processor = model.processor
     form = {
@@ -85,18 +85,18 @@ def _text_form(model: GeneratingDeployment, choice: str) -> Mapping[str, object]
     }
 
 
-def _choice(model: ServedVersion, snapshot: Snapshot) -> str:
+def _choice(model: Deployment, snapshot: Snapshot) -> str:
     """Returns the query that names one of several models."""
-    several = len(snapshot.all) > 1
+    several = len(snapshot.deployments) > 1
     return f"?{urlencode({'model': model.name, 'version': model.version})}" if several else ""
 
 
-def _models(model: ServedVersion, snapshot: Snapshot) -> str:
+def _models(model: Deployment, snapshot: Snapshot) -> str:
     """Returns references to the pages of several models."""
-    if len(snapshot.all) == 1:
+    if len(snapshot.deployments) == 1:
         return ""
     pages = []
-    for one in sorted(snapshot.all, key=lambda one: (one.name, one.version)):
+    for one in sorted(snapshot.deployments, key=lambda one: (one.name, one.version)):
         shown = html.escape(f"{one.name} {snapshot.shown_version(one)}")
         query = html.escape(urlencode({"model": one.name, "version": one.version}))
         pages.append(f"<b>{shown}</b>" if one is model else f'<a href="?{query}">{shown}</a>')
@@ -117,7 +117,7 @@ def _row(operation: AnyOperation) -> str:
     return f"<tr><td>{cells[0]}</td><td>{cells[1]}</td><td>{html.escape(operation.summary)}</td></tr>"
 
 
-def _curls(operations: Sequence[AnyOperation], model: ServedVersion, snapshot: Snapshot) -> list[str]:
+def _curls(operations: Sequence[AnyOperation], model: Deployment, snapshot: Snapshot) -> list[str]:
     """Returns a command for each operation of a model that takes a body."""
     led = snapshot.led_by(model)
     documents = ((one, one.document(led)) for one in _own(operations, model, snapshot))
@@ -128,9 +128,9 @@ def _curls(operations: Sequence[AnyOperation], model: ServedVersion, snapshot: S
     ]
 
 
-def _own(operations: Sequence[AnyOperation], model: ServedVersion, snapshot: Snapshot) -> Iterator[AnyOperation]:
+def _own(operations: Sequence[AnyOperation], model: Deployment, snapshot: Snapshot) -> Iterator[AnyOperation]:
     """Yields the operations that a model has: those of its task, with its version where it has several."""
-    has_versions = sum(one.name == model.name for one in snapshot.all) > 1
+    has_versions = sum(one.name == model.name for one in snapshot.deployments) > 1
     for one in operations:
         is_of_version = ("{version}" in one.path) == (has_versions and "{name}" in one.path)
         is_of_task = getattr(one, "task", model.task) == model.task

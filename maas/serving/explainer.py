@@ -19,7 +19,7 @@ from maas.explaining.explainer import Method
 from maas.runtime.codec import Codec, Features, Outputs
 from maas.serving.call import Call, PreprocessedInputs, Row, RowList, preprocessed_from
 from maas.serving.faults import NotFiniteError, TooLargeError
-from maas.serving.repository import Deployment
+from maas.serving.repository import PredictingDeployment
 
 THREADS = 2
 MOST_CALLS = 16
@@ -55,7 +55,7 @@ class Explainer:
         self._calls = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="explainer")
 
-    async def explanations(self, call: ExplanationCall, deployment: Deployment) -> list[dict[str, Any]]:
+    async def explanations(self, call: ExplanationCall, deployment: PredictingDeployment) -> list[dict[str, Any]]:
         """Returns an explanation for each row, ready for JSON. Cancelling it ends the work.
 
         Raises:
@@ -89,7 +89,7 @@ class QueuedModel:
         loop: event loop of the model's engine.
     """
 
-    def __init__(self, call: Call, deployment: Deployment, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, call: Call, deployment: PredictingDeployment, loop: asyncio.AbstractEventLoop) -> None:
         self.processor = deployment.processor
         self.postprocessor = deployment.postprocessor
         self._call, self._engine, self._loop = call, deployment.engine, loop

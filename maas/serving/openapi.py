@@ -7,7 +7,7 @@ from dataclasses import replace
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument, QueryParameter
 from maas.serving.protocols.operations import AnyOperation, common_fault
 from maas.serving.protocols.schemas import schema_like
-from maas.serving.repository import ServedVersion, Snapshot
+from maas.serving.repository import Deployment, Snapshot
 
 
 def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> dict[str, object]:
@@ -24,16 +24,16 @@ def openapi_document(operations: Sequence[AnyOperation], snapshot: Snapshot) -> 
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": ", ".join(dict.fromkeys(one.name for one in snapshot.all)),
+            "title": ", ".join(dict.fromkeys(one.name for one in snapshot.deployments)),
             "version": first.version,
-            "description": "\n\n".join(_model(one, snapshot) for one in snapshot.all),
+            "description": "\n\n".join(_model(one, snapshot) for one in snapshot.deployments),
         },
         "paths": paths,
         "components": {"schemas": {_error_name(one): _error_schema(one) for one in operations}},
     }
 
 
-def _model(deployment: ServedVersion, snapshot: Snapshot) -> str:
+def _model(deployment: Deployment, snapshot: Snapshot) -> str:
     """Returns a sentence on one of the models."""
     manifest, version = deployment.bundle.manifest, snapshot.shown_version(deployment)
     made = f"{manifest.task}, {manifest.precision}, from recipe {manifest.lineage.recipe}"

@@ -8,10 +8,12 @@ from maas.runtime.codec import Outputs
 from maas.serving.call import Call
 from maas.serving.protocols.operations import Inference, Rendered, Reply, Request
 from maas.serving.reply_compression import compressed
-from maas.serving.repository import Deployment
+from maas.serving.repository import PredictingDeployment
 
 
-def rendered_at_once(operation: Inference[Any], call: Call, deployment: Deployment, outputs: Outputs) -> Reply:
+def rendered_at_once(
+    operation: Inference[Any], call: Call, deployment: PredictingDeployment, outputs: Outputs
+) -> Reply:
     """Returns the reply to a call.
 
     Args:
@@ -26,7 +28,7 @@ def rendered_at_once(operation: Inference[Any], call: Call, deployment: Deployme
 
 
 async def rendered_in_turns(
-    operation: Inference[Any], request: Request, call: Call, deployment: Deployment, outputs: Outputs
+    operation: Inference[Any], request: Request, call: Call, deployment: PredictingDeployment, outputs: Outputs
 ) -> Reply:
     """Returns a large reply to a call.
 
@@ -40,7 +42,7 @@ async def rendered_in_turns(
     return await written_in_turns(operation.render(call, deployment, outputs), request, deployment)
 
 
-async def written_in_turns(rendered: Rendered, request: Request, deployment: Deployment) -> Reply:
+async def written_in_turns(rendered: Rendered, request: Request, deployment: PredictingDeployment) -> Reply:
     """Returns a reply, written in turns with other work, and compressed where the client wants that.
 
     Args:

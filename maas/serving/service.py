@@ -36,7 +36,7 @@ from maas.serving.protocols.operations import (
     Request,
 )
 from maas.serving.rendering import rendered_at_once, rendered_in_turns, written_in_turns
-from maas.serving.repository import Deployment, Repository, ServedVersion, Snapshot
+from maas.serving.repository import Deployment, PredictingDeployment, Repository, Snapshot
 from maas.serving.rollout.rollouts import Rollouts
 from maas.serving.routing import RouteTable
 from maas.serving.stopping import GRACE_S
@@ -162,7 +162,7 @@ class Service:
     def observe(self, outcome: Outcome) -> None:
         """Shows an outcome to all observers, and counts it among those of its model."""
         snapshot = self._repository.snapshot
-        deployment: ServedVersion | None = snapshot.version_of(outcome.model, outcome.version)
+        deployment: Deployment | None = snapshot.version_of(outcome.model, outcome.version)
         if deployment is None:
             deployment = snapshot.generating_version_of(outcome.model, outcome.version)
         if deployment is not None:
@@ -282,7 +282,7 @@ def _finish(
     operation: Inference[Any],
     request: Request,
     call: Call,
-    deployment: Deployment,
+    deployment: PredictingDeployment,
     done: Done,
     outcome: Outputs | Exception,
 ) -> None:

@@ -23,7 +23,7 @@ HIDDEN_IMPORTS = {
     ("maas/registry/reading/replying.py", "maas.registry.catalogue"),  # likewise
     ("maas/serve.py", "maas.serving.transports.process"),  # it brings ONNX Runtime, which a supervisor does not need
     ("maas/serving/transports/assembling.py", "maas.serving.transports.grpc"),  # gRPC is an extra
-    ("maas/serving/protocols/graphql.py", "maas.serving.protocols.graphql_execution"),  # graphql-core is an extra
+    ("maas/serving/protocols/graphql/operations.py", "maas.serving.protocols.graphql.execution"),  # an extra
     ("maas/runtime/bundle.py", "maas.runtime.generation"),  # only a bundle that generates needs jinja2
     ("maas/serving/repository/opening.py", "maas.serving.repository.generating"),  # likewise
     ("maas/runtime/generation/generator.py", "maas.runtime.generation.grammars"),  # llguidance is an extra

@@ -14,8 +14,8 @@ import pytest
 from maas.serving import protocols
 from maas.serving.entries import LocatedEntry
 from maas.serving.preprocessing.reader import InputReader
+from maas.serving.protocols.open_inference.extensions import StatisticsPage
 from maas.serving.protocols.operations import Explaining, Operation
-from maas.serving.protocols.v2_extensions import StatisticsPage
 from maas.serving.repository import Repository
 from maas.serving.transports.http import HttpApp
 

@@ -9,7 +9,7 @@ import pytest
 
 import maas
 from maas.runtime.pyfunc import _load_pyfunc
-from maas.serving.protocols.json_tensors import json_parts
+from maas.serving.protocols.open_inference.json_tensors import json_parts
 from maas.serving.repository import Repository
 from maas.training.checkpoint import Checkpoint
 

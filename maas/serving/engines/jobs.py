@@ -41,13 +41,13 @@ class JobQueue:
 
     Args:
         batch_size: largest number of rows in a run.
-        max_rows: largest number of rows that may wait; work of low priority may take half of them. It may be lowered
-            and raised again later.
+        max_waiting_rows: largest number of rows that may wait; work of low priority may take half of them. It may be
+            lowered and raised again later.
     """
 
-    def __init__(self, batch_size: int, max_rows: int) -> None:
+    def __init__(self, batch_size: int, max_waiting_rows: int) -> None:
         self.batch_size = batch_size
-        self.max_rows = self._most_at_once = max_rows
+        self.max_waiting_rows = self._most_at_once = max_waiting_rows
         self.waiting_rows = 0
         self._jobs: deque[Job] = deque()
         self._by_priority = {HIGH: deque[Job](), NORMAL: self._jobs, LOW: deque[Job]()}
@@ -65,7 +65,7 @@ class JobQueue:
         Raises:
             OverloadError: there is none for so many rows.
         """
-        most = self.max_rows if priority != LOW else (self.max_rows + 1) // 2
+        most = self.max_waiting_rows if priority != LOW else (self.max_waiting_rows + 1) // 2
         if self.waiting_rows + rows > most and (self.waiting_rows or rows > self._most_at_once):
             shown = "" if priority != LOW else " for work of low priority"
             raise OverloadError(

@@ -21,12 +21,12 @@ class WaitLimit:
 
     Args:
         max_wait_s: time that rows may wait, in seconds.
-        queue: its `max_rows` at the beginning is never exceeded, and a run's rows may always wait.
+        queue: its `max_waiting_rows` at the beginning is never exceeded, and a run's rows may always wait.
         costs: how long runs took when the model was loaded.
     """
 
     def __init__(self, max_wait_s: float, queue: JobQueue, costs: Costs) -> None:
-        self._max_wait_s, self._queue, self._most = max_wait_s, queue, queue.max_rows
+        self._max_wait_s, self._queue, self._most = max_wait_s, queue, queue.max_waiting_rows
         self._s_per_row = costs.longest_run_s / costs.rows
         self._set()
 
@@ -54,4 +54,4 @@ class WaitLimit:
 
     def _set(self) -> None:
         fitting = self._max_wait_s / self._s_per_row if self._s_per_row > 0 else self._most
-        self._queue.max_rows = min(self._most, max(self._queue.batch_size, int(min(self._most, fitting))))
+        self._queue.max_waiting_rows = min(self._most, max(self._queue.batch_size, int(min(self._most, fitting))))

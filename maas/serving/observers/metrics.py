@@ -55,7 +55,7 @@ class Metrics:
             reading_rows: returns the number of rows that wait to be read.
         """
         self.registry.register(_Models(repository, reading_rows))
-        for deployment in repository.snapshot.all:
+        for deployment in repository.snapshot.deployments:
             self._runs.watch(deployment.name, deployment.version)
 
     def render(self) -> bytes:
@@ -98,7 +98,7 @@ class _Models(Collector):
         labels = ("model", "version", "digest", "precision")
         queue = GaugeMetricFamily("maas_queue_rows", "Rows that wait for a model.", labels=labels[:2])
         models = GaugeMetricFamily("maas_model_info", "The models that are served; always 1.", labels=labels)
-        for one in self._repository.snapshot.all:
+        for one in self._repository.snapshot.deployments:
             queue.add_metric((one.name, one.version), one.engine.queued_rows)
             models.add_metric((one.name, one.version, one.bundle.digest, one.bundle.manifest.precision), 1)
         reading = GaugeMetricFamily("maas_reading_rows", "Rows of large requests that wait to be read.")

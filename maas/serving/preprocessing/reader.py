@@ -29,7 +29,7 @@ from maas.serving.preprocessing.frames import (
 )
 from maas.serving.protocols.operations import C, ModelOperation, Request
 from maas.serving.protocols.schemas import body_bound
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import PredictingDeployment, Snapshot
 
 STREAM_BYTES = 2**20
 CLOSING_S = 2.0
@@ -65,11 +65,11 @@ class InputReader:
     """Reads large requests in a process of its own.
 
     Args:
-        max_rows: largest number of rows that may wait to be read or be read.
+        max_waiting_rows: largest number of rows that may wait to be read or be read.
     """
 
-    def __init__(self, max_rows: int) -> None:
-        self.max_rows = max_rows
+    def __init__(self, max_waiting_rows: int) -> None:
+        self.max_waiting_rows = max_waiting_rows
         self._readings: dict[int, _Reading] = {}
         self._numbers = itertools.count()
         self._process: asyncio.subprocess.Process | None = None
@@ -121,16 +121,16 @@ class InputReader:
             await self._receiving
 
     def _admit(self, rows: int) -> None:
-        if self.waiting_rows + rows > self.max_rows:
+        if self.waiting_rows + rows > self.max_waiting_rows:
             raise OverloadError(
-                f"{self.waiting_rows} rows of at most {self.max_rows} wait to be read; {rows} more do not fit. "
+                f"{self.waiting_rows} rows of at most {self.max_waiting_rows} wait to be read; {rows} more do not fit. "
                 "Try again in a second."
             )
 
     async def _send(
         self, number: int, reading: _Reading, operation: ModelOperation[Any], request: Request, snapshot: Snapshot
     ) -> None:
-        models = tuple(dict.fromkeys(map(_record, snapshot.deployments)))
+        models = tuple(dict.fromkeys(map(_record, snapshot.predicting)))
         head = ReadRequest(
             number,
             models,
@@ -212,7 +212,7 @@ async def _written(process: asyncio.subprocess.Process, *parts: bytes | bytearra
                     await process.stdin.drain()
 
 
-def _record(deployment: Deployment) -> ModelRecord:
+def _record(deployment: PredictingDeployment) -> ModelRecord:
     return ModelRecord(
         deployment.name,
         deployment.version,

@@ -13,10 +13,10 @@ from maas.runtime.processors import load_processor
 from maas.serving.call import Call, Chunk
 from maas.serving.preprocessing.frames import ModelRecord
 from maas.serving.protocols.schemas import keep_bound
-from maas.serving.repository import Deployment
+from maas.serving.repository import PredictingDeployment
 
 
-class UnopenedDeployment(Deployment):
+class UnopenedDeployment(PredictingDeployment):
     """A deployment whose bundle is opened by the first request that needs its processor.
 
     Its task and its postprocessor are what the manifest says, which is little to read. Where a deployment has fields,

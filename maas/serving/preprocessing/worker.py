@@ -32,7 +32,7 @@ from maas.serving.preprocessing.frames import (
 from maas.serving.preprocessing.unopened import UnopenedDeployment
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import ModelOperation, Request
-from maas.serving.repository import Deployment, Snapshot, VersionLabel
+from maas.serving.repository import PredictingDeployment, Snapshot, VersionLabel
 
 LARGE_PIXELS = 4_000_000
 LARGE_PICTURE = threading.Lock()
@@ -104,7 +104,7 @@ def snapshot_of(models: tuple[ModelRecord, ...], labels: tuple[tuple[str, str, s
 
 
 @lru_cache(maxsize=32)
-def _deployment(model: ModelRecord) -> Deployment:
+def _deployment(model: ModelRecord) -> PredictingDeployment:
     return UnopenedDeployment(model)
 
 

@@ -29,7 +29,7 @@ from maas.serving.protocols.parameters import (
     whole_number,
 )
 from maas.serving.protocols.schemas import object_schema, require_body_size, served_row_schema
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import PredictingDeployment, Snapshot
 
 MOST_ROWS, MOST_ORDERS, MOST_PARTS = 4, 16, 64
 _OrderLimits, _PartLimits = Meta(ge=1, le=MOST_ORDERS), Meta(ge=1, le=MOST_PARTS)
@@ -105,14 +105,14 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
         if request.media_type in named.processor.media_types:
             return _call(named, wanted, [request.body], request, queried)
         refuse_files(request.media_type, named.processor)
-        require_body_size(request.body, snapshot.deployments)
+        require_body_size(request.body, snapshot.predicting)
         body = _read(request, snapshot.first)
         found, wanted = chosen_deployment(request, snapshot, snapshot.first, body.model, body.version)
         rows = body.inputs if found.processor.is_many(body.inputs) and isinstance(body.inputs, list) else [body.inputs]
         return _call(found, wanted, rows, request, body, queried)
 
     def render(
-        self, call: ExplanationCall, deployment: Deployment, explanations: Sequence[Mapping[str, Any]]
+        self, call: ExplanationCall, deployment: PredictingDeployment, explanations: Sequence[Mapping[str, Any]]
     ) -> Rendered:
         """Returns the explanations, and whose they are."""
         head = {"model": deployment.name, "version": deployment.version}
@@ -153,14 +153,18 @@ _QUERY = (
 
 def _label_query(snapshot: Snapshot) -> tuple[QueryParameter, ...]:
     """Returns the parameter that names a label of any of the models, where they have some."""
-    labels = dict.fromkeys(label for one in snapshot.deployments for label in one.postprocessor.labels)
+    labels = dict.fromkeys(label for one in snapshot.predicting for label in one.postprocessor.labels)
     schema = {"type": "string", "enum": list(labels)}
     parameter = QueryParameter("label", schema, "the label that is explained; else the one that the model gives")
     return (parameter,) if labels else ()
 
 
 def _call(
-    deployment: Deployment, version: str | None, rows: Sequence[object], request: Request, *given: ExplanationSettings
+    deployment: PredictingDeployment,
+    version: str | None,
+    rows: Sequence[object],
+    request: Request,
+    *given: ExplanationSettings,
 ) -> ExplanationCall:
     """Returns a call for some rows, with the settings that were given first."""
     require_rows(len(rows), MOST_ROWS)
@@ -187,7 +191,7 @@ def _queried(request: Request) -> ExplanationSettings:
     return ExplanationSettings(**found)
 
 
-def _read(request: Request, first: Deployment) -> ExplanationsRequest:
+def _read(request: Request, first: PredictingDeployment) -> ExplanationsRequest:
     try:
         return decode(_DECODER, request.body)
     except UnreadableError as error:
@@ -215,7 +219,7 @@ def _reply_schema() -> dict[str, object]:
     return object_schema(model=text, version=text, explanations={"type": "array", "items": explanation})
 
 
-def _example_reply(deployment: Deployment) -> dict[str, object]:
+def _example_reply(deployment: PredictingDeployment) -> dict[str, object]:
     """Returns a reply of the right form; its numbers are made up, as the document runs no model."""
     labels = deployment.postprocessor.labels
     part = {"name": "…", "place": [0, 1], "attribution": 0.75}

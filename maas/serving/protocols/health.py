@@ -36,7 +36,7 @@ class HealthPage(Page):
 
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns that it is so; a server without a model is not ready."""
-        if self.name == "ready" and not snapshot.all:
+        if self.name == "ready" and not snapshot.deployments:
             raise OverloadError("No model is served yet. Try again in a second.")
         return Reply(encode({self.name: True}))
 

@@ -21,7 +21,7 @@ from maas.serving.protocols.parameters import (
     truth_parameter,
 )
 from maas.serving.protocols.schemas import schema_like
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import PredictingDeployment, Snapshot
 
 PredictionMaker: TypeAlias = Callable[[Outputs], list[dict[str, Any]]]
 """Makes a prediction for each row of outputs."""
@@ -57,7 +57,9 @@ class LabelsPage(Page):
         return OperationDocument(Content(schema_like(example), example), query=MODEL_QUERY)
 
 
-def top_k_of(request: Request, top_k: WholeCount | None, scores: bool | None, deployment: Deployment) -> int | None:
+def top_k_of(
+    request: Request, top_k: WholeCount | None, scores: bool | None, deployment: PredictingDeployment
+) -> int | None:
     """Returns how many scores by label a request wants beside each prediction: 0 for all, None for none.
 
     Args:
@@ -79,7 +81,7 @@ def top_k_of(request: Request, top_k: WholeCount | None, scores: bool | None, de
     return min(int(top_k or 0), len(labels))
 
 
-def prediction_maker(deployment: Deployment, top_k: int | None) -> PredictionMaker:
+def prediction_maker(deployment: PredictingDeployment, top_k: int | None) -> PredictionMaker:
     """Returns what makes predictions of outputs, with as many scores by label as a call wants.
 
     Args:
@@ -119,7 +121,7 @@ def named_scores(scores: NDArray[Any], labels: Sequence[str], top_k: int) -> lis
     return [{labels[at]: row[at] for at in order} for row, order in zip(rows, best, strict=True)]
 
 
-def _labels_of(deployment: Deployment) -> dict[str, object]:
+def _labels_of(deployment: PredictingDeployment) -> dict[str, object]:
     return {
         "model": deployment.name,
         "version": deployment.version,

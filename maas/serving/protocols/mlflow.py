@@ -24,7 +24,7 @@ from maas.serving.protocols.operations import AnyOperation, Inference, Page, Ren
 from maas.serving.protocols.parameters import MODEL_QUERY, SCORES_QUERY, WholeCount, chosen_deployment
 from maas.serving.protocols.rows import rows_of_columns, rows_of_instances, rows_of_records, rows_of_table
 from maas.serving.protocols.schemas import require_body_size, schema_like
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import PredictingDeployment, Snapshot
 
 ROW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV = "text/csv"
@@ -104,7 +104,7 @@ class PingPage(Page):
         Raises:
             OverloadError: no model is served.
         """
-        if not snapshot.deployments:
+        if not snapshot.predicting:
             raise OverloadError("No model is served yet. Try again in a second.")
         return Reply(b"{}")
 
@@ -163,7 +163,7 @@ class InvocationOperation(Inference[InvocationCall]):
             top_k=top_k_of(request, parameters.top_k, parameters.scores, deployment),
         )
 
-    def render(self, call: InvocationCall, deployment: Deployment, outputs: Outputs) -> Rendered:
+    def render(self, call: InvocationCall, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns the predictions."""
         return Rendered(_predictions(map(prediction_maker(deployment, call.top_k), slices(outputs))))
 
@@ -182,7 +182,7 @@ def mlflow_fault(kind: str, message: str) -> dict[str, object]:
     return {"error_code": MLFLOW_ERROR_CODES.get(kind, "BAD_REQUEST"), "message": message}
 
 
-def _read(body: bytes | bytearray, deployment: Deployment) -> InvocationRequest:
+def _read(body: bytes | bytearray, deployment: PredictingDeployment) -> InvocationRequest:
     try:
         read = decode_with_nan(_DECODER, body)
         _require_one_form(read)
@@ -198,7 +198,7 @@ def _require_one_form(body: InvocationRequest) -> None:
         raise UnreadableError(f"The body has {held} of {', '.join(ROW_FORMS)}; it takes one of them. Send JSON")
 
 
-def _rows(body: InvocationRequest, deployment: Deployment) -> list[Row]:
+def _rows(body: InvocationRequest, deployment: PredictingDeployment) -> list[Row]:
     """Returns the rows of whichever form a body has."""
     specs = deployment.signature.inputs
     if body.dataframe_split is not msgspec.UNSET:
@@ -231,7 +231,7 @@ def _predictions(lists: Iterator[Sequence[object]]) -> Iterator[bytes]:
     yield b"}"
 
 
-def _example(deployment: Deployment) -> dict[str, object]:
+def _example(deployment: PredictingDeployment) -> dict[str, object]:
     """Returns a golden row as a table, or as an instance."""
     names, row = [spec.name for spec in deployment.signature.inputs], deployment.bundle.golden.inputs[0]
     if len(names) == 1:

@@ -3,10 +3,10 @@
 from maas.serving.protocols.operation_documents import JsonSchema
 from maas.serving.protocols.parameters import SCORES_PROPERTIES
 from maas.serving.protocols.schemas import cells_schema, instance_schema, object_schema, one_of_forms
-from maas.serving.repository import Deployment
+from maas.serving.repository import PredictingDeployment
 
 
-def invocation_schema(deployment: Deployment) -> JsonSchema:
+def invocation_schema(deployment: PredictingDeployment) -> JsonSchema:
     """Returns the schema of a body for a model."""
     rows: JsonSchema = {"type": "array", "minItems": 1, "items": instance_schema(deployment)}
     specs = deployment.signature.inputs
@@ -25,7 +25,7 @@ def invocation_schema(deployment: Deployment) -> JsonSchema:
     return one_of_forms(forms, {"params": params})
 
 
-def _split_schema(deployment: Deployment) -> JsonSchema:
+def _split_schema(deployment: PredictingDeployment) -> JsonSchema:
     """Returns the schema of a table with the names of its columns and a list of values for each row."""
     cells, names = _cells_schema(deployment), _names_schema(deployment)
     properties = {
@@ -36,7 +36,7 @@ def _split_schema(deployment: Deployment) -> JsonSchema:
     return {"type": "object", "required": ["data"], "properties": properties, "additionalProperties": False}
 
 
-def _cells_schema(deployment: Deployment) -> JsonSchema:
+def _cells_schema(deployment: PredictingDeployment) -> JsonSchema:
     """Returns the schema of a row's values: one a column, or those that are the model's only input."""
     row, specs = deployment.processor.row_schema, deployment.signature.inputs
     if len(specs) > 1:
@@ -46,7 +46,7 @@ def _cells_schema(deployment: Deployment) -> JsonSchema:
     return {"type": "array", "items": row, "minItems": 1, "maxItems": 1}
 
 
-def _names_schema(deployment: Deployment) -> dict[str, object]:
+def _names_schema(deployment: PredictingDeployment) -> dict[str, object]:
     """Returns the schema of the names of a table's columns; those of a row of numbers may be any."""
     specs = deployment.signature.inputs
     if len(specs) > 1:
@@ -56,7 +56,7 @@ def _names_schema(deployment: Deployment) -> dict[str, object]:
     return {"items": {"type": ["string", "integer"]}, "uniqueItems": True, "minItems": width, "maxItems": width}
 
 
-def _record_schema(deployment: Deployment) -> JsonSchema:
+def _record_schema(deployment: PredictingDeployment) -> JsonSchema:
     """Returns the schema of a row by column."""
     row, specs = deployment.processor.row_schema, deployment.signature.inputs
     if len(specs) > 1:
@@ -65,6 +65,6 @@ def _record_schema(deployment: Deployment) -> JsonSchema:
     return {"type": "object", "additionalProperties": value, "minProperties": width, "maxProperties": width}
 
 
-def _is_row_of_numbers(deployment: Deployment) -> bool:
+def _is_row_of_numbers(deployment: PredictingDeployment) -> bool:
     specs = deployment.signature.inputs
     return len(specs[0].shape) == 2 and deployment.processor.row_schema.get("type") == "array"

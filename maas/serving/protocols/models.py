@@ -12,7 +12,7 @@ from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.operation_documents import Content, OperationDocument
 from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.protocols.schemas import object_schema, schema_like
-from maas.serving.repository import DeploymentState, ServedVersion, Snapshot
+from maas.serving.repository import Deployment, DeploymentState, Snapshot
 
 OWNER = "maas"
 STATES = {
@@ -58,7 +58,7 @@ class ModelPage(Page):
     def reply(self, request: Request, snapshot: Snapshot) -> Reply:
         """Returns its object."""
         name = request.values["name"]
-        found = next((one for one in snapshot.all if one.name == name), None) or snapshot.find(name)
+        found = next((one for one in snapshot.deployments if one.name == name), None) or snapshot.find(name)
         request.model = found.name
         return Reply(encode(described_model(found, snapshot)))
 
@@ -68,14 +68,14 @@ class ModelPage(Page):
         return OperationDocument(Content(_model_schema(example), example), values=(("name", snapshot.default.name),))
 
 
-def described_model(deployment: ServedVersion, snapshot: Snapshot) -> dict[str, object]:
+def described_model(deployment: Deployment, snapshot: Snapshot) -> dict[str, object]:
     """Returns a model as all three protocols describe it.
 
     Args:
         deployment: its default version.
         snapshot: its other versions are there.
     """
-    versions = [one for one in snapshot.all if one.name == deployment.name]
+    versions = [one for one in snapshot.deployments if one.name == deployment.name]
     return {
         "id": deployment.name,
         "object": "model",
@@ -90,7 +90,7 @@ def described_model(deployment: ServedVersion, snapshot: Snapshot) -> dict[str, 
     }
 
 
-def version_status(deployment: ServedVersion) -> dict[str, object]:
+def version_status(deployment: Deployment) -> dict[str, object]:
     """Returns the state of a version as TensorFlow Serving writes it."""
     return {
         "version": deployment.version,
@@ -106,12 +106,12 @@ def _model_schema(example: Mapping[str, object]) -> dict[str, object]:
 
 
 def _listed_models(snapshot: Snapshot) -> dict[str, object]:
-    first = {one.name: one for one in reversed(snapshot.all)}
-    names = list(dict.fromkeys(one.name for one in snapshot.all))
+    first = {one.name: one for one in reversed(snapshot.deployments)}
+    names = list(dict.fromkeys(one.name for one in snapshot.deployments))
     return {"object": "list", "data": [described_model(first[name], snapshot) for name in names], "models": names}
 
 
-def _created(deployment: ServedVersion) -> int:
+def _created(deployment: Deployment) -> int:
     """Returns when the bundle was written here, in seconds since 1970; 0 where its folder has been removed since."""
     manifest = deployment.bundle.folder / "manifest.json"
     return int(manifest.stat().st_mtime) if manifest.exists() else 0

@@ -11,12 +11,12 @@ import simdjson
 
 from maas.serving.call import Row
 from maas.serving.protocols.operations import LARGE_BODY_BYTES
-from maas.serving.repository import Deployment
+from maas.serving.repository import PredictingDeployment
 
 _PARSER = simdjson.Parser()  # of small bodies; it keeps as much memory as the largest of them took
 
 
-def takes_number_rows(deployment: Deployment) -> bool:
+def takes_number_rows(deployment: PredictingDeployment) -> bool:
     """Whether a row of a model is a flat list of floating-point numbers."""
     specs = deployment.signature.inputs
     return len(specs) == 1 and len(specs[0].shape) == 2 and specs[0].datatype in ("FP32", "FP64")

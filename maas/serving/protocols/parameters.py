@@ -10,7 +10,7 @@ from msgspec import Meta
 from maas.errors import InputError, shortened_value
 from maas.serving.protocols.operation_documents import JsonSchema, QueryParameter
 from maas.serving.protocols.operations import Request
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import PredictingDeployment, Snapshot
 
 MOST_COUNT = 999_999_999
 MODEL_PROPERTIES: JsonSchema = {
@@ -43,8 +43,8 @@ _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def chosen_deployment(
-    request: Request, snapshot: Snapshot, default: Deployment, model: str | None, version: VersionName | None
-) -> tuple[Deployment, str | None]:
+    request: Request, snapshot: Snapshot, default: PredictingDeployment, model: str | None, version: VersionName | None
+) -> tuple[PredictingDeployment, str | None]:
     """Returns the deployment that a request names, and the version that it wants; the request keeps its name.
 
     Args:

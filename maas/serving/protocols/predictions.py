@@ -21,7 +21,7 @@ from maas.serving.protocols.operation_documents import Content, OperationDocumen
 from maas.serving.protocols.operations import AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.parameters import MODEL_PROPERTIES, MODEL_QUERY, VersionName, chosen_deployment
 from maas.serving.protocols.schemas import require_body_size, schema_like, served_row_schema
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import PredictingDeployment, Snapshot
 
 
 class PredictionsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +54,7 @@ class ListOperation(Inference[Call]):
 
     def parse(self, request: Request, snapshot: Snapshot) -> Call:
         """Returns a call with the rows."""
-        require_body_size(request.body, snapshot.deployments)
+        require_body_size(request.body, snapshot.predicting)
         try:
             body = decode(_DECODER, request.body)
         except UnreadableError as error:
@@ -76,7 +76,7 @@ class ListOperation(Inference[Call]):
         )
 
     @abstractmethod
-    def reply_to_first_row(self, deployment: Deployment) -> dict[str, object]:
+    def reply_to_first_row(self, deployment: PredictingDeployment) -> dict[str, object]:
         """Returns the reply to a deployment's first golden row."""
 
 
@@ -86,12 +86,12 @@ class PredictionsOperation(ListOperation):
     path = "/v1/predictions"
     summary = "Answers a list of inputs of any model with its predictions."
 
-    def render(self, call: Call, deployment: Deployment, outputs: Outputs) -> Rendered:
+    def render(self, call: Call, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns a prediction for each row, and whose they are."""
         predictions = map(deployment.postprocessor.predictions, slices(outputs))
         return Rendered(_body(_identity(deployment), "predictions", predictions))
 
-    def reply_to_first_row(self, deployment: Deployment) -> dict[str, object]:
+    def reply_to_first_row(self, deployment: PredictingDeployment) -> dict[str, object]:
         """Returns the golden prediction."""
         return {**_identity(deployment), "predictions": deployment.bundle.golden.predictions[:1]}
 
@@ -102,13 +102,13 @@ class ScoresOperation(ListOperation):
     path = "/v1/scores"
     summary = "Answers a list of inputs of any model with its scores."
 
-    def render(self, call: Call, deployment: Deployment, outputs: Outputs) -> Rendered:
+    def render(self, call: Call, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns the scores of each row, their datatype, and whose they are."""
         scores = map(deployment.postprocessor.scores, slices(outputs))
         head = {**_identity(deployment), "datatype": _datatype(deployment)}
         return Rendered(_body(head, "scores", (part.tolist() for part in scores)))
 
-    def reply_to_first_row(self, deployment: Deployment) -> dict[str, object]:
+    def reply_to_first_row(self, deployment: PredictingDeployment) -> dict[str, object]:
         """Returns the golden scores."""
         scores = deployment.bundle.golden.scores[:1]
         return {**_identity(deployment), "datatype": _datatype(deployment), "scores": scores}
@@ -120,14 +120,14 @@ def _body(head: dict[str, str], name: str, parts: Iterable[Sequence[object]]) ->
     yield b"}"
 
 
-def _identity(deployment: Deployment) -> dict[str, str]:
+def _identity(deployment: PredictingDeployment) -> dict[str, str]:
     return {"model": deployment.name, "version": deployment.version}
 
 
-def _datatype(deployment: Deployment) -> str:
+def _datatype(deployment: PredictingDeployment) -> str:
     """Returns the datatype of the scores, as the Open Inference Protocol calls it."""
     return "FP64" if deployment.postprocessor.scores(deployment.example_outputs).dtype.itemsize > 4 else "FP32"
 
 
-def _example(deployment: Deployment) -> dict[str, object]:
+def _example(deployment: PredictingDeployment) -> dict[str, object]:
     return {"inputs": deployment.bundle.golden.inputs[:1]}

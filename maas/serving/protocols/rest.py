@@ -39,7 +39,7 @@ from maas.serving.protocols.parameters import (
     chosen_deployment,
 )
 from maas.serving.protocols.schemas import require_body_size, schema_like, served_row_schema
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import PredictingDeployment, Snapshot
 
 ROWS = "input_data"
 OTHER_PATHS = {"translation": "/v1/translate"}
@@ -105,7 +105,7 @@ class TaskOperation(Inference[RestCall]):
         if kind in first.processor.media_types:
             return self._call(request, snapshot, None)
         refuse_files(kind, first.processor)
-        require_body_size(request.body, snapshot.deployments)
+        require_body_size(request.body, snapshot.predicting)
         return self._call(request, snapshot, _read(request, first.processor.input_name, None, first))
 
     def _call(self, request: Request, snapshot: Snapshot, body: _Body | None) -> RestCall:
@@ -125,7 +125,7 @@ class TaskOperation(Inference[RestCall]):
             top_k=top_k_of(request, *scores, deployment),
         )
 
-    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Rendered:
+    def render(self, call: RestCall, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns one prediction for one input, and a list of them for a list; with scores where they are wanted."""
         predictions = prediction_maker(deployment, call.top_k)
         if not call.is_many:
@@ -160,7 +160,7 @@ class PredictOperation(Inference[RestCall]):
     def parse(self, request: Request, snapshot: Snapshot) -> RestCall:
         """Returns a call with the rows."""
         first = snapshot.first
-        require_body_size(request.body, snapshot.deployments)
+        require_body_size(request.body, snapshot.predicting)
         if takes_number_rows(first) and not request.query:
             numbers = number_rows(request.body, ROWS)
             if numbers is not None:
@@ -171,7 +171,7 @@ class PredictOperation(Inference[RestCall]):
         rows: list[Row] = body.value if isinstance(body.value, list) else []
         return RestCall(model=deployment.name, version=wanted, inputs=RowList(rows), size_bytes=len(request.body))
 
-    def render(self, call: RestCall, deployment: Deployment, outputs: Outputs) -> Rendered:
+    def render(self, call: RestCall, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns the scores of each row."""
         scores = deployment.postprocessor.scores
         if len(call.inputs) == 1:
@@ -215,7 +215,7 @@ def _decoder(name: str, kind: type | None) -> "msgspec.json.Decoder[_Body]":
     return msgspec.json.Decoder(body)
 
 
-def _read(request: Request, name: str, kind: type | None, first: Deployment) -> _Body:
+def _read(request: Request, name: str, kind: type | None, first: PredictingDeployment) -> _Body:
     try:
         return decode(_decoder(name, kind), request.body)
     except UnreadableError as error:
@@ -224,7 +224,7 @@ def _read(request: Request, name: str, kind: type | None, first: Deployment) -> 
         raise UnreadableError(f"{error} like {example_text(example)}") from None
 
 
-def _with_scores(prediction: dict[str, object], deployment: Deployment) -> dict[str, object]:
+def _with_scores(prediction: dict[str, object], deployment: PredictingDeployment) -> dict[str, object]:
     """Returns the schema of a prediction, with the scores that a caller may want."""
     properties = prediction["properties"]
     if not deployment.postprocessor.labels or not isinstance(properties, dict):

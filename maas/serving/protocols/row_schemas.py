@@ -12,7 +12,7 @@ from maas.serving.protocols.operation_documents import Content, JsonSchema, Oper
 from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.protocols.parameters import MODEL_QUERY
 from maas.serving.protocols.schemas import object_schema
-from maas.serving.repository import Deployment, GeneratingDeployment, ServedVersion, Snapshot
+from maas.serving.repository import Deployment, GeneratingDeployment, PredictingDeployment, Snapshot
 
 EXAMPLES_BYTES = 256 * 2**10
 """Of all golden rows that are shown: pictures and sounds are long."""
@@ -53,10 +53,10 @@ class RowSchemaPage(Page):
         return OperationDocument(Content(schema, _described(snapshot.default)), query=MODEL_QUERY)
 
 
-def _described(deployment: ServedVersion) -> dict[str, object]:
+def _described(deployment: Deployment) -> dict[str, object]:
     if isinstance(deployment, GeneratingDeployment):
         return _described_prompt(deployment)
-    if not isinstance(deployment, Deployment):
+    if not isinstance(deployment, PredictingDeployment):
         raise TypeError(f"{type(deployment).__name__} has no inputs.")
     processor = deployment.processor
     parts: Mapping[str, Codec] = processor.parts if isinstance(processor, CombinedProcessor) else {}

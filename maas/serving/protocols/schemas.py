@@ -11,7 +11,7 @@ from maas.records.signature import Datatype, TensorSpec
 from maas.serving.faults import TooLargeError
 from maas.serving.protocols.operation_documents import JsonSchema
 from maas.serving.protocols.operations import LARGE_BODY_BYTES
-from maas.serving.repository import Deployment
+from maas.serving.repository import PredictingDeployment
 
 VALUE_BYTES = 64
 """Of a number in JSON, with what stands around it: an indented one takes half of that."""
@@ -39,7 +39,7 @@ class BodyBound(NamedTuple):
     lists: int
 
 
-_LARGEST: WeakKeyDictionary[Deployment, BodyBound | None] = WeakKeyDictionary()
+_LARGEST: WeakKeyDictionary[PredictingDeployment, BodyBound | None] = WeakKeyDictionary()
 """The bound of a deployment's bodies, which a schema is read for once."""
 _NAMES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
@@ -93,20 +93,20 @@ def tensor_schema(spec: TensorSpec) -> JsonSchema:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def served_row_schema(deployment: Deployment) -> JsonSchema:
+def served_row_schema(deployment: PredictingDeployment) -> JsonSchema:
     """Returns the schema of a row: the model's own; of several columns, also a list of their values in order."""
     row = deployment.processor.row_schema
     return {"anyOf": [row, cells_schema(deployment)]} if len(deployment.signature.inputs) > 1 else row
 
 
-def cells_schema(deployment: Deployment) -> JsonSchema:
+def cells_schema(deployment: PredictingDeployment) -> JsonSchema:
     """Returns the schema of a list of the values of a model's columns, in their order."""
     names = [spec.name for spec in deployment.signature.inputs]
     columns = [deployment.processor.row_schema["properties"][name] for name in names]
     return {"type": "array", "prefixItems": columns, "minItems": len(names), "maxItems": len(names)}
 
 
-def instance_schema(deployment: Deployment) -> JsonSchema:
+def instance_schema(deployment: PredictingDeployment) -> JsonSchema:
     """Returns the schema of a row of `instances`: the model's own, alone or by the name of its only input."""
     row, specs = deployment.processor.row_schema, deployment.signature.inputs
     if len(specs) > 1:
@@ -117,7 +117,7 @@ def instance_schema(deployment: Deployment) -> JsonSchema:
     return {"anyOf": forms}
 
 
-def example_schema(deployment: Deployment) -> JsonSchema:
+def example_schema(deployment: PredictingDeployment) -> JsonSchema:
     """Returns the schema of a row by feature."""
     row, specs = deployment.processor.row_schema, deployment.signature.inputs
     if len(specs) > 1:
@@ -125,7 +125,7 @@ def example_schema(deployment: Deployment) -> JsonSchema:
     return {**object_schema(**{specs[0].name: row}), "additionalProperties": False}
 
 
-def require_body_size(body: bytes | bytearray, deployments: Iterable[Deployment]) -> None:
+def require_body_size(body: bytes | bytearray, deployments: Iterable[PredictingDeployment]) -> None:
     """Refuses a body that is larger than the most rows of any of some models, before it is decoded.
 
     Raises:
@@ -219,7 +219,7 @@ def _most(sizes: Iterable[int | None]) -> int | None:
     return None if None in found else max(size for size in found if size is not None)
 
 
-def body_bound(deployment: Deployment) -> BodyBound | None:
+def body_bound(deployment: PredictingDeployment) -> BodyBound | None:
     """Returns the bound of a deployment's bodies; None where a row may have any size."""
     try:
         return _LARGEST[deployment]
@@ -227,12 +227,12 @@ def body_bound(deployment: Deployment) -> BodyBound | None:
         return keep_bound(deployment, _bounded_rows(deployment))
 
 
-def keep_bound(deployment: Deployment, bound: BodyBound | None) -> BodyBound | None:
+def keep_bound(deployment: PredictingDeployment, bound: BodyBound | None) -> BodyBound | None:
     """Keeps the bound of a deployment's bodies, and returns it: reading a schema for it takes time."""
     return _LARGEST.setdefault(deployment, bound)
 
 
-def _bounded_rows(deployment: Deployment) -> BodyBound | None:
+def _bounded_rows(deployment: PredictingDeployment) -> BodyBound | None:
     rows, schema = deployment.engine.max_rows, deployment.processor.row_schema
     row = largest_value(schema)
     return None if row is None else BodyBound(rows, ROOM_BYTES + rows * row, ROOM_LISTS + rows * most_lists(schema))

@@ -63,7 +63,7 @@ class Administration:
 
     def index(self) -> list[IndexedVersion]:
         """Returns every version that is served or was unloaded."""
-        served = [IndexedVersion(one.name, one.version, "READY") for one in self.repository.snapshot.all]
+        served = [IndexedVersion(one.name, one.version, "READY") for one in self.repository.snapshot.deployments]
         gone = [IndexedVersion(one.name, one.version, "UNAVAILABLE", "unloaded") for one in self._unloaded]
         return [*served, *gone]
 
@@ -149,7 +149,7 @@ class Administration:
             self._unloaded = [one for one in self._unloaded if one.entry.identity in wanted]
             self.repository.remove([slot for identity, slot in known.items() if identity not in wanted])
             self._put_in_order(entries, default)
-        served = ", ".join(f"{one.name} version {one.version}" for one in self.repository.snapshot.all)
+        served = ", ".join(f"{one.name} version {one.version}" for one in self.repository.snapshot.deployments)
         log.warning("The settings were read again; served: %s.", served)
         for follow in self.followers:
             await follow()

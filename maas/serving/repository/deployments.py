@@ -31,7 +31,7 @@ class DeploymentState(Enum):
     GONE = "gone"
 
 
-class ServedVersion:
+class Deployment:
     """A version of a model that is served, whatever it does."""
 
     name: str
@@ -53,7 +53,7 @@ class ServedVersion:
 
 
 @dataclass(eq=False)
-class GeneratingDeployment(ServedVersion):
+class GeneratingDeployment(Deployment):
     """A version of a model that generates texts, with the engine that runs it.
 
     Args:
@@ -78,7 +78,7 @@ class GeneratingDeployment(ServedVersion):
 
 
 @dataclass(eq=False)
-class Deployment(ServedVersion):
+class PredictingDeployment(Deployment):
     """A version of a model that predicts, with the engine that runs it.
 
     Args:

@@ -21,7 +21,7 @@ class CopyKeeper:
 
     def start(self) -> None:
         """Begins, on the running event loop."""
-        for deployment in self._repository.snapshot.all:
+        for deployment in self._repository.snapshot.deployments:
             keep_copy(deployment.bundle.folder)
         self._timer = asyncio.get_running_loop().call_later(INTERVAL_S, self.start)
 

@@ -17,7 +17,7 @@ from maas.serving.engines.batch import BatchEngine
 from maas.serving.engines.lazy import LazyEngine, ModelMemory
 from maas.serving.entries import LocatedEntry
 from maas.serving.executors import Cores, Lane
-from maas.serving.repository.deployments import Deployment, ServedVersion
+from maas.serving.repository.deployments import Deployment, PredictingDeployment
 from maas.serving.repository.slots import EngineSettings
 from maas.serving.statistics import ModelStatistics
 
@@ -38,7 +38,7 @@ class Opener:
     cores: Cores
     observe_rows: Callable[[str, str, int], None]
 
-    def opened(self, model: LocatedEntry, settings: EngineSettings) -> ServedVersion:
+    def opened(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
         """Opens a bundle, compares its golden outputs and measures it; a lazy one's files are compared alone.
 
         Raises:
@@ -72,7 +72,7 @@ class Opener:
                 size_of_files(bundle),
             )
             outputs = outputs_like(bundle.golden.scores[:1], postprocessor)
-        return Deployment(name, model.version, bundle, processor, postprocessor, outputs, engine, statistics)
+        return PredictingDeployment(name, model.version, bundle, processor, postprocessor, outputs, engine, statistics)
 
     def _loaded(
         self, bundle: Bundle, settings: EngineSettings, statistics: ModelStatistics, observe: Callable[[int], None]

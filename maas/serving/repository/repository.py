@@ -17,7 +17,7 @@ from maas.runtime.bundle import Bundle
 from maas.serving.engines.lazy import ModelMemory
 from maas.serving.entries import LocatedEntry
 from maas.serving.executors import Cores, Lane
-from maas.serving.repository.deployments import DeploymentState, ServedVersion
+from maas.serving.repository.deployments import Deployment, DeploymentState
 from maas.serving.repository.opening import Opener
 from maas.serving.repository.slots import EngineSettings, Slot, require_new, snapshot_from
 from maas.serving.repository.snapshots import Snapshot
@@ -70,7 +70,7 @@ class Repository:
         for companion in self.companions:
             companion.start()
 
-    def open(self, folder: str | Path, *, name: str | None = None, version: str = "1") -> ServedVersion:
+    def open(self, folder: str | Path, *, name: str | None = None, version: str = "1") -> Deployment:
         """Opens a bundle, compares its golden outputs, measures it, and serves it beside what is served.
 
         Args:
@@ -131,7 +131,7 @@ class Repository:
 
     def remove(self, slots: Sequence[Slot]) -> None:
         """Serves some slots' versions no more; their calls are finished."""
-        before = self.snapshot.all
+        before = self.snapshot.deployments
         self.slots = [slot for slot in self.slots if slot not in slots]
         self._publish()
         self._retire_missing(before)
@@ -154,14 +154,14 @@ class Repository:
         Raises:
             ConfigError: it is not served.
         """
-        names = dict.fromkeys(one.name for one in self.snapshot.all)
+        names = dict.fromkeys(one.name for one in self.snapshot.deployments)
         if name not in names:
             served = ", ".join(names)
             raise ConfigError(f"default is {shortened_value(name)}, and the models are {served}. Name one of them.")
         self.default = name
         self._publish()
 
-    async def swap(self, slot: Slot, model: LocatedEntry) -> ServedVersion:
+    async def swap(self, slot: Slot, model: LocatedEntry) -> Deployment:
         """Opens a bundle away from the event loop, and gives it a slot; what had that finishes what it admitted.
 
         Raises:
@@ -188,37 +188,37 @@ class Repository:
             async with asyncio.timeout(within_s):
                 for companion in self.companions:
                     await companion.close()
-                for deployment in self.snapshot.all:
+                for deployment in self.snapshot.deployments:
                     deployment.state = DeploymentState.DRAINING
-                await asyncio.gather(*self._retiring, *map(self._retire, self.snapshot.all))
+                await asyncio.gather(*self._retiring, *map(self._retire, self.snapshot.deployments))
         except TimeoutError:
             log.warning("Work of models did not end within %.1f s, and is given up.", within_s)
         self.lane.close(LANE_CLOSING_S)
 
-    async def _opened_beside(self, model: LocatedEntry, settings: EngineSettings) -> ServedVersion:
+    async def _opened_beside(self, model: LocatedEntry, settings: EngineSettings) -> Deployment:
         served = self._served(model)
         if served is not None:
             return served
         return await asyncio.to_thread(self._opener.opened, model, settings)
 
-    def _served(self, model: LocatedEntry) -> ServedVersion | None:
+    def _served(self, model: LocatedEntry) -> Deployment | None:
         """Returns the deployment of a registered version that another alias points at as well."""
         if model.entry.alias is None or model.name is None:
             return None
-        found = [one for one in self.snapshot.all if (one.name, one.version) == (model.name, model.version)]
+        found = [one for one in self.snapshot.deployments if (one.name, one.version) == (model.name, model.version)]
         return found[0] if found else None
 
-    def _swap(self, slot: Slot, deployment: ServedVersion) -> None:
+    def _swap(self, slot: Slot, deployment: Deployment) -> None:
         """Gives a deployment a slot; the one before finishes what it admitted, unless it has another slot."""
-        before = self.snapshot.all
+        before = self.snapshot.deployments
         slot.deployment = deployment
         self._publish()
         self._retire_missing(before)
 
-    def _retire_missing(self, before: Sequence[ServedVersion]) -> None:
+    def _retire_missing(self, before: Sequence[Deployment]) -> None:
         """Lets those of some deployments finish that are not served any more."""
         for deployment in before:
-            if deployment not in self.snapshot.all:
+            if deployment not in self.snapshot.deployments:
                 deployment.state = DeploymentState.DRAINING
                 task = asyncio.create_task(self._retire(deployment))
                 self._retiring.add(task)
@@ -226,11 +226,11 @@ class Repository:
 
     def _publish(self) -> None:
         self.snapshot = snapshot_from(self.slots, self.default)
-        for deployment in self.snapshot.all:
+        for deployment in self.snapshot.deployments:
             deployment.state = DeploymentState.READY
 
-    async def _retire(self, deployment: ServedVersion) -> None:
-        while any(deployment in snapshot.all for snapshot in self._held):
+    async def _retire(self, deployment: Deployment) -> None:
+        while any(deployment in snapshot.deployments for snapshot in self._held):
             self._released.clear()
             await self._released.wait()
         await deployment.engine.drain()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from maas.errors import ConfigError
 from maas.serving.entries import ModelEntry
-from maas.serving.repository.deployments import Deployment, GeneratingDeployment, ServedVersion
+from maas.serving.repository.deployments import Deployment, GeneratingDeployment, PredictingDeployment
 from maas.serving.repository.snapshots import Snapshot, VersionLabel
 
 
@@ -55,7 +55,7 @@ class Slot:
 
     entry: ModelEntry
     settings: EngineSettings
-    deployment: ServedVersion
+    deployment: Deployment
     refused: str = ""
 
     @property
@@ -83,7 +83,7 @@ def snapshot_from(slots: Sequence[Slot], default: str | None) -> Snapshot:
     ]
     served = dict.fromkeys(slot.deployment for slot in order)
     return Snapshot(
-        tuple(one for one in served if isinstance(one, Deployment)),
+        tuple(one for one in served if isinstance(one, PredictingDeployment)),
         tuple(dict.fromkeys(labels)),
         tuple(one for one in served if isinstance(one, GeneratingDeployment)),
     )

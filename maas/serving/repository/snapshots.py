@@ -9,9 +9,9 @@ from typing import NamedTuple, TypeVar
 from maas.errors import InputError, shortened_value
 from maas.records.signature import Signature
 from maas.serving.faults import UnknownModelError
-from maas.serving.repository.deployments import Deployment, GeneratingDeployment, ServedVersion
+from maas.serving.repository.deployments import Deployment, GeneratingDeployment, PredictingDeployment
 
-OneKind = TypeVar("OneKind", bound=ServedVersion)
+OneKind = TypeVar("OneKind", bound=Deployment)
 
 
 class VersionLabel(NamedTuple):
@@ -33,79 +33,79 @@ class Snapshot:
     """What is served at one moment; it never changes.
 
     Args:
-        deployments: those that predict: of each model the version first that answers where none is named, and that
+        predicting: those that predict: of each model the version first that answers where none is named, and that
             of the model first that answers where no model is named.
         labels: names of versions.
         generating: those that generate texts, in the same order.
     """
 
-    deployments: tuple[Deployment, ...] = ()
+    predicting: tuple[PredictingDeployment, ...] = ()
     labels: tuple[VersionLabel, ...] = ()
     generating: tuple[GeneratingDeployment, ...] = ()
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of names, versions, bundles and labels."""
-        parts = [f"{one.name}\0{one.version}\0{one.bundle.digest}" for one in self.all]
+        parts = [f"{one.name}\0{one.version}\0{one.bundle.digest}" for one in self.deployments]
         parts += ["\0".join(label) for label in sorted(self.labels)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @property
-    def all(self) -> tuple[ServedVersion, ...]:
+    def deployments(self) -> tuple[Deployment, ...]:
         """Whatever is served."""
-        return (*self.deployments, *self.generating)
+        return (*self.predicting, *self.generating)
 
     @cached_property
-    def by_name(self) -> dict[str, Deployment]:
+    def by_name(self) -> dict[str, PredictingDeployment]:
         """The version of each model that answers where none is named."""
-        return {one.name: one for one in reversed(self.deployments)}
+        return {one.name: one for one in reversed(self.predicting)}
 
     @cached_property
-    def by_task(self) -> dict[str, Deployment]:
+    def by_task(self) -> dict[str, PredictingDeployment]:
         """The first deployment of each task."""
-        return {one.task: one for one in reversed(self.deployments)}
+        return {one.task: one for one in reversed(self.predicting)}
 
     @property
-    def first(self) -> Deployment:
+    def first(self) -> PredictingDeployment:
         """The deployment that answers where a call names none.
 
         Raises:
             UnknownModelError: nothing is served.
         """
-        if not self.deployments:
+        if not self.predicting:
             raise UnknownModelError("No model is served here yet. Try again once one is loaded.")
-        return self.deployments[0]
+        return self.predicting[0]
 
     @property
-    def default(self) -> ServedVersion:
+    def default(self) -> Deployment:
         """What answers where nothing is named: the first deployment that predicts, or that generates.
 
         Raises:
             UnknownModelError: nothing is served.
         """
-        return self.first if self.deployments or not self.generating else self.generating[0]
+        return self.first if self.predicting or not self.generating else self.generating[0]
 
     @property
-    def listed(self) -> tuple[Deployment, ...]:
+    def listed(self) -> tuple[PredictingDeployment, ...]:
         """Every version of every model, each once, for those who list them."""
-        return self.deployments
+        return self.predicting
 
     @property
-    def kinds(self) -> tuple[Deployment, ...]:
+    def kinds(self) -> tuple[PredictingDeployment, ...]:
         """The first deployment of each task and signature: requests and replies of the others look the same."""
-        seen: dict[tuple[str, Signature], Deployment] = {}
-        for one in self.deployments:
+        seen: dict[tuple[str, Signature], PredictingDeployment] = {}
+        for one in self.predicting:
             seen.setdefault((one.task, one.signature), one)
         return tuple(seen.values())
 
-    def led_by(self, deployment: ServedVersion) -> "Snapshot":
+    def led_by(self, deployment: Deployment) -> "Snapshot":
         """Returns a snapshot where one of the deployments is the first, for what describes the first."""
-        predicting = sorted(self.deployments, key=lambda one: one is not deployment)
+        predicting = sorted(self.predicting, key=lambda one: one is not deployment)
         return Snapshot(
             tuple(predicting), self.labels, tuple(sorted(self.generating, key=lambda one: one is not deployment))
         )
 
-    def for_task(self, task: str) -> Deployment:
+    def for_task(self, task: str) -> PredictingDeployment:
         """Returns the first deployment of a task.
 
         Raises:
@@ -116,11 +116,11 @@ class Snapshot:
             raise UnknownModelError(f"No model for {task} is served here any more.")
         return found
 
-    def versions(self, name: str) -> tuple[Deployment, ...]:
+    def versions(self, name: str) -> tuple[PredictingDeployment, ...]:
         """Returns the versions of a model, the one first that answers where none is named."""
-        return tuple(one for one in self.deployments if one.name == name)
+        return tuple(one for one in self.predicting if one.name == name)
 
-    def version_of(self, name: str, version: str) -> Deployment | None:
+    def version_of(self, name: str, version: str) -> PredictingDeployment | None:
         """Returns a version of a model that predicts, if it is served."""
         return self._versions.get((name, version))
 
@@ -128,16 +128,16 @@ class Snapshot:
         """Returns a version of a model that generates, if it is served."""
         return self._generating_versions.get((name, version))
 
-    def labels_of(self, deployment: ServedVersion) -> tuple[str, ...]:
+    def labels_of(self, deployment: Deployment) -> tuple[str, ...]:
         """Returns the labels of a version."""
         return tuple(one.label for one in self.labels if one[::2] == (deployment.name, deployment.version))
 
-    def shown_version(self, deployment: ServedVersion) -> str:
+    def shown_version(self, deployment: Deployment) -> str:
         """Returns a version with its labels, for people."""
         labels = ", ".join(self.labels_of(deployment))
         return f"{deployment.version} ({labels})" if labels else deployment.version
 
-    def find(self, name: str, version: str | None = None) -> Deployment:
+    def find(self, name: str, version: str | None = None) -> PredictingDeployment:
         """Returns a deployment by its name and, if one is wanted, its version or a label of that.
 
         Raises:
@@ -153,11 +153,11 @@ class Snapshot:
                     f"Model {name!r} generates texts and does not predict; send it to /v1/chat/completions or "
                     "/v1/completions."
                 )
-            served = ", ".join(sorted({one.name for one in self.all})) or "none"
+            served = ", ".join(sorted({one.name for one in self.deployments})) or "none"
             raise UnknownModelError(f"No model {shortened_value(name)} is served here; there is {served}.")
         raise self._unknown_version(name, version or "")
 
-    def find_any(self, name: str, version: str | None = None) -> ServedVersion:
+    def find_any(self, name: str, version: str | None = None) -> Deployment:
         """Returns what a name and a version stand for, whatever it does.
 
         Raises:
@@ -184,12 +184,12 @@ class Snapshot:
         if name is None or name in self.by_name:
             shown = "The first model" if name is None else f"Model {name!r}"
             raise InputError(f"{shown} does not generate texts; name one that does: {names}.")
-        served = ", ".join(sorted({one.name for one in self.all})) or "none"
+        served = ", ".join(sorted({one.name for one in self.deployments})) or "none"
         raise UnknownModelError(f"No model {shortened_value(name)} is served here; there is {served}.")
 
     @cached_property
-    def _versions(self) -> dict[tuple[str, str], Deployment]:
-        return _by_version(self.deployments, self.labels)
+    def _versions(self) -> dict[tuple[str, str], PredictingDeployment]:
+        return _by_version(self.predicting, self.labels)
 
     @cached_property
     def _generating_versions(self) -> dict[tuple[str, str], GeneratingDeployment]:

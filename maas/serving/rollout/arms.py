@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from maas.serving.protocols.operations import Request
-from maas.serving.repository import Deployment, Snapshot
+from maas.serving.repository import PredictingDeployment, Snapshot
 from maas.serving.rollout.assignment import point_of, role_at
 from maas.serving.rollout.observing import ROLE, DeploymentInRole, Note, in_role
 from maas.serving.rollout.records import AbTest, Rollout, Shadow
@@ -29,7 +29,7 @@ class VersionsInRoles(NamedTuple):
         missing: why others cannot, for people.
     """
 
-    by_role: dict[str, Deployment]
+    by_role: dict[str, PredictingDeployment]
     missing: tuple[str, ...] = ()
 
 
@@ -54,7 +54,9 @@ def versions_in_roles(rollout: Rollout, snapshot: Snapshot) -> VersionsInRoles |
     return VersionsInRoles(by_role, tuple(missing))
 
 
-def _fault(version: str | int, found: Deployment | None, stable: Deployment, *, may_be_stable: bool) -> str:
+def _fault(
+    version: str | int, found: PredictingDeployment | None, stable: PredictingDeployment, *, may_be_stable: bool
+) -> str:
     """Returns why a version can have no part in a roll-out."""
     if found is None:
         return f"version {version} of {stable.name} is not served"
@@ -121,11 +123,11 @@ class AssignedSnapshot(Snapshot):
         return self.plain.digest
 
     @property
-    def listed(self) -> tuple[Deployment, ...]:
+    def listed(self) -> tuple[PredictingDeployment, ...]:
         """Every version of every model, each once, for those who list them."""
-        return self.plain.deployments
+        return self.plain.predicting
 
-    def versions(self, name: str) -> tuple[Deployment, ...]:
+    def versions(self, name: str) -> tuple[PredictingDeployment, ...]:
         """Returns the versions of a model, each once."""
         return self.plain.versions(name)
 
@@ -164,8 +166,8 @@ def with_first(snapshot: Snapshot, chosen: Sequence[DeploymentInRole]) -> Assign
         chosen: one for each model at most.
     """
     left = {one.name: one for one in chosen}
-    deployments: list[Deployment] = []
-    for one in snapshot.deployments:
+    deployments: list[PredictingDeployment] = []
+    for one in snapshot.predicting:
         if one.name in left:
             deployments.append(left.pop(one.name))
         deployments.append(one)

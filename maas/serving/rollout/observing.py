@@ -10,7 +10,7 @@ from typing import Self, TypeAlias
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Chunk
 from maas.serving.engines import Engine, Withdraw
-from maas.serving.repository import Deployment
+from maas.serving.repository import PredictingDeployment
 
 Note: TypeAlias = Callable[[Call, Outputs | Exception, float], None]
 """Receives a call, its outputs or its fault, and the seconds that they took. It must not fail."""
@@ -118,7 +118,7 @@ class _NotedStream:
 
 
 @dataclass(eq=False)
-class DeploymentInRole(Deployment):
+class DeploymentInRole(PredictingDeployment):
     """A deployment whose replies say which part it has in a roll-out.
 
     Args:
@@ -133,7 +133,7 @@ class DeploymentInRole(Deployment):
         return (*super().reply_metadata, (ROLE, self.role.encode()))
 
 
-def in_role(deployment: Deployment, role: str, note: Note | None = None) -> DeploymentInRole:
+def in_role(deployment: PredictingDeployment, role: str, note: Note | None = None) -> DeploymentInRole:
     """Returns a deployment in its part of a roll-out.
 
     Args:

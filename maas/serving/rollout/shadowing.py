@@ -14,7 +14,7 @@ from maas.errors import OverloadError
 from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
 from maas.serving.call import LOW, Call, PreprocessedInputs
-from maas.serving.repository import Deployment
+from maas.serving.repository import PredictingDeployment
 from maas.serving.rollout.records import Shadow
 
 MOST_COPIES, MOST_BYTES = 32, 16 * 2**20
@@ -41,8 +41,8 @@ class Shadower:
     def __init__(
         self,
         shadow: Shadow,
-        stable: Deployment,
-        candidate: Deployment,
+        stable: PredictingDeployment,
+        candidate: PredictingDeployment,
         count: Callable[[str], None],
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -131,7 +131,7 @@ def _labels(outputs: Outputs, postprocessor: Postprocessor) -> list[object]:
     return [one.get("label") for one in postprocessor.predictions(outputs)]
 
 
-def _processor(deployment: Deployment) -> tuple[object, dict[str, str]]:
+def _processor(deployment: PredictingDeployment) -> tuple[object, dict[str, str]]:
     """Returns what decides which features rows become: the processor's kind and settings, and its files."""
     manifest = deployment.bundle.manifest
     return manifest.processor, {name: sha for name, sha in manifest.files.items() if name.startswith("assets/")}

@@ -17,9 +17,9 @@ from maas.serving.observers.rollout_metrics import RolloutMetrics
 from maas.serving.peers import Alone, Peers
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
+from maas.serving.protocols.open_inference.repository import administration_operations
 from maas.serving.protocols.operations import Action, AnyOperation, Page
 from maas.serving.protocols.rollouts import rollout_operations
-from maas.serving.protocols.v2_repository import administration_operations
 from maas.serving.repository import Repository, Snapshot
 from maas.serving.repository.administration import Administration
 from maas.serving.rollout.rollouts import Rollouts
@@ -169,10 +169,10 @@ def ready_lines(snapshot: Snapshot, settings: ServerSettings, listeners: Listene
     """Returns what is printed when the server can answer: its URL, the documentation, an example, administration."""
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{shown}:{listeners.public.getsockname()[1]}"
-    models = [f"{one.name} version {one.version}" for one in snapshot.all]
+    models = [f"{one.name} version {one.version}" for one in snapshot.deployments]
     served = f"{models[0]} is" if len(models) == 1 else f"{', '.join(models[:-1])} and {models[-1]} are"
     lines = [
-        f"{served} served at {url} ({snapshot.all[0].engine.summary})",
+        f"{served} served at {url} ({snapshot.deployments[0].engine.summary})",
         *_documents_and_example(snapshot, url),
     ]
     if listeners.admin is not None:
@@ -182,7 +182,7 @@ def ready_lines(snapshot: Snapshot, settings: ServerSettings, listeners: Listene
 
 def _documents_and_example(snapshot: Snapshot, url: str) -> list[str]:
     """Returns where the documentation is, and a command that works."""
-    if not snapshot.deployments:
+    if not snapshot.predicting:
         return [f"documentation: {url}/openapi.json", completion_call(url)]
     first = snapshot.first
     example = example_call(first.processor, f"{url}/v1/{first.task}", first.bundle.golden.inputs[0])

@@ -18,12 +18,12 @@ from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.faults import kind_of, logged_failure, message_of
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.grpc_methods import POOL
+from maas.serving.protocols.open_inference.grpc import SERVICE, v2_grpc_methods
+from maas.serving.protocols.open_inference.grpc_streams import MODEL_STREAM_INFER, ModelStreamInfer, stream_fault
 from maas.serving.protocols.operations import AnyOperation, AnyReply, Generating, Reply, Request
 from maas.serving.protocols.streaming import StreamedReply
-from maas.serving.protocols.tf_grpc import model_methods, prediction_methods
-from maas.serving.protocols.tf_grpc_calls import MODEL_SERVICE, PREDICTION_SERVICE
-from maas.serving.protocols.v2_grpc import SERVICE, v2_grpc_methods
-from maas.serving.protocols.v2_grpc_streams import MODEL_STREAM_INFER, ModelStreamInfer, stream_fault
+from maas.serving.protocols.tensorflow_serving.grpc import model_methods, prediction_methods
+from maas.serving.protocols.tensorflow_serving.grpc_calls import MODEL_SERVICE, PREDICTION_SERVICE
 from maas.serving.service import Service, outcome_of
 from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.grpc_streams import MessageReply, MessageStream

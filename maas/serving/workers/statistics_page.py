@@ -10,9 +10,9 @@ import msgspec
 from maas.serving.peers import Peers, require_all
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.open_inference.extensions import StatisticsPage, statistics_of
 from maas.serving.protocols.operation_documents import OperationDocument
 from maas.serving.protocols.operations import Action, AnyOperation, Reply, Request
-from maas.serving.protocols.v2_extensions import StatisticsPage, statistics_of
 from maas.serving.repository import Snapshot
 from maas.serving.workers.records import STATISTICS
 

@@ -54,7 +54,7 @@ def place(tmp_path, bundles):
 
 
 def served(repository):
-    return [(one.name, one.version) for one in repository.snapshot.deployments]
+    return [(one.name, one.version) for one in repository.snapshot.predicting]
 
 
 def test_models_come_change_and_go_when_the_settings_are_read_again(place):
@@ -110,7 +110,7 @@ def test_everything_continues_when_the_settings_are_wrong(place, content, messag
         else:
             place.file.write_text(content.replace("FOLDER", str(place.folder / "a")))
         await administration.reload()
-        assert repository.snapshot.deployments == (a,)
+        assert repository.snapshot.predicting == (a,)
         assert len((await a.outputs(ROWS))["probabilities"]) == 1
 
     place.running(scenario)

@@ -204,7 +204,7 @@ def test_version_has_one_engine_when_two_aliases_point_at_it(store, following):
         assert (one.version, two.version) == ("1", "2")
         store.point("2")
         await watcher.look()
-        assert repository.snapshot.deployments == (two,)
+        assert repository.snapshot.predicting == (two,)
         assert repository.snapshot.labels_of(two) == ("champion", "challenger")
         assert one.state is not DeploymentState.READY
         store.point("1", "challenger")

@@ -9,8 +9,8 @@ from graphql import build_schema, get_introspection_query
 
 from maas.runtime.bundle import Bundle
 from maas.serving.entries import LocatedEntry
-from maas.serving.protocols import graphql
-from maas.serving.protocols.graphql_schema import schema_text
+from maas.serving.protocols.graphql import operations as graphql
+from maas.serving.protocols.graphql.schema import schema_text
 from maas.serving.protocols.operations import Request
 from maas.serving.repository import EngineSettings, Repository
 from maas.serving.service import Service

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from maas.runtime.bundle import Bundle
 from maas.serving.protocols.grpc_methods import GrpcMethod
-from maas.serving.protocols.v2_grpc import SERVICE
+from maas.serving.protocols.open_inference.grpc import SERVICE
 from maas.serving.repository import Repository
 from maas.serving.service import Service
 from maas.serving.transports.body_limits import BodyBudget

@@ -244,7 +244,7 @@ def test_rows_that_wait_to_be_read_are_counted(text_folder):
         assert reader.waiting_rows == 0
         return found
 
-    found = reading(text_folder, scenario, max_rows=6)
+    found = reading(text_folder, scenario, max_waiting_rows=6)
     answered = [one for one in found if not isinstance(one, Exception)]
     refused = [one for one in found if isinstance(one, OverloadError)]
     assert len(answered) + len(refused) == 60
@@ -268,7 +268,7 @@ def test_reading_ends_when_its_caller_left(text_folder):
         await reader.read(PredictOperation(), Request(json.dumps({"input_data": ["a"]}).encode()), snapshot)
         return time.perf_counter() - start
 
-    assert reading(text_folder, scenario, max_rows=1024) < 60
+    assert reading(text_folder, scenario, max_waiting_rows=1024) < 60
 
 
 def test_rows_keep_their_values_and_shapes_in_frames():

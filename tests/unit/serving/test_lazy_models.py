@@ -45,7 +45,7 @@ def running(scenario, *arguments, **settings):
 
 
 def loaded(repository):
-    return [one.name for one in repository.snapshot.deployments if one.engine.is_loaded]
+    return [one.name for one in repository.snapshot.predicting if one.engine.is_loaded]
 
 
 def test_model_is_loaded_once_when_many_calls_come_first(folders, monkeypatch):

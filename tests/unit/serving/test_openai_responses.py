@@ -8,7 +8,7 @@ import pydantic
 import pytest
 
 from maas.runtime.bundle import Bundle
-from maas.serving.protocols.openai_responses import ResponsesOperation
+from maas.serving.protocols.openai.responses import ResponsesOperation
 from maas.serving.protocols.operations import Request
 
 INSTRUCTIONS = "Be terse."

@@ -8,8 +8,8 @@ import numpy as np
 import openai
 import pytest
 
-from maas.serving.protocols.openai_tool_calls import ReplyPart, reader_for, reply_parts
-from maas.serving.protocols.openai_tools import FunctionDefinition, FunctionTool, tool_use
+from maas.serving.protocols.openai.tool_calls import ReplyPart, reader_for, reply_parts
+from maas.serving.protocols.openai.tools import FunctionDefinition, FunctionTool, tool_use
 
 MESSAGES = [{"role": "user", "content": "write"}]
 SCHEMAS = {

@@ -52,7 +52,7 @@ def test_versions_and_labels_are_found_when_a_model_is_served_in_several(reposit
     assert snapshot.labels_of(four) == ("challenger", "next")
     assert [one.version for one in snapshot.versions("digits")] == ["4", "3"]
     assert snapshot.first is four
-    assert [one.name for one in snapshot.deployments] == ["digits", "digits", "sentiment"]
+    assert [one.name for one in snapshot.predicting] == ["digits", "digits", "sentiment"]
 
 
 def test_versions_are_named_with_labels_when_another_is_wanted(repository):
@@ -72,7 +72,7 @@ def test_default_model_is_first_when_it_is_set(repository):
 
 def test_digest_changes_when_a_label_moves(repository):
     snapshot = repository.snapshot
-    moved = type(snapshot)(snapshot.deployments, (VersionLabel("digits", "champion", "4"), *snapshot.labels[1:]))
+    moved = type(snapshot)(snapshot.predicting, (VersionLabel("digits", "champion", "4"), *snapshot.labels[1:]))
     assert moved.digest != snapshot.digest
 
 

@@ -13,8 +13,8 @@ from maas.errors import InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.bundle import Bundle
 from maas.serving.protocols.grpc_methods import POOL, GrpcMethod
-from maas.serving.protocols.tf_grpc_calls import MODEL_SERVICE, PREDICTION_SERVICE
-from maas.serving.protocols.tf_grpc_tensors import declared_tensor, tensor_values
+from maas.serving.protocols.tensorflow_serving.grpc_calls import MODEL_SERVICE, PREDICTION_SERVICE
+from maas.serving.protocols.tensorflow_serving.grpc_tensors import declared_tensor, tensor_values
 
 NUMBERS = POOL.FindEnumTypeByName("tensorflow.DataType").values_by_name
 FORMS = [

@@ -6,9 +6,9 @@ import struct
 import msgspec
 import pytest
 
+from maas.serving.protocols.open_inference.flat_numbers import flat_request
+from maas.serving.protocols.open_inference.messages import INFER_DECODER
 from maas.serving.protocols.operations import LARGE_BODY_BYTES
-from maas.serving.protocols.v2_flat_numbers import flat_request
-from maas.serving.protocols.v2_messages import INFER_DECODER
 
 TENSOR = {"name": "input", "shape": [1, 4], "datatype": "FP32", "data": [1, -2.5, 1e-7, 0.1]}
 

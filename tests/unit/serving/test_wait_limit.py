@@ -20,9 +20,9 @@ def limited(max_wait_s: float, *, s_per_row: float = 0.01, batch_size: int = 4, 
 
 
 def test_limit_begins_with_what_was_measured_when_the_model_was_loaded():
-    assert limited(0.5)[0].max_rows == 50
-    assert limited(0.5, s_per_row=0)[0].max_rows == 1000
-    assert limited(float("inf"))[0].max_rows == 1000
+    assert limited(0.5)[0].max_waiting_rows == 50
+    assert limited(0.5, s_per_row=0)[0].max_waiting_rows == 1000
+    assert limited(float("inf"))[0].max_waiting_rows == 1000
 
 
 def test_limit_follows_the_moving_average_of_the_latest_runs():
@@ -31,33 +31,33 @@ def test_limit_follows_the_moving_average_of_the_latest_runs():
     for seconds in (0.4, 0.4, 0.02, 0.004):
         limit.note(4, seconds)
         expected = (1 - LATEST_WEIGHT) * expected + LATEST_WEIGHT * seconds / 4
-        assert queue.max_rows == int(0.5 / expected)
+        assert queue.max_waiting_rows == int(0.5 / expected)
     for _ in range(100):
         limit.note(4, 0.004)
-    assert queue.max_rows == 499  # 0.5 s at a little more than 1 ms a row
+    assert queue.max_waiting_rows == 499  # 0.5 s at a little more than 1 ms a row
 
 
 def test_limit_lies_between_a_run_and_the_setting():
     queue, limit = limited(0.5)
     for _ in range(100):
         limit.note(4, 100.0)
-    assert queue.max_rows == 4
+    assert queue.max_waiting_rows == 4
     for _ in range(300):
         limit.note(4, 1e-9)
-    assert queue.max_rows == 1000
+    assert queue.max_waiting_rows == 1000
 
 
 def test_short_run_changes_nothing_as_rows_cost_more_alone():
     queue, limit = limited(0.5)
     limit.note(1, 1.0)
-    assert queue.max_rows == 50
+    assert queue.max_waiting_rows == 50
     limit.note(2, 1.0)
-    assert queue.max_rows < 50
+    assert queue.max_waiting_rows < 50
 
 
 def test_large_call_is_admitted_when_nothing_waits():
     queue, _ = limited(0.05)
-    assert queue.max_rows == 5
+    assert queue.max_waiting_rows == 5
     queue.admit(500)
     with pytest.raises(OverloadError, match="holds 500 rows of at most 5; 1 more do not fit"):
         queue.admit(1)
@@ -75,7 +75,7 @@ def test_run_is_timed_and_gives_what_it_gave():
     queue, limit = limited(0.5)
     run = limit.timed(lambda features: {"rows": len(features)})
     assert run([{}] * 4) == {"rows": 4}
-    assert queue.max_rows > 50  # it took no time
+    assert queue.max_waiting_rows > 50  # it took no time
 
 
 def test_call_is_refused_at_once_when_it_would_wait_too_long(array_folder):

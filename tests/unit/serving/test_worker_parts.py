@@ -14,7 +14,7 @@ from maas.serving.faults import UnknownModelError
 from maas.serving.observers.metrics import Metrics
 from maas.serving.peers import PeerReply, require_all
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.v2_extensions import statistics_of
+from maas.serving.protocols.open_inference.extensions import statistics_of
 from maas.serving.repository import Repository
 from maas.serving.repository.administration import IndexedVersion
 from maas.serving.served_models import ServedModels, ServedSlot

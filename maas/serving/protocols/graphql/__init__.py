@@ -1,0 +1,1 @@
+"""GraphQL: queries of several models in one request."""

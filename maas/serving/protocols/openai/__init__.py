@@ -1,0 +1,1 @@
+"""OpenAI's protocol: embeddings, texts that are continued, conversations, responses, and sounds that become texts."""

@@ -4,9 +4,7 @@ It comes from a folder, an installed package, a GGUF file or the hub, and transf
 """
 
 import json
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +18,7 @@ from torch import Tensor
 from maas.errors import ConfigError, one_line
 from maas.importing.decoders.base import TextFiles
 from maas.importing.decoders.gguf_tokenizer import gguf_tokenizer
+from maas.importing.saved_models import generation_config, opening
 from maas.onnx_graphs.decoder import FREQUENCIES, DecoderConfig, Weights
 from maas.runtime.places import local_place
 
@@ -33,10 +32,10 @@ try:
         PreTrainedModel,
         PreTrainedTokenizerBase,
     )
-    from transformers.utils import logging as transformers_logging
 except ImportError as error:
     raise ImportError("transformers is not installed. In a checkout of maas: pip install '.[huggingface]'") from error
 
+KIND = "a language model"
 MODEL_TYPES = ("llama", "mistral", "qwen2")
 """What transformers calls architectures that are computed as Llama's."""
 ROTATIONS = ("default", "linear", "llama3")
@@ -136,7 +135,9 @@ def text_files_at(place: str) -> TextFiles:
     path = local_place(place)
     if path is not None and path.suffix == ".gguf":
         return gguf_tokenizer(path)
-    return _text_files(place, path or place, _generation_config(place, path or place))
+    with opening(place, KIND):
+        generation = generation_config(path or place)
+    return _text_files(place, path or place, generation)
 
 
 def untrained_model(config: Mapping[str, Any]) -> PreTrainedModel:
@@ -164,7 +165,7 @@ def _opened(name: str, place: Path | str, gguf_file: str | None = None) -> PreTr
     if isinstance(place, Path) and gguf_file is None and not (place / "config.json").is_file():
         raise ConfigError(f"{name} holds no config.json; name a folder that transformers saved, or a GGUF file.")
     where = {"local_files_only": isinstance(place, Path)}
-    with _opening(name):
+    with opening(name, KIND):
         if gguf_file is None:
             _require_llama(name, AutoConfig.from_pretrained(str(place), **where))
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
@@ -173,38 +174,6 @@ def _opened(name: str, place: Path | str, gguf_file: str | None = None) -> PreTr
     _require_llama(name, model.config)
     model.train(False)
     return model
-
-
-def _generation_config(name: str, place: Path | str) -> GenerationConfig:
-    """Returns how a model generates, without opening it: by a file of its own, or else by its configuration.
-
-    Raises:
-        ConfigError: neither can be read.
-    """
-    is_local = isinstance(place, Path)
-    with _opening(name):
-        try:
-            return GenerationConfig.from_pretrained(str(place), local_files_only=is_local)
-        except OSError:
-            found = AutoConfig.from_pretrained(str(place), local_files_only=is_local)
-            return GenerationConfig.from_model_config(found)
-
-
-@contextmanager
-def _opening(name: str) -> Iterator[None]:
-    """Keeps transformers silent, and turns what it raises for what is missing, unreachable or unknown into one line.
-
-    Raises:
-        ConfigError: the model cannot be opened.
-    """
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ConfigError(f"{name} cannot be opened as a language model: {one_line(error)}.") from error
-    finally:
-        transformers_logging.set_verbosity(before)
 
 
 def _require_llama(place: str, config: PretrainedConfig) -> None:

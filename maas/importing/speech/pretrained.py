@@ -3,9 +3,7 @@
 It comes from a folder, an installed package or the hub. transformers opens it, or it is a folder of CTranslate2.
 """
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from maas.errors import ConfigError, one_line
+from maas.importing.saved_models import generation_config, opening
 from maas.importing.speech.ctranslate2_whisper import MODEL_FILE, read_whisper
 from maas.models.keyword_cnn import windowed_waves
 from maas.onnx_graphs.attention import NamedWeights
@@ -30,16 +29,15 @@ try:
     from transformers import (
         AutoConfig,
         AutoTokenizer,
-        GenerationConfig,
         PreTrainedTokenizerBase,
         WhisperConfig,
         WhisperFeatureExtractor,
         WhisperForConditionalGeneration,
     )
-    from transformers.utils import logging as transformers_logging
 except ImportError as error:
     raise ImportError("transformers is not installed. In a checkout of maas: pip install '.[huggingface]'") from error
 
+KIND = "a Whisper"
 MULTILINGUAL_FROM = 51865
 """Tokens that a Whisper of many languages has at least."""
 START, END, TASK, PLAIN = "<|startoftranscript|>", "<|endoftext|>", "<|transcribe|>", "<|notimestamps|>"
@@ -176,7 +174,7 @@ def opened_whisper(place: str, language: str | None = None) -> PretrainedWhisper
             raise ConfigError(f"{place} does not hold the weights of a Whisper: {one_line(error)}.") from error
         files = SpeechFiles(found.tokenizer, found.suppressed_tokens, found.suppressed_first)
     else:
-        with _opening(place):
+        with opening(place, KIND):
             model = _downloaded(place, path)
         files = speech_files_at(place)
     model.train(False)
@@ -206,7 +204,7 @@ def config_at(place: str) -> WhisperConfig:
     path = local_place(place)
     if holds(path, MODEL_FILE):
         return _config_of(read_whisper(cast("Path", path)).config)
-    with _opening(place):
+    with opening(place, KIND):
         found: WhisperConfig = AutoConfig.from_pretrained(str(path or place), local_files_only=path is not None)
     _require_plain(place, found)
     return found
@@ -223,10 +221,10 @@ def speech_files_at(place: str) -> SpeechFiles:
         found = read_whisper(cast("Path", path))
         return SpeechFiles(found.tokenizer, found.suppressed_tokens, found.suppressed_first)
     is_local = path is not None
-    with _opening(place):
+    with opening(place, KIND):
         library = cast("type[PreTrainedTokenizerBase]", AutoTokenizer)
         tokenizer = library.from_pretrained(str(path or place), local_files_only=is_local)
-        generation = GenerationConfig.from_pretrained(str(path or place), local_files_only=is_local)
+        generation = generation_config(path or place)
     if not tokenizer.is_fast:
         raise ConfigError(f"{place} has no tokenizer.json, which texts are made with; save one with its tokenizer.")
     suppressed, first = (tuple(getattr(generation, name, None) or ()) for name in SUPPRESSED)
@@ -264,20 +262,3 @@ def _require_plain(place: str, config: WhisperConfig) -> None:
         raise ConfigError(f"{place} is a variant of Whisper: other heads or another activation than its own.")
     if 2 * config.max_source_positions * HOP % RATE:
         raise ConfigError(f"{place} reads windows of {config.max_source_positions} frames, which are no whole seconds.")
-
-
-@contextmanager
-def _opening(place: str) -> Iterator[None]:
-    """Keeps transformers silent, and turns what it raises for what is missing or unknown into one line.
-
-    Raises:
-        ConfigError: the model cannot be opened.
-    """
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ConfigError(f"{place} cannot be opened as a Whisper: {one_line(error)}.") from error
-    finally:
-        transformers_logging.set_verbosity(before)

@@ -12,7 +12,7 @@ from maas.runtime.postprocessors.translation import SPOKEN_TEXT
 from maas.serving.call import Call, RowList
 from maas.serving.protocols.bodies import LARGE_FILE_BYTES, encode
 from maas.serving.protocols.forms import FORM, Form, form_of
-from maas.serving.protocols.openai.faults import openai_fault
+from maas.serving.protocols.openai.operations import OpenAiOperation
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
 from maas.serving.protocols.operations import JSON, TEXT, AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.parameters import MODEL_QUERY, chosen_deployment
@@ -42,25 +42,13 @@ def audio_operations(snapshot: Snapshot) -> list[AnyOperation]:
     return [TranscriptionsOperation(is_documented=bool(transcribing(snapshot)))]
 
 
-class TranscriptionsOperation(Inference[TranscriptionCall]):
-    """The text of a sound.
+class TranscriptionsOperation(OpenAiOperation, Inference[TranscriptionCall]):
+    """The text of a sound."""
 
-    Args:
-        is_documented: whether documents show it.
-    """
-
-    protocol = "openai"
     call_type = TranscriptionCall
     takes_forms = True
     path = "/v1/audio/transcriptions"
     summary = "Answers a sound with its text, as OpenAI's transcriptions do."
-
-    def __init__(self, *, is_documented: bool = True) -> None:
-        self.is_documented = is_documented
-
-    def fault(self, kind: str, message: str) -> Mapping[str, object]:
-        """Returns OpenAI's object of an error."""
-        return openai_fault(kind, message)
 
     def is_large(self, request: Request, snapshot: Snapshot) -> bool:
         """Whether another process decodes the sound."""

@@ -11,9 +11,9 @@ from maas.serving.call import RowList, TextChunk
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.openai.chat_documents import EXAMPLE_MESSAGES, chat_schema
 from maas.serving.protocols.openai.chat_replies import KIND, ChatEvents, chat_choice
-from maas.serving.protocols.openai.faults import openai_fault
 from maas.serving.protocols.openai.forms import ChatFormat, text_form
 from maas.serving.protocols.openai.messages import GivenMessage, conversation_of
+from maas.serving.protocols.openai.operations import OpenAiOperation
 from maas.serving.protocols.openai.replies import TokenUsage, reply_frame
 from maas.serving.protocols.openai.requests import (
     OpenAiCall,
@@ -54,24 +54,12 @@ class ChatRequest(SamplingRequest, kw_only=True, forbid_unknown_fields=True):
 _DECODER = msgspec.json.Decoder(ChatRequest)
 
 
-class ChatOperation(Generating[OpenAiCall]):
-    """An answer to a conversation.
+class ChatOperation(OpenAiOperation, Generating[OpenAiCall]):
+    """An answer to a conversation."""
 
-    Args:
-        is_documented: whether documents show it.
-    """
-
-    protocol = "openai"
     call_type = OpenAiCall
     path = "/v1/chat/completions"
     summary = "Answers conversations as OpenAI's chat completions."
-
-    def __init__(self, *, is_documented: bool = True) -> None:
-        self.is_documented = is_documented
-
-    def fault(self, kind: str, message: str) -> Mapping[str, object]:
-        """Returns OpenAI's object of an error."""
-        return openai_fault(kind, message)
 
     def parse(self, request: Request, snapshot: Snapshot) -> OpenAiCall:
         """Returns a call with the conversation."""

@@ -1,6 +1,6 @@
 """OpenAI's completions: texts that continue prompts, whole or streamed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -9,9 +9,9 @@ from msgspec import Meta
 from maas.errors import InputError
 from maas.serving.call import RowList, TextChunk
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.openai.faults import openai_fault
 from maas.serving.protocols.openai.forms import text_form
 from maas.serving.protocols.openai.logprobs import completion_logprobs
+from maas.serving.protocols.openai.operations import OpenAiOperation
 from maas.serving.protocols.openai.replies import OpenAiEvents, TokenUsage, reply_frame
 from maas.serving.protocols.openai.requests import (
     OpenAiCall,
@@ -49,24 +49,12 @@ class CompletionsRequest(SamplingRequest, kw_only=True, forbid_unknown_fields=Tr
 _DECODER = msgspec.json.Decoder(CompletionsRequest)
 
 
-class CompletionsOperation(Generating[OpenAiCall]):
-    """A text for each prompt.
+class CompletionsOperation(OpenAiOperation, Generating[OpenAiCall]):
+    """A text for each prompt."""
 
-    Args:
-        is_documented: whether documents show it.
-    """
-
-    protocol = "openai"
     call_type = OpenAiCall
     path = "/v1/completions"
     summary = "Continues texts as OpenAI's completions."
-
-    def __init__(self, *, is_documented: bool = True) -> None:
-        self.is_documented = is_documented
-
-    def fault(self, kind: str, message: str) -> Mapping[str, object]:
-        """Returns OpenAI's object of an error."""
-        return openai_fault(kind, message)
 
     def parse(self, request: Request, snapshot: Snapshot) -> OpenAiCall:
         """Returns a call with the prompts."""

@@ -19,7 +19,7 @@ from maas.serving.call import Call, PreprocessedInputs, RowList, slices
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError, require_rows
 from maas.serving.protocols.bodies import decode, encode, encoded_list
-from maas.serving.protocols.openai.faults import openai_fault
+from maas.serving.protocols.openai.operations import OpenAiOperation
 from maas.serving.protocols.operation_documents import Content, OperationDocument
 from maas.serving.protocols.operations import AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.parameters import MODEL_QUERY, chosen_deployment
@@ -60,24 +60,12 @@ def embeddings_operations(snapshot: Snapshot) -> list[AnyOperation]:
     return [EmbeddingsOperation(is_documented=bool(_embedding_models(snapshot)))]
 
 
-class EmbeddingsOperation(Inference[EmbeddingsCall]):
-    """A vector for each text.
+class EmbeddingsOperation(OpenAiOperation, Inference[EmbeddingsCall]):
+    """A vector for each text."""
 
-    Args:
-        is_documented: whether documents show it.
-    """
-
-    protocol = "openai"
     call_type = EmbeddingsCall
     path = "/v1/embeddings"
     summary = "Answers texts with OpenAI's embeddings."
-
-    def __init__(self, *, is_documented: bool = True) -> None:
-        self.is_documented = is_documented
-
-    def fault(self, kind: str, message: str) -> Mapping[str, object]:
-        """Returns OpenAI's object of an error."""
-        return openai_fault(kind, message)
 
     def is_large(self, request: Request, snapshot: Snapshot) -> bool:
         """Whether texts are made tokens by another process."""

@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/responses
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,9 +16,9 @@ from maas.errors import InputError
 from maas.runtime.generation.chat_prompt import ChatMessage, ChatPrompt
 from maas.serving.call import RowList, TextChunk
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.openai.faults import openai_fault
 from maas.serving.protocols.openai.forms import AnyText, ResponsesFormat, text_form
 from maas.serving.protocols.openai.messages import template_role
+from maas.serving.protocols.openai.operations import OpenAiOperation
 from maas.serving.protocols.openai.requests import (
     GenerationRequest,
     common_settings,
@@ -100,24 +100,12 @@ class ResponsesRequest(GenerationRequest, kw_only=True, forbid_unknown_fields=Tr
 _DECODER = msgspec.json.Decoder(ResponsesRequest)
 
 
-class ResponsesOperation(Generating[ResponsesCall]):
-    """An answer to a text or a conversation.
+class ResponsesOperation(OpenAiOperation, Generating[ResponsesCall]):
+    """An answer to a text or a conversation."""
 
-    Args:
-        is_documented: whether documents show it.
-    """
-
-    protocol = "openai"
     call_type = ResponsesCall
     path = "/v1/responses"
     summary = "Answers as OpenAI's responses."
-
-    def __init__(self, *, is_documented: bool = True) -> None:
-        self.is_documented = is_documented
-
-    def fault(self, kind: str, message: str) -> Mapping[str, object]:
-        """Returns OpenAI's object of an error."""
-        return openai_fault(kind, message)
 
     def parse(self, request: Request, snapshot: Snapshot) -> ResponsesCall:
         """Returns a call with the conversation."""

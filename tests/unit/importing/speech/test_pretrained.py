@@ -1,5 +1,7 @@
 """A Whisper is opened from a folder of transformers or of CTranslate2; what is none is refused in one line."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,17 @@ def test_settings_are_those_of_the_folder_when_it_is_opened(folder):
     assert opened_whisper(str(folder)).settings == Transcription(
         end_token=0, max_tokens=12, prompt=(1, 2), suppressed_tokens=(1, 2, 7, 40), suppressed_first=(0, 9)
     )
+
+
+def test_settings_are_those_of_the_model_when_there_is_no_file_of_its_generation(tmp_path):
+    folder = tiny_whisper.save(tmp_path / "whisper")
+    (folder / "generation_config.json").unlink()
+    config = json.loads((folder / "config.json").read_text())  # which held them before that file existed
+    (folder / "config.json").write_text(
+        json.dumps({**config, "suppress_tokens": [7, 41], "begin_suppress_tokens": [0]})
+    )
+    settings = opened_whisper(str(folder)).settings
+    assert (settings.suppressed_tokens, settings.suppressed_first) == ((7, 41), (0,))
 
 
 def test_net_is_the_same_when_it_comes_from_ctranslate2(folder, samples, tmp_path):

@@ -35,7 +35,7 @@ try:
 except ImportError as error:
     raise ImportError("transformers is not installed. In a checkout of maas: pip install '.[huggingface]'") from error
 
-KIND = "a language model"
+_KIND = "a language model"
 MODEL_TYPES = ("llama", "mistral", "qwen2")
 """What transformers calls architectures that are computed as Llama's."""
 ROTATIONS = ("default", "linear", "llama3")
@@ -135,7 +135,7 @@ def text_files_at(place: str) -> TextFiles:
     path = local_place(place)
     if path is not None and path.suffix == ".gguf":
         return gguf_tokenizer(path)
-    with opening(place, KIND):
+    with opening(place, _KIND):
         generation = generation_config(path or place)
     return _text_files(place, path or place, generation)
 
@@ -165,7 +165,7 @@ def _opened(name: str, place: Path | str, gguf_file: str | None = None) -> PreTr
     if isinstance(place, Path) and gguf_file is None and not (place / "config.json").is_file():
         raise ConfigError(f"{name} holds no config.json; name a folder that transformers saved, or a GGUF file.")
     where = {"local_files_only": isinstance(place, Path)}
-    with opening(name, KIND):
+    with opening(name, _KIND):
         if gguf_file is None:
             _require_llama(name, AutoConfig.from_pretrained(str(place), **where))
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(

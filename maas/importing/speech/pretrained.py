@@ -37,7 +37,7 @@ try:
 except ImportError as error:
     raise ImportError("transformers is not installed. In a checkout of maas: pip install '.[huggingface]'") from error
 
-KIND = "a Whisper"
+_KIND = "a Whisper"
 MULTILINGUAL_FROM = 51865
 """Tokens that a Whisper of many languages has at least."""
 START, END, TASK, PLAIN = "<|startoftranscript|>", "<|endoftext|>", "<|transcribe|>", "<|notimestamps|>"
@@ -174,7 +174,7 @@ def opened_whisper(place: str, language: str | None = None) -> PretrainedWhisper
             raise ConfigError(f"{place} does not hold the weights of a Whisper: {one_line(error)}.") from error
         files = SpeechFiles(found.tokenizer, found.suppressed_tokens, found.suppressed_first)
     else:
-        with opening(place, KIND):
+        with opening(place, _KIND):
             model = _downloaded(place, path)
         files = speech_files_at(place)
     model.train(False)
@@ -204,7 +204,7 @@ def config_at(place: str) -> WhisperConfig:
     path = local_place(place)
     if holds(path, MODEL_FILE):
         return _config_of(read_whisper(cast("Path", path)).config)
-    with opening(place, KIND):
+    with opening(place, _KIND):
         found: WhisperConfig = AutoConfig.from_pretrained(str(path or place), local_files_only=path is not None)
     _require_plain(place, found)
     return found
@@ -221,7 +221,7 @@ def speech_files_at(place: str) -> SpeechFiles:
         found = read_whisper(cast("Path", path))
         return SpeechFiles(found.tokenizer, found.suppressed_tokens, found.suppressed_first)
     is_local = path is not None
-    with opening(place, KIND):
+    with opening(place, _KIND):
         library = cast("type[PreTrainedTokenizerBase]", AutoTokenizer)
         tokenizer = library.from_pretrained(str(path or place), local_files_only=is_local)
         generation = generation_config(path or place)

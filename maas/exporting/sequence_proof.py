@@ -17,7 +17,7 @@ from maas.runtime.bundle import Bundle
 from maas.runtime.codec import ModelInputs
 from maas.runtime.model import batches_of
 from maas.runtime.translation.graphs import TranslationGraphs
-from maas.runtime.translation.search import first_logits
+from maas.runtime.translation.search import Hypothesis, first_logits
 from maas.runtime.translation.translator import Translator
 
 
@@ -90,9 +90,12 @@ def _proven(bundle: Bundle, model: SequenceModel, rows: Sequence[Any]) -> Iterat
         raise BundleError(f"{bundle.folder} holds a model that writes no texts. Export the model again.")
     features = predictor.preprocess(rows)
     for batch in batches_of(processor, features, predictor.batch_size):
-        given = translator.given(processor.batch([features[index] for index in batch]))
-        found = translator.hypotheses(given)
-        forced = forced_step_logits(translator.graphs, given, [one.tokens for one in found], translator.settings)
+        found, forced = list[Hypothesis](), list[NDArray[np.float32]]()
+        for given in translator.readings(processor.batch([features[index] for index in batch])):
+            written = translator.hypotheses(given)
+            found += written
+            tokens = [one.tokens for one in written]
+            forced.extend(forced_step_logits(translator.graphs, given, tokens, translator.settings))
         parts = [part for index in batch for part in model.parts(features[index])]
         compared = [
             _compared(model, one.tokens, logits, model.logits(part, one.tokens), translator)

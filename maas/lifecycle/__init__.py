@@ -29,8 +29,8 @@ from maas.lifecycle.lookup import (
 )
 from maas.lifecycle.recipe import (
     GENERATION,
+    SEQUENCE_TASKS,
     SPEECH_TO_TEXT,
-    TRANSLATION,
     BuiltRecipe,
     require_later_stages,
     require_text_passes,
@@ -163,7 +163,7 @@ def export(config: RunConfig, checkpoint: Checkpoint, compressed: Compressed | N
     recipe = BuiltRecipe.of(config)
     folder = of_artifact(checkpoint.folder)
     with folder.locked():
-        if config.task in (TRANSLATION, SPEECH_TO_TEXT):
+        if config.task in SEQUENCE_TASKS:
             return export_sequences(recipe, folder, checkpoint, recipe.training.rows())
         return _exported(recipe, _source(recipe, checkpoint, recipe.training.rows()), folder, compressed)
 

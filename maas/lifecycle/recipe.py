@@ -98,6 +98,8 @@ def require_trained_on(checkpoint: Checkpoint, rows: Splits) -> None:
 
 
 GENERATION, TRANSLATION, SPEECH_TO_TEXT = "generation", "translation", "speech_to_text"
+SEQUENCE_TASKS = (TRANSLATION, SPEECH_TO_TEXT)
+"""Whose models read what they are given, and write a text of it token by token."""
 """The tasks of recipes whose nets generate texts: that continue others, or are made of others or of sounds."""
 
 

@@ -19,7 +19,7 @@ from maas.evidence.text_metrics import TextLikelihoods, text_metrics
 from maas.evidence.translation_metrics import translation_metrics
 from maas.exporting.generation_metrics import net_likelihoods
 from maas.lifecycle.lineage import lineage_of
-from maas.lifecycle.recipe import SPEECH_TO_TEXT, TRANSLATION, BuiltRecipe
+from maas.lifecycle.recipe import SEQUENCE_TASKS, SPEECH_TO_TEXT, BuiltRecipe
 from maas.lifecycle.registering import tracker_of
 from maas.lifecycle.stages import timed
 from maas.records.evidence import Interval
@@ -41,9 +41,10 @@ log = logging.getLogger("maas")
 
 def train_checkpoint(recipe: BuiltRecipe, folder: RunFolder, splits: Splits) -> Checkpoint:
     """Fits processor and net, and keeps the best epoch."""
-    if recipe.training.folds and recipe.training.task == TRANSLATION:
+    if recipe.training.folds and recipe.training.task in SEQUENCE_TASKS:
         raise ConfigError(
-            f"folds is {recipe.training.folds}; models that translate are not cross-validated. Set folds=0."
+            f"folds is {recipe.training.folds}; models of the task {recipe.training.task} are not cross-validated. "
+            "Set folds=0."
         )
     require_foldable(splits, recipe.training.folds)
     lineage = lineage_of(recipe.config, splits.record.fingerprint)  # of the code that is about to train

@@ -143,7 +143,7 @@ def test_recipe_is_trained_and_exported_and_refused_by_other_stages_when_it_tran
     rows = load_rows(config).test.spread(12).inputs[:]
     assert served_alike(bundle, rows)
     require_refused(config, checkpoint, bundle)
-    with pytest.raises(ConfigError, match="folds is 2; models that translate are not cross-validated. Set folds=0."):
+    with pytest.raises(ConfigError, match="models of the task translation are not cross-validated. Set folds=0."):
         maas.lifecycle.train(replace(config, folds=2))
 
 

@@ -12,7 +12,7 @@ from maas.explaining.colours import WHITE, Colour, shade, strengths
 from maas.explaining.drawing import MARGIN, PALE, TITLE_HEIGHT, as_html, canvas, legend, write
 from maas.explaining.parts.base import Parts, RowPart
 from maas.explaining.sampling import Mask, ValuesOfParts
-from maas.runtime.processors import SingleArrayProcessor
+from maas.runtime.processors.audio import AudioProcessor
 
 MOST_WINDOWS = 20
 FADE_S = 0.005
@@ -35,10 +35,10 @@ class AudioParts(Parts):
     part_kind = "windows"
 
     def __init__(
-        self, row: object, processor: SingleArrayProcessor, most: int | None = None, baseline: object = None
+        self, row: object, processor: AudioProcessor, most: int | None = None, baseline: object = None
     ) -> None:
         super().__init__(row, processor, most, baseline)
-        self._samples: Samples = processor.arrays([row])[0]
+        self._samples: Samples = processor.samples_of(row)
         self._rate: int = processor.net_arguments["rate"]
         length = len(self._samples)
         self._edges = np.linspace(0, length, min(most or MOST_WINDOWS, length) + 1).astype(int)

@@ -47,6 +47,8 @@ def read_whisper(folder: Path) -> CTranslate2Whisper:
         described = json.loads((folder / CONFIG_FILE).read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder} cannot be read as a Whisper of CTranslate2: {one_line(error)}.") from error
+    if not isinstance(described, dict):
+        raise ConfigError(f"{folder / CONFIG_FILE} holds no object; convert the model again.")
     file = read_ctranslate2(folder / MODEL_FILE)
     if file.kind != WHISPER_KIND:
         raise ConfigError(f"{folder / MODEL_FILE} holds a {file.kind}; a Whisper is a {WHISPER_KIND}.")
@@ -55,7 +57,9 @@ def read_whisper(folder: Path) -> CTranslate2Whisper:
         config = _config(weights, int(file.variables["encoder/num_heads"]))
     except KeyError as error:
         raise ConfigError(f"{folder / MODEL_FILE} lacks {error}; convert the model again.") from error
-    suppressed = (tuple(described.get(name, ())) for name in ("suppress_ids", "suppress_ids_begin"))
+    except (IndexError, ValueError) as error:
+        raise ConfigError(f"{folder / MODEL_FILE} is no Whisper that is known here: {one_line(error)}.") from error
+    suppressed = (tuple(described.get(name) or ()) for name in ("suppress_ids", "suppress_ids_begin"))
     return CTranslate2Whisper(config, weights, tokenizer, *suppressed)
 
 

@@ -59,6 +59,11 @@ class AudioProcessor(SingleArrayProcessor):
         """Returns float32 arrays (T,), one a row."""
         return [self._preprocessed(row, index) for index, row in enumerate(rows)]
 
+    def samples_of(self, row: object) -> Array:
+        """Returns the samples (T,) of a row that the model hears, at its rate."""
+        (found,) = self.arrays([row])
+        return found
+
     def _preprocessed(self, row: object, index: int) -> Array:
         try:
             return self._heard(self._sound(row))

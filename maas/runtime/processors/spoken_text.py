@@ -1,5 +1,6 @@
 """Sounds to windows of samples, and tokens to text, for a model that writes down speech token by token."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -23,6 +24,8 @@ SEARCHED = 1 / 3
 """Fraction of a window, its end, in which a sound is cut where it is quietest."""
 QUIET_S = 0.2
 """Seconds whose loudness is compared there."""
+TIME_MARK = re.compile(r"<\|\d+\.\d+\|>")
+"""A token of a time, which tokenizers of Whisper do not hold for special."""
 
 
 class SpokenTextProcessor(AudioProcessor):
@@ -48,11 +51,18 @@ class SpokenTextProcessor(AudioProcessor):
     def text_of(self, tokens: Sequence[int]) -> str:
         """Returns the text that tokens stand for, without special ones."""
         text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
-        return text
+        return TIME_MARK.sub("", text)
 
     def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns float32 arrays (W, T), one a row."""
         return super().arrays(rows)
+
+    def samples_of(self, row: object) -> Array:
+        """Returns all samples (T,) of a row, at the model's rate."""
+        return self._whole(self._sound(row))
+
+    def _whole(self, sound: Sound) -> Array:
+        return sound.samples if sound.rate == self.rate else soxr.resample(sound.samples, sound.rate, self.rate)
 
     def _heard(self, sound: Sound) -> Array:
         """Returns the windows of a sound, (W, T).
@@ -60,9 +70,7 @@ class SpokenTextProcessor(AudioProcessor):
         Raises:
             InputError: there are too many.
         """
-        samples = sound.samples
-        if sound.rate != self.rate:
-            samples = soxr.resample(samples, sound.rate, self.rate)
+        samples = self._whole(sound)
         found = list(sound_windows(samples, self._samples))
         if len(found) > self.max_windows:
             raise InputError(

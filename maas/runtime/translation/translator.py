@@ -78,19 +78,22 @@ class Translator:
             raise InputError(f"The model cannot write with {shown}: {one_line(error)}.") from error
         return type(self)(self.graphs, self._processor, found)
 
-    def given(self, model_inputs: ModelInputs) -> ModelInputs:
-        """Returns what the graph that reads takes of a batch of N rows, (M, …) each; M is a multiple of N."""
-        return model_inputs
+    def readings(self, model_inputs: ModelInputs) -> list[ModelInputs]:
+        """Returns what is read of a batch of N rows, as much as the graph reads at once, (M, …) each.
+
+        What is written of each is a text, or a part of one: all M together are a multiple of N.
+        """
+        return [model_inputs]
 
     def hypotheses(self, given: ModelInputs) -> list[Hypothesis]:
-        """Returns the tokens that are written for each of what `given` returns."""
+        """Returns the tokens that are written for each of one of the `readings`."""
         return best_texts(self.graphs, given, self.settings)
 
     def texts(self, found: Sequence[Hypothesis], count: int) -> list[str]:
         """Returns the texts of N rows.
 
         Args:
-            found: what `hypotheses` returned for a batch, M.
+            found: what `hypotheses` returned for all readings of a batch.
             count: N.
         """
         return [self.text_of(one.tokens) for one in found]
@@ -98,7 +101,7 @@ class Translator:
     def run(self, model_inputs: ModelInputs) -> Outputs:
         """Returns texts (N,) and `log_probability`, float32 (N,), of a batch."""
         count = count_of(model_inputs)
-        found = self.hypotheses(self.given(model_inputs))
+        found = [one for given in self.readings(model_inputs) for one in self.hypotheses(given)]
         texts = np.empty(count, dtype=object)
         texts[:] = self.texts(found, count)
         sums = np.array([one.log_probability for one in found], np.float64).reshape(count, -1).sum(axis=1)
@@ -113,17 +116,12 @@ class Transcriber(Translator):
 
     text: ClassVar[str] = SPOKEN_TEXT
 
-    def given(self, model_inputs: ModelInputs) -> ModelInputs:
-        """Returns the windows of all sounds, (N, W, T) → (N · W, T)."""
-        windows = model_inputs[SAMPLES]
-        return {SAMPLES: windows.reshape(-1, windows.shape[-1])}
-
-    def hypotheses(self, given: ModelInputs) -> list[Hypothesis]:
-        """Returns the tokens that are written for each window."""
-        windows, found = given[SAMPLES], list[Hypothesis]()
-        for start in range(0, len(windows), HEARD_AT_ONCE):
-            found += super().hypotheses({SAMPLES: windows[start : start + HEARD_AT_ONCE]})
-        return found
+    def readings(self, model_inputs: ModelInputs) -> list[ModelInputs]:
+        """Returns the windows of all sounds, (N, W, T) → at most `HEARD_AT_ONCE` of (T,) in each."""
+        sounds = model_inputs[SAMPLES]
+        windows = sounds.reshape(-1, sounds.shape[-1])
+        starts = range(0, len(windows), HEARD_AT_ONCE)
+        return [{SAMPLES: windows[start : start + HEARD_AT_ONCE]} for start in starts]
 
     def texts(self, found: Sequence[Hypothesis], count: int) -> list[str]:
         """Returns the texts of N sounds; arguments as of `Translator`."""

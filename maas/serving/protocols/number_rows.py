@@ -17,9 +17,13 @@ _PARSER = simdjson.Parser()  # of small bodies; it keeps as much memory as the l
 
 
 def takes_number_rows(deployment: PredictingDeployment) -> bool:
-    """Whether a row of a model is a flat list of floating-point numbers."""
+    """Whether a row of a model is a flat list of so many floating-point numbers.
+
+    A list of any length is not: it is a sound, of which whole numbers mean something else.
+    """
     specs = deployment.signature.inputs
-    return len(specs) == 1 and len(specs[0].shape) == 2 and specs[0].datatype in ("FP32", "FP64")
+    is_flat = len(specs) == 1 and len(specs[0].shape) == 2 and specs[0].shape[1] > 0
+    return is_flat and specs[0].datatype in ("FP32", "FP64")
 
 
 def number_rows(body: bytes | bytearray, key: str) -> Sequence[Row] | None:

@@ -93,7 +93,8 @@ def greedy(sound):
 def test_texts_are_those_of_transformers_when_sounds_are_written_down(line):
     translator, processor = line.bundle.predictor.graph, line.bundle.predictor.processor
     features = processor.preprocess(SOUNDS)
-    found = translator.hypotheses(translator.given(processor.batch(features)))
+    readings = translator.readings(processor.batch(features))
+    found = [one for given in readings for one in translator.hypotheses(given)]
     expected = [greedy(sound) for sound in SOUNDS]
     assert [list(one.tokens) for one in found] == expected
     assert len({tuple(one) for one in expected}) > 4, "what is written depends on what is heard"
@@ -280,3 +281,39 @@ def test_recipe_is_planned_when_it_takes_a_whisper(config, line):
     found = plan(config)
     assert [stage.name for stage in found.stages] == ["start", "train", "export"]
     assert found.artifact_bytes["fp32"] == line.bundle.model_path.stat().st_size
+
+
+@pytest.mark.parametrize("method", ["shapley", "occlusion"])
+def test_windows_share_the_difference_when_a_sound_is_explained(line, place, method):
+    for row in (LONG, place / "sounds/test/0.wav", {"samples": SOUNDS[0].tolist(), "rate": tiny_whisper.RATE}):
+        found = maas.explain(line.bundle, row, parts=4, orders=2, method=method)
+        assert len(found.parts) == 4
+        if method == "shapley":
+            assert found.attributions.sum() == pytest.approx(found.value - found.baseline, abs=1e-4)
+
+
+def test_few_windows_are_read_at_once_when_a_bundle_is_proven(line, config, monkeypatch):
+    sizes, read = [], TranslationGraphs.read
+    monkeypatch.setattr(
+        TranslationGraphs, "read", lambda graphs, given: (sizes.append(len(given["samples"])), read(graphs, given))[1]
+    )
+    bundle = Bundle.open(line.bundle.folder)
+    prove_sequences(
+        bundle, sequence_model_of(line.checkpoint), [LONG] * 4, [], data=load_rows(config).record, trained={}
+    )
+    assert max(sizes) == 4
+
+
+def test_folds_are_refused_when_a_model_is_taken_as_it_comes(config):
+    with pytest.raises(ConfigError, match=r"models of the task speech_to_text are not cross-validated\. Set folds=0\."):
+        lifecycle.train(replace(config, folds=3))
+
+
+def test_passes_are_refused_in_one_line_when_a_bundle_writes_texts_by_two_graphs(line, tmp_path):
+    np.savez(tmp_path / "rows.npz", samples=np.stack([one[:8000] for one in SOUNDS[:4]]))
+    command = [sys.executable, "-m", "maas.compress", line.bundle.folder, f"calibration={tmp_path / 'rows.npz'}"]
+    done = subprocess.run([*command, f"out={tmp_path / 'small'}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2, f"{line.bundle.folder} writes texts by two graphs; no pass makes them smaller yet.\n"
+    )  # fmt: skip
+    assert not (tmp_path / "small").exists()

@@ -82,6 +82,14 @@ def test_stereo_second_gets_one_answer_when_it_is_lists(folders):
     assert [row[1] for row in rows] == pytest.approx([expected] * 2, abs=1e-6)
 
 
+def test_whole_numbers_are_samples_of_16_bits_when_a_body_is_small(folders):
+    samples = np.random.default_rng(3).integers(0, 6000, 900)
+    for rows in ([samples.tolist()], [samples.tolist()] * 4):
+        found = asked(folders["audio"], "/predict", json={"input_data": rows}).json()["predictions"]
+        expected = softmax_of_mean(np.pad(samples / 32768, (0, RATE - 900)), 8.0)
+        assert [row[1] for row in found] == pytest.approx([expected] * len(rows), abs=1e-6)
+
+
 def test_open_lists_are_refused_when_they_may_be_both(folders):
     response = asked(folders["grey"], "/v1/image-classification", json={"image": np.zeros((9, 8, 3), int).tolist()})
     assert response.status_code == 400

@@ -65,6 +65,10 @@ def test_shape_and_tokens_are_those_of_the_model_when_a_folder_is_read(tmp_path)
             r"holds a WhimperSpec; a Whisper is a Whisper",
         ),
         (lambda content: content.replace(b"encoder/conv1", b"encoder/conv3"), r"lacks .*conv1"),
+        (
+            lambda content: content.replace(b"decoder/layer_norm/beta", b"decoder/layer-norm-beta"),
+            r"is no Whisper that is known here: ",
+        ),
         (lambda content: b"", r"cannot be read as a model of CTranslate2: "),
     ],
 )
@@ -88,4 +92,18 @@ def test_folder_is_refused_when_its_description_is_no_json(tmp_path):
     folder = tiny_whisper.save_ctranslate2(tmp_path / "folder")
     (folder / "config.json").write_text(json.dumps({})[:-1])
     with pytest.raises(ConfigError, match="cannot be read as a Whisper of CTranslate2: "):
+        read_whisper(folder)
+
+
+def test_nothing_is_suppressed_when_a_description_says_null(tmp_path):
+    folder = tiny_whisper.save_ctranslate2(tmp_path / "folder")
+    (folder / "config.json").write_text(json.dumps({"suppress_ids": None, "suppress_ids_begin": None}))
+    found = read_whisper(folder)
+    assert (found.suppressed_tokens, found.suppressed_first) == ((), ())
+
+
+def test_folder_is_refused_when_its_description_is_no_object(tmp_path):
+    folder = tiny_whisper.save_ctranslate2(tmp_path / "folder")
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"config\.json holds no object; convert the model again\."):
         read_whisper(folder)

@@ -168,7 +168,7 @@ def test_texts_equal_those_alone_when_they_share_join_and_leave_at_random(genera
         head = [HEAD, OTHER, HEAD + OTHER, ""][random.integers(4)]
         sampled = {"temperature": 0.9, "seed": int(random.integers(99))} if random.random() < 0.5 else {}
         prompt = head + "".join(random.choice(letters, random.integers(1, 12)))
-        return begun(generator, prompt, int(random.integers(1, 12)), **sampled)
+        return begun(generator, prompt, int(random.integers(1, 12)), str(random.integers(2)), **sampled)
 
     waiting, pieces, left = [drawn() for _ in range(30)], [], []
     texts = list(waiting)
@@ -185,6 +185,7 @@ def test_texts_equal_those_alone_when_they_share_join_and_leave_at_random(genera
             batch.leave(left[-1])
         if random.random() < 0.2:
             require_held_rows(generator, batch)
+        assert batch._held._scopes[: len(batch.texts)] == [text.scope for text in batch.texts]
     for text in texts:
         found = [piece.chosen.token for owner, piece in pieces if owner is text]
         expected = alone(generator, text)

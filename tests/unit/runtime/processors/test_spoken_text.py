@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from tokenizers import AddedToken
 
 from maas.errors import InputError
 from maas.runtime.processors.spoken_text import RATE, SpokenTextProcessor, sound_windows
+from tests.unit import tiny_whisper
 
 
 def loud(count):
@@ -61,3 +63,16 @@ def test_rows_of_as_many_windows_share_a_batch_when_they_are_joined(processor):
 def test_sound_is_resampled_when_it_comes_at_another_rate(processor):
     (found,) = processor.arrays([{"samples": loud(8000), "rate": 8000}])
     assert np.flatnonzero(found[0])[-1] == pytest.approx(RATE, abs=10)
+
+
+def test_time_marks_are_left_out_of_texts_when_the_tokenizer_does_not_hold_them_for_special():
+    tokenizer = tiny_whisper.tokenizer()
+    tokenizer.add_tokens([AddedToken("<|0.00|>", special=False), AddedToken("<|12.34|>", special=False)])
+    processor = SpokenTextProcessor(content=tokenizer.to_str())
+    marks = [tokenizer.token_to_id(name) for name in ("<|0.00|>", "<|12.34|>")]
+    said = tokenizer.encode(" <|x|> on", add_special_tokens=False).ids
+    assert processor.text_of([marks[0], *said, marks[1]]) == processor.text_of(said)
+
+
+def test_samples_are_those_of_all_windows_when_a_sound_is_looked_at(processor):
+    np.testing.assert_array_equal(processor.samples_of(loud(5 * RATE)), loud(5 * RATE))

@@ -141,14 +141,17 @@ def test_what_is_read_of_a_prompt_is_kept_when_its_text_leaves_in_the_middle(gen
     assert again.cached_tokens == 25
 
 
-def test_nothing_is_kept_when_a_text_failed_or_a_run_did(failing, generator):
-    batch = DecodingBatch(failing.generator.decoder, slots=2, length=128)
-    text = begun(failing.generator, failing.prompt, max_tokens=24)
-    finish_failing = batch.join([text])
-    while not batch.is_empty:
-        finish_failing += batch.step()
-    assert text.has_failed
+def test_nothing_is_kept_when_a_text_failed(generator, monkeypatch):
+    batch, step = DecodingBatch(generator.decoder, slots=2, length=128), generator.decoder.step
+    monkeypatch.setattr(generator.decoder, "step", lambda *given: np.full_like(step(*given), np.nan))
+    text = begun(generator, HEAD)
+    batch.join([text])
+    batch.step()
+    assert (text.has_failed, batch.is_empty, len(text.prompt) >= LEAST_SHARED) == (True, True, True)
     assert not batch._held._sizes.any()
+
+
+def test_nothing_is_kept_when_a_run_failed(generator):
     batch = DecodingBatch(generator.decoder, slots=2, length=128)
     batch.join([begun(generator, HEAD)])
     batch.admit([begun(generator, OTHER)])

@@ -1,5 +1,6 @@
 """What several rooms of tests share: small real nets, checkpoints and bundles, each made once."""
 
+import logging
 import os
 import signal
 import sys
@@ -248,3 +249,13 @@ def digits(line) -> Any:
     """The rows that `line` was made from."""
 
     return line.config.data.build()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_logger() -> Iterator[None]:
+    """Takes back what the tests of a file did to maas' logger: an entry gives it a handler of its stream."""
+    logger = logging.getLogger("maas")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(level)

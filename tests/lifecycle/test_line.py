@@ -121,7 +121,7 @@ def test_seconds_of_export_hold_none_of_verify_when_a_bundle_is_drawn_up_and_pro
         assert (seconds["export"], seconds["verify"]) == (10, 100)
 
 
-def test_export_gives_the_same_bytes_in_two_processes(line: Line, config: maas.RunConfig, tmp_path: Path) -> None:
+def test_export_gives_the_same_bytes_in_another_process(line: Line, config: maas.RunConfig, tmp_path: Path) -> None:
     examples = tmp_path / "examples.npz"
     processor = line.checkpoint.processor()
     np.savez(examples, **processor.batch(processor.preprocess(load_rows(config).train.inputs[:4])))

@@ -1,9 +1,7 @@
 """Sweeps of the digits recipe in small: trials beside each other, kept, gone on with, taken up by the whole line."""
 
-import logging
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,16 +64,6 @@ def composed_winner(swept: Swept) -> maas.RunConfig:
     assert swept.winner[:3] == ["python", "-m", "maas.run"]
     recipe, *overrides = swept.winner[3:]
     return maas.compose(recipe.removeprefix("recipe="), *overrides)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def logger() -> Iterator[None]:
-    """Takes back the handler that an entry gives to maas's logger."""
-    logger = logging.getLogger("maas")
-    before = (list(logger.handlers), logger.level, logger.propagate)
-    yield
-    logger.handlers, logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,6 @@ from maas.errors import MaasError
 from maas.serving.arguments import settings_from, variables_in
 from maas.serving.observers.log_format import LogFormat, json_line
 from maas.serving.stopping import exit_when_stopped
-from maas.serving.workers.supervisor import supervise
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log_format = settings.log_format
         exit_when_stopped()
         if settings.workers > 1:
+            from maas.serving.workers.supervisor import supervise  # noqa: PLC0415  a single process needs none
+
             supervise(settings)
         from maas.serving.transports.process import serve  # noqa: PLC0415  a supervisor needs no ONNX Runtime
 

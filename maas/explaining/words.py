@@ -20,8 +20,9 @@ NOTHING = "\u200b"
 """A text without words: processors refuse an empty one, and a blank of no width is no word of any language."""
 
 _CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
-_IDEOGRAPH = re.compile(f"[{_CJK}]")
-_WORD = re.compile(f"(?!\\s)[{_CJK}]|[^\\s{_CJK}]+")
+_IDEOGRAPH = f"[{_CJK}]"
+_WORD = f"(?!\\s)[{_CJK}]|[^\\s{_CJK}]+"
+"""Patterns are compiled at their first use: a server that starts explains nothing yet."""
 
 
 class Words(Parts):
@@ -94,11 +95,11 @@ class Words(Parts):
 
 def words_in(text: str) -> list[TextSpan]:
     """Returns where the words of a text stand."""
-    return [word.span() for word in _WORD.finditer(text)]
+    return [word.span() for word in re.finditer(_WORD, text)]
 
 
 def _gap(left: str, right: str) -> str:
     """Returns what must stand between two pieces of text, so that they do not become one word."""
-    if not left or left[-1].isspace() or _IDEOGRAPH.match(left[-1]) or _IDEOGRAPH.match(right):
+    if not left or left[-1].isspace() or re.match(_IDEOGRAPH, left[-1]) or re.match(_IDEOGRAPH, right):
         return ""
     return " "

@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-import yaml
 
 from maas.bounds import BatchSize, Count, Positive, Threads
 from maas.errors import ConfigError, one_line, shortened_value
@@ -173,6 +172,8 @@ def _with_text_keys(value: object) -> object:
 
 
 def _mapping(path: str | Path) -> dict[object, object]:
+    import yaml  # noqa: PLC0415  the command line alone needs none
+
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -5,7 +5,8 @@
 The good client sends a small request every few milliseconds, whether or not the one before was answered; its latency
 counts from the moment that it was due. Another client sends one hostile body again and again. Everything is a
 process of its own. Ratios count, not milliseconds: the undisturbed p99 is taken right before each disturbed one, in
-several rounds, and the round with the median ratio is shown.
+several rounds, and the round with the median ratio is shown. Between the two the hostile client works at another server
+of the same model, which shows what sharing the processors costs, whatever the server does.
 """
 
 import asyncio
@@ -39,41 +40,51 @@ Case = tuple[str, str, bytes]
 
 def main() -> None:
     """Lets each hostile body of each kind of model run beside a good client, and prints a table."""
-    heads = ("model", "hostile body", "bytes", "answered", "p99 ms alone", "beside it", "times")
-    print(f"| {' | '.join(heads)} | server grew MB, of the body | worker MB |")
-    print("|---" * 9 + "|")
+    heads = ("model", "hostile body", "bytes", "answered", "p99 ms alone", "it elsewhere", "beside it", "times alone")
+    print(f"| {' | '.join(heads)} | times elsewhere | server grew MB, of the body | worker MB |")
+    print("|---" * 11 + "|")
     bundles = small_bundles()
     for kind in ("array", "text", "image", "audio"):
         with tempfile.TemporaryDirectory() as scratch:
             folder = make_bundle(bundles, kind, Path(scratch) / "bundle")
             for name, path, body in cases(kind):
-                with server(folder) as (port, process):
-                    print(row(kind, name, path, body, good_request(kind), port, process), flush=True)
+                with server(folder) as (port, process), server(folder) as (other, _):
+                    print(row(kind, (name, path, body), good_request(kind), (port, other), process), flush=True)
 
 
-def row(kind: str, name: str, path: str, body: bytes, good: Case, port: int, process: psutil.Process) -> str:
-    """Measures one hostile body."""
-    asyncio.run(asked(port, "/predict", b" " * 20_000))  # so that what is started once has started
+def row(kind: str, case: Case, good: Case, ports: tuple[int, int], process: psutil.Process) -> str:
+    """Measures one hostile body, at the server and at another one."""
+    name, _, body = case
+    for port in ports:
+        asyncio.run(asked(port, "/predict", b" " * 20_000))  # so that what is started once has started
     peak, before = Peak(process), process.memory_info().rss
-    rounds = [one_round(path, body, good, port, peak) for _ in range(ROUNDS)]
+    rounds = [one_round(case, good, ports, peak) for _ in range(ROUNDS)]
     grown = max(0, peak.rss - before)
-    alone, beside, answered = sorted(rounds, key=lambda one: one[1] / one[0])[ROUNDS // 2]
+    alone, elsewhere, beside, answered = sorted(rounds, key=lambda one: one[2] / one[0])[ROUNDS // 2]
     return (
-        f"| {kind} | {name} | {len(body):,} | {answered} | {alone:.1f} | {beside:.1f} | {beside / alone:.1f} "
+        f"| {kind} | {name} | {len(body):,} | {answered} | {alone:.1f} | {elsewhere:.1f} | {beside:.1f} "
+        f"| {beside / alone:.1f} | {beside / elsewhere:.1f} "
         f"| {grown / 2**20:.0f}, {grown / len(body):.1f} × | {peak.children_rss / 2**20:.0f} |"
     )
 
 
-def one_round(path: str, body: bytes, good: Case, port: int, peak: "Peak") -> tuple[float, float, str]:
-    """Returns the good client's p99 in ms, alone and beside the hostile one, and what the latter was answered."""
-    alone = latencies(port, good, peak)
+def one_round(case: Case, good: Case, ports: tuple[int, int], peak: "Peak") -> tuple[float, float, float, str]:
+    """Returns the good client's p99 in ms, alone, with the hostile one elsewhere and beside it, and its replies."""
+    alone = latencies(ports[0], good, peak)
+    elsewhere, _ = disturbed(case, good, ports, ports[1], peak)
+    beside, answered = disturbed(case, good, ports, ports[0], peak)
+    return 1000 * p99(alone), 1000 * p99(elsewhere), 1000 * p99(beside), answered
+
+
+def disturbed(case: Case, good: Case, ports: tuple[int, int], port: int, peak: "Peak") -> tuple[list[float], str]:
+    """Returns the good client's latencies while a hostile one works at a port, and what the latter was answered."""
+    _, path, body = case
     command = [sys.executable, str(Path(__file__)), "hostile", str(port), path]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hostile:
         hostile.stdin.write(body)
         hostile.stdin.close()
-        beside = latencies(port, good, peak)
-        answered = hostile.stdout.read().decode().strip()
-    return 1000 * p99(alone), 1000 * p99(beside), answered
+        found = latencies(ports[0], good, peak)
+        return found, hostile.stdout.read().decode().strip()
 
 
 class Peak:

@@ -5,9 +5,10 @@
 Eight connections carry small requests that are due at times of their own; a latency counts from then. The hostile
 client goes through wrong shapes, broken JSON, NaN, half-closed connections, a header of 40 MB, 8 MB of empty lists, and
 what `bench_hostile` has for the model, one after the other; all the while it holds connections whose heads or bodies
-come a byte at a time. The good clients are measured for SECONDS (60) beside it and as long without it, in turns; the
-two p99 are those of the turn with the median ratio. It takes about five minutes for the two models, and ends with
-status 1 if a good request failed.
+come a byte at a time. The good clients are measured for SECONDS (60) without it, while it works at another server of
+the same model, and beside it, in turns; the p99 are those of the turn with the median ratio. The other server shows
+what sharing the processors costs, which no server can help. It takes about eight minutes for the two models, and ends
+with status 1 if a good request failed.
 """
 
 import asyncio
@@ -72,7 +73,7 @@ More = Callable[[asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
 class Good(NamedTuple):
-    """What the good clients found in a turn."""
+    """What the good clients found in one of the three ways."""
 
     requests: int
     errors: dict[str, int]
@@ -80,30 +81,43 @@ class Good(NamedTuple):
     longest_ms: float
 
 
+class Round(NamedTuple):
+    """What the good clients found alone, with the hostile one at another server, and beside it."""
+
+    alone: Good
+    elsewhere: Good
+    beside: Good
+
+
 def main(seconds: float = SECONDS) -> None:
     """Measures a model of arrays and one of pictures; prints a table and what the hostile client was answered."""
-    print("| model | good requests | failed | p99 ms alone | beside it | times | longest ms alone | beside it ", end="")
-    print("| server grew MB | stayed | reader grew MB |")
-    print("|---" * 11 + "|", flush=True)
+    print(
+        "| model | good requests | failed | p99 ms alone | it elsewhere | beside it | times alone | times elsewhere ",
+        end="",
+    )
+    print("| longest ms alone | it elsewhere | beside it | server grew MB | stayed | reader grew MB |")
+    print("|---" * 14 + "|", flush=True)
     errors: Counter[str] = Counter()
     replies = []
     for kind in ("array", "image"):
         with tempfile.TemporaryDirectory() as scratch:
             folder = make_bundle(small_bundles(), kind, Path(scratch) / "bundle")
-            with server(folder) as (port, process):
-                errors += measured(kind, port, process, seconds / ROUNDS, replies)
+            with server(folder) as (port, process), server(folder) as (other, _):
+                errors += measured(kind, (port, other), process, seconds / ROUNDS, replies)
     limits = f"{LARGEST_BODY / 2**20:.0f} MB and the largest decoded picture {LARGEST_PICTURE / 2**20:.0f} MB"
     print("\n".join([f"The largest body is {limits}. Replies to the hostile client:", *replies]))
     if errors:
         sys.exit(f"Good requests failed: {dict(errors)}.")
 
 
-def measured(kind: str, port: int, process: psutil.Process, seconds: float, replies: list[str]) -> Counter[str]:
+def measured(
+    kind: str, ports: tuple[int, int], process: psutil.Process, seconds: float, replies: list[str]
+) -> Counter[str]:
     """Lets the good clients work alone and beside the hostile one, in turns; prints a line of the table.
 
     Args:
         kind: of the model.
-        port: of the server.
+        ports: of the server, and of another one.
         process: the server's.
         seconds: time of a turn.
         replies: lines to which the hostile client's are appended.
@@ -111,15 +125,19 @@ def measured(kind: str, port: int, process: psutil.Process, seconds: float, repl
     Returns:
         How many good requests failed in what way.
     """
-    asyncio.run(asked(port, "/predict", b" " * 20_000))  # so that the process that reads large bodies has started
+    port, other = ports
+    for one in ports:
+        asyncio.run(asked(one, "/predict", b" " * 20_000))  # so that the process that reads large bodies has started
     good(port, seconds, Peak(process))
     peak, first, answers = Peak(process), Peak(process), defaultdict(Counter)
     first.look()
     turns = []
     for _ in range(ROUNDS):
         alone = good(port, seconds, peak)
+        with hostile(other, kind, defaultdict(Counter)):
+            elsewhere = good(port, seconds, peak)
         with hostile(port, kind, answers):
-            turns.append((alone, good(port, seconds, peak)))
+            turns.append(Round(alone, elsewhere, good(port, seconds, peak)))
     grown = peak.rss - first.rss, process.memory_info().rss - first.rss, peak.children_rss - first.children_rss
     print(row(kind, turns, [one / 2**20 for one in grown]), flush=True)
     for name, found in answers.items():
@@ -127,19 +145,20 @@ def measured(kind: str, port: int, process: psutil.Process, seconds: float, repl
     return sum((Counter(one.errors) for turn in turns for one in turn), Counter())
 
 
-def row(kind: str, turns: list[tuple[Good, Good]], grown_mb: list[float]) -> str:
+def row(kind: str, turns: list[Round], grown_mb: list[float]) -> str:
     """Returns a line of the table.
 
     Args:
         kind: of the model.
-        turns: what the good clients found alone and beside the hostile one.
+        turns: what the good clients found.
         grown_mb: memory of the server at its peak and at the end, and of the process that reads large bodies.
     """
-    alone, beside = sorted(turns, key=lambda turn: turn[1].p99_ms / turn[0].p99_ms)[ROUNDS // 2]
+    middle = sorted(turns, key=lambda turn: turn.beside.p99_ms / turn.alone.p99_ms)[ROUNDS // 2]
+    beside_ms, ratios = middle.beside.p99_ms, [middle.beside.p99_ms / one.p99_ms for one in middle[:2]]
     longest = [max(one.longest_ms for one in ones) for ones in zip(*turns, strict=True)]
     every = [one for turn in turns for one in turn]
     failed = sum(sum(one.errors.values()) for one in every)
-    numbers = alone.p99_ms, beside.p99_ms, beside.p99_ms / alone.p99_ms
+    numbers = middle.alone.p99_ms, middle.elsewhere.p99_ms, beside_ms, *ratios
     cells = [f"{sum(one.requests for one in every):,}", f"{failed}", *(f"{one:.1f}" for one in numbers)]
     return f"| {' | '.join([kind, *cells, *(f'{one:.0f}' for one in (*longest, *grown_mb))])} |"
 

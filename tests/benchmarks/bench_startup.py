@@ -113,6 +113,7 @@ def main() -> None:
     before, after = (Path(one).resolve() for one in sys.argv[1:3])
     rounds = next((int(one.partition("=")[2]) for one in sys.argv if one.startswith("--rounds=")), 7)
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as those of an installation are
     found: dict[str, dict[Path, list[float]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as scratch:
         bundles = {one: {name: made(one, name, Path(scratch)) for name in RECIPES} for one in (before, after)}

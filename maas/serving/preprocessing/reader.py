@@ -51,6 +51,7 @@ class _Reading:
         features: preprocessed rows so far.
         fields: of the call.
         model: name of the model, where reading failed.
+        is_withdrawn: whether its caller has left.
     """
 
     outcome: "asyncio.Future[None]"
@@ -59,6 +60,7 @@ class _Reading:
     features: list[Features] = field(default_factory=list)
     fields: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
+    is_withdrawn: bool = False
 
 
 class InputReader:
@@ -75,6 +77,7 @@ class InputReader:
         self._process: asyncio.subprocess.Process | None = None
         self._receiving: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
+        self._withdrawals: set[asyncio.Task[None]] = set()
 
     @property
     def waiting_rows(self) -> int:
@@ -141,15 +144,25 @@ class InputReader:
             dict(request.query),
             len(request.body),
         )
-        async with self._sending:  # a frame is written whole, even where its caller leaves
-            reading.process = await self._started()
-            await asyncio.shield(_written(reading.process, head_of(head), request.body))
+        await asyncio.shield(self._send_frame(reading, head_of(head), request.body))  # whole, though its caller leaves
         request.body = b""  # it is the worker's now; a fault's traceback would keep it
 
+    async def _send_frame(self, reading: _Reading, *parts: bytes | bytearray) -> None:
+        async with self._sending:
+            if not reading.is_withdrawn:
+                reading.process = await self._started()
+                await _written(reading.process, *parts)
+
     def _withdraw(self, number: int, reading: _Reading) -> None:
-        if reading.process is not None and reading.process.stdin is not None:
-            with contextlib.suppress(ConnectionError, RuntimeError):  # it has ended
-                reading.process.stdin.write(head_of(Withdrawal(number)))
+        reading.is_withdrawn = True
+        if reading.process is not None:
+            task = asyncio.create_task(self._send_withdrawal(reading.process, head_of(Withdrawal(number))))
+            self._withdrawals.add(task)
+            task.add_done_callback(self._withdrawals.discard)
+
+    async def _send_withdrawal(self, process: asyncio.subprocess.Process, frame: bytes) -> None:
+        async with self._sending:  # between frames
+            await _written(process, frame)
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -205,7 +218,7 @@ class InputReader:
 async def _written(process: asyncio.subprocess.Process, *parts: bytes | bytearray) -> None:
     """Writes a frame a piece at a time: the pipe copies what it does not take at once, and holds up the event loop."""
     if process.stdin is not None:
-        with contextlib.suppress(ConnectionError):  # it has ended, which is found where its frames are received
+        with contextlib.suppress(ConnectionError, RuntimeError):  # it has ended; who receives its frames finds that
             for part in parts:
                 for start in range(0, len(part), MOST_PIECE_BYTES):
                     process.stdin.write(memoryview(part)[start : start + MOST_PIECE_BYTES])

@@ -271,6 +271,29 @@ def test_reading_ends_when_its_caller_left(text_folder):
     assert reading(text_folder, scenario, max_waiting_rows=1024) < 60
 
 
+def test_other_requests_are_read_when_callers_leave_while_theirs_are_sent(text_folder):
+    large = json.dumps({"input_data": [LONG] * 100}).encode()  # more than the pipe holds
+    small = json.dumps({"input_data": [LONG]}).encode()
+
+    async def scenario(reader, snapshot):
+        def read(body):
+            return asyncio.create_task(reader.read(PredictOperation(), Request(body), snapshot))
+
+        await read(small)
+        process = reader._process
+        for turns in range(6):  # of the event loop, until the caller leaves
+            gone = [read(large) for _ in range(3)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for one in gone:
+                one.cancel()
+            assert len((await read(small)).inputs) == 1
+        await asyncio.wait(gone)
+        return process is reader._process
+
+    assert reading(text_folder, scenario, max_waiting_rows=1024)
+
+
 def test_rows_keep_their_values_and_shapes_in_frames():
     arrays = [np.arange(3), np.arange(3) + 5, np.arange(4, dtype=np.float32), np.zeros((2, 2), np.uint8)]
     both = [{"ids": np.arange(length), "columns": np.array([length, np.nan])} for length in (3, 3, 5)]

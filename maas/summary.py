@@ -73,7 +73,7 @@ def _found(evidence: Evidence) -> str:
 def _rows(line: Line, config: RunConfig) -> Iterator[tuple[str, ...]]:
     evidence = line.bundle.evidence
     seconds = {**line.folder.state.seconds, **evidence.seconds}
-    metrics = {who: str(values[config.metric]) for who, values in evidence.metrics.items() if config.metric}
+    metrics = {who: str(values.get(config.metric, "")) for who, values in evidence.metrics.items() if config.metric}
     weights = sum(file.stat().st_size for file in map(line.checkpoint.folder.joinpath, line.checkpoint.weights))
     exact = max(one.max_difference for one in evidence.parity if one.tolerance is not None)
 

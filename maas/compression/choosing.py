@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 
 from maas.records.evidence import CandidateRecord
+from maas.scoring.names import is_loss
 
 REASONS_SHOWN = 5
 """Number of refusals that a reason repeats; the record has them all."""
@@ -67,8 +68,9 @@ def better_of(
         f"from scratch for as many epochs {min(values):.4f} to {max(values):.4f}."
     )
     allowed = [(value, one) for value, one in scored if not one.reasons]
-    if statistics.fmean(values) > chosen.metric.value and allowed:
-        _, best = max(allowed, key=lambda pair: pair[0])
+    sign = -1 if metric is not None and is_loss(metric) else 1
+    if sign * statistics.fmean(values) > sign * chosen.metric.value and allowed:
+        _, best = max(allowed, key=lambda pair: sign * pair[0])
         return best, f"{reason} They win: {best.name} ships."
     return chosen, reason
 

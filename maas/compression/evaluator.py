@@ -175,7 +175,7 @@ class Evaluator:
         """Returns the recipe's metric; None where rows have no targets."""
         if self.metric is None or self.validation.targets is None:
             return None
-        return self.task_metrics.compute(self.validation.targets, predictions, self.seed)[self.metric]
+        return self.task_metrics.value(self.validation.targets, predictions, self.metric, self.seed)
 
     def drop(self, parent: Scores, child: Scores) -> Interval | None:
         """Returns the metric drop from parent to child in percentage points; None where rows have no targets."""

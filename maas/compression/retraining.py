@@ -93,4 +93,5 @@ def _metrics(parent: Checkpoint, net: nn.Module, context: PassContext) -> dict[s
     found = scores_of(
         run_of(net, parent.task_head(), postprocessor.output), postprocessor, parent.processor(), rows.inputs
     )
-    return task_metrics_of(postprocessor.kind, context.splits.labels).compute(rows.targets, found)
+    metrics = task_metrics_of(postprocessor.kind, context.splits.labels, context.training.metric)
+    return metrics.compute(rows.targets, found)

@@ -18,6 +18,7 @@ from maas.compression.pipeline import Variant, scratch_baseline_of, variant_of
 from maas.compression.trial_pruner import FinishedTrial, PrunedTrial, Pruner
 from maas.errors import CheckpointError, ExportError
 from maas.records.evidence import CandidateRecord, CompressionRecord
+from maas.scoring.names import is_loss, monitored
 from maas.training.checkpoint import Checkpoint
 
 REFUSED_EXCESS = 0.5
@@ -96,8 +97,12 @@ class Search:
     @cached_property
     def _pruner(self) -> Pruner:
         model_inputs = self._builder.evaluator.timed_inputs(count=1)[0]
-        metric = f"validation_{self._builder.context.training.metric}"
-        return Pruner(metric, {name: torch.from_numpy(one) for name, one in model_inputs.items()})
+        metric = self._builder.context.training.metric
+        return Pruner(
+            monitored(metric),
+            {name: torch.from_numpy(one) for name, one in model_inputs.items()},
+            is_smaller_better=metric is not None and is_loss(metric),
+        )
 
     def _follow_pipelines(self) -> None:
         """Follows the pipeline as it is written, or with one proposal after another."""

@@ -51,10 +51,12 @@ class Pruner:
     Args:
         metric: name of the metric of validation rows in a training's history.
         model_inputs: batch of the net's inputs.
+        is_smaller_better: whether less of the metric is better.
     """
 
-    def __init__(self, metric: str, model_inputs: Mapping[str, Tensor]) -> None:
+    def __init__(self, metric: str, model_inputs: Mapping[str, Tensor], *, is_smaller_better: bool = False) -> None:
         self._metric = metric
+        self._sign = -1 if is_smaller_better else 1
         self._model_inputs = model_inputs
         self._finished: list[FinishedTrial] = []
 
@@ -101,7 +103,9 @@ class Pruner:
         for one in self._finished:
             history = one.histories.get(key, ())
             then = history[epoch][self._metric] if len(history) == epochs else None
-            if then is not None and one.excess > 0 and one.size.covers(size) and then >= values[self._metric]:
+            if then is None or one.excess <= 0 or not one.size.covers(size):
+                continue
+            if self._sign * then >= self._sign * values[self._metric]:
                 raise PrunedTrial(
                     f"after epoch {epoch + 1} its {self._metric} is {values[self._metric]:.4f}; that of {one.name}, "
                     f"which is no smaller and was refused, was {then:.4f}",

@@ -14,6 +14,7 @@ import msgspec
 from maas.config.part import Part, is_part, target_of
 from maas.config.schema import FILLED, METRICS, REQUIRED, SECTIONS, RunConfig
 from maas.errors import ConfigError
+from maas.scoring.names import metric_fault
 
 
 def check(config: RunConfig) -> None:
@@ -59,8 +60,8 @@ def _faults_of_task(config: RunConfig) -> Iterator[str]:
         yield f"task is {config.task!r}; it must be one of {', '.join(METRICS)}. Set e.g. task={next(iter(METRICS))}."
     elif not known and config.metric is not None:
         yield f"metric is {config.metric!r}; task {config.task} has none. Set metric=null."
-    elif known and config.metric not in known:
-        yield f"metric is {config.metric!r}; it must be one of {', '.join(known)}. Set e.g. metric={known[0]}."
+    elif known and (fault := metric_fault(config.metric, known)):
+        yield fault
     if not isinstance(config.folds, int) or config.folds < 0 or config.folds == 1:
         yield f"folds is {config.folds!r}; it must be 2 or more, or 0 for no cross-validation. Set e.g. folds=5."
     elif config.folds and known == ():

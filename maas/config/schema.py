@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from maas.config.part import Part, plain_of, value_of
+from maas.scoring.names import OF_LABELS, OF_NUMBERS, OF_PROBABILITIES
+from maas.scoring.own import is_own
 
 FILLED = frozenset(
     {"outputs", "target_mean", "target_deviation", "in_features", "vocabulary_size", "in_channels", "height", "width"}
@@ -14,18 +16,18 @@ FILLED = frozenset(
 )
 """Arguments of a net that the data and the processor fill in where a recipe leaves them out."""
 
-_OF_LABELS = ("accuracy", "precision", "recall", "f1")
+_OF_CLASSES = (*OF_LABELS, *OF_PROBABILITIES)
 METRICS = {
-    "classification": _OF_LABELS,
-    "binary": _OF_LABELS,
-    "regression": ("r2",),
+    "classification": _OF_CLASSES,
+    "binary": _OF_CLASSES,
+    "regression": OF_NUMBERS,
     "transcription": ("word_accuracy", "character_accuracy"),
     "embedding": (),
     "generation": ("log_likelihood",),
     "translation": ("log_likelihood",),
     "speech_to_text": ("word_accuracy",),
 }
-"""The metrics that a recipe may choose, by task; of all of them more is better."""
+"""The metrics that a recipe may choose by name, by task; `maas.scoring.names` has of which of them less is better."""
 
 _OF_TRAINING = frozenset(
     {"name", "seed", "task", "metric", "batch_size", "data", "processor", "model", "objective", "optimizer", "schedule"}
@@ -52,8 +54,8 @@ class RunConfig:
             texts), `translation` (that of a text that is made of another), or `embedding` (nothing is).
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
             return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
-        metric: what compression must keep and the registry compares, by its name in the evidence; null where rows have
-            no targets to evaluate with.
+        metric: what compression must keep and the registry compares, by its name in the evidence, or the import path of
+            a function of targets and predictions or scores; null where rows have no targets to evaluate with.
         batch_size: rows in a training step, of each process.
         workers: processes that make batches beside training; 0 makes them in turn with it.
         runs_dir: folder that runs are written to.
@@ -125,8 +127,9 @@ class RunConfig:
         return self._digest({"compress", "export", "serve"})
 
     def targets(self) -> set[str]:
-        """Every `_target_` in the recipe, and what parts such as `hydra.utils.get_class` name by their `path`."""
-        return set(_targets_in(self.record()))
+        """Every `_target_` in the recipe, what parts such as `hydra.utils.get_class` name, and a metric of one's own."""
+        own = {self.metric} if self.metric is not None and is_own(self.metric) else set[str]()
+        return own | set(_targets_in(self.record()))
 
     def _digest(self, keys: Iterable[str]) -> str:
         return digest_of({key: getattr(self, key) for key in keys})

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -18,7 +19,8 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 
 Baseline = Callable[[Splits], NDArray[Any]]
-"""Fits on the training split and returns what it predicts for the test split, (N,): labels int64 or numbers float64."""
+"""Fits on the training split and returns what it predicts for the test split: labels int64 or numbers float64, (N,), or
+probabilities of all labels, (N, K)."""
 
 _Cell = str | float | bool | None
 _Row = Mapping[str, _Cell] | Sequence[_Cell] | NDArray[Any]
@@ -53,7 +55,7 @@ def tfidf_logistic(
             LogisticRegression(C=strength, max_iter=max_iter).fit(train, splits.train.targets) for strength in strengths
         ]
         best = max(fitted, key=lambda model: model.score(validation, splits.validation.targets))
-        return np.asarray(best.predict(vectorizer.transform(splits.test.inputs)))
+        return _probabilities(best, vectorizer.transform(splits.test.inputs), splits.labels)
 
     return fit_and_predict
 
@@ -81,7 +83,7 @@ def logistic_regression(
         ]
         validation = _flat(splits.validation)
         best = max(fitted, key=lambda model: model.score(validation, splits.validation.targets))
-        return np.asarray(best.predict(_flat(splits.test)))
+        return _probabilities(best, _flat(splits.test), splits.labels)
 
     return fit_and_predict
 
@@ -114,9 +116,19 @@ def boosting(
             early_stopping=True,
             random_state=seed,
         ).fit(train, splits.train.targets, X_val=validation, y_val=splits.validation.targets)
-        return np.asarray(model.predict(test))
+        if splits.target == "number":
+            return np.asarray(model.predict(test))
+        return _probabilities(model, test, splits.labels)
 
     return fit_and_predict
+
+
+def _probabilities(model: ClassifierMixin, rows: NDArray[Any], labels: Sequence[str]) -> NDArray[np.float64]:
+    """Returns probabilities (N, K) of all labels, 0 for those that training rows lack; rows may be sparse."""
+    probabilities = model.predict_proba(rows)
+    found = np.zeros((len(probabilities), len(labels)))
+    found[:, model.classes_] = probabilities
+    return found
 
 
 def _require(baseline: str, what: str, is_so: bool) -> None:

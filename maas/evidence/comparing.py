@@ -65,7 +65,7 @@ def compare_bundles(
     require_one_task(bundles)
     _require_of(bundles, rows, labels)
     first = next(iter(bundles.values()))
-    task_metrics = task_metrics_of(first.manifest.postprocessor["kind"], labels)
+    task_metrics = task_metrics_of(first.manifest.postprocessor["kind"], labels, metric)
     scores = {name: bundle.predictor.scores(rows.inputs) for name, bundle in bundles.items()}
     reference = next(iter(scores.values()))
     times, targets = _latencies(bundles, rows), rows.targets
@@ -79,7 +79,7 @@ def compare_bundles(
                 name=name,
                 precision=bundle.manifest.precision,
                 bytes=bundle.model_path.stat().st_size,
-                metric=task_metrics.compute(targets, own)[metric] if metric and targets is not None else None,
+                metric=task_metrics.value(targets, own, metric) if metric and targets is not None else None,
                 drop=_drop(task_metrics, targets, reference, own, metric),
                 agreement=float(same.mean()),
                 disagreements=int((~same).sum()),

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from maas.records.evidence import RobustnessCurve
+from maas.scoring.names import is_loss, monitored
 
 mpl.rcParams["font.sans-serif"] = ["Noto Sans CJK SC", "WenQuanYi Zen Hei", "SimHei", "DejaVu Sans"]
 mpl.rcParams["axes.unicode_minus"] = False
@@ -36,7 +37,7 @@ def learning_curve(history: Sequence[dict[str, float]], best_epoch: int, metric:
         left.plot(epochs, [entry.get(name, float("nan")) for entry in history], style, label=name.replace("_", " "))
     left.set(xlabel="epoch", ylabel="loss")
     left.legend()
-    values = [entry.get(f"validation_{metric}", float("nan")) for entry in history]
+    values = [entry.get(monitored(metric), float("nan")) for entry in history]
     right.plot(epochs, values, "s-", color="tab:orange")
     right.axvline(best_epoch + 1, color="grey", linestyle=":", label=f"kept: epoch {best_epoch + 1}")
     right.set(xlabel="epoch", ylabel=f"validation {metric}")
@@ -127,9 +128,10 @@ def sweep_picture(
     figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     found = np.array([np.nan if value is None else value for value in values], dtype=float)
-    _draw_trials(panels[0], found)
+    is_smaller_better = is_loss(metric)
+    _draw_trials(panels[0], found, is_smaller_better)
     for axes, key in zip(panels[1:], keys, strict=False):
-        _draw_key(axes, key, found)
+        _draw_key(axes, key, found, is_smaller_better)
     for axes in panels[1 + len(keys) :]:
         axes.set_visible(False)
     for axes in panels[: 1 + len(keys)]:
@@ -140,10 +142,11 @@ def sweep_picture(
     return saved(figure, path)
 
 
-def _draw_trials(axes: Axes, found: NDArray[np.float64]) -> None:
+def _draw_trials(axes: Axes, found: NDArray[np.float64], is_smaller_better: bool) -> None:
     numbers = np.arange(1, len(found) + 1)
-    axes.step(numbers, np.fmax.accumulate(found), where="post", color="tab:orange", label="best so far")
-    _draw_points(axes, numbers, found)
+    best = (np.fmin if is_smaller_better else np.fmax).accumulate(found)
+    axes.step(numbers, best, where="post", color="tab:orange", label="best so far")
+    _draw_points(axes, numbers, found, is_smaller_better)
     for number in numbers[np.isnan(found)]:
         axes.axvline(number, color="tab:red", linestyle=":", linewidth=1)
     if np.isnan(found).any():
@@ -153,25 +156,25 @@ def _draw_trials(axes: Axes, found: NDArray[np.float64]) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
 
 
-def _draw_key(axes: Axes, key: SweptKey, found: NDArray[np.float64]) -> None:
+def _draw_key(axes: Axes, key: SweptKey, found: NDArray[np.float64], is_smaller_better: bool) -> None:
     axes.set_xlabel(key.name)
     if key.is_number:
-        _draw_points(axes, np.array([float(value) for value in key.values]), found)
+        _draw_points(axes, np.array([float(value) for value in key.values]), found, is_smaller_better)
         if key.is_log:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # powers would need a mathematical font
             axes.xaxis.set_minor_formatter(NullFormatter())
         return
     names = sorted(set(key.values), key=lambda name: (len(name), name))
-    _draw_points(axes, np.array([names.index(value) for value in key.values]), found)
+    _draw_points(axes, np.array([names.index(value) for value in key.values]), found, is_smaller_better)
     axes.set_xticks(range(len(names)), names, rotation=30 if sum(map(len, names)) > 30 else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
 
 
-def _draw_points(axes: Axes, places: NDArray[Any], found: NDArray[np.float64]) -> None:
+def _draw_points(axes: Axes, places: NDArray[Any], found: NDArray[np.float64], is_smaller_better: bool) -> None:
     axes.scatter(places, found, color="tab:blue", s=28, alpha=0.7, zorder=3)
     if not np.isnan(found).all():
-        best = int(np.nanargmax(found))
+        best = int((np.nanargmin if is_smaller_better else np.nanargmax)(found))
         axes.scatter(places[best], found[best], color="tab:orange", edgecolor="black", marker="*", s=170, zorder=4)
 
 

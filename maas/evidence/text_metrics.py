@@ -7,12 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.evidence.metrics import RESAMPLES
+from maas.evidence.resampling import interval_of, resampled
 from maas.records.evidence import Interval
 from maas.runtime.generation.passages import TextRow, predicted_text
-
-TEXTS_AT_ONCE = 1024
-"""Texts that are drawn together, for memory."""
 
 
 @dataclass(frozen=True)
@@ -106,25 +103,3 @@ def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         "bits_per_byte": nats / (math.log(2) * size),
     }
 
-
-def resampled(columns: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Returns the sums of each resampling of texts, (RESAMPLES, C): each counts a Poisson(1) number of times.
-
-    Args:
-        columns: counts of each text, (N, C).
-        seed: random seed.
-    """
-    generator = np.random.default_rng(seed)
-    sums = np.zeros((RESAMPLES, columns.shape[1]))
-    for start in range(0, len(columns), TEXTS_AT_ONCE):
-        block = columns[start : start + TEXTS_AT_ONCE]
-        sums += generator.poisson(1.0, (RESAMPLES, len(block))).astype(np.float64) @ block
-    is_empty = ~sums.any(axis=1)  # as one resampling of very few texts may be
-    sums[is_empty] = columns.sum(axis=0)
-    return sums
-
-
-def interval_of(value: float, samples: NDArray[np.float64]) -> Interval:
-    """Returns a value with the ends of the 95 % interval of its samples."""
-    low, high = np.quantile(samples, [0.025, 0.975])
-    return Interval(value, float(low), float(high))

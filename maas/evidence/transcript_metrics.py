@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.data.edits import edit_counts
-from maas.evidence.text_metrics import interval_of, resampled
+from maas.evidence.resampling import interval_of, resampled
 from maas.records.evidence import Interval
 
 ErrorColumns = NDArray[np.float64]

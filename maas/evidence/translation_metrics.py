@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sacrebleu.metrics.bleu import BLEU
 
 from maas.evidence.metrics import wilson
-from maas.evidence.text_metrics import interval_of, resampled
+from maas.evidence.resampling import interval_of, resampled
 from maas.records.evidence import Interval
 
 CHARACTERS, WORDS = 6, 4

@@ -146,7 +146,9 @@ def _metrics(
     yield "trained", task_metrics.compute(targets, scores.trained)
     yield "shipped", task_metrics.compute(targets, scores.shipped)
     if baseline is not None:
-        yield "baseline", task_metrics.compute(targets, task_metrics.as_scores(baseline(source.rows)))
+        found = baseline(source.rows)
+        has_scores = found.ndim == 2
+        yield "baseline", (task_metrics.compute if has_scores else task_metrics.of_predictions)(targets, found)
     if source.cross_validated:
         yield "cross_validated", dict(source.cross_validated)
 
@@ -157,7 +159,7 @@ def _robustness(predictor: Predictor, source: Source, rows: int) -> tuple[Robust
         return ()
 
     def evaluated(targets: NDArray[Any], found: Scores) -> Interval:
-        return task_metrics.compute(targets, found)[metric]
+        return task_metrics.value(targets, found, metric)
 
     return curves(predictor, evaluated, test.inputs, test.targets, name=metric, most_rows=rows)
 

@@ -38,6 +38,7 @@ from maas.runtime.bundle import Bundle
 from maas.runtime.codec import ModelInputs
 from maas.runtime.graph import ORT_ERRORS
 from maas.runtime.model import Predictor
+from maas.scoring.names import metric_fault
 from maas.training.checkpoint import Checkpoint
 
 log = logging.getLogger("maas")
@@ -196,7 +197,7 @@ def source_of_bundle(bundle: Bundle, given: Given) -> Source:
     characters = tuple(manifest.postprocessor.get("characters", ()))
     table = given_rows(given.calibration, predictor.processor, labels, given.input, given.label)
     rows = parted(table, labels, given.calibration, are_texts=bool(characters))
-    task_metrics = task_metrics_of(predictor.postprocessor.kind, characters or rows.labels)
+    task_metrics = task_metrics_of(predictor.postprocessor.kind, characters or rows.labels, given.metric)
     return Source(
         name=manifest.name,
         task=manifest.task,
@@ -240,7 +241,7 @@ def source_of_file(recipe: GraphRecipe, path: Path, given: Given, whole: Path) -
     table = given_table([one.tobytes() for one in records], targets, labels, given.calibration)
     rows = parted(table, labels, given.calibration)
     kind = TASK_OF_NUMBERS[meaning.gives]
-    task_metrics = task_metrics_of(kind, rows.labels)
+    task_metrics = task_metrics_of(kind, rows.labels, given.metric)
     serving, reading = ServingSettings(graph.batch or ServingSettings().batch_size), Reading(graph.result, meaning)
     return Source(
         name=graph.name,
@@ -264,9 +265,11 @@ def _metric(task_metrics: TaskMetrics, rows: Splits, given: Given) -> str | None
     Raises:
         ConfigError: such predictions have no metric of this name, or rows have no targets for it.
     """
-    known = list(task_metrics.drop_scale)
-    if given.metric is not None and given.metric not in known:
-        raise ConfigError(f"metric is {given.metric}; of such predictions there are {', '.join(known) or 'none'}.")
+    known = tuple(task_metrics.drop_scale)
+    if given.metric is not None and not known:
+        raise ConfigError(f"metric is {given.metric!r}; such predictions have none. Leave it out.")
+    if given.metric is not None and (fault := metric_fault(given.metric, known)):
+        raise ConfigError(fault)
     if rows.target == "none":
         if given.metric is not None:
             raise ConfigError(

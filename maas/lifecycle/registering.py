@@ -135,7 +135,7 @@ def comparing_on(metric: str | None, load: Callable[[], Splits]) -> Compare:
         if new.is_generative or old.is_generative:
             return compare_generation(new, old, rows.test.inputs)
         require_one_task({"the new bundle": new, "the old one": old})
-        task_metrics = task_metrics_of(new.manifest.postprocessor["kind"], rows.labels)
+        task_metrics = task_metrics_of(new.manifest.postprocessor["kind"], rows.labels, metric)
         if rows.test.targets is None:
             raise DataError("the recipe's rows have no targets")
         scores = [bundle.predictor.scores(rows.test.inputs) for bundle in (new, old)]
@@ -156,11 +156,10 @@ def comparison_of(
         old: scores of the bundle that the alias points at, (N, K).
         metric: name of the metric in the evidence.
     """
-    value, champions = (task_metrics.compute(targets, scores)[metric].value for scores in (new, old))
+    value, champions = (task_metrics.value(targets, scores, metric).value for scores in (new, old))
     lost = task_metrics.drop(targets, old, new, metric)
     gain = Interval(0.0 - lost.value, 0.0 - lost.high, 0.0 - lost.low)  # and no nought below nought
-    unit = "percentage points" if metric in task_metrics.drop_scale else "in the target's unit"
-    return Comparison(metric, value, champions, gain, unit)
+    return Comparison(metric, value, champions, gain, task_metrics.unit(metric))
 
 
 def compare_transcripts(new: Bundle, old: Bundle, rows: Split) -> Comparison:

@@ -56,7 +56,7 @@ def train_checkpoint(recipe: BuiltRecipe, folder: RunFolder, splits: Splits) -> 
         require_sound(recipe.training, splits, processor)
         processes.send_folder(folder.resume)
         fitted = fit(recipe.training, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
-        postprocessor, metrics = validated(fitted, processor, splits)
+        postprocessor, metrics = validated(fitted, processor, splits, recipe.training.metric)
         folds = cross_validated(recipe.training, splits, folder.resume) if recipe.training.folds else {}
         checkpoint = checkpoint_of_fitted(
             folder,
@@ -135,7 +135,9 @@ def checkpoint_of_fitted(
     )
 
 
-def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Postprocessor | None, dict[str, Interval]]:
+def validated(
+    fitted: Fitted, processor: Processor, splits: Splits, metric: str | None
+) -> tuple[Postprocessor | None, dict[str, Interval]]:
     """Returns the postprocessor of a fitted model, if it has one, and its metrics on validation rows, if there are any.
 
     Those of a model that generates texts are over all tokens of the rows, and over the texts that it makes of others.
@@ -151,9 +153,8 @@ def validated(fitted: Fitted, processor: Processor, splits: Splits) -> tuple[Pos
     postprocessor = load_postprocessor(task_head.postprocessor_record(outputs.shape[-1]))
     if rows.targets is None:
         return postprocessor, {}
-    return postprocessor, task_metrics_of(task_head.postprocessor, splits.labels).compute(
-        rows.targets, postprocessor.scores({output: outputs})
-    )
+    task_metrics = task_metrics_of(task_head.postprocessor, splits.labels, metric)
+    return postprocessor, task_metrics.compute(rows.targets, postprocessor.scores({output: outputs}))
 
 
 def generated_metrics(net: nn.Module, processor: Processor, rows: Split) -> dict[str, Interval]:
@@ -193,4 +194,5 @@ def cross_validated(recipe: TrainingRecipe, splits: Splits, resume: Path) -> dic
         run = run_of(fitted.model, task_head, postprocessor.output)
         targets.append(np.asarray(fold.test.targets))
         found.append(scores_of(run, postprocessor, processor, fold.test.inputs))
-    return task_metrics_of(postprocessor.kind, splits.labels).compute(np.concatenate(targets), np.concatenate(found))
+    task_metrics = task_metrics_of(postprocessor.kind, splits.labels, recipe.metric)
+    return task_metrics.compute(np.concatenate(targets), np.concatenate(found))

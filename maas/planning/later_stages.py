@@ -149,13 +149,14 @@ def _proving_s(recipe: BuiltRecipe, checkpoint: Checkpoint, models: Models, spli
     total += _reference_s(models.files[PARENT], exported, sample, rows)
     if sample.targets is None:
         return total
-    task_metrics, found = task_metrics_of(postprocessor.kind, splits.labels), shipped.scores(sample.inputs)
+    metric, found = recipe.training.metric, shipped.scores(sample.inputs)
+    task_metrics = task_metrics_of(postprocessor.kind, splits.labels, metric)
     many = _as_many(found, rows)
     whose = 2 + (recipe.baseline is not None)
     total += whose * _seconds(task_metrics.compute, splits.test.targets, many)
     disturbed = min(recipe.export.robustness_rows, len(sample))
-    if recipe.training.metric and disturbed:
-        evaluated = _seconds(task_metrics.compute, sample.targets[:disturbed], found[:disturbed])
+    if metric and disturbed:
+        evaluated = _seconds(task_metrics.value, sample.targets[:disturbed], found[:disturbed], metric)
         times = sum(len(one.strengths) for one in perturbations_of(processor))
         total += times * (disturbed * shipped_row_s + evaluated)
     return total + (_baseline_s(recipe.baseline, splits, few) if recipe.baseline else 0.0)

@@ -34,7 +34,7 @@ class MlflowRegistry:
         promote: `not_worse` moves the alias only to a version that answers the same test rows at least as well as the
             old one, within `margin`; `always` and `never` do what they say.
         margin: `not_worse` leaves the alias where it is while the new version may be worse by so much, at 95 %: in
-            percentage points of accuracy, F1 or R²; of an error in the target's unit, in that unit.
+            percentage points, hundredths of the metric; of an error in the target's unit, in percent of it.
         parent: id of the MLflow run that new runs belong to, such as a sweep's; null for none.
     """
 

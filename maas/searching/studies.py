@@ -35,6 +35,7 @@ class Study:
         n_trials: number of trials, failed ones counted.
         seed: random seed of the sampler.
         own: the recipe's own values, tried first; None where they do not lie in the space.
+        is_smaller_better: whether trials with smaller values are better.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Study:
         n_trials: int,
         seed: int,
         own: Mapping[str, str | float] | None,
+        is_smaller_better: bool = False,
     ) -> None:
         self._distributions = {key: distribution_of(dimension) for key, dimension in dimensions.items()}
         self._sampler, self._seed = sampler, seed
@@ -56,7 +58,8 @@ class Study:
             self._given += itertools.islice(rest, self.limit - len(self._given))
             self.limit = len(self._given)
         storage = JournalStorage(JournalFileBackend(str(journal)))
-        self._study = optuna.create_study(storage=storage, study_name=NAME, direction="maximize", load_if_exists=True)
+        direction = "minimize" if is_smaller_better else "maximize"
+        self._study = optuna.create_study(storage=storage, study_name=NAME, direction=direction, load_if_exists=True)
         self._broken_off = {trial.number: trial.params for trial in self._trials(TrialState.RUNNING)}
 
     def ask(self, count: int) -> dict[int, TrialValues]:

@@ -1,6 +1,7 @@
 """How a sweep ends: a table and a picture of its trials, and the command that continues with the best one."""
 
 import csv
+import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from rich.table import Table
 from maas.errors import ConfigError
 from maas.evidence.plots import SweptKey, sweep_picture
 from maas.registry.tracking.tracker import Tracker
+from maas.scoring.names import is_loss
 from maas.searching.dimensions import NumberRange
 from maas.sweeping.folder import TrialRecord
 from maas.sweeping.plan import PlannedSweep
@@ -34,7 +36,7 @@ def close(trials: Sequence[TrialRecord], plan: PlannedSweep, folder: Path, track
         ConfigError: no trial went through.
     """
     keys, metric = list(plan.space.written), str(plan.base.metric)
-    best = best_trial_of(trials)
+    best = best_trial_of(trials, metric)
     files = [_csv(trials, keys, metric, folder / "trials.csv"), _picture(trials, plan, folder / "trials.png")]
     if tracker is not None:
         for file in files:
@@ -55,8 +57,8 @@ def command(overrides: Sequence[str], config_dir: str | None) -> str:
     return shlex.join(["python", "-m", "maas.run", *places, *overrides])
 
 
-def best_trial_of(trials: Sequence[TrialRecord]) -> TrialRecord:
-    """Returns the trial with the largest value, of equal ones the first.
+def best_trial_of(trials: Sequence[TrialRecord], metric: str) -> TrialRecord:
+    """Returns the trial with the best value of a metric, of equal ones the first.
 
     Raises:
         ConfigError: all failed.
@@ -65,13 +67,13 @@ def best_trial_of(trials: Sequence[TrialRecord]) -> TrialRecord:
     if not valued:
         first = trials[0].reason.replace("\n", " ") if trials else "none was begun"
         raise ConfigError(f"None of the {len(trials)} trials went through. The first: {first}")
-    return max(valued, key=lambda trial: trial.value or 0.0)
+    return min(valued, key=lambda trial: _rank(trial, metric))
 
 
 def table(trials: Sequence[TrialRecord], keys: Sequence[str], metric: str, name: str) -> Table:
     """Builds the table: a row a trial, the best one first."""
     numbered = list(enumerate(trials, start=1))
-    ranked = sorted(numbered, key=lambda one: -one[1].value if one[1].value is not None else float("inf"))
+    ranked = sorted(numbered, key=lambda one: _rank(one[1], metric))
     failed = sum(trial.value is None for trial in trials)
     notes = [f"{failed} failed, for reasons in trials.csv"] if failed else []
     notes += [f"{len(trials) - SHOWN_TRIALS} more in trials.csv"] if len(trials) > SHOWN_TRIALS else []
@@ -88,6 +90,13 @@ def table(trials: Sequence[TrialRecord], keys: Sequence[str], metric: str, name:
         values = (_short(value) for value in values_of(trial, keys))
         result.add_row(str(number), *values, gave, style="bold" if rank == 0 else None)
     return result
+
+
+def _rank(trial: TrialRecord, metric: str) -> float:
+    """Returns a number that is smaller for better trials, and largest for failed ones."""
+    if trial.value is None:
+        return math.inf
+    return trial.value if is_loss(metric) else -trial.value
 
 
 def values_of(trial: TrialRecord, keys: Sequence[str]) -> list[str]:
@@ -121,6 +130,7 @@ def _picture(trials: Sequence[TrialRecord], plan: PlannedSweep, path: Path) -> P
         swept.append(
             SweptKey(plain(key), column, isinstance(span, NumberRange), isinstance(span, NumberRange) and span.is_log)
         )
-    best = best_trial_of(trials)
+    metric = str(plan.base.metric)
+    best = best_trial_of(trials, metric)
     title = f"{plan.base.name}: {len(trials)} trials, best {best.value:.4f} (trial {trials.index(best) + 1})"
-    return sweep_picture([trial.value for trial in trials], swept, str(plan.base.metric), title, path)
+    return sweep_picture([trial.value for trial in trials], swept, metric, title, path)

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maas.config.hydra_composing import composed
 from maas.config.refusals import refusals_of
+from maas.scoring.names import is_loss
 from maas.searching.studies import Dimension, Study
 from maas.sweeping.folder import SweepFolder, TrialRecord
 from maas.sweeping.plan import PlannedSweep
@@ -40,6 +41,7 @@ def search(plan: PlannedSweep, settings: SweepSettings, folder: SweepFolder, lau
         n_trials=settings.n_trials,
         seed=plan.base.seed,
         own=own,
+        is_smaller_better=is_loss(str(plan.base.metric)),
     )
     if study.started:
         log.info("sweep     %s of %s trials were begun before", study.started, study.limit)

@@ -46,6 +46,6 @@ def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArr
         found = scores_of(
             run_of(fitted.model, task_head, postprocessor.output), postprocessor, processor, splits.test.inputs
         )
-        return found.argmax(axis=1) if splits.labels else found[:, 0]
+        return found if splits.labels else found[:, 0]
 
     return fit_and_predict

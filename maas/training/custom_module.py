@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from maas.data.datamodule import Loader
 from maas.data.splits import Split
+from maas.scoring.names import monitored
 from maas.training.heads import TaskHead
 from maas.training.precision import widened
 
@@ -44,8 +45,8 @@ class ValidationMetrics(Callback):
 
     def __init__(self, task_head: TaskHead, shown: str | None) -> None:
         self._task_head = task_head
-        self._shown = f"validation_{shown}"
-        self._metrics = task_head.metrics().clone(prefix="validation_")
+        self._shown = monitored(shown)
+        self._metrics = task_head.watched(shown)
 
     def on_validation_batch_end(
         self,
@@ -63,6 +64,7 @@ class ValidationMetrics(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the metrics of all validation rows."""
-        for name, value in self._metrics.compute().items():
+        computed = {} if trainer.sanity_checking else self._metrics.compute()  # its rows may lack what a metric needs
+        for name, value in computed.items():
             pl_module.log(name, value, prog_bar=name == self._shown, sync_dist=True)
         self._metrics.reset()

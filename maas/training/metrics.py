@@ -7,11 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics.utilities import dim_zero_cat
 
 from maas.data.edits import edit_counts
 from maas.data.packing import NO_TARGET
 from maas.data.symbols import written
 from maas.runtime.postprocessors.transcription import texts_of_paths
+from maas.scoring.values import Value
 
 
 class OfConfusion(MulticlassConfusionMatrix):
@@ -68,6 +70,38 @@ class Determination(Metric):
         """Returns R², float64."""
         _, _, spread = _merged(self.rows, self.mean, self.spread)
         return torch.where(spread > 0, 1 - self.errors.sum() / spread, 0.0)
+
+
+class OverRows(Metric):
+    """A metric of all rows of all processes together, which no sums over rows give.
+
+    Args:
+        value: targets (N,) and scores, (N, K) or (N,), to the metric.
+    """
+
+    scores: list[Tensor]
+    targets: list[Tensor]
+
+    def __init__(self, value: Value) -> None:
+        super().__init__()
+        self._value = value
+        for name in ("scores", "targets"):
+            self.add_state(name, [], dist_reduce_fx="cat")
+
+    def update(self, scores: Tensor, targets: Tensor) -> None:
+        """Keeps a batch.
+
+        Args:
+            scores: (N, K), or numbers (N,).
+            targets: (N,).
+        """
+        self.scores.append(scores.detach())
+        self.targets.append(targets)
+
+    def compute(self) -> Tensor:
+        """Returns the metric, float64."""
+        targets, scores = (dim_zero_cat(one).cpu().numpy() for one in (self.targets, self.scores))
+        return torch.tensor(self._value(targets, scores), dtype=torch.float64)
 
 
 class OverTokens(Metric):

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from maas.data.augmentation import Augmentation
 from maas.data.datamodule import Batch
+from maas.scoring.names import monitored
 from maas.training.heads import TaskHead
 from maas.training.objectives import Objective
 from maas.training.optimizers import optimizer_of
@@ -51,9 +52,9 @@ class Task(LightningModule):
         self._make_optimizer = make_optimizer
         self._make_schedule = make_schedule
         self._augmentation = augmentation
-        self._shown = f"validation_{shown}"
+        self._shown = monitored(shown)
         self._unit = unit
-        self.validation_metrics = task_head.metrics().clone(prefix="validation_")
+        self.validation_metrics = task_head.watched(shown)
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._unseen_loss: float | None = None  # of a validation that no schedule knows of yet
@@ -107,10 +108,10 @@ class Task(LightningModule):
         """Logs loss and metrics of all validation rows."""
         loss = self._validation_loss.taken(self._summed)
         self.log("validation_loss", loss, prog_bar=True, sync_dist=True)
-        if not self.trainer.sanity_checking:
+        if not self.trainer.sanity_checking:  # its few rows may lack what a metric needs
             self._unseen_loss = float(loss)
-        for name, value in self.validation_metrics.compute().items():
-            self.log(name, value, prog_bar=name == self._shown, sync_dist=True)
+            for name, value in self.validation_metrics.compute().items():
+                self.log(name, value, prog_bar=name == self._shown, sync_dist=True)
         self.validation_metrics.reset()
 
     def _summed(self, value: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from maas.data.datamodule import DataModule
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.runtime.processors import Processor
+from maas.scoring.names import is_loss, monitored
 from maas.training import processes
 from maas.training.batch_statistics import BatchStatistics
 from maas.training.custom_module import ValidationMetrics, loader_of, with_float32_targets
@@ -139,8 +140,8 @@ def training_of(
     keeper = LatestBest(
         dirpath=resume_folder,
         filename="best",
-        monitor=f"validation_{recipe.metric}",
-        mode="max",
+        monitor=monitored(recipe.metric),
+        mode="min" if recipe.metric and is_loss(recipe.metric) else "max",
         enable_version_counter=False,
     )
     own = [part.build() for part in recipe.callbacks.values()]

@@ -14,6 +14,7 @@ from maas.evidence import task_metrics as kinds_of_metrics
 from maas.evidence.task_metrics import task_metrics_of
 from maas.runtime import postprocessors
 from maas.runtime.postprocessors import load_postprocessor
+from maas.scoring.names import is_loss, monitored
 from maas.training import heads
 from maas.training.heads import TaskHead, task_head_of
 
@@ -64,7 +65,9 @@ def test_task_head_is_named_after_its_file(task_head):
 def test_metrics_of_a_recipe_are_those_of_evidence_and_validation_when_a_task_has_any(task_head):
     task_metrics = task_metrics_of(task_head.postprocessor, task_head.labels)
     assert tuple(task_metrics.drop_scale) == METRICS[task_head.task]
-    assert set(task_metrics.drop_scale) <= set(task_head.metrics().keys())
+    for name, scale in task_metrics.drop_scale.items():
+        assert monitored(name) in task_head.watched(name)
+        assert (scale < 0) is is_loss(name)
 
 
 def test_answer_reads_what_the_task_head_activates_when_logits_are_given(task_head, logits):
@@ -83,15 +86,17 @@ def test_validation_metrics_are_those_of_evidence_when_both_see_the_same_rows(ta
     wanted = targets(task_head)
     numbers = task_head.activated(logits)
     postprocessor = load_postprocessor(task_head.postprocessor_record(numbers.shape[-1]))
-    watched = task_head.metrics()
-    watched.update(numbers, torch.from_numpy(wanted))
-    evidence = task_metrics_of(task_head.postprocessor, task_head.labels).compute(
-        wanted, postprocessor.scores({postprocessor.output: numbers.numpy()})
-    )
-    for name, value in watched.compute().items():
-        if name in ("accuracy", "r2", "mae", "rmse"):  # torchmetrics leaves absent classes out of macro means
-            assert evidence[name].value == pytest.approx(float(value), abs=1e-5)
-            assert evidence[name].low <= evidence[name].value <= evidence[name].high
+    scores = postprocessor.scores({postprocessor.output: numbers.numpy()})
+    for name in METRICS[task_head.task]:
+        watched = task_head.watched(name)
+        for part in (slice(0, 3), slice(3, None)):
+            watched.update(numbers[part], torch.from_numpy(wanted[part]))
+        value = float(watched.compute()[monitored(name)])
+        task_metrics = task_metrics_of(task_head.postprocessor, task_head.labels, name)
+        evidence = task_metrics.compute(wanted, scores)[name]
+        assert evidence == task_metrics.value(wanted, scores, name)
+        assert evidence.value == pytest.approx(value, abs=1e-5)
+        assert evidence.low <= evidence.value <= evidence.high
 
 
 def test_drop_is_the_difference_in_points_when_a_child_is_worse(task_head, logits):
@@ -103,7 +108,8 @@ def test_drop_is_the_difference_in_points_when_a_child_is_worse(task_head, logit
             task_metrics.compute(wanted, plain)
         return
     best = task_metrics.as_scores(wanted)
-    for name, scale in task_metrics.drop_scale.items():
+    in_points = {name: of for name, of in task_metrics.drop_scale.items() if task_metrics.unit(name) == "percentage points"}
+    for name, scale in in_points.items():
         found = task_metrics.drop(wanted, best, plain, name).value
         difference = task_metrics.compute(wanted, best)[name].value - task_metrics.compute(wanted, plain)[name].value
         assert found == pytest.approx(scale * difference, abs=1e-4)

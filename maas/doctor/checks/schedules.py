@@ -1,6 +1,7 @@
 """Schedules and callbacks that do not fit the run."""
 
 import inspect
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from maas.config import Part, target_of
 from maas.config.schema import METRICS
 from maas.doctor.finding import Finding
 from maas.doctor.recipe_under_check import RecipeUnderCheck
+from maas.scoring.names import is_loss, monitored
 from maas.training.callbacks import unusable
 from maas.training.recipe import required
 
@@ -75,7 +77,6 @@ def _rates(optimizer: SGD, schedule: torch.optim.lr_scheduler.LRScheduler, steps
 
 MOST_OF_START = 0.1
 """Fraction that the untrained weights may still have in an average of weights when the run ends."""
-SMALLER_IS_BETTER = ("loss", "mae", "rmse")
 
 
 def check_callbacks(recipe: RecipeUnderCheck) -> Iterator[Finding]:
@@ -102,14 +103,16 @@ def check_callbacks(recipe: RecipeUnderCheck) -> Iterator[Finding]:
 
 
 def _misread(recipe: RecipeUnderCheck, where: str, monitor: str, mode: object) -> Iterator[Finding]:
-    logged = {"train_loss", "validation_loss", *map(str, recipe.task_head.metrics().clone(prefix="validation_").keys())}
+    metric = recipe.training.metric
+    logged = {"train_loss", "validation_loss", *map(str, recipe.task_head.watched(metric).keys())}
     if monitor not in logged and _logs_nothing_else(recipe):
-        remedy = f"Set e.g. {where}.monitor=validation_{recipe.training.metric}."
+        remedy = f"Set e.g. {where}.monitor={monitored(metric)}."
         what = f"{monitor} is never logged; there are {', '.join(sorted(logged))}."
         yield Finding("error", f"{where}.monitor", what, remedy)
         return
-    known = {f"validation_{metric}" for metrics in METRICS.values() for metric in metrics}
-    wanted = "max" if monitor in known else "min" if monitor.endswith(SMALLER_IS_BETTER) else mode
+    known = {monitored(one): one for one in (*itertools.chain(*METRICS.values()), metric) if one is not None}
+    is_smaller_better = is_loss(known[monitor]) if monitor in known else monitor.endswith("loss")
+    wanted = "min" if is_smaller_better else "max" if monitor in known else mode
     if mode in ("min", "max") and mode != wanted:
         better = "more" if wanted == "max" else "less"
         what = f"mode is {mode}, and of {monitor} {better} is better."

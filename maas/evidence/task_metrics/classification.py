@@ -1,4 +1,4 @@
-"""Labels: accuracy, precision, recall and F1."""
+"""Labels: accuracy and its kin by the predicted label, ranking and calibration by the probabilities of all."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -6,25 +6,58 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.evidence.metrics import CLASSIFICATION_METRICS, classification_metrics, confusion_matrix, paired_drop
+from maas.evidence.metrics import classification_metrics, paired_drop
+from maas.evidence.resampling import interval_of_drop, interval_of_estimate
 from maas.evidence.task_metrics.base import Scores, TaskMetrics, difference_of_logarithms
 from maas.records.evidence import Interval
+from maas.scoring.labels import confusion_matrix
+from maas.scoring.names import OF_LABELS, OF_PROBABILITIES, is_loss
+from maas.scoring.own import OwnMetric, is_own
+from maas.scoring.probabilities import probability_metric
+from maas.scoring.values import given_to
 
 
 class ClassificationMetrics(TaskMetrics):
     """Reads probabilities (N, K) by the label of the largest; of equal ones the first wins."""
 
     kind: ClassVar[str] = "classification"
-    drop_scale: ClassVar[Mapping[str, float]] = dict.fromkeys(CLASSIFICATION_METRICS, 100.0)
+    drop_scale: ClassVar[Mapping[str, float]] = {
+        name: -100.0 if is_loss(name) else 100.0 for name in (*OF_LABELS, *OF_PROBABILITIES)
+    }
 
     def compute(self, targets: NDArray[Any], predictions: Scores, seed: int = 0) -> dict[str, Interval]:
-        """Returns accuracy, precision, recall and F1 (macro)."""
-        return classification_metrics(targets, predictions.argmax(axis=1), self.classes, seed)
+        """Returns the metrics of labels, of probabilities, and the chosen one where it is another."""
+        others = [name for name in self._names if name not in OF_LABELS]
+        return {
+            **classification_metrics(targets, predictions.argmax(axis=1), self.classes, seed),
+            **{name: self.value(targets, predictions, name, seed) for name in others},
+        }
+
+    def of_predictions(self, targets: NDArray[Any], predicted: NDArray[Any], seed: int = 0) -> dict[str, Interval]:
+        """Returns the metrics of labels: without probabilities there are no others."""
+        return classification_metrics(targets, predicted, self.classes, seed)
+
+    def value(self, targets: NDArray[Any], predictions: Scores, metric: str, seed: int = 0) -> Interval:
+        """Returns one metric."""
+        if of_probabilities := probability_metric(metric):
+            return interval_of_estimate(of_probabilities(targets, predictions))
+        if is_own(metric):
+            return self.own_value(targets, predictions, metric, seed)
+        return classification_metrics(targets, predictions.argmax(axis=1), self.classes, seed)[metric]
 
     def drop(self, targets: NDArray[Any], parent: Scores, child: Scores, metric: str, seed: int = 0) -> Interval:
-        """Returns the hundredths that are lost."""
+        """Returns the hundredths that are lost; of losses, the hundredths that they rise by."""
+        if of_probabilities := probability_metric(metric):
+            estimates = (of_probabilities(targets, one) for one in (parent, child))
+            return interval_of_drop(*estimates, scale=self.scale_of(metric))
+        if is_own(metric):
+            return self.own_drop(targets, parent, child, metric, seed)
         labels = (parent.argmax(axis=1), child.argmax(axis=1))
         return paired_drop(targets, *labels, self.classes, metric=metric, seed=seed)
+
+    def given(self, own: OwnMetric, scores: Scores) -> NDArray[Any]:
+        """Returns labels (N,) or probabilities, as the function takes them."""
+        return given_to(own, scores, scores.argmax(axis=1))
 
     def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:
         """Compares labels."""
@@ -43,3 +76,8 @@ class ClassificationMetrics(TaskMetrics):
     def confusion(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.int64]:
         """Counts true labels × predicted ones."""
         return confusion_matrix(targets, predictions.argmax(axis=1), self.classes)
+
+    @property
+    def _names(self) -> list[str]:
+        """All metrics that evidence has, in their order."""
+        return list(dict.fromkeys([*self.drop_scale, *filter(None, [self.chosen])]))

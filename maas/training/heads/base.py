@@ -11,6 +11,9 @@ from maas.data.contents import Target
 from maas.data.datamodule import BatchDataset, BatchSource
 from maas.data.splits import Split
 from maas.runtime.processors import Processor
+from maas.scoring.names import LOGGED, logged_name
+from maas.scoring.values import Value
+from maas.training.metrics import OverRows
 
 
 class TaskHead(ABC):
@@ -57,7 +60,23 @@ class TaskHead(ABC):
 
     @abstractmethod
     def metrics(self) -> MetricCollection:
-        """Returns the metrics that validation watches; they take what `predicted` returns, and targets."""
+        """Returns the metrics that validation always watches; they take what `predicted` returns, and targets."""
+
+    def value_of(self, metric: str) -> Value | None:
+        """Returns what computes another metric of all validation rows; None where the task has no others."""
+        return None
+
+    def watched(self, metric: str | None) -> MetricCollection:
+        """Returns the metrics that validation watches, by the names under which they are logged.
+
+        Args:
+            metric: of the recipe, which is among them; None for no other.
+        """
+        found = self.metrics()
+        value = self.value_of(metric) if metric is not None and metric not in found else None
+        if value is not None:
+            found.add_metrics({logged_name(str(metric)): OverRows(value)})
+        return found.clone(prefix=LOGGED)
 
     @abstractmethod
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

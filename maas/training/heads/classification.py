@@ -8,6 +8,7 @@ from torchmetrics import MetricCollection
 
 from maas.data.contents import Target
 from maas.data.splits import Split
+from maas.scoring.values import Value, value_for_labels
 from maas.training.heads.base import TaskHead
 from maas.training.metrics import of_labels
 
@@ -30,6 +31,10 @@ class ClassificationHead(TaskHead):
     def metrics(self) -> MetricCollection:
         """Returns accuracy, and macro precision, recall and F1."""
         return of_labels(len(self.labels))
+
+    def value_of(self, metric: str) -> Value:
+        """Returns what computes a metric of the probabilities of all rows."""
+        return value_for_labels(metric)
 
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns both as they are: (N, K) and int64 (N,)."""

@@ -13,6 +13,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 from maas.data.contents import Target
 from maas.data.splits import Split
 from maas.runtime.moments import moments
+from maas.scoring.values import Value, value_for_numbers
 from maas.training.heads.base import TaskHead
 from maas.training.metrics import Determination, InFloat64
 
@@ -68,6 +69,10 @@ class RegressionHead(TaskHead):
         return InFloat64(
             {"r2": Determination(), "mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False)},
         )
+
+    def value_of(self, metric: str) -> Value:
+        """Returns what computes a metric of the numbers of all rows."""
+        return value_for_numbers(metric)
 
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns float64 (N,) both, in the target's own unit."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from maas.compression.choosing import REASONS_SHOWN, best_candidate, choice
-from maas.records.evidence import CandidateRecord, Latency
+from maas.compression.choosing import REASONS_SHOWN, best_candidate, better_of, choice
+from maas.records.evidence import CandidateRecord, Interval, Latency
 
 
 def candidate(name: str, size: int, ratio: float = 1.0, spread: float = 0.0, **fields: object) -> CandidateRecord:
@@ -42,3 +42,11 @@ def test_reason_stays_short_when_a_thousand_were_refused():
     assert best is ROOT
     assert reason.startswith("Nothing that was tried keeps the budget, so fp32 is kept (c0: it is bad; c1: it is bad; ")
     assert reason.endswith(f"; and {1001 - REASONS_SHOWN} more).")
+
+
+@pytest.mark.parametrize(("metric", "wins"), [("accuracy", False), ("log_loss", True)])
+def test_scratch_baseline_wins_when_its_metric_is_better_whichever_way_that_is(metric, wins):
+    pruned = candidate("pruned", 100, metric=Interval(0.5, 0.4, 0.6))
+    scratch = candidate("scratch0", 100, metric=Interval(0.3, 0.2, 0.4))
+    best, _ = better_of(pruned, "it is small.", [scratch], metric)
+    assert (best is scratch) is wins

@@ -46,3 +46,12 @@ def test_trial_is_pruned_in_training_when_a_larger_one_was_ahead_and_refused(pru
 )
 def test_net_is_trained_on_when_nothing_speaks_against_it(pruner, key, size, epoch, epochs, value):
     pruner.check_epoch(key, size, epoch, epochs, {"validation_accuracy": value})
+
+
+def test_trial_with_a_larger_loss_is_pruned_when_less_is_better():
+    history = tuple({"validation_log_loss": value} for value in (0.9, 0.7, 0.6, 0.5, 0.5, 0.5, 0.5, 0.5))
+    pruner = Pruner("validation_log_loss", {}, is_smaller_better=True)
+    pruner.record(FinishedTrial("refused", NetSize(100, 1000), {"distil": history}, excess=0.7))
+    pruner.check_epoch("distil", NetSize(80, 900), 1, 8, {"validation_log_loss": 0.69})
+    with pytest.raises(PrunedTrial, match="its validation_log_loss is 0.7100; that of refused"):
+        pruner.check_epoch("distil", NetSize(80, 900), 1, 8, {"validation_log_loss": 0.71})

@@ -5,6 +5,11 @@ import pytest
 from maas.config import compose
 from maas.errors import ConfigError
 
+OF_CLASSES = (
+    "accuracy, precision, recall, f1, balanced_accuracy, mcc, auc, average_precision, log_loss, brier, ece_15, "
+    "ece_2 to ece_1000, or my.module.f"
+)
+
 
 def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]:
     with pytest.raises(ConfigError) as caught:
@@ -49,7 +54,7 @@ def faults(*overrides: str, recipe: str = "digits_mlp", **settings) -> list[str]
         ),
         ("~schedule", "schedule is null, and the recipe trains. Set schedule=NAME, or trainer=null to train nothing."),
         ("folds=1", "folds is 1; it must be 2 or more, or 0 for no cross-validation. Set e.g. folds=5."),
-        ("metric=null", "metric is None; it must be one of accuracy, precision, recall, f1. Set e.g. metric=accuracy."),
+        ("metric=null", f"metric is None; it must be one of {OF_CLASSES}. Set e.g. metric=accuracy."),
     ],
 )
 def test_fault_is_one_line_with_value_and_remedy_when_an_override_is_wrong(override, message):
@@ -110,7 +115,8 @@ def test_trainer_is_refused_when_the_task_learns_nothing():
 
 
 def test_metric_is_refused_before_training_when_the_task_has_another():
-    assert faults("task=regression") == ["metric is 'accuracy'; it must be one of r2. Set e.g. metric=r2."]
+    (line,) = faults("task=regression")
+    assert line.startswith("metric is 'accuracy'; it must be one of r2, mae, rmse, mape, pinball_1 to pinball_99, or ")
 
 
 @pytest.mark.parametrize(
@@ -142,3 +148,18 @@ def test_fractions_are_refused_when_they_leave_nothing_to_train_on(tmp_path):
     with pytest.raises((ConfigError, DataError)) as caught:
         config.data.build()
     assert "fraction" in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "auc", "ece_10", "sklearn.metrics.hamming_loss"])
+def test_metric_is_taken_when_it_is_a_loss_or_a_function(metric):
+    config = compose("digits_mlp", f"metric={metric}")
+    assert config.metric == metric
+    assert (metric in config.targets()) is ("." in metric)
+
+
+def test_metric_is_refused_when_its_function_does_not_say_which_way_is_better():
+    (line,) = faults("metric=math.hypot")
+    assert line == (
+        "metric is 'math.hypot', a function of (); it must take targets, and predictions or scores. Call its second "
+        "parameter predictions, or scores."
+    )

@@ -1,11 +1,14 @@
 """Metrics against scikit-learn, intervals against closed forms and against resampling the rows themselves."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics as reference
 
-from maas.evidence.metrics import CLASSIFICATION_METRICS, classification_metrics, confusion_matrix, paired_drop, wilson
+from maas.evidence.metrics import classification_metrics, paired_drop, wilson
+from maas.scoring.labels import LABEL_METRICS, confusion_matrix
 
 
 def some(rows: int, classes: int, accuracy: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +27,15 @@ def of_sklearn(targets, predictions, classes: int) -> dict[str, float]:
         "precision": reference.precision_score(targets, predictions, **settings),
         "recall": reference.recall_score(targets, predictions, **settings),
         "f1": reference.f1_score(targets, predictions, **settings),
+        "balanced_accuracy": balanced(targets, predictions),
+        "mcc": reference.matthews_corrcoef(targets, predictions),
     }
+
+
+def balanced(targets, predictions) -> float:
+    with warnings.catch_warnings():  # of predictions that no row has
+        warnings.simplefilter("ignore")
+        return float(reference.balanced_accuracy_score(targets, predictions))
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -46,7 +57,7 @@ def test_metrics_equal_scikit_learns_when_a_class_is_never_predicted_or_has_no_r
 
 def test_metrics_work_on_many_matrices_at_once_when_they_are_stacked():
     matrices = np.random.default_rng(0).integers(1, 9, (4, 6, 3, 3))
-    for metric in CLASSIFICATION_METRICS.values():
+    for metric in LABEL_METRICS.values():
         assert metric(matrices).shape == (4, 6)
         assert metric(matrices)[2, 5] == pytest.approx(metric(matrices[2, 5]))
 
@@ -99,7 +110,7 @@ def triple(rows: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.n
 
 def test_drop_is_the_difference_in_points_when_it_is_written_out():
     targets, parent, child = triple()
-    for name in CLASSIFICATION_METRICS:
+    for name in LABEL_METRICS:
         found = paired_drop(targets, parent, child, 3, metric=name).value
         expected = 100 * (of_sklearn(targets, parent, 3)[name] - of_sklearn(targets, child, 3)[name])
         assert found == pytest.approx(expected)
@@ -114,7 +125,7 @@ def test_drops_interval_equals_that_of_resampled_rows_when_both_are_drawn(metric
     for _ in range(2000):
         rows = random.integers(0, len(targets), len(targets))
         one, other = (
-            CLASSIFICATION_METRICS[metric](confusion_matrix(targets[rows], labels[rows], 3))
+            LABEL_METRICS[metric](confusion_matrix(targets[rows], labels[rows], 3))
             for labels in (parent, child)
         )
         drops.append(100 * (one - other))
@@ -144,3 +155,15 @@ def test_drops_interval_is_narrower_than_an_unpaired_one_when_rows_are_shared():
     paired = paired_drop(targets, parent, child, 3, metric="accuracy")
     alone = [classification_metrics(targets, labels, 3)["accuracy"] for labels in (parent, child)]
     assert paired.high - paired.low < 0.8 * 100 * np.hypot(*(one.high - one.low for one in alone))
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "mcc"])
+def test_metric_is_nothing_special_when_predictions_are_constant(name):
+    targets, predictions = np.array([0, 1, 1, 2]), np.zeros(4, dtype=int)
+    found = classification_metrics(targets, predictions, 3)[name].value
+    assert found == pytest.approx(of_sklearn(targets, predictions, 3)[name])
+
+
+def test_correlation_is_exact_when_there_are_billions_of_rows():
+    counts = np.array([[3_000_000_000, 1_000_000_000], [500_000_000, 4_000_000_000]])
+    assert LABEL_METRICS["mcc"](counts) == pytest.approx(LABEL_METRICS["mcc"](counts // 1_000_000), rel=1e-12)

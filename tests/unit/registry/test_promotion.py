@@ -129,15 +129,15 @@ def test_gain_is_nought_when_two_bundles_answer_alike():
 
 
 @pytest.mark.parametrize(("metric", "values"), [("mae", (2.0, 5.0)), ("rmse", (2.0, 5.0))])
-def test_less_is_better_and_the_unit_is_the_targets_when_the_metric_is_an_error(metric, values):
-    """Each row of the new bundle is off by 2, of the old one by 5: every resampling gives 5 − 2."""
+def test_less_is_better_and_the_unit_is_percent_when_the_metric_is_an_error(metric, values):
+    """Each row of the new bundle is off by 2, of the old one by 5: every resampling gives 3 of 5."""
     targets = np.linspace(100, 200, 60)
     signs = np.where(np.arange(60) % 3, 1.0, -1.0)
     new, old = (targets + signs * off for off in values)
     found = comparison_of(task_metrics_of("regression", ""), targets, new[:, None], old[:, None], metric=metric)
     assert (found.new, found.old) == pytest.approx(values)
-    assert [found.gain.value, found.gain.low, found.gain.high] == pytest.approx([3, 3, 3])
-    assert found.unit == "in the target's unit"
+    assert [found.gain.value, found.gain.low, found.gain.high] == pytest.approx([60, 60, 60])
+    assert found.unit == "percent of the error"
     assert decide_by(found, version=2, champion=1, margin=0.0).moves
     swapped = comparison_of(task_metrics_of("regression", ""), targets, old[:, None], new[:, None], metric=metric)
     assert not decide_by(swapped, version=2, champion=1, margin=10.0).moves

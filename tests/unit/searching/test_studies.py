@@ -61,3 +61,26 @@ def test_failed_trials_count_when_the_end_is_looked_for(tmp_path):
     for number in numbers:
         study.tell(number, None)
     assert list(study.ask(3)) == [3]
+
+
+def test_smaller_values_are_sought_when_they_are_better(tmp_path):
+    found = {}
+    for is_smaller_better in (False, True):
+        folder = tmp_path / str(is_smaller_better)
+        folder.mkdir()
+        study = Study(
+            folder / "study.journal",
+            {"lr": NumberRange(0.0, 1.0)},
+            sampler="tpe",
+            n_trials=40,
+            seed=0,
+            own=None,
+            is_smaller_better=is_smaller_better,
+        )
+        values = []
+        while asked := study.ask(1):
+            for number, one in asked.items():
+                study.tell(number, one["lr"])
+                values.append(one["lr"])
+        found[is_smaller_better] = sum(values[20:]) / 20
+    assert found[True] < 0.35 < 0.65 < found[False]

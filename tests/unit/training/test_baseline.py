@@ -36,10 +36,10 @@ def test_baseline_answers_as_its_recipe_does_when_it_is_trained_on_the_same_rows
     from maas.runtime.postprocessors import load_postprocessor
 
     postprocessor = load_postprocessor(task_head.postprocessor_record(2))
-    expected = scores_of(run, postprocessor, processor, splits.test.inputs).argmax(axis=1)
+    expected = scores_of(run, postprocessor, processor, splits.test.inputs)
     found = recipe("sentiment_zh", SMALL)(splits)
     assert found.tolist() == expected.tolist()
-    assert (found == splits.test.targets).mean() > 0.9
+    assert (found.argmax(axis=1) == splits.test.targets).mean() > 0.9
 
 
 def test_baseline_never_reads_test_targets_when_they_are_turned_round(splits):

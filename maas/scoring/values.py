@@ -1,0 +1,48 @@
+"""One metric as a plain number, by its name: what training watches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maas.scoring.errors import error_columns, error_metrics
+from maas.scoring.labels import LABEL_METRICS, confusion_matrix
+from maas.scoring.own import OwnMetric, is_own, own_metric
+from maas.scoring.probabilities import probability_metric
+
+Value = Callable[[NDArray[Any], NDArray[Any]], float]
+"""Targets (N,) and scores, (N, K) probabilities or (N,) numbers, to a metric."""
+
+
+def value_for_labels(metric: str) -> Value:
+    """Returns what computes a metric of probabilities (N, K)."""
+
+    def value(targets: NDArray[Any], probabilities: NDArray[Any]) -> float:
+        if of_probabilities := probability_metric(metric):
+            return of_probabilities(targets, probabilities).value
+        labels = probabilities.argmax(axis=1)
+        if is_own(metric):
+            own = own_metric(metric)
+            return own.value(targets, given_to(own, probabilities, labels))
+        return float(LABEL_METRICS[metric](confusion_matrix(targets, labels, probabilities.shape[1])))
+
+    return value
+
+
+def value_for_numbers(metric: str) -> Value:
+    """Returns what computes a metric of numbers (N,)."""
+
+    def value(targets: NDArray[Any], numbers: NDArray[Any]) -> float:
+        if is_own(metric):
+            return own_metric(metric).value(targets, numbers)
+        return float(error_metrics(error_columns(targets, numbers, [metric]).sum(axis=0), [metric])[metric])
+
+    return value
+
+
+def given_to(own: OwnMetric, probabilities: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[Any]:
+    """Returns what a function of one's own takes: labels (N,), or probabilities, of two labels those of the second."""
+    if not own.takes_scores:
+        return labels
+    return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities

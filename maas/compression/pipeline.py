@@ -61,16 +61,38 @@ def variant_of(
     Raises:
         ExportError: a pass could not be applied, or there is no root.
     """
-    checkpoint, applied = context.trained, list[AppliedPass]()
+    variant = Variant(name, context.trained, epochs=epochs_of(passes.values()))
     for key, one in passes.items():
-        parent, settings = checkpoint, pass_settings(one)
-        place = store.place(parent.digest, import_path_of(one), settings, context.seed)
-        own = replace(context, folder=place)
-        checkpoint, seconds = made_once(place, lambda out: one.apply(parent, out, own))  # noqa: B023 - called at once
+        variant = _followed(variant, key, one, context, store)
         if admit:
-            admit(key, checkpoint)
-        applied.append(AppliedPass(key, import_path_of(one), settings, checkpoint.digest, seconds))
-    return Variant(name, checkpoint, tuple(applied), epochs_of(passes.values()))
+            admit(key, variant.trained)
+    return calibrated(variant, context, store)
+
+
+def calibrated(variant: Variant, context: PassContext, store: CandidateStore) -> Variant:
+    """Applies the pass that every checkpoint ends with, if there is one.
+
+    Args:
+        variant: what other passes made, or the root.
+        context: what the pass needs.
+        store: where it writes.
+
+    Raises:
+        ExportError: it could not be applied.
+    """
+    for key, one in context.calibration.items():
+        variant = _followed(variant, key, one, context, store)
+    return variant
+
+
+def _followed(variant: Variant, key: str, one: CheckpointPass, context: PassContext, store: CandidateStore) -> Variant:
+    """Returns what a pass makes of a variant; what was made before is taken as it lies."""
+    parent, settings = variant.trained, pass_settings(one)
+    place = store.place(parent.digest, import_path_of(one), settings, context.seed)
+    own = replace(context, folder=place)
+    made, seconds = made_once(place, lambda out: one.apply(parent, out, own))
+    applied = AppliedPass(key, import_path_of(one), settings, made.digest, seconds)
+    return replace(variant, checkpoint=made, applied_passes=(*variant.applied_passes, applied))
 
 
 def scratch_baseline_of(variant: Variant, context: PassContext, store: CandidateStore, number: int) -> Variant:
@@ -93,7 +115,7 @@ def scratch_baseline_of(variant: Variant, context: PassContext, store: Candidate
     own = replace(context, folder=place, seed=seed)
     made, seconds = made_once(place, lambda out: _from_scratch(shape, out, own, epochs))
     applied = AppliedPass("from_scratch", __name__, {"epochs": epochs, "seed": seed}, made.digest, seconds)
-    return Variant(f"scratch{number}", made, (applied,), epochs)
+    return calibrated(Variant(f"scratch{number}", made, (applied,), epochs), context, store)
 
 
 def _from_scratch(shape: Checkpoint, out: Path, context: PassContext, epochs: int) -> Checkpoint:

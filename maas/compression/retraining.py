@@ -93,5 +93,6 @@ def _metrics(parent: Checkpoint, net: nn.Module, context: PassContext) -> dict[s
     found = scores_of(
         run_of(net, parent.task_head(), postprocessor.output), postprocessor, parent.processor(), rows.inputs
     )
-    metrics = task_metrics_of(postprocessor.kind, context.splits.labels, context.training.metric)
-    return metrics.compute(rows.targets, found)
+    metric, labels = context.training.metric, context.splits.labels
+    task_metrics = task_metrics_of(postprocessor.kind, labels, metric, postprocessor.thresholds)
+    return task_metrics.compute(rows.targets, found)

@@ -68,11 +68,12 @@ class Search:
     def run(self) -> SearchResult:
         """Makes candidates, measures them in turns with the model as exported, and chooses."""
         evaluator = self._builder.evaluator
-        self._add(Variant("", self._builder.context.root))
+        context = self._builder.context
+        self._add(Variant("", context.root, context.applied_passes))
         if self._settings.pipeline:
             self._follow_pipelines()
         chosen, reason = choice(self._records, self._pruned)
-        if self._settings.scratch_baselines and chosen.applied_passes:
+        if self._settings.scratch_baselines and self._variant_of(chosen).variant.name:
             chosen, reason = self._compared_with_scratch(chosen, reason)
         record = CompressionRecord(
             metric=evaluator.metric,

@@ -9,6 +9,7 @@ from maas.compression.budget import Budget
 from maas.compression.naming import require_names
 from maas.compression.passes import CheckpointPass, OnnxPass, Pass
 from maas.compression.passes.base import epochs_of, require_declared
+from maas.compression.passes.temperature import is_calibrating
 from maas.compression.proposing import Proposals
 from maas.errors import BudgetError, ConfigError
 
@@ -23,7 +24,7 @@ class CompressionSettings:
     Args:
         budget: what may be lost.
         passes: passes to try, by name: those over checkpoints form a pipeline, in this order; each ONNX pass is
-            applied to the model as exported, and to what the pipeline made.
+            applied to the model as exported, and to what the pipeline made. `Temperature` ends both.
         trials: number of proposals for the settings in `space`; 0 takes the passes as they are written.
         space: what may be proposed of passes over checkpoints: pass → setting → a list of values, or `{low, high}` with
             `step` or `log`.
@@ -38,8 +39,13 @@ class CompressionSettings:
 
     @property
     def pipeline(self) -> dict[str, CheckpointPass]:
-        """The passes over checkpoints."""
-        return {name: one for name, one in self.passes.items() if one.side == "checkpoint"}
+        """The passes over checkpoints, the calibration left out."""
+        return {name: one for name, one in self.passes.items() if one.side == "checkpoint" and not is_calibrating(one)}
+
+    @property
+    def calibration(self) -> dict[str, CheckpointPass]:
+        """The pass that every checkpoint ends with, by name; none where probabilities are not calibrated."""
+        return {name: one for name, one in self.passes.items() if one.side == "checkpoint" and is_calibrating(one)}
 
     @property
     def onnx_passes(self) -> dict[str, OnnxPass]:
@@ -72,6 +78,10 @@ class CompressionSettings:
         """
         for name, one in self.passes.items():
             require_declared(name, type(one))
+        if len(self.calibration) > 1:
+            raise BudgetError(
+                f"compress.passes holds {', '.join(self.calibration)}, which calibrate alike. Leave one of them out."
+            )
         require_names(self.pipeline, self.onnx_passes, trials=self.trials, scratch_baselines=self.scratch_baselines)
         if self.trials and not self.space:
             raise BudgetError(
@@ -104,7 +114,7 @@ class CompressionSettings:
         Raises:
             ConfigError: one does.
         """
-        if passes := list(self.pipeline):
+        if passes := [*self.pipeline, *self.calibration]:
             raise ConfigError(
                 f"{', '.join(passes)} needs a trained checkpoint, and {model} comes without one. Leave it out, e.g. "
                 f"~compress.passes.{passes[0]}, or name the recipe: python -m maas.compress recipe=NAME."

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from maas.config.part import Part, is_part, target_of
-from maas.config.schema import FILLED, METRICS, REQUIRED, SECTIONS, RunConfig
+from maas.config.schema import FILLED, METRICS, REQUIRED, SECTIONS, THRESHOLD_TASKS, RunConfig
 from maas.errors import ConfigError
 from maas.scoring.names import metric_fault
+from maas.scoring.thresholds import rule_of
 
 
 def check(config: RunConfig) -> None:
@@ -62,6 +63,7 @@ def _faults_of_task(config: RunConfig) -> Iterator[str]:
         yield f"metric is {config.metric!r}; task {config.task} has none. Set metric=null."
     elif known and (fault := metric_fault(config.metric, known)):
         yield fault
+    yield from _faults_of_threshold(config)
     if not isinstance(config.folds, int) or config.folds < 0 or config.folds == 1:
         yield f"folds is {config.folds!r}; it must be 2 or more, or 0 for no cross-validation. Set e.g. folds=5."
     elif config.folds and known == ():
@@ -72,6 +74,20 @@ def _faults_of_task(config: RunConfig) -> Iterator[str]:
                 yield f"{section} is null, and the recipe trains. Set {section}=NAME, or trainer=null to train nothing."
         if known == ():
             yield f"task {config.task} learns nothing, and the recipe has a trainer. Set trainer=null."
+
+
+def _faults_of_threshold(config: RunConfig) -> Iterator[str]:
+    if config.threshold is None:
+        return
+    if config.task not in THRESHOLD_TASKS:
+        yield f"threshold is {config.threshold!r}; task {config.task} has no labels to predict. Set threshold=null."
+        return
+    try:
+        rule_of(config.threshold)
+    except ConfigError as error:
+        yield str(error)
+    if config.folds:
+        yield f"threshold is {config.threshold!r} and folds is {config.folds}; folds choose no threshold. Set folds=0."
 
 
 def faults_in(node: object, path: str) -> Iterator[str]:

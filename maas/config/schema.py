@@ -29,8 +29,24 @@ METRICS = {
 }
 """The metrics that a recipe may choose by name, by task; `maas.scoring.names` has of which of them less is better."""
 
+THRESHOLD_TASKS = ("classification", "binary")
+"""Tasks whose labels may be predicted by thresholds."""
+
 _OF_TRAINING = frozenset(
-    {"name", "seed", "task", "metric", "batch_size", "data", "processor", "model", "objective", "optimizer", "schedule"}
+    {
+        "name",
+        "seed",
+        "task",
+        "metric",
+        "threshold",
+        "batch_size",
+        "data",
+        "processor",
+        "model",
+        "objective",
+        "optimizer",
+        "schedule",
+    }
     | {"trainer", "augment", "pretrain", "folds", "callbacks", "standardize_target"}
 )
 _NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry", "workers"})
@@ -56,6 +72,8 @@ class RunConfig:
             return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence, or the import path of
             a function of targets and predictions or scores; null where rows have no targets to evaluate with.
+        threshold: what the probability from which a label is predicted maximises on validation rows, e.g. `f1`, or must
+            reach, e.g. `{precision: 0.9}`; null predicts the most probable label.
         batch_size: rows in a training step, of each process.
         workers: processes that make batches beside training; 0 makes them in turn with it.
         runs_dir: folder that runs are written to.
@@ -84,6 +102,7 @@ class RunConfig:
     task: str = "classification"
     standardize_target: bool | None = None
     metric: str | None = "accuracy"
+    threshold: str | Mapping[str, float] | None = None
     batch_size: int = 64
     workers: int = 0
     runs_dir: str = "runs"
@@ -127,7 +146,7 @@ class RunConfig:
         return self._digest({"compress", "export", "serve"})
 
     def targets(self) -> set[str]:
-        """Every `_target_` in the recipe, what parts such as `hydra.utils.get_class` name, and a metric of one's own."""
+        """Every `_target_` in the recipe, what parts such as `hydra.utils.get_class` name, and an own metric."""
         own = {self.metric} if self.metric is not None and is_own(self.metric) else set[str]()
         return own | set(_targets_in(self.record()))
 

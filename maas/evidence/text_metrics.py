@@ -102,4 +102,3 @@ def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         "bits_per_character": nats / (math.log(2) * characters),
         "bits_per_byte": nats / (math.log(2) * size),
     }
-

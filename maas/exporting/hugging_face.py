@@ -67,7 +67,11 @@ def write_hugging_face_onnx(
     (result,) = model.graph.output
     if result.name == "last_hidden_state":
         model.graph.node.extend(pooled(result.name, "logits"))
-    model.graph.node.extend(ACTIVATION_NODES[task_head.task]("logits", output))
+    logits = "logits"
+    if task_head.temperature != 1:
+        model.graph.node.extend(divided(logits, "calibrated.logits", task_head.temperature))
+        logits = "calibrated.logits"
+    model.graph.node.extend(ACTIVATION_NODES[task_head.task](logits, output))
     del model.graph.output[:]
     model.graph.output.append(_output(net, task_head, examples, output))
     onnx.checker.check_model(model)
@@ -114,6 +118,14 @@ def pooled(hidden: str, output: str) -> list[NodeProto]:
         helper.make_node("ReduceL2", ["pool.mean", "pool.tokens"], ["pool.norm"], keepdims=1),
         helper.make_node("Max", ["pool.norm", "pool.epsilon"], ["pool.length"]),
         helper.make_node("Div", ["pool.mean", "pool.length"], [output]),
+    ]
+
+
+def divided(logits: str, output: str, temperature: float) -> list[NodeProto]:
+    """Returns nodes: logits divided by a temperature."""
+    return [
+        _constant("calibrated.factor", 1 / temperature),
+        helper.make_node("Mul", [logits, "calibrated.factor"], [output]),
     ]
 
 

@@ -24,6 +24,7 @@ from maas.exporting.source import Source, SourceModel
 from maas.records.evidence import EVIDENCE_VERSION, CompressionRecord, Evidence, Interval, Parity, RobustnessCurve
 from maas.runtime.bundle import Bundle
 from maas.runtime.model import Predictor
+from maas.runtime.postprocessors.classification import thresholds_by_label
 from maas.training.evaluation import scores_of
 from maas.training.reopening import differing
 
@@ -106,6 +107,7 @@ def prove(
         seconds={},
         parent_sha256=source.parent_sha256,
         reference_faults=faults,
+        thresholds=thresholds_by_label(bundle.predictor.postprocessor),
     )
 
 

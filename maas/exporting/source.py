@@ -155,7 +155,7 @@ class Source:
             model=CheckpointModel(checkpoint, rows, opset),
             processor=processor,
             postprocessor=postprocessor,
-            task_metrics=task_metrics_of(postprocessor.kind, rows.labels, metric),
+            task_metrics=task_metrics_of(postprocessor.kind, rows.labels, metric, postprocessor.thresholds),
             rows=rows,
             metric=metric,
             lineage=checkpoint.record.lineage,

@@ -1,21 +1,30 @@
 """What compressing leaves in a run's folder for the later stages."""
 
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from maas.compression.candidates import CandidateBuilder
+from maas.compression.evaluator import Evaluator
+from maas.compression.pipeline import Variant
 from maas.compression.search import Search, SearchResult
 from maas.compression.store import CHECKPOINT
 from maas.errors import BundleError
 from maas.evidence.model_plots import compression_picture
+from maas.exporting.source import Source
 from maas.files import read_json, sha256_of, write_json
-from maas.records.evidence import CompressionRecord
+from maas.records.evidence import CalibrationRecord, CompressionRecord
 from maas.records.older import compression_today
 from maas.runtime.bundle import Bundle
 from maas.training.checkpoint import Checkpoint
 
 RECORD, PICTURE = "compression.json", "compression.png"
+CALIBRATION = ("log_loss", "ece_15")
+"""Metrics that calibrating is measured by."""
+log = logging.getLogger("maas")
 
 
 @dataclass(frozen=True)
@@ -84,21 +93,43 @@ class Compressed:
         return file
 
 
-def searched(builder: CandidateBuilder, folder: Path) -> CompressionRecord:
+def searched(
+    builder: CandidateBuilder, folder: Path, calibration: CalibrationRecord | None = None
+) -> CompressionRecord:
     """Searches, and leaves in a folder what later stages need, with the record and its picture.
 
     Args:
         builder: makes and measures candidates.
         folder: draft of a run's `compress/`.
+        calibration: of the model as exported; None where there is none.
 
     Raises:
         BudgetError: the settings allow no search.
     """
     found = Search(builder).run()
     _keep(found, folder)
-    write_json(folder / RECORD, found.record)
-    compression_picture(found.record, folder / PICTURE)
-    return found.record
+    record = replace(found.record, calibration=calibration)
+    write_json(folder / RECORD, record)
+    compression_picture(record, folder / PICTURE)
+    return record
+
+
+def calibration_of(source: Source, evaluator: Evaluator, root: Variant) -> CalibrationRecord | None:
+    """Measures how far probabilities can be believed before and after they were calibrated; None where they were not.
+
+    Args:
+        source: as trained.
+        evaluator: over the calibrated model as exported.
+        root: the calibrated checkpoint.
+    """
+    targets, rows = evaluator.validation.targets, evaluator.validation.inputs
+    if not root.applied_passes or targets is None:
+        return None
+    before, after = source.model.scores(rows, source.serving.batch_size), evaluator.scores(evaluator.parent)
+    measured = [source.task_metrics.value(targets, one, name) for name in CALIBRATION for one in (before, after)]
+    temperature = root.trained.record.temperature
+    log.info("compress  logits are divided by %.4f: log loss %s, was %s", temperature, measured[1], measured[0])
+    return CalibrationRecord(temperature, len(rows), *measured)
 
 
 def _keep(found: SearchResult, folder: Path) -> None:

@@ -197,13 +197,16 @@ def source_of_bundle(bundle: Bundle, given: Given) -> Source:
     characters = tuple(manifest.postprocessor.get("characters", ()))
     table = given_rows(given.calibration, predictor.processor, labels, given.input, given.label)
     rows = parted(table, labels, given.calibration, are_texts=bool(characters))
-    task_metrics = task_metrics_of(predictor.postprocessor.kind, characters or rows.labels, given.metric)
+    postprocessor = predictor.postprocessor
+    task_metrics = task_metrics_of(
+        postprocessor.kind, characters or rows.labels, given.metric, postprocessor.thresholds
+    )
     return Source(
         name=manifest.name,
         task=manifest.task,
         model=GivenGraph(bundle.model_path, predictor, manifest.name),
         processor=bundle.load_processor(),
-        postprocessor=predictor.postprocessor,
+        postprocessor=postprocessor,
         task_metrics=task_metrics,
         rows=rows,
         metric=_metric(task_metrics, rows, given),

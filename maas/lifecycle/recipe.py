@@ -131,7 +131,7 @@ def require_text_passes(recipe: BuiltRecipe) -> None:
         )
     if recipe.config.task != GENERATION or not settings.passes:
         return
-    if pipeline := list(settings.pipeline):
+    if pipeline := [*settings.pipeline, *settings.calibration]:
         raise ConfigError(
             f"task is generation, and compress.passes holds {', '.join(pipeline)}, which take nets that predict; "
             "models that generate texts take passes over graphs alone. Set compress=generation, or leave it out: "

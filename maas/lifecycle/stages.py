@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from maas.compression.candidates import CandidateBuilder
 from maas.compression.evaluator import Evaluator
 from maas.compression.naming import PARENT
 from maas.compression.passes import PassContext
+from maas.compression.pipeline import Variant, calibrated
 from maas.compression.settings import CompressionSettings
 from maas.compression.store import CandidateStore
 from maas.errors import BudgetError, BundleError
@@ -23,7 +25,7 @@ from maas.exporting.proof import prove
 from maas.exporting.settings import ExportSettings
 from maas.exporting.source import Source, SourceModel
 from maas.files import folder_published_whole
-from maas.lifecycle.compressed import Compressed, searched
+from maas.lifecycle.compressed import Compressed, calibration_of, searched
 from maas.records.evidence import Evidence
 from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle import Bundle
@@ -59,7 +61,11 @@ def compress_source(
     log.info("compress  %s", ", ".join(settings.passes) or "no pass is requested")
     place, rows = folder.candidates if settings.pipeline else folder.plain_candidates, source.rows
     with timed(folder, "compress"), folder_published_whole(folder.compressed) as draft:
-        graph = source.model.write_graph(draft / f"{PARENT}.onnx")
+        store = CandidateStore(place, key)
+        context = PassContext(training, rows, source.checkpoint, place, seed, calibration=settings.calibration)
+        root = _root(source, context, store)
+        model = source.model.succeeded_by(root.trained) if root.applied_passes else source.model
+        graph = model.write_graph(draft / f"{PARENT}.onnx")
         evaluator = Evaluator(
             graph,
             source.predictor(graph),
@@ -77,15 +83,21 @@ def compress_source(
             )
         builder = CandidateBuilder(
             evaluator,
-            PassContext(training, rows, source.checkpoint, place, seed),
+            replace(context, root=root.checkpoint, applied_passes=root.applied_passes),
             settings,
-            CandidateStore(place, key),
+            store,
             export=lambda checkpoint, out: source.model.succeeded_by(checkpoint).write_graph(out),
         )
-        record = searched(builder, draft)
+        record = searched(builder, draft, calibration_of(source, evaluator, root))
     shutil.rmtree(folder.plain_candidates, ignore_errors=True)  # nothing in it took long
     log.info("compress  chosen: %s. %s", record.chosen, record.reason)
     return Compressed(folder.compressed, record)
+
+
+def _root(source: Source, context: PassContext, store: CandidateStore) -> Variant:
+    """Returns what a search begins with: the source's checkpoint, calibrated where a pass does so."""
+    root = Variant("", source.checkpoint)
+    return root if root.checkpoint is None else calibrated(root, context, store)
 
 
 def export_source(

@@ -28,12 +28,14 @@ from maas.run_folders.folder import RunFolder
 from maas.runtime.model import outputs_in_batches
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor, postprocessor_class
 from maas.runtime.processors import Processor
+from maas.scoring.thresholds import ThresholdRule
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.evaluation import run_of, scores_of
 from maas.training.fitting import Fitted, fit
 from maas.training.recipe import TrainingRecipe
 from maas.training.reopening import REOPENED_ROWS, REOPENED_TEXTS
+from maas.training.thresholds import with_thresholds
 from maas.training.translating import pair_sums, translations_of
 
 log = logging.getLogger("maas")
@@ -56,7 +58,7 @@ def train_checkpoint(recipe: BuiltRecipe, folder: RunFolder, splits: Splits) -> 
         require_sound(recipe.training, splits, processor)
         processes.send_folder(folder.resume)
         fitted = fit(recipe.training, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
-        postprocessor, metrics = validated(fitted, processor, splits, recipe.training.metric)
+        postprocessor, metrics = validated(fitted, processor, splits, recipe.training.metric, recipe.training.threshold)
         folds = cross_validated(recipe.training, splits, folder.resume) if recipe.training.folds else {}
         checkpoint = checkpoint_of_fitted(
             folder,
@@ -136,11 +138,18 @@ def checkpoint_of_fitted(
 
 
 def validated(
-    fitted: Fitted, processor: Processor, splits: Splits, metric: str | None
+    fitted: Fitted, processor: Processor, splits: Splits, metric: str | None, rule: ThresholdRule | None = None
 ) -> tuple[Postprocessor | None, dict[str, Interval]]:
     """Returns the postprocessor of a fitted model, if it has one, and its metrics on validation rows, if there are any.
 
     Those of a model that generates texts are over all tokens of the rows, and over the texts that it makes of others.
+
+    Args:
+        fitted: the model, and how it was trained.
+        processor: fitted.
+        splits: rows that it was trained on.
+        metric: of the recipe; None for no other than the usual ones.
+        rule: how thresholds are chosen; None predicts the most probable label.
     """
     task_head, rows = fitted.task_head, splits.validation
     if task_head.task == SPEECH_TO_TEXT:  # it is not trained, and measured with its proof
@@ -153,8 +162,11 @@ def validated(
     postprocessor = load_postprocessor(task_head.postprocessor_record(outputs.shape[-1]))
     if rows.targets is None:
         return postprocessor, {}
-    task_metrics = task_metrics_of(task_head.postprocessor, splits.labels, metric)
-    return postprocessor, task_metrics.compute(rows.targets, postprocessor.scores({output: outputs}))
+    scores = postprocessor.scores({output: outputs})
+    if rule is not None:
+        postprocessor = with_thresholds(postprocessor, rows.targets, scores, rule)
+    task_metrics = task_metrics_of(postprocessor.kind, splits.labels, metric, postprocessor.thresholds)
+    return postprocessor, task_metrics.compute(rows.targets, scores)
 
 
 def generated_metrics(net: nn.Module, processor: Processor, rows: Split) -> dict[str, Interval]:

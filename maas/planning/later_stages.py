@@ -150,7 +150,7 @@ def _proving_s(recipe: BuiltRecipe, checkpoint: Checkpoint, models: Models, spli
     if sample.targets is None:
         return total
     metric, found = recipe.training.metric, shipped.scores(sample.inputs)
-    task_metrics = task_metrics_of(postprocessor.kind, splits.labels, metric)
+    task_metrics = task_metrics_of(postprocessor.kind, splits.labels, metric, postprocessor.thresholds)
     many = _as_many(found, rows)
     whose = 2 + (recipe.baseline is not None)
     total += whose * _seconds(task_metrics.compute, splits.test.targets, many)

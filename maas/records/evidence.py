@@ -160,6 +160,26 @@ class CandidateRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.latency.ratio if self.latency else 1.0
 
 
+class CalibrationRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What dividing logits by a temperature does to probabilities, on the rows that it was fitted on.
+
+    Args:
+        temperature: what logits are divided by.
+        rows: number of validation rows.
+        log_loss_before: mean of −ln p of the rows' labels, as trained.
+        log_loss: likewise, calibrated.
+        ece_before: calibration error in 15 bins, as trained.
+        ece: likewise, calibrated.
+    """
+
+    temperature: float
+    rows: int
+    log_loss_before: Interval
+    log_loss: Interval
+    ece_before: Interval
+    ece: Interval
+
+
 class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The search: what was allowed, what was tried, what was chosen and why.
 
@@ -172,6 +192,7 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         rows: validation rows, or tokens of texts, that candidates were evaluated on.
         pruned_trials: pipelines that were not followed to their end, by name, and why.
         scratch_baselines: names of candidates of the chosen one's shape that were trained from scratch.
+        calibration: of the model as exported; null where probabilities were not calibrated.
     """
 
     metric: str | None
@@ -182,6 +203,7 @@ class CompressionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     rows: int
     pruned_trials: dict[str, str] = {}
     scratch_baselines: tuple[str, ...] = ()
+    calibration: CalibrationRecord | None = None
 
     @property
     def is_unmet(self) -> bool:
@@ -261,6 +283,8 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parent_sha256: digest of the manifest of the bundle that was made smaller; empty for one of a checkpoint.
         reference_faults: nodes that onnx's reference evaluator is known to get wrong, with how; where there are any, it
             is left out, and the agreement of the model's own framework and ONNX Runtime suffices.
+        thresholds: probability from which a label is predicted, by label, as chosen on validation rows; none where the
+            most probable label is.
     """
 
     schema_version: int
@@ -276,3 +300,4 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     robustness: tuple[RobustnessCurve, ...] = ()
     parent_sha256: str = ""
     reference_faults: tuple[str, ...] = ()
+    thresholds: dict[str, float] = {}

@@ -71,7 +71,6 @@ def _fault_of_own(metric: str) -> str | None:
     return None
 
 
-
 def logged_name(metric: str) -> str:
     """Returns a metric's name as training logs it after `validation_`: torch allows no dots in it."""
     return metric.replace(".", "_")

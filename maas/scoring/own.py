@@ -99,8 +99,8 @@ def _takes_scores(path: str, function: Callable[..., Any]) -> bool:
     if second in PREDICTIONS:
         return False
     raise ConfigError(
-        f"metric is {path!r}, a function of ({', '.join(parameters)}); it must take targets, and predictions or scores. "
-        "Call its second parameter predictions, or scores."
+        f"metric is {path!r}, a function of ({', '.join(parameters)}); it must take targets, and predictions or "
+        "scores. Call its second parameter predictions, or scores."
     )
 
 
@@ -113,6 +113,6 @@ def _is_loss(path: str, function: Callable[..., Any]) -> bool:
             return is_loss
     name = path.rpartition(".")[2]
     raise ConfigError(
-        f"metric is {path!r}, which does not say whether more is better. Set {name}.{DECLARED} = True or False below the "
-        f"function, or let its name end with {', '.join(ENDINGS)}."
+        f"metric is {path!r}, which does not say whether more is better. Set {name}.{DECLARED} = True or False below "
+        f"the function, or let its name end with {', '.join(ENDINGS)}."
     )

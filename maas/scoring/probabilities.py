@@ -147,5 +147,6 @@ def _by_score(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Returns each row's place among the different scores, ascending, and how many rows of each kind are there."""
     different, places = np.unique(scores, return_inverse=True)
-    own, others = (np.bincount(places, weights, minlength=len(different)) for weights in (is_own, ~is_own))
-    return places, own, others
+    own = np.bincount(places[is_own], minlength=len(different)).astype(np.float64)
+    others = np.bincount(places[~is_own], minlength=len(different)).astype(np.float64)
+    return places.astype(np.int64), own, others

@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from maas.searching.dimensions import Choices, NumberRange, Scalar
@@ -58,7 +59,7 @@ class Study:
             self._given += itertools.islice(rest, self.limit - len(self._given))
             self.limit = len(self._given)
         storage = JournalStorage(JournalFileBackend(str(journal)))
-        direction = "minimize" if is_smaller_better else "maximize"
+        direction = StudyDirection.MINIMIZE if is_smaller_better else StudyDirection.MAXIMIZE
         self._study = optuna.create_study(storage=storage, study_name=NAME, direction=direction, load_if_exists=True)
         self._broken_off = {trial.number: trial.params for trial in self._trials(TrialState.RUNNING)}
 

@@ -73,6 +73,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         best_epoch: whose weights these are.
         metrics: on validation data.
         cross_validated: pooled over the folds of a cross-validation; empty without one.
+        temperature: what logits of labels are divided by.
         data: the rows it was trained on.
         lineage: where it comes from.
         files: SHA-256 of the weights and of the processor's files, by path.
@@ -93,6 +94,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lineage: Lineage
     files: dict[str, str]
     cross_validated: dict[str, Interval] = {}
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,9 @@ class Checkpoint:
     def digest(self) -> str:
         """SHA-256 of what the model is, whatever its training was: how it is built, its weights, its processor."""
         record = self.record
-        content = (record.net, record.plan, record.processor, record.postprocessor, record.files)
+        content: tuple[object, ...] = (record.net, record.plan, record.processor, record.postprocessor, record.files)
+        if record.temperature != 1:
+            content += (record.temperature,)
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
     def succeeded_by(
@@ -211,7 +215,8 @@ class Checkpoint:
 
     def task_head(self) -> TaskHead:
         """Returns what the net's logits mean."""
-        return task_head_of(self.record.task, self.record.labels).reading(self.record.postprocessor)
+        task_head = task_head_of(self.record.task, self.record.labels).reading(self.record.postprocessor)
+        return task_head.calibrated(self.record.temperature)
 
     def postprocessor(self) -> Postprocessor:
         """Returns what the plain numbers mean."""

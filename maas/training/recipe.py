@@ -14,6 +14,7 @@ from maas.data.augmentation import Augmentation
 from maas.data.splits import Splits
 from maas.errors import ConfigError
 from maas.runtime.processors import Processor
+from maas.scoring.thresholds import ThresholdRule, rule_of
 from maas.training.objectives import Objective
 
 _T = TypeVar("_T")
@@ -36,6 +37,8 @@ class TrainingRecipe:
         seed: random seed.
         task: what is learnt, by the name of its head.
         metric: by which the best epoch is chosen, by its name in the evidence; None where rows have no targets.
+        threshold: what the probability from which a label is predicted maximises or reaches on validation rows; None
+            predicts the most probable label.
         batch_size: rows in a training step, of each process.
         workers: processes that make batches beside training.
         folds: number of folds of an additional cross-validation; 0 for none.
@@ -56,6 +59,7 @@ class TrainingRecipe:
     seed: int
     task: str
     metric: str | None
+    threshold: ThresholdRule | None
     batch_size: int
     workers: int
     folds: int
@@ -76,10 +80,12 @@ class TrainingRecipe:
         """Takes what a checked recipe says of training.
 
         Raises:
-            ConfigError: the pretraining refused its arguments.
+            ConfigError: the pretraining refused its arguments, or the threshold is none.
         """
         values = {entry.name: cast("Any", getattr(config, entry.name)) for entry in fields(cls)}
-        return cls(**{**values, "pretrain": config.pretrain.build() if config.pretrain else None})
+        pretrain = config.pretrain.build() if config.pretrain else None
+        threshold = None if config.threshold is None else rule_of(config.threshold)
+        return cls(**{**values, "pretrain": pretrain, "threshold": threshold})
 
     @property
     def trainer_settings(self) -> Mapping[str, Any]:

@@ -66,7 +66,7 @@ def test_metrics_of_a_recipe_are_those_of_evidence_and_validation_when_a_task_ha
     task_metrics = task_metrics_of(task_head.postprocessor, task_head.labels)
     assert tuple(task_metrics.drop_scale) == METRICS[task_head.task]
     for name, scale in task_metrics.drop_scale.items():
-        assert monitored(name) in task_head.watched(name)
+        assert monitored(name) in set(task_head.watched(name).keys())
         assert (scale < 0) is is_loss(name)
 
 
@@ -108,7 +108,9 @@ def test_drop_is_the_difference_in_points_when_a_child_is_worse(task_head, logit
             task_metrics.compute(wanted, plain)
         return
     best = task_metrics.as_scores(wanted)
-    in_points = {name: of for name, of in task_metrics.drop_scale.items() if task_metrics.unit(name) == "percentage points"}
+    in_points = {
+        name: of for name, of in task_metrics.drop_scale.items() if task_metrics.unit(name) == "percentage points"
+    }
     for name, scale in in_points.items():
         found = task_metrics.drop(wanted, best, plain, name).value
         difference = task_metrics.compute(wanted, best)[name].value - task_metrics.compute(wanted, plain)[name].value

@@ -1,7 +1,7 @@
 """The protocols that passes keep: ONNX passes, and passes over checkpoints."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import Field, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeGuard
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from maas.data.splits import Split, Splits
 from maas.errors import BudgetError, ExportError
+from maas.records.evidence import AppliedPass
 from maas.runtime.codec import ModelInputs
 from maas.runtime.model import Predictor
 from maas.training.checkpoint import Checkpoint
@@ -66,6 +67,8 @@ class PassContext:
         folder: folder for the training checkpoints of an interrupted training.
         seed: random seed.
         listener: called with each epoch's number and metrics as it ends; None for nobody.
+        calibration: the pass that every checkpoint ends with, by name; none for no such pass.
+        applied_passes: those that made the root of the one that was trained.
     """
 
     recipe: TrainingRecipe | None
@@ -74,6 +77,8 @@ class PassContext:
     folder: Path
     seed: int
     listener: EpochListener | None = None
+    calibration: Mapping[str, "CheckpointPass"] = field(default_factory=dict)
+    applied_passes: tuple[AppliedPass, ...] = ()
 
     @property
     def rows(self) -> Sequence[Any]:

@@ -7,7 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from maas.evidence.resampling import interval_of_function
 from maas.records.evidence import Interval, Slice
+from maas.scoring.names import is_loss
+from maas.scoring.own import OwnMetric, own_metric
 
 Scores = NDArray[Any]
 """The plain numbers of a model, (N, K), as an answer's `predictions` gives them."""
@@ -20,14 +23,18 @@ class TaskMetrics(ABC):
 
     Args:
         labels: the K names, or the characters of texts; none where predictions are neither.
+        chosen: metric of the recipe, which may be none of the usual ones; None for no other.
+        thresholds: what scores must reach, where labels are predicted by thresholds.
     """
 
     kind: ClassVar[str]
     drop_scale: ClassVar[Mapping[str, float]]
-    """Each metric that a recipe may choose, with how many percentage points 1 is; of all of them more is better."""
+    """Each metric that a recipe may choose by name, with how many percentage points 1 is; below 0 of losses."""
 
-    def __init__(self, labels: Sequence[str]) -> None:
+    def __init__(self, labels: Sequence[str], chosen: str | None = None, thresholds: Sequence[float] = ()) -> None:
         self.labels = tuple(labels)
+        self.chosen = chosen
+        self.thresholds = tuple(thresholds)
 
     @property
     def classes(self) -> int:
@@ -44,9 +51,58 @@ class TaskMetrics(ABC):
             seed: random seed of the resampling.
         """
 
+    def of_predictions(self, targets: NDArray[Any], predicted: NDArray[Any], seed: int = 0) -> dict[str, Interval]:
+        """Returns the metrics of predictions (N,) that come without scores."""
+        return self.compute(targets, self.as_scores(predicted), seed)
+
+    def value(self, targets: NDArray[Any], predictions: Scores, metric: str, seed: int = 0) -> Interval:
+        """Returns one metric with its 95 % interval; the others are not computed where that takes time."""
+        return self.compute(targets, predictions, seed)[metric]
+
     @abstractmethod
     def drop(self, targets: NDArray[Any], parent: Scores, child: Scores, metric: str, seed: int = 0) -> Interval:
-        """Returns the parent's metric minus the child's on the same rows, in percentage points, with an interval."""
+        """Returns by how much the child's metric is worse than the parent's on the same rows, with an interval.
+
+        It is in percentage points, hundredths of the metric, unless `unit` names another; above 0 is worse, also of a
+        metric of which less is better.
+        """
+
+    def judged(self, scores: Scores, metric: str | None) -> Scores:
+        """Returns scores by which models of different thresholds are compared, without any.
+
+        Args:
+            scores: (N, K).
+            metric: that compares them; None where predictions are compared.
+        """
+        return scores
+
+    def unit(self, metric: str) -> str:
+        """Returns the unit of a metric's drop."""
+        return "percentage points"
+
+    def scale_of(self, metric: str) -> float:
+        """Returns what a difference of a metric is multiplied by, so that it is a drop."""
+        return -100.0 if is_loss(metric) else 100.0
+
+    def own_value(self, targets: NDArray[Any], predictions: Scores, metric: str, seed: int) -> Interval:
+        """Returns a function of one's own, by its import path, with a bootstrap over rows."""
+        own = own_metric(metric)
+        given = self.given(own, predictions)
+        return interval_of_function(lambda rows: own.value(targets[rows], given[rows]), len(targets), seed)
+
+    def own_drop(self, targets: NDArray[Any], parent: Scores, child: Scores, metric: str, seed: int) -> Interval:
+        """Returns the drop of such a function, in hundredths; both are computed on the same drawn rows."""
+        own, scale = own_metric(metric), self.scale_of(metric)
+        before, after = (self.given(own, one) for one in (parent, child))
+
+        def drop(rows: NDArray[np.int64]) -> float:
+            return scale * (own.value(targets[rows], before[rows]) - own.value(targets[rows], after[rows]))
+
+        return interval_of_function(drop, len(targets), seed)
+
+    def given(self, own: OwnMetric, scores: Scores) -> NDArray[Any]:
+        """Returns what such a function takes of scores (N, K)."""
+        raise NotImplementedError(f"{self.kind} has no metrics of one's own")  # no recipe can choose one
 
     @abstractmethod
     def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:

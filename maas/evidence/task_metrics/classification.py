@@ -10,15 +10,16 @@ from maas.evidence.metrics import classification_metrics, paired_drop
 from maas.evidence.resampling import interval_of_drop, interval_of_estimate
 from maas.evidence.task_metrics.base import Scores, TaskMetrics, difference_of_logarithms
 from maas.records.evidence import Interval
+from maas.runtime.postprocessors.classification import decided
 from maas.scoring.labels import confusion_matrix
 from maas.scoring.names import OF_LABELS, OF_PROBABILITIES, is_loss
-from maas.scoring.own import OwnMetric, is_own
+from maas.scoring.own import OwnMetric, is_own, own_metric
 from maas.scoring.probabilities import probability_metric
 from maas.scoring.values import given_to
 
 
 class ClassificationMetrics(TaskMetrics):
-    """Reads probabilities (N, K) by the label of the largest; of equal ones the first wins."""
+    """Reads probabilities (N, K) by the label that the postprocessor predicts, by thresholds where there are any."""
 
     kind: ClassVar[str] = "classification"
     drop_scale: ClassVar[Mapping[str, float]] = {
@@ -29,7 +30,7 @@ class ClassificationMetrics(TaskMetrics):
         """Returns the metrics of labels, of probabilities, and the chosen one where it is another."""
         others = [name for name in self._names if name not in OF_LABELS]
         return {
-            **classification_metrics(targets, predictions.argmax(axis=1), self.classes, seed),
+            **classification_metrics(targets, self._labels(predictions), self.classes, seed),
             **{name: self.value(targets, predictions, name, seed) for name in others},
         }
 
@@ -43,25 +44,32 @@ class ClassificationMetrics(TaskMetrics):
             return interval_of_estimate(of_probabilities(targets, predictions))
         if is_own(metric):
             return self.own_value(targets, predictions, metric, seed)
-        return classification_metrics(targets, predictions.argmax(axis=1), self.classes, seed)[metric]
+        return classification_metrics(targets, self._labels(predictions), self.classes, seed)[metric]
 
     def drop(self, targets: NDArray[Any], parent: Scores, child: Scores, metric: str, seed: int = 0) -> Interval:
         """Returns the hundredths that are lost; of losses, the hundredths that they rise by."""
         if of_probabilities := probability_metric(metric):
-            estimates = (of_probabilities(targets, one) for one in (parent, child))
-            return interval_of_drop(*estimates, scale=self.scale_of(metric))
+            before, after = (of_probabilities(targets, one) for one in (parent, child))
+            return interval_of_drop(before, after, self.scale_of(metric))
         if is_own(metric):
             return self.own_drop(targets, parent, child, metric, seed)
-        labels = (parent.argmax(axis=1), child.argmax(axis=1))
+        labels = (self._labels(parent), self._labels(child))
         return paired_drop(targets, *labels, self.classes, metric=metric, seed=seed)
+
+    def judged(self, scores: Scores, metric: str | None) -> Scores:
+        """Returns 0 and 1 by the predicted label where there are thresholds and the metric is of labels."""
+        is_of_labels = metric is None or (
+            metric in OF_LABELS or (is_own(metric) and not own_metric(metric).takes_scores)
+        )
+        return self.as_scores(self._labels(scores)) if self.thresholds and is_of_labels else scores
 
     def given(self, own: OwnMetric, scores: Scores) -> NDArray[Any]:
         """Returns labels (N,) or probabilities, as the function takes them."""
-        return given_to(own, scores, scores.argmax(axis=1))
+        return given_to(own, scores, self._labels(scores))
 
     def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:
         """Compares labels."""
-        same: NDArray[np.bool_] = reference.argmax(axis=1) == found.argmax(axis=1)
+        same: NDArray[np.bool_] = self._labels(reference) == self._labels(found)
         return same
 
     def as_scores(self, targets: NDArray[Any]) -> Scores:
@@ -75,7 +83,11 @@ class ClassificationMetrics(TaskMetrics):
 
     def confusion(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.int64]:
         """Counts true labels × predicted ones."""
-        return confusion_matrix(targets, predictions.argmax(axis=1), self.classes)
+        return confusion_matrix(targets, self._labels(predictions), self.classes)
+
+    def _labels(self, probabilities: Scores) -> NDArray[np.int64]:
+        """Returns the predicted labels, (N,)."""
+        return decided(probabilities, self.thresholds)
 
     @property
     def _names(self) -> list[str]:

@@ -28,7 +28,7 @@ class RegressionMetrics(TaskMetrics):
     drop_scale: ClassVar[Mapping[str, float]] = {"r2": 100.0, "mae": -100.0, "rmse": -100.0, "mape": -100.0}
 
     def compute(self, targets: NDArray[Any], predictions: Scores, seed: int = 0) -> dict[str, Interval]:
-        """Returns r2, mae, rmse and mape, and the chosen metric where it is another; mae and rmse in the target's unit."""
+        """Returns r2, mae, rmse and mape, and the chosen metric where it is another one."""
         names = number_metrics(self.chosen)
         columns = error_columns(targets, predictions[:, 0], names)
         once, many = error_metrics(columns.sum(axis=0), names), error_metrics(resampled(columns, seed), names)

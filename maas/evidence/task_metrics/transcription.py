@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.evidence.task_metrics.base import Scores, TaskMetrics, difference_of_logarithms
 from maas.evidence.resampling import interval_of, resampled
+from maas.evidence.task_metrics.base import Scores, TaskMetrics, difference_of_logarithms
 from maas.evidence.transcript_metrics import ErrorColumns, edit_columns, error_rates
 from maas.records.evidence import Interval, Slice
 from maas.runtime.postprocessors.transcription import BLANK_SYMBOL, texts_of_paths

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from maas.errors import InputError
 from maas.explaining.quantities.base import Quantity
 from maas.runtime.codec import Outputs
-from maas.runtime.postprocessors.classification import ClassificationPostprocessor
+from maas.runtime.postprocessors.classification import ClassificationPostprocessor, decided
 
 SMALLEST = 1e-7
 """Probabilities are taken to be at least this, about a float32's distance from 1: log-odds stay within ±16.1."""
@@ -22,7 +22,9 @@ class ClassificationQuantity(Quantity):
 
     def __init__(self, postprocessor: ClassificationPostprocessor, outputs: Outputs, label: str | None) -> None:
         self._index = (
-            int(outputs["probabilities"][0].argmax()) if label is None else _index(postprocessor.labels, label)
+            int(decided(outputs["probabilities"], postprocessor.thresholds)[0])
+            if label is None
+            else _index(postprocessor.labels, label)
         )
         self.label = postprocessor.labels[self._index]
 

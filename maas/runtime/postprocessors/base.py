@@ -17,12 +17,14 @@ class Postprocessor(ABC):
     """Turns the graph's outputs into predictions for people and tensors for machines.
 
     `output` is the name of the graph's output that holds the model's plain numbers. `labels` are the names of a row's
-    scores, in their order; there is none where scores have no names.
+    scores, in their order; there is none where scores have no names. `thresholds` are what scores must reach, where
+    labels are predicted by thresholds.
     """
 
     kind: ClassVar[str]
     output: ClassVar[str]
     labels: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     @abstractmethod
     def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What every task head can do."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
@@ -31,6 +32,9 @@ class TaskHead(ABC):
     axes: ClassVar[int] = 2
     """Of its logits: those of a row, (N, K), or of each of its frames, (N, F, K)."""
 
+    temperature: float = 1.0
+    """What logits of labels are divided by before they become probabilities."""
+
     def __init__(self, labels: tuple[str, ...]) -> None:
         self.labels = labels
 
@@ -45,6 +49,12 @@ class TaskHead(ABC):
     def reading(self, postprocessor: Mapping[str, Any]) -> Self:
         """Returns the task head whose nets' outputs an answer of these settings reads."""
         return self
+
+    def calibrated(self, temperature: float) -> Self:
+        """Returns a task head that divides logits of labels by a temperature."""
+        found = copy.copy(self)
+        found.temperature = temperature
+        return found
 
     def facts(self, train: Split) -> dict[str, Any]:
         """Returns what a net may want to know of the targets, by parameter name (e.g. `outputs`)."""

@@ -38,9 +38,9 @@ class BinaryHead(ClassificationHead):
         """Returns T² · KL(teacher ‖ net), as for two logits: −z/2 and z/2."""
         return super().distance(_two(logits), _two(taught), temperature, loss)
 
-    def activated(self, logits: Tensor) -> Tensor:
-        """Returns probabilities (N, 2): a softmax keeps both tails, where ONNX Runtime's Sigmoid is 0 below −18."""
-        return _two(logits).softmax(dim=1)
+    def label_logits(self, logits: Tensor) -> Tensor:
+        """Returns −z/2 and z/2, (N, 2): a softmax keeps both tails, where ONNX Runtime's Sigmoid is 0 below −18."""
+        return _two(logits)
 
 
 def _two(logits: Tensor) -> Tensor:

@@ -49,6 +49,11 @@ class ClassificationHead(TaskHead):
         soft, wanted = (logits / temperature).log_softmax(1), (taught / temperature).log_softmax(1)
         return temperature**2 * functional.kl_div(soft, wanted, reduction="batchmean", log_target=True)
 
+    def label_logits(self, logits: Tensor) -> Tensor:
+        """Returns a logit of each label, (N, K), for those of the net."""
+        return logits
+
     def activated(self, logits: Tensor) -> Tensor:
         """Returns probabilities (N, K)."""
-        return logits.softmax(dim=1)
+        found = self.label_logits(logits)
+        return (found if self.temperature == 1 else found * (1 / self.temperature)).softmax(dim=1)

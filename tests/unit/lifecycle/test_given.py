@@ -215,7 +215,10 @@ def test_folder_is_refused_before_any_work_when_it_cannot_be_written(mlp, entere
         ),
         (["optimizer=adam"], "optimizer=adam does not apply to "),
         (["compress.budget.max_drops=1"], "compress.budget.max_drops is no key of the recipe. Did you mean"),
-        (["metric=r2"], "metric is 'r2'; it must be one of accuracy, precision, recall, f1, balanced_accuracy, mcc, auc, "),
+        (
+            ["metric=r2"],
+            "metric is 'r2'; it must be one of accuracy, precision, recall, f1, balanced_accuracy, mcc, auc, ",
+        ),
         (["gives=words"], "gives is words; it must be one of probabilities, logits, "),
         (["calibration="], "calibration is missing. Set calibration=PATH"),
         (["calibration=gone.npz"], "There is no file gone.npz. Set calibration=FILE.npz"),

@@ -28,7 +28,9 @@ def test_errors_equal_scikit_learns_when_cases_are_usual_and_not(case):
         "mae": reference.mean_absolute_error(targets, predictions),
         "rmse": reference.root_mean_squared_error(targets, predictions),
         "mape": reference.mean_absolute_percentage_error(targets, predictions),
-        **{f"pinball_{one}": reference.mean_pinball_loss(targets, predictions, alpha=one / 100) for one in (10, 50, 95)},
+        **{
+            f"pinball_{one}": reference.mean_pinball_loss(targets, predictions, alpha=one / 100) for one in (10, 50, 95)
+        },
     }
     assert {name: float(value) for name, value in found(targets, predictions).items()} == pytest.approx(expected)
 

@@ -110,7 +110,9 @@ def test_function_is_refused_in_one_line_when_it_is_no_metric(here, path, words)
 
 
 def test_function_is_refused_when_it_gives_no_number(here):
-    with pytest.raises(ConfigError, match=r"metric own_metrics_here.nothing_score is nan of 3 rows; it must be a finite"):
+    with pytest.raises(
+        ConfigError, match=r"metric own_metrics_here.nothing_score is nan of 3 rows; it must be a finite"
+    ):
         own_metric(f"{here}.nothing_score").value(np.zeros(3), np.zeros(3))
 
 
@@ -121,7 +123,8 @@ def test_function_is_refused_when_it_fails_on_the_rows():
 
 def test_known_metrics_are_named_when_none_is_called_so():
     expected = (
-        "metric is 'acc'; it must be one of accuracy, ece_15, ece_2 to ece_1000, or my.module.f. Set e.g. metric=accuracy."
+        "metric is 'acc'; it must be one of accuracy, ece_15, ece_2 to ece_1000, or my.module.f. "
+        "Set e.g. metric=accuracy."
     )
     assert metric_fault("acc", KNOWN) == expected
     assert metric_fault("wer", ("word_accuracy",)) == (

@@ -5,7 +5,7 @@ import pytest
 
 from maas.errors import BundleError
 from maas.runtime.postprocessors import load_postprocessor
-from maas.runtime.postprocessors.classification import ClassificationPostprocessor
+from maas.runtime.postprocessors.classification import ClassificationPostprocessor, thresholds_by_label
 
 OUTPUTS = {"probabilities": np.array([[0.1, 0.7, 0.2], [0.4, 0.2, 0.4], [0.0, 0.0, 1.0]], dtype=np.float32)}
 
@@ -67,3 +67,49 @@ def test_known_kinds_are_listed_when_another_is_asked_for(kind):
 def test_settings_are_shown_when_the_answer_does_not_know_them():
     with pytest.raises(BundleError, match="classification"):
         load_postprocessor({"kind": "classification", "colour": 1})
+
+
+TWO = {"probabilities": np.array([[0.8, 0.2], [0.6, 0.4], [0.7, 0.3]], dtype=np.float32)}
+
+
+def test_second_label_is_predicted_when_its_probability_reaches_the_threshold():
+    postprocessor = ClassificationPostprocessor(["no", "yes"], [0.35])
+    found = postprocessor.predictions(TWO)
+    assert [one["label"] for one in found] == ["no", "yes", "no"]
+    assert [one["score"] for one in found] == pytest.approx([0.8, 0.4, 0.7])
+    assert postprocessor.tensors(TWO)["label"].tolist() == ["no", "yes", "no"]
+    for row in range(3):
+        assert postprocessor.predictions({"probabilities": TWO["probabilities"][row : row + 1]}) == found[row : row + 1]
+    assert thresholds_by_label(postprocessor) == {"yes": 0.35}
+    assert load_postprocessor(postprocessor.record()).record() == {
+        "kind": "classification",
+        "labels": ["no", "yes"],
+        "thresholds": [0.35],
+    }
+
+
+def test_largest_multiple_of_its_threshold_wins_when_each_label_has_one():
+    postprocessor = ClassificationPostprocessor(["a", "b", "c"], [0.5, 0.8, 0.1])
+    assert [one["label"] for one in postprocessor.predictions(OUTPUTS)] == ["c", "c", "c"]
+    assert thresholds_by_label(postprocessor) == {"a": 0.5, "b": 0.8, "c": 0.1}
+
+
+def test_labels_may_change_places_when_a_probability_is_at_its_threshold():
+    golden, allowed = TWO["probabilities"].astype(float), np.full((3, 2), 1e-4)
+    assert ClassificationPostprocessor(["no", "yes"], [0.30005]).ties(golden, allowed).tolist() == [False, False, True]
+    assert ClassificationPostprocessor(["no", "yes"]).ties(golden, allowed).tolist() == [False, False, False]
+    three = np.array([[0.2, 0.4, 0.4], [0.1, 0.8, 0.1]])
+    found = ClassificationPostprocessor("abc", [0.1, 0.2, 0.9]).ties(three, np.full((2, 3), 1e-4))
+    assert found.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("labels", "thresholds"), [("ab", [0.5, 0.5]), ("abc", [0.5]), ("a", [0.5])])
+def test_thresholds_are_refused_when_they_are_too_many_or_too_few(labels, thresholds):
+    with pytest.raises(BundleError, match=f"it has {len(thresholds)} thresholds for {len(labels)} labels, which take"):
+        load_postprocessor({"kind": "classification", "labels": list(labels), "thresholds": thresholds})
+
+
+@pytest.mark.parametrize("threshold", [0, 1, "half"])
+def test_threshold_is_refused_when_it_is_no_fraction(threshold):
+    with pytest.raises(BundleError):
+        load_postprocessor({"kind": "classification", "labels": ["a", "b"], "thresholds": [threshold]})

@@ -107,7 +107,8 @@ def rule_of(written: object) -> ThresholdRule:
             return ThresholdRule(str(metric), float(least))
     raise ConfigError(
         f"threshold is {written!r}; it must be one of {', '.join(MAXIMISED)}, which is "
-        "maximised, or {precision: 0.9} or {recall: 0.9}, which is reached. Set e.g. threshold=f1, or threshold=null for the most probable label."
+        "{precision: 0.9} or {recall: 0.9}, which is reached. Set e.g. threshold=f1, or threshold=null for the most "
+        "probable label."
     )
 
 

@@ -16,6 +16,8 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
+from maas.scoring.names import monitored
+from maas.scoring.values import value_for_labels
 from maas.training import progress
 from maas.training.fitting import fit
 from maas.training.nets import resolve_net
@@ -243,3 +245,14 @@ def test_pace_counts_the_rows_that_were_trained_when_batches_are_limited(splits,
         lambda _, values: paces.append(values["rows_per_second"]),
     )
     assert paces == [2 * 8 / 2]  # two batches of 8, the last of which ends two looks behind the first
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "sklearn.metrics.brier_score_loss"])
+def test_fit_keeps_the_epoch_with_the_smallest_loss_when_less_is_better(splits, tmp_path, metric):
+    fitted = fit(small(f"metric={metric}", "optimizer.lr=8"), splits, ArrayProcessor([2]), tmp_path)
+    losses = [epoch[monitored(metric)] for epoch in fitted.history]
+    assert len(set(losses)) > 1
+    assert losses[fitted.best_epoch] == min(losses)
+    with torch.inference_mode():
+        probabilities = fitted.model(torch.tensor(splits.validation.inputs)).softmax(dim=1).numpy()
+    assert value_for_labels(metric)(splits.validation.targets, probabilities) == pytest.approx(min(losses), abs=1e-9)

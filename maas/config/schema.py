@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from maas.config.part import Part, plain_of, value_of
-from maas.scoring.names import OF_LABELS, OF_NUMBERS, OF_PROBABILITIES
+from maas.scoring.names import METRICS_OF_LABELS, METRICS_OF_NUMBERS, METRICS_OF_PROBABILITIES
 from maas.scoring.own import is_own
 
 FILLED = frozenset(
@@ -16,11 +16,11 @@ FILLED = frozenset(
 )
 """Arguments of a net that the data and the processor fill in where a recipe leaves them out."""
 
-_OF_CLASSES = (*OF_LABELS, *OF_PROBABILITIES)
+_OF_CLASSES = (*METRICS_OF_LABELS, *METRICS_OF_PROBABILITIES)
 METRICS = {
     "classification": _OF_CLASSES,
     "binary": _OF_CLASSES,
-    "regression": OF_NUMBERS,
+    "regression": METRICS_OF_NUMBERS,
     "transcription": ("word_accuracy", "character_accuracy"),
     "embedding": (),
     "generation": ("log_likelihood",),

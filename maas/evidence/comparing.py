@@ -67,12 +67,12 @@ def compare_bundles(
     first = next(iter(bundles.values()))
     task_metrics = task_metrics_of(first.manifest.postprocessor["kind"], labels, metric)
     scores = {name: bundle.predictor.scores(rows.inputs) for name, bundle in bundles.items()}
-    judged, labelled = (_judged(bundles, scores, by) for by in (metric, None))
-    reference, labelled_reference = (next(iter(one.values())) for one in (judged, labelled))
+    comparable, labelled = (_comparable(bundles, scores, by) for by in (metric, None))
+    reference, labelled_reference = (next(iter(one.values())) for one in (comparable, labelled))
     times, targets = _latencies(bundles, rows), rows.targets
     found = []
     for name, bundle in bundles.items():
-        own = judged[name]
+        own = comparable[name]
         same = task_metrics.agrees(labelled_reference, labelled[name])
         lost = sorted(
             task_metrics.slices(targets, labels, labelled_reference, labelled[name]), key=lambda one: -one.drop
@@ -93,7 +93,7 @@ def compare_bundles(
     return found
 
 
-def judged_scores(bundle: Bundle, scores: Scores, metric: str | None) -> Scores:
+def comparable_scores(bundle: Bundle, scores: Scores, metric: str | None) -> Scores:
     """Returns a bundle's scores of rows, (N, K), as other bundles' are compared with them.
 
     Args:
@@ -103,11 +103,11 @@ def judged_scores(bundle: Bundle, scores: Scores, metric: str | None) -> Scores:
     """
     postprocessor = bundle.predictor.postprocessor
     own = task_metrics_of(postprocessor.kind, postprocessor.labels, metric, postprocessor.thresholds)
-    return own.judged(scores, metric)
+    return own.comparable(scores, metric)
 
 
-def _judged(bundles: Mapping[str, Bundle], scores: Mapping[str, Scores], metric: str | None) -> dict[str, Scores]:
-    return {name: judged_scores(bundle, scores[name], metric) for name, bundle in bundles.items()}
+def _comparable(bundles: Mapping[str, Bundle], scores: Mapping[str, Scores], metric: str | None) -> dict[str, Scores]:
+    return {name: comparable_scores(bundle, scores[name], metric) for name, bundle in bundles.items()}
 
 
 def _drop(

@@ -1,4 +1,4 @@
-"""95 % intervals: from resampled sums over rows, from a metric's standard error, and of functions of one's own."""
+"""95 % intervals: from resampled sums over rows, from a metric's standard error, and of a user's own functions."""
 
 import math
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from maas.scoring.estimates import Estimate
 
 RESAMPLES = 2000
 Z_95 = 1.959963984540054
-ROWS_AT_ONCE = 1024
+DRAWN_AT_ONCE = 1024
 """Rows that are drawn together, for memory."""
 MOST_GROUPS = 8192
 """Of more rows, sums of random groups are drawn: a group counts as its rows would, and a million take a second."""
 OWN_RESAMPLES = 200
 OWN_ROWS = 20_000
-"""How often, and on how many rows at most, a function of one's own is computed for its interval."""
+"""How often, and on how many rows at most, a user's own function is computed for its interval."""
 
 Sums = NDArray[np.float64]
 OfRows = Callable[[NDArray[np.int64]], float]
@@ -37,8 +37,8 @@ def resampled(columns: Sums, seed: int) -> Sums:
     generator = np.random.default_rng(seed)
     groups = columns if len(columns) <= MOST_GROUPS else _grouped(columns, generator)
     sums = np.zeros((RESAMPLES, columns.shape[1]))
-    for start in range(0, len(groups), ROWS_AT_ONCE):
-        block = groups[start : start + ROWS_AT_ONCE]
+    for start in range(0, len(groups), DRAWN_AT_ONCE):
+        block = groups[start : start + DRAWN_AT_ONCE]
         sums += generator.poisson(1.0, (RESAMPLES, len(block))).astype(np.float64) @ block
     is_empty = ~sums.any(axis=1)  # as one resampling of very few rows may be
     sums[is_empty] = columns.sum(axis=0)

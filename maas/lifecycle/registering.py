@@ -14,7 +14,7 @@ from maas.config import RunConfig
 from maas.credentials import without_credentials
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError, DataError, RegistryError
-from maas.evidence.comparing import judged_scores, require_one_task
+from maas.evidence.comparing import comparable_scores, require_one_task
 from maas.evidence.model_plots import compression_picture
 from maas.evidence.plots import confusion_picture, robustness_picture
 from maas.evidence.task_metrics import task_metrics_of
@@ -138,7 +138,7 @@ def comparing_on(metric: str | None, load: Callable[[], Splits]) -> Compare:
         task_metrics = task_metrics_of(new.manifest.postprocessor["kind"], rows.labels, metric)
         if rows.test.targets is None:
             raise DataError("the recipe's rows have no targets")
-        scores = [judged_scores(one, one.predictor.scores(rows.test.inputs), metric) for one in (new, old)]
+        scores = [comparable_scores(one, one.predictor.scores(rows.test.inputs), metric) for one in (new, old)]
         return comparison_of(task_metrics, rows.test.targets, *scores, metric=str(metric))
 
     return compare

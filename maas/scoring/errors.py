@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.scoring.names import OF_NUMBERS, PINBALL, parameter_of
+from maas.scoring.names import METRICS_OF_NUMBERS, PINBALL, parameter_of
 
-Sums = NDArray[np.float64]
-PLAIN = 6
+ErrorSums = NDArray[np.float64]
+PLAIN_COLUMNS = 6
 """Columns that do not depend on a quantile."""
 
 
-def error_columns(targets: NDArray[Any], predictions: NDArray[Any], metrics: Sequence[str]) -> Sums:
+def error_columns(targets: NDArray[Any], predictions: NDArray[Any], metrics: Sequence[str]) -> ErrorSums:
     """Returns what each row adds to the sums: 1, y, y², (y − ŷ)², |y − ŷ|, |y − ŷ| / |y|, and quantile losses; (N, C).
 
     y is taken from its mean, which R² does not depend on: squares of large numbers would swallow the differences.
@@ -33,13 +33,13 @@ def error_columns(targets: NDArray[Any], predictions: NDArray[Any], metrics: Seq
     return np.stack([*plain, *(np.maximum(level * error, (level - 1) * error) for level in levels)], axis=1)
 
 
-def error_metrics(sums: Sums, metrics: Sequence[str]) -> dict[str, Any]:
+def error_metrics(sums: ErrorSums, metrics: Sequence[str]) -> dict[str, Any]:
     """Returns each metric from sums (…, C) of `error_columns` of the same metrics.
 
     R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², 0 where all targets are equal; MAE = 1/N Σ|y − ŷ|; RMSE = √(1/N Σ(y − ŷ)²);
     MAPE = 1/N Σ|y − ŷ| / |y|; the quantile loss of a level q is 1/N Σ max(q (y − ŷ), (q − 1)(y − ŷ)).
     """
-    count, total, squares, squared_error, absolute_error, relative_error = np.moveaxis(sums, -1, 0)[:PLAIN]
+    count, total, squares, squared_error, absolute_error, relative_error = np.moveaxis(sums, -1, 0)[:PLAIN_COLUMNS]
     count = np.maximum(count, 1.0)  # a resampling of very few rows may be empty
     spread = squares - total**2 / count
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -50,14 +50,16 @@ def error_metrics(sums: Sums, metrics: Sequence[str]) -> dict[str, Any]:
         "rmse": np.sqrt(squared_error / count),
         "mape": relative_error / count,
     }
-    quantiles = {f"{PINBALL}{one}": sums[..., PLAIN + place] / count for place, one in enumerate(_percents(metrics))}
+    quantiles = {
+        f"{PINBALL}{one}": sums[..., PLAIN_COLUMNS + place] / count for place, one in enumerate(_percents(metrics))
+    }
     return {name: value for name, value in {**found, **quantiles}.items() if name in metrics}
 
 
 def number_metrics(chosen: str | None) -> tuple[str, ...]:
     """Returns the metrics of numbers that are computed: all, and the chosen one where that is of a quantile."""
     is_of_quantile = chosen is not None and parameter_of(chosen, PINBALL) is not None
-    return (*OF_NUMBERS, str(chosen)) if is_of_quantile else OF_NUMBERS
+    return (*METRICS_OF_NUMBERS, str(chosen)) if is_of_quantile else METRICS_OF_NUMBERS
 
 
 def _percents(metrics: Sequence[str]) -> list[int]:

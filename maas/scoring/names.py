@@ -3,20 +3,20 @@
 from maas.errors import ConfigError
 from maas.scoring.own import is_own, own_metric
 
-OF_LABELS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "mcc")
+METRICS_OF_LABELS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "mcc")
 """Metrics of predicted labels."""
-OF_PROBABILITIES = ("auc", "average_precision", "log_loss", "brier", "ece_15")
+METRICS_OF_PROBABILITIES = ("auc", "average_precision", "log_loss", "brier", "ece_15")
 """Metrics of the probabilities of all labels."""
-OF_NUMBERS = ("r2", "mae", "rmse", "mape")
+METRICS_OF_NUMBERS = ("r2", "mae", "rmse", "mape")
 """Metrics of predicted numbers."""
 ECE, PINBALL = "ece_", "pinball_"
 """How metrics begin whose name ends with their parameter."""
 PARAMETERS = {ECE: range(2, 1001), PINBALL: range(1, 100)}
 """What the parameter may be: a number of bins, or a quantile in percent."""
-LOSSES = frozenset({"log_loss", "brier", "mae", "rmse", "mape"})
+SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse", "mape"})
 """Metrics of which less is better; so it is of those with a parameter."""
 
-LOGGED = "validation_"
+VALIDATION_PREFIX = "validation_"
 """How training names the metrics of validation rows."""
 
 
@@ -24,11 +24,11 @@ def is_loss(metric: str) -> bool:
     """Returns whether less of a metric is better.
 
     Raises:
-        ConfigError: it is a function of one's own that cannot be a metric.
+        ConfigError: it is an own function that cannot be a metric.
     """
     if is_own(metric):
         return own_metric(metric).is_loss
-    return metric in LOSSES or any(parameter_of(metric, stem) is not None for stem in PARAMETERS)
+    return metric in SMALLER_IS_BETTER or any(parameter_of(metric, stem) is not None for stem in PARAMETERS)
 
 
 def parameter_of(metric: str, stem: str) -> int | None:
@@ -78,4 +78,4 @@ def logged_name(metric: str) -> str:
 
 def monitored(metric: str | None) -> str:
     """Returns under which name training logs the metric of validation rows."""
-    return f"{LOGGED}{logged_name(str(metric))}"
+    return f"{VALIDATION_PREFIX}{logged_name(str(metric))}"

@@ -1,4 +1,4 @@
-"""A metric of one's own: a function of targets and predictions, or of targets and scores, named by its import path."""
+"""A user's own metric: a function of targets and predictions, or of targets and scores, named by its import path."""
 
 import importlib
 import inspect

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST = 20.0
+LARGEST_TEMPERATURE = 20.0
 """Temperatures lie between 1 / 20 and 20: rows that are all right, or all wrong, would have none."""
-HALVINGS = 60
+BISECTIONS = 60
 
 
 def fitted_temperature(logits: NDArray[Any], targets: NDArray[Any]) -> float:
@@ -24,8 +24,8 @@ def fitted_temperature(logits: NDArray[Any], targets: NDArray[Any]) -> float:
     """
     wide = logits.astype(np.float64)
     own = wide[np.arange(len(targets)), targets].mean()
-    low, high = np.log(1 / LARGEST), np.log(LARGEST)  # of β
-    for _ in range(HALVINGS):
+    low, high = np.log(1 / LARGEST_TEMPERATURE), np.log(LARGEST_TEMPERATURE)  # of β
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         if _expected(wide, np.exp(middle)) < own:
             low = middle

@@ -42,7 +42,7 @@ def value_for_numbers(metric: str) -> Value:
 
 
 def given_to(own: OwnMetric, probabilities: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[Any]:
-    """Returns what a function of one's own takes: labels (N,), or probabilities, of two labels those of the second."""
+    """Returns what a user's own function takes: labels (N,), or probabilities, of two labels those of the second."""
     if not own.takes_scores:
         return labels
     return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities

@@ -67,7 +67,7 @@ class TaskMetrics(ABC):
         metric of which less is better.
         """
 
-    def judged(self, scores: Scores, metric: str | None) -> Scores:
+    def comparable(self, scores: Scores, metric: str | None) -> Scores:
         """Returns scores by which models of different thresholds are compared, without any.
 
         Args:
@@ -85,7 +85,7 @@ class TaskMetrics(ABC):
         return -100.0 if is_loss(metric) else 100.0
 
     def own_value(self, targets: NDArray[Any], predictions: Scores, metric: str, seed: int) -> Interval:
-        """Returns a function of one's own, by its import path, with a bootstrap over rows."""
+        """Returns a user's own function, named by its import path, with a bootstrap over rows."""
         own = own_metric(metric)
         given = self.given(own, predictions)
         return interval_of_function(lambda rows: own.value(targets[rows], given[rows]), len(targets), seed)
@@ -102,7 +102,7 @@ class TaskMetrics(ABC):
 
     def given(self, own: OwnMetric, scores: Scores) -> NDArray[Any]:
         """Returns what such a function takes of scores (N, K)."""
-        raise NotImplementedError(f"{self.kind} has no metrics of one's own")  # no recipe can choose one
+        raise NotImplementedError(f"{self.kind} takes no own metrics")  # no recipe can choose one
 
     @abstractmethod
     def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:

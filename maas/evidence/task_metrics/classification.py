@@ -12,7 +12,7 @@ from maas.evidence.task_metrics.base import Scores, TaskMetrics, difference_of_l
 from maas.records.evidence import Interval
 from maas.runtime.postprocessors.classification import decided
 from maas.scoring.labels import confusion_matrix
-from maas.scoring.names import OF_LABELS, OF_PROBABILITIES, is_loss
+from maas.scoring.names import METRICS_OF_LABELS, METRICS_OF_PROBABILITIES, is_loss
 from maas.scoring.own import OwnMetric, is_own, own_metric
 from maas.scoring.probabilities import probability_metric
 from maas.scoring.values import given_to
@@ -23,12 +23,12 @@ class ClassificationMetrics(TaskMetrics):
 
     kind: ClassVar[str] = "classification"
     drop_scale: ClassVar[Mapping[str, float]] = {
-        name: -100.0 if is_loss(name) else 100.0 for name in (*OF_LABELS, *OF_PROBABILITIES)
+        name: -100.0 if is_loss(name) else 100.0 for name in (*METRICS_OF_LABELS, *METRICS_OF_PROBABILITIES)
     }
 
     def compute(self, targets: NDArray[Any], predictions: Scores, seed: int = 0) -> dict[str, Interval]:
         """Returns the metrics of labels, of probabilities, and the chosen one where it is another."""
-        others = [name for name in self._names if name not in OF_LABELS]
+        others = [name for name in self._names if name not in METRICS_OF_LABELS]
         return {
             **classification_metrics(targets, self._labels(predictions), self.classes, seed),
             **{name: self.value(targets, predictions, name, seed) for name in others},
@@ -56,10 +56,10 @@ class ClassificationMetrics(TaskMetrics):
         labels = (self._labels(parent), self._labels(child))
         return paired_drop(targets, *labels, self.classes, metric=metric, seed=seed)
 
-    def judged(self, scores: Scores, metric: str | None) -> Scores:
+    def comparable(self, scores: Scores, metric: str | None) -> Scores:
         """Returns 0 and 1 by the predicted label where there are thresholds and the metric is of labels."""
         is_of_labels = metric is None or (
-            metric in OF_LABELS or (is_own(metric) and not own_metric(metric).takes_scores)
+            metric in METRICS_OF_LABELS or (is_own(metric) and not own_metric(metric).takes_scores)
         )
         return self.as_scores(self._labels(scores)) if self.thresholds and is_of_labels else scores
 

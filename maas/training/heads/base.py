@@ -12,7 +12,7 @@ from maas.data.contents import Target
 from maas.data.datamodule import BatchDataset, BatchSource
 from maas.data.splits import Split
 from maas.runtime.processors import Processor
-from maas.scoring.names import LOGGED, logged_name
+from maas.scoring.names import VALIDATION_PREFIX, logged_name
 from maas.scoring.values import Value
 from maas.training.metrics import OverRows
 
@@ -86,7 +86,7 @@ class TaskHead(ABC):
         value = self.value_of(metric) if metric is not None and metric not in found else None
         if value is not None:
             found.add_metrics({logged_name(str(metric)): OverRows(value)})
-        return found.clone(prefix=LOGGED)
+        return found.clone(prefix=VALIDATION_PREFIX)
 
     @abstractmethod
     def prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

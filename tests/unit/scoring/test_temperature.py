@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from maas.scoring.temperature import LARGEST, fitted_temperature
+from maas.scoring.temperature import LARGEST_TEMPERATURE, fitted_temperature
 
 
 def rows(truth: float, classes: int = 4, count: int = 2000) -> tuple[np.ndarray, np.ndarray]:
@@ -28,7 +28,7 @@ def test_temperature_equals_a_general_minimisers_when_logits_are_too_large_or_sm
     assert found == pytest.approx(truth, rel=0.1)
 
 
-@pytest.mark.parametrize(("sign", "expected"), [(1, 1 / LARGEST), (-1, LARGEST)])
+@pytest.mark.parametrize(("sign", "expected"), [(1, 1 / LARGEST_TEMPERATURE), (-1, LARGEST_TEMPERATURE)])
 def test_temperature_stays_within_its_limits_when_rows_are_all_right_or_all_wrong(sign, expected):
     targets = np.arange(30) % 3
     logits = sign * np.eye(3)[targets]

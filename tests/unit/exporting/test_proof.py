@@ -10,6 +10,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch.nn import functional
 
+from maas.config.schema import METRICS
 from maas.errors import ParityError
 from maas.evidence.metrics import classification_metrics
 from maas.exporting.proof import prove
@@ -29,7 +30,10 @@ def test_evidence_holds_metrics_and_parity_of_the_test_rows_when_a_bundle_is_pro
         baseline=lambda splits: splits.test.targets,
     )
     labels = line.bundle.predictor.outputs(digits.test.inputs)["probabilities"].argmax(axis=1)
-    assert evidence.metrics["shipped"] == classification_metrics(digits.test.targets, labels, 10)
+    expected = classification_metrics(digits.test.targets, labels, 10)
+    shipped = evidence.metrics["shipped"]
+    assert {name: shipped[name] for name in expected} == expected
+    assert set(shipped) == set(METRICS["classification"])
     assert evidence.metrics["trained"] == evidence.metrics["shipped"]
     assert evidence.metrics["baseline"]["accuracy"].value == 1
     assert [(one.left, one.right, one.rows) for one in evidence.parity] == [

@@ -51,7 +51,7 @@ class Temperature:
 
         logits = outputs_in_batches(parent.processor(), rows.inputs, context.training.batch_size, run)[LOGITS]
         temperature = fitted_temperature(logits, rows.targets)
-        return parent.succeeded_by(out, net, rows=context.rows, temperature=temperature)
+        return parent.succeeded_by(out, net, rows=context.rows, temperature=temperature, metrics={})
 
 
 def is_calibrating(one: object) -> bool:

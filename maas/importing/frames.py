@@ -23,6 +23,7 @@ NUMBERS, CATEGORIES = "numbers", "categories"
 """Model inputs of the tabular processor."""
 FLOAT32_STEPS = 32
 """Of float32 in a standard deviation."""
+HISTOGRAMS = HistGradientBoostingClassifier | HistGradientBoostingRegressor
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"model_inputs": "feeds"}):
@@ -57,7 +58,7 @@ def frame_for(estimator: BaseEstimator, processor: Processor, *, is_fitted: bool
         ConfigError: it wants columns that the processor does not have.
     """
     if is_fitted:
-        wanted = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+        wanted = _names_learnt(estimator)
         named = bool(wanted)
     else:
         wanted, named = _named_columns(estimator), _reads_names(estimator, processor)
@@ -84,6 +85,13 @@ def frame_for(estimator: BaseEstimator, processor: Processor, *, is_fitted: bool
     )
 
 
+def _names_learnt(estimator: BaseEstimator) -> list[str]:
+    """Returns the columns that a fitted estimator was given by name; LightGBM numbers those that had none."""
+    names = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+    numbered = [f"Column_{place}" for place in range(len(names))]
+    return [] if names == numbered else names
+
+
 def require_scale(processor: Processor, rows: Sequence[Any]) -> None:
     """Checks that an array processor's float32 distinguishes the values of each place.
 
@@ -107,14 +115,20 @@ def _reads_names(estimator: BaseEstimator, processor: Processor) -> bool:
     parts = [estimator, *estimator.get_params().values()]
     if any(isinstance(part, ColumnTransformer) and any(map(_is_by_name, part.transformers)) for part in parts):
         return True
-    boosted = [
-        part for part in parts if isinstance(part, HistGradientBoostingClassifier | HistGradientBoostingRegressor)
-    ]
+    boosted = [part for part in parts if isinstance(part, HISTOGRAMS)]
     named = [part.categorical_features for part in boosted if not isinstance(part.categorical_features, str)]
     if any(map(_texts_among, named)):
         return True
-    by_type = any(part is estimator and part.categorical_features == "from_dtype" for part in boosted)
-    return by_type and isinstance(processor, TabularProcessor) and bool(processor.categories)
+    has_categories = isinstance(processor, TabularProcessor) and bool(processor.categories)
+    return has_categories and _takes_categories(estimator)
+
+
+def _takes_categories(estimator: BaseEstimator) -> bool:
+    """Returns whether an estimator by itself takes columns of categories as pandas holds them."""
+    if isinstance(estimator, HISTOGRAMS):
+        return bool(estimator.categorical_features == "from_dtype")
+    library = type(estimator).__module__.partition(".")[0]
+    return library == "lightgbm" or (library == "xgboost" and bool(estimator.enable_categorical))
 
 
 def _named_columns(estimator: BaseEstimator) -> list[str]:

@@ -1,5 +1,6 @@
 """Whether an estimator has learnt, and how one learns from model inputs."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -59,5 +60,14 @@ def learnt(
     undrawn = {name: 0 for name, value in fresh.get_params().items() if name.endswith("random_state") and value is None}
     try:
         return fresh.set_params(**undrawn).fit(given(model_inputs, frame), targets)
-    except LEARNING_ERRORS as error:
+    except (*LEARNING_ERRORS, *row_refusals()) as error:
         raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}.") from error
+
+
+def row_refusals() -> tuple[type[Exception], ...]:
+    """Returns what an estimator raises of rows that it does not take; LightGBM's errors have no common base with any.
+
+    Libraries that the process has not imported raise nothing.
+    """
+    lightgbm = sys.modules.get("lightgbm")
+    return (ValueError, IndexError) if lightgbm is None else (ValueError, IndexError, lightgbm.basic.LightGBMError)

@@ -1,4 +1,4 @@
-"""Estimators and pipelines of scikit-learn."""
+"""Estimators and pipelines of scikit-learn, and of libraries that keep to its interface: XGBoost and LightGBM."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, is_classifier
 from maas.data.splits import Splits
 from maas.errors import ConfigError, ExportError, one_line
 from maas.importing.base import LARGEST_FLOAT32, ImportedModel
+from maas.importing.estimator_files import open_estimator
 from maas.importing.frames import Frame, by_model_input, frame_for, lacking_all, lacking_one, require_scale
-from maas.importing.learning import given, has_method, is_fitted, learnt
+from maas.importing.learning import given, has_method, is_fitted, learnt, row_refusals
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_scores
 from maas.importing.scikit_learn_graph import (
     ESTIMATOR_OUTPUT,
@@ -25,7 +26,7 @@ from maas.importing.scikit_learn_graph import (
     require_same_scores,
     thresholds_of,
 )
-from maas.importing.skops_file import TRUSTED, dumped, open_skops
+from maas.importing.skops_file import TRUSTED, dumped
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
 from maas.onnx_graphs.reading import Axes
@@ -60,15 +61,16 @@ class Estimator(ImportedModel):
     Inputs are joined to a table of float64, and scikit-learn is given the same numbers as the graph, which computes in
     float64 as well: both take the same branch of a tree, and ties of votes stay ties. An estimator that names columns
     is given a frame of the tabular processor's: its numbers, and its categories as pandas holds them; a category that
-    the processor does not know is missing. So is one that comes fitted on a frame, and histogram gradient boosting
-    where the processor has categories.
+    the processor does not know is missing. So is one that comes fitted on a frame, and histogram gradient boosting,
+    LightGBM and XGBoost with `enable_categorical` where the processor has categories.
 
     Before it learns, a copy learns from a few rows of each label and is exported; one that cannot be, or whose graph
     answers otherwise, is refused then.
 
     Args:
-        estimator: a part, or the path of a `.skops` file. One that is not fitted learns from the training split, with
-            `random_state` 0 where it names none.
+        estimator: a part, or the path of a `.skops` file, or of one that XGBoost (`.json`, `.ubj`) or
+            LightGBM (`.txt`) saved. One that is not fitted learns from the training split,
+            with `random_state` 0 where it names none.
         labels: names, in their order, of the classes 0, 1, … of a fitted classifier; null if it is the data's.
         trusted: further types that the file may hold, by import path; read what they do first.
         record: result of `fit`.
@@ -90,14 +92,14 @@ class Estimator(ImportedModel):
     ) -> None:
         self.trusted = tuple(dict.fromkeys([*TRUSTED, *trusted]))
         self.estimator: BaseEstimator = (
-            open_skops(Path(estimator), self.trusted) if isinstance(estimator, str | Path) else estimator
+            open_estimator(Path(estimator), self.trusted) if isinstance(estimator, str | Path) else estimator
         )
         self.labels = labels
         self.record = record
         if not hasattr(self.estimator, "fit") or not has_method(self.estimator, "predict"):
             raise ConfigError(
                 f"model.estimator is of type {type(self.estimator).__name__}; it must be an estimator with predict, or "
-                "the path of a .skops file."
+                "the path of a .skops file, or of one that XGBoost (.json, .ubj) or LightGBM (.txt) saved."
             )
 
     def fit(self, splits: Splits, processor: Processor) -> Self:
@@ -183,7 +185,7 @@ class Estimator(ImportedModel):
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # it adds up all numbers to see whether they are finite
                 found = predict(table)
-        except (ValueError, IndexError) as error:
+        except row_refusals() as error:
             raise ConfigError(f"{self._name} does not take these rows: {one_line(error)}.") from error
         return self._known.meaning.scores(np.atleast_1d(found))  # Gaussian processes give one row no axis
 

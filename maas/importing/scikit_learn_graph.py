@@ -13,7 +13,7 @@ from sklearn.model_selection._search import BaseSearchCV
 
 from maas.errors import ConfigError, one_line
 from maas.importing.base import needed
-from maas.importing.estimators import EstimatorGraphBuilder, GraphTable, add_estimator
+from maas.importing.estimators import EstimatorGraphBuilder, GraphTable, add_estimator, load_libraries
 from maas.importing.estimators.table import number, total
 from maas.importing.frames import Frame, drawn_table
 from maas.importing.meaning import Meaning
@@ -77,6 +77,7 @@ def thresholds_of(
 def _drawn(
     estimator: BaseEstimator, model_inputs: ModelInputs, frame: Frame | None, classifies: bool, opset: int
 ) -> tuple[EstimatorGraphBuilder, GraphTable, str]:
+    load_libraries()
     builder = EstimatorGraphBuilder(min(opset, needed("skl2onnx").__max_supported_opset__))
     table = drawn_table(model_inputs, frame, builder)
     return builder, table, add_estimator(estimator, table, builder, "predict_proba" if classifies else "predict")

@@ -9,7 +9,20 @@ from sklearn.base import BaseEstimator
 from maas.errors import ConfigError
 from maas.importing.base import library_errors, needed
 
-TRUSTED = ("functools.partial", "numpy.dtype", "sklearn.utils.validation.check_array")
+BOOSTED = (
+    *("xgboost.core.Booster", "lightgbm.basic.Booster"),
+    *(f"xgboost.sklearn.{name}" for name in ("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor")),
+    *(f"lightgbm.sklearn.{name}" for name in ("LGBMClassifier", "LGBMRegressor")),
+    *(f"maas.importing.lightgbm_file.{name}" for name in ("LightGBMClassifier", "LightGBMRegressor")),
+)
+"""Estimators of XGBoost and LightGBM, and what is in them: numbers, and their own files."""
+TRUSTED = (
+    "functools.partial",
+    "numpy.dtype",
+    "sklearn.utils.validation.check_array",
+    "collections.OrderedDict",
+    *BOOSTED,
+)
 """What skops leaves to its caller beside the classes of scikit-learn; none of it runs code of a file."""
 PICKLES = (".joblib", ".pickle", ".pkl", ".sav")
 

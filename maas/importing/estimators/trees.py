@@ -35,6 +35,9 @@ from maas.importing.estimators.table import (
     number,
 )
 
+BRANCH_LESS_OR_EQUAL, BRANCH_LESS = 0, 1
+"""Modes of a node of TreeEnsemble: which values go to the left of a threshold."""
+
 
 @dataclass(frozen=True)
 class Branches:
@@ -68,15 +71,15 @@ class FittedTree(Protocol):
     value: NDArray[np.float64]
 
 
-STUMP = Branches(
-    is_leaf=np.array([True]),
-    left=np.zeros(1, dtype=np.int64),
-    right=np.zeros(1, dtype=np.int64),
-    column=np.zeros(1, dtype=np.int64),
-    threshold=np.zeros(1),
-    missing_left=np.array([False]),
+FORK = Branches(
+    is_leaf=np.array([False, True, True]),
+    left=np.array([1, 0, 0]),
+    right=np.array([2, 0, 0]),
+    column=np.zeros(3, dtype=np.int64),
+    threshold=np.zeros(3),
+    missing_left=np.zeros(3, dtype=bool),
 )
-"""One leaf."""
+"""A tree of one leaf, written with two that are equal: onnx's reference takes a single one for another tree's."""
 
 
 def branches_of(tree: FittedTree) -> Branches:
@@ -94,11 +97,14 @@ def branches_of(tree: FittedTree) -> Branches:
 
 def sums_of_leaves(
     trees: Sequence[Branches],
-    leaves: Sequence[NDArray[np.float64]],
+    leaves: Sequence[NDArray[np.floating[Any]]],
     targets: Sequence[int],
     value: str,
     builder: EstimatorGraphBuilder,
-    start: NDArray[np.float64] | None = None,
+    start: NDArray[np.floating[Any]] | None = None,
+    *,
+    kind: type[np.floating[Any]] = np.float64,
+    is_strict: bool = False,
 ) -> str:
     """Adds one node that adds up, for each target, the leaves that a row reaches.
 
@@ -106,17 +112,20 @@ def sums_of_leaves(
         trees: T.
         leaves: for each tree, the number at each of its leaves, in the order of its nodes.
         targets: for each tree, the target that its leaves are added to.
-        value: float64 (N, D).
+        value: (N, D).
         builder: builder that takes the node.
         start: for each target, the first summand, as in scikit-learn: another order of adding gives another last
             digit, and a calibrated classifier may jump there. Written as trees of one leaf.
+        kind: the type of `value`, in which it is compared and leaves are added up.
+        is_strict: whether a value that equals a threshold goes to the right.
 
     Returns:
-        float64 (N, K).
+        (N, K) of that type.
     """
+    grown = [_branching(*one) for one in zip(trees, leaves, strict=True)]
+    trees, leaves = [tree for tree, _ in grown], [own for _, own in grown]
     if start is not None:
-        stumps = [STUMP] * start.size
-        trees, leaves = [*stumps, *trees], [*np.reshape(start, (-1, 1)), *leaves]
+        trees, leaves = [*[FORK] * start.size, *trees], [*np.repeat(np.reshape(start, (-1, 1)), 2, axis=1), *leaves]
         targets = [*range(start.size), *targets]
     return builder.add(
         "TreeEnsemble",
@@ -126,12 +135,17 @@ def sums_of_leaves(
         aggregate_function=1,
         post_transform=0,
         leaf_targetids=np.repeat(targets, [len(one) for one in leaves]).tolist(),
-        leaf_weights=numpy_helper.from_array(np.concatenate(leaves).astype(np.float64)),
-        **_nodes_of(trees),
+        leaf_weights=numpy_helper.from_array(np.concatenate(leaves).astype(kind)),
+        **_nodes_of(trees, kind, BRANCH_LESS if is_strict else BRANCH_LESS_OR_EQUAL),
     )
 
 
-def _nodes_of(trees: Sequence[Branches]) -> dict[str, Any]:
+def _branching(tree: Branches, leaves: NDArray[np.floating[Any]]) -> tuple[Branches, NDArray[np.floating[Any]]]:
+    """Returns a tree whose root branches, and its leaves."""
+    return (FORK, np.repeat(leaves[:1], 2)) if tree.is_leaf[0] else (tree, leaves)
+
+
+def _nodes_of(trees: Sequence[Branches], kind: type[np.floating[Any]], mode: int) -> dict[str, Any]:
     """Returns the branching nodes of all trees as attributes of TreeEnsemble."""
     nodes, leaf_start, node_start, roots = [], 0, 0, []
     for tree in trees:
@@ -142,8 +156,8 @@ def _nodes_of(trees: Sequence[Branches]) -> dict[str, Any]:
     table = {key: np.concatenate([one[key] for one in nodes]) for key in nodes[0]}
     return {
         "tree_roots": roots,
-        "nodes_modes": numpy_helper.from_array(np.zeros(node_start, dtype=np.uint8)),  # up to the threshold
-        "nodes_splits": numpy_helper.from_array(table["threshold"].astype(np.float64)),
+        "nodes_modes": numpy_helper.from_array(np.full(node_start, mode, dtype=np.uint8)),
+        "nodes_splits": numpy_helper.from_array(table["threshold"].astype(kind)),
         "nodes_featureids": table["column"].tolist(),
         "nodes_missing_value_tracks_true": table["missing_left"].astype(int).tolist(),
         "nodes_truenodeids": table["left"].tolist(),
@@ -154,13 +168,11 @@ def _nodes_of(trees: Sequence[Branches]) -> dict[str, Any]:
 
 
 def _numbered(tree: Branches, node_start: int, leaf_start: int) -> dict[str, NDArray[Any]]:
-    """Returns a tree's branching nodes; they and its leaves are numbered apart. One leaf alone hangs on a branch."""
+    """Returns a tree's branching nodes; they and its leaves are numbered apart."""
     branching = np.flatnonzero(~tree.is_leaf)
     number_of = np.where(
         tree.is_leaf, leaf_start + np.cumsum(tree.is_leaf) - 1, node_start + np.cumsum(~tree.is_leaf) - 1
     )
-    if not branching.size:
-        branching = np.array([0])
     left, right = tree.left[branching], tree.right[branching]
     return {
         "column": tree.column[branching],

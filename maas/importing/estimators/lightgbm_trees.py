@@ -38,9 +38,9 @@ ZERO_IS_MISSING, NAN_IS_MISSING = 1, 2
 """Bits of a node's `decision_type`: its kind, where what is missing goes, and (shifted by 2) what is missing."""
 LARGEST_ZERO = float(np.float32(1e-35))
 """The largest number that LightGBM takes for zero."""
-IDENTITY = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg")
-EXPONENTIAL = ("poisson", "gamma", "tweedie")
-LOGISTIC = ("binary", "cross_entropy")
+LIGHTGBM_IDENTITY = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg")
+LIGHTGBM_EXPONENTIAL = ("poisson", "gamma", "tweedie")
+LIGHTGBM_LOGISTIC = ("binary", "cross_entropy")
 
 
 @add_estimator.register(LGBMModel)
@@ -77,7 +77,7 @@ def _boosted(text: str, table: GraphTable, builder: EstimatorGraphBuilder, metho
     sums = sums_of_leaves(branches, [_numbers(fields, "leaf_value") for fields in trees], targets, value, builder)
     if "average_output" in header:
         sums = builder.add("Div", sums, number(builder, len(trees) // per_iteration))
-    return _answer(header.get("objective", "").split(), sums, builder, method)
+    return _linked(header.get("objective", "").split(), sums, builder, method)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def _categories_of(text: str, table: GraphTable, trees: Sequence[Fields]) -> dic
 
 def _categorical_columns(fields: Fields) -> NDArray[np.int64]:
     kinds = _numbers(fields, "decision_type", np.int64)
-    return _numbers(fields, "split_feature", np.int64)[(kinds & IS_CATEGORICAL) != 0]
+    columns: NDArray[np.int64] = _numbers(fields, "split_feature", np.int64)[(kinds & IS_CATEGORICAL) != 0]
+    return columns
 
 
 def _drawn(fields: Fields, splits: CategorySplits) -> _Drawn:
@@ -164,7 +165,7 @@ def _without_zeros(value: str, builder: EstimatorGraphBuilder) -> str:
     return builder.add("Where", is_zero, number(builder, np.nan), value)
 
 
-def _answer(objective: Sequence[str], sums: str, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _linked(objective: Sequence[str], sums: str, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     """Returns probabilities, float64 (N, K), or values, (N, 1).
 
     Args:
@@ -180,16 +181,16 @@ def _answer(objective: Sequence[str], sums: str, builder: EstimatorGraphBuilder,
     settings = dict(one.partition(":")[::2] for one in objective[1:])
     if name == "multiclass" and method == "predict_proba":
         return builder.add("Softmax", sums, axis=1)
-    if name in LOGISTIC:
+    if name in LIGHTGBM_LOGISTIC:
         both = both_probabilities(builder, builder.add("Mul", sums, number(builder, float(settings.get("sigmoid", 1)))))
         return both if method == "predict_proba" else one_column(builder, both, 1)
-    if name in IDENTITY and "sqrt" in objective and method == "predict":
+    if name in LIGHTGBM_IDENTITY and "sqrt" in objective and method == "predict":
         return builder.add("Mul", sums, builder.add("Abs", sums))  # sign(x) · x²
-    if name in (*IDENTITY, "none") and method == "predict":
+    if name in (*LIGHTGBM_IDENTITY, "none") and method == "predict":
         return sums
-    if name in EXPONENTIAL and method == "predict":
+    if name in LIGHTGBM_EXPONENTIAL and method == "predict":
         return builder.add("Exp", sums)
-    wanted = ("binary", "multiclass") if method == "predict_proba" else (*IDENTITY, *EXPONENTIAL)
+    wanted = ("binary", "multiclass") if method == "predict_proba" else (*LIGHTGBM_IDENTITY, *LIGHTGBM_EXPONENTIAL)
     raise ExportError(
         f"LightGBM's objective {name} cannot be exported where {method} is wanted. Take one of {', '.join(wanted)}."
     )

@@ -32,16 +32,16 @@ try:
 except ImportError as error:
     raise ImportError("xgboost is not installed. In a checkout of maas: pip install '.[boosting]'") from error
 
-Record: TypeAlias = Mapping[str, Any]
+SavedPart: TypeAlias = Mapping[str, Any]
 """A part of XGBoost's JSON."""
 
-IDENTITY = (
+XGBOOST_IDENTITY = (
     *("reg:squarederror", "reg:squaredlogerror", "reg:pseudohubererror", "reg:absoluteerror", "reg:quantileerror"),
     *("rank:pairwise", "rank:ndcg", "rank:map"),
 )
-LOGISTIC = ("binary:logistic", "reg:logistic")
-EXPONENTIAL = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft")
-SOFTMAX = ("multi:softprob", "multi:softmax")
+XGBOOST_LOGISTIC = ("binary:logistic", "reg:logistic")
+XGBOOST_EXPONENTIAL = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft")
+XGBOOST_SOFTMAX = ("multi:softprob", "multi:softmax")
 """What each objective makes of the sum of leaves."""
 
 
@@ -65,20 +65,20 @@ def _boosted(estimator: XGBModel, table: GraphTable, builder: EstimatorGraphBuil
     sums = sums_of_leaves(
         branches, leaves, targets, value, builder, start, kind=np.float32, is_strict=True
     )  # a value that equals a threshold goes to the right
-    return _answer(objective, builder.add("Cast", sums, to=DOUBLE), builder, method)
+    return _linked(objective, builder.add("Cast", sums, to=DOUBLE), builder, method)
 
 
-def _learner_of(estimator: XGBModel) -> Record:
+def _learner_of(estimator: XGBModel) -> SavedPart:
     """Returns what XGBoost saves of the iterations that it predicts with."""
     booster = estimator.get_booster()
     best = booster.attr("best_iteration")
     if best is not None and int(best) + 1 < booster.num_boosted_rounds():
         booster = booster[: int(best) + 1]
-    learner: Record = json.loads(bytes(booster.save_raw("json")))["learner"]
+    learner: SavedPart = json.loads(bytes(booster.save_raw("json")))["learner"]
     return learner
 
 
-def _trees_of(learner: Record) -> tuple[Sequence[Record], Sequence[np.float32], Sequence[int]]:
+def _trees_of(learner: SavedPart) -> tuple[Sequence[SavedPart], Sequence[np.float32], Sequence[int]]:
     """Returns trees, what the leaves of each are multiplied by, and the target that each adds to.
 
     Raises:
@@ -93,12 +93,12 @@ def _trees_of(learner: Record) -> tuple[Sequence[Record], Sequence[np.float32], 
     model = (booster["gbtree"] if booster["name"] == "dart" else booster)["model"]
     if int(learner["learner_model_param"].get("num_target", 1)) > 1:
         raise ExportError("XGBoost predicts several targets; a bundle answers with one. Train one model for each.")
-    trees: Sequence[Record] = model["trees"]
+    trees: Sequence[SavedPart] = model["trees"]
     scales = booster["weight_drop"] if booster["name"] == "dart" else [1.0] * len(trees)
     return trees, [np.float32(scale) for scale in scales], list(map(int, model["tree_info"]))
 
 
-def _categories_of(learner: Record, table: GraphTable, trees: Sequence[Record]) -> dict[int, list[float]]:
+def _categories_of(learner: SavedPart, table: GraphTable, trees: Sequence[SavedPart]) -> dict[int, list[float]]:
     """Returns for each column of categories how the table writes each of XGBoost's codes.
 
     A frame's categories have the codes of their order in it, and position 0 of a table is a missing one.
@@ -114,7 +114,7 @@ def _categories_of(learner: Record, table: GraphTable, trees: Sequence[Record]) 
     }
 
 
-def _branches(tree: Record, table: GraphTable, splits: CategorySplits) -> Branches:
+def _branches(tree: SavedPart, table: GraphTable, splits: CategorySplits) -> Branches:
     """Returns a tree; its splits by category are kept to be drawn."""
     left, right = (np.array(tree[key], dtype=np.int64) for key in ("left_children", "right_children"))
     is_leaf = left == -1
@@ -132,12 +132,12 @@ def _branches(tree: Record, table: GraphTable, splits: CategorySplits) -> Branch
     return Branches(is_leaf, np.where(is_leaf, 0, left), np.where(is_leaf, 0, right), column, threshold, missing_left)
 
 
-def _start_of(learner: Record, objective: str, groups: int) -> NDArray[np.float32]:
+def _start_of(learner: SavedPart, objective: str, groups: int) -> NDArray[np.float32]:
     """Returns what is there before the first tree, (K,), on the scale of the leaves."""
     saved = np.atleast_1d(np.array(json.loads(learner["learner_model_param"]["base_score"]), dtype=np.float32))
-    if objective in LOGISTIC or objective == "binary:logitraw":
+    if objective in XGBOOST_LOGISTIC or objective == "binary:logitraw":
         saved = -np.log(np.float32(1) / saved - np.float32(1))
-    elif objective in EXPONENTIAL:
+    elif objective in XGBOOST_EXPONENTIAL:
         saved = np.log(saved)
     return np.broadcast_to(saved, (groups,))
 
@@ -151,22 +151,26 @@ def _with_missing(estimator: XGBModel, value: str, builder: EstimatorGraphBuilde
     return builder.add("Where", is_missing, number(builder, np.nan), value)
 
 
-def _answer(objective: str, sums: str, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
+def _linked(objective: str, sums: str, builder: EstimatorGraphBuilder, method: EstimatorMethod) -> str:
     """Returns probabilities, float64 (N, K), or values, (N, 1).
 
     Raises:
         ExportError: the objective gives something else.
     """
-    if objective in SOFTMAX and method == "predict_proba":
+    if objective in XGBOOST_SOFTMAX and method == "predict_proba":
         return builder.add("Softmax", sums, axis=1)
-    if objective in LOGISTIC:
+    if objective in XGBOOST_LOGISTIC:
         both = both_probabilities(builder, sums)
         return both if method == "predict_proba" else one_column(builder, both, 1)
-    if objective in IDENTITY and method == "predict":
+    if objective in XGBOOST_IDENTITY and method == "predict":
         return sums
-    if objective in EXPONENTIAL and method == "predict":
+    if objective in XGBOOST_EXPONENTIAL and method == "predict":
         return builder.add("Exp", sums)
-    wanted = (*LOGISTIC[:1], *SOFTMAX) if method == "predict_proba" else (*IDENTITY, *LOGISTIC[1:], *EXPONENTIAL)
+    wanted = (
+        (*XGBOOST_LOGISTIC[:1], *XGBOOST_SOFTMAX)
+        if method == "predict_proba"
+        else (*XGBOOST_IDENTITY, *XGBOOST_LOGISTIC[1:], *XGBOOST_EXPONENTIAL)
+    )
     raise ExportError(
         f"XGBoost's objective {objective} cannot be exported where {method} is wanted. Take one of {', '.join(wanted)}."
     )

@@ -5,7 +5,8 @@ from importlib import import_module
 from pathlib import Path
 
 VERBS = {
-    "run": "takes a recipe through the whole line",
+    "new": "looks at data of your own, and writes a recipe for it",
+    "run": "takes a recipe, or data of your own, through the whole line",
     "doctor": "examines a recipe for classic mistakes",
     "plan": "estimates what a recipe will take: minutes, memory, bytes",
     "train": "trains a recipe's net",

@@ -1,4 +1,7 @@
-"""`python -m maas.run recipe=NAME key=value …` takes a recipe through the whole line."""
+"""`python -m maas.run recipe=NAME key=value …` takes a recipe through the whole line.
+
+`python -m maas.run DATA target=COLUMN key=value …` writes a recipe for data of your own first, as `python -m maas.new`.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +16,13 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the line and prints what each stage gave."""
-    cli.enter("run", _run, arguments)
+    with cli.reported("run"):
+        line = cli.read("run", arguments)
+        if line.names and not line.wants_help:
+            from maas.inspecting.command import with_recipe_of_data  # noqa: PLC0415 - it brings pandas and datasets
+
+            line = with_recipe_of_data(line, cli.say)
+        cli.follow(line, _run)
 
 
 def _run(config: maas.RunConfig) -> "Checkpoint":

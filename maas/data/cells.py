@@ -31,6 +31,8 @@ CellDecoder: TypeAlias = Callable[[Any], Any]
 ColumnDecoder: TypeAlias = Callable[[Sequence[Any]], list[Any]]
 """Makes values of what cells of one column hold, many at a time."""
 ColumnUse: TypeAlias = Literal["text", "number", "category", "any"]
+DecimalMark: TypeAlias = Literal[".", ","]
+"""What comes before the fraction of a number: 1.5 or 1,5."""
 PLAIN_TYPES = frozenset({type(None), bool, int, float, str})
 
 NUMBER_ADVICE = (
@@ -56,12 +58,14 @@ class ColumnReading:
         categories: columns whose cells keep their own text; those of whole numbers alone are numbers, as nothing is
             lost.
         missing: texts that stand for nothing.
+        decimal: what comes before the fraction of a number that is a text.
     """
 
     texts: Sequence[str] = ()
     numbers: Sequence[str] = ()
     categories: Sequence[str] = ()
     missing: Sequence[str] = MISSING
+    decimal: DecimalMark = "."
 
     def use_of(self, name: str) -> ColumnUse:
         """Returns what a column is for."""
@@ -78,6 +82,16 @@ def is_number(text: str) -> bool:
         [True, True, False, False, False, False]
     """
     return _number(text) is not None
+
+
+def with_decimal(pattern: str, decimal: DecimalMark) -> str:
+    """Returns the pattern of a number whose fraction comes after another mark."""
+    return pattern.replace(r"\.", decimal) if decimal == "," else pattern
+
+
+def float_of(decimal: DecimalMark) -> Callable[[str], float]:
+    """Returns what makes a number of a text whose fraction comes after a mark."""
+    return float if decimal == "." else lambda text: float(text.replace(",", "."))
 
 
 def as_label(value: object) -> str | None:

@@ -4,20 +4,22 @@ Values are whole numbers, numbers, truth values and text; a missing one is None.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from maas.bounds import ExistingPath
-from maas.data.cells import MISSING, ColumnReading, label_cell, value_cell
+from maas.data.cells import MISSING, ColumnReading, DecimalMark, label_cell, value_cell
+from maas.data.formats import FileSettings
 from maas.data.frames import arrow_rows_of_frame
 from maas.data.hub import loaded
 from maas.data.sheets import Sheet, require_columns
 from maas.data.sources import Name, called, read_file, reading_of
 from maas.data.system import file_of_package
 from maas.data.tables import ArrowRows, Table, Tables
+from maas.data.workbooks import SheetName
 from maas.errors import DataError
 
 Derived: TypeAlias = Callable[[pd.DataFrame], pd.Series]
@@ -70,15 +72,28 @@ class TableColumns:
 
 @dataclass(frozen=True)
 class FileTable(TableColumns):
-    """A file of CSV, TSV, JSON (lines) or Parquet, plain or compressed.
+    """A file of CSV, TSV, JSON (lines), Parquet or a workbook, plain or compressed.
 
     Args:
         path: the file.
         test_path: a second file that holds the test split.
+        encoding: encoding of a text file, as Python names it; null for UTF-8.
+        separator: what separates cells; null for a comma in .csv and a tab in .tsv.
+        decimal: what comes before the fraction of a number in a file of texts.
+        sheet: sheet of a workbook, by its name or its place from 0; null for the first that holds anything.
     """
 
     path: ExistingPath
     test_path: ExistingPath | None = None
+    encoding: str | None = None
+    separator: str | None = None
+    decimal: DecimalMark = "."
+    sheet: SheetName | None = None
+
+    @property
+    def reading(self) -> ColumnReading:
+        """How columns are read."""
+        return replace(super().reading, decimal=self.decimal)
 
     def read(self) -> Tables:
         """Returns the rows.
@@ -87,7 +102,8 @@ class FileTable(TableColumns):
             DataError: the format is unknown, the file cannot be read, or its columns are not as they should be.
         """
         paths = {"train": self.path, "test": self.test_path} if self.test_path else {"all": self.path}
-        return {split: self.rows(read_file(file, self.reading)) for split, file in paths.items()}
+        settings = FileSettings(self.encoding, self.separator, self.sheet)
+        return {split: self.rows(read_file(file, self.reading, settings)) for split, file in paths.items()}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -94,6 +94,24 @@ def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[st
     return Contents(
         list(columns.values()), splits, places[:count], digests, ranks_of(digests), targets[:count], names, texts
     )
+
+
+def with_repeats_apart(table: Contents) -> Contents:
+    """Returns contents that all differ: of rows that are equal, target and all, each has its number in its digest.
+
+    Rows whose content stands once keep their digest; which row has which number does not matter, as they are equal.
+    """
+    order = np.lexsort((table.targets, table.ranks))
+    ranks, targets = table.ranks[order], table.targets[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = (np.diff(ranks) != 0) | (np.diff(targets) != 0)
+    numbers = np.arange(len(order)) - np.maximum.accumulate(np.where(is_first, np.arange(len(order)), 0))
+    repeated = np.bincount(table.ranks, minlength=len(order))[ranks] > 1
+    digests, names = table.digests.copy(), table.names or table.texts
+    for place, number in zip(order[repeated].tolist(), numbers[repeated].tolist(), strict=True):
+        target = names[table.targets[place]] if names else float(table.targets[place])
+        digests[place] = _digest([table.digests[place].hex(), target, number])
+    return replace(table, digests=digests, ranks=ranks_of(digests))
 
 
 def ranks_of(digests: NDArray[np.bytes_]) -> Places:

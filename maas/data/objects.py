@@ -25,20 +25,21 @@ LISTS = "lists"
 """Begins the kind of lists of numbers, nested as deeply as the digit after it."""
 
 
-def read_objects(file: Path, writer: ArrowWriter, *, is_lines: bool) -> None:
+def read_objects(file: Path, writer: ArrowWriter, *, is_lines: bool, encoding: str = "utf-8-sig") -> None:
     """Reads objects, a row each; what an object lacks is null.
 
     Args:
-        file: file in UTF-8.
+        file: the file.
         writer: writer that takes the rows.
         is_lines: whether there is one object a line for certain; else a file that begins a list is read whole.
+        encoding: encoding of the file.
 
     Raises:
         ValueError: a line or an item is no object, or an object names a column twice.
     """
     kinds: Kinds = {}
     is_stale = False
-    for place, rows in enumerate(_blocks(file, is_lines)):
+    for place, rows in enumerate(_blocks(file, is_lines, encoding)):
         before = dict(kinds)
         widen(kinds, {name: [row.get(name) for row in rows] for name in _names(rows)})
         is_stale = is_stale or (place > 0 and kinds != before)
@@ -46,7 +47,7 @@ def read_objects(file: Path, writer: ArrowWriter, *, is_lines: bool) -> None:
             writer.write(batch_of(rows, kinds))
     if is_stale:  # later rows hold more columns or types
         writer.restart()
-        for rows in _blocks(file, is_lines):
+        for rows in _blocks(file, is_lines, encoding):
             writer.write(batch_of(rows, kinds))
 
 
@@ -129,14 +130,14 @@ def _names(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     return dict.fromkeys(name for row in rows for name in row)
 
 
-def _blocks(file: Path, is_lines: bool) -> Iterator[list[dict[str, Any]]]:
-    rows = _rows(file, is_lines)
+def _blocks(file: Path, is_lines: bool, encoding: str) -> Iterator[list[dict[str, Any]]]:
+    rows = _rows(file, is_lines, encoding)
     while block := list(islice(rows, ROWS_PER_BATCH)):
         yield block
 
 
-def _rows(file: Path, is_lines: bool) -> Iterator[dict[str, Any]]:
-    with file.open(encoding="utf-8-sig") as lines:
+def _rows(file: Path, is_lines: bool, encoding: str) -> Iterator[dict[str, Any]]:
+    with file.open(encoding=encoding) as lines:
         if not is_lines and lines.read(64).lstrip().startswith("["):
             lines.seek(0)
             yield from _checked(_parsed(lines.read(), "it"), "item")

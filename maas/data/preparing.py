@@ -99,7 +99,7 @@ def _prepare(path: Path, format_: TableFormat, folder: Path) -> None:
         except PARSER_ERRORS as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise _no_room(path, folder) from error
-            advice = ". Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+            advice = ". Save it as UTF-8, or set data.source.encoding." if isinstance(error, UnicodeDecodeError) else ""
             raise DataError(f"{path} cannot be read as {format_.name}: {first_message_line(error)}{advice}") from error
         if _place(path, format_) != folder:
             raise DataError(f"{path} has changed while it was read. Start again when it is complete.")

@@ -15,26 +15,29 @@ import pyarrow as pa
 
 from maas.data.arrow_writer import ROWS_PER_BATCH, UNTYPED, ArrowWriter, require_different, text_field
 
+MARKED_UTF_8 = "utf-8-sig"
+"""UTF-8, with a mark at its beginning or without."""
 END = "\ue000the file ends here\ue000"
 """A line of our own after the last one, from which a quote is known that nothing closes."""
 
 _CellTexts = list[str]
 
 
-def read_separated(file: Path, writer: ArrowWriter, *, delimiter: str) -> None:
+def read_separated(file: Path, writer: ArrowWriter, *, delimiter: str, encoding: str = MARKED_UTF_8) -> None:
     """Reads texts between separators.
 
     Args:
-        file: file in UTF-8, with a header.
+        file: file with a header.
         writer: writer that takes the rows, each column one of texts.
         delimiter: between cells.
+        encoding: encoding of the file.
 
     Raises:
         ValueError: there is no header, two columns have one name, a row has too few or too many cells, or a quote is
             not closed.
         csv.Error: the file is none of separated values.
     """
-    with _records(file, delimiter) as records:
+    with _records(file, delimiter, encoding) as records:
         header = next(filter(None, records))
         names = _named(header)
         schema = pa.schema([text_field(name, UNTYPED) for name in names])
@@ -48,12 +51,12 @@ def read_separated(file: Path, writer: ArrowWriter, *, delimiter: str) -> None:
             if not rows:
                 continue
             if set(map(len, rows)) != {len(names)}:
-                rows = _fitted(rows, len(names)) or _refuse(file, delimiter)
+                rows = _fitted(rows, len(names)) or _refuse(file, delimiter, encoding)
                 is_cut = True
             arrays = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
             writer.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
     if not is_whole:
-        _refuse(file, delimiter)
+        _refuse(file, delimiter, encoding)
     if is_cut:
         writer.notes.append(
             "rows end in more separators than the header names columns; what is empty there is left out"
@@ -61,11 +64,11 @@ def read_separated(file: Path, writer: ArrowWriter, *, delimiter: str) -> None:
 
 
 @contextmanager
-def _records(file: Path, delimiter: str) -> Iterator[Any]:
+def _records(file: Path, delimiter: str, encoding: str) -> Iterator[Any]:
     """Yields the reader of a file's rows, the last of which is the mark of its end."""
     limit = csv.field_size_limit(sys.maxsize)  # else a text has at most 128 KiB
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with file.open(encoding=encoding, newline="") as lines:
             yield csv.reader(chain(lines, [END]), delimiter=delimiter)
     finally:
         csv.field_size_limit(limit)
@@ -93,13 +96,13 @@ def _misfits(width: int) -> Callable[[_CellTexts], bool]:
     return lambda row: len(row) < width or any(row[width:])
 
 
-def _refuse(file: Path, delimiter: str) -> list[_CellTexts]:
+def _refuse(file: Path, delimiter: str, encoding: str) -> list[_CellTexts]:
     """Finds the first row that does not fit.
 
     Raises:
         ValueError: with its line and its number of cells.
     """
-    with _records(file, delimiter) as records:
+    with _records(file, delimiter, encoding) as records:
         width = len(_named(next(filter(None, records))))
         misfits, line = _misfits(width), records.line_num + 1
         for row in records:

@@ -25,11 +25,13 @@ from maas.data.cells import (
     ColumnReading,
     ColumnUse,
     column_refusal,
+    float_of,
     label_cell,
     list_fault,
     number_cells,
     text_cells,
     value_cell,
+    with_decimal,
 )
 from maas.data.tables import ArrowRows, Column, decoder_of
 from maas.errors import DataError
@@ -123,7 +125,8 @@ class Sheet:
         if found := _unfit(part, name):
             raise column_refusal(name, found, LABEL_ADVICE)
         if _is_texts(part, name):
-            return text_cells((*missing, ""))
+            cells = text_cells((*missing, ""))
+            return _dotted(cells) if self._reading.decimal == "," and self._number_of(name, "any") else cells
         cells = decoder_of(part.feature(name)) or _each(label_cell(name, missing))
         return _of_json(cells) if _mark(part, name) == JSON else cells
 
@@ -162,19 +165,27 @@ class Sheet:
         texts = [
             part for part in self.parts if _mark(part, name) == UNTYPED or (use == "number" and _is_texts(part, name))
         ]
-        kinds = list(NUMBER_KINDS[use]) if texts else []
+        kinds = self._kinds(use) if texts else []
         for part in texts:
             for cells in self._present(part, name):
                 while kinds and not _all_match(cells, kinds[0][0]):
                     kinds.pop(0)
                 if not kinds and use == "number":
-                    wrong = cells.filter(pc.invert(pc.match_substring_regex(cells, _whole(NUMBER_PATTERN))))[0].as_py()
+                    number = _whole(self._decimal(NUMBER_PATTERN))
+                    wrong = cells.filter(pc.invert(pc.match_substring_regex(cells, number)))[0].as_py()
                     raise DataError(
                         f"{self.origin} has {wrong!r} in the column {name}, and {NUMBER_ADVICE.format(name)}"
                     )
                 if not kinds:
                     return None
         return kinds[0][1] if kinds else None
+
+    def _kinds(self, use: ColumnUse) -> list[tuple[str, Make]]:
+        make = float_of(self._reading.decimal)
+        return [(self._decimal(pattern), make if of is float else of) for pattern, of in NUMBER_KINDS[use]]
+
+    def _decimal(self, pattern: str) -> str:
+        return with_decimal(pattern, self._reading.decimal)
 
     def _present(self, part: ArrowRows, name: str) -> Iterator[pa.Array]:
         """Yields the cells that are not missing, a batch at a time."""
@@ -214,6 +225,11 @@ def _all_match(cells: pa.Array, pattern: str) -> bool:
 
 def _each(cell: CellDecoder) -> ColumnDecoder:
     return lambda values: list(map(cell, values))
+
+
+def _dotted(cells: ColumnDecoder) -> ColumnDecoder:
+    """Returns what writes numbers with decimal commas as others are written."""
+    return lambda texts: [None if text is None else text.replace(",", ".") for text in cells(texts)]
 
 
 def _of_json(cells: ColumnDecoder) -> ColumnDecoder:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from maas.bounds import ExistingPath
 from maas.data.cells import ONLY_EMPTY, ColumnReading
-from maas.data.formats import TEXT, format_of
+from maas.data.formats import TEXT, FileSettings, format_of
 from maas.data.hub import loaded
 from maas.data.preparing import first_message_line, prepared
 from maas.data.sheets import Sheet, require_columns
 from maas.data.system import file_of_package, python_package_missing
 from maas.data.tables import ArrowRows, Column, Table, Tables
+from maas.data.workbooks import SheetName
 from maas.errors import DataError
 
 __all__ = ["Tables", "files", "hub", "labelled_lines", "scikit_learn"]
@@ -65,8 +66,11 @@ def files(
     numbers: Sequence[Name] = (),
     categories: Sequence[Name] = (),
     missing: Sequence[str] = ONLY_EMPTY,
+    encoding: str | None = None,
+    separator: str | None = None,
+    sheet: SheetName | None = None,
 ) -> Tables:
-    """Reads a table from CSV, TSV, JSON (lines) or Parquet, plain or compressed.
+    """Reads a table from CSV, TSV, JSON (lines), Parquet or a workbook, plain or compressed.
 
     A single column of a CSV file is read as texts; of several, those are numbers whose cells all are.
 
@@ -79,13 +83,16 @@ def files(
         numbers: columns whose cells must be numbers.
         categories: columns that keep their own text, so that 1.0 is not 1.
         missing: texts that stand for nothing.
+        encoding: encoding of a text file, as Python names it; null for UTF-8.
+        separator: what separates cells; null for a comma in .csv and a tab in .tsv.
+        sheet: sheet of a workbook, by its name or its place from 0; null for the first that holds anything.
 
     Raises:
         DataError: the format is unknown, the file cannot be read or lacks a column.
     """
-    reading = reading_of(texts, numbers, categories, missing)
+    reading, settings = reading_of(texts, numbers, categories, missing), FileSettings(encoding, separator, sheet)
     paths = {"train": path, "test": test_path} if test_path else {"all": path}
-    return {split: labelled(read_file(file, reading), input, label) for split, file in paths.items()}
+    return {split: labelled(read_file(file, reading, settings), input, label) for split, file in paths.items()}
 
 
 def hub(
@@ -171,13 +178,13 @@ def targets_of(bunch: HasTarget, loader: str) -> list[str | None]:
     return [str(names[value]) for value in bunch.target.tolist()]
 
 
-def read_file(path: str | Path, reading: ColumnReading) -> Sheet:
+def read_file(path: str | Path, reading: ColumnReading, settings: FileSettings | None = None) -> Sheet:
     """Returns a table of a known format.
 
     Raises:
         DataError: the format is unknown, or the file cannot be read.
     """
-    return Sheet(prepared(Path(path), format_of(path)), str(path), reading)
+    return Sheet(prepared(Path(path), format_of(path, settings)), str(path), reading)
 
 
 def reading_of(

@@ -4,13 +4,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.bounds import Count, PositiveFraction
-from maas.data.contents import Contents, Places, Target, contents_of
+from maas.data.contents import Contents, Places, Target, contents_of, with_repeats_apart
 from maas.data.rows import ROWS_PER_BLOCK, Rows, as_rows
 from maas.data.tables import Tables
 from maas.errors import ConfigError, DataError
@@ -89,6 +89,7 @@ def prepare(
     labels: Sequence[str] | None = None,
     max_rows: Count | None = None,
     min_label_rows: Count = 1,
+    repeats: Literal["remove", "keep"] = "remove",
 ) -> Splits:
     """Cleans a source and splits it.
 
@@ -106,6 +107,8 @@ def prepare(
             training rows.
         max_rows: largest number of rows of each split, stratified by label like the splits; null keeps all.
         min_label_rows: smallest number of clean rows of a label; rows of labels with fewer are left out.
+        repeats: `keep` takes equal rows for observations of their own, as they are where columns have few values. Then
+            none is removed, nor are contradictory ones, and each falls into a split by itself.
 
     Raises:
         ConfigError: the two shares leave no training rows.
@@ -118,6 +121,7 @@ def prepare(
         )
     removed: Counter[str] = Counter()
     table = contents_of(source if isinstance(source, Mapping) else source.read(), target, removed)
+    table = with_repeats_apart(table) if repeats == "keep" else table
     clean = _common(table, _cleaned(table, removed), min_label_rows, removed)
     parts = _parted(table, clean, validation_fraction, test_fraction)
     if max_rows is not None:

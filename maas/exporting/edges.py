@@ -54,7 +54,7 @@ def edge_rows(
 def _of_columns(
     processor: TabularProcessor, rows: Sequence[Any], thresholds: Thresholds, largest: float
 ) -> Iterator[Edge]:
-    names = [*processor.numbers, *processor.categories]
+    names = processor.columns
     usual = [dict(row) if isinstance(row, Mapping) else dict(zip(names, row, strict=True)) for row in rows]
     spread = _spread(thresholds.get("numbers", {}))
     for place in _some(len(names)):

@@ -71,13 +71,13 @@ def frame_for(estimator: BaseEstimator, processor: Processor, *, is_fitted: bool
         return None
     if not named:
         return None
-    columns = [*processor.numbers, *processor.categories]
+    columns = [*processor.number_names, *processor.categories]
     if absent := [name for name in wanted if name not in columns]:
         raise ConfigError(
             f"{type(estimator).__name__} reads the column {absent[0]!r}; the tabular processor gives "
             f"{', '.join(columns)}. Name it in processor.numbers or processor.categories."
         )
-    model_inputs = {NUMBERS: processor.numbers, CATEGORIES: processor.categories}
+    model_inputs = {NUMBERS: processor.number_names, CATEGORIES: processor.categories}
     return Frame(
         tuple(wanted if is_fitted else columns),
         {model_input: names for model_input, names in model_inputs.items() if names},

@@ -12,6 +12,7 @@ from torch import nn
 from maas.data.folds import folded, require_foldable
 from maas.data.splits import Split, Splits
 from maas.doctor import require_sound
+from maas.doctor.trained import finding_of_predictions
 from maas.errors import ConfigError
 from maas.evidence.plots import learning_curve
 from maas.evidence.task_metrics import task_metrics_of
@@ -163,6 +164,8 @@ def validated(
     if rows.targets is None:
         return postprocessor, {}
     scores = postprocessor.scores({output: outputs})
+    if finding := finding_of_predictions(scores, rows.targets, splits.labels):
+        log.warning("%s", finding)
     if rule is not None:
         postprocessor = with_thresholds(postprocessor, rows.targets, scores, rule)
     task_metrics = task_metrics_of(postprocessor.kind, splits.labels, metric, postprocessor.thresholds)

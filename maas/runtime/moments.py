@@ -50,3 +50,10 @@ def moments(values: NDArray[np.float64]) -> tuple[float, float]:
     apart /= spread
     deviation = spread * math.sqrt(float(np.square(apart).mean()) - float(apart.mean()) ** 2)
     return math.ldexp(mean, exponent), math.ldexp(deviation, exponent)
+
+
+def moments_of_present(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Returns mean and standard deviation of the values that are no NaN; a deviation of 1 where they do not differ."""
+    present = values[~np.isnan(values)]
+    mean, deviation = moments(present) if present.size else (0.0, 0.0)
+    return mean, deviation or 1.0

@@ -29,6 +29,10 @@ HIDDEN_IMPORTS = {
     ("maas/runtime/bundle.py", "maas.runtime.generation"),  # only a bundle that generates needs jinja2
     ("maas/serving/repository/opening.py", "maas.serving.repository.generating"),  # likewise
     ("maas/runtime/generation/generator.py", "maas.runtime.generation.grammars"),  # llguidance is an extra
+    (
+        "maas/run.py",
+        "maas.inspecting.command",
+    ),  # pandas and datasets take seconds; a recipe needs neither to be refused
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

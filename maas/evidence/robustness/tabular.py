@@ -14,7 +14,7 @@ TableRow = Mapping[str, Any] | Sequence[Any]
 
 def perturbations(processor: TabularProcessor) -> tuple[Perturbation, ...]:
     """Returns missing values, and noise where there are numbers."""
-    columns = (*processor.numbers, *processor.categories)
+    columns = processor.columns
     missing = Perturbation("missing values", "share", (0.0, 0.1, 0.2, 0.4, 0.8), partial(with_gaps, columns))
     shifted = partial(noisy_columns, columns, processor.deviations)
     noise = Perturbation("noise", "standard deviations", (0.0, 0.1, 0.2, 0.5, 1.0), shifted)

@@ -7,7 +7,7 @@ import difflib
 import json
 import reprlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, NoReturn, Self
 
@@ -19,7 +19,8 @@ from maas.errors import ConfigError, InputError
 from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
 from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, LARGEST_INTEGER, numbers_of, texts_of, truths_of
-from maas.runtime.moments import moments
+from maas.runtime.dates import DATE_PARTS, DateOrder, date_numbers
+from maas.runtime.moments import moments_of_present
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces
 
 COLUMNS_FILE = "columns.json"
@@ -44,10 +45,13 @@ class LearntColumns(NamedTuple):
 class TabularProcessor(SingleArrayProcessor):
     """Checks columns by name, and turns categories into their positions.
 
-    A row is a dictionary by column, or a list of values: numbers first, then categories, each in the order given here.
+    A row is a dictionary by column, or a list of values: numbers first, then categories, then dates, each in the order
+    given here.
     A value that is absent, None, NaN or an empty text is missing. A number is a whole number or a float; a truth value
     is none, nor is a text such as "12.5". A category is a text, a whole number or a truth value; 1, 1.0 and "1" are one
     category. A truth value is the category that spells it, in whatever case: true is "TRUE" where that was learnt.
+    A date is a text such as 2026-03-05 14:30, and becomes six numbers, which come after the columns of numbers: year,
+    month, day, weekday, hour, and the days since 1970.
 
     Args:
         numbers: names of the columns of numbers.
@@ -59,6 +63,8 @@ class TabularProcessor(SingleArrayProcessor):
             the net takes both `number_means` and `number_deviations`, and so leaves their scale to others.
         double: give numbers in float64 rather than float32. A recipe that leaves it out (null) has true where a model
             of another framework computes in float64.
+        dates: names of the columns of dates.
+        date_order: order of year, month and day in dates that do not begin with four digits.
         learnt: from training rows; `fit` learns it.
 
     Raises:
@@ -77,6 +83,8 @@ class TabularProcessor(SingleArrayProcessor):
         max_categories: Count = 1000,
         standardize: bool | None = False,
         double: bool | None = False,
+        dates: Sequence[str | int] = (),
+        date_order: DateOrder = "ymd",
         *,
         learnt: LearntColumns | None = None,
     ) -> None:
@@ -85,11 +93,14 @@ class TabularProcessor(SingleArrayProcessor):
         self.max_categories = max_categories
         self.standardize = bool(standardize)
         self.double = bool(double)
-        self._columns = self.numbers + self.categories
-        _require_columns(self._columns)
-        self._known = frozenset(self._columns)
+        self.dates = tuple(map(str, dates))
+        self.date_order = date_order
+        self.columns = self.numbers + self.categories + self.dates
+        self.number_names = self.numbers + tuple(f"{name}.{part}" for name in self.dates for part in DATE_PARTS)
+        _require_columns(self.columns)
+        self._known = frozenset(self.columns)
         self._learnt = learnt or LearntColumns(
-            (0.0,) * len(self.numbers), (1.0,) * len(self.numbers), ((),) * len(self.categories)
+            (0.0,) * len(self.number_names), (1.0,) * len(self.number_names), ((),) * len(self.categories)
         )
         self._positions = [
             {category: position for position, category in enumerate(column, start=1)}
@@ -99,18 +110,18 @@ class TabularProcessor(SingleArrayProcessor):
 
     def fit(self, rows: Sequence[Any]) -> Self:
         """Returns a processor that knows the categories, means and standard deviations of `rows`."""
-        numbers: list[list[NDArray[np.float64]]] = [[] for _ in self.numbers]
+        numbers: list[list[NDArray[np.float64]]] = [[] for _ in self.number_names]
         counts: list[Counter[str]] = [Counter() for _ in self.categories]
         start = 0
         for piece in in_pieces(rows):
             with counted_from(start):
                 columns = self._by_column(piece)
-                for name, column, values in zip(self.numbers, columns, numbers, strict=False):
-                    values.append(self._numbers_of(column, name))
-                for name, column, count in zip(self.categories, columns[len(numbers) :], counts, strict=True):
+                for found, values in zip(self._raw_numbers(columns), numbers, strict=True):
+                    values.append(found)
+                for name, column, count in zip(self.categories, self._categories_in(columns), counts, strict=True):
                     count.update(texts_of(column, name))
             start += len(piece)
-        statistics = [_statistics(np.concatenate([np.zeros(0), *values])) for values in numbers]
+        statistics = [moments_of_present(np.concatenate([np.zeros(0), *values])) for values in numbers]
         means, deviations = zip(*statistics, strict=True) if statistics else ((), ())
         learnt = LearntColumns(means, deviations, tuple(map(self._most_frequent, counts)))
         return type(self)(**self.settings(), learnt=learnt)
@@ -120,16 +131,25 @@ class TabularProcessor(SingleArrayProcessor):
         return tuple(sorted(counts, key=lambda text: (-counts[text], text))[: self.max_categories])
 
     def arrays(self, rows: Sequence[Any]) -> list[Array]:
-        """Returns float64 arrays (D + C,): numbers, NaN for missing; positions of categories, 0 for unknown."""
+        """Returns float64 arrays (D + C,): numbers, NaN for missing, those of dates last; positions of categories."""
         columns = self._by_column(rows)
-        values = np.empty((len(rows), len(self._columns)))
-        for index, name in enumerate(self.numbers):
-            numbers = self._numbers_of(columns[index], name)
+        values = np.empty((len(rows), len(self.number_names) + len(self.categories)))
+        for index, numbers in enumerate(self._raw_numbers(columns)):
             values[:, index] = self._standardized(numbers, index) if self.standardize else numbers
-        known = zip(self.categories, self._positions, self._truths, strict=True)
-        for index, (name, positions, truths) in enumerate(known, len(self.numbers)):
-            values[:, index] = [positions.get(text, 0) for text in texts_of(columns[index], name, truths)]
+        known = zip(self.categories, self._categories_in(columns), self._positions, self._truths, strict=True)
+        for index, (name, column, positions, truths) in enumerate(known, len(self.number_names)):
+            values[:, index] = [positions.get(text, 0) for text in texts_of(column, name, truths)]
         return list(values)
+
+    def _raw_numbers(self, columns: Sequence[Sequence[Any]]) -> Iterator[NDArray[np.float64]]:
+        """Yields the columns of numbers, and after them those that dates become."""
+        for name, column in zip(self.numbers, columns, strict=False):
+            yield self._numbers_of(column, name)
+        for name, column in zip(self.dates, columns[len(self.numbers) + len(self.categories) :], strict=True):
+            yield from date_numbers(column, name, self.date_order).T
+
+    def _categories_in(self, columns: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        return columns[len(self.numbers) : len(self.numbers) + len(self.categories)]
 
     def _numbers_of(self, column: Sequence[Any], name: str) -> NDArray[np.float64]:
         return numbers_of(column, name, LARGEST_FLOAT64 if self.standardize else LARGEST)
@@ -139,10 +159,10 @@ class TabularProcessor(SingleArrayProcessor):
         mean, deviation = self._learnt.means[index], self._learnt.deviations[index]
         with np.errstate(over="ignore"):  # what becomes infinite is refused
             scaled: NDArray[np.float64] = (numbers - mean) / deviation
-        beyond = np.flatnonzero(np.abs(scaled) > LARGEST)
+        beyond, name = np.flatnonzero(np.abs(scaled) > LARGEST), self.number_names[index]
         if beyond.size:
             raise InputError(
-                f"Row {beyond[0]} has {numbers[beyond[0]]:g} in the column {self.numbers[index]}, which lies further "
+                f"Row {beyond[0]} has {numbers[beyond[0]]:g} in the column {name}, which lies further "
                 f"from the mean {mean:g} of its training rows than float32 can count in deviations of {deviation:g}."
             )
         return scaled
@@ -150,43 +170,43 @@ class TabularProcessor(SingleArrayProcessor):
     def _by_column(self, rows: Sequence[Any]) -> list[Sequence[Any]]:
         """Returns the values of all rows, column by column; None where a row lacks one."""
         aligned = [self._aligned(row, index) for index, row in enumerate(rows)]
-        return list(zip(*aligned, strict=True)) if aligned else [()] * len(self._columns)
+        return list(zip(*aligned, strict=True)) if aligned else [()] * len(self.columns)
 
     def _aligned(self, row: object, index: int) -> Sequence[Any]:
         """Returns a row's values in the order of the columns."""
         if type(row) is dict or isinstance(row, Mapping):  # the first is what is fast
             if not row or not row.keys() <= self._known:
                 self._refuse_keys(row, index)
-            return [row.get(name) for name in self._columns]
+            return [row.get(name) for name in self.columns]
         if isinstance(row, np.ndarray) and row.ndim == 1:
             row = row.tolist()
         if not isinstance(row, list | tuple):
-            if len(self._columns) == 1 and isinstance(row, str | int | float | np.generic):
+            if len(self.columns) == 1 and isinstance(row, str | int | float | np.generic):
                 return [row]  # a tensor of the only column
             raise InputError(
                 f"Row {index} is {_named(row)}; the model takes a dictionary by column, or a list of values."
             )
-        if len(row) != len(self._columns):
+        if len(row) != len(self.columns):
             raise InputError(
-                f"Row {index} has {len(row)} values; the model takes {len(self._columns)}: {', '.join(self._columns)}."
+                f"Row {index} has {len(row)} values; the model takes {len(self.columns)}: {', '.join(self.columns)}."
             )
         return row
 
     def _refuse_keys(self, row: Mapping[Any, Any], index: int) -> NoReturn:
         if not row:
             raise InputError(
-                f"Row {index} names no column; the model takes {', '.join(self._columns)}, null for missing."
+                f"Row {index} names no column; the model takes {', '.join(self.columns)}, null for missing."
             )
         key = next(key for key in row if key not in self._known)
-        (near,) = difflib.get_close_matches(str(key)[:100], self._columns, n=1, cutoff=0.0)
+        (near,) = difflib.get_close_matches(str(key)[:100], self.columns, n=1, cutoff=0.0)
         raise InputError(
             f"Row {index} has the column {reprlib.repr(key)}, which the model does not know; the nearest that it knows "
-            f"is {near!r}. Its columns are {', '.join(self._columns)}."
+            f"is {near!r}. Its columns are {', '.join(self.columns)}."
         )
 
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"numbers": float32 or float64 (N, D), "categories": int64 (N, C)}`, less what has no column."""
-        values, split = self.joined(features), len(self.numbers)
+        values, split = self.joined(features), len(self.number_names)
         model_inputs: dict[str, NDArray[Any]] = {
             "numbers": values[:, :split].astype(np.float64 if self.double else np.float32),
             "categories": values[:, split:].astype(np.int64),
@@ -195,9 +215,9 @@ class TabularProcessor(SingleArrayProcessor):
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:
-        """FP64 (N,) for each column of numbers, BYTES (N,) for each of categories."""
+        """FP64 (N,) for each column of numbers, BYTES (N,) for each of categories and of dates."""
         numbers = tuple(TensorSpec(name, "FP64", (-1,)) for name in self.numbers)
-        return numbers + tuple(TensorSpec(name, "BYTES", (-1,)) for name in self.categories)
+        return numbers + tuple(TensorSpec(name, "BYTES", (-1,)) for name in (*self.categories, *self.dates))
 
     @property
     def row_schema(self) -> dict[str, Any]:
@@ -214,6 +234,8 @@ class TabularProcessor(SingleArrayProcessor):
             }
             if not positions.keys().isdisjoint(truths):
                 properties[name]["description"] = f"false is read as {truths[0]!r}, true as {truths[1]!r}"
+        for name in self.dates:
+            properties[name] = {"type": ["string", "null"], "description": "a date such as 2026-03-05 14:30"}
         return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
 
     @property
@@ -228,13 +250,13 @@ class TabularProcessor(SingleArrayProcessor):
     @property
     def dynamic_axes(self) -> dict[str, dict[int, str]]:
         """The batch."""
-        columns = {"numbers": self.numbers, "categories": self.categories}
+        columns = {"numbers": self.number_names, "categories": self.categories}
         return {name: {0: "batch"} for name, names in columns.items() if names}
 
     @property
     def deviations(self) -> dict[str, float]:
         """The standard deviation of each column of numbers, in the column's own unit."""
-        return dict(zip(self.numbers, self._learnt.deviations, strict=True))
+        return dict(zip(self.numbers, self._learnt.deviations, strict=False))
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -261,6 +283,8 @@ class TabularProcessor(SingleArrayProcessor):
             "max_categories": self.max_categories,
             "standardize": self.standardize,
             "double": self.double,
+            "dates": list(self.dates),
+            "date_order": self.date_order,
         }
 
     def save(self, folder: Path) -> None:
@@ -285,13 +309,6 @@ def _require_columns(names: Sequence[str]) -> None:
             f"processor.numbers and processor.categories name {', '.join(twice)} twice; a column is one of numbers or "
             "one of categories."
         )
-
-
-def _statistics(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Returns mean and standard deviation of the values that are there; a deviation of 1 where they do not differ."""
-    present = values[~np.isnan(values)]
-    mean, deviation = moments(present) if present.size else (0.0, 0.0)
-    return mean, deviation or 1.0
 
 
 def _named(value: object) -> str:

@@ -228,9 +228,9 @@ def test_broken_archive_is_one_line_when_it_cannot_be_unpacked(tmp_path, ending)
 
 
 def test_known_formats_are_listed_when_the_ending_is_unknown(tmp_path):
-    (tmp_path / "rows.xlsx").write_bytes(b"")
-    assert message(str(tmp_path / "rows.xlsx"), "y").startswith(
-        f"{tmp_path / 'rows.xlsx'} is of no known format; known "
+    (tmp_path / "rows.docx").write_bytes(b"")
+    assert message(str(tmp_path / "rows.docx"), "y").startswith(
+        f"{tmp_path / 'rows.docx'} is of no known format; known "
     )
 
 
@@ -302,3 +302,20 @@ def test_rows_without_a_target_are_left_out_when_numbers_are_learnt(tmp_path):
     every = [*splits.train.inputs, *splits.validation.inputs, *splits.test.inputs]
     assert sorted(row["x"] for row in every) == [index for index in range(100) if index % 5]
     assert [row["x"] / 2 for row in splits.test.inputs] == splits.test.targets.tolist()
+
+
+def test_numbers_have_their_fractions_when_commas_come_before_them(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("Größe;Code;y\n1,5;1,2,3;0,5\n-2;4;7\n".encode("cp1252"))
+    source = columns.FileTable(target="y", path=str(path), encoding="cp1252", separator=";", decimal=",")
+    table = source.read()["all"]
+    assert table["input"] == [{"Größe": 1.5, "Code": "1,2,3"}, {"Größe": -2.0, "Code": "4"}]
+    assert table["label"] == ["0.5", "7"]
+
+
+def test_cell_is_named_when_it_is_no_number_with_a_comma(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("x;y\n1,5;a\n1.5;b\n")
+    source = columns.FileTable(target="y", path=str(path), separator=";", decimal=",", numbers=["x"])
+    with pytest.raises(DataError, match=r"rows\.csv has '1\.5' in the column x, and data\.source\.numbers"):
+        source.read()

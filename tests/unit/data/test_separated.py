@@ -100,7 +100,10 @@ def test_file_is_named_with_what_to_do_when_it_is_not_utf_8(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes("x,y\né,1\n".encode("latin-1"))
     said = refusal(path)
-    assert said == "'utf-8' codec can't decode byte 0xe9 in position 4: invalid continuation byte. Save it as UTF-8."
+    assert said == (
+        "'utf-8' codec can't decode byte 0xe9 in position 4: invalid continuation byte. Save it as UTF-8, or set "
+        "data.source.encoding."
+    )
 
 
 @pytest.mark.parametrize("content", ["\ufeffx,y\r1,a\r\r2,b\r", "\r\n\r\nx,y\r\n1,a\r\n2,b"], ids=["mac", "windows"])

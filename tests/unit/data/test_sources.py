@@ -89,10 +89,10 @@ def test_file_with_missing_columns_is_the_one_named_when_it_is_the_test_file(tmp
 
 
 def test_known_formats_are_listed_when_the_ending_is_unknown(tmp_path):
-    path = tmp_path / "rows.xlsx"
+    path = tmp_path / "rows.docx"
     path.write_bytes(b"")
     with pytest.raises(
-        DataError, match=r"rows\.xlsx is of no known format; known are: \.csv, \.tsv, \.json, \.jsonl, "
+        DataError, match=r"rows\.docx is of no known format; known are: \.csv, \.tsv, \.json, \.jsonl, "
     ):
         sources.files(str(path))
 

@@ -201,3 +201,35 @@ def test_rows_of_rare_labels_are_left_out_when_their_clean_rows_are_few():
     assert kept == {value for value, label in rows if label != "d"}  # its second row is a repeat
     assert splits.labels == ("a", "b", "c", "e")
     assert splits.record.removed == {"repeated": 1, "rare_label": 1}
+
+
+def few_values(count: int, seed: int = 0) -> Rows:
+    """Returns rows of four contents and two labels, which contradict each other."""
+    pick = random.Random(seed)
+    return [("abcd"[pick.randrange(4)], "yn"[pick.random() < 0.3]) for _ in range(count)]
+
+
+def test_equal_rows_are_kept_and_spread_when_each_is_an_observation():
+    rows = few_values(1000)
+    splits = prepare({"all": table(rows)}, 0.1, 0.2, repeats="keep")
+    assert splits.record.removed == {}
+    assert sum(splits.record.rows.values()) == 1000
+    assert splits.record.rows["test"] == pytest.approx(200, abs=2)
+    assert len(set(splits.test.inputs)) == 4
+
+
+def test_equal_rows_fall_the_same_way_when_their_order_changes():
+    rows = few_values(500)
+    shuffled = random.Random(1).sample(rows, len(rows))
+    one, other = (prepare({"all": table(each)}, repeats="keep") for each in (rows, shuffled))
+    assert one.record.fingerprint == other.record.fingerprint
+    for part in PARTS:
+        pairs = [
+            sorted(zip(getattr(each, part).inputs, getattr(each, part).targets, strict=True)) for each in (one, other)
+        ]
+        assert pairs[0] == pairs[1]
+
+
+def test_rows_that_stand_once_fall_as_ever_when_repeats_are_kept():
+    rows = some(300)
+    assert place(prepare({"all": table(rows)}, repeats="keep")) == place(split(rows))

@@ -295,3 +295,51 @@ def test_rows_are_encoded_alike_when_plain_and_odd_types_stand_in_one_column(pro
 
 def test_no_feature_is_returned_when_there_is_no_row(processor):
     assert processor.arrays([]) == []
+
+
+SALES = [
+    {"price": 3.5, "kind": "a", "sold": "2026-03-05 14:30"},
+    {"price": 1.5, "kind": "b", "sold": "2026-03-06"},
+    {"price": None, "kind": None, "sold": None},
+]
+
+
+@pytest.fixture
+def dated() -> TabularProcessor:
+    return TabularProcessor(["price"], ["kind"], dates=["sold"]).fit(SALES)
+
+
+def test_dates_become_numbers_after_the_others_when_rows_are_encoded(dated):
+    assert encoded(dated, SALES[0]) == [3.5, 2026, 3, 5, 3, 14.5, pytest.approx(20517 + 14.5 / 24), 1]
+    assert np.isnan(encoded(dated, SALES[2])[:-1]).all()
+    assert dated.number_names == (
+        "price",
+        *(f"sold.{one}" for one in ("year", "month", "day", "weekday", "hour", "elapsed")),
+    )
+
+
+def test_batches_and_nets_have_the_numbers_of_dates_when_there_are_some(dated):
+    batch = dated.batch(dated.preprocess(SALES))
+    assert {name: array.shape for name, array in batch.items()} == {"numbers": (3, 7), "categories": (3, 1)}
+    assert len(dated.net_arguments["number_means"]) == 7
+    assert dated.deviations.keys() == {"price"}
+    assert [spec.datatype for spec in dated.input_specs] == ["FP64", "BYTES", "BYTES"]
+    jsonschema.validate(SALES[0], dated.row_schema)
+
+
+def test_numbers_of_dates_are_standardised_when_others_are():
+    rows = [{"sold": row["sold"]} for row in SALES[:2]]
+    found = np.stack(TabularProcessor(dates=["sold"], standardize=True).fit(rows).arrays(rows))
+    np.testing.assert_allclose(found[:, 2], [-1, 1])  # days 5 and 6
+    np.testing.assert_allclose(found[:, 0], [0, 0])
+
+
+def test_dates_are_there_again_when_a_processor_is_saved(dated, tmp_path):
+    dated.save(tmp_path)
+    again = load_processor(dated.record(), tmp_path)
+    np.testing.assert_array_equal(np.stack(again.arrays(SALES)), np.stack(dated.arrays(SALES)))
+
+
+def test_row_is_named_when_its_date_is_none(dated):
+    with pytest.raises(InputError, match="Row 0 has 'tomorrow' in the column sold, which takes dates"):
+        dated.arrays([{"sold": "tomorrow"}])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from maas.errors import OverloadError
+from maas.errors import InputError, OverloadError
 from maas.runtime.codec import Outputs
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, size_of_outputs
 from maas.serving.deadlines import RequestInTime, passed_deadline, timeout_s, with_priority
@@ -21,6 +21,7 @@ from maas.serving.explainer import Explainer, ExplanationCall
 from maas.serving.generating import generated_reply
 from maas.serving.handing_over import Done, attempted, nothing, start_task
 from maas.serving.observers import Observer, Outcome
+from maas.serving.prepared import PreparedInference
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols import operations_of
 from maas.serving.protocols.operations import (
@@ -97,6 +98,27 @@ class Service:
             MethodError: the path has other methods.
         """
         return self.routes.find(method, path)
+
+    @property
+    def settled(self) -> Snapshot | None:
+        """What is served, where it is the same for all requests; None as long as roll-outs decide on that."""
+        return None if self._rollouts.is_active else self._repository.snapshot
+
+    def prepared(self, operation: AnyOperation, request: Request) -> PreparedInference | None:
+        """Returns an inference prepared for requests with one head, on what is settled; None where there is none.
+
+        Args:
+            operation: that answers them.
+            request: one of them; its body is not looked at.
+        """
+        snapshot = self.settled
+        if snapshot is None or not isinstance(operation, Inference) or request.timeout or request.priority:
+            return None
+        try:
+            reader = operation.row_reader(request, snapshot)
+        except InputError:  # each request gets the fault
+            return None
+        return None if reader is None else PreparedInference(operation, reader)
 
     def request_id(self, given: bytes) -> bytes:
         """Returns the caller's name of a request, or a new one that no other process makes.
@@ -249,33 +271,6 @@ class Service:
             request.version = deployment.version
             rendered = operation.render(call, deployment, await self._explainer.explanations(call, deployment))
         return await written_in_turns(rendered, request, deployment)
-
-
-def outcome_of(
-    method: str, path: str, operation: AnyOperation | None, request: Request, status: int, seconds: float
-) -> Outcome:
-    """Returns what observers see of a request.
-
-    Args:
-        method: as the client sent it.
-        path: as the client sent it.
-        operation: that answered; null where there is none.
-        request: as the operation left it.
-        status: the transport's status.
-        seconds: from the request's head to its reply.
-    """
-    return Outcome(
-        method=method,
-        path=path,
-        route=operation.path if operation else "unknown",
-        protocol=operation.protocol if operation else "server",
-        model=request.model,
-        version=request.version,
-        request_id=request.request_id,
-        status=status,
-        seconds=seconds,
-        metadata=request.metadata,
-    )
 
 
 def _finish(

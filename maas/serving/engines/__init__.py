@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Chunk
+from maas.serving.engines.small_calls import AnySmallCall
 
 Withdraw: TypeAlias = Callable[[], object]
 """Ends the work of a request that nobody waits for any more."""
@@ -60,4 +61,14 @@ class Engine(ModelEngine, Protocol):
 
         Raises:
             OverloadError: there is no room for the call, or the engine is being drained.
+        """
+
+    def start_small(self, small: AnySmallCall) -> Withdraw | None:
+        """Admits a call of one row that its caller has read, if it takes little work; its outcome comes likewise.
+
+        Returns:
+            What withdraws the call, or None where it has to be submitted.
+
+        Raises:
+            OverloadError: there is no room for it.
         """

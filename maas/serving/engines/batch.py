@@ -5,7 +5,6 @@ neighbours. It knows no protocol and no transport.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Self
@@ -14,19 +13,20 @@ from maas.errors import DeadlineError, OverloadError
 from maas.runtime.codec import Features, Outputs
 from maas.runtime.model import Predictor, not_finite
 from maas.serving.call import Call, Chunk, PreprocessedInputs, RowList, preprocessed_steps
-from maas.serving.costs import Costs, size_of
+from maas.serving.costs import Costs
 from maas.serving.engines import Withdraw
-from maas.serving.engines.jobs import Deliver, Job, JobQueue, rows_in
-from maas.serving.engines.outcomes import CallOutcome, ModelRun, hand_over, in_order, outcomes_of
-from maas.serving.engines.small_calls import SmallCall, SmallCalls
+from maas.serving.engines.jobs import Deliver, Job, JobQueue
+from maas.serving.engines.outcomes import CallOutcome, ModelRun, in_order
+from maas.serving.engines.runs import RunScheduler, runs_at_one_time
+from maas.serving.engines.small_calls import AnySmallCall, SmallCall, SmallCalls, outputs_by_row
 from maas.serving.engines.wait_limit import WaitLimit
-from maas.serving.executors import INLINE_BELOW_S, Cores, Lane, ThreadExecutor
+from maas.serving.executors import INLINE_BELOW_S, Cores, Lane
 from maas.serving.faults import NotFiniteError, require_rows
 from maas.serving.statistics import ModelStatistics
 
 
 class BatchEngine:
-    """Admits calls, preprocesses their rows, runs them in batches and gives one chunk for each call.
+    """Admits calls, preprocesses their rows, lets them run in batches and gives one chunk for each call.
 
     Args:
         predictor: the model.
@@ -54,21 +54,17 @@ class BatchEngine:
     ) -> None:
         self.costs = costs
         self.max_rows = (max_queue + 1) // 2
-        self._is_inline, self._small_bytes = costs.is_inline, costs.bytes_preprocessed_in(INLINE_BELOW_S)
-        self._predictor = predictor
-        self._run: ModelRun = predictor.run if statistics is None else statistics.timed(predictor.run)
-        self._lane = lane
-        self._observe = observe
+        self._small_bytes = costs.bytes_preprocessed_in(INLINE_BELOW_S) if costs.is_inline else -1
+        self._predictor, self._lane = predictor, lane
         self._jobs = JobQueue(predictor.batch_size, max_queue)
-        self._cores = cores or Cores(1)
-        self._most_runs = max(1, self._cores.count // predictor.threads) if costs.is_long else 1
+        cores = cores or Cores(1)
+        self._most_runs = runs_at_one_time(predictor, costs, cores)
+        run: ModelRun = predictor.run if statistics is None else statistics.timed(predictor.run)
         if max_wait_s is not None:
-            self._run = WaitLimit(self._most_runs * max_wait_s, self._jobs, costs).timed(self._run)
-        self._small = SmallCalls(predictor, self._run, costs, self._end_call)
-        self._threads = ThreadExecutor("model", self._most_runs)
-        self._workers: set[asyncio.Task[None]] = set()
-        self._running = self._running_rows = 0
-        self._is_due = self._is_paused = self._is_draining = False
+            run = WaitLimit(self._most_runs * max_wait_s, self._jobs, costs).timed(run)
+        self._small = SmallCalls(predictor, run, costs, self._end_call)
+        self._runs = RunScheduler(predictor, run, costs, cores, self._jobs, self._small, observe)
+        self._is_draining = False
         self._calls = 0
         self._idle = asyncio.Event()
 
@@ -102,8 +98,6 @@ class BatchEngine:
     def start(self, call: Call, deliver: Deliver) -> Withdraw | None:
         """Admits a call of one row that is read and run on the event loop.
 
-        It costs no task and no future, which take longer than the run of a small model.
-
         Args:
             call: what is wanted.
             deliver: receives the outputs or the fault in a later turn of the loop.
@@ -115,22 +109,37 @@ class BatchEngine:
             OverloadError: there is no room for it, or the engine is being drained.
         """
         inputs = call.inputs
-        if not isinstance(inputs, RowList) or not self._is_small(call, inputs):
+        if not isinstance(inputs, RowList) or len(inputs.rows) != 1 or call.deadline_s is not None or call.priority:
             return None
-        self._admit(call, 1)
-        small = SmallCall(inputs.rows, call.size_bytes, deliver)
+        self._require_open(call)
+        return self.start_small(SmallCall(inputs.rows, call.size_bytes, outputs_by_row, deliver))
+
+    def start_small(self, small: AnySmallCall) -> Withdraw | None:
+        """Admits a call that was found to be one row, if it is preprocessed and run on the event loop.
+
+        It costs no task and no future, which take longer than the run of a small model.
+
+        Returns:
+            What withdraws the call, or None where it has to be submitted.
+
+        Raises:
+            OverloadError: there is no room for it.
+        """
+        if small.size_bytes > self._small_bytes or self._is_draining:
+            return None
+        self._jobs.admit(1)
+        self._calls += 1
         self._small.put(small)
-        self._schedule()
+        self._runs.schedule()
         return partial(self._small.withdraw, small)
 
     def pause(self) -> None:
         """Starts no more runs; calls are admitted and wait."""
-        self._is_paused = True
+        self._runs.pause()
 
     def resume(self) -> None:
         """Starts runs again."""
-        self._is_paused = False
-        self._schedule()
+        self._runs.resume()
 
     async def drain(self) -> None:
         """Admits no more calls, finishes those that were admitted, and ends the model's threads."""
@@ -138,8 +147,7 @@ class BatchEngine:
         while self._calls:
             self._idle.clear()
             await self._idle.wait()
-        await asyncio.gather(*self._workers)
-        self._threads.close()
+        await self._runs.close()
 
     async def _in_time(self, call: Call) -> Outputs:
         """Awaits the outputs of a call no longer than until its deadline."""
@@ -151,17 +159,10 @@ class BatchEngine:
 
     async def _outputs(self, call: Call) -> Outputs:
         """Admits a call, preprocesses its rows and awaits their runs."""
-        inputs, processor = call.inputs, self._predictor.processor
-        rows, jobs = len(inputs), list[Job]()
+        rows, jobs = len(call.inputs), list[Job]()
         self._admit(call, rows)
         try:
-            if isinstance(inputs, PreprocessedInputs):
-                features = inputs.features
-            elif self.costs.preprocess_s(call.size_bytes) <= INLINE_BELOW_S:
-                features = processor.preprocess(inputs.rows)
-            else:
-                pieces = await self._lane.run(preprocessed_steps(inputs, processor))
-                features = [row for piece in pieces for row in piece]
+            features = await self._preprocessed(call)
             batches = [[0]] if rows == 1 else list(self._predictor.batches(features))
             parts = CallOutcome(len(batches))
             jobs = [
@@ -169,7 +170,7 @@ class BatchEngine:
                 for number, batch in enumerate(batches)
             ]
             self._jobs.put(jobs, call.priority)
-            self._schedule()
+            self._runs.schedule()
             outputs = in_order(batches, await parts.whole)
             jobs, rows = [], 0  # all have run
         finally:
@@ -178,23 +179,26 @@ class BatchEngine:
             raise NotFiniteError(fault)
         return outputs
 
+    async def _preprocessed(self, call: Call) -> Sequence[Features]:
+        """Returns the preprocessed rows of a call; the lane makes them where that takes long."""
+        inputs, processor = call.inputs, self._predictor.processor
+        if isinstance(inputs, PreprocessedInputs):
+            return inputs.features
+        if self.costs.preprocess_s(call.size_bytes) <= INLINE_BELOW_S:
+            return processor.preprocess(inputs.rows)
+        pieces = await self._lane.run(preprocessed_steps(inputs, processor))
+        return [row for piece in pieces for row in piece]
+
     def _admit(self, call: Call, rows: int) -> None:
-        if self._is_draining:
-            raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
+        self._require_open(call)
         if rows != 1:
             require_rows(rows, self.max_rows)
         self._jobs.admit(rows, call.priority)
         self._calls += 1
 
-    def _is_small(self, call: Call, inputs: RowList) -> bool:
-        """Whether a call is one row that is preprocessed and run in the loop."""
-        return (
-            self._is_inline
-            and call.size_bytes <= self._small_bytes
-            and len(inputs.rows) == 1
-            and call.deadline_s is None
-            and not call.priority
-        )
+    def _require_open(self, call: Call) -> None:
+        if self._is_draining:
+            raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
 
     def _leave(self, jobs: Sequence[Job], rows: int) -> None:
         """Withdraws those of a call's jobs that have not run, and frees the room that their rows take in the queue."""
@@ -213,78 +217,6 @@ class BatchEngine:
 
     def _job(self, features: list[Features], deliver: Deliver) -> Job:
         return Job(features, self._predictor.processor.bucket(features[0]), deliver)
-
-    def _schedule(self) -> None:
-        """Starts runs in the loop's next turn, so that calls that arrive in this one run together."""
-        if not self._is_due and self._has_turn:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._start_runs)
-
-    def _start_runs(self) -> None:
-        self._is_due = False
-        start = 0.0
-        while self._has_turn and (jobs := self._next_jobs()):
-            if not self._is_short(jobs):
-                self._running += 1
-                self._running_rows += rows_in(jobs)
-                self._cores.take(self._predictor.threads)
-                worker = asyncio.get_running_loop().create_task(self._work(jobs))
-                self._workers.add(worker)
-                worker.add_done_callback(self._workers.discard)
-                continue
-            start = start or time.perf_counter()
-            hand_over(jobs, outcomes_of(self._run, jobs))
-            if not self._small and self._jobs.is_empty:
-                return
-            if time.perf_counter() - start > INLINE_BELOW_S:
-                self._schedule()  # others have their turn before the next batch
-                return
-
-    @property
-    def _has_turn(self) -> bool:
-        """Whether another run may begin beside those that go on."""
-        if not self._running:
-            return True
-        return self._running < self._most_runs and self._cores.has(self._predictor.threads, self._schedule)
-
-    async def _work(self, jobs: list[Job]) -> None:
-        """Runs jobs, then those that came meanwhile."""
-        while jobs:
-            hand_over(jobs, await self._threads.run(partial(outcomes_of, self._run, jobs)))
-            self._running_rows -= rows_in(jobs)
-            is_others_turn = self._running > 1 and self._cores.is_overfull
-            jobs = [] if is_others_turn else self._next_jobs()
-            self._running_rows += rows_in(jobs)
-            if not self._jobs.is_empty:
-                self._schedule()
-        self._running -= 1
-        self._cores.leave(self._predictor.threads)
-
-    def _is_short(self, jobs: Sequence[Job]) -> bool:
-        """Whether a run is short enough for the event loop."""
-        if self._is_inline:
-            return True
-        return self.costs.run_s(sum(size_of(row) for job in jobs for row in job.features)) <= INLINE_BELOW_S
-
-    @property
-    def _most_rows(self) -> int:
-        """Largest number of rows in the next run: where several go on at one time, they share all rows alike."""
-        if self._most_runs == 1:
-            return self._predictor.batch_size
-        rows = self._jobs.waiting_rows + self._running_rows
-        return min(self._predictor.batch_size, -(-rows // self._most_runs))
-
-    def _next_jobs(self) -> list[Job]:
-        if self._is_paused:
-            return []
-        while self._small:
-            self._jobs.put(self._small.take())
-            if not self._jobs.is_empty:
-                break
-        jobs = [] if self._jobs.is_empty else self._jobs.take(self._most_rows)
-        if jobs:
-            self._observe(rows_in(jobs))
-        return jobs
 
 
 class _OneChunk:

@@ -86,6 +86,11 @@ class JobQueue:
             self._by_priority[priority].extend(jobs)
             self._is_plain = False
 
+    def pass_through(self, job: Job) -> None:
+        """Lets a job run at once that finds none waiting; its rows were admitted before."""
+        job.is_waiting = False
+        self.waiting_rows -= len(job.features)
+
     def take(self, most_rows: int | None = None) -> list[Job]:
         """Returns the job whose turn it is and those of its bucket that follow, as long as they fit into one run.
 
@@ -117,7 +122,7 @@ class JobQueue:
 
 def rows_in(jobs: Sequence[Job]) -> int:
     """Returns the number of rows of some jobs."""
-    return sum([len(job.features) for job in jobs])
+    return len(jobs[0].features) if len(jobs) == 1 else sum([len(job.features) for job in jobs])
 
 
 def _fill(jobs: list[Job], rows: int, waiting: deque[Job], most_rows: int) -> int:

@@ -18,6 +18,7 @@ from maas.runtime.codec import Outputs
 from maas.runtime.graph import LOADING_ERRORS
 from maas.serving.call import Call, Chunk
 from maas.serving.engines import Engine, Withdraw
+from maas.serving.engines.small_calls import AnySmallCall
 from maas.serving.faults import require_rows
 
 log = logging.getLogger("maas.serving")
@@ -136,6 +137,20 @@ class LazyEngine:
             return None
         self.last_used_s = time.monotonic()
         return self._engine.start(call, deliver)
+
+    def start_small(self, small: AnySmallCall) -> Withdraw | None:
+        """Admits a call of one row likewise, if the model is loaded.
+
+        Returns:
+            What withdraws the call, or None where it has to be submitted.
+
+        Raises:
+            OverloadError: there is no room for it.
+        """
+        if self._engine is None:
+            return None
+        self.last_used_s = time.monotonic()
+        return self._engine.start_small(small)
 
     async def loaded(self) -> Engine:
         """Returns the engine of the model, which is loaded if need be; calls at one time share one loading.

@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,31 +19,41 @@ from maas.runtime.codec import ArrayFeatures, Features, Outputs
 from maas.runtime.model import Predictor, not_finite
 from maas.serving.call import Row
 from maas.serving.costs import Costs
-from maas.serving.engines.jobs import Deliver, Job
+from maas.serving.engines.jobs import Job
 from maas.serving.engines.outcomes import ModelRun, each_by_itself, outcomes_of
 from maas.serving.faults import NotFiniteError
 
 TOGETHER_S = 0.005
 """Estimated time that rows which are preprocessed together take at most; the estimate is of a slow kind of row."""
+CallRows: TypeAlias = Sequence[Row] | NDArray[np.generic]
+Finished = TypeVar("Finished")
 
 
 @dataclass(slots=True, eq=False)
-class SmallCall:
+class SmallCall(Generic[Finished]):
     """A call that waits to be preprocessed and run.
 
     Args:
         rows: its row.
         size_bytes: size of the row as it was sent, in bytes.
-        deliver: receives the outputs or the fault once, unless the call is withdrawn.
+        finish: makes of the outputs of some calls, (N, …) each, what each of them is given; calls that have the same
+            one are finished together.
+        deliver: receives that, or the fault, once, unless the call is withdrawn.
         is_waiting: whether it is not preprocessed yet.
         is_over: whether it has its outcome, or nobody wants one any more.
     """
 
-    rows: Sequence[Row]
+    rows: CallRows
     size_bytes: int
-    deliver: Deliver
+    finish: Callable[[Outputs], Sequence[Finished]]
+    deliver: Callable[[Finished | Exception], None]
     is_waiting: bool = True
     is_over: bool = False
+
+
+AnySmallCall: TypeAlias = SmallCall[Any]
+"""What a call finishes, it is given."""
+_finish_of = attrgetter("finish")
 
 
 class SmallCalls:
@@ -56,17 +68,18 @@ class SmallCalls:
 
     def __init__(self, predictor: Predictor, run: ModelRun, costs: Costs, ended: Callable[[int], object]) -> None:
         self._processor, self._batch_size = predictor.processor, predictor.batch_size
-        self._run, self._costs, self._ended = run, costs, ended
-        self._waiting: deque[SmallCall] = deque()
+        self._run, self._ended = run, ended
+        self._most_bytes = costs.bytes_preprocessed_in(TOGETHER_S)
+        self._waiting: deque[AnySmallCall] = deque()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def put(self, call: SmallCall) -> None:
+    def put(self, call: AnySmallCall) -> None:
         """Adds a call."""
         self._waiting.append(call)
 
-    def withdraw(self, call: SmallCall) -> None:
+    def withdraw(self, call: AnySmallCall) -> None:
         """Ends a call that nobody waits for; one that is preprocessed runs all the same."""
         if not call.is_over:
             call.is_over = True
@@ -74,10 +87,10 @@ class SmallCalls:
 
     def take(self) -> list[Job]:
         """Returns jobs of the oldest calls, as many as fit into a run and are preprocessed in a short time."""
-        calls, waiting, size = list[SmallCall](), self._waiting, 0
+        calls, waiting, size = list[AnySmallCall](), self._waiting, 0
         while waiting and len(calls) < self._batch_size:
             size += waiting[0].size_bytes
-            if calls and self._costs.preprocess_s(size) > TOGETHER_S:
+            if calls and size > self._most_bytes:
                 break
             call = waiting.popleft()
             if not call.is_over:
@@ -85,7 +98,7 @@ class SmallCalls:
                 calls.append(call)
         return self._jobs(calls) if calls else []
 
-    def _jobs(self, calls: Sequence[SmallCall]) -> list[Job]:
+    def _jobs(self, calls: Sequence[AnySmallCall]) -> list[Job]:
         """Returns the jobs of calls; calls whose row cannot be understood get the fault."""
         found = each_by_itself(self._features, calls)
         if isinstance(found, ArrayFeatures):
@@ -98,24 +111,36 @@ class SmallCalls:
                 jobs.append(self._job([call], [features]))
         return jobs
 
-    def _features(self, calls: Sequence[SmallCall]) -> Sequence[Features]:
-        return self._processor.preprocess(rows_together([call.rows for call in calls]))
+    def _features(self, calls: Sequence[AnySmallCall]) -> Sequence[Features]:
+        rows = rows_together([call.rows for call in calls])
+        return self._processor.preprocess(cast("Sequence[Row]", rows))  # an array is read as a sequence of its rows
 
-    def _job(self, calls: Sequence[SmallCall], features: Sequence[Features]) -> Job:
+    def _job(self, calls: Sequence[AnySmallCall], features: Sequence[Features]) -> Job:
         """Returns the job of calls whose rows are of one bucket."""
         return Job(features, self._processor.bucket(features[0]), partial(self._deliver, calls, features))
 
-    def _deliver(self, calls: Sequence[SmallCall], features: Sequence[Features], outcome: Outputs | Exception) -> None:
+    def _deliver(
+        self, calls: Sequence[AnySmallCall], features: Sequence[Features], outcome: Outputs | Exception
+    ) -> None:
         """Hands over what the run of a job gave; where it failed, each of several calls is run by itself."""
         if not isinstance(outcome, Exception):
-            self._end(calls, _finite_parts(outcome, len(calls)))
+            self._finish(calls, outcome)
         elif len(calls) == 1:
             self._end(calls, [outcome])
         else:
             for job in [self._job([call], [row]) for call, row in zip(calls, features, strict=True)]:
                 job.deliver(*outcomes_of(self._run, [job]))
 
-    def _end(self, calls: Sequence[SmallCall], outcomes: Sequence[Outputs | Exception], rows: int = 0) -> None:
+    def _finish(self, calls: Sequence[AnySmallCall], outputs: Outputs) -> None:
+        """Hands over what is made of outputs; an outcome that cannot be made fails its own call."""
+        start = 0
+        for finish, some in groupby(calls, _finish_of):
+            together = list(some)
+            numbers = range(start, start + len(together))
+            self._end(together, each_by_itself(partial(_finished, finish, outputs, len(calls)), numbers))
+            start = numbers.stop
+
+    def _end(self, calls: Sequence[AnySmallCall], outcomes: Sequence[object], rows: int = 0) -> None:
         """Hands over outcomes to those calls that are not over."""
         for call, outcome in zip(calls, outcomes, strict=True):
             if not call.is_over:
@@ -124,24 +149,50 @@ class SmallCalls:
                 call.deliver(outcome)
 
 
-def rows_together(rows: Sequence[Sequence[Row]]) -> Sequence[Row]:
+def rows_together(rows: Sequence[CallRows]) -> CallRows:
     """Returns the rows of several calls, as one array where all are arrays of equal kind and shape."""
+    first = rows[0]
     if len(rows) == 1:
-        return rows[0]
-    arrays = cast("Sequence[NDArray[np.generic]]", rows)  # an array is read as a sequence of its rows
-    if set(map(type, rows)) == {np.ndarray} and len({(one.dtype, one.shape) for one in arrays}) == 1:
-        return cast("Sequence[Row]", np.concatenate(arrays))
-    return [row for one in rows for row in one]
+        return first
+    if not isinstance(first, np.ndarray):
+        return list(chain.from_iterable(rows))
+    arrays: list[NDArray[np.generic]] = []
+    kind, shape = first.dtype, first.shape
+    for one in rows:
+        if not isinstance(one, np.ndarray) or one.dtype != kind or one.shape != shape:
+            return list(chain.from_iterable(rows))
+        arrays.append(one)
+    return np.concatenate(arrays)
 
 
-def _finite_parts(outputs: Outputs, count: int) -> Sequence[Outputs | Exception]:
-    """Returns the outputs of each of so many rows; for a row where one is not finite, a `NotFiniteError`."""
-    parts: list[Outputs] = [outputs]
-    if count > 1:
-        parts = [{name: array[row : row + 1] for name, array in outputs.items()} for row in range(count)]
-    return parts if not_finite(outputs) is None else list(map(_finite, parts))
+def outputs_by_row(outputs: Outputs) -> Sequence[Outputs]:
+    """Returns the outputs of each row, (1, …) each."""
+    rows = max(map(len, outputs.values()))
+    if rows == 1:
+        return [outputs]
+    return [{name: array[row : row + 1] for name, array in outputs.items()} for row in range(rows)]
 
 
-def _finite(outputs: Outputs) -> Outputs | Exception:
-    fault = not_finite(outputs)
-    return outputs if fault is None else NotFiniteError(fault)
+def _finished(
+    finish: Callable[[Outputs], Sequence[object]], outputs: Outputs, rows: int, numbers: Sequence[int]
+) -> Sequence[object]:
+    """Returns what is made of some rows of outputs.
+
+    Args:
+        finish: makes it.
+        outputs: of a run, (N, …) each.
+        rows: N.
+        numbers: of the rows, which follow each other.
+
+    Raises:
+        NotFiniteError: one of their outputs is not finite.
+        RuntimeError: it is more or less than one thing for each row.
+    """
+    if len(numbers) < rows:
+        outputs = {name: array[numbers[0] : numbers[-1] + 1] for name, array in outputs.items()}
+    if fault := not_finite(outputs):
+        raise NotFiniteError(fault)
+    found = finish(outputs)
+    if len(found) != len(numbers):
+        raise RuntimeError(f"{len(found)} replies were made of the outputs for {len(numbers)} rows.")
+    return found

@@ -5,6 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+from maas.serving.protocols.operations import AnyOperation, Request
+
 TRACE_CONTEXT = (b"traceparent", b"tracestate")
 """Names of metadata by which a caller names its trace. Source: https://www.w3.org/TR/trace-context/"""
 
@@ -47,3 +49,30 @@ class Observer(Protocol):
 
     def observe(self, outcome: Outcome) -> None:
         """Takes note of one outcome."""
+
+
+def outcome_of(
+    method: str, path: str, operation: AnyOperation | None, request: Request, status: int, seconds: float
+) -> Outcome:
+    """Returns what observers see of a request.
+
+    Args:
+        method: as the client sent it.
+        path: as the client sent it.
+        operation: that answered; null where there is none.
+        request: as the operation left it.
+        status: the transport's status.
+        seconds: from the request's head to its reply.
+    """
+    return Outcome(
+        method,
+        path,
+        operation.path if operation else "unknown",
+        operation.protocol if operation else "server",
+        request.model,
+        request.version,
+        request.request_id,
+        status,
+        seconds,
+        request.metadata,
+    )

@@ -11,6 +11,7 @@ from maas.runtime.codec import Codec, Outputs
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.processors import load_processor
 from maas.serving.call import Call, Chunk
+from maas.serving.engines.small_calls import AnySmallCall
 from maas.serving.preprocessing.frames import ModelRecord
 from maas.serving.protocols.schemas import keep_bound
 from maas.serving.repository import PredictingDeployment
@@ -80,6 +81,9 @@ class UnusedEngine:
         raise RuntimeError(f"Model {call.model!r} is not run here.")
 
     def start(self, call: Call, deliver: Callable[[Outputs | Exception], None]) -> None:
+        """Starts nothing."""
+
+    def start_small(self, small: AnySmallCall) -> None:
         """Starts nothing."""
 
     def pause(self) -> None:

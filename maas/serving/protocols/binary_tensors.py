@@ -69,11 +69,11 @@ def binary_data(array: NDArray[np.generic], datatype: str) -> bytes:
     if datatype != "BYTES":
         return array.astype(WIRE_TYPES[datatype], copy=False).tobytes()
     if array.size == 1:
-        return _sized(array.item())
-    return b"".join(map(_sized, array.ravel().tolist()))
+        return sized_text(array.item())
+    return b"".join(map(sized_text, array.ravel().tolist()))
 
 
-def _sized(value: object) -> bytes:
+def sized_text(value: object) -> bytes:
     """Returns a text after its length."""
     text = str(value).encode()
     return _LENGTH.pack(len(text)) + text

@@ -3,13 +3,10 @@
 Whatever else a body holds, or however it is wrong, is left to the reader that names faults.
 """
 
-from collections.abc import Sequence
-from typing import cast
-
 import numpy as np
 import simdjson
+from numpy.typing import NDArray
 
-from maas.serving.call import Row
 from maas.serving.protocols.operations import LARGE_BODY_BYTES
 from maas.serving.repository import PredictingDeployment
 
@@ -26,7 +23,7 @@ def takes_number_rows(deployment: PredictingDeployment) -> bool:
     return is_flat and specs[0].datatype in ("FP32", "FP64")
 
 
-def number_rows(body: bytes | bytearray, key: str) -> Sequence[Row] | None:
+def number_rows(body: bytes | bytearray, key: str) -> NDArray[np.float64] | None:
     """Returns rows of numbers that JSON holds by one key and nothing beside, as an array (N, K); None otherwise.
 
     Args:
@@ -47,8 +44,7 @@ def number_rows(body: bytes | bytearray, key: str) -> Sequence[Row] | None:
             return None
         if len(set(sizes)) > 1 or not holds_lists(body, len(sizes) + 1):  # rows of unequal length, or nested ones
             return None
-        numbers = np.ndarray((len(sizes), sizes[0]), np.float64, rows.as_buffer(of_type="d"))
-        return cast("Sequence[Row]", numbers)  # it is read as a sequence of its rows
+        return np.ndarray((len(sizes), sizes[0]), np.float64, rows.as_buffer(of_type="d"))
     except (ValueError, TypeError, KeyError, RuntimeError):
         return None
 

@@ -6,9 +6,10 @@ each gets the snapshot of the moment.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
+from numpy.typing import NDArray
 
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, GenerationCall, TextChunk
@@ -88,6 +89,25 @@ class Rendered(msgspec.Struct, frozen=True):
     parts: Iterator[bytes]
     media_type: bytes = JSON
     metadata: tuple[tuple[bytes, bytes], ...] = ()
+
+
+RepliesMaker: TypeAlias = Callable[[Outputs], Sequence[Reply]]
+"""Makes the reply to each of several requests of the outputs for their rows, (N, …) each."""
+ReadRow: TypeAlias = tuple[NDArray[Any], RepliesMaker]
+"""A row as an array (1, …), and what makes the reply to it."""
+
+
+class RowReader(NamedTuple):
+    """Reads requests that differ in the numbers of one row alone, faster than `parse` does.
+
+    Args:
+        deployment: the one that they are for.
+        read: returns the row that a body holds; None where the body has to be parsed: whatever else it holds, or
+            however it is wrong.
+    """
+
+    deployment: PredictingDeployment
+    read: Callable[[bytes | bytearray], ReadRow | None]
 
 
 class Operation(ABC):
@@ -191,6 +211,20 @@ class ModelOperation(Operation, Generic[C]):
 
 class Inference(ModelOperation[C]):
     """An operation that a model runs once for, or once for each batch."""
+
+    def row_reader(self, request: Request, snapshot: Snapshot) -> RowReader | None:
+        """Returns what reads requests with the head of this one, where only the numbers of a row differ; else None.
+
+        A reply to such a request is the same, byte for byte, as if it were parsed and rendered.
+
+        Args:
+            request: its body is not looked at.
+            snapshot: what is served.
+
+        Raises:
+            InputError: no such model is served.
+        """
+        return None
 
     @abstractmethod
     def render(self, call: C, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:

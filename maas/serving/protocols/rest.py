@@ -15,8 +15,9 @@ stands, where its content type is one that the model reads.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from typing import Protocol
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Protocol, cast
 
 import msgspec
 
@@ -28,7 +29,16 @@ from maas.serving.protocols.bodies import decode, encode, encoded_list, is_large
 from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, prediction_maker, top_k_of
 from maas.serving.protocols.number_rows import number_rows, takes_number_rows
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
-from maas.serving.protocols.operations import AnyOperation, Inference, Rendered, Request
+from maas.serving.protocols.operations import (
+    JSON,
+    AnyOperation,
+    Inference,
+    ReadRow,
+    Rendered,
+    Reply,
+    Request,
+    RowReader,
+)
 from maas.serving.protocols.parameters import (
     MODEL_PROPERTIES,
     MODEL_QUERY,
@@ -38,7 +48,7 @@ from maas.serving.protocols.parameters import (
     WholeCount,
     chosen_deployment,
 )
-from maas.serving.protocols.schemas import require_body_size, schema_like, served_row_schema
+from maas.serving.protocols.schemas import most_body_bytes, require_body_size, schema_like, served_row_schema
 from maas.serving.repository import PredictingDeployment, Snapshot
 
 ROWS = "input_data"
@@ -165,11 +175,19 @@ class PredictOperation(Inference[RestCall]):
             numbers = number_rows(request.body, ROWS)
             if numbers is not None:
                 request.model = first.name
-                return RestCall(model=first.name, inputs=RowList(numbers), size_bytes=len(request.body))
+                rows = cast("Sequence[Row]", numbers)  # it is read as a sequence of its rows
+                return RestCall(model=first.name, inputs=RowList(rows), size_bytes=len(request.body))
         body = _read(request, ROWS, list, first)
         deployment, wanted = chosen_deployment(request, snapshot, first, body.model, body.version)
-        rows: list[Row] = body.value if isinstance(body.value, list) else []
-        return RestCall(model=deployment.name, version=wanted, inputs=RowList(rows), size_bytes=len(request.body))
+        inputs = RowList(body.value if isinstance(body.value, list) else [])
+        return RestCall(model=deployment.name, version=wanted, inputs=inputs, size_bytes=len(request.body))
+
+    def row_reader(self, request: Request, snapshot: Snapshot) -> RowReader | None:
+        """Returns what reads rows of numbers."""
+        first = snapshot.first
+        if request.query or not (takes_number_rows(first) and first.gives_little):
+            return None
+        return RowReader(first, partial(_read_row, most_body_bytes(snapshot.predicting), ScoreReplies(first)))
 
     def render(self, call: RestCall, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns the scores of each row."""
@@ -189,6 +207,30 @@ class PredictOperation(Inference[RestCall]):
             Content(_object_schema(ROWS, rows, {}), {ROWS: golden.inputs[:1]}),
             query=MODEL_QUERY,
         )
+
+
+@dataclass(frozen=True)
+class ScoreReplies:
+    """Makes replies that hold the scores of one row each.
+
+    Args:
+        deployment: the one that ran.
+    """
+
+    deployment: PredictingDeployment
+
+    def __call__(self, outputs: Outputs) -> list[Reply]:
+        """Returns the reply to the request of each row."""
+        scores, metadata = self.deployment.postprocessor.scores(outputs).tolist(), self.deployment.reply_metadata
+        return [Reply(encode({"predictions": [row]}), JSON, metadata) for row in scores]
+
+
+def _read_row(most_bytes: float, replies: ScoreReplies, body: bytes | bytearray) -> ReadRow | None:
+    """Returns the row of numbers that a body of so many bytes at most holds."""
+    rows = number_rows(body, ROWS) if len(body) <= most_bytes else None
+    if rows is None or len(rows) != 1:
+        return None
+    return rows, replies
 
 
 def _predictions(scores: Iterable[Sequence[object]]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 The largest body is the most rows of a model, times the size of a row, as the row's schema bounds it.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -146,6 +147,13 @@ def require_body_size(body: bytes | bytearray, deployments: Iterable[PredictingD
         f"The body has {len(body):,} bytes; {largest.rows:,} rows of this model have at most {largest.bytes:,}. Send "
         "rows as the model takes them, fewer at a time."
     )
+
+
+def most_body_bytes(deployments: Iterable[PredictingDeployment]) -> float:
+    """Returns the largest body that `require_body_size` lets pass, as far as its bytes decide; infinite for any."""
+    bounds = [body_bound(one) for one in deployments]
+    known = [bound.bytes for bound in bounds if bound is not None]
+    return max(ROOM_BYTES, *known) if len(known) == len(bounds) else math.inf
 
 
 def _require_few_lists(body: bytes | bytearray, bound: BodyBound) -> None:

@@ -13,7 +13,7 @@ from maas.records.signature import Signature, TensorSpec
 from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Codec, Outputs
 from maas.runtime.postprocessors import Postprocessor
-from maas.serving.call import NORMAL, Call, Row, RowList
+from maas.serving.call import NORMAL, OUTPUT_VALUES_AT_ONCE, Call, Row, RowList, size_of_outputs
 from maas.serving.engines import Engine, ModelEngine
 from maas.serving.statistics import ModelStatistics
 
@@ -118,6 +118,12 @@ class PredictingDeployment(Deployment):
     def output_specs(self) -> dict[str, TensorSpec]:
         """Outputs as tensors, by name."""
         return {spec.name: spec for spec in self.signature.outputs}
+
+    @cached_property
+    def gives_little(self) -> bool:
+        """Whether the outputs for a row are a few values, of which there are always as many."""
+        has_known_sizes = all(min(spec.shape[1:], default=1) > 0 for spec in self.signature.outputs)
+        return has_known_sizes and size_of_outputs(self.example_outputs) <= OUTPUT_VALUES_AT_ONCE
 
     async def outputs(self, rows: Sequence[Row], size_bytes: int = 0, priority: int = NORMAL) -> Outputs:
         """Returns the graph's outputs for raw rows, (N, …) each.

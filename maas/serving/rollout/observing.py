@@ -10,6 +10,7 @@ from typing import Self, TypeAlias
 from maas.runtime.codec import Outputs
 from maas.serving.call import Call, Chunk
 from maas.serving.engines import Engine, Withdraw
+from maas.serving.engines.small_calls import AnySmallCall
 from maas.serving.repository import PredictingDeployment
 
 Note: TypeAlias = Callable[[Call, Outputs | Exception, float], None]
@@ -59,6 +60,9 @@ class ObservedEngine:
 
         with _Noted(partial(self._note, call), began):
             return self._engine.start(call, delivered)
+
+    def start_small(self, small: AnySmallCall) -> None:
+        """Starts nothing: what is noted is the call, which a small one does not have."""
 
     def pause(self) -> None:
         """Starts no more runs."""

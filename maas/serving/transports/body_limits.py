@@ -24,6 +24,10 @@ class BodyBudget:
         self.max_total_bytes = max_total_bytes
         self.held_bytes = 0
 
+    def has_room(self, size: int) -> bool:
+        """Whether a body of some bytes may be held now."""
+        return size <= self.max_body_bytes and (not self.held_bytes or self.held_bytes + size <= self.max_total_bytes)
+
     def hold(self, size: int, held: int) -> int:
         """Reserves room for a body of some bytes in all, and returns how many it holds now.
 

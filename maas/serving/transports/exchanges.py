@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from maas.errors import MaasError, OverloadError
 from maas.serving.engines import Withdraw
 from maas.serving.faults import TooLargeError
-from maas.serving.handing_over import start_task
+from maas.serving.handing_over import attempted, start_task
+from maas.serving.observers import outcome_of
+from maas.serving.prepared import PreparedInference
 from maas.serving.protocols.operations import AnyOperation, AnyReply, Reply, Request
 from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.routing import RouteTable
-from maas.serving.service import Service, outcome_of
+from maas.serving.service import Service
 from maas.serving.transports.body_limits import BodyBudget, decompressed_body, require_readable_body
 from maas.serving.transports.cors import NO_CORS, CorsPolicy
 from maas.serving.transports.http_heads import HttpHead, reply_head, streamed_head
@@ -112,9 +114,24 @@ class Exchange:
 
     def take_whole(self, known: KnownHead, body: bytes) -> None:
         """Begins and completes a request that arrived in one piece, and whose head came before."""
-        self.begin(known)
-        self._body = body
-        self.complete()
+        prepared = self._state.known_heads.prepared(known, self._state.service)
+        if prepared is None or not self._take_row(prepared, body):
+            self.begin(known)
+            self._body = body
+            self.complete()
+
+    def _take_row(self, prepared: PreparedInference, body: bytes) -> bool:
+        """Lets a prepared inference reply, if there is room for the body and it is one that is prepared for."""
+        bodies, request = self._state.bodies, self.request
+        if not bodies.has_room(len(body)):
+            return False
+        request.body, self._operation, self.is_whole = body, prepared.operation, True
+        self._withdraw = attempted(self._done, prepared.begin, request, self._done)
+        if self._withdraw is None:
+            return self.output is not None
+        self._held = len(body)
+        bodies.held_bytes += self._held
+        return True
 
     def receive(self, chunk: bytes) -> None:
         """Takes a part of the body; parts that nobody wants are thrown away, and count as long as they are awaited."""

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from maas.errors import ConfigError, OverloadError
 from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.faults import kind_of, logged_failure, message_of
+from maas.serving.observers import outcome_of
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.grpc_methods import POOL
 from maas.serving.protocols.open_inference.grpc import SERVICE, v2_grpc_methods
@@ -24,7 +25,7 @@ from maas.serving.protocols.operations import AnyOperation, AnyReply, Generating
 from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.protocols.tensorflow_serving.grpc import model_methods, prediction_methods
 from maas.serving.protocols.tensorflow_serving.grpc_calls import MODEL_SERVICE, PREDICTION_SERVICE
-from maas.serving.service import Service, outcome_of
+from maas.serving.service import Service
 from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.grpc_streams import MessageReply, MessageStream
 

@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl
 
 from maas.errors import MaasError
 from maas.serving.deadlines import PRIORITY, TIMEOUT
-from maas.serving.observers import Observer
+from maas.serving.observers import Observer, outcome_of
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import AnyOperation, AnyReply, Page, Reply, Request
 from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.repository import Repository
-from maas.serving.service import Service, outcome_of
+from maas.serving.service import Service
 from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.http_heads import joined_fields
 from maas.serving.transports.messages import (

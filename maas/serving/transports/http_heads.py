@@ -151,15 +151,8 @@ def reply_head(status: int, reply: Reply, request_id: bytes, connection: bytes, 
         connection: field that says what becomes of the connection, as a line; empty where it stays open.
         extra: more fields, as lines.
     """
-    return b"%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b%b\r\n" % (
-        _status_line(status),
-        reply.media_type,
-        len(reply.body),
-        request_id,
-        _lines(reply.metadata),
-        connection,
-        extra,
-    )
+    first, last = _lines_around(status, reply.media_type, reply.metadata)
+    return b"%b%d\r\nx-request-id: %b\r\n%b%b%b\r\n" % (first, len(reply.body), request_id, last, connection, extra)
 
 
 def streamed_head(
@@ -188,6 +181,13 @@ def streamed_head(
 @lru_cache(maxsize=64)
 def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n".encode()
+
+
+@lru_cache(maxsize=1024)
+def _lines_around(status: int, media_type: bytes, metadata: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, bytes]:
+    """Returns what a head has before the size of its body, and its lines after the name of the request."""
+    first = b"%bcontent-type: %b\r\ncontent-length: " % (_status_line(status), media_type)
+    return first, _lines(metadata)
 
 
 @lru_cache(maxsize=1024)

@@ -1,14 +1,18 @@
 """Heads that were parsed before: a client sends the same head again and again, and only its body differs.
 
 A head that is the same, byte for byte, means the same, as the parser is in the same state between two requests. Its end
-says how long the body is. What it wants stays the same as long as the same operations are offered.
+says how long the body is. What it wants stays the same as long as the same operations are offered, and what answers it
+as long as the same models are served.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from maas.serving.protocols.operations import AnyOperation
+from maas.serving.prepared import PreparedInference
+from maas.serving.protocols.operations import AnyOperation, Request
+from maas.serving.repository import Snapshot
 from maas.serving.routing import RouteTable
+from maas.serving.service import Service
 from maas.serving.transports.http_heads import HttpHead
 
 MOST_HEADS = 1024
@@ -58,6 +62,8 @@ class KnownHeads:
 
     def __init__(self) -> None:
         self._heads: dict[bytes, KnownHead] = {}
+        self._prepared: dict[KnownHead, PreparedInference | None] = {}
+        self._snapshot: Snapshot | None = None
 
     def head_of(self, data: bytes) -> KnownHead | None:
         """Returns the head of a request; None where it is not known.
@@ -81,4 +87,38 @@ class KnownHeads:
             return
         if len(self._heads) >= MOST_HEADS:
             self._heads.clear()
+            self._prepared.clear()
         self._heads[data[:start]] = KnownHead(head)
+
+    def prepared(self, known: KnownHead, service: Service) -> PreparedInference | None:
+        """Returns the inference that is prepared for a head; None where each request needs to be looked at.
+
+        It is prepared once for what is served, and not kept beyond that: it would keep models in memory.
+
+        Args:
+            known: the head.
+            service: that answers.
+        """
+        snapshot = service.settled
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._prepared.clear()
+        try:
+            return self._prepared[known]
+        except KeyError:
+            return self._prepare(known, service)
+
+    def _prepare(self, known: KnownHead, service: Service) -> PreparedInference | None:
+        found, head = known.found(service.routes), known.head
+        if found is None:
+            return None
+        request = Request(
+            values=found.values,
+            metadata=head.metadata,
+            query=head.query,
+            timeout=head.timeout,
+            priority=head.priority,
+        )
+        prepared = None if found.encoding else service.prepared(found.operation, request)
+        self._prepared[known] = prepared
+        return prepared

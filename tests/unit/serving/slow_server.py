@@ -12,13 +12,13 @@ init = BatchEngine.__init__
 def slow_init(engine, predictor, costs, lane, **settings):
     slow = dataclasses.replace(costs, shortest_run_s=0.3)
     init(engine, predictor, slow, lane, **settings | {"cores": None})
-    run = engine._run
+    run = engine._runs.run
 
     def slow_run(features):
         time.sleep(0.3)
         return run(features)
 
-    engine._run = slow_run
+    engine._runs.run = slow_run
 
 
 BatchEngine.__init__ = slow_init

@@ -145,7 +145,7 @@ class PausedApp:
         self.engine.costs = Costs(0.0, 0.0, 0.0, 1, 0.0)  # rows are preprocessed at once, however busy the machine is
         self.engine.pause()
         self.runs = 0
-        self.engine._observe = self._count
+        self.engine._runs.observe = self._count
         self.app = HttpApp(self.repository)
 
     def _count(self, rows):
@@ -236,8 +236,8 @@ def test_higher_priority_runs_first_when_requests_wait(array_folder):
 
     async def scenario():
         async with PausedApp(array_folder) as paused:
-            run = paused.engine._run
-            paused.engine._run = lambda rows: ran.append(rows[0]["values"][0]) or run(rows)
+            run = paused.engine._runs.run
+            paused.engine._runs.run = lambda rows: ran.append(rows[0]["values"][0]) or run(rows)
             tasks = []
             for waiting, request in enumerate(requests(paused.client), 1):
                 tasks.append(asyncio.create_task(request))

@@ -108,14 +108,14 @@ def test_answer_that_is_no_number_is_refused_with_its_row(text_folder):
     async def scenario():
         repository = Repository()
         model = repository.open(text_folder)
-        run = model.engine._run
+        run = model.engine._runs.run
 
         def broken(features):
             outputs = run(features)
             outputs["probabilities"][1] = np.nan
             return outputs
 
-        model.engine._run = broken
+        model.engine._runs.run = broken
         with pytest.raises(NotFiniteError, match="probabilities for row 1 is not a finite number"):
             await model.outputs(["好", "坏"])
 

@@ -144,12 +144,12 @@ def binary_reply(
         data = binary_data(array, datatype)
         parts.append(data)
         outputs.append((name, datatype, array.shape, len(data)))
-    parts[0], metadata = _binary_head(deployment.name, deployment.version, tuple(outputs))
+    parts[0], metadata = binary_head(deployment.name, deployment.version, tuple(outputs))
     return Rendered(iter(parts), OCTETS, metadata)
 
 
 @lru_cache(maxsize=1024)
-def _binary_head(
+def binary_head(
     model: str, version: str, outputs: tuple[tuple[str, str, tuple[int, ...], int], ...]
 ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
     """Returns the JSON of a reply and its metadata from each output's name, datatype, shape and bytes."""

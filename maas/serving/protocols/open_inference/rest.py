@@ -26,8 +26,9 @@ from maas.serving.protocols.open_inference.pages import (
     path_values,
 )
 from maas.serving.protocols.open_inference.requests import json_size, request_head, rows_of_request
+from maas.serving.protocols.open_inference.row_requests import binary_row_reader
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
-from maas.serving.protocols.operations import LARGE_BODY_BYTES, AnyOperation, Inference, Rendered, Request
+from maas.serving.protocols.operations import LARGE_BODY_BYTES, AnyOperation, Inference, Rendered, Request, RowReader
 from maas.serving.protocols.schemas import object_schema, schema_like, tensor_schema
 from maas.serving.repository import PredictingDeployment, Snapshot
 
@@ -107,6 +108,10 @@ class InferOperation(Inference[V2Call]):
             outputs=head.outputs,
             are_binary=head.are_binary,
         )
+
+    def row_reader(self, request: Request, snapshot: Snapshot) -> RowReader | None:
+        """Returns what reads rows of binary data."""
+        return binary_row_reader(named_deployment(request, snapshot), request.metadata)
 
     def render(self, call: V2Call, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns the wanted outputs as tensors."""

@@ -205,8 +205,8 @@ def test_candidate_is_returned_when_it_takes_longer_than_the_stable_version(serv
     canary = Canary(model="digits", candidate="4", percent=50, bounds=bounds)
     rollouts = changed(Rollouts(), edits.put("next", canary, 1.0))
     slow = served.snapshot.find("digits", "4").engine
-    run = slow._run
-    slow._run = lambda rows: time.sleep(0.1) or run(rows)
+    run = slow._runs.run
+    slow._runs.run = lambda rows: time.sleep(0.1) or run(rows)
     users = iter(map(str, range(1000)))
 
     async def requests():
@@ -232,7 +232,7 @@ def test_candidate_is_returned_when_it_takes_longer_than_the_stable_version(serv
 def test_outcomes_are_noted_once_whichever_way_a_call_is_sent(served):
     noted = []
     deployment = served.snapshot.first
-    deployment.engine._is_inline, deployment.engine._small_bytes = True, 1e9  # however busy the machine is
+    deployment.engine._runs._is_inline, deployment.engine._small_bytes = True, 1e9  # however busy the machine is
     engine = ObservedEngine(deployment.engine, lambda call, outcome, seconds: noted.append(outcome))
     call = Call(model="digits", inputs=ROWS, size_bytes=200)
     delivered = []

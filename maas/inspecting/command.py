@@ -70,6 +70,9 @@ def with_recipe_of_data(line: CommandLine, say: Callable[[str], None]) -> Comman
 
 
 def _source(line: CommandLine) -> str:
+    if len(line.names) == 2 and Path(line.names[0]).exists() and not Path(line.names[1]).exists():
+        name, column = line.names
+        raise ConfigError(f"{column} is no file. To learn that column, write maas {line.verb} {name} target={column}")
     if len(line.names) != 1:
         found = f"{', '.join(line.names)}: {line.verb} takes one" if line.names else "No data is named; name a"
         raise ConfigError(

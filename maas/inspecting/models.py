@@ -17,7 +17,8 @@ SMALL_PICTURE = 32
 LONGEST_SOUND = 10.0
 
 NO_TRAINING: Mapping[str, str | None] = dict.fromkeys(("objective", "optimizer", "schedule", "trainer"))
-LATIN = "Latin"
+WITH_BLANKS = ("Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Hangul")
+"""Writings that put blanks between words."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,8 @@ def text_choice(data: DataDescription, target: TargetDescription, text: ColumnDe
         "schedule": {"warmup_fraction": 0.1},
         "trainer": {"max_epochs": _epochs(data.rows, 3 * MANY_ROWS, 20)},
     }
-    is_latin = text.script in (LATIN, "Cyrillic", "Greek")
     tfidf: Mapping[str, str | None] = {"baseline": "tfidf"} if target.task == "classification" else {}
-    if tfidf and is_latin:
+    if tfidf and text.script in WITH_BLANKS:
         settings["baseline"] = {"analyzer": "word"}
     net = {"processor": "text", "model": "wide_deep_text", **_objective(target), "optimizer": "adam"}
     return ModelChoice(
@@ -166,9 +166,10 @@ def _columns(columns: Sequence[ColumnDescription]) -> dict[str, object]:
 
 
 def _text_settings(text: ColumnDescription) -> dict[str, object]:
-    """Returns the settings of the text processor."""
-    longest = 512 if text.characters > 400 else 256
-    return {"algorithm": "characters", "max_tokens": longest, "keep": "ends"}
+    """Returns words for writings that put blanks between them, and characters for others."""
+    if text.script in WITH_BLANKS:
+        return {"algorithm": "words", "vocabulary_size": 20_000, "max_tokens": 256, "keep": "ends"}
+    return {"algorithm": "characters", "max_tokens": 512 if text.characters > 400 else 256, "keep": "ends"}
 
 
 def _objective(target: TargetDescription) -> dict[str, str | None]:

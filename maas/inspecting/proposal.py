@@ -92,7 +92,7 @@ def propose(data: DataDescription, target: str | None = None, name: str | None =
     left_out |= {column.name: _unread(choice) for column in kept if column.name not in choice.inputs}
     repeats = 0.0 if choice.reads_text or not choice.inputs else repeated_fraction(data, choice.inputs)
     keeps_repeats = repeats >= LEAST_REPEATED
-    metric = "r2" if wanted.task == "regression" else "f1" if wanted.is_unbalanced else "accuracy"
+    metric = "r2" if wanted.task == "regression" else "balanced_accuracy" if wanted.is_unbalanced else "accuracy"
     return RecipeProposal(
         name or model_name(data.origin),
         data,
@@ -220,8 +220,8 @@ def _notes(data: DataDescription, target: TargetDescription, repeats: float) -> 
     if target.is_unbalanced:
         first = next(iter(target.labels))
         notes.append(
-            f"{target.majority:.1%} of the rows are {first}: classes are weighed, and F1 is the metric, as always "
-            f"predicting {first} would have that accuracy"
+            f"{target.majority:.1%} of the rows are {first}: classes are weighed, and balanced accuracy counts, as "
+            f"always predicting {first} would have that accuracy"
         )
     if repeats:
         notes.append(

@@ -5,9 +5,9 @@
 Each is run with seeds 0, 1, …; the split is one for all, as it is made by the rows' content. Beside it stands what a
 user of scikit-learn would write first, fitted on the same training rows and evaluated on the same test rows:
 HistGradientBoosting as it comes for tables, TF-IDF with logistic regression for texts, logistic regression on pixels
-for pictures. Differences are in percentage points of the metric (accuracy, R², or F1 where labels are rare), means over
-the seeds; minutes are those of the whole line of one seed, registry left out, and of its processors, the
-most of all seeds.
+for pictures. Differences are in percentage points of the metric (accuracy, R², or balanced accuracy where labels are
+rare), means over the seeds; minutes are those of the whole line of one seed, registry left out, and of its processors,
+the most of all seeds.
 """
 
 import os

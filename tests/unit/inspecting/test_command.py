@@ -7,13 +7,16 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import maas
 import maas.new
 from maas.config import RunConfig
+from maas.data.frames import arrow_rows_of_frame
 from maas.data.splits import Splits
+from maas.inspecting import reading
 from maas.inspecting.recipe_text import MOST_LINES
 from maas.lifecycle.recipe import load_rows
 from tests.unit.workbook_files import write_workbook
@@ -185,7 +188,7 @@ def test_rare_class_counts_when_nearly_all_rows_are_of_another(made_of, tmp_path
     rows = [[place * 0.5, "rare" if place % 20 == 0 else "usual"] for place in range(ROWS)]
     (tmp_path / "rare.csv").write_text(text_of(["x", "kind"], rows))
     made = made_of("rare.csv", "target=kind")
-    assert made.config.metric == "f1"
+    assert made.config.metric == "balanced_accuracy"
     assert "class_weight: balanced" in made.text
     assert "95.0% of the rows are usual" in made.said
 
@@ -280,7 +283,8 @@ def test_data_is_refused_in_one_line_when_nothing_can_be_learnt(
             ["nowhere", "target=a"],
             "There is no file or folder nowhere. Name a file, a folder, or OWNER/NAME at the hub.\n",
         ),
-        (["data.csv", "data.tsv"], "data.csv, data.tsv: new takes one file, folder or OWNER/NAME at the hub, e.g. "),
+        (["data.csv", "a", "b"], "data.csv, a, b: new takes one file, folder or OWNER/NAME at the hub, e.g. "),
+        (["data.csv", "b"], "b is no file. To learn that column, write maas new data.csv target=b\n"),
         (["mine.yaml"], "mine.yaml is a recipe. Run it: maas run recipe=mine.yaml\n"),
     ],
 )
@@ -303,3 +307,15 @@ def test_recipe_is_left_as_it_is_when_somebody_changed_it(tmp_path, monkeypatch,
         maas.new.main(["data.csv", "target=b"])
     assert "data.yaml is there and holds something else." in capsys.readouterr().err
     assert recipe.read_text().endswith("seed: 3\n")
+
+
+def test_data_set_of_the_hub_is_named_by_its_id_when_it_has_splits(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"x": np.arange(60) * 0.5, "kind": ["a", "b"] * 30})
+    parts = {"train": [arrow_rows_of_frame(rows, "x")], "test": [arrow_rows_of_frame(rows + rows, "y")]}
+    monkeypatch.setattr(reading, "loaded", lambda name: parts if name == "owner/rows" else {})
+    maas.new.main(["owner/rows", "target=kind"])
+    config = maas.compose("rows.yaml")
+    assert "override /data: hub_columns" in Path("rows.yaml").read_text()
+    assert config.data["source"]["id"] == "owner/rows"
+    assert "owner/rows: 120 rows, 2 columns" in capsys.readouterr().out

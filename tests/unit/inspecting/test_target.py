@@ -82,3 +82,14 @@ def test_folder_takes_no_target_when_its_folders_are_the_labels(tmp_path):
 )
 def test_name_is_the_files_when_a_model_is_named(origin, name):
     assert model_name(origin) == name
+
+
+@pytest.mark.parametrize(
+    ("sentence", "algorithm"), [("a good day number {}", "words"), ("第{}次来这里吃饭，味道很好", "characters")]
+)
+def test_tokens_are_words_when_the_writing_has_blanks(sentence, algorithm):
+    texts = pd.DataFrame({"text": [sentence.format(place) for place in range(COUNT)], "y": ["a", "b"] * 100})
+    proposal = propose(inspect_data(texts), "y")
+    assert proposal.model.reads_one_text
+    assert proposal.settings["processor"]["algorithm"] == algorithm
+    assert proposal.parts["baseline"] == "tfidf"

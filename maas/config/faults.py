@@ -36,6 +36,7 @@ def faults_of(config: RunConfig) -> Iterator[str]:
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         yield f"seed is {config.seed!r}; it must be a whole number from 0 to 4294967295. Set e.g. seed=1."
     yield from _faults_of_task(config)
+    yield from _faults_of_freeze(config.freeze)
     if config.standardize_target and config.task != "regression":
         yield f"standardize_target is true; task {config.task} learns no number. Set standardize_target=null."
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
@@ -53,6 +54,11 @@ def faults_of(config: RunConfig) -> Iterator[str]:
         if section.name in SECTIONS and not (is_part(value) or (value is None and may_be_null)):
             yield f"{section.name} is {value!r}; it must be a part, a mapping with a _target_."
         yield from faults_in(value, section.name)
+
+
+def _faults_of_freeze(patterns: object) -> Iterator[str]:
+    if not isinstance(patterns, list | tuple) or not all(isinstance(one, str) for one in patterns):
+        yield f"freeze is {patterns!r}; it must be a list of patterns. Set e.g. freeze=[net.layer1]."
 
 
 def _faults_of_task(config: RunConfig) -> Iterator[str]:

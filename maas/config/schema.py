@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -47,7 +47,7 @@ _OF_TRAINING = frozenset(
         "optimizer",
         "schedule",
     }
-    | {"trainer", "augment", "pretrain", "folds", "callbacks", "standardize_target"}
+    | {"trainer", "augment", "pretrain", "folds", "callbacks", "standardize_target", "freeze"}
 )
 _NOT_OF_THE_MODEL = frozenset({"runs_dir", "resume", "overrides", "registry", "workers"})
 
@@ -83,6 +83,7 @@ class RunConfig:
         schedule: optimizer and steps to a learning-rate schedule.
         augment: random changes to training batches; null for none.
         pretrain: what the net learns from the training inputs alone before it is trained; null for nothing.
+        freeze: patterns of names of parameters, or of layers, that stay as they are in training; none trains all.
         trainer: Lightning's Trainer; null takes the model as it comes.
         callbacks: Lightning's callbacks by name, those that write training checkpoints among them.
         folds: number of folds of an additional cross-validation; 0 for none.
@@ -112,6 +113,7 @@ class RunConfig:
     schedule: Part[object] | None = None
     augment: Part[object] | None = None
     pretrain: Part[object] | None = None
+    freeze: Sequence[str] = ()
     trainer: Part[object] | None = None
     callbacks: Mapping[str, Part[object]] = field(default_factory=dict)
     folds: int = 0

@@ -21,6 +21,7 @@ from maas.runtime.processors import Processor
 from maas.training.callbacks import callback_parts_of
 from maas.training.checkpoint import NetRecord
 from maas.training.evaluation import NET_ERRORS
+from maas.training.freezing import freeze_
 from maas.training.heads import TaskHead
 from maas.training.nets import built, resolve_net
 from maas.training.objectives import Objective
@@ -76,7 +77,9 @@ class RecipeUnderCheck:
             seed: random seed of its weights; None takes the recipe's.
         """
         torch.manual_seed(self.training.seed if seed is None else seed)
-        return cast("nn.Module", built(self.record, self.processor))  # imported ones are left out by `is_trained_here`
+        net = cast("nn.Module", built(self.record, self.processor))  # imported ones are left out by `is_trained_here`
+        freeze_(net, self.training.freeze)
+        return net
 
     @cached_property
     def net(self) -> nn.Module:

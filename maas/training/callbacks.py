@@ -53,7 +53,7 @@ REFUSED_FOR_NETS: Mapping[type, tuple[str, str]] = {
     ),
     of_lightning.BaseFinetuning: (
         "adds parameters to the optimizer during the training, which schedules refuse",
-        "Freeze parameters in the net itself, by requires_grad_(False).",
+        "Set freeze: patterns of parameters that stay as they are throughout.",
     ),
 }
 """Likewise, of callbacks that a LightningModule of the user's may use."""

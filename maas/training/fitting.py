@@ -14,6 +14,7 @@ from maas.runtime.processors import Processor
 from maas.training.callbacks import require_usable
 from maas.training.checkpoint import NetRecord
 from maas.training.distilling import Teacher
+from maas.training.freezing import freeze_, report_frozen
 from maas.training.heads import TaskHead
 from maas.training.nets import built, finished, resolve_net, types_of
 from maas.training.output_check import require_sound_outputs
@@ -73,8 +74,10 @@ def fit(
     model = built(record, processor)
     require_unit(recipe, model)
     if isinstance(model, ImportedModel):
+        _require_nothing_frozen(recipe, model.framework)
         return Fitted(model.fit(splits, processor), record, task_head)
     if recipe.trainer is None:
+        _require_nothing_frozen(recipe, "a recipe without a trainer")
         model, record = finished(model, record, types_of(model))
         if task_head.postprocessor:  # else its logits are of each token, and proven with the texts
             outputs = task_head.facts(splits.train).get("outputs")
@@ -85,6 +88,8 @@ def fit(
     if recipe.pretrain is not None:
         recipe.pretrain.pretrain(model, processor, splits.train.inputs, recipe.seed)
         seed_everything(recipe.seed, workers=True, verbose=False)  # as if the pretraining came from the cache
+    freeze_(model, recipe.freeze)
+    report_frozen(model)
     training = training_of(recipe, model, task_head, splits, processor, resume_folder, listener)
     with training.supervised():
         training.trainer.fit(training.task, datamodule=training.data, ckpt_path=training.checkpoint, weights_only=False)
@@ -129,3 +134,11 @@ def fit_net(
     with training.supervised():
         training.trainer.fit(training.task, datamodule=training.data, ckpt_path=training.checkpoint, weights_only=False)
     return training.outcome()
+
+
+def _require_nothing_frozen(recipe: TrainingRecipe, what: str) -> None:
+    if recipe.freeze:
+        raise ConfigError(
+            f"freeze is {', '.join(recipe.freeze)}, and {what} trains no net here. Set freeze=[], or trainer=cpu "
+            "with a net."
+        )

@@ -179,6 +179,9 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings(
+        "ignore", message=r".*module\(s\) in eval mode at the start.*"
+    )  # frozen ones; the doctor looks
 
 
 def _duration(seconds: float) -> str:

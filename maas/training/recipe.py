@@ -51,6 +51,7 @@ class TrainingRecipe:
         schedule: optimizer and steps to a learning-rate schedule.
         augment: random changes to training batches; None for none.
         pretrain: what the net learns from the inputs alone before; None for nothing.
+        freeze: patterns of names of parameters that are not trained.
         trainer: Lightning's; None takes the model as it comes.
         callbacks: Lightning's, by name.
     """
@@ -72,6 +73,7 @@ class TrainingRecipe:
     schedule: Part[LRScheduler] | None
     augment: Part[Augmentation] | None
     pretrain: Pretraining | None
+    freeze: Sequence[str]
     trainer: Part[Trainer] | None
     callbacks: Mapping[str, Part[Callback]]
 

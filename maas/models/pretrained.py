@@ -66,7 +66,7 @@ class SequenceClassifier(nn.Module):
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        model = _model(AutoModelForSequenceClassification, pretrained, config, dropout, num_labels=outputs)
+        model = pretrained_model(AutoModelForSequenceClassification, pretrained, config, dropout, num_labels=outputs)
         self._adapter = adapter
         self.model: Any = adapter.adapted(model) if adapter else model
 
@@ -118,7 +118,7 @@ class SentenceEncoder(nn.Module):
 
     def __init__(self, pretrained: str | None = None, *, config: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.model: Any = _model(AutoModel, pretrained, config)
+        self.model: Any = pretrained_model(AutoModel, pretrained, config)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """Returns vectors of length 1.
@@ -154,14 +154,25 @@ def _model_inputs(input_ids: Tensor, attention_mask: Tensor, token_type_ids: Ten
     return {"input_ids": input_ids, "attention_mask": attention_mask, **types}
 
 
-def _model(
+def pretrained_model(
     kind: Any,
     pretrained: str | None,
     config: Mapping[str, Any] | None,
     dropout: float | None = None,
     **settings: Any,
 ) -> PreTrainedModel:
-    """Builds a model with its pretrained weights, or untrained from a config, in float32."""
+    """Builds a model with its pretrained weights, or untrained from a config, in float32.
+
+    Args:
+        kind: class of transformers that opens it.
+        pretrained: a folder, `package:path` inside an installed package, or a hub id.
+        config: configuration of transformers, for a model that is not pretrained.
+        dropout: fraction that training drops wherever the model drops anything; None keeps the model's own.
+        settings: further settings of its configuration.
+
+    Raises:
+        ConfigError: there is no model to be found.
+    """
     if config is not None:
         model: PreTrainedModel = kind.from_config(AutoConfig.for_model(**{**config, **settings}))
         return model

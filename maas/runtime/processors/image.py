@@ -39,9 +39,11 @@ class ImageProcessor(SingleArrayProcessor):
         resize: `stretch` changes the aspect; `cover` scales the shorter side and crops the centre; `fit` scales the
             longer side and centres the image on black.
         resampling: Pillow's filter, antialiased when it makes smaller.
+        shorter_side: with `cover`, pixels that the shorter side is scaled to before the centre is cut out of whole
+            pixels, as published nets were evaluated (256 before 224); null scales and cuts in one step.
 
     Raises:
-        ConfigError: the model's images have more pixels than are read.
+        ConfigError: the model's images have more pixels than are read, or the shorter side has fewer than they.
     """
 
     kind: ClassVar[str] = "image"
@@ -57,17 +59,24 @@ class ImageProcessor(SingleArrayProcessor):
         channels: Literal[1, 3] = 3,
         resize: Literal["stretch", "cover", "fit"] = "stretch",
         resampling: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear",
+        shorter_side: Count | None = None,
     ) -> None:
         if height * width > MAX_PIXELS:
             raise ConfigError(
                 f"processor.height × processor.width is {height} × {width}; at most {MAX_PIXELS // 10**6} million are "
                 "read. Set e.g. processor.height=224 processor.width=224."
             )
+        if shorter_side is not None and (resize != "cover" or shorter_side < max(height, width)):
+            raise ConfigError(
+                f"processor.shorter_side is {shorter_side}, processor.resize {resize}; {height} × {width} pixels are "
+                f"cut out of a picture that covers them. Set processor.resize=cover and at least {max(height, width)}."
+            )
         self.height = height
         self.width = width
         self.channels = channels
         self.resize = resize
         self.resampling = resampling
+        self.shorter_side = shorter_side
         self._shape = (height, width, channels)
         self._mode: Literal["L", "RGB"] = "L" if channels == 1 else "RGB"
         self._filter = Image.Resampling[resampling.upper()]
@@ -106,6 +115,8 @@ class ImageProcessor(SingleArrayProcessor):
         size = (self.width, self.height)
         if self.resize == "stretch":
             return image.resize(size, self._filter)
+        if self.shorter_side is not None:
+            return self._cut(image, self.shorter_side)
         if self.resize == "cover":
             return ImageOps.fit(image, size, self._filter)
         scale = min(self.width / image.width, self.height / image.height)
@@ -116,6 +127,18 @@ class ImageProcessor(SingleArrayProcessor):
         corner = (round((self.width - width) / 2), round((self.height - height) / 2))
         black.paste(image.resize((width, height), self._filter), corner)
         return black
+
+    def _cut(self, image: Image.Image, shorter_side: int) -> Image.Image:
+        """Scales the shorter side and cuts the centre out; of a very long picture the rest is not made."""
+        shorter = min(image.size)
+        width, height = (shorter_side if side == shorter else int(shorter_side * side / shorter) for side in image.size)
+        left, top = (width - self.width) // 2, (height - self.height) // 2
+        right, bottom = left + self.width, top + self.height
+        if width * height <= MAX_PIXELS:
+            return image.resize((width, height), self._filter).crop((left, top, right, bottom))
+        across, down = image.width / width, image.height / height
+        box = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
+        return image.resize((self.width, self.height), self._filter, box=box)
 
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"pixels": uint8 (N, H, W, C)}`."""
@@ -194,8 +217,10 @@ class ImageProcessor(SingleArrayProcessor):
         return {"in_channels": self.channels, "height": self.height, "width": self.width}
 
     def settings(self) -> dict[str, Any]:
-        """All arguments."""
+        """All arguments; `shorter_side` where it is set, so that an older runtime opens what does without."""
+        shorter = {} if self.shorter_side is None else {"shorter_side": self.shorter_side}
         return {
+            **shorter,
             "height": self.height,
             "width": self.width,
             "channels": self.channels,

@@ -1,7 +1,7 @@
 """Keras nets as ONNX, by torch's exporter."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,14 @@ from maas.runtime.codec import ModelInputs
 KERAS_OUTPUT = "raw"
 
 
+class KerasInput(Protocol):
+    """What is used of an input that a Keras net declares; its first axis is the batch."""
+
+    name: str
+    shape: Sequence[int | None]
+    dtype: str
+
+
 class KerasModel(Protocol):
     """What is used of `keras.Model`, which on torch is a torch module."""
 
@@ -32,21 +40,36 @@ class KerasModel(Protocol):
 
 
 class _ByPosition(nn.Module):
-    """A Keras net that takes model inputs in their order, as torch's exporter gives them."""
+    """A Keras net that takes model inputs in their order, as torch's exporter gives them.
 
-    def __init__(self, net: KerasModel, names: Sequence[str]) -> None:
+    Args:
+        net: Keras model.
+        names: names of the model inputs.
+        connected: model input → input of the net; none where the one model input goes to the only input.
+    """
+
+    def __init__(self, net: KerasModel, names: Sequence[str], connected: Mapping[str, str]) -> None:
         super().__init__()
         self.net = net
-        self.names = tuple(names)
+        self.places = {own: list(names).index(name) for name, own in connected.items()}
 
     def forward(self, *model_inputs: Tensor) -> Tensor:
-        given = model_inputs[0] if len(model_inputs) == 1 else dict(zip(self.names, model_inputs, strict=True))
+        given = {own: model_inputs[place] for own, place in self.places.items()} if self.places else model_inputs[0]
         found: Tensor = self.net(given, training=False)
         return found
 
 
-def exported_keras(net: KerasModel, examples: ModelInputs, axes: Axes, opset: int) -> onnx.ModelProto:
+def exported_keras(
+    net: KerasModel, examples: ModelInputs, axes: Axes, opset: int, connected: Mapping[str, str]
+) -> onnx.ModelProto:
     """Returns a net as ONNX; its inputs are the model inputs, its output is `raw`.
+
+    Args:
+        net: Keras model.
+        examples: model inputs of 2 or more rows.
+        axes: those of any size: model input → axis → name.
+        opset: opset to write.
+        connected: model input → input of the net; none where the one model input goes to the only input.
 
     Raises:
         ExportError: torch's exporter refuses it.
@@ -56,7 +79,7 @@ def exported_keras(net: KerasModel, examples: ModelInputs, axes: Axes, opset: in
     with quiet_keras():
         try:
             program = torch.onnx.export(
-                _ByPosition(net, list(examples)).eval(),
+                _ByPosition(net, list(examples), connected).eval(),
                 tuple(torch.from_numpy(array) for array in examples.values()),
                 input_names=list(examples),
                 output_names=[KERAS_OUTPUT],

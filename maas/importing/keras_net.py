@@ -16,6 +16,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError, one_line
 from maas.importing.base import ImportedModel, library_errors, needed
 from maas.importing.keras_graph import KERAS_OUTPUT, KerasModel, exported_keras, quiet_keras
+from maas.importing.keras_inputs import connected_inputs, given_to_keras
 from maas.importing.meaning import Gives, Meaning, meaning_of, require_scores
 from maas.importing.writing import write_adopted
 from maas.onnx_graphs.building import GraphBuilder
@@ -45,7 +46,8 @@ class KerasNet(ImportedModel):
     Keras' own `export(format="onnx")` is not used: it goes through TorchScript, which knows neither LayerNormalization
     nor attention and writes three times as many nodes.
 
-    A net of one input is given the processor's one model input; one of several is given the model inputs by name.
+    A net of one input is given the processor's one model input, whatever it is called; one of several is given model
+    inputs of its inputs' names, else of their shapes.
 
     Args:
         model: the path of a `.keras` file; or a function without arguments that returns a model, such as a part with
@@ -56,6 +58,7 @@ class KerasNet(ImportedModel):
         epochs: epochs of training by Keras on the training split; 0 takes the net as it comes.
         batch_size: rows in a training step.
         seed: random seed of the weights that the function draws, and of the training.
+        inputs: model input → input of the net, where neither names nor shapes decide; null where they do.
         meaning: meaning of its output; set by `fit`.
     """
 
@@ -69,6 +72,7 @@ class KerasNet(ImportedModel):
         epochs: NonNegativeCount = 0,
         batch_size: Count = 32,
         seed: NonNegativeCount = 0,
+        inputs: Mapping[str, str] | None = None,
         *,
         meaning: Meaning | None = None,
     ) -> None:
@@ -78,13 +82,14 @@ class KerasNet(ImportedModel):
         self.epochs = epochs
         self.batch_size = batch_size
         self.seed = seed
+        self.inputs = inputs
         self.meaning = meaning
 
     def fit(self, splits: Splits, processor: Processor) -> Self:
         """Returns a net that knows the data's labels, trained where epochs are set."""
         _require_exportable(self.net)
         meaning = meaning_of(self.gives, self.labels, splits)
-        met = type(self)(self.net, self.gives, self.labels, meaning=meaning)
+        met = type(self)(self.net, self.gives, self.labels, inputs=self.inputs, meaning=meaning)
         first = processor.batch(processor.preprocess(splits.train.inputs[:1]))
         require_scores(met.outputs(first), self.gives, splits)
         if self.epochs:
@@ -93,9 +98,10 @@ class KerasNet(ImportedModel):
 
     def outputs(self, model_inputs: ModelInputs) -> NDArray[np.float32]:
         """Returns what Keras predicts."""
+        given = self._given(model_inputs)
         with quiet_keras():
             try:
-                return self._known.scores(np.asarray(self.net.predict_on_batch(_given(model_inputs))))
+                return self._known.scores(np.asarray(self.net.predict_on_batch(given)))
             except (
                 ValueError,
                 TypeError,
@@ -108,7 +114,7 @@ class KerasNet(ImportedModel):
     def write_onnx(self, out: Path, *, examples: ModelInputs, axes: Axes, output: str, opset: int) -> None:
         """Writes what torch's exporter makes of the net."""
         write_adopted(
-            exported_keras(self.net, examples, axes, opset),
+            exported_keras(self.net, examples, axes, opset, connected_inputs(self.net, examples, self.inputs)),
             out,
             before=GraphBuilder("model_inputs"),
             connected={model_input: model_input for model_input in examples},
@@ -130,7 +136,7 @@ class KerasNet(ImportedModel):
     def load(cls, arguments: Mapping[str, Any], folder: Path) -> Self:
         """Opens what `save` wrote."""
         meaning = msgspec.json.decode((folder / RECORD).read_bytes(), type=Meaning)
-        return cls(str(folder / MODEL), meaning.gives, meaning=meaning)
+        return cls(str(folder / MODEL), meaning.gives, inputs=arguments.get("inputs"), meaning=meaning)
 
     @cached_property
     def net(self) -> KerasModel:
@@ -162,6 +168,9 @@ class KerasNet(ImportedModel):
             raise ConfigError("The Keras net has not met the data yet. Call fit first.")
         return self.meaning
 
+    def _given(self, model_inputs: ModelInputs) -> object:
+        return given_to_keras(model_inputs, connected_inputs(self.net, model_inputs, self.inputs))
+
     def _train(self, model_inputs: ModelInputs, splits: Splits, meaning: Meaning) -> None:
         """Trains the net in place; targets are positions among its own labels."""
         if splits.train.targets is None or self.gives not in LOSSES:
@@ -172,7 +181,7 @@ class KerasNet(ImportedModel):
         with quiet_keras():
             if not self.net.compiled:
                 self.net.compile("adam", LOSSES[self.gives](keras.losses))
-            self.net.fit(_given(model_inputs), targets, batch_size=self.batch_size, epochs=self.epochs, verbose=0)
+            self.net.fit(self._given(model_inputs), targets, batch_size=self.batch_size, epochs=self.epochs, verbose=0)
 
 
 def open_keras(keras: ModuleType, path: Path) -> KerasModel:
@@ -216,7 +225,3 @@ def keras_on_torch() -> ModuleType:
             "environment."
         )
     return keras
-
-
-def _given(model_inputs: ModelInputs) -> ModelInputs | NDArray[Any]:
-    return next(iter(model_inputs.values())) if len(model_inputs) == 1 else dict(model_inputs)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
+from PIL import Image
+from torch import Tensor, nn
 
 import maas
 from maas.lifecycle.recipe import load_rows
@@ -88,15 +92,23 @@ def composed(folder: Path, name: str, recipe: dict[str, Any], *overrides: str) -
     return maas.compose(str(file), *COMMON, f"runs_dir={folder / 'runs'}", *overrides)
 
 
-def of_table(folder: Path, table: Path, model: dict[str, Any]) -> maas.RunConfig:
-    sections = {"data": "columns", "processor": "tabular", "model": "estimator"}
+def of_table(
+    folder: Path,
+    table: Path,
+    model: dict[str, Any],
+    kind: str = "estimator",
+    numbers: Sequence[str] = NUMBERS,
+    categories: Sequence[str] = CATEGORIES,
+) -> maas.RunConfig:
+    sections = {"data": "columns", "processor": "tabular", "model": kind}
+    source = {"path": str(table), "target": "late", "columns": [*numbers, *categories]}
     recipe = {
         "defaults": [
             *({f"override /{section}": part} for section, part in sections.items()),
             *({f"override /{section}": None} for section in NULLS),
         ],
-        "data": {"target": "label", "source": {"path": str(table), "target": "late"}, "test_fraction": 0.5},
-        "processor": {"numbers": NUMBERS, "categories": CATEGORIES},
+        "data": {"target": "label", "source": source, "test_fraction": 0.5},
+        "processor": {"numbers": list(numbers), "categories": list(categories)},
         "model": model,
     }
     return composed(folder, "brought", recipe)
@@ -155,15 +167,129 @@ def test_file_of_a_booster_is_proven_and_served(name: str, flights: Path, tmp_pa
         import xgboost
 
         xgboost.XGBClassifier(**SMALL).fit(table, late).save_model(tmp_path / name)
-    of_table(tmp_path, flights, {"estimator": str(tmp_path / name), "labels": ["in time", "late"]})
-    config = maas.compose(
-        str(tmp_path / "brought.yaml"),
-        *COMMON,
-        f"runs_dir={tmp_path}",
-        "processor.categories=[]",
-        "data.source.columns=[distance,hour]",
-    )
+    model = {"estimator": str(tmp_path / name), "labels": ["in time", "late"]}
+    config = of_table(tmp_path, flights, model, categories=())
     bundle = maas.lifecycle.run(config).bundle
     require_proven(bundle)
     rows = [{"distance": 100.0, "hour": 3}, {"distance": None, "hour": None}, {"distance": 3e38, "hour": -3e38}]
     require_served(bundle, "/v1/tabular-classification", "row", rows)
+
+
+SIDE = 24
+COLOURS = ("red", "green", "blue")
+VIT = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "image_size": SIDE,
+    "patch_size": 8,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of paths to 1,300 pictures, each of one colour with noise."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator, lines = np.random.default_rng(0), ["path,label"]
+    for number in range(1300):
+        pixels = generator.integers(0, 130, (20, 30, 3), dtype=np.uint8)
+        pixels[:, :, number % 3] += 100
+        Image.fromarray(pixels).save(folder / f"{number}.png", compress_level=0)
+        lines.append(f"{number}.png,{COLOURS[number % 3]}")
+    (folder / "table.csv").write_text("\n".join(lines))
+    return folder / "table.csv"
+
+
+def of_pictures(folder: Path, table: Path, parts: dict[str, Any], **recipe: Any) -> maas.RunConfig:
+    sections = {"data": "file_table", "optimizer": "adamw", "schedule": "constant", **parts}
+    whole = {
+        "defaults": [{f"override /{section}": part} for section, part in sections.items()],
+        "data": {"source": {"path": str(table)}, "test_fraction": 0.8, "validation_fraction": 0.08},
+        **recipe,
+    }
+    return composed(folder, "seen", whole, "trainer.max_epochs=4", "optimizer.lr=0.02", "batch_size=16")
+
+
+@pytest.mark.slow
+def test_vit_of_a_folder_is_tuned_with_frozen_layers_proven_and_served(pictures: Path, tmp_path: Path) -> None:
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+    torch.manual_seed(0)
+    ViTForImageClassification(ViTConfig(**VIT, num_labels=7)).save_pretrained(tmp_path / "vit")
+    ViTImageProcessor(size={"height": SIDE, "width": SIDE}).save_pretrained(tmp_path / "vit")
+    config = of_pictures(
+        tmp_path, pictures, {"processor": "pretrained_image", "model": "image_classifier"},
+        model={"pretrained": str(tmp_path / "vit")}, freeze=["model.vit.embeddings"],
+    )  # fmt: skip
+    line = maas.lifecycle.run(config)
+    require_proven(line.bundle)
+    assert line.bundle.evidence.metrics["shipped"]["accuracy"].value > 0.9
+    before = ViTForImageClassification.from_pretrained(tmp_path / "vit").vit.state_dict()
+    after = line.checkpoint.model().model.vit.state_dict()
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert moved
+    assert not any(name.startswith("embeddings.") for name in moved)
+    assert line.bundle.manifest.processor["height"] == SIDE
+    require_seen(line.bundle, pictures)
+
+
+@pytest.mark.slow
+def test_net_of_floats_is_trained_proven_and_served(pictures: Path, tmp_path: Path) -> None:
+    processor = {"height": 16, "width": 16, "channels": 3}
+    config = of_pictures(
+        tmp_path, pictures, {"processor": "image", "model": "picture_net"}, processor=processor,
+        model={"net": f"{__name__}.Theirs"},
+    )  # fmt: skip
+    bundle = maas.lifecycle.run(config).bundle
+    require_proven(bundle)
+    assert bundle.evidence.metrics["shipped"]["accuracy"].value > 0.9
+    require_seen(bundle, pictures)
+
+
+def require_seen(bundle: maas.Bundle, table: Path) -> None:
+    """Requires the same prediction of a file by its path, by the server, and the right one."""
+    import base64
+
+    for number in range(3):
+        file = table.parent / f"{number}.png"
+        (expected,) = bundle.predict([file])
+        assert expected["label"] == COLOURS[number]
+        text = base64.b64encode(file.read_bytes()).decode()
+        assert served(bundle, "/v1/image-classification", {"image": text}).json() == expected
+
+
+class Theirs(nn.Module):
+    """A net in the form of torchvision's: floats channels first, and `num_classes`."""
+
+    def __init__(self, num_classes: int = 1000) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU())
+        self.fc = nn.Linear(8, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.features(x).mean((2, 3)))
+        return logits
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras 3.15 with numpy 2
+def test_keras_net_of_two_inputs_is_proven_and_served(flights: Path, tmp_path: Path) -> None:
+    pd.read_csv(flights).dropna(subset=["distance"]).to_csv(
+        tmp_path / "whole.csv", index=False
+    )  # it knows no missing one
+    model = {"model": str(two_inputs(tmp_path)), "gives": "logits", "epochs": 3}
+    config = of_table(tmp_path, tmp_path / "whole.csv", model, "keras_net", numbers=["distance"])
+    bundle = maas.lifecycle.run(config).bundle
+    require_proven(bundle)
+    rows = [{"distance": 100.0, "carrier": "UA", "origin": "AFK"}, {"distance": 9.0, "carrier": "new", "origin": None}]
+    require_served(bundle, "/v1/tabular-classification", "row", rows)
+
+
+def two_inputs(folder: Path) -> Path:
+    """A Keras net of a number and two positions of categories, under names of its own."""
+    from maas.importing.keras_net import keras_on_torch
+
+    layers = keras_on_torch().layers
+    amount, kinds = layers.Input((1,), name="amount"), layers.Input((2,), name="kinds", dtype="int64")
+    scaled = layers.Rescaling(0.001)(amount)
+    looked_up = layers.Flatten()(layers.Embedding(40, 3)(kinds))
+    net = keras_on_torch().Model([kinds, amount], layers.Dense(2)(layers.Concatenate()([scaled, looked_up])))
+    net.save(folder / "theirs.keras")
+    return folder / "theirs.keras"

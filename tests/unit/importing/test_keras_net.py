@@ -195,3 +195,53 @@ def test_answers_are_keras_own_when_weights_have_eight_bits(keras, iris, four, m
     np.testing.assert_allclose(
         written(model, tmp_path, model_inputs).run(None, model_inputs)[0], model.outputs(model_inputs), atol=1e-6
     )
+
+
+def of_two(keras, *names: str):
+    """A net of three numbers and one category, under some names."""
+    layers = keras.layers
+    numbers, kind = layers.Input((3,), name=names[0]), layers.Input((1,), name=names[1], dtype="int64")
+    looked_up = layers.Flatten()(layers.Embedding(5, 2)(kind))
+    return keras.Model([kind, numbers], layers.Dense(3)(layers.Concatenate()([looked_up, numbers])))
+
+
+@pytest.fixture
+def kinds(iris):
+    """Rows of three numbers and a category, and their processor."""
+    rows = [[*row[:3], f"{row[3] > 1}"] for row in iris.train.inputs]
+    processor = TabularProcessor(numbers=["a", "b", "c"], categories=["kind"]).fit(rows)
+    return Splits(Split(rows, iris.train.targets), iris.validation, iris.test, iris.labels, iris.record), processor
+
+
+@pytest.mark.parametrize("chosen", [None, {"numbers": "amounts", "categories": "of_what"}])
+def test_inputs_may_have_any_names_when_their_shapes_differ_or_the_recipe_says_which(
+    keras, kinds, chosen, model_inputs_of, written, tmp_path
+):
+    splits, processor = kinds
+    model = KerasNet(of_two(keras, "amounts", "of_what"), "logits", epochs=1, inputs=chosen).fit(splits, processor)
+    model_inputs = model_inputs_of(processor, splits.train.inputs)
+    session = written(model, tmp_path, model_inputs)
+    np.testing.assert_allclose(session.run(None, model_inputs)[0], model.outputs(model_inputs), atol=1e-5)
+    expected = model.net.predict_on_batch({"amounts": model_inputs["numbers"], "of_what": model_inputs["categories"]})
+    np.testing.assert_allclose(
+        model.outputs(model_inputs), np.exp(expected) / np.exp(expected).sum(1)[:, None], atol=1e-6
+    )
+    model.save(tmp_path)
+    again = KerasNet.load({"inputs": chosen}, tmp_path)
+    np.testing.assert_allclose(again.outputs(model_inputs), model.outputs(model_inputs), atol=1e-6)
+
+
+@pytest.mark.parametrize("chosen", [None, {"numbers": "a", "categories": "c"}])
+def test_refusal_shows_both_sides_when_neither_names_nor_shapes_tell(keras, iris, chosen):
+    rows = [[row[0], f"{row[3] > 1}"] for row in iris.train.inputs]
+    processor = TabularProcessor(numbers=["n"], categories=["kind"]).fit(rows)
+    splits = Splits(Split(rows, iris.train.targets), iris.validation, iris.test, iris.labels, iris.record)
+    layers = keras.layers
+    one, other = layers.Input((1,), name="a"), layers.Input((1,), name="b")
+    net = keras.Model([one, other], layers.Dense(3)(layers.Concatenate()([one, other])))
+    with pytest.raises(ConfigError) as caught:
+        KerasNet(net, "logits", inputs=chosen).fit(splits, processor)
+    assert str(caught.value) == (
+        "The Keras net takes a [1], b [1]; the processor gives numbers [1], categories [1]. Set "
+        "model.inputs={model_input: input} for each of its inputs."
+    )

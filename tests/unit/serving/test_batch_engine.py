@@ -11,6 +11,7 @@ from maas.runtime.codec import ArrayFeatures
 from maas.serving.call import Call, RowList
 from maas.serving.costs import Costs
 from maas.serving.engines.batch import BatchEngine
+from maas.serving.engines.small_calls import SmallCall
 from maas.serving.executors import Lane
 from maas.serving.faults import NotFiniteError, TooManyRowsError
 
@@ -440,6 +441,56 @@ def test_small_call_is_handed_nothing_when_its_neighbour_withdraws_it():
         return outcome["doubled"].item(), gone.done(), engine.queued_rows
 
     assert asyncio.run(scenario()) == (6, False, 0)
+
+
+def finished_calls(values, finish):
+    """Returns what small calls were given that share a way to be finished, and how many rows were finished at once."""
+    sizes = []
+
+    def counted(outputs):
+        sizes.append(len(outputs["doubled"]))
+        return finish(outputs["doubled"].ravel().tolist())
+
+    async def scenario():
+        engine = Engine(inline=True)
+        engine.model.processor.as_array = True
+        outcomes = [asyncio.get_running_loop().create_future() for _ in values]
+        for value, outcome in zip(values, outcomes, strict=True):
+            assert engine.start_small(SmallCall([(value, 1)], 1, counted, outcome.set_result)) is not None
+        found = await asyncio.gather(*outcomes)
+        await engine.drain()
+        return found
+
+    return asyncio.run(scenario()), sizes
+
+
+def test_small_calls_are_finished_together_when_they_share_a_run():
+    assert finished_calls((1, 2, 3), lambda doubled: list(map(str, doubled))) == (["2", "4", "6"], [3])
+
+
+def test_small_call_fails_alone_when_its_outcome_cannot_be_made():
+    def finish(doubled):
+        return [{2: "two", 6: "six"}[one] for one in doubled]
+
+    (first, bad, last), sizes = finished_calls((1, 2, 3), finish)
+    assert (first, last, type(bad), sizes) == ("two", "six", KeyError, [3, 1, 1, 1])
+
+
+def test_small_calls_fail_when_there_is_no_outcome_for_each():
+    found, _ = finished_calls((1, 2), lambda doubled: doubled[1:])
+    assert [str(one) for one in found] == ["0 replies were made of the outputs for 1 rows."] * 2
+
+
+@pytest.mark.parametrize("size", [1, 1_000])
+def test_small_call_has_to_be_submitted_when_it_takes_long_or_the_engine_is_drained(size):
+    async def scenario():
+        engine = Engine(inline=True, is_preprocessed_inline=False)
+        engine._small_bytes = 10
+        if size == 1:
+            await engine.drain()
+        return engine.start_small(SmallCall([(1, 1)], size, list, print)), engine.queued_rows
+
+    assert asyncio.run(scenario()) == (None, 0)
 
 
 def test_paused_engine_leaves_small_calls_waiting():

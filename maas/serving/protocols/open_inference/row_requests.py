@@ -19,7 +19,7 @@ from maas.serving.protocols.open_inference.requests import REMEMBERED_BYTES, Bin
 from maas.serving.protocols.operations import Metadata, ReadRow, Reply, Request, RowReader
 from maas.serving.repository import PredictingDeployment
 
-_MOST_DIGITS, _MOST_HEADS = 4, 1024
+_MOST_DIGITS, _MOST_HEADS = 4, 64
 _Head: TypeAlias = tuple[bytes, tuple[tuple[bytes, bytes], ...]]
 """The JSON that begins a reply, and the reply's metadata."""
 

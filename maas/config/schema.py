@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from maas.config.part import Part, plain_of, value_of
-from maas.scoring.names import METRICS_OF_LABELS, METRICS_OF_NUMBERS, METRICS_OF_PROBABILITIES
+from maas.scoring.names import METRICS_OF_LABELS, METRICS_OF_NUMBERS, METRICS_OF_PROBABILITIES, METRICS_OF_SETS
 from maas.scoring.own import is_own
 
 FILLED = frozenset(
@@ -20,6 +20,7 @@ _OF_CLASSES = (*METRICS_OF_LABELS, *METRICS_OF_PROBABILITIES)
 METRICS = {
     "classification": _OF_CLASSES,
     "binary": _OF_CLASSES,
+    "multilabel": METRICS_OF_SETS,
     "regression": METRICS_OF_NUMBERS,
     "transcription": ("word_accuracy", "character_accuracy"),
     "embedding": (),
@@ -29,7 +30,7 @@ METRICS = {
 }
 """The metrics that a recipe may choose by name, by task; `maas.scoring.names` has of which of them less is better."""
 
-THRESHOLD_TASKS = ("classification", "binary")
+THRESHOLD_TASKS = ("classification", "binary", "multilabel")
 """Tasks whose labels may be predicted by thresholds."""
 
 _OF_TRAINING = frozenset(
@@ -65,9 +66,10 @@ class RunConfig:
         export: tolerance and opset.
         serve: batch size and threads that the model is measured and served with.
         seed: random seed of training, calibration and search.
-        task: what is learnt: `classification`, `binary` (one logit), `regression`, `transcription` (the text of a
-            sound, by its characters), `speech_to_text` (likewise, token by token), `generation` (the next token of
-            texts), `translation` (that of a text that is made of another), or `embedding` (nothing is).
+        task: what is learnt: `classification`, `binary` (one logit), `multilabel` (a set of labels), `regression`,
+            `transcription` (the text of a sound, by its characters), `speech_to_text` (likewise, token by token),
+            `generation` (the next token of texts), `translation` (that of a text that is made of another), or
+            `embedding` (nothing is).
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
             return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.
         metric: what compression must keep and the registry compares, by its name in the evidence, or the import path of

@@ -16,7 +16,7 @@ from maas.data.formats import FileSettings
 from maas.data.frames import arrow_rows_of_frame
 from maas.data.hub import loaded
 from maas.data.sheets import Sheet, require_columns
-from maas.data.sources import Name, called, read_file, reading_of
+from maas.data.sources import Name, called, column_names, labels_of, read_file, reading_of
 from maas.data.system import file_of_package
 from maas.data.tables import ArrowRows, Table, Tables
 from maas.data.workbooks import SheetName
@@ -39,22 +39,25 @@ class TableColumns:
     types, which stay.
 
     Args:
-        target: column to learn; its labels are the texts that the file holds.
+        target: column to learn; its labels are the texts that the file holds. A column of lists, or several columns of
+            0 and 1 whose names are the labels, give each row a set of labels.
         columns: columns that a row keeps; null keeps all others.
         derived: name → part that makes a column of the others, e.g. `weekday`.
         texts: columns that are texts though they look like numbers, or are numbers in the file.
         missing: texts that stand for nothing.
         numbers: columns whose cells must be numbers; `data=columns` names those of the processor here.
         categories: columns that keep their own text, so that 1.0 is not 1; likewise.
+        label_separator: what stands between the labels of a cell that holds several; null where it holds one.
     """
 
-    target: Name
+    target: Name | Sequence[Name]
     columns: Sequence[Name] | None = None
     derived: Mapping[str, Any] = field(default_factory=dict)
     texts: Sequence[Name] = ()
     missing: Sequence[str] = MISSING
     numbers: Sequence[Name] = ()
     categories: Sequence[Name] = ()
+    label_separator: str | None = None
 
     @property
     def reading(self) -> ColumnReading:
@@ -67,7 +70,7 @@ class TableColumns:
         Raises:
             DataError: a column is missing, holds lists, or holds a text where numbers are required.
         """
-        return _rows(sheet, self.derived, self.target, self.columns)
+        return _rows(sheet, self.derived, self.target, self.columns, self.label_separator)
 
 
 @dataclass(frozen=True)
@@ -173,8 +176,10 @@ class HubTable(TableColumns):
 
     def _lazily(self, parts: Sequence[ArrowRows]) -> Table:
         sheet = Sheet(parts, self.id, self.reading)
-        names = _kept(sheet.names, str(self.target), self.columns, self.id)
-        return {"input": sheet.rows(names, partial(_row, names)), "label": sheet.labels(str(self.target))}
+        targets = column_names(self.target)
+        names = _kept(sheet.names, targets, self.columns, self.id)
+        labels = labels_of(sheet, targets, self.label_separator)
+        return {"input": sheet.rows(names, partial(_row, names)), "label": labels}
 
 
 def weekday(year: str = "year", month: str = "month", day: str = "day") -> Derived:
@@ -207,15 +212,21 @@ def _row(names: Sequence[str], *values: object) -> dict[str, object]:
     return dict(zip(names, values, strict=True))
 
 
-def _rows(sheet: Sheet, derived: Mapping[str, Any], target: Name, columns: Sequence[Name] | None) -> Table:
+def _rows(
+    sheet: Sheet,
+    derived: Mapping[str, Any],
+    target: Name | Sequence[Name],
+    columns: Sequence[Name] | None,
+    separator: str | None,
+) -> Table:
     made: dict[str, list[Any]] = {}
     for name, make in derived.items():
         made[name] = _derived(sheet, made, name, make)
-    names = _kept(
-        [*sheet.names, *(name for name in made if name not in sheet.names)], str(target), columns, sheet.origin
-    )
+    targets = column_names(target)
+    names = _kept([*sheet.names, *(name for name in made if name not in sheet.names)], targets, columns, sheet.origin)
     values = [made[name] if name in made else sheet.column(name)[:] for name in names]
-    labels = sheet.labels(str(target))[:] if target not in made else map(label_cell(str(target), ()), made[target])
+    is_made = targets[0] in made
+    labels = map(label_cell(targets[0], ()), made[targets[0]]) if is_made else labels_of(sheet, targets, separator)[:]
     return {"input": [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)], "label": list(labels)}
 
 
@@ -246,9 +257,9 @@ def _series(sheet: Sheet, made: Mapping[str, list[Any]], name: str) -> pd.Series
     )
 
 
-def _kept(present: Sequence[str], target: str, columns: Sequence[Name] | None, origin: str) -> list[str]:
+def _kept(present: Sequence[str], targets: Sequence[str], columns: Sequence[Name] | None, origin: str) -> list[str]:
     names = list(map(str, columns or ()))
-    require_columns([*names, target], present, origin, ADVICE)
-    if target in names:
-        raise DataError(f"data.source.columns names {target}, which is the target; a row must not hold it.")
-    return names or [name for name in present if name != target]
+    require_columns([*names, *targets], present, origin, ADVICE)
+    if held := [target for target in targets if target in names]:
+        raise DataError(f"data.source.columns names {', '.join(held)}, which is the target; a row must not hold it.")
+    return names or [name for name in present if name not in targets]

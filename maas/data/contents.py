@@ -20,7 +20,7 @@ from maas.data.rows import ROWS_PER_BLOCK, blocks
 from maas.data.tables import Table, column_of
 from maas.errors import DataError
 
-Target = Literal["label", "number", "text", "none"]
+Target = Literal["label", "labels", "number", "text", "none"]
 Places = NDArray[np.int64]
 
 DIGEST = np.dtype("S32")
@@ -38,9 +38,10 @@ class Contents:
         places: int64 (N,), where each row's input stands, counted through all columns.
         digests: digests of the contents, 32 bytes (N,).
         ranks: int64 (N,), the rank of each digest among those there are; equal contents share one.
-        targets: (N,), positions in `names` or in `texts`, or float64 numbers, or zeros.
+        targets: (N,), positions in `names`, in `texts` or in `sets`, or float64 numbers, or zeros.
         names: the labels in their order; none where targets are not labels.
         texts: the targets that are texts, each once; none where targets are not texts.
+        sets: the targets that are sets of labels, each once, sorted; none where targets are not sets.
     """
 
     columns: Sequence[Sequence[Any]]
@@ -51,6 +52,7 @@ class Contents:
     targets: NDArray[Any]
     names: tuple[str, ...]
     texts: tuple[str, ...] = ()
+    sets: tuple[tuple[str, ...], ...] = ()
 
 
 def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[str]) -> Contents:
@@ -92,7 +94,15 @@ def contents_of(source: Mapping[str, Table], target: Target, removed: Counter[st
         targets[:count] = np.array([sorted_positions[name] for name in positions])[targets[:count]]
     digests, texts = digests[:count], tuple(positions) if target == "text" else ()
     return Contents(
-        list(columns.values()), splits, places[:count], digests, ranks_of(digests), targets[:count], names, texts
+        columns=list(columns.values()),
+        splits=splits,
+        places=places[:count],
+        digests=digests,
+        ranks=ranks_of(digests),
+        targets=targets[:count],
+        names=names,
+        texts=texts,
+        sets=tuple(positions) if target == "labels" else (),
     )
 
 
@@ -159,10 +169,17 @@ def _as_json(value: object) -> str:
         return json.dumps(value, default=str)
 
 
-def _wanted(raw: object, target: Target) -> float | str | None:
+def _wanted(raw: object, target: Target) -> float | str | tuple[str, ...] | None:
     """Returns a target as it is kept; None where it is missing."""
     if target == "number":
         return _number(raw)
+    if target == "labels":
+        return None if raw is None else tuple(sorted({raw} if isinstance(raw, str) else set(cast("list[str]", raw))))
+    if isinstance(raw, list):
+        raise DataError(
+            f"The target {raw!r} is a set of labels, and data.target={target} requires one {target}. Set "
+            "data.target=labels, and task=multilabel, or name another column."
+        )
     text = cast("str | None", raw)
     return (text.strip() or None) if target == "text" and text is not None else text
 

@@ -6,6 +6,7 @@ What a column of untyped texts holds is decided once, over all of its cells; typ
 import json
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -37,6 +38,10 @@ from maas.data.tables import ArrowRows, Column, decoder_of
 from maas.errors import DataError
 
 Make = Callable[[str], float]
+SET_ADVICE = (
+    "sets of labels are a column of lists, several columns of 0 and 1, or texts with data.source.label_separator "
+    "between the labels. Set one of them."
+)
 
 NUMBER_KINDS: Mapping[ColumnUse, Sequence[tuple[str, Make]]] = {
     "number": ((INTEGER_PATTERN, int), (NUMBER_PATTERN, float)),
@@ -92,6 +97,26 @@ class Sheet:
         """
         return Column(self.parts, [name], None, {name: [self._label(part, name) for part in self.parts]})
 
+    def label_sets(self, names: Sequence[str], separator: str | None) -> Column:
+        """Returns sets of labels, a list of texts each: of columns of 0 and 1, of a column of lists, or of texts.
+
+        Args:
+            names: several columns, whose names are the labels, or one.
+            separator: what stands between the labels of a text; None where there is one column of lists, or several.
+
+        Raises:
+            DataError: at once or when rows are read: a column holds something else.
+        """
+        if len(names) > 1:
+            return Column(self.parts, names, partial(_members, names), {name: self._cells(name) for name in names})
+        (name,) = names
+        decoders = [self._label_set(part, name, separator) for part in self.parts]
+        return Column(self.parts, [name], None, {name: decoders})
+
+    def has_lists(self, name: str) -> bool:
+        """Whether a column holds lists."""
+        return any(_is_lists(part, name) for part in self.parts)
+
     def inputs(self, name: str) -> Column:
         """Returns a column as raw inputs: texts, numbers, bytes, lists of numbers, images and sounds.
 
@@ -129,6 +154,16 @@ class Sheet:
             return _dotted(cells) if self._reading.decimal == "," and self._number_of(name, "any") else cells
         cells = decoder_of(part.feature(name)) or _each(label_cell(name, missing))
         return _of_json(cells) if _mark(part, name) == JSON else cells
+
+    def _label_set(self, part: ArrowRows, name: str, separator: str | None) -> ColumnDecoder:
+        cells = _each(label_cell(name, self._reading.missing))
+        if _is_lists(part, name):
+            listed = _names_of_classes(part.feature(name))
+            sets = _each(lambda one: None if one is None else [name for name in cells(listed(one)) if name is not None])
+            return _of_json(sets) if _mark(part, name) == JSON else sets
+        if not _is_texts(part, name) or separator is None:
+            raise column_refusal(name, str(part.field(name).type), SET_ADVICE)
+        return lambda texts: [[] if text is None else _parts_of(text, separator) for text in texts]
 
     def _input(self, part: ArrowRows, name: str) -> ColumnDecoder | None:
         if known := decoder_of(part.feature(name)):
@@ -213,6 +248,35 @@ def _mark(part: ArrowRows, name: str) -> bytes | None:
 def _is_texts(part: ArrowRows, name: str) -> bool:
     type_ = part.field(name).type
     return (pa.types.is_string(type_) or pa.types.is_large_string(type_)) and _mark(part, name) != JSON
+
+
+def _is_lists(part: ArrowRows, name: str) -> bool:
+    type_ = part.field(name).type
+    if _mark(part, name) == JSON:  # values of several types, or lists of them
+        texts = (text for cells in part.chunks(name) for text in cells.to_pylist() if text is not None)
+        return next(texts, "").startswith("[")
+    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
+
+
+def _names_of_classes(feature: object) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Returns what gives names for the numbers that `datasets` stores of labels; other values stay."""
+    names = getattr(getattr(feature, "feature", None), "names", None)
+    return (lambda numbers: [names[one] for one in numbers]) if names else lambda values: values
+
+
+def _parts_of(text: str, separator: str) -> list[str]:
+    return [part for part in map(str.strip, text.split(separator)) if part]
+
+
+def _members(names: Sequence[str], *values: object) -> list[str]:
+    """Returns the columns that hold 1; what is missing counts as 0."""
+    for name, value in zip(names, values, strict=True):
+        if value not in (None, 0, 1):
+            raise DataError(
+                f"The column {name} holds {value!r}; columns that are labels hold 0 and 1. Name another column, or one "
+                "column of labels."
+            )
+    return [name for name, value in zip(names, values, strict=True) if value]
 
 
 def _whole(pattern: str) -> str:

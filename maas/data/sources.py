@@ -60,7 +60,7 @@ def labelled_lines(files: Mapping[str, str], package: str | None = None) -> Tabl
 def files(
     path: ExistingPath,
     input: Name | Sequence[Name] = "text",  # noqa: A002 - the recipe's word
-    label: Name | None = "label",
+    label: Name | Sequence[Name] | None = "label",
     test_path: ExistingPath | None = None,
     texts: Sequence[Name] = (),
     numbers: Sequence[Name] = (),
@@ -69,6 +69,7 @@ def files(
     encoding: str | None = None,
     separator: str | None = None,
     sheet: SheetName | None = None,
+    label_separator: str | None = None,
 ) -> Tables:
     """Reads a table from CSV, TSV, JSON (lines), Parquet or a workbook, plain or compressed.
 
@@ -77,7 +78,8 @@ def files(
     Args:
         path: the file.
         input: the column of inputs, or several columns that make one row, a list in this order.
-        label: the column of labels or numbers to learn; null where rows carry none.
+        label: the column of labels or numbers to learn, or of lists of labels, or several columns of 0 and 1 whose
+            names are the labels; null where rows carry none.
         test_path: a second file that holds the test split.
         texts: columns that are texts though they look like numbers, or are numbers in the file.
         numbers: columns whose cells must be numbers.
@@ -86,25 +88,30 @@ def files(
         encoding: encoding of a text file, as Python names it; null for UTF-8.
         separator: what separates cells; null for a comma in .csv and a tab in .tsv.
         sheet: sheet of a workbook, by its name or its place from 0; null for the first that holds anything.
+        label_separator: what stands between the labels of a cell that holds several; null where it holds one.
 
     Raises:
         DataError: the format is unknown, the file cannot be read or lacks a column.
     """
     reading, settings = reading_of(texts, numbers, categories, missing), FileSettings(encoding, separator, sheet)
     paths = {"train": path, "test": test_path} if test_path else {"all": path}
-    return {split: labelled(read_file(file, reading, settings), input, label) for split, file in paths.items()}
+    return {
+        split: labelled(read_file(file, reading, settings), input, label, label_separator)
+        for split, file in paths.items()
+    }
 
 
 def hub(
     id: str,  # noqa: A002 - the hub's word
     input: Name | Sequence[Name] = "text",  # noqa: A002 - the recipe's word
-    label: Name | None = "label",
+    label: Name | Sequence[Name] | None = "label",
     config: str | None = None,
     revision: str | None = None,
     texts: Sequence[Name] = (),
     numbers: Sequence[Name] = (),
     categories: Sequence[Name] = (),
     missing: Sequence[str] = ONLY_EMPTY,
+    label_separator: str | None = None,
 ) -> Tables:
     """Loads a data set of the Hugging Face hub, or a local folder that `datasets` understands.
 
@@ -114,34 +121,42 @@ def hub(
     Args:
         id: OWNER/NAME or a folder.
         input: the column of inputs, or several columns that make one row, a list in this order.
-        label: the column of labels or numbers to learn; null where rows carry none.
+        label: the column of labels or numbers to learn, or of lists of labels, or several columns of 0 and 1 whose
+            names are the labels; null where rows carry none.
         config: the data set's configuration.
         revision: a commit, so that the rows cannot change.
         texts: columns that are texts though they look like numbers, or are numbers in the file.
         numbers: columns whose cells must be numbers.
         categories: columns that keep their own text, so that 1.0 is not 1.
         missing: texts that stand for nothing.
+        label_separator: what stands between the labels of a cell that holds several; null where it holds one.
 
     Raises:
         DataError: it cannot be loaded or lacks a column.
     """
     reading = reading_of(texts, numbers, categories, missing)
     found = loaded(id, config, revision)
-    return {split: labelled(Sheet(parts, id, reading), input, label) for split, parts in found.items()}
+    return {split: labelled(Sheet(parts, id, reading), input, label, label_separator) for split, parts in found.items()}
 
 
-def scikit_learn(loader: str) -> Tables:
+def scikit_learn(loader: str, sets: Mapping[str, Sequence[Name]] | None = None) -> Tables:
     """Loads a data set of numbers that scikit-learn ships, of labels or of numbers to learn.
 
     Args:
         loader: e.g. `sklearn.datasets.load_digits` or `sklearn.datasets.load_diabetes`.
+        sets: label → the targets of which it is true, so that each row has a set of labels, e.g. `{even: [0, 2, 4]}`;
+            null takes the targets as they are.
 
     Raises:
         DataError: there is no such loader, or its rows have several targets.
     """
     bunch = called(loader)
     rows = bunch.data if isinstance(bunch.data, list) else bunch.data.tolist()
-    return {"all": {"input": rows, "label": targets_of(bunch, loader)}}
+    targets: Sequence[Any] = targets_of(bunch, loader)
+    if sets is not None:
+        members = {label: set(map(str, those)) for label, those in sets.items()}
+        targets = [[label for label, those in members.items() if target in those] for target in targets]
+    return {"all": {"input": rows, "label": targets}}
 
 
 def called(loader: str, distribution: str | None = None) -> Any:
@@ -195,11 +210,25 @@ def reading_of(
     return ColumnReading(texts, numbers, categories, tuple(missing))
 
 
-def labelled(sheet: Sheet, inputs: Name | Sequence[Name], label: Name | None) -> Table:
-    """Keeps inputs and labels as `input` and `label`, labels as text."""
+def labelled(
+    sheet: Sheet, inputs: Name | Sequence[Name], label: Name | Sequence[Name] | None, separator: str | None = None
+) -> Table:
+    """Keeps inputs and labels as `input` and `label`, labels as text, sets of labels as lists of texts."""
     several = None if isinstance(inputs, str | int) else list(map(str, inputs))
     wanted = [str(inputs)] if several is None else several
-    labels = [] if label is None else [str(label)]
+    labels = column_names(label)
     require_columns([*wanted, *labels], sheet.names, sheet.origin, "Set data.source.input and data.source.label.")
     rows = sheet.inputs(str(inputs)) if several is None else sheet.rows(several, lambda *values: list(values))
-    return {"input": rows, "label": sheet.labels(labels[0]) if labels else [None] * len(rows)}
+    return {"input": rows, "label": labels_of(sheet, labels, separator) if labels else [None] * len(rows)}
+
+
+def column_names(names: Name | Sequence[Name] | None) -> list[str]:
+    """Returns the columns that a recipe names: none, one or several."""
+    return [] if names is None else [str(names)] if isinstance(names, str | int) else list(map(str, names))
+
+
+def labels_of(sheet: Sheet, names: Sequence[str], separator: str | None) -> Sequence[Any]:
+    """Returns each row's label, or its set of labels where several columns, a separator or lists give sets."""
+    if len(names) > 1 or separator is not None or sheet.has_lists(names[0]):
+        return sheet.label_sets(names, separator)
+    return sheet.labels(names[0])

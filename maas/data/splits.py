@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -30,8 +30,8 @@ class Split:
 
     Args:
         inputs: N raw inputs, which may lie on a disk until they are read.
-        targets: int64 (N,), positions in `Splits.labels`; float64 (N,) for numbers; objects (N,) for texts; None where
-            rows have no target.
+        targets: int64 (N,), positions in `Splits.labels`; float32 (N, K) of 0 and 1 for sets of labels; float64 (N,)
+            for numbers; objects (N,) for texts; None where rows have no target.
     """
 
     inputs: Sequence[Any]
@@ -78,6 +78,8 @@ class Splits:
             return "none"
         if np.asarray(self.train.targets).dtype.kind == "O":
             return "text"
+        if np.asarray(self.train.targets).ndim == 2:
+            return "labels"
         return "label" if self.labels else "number"
 
 
@@ -102,7 +104,7 @@ def prepare(
         source: tables by split name, or what reads them, from one of the sources in `maas.data`.
         validation_fraction: fraction of each label for validation, where the source brings no validation split.
         test_fraction: fraction of each label for testing, where the source brings no test split.
-        target: kind of values in the column `label`: labels, numbers, texts, or none.
+        target: kind of values in the column `label`: `label`, one each; `labels`, a set each; numbers, texts, or none.
         labels: the K names, or characters of texts, in the order of the model's outputs; null sorts those of the
             training rows.
         max_rows: largest number of rows of each split, stratified by label like the splits; null keeps all.
@@ -130,7 +132,8 @@ def prepare(
         if not len(part):
             advice = "" if name == "train" else f", or raise data.{name}_fraction"
             raise DataError(f"The {name} split is empty. Give more rows{advice}.")
-    names = _labels(table, parts, labels) if target == "label" else _characters(table, parts["train"], labels)
+    is_of_labels = target in ("label", "labels")
+    names = _labels(table, parts, labels) if is_of_labels else _characters(table, parts["train"], labels)
     counts = {name: count for name, count in removed.items() if count}
     record = DataRecord(_fingerprint(table, parts), {name: len(part) for name, part in parts.items()}, counts)
     made = {name: _split(table, part, target, names) for name, part in parts.items()}
@@ -229,7 +232,7 @@ def _characters(table: Contents, train: Places, given: Sequence[str] | None) -> 
 
 
 def _labels(table: Contents, parts: dict[str, Places], given: Sequence[str] | None) -> tuple[str, ...]:
-    found = {name: {table.names[target] for target in np.unique(table.targets[part])} for name, part in parts.items()}
+    found = {name: set(_names_in(table, part)) for name, part in parts.items()}
     labels = tuple(given) if given is not None else tuple(sorted(found["train"]))
     if len(labels) < 2:
         raise DataError(f"The training split has {len(labels)} label(s); a classifier needs at least 2.")
@@ -241,6 +244,12 @@ def _labels(table: Contents, parts: dict[str, Places], given: Sequence[str] | No
     return labels
 
 
+def _names_in(table: Contents, rows: Places) -> Iterator[str]:
+    """Yields the labels of rows, or of their sets."""
+    for target in np.unique(table.targets[rows]):
+        yield from table.sets[target] if table.sets else (table.names[target],)
+
+
 def _split(table: Contents, rows: Places, target: Target, labels: tuple[str, ...]) -> Split:
     inputs, targets = Rows(table.columns, table.places[rows]), table.targets[rows]
     if target == "none":
@@ -250,11 +259,16 @@ def _split(table: Contents, rows: Places, target: Target, labels: tuple[str, ...
     if target == "text":
         return Split(inputs, np.array(table.texts, dtype=object)[targets])
     positions = {label: index for index, label in enumerate(labels)}
+    if target == "labels":
+        members = np.zeros((len(table.sets), len(labels)), dtype=np.float32)
+        for number, one in enumerate(table.sets):
+            members[number, [positions[name] for name in one if name in positions]] = 1
+        return Split(inputs, members[targets])
     return Split(inputs, np.array([positions.get(name, -1) for name in table.names])[targets])
 
 
 def _fingerprint(table: Contents, parts: dict[str, Places]) -> str:
-    digest, names = hashlib.sha256(), table.names or table.texts
+    digest, names = hashlib.sha256(), table.names or table.texts or tuple(map("\x1f".join, table.sets))
     for name in sorted(parts):
         rows = parts[name][np.lexsort((table.targets[parts[name]], table.ranks[parts[name]]))]
         for start in range(0, len(rows), ROWS_PER_BLOCK):

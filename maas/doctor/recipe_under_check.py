@@ -106,8 +106,12 @@ class RecipeUnderCheck:
     @cached_property
     def absent_labels(self) -> list[str]:
         """Labels that no training row carries."""
-        counts = np.bincount(self.targets("train").astype(np.int64), minlength=len(self.labels))
-        return [label for label, count in zip(self.labels, counts, strict=False) if not count]
+        targets = self.targets("train")
+        if self.splits.target == "labels":
+            counts = targets.sum(axis=0)
+        else:
+            counts = np.bincount(targets.astype(np.int64), minlength=len(self.labels))
+        return [label for label, count in zip(self.splits.labels, counts, strict=False) if not count]
 
     @property
     def is_unbalanced(self) -> bool:

@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -46,15 +47,18 @@ def tfidf_logistic(
 
     def fit_and_predict(splits: Splits) -> NDArray[Any]:
         _require("tfidf_logistic", "texts", isinstance(splits.train.inputs[0], str))
-        _require("tfidf_logistic", "labels", splits.target == "label")
+        _require("tfidf_logistic", "labels", splits.target in ("label", "labels"))
         low, high = ngram_range
         vectorizer = TfidfVectorizer(analyzer=analyzer, ngram_range=(low, high))
         train = vectorizer.fit_transform(splits.train.inputs)
         validation = vectorizer.transform(splits.validation.inputs)
-        fitted = [
-            LogisticRegression(C=strength, max_iter=max_iter).fit(train, splits.train.targets) for strength in strengths
-        ]
+        learners = [LogisticRegression(C=strength, max_iter=max_iter) for strength in strengths]
+        if splits.target == "labels":  # a regression for each label
+            learners = [OneVsRestClassifier(learner) for learner in learners]
+        fitted = [learner.fit(train, splits.train.targets) for learner in learners]
         best = max(fitted, key=lambda model: model.score(validation, splits.validation.targets))
+        if splits.target == "labels":
+            return np.asarray(best.predict_proba(vectorizer.transform(splits.test.inputs)))
         return _probabilities(best, vectorizer.transform(splits.test.inputs), splits.labels)
 
     return fit_and_predict

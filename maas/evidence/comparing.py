@@ -18,6 +18,8 @@ from maas.runtime.codec import ModelInputs
 
 BATCHES = 4
 SLICES = 3
+EVALUATED = ("classification", "multilabel", "regression", "transcription")
+"""Kinds of predictions that rows have targets for."""
 NAMED_LABELS = 20
 """Labels that a message names at most."""
 
@@ -134,10 +136,11 @@ def require_one_task(bundles: Mapping[str, Bundle]) -> None:
 def _require_of(bundles: Mapping[str, Bundle], rows: Split, labels: Sequence[str]) -> None:
     """Raises BundleError where rows carry other labels than the bundles predict, or carry them in another order."""
     name, record = next((name, bundle.manifest.postprocessor) for name, bundle in bundles.items())
-    is_evaluated = rows.targets is not None and record["kind"] in ("classification", "regression", "transcription")
+    is_evaluated = rows.targets is not None and record["kind"] in EVALUATED
     if is_evaluated and list(labels) != _names(record):
         is_of_texts = rows.targets is not None and rows.targets.dtype.kind == "O"
-        kind = "transcription" if is_of_texts else "classification" if labels else "regression"
+        of_labels = "multilabel" if rows.targets is not None and rows.targets.ndim == 2 else "classification"
+        kind = "transcription" if is_of_texts else of_labels if labels else "regression"
         rows_are_for = {"kind": kind, "labels": labels}
         raise BundleError(
             f"{name} answers with {_said(record)}, and the rows are for {_said(rows_are_for)}. Name the recipe that it "

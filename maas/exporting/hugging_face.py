@@ -158,9 +158,27 @@ def unchanged(logits: str, output: str) -> list[NodeProto]:
     return [helper.make_node("Identity", [logits], [output])]
 
 
+def sigmoids(logits: str, output: str) -> list[NodeProto]:
+    """Returns nodes: logits z (N, K) to σ(z) of each, the second of the softmax of −z/2 and z/2."""
+    return [
+        _constant("each.half", 0.5),
+        _constant("each.axis", [2]),
+        _constant("each.second", [1]),
+        helper.make_node("Mul", [logits, "each.half"], ["each.positive"]),
+        helper.make_node("Neg", ["each.positive"], ["each.negative"]),
+        helper.make_node("Unsqueeze", ["each.negative", "each.axis"], ["each.first"]),
+        helper.make_node("Unsqueeze", ["each.positive", "each.axis"], ["each.last"]),
+        helper.make_node("Concat", ["each.first", "each.last"], ["each.pairs"], axis=2),
+        helper.make_node("Softmax", ["each.pairs"], ["each.probabilities"], axis=2),
+        helper.make_node("Gather", ["each.probabilities", "each.second"], ["each.picked"], axis=2),
+        helper.make_node("Squeeze", ["each.picked", "each.axis"], [output]),
+    ]
+
+
 ACTIVATION_NODES: dict[str, Callable[[str, str], list[NodeProto]]] = {
     "classification": softmax,
     "binary": softmax_of_one,
+    "multilabel": sigmoids,
     "regression": squeezed,
     "embedding": unchanged,
 }

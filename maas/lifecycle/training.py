@@ -52,7 +52,8 @@ def train_checkpoint(recipe: BuiltRecipe, folder: RunFolder, splits: Splits) -> 
     require_foldable(splits, recipe.training.folds)
     lineage = lineage_of(recipe.config, splits.record.fingerprint)  # of the code that is about to train
     tracker = tracker_of(recipe, folder, lineage)
-    named = {"label": f"{len(splits.labels)} labels", "text": f"texts of {len(splits.labels)} characters"}
+    count = f"{len(splits.labels)} labels"
+    named = {"label": count, "labels": f"sets of {count}", "text": f"texts of {len(splits.labels)} characters"}
     log.info("train     %s rows, %s", len(splits.train), named.get(splits.target, "no labels"))
     with timed(folder, "train"), tracker.marked() if tracker else nullcontext():
         processor = recipe.training.fitted_processor(splits.train.fitting_rows)

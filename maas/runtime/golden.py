@@ -94,8 +94,13 @@ def _other_names(golden: Golden, found: list[dict[str, Any]], is_close: NDArray[
     return ""
 
 
-def _names(postprocessor: dict[str, Any]) -> dict[str, str]:
-    return {key: value for key, value in postprocessor.items() if isinstance(value, str)}
+def _names(prediction: dict[str, Any]) -> dict[str, str]:
+    """Returns what a prediction names: a label or a text; of a set of labels those that are there, and all."""
+    named = {key: value for key, value in prediction.items() if isinstance(value, str)}
+    for key, value in prediction.items():
+        if isinstance(value, dict) or (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+            named[key] = ", ".join(value)
+    return named
 
 
 def _shown(postprocessor: dict[str, Any]) -> str:

@@ -7,13 +7,15 @@ METRICS_OF_LABELS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy
 """Metrics of predicted labels."""
 METRICS_OF_PROBABILITIES = ("auc", "average_precision", "log_loss", "brier", "ece_15")
 """Metrics of the probabilities of all labels."""
+METRICS_OF_SETS = ("macro_f1", "micro_f1", "samples_f1", "subset_accuracy", "hamming_loss", "average_precision")
+"""Metrics of predicted sets of labels."""
 METRICS_OF_NUMBERS = ("r2", "mae", "rmse", "mape")
 """Metrics of predicted numbers."""
 ECE, PINBALL = "ece_", "pinball_"
 """How metrics begin whose name ends with their parameter."""
 PARAMETERS = {ECE: range(2, 1001), PINBALL: range(1, 100)}
 """What the parameter may be: a number of bins, or a quantile in percent."""
-SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse", "mape"})
+SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "hamming_loss", "mae", "rmse", "mape"})
 """Metrics of which less is better; so it is of those with a parameter."""
 
 VALIDATION_PREFIX = "validation_"

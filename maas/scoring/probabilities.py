@@ -1,6 +1,6 @@
 """Metrics of the probabilities of all labels: how well they rank rows, and how far they can be believed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,21 @@ def average_precision(targets: Targets, probabilities: Probabilities) -> Estimat
     """
     labels = [label for label in _compared(probabilities) if (targets == label).any()]
     return _over(labels, _average_precision_of_one, targets, probabilities, otherwise=0.0)
+
+
+def mean_average_precision(labels: Sequence[tuple[NDArray[np.bool_], NDArray[Any]]], rows: int) -> Estimate:
+    """Returns the mean over labels of their average precision; 0, about which nothing is known, where there are none.
+
+    Args:
+        labels: which rows are of each label, (N,), some of them, and their scores, (N,).
+        rows: N.
+    """
+    value, influence = 0.0, np.zeros(rows)
+    for is_own, scores in labels:
+        own, moves = _average_precision_of_one(is_own, scores)
+        value += own / len(labels)
+        influence += moves / len(labels)
+    return Estimate(value, influence, limits=(0.0, 1.0), is_known=bool(labels))
 
 
 def log_loss(targets: Targets, probabilities: Probabilities) -> Estimate:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.scoring.errors import error_columns, error_metrics
+from maas.scoring.label_sets import average_precision_of_sets, set_columns, set_metrics
 from maas.scoring.labels import LABEL_METRICS, confusion_matrix
 from maas.scoring.own import OwnMetric, is_own, own_metric
 from maas.scoring.probabilities import probability_metric
@@ -26,6 +27,17 @@ def value_for_labels(metric: str) -> Value:
             own = own_metric(metric)
             return own.value(targets, given_to(own, probabilities, labels))
         return float(LABEL_METRICS[metric](confusion_matrix(targets, labels, probabilities.shape[1])))
+
+    return value
+
+
+def value_for_sets(metric: str) -> Value:
+    """Returns what computes a metric of probabilities (N, K), of which a label is predicted from a half on."""
+
+    def value(targets: NDArray[Any], probabilities: NDArray[Any]) -> float:
+        if metric == "average_precision":
+            return average_precision_of_sets(targets > 0, probabilities).value
+        return float(set_metrics(set_columns(targets > 0, probabilities >= 0.5).sum(axis=0))[metric])
 
     return value
 

@@ -183,11 +183,12 @@ class ConnectionistTemporal(nn.Module):
 
 
 class BinaryCrossEntropy(nn.Module):
-    """Cross-entropy of a sigmoid over one logit: the mean of −w·y log σ(z) − (1 − y) log σ(−z) over the rows.
+    """Cross-entropy of a sigmoid over each logit: the mean of −w·y log σ(z) − (1 − y) log σ(−z) over all of them.
 
     Args:
         label_smoothing: ε; the targets are 1 − ε/2 and ε/2, as a softmax over two labels would have them.
-        positive_weight: w, of rows with the second label; `balanced` is n₀ / n₁ of the training rows.
+        positive_weight: w, of rows with the second label, or with a label of a set; `balanced` is n₀ / n₁ of the
+            training rows, for each label of a set.
 
     Source:
         Bishop, Pattern recognition, eq. 4.90.
@@ -197,30 +198,34 @@ class BinaryCrossEntropy(nn.Module):
         super().__init__()
         self._smoothing = label_smoothing
         self._positive_weight = positive_weight
-        self._weight = 1.0 if positive_weight == "balanced" else float(positive_weight)
+        self._weight: list[float] = [1.0 if positive_weight == "balanced" else float(positive_weight)]
 
     def fit(self, targets: ArrayLike, labels: Sequence[str] = ()) -> None:
         """Finds the weight of the second label.
 
         Args:
-            targets: of the training rows, 0 or 1.
-            labels: the two names; none names them by their targets.
+            targets: of the training rows, 0 or 1, (N,) or (N, K).
+            labels: the two names, or the K names; none names them by their targets.
 
         Raises:
             ConfigError: it is to be balanced, and one of the labels has no row.
         """
         if self._positive_weight == "balanced":
             positive = torch.as_tensor(targets).double()
-            counts = [len(positive) - int(positive.sum()), int(positive.sum())]
-            _require_rows(counts, labels, "positive_weight")
-            self._weight = counts[0] / counts[1]
+            there = positive.sum(dim=0)
+            absent = len(positive) - there
+            if positive.ndim == 1:
+                _require_rows([int(absent), int(there)], labels, "positive_weight")
+            else:
+                _require_rows(there.int().tolist(), labels, "positive_weight")
+            self._weight = (absent / there).reshape(-1).tolist()
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Returns a scalar.
 
         Args:
-            logits: (N,)
-            targets: 0 or 1, float (N,)
+            logits: (N,), or (N, K)
+            targets: 0 or 1, float, of the same shape
         """
         smoothed = targets * (1 - self._smoothing) + self._smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=logits.new_tensor(self._weight))

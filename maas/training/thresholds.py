@@ -1,6 +1,7 @@
 """Thresholds of labels, chosen on validation rows; they travel with the postprocessor from then on."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,18 @@ def with_thresholds(
 
     Args:
         postprocessor: names the labels.
-        targets: positions of labels, (N,).
+        targets: positions of labels, (N,), or which labels rows have, (N, K).
         probabilities: (N, K), of rows that training did not see.
-        rule: how a threshold is chosen: that of the second of two labels, or that of each label against the rest.
+        rule: how a threshold is chosen: that of the second of two labels, or that of each label against the rest; of
+            sets, that of each label by itself.
 
     Raises:
         ConfigError: rows have one label alone, nothing reaches what is required, or several labels compete for it.
     """
     labels = postprocessor.labels
+    if targets.ndim == 2:
+        found = {name: _threshold(targets[:, at] > 0, probabilities[:, at], rule) for at, name in enumerate(labels)}
+        return _with(postprocessor, found, rule)
     if len(labels) > 2 and rule.at_least is not None:
         raise ConfigError(
             f"threshold is {rule}, and there are {len(labels)} labels, which compete for a row: none is sure to reach "
@@ -40,6 +45,10 @@ def with_thresholds(
         )
     compared = [1] if len(labels) == 2 else list(range(len(labels)))
     found = {labels[label]: _threshold(targets == label, probabilities[:, label], rule) for label in compared}
+    return _with(postprocessor, found, rule)
+
+
+def _with(postprocessor: Postprocessor, found: Mapping[str, float], rule: ThresholdRule) -> Postprocessor:
     log.info("train     %s by %s", ", ".join(f"{name} from {value:.4f}" for name, value in found.items()), rule)
     return load_postprocessor({**postprocessor.record(), "thresholds": list(found.values())})
 

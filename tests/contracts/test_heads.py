@@ -17,12 +17,19 @@ from maas.runtime.postprocessors import load_postprocessor
 from maas.scoring.names import is_loss, monitored
 from maas.training import heads
 from maas.training.heads import TaskHead, task_head_of
+from maas.training.losses import BinaryCrossEntropy
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(heads.__path__) if module.name != "base")
 ANSWERS = sorted(module.name for module in pkgutil.iter_modules(postprocessors.__path__) if module.name != "base")
 METRICS_OF = sorted(module.name for module in pkgutil.iter_modules(kinds_of_metrics.__path__) if module.name != "base")
-LABELS = {"classification": ("a", "b", "c"), "binary": ("no", "yes"), "regression": (), "embedding": ()}
-WIDTHS = {"classification": 3, "binary": 1, "regression": 1, "embedding": 4}
+LABELS = {
+    "classification": ("a", "b", "c"),
+    "binary": ("no", "yes"),
+    "regression": (),
+    "embedding": (),
+    "multilabel": ("a", "b", "c"),
+}
+WIDTHS = {"classification": 3, "binary": 1, "regression": 1, "embedding": 4, "multilabel": 3}
 """Labels and logits of each task; a new task head adds its own here."""
 GENERATIVE = ("generation", "translation")
 """Tasks of logits at each token; tests/contracts/test_language_models.py has what they keep."""
@@ -44,6 +51,8 @@ def logits(task_head) -> torch.Tensor:
 
 def targets(task_head: TaskHead) -> np.ndarray:
     random = np.random.default_rng(1)
+    if task_head.target == "labels":
+        return (random.random((7, 3)) < 0.5).astype(np.float32)
     if task_head.target == "label":
         return random.integers(0, len(task_head.labels), 7)
     return random.normal(size=7).astype(np.float32)
@@ -124,6 +133,7 @@ def test_loss_is_finite_and_has_a_gradient_when_logits_are_prepared(task_head, l
         "classification": torch.nn.CrossEntropyLoss(),
         "binary": torch.nn.BCEWithLogitsLoss(),
         "regression": torch.nn.MSELoss(),
+        "multilabel": BinaryCrossEntropy(),
     }
     weights = logits.requires_grad_()
     loss = losses[task_head.task](*task_head.prepared(weights, torch.from_numpy(targets(task_head))))

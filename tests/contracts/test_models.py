@@ -306,6 +306,7 @@ def processor_of(kind: type[nn.Module], rows: list[Any]) -> Any:
 TASKS = {
     "classification": (tuple("abcde"), FACTS["outputs"]),
     "binary": (("no", "yes"), 1),
+    "multilabel": (tuple("abcde"), FACTS["outputs"]),
     "regression": ((), 1),
     "embedding": ((), FACTS["outputs"]),
 }

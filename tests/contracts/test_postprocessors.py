@@ -9,12 +9,17 @@ import pytest
 from maas.records.signature import NUMPY_TYPES
 from maas.runtime import postprocessors
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
+from maas.runtime.postprocessors.multilabel import MultilabelPostprocessor
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(postprocessors.__path__) if module.name != "base")
 SAMPLES = {
     "classification": (
         {"labels": ["a", "b", "c"]},
         {"probabilities": np.random.default_rng(0).dirichlet([1, 1, 1], 5).astype(np.float32)},
+    ),
+    "multilabel": (
+        {"labels": ["a", "b", "c"], "thresholds": [0.5, 0.3, 0.9]},
+        {"probabilities": np.random.default_rng(0).random((5, 3)).astype(np.float32)},
     ),
     "embedding": ({"width": 3}, {"embedding": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}),
     "translation": (
@@ -68,7 +73,11 @@ def test_tensors_and_answers_say_the_same_when_both_are_read(sample):
     postprocessor, outputs = sample
     tensors = postprocessor.tensors(outputs)
     for index, one in enumerate(postprocessor.predictions(outputs)):
-        for name, value in one.items():
+        if isinstance(postprocessor, MultilabelPostprocessor):  # names are no tensors
+            assert [name in one["labels"] for name in postprocessor.labels] == tensors["predicted"][index].tolist()
+            assert tuple(one["scores"]) == postprocessor.labels
+        said = {"probabilities": list(one["scores"].values())} if "scores" in one else one
+        for name, value in said.items():
             np.testing.assert_array_equal(tensors[name][index], value)
 
 

@@ -27,7 +27,7 @@ FILES = {
 NAMES = sorted(FILES)
 
 
-@pytest.fixture(scope="module", params=["array", "text", "image", "audio", "combined", "embedding"])
+@pytest.fixture(scope="module", params=["array", "text", "image", "audio", "combined", "embedding", "multilabel"])
 def repository(request, tmp_path_factory) -> Repository:
     source = Path(__file__).parents[1] / "unit/serving/bundles.py"
     spec = importlib.util.spec_from_file_location("serving_bundles", source)

@@ -54,7 +54,7 @@ def _repeated(keys: NDArray[np.int64], targets: NDArray[Any]) -> float:
     """Returns the fraction of rows that repeat another's key and target."""
     if not len(keys):
         return 0.0
-    columns = [keys, targets[: len(keys)]] if len(targets) else [keys]
+    columns = [keys, *np.atleast_2d(targets[: len(keys)].T)] if len(targets) else [keys]
     order = np.lexsort(columns)
     differs = np.any([column[order][1:] != column[order][:-1] for column in columns], axis=0)
     return 1 - (1 + float(differs.sum())) / len(keys)

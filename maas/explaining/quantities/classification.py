@@ -24,7 +24,7 @@ class ClassificationQuantity(Quantity):
         self._index = (
             int(decided(outputs["probabilities"], postprocessor.thresholds)[0])
             if label is None
-            else _index(postprocessor.labels, label)
+            else label_position(postprocessor.labels, label)
         )
         self.label = postprocessor.labels[self._index]
 
@@ -37,7 +37,8 @@ class ClassificationQuantity(Quantity):
         return log_odds
 
 
-def _index(labels: tuple[str, ...], label: str) -> int:
+def label_position(labels: tuple[str, ...], label: str) -> int:
+    """Returns the position of a label; raises InputError where the model does not know it."""
     if label not in labels:
         known = ", ".join(labels[:SHOWN_LABELS]) + (", …" if len(labels) > SHOWN_LABELS else "")
         raise InputError(f"label is {label!r}; the model knows {len(labels)} labels: {known}.")

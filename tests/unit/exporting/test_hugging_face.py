@@ -23,7 +23,13 @@ TINY = {
     "intermediate_size": 48, "max_position_embeddings": 64, "initializer_range": 0.2,
 }  # fmt: skip
 TEXTS = ["a good film", "bad", "Café naïve, ＧＯＯＤ", "안녕하세요 🙂", "这部电影很好！！！", "a long text " * 9]
-LABELS = {"classification": ("a", "b", "c"), "binary": ("a", "b"), "regression": (), "embedding": ()}
+LABELS = {
+    "classification": ("a", "b", "c"),
+    "binary": ("a", "b"),
+    "regression": (),
+    "embedding": (),
+    "multilabel": ("a", "b", "c"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,8 @@ def net_for(task: str) -> nn.Module:
     torch.manual_seed(0)
     if task == "embedding":
         return SentenceEncoder(config=TINY).eval()
-    return SequenceClassifier(len(LABELS[task]) if task == "classification" else 1, config=TINY).eval()
+    outputs = len(LABELS[task]) if task in ("classification", "multilabel") else 1
+    return SequenceClassifier(outputs, config=TINY).eval()
 
 
 def written(task: str, processor: PretrainedTextProcessor, out, **changes):

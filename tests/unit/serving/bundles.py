@@ -62,6 +62,28 @@ def array_bundle(folder: Path, *, width: int = 64, labels: int = 10, batch_size:
     )
 
 
+def multilabel_bundle(folder: Path, *, width: int = 64) -> Path:
+    """A sigmoid over each of three linear sums of rows of numbers in [0, 16]; a row may have any of three labels."""
+    random = np.random.default_rng(2)
+    weights = {"weight": random.normal(0, 0.03, (width, 3)).astype(np.float32), "bias": np.zeros(3, np.float32)}
+    nodes = [
+        helper.make_node("Gemm", ["features", "weight", "bias"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["probabilities"]),
+    ]
+    return _bundle(
+        folder,
+        name="properties",
+        task="tabular-multilabel",
+        nodes=nodes,
+        weights=weights,
+        graph_input=helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width]),
+        processor=ArrayProcessor([width], low=0, high=16),
+        postprocessor=load_postprocessor({"kind": "multilabel", "labels": ["even", "prime", "round"]}),
+        golden=random.integers(0, 17, (6, width)).tolist(),
+        batch_size=8,
+    )
+
+
 def failing_bundle(folder: Path, *, width: int = 64, labels: int = 10) -> Path:
     """Takes rows as `array_bundle` does; its run fails for a row that begins with 16."""
     random = np.random.default_rng(7)

@@ -8,6 +8,7 @@ const SHOWN_LABELS = 10;
 /** Returns what is seen of a prediction, and what is said of it. */
 export function shown(prediction) {
   if (prediction.label !== undefined) return labels(prediction);
+  if (Array.isArray(prediction.labels)) return labelSet(prediction);
   if (typeof prediction.text === "string") return transcript(prediction);
   if (typeof prediction.value === "number") return value(prediction.value);
   if (Array.isArray(prediction.embedding)) return vector(prediction.embedding);
@@ -30,6 +31,14 @@ function labels({ label, score, scores }) {
     node.append(more);
   }
   return { node, spoken: word("spoken", { label, percent: percent(score) }) };
+}
+
+function labelSet({ labels: names, scores }) {
+  const said = names.join(", ") || word("noLabel");
+  const head = element("p", { className: "answer" }, element("strong", { textContent: said }));
+  const sorted = Object.entries(scores).sort(([, one], [, other]) => other - one);
+  const list = element("ol", { className: "bars" }, ...sorted.map(([name, one]) => bar(name, one, names.includes(name) ? 0 : 1)));
+  return { node: element("div", {}, head, list), spoken: said };
 }
 
 function bar(name, score, at) {

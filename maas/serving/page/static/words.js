@@ -66,6 +66,7 @@ const ENGLISH = {
   others: "{count} others together",
   spoken: "{label}, {percent}",
   nothing: "(no words)",
+  noLabel: "(no label)",
 };
 
 const CHINESE = {
@@ -134,6 +135,7 @@ const CHINESE = {
   others: "其余 {count} 个合计",
   spoken: "{label}，{percent}",
   nothing: "（没有词语）",
+  noLabel: "（没有标签）",
 };
 
 const TASKS = {

@@ -67,3 +67,12 @@ def test_log_probability_is_of_the_first_rows_path_when_texts_are_explained():
 def test_log_probability_is_bounded_a_frame_when_another_symbol_is_certain():
     found = of("transcription", np.eye(2, dtype=np.float32)[[[0, 0], [1, 1]]], characters=["a"])
     np.testing.assert_allclose(found, [0, 2 * np.log(1e-7)])
+
+
+def test_log_odds_are_the_logit_of_each_label_by_itself_when_labels_are_a_set():
+    logits = np.array([[-3.0, 0.5], [2.0, -1.0], [0.0, 4.0]])
+    probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    np.testing.assert_allclose(of("multilabel", probabilities, "a", labels=["a", "b"]), logits[:, 0], atol=1e-5)
+    np.testing.assert_allclose(of("multilabel", probabilities, labels=["a", "b"]), logits[:, 1], atol=1e-5)
+    with pytest.raises(InputError, match="label is 'c'; the model knows 2 labels: a, b"):
+        of("multilabel", probabilities, "c", labels=["a", "b"])

@@ -1,10 +1,15 @@
 """Sets of labels go through the line: pictures of digits and what is true of each digit."""
 
 import csv
+import io
+import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from sklearn import metrics as reference
 from sklearn.datasets import load_digits
 
@@ -90,3 +95,53 @@ def test_thresholds_reach_what_is_required_of_each_label_when_they_were_chosen(t
     )
     for place in range(4):
         assert reference.recall_score(rows.targets[:, place], found[:, place]) >= 0.98
+
+
+def texts(folder: Path) -> list[str]:
+    """Reviews with topics, as lists in JSON lines."""
+    topics = {"film": "a film", "food": "some food", "slow": "it was slow"}
+    path, random = folder / "rows.jsonl", np.random.default_rng(0)
+    with path.open("w", encoding="utf-8") as file:
+        for index in range(300):
+            chosen = [name for name in topics if random.random() < 0.4]
+            words = [
+                f"row {index}",
+                *(topics[name] for name in chosen),
+                *random.choice(["the", "and", "here"], 3).tolist(),
+            ]
+            file.write(json.dumps({"text": " ".join(words), "label": chosen}) + "\n")
+    return [f"data.source.path={path}", "processor=text", "model=text_cnn"]
+
+
+def pictures(folder: Path) -> list[str]:
+    """Pictures with a bright upper, lower or left half, as PNG bytes in Parquet, with columns of 0 and 1."""
+    halves = {"upper": np.s_[:8], "lower": np.s_[8:], "left": np.s_[:, :8]}
+    path, random, rows = folder / "rows.parquet", np.random.default_rng(0), []
+    for _ in range(300):
+        pixels = random.integers(0, 90, (16, 16)).astype(np.uint8)
+        chosen = {name: int(random.random() < 0.4) for name in halves}
+        for name, where in halves.items():
+            pixels[where] += 80 * chosen[name]
+        with io.BytesIO() as png:
+            Image.fromarray(pixels).save(png, "PNG")
+            rows.append({"picture": png.getvalue(), **chosen})
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return [
+        f"data.source.path={path}", "data.source.input=picture", "data.source.label=[upper,lower,left]",
+        "processor=image", "processor.height=16", "processor.width=16", "processor.channels=1", "model=small_conv",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [texts, pictures])
+def test_sets_of_texts_and_pictures_are_learnt_and_proven_when_a_recipe_names_their_parts(rows, tmp_path):
+    config = maas.compose(
+        "flights", "~registry", "task=multilabel", "metric=macro_f1", "objective=bce", "data=files",
+        "data.target=labels", "baseline=null", "compress=none", "trainer.max_epochs=12", "resume=never",
+        "optimizer.lr=5e-3", "batch_size=32", f"runs_dir={tmp_path}", *rows(tmp_path),
+    )  # fmt: skip
+    bundle = maas.lifecycle.export(config, maas.lifecycle.train(config))
+    assert bundle.evidence.metrics["shipped"]["macro_f1"].value > 0.8
+    inputs = list(config.data.build().test.inputs)[:3]
+    assert all(set(one) == {"labels", "scores"} for one in bundle.predict(inputs))
+    assert maas.explain(bundle, inputs[0]).label in bundle.manifest.postprocessor["labels"]

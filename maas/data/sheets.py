@@ -34,14 +34,11 @@ from maas.data.cells import (
     value_cell,
     with_decimal,
 )
+from maas.data.label_sets import SET_ADVICE, class_names_of, columns_of_one, labels_in
 from maas.data.tables import ArrowRows, Column, decoder_of
 from maas.errors import DataError
 
 Make = Callable[[str], float]
-SET_ADVICE = (
-    "sets of labels are a column of lists, several columns of 0 and 1, or texts with data.source.label_separator "
-    "between the labels. Set one of them."
-)
 
 NUMBER_KINDS: Mapping[ColumnUse, Sequence[tuple[str, Make]]] = {
     "number": ((INTEGER_PATTERN, int), (NUMBER_PATTERN, float)),
@@ -108,7 +105,9 @@ class Sheet:
             DataError: at once or when rows are read: a column holds something else.
         """
         if len(names) > 1:
-            return Column(self.parts, names, partial(_members, names), {name: self._cells(name) for name in names})
+            return Column(
+                self.parts, names, partial(columns_of_one, names), {name: self._cells(name) for name in names}
+            )
         (name,) = names
         decoders = [self._label_set(part, name, separator) for part in self.parts]
         return Column(self.parts, [name], None, {name: decoders})
@@ -158,12 +157,12 @@ class Sheet:
     def _label_set(self, part: ArrowRows, name: str, separator: str | None) -> ColumnDecoder:
         cells = _each(label_cell(name, self._reading.missing))
         if _is_lists(part, name):
-            listed = _names_of_classes(part.feature(name))
+            listed = class_names_of(part.feature(name))
             sets = _each(lambda one: None if one is None else [name for name in cells(listed(one)) if name is not None])
             return _of_json(sets) if _mark(part, name) == JSON else sets
         if not _is_texts(part, name) or separator is None:
             raise column_refusal(name, str(part.field(name).type), SET_ADVICE)
-        return lambda texts: [[] if text is None else _parts_of(text, separator) for text in texts]
+        return lambda texts: [[] if text is None else labels_in(text, separator) for text in texts]
 
     def _input(self, part: ArrowRows, name: str) -> ColumnDecoder | None:
         if known := decoder_of(part.feature(name)):
@@ -256,27 +255,6 @@ def _is_lists(part: ArrowRows, name: str) -> bool:
         texts = (text for cells in part.chunks(name) for text in cells.to_pylist() if text is not None)
         return next(texts, "").startswith("[")
     return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
-
-
-def _names_of_classes(feature: object) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """Returns what gives names for the numbers that `datasets` stores of labels; other values stay."""
-    names = getattr(getattr(feature, "feature", None), "names", None)
-    return (lambda numbers: [names[one] for one in numbers]) if names else lambda values: values
-
-
-def _parts_of(text: str, separator: str) -> list[str]:
-    return [part for part in map(str.strip, text.split(separator)) if part]
-
-
-def _members(names: Sequence[str], *values: object) -> list[str]:
-    """Returns the columns that hold 1; what is missing counts as 0."""
-    for name, value in zip(names, values, strict=True):
-        if value not in (None, 0, 1):
-            raise DataError(
-                f"The column {name} holds {value!r}; columns that are labels hold 0 and 1. Name another column, or one "
-                "column of labels."
-            )
-    return [name for name, value in zip(names, values, strict=True) if value]
 
 
 def _whole(pattern: str) -> str:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from maas.data.columns import FileTable
+from maas.data.file_tables import file_table
 from maas.data.sources import files
 from maas.data.splits import Splits, prepare
 from maas.errors import DataError
@@ -102,3 +103,14 @@ def test_column_of_numbers_is_refused_when_a_separator_is_given(tmp_path):
         DataError, match="The column kinds holds a int64; sets of labels are a column of lists, several"
     ):
         prepared(files(path, label="kinds", label_separator=";"))
+
+
+def test_pictures_have_sets_when_a_table_names_their_files(tmp_path):
+    for index in range(20):
+        (tmp_path / f"{index}.png").write_bytes(bytes([index]))
+    rows = [f"{index}.png,{'red|round' if index % 2 else 'red'}\n" for index in range(20)]
+    (tmp_path / "rows.csv").write_text("path,label\n" + "".join(rows))
+    splits = prepared(file_table(str(tmp_path / "rows.csv"), label_separator="|"))
+    assert splits.labels == ("red", "round")
+    for path, target in zip(splits.train.inputs, splits.train.targets, strict=True):
+        assert target.tolist() == [1, int(path.stem) % 2]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.model_selection._search import BaseSearchCV
 
 from maas.errors import ConfigError
 from maas.importing.estimators.lookups import frame_of
@@ -125,6 +126,8 @@ def _reads_names(estimator: BaseEstimator, processor: Processor) -> bool:
 
 def _takes_categories(estimator: BaseEstimator) -> bool:
     """Returns whether an estimator by itself takes columns of categories as pandas holds them."""
+    if isinstance(estimator, BaseSearchCV):
+        return _takes_categories(estimator.estimator)
     if isinstance(estimator, HISTOGRAMS):
         return bool(estimator.categorical_features == "from_dtype")
     library = type(estimator).__module__.partition(".")[0]

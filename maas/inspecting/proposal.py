@@ -156,13 +156,13 @@ def _choice(data: DataDescription, target: TargetDescription, kept: Sequence[Col
     texts = [column for column in kept if column.kind in ("text", "id")]
     columns = [column for column in kept if column.kind not in ("text", "id")]
     if not texts:
-        return boosting_choice(target, columns)
+        return boosting_choice(data, target, columns)
     longest = max(texts, key=lambda column: column.characters)
     named = [column for column in texts if column.name.isidentifier()]
     if not columns:
         return text_choice(data, target, longest)
     if not named:
-        return boosting_choice(target, columns)
+        return boosting_choice(data, target, columns)
     return combined_choice(data, target, max(named, key=lambda column: column.characters), columns)
 
 

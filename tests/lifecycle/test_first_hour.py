@@ -41,5 +41,5 @@ def test_majority_is_a_finding_when_a_net_predicts_nothing_else(tmp_path, monkey
     random = np.random.default_rng(0)
     rows = [f"{random.standard_normal()},{'rare' if random.random() < 0.06 else 'usual'}" for _ in range(400)]
     (tmp_path / "noise.csv").write_text("\n".join(["x,kind", *rows]))
-    maas.run.main(["noise.csv", "target=kind", "model.estimator.class_weight=null", *SHORT])
+    maas.run.main(["noise.csv", "target=kind", "model.estimator.estimator.class_weight=null", *SHORT])
     assert "[one_label]" in capsys.readouterr().out

@@ -136,6 +136,12 @@ def require_proven(bundle: maas.Bundle) -> None:
     assert all(one.agreement.value == 1 for one in parity)
 
 
+def require_proven_at_edges(bundle: maas.Bundle) -> None:
+    """Requires rows of missing, unseen and extreme values, and those at the thresholds, to be part of the proof."""
+    found = {one.right: one for one in bundle.evidence.parity}
+    assert all(found[f"onnxruntime, {kind} values"].agreement.value == 1 for kind in ("unusual", "extreme"))
+
+
 def require_served(bundle: maas.Bundle, path: str, key: str, rows: list[Any]) -> None:
     for row in rows:
         reply = served(bundle, path, {key: row})
@@ -149,6 +155,7 @@ def test_estimator_of_a_table_with_strings_is_proven_and_served(name: str, fligh
     config = of_table(tmp_path, flights, {"estimator": ESTIMATORS[name]})
     bundle = maas.lifecycle.run(config).bundle
     require_proven(bundle)
+    require_proven_at_edges(bundle)
     assert bundle.evidence.metrics["shipped"]["accuracy"].value > 0.85
     rows = [*load_rows(config).test.inputs[:3], {**dict.fromkeys([*NUMBERS, *CATEGORIES]), **UNUSUAL, "distance": 1e30}]
     require_served(bundle, "/v1/tabular-classification", "row", rows)
@@ -171,6 +178,7 @@ def test_file_of_a_booster_is_proven_and_served(name: str, flights: Path, tmp_pa
     config = of_table(tmp_path, flights, model, categories=())
     bundle = maas.lifecycle.run(config).bundle
     require_proven(bundle)
+    require_proven_at_edges(bundle)
     rows = [{"distance": 100.0, "hour": 3}, {"distance": None, "hour": None}, {"distance": 3e38, "hour": -3e38}]
     require_served(bundle, "/v1/tabular-classification", "row", rows)
 

@@ -1,14 +1,12 @@
-"""What the entries share: composing the recipe that the command line names, and reporting what is wrong in one line."""
+"""What the entries share that take a recipe: composing what the command line names, and a stage."""
 
-import logging
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from maas.command_line import CommandLine
-from maas.errors import MaasError, shows_chain
+from maas.errors import ConfigError
+from maas.outcomes import UNMET_STATUS, USAGE_STATUS, VerbOutcome, give, reported, say, wants_json
 
 try:
     from maas import config as recipes
@@ -28,26 +26,28 @@ usage: python -m maas.{verb} recipe=NAME [key=value …]
   -m key=a,b,c       sweeps: trains with each value; docs/sweeps.md says how to search
   -cd DIR            adds parts (DIR/model/NAME.yaml) and recipes (DIR/recipes/NAME.yaml) of your own
   --cfg job          prints the composed recipe and does nothing
+  --json             prints one JSON object; the log goes to standard error
 
 example: python -m maas.{verb} recipe=digits_mlp trainer.max_epochs=5"""
 
-USAGE_STATUS = 2
-UNMET_STATUS = 3
-"""Of a compression that found nothing within the budget: no error, and yet not what was requested."""
-INTERRUPTED_STATUS = 130
-Stage = Callable[[recipes.RunConfig], Any]
+__all__ = ["UNMET_STATUS", "USAGE_STATUS", "enter", "follow", "read", "reported", "say"]
+
+Stage: TypeAlias = Callable[[recipes.RunConfig], Any]
+Shown: TypeAlias = Callable[[Any, recipes.RunConfig], VerbOutcome]
+"""What a stage gave, and the recipe, to what is printed of it."""
 
 
-def enter(verb: str, stage: Stage, arguments: Sequence[str] | None = None) -> None:
+def enter(verb: str, stage: Stage, arguments: Sequence[str] | None = None, shown: Shown | None = None) -> None:
     """Composes the recipe that the command line names, checks it, and passes it to a stage.
 
     Args:
         verb: name of the entry.
         stage: what is done with the recipe.
         arguments: command line without the program; None takes that of this process.
+        shown: makes what is printed of what the stage gave; None prints nothing.
     """
-    with reported(verb):
-        follow(read(verb, arguments), stage)
+    with reported(verb, is_json=wants_json(arguments)):
+        follow(read(verb, arguments), stage, shown)
 
 
 def read(verb: str, arguments: Sequence[str] | None = None, flags: Sequence[str] = ()) -> CommandLine:
@@ -64,8 +64,13 @@ def read(verb: str, arguments: Sequence[str] | None = None, flags: Sequence[str]
     return CommandLine.parse(verb, sys.argv[1:] if arguments is None else arguments, flags)
 
 
-def follow(line: CommandLine, stage: Stage) -> None:
+def follow(line: CommandLine, stage: Stage, shown: Shown | None = None) -> None:
     """Does what a command line requests.
+
+    Args:
+        line: the command line.
+        stage: what is done with the recipe.
+        shown: makes what is printed of what the stage gave; None prints nothing.
 
     Raises:
         MaasError: a fault of the command line or of the recipe, or the stage refused.
@@ -77,43 +82,23 @@ def follow(line: CommandLine, stage: Stage) -> None:
     elif line.info is not None:
         hydra_info(line)
     elif line.is_sweep:
+        if line.is_json:
+            raise ConfigError("A sweep prints a table and writes trials.csv; leave --json out, or -m.")
         from maas.sweeping.sweep import swept  # noqa: PLC0415 - it brings torch and mlflow; faults come before that
 
-        swept(line, stage)
+        swept(line, _ShownStage(stage, shown))
     else:
-        stage(recipes.composed_config(line.overrides, line.config_dir))
+        _ShownStage(stage, shown, is_json=line.is_json)(recipes.composed_config(line.overrides, line.config_dir))
 
 
-@contextmanager
-def reported(verb: str) -> Iterator[None]:
-    """Ends the process with one line where the block raises a `MaasError`, or is interrupted.
+class _ShownStage:
+    """A stage that prints what it gave; it travels to the processes that run the trials of a sweep."""
 
-    A `MaasError` ends the process with status 2; any other error is a bug of maas and shows its traceback. With
-    MAAS_TRACEBACK=1 all show what lies below them.
-    """
-    _log_to_stdout()
-    try:
-        yield
-    except MaasError as error:
-        if shows_chain():
-            traceback.print_exception(error)
-        sys.stderr.write(f"{error}\n")
-        sys.exit(USAGE_STATUS)
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nInterrupted. Run the same command again and maas.{verb} resumes where it was.\n")
-        sys.exit(INTERRUPTED_STATUS)
+    def __init__(self, stage: Stage, shown: Shown | None, *, is_json: bool = False) -> None:
+        self._stage, self._shown, self._is_json = stage, shown, is_json
 
-
-def say(text: str) -> None:
-    """Prints to standard output."""
-    sys.stdout.write(f"{text}\n")
-
-
-def _log_to_stdout() -> None:
-    logger = logging.getLogger("maas")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
+    def __call__(self, config: recipes.RunConfig) -> object:
+        given = self._stage(config)
+        if self._shown is not None:
+            give(self._shown(given, config), is_json=self._is_json)
+        return given

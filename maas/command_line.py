@@ -9,6 +9,8 @@ from typing import Literal, NoReturn
 from maas.errors import ConfigError, shortened_value
 
 ConfigView = Literal["job", "hydra", "all"]
+JSON_FLAG = "--json"
+"""Option of every verb: one JSON object is printed."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class CommandLine:
         resolves: whether interpolations are resolved before they are printed.
         info: what Hydra prints of itself, instead of doing anything; None for nothing.
         wants_help: whether the usage is printed, instead of doing anything.
-        flags: options of the entry's own, as they are typed.
+        flags: options of the entry's own, and `--json`, as they are typed.
     """
 
     verb: str
@@ -54,7 +56,7 @@ class CommandLine:
             ConfigError: an option is unknown or lacks its value, or a key is given twice.
         """
         parser = _parser(verb)
-        for flag in flags:
+        for flag in dict.fromkeys((JSON_FLAG, *flags)):
             parser.add_argument(flag, action="append_const", dest="flags", const=flag)
         read = parser.parse_intermixed_args(list(arguments))
         words: list[str] = read.words
@@ -73,6 +75,11 @@ class CommandLine:
             wants_help=read.help,
             flags=frozenset(read.flags or ()),
         )
+
+    @property
+    def is_json(self) -> bool:
+        """Whether one JSON object is to be printed."""
+        return JSON_FLAG in self.flags
 
     def value(self, key: str) -> str | None:
         """Returns what a key is set to; None where it is not given."""

@@ -10,11 +10,13 @@ usage: python -m maas.compare MODEL MODEL … [out=FOLDER] [recipe=NAME key=valu
 example: python -m maas.compare runs/sentiment_zh/latest/bundle models:/sentiment_zh@champion
 """
 
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -27,14 +29,23 @@ from maas.evidence.comparing import ComparedBundle, compare_bundles
 from maas.evidence.model_plots import comparison_picture
 from maas.files import write_json
 from maas.lifecycle.recipe import load_rows
+from maas.outcomes import VerbOutcome, wants_json
 from maas.runtime.bundle import Bundle
 
 OUT, RECIPE = "out", "recipe="
+log = logging.getLogger("maas")
+
+
+class Compared(NamedTuple):
+    """Models side by side, and how many rows they predicted."""
+
+    models: list[ComparedBundle]
+    rows: int
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compares."""
-    with cli.reported("compare"):
+    with cli.reported("compare", is_json=wants_json(arguments)):
         line = cli.read("compare", arguments)
         if line.wants_help or not (line.names or line.overrides) or "help" in line.names:
             cli.say((__doc__ or "").strip())
@@ -47,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         out, line = line.value(OUT), line.without([OUT])
         if not any(one.startswith(RECIPE) for one in line.overrides):
             line = replace(line, overrides=(*_origin(models[0], bundles[models[0]]), *line.overrides))
-        cli.follow(line, partial(_compare, bundles, Path(out) if out else None))
+        cli.follow(line, partial(_compare, bundles), partial(_shown, Path(out) if out else None))
 
 
 def _origin(name: str, bundle: Bundle) -> list[str]:
@@ -65,17 +76,31 @@ def _origin(name: str, bundle: Bundle) -> list[str]:
     return [f"{RECIPE}{lineage.recipe}", *(one for one in lineage.overrides if not one.startswith(RECIPE))]
 
 
-def _compare(bundles: Mapping[str, Bundle], out: Path | None, config: maas.RunConfig) -> None:
+def _compare(bundles: Mapping[str, Bundle], config: maas.RunConfig) -> Compared:
     rows = load_rows(config)
     for name, bundle in bundles.items():
         if bundle.manifest.lineage.data_fingerprint != rows.record.fingerprint:
-            cli.say(f"{name} was trained on other rows than these; it may have learnt some of them.")
-    found = compare_bundles(bundles, rows.test, rows.labels, config.metric)
-    Console(width=None if sys.stdout.isatty() else 120).print(_table(found, config.metric, len(rows.test)))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "comparison.json", found)
-        cli.say(f"written to {comparison_picture(found, config.metric, out / 'comparison.png').parent}")
+            log.info("%s was trained on other rows than these; it may have learnt some of them.", name)
+    return Compared(compare_bundles(bundles, rows.test, rows.labels, config.metric), len(rows.test))
+
+
+def _shown(out: Path | None, compared: Compared, config: maas.RunConfig) -> VerbOutcome:
+    written = "" if out is None else f"written to {_written(out, compared.models, config.metric)}"
+
+    def show() -> None:
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        console.print(_table(compared.models, config.metric, compared.rows))
+        if written:
+            cli.say(written)
+
+    return VerbOutcome({"rows": compared.rows, "metric": config.metric, "models": compared.models}, show)
+
+
+def _written(out: Path, found: list[ComparedBundle], metric: str | None) -> Path:
+    """Writes numbers and a picture, and returns their folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "comparison.json", found)
+    return comparison_picture(found, metric, out / "comparison.png").parent
 
 
 def _table(found: list[ComparedBundle], metric: str | None, rows: int) -> Table:

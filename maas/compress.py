@@ -34,7 +34,6 @@ examples: python -m maas.compress model.onnx calibration=rows.npz out=small
           python -m maas.compress assistant texts=notes.txt out=small
 """
 
-import sys
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -46,10 +45,12 @@ from maas.command_line import CommandLine, key_of
 from maas.config import recipe_names
 from maas.errors import ConfigError
 from maas.importing.meaning import Gives
+from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.given import Given, compress_given
 from maas.lifecycle.recipe import GRAPH_SECTIONS, GraphRecipe
 from maas.lifecycle.smaller_decoder import DECODER_KEYS, SmallerDecoder, compress_decoder
 from maas.opening import load, load_model
+from maas.outcomes import VerbOutcome, give, wants_json
 from maas.records.evidence import CompressionRecord
 from maas.registry.reading.addresses import MODELS
 from maas.runtime.bundle import Bundle
@@ -70,33 +71,36 @@ ON_EVERY_PROCESSOR = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compresses."""
-    with cli.reported("compress"):
+    with cli.reported("compress", is_json=wants_json(arguments)):
         line = cli.read("compress", arguments)
         if line.wants_help:
             cli.say(f"{(__doc__ or '').strip()}\n")
         if line.names and not line.wants_help:
             out = Path(line.value(OUT) or "")
             if (generative := _generative(line)) is not None:
-                _conclude(_smaller(line, generative, out), out)
-                return
-            record = _given(line, out)(GraphRecipe.of(line.without(OWN).overrides, line.config_dir))
-            if any(one.name == record.chosen and ".quantize_" in one.target for one in record.candidates):
-                cli.say(ON_EVERY_PROCESSOR)
-            _conclude(record, out)
+                record, advice = _smaller(line, generative, out), ""
+            else:
+                record = _given(line, out)(GraphRecipe.of(line.without(OWN).overrides, line.config_dir))
+                is_int8 = any(one.name == record.chosen and ".quantize_" in one.target for one in record.candidates)
+                advice = f"{ON_EVERY_PROCESSOR}\n" if is_int8 else ""
+            give(_outcome(record, out, advice), is_json=line.is_json)
         else:
-            cli.follow(line, _compress)
+            cli.follow(line, _compress, _shown)
 
 
-def _compress(config: maas.RunConfig) -> None:
+def _compress(config: maas.RunConfig) -> Compressed:
     checkpoint = maas.lifecycle.newest_checkpoint(config)
-    compressed = maas.lifecycle.compress(config, checkpoint)
-    _conclude(compressed.record, compressed.folder)
+    return maas.lifecycle.compress(config, checkpoint)
 
 
-def _conclude(record: CompressionRecord, folder: Path) -> None:
-    cli.say(f"chosen: {record.chosen}. {record.reason}\ncompressed: {folder}")
-    if record.is_unmet:
-        sys.exit(cli.UNMET_STATUS)
+def _shown(compressed: Compressed, _: maas.RunConfig) -> VerbOutcome:
+    return _outcome(compressed.record, compressed.folder)
+
+
+def _outcome(record: CompressionRecord, folder: Path, advice: str = "") -> VerbOutcome:
+    found = {"compressed": folder, "chosen": record.chosen, "reason": record.reason, "candidates": record.candidates}
+    text = f"{advice}chosen: {record.chosen}. {record.reason}\ncompressed: {folder}"
+    return VerbOutcome(found, text, cli.UNMET_STATUS if record.is_unmet else 0)
 
 
 def _given(line: CommandLine, out: Path) -> Callable[[GraphRecipe], CompressionRecord]:

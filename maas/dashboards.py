@@ -1,6 +1,6 @@
 """Writes a dashboard for Grafana and alert rules for Prometheus, on the metrics of the server.
 
-usage: python -m maas.dashboards OUT
+usage: python -m maas.dashboards OUT [--json]
 
     OUT    a folder, which is made: grafana.json to import in Grafana, alerts.yaml for rule_files of Prometheus
 
@@ -13,7 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from maas.errors import ConfigError, MaasError
+from maas.command_line import CommandLine
+from maas.errors import ConfigError
+from maas.outcomes import VerbOutcome, give, reported, say, wants_json
 from maas.serving.observers.dashboards import alert_rules, grafana_dashboard
 
 ALERTS, DASHBOARD = "alerts.yaml", "grafana.json"
@@ -21,19 +23,17 @@ ALERTS, DASHBOARD = "alerts.yaml", "grafana.json"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs `python -m maas.dashboards`; a wrong argument prints one line and exits with status 2."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or set(arguments) & {"-h", "--help", "help"}:
-        print(__doc__.strip() if __doc__ else "")
-        return
-    try:
-        if len(arguments) > 1:
-            raise ConfigError(
-                f"{len(arguments)} folders are named; name one, e.g. python -m maas.dashboards monitoring."
-            )
-        print("\n".join(map(str, write_dashboards(Path(arguments[0])))))
-    except MaasError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    is_json = wants_json(arguments)
+    with reported("dashboards", is_json=is_json, resumes=False):
+        line = CommandLine.parse("dashboards", sys.argv[1:] if arguments is None else arguments)
+        folders = [*line.names, *line.overrides]
+        if line.wants_help or not folders or "help" in folders:
+            say((__doc__ or "").strip())
+            return
+        if len(folders) > 1:
+            raise ConfigError(f"{len(folders)} folders are named; name one, e.g. python -m maas.dashboards monitoring.")
+        files = write_dashboards(Path(folders[0]))
+        give(VerbOutcome({"files": files}, "\n".join(map(str, files))), is_json=is_json)
 
 
 def write_dashboards(folder: Path) -> list[Path]:

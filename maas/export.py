@@ -24,6 +24,8 @@ from maas import cli
 from maas.command_line import CommandLine, key_of
 from maas.errors import ConfigError
 from maas.lifecycle.given_decoder import GivenDecoder, export_decoder
+from maas.outcomes import VerbOutcome, give, wants_json
+from maas.suggesting import hint_of
 
 _OUT = "out"
 _KEYS = (_OUT, *(field.name for field in fields(GivenDecoder) if field.name != "model"))
@@ -32,24 +34,31 @@ _KEYS = (_OUT, *(field.name for field in fields(GivenDecoder) if field.name != "
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exports and proves."""
-    with cli.reported("export"):
+    with cli.reported("export", is_json=wants_json(arguments)):
         line = cli.read("export", arguments)
         if line.wants_help:
             cli.say(f"{(__doc__ or '').strip()}\n")
         if line.names and not line.wants_help:
-            _export_given(line)
+            give(_outcome(_export_given(line)), is_json=line.is_json)
         else:
-            cli.follow(line, _export)
+            cli.follow(line, _export, _shown)
 
 
-def _export(config: maas.RunConfig) -> None:
+def _export(config: maas.RunConfig) -> maas.Bundle:
     checkpoint = maas.lifecycle.newest_checkpoint(config)
-    bundle = maas.lifecycle.export(config, checkpoint, maas.lifecycle.compressed_of(config, checkpoint))
-    cli.say(f"bundle: {bundle.folder}")
+    return maas.lifecycle.export(config, checkpoint, maas.lifecycle.compressed_of(config, checkpoint))
 
 
-def _export_given(line: CommandLine) -> None:
-    """Exports the model that the second form names.
+def _shown(bundle: maas.Bundle, _: maas.RunConfig) -> VerbOutcome:
+    return _outcome(bundle.folder)
+
+
+def _outcome(bundle: Path) -> VerbOutcome:
+    return VerbOutcome({"bundle": bundle}, f"bundle: {bundle}")
+
+
+def _export_given(line: CommandLine) -> Path:
+    """Exports the model that the second form names, and returns the bundle's folder.
 
     Raises:
         MaasError: something is missing or does not apply, or the model cannot be exported.
@@ -57,13 +66,14 @@ def _export_given(line: CommandLine) -> None:
     if len(line.names) > 1:
         raise ConfigError(f"{', '.join(line.names)}: export takes one model. See maas export --help.")
     if unknown := [one for one in line.overrides if key_of(one) not in _KEYS or "=" not in one]:
-        raise ConfigError(f"{unknown[0]} does not apply to {line.names[0]}; set {', '.join(_KEYS)}.")
+        hint = hint_of(key_of(unknown[0]), _KEYS)
+        raise ConfigError(f"{unknown[0]} does not apply to {line.names[0]}; set {', '.join(_KEYS)}.{hint}")
     values = {key: value for key in _KEYS if (value := line.value(key)) is not None}
     if not values.get(_OUT):
         raise ConfigError(f"{_OUT} is missing. Set {_OUT}=FOLDER; see maas export --help.")
     out = Path(values.pop(_OUT))
     export_decoder(GivenDecoder.of({"model": line.names[0], **values}), out)
-    cli.say(f"bundle: {out}")
+    return out
 
 
 if __name__ == "__main__":

@@ -36,15 +36,13 @@ import msgspec
 
 from maas.errors import ConfigError, MaasError
 from maas.opening import load
+from maas.outcomes import CLOSED_STATUS, INTERRUPTED_STATUS, UNMET_STATUS, USAGE_STATUS
 from maas.prompting.command import GenerationCommand, wants_help
 from maas.prompting.prompt_file import generate_file
 from maas.prompting.records import generated_record, prompt_of
 from maas.prompting.screen import Screen, read_input
 from maas.prompting.talking import Conversation, talk
 from maas.runtime.bundle import Bundle
-
-REFUSED_STATUS, ERRORS_STATUS, INTERRUPTED_STATUS, CLOSED_STATUS = 2, 3, 130, 141
-"""The last is what shells report of a program whose reader has left."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _generate(GenerationCommand.of(arguments))
     except MaasError as error:
         print(error, file=sys.stderr)
-        sys.exit(REFUSED_STATUS)
+        sys.exit(USAGE_STATUS)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED_STATUS)
     except BrokenPipeError:
@@ -71,7 +69,7 @@ def _generate(command: GenerationCommand) -> None:
         faults = generate_file(bundle, command, command.prompts, command.out)
         print(f"written to {command.out}{f'; lines with an error instead of a text: {faults}' if faults else ''}")
         if faults:
-            sys.exit(ERRORS_STATUS)
+            sys.exit(UNMET_STATUS)
     elif command.is_chat and command.prompt is None and sys.stdin.isatty():
         if command.is_json:
             raise ConfigError("A talk is no JSON; leave --json out, or give a message.")

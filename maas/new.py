@@ -17,17 +17,22 @@ usage: python -m maas.new DATA [target=COLUMN] [out=FILE.yaml] [key=value …]
 example: python -m maas.new reviews.csv target=stars
 """
 
+import logging
 from collections.abc import Sequence
 
 from maas import cli
 from maas.command_line import key_of
 from maas.errors import ConfigError
 from maas.inspecting.command import DATA_KEYS, written_recipe
+from maas.outcomes import VerbOutcome, give, wants_json
+
+log = logging.getLogger("maas")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes a recipe."""
-    with cli.reported("new"):
+    is_json = wants_json(arguments)
+    with cli.reported("new", is_json=is_json):
         line = cli.read("new", arguments)
         if line.wants_help or not (line.names or line.overrides):
             cli.say((__doc__ or "").strip())
@@ -37,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{others[0]} does not apply to maas new; it takes {', '.join(DATA_KEYS)}. Set it in the recipe, or "
                 "when that is run."
             )
-        out = written_recipe(line, cli.say)
-        cli.say(f"recipe     {out}\n\nrun it     maas run recipe={out}")
+        out = written_recipe(line, log.info if is_json else cli.say)
+        text = f"recipe     {out}\n\nrun it     maas run recipe={out}"
+        give(VerbOutcome({"recipe": out}, text), is_json=is_json)
 
 
 if __name__ == "__main__":

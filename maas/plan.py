@@ -2,33 +2,28 @@
 
 import os
 from collections.abc import Sequence
-from functools import partial
 
 from rich.console import Console
 
 from maas import cli
 from maas.config import RunConfig
+from maas.outcomes import VerbOutcome
 from maas.planning import plan
-from maas.planning.result import as_json, plan_table
-
-JSON = "--json"
+from maas.planning.result import RecipePlan, plan_record, plan_table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Plans; with `--json` for machines."""
-    with cli.reported("plan"):
-        line = cli.read("plan", arguments, [JSON])
-        cli.follow(line, partial(_plan, is_json=JSON in line.flags))
+    """Plans."""
+    cli.enter("plan", plan, arguments, _shown)
 
 
-def _plan(config: RunConfig, *, is_json: bool) -> None:
-    found = plan(config)
-    if is_json:
-        cli.say(as_json(found))
-        return
-    Console(width=None if os.isatty(1) else 110).print(plan_table(found))
-    for warning in found.warnings:
-        cli.say(f"warning: {warning}")
+def _shown(found: RecipePlan, _: RunConfig) -> VerbOutcome:
+    def show() -> None:
+        Console(width=None if os.isatty(1) else 110).print(plan_table(found))
+        for warning in found.warnings:
+            cli.say(f"warning: {warning}")
+
+    return VerbOutcome(plan_record(found), show)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +31,30 @@ def show_summary(line: Line, config: RunConfig) -> None:
     console = Console(width=None if os.isatty(1) else 110)
     console.print(stage_table(line, config))
     console.print(_closing(line, config), markup=False, highlight=False, soft_wrap=True)
+
+
+def line_record(line: Line, config: RunConfig) -> dict[str, object]:
+    """Returns what came out as plain values and records, for programs.
+
+    Args:
+        line: what the stages left.
+        config: the recipe.
+    """
+    evidence = line.bundle.evidence
+    return {
+        "name": config.name,
+        "run": line.folder.path,
+        "was_finished": line.was_finished,
+        "checkpoint": line.checkpoint.folder,
+        "compressed": line.compressed and line.compressed.record.chosen,
+        "bundle": line.bundle.folder,
+        "bytes": line.bundle.model_path.stat().st_size,
+        "version": line.version and {"uri": line.version.uri, **msgspec.to_builtins(line.version)},
+        "metric": config.metric,
+        "metrics": evidence.metrics,
+        "rows": evidence.data.rows,
+        "seconds": {**line.folder.state.seconds, **evidence.seconds},
+    }
 
 
 def stage_table(line: Line, config: RunConfig) -> Table:
@@ -106,8 +131,10 @@ def _agreement(bundle: Bundle) -> str:
 
 def _closing(line: Line, config: RunConfig) -> str:
     address = line.version.uri if line.version else _shown(line.bundle.folder)
+    finished = f"run      {_shown(line.folder.path)} was finished before; resume=never trains it once more"
     lines = [
         "",
+        *([finished] if line.was_finished else []),
         f"bundle   {_shown(line.bundle.folder)}",
         f"version  {line.version.name} {line.version.version}: {line.version.note}"
         if line.version

@@ -1,6 +1,5 @@
 """Finding every fault of a composed recipe before any work is done, each as one line that says what to do."""
 
-import difflib
 import inspect
 import types
 import typing
@@ -16,6 +15,7 @@ from maas.config.schema import FILLED, METRICS, REQUIRED, SECTIONS, THRESHOLD_TA
 from maas.errors import ConfigError
 from maas.scoring.names import metric_fault
 from maas.scoring.thresholds import rule_of
+from maas.suggesting import nearest_of
 
 
 def check(config: RunConfig) -> None:
@@ -122,7 +122,7 @@ def _faults_of_part(part: Part[object], path: str) -> Iterator[str]:
     for key, value in given.items():
         if key not in parameters:
             if not takes_any:
-                yield f"{path}.{key} is not an argument of {name}.{nearest(key, list(parameters))}"
+                yield f"{path}.{key} is not an argument of {name}.{nearest_of(key, list(parameters))}"
         elif not any(map(is_part, value if isinstance(value, list) else [value])) and (
             fault := _misfit(f"{path}.{key}", value, hints.get(key))
         ):
@@ -199,14 +199,3 @@ def _is_required(parameter: inspect.Parameter) -> bool:
         parameter.VAR_POSITIONAL,
         parameter.VAR_KEYWORD,
     )
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Returns a sentence that names the known word nearest to a mistyped one, or all of them; it begins with a space.
-
-    Args:
-        word: as it was typed.
-        known: what could have been meant.
-    """
-    near = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {near[0]}?" if near else f" Known are: {', '.join(known)}."

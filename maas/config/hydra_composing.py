@@ -15,13 +15,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from maas.config.faults import nearest
 from maas.config.part import plain_of
 from maas.config.recipe_files import CONF, GROUP, NamedRecipe, RecipeSource, search_path
 from maas.config.schema import REQUIRED, RunConfig
 from maas.config.standardizing import with_standardize
 from maas.config.strays import merged, without_leaks, without_strays
 from maas.errors import ConfigError
+from maas.suggesting import nearest_of
 
 PRIMARY = "config"
 
@@ -192,7 +192,7 @@ def _resolved(composed: DictConfig, names: Sequence[str]) -> dict[str, Any]:
     own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key in names])
     unknown = [key for key in map(str, composed) if key not in (*known, "hydra")]
     missing = sorted(OmegaConf.missing_keys(own))
-    faults = [f"{key} is no key of the recipe.{nearest(key, known)}" for key in unknown]
+    faults = [f"{key} is no key of the recipe.{nearest_of(key, known)}" for key in unknown]
     faults += [f"{key} is missing. Set {key}=…" for key in missing]
     if faults:
         raise ConfigError("\n".join(faults))

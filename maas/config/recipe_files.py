@@ -16,6 +16,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from maas.errors import ConfigError, visible_cause
+from maas.suggesting import hint_of
 
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent  # in a wheel, or in a checkout
@@ -62,7 +63,8 @@ class NamedRecipe:
         path = Path(recipe)
         if not path.is_file():
             known = ", ".join(recipe_names(config_dir))
-            raise ConfigError(f"The recipe file {recipe} does not exist. Name a file, or a recipe: {known}.")
+            hint = hint_of(path.stem, recipe_names(config_dir))
+            raise ConfigError(f"The recipe file {recipe} does not exist. Name a file, or a recipe: {known}.{hint}")
         return cls(_name_of(path, _content_of(path, recipe)), path.absolute())
 
     @property

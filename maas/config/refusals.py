@@ -9,11 +9,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from maas.config.faults import faults_of, nearest
+from maas.config.faults import faults_of
 from maas.config.hydra_composing import composed, config_of
 from maas.config.part import DIRECTIVES, target_of
 from maas.config.recipe_files import CONF, GROUP, recipe_names
 from maas.errors import ConfigError
+from maas.suggesting import hint_of, nearest_of
 
 LAUNCHERS = {
     "joblib": ("hydra-joblib-launcher", "In a checkout of maas: pip install '.[sweep]'"),
@@ -92,7 +93,7 @@ def _known(name: str, node: object, parents: Sequence[str]) -> str:
     known = [f"{prefix}{key}" for key in map(str, node) if key not in {*DIRECTIVES, "overrides", "hydra"}]
     if "_target_" in node:
         known += [f"{prefix}{key}" for key in _parameters(node["_target_"]) if f"{prefix}{key}" not in known]
-    return nearest(f"{prefix}{name}", known)
+    return nearest_of(f"{prefix}{name}", known)
 
 
 def _parameters(target: str) -> list[str]:
@@ -108,13 +109,15 @@ def _sentence(error: Exception, config_dir: str | Path | None) -> str:
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     unknown = re.search(r"Could not find '(?P<group>[\w/]+)/(?P<name>[^'/]+)'", text)
     if unknown and unknown["group"] == "recipe":
-        return f"There is no recipe {unknown['name']!r}. Set recipe=NAME; known are: {known_recipes}."
+        hint = hint_of(unknown["name"], recipe_names(config_dir))
+        return f"There is no recipe {unknown['name']!r}. Set recipe=NAME; known are: {known_recipes}.{hint}"
     if unknown:
         if unknown["group"] == "hydra/launcher" and (missing := _missing_launcher(unknown["name"])):
             return missing
         group, known = unknown["group"], re.search(r"Available options in '[^']+': (?P<names>[\w ]+?) Config", text)
-        names = f" known are: {', '.join(known['names'].split())}." if known else ""
-        return f"There is no {group} {unknown['name']!r}. Set {group}=NAME;{names}"
+        there = known["names"].split() if known else []
+        names = f"; known are: {', '.join(there)}." if known else "."
+        return f"There is no {group} {unknown['name']!r}. Set {group}=NAME{names}{hint_of(unknown['name'], there)}"
     if "You must specify" in text:
         return f"No recipe was named. Set recipe=NAME; known are: {known_recipes}."
     cause = error.__cause__

@@ -79,7 +79,8 @@ class RunConfig:
         batch_size: rows in a training step, of each process.
         workers: processes that make batches beside training; 0 makes them in turn with it.
         runs_dir: folder that runs are written to.
-        resume: `auto` resumes the newest unfinished run of the same recipe, `never` starts a new one.
+        resume: `auto` resumes the newest run of the same recipe, and finds it where it is finished; `never` starts
+            another one.
         objective: logits and targets to a loss.
         optimizer: parameters to an optimizer.
         schedule: optimizer and steps to a learning-rate schedule.

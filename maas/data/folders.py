@@ -4,17 +4,25 @@ Rows are paths; what is inside a file is read by the recipe's processor, in trai
 """
 
 import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from maas.bounds import ExistingPath
+from maas.data.media_files import IMAGES, SOUNDS, files_below, refuse_folder, require_readable
 from maas.data.tables import Table, Tables
 from maas.errors import DataError
 
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-SOUNDS = (".wav", ".flac", ".ogg")
+__all__ = [
+    "IMAGES",
+    "SOUNDS",
+    "audio_folder",
+    "files_below",
+    "files_by_label",
+    "folders_by_split",
+    "image_folder",
+    "require_readable",
+]
+
 SPLIT_FOLDERS = {
     "train": "train",
     "validation": "validation",
@@ -117,17 +125,6 @@ def _table(path: Path, suffixes: Sequence[str], left_out: list[Path]) -> Table:
     return {"input": inputs, "label": labels}
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Yields the files in a folder and in all below it, in the order of their names; hidden ones are passed over.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
-    for place, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-
-
 def _warn(path: Path, suffixes: Sequence[str], names: Sequence[str]) -> None:
     shown = ", ".join(names[:FILES_NAMED]) + (", …" if len(names) > FILES_NAMED else "")
     wanted = "/".join(suffixes)
@@ -140,19 +137,4 @@ def _visible(path: Path) -> list[Path]:
     try:
         return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        _refuse(error)
-
-
-def require_readable(file: Path) -> Path:
-    """Returns a file that can be read.
-
-    Raises:
-        DataError: it cannot be.
-    """
-    if not os.access(file, os.R_OK):
-        raise DataError(f"{file} cannot be read: its rights or a broken link forbid it. Repair or remove it.")
-    return file
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+        refuse_folder(error)

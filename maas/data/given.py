@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maas.data.cells import MISSING, ONLY_EMPTY, ColumnReading
 from maas.data.columns import table_rows
 from maas.data.contents import Target, digests_of
-from maas.data.folders import IMAGES, SOUNDS, files_below, require_readable
+from maas.data.media_files import SUFFIXES_OF_MODALITY, files_below, require_readable
 from maas.data.sheets import require_columns
 from maas.data.sources import labelled, labelled_lines, read_file
 from maas.data.splits import Splits, prepare
@@ -24,7 +24,6 @@ from maas.runtime.codec import Codec
 
 INPUTS, TARGETS = "inputs", "targets"
 ARRAYS, LINES = (".npz", ".npy"), (".txt",)
-SUFFIXES_OF_MODALITY = {"image": IMAGES, "audio": SOUNDS}
 MIN_ROWS = 30
 """Rows of different content: ten to calibrate with, ten to choose by, ten to evaluate what was chosen."""
 

@@ -137,18 +137,46 @@ def _blocks(file: Path, is_lines: bool, encoding: str) -> Iterator[list[dict[str
 
 
 def _rows(file: Path, is_lines: bool, encoding: str) -> Iterator[dict[str, Any]]:
+    if not is_lines and (items := read_items(file, encoding)) is not None:
+        yield from items
+        return
     with file.open(encoding=encoding) as lines:
-        if not is_lines and lines.read(64).lstrip().startswith("["):
-            lines.seek(0)
-            yield from _checked(_parsed(lines.read(), "it"), "item")
-            return
-        lines.seek(0)
         parsed = ((number, line) for number, line in enumerate(lines, 1) if not line.isspace())
         for number, line in parsed:
-            row = _parsed(line, f"line {number}")
-            if type(row) is not dict:
-                _refuse(row, f"line {number}")
-            yield row
+            yield parsed_object(line, f"line {number}")
+
+
+def read_items(file: Path, encoding: str = "utf-8-sig") -> list[dict[str, Any]] | None:
+    """Returns the objects of a file that is one list; None for another file.
+
+    Args:
+        file: the file.
+        encoding: encoding of the file.
+
+    Raises:
+        ValueError: it is no JSON, or an item is no object.
+    """
+    with file.open(encoding=encoding) as lines:
+        if not lines.read(64).lstrip().startswith("["):
+            return None
+        lines.seek(0)
+        return _checked(_parsed(lines.read(), "it"), "item")
+
+
+def parsed_object(text: str, where: str) -> dict[str, Any]:
+    """Returns an object of JSON.
+
+    Args:
+        text: source of the object.
+        where: name of its place, for messages.
+
+    Raises:
+        ValueError: it is no JSON or no object, or names a column twice.
+    """
+    row = _parsed(text, where)
+    if type(row) is not dict:
+        _refuse(row, where)
+    return row
 
 
 def _checked(items: list[Any], what: str) -> list[dict[str, Any]]:

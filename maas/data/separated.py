@@ -39,7 +39,7 @@ def read_separated(file: Path, writer: ArrowWriter, *, delimiter: str, encoding:
     """
     with _records(file, delimiter, encoding) as records:
         header = next(filter(None, records))
-        names = _named(header)
+        names = header_names(header)
         schema = pa.schema([text_field(name, UNTYPED) for name in names])
         writer.write(pa.RecordBatch.from_pylist([], schema=schema))
         is_cut, is_whole = len(names) < len(header), False
@@ -74,8 +74,12 @@ def _records(file: Path, delimiter: str, encoding: str) -> Iterator[Any]:
         csv.field_size_limit(limit)
 
 
-def _named(header: _CellTexts) -> _CellTexts:
-    """Returns the names of the columns, less those at the end that are empty."""
+def header_names(header: _CellTexts) -> _CellTexts:
+    """Returns the names of the columns, less those at the end that are empty.
+
+    Raises:
+        ValueError: there is none, two are the same, or a quote is not closed.
+    """
     names = list(header)
     while names and not names[-1]:
         names.pop()
@@ -103,7 +107,7 @@ def _refuse(file: Path, delimiter: str, encoding: str) -> list[_CellTexts]:
         ValueError: with its line and its number of cells.
     """
     with _records(file, delimiter, encoding) as records:
-        width = len(_named(next(filter(None, records))))
+        width = len(header_names(next(filter(None, records))))
         misfits, line = _misfits(width), records.line_num + 1
         for row in records:
             if row and row != [END]:

@@ -37,6 +37,7 @@ from maas.data.cells import (
 from maas.data.label_sets import SET_ADVICE, class_names_of, columns_of_one, labels_in
 from maas.data.tables import ArrowRows, Column, decoder_of
 from maas.errors import DataError
+from maas.suggesting import hint_of
 
 Make = Callable[[str], float]
 
@@ -236,7 +237,8 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], origin: str, 
     """
     missing = [name for name in wanted if name not in present]
     if missing:
-        raise DataError(f"{origin} has no column {', '.join(missing)}; its columns are {', '.join(present)}. {advice}")
+        found = f"{origin} has no column {', '.join(missing)}; its columns are {', '.join(present)}."
+        raise DataError(f"{found}{hint_of(missing[0], present)} {advice}")
 
 
 def _mark(part: ArrowRows, name: str) -> bytes | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from maas.bounds import ExistingPath
 from maas.data.cells import ONLY_EMPTY
-from maas.data.folders import SOUNDS, files_below, folders_by_split, require_readable
+from maas.data.folders import folders_by_split
+from maas.data.media_files import SOUNDS, files_below, require_readable
 from maas.data.sheets import require_columns
 from maas.data.sources import Name, read_file, reading_of
 from maas.data.symbols import clean_text

@@ -24,6 +24,8 @@ from maas.handover.decoder import HandedDecoder, WeightType
 from maas.handover.gguf_file import write_gguf
 from maas.handover.hugging_face_folder import write_hugging_face_folder
 from maas.opening import load
+from maas.outcomes import VerbOutcome, give, wants_json
+from maas.suggesting import hint_of
 
 KEYS = ("target", "out", "weights")
 STORED: Mapping[str, tuple[WeightType, ...]] = {"vllm": ("f32", "f16"), "gguf": ("f32", "f16", "q8_0")}
@@ -32,7 +34,7 @@ STORED: Mapping[str, tuple[WeightType, ...]] = {"vllm": ("f32", "f16"), "gguf": 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Hands a model over."""
-    with cli.reported("handover"):
+    with cli.reported("handover", is_json=wants_json(arguments)):
         line = cli.read("handover", arguments)
         if line.wants_help or not (line.names or line.overrides) or "help" in line.names:
             cli.say((__doc__ or "").strip())
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 write_hugging_face_folder(model, draft, weights)
         else:
             _write_file(model, out, weights)
-        cli.say(f"{target}: {out}")
+        give(VerbOutcome({"target": target, "out": out}, f"{target}: {out}"), is_json=line.is_json)
 
 
 def _read(line: CommandLine) -> tuple[str, Path, WeightType]:
@@ -56,7 +58,7 @@ def _read(line: CommandLine) -> tuple[str, Path, WeightType]:
     if len(line.names) != 1:
         raise ConfigError(f"{len(line.names)} models are named; handover takes one. See maas handover --help.")
     if unknown := [one for one in line.overrides if key_of(one) not in KEYS or "=" not in one]:
-        raise ConfigError(f"{unknown[0]} does not apply; set {', '.join(KEYS)}.")
+        raise ConfigError(f"{unknown[0]} does not apply; set {', '.join(KEYS)}.{hint_of(key_of(unknown[0]), KEYS)}")
     target, out = line.value("target"), line.value("out")
     if target is None or target not in STORED:
         raise ConfigError(f"target is {target or 'missing'}; it must be {' or '.join(STORED)}.")

@@ -8,7 +8,8 @@ from statistics import median
 import soundfile
 from PIL import Image, UnidentifiedImageError
 
-from maas.data.folders import IMAGES, SOUNDS, files_below, files_by_label
+from maas.data.folders import files_by_label
+from maas.data.media_files import IMAGES, SOUNDS, files_below
 from maas.errors import DataError
 from maas.inspecting.description import DataDescription, FolderFiles
 

@@ -3,7 +3,7 @@
 Each stage takes the recipe and what the stage before it left on disk, and leaves a folder that proves itself.
 """
 
-from collections.abc import Callable
+import logging
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ from maas.training import processes
 from maas.training.callbacks import require_usable
 from maas.training.checkpoint import Checkpoint
 
+log = logging.getLogger("maas")
 __all__ = [
     "Compressed",
     "Line",
@@ -66,17 +67,27 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Line:
-    """What the whole line leaves; `compressed` is None where no pass is requested of a model that generates texts."""
+    """What the whole line leaves.
+
+    Args:
+        folder: the run.
+        checkpoint: what was trained.
+        compressed: None where no pass is requested of a model that generates texts.
+        bundle: what ships.
+        version: None where the recipe has no registry.
+        was_finished: whether an earlier call did all of it.
+    """
 
     folder: RunFolder
     checkpoint: Checkpoint
     compressed: Compressed | None
     bundle: Bundle
     version: ModelVersion | None
+    was_finished: bool = False
 
 
 def run(config: RunConfig) -> Line:
-    """Takes a recipe through every stage; a run that was interrupted is resumed.
+    """Takes a recipe through every stage; a run that was interrupted is resumed, and one that is finished is found.
 
     Of several processes that train together, the first alone continues; the others end after training.
 
@@ -96,21 +107,22 @@ def run(config: RunConfig) -> Line:
     rows = recipe.training.rows()
     if not processes.is_first():
         assist(recipe.training, rows)
-    with _claimed(config, rows, is_done=lambda folder: folder.state.finished) as folder:
+    with _claimed(config, rows) as folder:
+        was_finished = folder.state.finished
+        if was_finished:
+            log.info("run       %s is finished already; resume=never trains once more", folder.path)
         require_registry(recipe, folder)
-        has = folder.checkpoint.is_dir()
-        if has:
-            processes.send_folder(None)
-        checkpoint = Checkpoint.open(folder.checkpoint) if has else train_checkpoint(recipe, folder, rows)
+        checkpoint = _trained(recipe, folder, rows)
         compressed, bundle = _shipped(recipe, checkpoint, rows, folder)
         version = register_bundle(recipe, bundle, lambda: rows) if config.registry else None
-        folder.remember(finished=True)
-        folder.point_latest()
-    return Line(folder, checkpoint, compressed, bundle, version)
+        if not was_finished:
+            folder.remember(finished=True)
+            folder.point_latest()
+    return Line(folder, checkpoint, compressed, bundle, version, was_finished)
 
 
 def train(config: RunConfig) -> Checkpoint:
-    """Trains the recipe's net on its data and keeps the best epoch.
+    """Trains the recipe's net on its data and keeps the best epoch; a checkpoint of the same recipe is found.
 
     Args:
         config: the recipe.
@@ -124,8 +136,10 @@ def train(config: RunConfig) -> Checkpoint:
     rows = recipe.training.rows()
     if not processes.is_first():
         assist(recipe.training, rows)
-    with _claimed(config, rows, is_done=lambda folder: folder.checkpoint.is_dir()) as folder:
-        return train_checkpoint(recipe, folder, rows)
+    with _claimed(config, rows) as folder:
+        if folder.checkpoint.is_dir():
+            log.info("train     %s is trained already; resume=never trains once more", folder.path)
+        return _trained(recipe, folder, rows)
 
 
 def compress(config: RunConfig, checkpoint: Checkpoint) -> Compressed:
@@ -209,6 +223,14 @@ def register(config: RunConfig, bundle: Bundle) -> ModelVersion:
         return register_bundle(recipe, bundle, recipe.training.rows)
 
 
+def _trained(recipe: BuiltRecipe, folder: RunFolder, rows: Splits) -> Checkpoint:
+    """Returns the checkpoint of a run, which trains where it has none."""
+    if not folder.checkpoint.is_dir():
+        return train_checkpoint(recipe, folder, rows)
+    processes.send_folder(None)
+    return Checkpoint.open(folder.checkpoint)
+
+
 def _shipped(
     recipe: BuiltRecipe, checkpoint: Checkpoint, rows: Splits, folder: RunFolder
 ) -> tuple[Compressed | None, Bundle]:
@@ -272,10 +294,7 @@ def _made(config: RunConfig, checkpoint: Checkpoint, bundle: Bundle, precision: 
     return compressed_of(config, checkpoint)
 
 
-def _claimed(
-    config: RunConfig, rows: Splits, is_done: Callable[[RunFolder], bool]
-) -> AbstractContextManager[RunFolder]:
+def _claimed(config: RunConfig, rows: Splits) -> AbstractContextManager[RunFolder]:
     key = work_key(config, rows.record.fingerprint)
     root, may_resume = Path(config.runs_dir), config.resume == "auto"
-    own = own_code(config)
-    return claimed(root, config.name, key, config.training_digest(), is_done, may_resume=may_resume, sources=own)
+    return claimed(root, config.name, key, config.training_digest(), may_resume=may_resume, sources=own_code(config))

@@ -1,6 +1,5 @@
 """What can be chosen for a load test, read from `key=value` arguments."""
 
-import difflib
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +11,7 @@ import msgspec
 from maas.bounds import Count, Positive
 from maas.command_line import repeated_keys
 from maas.errors import ConfigError, shortened_value
+from maas.suggesting import nearest_of
 
 AUTO = "auto"
 Connections = Annotated[int, msgspec.Meta(ge=1, le=500, description="a number of connections from 1 to 500")]
@@ -91,9 +91,7 @@ def _unknown(argument: str) -> str:
     if not equals:
         return f"{shortened_value(argument)} is not key=value. Write e.g. url=http://127.0.0.1:8080."
     keys = [field.name for field in fields(LoadSettings)]
-    nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
-    hint = f"Did you mean {nearest[0]}?" if nearest else f"There is {', '.join(keys)}."
-    return f"{shortened_value(key, '')} is not a setting of a load test. {hint}"
+    return f"{shortened_value(key, '')} is not a setting of a load test.{nearest_of(key, keys)}"
 
 
 def _misfit(key: str, value: str, kind: object) -> str:

@@ -73,10 +73,9 @@ def plan_table(plan: RecipePlan) -> Table:
     return result
 
 
-def as_json(plan: RecipePlan) -> str:
+def plan_record(plan: RecipePlan) -> dict[str, object]:
     """Returns a plan with its sums, for machines."""
-    content = {**msgspec.to_builtins(plan), "seconds": plan.seconds, "peak_bytes": plan.peak_bytes}
-    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
+    return {**msgspec.to_builtins(plan), "seconds": plan.seconds, "peak_bytes": plan.peak_bytes}
 
 
 def _minutes(seconds: float | None) -> str:

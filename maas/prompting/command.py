@@ -14,6 +14,7 @@ import msgspec
 
 from maas.errors import ConfigError, one_line, shortened_value
 from maas.runtime.generation.settings import GenerationSettings, generation_settings
+from maas.suggesting import hint_of
 
 JSON_FLAG, PLAIN_WORDS = "--json", "--"
 SEE_HELP = "See maas generate --help."
@@ -62,7 +63,7 @@ class GenerationCommand:
             raise ConfigError(
                 f"{len(names)} words stand beside the settings; name a model and, in quotes, its prompt. {SEE_HELP}"
             )
-        values = {key: _value_of(key, texts) for key, texts in given.items() if key in HINTS}
+        values = {key: setting_of(key, texts) for key, texts in given.items() if key in HINTS}
         own = {key: texts[-1] for key, texts in given.items() if key in OWN_KEYS}
         prompts, out = own.get("prompts"), own.get("out")
         command = cls(
@@ -114,15 +115,20 @@ def _told_apart(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[str
 def _require_known(key: str, word: str) -> None:
     if key not in HINTS and key not in OWN_KEYS:
         known = ", ".join([*OWN_KEYS, *HINTS])
-        raise ConfigError(f"{key} is no setting; there are {known}. {_as_plain(word)}")
+        hint = hint_of(key, [*OWN_KEYS, *HINTS])
+        raise ConfigError(f"{key} is no setting; there are {known}.{hint} {_as_plain(word)}")
 
 
 def _as_plain(word: str) -> str:
     return f"If it is the prompt, write it after two dashes: -- {shortened_value(word)}"
 
 
-def _value_of(key: str, texts: Sequence[str]) -> object:
+def setting_of(key: str, texts: Sequence[str]) -> object:
     """Returns a setting of generation as its type.
+
+    Args:
+        key: name of the setting.
+        texts: what was typed for it; several texts for `stop` alone.
 
     Raises:
         ConfigError: the text is no such value.

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,12 +21,11 @@ def claimed(
     name: str,
     key: str,
     training: str,
-    is_done: Callable[[RunFolder], bool],
     *,
     may_resume: bool,
     sources: dict[str, str] | None = None,
 ) -> Iterator[RunFolder]:
-    """Yields the newest run of the same work that is not done, or a new one; nobody else is at work in it.
+    """Yields the newest run of the same work, finished or not, or a new one; nobody else is at work in it.
 
     A run that another user made, and that cannot be written, is passed over.
 
@@ -35,15 +34,14 @@ def claimed(
         name: the model's name.
         key: digest of recipe, rows and code.
         training: digest of what bears on training alone.
-        is_done: whether a run has what is wanted.
-        may_resume: whether an unfinished run may be resumed.
+        may_resume: whether a run that is there may be taken.
         sources: digests of the user's own files that a new run is made by, by module.
 
     Raises:
         ConfigError: no run can be started there.
     """
     for folder in runs_of(root, name) if may_resume else []:
-        if folder.state.key == key and not is_done(folder):
+        if folder.state.key == key:
             if not folder.is_writable:
                 log.warning("%s cannot be written and is passed over", folder.path)
                 continue

@@ -6,7 +6,7 @@ Types are taken exactly: a text is never read as a number. It knows nothing of r
 import math
 import reprlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +45,40 @@ def numbers_of(column: Sequence[Any], name: str, largest: float = LARGEST) -> ND
         values = np.array([math.inf if _is_huge(value) else value for value in column], dtype=np.float64)
     beyond = np.flatnonzero(np.abs(values) > largest)
     if beyond.size:
-        raise InputError(
-            f"Row {beyond[0]} has {_shown(column[beyond[0]])} in the column {name}; a number must be finite, and at "
-            f"most {largest:.3g} in size."
-        )
+        raise _beyond(int(beyond[0]), column[beyond[0]], name, largest)
     return values
+
+
+def in_range(values: NDArray[np.float64], name: str, largest: float = LARGEST) -> NDArray[np.float64]:
+    """Returns numbers as they are, once none is too large; arguments and errors are those of `numbers_of`."""
+    beyond = np.flatnonzero(np.abs(values) > largest)
+    if beyond.size:
+        raise _beyond(int(beyond[0]), float(values[beyond[0]]), name, largest)
+    return values
+
+
+def _beyond(row: int, value: object, name: str, largest: float) -> InputError:
+    return InputError(
+        f"Row {row} has {_shown(value)} in the column {name}; a number must be finite, and at most {largest:.3g} in "
+        "size."
+    )
+
+
+class CodedColumn(NamedTuple):
+    """A column by its different values.
+
+    Args:
+        codes: places in `values`, (N,); None where these are the values of the rows one by one.
+        values: values, None for a missing one.
+    """
+
+    codes: NDArray[np.integer[Any]] | None
+    values: Sequence[object]
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(self.values if self.codes is None else self.codes)
 
 
 def texts_of(column: Sequence[Any], name: str, truths: Truths = TRUTHS) -> Sequence[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError
 from maas.records.signature import Signature
-from maas.runtime.codec import Codec, Features, ModelInputs, Outputs, Run, nbytes_of
+from maas.runtime.codec import ArrayFeatures, Codec, Features, ModelInputs, Outputs, Run, nbytes_of
 from maas.runtime.graph import Graph
 from maas.runtime.moments import extremes
 from maas.runtime.postprocessors import Postprocessor
@@ -102,6 +102,12 @@ class Predictor:
         """Returns the graph's outputs for raw rows, in the order of the rows."""
         self._require_rows(rows)
         return outputs_in_batches(self.processor, rows, self.batch_size, self.graph.run)
+
+    def outputs_of(self, features: ArrayFeatures) -> Outputs:
+        """Returns the graph's outputs for preprocessed rows of one shape, one row or more, in batches as `outputs`."""
+        starts = range(0, len(features), self.batch_size)
+        parts = [self.run(features[start : start + self.batch_size]) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _require_rows(self, rows: Any) -> None:
         if isinstance(rows, str | bytes | dict) or not hasattr(rows, "__len__"):

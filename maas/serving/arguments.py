@@ -1,6 +1,5 @@
 """Reads settings of the server: `key=value` of the command line, and `MAAS_KEY` of the environment for other keys."""
 
-import difflib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -10,6 +9,7 @@ import msgspec
 from maas.command_line import repeated_keys
 from maas.errors import ConfigError, shortened_value
 from maas.serving.settings import ServerSettings
+from maas.suggesting import nearest_of
 
 PREFIX = "MAAS_"
 MODEL = "model"
@@ -78,9 +78,7 @@ def _unknown(argument: str, keys: Sequence[str]) -> str:
     key, equals, _ = argument.partition("=")
     if not equals:
         return f"{shortened_value(argument)} is not key=value. Write e.g. model={shortened_value(argument, '')}."
-    nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
-    hint = f"Did you mean {nearest[0]}?" if nearest else f"There is {', '.join(keys)}."
-    return f"{shortened_value(key, '')} is not a setting of the server. {hint}"
+    return f"{shortened_value(key, '')} is not a setting of the server.{nearest_of(key, keys)}"
 
 
 def _misfits(values: Mapping[str, tuple[str, str]], kinds: Mapping[str, object]) -> Iterator[str]:

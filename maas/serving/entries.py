@@ -21,7 +21,6 @@ It may have roll-outs by name as well, with the fields of `rollout/records.py`:
 Nothing here opens a model.
 """
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ from maas.bounds import BatchSize, Count, Positive, Threads
 from maas.errors import ConfigError, one_line, shortened_value
 from maas.registry.reading.addresses import MODELS
 from maas.serving.rollout.records import Rollout, RolloutName
+from maas.suggesting import nearest_of
 
 _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<address>.+)", re.DOTALL)
 """A folder whose own name holds `=` is written with a slash: `./a=b`."""
@@ -211,6 +211,4 @@ def _entry(item: object) -> ModelEntry:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"Did you mean {nearest[0]}?" if nearest else f"There is {', '.join(known)}."
-    return f"{shortened_value(key, '')} is not known here. {hint}"
+    return f"{shortened_value(key, '')} is not known here.{nearest_of(key, known)}"

@@ -33,6 +33,9 @@ HIDDEN_IMPORTS = {
         "maas/run.py",
         "maas.inspecting.command",
     ),  # pandas and datasets take seconds; a recipe needs neither to be refused
+    ("maas/predict.py", "rich.console"),  # only a terminal needs it
+    ("maas/predict.py", "rich.progress"),  # likewise
+    ("maas/shell/runs_and_models.py", "maas.registry.catalogue.listing"),  # mlflow takes seconds to import
     ("maas/runtime/pyfunc.py", "pandas"),  # only MLflow calls it, and brings pandas along
 }
 """Imports inside functions: optional heavy packages at the edge, each with its reason."""

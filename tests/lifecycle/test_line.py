@@ -218,3 +218,18 @@ def test_later_stages_say_what_to_run_first(tmp_path: Path) -> None:
 def test_baseline_is_evaluated_on_the_test_rows() -> None:
     config = maas.compose("sentiment_zh")
     assert callable(config.baseline.build())
+
+
+def test_run_is_found_and_nothing_is_made_when_it_is_finished(line: Line, config: maas.RunConfig) -> None:
+    made = [path for path in line.folder.path.rglob("*") if path.name not in ("run.json", "lock")]
+    files = {path: path.stat().st_mtime_ns for path in made}
+    again = maas.lifecycle.run(config)
+    assert (again.was_finished, line.was_finished) == (True, False)
+    assert again.folder == line.folder
+    assert again.version is not None
+    assert line.version is not None
+    assert (again.version.version, again.version.aliases) == (line.version.version, line.version.aliases)
+    assert maas.lifecycle.train(config).folder == line.checkpoint.folder
+    runs = [path for path in Path(config.runs_dir).glob("digits_mlp/[0-9]*") if path.is_dir()]
+    assert line.folder.path in runs
+    assert files.items() <= {path: path.stat().st_mtime_ns for path in line.folder.path.rglob("*")}.items()

@@ -114,7 +114,7 @@ def test_program_is_started_again_as_it_was_when_it_was_started_as_maas(monkeypa
     program = tmp_path / "maas"
     program.touch()
     monkeypatch.setattr(sys, "argv", [str(program), "train", "recipe=mine.yaml"])
-    monkeypatch.setattr(cli, "enter", lambda verb, _, given: seen.append((verb, given, command_again(1)[0][1:])))
+    monkeypatch.setattr(cli, "enter", lambda verb, _, given, __: seen.append((verb, given, command_again(1)[0][1:])))
     entry.main()
     assert seen == [("train", ["recipe=mine.yaml"], [str(program), "train", "recipe=mine.yaml"])]
 
@@ -166,7 +166,7 @@ WRONG_SPACES = {
         "e.g. optimizer.lr=0.1,0.01."
     ),
     "hydra/launcher=jobless optimizer.lr=1,2": (
-        "There is no hydra/launcher 'jobless'. Set hydra/launcher=NAME; known are: basic, joblib."
+        "There is no hydra/launcher 'jobless'. Set hydra/launcher=NAME; known are: basic, joblib. Did you mean joblib?"
     ),
     "hydra/launcher=submitit_slurm optimizer.lr=1,2": (
         "hydra/launcher=submitit_slurm needs the package hydra-submitit-launcher, which is not installed. "

@@ -6,12 +6,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from maas.bounds import ClosedFraction, Count, Fraction, NonNegativeCount, Positive
-from maas.config.faults import nearest
 from maas.errors import ConfigError
 from maas.importing.pictures.picture_net import require_logits_of_pictures
 from maas.importing.pictures.preparation import preparation_of
 from maas.models.pretrained import plain_config_of, pretrained_model
 from maas.models.small_conv import NormalisedPixels
+from maas.suggesting import nearest_of
 
 try:
     from transformers import AutoModelForImageClassification
@@ -106,7 +106,6 @@ def _order_of(names: Mapping[int, str], labels: Sequence[str] | None) -> list[in
     places = {name: place for place, name in names.items()}
     for label in labels:
         if label not in places:
-            raise ConfigError(
-                f"model.labels has {label!r}, which the pretrained model does not know.{nearest(label, list(places))}"
-            )
+            hint = nearest_of(label, list(places))
+            raise ConfigError(f"model.labels has {label!r}, which the pretrained model does not know.{hint}")
     return [places[label] for label in labels]

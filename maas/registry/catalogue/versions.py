@@ -12,6 +12,7 @@ from maas.registry.catalogue.downloads import fetched, location_of
 from maas.registry.connection import brief, connected, registry_errors
 from maas.registry.databases import is_sqlite, sqlite_file
 from maas.registry.reading.addresses import ADDRESS, LOGGED, MODELS
+from maas.suggesting import hint_of
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -60,8 +61,10 @@ def resolve(address: str, tracking_uri: str) -> tuple[Path, ModelVersion]:
         location = location_of(client, f"{MODELS}{version.name}/{version.version}" if parts else address)
     except MlflowException as error:
         with registry_errors():
-            known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
-        raise AbsentError(f"{address} is not in {tracking_uri}: {brief(error)}. Models there: {known}.") from error
+            known = sorted(model.name for model in client.search_registered_models())
+        hint = hint_of(parts["name"] if parts else address, [name for name in known if parts and name != parts["name"]])
+        there = f"Models there: {', '.join(known) or 'none'}.{hint}"
+        raise AbsentError(f"{address} is not in {tracking_uri}: {brief(error)}. {there}") from error
     return fetched(location, tracking_uri), version
 
 

@@ -3,43 +3,37 @@
 A graph computes in float32, which separates two moments of 2026 in epoch seconds only where 128 seconds lie between.
 """
 
-import difflib
-import json
-import reprlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, NoReturn, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.bounds import Count
-from maas.errors import ConfigError, InputError
+from maas.errors import InputError
 from maas.records.signature import TensorSpec
-from maas.runtime.codec import Features
-from maas.runtime.columns import LARGEST, LARGEST_FLOAT64, LARGEST_INTEGER, numbers_of, texts_of, truths_of
+from maas.runtime.codec import ArrayFeatures, Features
+from maas.runtime.columns import (
+    LARGEST,
+    LARGEST_FLOAT64,
+    LARGEST_INTEGER,
+    CodedColumn,
+    in_range,
+    numbers_of,
+    texts_of,
+    truths_of,
+)
 from maas.runtime.dates import DATE_PARTS, DateOrder, date_numbers
 from maas.runtime.moments import moments_of_present
+from maas.runtime.named_columns import LearntColumns, most_frequent, other_columns, require_named_once
 from maas.runtime.processors.base import Array, SingleArrayProcessor, counted_from, in_pieces
 
 COLUMNS_FILE = "columns.json"
 SHOWN_CATEGORIES = 100
 """Of each column, in the schema of a row: the most frequent."""
-
-
-class LearntColumns(NamedTuple):
-    """What a processor knows of its training rows.
-
-    Args:
-        means: of each column of numbers, over the values that are there; 0 where none is.
-        deviations: standard deviations likewise; 1 where a column has one value only. Both in the columns' own units.
-        categories: of each column of categories, the most frequent first.
-    """
-
-    means: tuple[float, ...]
-    deviations: tuple[float, ...]
-    categories: tuple[tuple[str, ...], ...]
 
 
 class TabularProcessor(SingleArrayProcessor):
@@ -97,7 +91,7 @@ class TabularProcessor(SingleArrayProcessor):
         self.date_order = date_order
         self.columns = self.numbers + self.categories + self.dates
         self.number_names = self.numbers + tuple(f"{name}.{part}" for name in self.dates for part in DATE_PARTS)
-        _require_columns(self.columns)
+        require_named_once(self.columns)
         self._known = frozenset(self.columns)
         self._learnt = learnt or LearntColumns(
             (0.0,) * len(self.number_names), (1.0,) * len(self.number_names), ((),) * len(self.categories)
@@ -123,23 +117,26 @@ class TabularProcessor(SingleArrayProcessor):
             start += len(piece)
         statistics = [moments_of_present(np.concatenate([np.zeros(0), *values])) for values in numbers]
         means, deviations = zip(*statistics, strict=True) if statistics else ((), ())
-        learnt = LearntColumns(means, deviations, tuple(map(self._most_frequent, counts)))
+        learnt = LearntColumns(means, deviations, tuple(map(partial(most_frequent, self.max_categories), counts)))
         return type(self)(**self.settings(), learnt=learnt)
-
-    def _most_frequent(self, counts: Counter[str]) -> tuple[str, ...]:
-        del counts[""]
-        return tuple(sorted(counts, key=lambda text: (-counts[text], text))[: self.max_categories])
 
     def arrays(self, rows: Sequence[Any]) -> list[Array]:
         """Returns float64 arrays (D + C,): numbers, NaN for missing, those of dates last; positions of categories."""
         columns = self._by_column(rows)
-        values = np.empty((len(rows), len(self.number_names) + len(self.categories)))
-        for index, numbers in enumerate(self._raw_numbers(columns)):
-            values[:, index] = self._standardized(numbers, index) if self.standardize else numbers
-        known = zip(self.categories, self._categories_in(columns), self._positions, self._truths, strict=True)
+        categories = [CodedColumn(None, column) for column in self._categories_in(columns)]
+        return list(self._values(len(rows), self._raw_numbers(columns), categories))
+
+    def _values(
+        self, rows: int, numbers: Iterable[NDArray[np.float64]], categories: Sequence[CodedColumn]
+    ) -> NDArray[np.float64]:
+        values = np.empty((rows, len(self.number_names) + len(self.categories)))
+        for index, one in enumerate(numbers):
+            values[:, index] = self._standardized(one, index) if self.standardize else one
+        known = zip(self.categories, categories, self._positions, self._truths, strict=True)
         for index, (name, column, positions, truths) in enumerate(known, len(self.number_names)):
-            values[:, index] = [positions.get(text, 0) for text in texts_of(column, name, truths)]
-        return list(values)
+            places = [positions.get(text, 0) for text in texts_of(column.values, name, truths)]
+            values[:, index] = places if column.codes is None else np.array(places)[column.codes]
+        return values
 
     def _raw_numbers(self, columns: Sequence[Sequence[Any]]) -> Iterator[NDArray[np.float64]]:
         """Yields the columns of numbers, and after them those that dates become."""
@@ -151,8 +148,35 @@ class TabularProcessor(SingleArrayProcessor):
     def _categories_in(self, columns: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         return columns[len(self.numbers) : len(self.numbers) + len(self.categories)]
 
+    def preprocess_columns(
+        self,
+        numbers: Sequence[NDArray[np.float64]],
+        categories: Sequence[CodedColumn],
+        dates: Sequence[Sequence[object]] = (),
+    ) -> ArrayFeatures:
+        """Returns the features that `preprocess` gives for the same rows one by one.
+
+        Args:
+            numbers: (N,) for each column of numbers, NaN for missing.
+            categories: a column for each of categories.
+            dates: N values for each column of dates.
+
+        Raises:
+            InputError: a number is too large, a category or a date is none; the message begins with `Row {index} ` or
+                names the category's place among the different ones.
+        """
+        found = [in_range(column, name, self._largest) for column, name in zip(numbers, self.numbers, strict=True)]
+        for column, name in zip(dates, self.dates, strict=True):
+            found += date_numbers(column, name, self.date_order).T
+        rows = len(found[0]) if found else categories[0].rows
+        return ArrayFeatures(self.feature, self._values(rows, found, categories))
+
+    @property
+    def _largest(self) -> float:
+        return LARGEST_FLOAT64 if self.standardize else LARGEST
+
     def _numbers_of(self, column: Sequence[Any], name: str) -> NDArray[np.float64]:
-        return numbers_of(column, name, LARGEST_FLOAT64 if self.standardize else LARGEST)
+        return numbers_of(column, name, self._largest)
 
     def _standardized(self, numbers: NDArray[np.float64], index: int) -> NDArray[np.float64]:
         """Returns (x − m) / s of one column's numbers; refuses what float32 would not hold afterwards."""
@@ -176,7 +200,7 @@ class TabularProcessor(SingleArrayProcessor):
         """Returns a row's values in the order of the columns."""
         if type(row) is dict or isinstance(row, Mapping):  # the first is what is fast
             if not row or not row.keys() <= self._known:
-                self._refuse_keys(row, index)
+                raise other_columns(row, index, self.columns)
             return [row.get(name) for name in self.columns]
         if isinstance(row, np.ndarray) and row.ndim == 1:
             row = row.tolist()
@@ -191,18 +215,6 @@ class TabularProcessor(SingleArrayProcessor):
                 f"Row {index} has {len(row)} values; the model takes {len(self.columns)}: {', '.join(self.columns)}."
             )
         return row
-
-    def _refuse_keys(self, row: Mapping[Any, Any], index: int) -> NoReturn:
-        if not row:
-            raise InputError(
-                f"Row {index} names no column; the model takes {', '.join(self.columns)}, null for missing."
-            )
-        key = next(key for key in row if key not in self._known)
-        (near,) = difflib.get_close_matches(str(key)[:100], self.columns, n=1, cutoff=0.0)
-        raise InputError(
-            f"Row {index} has the column {reprlib.repr(key)}, which the model does not know; the nearest that it knows "
-            f"is {near!r}. Its columns are {', '.join(self.columns)}."
-        )
 
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns `{"numbers": float32 or float64 (N, D), "categories": int64 (N, C)}`, less what has no column."""
@@ -289,26 +301,12 @@ class TabularProcessor(SingleArrayProcessor):
 
     def save(self, folder: Path) -> None:
         """Writes `columns.json`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self._learnt._asdict(), ensure_ascii=False, allow_nan=False, indent=1)
-        (folder / COLUMNS_FILE).write_text(text + "\n", encoding="utf-8")
+        self._learnt.write(folder / COLUMNS_FILE)
 
     @classmethod
     def load(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         """Rebuilds it from the settings and `columns.json`."""
-        saved = json.loads((folder / COLUMNS_FILE).read_text(encoding="utf-8"))
-        categories = tuple(tuple(column) for column in saved["categories"])
-        return cls(**settings, learnt=LearntColumns(tuple(saved["means"]), tuple(saved["deviations"]), categories))
-
-
-def _require_columns(names: Sequence[str]) -> None:
-    if not names:
-        raise ConfigError("processor.numbers and processor.categories are empty; name at least one column.")
-    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
-        raise ConfigError(
-            f"processor.numbers and processor.categories name {', '.join(twice)} twice; a column is one of numbers or "
-            "one of categories."
-        )
+        return cls(**settings, learnt=LearntColumns.read(folder / COLUMNS_FILE))
 
 
 def _named(value: object) -> str:

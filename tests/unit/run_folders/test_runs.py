@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,17 +19,13 @@ def made(root: Path, name: str, key: str = "key") -> RunFolder:
     return folder
 
 
-def claim(root: Path, is_done: Callable[[RunFolder], bool], *, may_resume: bool = True) -> RunFolder:
-    with claimed(root, "model", "key", "net", is_done, may_resume=may_resume) as folder:
+def claim(root: Path, *, may_resume: bool = True) -> RunFolder:
+    with claimed(root, "model", "key", "net", may_resume=may_resume) as folder:
         return folder
 
 
-def never(_: RunFolder) -> bool:
-    return False
-
-
 def test_new_runs_are_distinct_when_they_fall_into_one_second(tmp_path):
-    folders = [claim(tmp_path, never, may_resume=False) for _ in range(12)]
+    folders = [claim(tmp_path, may_resume=False) for _ in range(12)]
     assert len({folder.path for folder in folders}) == 12
     assert [folder.path for folder in runs_of(tmp_path, "model")] == [folder.path for folder in reversed(folders)]
     assert all(folder.state == RunState(key="key", training="net") for folder in folders)
@@ -68,13 +63,14 @@ def test_claimed_is_the_newest_of_the_same_work_when_several_are_there(tmp_path)
     made(tmp_path, "20260101-000000")
     wanted = made(tmp_path, "20260101-000001")
     made(tmp_path, "20260101-000002", key="another recipe")
-    assert claim(tmp_path, never) == wanted
+    assert claim(tmp_path) == wanted
 
 
-def test_claimed_is_new_when_all_are_done_or_of_other_work(tmp_path):
-    old = [made(tmp_path, "20260101-000000", key="another recipe"), made(tmp_path, "20260101-000001")]
-    old[1].remember(finished=True)
-    assert claim(tmp_path, lambda folder: folder.state.finished) not in old
+def test_claimed_is_the_finished_one_unless_none_may_be_taken(tmp_path):
+    other, finished = made(tmp_path, "20260101-000001", key="another recipe"), made(tmp_path, "20260101-000000")
+    finished.remember(finished=True)
+    assert claim(tmp_path) == finished
+    assert claim(tmp_path, may_resume=False) not in (other, finished)
 
 
 def test_locked_run_is_refused_and_passed_over_when_another_process_holds_it(tmp_path):
@@ -88,12 +84,12 @@ def test_locked_run_is_refused_and_passed_over_when_another_process_holds_it(tmp
         assert process.stdout.readline() == "held\n"
         with newer.try_lock() as is_ours:
             assert not is_ours
-        assert claim(tmp_path, never) == older
+        assert claim(tmp_path) == older
         with pytest.raises(ConfigError) as caught, newer.locked():
             pass
         process.kill()
     assert str(caught.value) == f"Another process is at work in {newer.path}. Wait for it to end."
-    assert claim(tmp_path, never) == newer
+    assert claim(tmp_path) == newer
 
 
 def test_run_is_free_when_its_process_was_killed_and_a_forked_one_lives_on(tmp_path):
@@ -158,7 +154,7 @@ def test_what_is_no_run_is_passed_over_with_one_warning(tmp_path, caplog, kind):
     wanted = made(tmp_path, "20260101-000000")
     wanted.bundle.mkdir()
     path = damaged(tmp_path, kind)
-    assert claim(tmp_path, never) == wanted
+    assert claim(tmp_path) == wanted
     (warning,) = caplog.messages
     assert warning.startswith(f"{path} is passed over: ")
     assert SAID[kind] in warning
@@ -189,7 +185,7 @@ def test_run_of_another_user_is_passed_over_when_it_cannot_be_written(tmp_path, 
     theirs = made(tmp_path, "20260101-000000")
     (theirs.path / "lock").touch()
     monkeypatch.setattr("maas.run_folders.folder.os.access", lambda path, _: path != theirs.path / what)
-    assert claim(tmp_path, never) != theirs
+    assert claim(tmp_path) != theirs
     assert caplog.messages == [f"{theirs.path} cannot be written and is passed over"]
 
 
@@ -199,7 +195,7 @@ def test_run_is_refused_in_one_line_when_a_file_is_in_the_way(tmp_path, above):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("a file")
     with pytest.raises(ConfigError) as caught:
-        claim(tmp_path / "runs", never)
+        claim(tmp_path / "runs")
     assert str(caught.value).startswith(f"No run can be started in {tmp_path / 'runs/model'}: ")
     assert str(caught.value).endswith(". Set runs_dir=FOLDER to one that can be written.")
 

@@ -20,7 +20,10 @@ def test_settings_are_read_with_their_types():
     ("argument", "message"),
     [
         ("prot=1", "prot is not a setting of the server. Did you mean port?"),
-        ("zzz=1", "zzz is not a setting of the server. There is model, models, default, watch_s, workers, host, port"),
+        (
+            "zzz=1",
+            "zzz is not a setting of the server. Known are: model, models, default, watch_s, workers, host, port",
+        ),
         ("port=abc", "port is 'abc'; it must be a port in 0 to 65535"),
         ("port=70000", "port is '70000'; it must be a port in 0 to 65535"),
         ("threads=0", "threads is '0'; it must be a number of threads from 1 to 256"),

@@ -87,6 +87,12 @@ def bundles() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def interactions() -> ModuleType:
+    """Functions that make tables of user, item and time."""
+    return loaded(HERE / "unit/interactions.py", "small_interactions")
+
+
+@pytest.fixture(scope="session")
 def nets() -> ModuleType:
     """Small nets that another process can import as `small_nets`, too."""
     folder = str(HERE / "unit/exporting")

@@ -193,7 +193,7 @@ class Evaluator:
         rows = self.validation.spread(BATCH_EFFECT_ROWS).inputs
         together = predictor.scores(rows)
         alone = np.concatenate([predictor.scores([row]) for row in rows])
-        return float(np.abs(together - alone).max() / predictor.postprocessor.scale(together))
+        return self.task_metrics.difference(together, alone) / predictor.postprocessor.scale(together)
 
     def latencies(
         self, models: Mapping[str, Path], against: str, target: TimingTarget | None = None

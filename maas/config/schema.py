@@ -17,6 +17,9 @@ FILLED = frozenset(
 """Arguments of a net that the data and the processor fill in where a recipe leaves them out."""
 
 _OF_CLASSES = (*METRICS_OF_LABELS, *METRICS_OF_PROBABILITIES)
+_OF_RANKINGS = tuple(
+    f"{name}_at_{places}" for places in (10, 20) for name in ("recall", "ndcg", "hit_rate", "reciprocal_rank")
+)
 METRICS = {
     "classification": _OF_CLASSES,
     "binary": _OF_CLASSES,
@@ -27,6 +30,7 @@ METRICS = {
     "generation": ("log_likelihood",),
     "translation": ("log_likelihood",),
     "speech_to_text": ("word_accuracy",),
+    "recommendation": _OF_RANKINGS,
 }
 """The metrics that a recipe may choose by name, by task; `maas.scoring.names` has of which of them less is better."""
 
@@ -68,7 +72,8 @@ class RunConfig:
         seed: random seed of training, calibration and search.
         task: what is learnt: `classification`, `binary` (one logit), `multilabel` (a set of labels), `regression`,
             `transcription` (the text of a sound, by its characters), `speech_to_text` (likewise, token by token),
-            `generation` (the next token of texts), `translation` (that of a text that is made of another), or
+            `generation` (the next token of texts), `translation` (that of a text that is made of another),
+            `recommendation` (what users have next), or
             `embedding` (nothing is).
         standardize_target: learn numbers in units of their deviation around their mean, both of the training rows, and
             return them in their own unit; null does so where the net takes `target_mean` and `target_deviation`.

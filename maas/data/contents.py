@@ -21,6 +21,8 @@ from maas.data.tables import Table, column_of
 from maas.errors import DataError
 
 Target = Literal["label", "labels", "number", "text", "none"]
+SplitTarget = Target | Literal["items"]
+"""What rows of a split may carry; lists of items do not come from a table's column."""
 Places = NDArray[np.int64]
 
 DIGEST = np.dtype("S32")

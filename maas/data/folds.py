@@ -60,6 +60,8 @@ def require_foldable(splits: Splits, count: int) -> None:
             f"folds is {count}, and the rows carry no targets to evaluate held-out rows with. Set folds=0, or "
             "data.target."
         )
+    if splits.target == "items":
+        raise ConfigError(f"folds is {count}, and the rows are histories, which are split by time. Set folds=0.")
     counts = [sum(map(len, parts))]
     if splits.target == "label":
         targets = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in parts])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.bounds import Count, PositiveFraction
-from maas.data.contents import Contents, Places, Target, contents_of, with_repeats_apart
+from maas.data.contents import Contents, Places, SplitTarget, Target, contents_of, with_repeats_apart
 from maas.data.rows import ROWS_PER_BLOCK, Rows, as_rows
 from maas.data.tables import Tables
 from maas.errors import ConfigError, DataError
@@ -31,7 +31,7 @@ class Split:
     Args:
         inputs: N raw inputs, which may lie on a disk until they are read.
         targets: int64 (N,), positions in `Splits.labels`; float32 (N, K) of 0 and 1 for sets of labels; float64 (N,)
-            for numbers; objects (N,) for texts; None where rows have no target.
+            for numbers; objects (N,) for texts, and for lists of items, int64 (T,) each; None where rows have none.
     """
 
     inputs: Sequence[Any]
@@ -43,7 +43,7 @@ class Split:
     @property
     def fitting_rows(self) -> Sequence[Any]:
         """What a processor learns from: the inputs, and where both are texts the targets after them."""
-        is_pairs = self.targets is not None and np.asarray(self.targets).dtype.kind == "O"
+        is_pairs = self.targets is not None and self.targets.dtype.kind == "O"
         if self.targets is None or not is_pairs or not isinstance(self.inputs[0], str):
             return self.inputs
         return Rows([self.inputs, list(self.targets)], np.arange(2 * len(self)))
@@ -62,7 +62,8 @@ class Split:
 class Splits:
     """Clean rows, split; `test` is read once, at the end.
 
-    `labels` holds the characters of the training texts where targets are texts, and nothing where they are numbers.
+    `labels` holds the characters of the training texts where targets are texts, the names of the items where they are
+    lists of items, and nothing where they are numbers.
     """
 
     train: Split
@@ -72,12 +73,12 @@ class Splits:
     record: DataRecord
 
     @property
-    def target(self) -> Target:
+    def target(self) -> SplitTarget:
         """What the rows carry beside their input."""
         if self.train.targets is None:
             return "none"
         if np.asarray(self.train.targets).dtype.kind == "O":
-            return "text"
+            return "items" if isinstance(self.train.targets[0], np.ndarray) else "text"
         if np.asarray(self.train.targets).ndim == 2:
             return "labels"
         return "label" if self.labels else "number"

@@ -217,9 +217,9 @@ class RecipeUnderCheck:
         return {"train": self.splits.train, "validation": self.splits.validation, "test": self.splits.test}
 
     def targets(self, name: str) -> np.ndarray[Any, Any]:
-        """Returns a split's targets; none where rows carry none."""
+        """Returns a split's targets, one a row; none where rows carry none, or lists of items."""
         targets = self.by_name[name].targets
-        return np.zeros(0) if targets is None else np.asarray(targets)
+        return np.zeros(0) if targets is None or self.splits.target == "items" else np.asarray(targets)
 
 
 @torch.no_grad()

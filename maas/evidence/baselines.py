@@ -19,9 +19,9 @@ from maas.data.cells import as_label
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 
-Baseline = Callable[[Splits], NDArray[Any]]
-"""Fits on the training split and returns what it predicts for the test split: labels int64 or numbers float64, (N,), or
-probabilities of all labels, (N, K)."""
+Baseline = Callable[[Splits], NDArray[Any] | Mapping[str, NDArray[Any]]]
+"""Fits on the training split and returns what it predicts for the test split: labels int64, numbers float64 or lists of
+items, (N,), or probabilities of all labels, (N, K); several baselines by their names, `baseline` the first of them."""
 
 _Cell = str | float | bool | None
 _Row = Mapping[str, _Cell] | Sequence[_Cell] | NDArray[Any]

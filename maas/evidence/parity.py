@@ -46,7 +46,7 @@ def parity_of(
             another framework's converter made the probabilities, it may have lost those near 0.
     """
     same = int(task_metrics.agrees(reference, found).sum())
-    difference = float(np.abs(reference - found).max())
+    difference = task_metrics.difference(reference, found)
     logs = None if tolerance is None or not tails else task_metrics.log_difference(reference, found)
     return Parity(
         left,

@@ -115,7 +115,7 @@ def mlflow_signature(predictor: Predictor) -> dict[str, Any] | None:
     specs = predictor.processor.input_specs
     if len(specs) > 1:
         inputs = [{"name": spec.name, "type": "any", "required": False} for spec in specs]
-    elif specs[0].datatype == "BYTES":
+    elif specs[0].datatype == "BYTES" and len(specs[0].shape) == 1:
         inputs = [{"type": "binary" if predictor.processor.media_types else "string", "required": True}]
     else:
         return None

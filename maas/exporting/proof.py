@@ -1,7 +1,7 @@
 """Proving a drafted bundle: it predicts as the trained model does, and this is how good it is."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,8 +149,9 @@ def _metrics(
     yield "shipped", task_metrics.compute(targets, scores.shipped)
     if baseline is not None:
         found = baseline(source.rows)
-        has_scores = found.ndim == 2
-        yield "baseline", (task_metrics.compute if has_scores else task_metrics.of_predictions)(targets, found)
+        for name, predicted in (found if isinstance(found, Mapping) else {"baseline": found}).items():
+            has_scores = predicted.ndim == 2
+            yield name, (task_metrics.compute if has_scores else task_metrics.of_predictions)(targets, predicted)
     if source.cross_validated:
         yield "cross_validated", dict(source.cross_validated)
 

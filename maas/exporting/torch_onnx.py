@@ -36,7 +36,7 @@ class Activated(nn.Module):
 
     def forward(self, *model_inputs: Tensor) -> Tensor:
         """Returns the graph's output, e.g. probabilities (N, K)."""
-        return self.task_head.activated(self.net(**dict(zip(self.names, model_inputs, strict=True))))
+        return self.task_head.answered(self.net, dict(zip(self.names, model_inputs, strict=True)))
 
 
 def write_torch_onnx(

@@ -54,6 +54,7 @@ def train_checkpoint(recipe: BuiltRecipe, folder: RunFolder, splits: Splits) -> 
     tracker = tracker_of(recipe, folder, lineage)
     count = f"{len(splits.labels)} labels"
     named = {"label": count, "labels": f"sets of {count}", "text": f"texts of {len(splits.labels)} characters"}
+    named["items"] = f"{len(splits.labels)} items"
     log.info("train     %s rows, %s", len(splits.train), named.get(splits.target, "no labels"))
     with timed(folder, "train"), tracker.marked() if tracker else nullcontext():
         processor = recipe.training.fitted_processor(splits.train.fitting_rows)

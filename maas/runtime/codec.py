@@ -46,13 +46,15 @@ class Codec(Protocol):
     """Reads raw rows of one or several inputs for a graph: all of a processor that answering and serving may use.
 
     Work is done in two steps: `preprocess` checks and converts rows one by one, `batch` joins rows of equal `bucket`.
-    `input_name` is what callers call a row; a request body of one of the `media_types` is one row as it stands.
+    `input_name` is what callers call a row; a request body of one of the `media_types` is one row as it stands, and
+    `row_keys` are keys of a row that may stand in a body of JSON by themselves.
     """
 
     kind: ClassVar[str]
     modality: ClassVar[str]
     input_name: ClassVar[str]
     media_types: ClassVar[tuple[str, ...]]
+    row_keys: ClassVar[tuple[str, ...]]
     max_pixels: int | None
 
     def preprocess(self, rows: Sequence[Any]) -> Sequence[Features]:

@@ -95,11 +95,13 @@ def _other_names(golden: Golden, found: list[dict[str, Any]], is_close: NDArray[
 
 
 def _names(prediction: dict[str, Any]) -> dict[str, str]:
-    """Returns what a prediction names: a label or a text; of a set of labels those that are there, and all."""
+    """Returns what a prediction names: a label or a text; of labels those that are there, and all; ranked items."""
     named = {key: value for key, value in prediction.items() if isinstance(value, str)}
     for key, value in prediction.items():
         if isinstance(value, dict) or (isinstance(value, list) and all(isinstance(one, str) for one in value)):
             named[key] = ", ".join(value)
+        elif isinstance(value, list) and isinstance(value[0], dict):
+            named[key] = ", ".join(name for one in value for name in one.values() if isinstance(name, str))
     return named
 
 

@@ -30,8 +30,8 @@ def run_of(model: nn.Module | ImportedModel, task_head: TaskHead, output: str) -
 
     def run(model_inputs: ModelInputs) -> Outputs:
         with torch.inference_mode():
-            logits = model(**{name: torch.from_numpy(array) for name, array in model_inputs.items()})
-            return {output: task_head.activated(logits).numpy()}
+            tensors = {name: torch.from_numpy(array) for name, array in model_inputs.items()}
+            return {output: task_head.answered(model, tensors).numpy()}
 
     return run
 

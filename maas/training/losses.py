@@ -144,6 +144,34 @@ class NextToken(nn.Module):
         return float((targets != NO_TARGET).sum())
 
 
+class ItemSoftmax(nn.Module):
+    """Softmax cross-entropy of the items that come next, −1/N Σ_i 1/T_i Σ_t log p_i(item t): rows weigh one each.
+
+    Source:
+        Liang et al., Variational autoencoders for collaborative filtering, WWW 2018, eq. 2: a multinomial over items.
+    """
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Returns a scalar.
+
+        Args:
+            logits: (N, C)
+            targets: int64 (N, T), columns of the logits, `NO_TARGET` where a row has fewer.
+        """
+        is_target = targets != NO_TARGET
+        chosen = logits.log_softmax(1).gather(1, targets.clamp(min=0)).where(is_target, 0.0)
+        rows = chosen.sum(1) / is_target.sum(1).clamp(min=1)
+        return -rows.sum() / max(self.total_weight(targets), 1.0)
+
+    def total_weight(self, targets: Tensor) -> float:
+        """Returns the number of rows that have a target.
+
+        Args:
+            targets: int64 (N, T)
+        """
+        return float((targets != NO_TARGET).any(1).sum())
+
+
 class ConnectionistTemporal(nn.Module):
     """−Σ_i ln P(text_i | sound_i) / Σ_i L_i, nats a character; P sums over all paths through frames that are read so.
 

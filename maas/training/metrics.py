@@ -11,8 +11,10 @@ from torchmetrics.utilities import dim_zero_cat
 
 from maas.data.edits import edit_counts
 from maas.data.packing import NO_TARGET
+from maas.data.ranked import RANKING_METRICS, ranking_quality
 from maas.data.symbols import written
 from maas.runtime.postprocessors.transcription import texts_of_paths
+from maas.runtime.rankings import Rankings
 from maas.scoring.values import Value
 
 
@@ -172,6 +174,36 @@ class OverTranscripts(Metric):
         return self._value(self.counts)
 
 
+class OverRankings(Metric):
+    """The mean over the rows of all processes of one of `maas.data.ranked.RANKING_METRICS`.
+
+    Args:
+        name: of the metric.
+    """
+
+    sums: Tensor
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._place = RANKING_METRICS.index(name)
+        self.add_state("sums", torch.zeros(len(RANKING_METRICS) + 1, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, rankings: Tensor, targets: Tensor) -> None:
+        """Adds a batch.
+
+        Args:
+            rankings: (N, 2R + 1), as `Rankings` reads them.
+            targets: int64 (N, T), numbers of items, `NO_TARGET` where a row has fewer.
+        """
+        wanted = [row[row != NO_TARGET] for row in targets.cpu().numpy()]
+        quality = ranking_quality(Rankings.of(rankings.cpu().numpy()).items, wanted)
+        self.sums = self.sums + torch.tensor([*quality.sum(axis=0), len(quality)]).to(self.sums)
+
+    def compute(self) -> Tensor:
+        """Returns the metric, float64."""
+        return self.sums[self._place] / self.sums[-1]
+
+
 class InFloat64(MetricCollection):
     """Metrics of numbers, whose sums are kept in float64."""
 
@@ -214,6 +246,11 @@ def of_transcripts(characters: Sequence[str]) -> MetricCollection:
         "cer": _character_errors,
     }
     return MetricCollection({name: OverTranscripts(characters, value) for name, value in values.items()})
+
+
+def of_rankings() -> MetricCollection:
+    """Returns all of `maas.data.ranked.RANKING_METRICS`; they share their sums."""
+    return MetricCollection({name: OverRankings(name) for name in RANKING_METRICS})
 
 
 def _merged(*parts: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -38,8 +38,12 @@ SPEECH_TO_TEXT = ("speech_to_text",)
 TRANSCRIBING = ("transcription",)
 """Tasks of logits at each frame; tests/contracts/test_transcribing.py has what they keep."""
 
+RANKING = ("recommendation",)
+"""Tasks whose rows have several targets; tests/unit/training/heads/test_recommendation.py has what they keep."""
+OTHERS = GENERATIVE + SPEECH_TO_TEXT + TRANSCRIBING + RANKING
 
-@pytest.fixture(params=[name for name in NAMES if name not in GENERATIVE + SPEECH_TO_TEXT + TRANSCRIBING])
+
+@pytest.fixture(params=[name for name in NAMES if name not in OTHERS])
 def task_head(request) -> TaskHead:
     return task_head_of(request.param, LABELS[request.param])
 

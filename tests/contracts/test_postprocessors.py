@@ -10,6 +10,7 @@ from maas.records.signature import NUMPY_TYPES
 from maas.runtime import postprocessors
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.postprocessors.multilabel import MultilabelPostprocessor
+from maas.runtime.rankings import Rankings
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(postprocessors.__path__) if module.name != "base")
 SAMPLES = {
@@ -27,6 +28,16 @@ SAMPLES = {
         {
             "log_probability": np.array([-0.5, 0, -3.25, -1e-6, -40], dtype=np.float32),
             "translation": np.array(["yes", "好的", "", "a b", "🙂"], dtype=object),
+        },
+    ),
+    "recommendation": (
+        {"items": ["a", "b", "c"]},
+        {
+            "ranking": Rankings(
+                np.array([[3, 2, 1], [3, 2, 0], [0, 0, 0], [1, 1, 1], [-1, -2, 0]], dtype=np.float32),
+                np.array([[2, 0, 1], [1, 2, -1], [-1, -1, -1], [0, 1, 2], [1, 0, -1]]),
+                np.array([1, 0, 3, 2, 9]),
+            ).array()
         },
     ),
     "regression": ({}, {"value": np.array([0, 1.5, -2, 1e6, 3e-7], dtype=np.float32)}),
@@ -78,7 +89,9 @@ def test_tensors_and_answers_say_the_same_when_both_are_read(sample):
             assert tuple(one["scores"]) == postprocessor.labels
         said = {"probabilities": list(one["scores"].values())} if "scores" in one else one
         for name, value in said.items():
-            np.testing.assert_array_equal(tensors[name][index], value)
+            ranked = [own["item"] for own in value] if name == "items" else value
+            found = tensors[name][index][: len(ranked)] if name == "items" else tensors[name][index]
+            np.testing.assert_array_equal(found, ranked)
 
 
 def test_predictions_are_plain_numbers_a_row_each_when_outputs_are_read(sample):

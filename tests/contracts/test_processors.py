@@ -53,6 +53,14 @@ SAMPLES = {
         },
         [{"title": "good 很好", "price": 3.5, "kind": "a"}, {"title": "bad"}, ["a longer text " * 9, 1, None]],
     ),
+    "items": (
+        {"max_items": 5, "pad_multiple": 4},
+        [
+            ["a", "b", "a"],
+            {"user": "u", "items": ["c", 7], "top_k": 2},
+            {"items": list("abcdefg"), "exclude_seen": False},
+        ],
+    ),
     "image": (
         {"height": 2, "width": 3, "resize": "cover"},
         [

@@ -108,6 +108,10 @@ class TaskMetrics(ABC):
     def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:
         """Returns for each row whether both give the same prediction, (N,)."""
 
+    def difference(self, reference: Scores, found: Scores) -> float:
+        """Returns the largest difference of a plain number."""
+        return float(np.abs(reference - found).max())
+
     @abstractmethod
     def as_scores(self, targets: NDArray[Any]) -> Scores:
         """Returns the scores (N, K) of predictions that are the targets (N,)."""

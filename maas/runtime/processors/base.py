@@ -27,12 +27,14 @@ class Processor(ABC):
 
     A processor is built from its settings, fitted on training inputs where it learns something, and saved with the
     model. `input_name` is what callers call a row; a request body of one of the `media_types` is one row as it stands.
+    `row_keys` are keys of a row that may stand in a body of JSON beside that name, or without it.
     """
 
     kind: ClassVar[str]
     modality: ClassVar[str]
     input_name: ClassVar[str]
     media_types: ClassVar[tuple[str, ...]] = ()
+    row_keys: ClassVar[tuple[str, ...]] = ()
     max_pixels: int | None = None
     """The largest picture that is decoded, where rows hold pictures; null for as large as can be."""
 

@@ -6,6 +6,7 @@
     POST /v1/TASK?top_k=2          {"text": "…"}              → {"label": …, "scores": {"positive": 0.98, …}, …}
     GET  /v1/TASK/labels                                      → {"labels": ["negative", "positive"], …}
     POST /v1/translate             {"text": "…"}              → {"translation": "…", "log_probability": -0.1}
+    POST /v1/recommend             {"items": ["a"], "top_k": 5} → {"items": [{"item": "b", "score": 2.1}], "by": …}
     POST /predict                  {"input_data": [[0, 1]]}   → {"predictions": [[0.1, 0.9]]}
 
 Whether JSON holds one input or several is decided by the declared shape of one; `/openapi.json` has the rule of each
@@ -48,6 +49,7 @@ from maas.serving.protocols.parameters import (
     WholeCount,
     chosen_deployment,
 )
+from maas.serving.protocols.row_keys import COUNT_QUERY, TOP_K, keyed_schemas, keyed_value, required_keys
 from maas.serving.protocols.schemas import most_body_bytes, require_body_size, schema_like, served_row_schema
 from maas.serving.repository import PredictingDeployment, Snapshot
 
@@ -122,9 +124,13 @@ class TaskOperation(Inference[RestCall]):
         """Returns the call of a body, or of the file that the body is."""
         first = snapshot.for_task(self.task)
         model, version = (None, None) if body is None else (body.model, body.version)
-        scores = (None, None) if body is None else (body.top_k, body.scores)
         deployment, wanted = chosen_deployment(request, snapshot, first, model, version)
         value = request.body if body is None else body.value
+        if body is not None and first.processor.row_keys:
+            value, top_k = keyed_value(body, value, request, first.processor), None
+        else:
+            scores = (None, None) if body is None else (body.top_k, body.scores)
+            top_k = top_k_of(request, *scores, deployment)
         is_many = body is not None and deployment.processor.is_many(value)
         return RestCall(
             model=deployment.name,
@@ -132,7 +138,7 @@ class TaskOperation(Inference[RestCall]):
             inputs=RowList(value if is_many and isinstance(value, list) else [value]),
             size_bytes=len(request.body),
             is_many=is_many,
-            top_k=top_k_of(request, *scores, deployment),
+            top_k=top_k,
         )
 
     def render(self, call: RestCall, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
@@ -148,14 +154,16 @@ class TaskOperation(Inference[RestCall]):
         processor, golden = first.processor, first.bundle.golden
         row, prediction = served_row_schema(first), _with_scores(schema_like(golden.predictions[0]), first)
         value = {"anyOf": [row, {"type": "array", "minItems": 1, "items": row}], "description": processor.rows_rule}
+        more = SCORES_PROPERTIES if first.postprocessor.labels else keyed_schemas(processor)
+        counts = SCORES_QUERY if first.postprocessor.labels else ((COUNT_QUERY,) if TOP_K in processor.row_keys else ())
         return OperationDocument(
             Content({"oneOf": [prediction, {"type": "array", "items": prediction}]}, golden.predictions[0]),
             Content(
-                _object_schema(processor.input_name, value, SCORES_PROPERTIES if first.postprocessor.labels else {}),
+                required_keys(processor, _object_schema(processor.input_name, value, more)),
                 {processor.input_name: golden.inputs[0]},
             ),
             files=processor.media_types,
-            query=MODEL_QUERY + (SCORES_QUERY if first.postprocessor.labels else ()),
+            query=MODEL_QUERY + counts,
         )
 
 
@@ -240,16 +248,17 @@ def _predictions(scores: Iterable[Sequence[object]]) -> Iterator[bytes]:
 
 
 @lru_cache(maxsize=64)
-def _decoder(name: str, kind: type | None) -> "msgspec.json.Decoder[_Body]":
-    """Returns a decoder of bodies that hold their input by a name."""
+def _decoder(name: str, kind: type | None, row_keys: tuple[str, ...]) -> "msgspec.json.Decoder[_Body]":
+    """Returns a decoder of bodies that hold their input by a name, or other keys of a row."""
     scores = [("top_k", WholeCount | None, None), ("scores", bool | None, None)]
+    keys = [(key, object, msgspec.UNSET) for key in row_keys]
     body = msgspec.defstruct(
         "Body",
         [
-            ("value", list[object] if kind is list else object),
+            ("value", object, msgspec.UNSET) if keys else ("value", list[object] if kind is list else object),
             ("model", str | None, None),
             ("version", VersionName | None, None),
-            *(scores if kind is None else []),
+            *(keys or (scores if kind is None else [])),
         ],
         rename={"value": name},
         forbid_unknown_fields=True,
@@ -259,7 +268,7 @@ def _decoder(name: str, kind: type | None) -> "msgspec.json.Decoder[_Body]":
 
 def _read(request: Request, name: str, kind: type | None, first: PredictingDeployment) -> _Body:
     try:
-        return decode(_decoder(name, kind), request.body)
+        return decode(_decoder(name, kind, first.processor.row_keys if kind is None else ()), request.body)
     except UnreadableError as error:
         golden = first.bundle.golden.inputs
         example = {name: golden[:1] if kind is list else golden[0]}

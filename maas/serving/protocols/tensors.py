@@ -63,7 +63,10 @@ def rows_of(
     if len(specs) == 1:
         _require_taken(tensors[0], specs[0])
         require_rows(tensors[0].shape[0], max_rows)
-        return cast("Sequence[Row]", read(tensors[0], specs[0]))  # an array is read as a sequence of its rows
+        values = read(tensors[0], specs[0])
+        if specs[0].datatype == "BYTES" and len(specs[0].shape) > 1:
+            return _lists_of_texts(values, tensors[0])
+        return cast("Sequence[Row]", values)  # an array is read as a sequence of its rows
     by_name = {spec.name: spec for spec in specs}
     for tensor in tensors:
         _require_taken(tensor, by_name[tensor.name])
@@ -177,6 +180,12 @@ def _is_widened(found: str, wanted: str) -> bool:
 
 def _largest(array: NDArray[np.generic]) -> int:
     return max(abs(int(array.min())), abs(int(array.max())))
+
+
+def _lists_of_texts(values: TensorValues, tensor: DeclaredTensor) -> list[Row]:
+    """Returns texts, which were read one after the other, as a list for each row."""
+    width = math.prod(tensor.shape[1:])
+    return [list(values[row * width : (row + 1) * width]) for row in range(tensor.shape[0])]
 
 
 def _listed_rows(values: TensorValues) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from maas.data.contents import Target
+from maas.data.contents import SplitTarget
 from maas.data.datamodule import BatchDataset, BatchSource
 from maas.data.splits import Split
 from maas.runtime.processors import Processor
@@ -27,7 +27,7 @@ class TaskHead(ABC):
     task: ClassVar[str]
     postprocessor: ClassVar[str]
     """The kind of prediction that its graphs give; empty where they generate texts."""
-    target: ClassVar[Target]
+    target: ClassVar[SplitTarget]
     """What its rows must carry."""
     axes: ClassVar[int] = 2
     """Of its logits: those of a row, (N, K), or of each of its frames, (N, F, K)."""
@@ -117,6 +117,10 @@ class TaskHead(ABC):
         """
         distance: Tensor = loss(*self.prepared(logits, self.predicted(taught)))
         return distance
+
+    def answered(self, net: nn.Module, model_inputs: Mapping[str, Tensor]) -> Tensor:
+        """Returns the graph's output for model inputs by name, as the exported graph computes it."""
+        return self.activated(net(**model_inputs))
 
     def predicted(self, logits: Tensor) -> Tensor:
         """Returns for logits (N, K) what the answer makes of the graph's output: probabilities, or targets' numbers."""

@@ -148,6 +148,22 @@ def pretrained_text() -> Linear:
     return of_tokens(pretrained(), normal((100, 1), 0.3) * (np.arange(100) > 2)[:, None].astype(np.float32))
 
 
+def items() -> Linear:
+    """The sum of one weight an item, the oldest first; what pads weighs nothing, and what is unknown is no part."""
+    processor = processor_of("items", pad_multiple=4).fit([list("abcdef")])
+    weight = np.append(normal((6,), 0.3), 0).astype(np.float32)[:, None]
+    nodes = [
+        node("Gather", ["weight", "items"], "each"),
+        node("ReduceSum", ["each", "one"], "straight", keepdims=0),
+    ]
+    inputs = {
+        "items": (TensorProto.INT64, ["batch", "items"]),
+        "exclude": (TensorProto.BOOL, ["batch"]),
+        "top_k": (TensorProto.INT64, ["batch"]),
+    }
+    return Linear(processor, nodes, inputs, {"weight": weight}, ["c", "unknown", "e", "f"], weight[[2, 4, 5], 0])
+
+
 def combined() -> Linear:
     """The sum of what a text and a row of columns add."""
     parts = {"text": text(), "columns": tabular()}
@@ -223,7 +239,7 @@ def predictor_of(tmp_path) -> Callable[..., Predictor]:
 
 
 KINDS = sorted(module.name for module in pkgutil.iter_modules(parts.__path__) if module.name != "base")
-LINEAR = {one.__name__: one for one in (array, audio, combined, image, pretrained_text, tabular, text)}
+LINEAR = {one.__name__: one for one in (array, audio, combined, image, items, pretrained_text, tabular, text)}
 """A linear model of each kind of processor; a new kind adds its own here."""
 
 

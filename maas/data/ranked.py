@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 DEPTHS = (10, 20)
 """First places that are looked at; items that come after count as not ranked."""
-EVALUATED = max(DEPTHS)
+RANKED_PLACES = max(DEPTHS)
 RANKING_METRICS = tuple(
     f"{name}_at_{depth}" for depth in DEPTHS for name in ("recall", "ndcg", "hit_rate", "reciprocal_rank")
 )
@@ -27,8 +27,8 @@ def ranking_quality(ranked: NDArray[np.int64], wanted: Sequence[NDArray[np.int64
     Source:
         Järvelin and Kekäläinen, Cumulated gain-based evaluation of IR techniques, 2002, with gains of 0 and 1.
     """
-    is_hit = np.zeros((len(ranked), EVALUATED), dtype=bool)
-    looked_at = ranked[:, :EVALUATED]
+    is_hit = np.zeros((len(ranked), RANKED_PLACES), dtype=bool)
+    looked_at = ranked[:, :RANKED_PLACES]
     for row, (items, later) in enumerate(zip(looked_at, wanted, strict=True)):
         is_hit[row, : looked_at.shape[1]] = np.isin(items, later)
     counts = np.fromiter(map(len, wanted), np.int64, len(ranked))

@@ -105,8 +105,8 @@ def test_metric_is_refused_before_training_when_nothing_measures_it():
 def test_task_is_refused_before_training_when_no_task_head_is_of_its_kind():
     (line,) = faults("task=telepathy")
     known = (
-        "classification, binary, regression, transcription, embedding, generation, translation, speech_to_text, "
-        "recommendation"
+        "classification, binary, multilabel, regression, transcription, embedding, generation, "
+        "translation, speech_to_text, recommendation"
     )
     assert line.startswith(f"task is 'telepathy'; it must be one of {known}.")
 

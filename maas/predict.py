@@ -3,8 +3,9 @@
 usage: python -m maas.predict MODEL IN OUT [key=value …] [--json]
 
     MODEL    a bundle's folder, or models:/NAME@ALIAS or models:/NAME/VERSION in the registry
-    IN       a table (.csv, .tsv, .json, .jsonl, .parquet), lines of text (.txt), all plain or packed; or a folder of
-             pictures or sounds. A cell is read as the model's column demands: as a number, or as the text that is there
+    IN       a table (.csv, .tsv, .json, .jsonl, .parquet, .xlsx, …), lines of text (.txt), all plain or packed; or a
+             folder of pictures or sounds. A cell is read as the model's column demands: as a number, or as the text
+             that is there
     OUT      .csv, .tsv, .jsonl, .parquet, or .txt for predictions alone. It is there once it is whole; after a kill,
              the same command goes on, and writes the same bytes
 
@@ -17,6 +18,8 @@ usage: python -m maas.predict MODEL IN OUT [key=value …] [--json]
     errors         report: a row that cannot be predicted is a line of OUT.errors.jsonl with its number and the reason,
                    and has no prediction in OUT; stop: the first of them ends the run (report)
     replace        true replaces a file OUT that is there (false)
+    encoding, separator, decimal   of IN: gb18030; comma, semicolon, tab or bar; . or , (detected)
+    sheet          of a workbook: its name, or its place from 0 (the first that holds anything)
     batch_size     the most rows in one run of the model (the bundle's)
     threads        ONNX Runtime's threads in one run (the bundle's)
     --json         prints one object: file, rows, rows with an error, seconds

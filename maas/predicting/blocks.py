@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from maas.data.cells import DecimalMark
 from maas.predicting.cells import Cells
 
 
@@ -20,12 +22,14 @@ class RowBlock:
         objects: rows as the file has them, where they are objects of JSON; the table has no columns where they are
             written as such again.
         done: part of the file that has been read with these rows, in units of the file's `size`.
+        decimal: what comes before the fraction of a number that is a text.
     """
 
     table: pa.Table
     faults: Mapping[int, str] = field(default_factory=dict)
     objects: Sequence[Mapping[str, object]] | None = field(default=None, repr=False)
     done: int = 0
+    decimal: DecimalMark = "."
 
     def __len__(self) -> int:
         return int(self.table.num_rows) if self.objects is None else len(self.objects)
@@ -36,11 +40,18 @@ class RowBlock:
             return [row.get(name) for row in self.objects]
         return self.table.column(name)
 
+    def number_cells(self, name: str) -> Cells:
+        """Returns the cells of a column of numbers, with points before the fractions of those that are texts."""
+        column = self.column(name)
+        if self.decimal == "." or not isinstance(column, pa.ChunkedArray) or not pa.types.is_string(column.type):
+            return column
+        return pc.replace_substring(column, self.decimal, ".")
+
     def between(self, start: int, stop: int) -> "RowBlock":
         """Returns the rows from `start` to before `stop`."""
         faults = {place - start: reason for place, reason in self.faults.items() if start <= place < stop}
         objects = None if self.objects is None else self.objects[start:stop]
-        return RowBlock(self.table.slice(start, stop - start), faults, objects, self.done)
+        return RowBlock(self.table.slice(start, stop - start), faults, objects, self.done, self.decimal)
 
 
 class FileRows(Protocol):
@@ -91,4 +102,4 @@ def joined_blocks(blocks: Sequence[RowBlock]) -> RowBlock:
     table = pa.concat_tables([block.table for block in blocks], promote_options="default")
     objects = [block.objects for block in blocks if block.objects is not None]
     rows = [row for part in objects for row in part] if objects else None
-    return RowBlock(table, faults, rows, blocks[-1].done)
+    return RowBlock(table, faults, rows, blocks[-1].done, blocks[-1].decimal)

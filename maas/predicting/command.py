@@ -9,6 +9,7 @@ import msgspec
 
 from maas.bounds import BatchSize, Count, Threads
 from maas.command_line import CommandLine, key_of
+from maas.data.cells import DecimalMark
 from maas.errors import ConfigError, one_line, shortened_value
 from maas.predicting.table_writers import OBJECTS, TEXTS, WRITTEN_ENDINGS
 from maas.prompting.command import HINTS, setting_of
@@ -16,6 +17,7 @@ from maas.suggesting import nearest_of
 
 _SEE_HELP = "See maas predict --help."
 Truth = Literal["true", "false"]
+SeparatorName = Literal["comma", "semicolon", "tab", "bar"]
 
 
 class PredictionOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,10 @@ class PredictionOptions(msgspec.Struct, frozen=True, kw_only=True):
         probabilities: whether each label has a column.
         errors: `report` writes rows without a prediction to a report, `stop` ends with the first of them.
         replace: whether a file that is there is replaced.
+        encoding: encoding of a file of text, as Python names it; None detects it.
+        separator: what separates cells; None detects it.
+        decimal: what comes before the fraction of a number; None detects it.
+        sheet: name of a workbook's sheet, or its place from 0; None for the first that holds anything.
         batch_size: most rows in one run of the model; None for the bundle's.
         threads: ONNX Runtime's threads; None for the bundle's.
     """
@@ -43,6 +49,10 @@ class PredictionOptions(msgspec.Struct, frozen=True, kw_only=True):
     probabilities: Truth = "false"
     errors: Literal["report", "stop"] = "report"
     replace: Truth = "false"
+    encoding: str | None = None
+    separator: SeparatorName | None = None
+    decimal: DecimalMark | None = None
+    sheet: str | None = None
     batch_size: BatchSize | None = None
     threads: Threads | None = None
 

@@ -1,5 +1,6 @@
 """Rows of JSON, Parquet, lines of text, and folders of pictures or sounds, a block at a time."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import NamedTuple, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from maas.data.arrow_writer import JSON, MARK, ArrowWriter
 from maas.data.columnar import decoded_array
 from maas.data.objects import Kinds, batch_of, parsed_object, read_items, widen
+from maas.data.workbooks import SheetName, read_workbook
 from maas.errors import DataError, one_line
 from maas.predicting.blocks import RowBlock
 
@@ -137,6 +140,46 @@ def _plain(table: pa.Table) -> pa.Table:
     """Returns the values of categories and extensions rather than what stands for them."""
     columns = {name: decoded_array(table.column(name)) for name in table.column_names}
     return pa.table(columns)
+
+
+class WorkbookRows:
+    """Rows of a sheet, which is read whole and kept as an Arrow file.
+
+    Args:
+        path: the workbook.
+        sheet: name or place of its sheet; None for the first that holds anything.
+        scratch: folder for the Arrow file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+
+    def __init__(self, path: Path, sheet: SheetName | None, scratch: Path) -> None:
+        self.path = path
+        self._rows = scratch / "rows.arrow"
+        writer = ArrowWriter(self._rows)
+        try:
+            read_workbook(path, writer, sheet=sheet)
+            writer.close()
+        except (ValueError, OSError) as error:
+            raise DataError(f"{path} cannot be read as a workbook: {one_line(error)}.") from error
+        with pa.ipc.open_stream(self._rows) as stream:
+            fields = list(stream.schema)
+            self.size = sum(batch.num_rows for batch in stream)
+        self._mixed = [field.name for field in fields if (field.metadata or {}).get(MARK) == JSON]
+        self.schema = pa.schema([(field.name, field.type) for field in fields])
+
+    def blocks(self) -> Iterator[RowBlock]:
+        """Yields the rows."""
+        done = 0
+        with pa.ipc.open_stream(self._rows) as stream:
+            for batch in stream:
+                done += batch.num_rows
+                rows = batch.to_pylist()
+                for row in rows:
+                    row.update({name: json.loads(row[name]) for name in self._mixed if row[name] is not None})
+                table = pa.Table.from_arrays(batch.columns, schema=self.schema)
+                yield RowBlock(table, objects=rows, done=done)
 
 
 class LineRows:

@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from maas.data.cells import MISSING
+from maas.data.cells import MISSING, DecimalMark
 from maas.data.separated import END, header_names
 from maas.errors import DataError, one_line
 from maas.predicting.blocks import RowBlock
@@ -40,15 +40,16 @@ class SeparatedRows:
         path: file in UTF-8.
         delimiter: between cells.
         numbers: columns that become float64; all others are texts as the file has them.
+        decimal: what comes before the fraction of a number.
 
     Raises:
         DataError: it cannot be read, or has no header.
     """
 
-    def __init__(self, path: Path, delimiter: str, numbers: Collection[str] = ()) -> None:
+    def __init__(self, path: Path, delimiter: str, numbers: Collection[str] = (), decimal: DecimalMark = ".") -> None:
         self.path = path
         self.size = path.stat().st_size
-        self._delimiter = delimiter
+        self._delimiter, self._decimal = delimiter, decimal
         self._header, self._begin = _header_of(path, delimiter)
         with _readable(path):
             self.names = header_names(self._header)
@@ -86,7 +87,7 @@ class SeparatedRows:
         try:
             table = self._by_arrow(data, self._numbers)
             if all(pc.all(pc.is_finite(table.column(name))).as_py() is not False for name in self._numbers):
-                return RowBlock(table, done=done)
+                return RowBlock(table, done=done, decimal=self._decimal)
         except pa.ArrowInvalid:
             pass
         try:
@@ -105,7 +106,12 @@ class SeparatedRows:
             pa.py_buffer(data),
             arrow_csv.ReadOptions(column_names=self.names, block_size=len(data) + 1),
             arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=QUOTE in data),
-            arrow_csv.ConvertOptions(column_types=types, null_values=list(MISSING), strings_can_be_null=False),
+            arrow_csv.ConvertOptions(
+                column_types=types,
+                null_values=list(MISSING),
+                strings_can_be_null=False,
+                decimal_point=self._decimal,
+            ),
         )
 
     def _schema(self, numbers: Collection[str]) -> pa.Schema:
@@ -117,11 +123,12 @@ class SeparatedRows:
 
     def _by_python(self, file: IO[bytes]) -> Iterator[RowBlock]:
         """Yields the rows from here on."""
+        lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
         with _any_length(), _readable(self.path):
-            lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
             rows = csv.reader(chain(lines, [END_LINE]), delimiter=self._delimiter)
             while block := list(islice(rows, ROWS_BY_PYTHON)):
                 yield self._of_rows(block, self.size)
+        lines.detach()
 
     def _of_rows(self, rows: Iterable[list[str]], done: int) -> RowBlock:
         """Returns rows as columns; those with too few or too many cells are faults."""
@@ -143,27 +150,27 @@ class SeparatedRows:
     def _typed(self, table: pa.Table, faults: dict[int, str], done: int) -> RowBlock:
         """Returns texts with numbers where these are wanted; cells that are none are faults."""
         for name in self._numbers:
-            numbers, wrong = number_column(table.column(name), name)
+            numbers, wrong = number_column(RowBlock(table, decimal=self._decimal).number_cells(name), name)
             faults = {**wrong, **faults}
             array = pa.array(numbers, from_pandas=True)  # NaN is missing
             table = table.set_column(self.names.index(name), name, array)
-        return RowBlock(table, faults, done=done)
+        return RowBlock(table, faults, done=done, decimal=self._decimal)
 
 
 def _header_of(path: Path, delimiter: str) -> tuple[list[str], int]:
     """Returns the cells of the first row, and where the second one begins."""
     taken: list[str] = []
 
-    def lines(file: IO[bytes]) -> Iterator[str]:
-        for line in io.TextIOWrapper(file, encoding="utf-8", newline=""):
+    def counted(lines: TextIO) -> Iterator[str]:
+        for line in lines:
             taken.append(line)
             yield line
         yield END
 
-    with path.open("rb") as file, _any_length(), _readable(path):
+    with path.open("rb") as file:
         begin = 3 if file.read(3) == BYTE_ORDER_MARK else 0
-        file.seek(begin)
-        header = next(filter(None, csv.reader(lines(file), delimiter=delimiter)))
+    with path.open(encoding="utf-8-sig", newline="") as lines, _any_length(), _readable(path):
+        header = next(filter(None, csv.reader(counted(lines), delimiter=delimiter)))
     return header, begin + sum(len(line.encode()) for line in taken)
 
 

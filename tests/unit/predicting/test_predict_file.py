@@ -14,6 +14,7 @@ from PIL import Image
 from maas.errors import ConfigError, DataError, InputError
 from maas.predicting import part_predictors, table_writers
 from maas.runtime.bundle import Bundle
+from tests.unit.workbook_files import write_workbook
 
 ROWS = [{"id": f"{at:04}", "price": at / 4, "area": at % 7, "size": "SML"[at % 3]} for at in range(50)]
 COLUMNS = {"price": [row["price"] for row in ROWS], "area": [float(row["area"]) for row in ROWS]}
@@ -316,3 +317,52 @@ def test_packed_file_is_refused_when_it_is_cut_off(table_model, predict, tmp_pat
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"in\.csv\.gz cannot be unpacked: .*\. Copy it here again\.$"):
         predict(table_model, path, tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.parquet"])
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("价格,area,size\n", "gb18030"),
+        ("price;area;size\n1,5;2;S\n0,25;;M\n", "utf-8-sig"),
+        ("price;area;size\n1.5;2;S\n0.25;;M\n", "cp1252"),
+        ("price|area|size|名称\n1.5|2|S|茶\n0.25||M|米\n", "gb18030"),
+        ("price\tarea\tsize\tname\n1.5\t2\tS\té\n0.25\t\tM\tü\n", "utf-16"),
+    ],
+)
+def test_file_is_read_as_it_shows_when_it_is_no_plain_csv(table_model, predict, tmp_path, content, encoding, out):
+    (tmp_path / "in.csv").write_bytes(content.encode(encoding))
+    if content.startswith("价格"):
+        with pytest.raises(
+            ConfigError, match=r"has no column price, which the model takes\. Known are: 价格, area, size\."
+        ):
+            predict(table_model, tmp_path / "in.csv", tmp_path / out)
+        return
+    predict(table_model, tmp_path / "in.csv", tmp_path / out)
+    rows = read(tmp_path / out)
+    expected = table_model.predict([{"price": 1.5, "area": 2.0, "size": "S"}, {"price": 0.25, "size": "M"}])
+    assert [float(row["predicted_value"]) for row in rows] == [one["value"] for one in expected]
+    if out == "out.csv":
+        assert [row["price"] for row in rows] == [line.split(content[5])[0] for line in content.splitlines()[1:]]
+
+
+def test_settings_of_a_file_are_taken_when_they_are_set(table_model, predict, reasons, tmp_path):
+    (tmp_path / "in.csv").write_bytes("price;area;size\n1,5;2;S\n".encode("utf-16-le"))
+    words = ["encoding=utf-16-le", "separator=semicolon", "decimal=,"]
+    predict(table_model, tmp_path / "in.csv", tmp_path / "out.jsonl", *words)
+    assert read(tmp_path / "out.jsonl")[0]["predicted_value"] == 4.5
+    with pytest.raises(DataError, match=r"holds bytes of 0, which no text in UTF-8"):
+        predict(table_model, tmp_path / "in.csv", tmp_path / "other.jsonl")
+    (tmp_path / "point.csv").write_text("price;area;size\n1,5;2;S\n")
+    predict(table_model, tmp_path / "point.csv", tmp_path / "point.jsonl", "decimal=.")
+    assert list(reasons(tmp_path / "point.jsonl")) == [1]
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.jsonl", "out.parquet"])
+def test_rows_of_a_sheet_are_predicted_when_a_workbook_is_given(table_model, predict, reasons, tmp_path, out):
+    rows = [["price", "area", "size"], [1.5, 2, "S"], ["cheap", 1, "M"], [0.25, None, "M"]]
+    write_workbook(tmp_path / "in.xlsx", {"empty": [], "rows": rows})
+    predict(table_model, tmp_path / "in.xlsx", tmp_path / out)
+    values = [row["predicted_value"] for row in read(tmp_path / out)]
+    assert [None if value in ("", None) else float(value) for value in values] == [4.5, None, 2.25]
+    assert list(reasons(tmp_path / out)) == [2]

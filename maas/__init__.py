@@ -11,12 +11,24 @@ if TYPE_CHECKING:
     from maas.client import AsyncClient, Client
     from maas.config import RunConfig, compose
     from maas.explaining import explain
+    from maas.fitting import fit
     from maas.opening import load
     from maas.runtime.bundle import Bundle
     from maas.runtime.kinds import register_kind
 
 __version__ = "0.1.0"
-__all__ = ["AsyncClient", "Bundle", "Client", "RunConfig", "compose", "explain", "lifecycle", "load", "register_kind"]
+__all__ = [
+    "AsyncClient",
+    "Bundle",
+    "Client",
+    "RunConfig",
+    "compose",
+    "explain",
+    "fit",
+    "lifecycle",
+    "load",
+    "register_kind",
+]
 
 _WHERE = {
     "AsyncClient": "maas.client",
@@ -25,6 +37,7 @@ _WHERE = {
     "RunConfig": "maas.config",
     "compose": "maas.config",
     "explain": "maas.explaining",
+    "fit": "maas.fitting",
     "load": "maas.opening",
     "register_kind": "maas.runtime.kinds",
 }

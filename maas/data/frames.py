@@ -11,6 +11,15 @@ from maas.errors import DataError
 
 
 def arrow_rows_of_frame(frame: pd.DataFrame, origin: str) -> ArrowRows:
+    """Returns a frame's rows, as `arrow_table_of_frame` has them.
+
+    Raises:
+        DataError: two columns have one name.
+    """
+    return ArrowRows(arrow_table_of_frame(frame, origin))
+
+
+def arrow_table_of_frame(frame: pd.DataFrame, origin: str) -> pa.Table:
     """Returns a frame's columns, and its index where that has a name.
 
     Args:
@@ -28,7 +37,7 @@ def arrow_rows_of_frame(frame: pd.DataFrame, origin: str) -> ArrowRows:
         raise DataError(f"{origin} cannot be read: {error}") from error
     columns = [_column(name, named.iloc[:, place]) for place, name in enumerate(names)]
     fields, arrays = zip(*columns, strict=True) if columns else ((), ())
-    return ArrowRows(pa.Table.from_arrays(list(arrays), schema=pa.schema(list(fields))))
+    return pa.Table.from_arrays(list(arrays), schema=pa.schema(list(fields)))
 
 
 def _column(name: str, series: pd.Series) -> tuple[pa.Field, pa.Array]:

@@ -33,7 +33,7 @@ from maas.scoring.thresholds import ThresholdRule
 from maas.training import processes
 from maas.training.checkpoint import Checkpoint, save_checkpoint
 from maas.training.evaluation import run_of, scores_of
-from maas.training.fitting import Fitted, fit
+from maas.training.fitting import Fitted, fit_recipe
 from maas.training.recipe import TrainingRecipe
 from maas.training.reopening import REOPENED_ROWS, REOPENED_TEXTS
 from maas.training.thresholds import with_thresholds
@@ -60,7 +60,7 @@ def train_checkpoint(recipe: BuiltRecipe, folder: RunFolder, splits: Splits) -> 
         processor = recipe.training.fitted_processor(splits.train.fitting_rows)
         require_sound(recipe.training, splits, processor)
         processes.send_folder(folder.resume)
-        fitted = fit(recipe.training, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
+        fitted = fit_recipe(recipe.training, splits, processor, folder.resume, tracker.log_epoch if tracker else None)
         postprocessor, metrics = validated(fitted, processor, splits, recipe.training.metric, recipe.training.threshold)
         folds = cross_validated(recipe.training, splits, folder.resume) if recipe.training.folds else {}
         checkpoint = checkpoint_of_fitted(
@@ -87,7 +87,7 @@ def assist(recipe: TrainingRecipe, splits: Splits) -> NoReturn:
     """Trains beside the first process, which alone continues; this one ends."""
     resume = processes.received_folder()
     if resume is not None:
-        fit(recipe, splits, recipe.fitted_processor(splits.train.fitting_rows), resume)
+        fit_recipe(recipe, splits, recipe.fitted_processor(splits.train.fitting_rows), resume)
     raise SystemExit(0)
 
 
@@ -205,7 +205,7 @@ def cross_validated(recipe: TrainingRecipe, splits: Splits, resume: Path) -> dic
     for number, fold in enumerate(folded(splits, recipe.folds), start=1):
         log.info("train     fold %s of %s", number, recipe.folds)
         processor = recipe.fitted_processor(fold.train.fitting_rows)
-        fitted = fit(recipe, fold, processor, resume / f"fold{number}")
+        fitted = fit_recipe(recipe, fold, processor, resume / f"fold{number}")
         task_head = fitted.task_head
         postprocessor = load_postprocessor(task_head.postprocessor_record(len(fold.labels)))
         run = run_of(fitted.model, task_head, postprocessor.output)

@@ -36,7 +36,7 @@ from maas.planning.shortening import STEPS_S, shortened_recipe, world_of
 from maas.run_folders.folder import RunFolder
 from maas.runtime.processors import Processor
 from maas.training.checkpoint import Checkpoint
-from maas.training.fitting import Fitted, fit
+from maas.training.fitting import Fitted, fit_recipe
 from maas.training.pretraining import MaskedTokens
 from maas.training.recipe import TrainingRecipe
 
@@ -86,7 +86,7 @@ def dry_run(recipe: BuiltRecipe, folder: Path, imports_s: float) -> Report:
         require_sound(training, splits, processor)
     pretraining_s = _pretraining_s(training, splits, processor)
     with clock.timed("fit"):
-        fitted = fit(shortened_recipe(training, splits, watched, world), splits, processor, folder / "resume")
+        fitted = fit_recipe(shortened_recipe(training, splits, watched, world), splits, processor, folder / "resume")
     training_peak = peak_bytes()
     stages_of = STAGES.get(recipe.config.task, later_stages_of)
     count = LATER_STAGE_ROWS if stages_of is later_stages_of else LATER_STAGE_TEXTS

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from maas.errors import BundleError, one_line
 from maas.records.evidence import Evidence
@@ -34,6 +36,7 @@ from maas.runtime.model import Predictor, Runnable
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.postprocessors.translation import TRANSLATED_TEXT
 from maas.runtime.processors import Processor, load_processor
+from maas.runtime.table_rows import NamedColumns, raw_rows_of
 from maas.runtime.translation.translator import Transcriber, Translator
 
 if TYPE_CHECKING:
@@ -141,14 +144,37 @@ class Bundle:
             threads=threads or self.manifest.serving.threads,
         )
 
-    def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Returns one prediction a raw row; the first time, the golden inputs are predicted before.
+    def predict(self, rows: Sequence[Any] | NamedColumns) -> list[dict[str, Any]]:
+        """Returns one prediction a row; the first time, the golden inputs are predicted before.
+
+        Args:
+            rows: N raw rows, or a table of N rows (of pandas, polars, pyarrow, …), whose other columns are left out.
 
         Raises:
-            InputError: a row cannot be understood.
+            InputError: a row cannot be understood, or a column is missing.
             BundleError: the golden outputs are others.
         """
-        return self.checked_predictor.predict(rows)
+        return self.checked_predictor.predict(raw_rows_of(rows, self.predictor.processor))
+
+    def predict_proba(self, rows: Sequence[Any] | NamedColumns) -> NDArray[np.float32]:
+        """Returns the probability of each label, float32 (N, K), in the order of `labels`; errors are `predict`'s.
+
+        Args:
+            rows: as `predict` takes them.
+
+        Raises:
+            BundleError: the model gives no probabilities of labels.
+        """
+        if not self.labels:
+            raise BundleError(
+                f"{self.folder} holds a model without labels, and so without probabilities; call predict."
+            )
+        return self.checked_predictor.scores(raw_rows_of(rows, self.predictor.processor))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of a classifier, in the order of its probabilities; none for other models."""
+        return tuple(self.manifest.postprocessor.get("labels", ()))
 
     def translate(self, texts: Sequence[str], **settings: object) -> list[str]:
         """Returns what the model makes of each text; the first time, the golden inputs are translated before.

@@ -12,7 +12,7 @@ from maas.data.splits import Splits
 from maas.errors import ConfigError
 from maas.runtime.postprocessors import load_postprocessor
 from maas.training.evaluation import run_of, scores_of
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.heads import task_head_of
 from maas.training.recipe import TrainingRecipe
 
@@ -41,7 +41,7 @@ def recipe(name: str, overrides: Sequence[str] = ()) -> Callable[[Splits], NDArr
                 "Name another recipe, or set baseline=null."
             )
         with tempfile.TemporaryDirectory() as scratch:
-            fitted = fit(other, splits, processor, Path(scratch))
+            fitted = fit_recipe(other, splits, processor, Path(scratch))
         postprocessor = load_postprocessor(fitted.task_head.postprocessor_record(len(splits.labels)))
         found = scores_of(
             run_of(fitted.model, task_head, postprocessor.output), postprocessor, processor, splits.test.inputs

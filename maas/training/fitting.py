@@ -45,7 +45,7 @@ class Fitted:
     best_epoch: int = 0
 
 
-def fit(
+def fit_recipe(
     recipe: TrainingRecipe,
     splits: Splits,
     processor: Processor,

@@ -23,7 +23,7 @@ from maas.data.packing import NO_TARGET, PackedTexts
 from maas.data.splits import Splits
 from maas.models.gpt import GPT
 from maas.runtime.processors import Processor
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.recipe import TrainingRecipe, required
 
 ROUNDS, EPOCHS = 5, 2
@@ -34,7 +34,7 @@ def ours(recipe: TrainingRecipe, splits: Splits, processor: Processor) -> float:
     """The recipe, in sequences a second."""
     rates: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        fit(recipe, splits, processor, Path(folder), lambda _, values: rates.append(values["rows_per_second"]))
+        fit_recipe(recipe, splits, processor, Path(folder), lambda _, values: rates.append(values["rows_per_second"]))
     return rates[-1]
 
 

@@ -139,10 +139,14 @@ def seconds(work: Callable[[Bundle, Path, Path], None], bundle: Bundle, source: 
 
 
 def largest_bytes(bundle: Bundle, source: Path, out: Path) -> int:
-    """Returns the largest resident memory of a process that is `maas predict`."""
+    """Returns the largest resident memory of a process that is `maas predict`.
+
+    `ru_maxrss` would count the memory of this process, which the other one is forked from.
+    """
     code = (
-        "import resource, sys; from maas.predict import main; main(sys.argv[1:])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        "import sys; from maas.predict import main; main(sys.argv[1:])\n"
+        "lines = open('/proc/self/status').read().splitlines()\n"
+        "print(next(line.split()[1] for line in lines if line.startswith('VmHWM')), file=sys.stderr)"
     )
     out.unlink(missing_ok=True)
     words = map(str, (bundle.folder, source, out))

@@ -29,7 +29,7 @@ from maas.models.encoder import TextEncoder
 from maas.models.mlp import MLP
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.recipe import TrainingRecipe
 
 ROUNDS, BATCH, LR = 5, 32, 1e-3
@@ -88,7 +88,7 @@ def ours(task: Task) -> float:
     rates: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         processor = ArrayProcessor([task.inputs.shape[1]])
-        fit(
+        fit_recipe(
             TrainingRecipe.of(config),
             splits,
             processor,

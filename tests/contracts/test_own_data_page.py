@@ -1,5 +1,6 @@
-"""docs/own_data.md: its snippet runs, its command is one, and its settings are those that the command line takes."""
+"""docs/own_data.md: its snippets run, its command is one, and its settings are those that the command line takes."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import maas.new
 from maas.inspecting.command import READING
 
 PAGE = (Path(__file__).parents[2] / "docs/own_data.md").read_text(encoding="utf-8")
+FITTING, PROPOSING = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +20,15 @@ def reviews(tmp_path, monkeypatch):
     (tmp_path / "reviews.csv").write_text("\n".join(["review,stars", *rows]))
 
 
+@pytest.mark.slow
+def test_frame_is_predicted_when_the_snippet_of_fitting_runs(capsys):
+    exec(FITTING, {})
+    *_, predictions = capsys.readouterr().out.splitlines()
+    assert [one["label"] in "12345" for one in ast.literal_eval(predictions)] == [True, True]
+
+
 def test_snippet_prints_what_is_proposed_when_it_runs(capsys):
-    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    exec(snippet, {})
+    exec(PROPOSING, {})
     assert capsys.readouterr().out == "classification ('review',) {}\n"
 
 

@@ -10,7 +10,7 @@ import pytest
 import maas
 from maas.doctor import examine
 from maas.errors import ConfigError
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.recipe import TrainingRecipe
 
 NET = """\
@@ -58,12 +58,12 @@ def test_traceback_names_the_line_of_the_net_when_it_divides_by_zero(verb: str, 
     assert "ZeroDivisionError: integer division or modulo by zero" in done.stderr
 
 
-@pytest.mark.parametrize("step", [examine, fit], ids=["doctor", "training"])
+@pytest.mark.parametrize("step", [examine, fit_recipe], ids=["doctor", "training"])
 def test_own_error_comes_through_when_a_net_divides_by_zero(step, house: Path) -> None:
     recipe = TrainingRecipe.of(maas.compose("digits_mlp", model={"_target_": "dividing_net.Dividing"}))
     splits = recipe.rows()
     processor = recipe.fitted_processor(splits.train.inputs)
-    folder = [house / "resume"] if step is fit else []
+    folder = [house / "resume"] if step is fit_recipe else []
     with pytest.raises(ZeroDivisionError) as caught:
         step(recipe, splits, processor, *folder)
     assert str(caught.traceback[-1].path) == str(house / "dividing_net.py")

@@ -10,7 +10,7 @@ from maas.records.evidence import DataRecord
 from maas.runtime.processors.text import TextProcessor
 from maas.training.baseline import recipe
 from maas.training.evaluation import run_of, scores_of
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.heads import task_head_of
 from maas.training.recipe import TrainingRecipe
 
@@ -32,7 +32,7 @@ def test_baseline_answers_as_its_recipe_does_when_it_is_trained_on_the_same_rows
     processor = config.processor.build().fit(splits.train.inputs)
     assert isinstance(processor, TextProcessor)
     task_head = task_head_of("classification", splits.labels)
-    run = run_of(fit(TrainingRecipe.of(config), splits, processor, tmp_path).model, task_head, "probabilities")
+    run = run_of(fit_recipe(TrainingRecipe.of(config), splits, processor, tmp_path).model, task_head, "probabilities")
     from maas.runtime.postprocessors import load_postprocessor
 
     postprocessor = load_postprocessor(task_head.postprocessor_record(2))

@@ -17,7 +17,7 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
-from maas.training.fitting import Fitted, fit
+from maas.training.fitting import Fitted, fit_recipe
 from maas.training.recipe import TrainingRecipe
 
 HARMLESS: dict[str, dict[str, Any]] = {
@@ -80,7 +80,7 @@ def named(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def trained(config: RunConfig, folder: Path) -> Fitted:
-    return fit(TrainingRecipe.of(config), SPLITS, ArrayProcessor([5]), folder)
+    return fit_recipe(TrainingRecipe.of(config), SPLITS, ArrayProcessor([5]), folder)
 
 
 def flat(fitted: Fitted) -> torch.Tensor:

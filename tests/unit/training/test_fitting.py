@@ -19,7 +19,7 @@ from maas.runtime.processors.array import ArrayProcessor
 from maas.scoring.names import monitored
 from maas.scoring.values import value_for_labels
 from maas.training import progress
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.nets import resolve_net
 from maas.training.recipe import TrainingRecipe
 
@@ -74,7 +74,7 @@ def small(*overrides: str):
 
 
 def test_fit_learns_and_keeps_the_best_epoch_when_classes_are_apart(splits, tmp_path):
-    fitted = fit(small(), splits, ArrayProcessor([2]), tmp_path)
+    fitted = fit_recipe(small(), splits, ArrayProcessor([2]), tmp_path)
     accuracies = [epoch["validation_accuracy"] for epoch in fitted.history]
     assert len(accuracies) == 3
     assert accuracies[fitted.best_epoch] == max(accuracies) > 0.8
@@ -86,7 +86,7 @@ def test_fit_learns_and_keeps_the_best_epoch_when_classes_are_apart(splits, tmp_
 def test_model_is_refused_in_one_line_when_it_is_no_net(splits, tmp_path):
     recipe = replace(small(), model=Part("fractions.Fraction", {"numerator": 3}, "model"))
     with pytest.raises(ConfigError) as caught:
-        fit(recipe, splits, ArrayProcessor([2]), tmp_path)
+        fit_recipe(recipe, splits, ArrayProcessor([2]), tmp_path)
     assert str(caught.value) == (
         "model is a Fraction, which fractions.Fraction gives; it must be an nn.Module. Wrap it in one, or name one of "
         "maas.importing, e.g. model=estimator for a model of scikit-learn."
@@ -95,14 +95,16 @@ def test_model_is_refused_in_one_line_when_it_is_no_net(splits, tmp_path):
 
 def test_listener_hears_of_each_epoch_when_a_net_is_fitted(splits, tmp_path):
     heard = []
-    fitted = fit(small(), splits, ArrayProcessor([2]), tmp_path, lambda epoch, values: heard.append((epoch, values)))
+    fitted = fit_recipe(
+        small(), splits, ArrayProcessor([2]), tmp_path, lambda epoch, values: heard.append((epoch, values))
+    )
     assert all(values.pop("rows_per_second") > 0 for _, values in heard)  # no part of what a second run repeats
     assert heard == list(enumerate(fitted.history))
 
 
 def test_weights_are_equal_byte_for_byte_when_the_seed_is_the_same(splits, tmp_path):
     one, other, third = (
-        fit(small(f"seed={seed}"), splits, ArrayProcessor([2]), tmp_path / str(index)).model.state_dict()
+        fit_recipe(small(f"seed={seed}"), splits, ArrayProcessor([2]), tmp_path / str(index)).model.state_dict()
         for index, seed in enumerate((5, 5, 6))
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -118,20 +120,20 @@ def test_weights_are_equal_byte_for_byte_when_the_seed_is_the_same(splits, tmp_p
 )
 def test_part_is_named_when_it_refuses_its_arguments_in_training(splits, tmp_path, override, message):
     with pytest.raises(ConfigError) as caught:
-        fit(small(override), splits, ArrayProcessor([2]), tmp_path)
+        fit_recipe(small(override), splits, ArrayProcessor([2]), tmp_path)
     assert str(caught.value).startswith(message)
 
 
 def test_last_of_equally_good_epochs_is_kept_when_there_are_ties(splits, tmp_path):
-    fitted = fit(small("trainer.max_epochs=12"), splits, ArrayProcessor([2]), tmp_path)
+    fitted = fit_recipe(small("trainer.max_epochs=12"), splits, ArrayProcessor([2]), tmp_path)
     accuracies = [epoch["validation_accuracy"] for epoch in fitted.history]
     assert accuracies.count(max(accuracies)) > 1
     assert fitted.best_epoch == max(range(12), key=lambda epoch: (accuracies[epoch], epoch))
 
 
 def test_weights_and_net_are_the_plain_ones_when_training_was_compiled(splits, tmp_path):
-    plain = fit(small(), splits, ArrayProcessor([2]), tmp_path / "plain")
-    compiled = fit(
+    plain = fit_recipe(small(), splits, ArrayProcessor([2]), tmp_path / "plain")
+    compiled = fit_recipe(
         small("callbacks=[training_checkpoints,compile]", "callbacks.compile.backend=eager"),
         splits,
         ArrayProcessor([2]),
@@ -145,7 +147,7 @@ def test_weights_and_net_are_the_plain_ones_when_training_was_compiled(splits, t
 
 def test_epoch_without_validation_repeats_no_values_when_few_epochs_are_validated(splits, tmp_path):
     settings = ("trainer.max_epochs=4", "+trainer.check_val_every_n_epoch=2")
-    fitted = fit(small(*settings), splits, ArrayProcessor([2]), tmp_path)
+    fitted = fit_recipe(small(*settings), splits, ArrayProcessor([2]), tmp_path)
     assert ["validation_loss" in epoch for epoch in fitted.history] == [False, True, False, True]
     assert all("train_loss" in epoch for epoch in fitted.history)
 
@@ -155,7 +157,7 @@ def test_rate_falls_by_the_validated_epochs_when_few_are_validated(splits, tmp_p
     real = ReduceLROnPlateau.step
     monkeypatch.setattr(ReduceLROnPlateau, "step", lambda self, loss: (seen.append(loss), real(self, loss)))
     settings = ("trainer.max_epochs=5", "+trainer.check_val_every_n_epoch=2", "schedule=plateau")
-    fitted = fit(small(*settings), splits, ArrayProcessor([2]), tmp_path)
+    fitted = fit_recipe(small(*settings), splits, ArrayProcessor([2]), tmp_path)
     validated = [epoch["validation_loss"] for epoch in fitted.history if "validation_loss" in epoch]
     assert ["validation_loss" in epoch for epoch in fitted.history] == [False, True, False, True, True]
     assert seen == validated
@@ -177,7 +179,7 @@ def test_last_steps_are_validated_and_kept_when_training_ends_between_validation
     """Under a growing loss on purpose wrong targets would keep an old epoch; here every validation is better."""
     kept = []
     config = small(*settings, "metric=accuracy")
-    fitted = fit(
+    fitted = fit_recipe(
         TrainingRecipe.of(config), splits, ArrayProcessor([2]), tmp_path, lambda epoch, values: kept.append(values)
     )
     best = torch.load(tmp_path / "best.ckpt", weights_only=False)
@@ -206,7 +208,7 @@ def test_last_steps_are_kept_or_told_of_when_a_callback_ends_training(
     logging.getLogger("maas").propagate = True
     monkeypatch.setattr(lightning.pytorch.callbacks, "Stops", Stops, raising=False)
     part = f"+callbacks.mine={{_target_: lightning.pytorch.callbacks.Stops, in_epoch: {in_epoch}}}"
-    fit(
+    fit_recipe(
         small("trainer.max_epochs=9", "+trainer.check_val_every_n_epoch=2", part), splits, ArrayProcessor([2]), tmp_path
     )
     assert torch.load(tmp_path / "best.ckpt", weights_only=False)["global_step"] == kept
@@ -215,13 +217,13 @@ def test_last_steps_are_kept_or_told_of_when_a_callback_ends_training(
 
 def test_setting_is_named_when_no_epoch_is_kept(splits, tmp_path):
     with pytest.raises(ConfigError, match=r"takes at least one step.* trainer\.max_steps, trainer\.limit_val_batches"):
-        fit(small("+trainer.max_steps=0"), splits, ArrayProcessor([2]), tmp_path)
+        fit_recipe(small("+trainer.max_steps=0"), splits, ArrayProcessor([2]), tmp_path)
 
 
 def test_refusal_is_one_line_when_lightning_finds_the_fault_in_training(splits, tmp_path):
     callback = "+callbacks.mine={_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: nothing}"
     with pytest.raises(ConfigError, match=r"^trainer or callbacks were refused by lightning: .*'nothing'[^\n]+$"):
-        fit(small(callback), splits, ArrayProcessor([2]), tmp_path)
+        fit_recipe(small(callback), splits, ArrayProcessor([2]), tmp_path)
 
 
 def test_callback_is_named_when_lightning_refuses_its_arguments(splits, tmp_path):
@@ -229,7 +231,7 @@ def test_callback_is_named_when_lightning_refuses_its_arguments(splits, tmp_path
     part = "{_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: validation_loss, mode: up}"
     for setting, where in ((f"+callbacks.mine={part}", "mine"), (f"+trainer.callbacks=[{part}]", r"callbacks\[0\]")):
         with pytest.raises(ConfigError, match=f"{where} {refused}"):
-            fit(small(setting), splits, ArrayProcessor([2]), tmp_path)
+            fit_recipe(small(setting), splits, ArrayProcessor([2]), tmp_path)
 
 
 def test_pace_counts_the_rows_that_were_trained_when_batches_are_limited(splits, tmp_path, monkeypatch):
@@ -237,7 +239,7 @@ def test_pace_counts_the_rows_that_were_trained_when_batches_are_limited(splits,
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))  # a second between two looks
     paces = []
     settings = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2")
-    fit(
+    fit_recipe(
         small(*settings),
         splits,
         ArrayProcessor([2]),
@@ -249,7 +251,7 @@ def test_pace_counts_the_rows_that_were_trained_when_batches_are_limited(splits,
 
 @pytest.mark.parametrize("metric", ["log_loss", "sklearn.metrics.brier_score_loss"])
 def test_fit_keeps_the_epoch_with_the_smallest_loss_when_less_is_better(splits, tmp_path, metric):
-    fitted = fit(small(f"metric={metric}", "optimizer.lr=8"), splits, ArrayProcessor([2]), tmp_path)
+    fitted = fit_recipe(small(f"metric={metric}", "optimizer.lr=8"), splits, ArrayProcessor([2]), tmp_path)
     losses = [epoch[monitored(metric)] for epoch in fitted.history]
     assert len(set(losses)) > 1
     assert losses[fitted.best_epoch] == min(losses)

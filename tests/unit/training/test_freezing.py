@@ -8,7 +8,7 @@ from torch import nn
 
 import maas
 from maas.errors import ConfigError
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.freezing import freeze_, report_frozen
 from maas.training.recipe import TrainingRecipe
 
@@ -101,7 +101,7 @@ def test_weights_and_averages_stay_as_they_were_when_layers_are_frozen(tmp_path,
     recipe = small_convolutions(tmp_path, "freeze=[body.0]")
     processor = recipe.fitted_processor(pictures.train.inputs)
     states = [
-        fit(one, pictures, processor, tmp_path / str(number)).model.state_dict()
+        fit_recipe(one, pictures, processor, tmp_path / str(number)).model.state_dict()
         for number, one in enumerate([recipe, small_convolutions(tmp_path, "freeze=[body.0]", "optimizer.lr=0.01")])
     ]
     same = [name for name in states[0] if torch.equal(states[0][name], states[1][name])]
@@ -116,7 +116,7 @@ def test_refusal_names_freeze_when_nothing_is_trained(tmp_path, pictures):
         tmp_path, "freeze=[body]", "trainer=null", "objective=null", "optimizer=null", "schedule=null"
     )
     with pytest.raises(ConfigError, match=r"^freeze is body, and a recipe without a trainer trains no net here\. Set "):
-        fit(recipe, pictures, recipe.fitted_processor(pictures.train.inputs), tmp_path)
+        fit_recipe(recipe, pictures, recipe.fitted_processor(pictures.train.inputs), tmp_path)
 
 
 def test_refusal_names_the_form_when_freeze_is_no_list():

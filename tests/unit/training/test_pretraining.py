@@ -23,7 +23,7 @@ from maas.models.mlp import MLP
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.text import TextProcessor
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.pretraining import MaskedTokens
 from maas.training.recipe import TrainingRecipe
 
@@ -215,7 +215,7 @@ def test_validation_and_test_texts_are_never_read_when_a_recipe_pretrains(tmp_pa
     train, others = Split(TEXTS, np.arange(len(TEXTS)) % 2), Split(["别的文本", "其他"], np.array([0, 1]))
     splits = Splits(train, others, others, ("a", "b"), DataRecord("", {}, {}))
     config = compose("sentiment_zh_bert", "trainer.max_epochs=1", "model.width=8", "model.heads=1", "model.layers=1")
-    fit(TrainingRecipe.of(config), splits, TextProcessor(max_tokens=16).fit(TEXTS), tmp_path)
+    fit_recipe(TrainingRecipe.of(config), splits, TextProcessor(max_tokens=16).fit(TEXTS), tmp_path)
     assert seen == [TEXTS]
 
 

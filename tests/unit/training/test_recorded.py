@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 import maas
 from maas.runtime.postprocessors.classification import ClassificationPostprocessor
 from maas.training.checkpoint import CHECKPOINT_VERSION, Checkpoint
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.recipe import TrainingRecipe
 
 RECORDED = Path(__file__).with_name("recorded")
@@ -47,7 +47,7 @@ def test_checkpoint_opens_with_todays_fields_when_an_earlier_maas_wrote_it():
 def test_training_ends_as_it_did_when_it_resumes_from_an_earlier_maas(killed: Path):
     recipe = TrainingRecipe.of(maas.compose(*RECIPE))
     splits = recipe.rows()
-    fitted = fit(recipe, splits, recipe.fitted_processor(splits.train.inputs), killed)
+    fitted = fit_recipe(recipe, splits, recipe.fitted_processor(splits.train.inputs), killed)
     written = Checkpoint.open(RECORDED).record
     assert (fitted.best_epoch, len(fitted.history)) == (written.best_epoch, len(written.history))
     for name, expected in load_file(RECORDED / "weights.safetensors").items():
@@ -57,6 +57,6 @@ def test_training_ends_as_it_did_when_it_resumes_from_an_earlier_maas(killed: Pa
 def test_weights_are_those_of_an_earlier_maas_when_the_recipe_is_the_same(tmp_path: Path):
     recipe = TrainingRecipe.of(maas.compose(*RECIPE))
     splits = recipe.rows()
-    fitted = fit(recipe, splits, recipe.fitted_processor(splits.train.inputs), tmp_path / "resume")
+    fitted = fit_recipe(recipe, splits, recipe.fitted_processor(splits.train.inputs), tmp_path / "resume")
     for name, expected in load_file(RECORDED / "weights.safetensors").items():
         np.testing.assert_allclose(fitted.model.state_dict()[name].numpy(), expected, rtol=1e-5, atol=1e-7)

@@ -23,7 +23,7 @@ from maas.lifecycle.training import validated
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.training.checkpoint import Checkpoint, NetRecord
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.nets import finished, types_of
 from maas.training.recipe import TrainingRecipe
 from maas.training.reopening import differing
@@ -473,7 +473,7 @@ def test_training_ends_with_the_attribute_when_its_net_moves_a_python_number(sav
     splits = Splits(rows, rows, rows, ("no", "yes"), DataRecord("0" * 64, {}, {}))
     config = maas.compose("digits_mlp", "trainer.max_epochs=1", "optimizer.lr=0", "objective.l2=0", "batch_size=64")
     config = replace(config, model={"_target_": f"{HERE}.Threshold"})
-    fitted = fit(TrainingRecipe.of(config), splits, ArrayProcessor([1]), tmp_path / "resume")
+    fitted = fit_recipe(TrainingRecipe.of(config), splits, ArrayProcessor([1]), tmp_path / "resume")
     _, metrics = validated(fitted, ArrayProcessor([1]), splits)
     assert fitted.history[0]["validation_accuracy"] == pytest.approx(RIGHT / COUNT)
     assert metrics["accuracy"].value == pytest.approx(RIGHT / COUNT)
@@ -544,7 +544,7 @@ def fitted_on_thresholds(kind: type[nn.Module], folder, *overrides: str) -> Any:
     splits = Splits(split, split, split, ("no", "yes"), DataRecord("0" * 64, {}, {}))
     config = maas.compose("digits_mlp", "trainer.max_epochs=2", "batch_size=64", *overrides)
     config = replace(config, model={"_target_": f"{HERE}.{kind.__name__}"})
-    return fit(TrainingRecipe.of(config), splits, ArrayProcessor([1]), folder)
+    return fit_recipe(TrainingRecipe.of(config), splits, ArrayProcessor([1]), folder)
 
 
 def test_number_is_named_when_a_module_of_lightning_moved_it(save, tmp_path):

@@ -12,7 +12,7 @@ from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.recipe import TrainingRecipe
 from maas.training.resuming import TrainingCheckpoints, newest_whole, random_states, restore_random_states
 
@@ -45,31 +45,31 @@ def steps(folder) -> list[int]:
 
 
 def test_point_is_written_after_each_step_and_epoch_when_no_work_may_be_lost(splits, tmp_path):
-    fit(small(), splits, ArrayProcessor([2]), tmp_path)
+    fit_recipe(small(), splits, ArrayProcessor([2]), tmp_path)
     assert steps(tmp_path) == list(range(1, 16))  # five steps an epoch; the last of each holds its validation, too
     assert not list(tmp_path.glob("*.partial"))
 
 
 def test_only_the_last_are_kept_when_there_are_more(splits, tmp_path):
-    fit(small("callbacks.training_checkpoints.keep=2"), splits, ArrayProcessor([2]), tmp_path)
+    fit_recipe(small("callbacks.training_checkpoints.keep=2"), splits, ArrayProcessor([2]), tmp_path)
     assert steps(tmp_path) == [14, 15]
 
 
 def test_point_waits_for_a_step_when_gradients_are_summed_over_batches(splits, tmp_path):
-    fit(small("+trainer.accumulate_grad_batches=2"), splits, ArrayProcessor([2]), tmp_path)
+    fit_recipe(small("+trainer.accumulate_grad_batches=2"), splits, ArrayProcessor([2]), tmp_path)
     assert [step for step in steps(tmp_path) if step % 5] == [2, 4, 7, 9, 12, 14]
 
 
 def test_points_come_by_steps_when_the_clock_is_slow(splits, tmp_path):
     settings = ["callbacks.training_checkpoints.every_seconds=1000", "callbacks.training_checkpoints.every_steps=4"]
-    fit(small(*settings), splits, ArrayProcessor([2]), tmp_path)
+    fit_recipe(small(*settings), splits, ArrayProcessor([2]), tmp_path)
     assert steps(tmp_path) == [4, 8, 12]
 
 
 def test_no_point_is_left_of_an_epoch_after_which_training_stops_early(splits, tmp_path):
     stopping = ["callbacks=[training_checkpoints,early_stopping]", "callbacks.early_stopping.monitor=learning_rate"]
     settings = [*stopping, "callbacks.early_stopping.patience=1", "callbacks.early_stopping.mode=max"]
-    fitted = fit(small(*settings, "trainer.max_epochs=9"), splits, ArrayProcessor([2]), tmp_path)
+    fitted = fit_recipe(small(*settings, "trainer.max_epochs=9"), splits, ArrayProcessor([2]), tmp_path)
     stopped_after = len(fitted.history)
     assert stopped_after < 9
     assert max(steps(tmp_path)) == 5 * stopped_after - 1
@@ -77,7 +77,7 @@ def test_no_point_is_left_of_an_epoch_after_which_training_stops_early(splits, t
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "empty"])
 def test_damaged_point_is_passed_over_with_a_warning_when_an_older_one_is_whole(damage, splits, tmp_path, caplog):
-    fit(small(), splits, ArrayProcessor([2]), tmp_path)
+    fit_recipe(small(), splits, ArrayProcessor([2]), tmp_path)
     newest, older = tmp_path / names(tmp_path)[-1], tmp_path / names(tmp_path)[-2]
     content = bytearray(newest.read_bytes())
     if damage == "altered":
@@ -105,14 +105,14 @@ def test_nothing_is_gone_on_with_when_there_is_no_point(tmp_path):
 )  # fmt: skip
 def test_weights_are_the_same_when_training_goes_on_from_any_point(settings, splits, tmp_path):
     config = small("model.dropout=0.3", *settings)
-    whole = fit(TrainingRecipe.of(config), splits, ArrayProcessor([2]), tmp_path / "whole")
+    whole = fit_recipe(TrainingRecipe.of(config), splits, ArrayProcessor([2]), tmp_path / "whole")
     points = names(tmp_path / "whole")
     for point in points:
         folder = tmp_path / point.partition(".")[0]
         folder.mkdir()
         (folder / point).write_bytes((tmp_path / "whole" / point).read_bytes())
         (folder / "best.ckpt").write_bytes((tmp_path / "whole" / "best.ckpt").read_bytes())
-        resumed = fit(TrainingRecipe.of(config), splits, ArrayProcessor([2]), folder)
+        resumed = fit_recipe(TrainingRecipe.of(config), splits, ArrayProcessor([2]), folder)
         assert resumed.history == whole.history
         for left, right in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
             assert torch.equal(left, right)

@@ -22,7 +22,7 @@ from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.processors.tabular import TabularProcessor
 from maas.training.checkpoint import Checkpoint, NetRecord, save_checkpoint
 from maas.training.evaluation import run_of, scores_of
-from maas.training.fitting import Fitted, fit
+from maas.training.fitting import Fitted, fit_recipe
 from maas.training.heads import task_head_of
 from maas.training.recipe import TrainingRecipe
 from maas.training.scales import task_head_for
@@ -50,7 +50,7 @@ def small(*overrides: str) -> RunConfig:
 def answered(config: RunConfig, splits: Splits, folder: Path) -> tuple[Fitted, NDArray[np.float64]]:
     """Returns what was fitted and its answers to the test rows."""
     processor = config.processor.build().fit(splits.train.inputs)
-    fitted = fit(TrainingRecipe.of(config), splits, processor, folder)
+    fitted = fit_recipe(TrainingRecipe.of(config), splits, processor, folder)
     postprocessor = load_postprocessor(json.loads(json.dumps(fitted.task_head.postprocessor_record(1))))
     run = run_of(fitted.model, fitted.task_head, "value")
     return fitted, scores_of(run, postprocessor, processor, splits.test.inputs)[:, 0]
@@ -210,7 +210,7 @@ def test_scale_is_refused_when_nothing_is_trained_here(tmp_path):
     config = plain("standardize_target=true", "trainer=null", "objective=null", "optimizer=null", "schedule=null")
     processor = config.processor.build().fit(splits.train.inputs)
     with pytest.raises(ConfigError) as caught:
-        fit(TrainingRecipe.of(config), splits, processor, tmp_path)
+        fit_recipe(TrainingRecipe.of(config), splits, processor, tmp_path)
     assert str(caught.value).startswith("standardize_target is true, and OneSlope comes trained or trains itself")
 
 

@@ -10,7 +10,7 @@ from maas.data.splits import Split, Splits
 from maas.records.evidence import DataRecord
 from maas.runtime.processors.array import ArrayProcessor
 from maas.training import trainers
-from maas.training.fitting import fit
+from maas.training.fitting import fit_recipe
 from maas.training.recipe import TrainingRecipe
 from maas.training.stepping import STEP_HOOKS, LeanSteps, ValidatedEnd
 
@@ -77,7 +77,7 @@ def trained(monkeypatch, folder, overrides: tuple[str, ...], loop: type[Validate
         "digits_mlp", "processor.shape=[5]", "processor.low=null", "model.hidden=[8]", "model.scale=1",
         "model.dropout=0.3", "trainer.max_epochs=3", "batch_size=16", *overrides,
     )  # fmt: skip
-    fitted = fit(TrainingRecipe.of(config), SPLITS, ArrayProcessor([5]), folder)
+    fitted = fit_recipe(TrainingRecipe.of(config), SPLITS, ArrayProcessor([5]), folder)
     return fitted, calls.made, taken[0]
 
 

@@ -17,6 +17,7 @@ from maas.files import folder_published_whole
 from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.generation import GenerationSource, export_generation, verify_generation
 from maas.lifecycle.generation_compression import compress_generation
+from maas.lifecycle.line_card import line_card
 from maas.lifecycle.lineage import candidates_key, own_code, work_key
 from maas.lifecycle.lookup import (
     bundle_of,
@@ -84,6 +85,9 @@ class Line:
     bundle: Bundle
     version: ModelVersion | None
     was_finished: bool = False
+
+    def _repr_html_(self) -> str:
+        return line_card(self.folder, self.checkpoint, self.compressed, self.bundle, self.version)
 
 
 def run(config: RunConfig) -> Line:

@@ -29,6 +29,9 @@ from maas.registry.catalogue.versions import ModelVersion
 from maas.registry.mlflow_registry import Compare, MlflowRegistry
 from maas.registry.promotion import Comparison
 from maas.registry.tracking.tracker import Tracker
+from maas.reporting.findings import ReportSettings, findings_of
+from maas.reporting.page import report_page
+from maas.reporting.subject import Gap, reported_model
 from maas.run_folders.folder import RunFolder, of_artifact
 from maas.runtime.bundle import Bundle
 from maas.runtime.postprocessors.translation import SPOKEN_TEXT
@@ -69,9 +72,21 @@ def register_bundle(recipe: BuiltRecipe, bundle: Bundle, load: Callable[[], Spli
                 f"{error} The bundle is in {bundle.folder}; once the registry takes it, run python -m maas.register "
                 f"recipe={recipe.training.name} with the same overrides."
             ) from error
+        if recipe.registry.report:
+            _log_page(bundle, version, tracker)
         tracker.finish()
     log.info("register  %s version %s; %s", version.name, version.version, version.note)
     return version
+
+
+def _log_page(bundle: Bundle, version: ModelVersion, tracker: Tracker) -> None:
+    """Logs a page on the model as `report/report.html`; no row is predicted for it."""
+    known = reported_model(bundle, version.uri, version=version.version)
+    found = findings_of(known, Gap("gap_registering"), ReportSettings(explains=False, measures=False))
+    with tempfile.TemporaryDirectory() as scratch:
+        page = Path(scratch) / "report.html"
+        page.write_text(report_page(found), encoding="utf-8")
+        tracker.log_files(page, "report")
 
 
 def pictures_of(bundle: Bundle, folder: Path) -> Iterator[Path]:

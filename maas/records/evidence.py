@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from maas.cards import card
+
 EVIDENCE_VERSION = 3
 
 
@@ -301,3 +303,21 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parent_sha256: str = ""
     reference_faults: tuple[str, ...] = ()
     thresholds: dict[str, float] = {}
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Returns heads and lines of a table: each metric with its interval, of each model that was evaluated."""
+        names = dict.fromkeys(name for metrics in self.metrics.values() for name in metrics)
+        lines = [[name, *(str(one.get(name, "")) for one in self.metrics.values())] for name in names]
+        return ["metric", *self.metrics], lines
+
+    def _repr_html_(self) -> str:
+        rows = ", ".join(f"{name} {count:,}" for name, count in self.data.rows.items())
+        chosen = f"{self.compression.chosen}: {self.compression.reason}" if self.compression else ""
+        facts = [
+            ("measured", self.measured_at),
+            ("machine", f"{self.machine.processor}, {self.machine.cores} cores, {self.machine.system}"),
+            ("rows", rows),
+            ("compression", chosen),
+            ("manifest", self.manifest_sha256[:12]),
+        ]
+        return card("Evidence", "what was measured of a bundle", facts, *self.table())

@@ -36,6 +36,7 @@ class MlflowRegistry:
         margin: `not_worse` leaves the alias where it is while the new version may be worse by so much, at 95 %: in
             percentage points, hundredths of the metric; of an error in the target's unit, in percent of it.
         parent: id of the MLflow run that new runs belong to, such as a sweep's; null for none.
+        report: whether a page on the model is logged with each version (`report/report.html`).
     """
 
     tracking_uri: str
@@ -45,6 +46,7 @@ class MlflowRegistry:
     promote: Promote = "not_worse"
     margin: NonNegative = 1.0
     parent: str | None = None
+    report: bool = True
 
     def check(self, run_id: str = "") -> None:
         """Requires that runs and versions can be kept here, before the work that they are about.

@@ -18,6 +18,7 @@ from maas.errors import BundleError, one_line
 from maas.records.evidence import Evidence
 from maas.records.manifest import Manifest
 from maas.records.older import evidence_today, golden_today
+from maas.runtime.bundle_card import bundle_card
 from maas.runtime.bundle_files import (
     ASSETS,
     DECODE,
@@ -261,6 +262,13 @@ class Bundle:
         evidence = read_record(self.folder / EVIDENCE, Evidence, MEASURE, evidence_today)
         self.require_measured(evidence.manifest_sha256)
         return evidence
+
+    def _repr_html_(self) -> str:
+        try:
+            measured: Evidence | str = self.evidence
+        except BundleError as error:
+            measured = str(error)
+        return bundle_card(self.folder, self.manifest, self.model_path.stat().st_size, measured)
 
     def require_measured(self, manifest_sha256: str) -> None:
         """Requires that evidence is about this bundle.

@@ -14,6 +14,7 @@ VERBS = {
     "export": "turns the newest checkpoint into a bundle",
     "verify": "measures the newest bundle again",
     "compare": "compares models on the same rows",
+    "report": "writes a page about a model, for people",
     "register": "makes a version of the newest bundle",
     "predict": "predicts the rows of a file, and writes a file",
     "generate": "continues texts, or answers in a talk",
@@ -31,7 +32,7 @@ PACKAGES = ("doctor", "handover")
 RECIPE_VERBS = ("run", "doctor", "plan", "train", "compress", "export", "verify", "register", "compare")
 """Verbs that take a recipe."""
 
-MODEL_VERBS = ("predict", "generate", "handover", "compare", "compress", "show")
+MODEL_VERBS = ("predict", "generate", "handover", "compare", "report", "compress", "show")
 """Verbs whose first words are models."""
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from maas.cards import card
 from maas.config import Part, target_of
 from maas.config.part import TARGET
 from maas.errors import CheckpointError, MaasError
@@ -199,6 +200,20 @@ class Checkpoint:
             plan=plan_of(self._built(), net, known or self.record.plan or PruningPlan()),
             **{**fields, **changes},
         )
+
+    def _repr_html_(self) -> str:
+        record = self.record
+        best = f"{record.best_epoch + 1} of {len(record.history)}" if record.history else "none: taken as it came"
+        facts = [
+            ("task", record.task),
+            ("model", record.net.target),
+            ("rows", ", ".join(f"{name} {count:,}" for name, count in record.data.rows.items())),
+            ("epoch", best),
+            ("recipe", record.lineage.recipe),
+            ("folder", str(self.folder)),
+        ]
+        metrics = [[name, str(value)] for name, value in record.metrics.items()]
+        return card(record.name, "checkpoint", facts, ["metric", "on validation rows"], metrics)
 
     def from_scratch(self, seed: int) -> nn.Module:
         """Returns a net of this one's shape with weights as they are before any training.

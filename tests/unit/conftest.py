@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -233,3 +234,20 @@ def few_steps() -> Iterator[None]:
         patch.setattr(text_evaluator, "ROUNDS", 3)
         patch.setattr(text_evaluator, "GRID_ROUNDS", 2)
         yield
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Any]:
+    """A headless Chromium."""
+    browser, chromedriver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if browser is None or chromedriver is None:
+        pytest.skip("chromium and chromedriver are not installed: make system")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
+    yield driver
+    driver.quit()

@@ -1,9 +1,8 @@
-"""One server with a model of each kind, one headless Chromium, and a proxy that adds a path prefix."""
+"""One server with a model of each kind, and a proxy that adds a path prefix."""
 
 import contextlib
 import http.client
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +11,6 @@ import pytest
 
 import maas
 
-CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 PREFIX = "/a/b"
 KINDS = {
     "array": "digits",
@@ -81,19 +79,3 @@ def prefixed(server) -> Iterator[str]:
     proxy.shutdown()
     thread.join()
     proxy.server_close()
-
-
-@pytest.fixture(scope="package")
-def driver():
-    """A headless Chromium."""
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("chromium and chromedriver are not installed: make system")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()

@@ -63,7 +63,7 @@ def report_page(found: Findings, language: Language | None = None) -> str:
         sections=sections,
         style=Markup(files(__package__).joinpath("templates/report.css").read_text(encoding="utf-8")),  # noqa: S704
     )  # fmt: skip
-    return page
+    return printable(page)  # nothing on it turns its direction or hides itself
 
 
 @cache
@@ -72,12 +72,6 @@ def _environment() -> Environment:
         loader=PackageLoader("maas.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _shown(value: object) -> object:
-    """Returns what a template shows of a value: of text, what cannot turn its direction or hide itself."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -147,7 +147,13 @@ class Plot:
         x, y = self.at(*point)
         is_right = x > WIDTH - RIGHT - 24
         anchor, place = ("end", x - 6) if is_right else ("start", x + 6)
-        self._add('<text class="note" x="{}" y="{}" text-anchor="{}">{}</text>', place, y + 12 if is_below else y - 4, anchor, text)
+        self._add(
+            '<text class="note" x="{}" y="{}" text-anchor="{}">{}</text>',
+            place,
+            y + 12 if is_below else y - 4,
+            anchor,
+            text,
+        )
 
     def svg(self, title: str) -> Markup:
         """Returns the drawing.

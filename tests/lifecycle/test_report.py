@@ -44,7 +44,6 @@ def test_page_has_everything_when_a_run_is_named(line, entered, tmp_path):
     assert f"{100 * line.bundle.evidence.metrics['shipped']['accuracy'].value:.1f} %" in text
     rows = line.bundle.evidence.data.rows["test"]
     assert f"On {rows} of {rows} test rows." in text
-    assert "baseline (logistic_regression)" in text
     assert f"epoch {line.checkpoint.record.best_epoch + 1} of 4" in text
     assert "What this page lacks" not in text
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.evidence.metrics import Z_95, wilson
+from maas.evidence.metrics import wilson
+from maas.evidence.resampling import Z_95
 from maas.records.evidence import Interval
 from maas.reporting.figures import plain_number
 

@@ -20,7 +20,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import maas
 from maas import cli
@@ -33,14 +32,14 @@ from maas.registry.reading.addresses import MODELS, default_tracking_uri
 from maas.registry.tracking.logged import logged_training
 from maas.reporting.figures import byte_size
 from maas.reporting.findings import ReportSettings, findings_of
-from maas.reporting.held_out import HeldOutRows, rows_of_file
+from maas.reporting.held_out import HeldOutRows, rows_to_show
 from maas.reporting.page import report_page
 from maas.reporting.subject import Gap, ReportedModel, TrainingHistory, reported_model
 from maas.reporting.wording import LANGUAGES, Language
 from maas.runtime.bundle import Bundle
 
 OUT, LANG, ROWS, EXAMPLES, INPUT, LABEL = "out", "lang", "rows", "examples", "input", "label"
-OWN = (OUT, LANG, ROWS, EXAMPLES, INPUT, LABEL)
+REPORT_KEYS = (OUT, LANG, ROWS, EXAMPLES, INPUT, LABEL)
 TEST, GOLDEN_ROWS, NO_ROWS = "test", "golden", "none"
 RECIPE_KEY = "recipe="
 UNFIT = re.compile(r"[^\w.-]+")
@@ -101,10 +100,10 @@ class PageRequest:
         return cls(
             line.names[0],
             Path(out) if out else None,
-            cast("Language | None", language),
+            language,
             rows,
             0 if rows == NO_ROWS else int(examples),
-            line.without(OWN),
+            line.without(REPORT_KEYS),
             line.value(INPUT),
             line.value(LABEL),
         )
@@ -167,7 +166,7 @@ def _rows(request: PageRequest, bundle: Bundle) -> tuple[HeldOutRows | Gap | Non
     if bundle.is_generative:
         return None, ""
     if request.rows != TEST:
-        return rows_of_file(Path(request.rows), bundle, request.column, request.label), ""
+        return rows_to_show(Path(request.rows), bundle, request.column, request.label), ""
     is_named = any(one.startswith(RECIPE_KEY) for one in request.line.overrides)
     if not is_named and bundle.manifest.lineage.recipe not in recipe_names(request.line.config_dir):
         return Gap("gap_recipe", {"recipe": bundle.manifest.lineage.recipe}), ""

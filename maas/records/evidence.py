@@ -311,13 +311,10 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ["metric", *self.metrics], lines
 
     def _repr_html_(self) -> str:
-        rows = ", ".join(f"{name} {count:,}" for name, count in self.data.rows.items())
-        chosen = f"{self.compression.chosen}: {self.compression.reason}" if self.compression else ""
         facts = [
             ("measured", self.measured_at),
             ("machine", f"{self.machine.processor}, {self.machine.cores} cores, {self.machine.system}"),
-            ("rows", rows),
-            ("compression", chosen),
-            ("manifest", self.manifest_sha256[:12]),
+            ("rows", ", ".join(f"{name} {count:,}" for name, count in self.data.rows.items())),
+            ("compression", f"{self.compression.chosen}: {self.compression.reason}" if self.compression else ""),
         ]
         return card("Evidence", "what was measured of a bundle", facts, *self.table())

@@ -13,7 +13,7 @@ from maas.records.evidence import Interval
 BINS = 10
 CURVE_POINTS = 200
 """Points of a curve that are kept, evenly spaced among its corners."""
-Values = NDArray[np.float64]
+CurveValues = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class CalibrationBin:
     rows: int
 
 
-def calibration_bins(confidences: Values, is_right: NDArray[np.bool_]) -> list[CalibrationBin]:
+def calibration_bins(confidences: CurveValues, is_right: NDArray[np.bool_]) -> list[CalibrationBin]:
     """Returns how often predictions are right, by how probable they are said to be, in ten bins of equal width.
 
     Args:
@@ -58,12 +58,12 @@ class ThresholdCurve:
         chance: fraction of the rows that have the label.
     """
 
-    x: Values
-    y: Values
+    x: CurveValues
+    y: CurveValues
     chance: float
 
 
-def roc_of(is_positive: NDArray[np.bool_], probabilities: Values) -> ThresholdCurve:
+def roc_of(is_positive: NDArray[np.bool_], probabilities: CurveValues) -> ThresholdCurve:
     """Returns the true positive rate over the false positive rate.
 
     Args:
@@ -74,7 +74,7 @@ def roc_of(is_positive: NDArray[np.bool_], probabilities: Values) -> ThresholdCu
     return ThresholdCurve(*_thinned(false_rates, true_rates), float(is_positive.mean()))
 
 
-def precision_recall_of(is_positive: NDArray[np.bool_], probabilities: Values) -> ThresholdCurve:
+def precision_recall_of(is_positive: NDArray[np.bool_], probabilities: CurveValues) -> ThresholdCurve:
     """Returns the precision over the recall; arguments as in `roc_of`."""
     precision, recall, _ = precision_recall_curve(is_positive, probabilities)
     return ThresholdCurve(*_thinned(recall[::-1], precision[::-1]), float(is_positive.mean()))
@@ -94,6 +94,6 @@ def confused_pairs(confusion: Sequence[Sequence[int]], most: int) -> list[tuple[
     return [(true, predicted, int(counts[true, predicted])) for true, predicted in pairs if counts[true, predicted]]
 
 
-def _thinned(x: Values, y: Values) -> tuple[Values, Values]:
+def _thinned(x: CurveValues, y: CurveValues) -> tuple[CurveValues, CurveValues]:
     kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).astype(int))
     return x[kept], y[kept]

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
-from typing import Any
 
 import numpy as np
 from msgspec.json import encode
@@ -13,9 +12,9 @@ from msgspec.json import encode
 from maas.errors import MaasError
 from maas.explaining import Explanation, explain
 from maas.explaining.parts import parts_of
-from maas.reporting.figures import plain_number
+from maas.reporting.figures import shown_number
 from maas.reporting.predicting import PredictedRows, text_of
-from maas.reporting.shown_rows import UNREADABLE, ShownInput, shown_row
+from maas.reporting.shown_rows import ROW_FAULTS, ShownInput, shown_row
 from maas.runtime.bundle import Bundle
 from maas.runtime.bundle_files import GOLDEN, read_record
 from maas.runtime.generation.golden import GoldenText
@@ -27,6 +26,8 @@ EXPLAINING_S = 40.0
 SHAPLEY_S = 0.004
 """Seconds of a row below which parts are left out in several orders; above, each part is left out alone."""
 ORDERS = 6
+UNEXPLAINED: tuple[type[Exception], ...] = (MaasError, *ROW_FAULTS)
+"""What explaining raises of a row that it was not made for."""
 NEIGHBOURS = 5
 SAMPLE_TOKENS = 40
 LONGEST_PREDICTION = 300
@@ -199,7 +200,7 @@ def _maker(bundle: Bundle, rows: PredictedRows, limit_s: float) -> Callable[[int
     return make
 
 
-def _explained(bundle: Bundle, row: Any, room_s: float) -> Explanation | None:
+def _explained(bundle: Bundle, row: object, room_s: float) -> Explanation | None:
     """Returns an explanation of a row; None where it cannot be explained, or would take longer than `room_s`."""
     started = time.perf_counter()
     try:
@@ -211,7 +212,7 @@ def _explained(bundle: Bundle, row: Any, room_s: float) -> Explanation | None:
         is_fast = run_s < SHAPLEY_S
         found = explain(bundle, row, orders=ORDERS, method="shapley" if is_fast else "occlusion")
         found.record()
-    except (MaasError, *UNREADABLE):
+    except UNEXPLAINED:
         return None
     return found
 
@@ -222,7 +223,7 @@ def _said(rows: PredictedRows, place: int) -> tuple[str, float | None]:
     if "label" in prediction:
         return str(prediction["label"]), float(prediction["score"])
     if "value" in prediction:
-        return plain_number(float(prediction["value"])), None
+        return shown_number(float(prediction["value"])), None
     return text_of(prediction) or shortened(encode(prediction).decode(), LONGEST_PREDICTION), None
 
 
@@ -232,7 +233,7 @@ def _expected(rows: PredictedRows, place: int) -> str | None:
     target = rows.targets[place]
     if rows.targets.dtype.kind == "O":
         return str(target)
-    return rows.labels[int(target)] if rows.labels else plain_number(float(target))
+    return rows.labels[int(target)] if rows.labels else shown_number(float(target))
 
 
 def sample_texts(bundle: Bundle, count: int) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ LESS_IS_BETTER = frozenset((
     "bits_per_byte", "log_loss", "brier", "calibration_error",
 ))  # fmt: skip
 """Metrics that are better the smaller they are."""
-UNITS = ("B", "kB", "MB", "GB", "TB")
+AMOUNT_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def percent(fraction: float, digits: int = 1) -> str:
@@ -22,7 +22,7 @@ def percent(fraction: float, digits: int = 1) -> str:
     return f"{100 * fraction:.{digits}f} %"
 
 
-def plain_number(value: float) -> str:
+def shown_number(value: float) -> str:
     """Returns a number with about four digits: `0.8543`, `12.35`, `1,736`."""
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
         return "–"
@@ -34,7 +34,7 @@ def plain_number(value: float) -> str:
 
 def metric_value(metric: str, value: float) -> str:
     """Returns a metric's value, in per cent where it is a fraction of rows or words."""
-    return percent(value) if metric in FRACTIONS else plain_number(value)
+    return percent(value) if metric in FRACTIONS else shown_number(value)
 
 
 def metric_interval(metric: str, interval: Interval) -> Markup:
@@ -42,15 +42,15 @@ def metric_interval(metric: str, interval: Interval) -> Markup:
     if metric in FRACTIONS:
         low, high = f"{100 * interval.low:.1f}", f"{100 * interval.high:.1f}"
         return Markup("{}–{} %").format(low, high)
-    return Markup("{} – {}").format(plain_number(interval.low), plain_number(interval.high))
+    return Markup("{} – {}").format(shown_number(interval.low), shown_number(interval.high))
 
 
 def byte_size(count: float) -> str:
     """Returns a number of bytes: `1.59 MB`."""
     power = 0
-    while count >= 1000 and power < len(UNITS) - 1:
+    while count >= 1000 and power < len(AMOUNT_UNITS) - 1:
         count, power = count / 1000, power + 1
-    return f"{count:.3g} {UNITS[power]}"
+    return f"{count:.3g} {AMOUNT_UNITS[power]}"
 
 
 def seconds_text(seconds: float) -> str:

@@ -29,7 +29,7 @@ class HeldOutRows:
     origin: str
 
 
-def rows_of_file(path: Path, bundle: Bundle, column: str | None, label: str | None) -> HeldOutRows:
+def rows_to_show(path: Path, bundle: Bundle, column: str | None, label: str | None) -> HeldOutRows:
     """Reads all rows of a file; where some have targets, those alone.
 
     Args:

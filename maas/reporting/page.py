@@ -9,22 +9,24 @@ from markupsafe import Markup
 
 from maas.explaining.colours import printable
 from maas.reporting.findings import Findings
-from maas.reporting.sections.base import Section
+from maas.reporting.sections import Section
 from maas.reporting.sections.calling import calling_section
 from maas.reporting.sections.headline import headline_of
 from maas.reporting.sections.measured import metrics_section, robustness_section, training_section
 from maas.reporting.sections.mistakes import (
     confusion_section,
+    examples_section,
+    near_section,
     numbers_section,
     probabilities_section,
     slices_section,
+    texts_section,
 )
 from maas.reporting.sections.provenance import lineage_section
 from maas.reporting.sections.shipping import compression_section, latency_section, line_section
-from maas.reporting.sections.shown import examples_section, near_section, texts_section
 from maas.reporting.wording import LANGUAGE_TAGS, Language, Wording
 
-SECTIONS: tuple[Callable[[Findings, Wording], Section | None], ...] = (
+PAGE_SECTIONS: tuple[Callable[[Findings, Wording], Section | None], ...] = (
     metrics_section,
     confusion_section,
     probabilities_section,
@@ -52,7 +54,7 @@ def report_page(found: Findings, language: Language | None = None) -> str:
         language: of its labels; None for all languages with a switch, of which the reader's own comes first.
     """
     words = Wording(language)
-    sections = [section for make in SECTIONS if (section := make(found, words)) is not None]
+    sections = [section for make in PAGE_SECTIONS if (section := make(found, words)) is not None]
     page: str = _environment().get_template("page.html.j2").render(
         words=words,
         say=words.say,

@@ -16,7 +16,7 @@ from maas.runtime.postprocessors.translation import SPOKEN_TEXT, TRANSLATED_TEXT
 
 MOST_ROWS, MOST_TEXTS = 20_000, 500
 """Rows that are predicted at most; of models that give texts, whose scores are long."""
-PROBED_ROWS = 8
+TRIED_ROWS = 8
 LIMIT_S = 45.0
 """Seconds that predictions may take, as far as the first few rows show."""
 
@@ -81,7 +81,7 @@ def predicted_rows(bundle: Bundle, rows: Split, labels: Sequence[str], *, limit_
         raise DataError(f"the rows have the labels {', '.join(labels) or 'none'}, the model {', '.join(own)}")
     predictor = bundle.checked_predictor
     started = time.monotonic()
-    probed = list(rows.spread(1 if bundle.manifest.search else PROBED_ROWS).inputs)
+    probed = list(rows.spread(1 if bundle.manifest.search else TRIED_ROWS).inputs)
     predictor.outputs(probed)
     row_s = (time.monotonic() - started) / len(probed)
     most = MOST_ROWS if kind in ("classification", "regression") else MOST_TEXTS

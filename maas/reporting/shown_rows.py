@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -21,13 +20,13 @@ from maas.serving.examples import shortened
 
 SHOWN_BARS_OF_PART = 6
 """Bars of an input that are shown, the strongest; the others are one more."""
-SHOWN_COLUMNS = 12
+COLUMNS_SHOWN = 12
 """Columns of a row that is not explained."""
 LONGEST_TEXT = 1200
 """Characters of a text that is shown as it is; of a longer one, the ends."""
 MOST_CELLS = 4096
 WAVE_WIDTH, WAVE_HEIGHT = 480, 80
-UNREADABLE: tuple[type[Exception], ...] = (InputError, ValueError, TypeError, LookupError, ArithmeticError)
+ROW_FAULTS: tuple[type[Exception], ...] = (InputError, ValueError, TypeError, LookupError, ArithmeticError)
 """What a processor raises of a row that it was not made for."""
 _numbers = itertools.count()
 
@@ -74,7 +73,7 @@ def shown_row(row: object, processor: Codec, explanation: Explanation | None = N
     """
     try:
         view = explanation.view if explanation else parts_of(row, processor, None, None)
-    except UNREADABLE:
+    except ROW_FAULTS:
         return (ShownInput("", shown_text(shortened(printable(str(row)), LONGEST_TEXT))),)
     inputs, values = view.by_input(), explanation.attributions if explanation else None
     largest = float(np.abs(values).max(initial=0.0)) if values is not None else 0.0
@@ -117,8 +116,8 @@ def _shown(
 def _bars(one: InputParts, values: ValuesOfParts | None, largest: float) -> tuple[PartBar, ...]:
     names = [printable(name) for name in getattr(one.view, "labels", ()) or [part.name for part in one.view.parts]]
     if values is None:
-        more = [PartBar("", None, others=len(names) - SHOWN_COLUMNS)] if len(names) > SHOWN_COLUMNS else []
-        listed = [PartBar(name, None) for name in names[:SHOWN_COLUMNS]] if one.view.part_kind == "columns" else []
+        more = [PartBar("", None, others=len(names) - COLUMNS_SHOWN)] if len(names) > COLUMNS_SHOWN else []
+        listed = [PartBar(name, None) for name in names[:COLUMNS_SHOWN]] if one.view.part_kind == "columns" else []
         return (*listed, *(more if listed else []))
     order = np.argsort(-np.abs(values), kind="stable")
     count = SHOWN_BARS_OF_PART if len(order) > SHOWN_BARS_OF_PART + 1 else len(order)
@@ -209,7 +208,7 @@ def _greys(strengths: Sequence[float], width: int) -> Iterator[Markup]:
             )
 
 
-def _sides(processor: Any) -> tuple[int, int] | None:
+def _sides(processor: object) -> tuple[int, int] | None:
     """Returns height and width of arrays that are pictures; None of others."""
     if not isinstance(processor, ArrayProcessor) or processor.low is None or processor.high is None:
         return None

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from maas.evidence.metrics import wilson
 from maas.evidence.resampling import Z_95
 from maas.records.evidence import Interval
-from maas.reporting.figures import plain_number
+from maas.reporting.figures import shown_number
 
 LEAST_ROWS = 20
 """Rows of a slice; the interval of fewer says nothing."""
 MOST_VALUES = 12
 """Values of a column of names that are slices: the most frequent ones."""
 PARTS = 4
-Mask = NDArray[np.bool_]
+RowMask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,18 @@ def _sorted(overall: RowSlice, made: Sequence[RowSlice], *, is_error: bool) -> S
     return SlicedRows(overall, tuple(ordered), is_error, len(made))
 
 
-def _right(goodness: NDArray[Any], among: Mask) -> Interval:
+def _right(goodness: NDArray[Any], among: RowMask) -> Interval:
     return wilson(int(goodness[among].sum()), int(among.sum()))
 
 
-def _mean_error(goodness: NDArray[Any], among: Mask) -> Interval:
+def _mean_error(goodness: NDArray[Any], among: RowMask) -> Interval:
     """Returns the mean absolute error; its interval is that of a mean of many rows."""
     errors = np.abs(goodness[among])
     mean, half = float(errors.mean()), Z_95 * float(errors.std()) / sqrt(len(errors))
     return Interval(mean, max(0.0, mean - half), mean + half)
 
 
-def _groups(inputs: Sequence[Any]) -> Iterator[tuple[str, dict[str, object], Mask]]:
+def _groups(inputs: Sequence[Any]) -> Iterator[tuple[str, dict[str, object], RowMask]]:
     """Yields key and values of a sentence, and which rows it is true of, (N,)."""
     first = inputs[0]
     if isinstance(first, str):
@@ -121,7 +121,7 @@ def _groups(inputs: Sequence[Any]) -> Iterator[tuple[str, dict[str, object], Mas
             yield from _column(str(name), column)
 
 
-def _column(name: str, column: Sequence[Any]) -> Iterator[tuple[str, dict[str, object], Mask]]:
+def _column(name: str, column: Sequence[Any]) -> Iterator[tuple[str, dict[str, object], RowMask]]:
     missing = np.array([value is None or value == "" or value != value for value in column])  # noqa: PLR0124 - NaN
     if missing.any():
         yield "slice_missing", {"column": name}, missing
@@ -146,11 +146,11 @@ def _column(name: str, column: Sequence[Any]) -> Iterator[tuple[str, dict[str, o
 
 def _spans(
     key: str, values: dict[str, object], numbers: Sequence[float]
-) -> Iterator[tuple[str, dict[str, object], Mask]]:
+) -> Iterator[tuple[str, dict[str, object], RowMask]]:
     """Yields a quarter of the rows each, by a number of each row."""
     found = np.array(numbers)
     edges = np.unique(np.nanquantile(found, np.linspace(0, 1, PARTS + 1)))
     for index, (low, high) in enumerate(pairwise(edges)):
         is_last = index == len(edges) - 2
         among = (found >= low) & ((found <= high) if is_last else (found < high))
-        yield key, {**values, "low": plain_number(float(low)), "high": plain_number(float(high))}, among
+        yield key, {**values, "low": shown_number(float(low)), "high": shown_number(float(high))}, among

@@ -167,9 +167,7 @@ class Bundle:
             BundleError: the model gives no probabilities of labels.
         """
         if not self.labels:
-            raise BundleError(
-                f"{self.folder} holds a model without labels, and so without probabilities; call predict."
-            )
+            raise BundleError(f"{self.folder} holds a model without labels, so without probabilities; call predict.")
         return self.checked_predictor.scores(raw_rows_of(rows, self.predictor.processor))
 
     @property
@@ -264,11 +262,7 @@ class Bundle:
         return evidence
 
     def _repr_html_(self) -> str:
-        try:
-            measured: Evidence | str = self.evidence
-        except BundleError as error:
-            measured = str(error)
-        return bundle_card(self.folder, self.manifest, self.model_path.stat().st_size, measured)
+        return bundle_card(self)
 
     def require_measured(self, manifest_sha256: str) -> None:
         """Requires that evidence is about this bundle.

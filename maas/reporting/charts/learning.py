@@ -8,7 +8,7 @@ from maas.reporting.charts.plot import Chart, LegendEntry, Plot
 from maas.reporting.charts.scales import Scale, scale_over
 from maas.reporting.wording import Wording
 
-LOSSES = {"train_loss": "one", "validation_loss": "two"}
+DRAWN_LOSSES = {"train_loss": "one", "validation_loss": "two"}
 MOST_DOTS = 40
 Epochs = Sequence[Mapping[str, float | None]]
 
@@ -22,7 +22,7 @@ def learning_charts(history: Epochs, best_epoch: int | None, metric: str | None,
         metric: name of the metric; None for none.
         words: of the page.
     """
-    losses = {key: css for key, css in LOSSES.items() if any(key in entry for entry in history)}
+    losses = {key: css for key, css in DRAWN_LOSSES.items() if any(key in entry for entry in history)}
     if losses:
         plot = _plot(history, list(losses), words.draw("loss"), best_epoch, words)
         legend = tuple(LegendEntry(css, words.say(key)) for key, css in losses.items())
@@ -44,7 +44,7 @@ def _plot(history: Epochs, keys: Sequence[str], label: Markup, best_epoch: int |
     if best_epoch is not None:
         plot.rule(x=best_epoch + 1, text=words.draw("kept_epoch", epoch=best_epoch + 1))
     for key, points in series.items():
-        plot.line(points, LOSSES.get(key, "one"), has_dots=len(points) <= MOST_DOTS)
+        plot.line(points, DRAWN_LOSSES.get(key, "one"), has_dots=len(points) <= MOST_DOTS)
     return plot
 
 

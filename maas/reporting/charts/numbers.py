@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from maas.reporting.charts.plot import Chart, LegendEntry, Plot
 from maas.reporting.charts.scales import scale_over
-from maas.reporting.figures import plain_number
+from maas.reporting.figures import shown_number
 from maas.reporting.wording import Wording
 
 SHOWN_DOTS = 600
@@ -15,10 +15,10 @@ SHOWN_DOTS = 600
 ERROR_BINS = 31
 SHOWN_FRACTION = 0.99
 """Of the errors, those that the histogram's axis reaches; larger ones are in its outer bars."""
-Numbers = NDArray[np.float64]
+DrawnNumbers = NDArray[np.float64]
 
 
-def number_charts(targets: Numbers, values: Numbers, words: Wording) -> Iterator[Chart]:
+def number_charts(targets: DrawnNumbers, values: DrawnNumbers, words: Wording) -> Iterator[Chart]:
     """Yields predictions over true values, and how often each error occurs.
 
     Args:
@@ -39,7 +39,7 @@ def number_charts(targets: Numbers, values: Numbers, words: Wording) -> Iterator
     yield _errors(values - targets, words)
 
 
-def _errors(errors: Numbers, words: Wording) -> Chart:
+def _errors(errors: DrawnNumbers, words: Wording) -> Chart:
     reach = float(np.quantile(np.abs(errors), SHOWN_FRACTION)) or 1.0
     edges = np.linspace(-reach, reach, ERROR_BINS + 1)
     counts, _ = np.histogram(np.clip(errors, -reach, reach), edges)
@@ -54,5 +54,5 @@ def _errors(errors: Numbers, words: Wording) -> Chart:
         plot.bar(float(left), float(right), height, "one", words.plain("rows_count", rows=count))
     plot.rule(x=0.0)
     half, most = np.quantile(np.abs(errors), [0.5, 0.9])
-    note = words.say("error_note", half=plain_number(float(half)), most=plain_number(float(most)))
+    note = words.say("error_note", half=shown_number(float(half)), most=shown_number(float(most)))
     return Chart(words.say("chart_errors"), plot.svg(words.plain("chart_errors")), note=note)

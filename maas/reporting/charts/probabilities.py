@@ -8,7 +8,7 @@ from maas.reporting.curves import BINS, CalibrationBin, ThresholdCurve
 from maas.reporting.figures import percent
 from maas.reporting.wording import Wording
 
-UNIT = Scale(0.0, 1.0)
+UNIT_RANGE = Scale(0.0, 1.0)
 
 
 def calibration_chart(bins: Sequence[CalibrationBin], words: Wording) -> Chart:
@@ -18,7 +18,7 @@ def calibration_chart(bins: Sequence[CalibrationBin], words: Wording) -> Chart:
         bins: those that have rows.
         words: of the page.
     """
-    plot = Plot(UNIT, UNIT, words.draw("confidence"), words.draw("fraction_right"))
+    plot = Plot(UNIT_RANGE, UNIT_RANGE, words.draw("confidence"), words.draw("fraction_right"))
     plot.line([(0, 0), (1, 1)], "ideal")
     for one in bins:
         plot.whisker(one.confidence, one.right.low, one.right.high, "one")
@@ -40,7 +40,7 @@ def confidence_chart(bins: Sequence[CalibrationBin], words: Wording) -> Chart:
     rows = sum(one.rows for one in bins)
     fractions = [one.rows / rows for one in bins]
     heights = scale_over([0.0, *fractions], ends=[0.0])
-    plot = Plot(UNIT, heights, words.draw("confidence"), words.draw("fraction_rows"))
+    plot = Plot(UNIT_RANGE, heights, words.draw("confidence"), words.draw("fraction_rows"))
     for one, fraction in zip(bins, fractions, strict=True):
         place = min(int(one.confidence * BINS), BINS - 1)
         plot.bar(place / BINS, (place + 1) / BINS, fraction, "one", words.plain("rows_count", rows=one.rows))
@@ -58,11 +58,11 @@ def threshold_charts(
         label: whose probability it is.
         words: of the page.
     """
-    plot = Plot(UNIT, UNIT, words.draw("false_positives"), words.draw("true_positives"))
+    plot = Plot(UNIT_RANGE, UNIT_RANGE, words.draw("false_positives"), words.draw("true_positives"))
     plot.line([(0, 0), (1, 1)], "ideal")
     plot.line(list(zip(roc.x.tolist(), roc.y.tolist(), strict=True)), "one")
     yield Chart(words.say("chart_roc", label=label), plot.svg(words.plain("chart_roc", label=label)), _guessed(words))
-    plot = Plot(UNIT, UNIT, words.draw("recall"), words.draw("precision"))
+    plot = Plot(UNIT_RANGE, UNIT_RANGE, words.draw("recall"), words.draw("precision"))
     plot.line([(0, precision_recall.chance), (1, precision_recall.chance)], "ideal")
     plot.line(list(zip(precision_recall.x.tolist(), precision_recall.y.tolist(), strict=True)), "one")
     title = words.say("chart_precision_recall", label=label)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from math import ceil, floor, isfinite, log10
 
-STEPS = (1.0, 2.0, 5.0)
+TICK_STEPS = (1.0, 2.0, 5.0)
 MARGIN_FRACTION = 0.05
 MOST_TICKS = 6
 
@@ -46,7 +46,7 @@ class Scale:
         inside = [
             factor * 10.0**power
             for power in powers
-            for factor in STEPS
+            for factor in TICK_STEPS
             if self.low <= factor * 10.0**power * (1 + 1e-9) and factor * 10.0**power <= self.high * (1 + 1e-9)
         ]
         if len(inside) <= MOST_TICKS:
@@ -78,4 +78,4 @@ def scale_over(values: Iterable[float], *, is_log: bool = False, ends: Iterable[
 def _round_steps(span: float) -> Iterator[float]:
     """Yields 1, 2 or 5 times powers of ten, from far below a span upwards."""
     for power in count(floor(log10(span)) - 2):
-        yield from (step * 10.0**power for step in STEPS)
+        yield from (step * 10.0**power for step in TICK_STEPS)

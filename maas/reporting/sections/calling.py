@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pprint import pformat
 
 from maas.reporting.findings import Findings
-from maas.reporting.sections.base import Section
+from maas.reporting.sections import Section
 from maas.reporting.wording import Wording
 from maas.serving.examples import completion_call, example_call
 

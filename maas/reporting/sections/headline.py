@@ -13,7 +13,7 @@ from maas.reporting.figures import (
     metric_value,
     milliseconds_text,
     percent,
-    plain_number,
+    shown_number,
 )
 from maas.reporting.findings import Findings
 from maas.reporting.wording import NO_TEXT, Wording, sentences
@@ -58,7 +58,7 @@ class Headline:
     more_labels: int
 
 
-SHOWN_LABELS = 12
+LABELS_SHOWN_FIRST = 12
 
 
 def headline_of(found: Findings, words: Wording) -> Headline:
@@ -70,8 +70,8 @@ def headline_of(found: Findings, words: Wording) -> Headline:
         manifest.task,
         _sentence(found, words),
         tuple(_tiles(found, words)),
-        labels[:SHOWN_LABELS],
-        max(0, len(labels) - SHOWN_LABELS),
+        labels[:LABELS_SHOWN_FIRST],
+        max(0, len(labels) - LABELS_SHOWN_FIRST),
     )
 
 
@@ -117,7 +117,7 @@ def _metric_tiles(found: Findings, metric: str, words: Wording) -> Iterator[Tile
 
 def _difference(metric: str, gain: float) -> str:
     shown = metric_value(metric, gain)
-    return percent(gain).removesuffix(" %") + " pp" if shown.endswith("%") else plain_number(gain)
+    return percent(gain).removesuffix(" %") + " pp" if shown.endswith("%") else shown_number(gain)
 
 
 def _smaller(found: Findings, words: Wording) -> Markup:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from maas.records.evidence import Interval
+from maas.reporting.charts.costs import robustness_charts
 from maas.reporting.charts.learning import learning_charts
 from maas.reporting.charts.plot import Chart
-from maas.reporting.charts.robustness import robustness_charts
 from maas.reporting.figures import LESS_IS_BETTER, metric_interval, metric_value
 from maas.reporting.findings import Findings
-from maas.reporting.sections.base import Section
+from maas.reporting.sections import Section
 from maas.reporting.wording import NO_TEXT, Wording
 
 WHO = ("shipped", "trained", "cross_validated", "baseline")

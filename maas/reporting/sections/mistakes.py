@@ -1,4 +1,4 @@
-"""Where a model is wrong: labels that it confuses, probabilities, errors of numbers, and the rows where it loses."""
+"""Where a model is wrong: confused labels, probabilities, errors of numbers, groups of rows, and rows to look at."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from maas.reporting.charts.numbers import number_charts
 from maas.reporting.charts.plot import Chart
 from maas.reporting.charts.probabilities import calibration_chart, confidence_chart, threshold_charts
 from maas.reporting.curves import calibration_bins, confused_pairs, precision_recall_of, roc_of
-from maas.reporting.figures import percent, plain_number
+from maas.reporting.examples import ChosenExamples
+from maas.reporting.figures import percent, shown_number
 from maas.reporting.findings import Findings
 from maas.reporting.predicting import PredictedRows
-from maas.reporting.sections.base import Section
+from maas.reporting.sections import Section
 from maas.reporting.sections.measured import Charts, IntervalMark, interval_mark
 from maas.reporting.slices import RowSlice, SlicedRows, label_slices, row_slices
 from maas.reporting.wording import Wording
@@ -176,12 +177,39 @@ def _table(sliced: SlicedRows, head: Markup, words: Wording) -> SliceTable:
 def _line(one: RowSlice, low: float, high: float, sliced: SlicedRows, words: Wording) -> SliceLine:
     value, overall = one.value, sliced.overall.value.value
     is_worse = value.low > overall if sliced.is_error else value.high < overall
-    shown = plain_number(value.value) if sliced.is_error else percent(value.value)
+    shown = shown_number(value.value) if sliced.is_error else percent(value.value)
     ends = _ends(value.low, value.high, is_error=sliced.is_error)
     return SliceLine(words.say(one.key, **one.values), one.rows, shown, ends, interval_mark(value, low, high), is_worse)
 
 
 def _ends(low: float, high: float, *, is_error: bool) -> str:
     if is_error:
-        return f"{plain_number(low)} – {plain_number(high)}"
+        return f"{shown_number(low)} – {shown_number(high)}"
     return f"{100 * low:.1f}–{100 * high:.1f} %"
+
+
+@dataclass(frozen=True)
+class ExampleView:
+    """Rows with their predictions, and whether these are numbers."""
+
+    chosen: ChosenExamples
+    is_number: bool
+
+
+def examples_section(found: Findings, _: Wording) -> Section | None:
+    """Returns rows with their predictions; None where none are shown."""
+    chosen = found.examples
+    if not (chosen.wrong or chosen.right or chosen.others):
+        return None
+    is_number = found.rows is not None and found.rows.errors is not None
+    return Section("examples", "examples.html.j2", ExampleView(chosen, is_number))
+
+
+def near_section(found: Findings, _: Wording) -> Section | None:
+    """Returns pairs of rows whose vectors are near; None of models that give none."""
+    return Section("near", "near.html.j2", found.near) if found.near else None
+
+
+def texts_section(found: Findings, _: Wording) -> Section | None:
+    """Returns prompts and what a model made of them; None of models that predict."""
+    return Section("texts", "texts.html.j2", found.texts) if found.texts else None

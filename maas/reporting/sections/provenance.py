@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from maas.reporting.findings import Findings
-from maas.reporting.sections.base import Section
+from maas.reporting.sections import Section
 from maas.reporting.sections.shipping import machine_text
 from maas.reporting.wording import Wording
 

@@ -8,14 +8,14 @@ from markupsafe import Markup
 
 from maas.records.evidence import CandidateRecord, CompressionRecord, Interval, Latency, Machine
 from maas.reporting.charts.candidates import candidate_charts, verdict_of
-from maas.reporting.charts.latency import PERCENTILES, latency_chart
+from maas.reporting.charts.costs import DRAWN_PERCENTILES, latency_chart
 from maas.reporting.charts.plot import Chart
-from maas.reporting.figures import byte_size, milliseconds_text, percent, plain_number, seconds_text
+from maas.reporting.figures import byte_size, milliseconds_text, percent, seconds_text, shown_number
 from maas.reporting.findings import Findings
-from maas.reporting.sections.base import Section
+from maas.reporting.sections import Section
 from maas.reporting.wording import NO_TEXT, Wording
 
-STAGES = ("train", "compress", "export", "verify", "register")
+SHOWN_STAGES = ("train", "compress", "export", "verify", "register")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def line_section(found: Findings, words: Wording) -> Section | None:
     """Returns the stages, what each gave and how long it took; None where nothing is known of them."""
     lines = tuple(
         StageLine(words.say(f"stage_{stage}"), gave, seconds_text(seconds) if seconds is not None else "")
-        for stage in STAGES
+        for stage in SHOWN_STAGES
         if (gave := _gave(stage, found, words)) or stage in found.model.seconds
         for seconds in (found.model.seconds.get(stage),)
     )
@@ -245,7 +245,9 @@ def machine_text(machine: Machine, words: Wording, threads: int | None = None) -
 
 
 def _percentiles(latencies_ms: list[float]) -> Iterator[tuple[str, str]]:
-    for percentile, value in zip(PERCENTILES, np.percentile(latencies_ms, PERCENTILES).tolist(), strict=True):
+    for percentile, value in zip(
+        DRAWN_PERCENTILES, np.percentile(latencies_ms, DRAWN_PERCENTILES).tolist(), strict=True
+    ):
         yield f"p{percentile}", milliseconds_text(value)
 
 
@@ -255,5 +257,5 @@ def _batch(one: Latency) -> BatchLine:
         one.threads,
         milliseconds_text(one.median_ms),
         milliseconds_text(one.iqr_ms),
-        plain_number(round(1e3 * one.batch_size / one.median_ms)) if one.median_ms else "",
+        shown_number(round(1e3 * one.batch_size / one.median_ms)) if one.median_ms else "",
     )

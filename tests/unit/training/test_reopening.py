@@ -474,7 +474,7 @@ def test_training_ends_with_the_attribute_when_its_net_moves_a_python_number(sav
     config = maas.compose("digits_mlp", "trainer.max_epochs=1", "optimizer.lr=0", "objective.l2=0", "batch_size=64")
     config = replace(config, model={"_target_": f"{HERE}.Threshold"})
     fitted = fit_recipe(TrainingRecipe.of(config), splits, ArrayProcessor([1]), tmp_path / "resume")
-    _, metrics = validated(fitted, ArrayProcessor([1]), splits)
+    _, metrics = validated(fitted, ArrayProcessor([1]), splits, "accuracy")
     assert fitted.history[0]["validation_accuracy"] == pytest.approx(RIGHT / COUNT)
     assert metrics["accuracy"].value == pytest.approx(RIGHT / COUNT)
 

@@ -68,9 +68,12 @@ def test_recipe_is_shown_as_it_is() -> None:
     assert shown.strip() == (HERE / "recipes" / "digits_mlp.yaml").read_text(encoding="utf-8").strip()
 
 
-def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    fitting, stages = blocks(READMES[0], "python")[:2]
     names: dict[str, object] = {}
-    exec(blocks(READMES[0], "python")[0], names)
+    exec(fitting, names)
+    assert names["line"].bundle.predict(names["frame"].head(1))[0]["label"] == "0"
+    exec(stages, names)
     assert names["bundle"].predict([[0] * 64])[0]["label"] in map(str, range(10))

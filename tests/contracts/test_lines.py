@@ -65,7 +65,8 @@ def loaded(config: Any) -> Any:
 
 def shrunk(name: str, folder: Path) -> Any:
     config = maas.compose(name)
-    own = [*SHORT, "++data.max_rows=48", f"runs_dir={folder}"]
+    fewer = "data.max_users" if name == "recommend" else "data.max_rows"
+    own = [*SHORT, f"++{fewer}=48", f"runs_dir={folder}"]
     if config.trainer is not None:
         own += ["trainer.max_epochs=1"]
     if config.pretrain is not None:

@@ -1,11 +1,12 @@
 """Observers: they see each request and its outcome, and change nothing."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from maas.serving.protocols.operations import AnyOperation, Request
+if TYPE_CHECKING:  # a supervisor of workers needs the form of the log alone, and no ONNX Runtime
+    from maas.serving.protocols.operations import AnyOperation, Request
 
 TRACE_CONTEXT = (b"traceparent", b"tracestate")
 """Names of metadata by which a caller names its trace. Source: https://www.w3.org/TR/trace-context/"""
@@ -52,7 +53,7 @@ class Observer(Protocol):
 
 
 def outcome_of(
-    method: str, path: str, operation: AnyOperation | None, request: Request, status: int, seconds: float
+    method: str, path: str, operation: "AnyOperation | None", request: "Request", status: int, seconds: float
 ) -> Outcome:
     """Returns what observers see of a request.
 

@@ -200,8 +200,9 @@ def test_bytes_are_read_as_utf_8_or_refused_when_parquet_holds_them(tmp_path):
 )
 def test_column_is_refused_by_name_when_it_holds_lists_or_objects(write, value, what):
     path = write([{"text": "a", "label": value, "x": value, "y": 1}, {"text": "b", "label": None, "x": None, "y": 2}])
-    assert refusal(sources.files, path).startswith(f"The column label holds a {what}")
-    assert refusal(read_file_table, path, "label", ["y"]).startswith(f"The column label holds a {what}")
+    if value not in (["a"], []):  # sets of labels
+        assert refusal(sources.files, path).startswith(f"The column label holds a {what}")
+        assert refusal(read_file_table, path, "label", ["y"]).startswith(f"The column label holds a {what}")
     assert refusal(read_file_table, path, "y", ["x"]).startswith(f"The column x holds a {what}")
     assert refusal(sources.files, path, input="x").startswith(f"The column x holds a {what}") or value == []
     assert read_file_table(path, "y", ["text"])["all"]["input"] == [{"text": "a"}, {"text": "b"}]

@@ -113,13 +113,13 @@ def test_imported_model_passes_when_the_recipe_has_a_trainer():
 
 
 def test_one_line_says_that_all_is_well_when_nothing_is_found(capsys):
-    entry._doctor(maas.compose("digits_mlp"))
+    entry.main(["recipe=digits_mlp"])
     assert capsys.readouterr().out == f"digits_mlp is well: {len(check_names())} checks found nothing.\n"
 
 
 def test_status_is_2_and_findings_are_printed_when_there_is_an_error(capsys):
     with pytest.raises(SystemExit) as ended:
-        entry._doctor(maas.compose("digits_mlp", "optimizer.lr=1000", "objective.covers=all"))
+        entry.main(["recipe=digits_mlp", "optimizer.lr=1000", "objective.covers=all"])
     assert ended.value.code == 2
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("error: optimizer.lr: ")
@@ -127,7 +127,7 @@ def test_status_is_2_and_findings_are_printed_when_there_is_an_error(capsys):
 
 
 def test_status_is_0_when_there_are_warnings_only(capsys):
-    entry._doctor(maas.compose("digits_mlp", "objective.covers=all"))
+    entry.main(["recipe=digits_mlp", "objective.covers=all"])
     assert capsys.readouterr().out.startswith("warning: objective.covers: ")
 
 

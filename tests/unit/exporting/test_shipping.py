@@ -73,7 +73,17 @@ def test_runtime_is_shipped_with_what_it_imports_and_nothing_else(archive):
     rooms = {name.split("/")[2].removesuffix(".py") for name in names if name.startswith("shipped/maas/")}
     runtime = {f"shipped/maas/{path.relative_to(package).as_posix()}" for path in package.glob("runtime/**/*.py")}
     assert runtime <= names
-    assert rooms == {"__init__", "bounds", "credentials", "errors", "files", "records", "runtime"}
+    assert rooms == {
+        "__init__",
+        "bounds",
+        "cards",
+        "credentials",
+        "errors",
+        "files",
+        "records",
+        "runtime",
+        "suggesting",
+    }
     assert {name for name in names if not name.startswith("shipped/maas/")} == {"maas_bundle_loader.py", "LICENSE"}
 
 

@@ -59,8 +59,8 @@ def test_known_kinds_are_listed_when_another_is_asked_for(kind):
         load_postprocessor({"kind": kind})
     assert str(caught.value) == (
         f"The postprocessor's kind is {kind!r}; this version of maas knows classification, embedding, multilabel, "
-        "regression, transcription, translation. Upgrade maas, or, for a kind of your own, import the module that "
-        "registers it: MAAS_KINDS=MODULE does so in every process."
+        "recommendation, regression, transcription, translation. Upgrade maas, or, for a kind of your own, import the "
+        "module that registers it: MAAS_KINDS=MODULE does so in every process."
     )
 
 

@@ -7,7 +7,6 @@ its content, so that the recipe that is written with it makes the same model aga
 import hashlib
 import io
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -26,6 +25,7 @@ from maas.files import write_atomically
 from maas.inspecting import inspect_data, propose
 from maas.inspecting.proposal import model_name
 from maas.inspecting.recipe_text import recipe_text
+from maas.suggesting import nearest_name
 
 TARGET, TEXT = "target", "text"
 """Columns of values that have no names."""
@@ -142,8 +142,8 @@ def _column_of(names: Sequence[str], target: object) -> str | None:
     """Returns the name of the column to learn, once it is one of these."""
     column = _column_name(target)
     if column is not None and column not in names:
-        near = get_close_matches(column, names, n=1)
-        advice = f"Did you mean target={near[0]!r}?" if near else f"Its columns are {', '.join(names)}."
+        near = nearest_name(column, names)
+        advice = f"Did you mean target={near!r}?" if near else f"Its columns are {', '.join(names)}."
         raise DataError(f"The data has no column {column!r}. {advice}")
     return column
 

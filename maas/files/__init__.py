@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ __all__ = [
     "cache_folder",
     "draft_of",
     "folder_published_whole",
+    "lock_alone",
     "process_writing",
     "read_json",
     "replace_folder",
@@ -72,6 +73,24 @@ def read_json(path: Path, kind: type[_T], today: Callable[[dict[str, Any]], Mapp
 def write_json(path: Path, content: object) -> None:
     """Writes a struct or plain values as indented JSON."""
     write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def lock_alone(file: BinaryIO, out: Path) -> None:
+    """Keeps other processes from writing the same file, until this one closes it.
+
+    Args:
+        file: open file that holds what is unfinished.
+        out: what it becomes, for the message.
+
+    Raises:
+        ConfigError: one does.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigError(f"Another process writes {out} now. Wait for it, or name another file.") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

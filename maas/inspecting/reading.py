@@ -4,7 +4,6 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +21,7 @@ from maas.errors import DataError
 from maas.inspecting.columns import described_column, number_reading
 from maas.inspecting.description import ColumnDescription, DataDescription, FileReading
 from maas.inspecting.folders import inspect_folder
+from maas.suggesting import nearest_name
 
 FRAME = "the frame"
 NOTHING_WORDS = ("N/A", "n/a", "#N/A", "NULL", "None", "none", "-", "--", "?", ".", "无", "缺失", "未知")
@@ -167,6 +167,6 @@ def _column(sheet: Sheet, name: str) -> ColumnDescription:
 
 def _absent(path: Path) -> str:
     folder = path.parent if path.parent.is_dir() else Path()
-    near = get_close_matches(path.name, sorted(one.name for one in folder.iterdir()), n=1)
-    advice = f"did you mean {folder / near[0]}?" if near else "Name a file, a folder, or OWNER/NAME at the hub."
+    near = nearest_name(path.name, sorted(one.name for one in folder.iterdir()))
+    advice = f"did you mean {folder / near}?" if near else "Name a file, a folder, or OWNER/NAME at the hub."
     return f"There is no file or folder {path}; {advice}" if near else f"There is no file or folder {path}. {advice}"

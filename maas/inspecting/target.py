@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
 
 from maas.errors import DataError
 from maas.inspecting.description import ColumnDescription, DataDescription
+from maas.suggesting import nearest_name
 
 MOST_CLASSES_OF_NUMBERS = 20
 """Whole numbers that follow each other without a gap are classes up to so many."""
@@ -99,8 +99,8 @@ def _found(data: DataDescription, name: str | None) -> ColumnDescription:
     if name is None:
         raise DataError(f"Which column of {data.origin} is to be learnt? Set target=COLUMN; its columns are {listed}.")
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        advice = f"Did you mean target={near[0]}?" if near else f"Its columns are {listed}."
+        near = nearest_name(name, names)
+        advice = f"Did you mean target={near}?" if near else f"Its columns are {listed}."
         raise DataError(f"{data.origin} has no column {name}. {advice}")
     return data.column(name)
 

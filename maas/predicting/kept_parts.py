@@ -6,7 +6,6 @@ that a kill or a crash of the machine cut is known, and is predicted again.
 
 import os
 import struct
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,10 +17,8 @@ import msgspec
 import pyarrow as pa
 
 from maas.errors import ConfigError
+from maas.files import lock_alone
 from maas.predicting.model_rows import PredictedPart
-
-if sys.platform != "win32":
-    import fcntl
 
 _HEAD = struct.Struct("<QI")
 FLUSHED_S = 0.5
@@ -59,7 +56,7 @@ class KeptParts:
         except OSError as error:
             raise ConfigError(f"{out} cannot be written: {error.strerror}. Name another file.") from error
         with file:
-            _lock(file, out)
+            lock_alone(file, out)
             file.seek(0)
             head = file.readline()
             if head.strip() not in (b"", work.encode()):
@@ -118,17 +115,3 @@ def _packed(part: PredictedPart) -> bytes:
 def _unpacked(payload: bytes) -> PredictedPart:
     faults, table = msgspec.msgpack.decode(payload, type=tuple[dict[int, str], bytes])
     return PredictedPart(pa.ipc.open_stream(table).read_all(), faults)
-
-
-def _lock(file: BinaryIO, out: Path) -> None:
-    """Keeps other processes from writing the same file.
-
-    Raises:
-        ConfigError: one does.
-    """
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ConfigError(f"Another process writes {out} now. Wait for it, or name another file.") from error

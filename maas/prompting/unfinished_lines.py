@@ -1,17 +1,13 @@
 """Lines that are written a part at a time, and become a file once all are there; a kill loses at most a part."""
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from maas.errors import ConfigError
-from maas.files import write_atomically
-
-if sys.platform != "win32":
-    import fcntl
+from maas.files import lock_alone, write_atomically
 
 
 class UnfinishedLines:
@@ -46,7 +42,7 @@ class UnfinishedLines:
         except OSError as error:
             raise ConfigError(f"{out} cannot be written: {error.strerror}. Name another file by out=.") from error
         with file:
-            _lock(file, out)
+            lock_alone(file, out)
             file.seek(0)
             head, *lines = file.read().split(b"\n")[:-1] or [b""]
             if head not in (b"", work.encode()):
@@ -78,17 +74,3 @@ class UnfinishedLines:
         write_atomically(self._out, b"".join(line + b"\n" for line in self._lines))
         Path(self._file.name).unlink()
         return self._lines
-
-
-def _lock(file: BinaryIO, out: Path) -> None:
-    """Keeps other processes from writing the same file.
-
-    Raises:
-        ConfigError: one does.
-    """
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ConfigError(f"Another process writes {out} now. Wait for it, or name another file by out=.") from error

@@ -3,12 +3,12 @@
 They are known by what they can do: the runtime imports none of them.
 """
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from maas.errors import InputError
 from maas.runtime.codec import Codec
+from maas.suggesting import nearest_name
 
 LISTERS = ("to_list", "to_pylist", "tolist")
 """Methods by which columns give their values as Python's own: those of pandas and polars, pyarrow, numpy."""
@@ -56,8 +56,8 @@ def raw_rows_of(rows: Sequence[Any] | NamedColumns, processor: Codec) -> Sequenc
 def _by_column(table: NamedColumns, names: Sequence[str]) -> list[dict[str, object]]:
     present = _names_of(table)
     if missing := [name for name in names if name not in present]:
-        near = difflib.get_close_matches(missing[0], present, n=1)
-        advice = f"Did you mean {near[0]!r}?" if near else "Add it, with None where nothing is known."
+        near = nearest_name(missing[0], present)
+        advice = f"Did you mean {near!r}?" if near else "Add it, with None where nothing is known."
         raise InputError(
             f"The table has no column {', '.join(map(repr, missing))}; the model reads {', '.join(names)}. {advice}"
         )

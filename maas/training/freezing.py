@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from torch import nn
 
 from maas.errors import ConfigError
+from maas.suggesting import nearest_name
 
 log = logging.getLogger("maas")
 
@@ -61,8 +61,8 @@ def _is_matched(name: str, pattern: str) -> bool:
 def _hint(net: nn.Module, pattern: str) -> str:
     """Returns a sentence that names the layer nearest to a mistyped one, or the outermost."""
     layers = [name for name, one in net.named_modules() if name and any(True for _ in one.parameters())]
-    if near := get_close_matches(pattern, layers, n=1):
-        return f"Did you mean {near[0]}?"
+    if near := nearest_name(pattern, layers):
+        return f"Did you mean {near}?"
     fewest = min((name.count(".") for name in layers), default=0)
     while len(outer := [name for name in layers if name.count(".") <= fewest]) == 1 and len(layers) > 1:
         fewest += 1

@@ -11,10 +11,13 @@ from maas.data.packing import NO_TARGET
 from maas.evidence.text_metrics import TextLikelihoods, text_metrics
 from maas.training.heads import task_head_of
 from tests.contracts.test_heads import GENERATIVE
-from tests.contracts.test_models import FILES, TOLERANCE, token_nets_of
+from tests.contracts.test_models import FILES, TOLERANCE, other_nets_of
 
 NETS = [
-    net for name in FILES for net in token_nets_of(name) if "source" not in inspect.signature(net.forward).parameters
+    net
+    for name in FILES
+    for net in other_nets_of(name, "tokens")
+    if "source" not in inspect.signature(net.forward).parameters
 ]
 """Those that continue a text; tests/unit/models/test_seq2seq.py is of those that make one of another."""
 V = 40

@@ -61,39 +61,23 @@ def nets_of(name: str) -> list[type[nn.Module]]:
     ]
 
 
-def token_nets_of(name: str) -> list[type[nn.Module]]:
-    """Returns the language models of a file, which give logits for each token: test_language_models.py is theirs."""
+OTHER_NETS = {
+    "tokens": "test_language_models.py",  # logits for each token
+    "lengths": "test_transcribing.py",  # for each frame
+    "exclude": "test_two_tower.py",  # of items, of which a row leaves some out
+}
+"""Where nets are tested that give other logits than one row of them: by an argument of their `forward`."""
+
+
+def other_nets_of(name: str, argument: str) -> list[type[nn.Module]]:
+    """Returns the nets of a file whose `forward` takes an argument of `OTHER_NETS`."""
     module = importlib.import_module(f"{models.__name__}.{name}")
     return [
         one
         for _, one in inspect.getmembers(module, inspect.isclass)
         if one.__module__ == module.__name__
         and issubclass(one, nn.Module)
-        and "tokens" in inspect.signature(one.forward).parameters
-    ]
-
-
-def frame_nets_of(name: str) -> list[type[nn.Module]]:
-    """Returns the nets of a file that transcribe, which give logits for each frame: test_transcribing.py is theirs."""
-    module = importlib.import_module(f"{models.__name__}.{name}")
-    return [
-        one
-        for _, one in inspect.getmembers(module, inspect.isclass)
-        if one.__module__ == module.__name__
-        and issubclass(one, nn.Module)
-        and "lengths" in inspect.signature(one.forward).parameters
-    ]
-
-
-def ranking_nets_of(name: str) -> list[type[nn.Module]]:
-    """Returns the nets of a file that rank items, of which a row leaves some out: test_two_tower.py is theirs."""
-    module = importlib.import_module(f"{models.__name__}.{name}")
-    return [
-        one
-        for _, one in inspect.getmembers(module, inspect.isclass)
-        if one.__module__ == module.__name__
-        and issubclass(one, nn.Module)
-        and "exclude" in inspect.signature(one.forward).parameters
+        and argument in inspect.signature(one.forward).parameters
     ]
 
 
@@ -183,7 +167,7 @@ def part(batch: dict[str, Tensor], rows: slice) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_file_holds_a_net_when_it_is_read(name):
-    assert nets_of(name) or token_nets_of(name) or frame_nets_of(name) or ranking_nets_of(name)
+    assert nets_of(name) or any(other_nets_of(name, argument) for argument in OTHER_NETS)
 
 
 @pytest.mark.parametrize("kind", NETS)

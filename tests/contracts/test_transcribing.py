@@ -20,9 +20,9 @@ from maas.training.evaluation import run_of, scores_of
 from maas.training.heads import TaskHead, task_head_of
 from maas.training.losses import ConnectionistTemporal
 from tests.contracts.test_heads import TRANSCRIBING
-from tests.contracts.test_models import FILES, frame_nets_of, moved
+from tests.contracts.test_models import FILES, moved, other_nets_of
 
-NETS = [net for name in FILES for net in frame_nets_of(name)]
+NETS = [net for name in FILES for net in other_nets_of(name, "lengths")]
 RATE, SECONDS, CHARACTERS = 8000, 0.6, (" ", "a", "b")
 C = 1 + len(CHARACTERS)
 PROCESSOR = SpeechProcessor(RATE, SECONDS, pad_seconds=0.1)

@@ -17,11 +17,9 @@ from maas.data.packing import (
     Sequences,
     Tokenising,
     inputs_and_targets,
-    passages_of,
+    kept_tokens,
     require_tokenising,
-    stream_key,
 )
-from maas.files import cache_folder, folder_published_whole
 from maas.runtime.generation.passages import Passage
 from maas.runtime.processors import Processor
 
@@ -132,10 +130,7 @@ def packed(sizes: Sequence[int], length: int) -> list[list[int]]:
 
 def _stored(processor: Tokenising, inputs: Sequence[Any]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     """Returns the tokens of all rows one after the other, mapped from the cache, and where each row ends."""
-    folder = cache_folder("passages", stream_key(processor, inputs))
-    if not folder.is_dir():
-        with folder_published_whole(folder) as draft:
-            _store(draft, passages_of(processor, inputs))
+    folder = kept_tokens("passages", processor, inputs, _store)
     return np.memmap(folder / PASSAGES, dtype=TOKEN, mode="r"), np.fromfile(folder / STOPS, dtype=np.int64)
 
 

@@ -7,7 +7,7 @@ what it was made of, and is mapped.
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from maas.data.contents import digests_of
 from maas.errors import ConfigError
 from maas.files import cache_folder, folder_published_whole
+from maas.files.cache_entries import entry_alone, remove_unused
 from maas.runtime.generation.passages import Passage
 from maas.runtime.processors import Array, Processor
 from maas.runtime.processors.base import counted_from, in_pieces
 
 NO_TARGET = -100
 """Of a position that no loss and no metric counts, as torch's cross-entropy has it."""
-STREAM = "tokens.bin"
-STREAM_LAYOUT = 1
-"""Of a stream's file; streams of another layout are made again."""
+TOKENS, STREAM = "tokens", "tokens.bin"
+STREAM_LAYOUT = 2
+"""Of what the cache keeps; tokens in another layout are made again."""
 
 
 class Tokenising(Protocol):
@@ -120,13 +121,40 @@ def stream_of(processor: Tokenising, inputs: Sequence[Any]) -> NDArray[np.unsign
         InputError: a row is no text.
     """
     kind = np.dtype("<u2" if processor.tokens <= 2**16 else "<u4")
-    folder = cache_folder("token_streams", stream_key(processor, inputs))
-    if not folder.is_dir():
-        with folder_published_whole(folder) as draft, (draft / STREAM).open("wb") as file:
-            for passage in passages_of(processor, inputs):
+
+    def write(folder: Path, passages: Iterator[Passage]) -> None:
+        with (folder / STREAM).open("wb") as file:
+            for passage in passages:
                 file.write(passage.tokens[:-1].astype(kind).tobytes())
             file.write(np.array([processor.end], dtype=kind).tobytes())
-    return _mapped(folder / STREAM, kind)
+
+    return np.memmap(kept_tokens("token_streams", processor, inputs, write) / STREAM, dtype=kind, mode="r")
+
+
+def kept_tokens(
+    room: str, processor: Tokenising, inputs: Sequence[Any], write: Callable[[Path, Iterator[Passage]], None]
+) -> Path:
+    """Returns a folder of the cache with the tokens of rows; those of other rows go when unused for long.
+
+    Processes that need the same ones at once wait for the first, which makes them.
+
+    Args:
+        room: of the cache, for folders of one kind.
+        processor: fitted.
+        inputs: raw rows, read piece by piece.
+        write: writes passages into a folder.
+
+    Raises:
+        InputError: a row cannot be understood.
+    """
+    entry = cache_folder(room, stream_key(processor, inputs))
+    folder = entry / TOKENS
+    with entry_alone(entry):
+        if not folder.is_dir():
+            with folder_published_whole(folder) as draft:
+                write(draft, passages_of(processor, inputs))
+    remove_unused(entry.parent)
+    return folder
 
 
 def passages_of(processor: Tokenising, inputs: Sequence[Any]) -> Iterator[Passage]:
@@ -157,10 +185,6 @@ def stream_key(processor: Tokenising, inputs: Sequence[Any]) -> str:
     digest = hashlib.sha256(f"{STREAM_LAYOUT} {processor.digest} {len(inputs)}".encode())
     digest.update(digests_of(inputs, len(inputs)).tobytes())
     return digest.hexdigest()
-
-
-def _mapped(path: Path, kind: np.dtype[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
-    return np.memmap(path, dtype=kind, mode="r")
 
 
 def padded(rows: Sequence[Array], filling: int) -> NDArray[np.int64]:

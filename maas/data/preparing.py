@@ -6,18 +6,12 @@ wants it whole.
 
 import csv
 import errno
-import fcntl
 import hashlib
 import json
 import logging
 import lzma
-import os
-import shutil
-import time
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,20 +24,19 @@ from maas.data.tables import ArrowRows
 from maas.data.unpacking import unpacked
 from maas.errors import DataError
 from maas.files import cache_folder, folder_published_whole
+from maas.files.cache_entries import entry_alone, remove_all_but, remove_unused
 
 log = logging.getLogger("maas")
 LAYOUT = 2
 """Of what is kept; rows that an older version of this package has read are read again."""
 LONG_BYTES = 64 * 2**20
 """Files from this size on are worth a line."""
-KEPT_S = 30 * 24 * 3600
-"""Seconds after which rows that nobody has opened make room for others."""
 PARSER_ERRORS: tuple[type[Exception], ...] = (
     *(OSError, EOFError, ValueError, RuntimeError, OverflowError),  # RuntimeError: JSON that is nested too deeply, zip
     *(csv.Error, pa.ArrowException, zipfile.BadZipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError),
 )
 """What the parsers of rows and of packed files raise."""
-LOCK, NOTES, ROWS = "lock", "notes.txt", "rows.arrow"
+NOTES, ROWS = "notes.txt", "rows.arrow"
 
 
 def prepared(path: Path, format_: TableFormat) -> list[ArrowRows]:
@@ -62,13 +55,13 @@ def prepared(path: Path, format_: TableFormat) -> list[ArrowRows]:
     """
     folder = _place(path, format_)
     try:
-        with _alone(folder.parent):
+        with entry_alone(folder.parent):
             if not folder.is_dir():
                 _prepare(path, format_, folder)
-                _remove_all_but(folder)
+                remove_all_but(folder)
             notes = (folder / NOTES).read_text(encoding="utf-8").splitlines()
             rows = [ArrowRows.open(folder / ROWS)]
-        _remove_unused(folder.parent.parent)
+        remove_unused(folder.parent.parent)
     except OSError as error:
         raise _no_room(path, folder) if error.errno == errno.ENOSPC else DataError(f"{folder}: {error}") from error
     for note in notes:
@@ -106,28 +99,6 @@ def _prepare(path: Path, format_: TableFormat, folder: Path) -> None:
         (made / NOTES).write_text("\n".join(writer.notes), encoding="utf-8")
 
 
-def _remove_all_but(kept: Path) -> None:
-    """Removes what was made of the file as it was; who maps such rows keeps them."""
-    for one in kept.parent.iterdir():
-        if one.is_dir() and one != kept:
-            shutil.rmtree(one, ignore_errors=True)
-        elif one not in (kept, kept.parent / LOCK):
-            one.unlink()
-
-
-def _remove_unused(tables: Path) -> None:
-    """Removes what was made of files that nobody has read for long, unless another process is at it."""
-    for own in tables.iterdir():
-        try:
-            if time.time() - (own / LOCK).stat().st_mtime > KEPT_S:
-                with _alone(own, wait=False):
-                    _remove_all_but(own / LOCK)
-                    (own / LOCK).unlink()
-                own.rmdir()
-        except OSError:  # somebody uses it, or has removed it
-            continue
-
-
 def _no_room(path: Path, folder: Path) -> DataError:
     return DataError(
         f"There is no room for the rows of {path} in {folder.parent}. They take about as many bytes as the file does "
@@ -144,28 +115,3 @@ def parser_reason(error: Exception) -> str:
 def first_message_line(error: BaseException) -> str:
     """Returns the first line of another library's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-@contextmanager
-def _alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Lets no other process into a folder, and keeps when that was; a killed process lets go by itself.
-
-    Raises:
-        BlockingIOError: another process is in it, and this one shall not wait.
-    """
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOCK).open("w") as file:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if not _is_same(folder / LOCK, file.fileno()):
-                continue  # it was removed while this process waited
-            os.utime(file.fileno())
-            yield
-            return
-
-
-def _is_same(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

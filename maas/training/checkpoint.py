@@ -78,6 +78,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         data: the rows it was trained on.
         lineage: where it comes from.
         files: SHA-256 of the weights and of the processor's files, by path.
+        tied: names of weights that are another's as well, and the name under which the file holds both.
     """
 
     schema_version: int
@@ -96,6 +97,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, str]
     cross_validated: dict[str, Interval] = {}
     temperature: float = 1.0
+    tied: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Checkpoint:
             if isinstance(target, type) and issubclass(target, ImportedModel):
                 return target.load(record.arguments, self.folder / SOURCE)
             net = self._built()
-            weights = load_file(self.folder / WEIGHTS)
+            weights = self._weights()
             if self.record.plan:
                 shape_(net, self.record.plan, weights)
             cast_(net, weights)
@@ -189,7 +191,7 @@ class Checkpoint:
             CheckpointError: it does not predict so.
         """
         fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
-        for own in ("schema_version", "net", "plan", "processor", "files"):
+        for own in ("schema_version", "net", "plan", "processor", "files", "tied"):
             del fields[own]
         return save_checkpoint(
             folder,
@@ -223,10 +225,15 @@ class Checkpoint:
         """
         torch.manual_seed(seed)
         net = self._built()
-        return crop_(net, self.record.plan, load_file(self.folder / WEIGHTS)) if self.record.plan else net
+        return crop_(net, self.record.plan, self._weights()) if self.record.plan else net
 
     def _built(self) -> nn.Module:
         return cast("nn.Module", self.record.net.part("net").build())
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Returns the weights by name; those that share their values share the tensor."""
+        weights = load_file(self.folder / WEIGHTS)
+        return weights | {name: weights[held] for name, held in self.record.tied.items()}
 
     def task_head(self) -> TaskHead:
         """Returns what the net's logits mean."""
@@ -268,12 +275,14 @@ def save_checkpoint(
     Raises:
         CheckpointError: the net holds what weights cannot, or the checkpoint does not predict as it does.
     """
+    tied: dict[str, str] = {}
     with folder_published_whole(folder) as draft:
         if isinstance(model, ImportedModel):
             (draft / SOURCE).mkdir()
             model.save(draft / SOURCE)
         else:
-            save_file(_weights_of(model), draft / WEIGHTS)
+            weights, tied = _weights_of(model)
+            save_file(weights, draft / WEIGHTS)
         processor.save(draft / PROCESSOR)
         files = sorted(file for file in draft.rglob("*") if file.is_file())
         content = CheckpointRecord(
@@ -281,6 +290,7 @@ def save_checkpoint(
             net=net_record,
             processor=processor.record(),
             files={file.relative_to(draft).as_posix(): sha256_of(file) for file in files},
+            tied=tied,
             **record,
         )
         (draft / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
@@ -289,17 +299,22 @@ def save_checkpoint(
     return Checkpoint.open(folder)
 
 
-def _weights_of(net: nn.Module) -> dict[str, Tensor]:
-    """Returns a net's parameters and persistent buffers, each by itself.
+def _weights_of(net: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Returns a net's parameters and persistent buffers, each once, and the further names of those that have several.
 
     Raises:
         CheckpointError: it keeps other things beside them.
     """
-    state = net.state_dict()
+    state, names = net.state_dict(keep_vars=True), {}
+    tied: dict[str, str] = {}
     for name, value in state.items():
         if not isinstance(value, Tensor):
             raise CheckpointError(
                 f"{type(net).__name__} keeps a {type(value).__name__} in {name}; a checkpoint holds tensors alone. "
                 "Keep it in buffers instead of get_extra_state()."
             )
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+        held = names.setdefault(id(value), name)
+        if held != name:
+            tied[name] = held
+    kept = {name: state[name].detach().cpu().contiguous().clone() for name in names.values()}
+    return kept, tied

@@ -44,7 +44,7 @@ class LoRA:
         Raises:
             ConfigError: a layer that is to be adapted shares its weights with another one.
         """
-        _require_untied(model, (*self.targets, *self.whole))
+        _require_untied(model, self.targets, self.whole)
         settings = LoraConfig(
             task_type=TaskType.CAUSAL_LM if model.can_generate() else TaskType.SEQ_CLS,
             r=self.rank,
@@ -61,8 +61,13 @@ class LoRA:
         return merged.requires_grad_(True)
 
 
-def _require_untied(model: PreTrainedModel, ends: Sequence[str]) -> None:
-    """Requires layers to be adapted whose weights are theirs alone.
+def _require_untied(model: PreTrainedModel, targets: Sequence[str], whole: Sequence[str]) -> None:
+    """Requires layers to be adapted, or trained whole, whose weights are theirs alone.
+
+    Args:
+        model: to be adapted.
+        targets: ends of names of layers, from a dot on.
+        whole: ends of names of modules, wherever they begin, with all that is in them, as peft reads them.
 
     Raises:
         ConfigError: one shares them with another layer.
@@ -71,11 +76,24 @@ def _require_untied(model: PreTrainedModel, ends: Sequence[str]) -> None:
     for name, weight in model.named_parameters(remove_duplicate=False):
         sharing.setdefault(id(weight), []).append(name.rpartition(".")[0])
     for layers in sharing.values():
-        adapted = [one for one in layers if any(f".{one}".endswith(f".{end}") for end in ends)]
-        if adapted and len(layers) > 1:
+        if len(layers) == 1:
+            continue
+        adapted = [one for one in layers if _has_end(f".{one}", [f".{end}" for end in targets])]
+        adapted += [one for one in layers if any(_has_end(module, whole) for module in _modules_around(one))]
+        if adapted:
             other = next(one for one in layers if one != adapted[0])
             raise ConfigError(
                 f"model.adapter names {adapted[0]}, whose weights are those of {other} as well (they are tied), so "
-                "that merging would change both. Leave it out of model.adapter.targets, or set model.adapter=null to "
-                "train all weights."
+                "that merging would change both. Leave it out of model.adapter.targets and model.adapter.whole, or set "
+                "model.adapter=null to train all weights."
             )
+
+
+def _modules_around(layer: str) -> list[str]:
+    """Returns the names of a layer and of the modules that it is in: `a.b`, then `a`."""
+    parts = layer.split(".")
+    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def _has_end(name: str, ends: Sequence[str]) -> bool:
+    return any(name.endswith(end) for end in ends)

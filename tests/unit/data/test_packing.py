@@ -1,11 +1,17 @@
 """Texts packed into sequences: every token once, in order, with its own document and the token after it."""
 
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from maas.data import packing
 from maas.data.packing import NO_TARGET, PackedTexts
 from maas.errors import ConfigError, InputError
+from maas.files.cache_entries import KEPT_S
 from maas.runtime.processors.array import ArrayProcessor
 from maas.runtime.processors.generative_text import GenerativeTextProcessor
 
@@ -15,8 +21,9 @@ BYTE = 1
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("MAAS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache/token_streams"
 
 
 def processor(max_tokens: int = 5) -> GenerativeTextProcessor:
@@ -59,6 +66,36 @@ def test_texts_are_not_tokenised_again_when_the_stream_lies_in_the_cache(monkeyp
     first = PackedTexts(processor(), TEXTS).take([1]).tokens
     monkeypatch.setattr(GenerativeTextProcessor, "documents", lambda *_: pytest.fail("tokenised again"))
     np.testing.assert_array_equal(PackedTexts(processor(), TEXTS).take([1]).tokens, first)
+
+
+def test_texts_are_tokenised_once_when_two_need_them_at_once(monkeypatch):
+    made, own = [], GenerativeTextProcessor.documents
+
+    def documents(reader, rows):
+        made.append(len(rows))
+        time.sleep(0.3)  # the other one comes meanwhile
+        return own(reader, rows)
+
+    monkeypatch.setattr(GenerativeTextProcessor, "documents", documents)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: packing.stream_of(processor(), TEXTS), range(2))
+    assert made == [len(TEXTS)]
+    np.testing.assert_array_equal(first, second)
+
+
+def test_streams_go_when_nobody_has_opened_them_for_long(cache):
+    streams = [packing.stream_of(processor(), TEXTS[:count]) for count in (1, 2)]
+    of_before = cache / "made by an earlier version"
+    of_before.mkdir()
+    (of_before / "tokens.bin").write_bytes(b"\0\0")
+    long_ago = time.time() - KEPT_S - 1
+    for place in [*cache.glob("*/lock"), of_before]:
+        os.utime(place, (long_ago, long_ago))
+    packing.stream_of(processor(), TEXTS[:2])  # opened again before others are made
+    packing.stream_of(processor(), TEXTS[:3])
+    kept = {packing.stream_key(processor(), TEXTS[:count]) for count in (2, 3)}
+    assert {one.name for one in cache.iterdir()} == kept
+    assert shown(streams[0].astype(np.int64)) == "|ab|"  # what is in use stays readable
 
 
 @pytest.mark.parametrize("changed", [["ab", "cdefghij", "k", "lmnO"], TEXTS[:3], [*TEXTS[1:], TEXTS[0]]])

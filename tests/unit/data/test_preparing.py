@@ -14,8 +14,9 @@ import zstandard
 from maas.data import columns, sources
 from maas.data.arrow_writer import ArrowWriter
 from maas.data.formats import TABLE_FORMATS
-from maas.data.preparing import KEPT_S, prepared
+from maas.data.preparing import prepared
 from maas.errors import DataError
+from maas.files.cache_entries import KEPT_S
 
 
 def read_file_table(path, target, kept=None, **settings):

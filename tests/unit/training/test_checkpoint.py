@@ -1,9 +1,11 @@
 """A net on disk can be rebuilt without its training, and is refused when it was altered."""
 
+import hashlib
 import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from maas.errors import CheckpointError, MaasError
@@ -123,6 +125,25 @@ def test_net_is_saved_when_two_layers_share_a_weight(save, nets, tmp_path):
     saved = save(tmp_path / "train", net, ArrayProcessor([3]), "small_nets.Tied", ("a", "b"), in_features=3, outputs=2)
     rows = torch.randn(2, 3)
     assert torch.equal(saved.model()(rows), net(rows))
+    held = load_file(saved.folder / "weights.safetensors")
+    assert sum(tensor.numel() for tensor in held.values()) == sum(one.numel() for one in net.parameters())
+    assert {*held, *saved.record.tied} == set(net.state_dict())
+    again = saved.succeeded_by(tmp_path / "again", saved.model(), rows=[[1.0, 2.0, 3.0]])
+    assert (again.folder / "weights.safetensors").read_bytes() == (saved.folder / "weights.safetensors").read_bytes()
+
+
+def test_net_is_opened_when_its_file_holds_a_shared_weight_twice(save, nets, tmp_path):
+    torch.manual_seed(0)
+    net = nets.Tied(in_features=3, outputs=2).eval()
+    saved = save(tmp_path / "train", net, ArrayProcessor([3]), "small_nets.Tied", ("a", "b"), in_features=3, outputs=2)
+    path = saved.folder / "weights.safetensors"
+    save_file({name: tensor.clone() for name, tensor in net.state_dict().items()}, path)  # as versions before did
+    record = json.loads((saved.folder / "checkpoint.json").read_text())
+    del record["tied"]
+    record["files"]["weights.safetensors"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (saved.folder / "checkpoint.json").write_text(json.dumps(record))
+    rows = torch.randn(2, 3)
+    assert torch.equal(Checkpoint.open(saved.folder).model()(rows), net(rows))
 
 
 def test_old_checkpoint_stays_when_saving_fails(save, checkpoint):

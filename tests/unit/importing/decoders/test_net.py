@@ -67,9 +67,22 @@ def test_tied_layer_is_refused_when_an_adapter_names_it(llama_folder, setting, l
     own = next(name for name in names if name.endswith(layer))
     assert str(caught.value) == (
         f"model.adapter names {own}, whose weights are those of {next(one for one in names if one != own)} as well "
-        "(they are tied), so that merging would change both. Leave it out of model.adapter.targets, or set "
-        "model.adapter=null to train all weights."
+        "(they are tied), so that merging would change both. Leave it out of model.adapter.targets and "
+        "model.adapter.whole, or set model.adapter=null to train all weights."
     )
+
+
+@pytest.mark.parametrize("whole", ["model", "head", "tokens"])
+def test_tied_layer_is_refused_when_a_module_around_it_or_the_end_of_its_name_is_trained_whole(llama_folder, whole):
+    with pytest.raises(ConfigError, match=r"^model\.adapter names .* \(they are tied\)"):
+        DecoderNet(str(llama_folder), adapter=LoRA(targets=["q_proj"], whole=[whole]))
+
+
+def test_module_is_trained_whole_when_no_layer_in_it_is_tied(llama_folder):
+    net = DecoderNet(str(llama_folder), adapter=LoRA(targets=["q_proj"], whole=["mlp"]))
+    trained = [name for name, one in net.named_parameters() if one.requires_grad and "lora_" not in name]
+    assert len(trained) == 2 * 3  # three matrices in each of two layers
+    assert all(".mlp." in name for name in trained)
 
 
 @torch.no_grad()

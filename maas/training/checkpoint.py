@@ -305,7 +305,8 @@ def _weights_of(net: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         CheckpointError: it keeps other things beside them.
     """
-    state, names = net.state_dict(keep_vars=True), {}
+    state = net.state_dict(keep_vars=True)
+    names: dict[int, str] = {}
     tied: dict[str, str] = {}
     for name, value in state.items():
         if not isinstance(value, Tensor):

@@ -9,7 +9,6 @@ from typing import Any, cast
 import msgspec
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from maas.cards import card
@@ -26,6 +25,7 @@ from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.processors import Processor, load_processor
 from maas.training.evaluation import NET_ERRORS, run_of
 from maas.training.heads import TaskHead, task_head_of
+from maas.training.net_weights import load_weights, save_weights
 from maas.training.pruning_plan import PruningPlan, cast_, crop_, plan_of, shape_
 from maas.training.reopening import require_same_outputs
 
@@ -231,9 +231,8 @@ class Checkpoint:
         return cast("nn.Module", self.record.net.part("net").build())
 
     def _weights(self) -> dict[str, Tensor]:
-        """Returns the weights by name; those that share their values share the tensor."""
-        weights = load_file(self.folder / WEIGHTS)
-        return weights | {name: weights[held] for name, held in self.record.tied.items()}
+        """Returns the net's weights by name."""
+        return load_weights(self.folder / WEIGHTS, self.record.tied)
 
     def task_head(self) -> TaskHead:
         """Returns what the net's logits mean."""
@@ -281,8 +280,7 @@ def save_checkpoint(
             (draft / SOURCE).mkdir()
             model.save(draft / SOURCE)
         else:
-            weights, tied = _weights_of(model)
-            save_file(weights, draft / WEIGHTS)
+            tied = save_weights(model, draft / WEIGHTS)
         processor.save(draft / PROCESSOR)
         files = sorted(file for file in draft.rglob("*") if file.is_file())
         content = CheckpointRecord(
@@ -297,25 +295,3 @@ def save_checkpoint(
         if len(rows):
             require_same_outputs(net_record.target, model, processor, Checkpoint.open(draft), rows)
     return Checkpoint.open(folder)
-
-
-def _weights_of(net: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Returns a net's parameters and persistent buffers, each once, and the further names of those that have several.
-
-    Raises:
-        CheckpointError: it keeps other things beside them.
-    """
-    state = net.state_dict(keep_vars=True)
-    names: dict[int, str] = {}
-    tied: dict[str, str] = {}
-    for name, value in state.items():
-        if not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"{type(net).__name__} keeps a {type(value).__name__} in {name}; a checkpoint holds tensors alone. "
-                "Keep it in buffers instead of get_extra_state()."
-            )
-        held = names.setdefault(id(value), name)
-        if held != name:
-            tied[name] = held
-    kept = {name: state[name].detach().cpu().contiguous().clone() for name in names.values()}
-    return kept, tied

@@ -11,7 +11,7 @@ SYSTEM := chromium chromium-driver curl dataset-fashion-mnist default-jdk-headle
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run test test-slow check lint types layers format doctor plan train compress export verify register serve bench gallery clean
+.PHONY: help setup system run test test-slow check lint types layers format docs doctor plan train compress export verify register serve bench gallery clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "%-11s %s\n", names[i], $$2 }' \
@@ -22,7 +22,7 @@ setup: $(READY) ## make the virtual environment
 $(READY): pyproject.toml maas/constraints.txt
 	@echo "Setting up $(VENV); this takes some minutes, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint maas/constraints.txt --editable '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint maas/constraints.txt --editable '.[all,dev,docs]'
 	@touch $@
 
 system: ## Debian packages: data of some recipes, and what some tests start
@@ -67,6 +67,9 @@ format: $(READY) ## format, and fix what can be fixed
 
 bench: $(READY) ## measure speed against what a user would use instead
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+docs: $(READY) ## build the documents' site: build/site/index.html
+	$(BIN)/python docs/site/build.py
 
 gallery: $(READY) ## run what has not been run, and write docs/gallery.md again
 	$(BIN)/python docs/make_gallery.py $(ARGS)

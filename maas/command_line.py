@@ -1,12 +1,12 @@
 """The command line of an entry, read once into a value. It is written in Hydra's grammar, and Hydra is not needed."""
 
 import argparse
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
 
-from maas.errors import ConfigError, shortened_value
+from maas.errors import ConfigError
+from maas.overrides import key_of, require_each_once
 
 ConfigView = Literal["job", "hydra", "all"]
 JSON_FLAG = "--json"
@@ -89,30 +89,6 @@ class CommandLine:
         """Returns the command line without keys that are an entry's own, and without names."""
         kept = tuple(one for one in self.overrides if key_of(one) not in keys)
         return replace(self, overrides=kept, names=())
-
-
-def key_of(override: str) -> str:
-    """Returns the key of an override, without the sign that adds or removes it."""
-    return override.lstrip("+~").partition("=")[0]
-
-
-def require_each_once(overrides: Sequence[str]) -> None:
-    """Refuses a command line that gives a key twice: which value was meant cannot be known.
-
-    Raises:
-        ConfigError: the keys with their values, a line each.
-    """
-    faults = list(repeated_keys(overrides))
-    if faults:
-        raise ConfigError("\n".join(faults))
-
-
-def repeated_keys(overrides: Sequence[str]) -> Iterator[str]:
-    """Yields a line for each key that is given more than once."""
-    for key, count in Counter(map(key_of, overrides)).items():
-        if count > 1:
-            given = " and ".join(shortened_value(one, "") for one in overrides if key_of(one) == key)
-            yield f"{key} is given {'twice' if count == 2 else f'{count} times'}: {given}. Leave one."
 
 
 class _Parser(argparse.ArgumentParser):

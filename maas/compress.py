@@ -41,7 +41,7 @@ from pathlib import Path
 
 import maas
 from maas import cli
-from maas.command_line import CommandLine, key_of
+from maas.command_line import CommandLine
 from maas.config import recipe_names
 from maas.errors import ConfigError
 from maas.importing.meaning import Gives
@@ -51,6 +51,7 @@ from maas.lifecycle.recipe import GRAPH_SECTIONS, GraphRecipe
 from maas.lifecycle.smaller_decoder import DECODER_KEYS, SmallerDecoder, compress_decoder
 from maas.opening import load, load_model
 from maas.outcomes import VerbOutcome, give, wants_json
+from maas.overrides import key_of
 from maas.records.evidence import CompressionRecord
 from maas.registry.reading.addresses import MODELS
 from maas.runtime.bundle import Bundle

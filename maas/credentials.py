@@ -5,24 +5,30 @@ Credentials stand in three places: before the host (`postgresql://user:secret@ho
 """
 
 import re
+from functools import cache
 
 HIDDEN = "***"
 _DATABASE = r"(?:postgres|postgresql|mysql|mariadb|mssql|oracle)(?:\+\w+)?://"
 """Addresses of SQLAlchemy, whose passwords may hold a slash."""
-_RULES = (
-    (re.compile(rf"({_DATABASE}[^\s:/@]*):\S*@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#]*:x-oauth-basic@", re.IGNORECASE), rf"\1{HIDDEN}@"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/?#]*):[^\s/?#]*@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/?#@]+):(?!\d+[/?#])\S*@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
-    (re.compile(r"(\bhttps?://)[^\s:/?#]+@", re.IGNORECASE), rf"\1{HIDDEN}@"),
-    (
-        re.compile(
-            r"([?&;#][^\s=&;#]*(?:token|pass|pwd|secret|key|sig|cred|auth|odbc_connect)[^\s=&;#]*=)[^\s&#'\"]+",
-            re.IGNORECASE,
+
+
+@cache
+def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Returns what is looked for, and what is shown in its place; compiled when it is first wanted."""
+    return (
+        (re.compile(rf"({_DATABASE}[^\s:/@]*):\S*@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
+        (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#]*:x-oauth-basic@", re.IGNORECASE), rf"\1{HIDDEN}@"),
+        (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/?#]*):[^\s/?#]*@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
+        (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/?#@]+):(?!\d+[/?#])\S*@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
+        (re.compile(r"(\bhttps?://)[^\s:/?#]+@", re.IGNORECASE), rf"\1{HIDDEN}@"),
+        (
+            re.compile(
+                r"([?&;#][^\s=&;#]*(?:token|pass|pwd|secret|key|sig|cred|auth|odbc_connect)[^\s=&;#]*=)[^\s&#'\"]+",
+                re.IGNORECASE,
+            ),
+            rf"\1{HIDDEN}",
         ),
-        rf"\1{HIDDEN}",
-    ),
-)
+    )
 
 
 def without_credentials(text: str) -> str:
@@ -34,6 +40,6 @@ def without_credentials(text: str) -> str:
         >>> without_credentials("postgresql://user:secret@host/mlflow is away")
         'postgresql://user:***@host/mlflow is away'
     """
-    for pattern, shown in _RULES if "://" in text or "=" in text else ():
+    for pattern, shown in _rules() if "://" in text or "=" in text else ():
         text = pattern.sub(shown, text)
     return text

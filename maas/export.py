@@ -21,10 +21,11 @@ from pathlib import Path
 
 import maas
 from maas import cli
-from maas.command_line import CommandLine, key_of
+from maas.command_line import CommandLine
 from maas.errors import ConfigError
 from maas.lifecycle.given_decoder import GivenDecoder, export_decoder
 from maas.outcomes import VerbOutcome, give, wants_json
+from maas.overrides import key_of
 from maas.suggesting import hint_of
 
 _OUT = "out"

@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 
 from maas import cli
-from maas.command_line import CommandLine, key_of
+from maas.command_line import CommandLine
 from maas.errors import ConfigError
 from maas.outcomes import VerbOutcome, give, reported, say, wants_json
+from maas.overrides import key_of
 from maas.shell.recipes_and_parts import part_lines, recipe_lines
 from maas.shell.runs_and_models import model_lines, run_lines
 from maas.shell.tables import print_table

@@ -21,10 +21,10 @@ import logging
 from collections.abc import Sequence
 
 from maas import cli
-from maas.command_line import key_of
 from maas.errors import ConfigError
 from maas.inspecting.command import DATA_KEYS, written_recipe
 from maas.outcomes import VerbOutcome, give, wants_json
+from maas.overrides import key_of
 
 log = logging.getLogger("maas")
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from maas import cli
-from maas.command_line import CommandLine, key_of
+from maas.command_line import CommandLine
 from maas.errors import ConfigError
 from maas.files import draft_of, folder_published_whole
 from maas.handover.decoder import HandedDecoder, WeightType
@@ -25,6 +25,7 @@ from maas.handover.gguf_file import write_gguf
 from maas.handover.hugging_face_folder import write_hugging_face_folder
 from maas.opening import load
 from maas.outcomes import VerbOutcome, give, wants_json
+from maas.overrides import key_of
 from maas.suggesting import hint_of
 
 KEYS = ("target", "out", "weights")

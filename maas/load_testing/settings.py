@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from maas.bounds import Count, Positive
-from maas.command_line import repeated_keys
 from maas.errors import ConfigError, shortened_value
+from maas.overrides import repeated_keys
 from maas.suggesting import nearest_of
 
 AUTO = "auto"

@@ -8,9 +8,10 @@ from typing import Literal, get_type_hints
 import msgspec
 
 from maas.bounds import BatchSize, Count, Threads
-from maas.command_line import CommandLine, key_of
+from maas.command_line import CommandLine
 from maas.data.cells import DecimalMark
 from maas.errors import ConfigError, one_line, shortened_value
+from maas.overrides import key_of
 from maas.predicting.table_writers import OBJECTS, TEXTS, WRITTEN_ENDINGS
 from maas.prompting.command import HINTS, setting_of
 from maas.suggesting import nearest_of

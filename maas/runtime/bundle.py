@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import BundleError, one_line
-from maas.records.evidence import Evidence
 from maas.records.manifest import Manifest
 from maas.records.older import evidence_today, golden_today
-from maas.runtime.bundle_card import bundle_card
+from maas.runtime import later
 from maas.runtime.bundle_files import (
     ASSETS,
     DECODE,
@@ -31,16 +30,15 @@ from maas.runtime.bundle_files import (
     read_record,
     require_whole,
 )
-from maas.runtime.generation.settings import generation_settings
 from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared_with_golden
 from maas.runtime.model import Predictor, Runnable
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.postprocessors.translation import TRANSLATED_TEXT
 from maas.runtime.processors import Processor, load_processor
 from maas.runtime.table_rows import NamedColumns, raw_rows_of
-from maas.runtime.translation.translator import Transcriber, Translator
 
 if TYPE_CHECKING:
+    from maas.records.evidence import Evidence
     from maas.runtime.generation.generator import Generated, Prompt, TextGenerator
     from maas.runtime.generation.text import Piece
 
@@ -135,7 +133,7 @@ class Bundle:
         processor = self.load_processor()
         run: Path | Runnable = model or self.model_path
         if self.manifest.search is not None:
-            writer = Transcriber if self.manifest.transcription is not None else Translator
+            writer = later.Transcriber if self.manifest.transcription is not None else later.Translator
             run = writer.open(self.folder, self.manifest, processor, threads)
         return Predictor(
             run,
@@ -187,7 +185,7 @@ class Bundle:
             BundleError: the model does not translate, or the golden translations are others.
         """
         predictor = self.checked_predictor
-        if not isinstance(predictor.graph, Translator) or self.manifest.translation is None:
+        if not isinstance(predictor.graph, later.Translator) or self.manifest.translation is None:
             raise BundleError(f"{self.folder} holds a model that does not translate; call predict.")
         outputs = predictor.with_graph(predictor.graph.changed(settings)).outputs(texts)
         return list(outputs[TRANSLATED_TEXT])
@@ -244,25 +242,25 @@ class Bundle:
             BundleError: the model predicts, or it does not generate as when the bundle was made.
             GenerationError: the model gives no finite logits for a text.
         """
-        return self.generator.generate(prompts, generation_settings(settings))
+        return self.generator.generate(prompts, later.generation_settings(settings))
 
     def stream(self, prompt: "Prompt", **settings: object) -> "Iterator[Piece]":
         """Yields the pieces of a text as they are generated; arguments and errors as in `generate`."""
-        return self.generator.stream(prompt, generation_settings(settings))
+        return self.generator.stream(prompt, later.generation_settings(settings))
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> "Evidence":
         """What was measured of this bundle.
 
         Raises:
             BundleError: there is none, or it is about another bundle.
         """
-        evidence = read_record(self.folder / EVIDENCE, Evidence, MEASURE, evidence_today)
+        evidence = read_record(self.folder / EVIDENCE, later.Evidence, MEASURE, evidence_today)
         self.require_measured(evidence.manifest_sha256)
         return evidence
 
     def _repr_html_(self) -> str:
-        return bundle_card(self)
+        return later.bundle_card(self)
 
     def require_measured(self, manifest_sha256: str) -> None:
         """Requires that evidence is about this bundle.

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import pkgutil
 import reprlib
 import typing
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import msgspec
 import numpy as np
 
 from maas.errors import BundleError, ConfigError, one_line
+from maas.runtime import later
 
 KINDS = "MAAS_KINDS"
 """Environment variable: modules, separated by commas, that register kinds of yours in every process of maas."""
@@ -60,10 +60,15 @@ def class_of(kind: object, base: type[_T], what: str) -> type[_T]:
 
 def shipped_class_of(kind: object, base: type[_T]) -> type[_T] | None:
     """Returns the class of a kind that a file beside that of `base` defines; None for other kinds."""
-    package = _package_of(base)
-    if kind not in _shipped_kinds(package):
+    if not isinstance(kind, str) or not kind.isidentifier() or kind == "base":
         return None
-    module = importlib.import_module(f"{package}.{kind}")
+    name = f"{_package_of(base)}.{kind}"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return None
     (found,) = (one for one in vars(module).values() if _is_own(one, base, module.__name__))
     return found
 
@@ -96,7 +101,7 @@ def _package_of(base: type) -> str:
 
 def _shipped_kinds(package: str) -> list[str]:
     folders = importlib.import_module(package).__path__
-    return sorted({module.name for module in pkgutil.iter_modules(folders)} - {"base"})
+    return sorted({module.name for module in later.iter_modules(folders)} - {"base"})
 
 
 def _is_own(value: object, base: type[_T], module: str) -> TypeGuard[type[_T]]:

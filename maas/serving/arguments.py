@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from maas.command_line import repeated_keys
 from maas.errors import ConfigError, shortened_value
+from maas.overrides import repeated_keys
 from maas.serving.settings import ServerSettings
 from maas.suggesting import nearest_of
 
@@ -59,7 +59,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str] = NO_
 
 def variables_in(environment: Mapping[str, str]) -> dict[str, str]:
     """Returns the values of settings that an environment holds, by key; an empty one sets nothing."""
-    found = {key: environment.get(f"{PREFIX}{key.upper()}", "") for key in ServerSettings.__dataclass_fields__}
+    found = {key: environment.get(f"{PREFIX}{key.upper()}", "") for key in ServerSettings.__struct_fields__}
     if found["port"].startswith(KUBERNETES_PORT):
         found["port"] = ""
     return {key: value for key, value in found.items() if value}

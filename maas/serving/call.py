@@ -9,10 +9,10 @@ import msgspec
 
 from maas.errors import InputError
 from maas.runtime.codec import Codec, Features, Outputs
-from maas.runtime.generation.sampling import ChosenToken
-from maas.runtime.generation.settings import GenerationSettings
 
-if TYPE_CHECKING:  # a server without such a model does not import tokenizers
+if TYPE_CHECKING:  # a server without such a model does not import what generates
+    from maas.runtime.generation.sampling import ChosenToken
+    from maas.runtime.generation.settings import GenerationSettings
     from maas.runtime.generation.text import FinishReason
 
 Row: TypeAlias = object
@@ -105,7 +105,7 @@ class GenerationCall(Call, frozen=True, kw_only=True):
         cache_salt: its prompts share beginnings with those of the same salt alone.
     """
 
-    settings: GenerationSettings
+    settings: "GenerationSettings"
     copies: int = 1
     cache_salt: str = ""
 
@@ -132,7 +132,7 @@ class TextChunk(msgspec.Struct, frozen=True):
     prompt_tokens: int
     text: str
     tokens: int
-    chosen: tuple[ChosenToken, ...] = ()
+    chosen: "tuple[ChosenToken, ...]" = ()
     finish_reason: "FinishReason | None" = None
     cached_tokens: int = 0
 

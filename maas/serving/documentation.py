@@ -19,19 +19,21 @@ _POLICY = (
 )
 
 
-def documentation(operations: Sequence[AnyOperation]) -> list[Page]:
+def documentation(operations: Callable[[], Sequence[AnyOperation]]) -> list[Page]:
     """Returns the pages that describe some operations.
 
     Args:
-        operations: of the server.
+        operations: returns those of the server.
     """
-    described = tuple(operation for operation in operations if operation.is_documented)
+
+    def described() -> list[AnyOperation]:
+        return [one for one in operations() if one.is_documented and not isinstance(one, DocumentationPage | TryPage)]
 
     def docs(model: Deployment, snapshot: Snapshot) -> Reply:
-        return Reply(docs_html(described, model, snapshot), HTML, ((b"content-security-policy", _POLICY),))
+        return Reply(docs_html(described(), model, snapshot), HTML, ((b"content-security-policy", _POLICY),))
 
     def openapi(snapshot: Snapshot) -> Reply:
-        return Reply(encode(openapi_document(described, snapshot)))
+        return Reply(encode(openapi_document(described(), snapshot)))
 
     return [TryPage("/docs", docs), DocumentationPage("/openapi.json", openapi)]
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from maas.errors import ConfigError
 from maas.registry.reading.addresses import EVERY, MODELS, default_tracking_uri
-from maas.registry.reading.readers import RegistryReader, reader_of
+from maas.serving import later
 from maas.serving.entries import LocatedEntry, ModelEntry
+
+if TYPE_CHECKING:
+    from maas.registry.reading.readers import RegistryReader
 
 
 @dataclass(eq=False)
@@ -20,7 +24,7 @@ class Locator:
     """
 
     tracking_uri: str = field(default_factory=default_tracking_uri)
-    _reader: RegistryReader | None = None
+    _reader: "RegistryReader | None" = None
 
     def expanded(self, entries: Iterable[ModelEntry]) -> Iterator[ModelEntry]:
         """Yields entries, in place of `models:/*@ALIAS` one for every registered model that has the alias.
@@ -55,10 +59,10 @@ class Locator:
         return LocatedEntry(entry, found.folder, entry.name or found.name, found.version)
 
     @property
-    def reader(self) -> RegistryReader:
+    def reader(self) -> "RegistryReader":
         """Reads the registry."""
         if self._reader is None:
-            self._reader = reader_of(self.tracking_uri)
+            self._reader = later.reader_of(self.tracking_uri)
         return self._reader
 
     def close(self) -> None:

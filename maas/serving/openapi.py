@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument, QueryParameter
 from maas.serving.protocols.operations import AnyOperation, common_fault

@@ -5,14 +5,31 @@ A path is literal, or leaves segments open, whole or up to a suffix: `/v2/models
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from maas.errors import shortened_value
 from maas.serving.faults import CallError
 from maas.serving.protocols.operations import AnyOperation
 
 LONGEST_PATH = 1000
+
+
+class OperationSource(NamedTuple):
+    """Operations that are made once a request may be for one of them.
+
+    Args:
+        paths: where they are; `/v2/*` stands for all that begin with `/v2/`.
+        make: makes them.
+    """
+
+    paths: tuple[str, ...]
+    make: Callable[[], Iterable[AnyOperation]]
+
+    def may_have(self, path: str) -> bool:
+        """Whether one of them may be at a path."""
+        return any(path.startswith(one[:-1]) if one.endswith("*") else path == one for one in self.paths)
 
 
 class UnknownRouteError(CallError):
@@ -68,18 +85,24 @@ class RouteTable:
     """Finds an operation by its method and path.
 
     Literal paths are found in a dictionary; the others are compared segment by segment, among those of equal length and
-    those with suffixes first, and the last thousand that were found are remembered.
+    those with suffixes first, and the last thousand that were found are remembered. Before a path is looked for, the
+    operations are made of all sources that it may belong to, so that it does not matter when they are made.
+
+    Args:
+        sources: of the operations.
     """
 
-    def __init__(self, operations: Iterable[AnyOperation]) -> None:
-        self.operations = tuple(operations)
+    def __init__(self, sources: Iterable[OperationSource]) -> None:
+        self._sources = tuple(sources)
+        self._made: dict[OperationSource, tuple[AnyOperation, ...]] = {}
         self._literal: dict[str, dict[str, AnyOperation]] = {}
         self._open: dict[int, list[_Pattern]] = {}
-        for operation in self.operations:
-            self._methods_at(operation.path)[operation.method] = operation
-        for patterns in self._open.values():
-            patterns.sort(key=lambda pattern: pattern.has_suffix, reverse=True)
         self._matched = lru_cache(maxsize=1024)(self._match)
+
+    @property
+    def operations(self) -> tuple[AnyOperation, ...]:
+        """All of them, in the order of their sources."""
+        return tuple(operation for source in self._sources for operation in self._operations_of(source))
 
     def find(self, method: str, path: str) -> tuple[AnyOperation, Mapping[str, str]]:
         """Returns the operation and the values of its open segments.
@@ -99,7 +122,21 @@ class RouteTable:
             )
         return operation, values
 
+    def _operations_of(self, source: OperationSource) -> tuple[AnyOperation, ...]:
+        """Returns the operations of a source, made the first time."""
+        made = self._made.get(source)
+        if made is None:
+            made = self._made[source] = tuple(source.make())
+            for operation in made:
+                self._methods_at(operation.path)[operation.method] = operation
+            for patterns in self._open.values():
+                patterns.sort(key=lambda pattern: pattern.has_suffix, reverse=True)
+        return made
+
     def _match(self, path: str) -> tuple[dict[str, AnyOperation], dict[str, str]]:
+        for source in self._sources:
+            if source.may_have(path):
+                self._operations_of(source)
         if methods := self._literal.get(path):
             return methods, {}
         segments = path.split("/")

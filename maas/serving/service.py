@@ -8,22 +8,20 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from maas.errors import InputError, OverloadError
 from maas.runtime.codec import Outputs
+from maas.serving import later
 from maas.serving.call import OUTPUT_VALUES_AT_ONCE, Call, size_of_outputs
 from maas.serving.deadlines import RequestInTime, passed_deadline, timeout_s, with_priority
-from maas.serving.documentation import documentation
 from maas.serving.engines import Withdraw
-from maas.serving.explainer import Explainer, ExplanationCall
-from maas.serving.generating import generated_reply
 from maas.serving.handing_over import Done, attempted, nothing, start_task
 from maas.serving.observers import Observer, Outcome
 from maas.serving.prepared import PreparedInference
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.protocols import operations_of
+from maas.serving.protocols import sources_of
 from maas.serving.protocols.operations import (
     Action,
     AnyOperation,
@@ -38,10 +36,14 @@ from maas.serving.protocols.operations import (
 )
 from maas.serving.rendering import rendered_at_once, rendered_in_turns, written_in_turns
 from maas.serving.repository import Deployment, PredictingDeployment, Repository, Snapshot
-from maas.serving.rollout.rollouts import Rollouts
-from maas.serving.routing import RouteTable
+from maas.serving.routing import OperationSource, RouteTable
 from maas.serving.stopping import GRACE_S
 
+if TYPE_CHECKING:
+    from maas.serving.explainer import Explainer, ExplanationCall
+    from maas.serving.rollout.rollouts import Rollouts
+
+DOCUMENTATION = ("/docs", "/openapi.json")
 _READABLE_ID = re.compile(rb"[!-~]{1,128}").fullmatch
 
 
@@ -53,8 +55,10 @@ class Service:
         pages: operations that no protocol has, such as metrics.
         observers: see each outcome.
         reader: reads large bodies; the service closes it as well.
-        operations: returns what it offers for the models of a snapshot; all protocols unless it is for administrators.
-        rollouts: decide which version answers where a request names none; the service closes them as well.
+        sources: returns where operations for the models of a snapshot come from; all protocols unless it is for
+            administrators.
+        rollouts: decide which version answers where a request names none; the service closes them as well. Null where
+            there can be none.
     """
 
     def __init__(
@@ -64,17 +68,16 @@ class Service:
         pages: Sequence[Page | Action] = (),
         observers: Sequence[Observer] = (),
         reader: InputReader | None = None,
-        operations: Callable[[Snapshot], Sequence[AnyOperation]] = operations_of,
-        rollouts: Rollouts | None = None,
+        sources: Callable[[Snapshot], Sequence[OperationSource]] = sources_of,
+        rollouts: "Rollouts | None" = None,
     ) -> None:
         self._repository = repository
         self._pages = tuple(pages)
         self._observers = tuple(observers)
         self._reader = reader or InputReader(1024)
-        self._explainer = Explainer()
-        self._operations = operations
-        self._rollouts = rollouts or Rollouts()
-        self._routed = Snapshot()
+        self._sources = sources
+        self._rollouts = rollouts
+        self._routed: Snapshot | None = None
         self._routes = RouteTable(())
         self._is_stopping = False
         self._id_prefix, self._numbers = os.urandom(5).hex().encode(), itertools.count(1)
@@ -84,11 +87,18 @@ class Service:
         """The operations for what is served now, made again only when that changes."""
         snapshot = self._repository.snapshot
         if snapshot is not self._routed:
-            if snapshot.digest != self._routed.digest or not self._routes.operations:
-                operations = [*self._operations(snapshot), *self._pages]
-                self._routes = RouteTable([*operations, *documentation(operations)])
+            if self._routed is None or snapshot.digest != self._routed.digest:
+                self._routes = _table([*self._sources(snapshot), self._own_pages])
             self._routed = snapshot
         return self._routes
+
+    @property
+    def _own_pages(self) -> OperationSource:
+        return OperationSource(tuple(page.path for page in self._pages), lambda: self._pages)
+
+    @cached_property
+    def _explainer(self) -> "Explainer":
+        return later.Explainer()
 
     def find(self, method: str, path: str) -> tuple[AnyOperation, Mapping[str, str]]:
         """Returns an operation and the values of its path's open segments.
@@ -102,7 +112,7 @@ class Service:
     @property
     def settled(self) -> Snapshot | None:
         """What is served, where it is the same for all requests; None as long as roll-outs decide on that."""
-        return None if self._rollouts.is_active else self._repository.snapshot
+        return self._repository.snapshot if self._rollouts is None or not self._rollouts.is_active else None
 
     def prepared(self, operation: AnyOperation, request: Request) -> PreparedInference | None:
         """Returns an inference prepared for requests with one head, on what is settled; None where there is none.
@@ -154,7 +164,7 @@ class Service:
         snapshot = self._repository.snapshot
         if isinstance(operation, Explaining | Generating):
             return await self._in_many_runs(operation, request, snapshot)
-        if self._rollouts.is_active:
+        if self._rollouts is not None and self._rollouts.is_active:
             snapshot = self._rollouts.snapshot_for(request, snapshot)
         if isinstance(operation, Compound):
             with self._repository.held(snapshot):
@@ -203,9 +213,11 @@ class Service:
     async def close(self, within_s: float = GRACE_S) -> None:
         """Finishes what was admitted, for at most `within_s` seconds, and ends threads and processes."""
         await self._repository.close(within_s)
-        await self._rollouts.close()
+        if self._rollouts is not None:
+            await self._rollouts.close()
         await self._reader.close()
-        self._explainer.close()
+        if "_explainer" in vars(self):
+            self._explainer.close()
 
     def _begun_in_time(self, operation: AnyOperation, request: Request, done: Done) -> Withdraw:
         """Begins a request whose reply is wanted within a time."""
@@ -216,7 +228,7 @@ class Service:
         snapshot = self._repository.snapshot
         if not isinstance(operation, Inference):
             return self._begun_otherwise(operation, request, done)
-        if self._rollouts.is_active:
+        if self._rollouts is not None and self._rollouts.is_active:
             snapshot = self._rollouts.snapshot_for(request, snapshot)
         if operation.is_large(request, snapshot):
             return start_task(self._responded(operation, request), done)
@@ -256,10 +268,10 @@ class Service:
     ) -> AnyReply:
         """Returns a reply that takes many runs of a model; no roll-out decides on its version."""
         if isinstance(operation, Generating):
-            return await generated_reply(operation, request, snapshot)
+            return await later.generated_reply(operation, request, snapshot)
         return await self._explained(operation, request, snapshot)
 
-    async def _explained(self, operation: Explaining[ExplanationCall], request: Request, snapshot: Snapshot) -> Reply:
+    async def _explained(self, operation: "Explaining[ExplanationCall]", request: Request, snapshot: Snapshot) -> Reply:
         """Lets a model run many times for a call and returns the reply."""
         with self._repository.held(snapshot):  # the version that began an explanation ends it
             if operation.is_large(request, snapshot):
@@ -271,6 +283,13 @@ class Service:
             request.version = deployment.version
             rendered = operation.render(call, deployment, await self._explainer.explanations(call, deployment))
         return await written_in_turns(rendered, request, deployment)
+
+
+def _table(sources: Sequence[OperationSource]) -> RouteTable:
+    """Returns the operations of sources, and the pages that describe them."""
+    pages = OperationSource(DOCUMENTATION, lambda: later.documentation(lambda: table.operations))
+    table = RouteTable([*sources, pages])
+    return table
 
 
 def _finish(

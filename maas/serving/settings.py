@@ -1,13 +1,12 @@
 """What can be chosen when a server is started. It reads no command line and starts nothing."""
 
-from dataclasses import dataclass
+import msgspec
 
 from maas.bounds import BatchSize, Count, NonNegative, Port, Positive, Threads, Tokens, Workers
 from maas.serving.observers.log_format import LogFormat
 
 
-@dataclass(frozen=True)
-class ServerSettings:
+class ServerSettings(msgspec.Struct, frozen=True):
     """What can be chosen when a server is started.
 
     Args:

@@ -3,15 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+import msgspec
+from msgspec import field
 
 BatchRow = TypeVar("BatchRow")
 RunOutcome = TypeVar("RunOutcome")
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """How often something happened, and how long it took in all.
 
     Args:
@@ -32,8 +33,7 @@ class Tally:
         self.time_ns += time_ns
 
 
-@dataclass
-class ModelStatistics:
+class ModelStatistics(msgspec.Struct):
     """What happened to one version of a model since it is served.
 
     Args:
@@ -47,7 +47,7 @@ class ModelStatistics:
     failed: Tally = field(default_factory=Tally)
     runs: dict[int, Tally] = field(default_factory=dict)
     last_ms: int = 0
-    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def timed(self, run: Callable[[Sequence[BatchRow]], RunOutcome]) -> Callable[[Sequence[BatchRow]], RunOutcome]:
         """Returns a way to run the model that counts and times its runs; a run that fails is not counted."""

@@ -9,11 +9,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from maas.command_line import CommandLine, key_of
+from maas.command_line import CommandLine
 from maas.config import Part, RunConfig, check
 from maas.config.hydra_composing import PRIMARY, composed, config_of, hydra_overrides, own_hydra
 from maas.config.refusals import refusals_of
 from maas.errors import ConfigError, visible_cause
+from maas.overrides import key_of
 from maas.sweeping.settings import SweepSettings, require_fitting
 from maas.sweeping.space import SweepSpace
 

@@ -23,7 +23,6 @@ HIDDEN_IMPORTS = {
     ("maas/registry/reading/replying.py", "maas.registry.catalogue"),  # likewise
     ("maas/serve.py", "maas.serving.transports.process"),  # it brings ONNX Runtime, which a supervisor does not need
     ("maas/serve.py", "maas.serving.workers.supervisor"),  # a single process needs none
-    ("maas/serving/entries.py", "yaml"),  # the command line alone needs none
     ("maas/serving/transports/assembling.py", "maas.serving.transports.grpc"),  # gRPC is an extra
     ("maas/serving/protocols/graphql/operations.py", "maas.serving.protocols.graphql.execution"),  # an extra
     ("maas/runtime/bundle.py", "maas.runtime.generation"),  # only a bundle that generates needs jinja2

@@ -2,8 +2,9 @@
 
 import pytest
 
-from maas.command_line import CommandLine, require_each_once
+from maas.command_line import CommandLine
 from maas.errors import ConfigError
+from maas.overrides import require_each_once
 
 
 def test_words_are_told_apart_when_they_are_mixed_with_options():

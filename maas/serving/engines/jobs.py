@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from maas.errors import OverloadError
 from maas.runtime.codec import Features, Outputs
@@ -14,8 +15,7 @@ Deliver = Callable[[Outputs | Exception], None]
 """Receives the graph's outputs for some rows, or the fault that their run met."""
 
 
-@dataclass(slots=True, eq=False)
-class Job:
+class Job(msgspec.Struct, eq=False):
     """Rows of one caller that are run together.
 
     Args:

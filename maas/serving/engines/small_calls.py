@@ -6,12 +6,12 @@ its own call alone.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,8 +29,7 @@ CallRows: TypeAlias = Sequence[Row] | NDArray[np.generic]
 Finished = TypeVar("Finished")
 
 
-@dataclass(slots=True, eq=False)
-class SmallCall(Generic[Finished]):
+class SmallCall(msgspec.Struct, Generic[Finished], eq=False):
     """A call that waits to be preprocessed and run.
 
     Args:

@@ -1,36 +1,59 @@
-"""Requests and runs as Prometheus reads them, kept without locks: all requests end on the event loop.
+"""Requests, runs and events as they are counted, without locks: all requests end on the event loop.
 
 The runs of one version of a model are counted one after another. prometheus_client's own counter and histogram take
 five locks a request, longer than a small model runs.
 """
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-from prometheus_client.registry import Collector
+import msgspec
 
 LABELS = ("route", "protocol", "model", "version")
 RequestLabels = tuple[str, str, str, str]
 
 
-class _Figures:
-    """Values of equal labels.
+class Buckets:
+    """How many values lie within each of some bounds, and the sum of them all.
 
     Args:
-        buckets: number of bounds of the histogram, and one for what is beyond them.
+        bounds: upper bounds, in rising order.
     """
 
-    __slots__ = ("buckets", "sum")
+    __slots__ = ("bounds", "counts", "sum")
 
-    def __init__(self, buckets: int) -> None:
-        self.buckets = [0] * buckets
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
+    def add(self, value: float) -> None:
+        """Counts one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
 
-class RequestFigures(Collector):
-    """Requests by labels and status, and a histogram of their seconds by labels.
+    @property
+    def count(self) -> int:
+        """Number of values."""
+        return sum(self.counts)
+
+    def within(self) -> list[tuple[str, int]]:
+        """Returns how many values lie within each bound, by its name."""
+        return list(zip((*map(str, self.bounds), "+Inf"), accumulate(self.counts), strict=True))
+
+
+def joined_buckets(some: Sequence[Buckets]) -> Buckets:
+    """Returns buckets of the values of several ones, which have the same bounds."""
+    joined = Buckets(some[0].bounds)
+    joined.counts = list(map(sum, zip(*(one.counts for one in some), strict=True)))
+    joined.sum = sum(one.sum for one in some)
+    return joined
+
+
+class RequestFigures:
+    """Requests by labels and status, with their seconds.
 
     Args:
         bounds_s: upper bounds of the histogram's buckets, in seconds, in rising order.
@@ -38,7 +61,7 @@ class RequestFigures(Collector):
 
     def __init__(self, bounds_s: Sequence[float]) -> None:
         self._bounds_s = tuple(bounds_s)
-        self._figures: dict[tuple[RequestLabels, int], _Figures] = {}
+        self.by_status: dict[tuple[RequestLabels, int], Buckets] = {}
 
     def add(self, labels: RequestLabels, status: int, seconds: float) -> None:
         """Counts one request.
@@ -48,30 +71,21 @@ class RequestFigures(Collector):
             status: of the reply.
             seconds: from the request's head to its reply.
         """
-        figures = self._figures.get((labels, status))
-        if figures is None:
-            figures = self._figures[labels, status] = _Figures(len(self._bounds_s) + 1)
-        figures.buckets[bisect_left(self._bounds_s, seconds)] += 1
-        figures.sum += seconds
+        found = self.by_status.get((labels, status))
+        if found is None:
+            found = self.by_status[labels, status] = Buckets(self._bounds_s)
+        found.add(seconds)
 
-    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
-        """Yields both families as they are now."""
-        counts = CounterMetricFamily("maas_requests", "Requests answered.", labels=(*LABELS, "status"))
-        by_labels: dict[RequestLabels, list[_Figures]] = {}
-        for (labels, status), figures in self._figures.items():
-            counts.add_metric((*labels, str(status)), sum(figures.buckets))
-            by_labels.setdefault(labels, []).append(figures)
-        times = HistogramMetricFamily(
-            "maas_request_seconds", "Seconds from a request's head to its reply.", labels=LABELS
-        )
-        for labels, found in by_labels.items():
-            buckets = list(map(sum, zip(*(one.buckets for one in found), strict=True)))
-            times.add_metric(labels, _named(self._bounds_s, buckets), sum(one.sum for one in found))
-        yield from (counts, times)
+    def by_labels(self) -> dict[RequestLabels, Buckets]:
+        """Returns the seconds of requests of any status."""
+        found: dict[RequestLabels, list[Buckets]] = {}
+        for (labels, _), buckets in self.by_status.items():
+            found.setdefault(labels, []).append(buckets)
+        return {labels: joined_buckets(some) for labels, some in found.items()}
 
 
-class RunFigures(Collector):
-    """A histogram of the rows of runs, by model and version.
+class RunFigures:
+    """Runs by model and version, with their rows.
 
     Args:
         bounds: upper bounds of the histogram's buckets, in rows, in rising order.
@@ -79,28 +93,42 @@ class RunFigures(Collector):
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = tuple(bounds)
-        self._figures: dict[tuple[str, str], _Figures] = {}
+        self.by_version: dict[tuple[str, str], Buckets] = {}
 
     def watch(self, model: str, version: str) -> None:
         """Shows a version of a model before its first run."""
-        self._figures.setdefault((model, version), _Figures(len(self._bounds) + 1))
+        self.by_version.setdefault((model, version), Buckets(self._bounds))
 
     def add(self, model: str, version: str, rows: int) -> None:
         """Counts one run."""
-        if (model, version) not in self._figures:
+        if (model, version) not in self.by_version:
             self.watch(model, version)
-        figures = self._figures[model, version]
-        figures.buckets[bisect_left(self._bounds, rows)] += 1
-        figures.sum += rows
-
-    def collect(self) -> Iterator[HistogramMetricFamily]:
-        """Yields the histogram as it is now."""
-        rows = HistogramMetricFamily("maas_batch_rows", "Rows in one run of a model.", labels=("model", "version"))
-        for labels, figures in self._figures.items():
-            rows.add_metric(labels, _named(self._bounds, figures.buckets), figures.sum)
-        yield rows
+        self.by_version[model, version].add(rows)
 
 
-def _named(bounds: Sequence[float], buckets: Sequence[int]) -> list[tuple[str, int]]:
-    """Returns how many values lie within each bound, by its name."""
-    return list(zip((*map(str, bounds), "+Inf"), accumulate(buckets), strict=True))
+class EventCount(msgspec.Struct):
+    """How often something happened.
+
+    Args:
+        since_s: when it happened first, in seconds since 1970.
+        count: number of times.
+    """
+
+    since_s: float
+    count: int = 0
+
+
+class EventFigures:
+    """How often something happened, by two labels."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], EventCount] = {}
+
+    def add(self, first: str, second: str) -> None:
+        """Counts once more."""
+        if (first, second) not in self._counts:
+            self._counts[first, second] = EventCount(time.time())
+        self._counts[first, second].count += 1
+
+    def __iter__(self) -> Iterator[tuple[tuple[str, str], EventCount]]:
+        return iter(self._counts.items())

@@ -30,7 +30,7 @@ from maas.serving.preprocessing.frames import (
     head_of,
 )
 from maas.serving.preprocessing.unopened import UnopenedDeployment
-from maas.serving.protocols import operations_of
+from maas.serving.protocols import sources_of
 from maas.serving.protocols.operations import ModelOperation, Request
 from maas.serving.repository import PredictingDeployment, Snapshot, VersionLabel
 
@@ -112,7 +112,11 @@ def _frames_of(header: ReadRequest, request: Request) -> Iterator[tuple[FromWork
     """Yields the call that a request is, then its rows."""
     snapshot = snapshot_of(header.models, header.labels)
     operation = next(
-        one for one in operations_of(snapshot) if one.path == header.path and isinstance(one, ModelOperation)
+        one
+        for source in sources_of(snapshot)
+        if source.may_have(header.path)
+        for one in source.make()
+        if one.path == header.path and isinstance(one, ModelOperation)
     )
     call = operation.parse(request, snapshot)
     deployment = snapshot.find(call.model, call.version)

@@ -1,62 +1,79 @@
 """Protocols that clients speak: one protocol, one file or one room; `NAME_operations(snapshot)` lists its operations.
 
 A protocol parses a request into a call and renders outputs into a reply; it decides nothing else, and captures nothing
-of what is served.
+of what is served. Most are imported by the first request whose path begins as one of theirs: a server that nobody sends
+GraphQL need not start with it.
 """
 
-from maas.serving.page.static_files import page_operations
-from maas.serving.protocols.explanations import explanations_operations
-from maas.serving.protocols.graphql.operations import graphql_operations
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from typing import NamedTuple, TypeAlias
+
 from maas.serving.protocols.health import health_operations
-from maas.serving.protocols.mlflow import mlflow_operations
-from maas.serving.protocols.models import models_operations
-from maas.serving.protocols.open_inference.generate import generate_operations
-from maas.serving.protocols.open_inference.rest import v2_operations, v2_server_operations
-from maas.serving.protocols.openai.audio import audio_operations
-from maas.serving.protocols.openai.chat import ChatOperation
-from maas.serving.protocols.openai.completions import CompletionsOperation
-from maas.serving.protocols.openai.embeddings import embeddings_operations
-from maas.serving.protocols.openai.responses import ResponsesOperation
 from maas.serving.protocols.operations import AnyOperation
 from maas.serving.protocols.predictions import predictions_operations
 from maas.serving.protocols.rest import rest_operations
-from maas.serving.protocols.row_schemas import row_schemas_operations
-from maas.serving.protocols.tensorflow_serving.rest import tf_serving_operations
 from maas.serving.repository import Snapshot
+from maas.serving.routing import OperationSource
+
+OperationsMaker: TypeAlias = Callable[[Snapshot], Sequence[AnyOperation]]
 
 
-def generating_operations(snapshot: Snapshot) -> list[AnyOperation]:
-    """Returns the operations that models generate texts for; documents show them where one is served."""
-    is_documented = bool(snapshot.generating)
-    kinds = (ChatOperation, CompletionsOperation, ResponsesOperation)
-    generate = generate_operations(is_documented=is_documented)
-    return [*(kind(is_documented=is_documented) for kind in kinds), *generate]
+class Protocol(NamedTuple):
+    """The operations of a protocol, or some of them.
+
+    Args:
+        make: returns them.
+        paths: where they are; `/v2/*` stands for all that begin with `/v2/`.
+        is_for_texts: whether it is there where all models generate texts.
+    """
+
+    make: OperationsMaker
+    paths: tuple[str, ...]
+    is_for_texts: bool = False
+
+
+def _imported(module: str, function: str, *paths: str, is_for_texts: bool = False) -> Protocol:
+    """Returns operations that a function of a module of `maas.serving` lists; it is imported when they are wanted."""
+
+    def make(snapshot: Snapshot) -> Sequence[AnyOperation]:
+        operations: OperationsMaker = getattr(import_module(f"maas.serving.{module}"), function)
+        return operations(snapshot)
+
+    return Protocol(make, paths, is_for_texts)
 
 
 PROTOCOLS = (
-    health_operations,
-    rest_operations,
-    predictions_operations,
-    explanations_operations,
-    row_schemas_operations,
-    models_operations,
-    v2_operations,
-    tf_serving_operations,
-    mlflow_operations,
-    embeddings_operations,
-    audio_operations,
-    generating_operations,
-    graphql_operations,
+    Protocol(health_operations, ("/healthz", "/livez", "/readyz", "/v2/health/*"), is_for_texts=True),
+    Protocol(rest_operations, ("/v1/*", "/predict")),
+    Protocol(predictions_operations, ("/v1/predictions", "/v1/scores")),
+    _imported("protocols.explanations", "explanations_operations", "/v1/explanations"),
+    _imported("protocols.row_schemas", "row_schemas_operations", "/v1/schema", is_for_texts=True),
+    _imported("protocols.models", "models_operations", "/v1/models", "/v1/models/*", is_for_texts=True),
+    _imported("protocols.open_inference.pages", "v2_pages_operations", "/v2", "/v2/models/*", is_for_texts=True),
+    _imported("protocols.open_inference.rest", "v2_operations", "/v2/models/*", "/v2/repository/*"),
+    _imported("protocols.tensorflow_serving.rest", "tf_serving_operations", "/v1/models/*"),
+    _imported("protocols.mlflow", "mlflow_operations", "/ping", "/health", "/version", "/invocations"),
+    _imported("protocols.openai.embeddings", "embeddings_operations", "/v1/embeddings"),
+    _imported("protocols.openai.audio", "audio_operations", "/v1/audio/*"),
+    _imported("protocols.openai.chat", "chat_operations", "/v1/chat/*", is_for_texts=True),
+    _imported("protocols.openai.completions", "completions_operations", "/v1/completions", is_for_texts=True),
+    _imported("protocols.openai.responses", "responses_operations", "/v1/responses", is_for_texts=True),
+    _imported("protocols.open_inference.generate", "generate_operations", "/v2/models/*", is_for_texts=True),
+    _imported("protocols.graphql.operations", "graphql_operations", "/graphql"),
+    _imported("page.static_files", "page_operations", "/", "/page/*", is_for_texts=True),
 )
 
 
-def operations_of(snapshot: Snapshot) -> list[AnyOperation]:
-    """Returns the operations of every protocol for the models of a snapshot, and the page.
+def sources_of(snapshot: Snapshot) -> list[OperationSource]:
+    """Returns where the operations of every protocol come from for the models of a snapshot, and those of the page.
 
     Where all models generate texts, those that predict are left out.
     """
-    if snapshot.generating and not snapshot.predicting:
-        common = [*health_operations(snapshot), *models_operations(snapshot), *v2_server_operations()]
-        shown = [*row_schemas_operations(snapshot), *page_operations(snapshot)]
-        return [*common, *generating_operations(snapshot), *shown]
-    return [operation for protocol in PROTOCOLS for operation in protocol(snapshot)] + [*page_operations(snapshot)]
+    is_for_texts = bool(snapshot.generating and not snapshot.predicting)
+    return [
+        OperationSource(one.paths, partial(one.make, snapshot))
+        for one in PROTOCOLS
+        if one.is_for_texts or not is_for_texts
+    ]

@@ -1,14 +1,14 @@
 """An operation as the documentation shows it: bodies with their schemas and examples, parameters beside the path."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 JsonSchema: TypeAlias = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """A body as the documentation shows it.
 
     Args:
@@ -22,8 +22,7 @@ class Content:
     media_type: str = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class QueryParameter:
+class QueryParameter(msgspec.Struct, frozen=True):
     """A parameter in the query.
 
     Args:
@@ -39,8 +38,7 @@ class QueryParameter:
     required: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OperationDocument:
+class OperationDocument(msgspec.Struct, frozen=True):
     """An operation as the documentation shows it.
 
     Args:

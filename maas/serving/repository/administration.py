@@ -6,17 +6,22 @@ One change is made at a time. What fails leaves things as they are.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from maas.errors import ConfigError, InputError, MaasError, shortened_value
+from maas.serving import later
 from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.faults import UnknownModelError
 from maas.serving.locating import Locator
 from maas.serving.repository.repository import Repository
 from maas.serving.repository.slots import Slot
 from maas.serving.repository.watching import AliasWatcher
-from maas.serving.rollout.records import RolloutState
-from maas.serving.served_models import ServedModels, ServedSlot, UnloadedModel
+
+if TYPE_CHECKING:
+    from maas.serving.rollout.records import RolloutState
+    from maas.serving.served_models import ServedModels, UnloadedModel
 
 log = logging.getLogger("maas.serving")
 Entries = Callable[[], tuple[list[ModelEntry], str | None]]
@@ -42,7 +47,8 @@ class IndexedVersion(NamedTuple):
 class Administration:
     """Changes what a repository serves.
 
-    `followers` are called once the settings were read again; `rollouts` returns the roll-outs that other processes get.
+    `followers` are called once the settings were read again; `rollouts` returns the roll-outs that other processes get,
+    and is null where there can be none.
 
     Args:
         repository: of the server.
@@ -57,7 +63,7 @@ class Administration:
         self._locator = locator
         self._entries = entries
         self.followers: list[Callable[[], Awaitable[None]]] = []
-        self.rollouts: Callable[[], RolloutState] = RolloutState
+        self.rollouts: Callable[[], RolloutState] | None = None
         self._unloaded: list[UnloadedModel] = []
         self._reloading: set[asyncio.Task[None]] = set()
 
@@ -67,10 +73,10 @@ class Administration:
         gone = [IndexedVersion(one.name, one.version, "UNAVAILABLE", "unloaded") for one in self._unloaded]
         return [*served, *gone]
 
-    def served(self) -> ServedModels:
+    def served(self) -> "ServedModels":
         """Returns what is served as a record."""
         slots = [
-            ServedSlot(
+            later.ServedSlot(
                 slot.entry,
                 str(slot.deployment.bundle.folder),
                 slot.deployment.name,
@@ -79,9 +85,10 @@ class Administration:
             )
             for slot in self.repository.slots
         ]
-        return ServedModels(tuple(slots), tuple(self._unloaded), self.repository.default, self.rollouts())
+        found = later.ServedModels(tuple(slots), tuple(self._unloaded), self.repository.default)
+        return found if self.rollouts is None else msgspec.structs.replace(found, rollouts=self.rollouts())
 
-    def restore(self, served: ServedModels) -> None:
+    def restore(self, served: "ServedModels") -> None:
         """Serves what another process serves.
 
         Raises:
@@ -125,7 +132,7 @@ class Administration:
             if not slots and not any(one.name == name for one in self._unloaded):
                 raise self._unknown(name)
             self.repository.remove(slots)
-            self._unloaded += [UnloadedModel(slot.entry, name, slot.deployment.version) for slot in slots]
+            self._unloaded += [later.UnloadedModel(slot.entry, name, slot.deployment.version) for slot in slots]
 
     def reload_soon(self) -> None:
         """Begins to read the settings again."""

@@ -2,10 +2,12 @@
 
 import asyncio
 
-from maas.registry.copies import IN_USE_S, keep_copy
+from maas.files import cache_folder
+from maas.serving import later
 from maas.serving.repository.repository import Repository
 
-INTERVAL_S = IN_USE_S / 4
+INTERVAL_S = 900.0
+"""Far less than what copies are kept for after they were noted."""
 
 
 class CopyKeeper:
@@ -21,8 +23,10 @@ class CopyKeeper:
 
     def start(self) -> None:
         """Begins, on the running event loop."""
+        copies = cache_folder("bundles")
         for deployment in self._repository.snapshot.deployments:
-            keep_copy(deployment.bundle.folder)
+            if deployment.bundle.folder.is_relative_to(copies):
+                later.keep_copy(deployment.bundle.folder)
         self._timer = asyncio.get_running_loop().call_later(INTERVAL_S, self.start)
 
     async def close(self) -> None:

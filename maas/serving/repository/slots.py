@@ -1,7 +1,10 @@
 """Places for versions of models: what is configured of each, and the snapshot that all of them make."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from maas.errors import ConfigError
 from maas.serving.entries import ModelEntry
@@ -9,8 +12,7 @@ from maas.serving.repository.deployments import Deployment, GeneratingDeployment
 from maas.serving.repository.snapshots import Snapshot, VersionLabel
 
 
-@dataclass(frozen=True)
-class EngineSettings:
+class EngineSettings(Struct, frozen=True):
     """How models are run.
 
     Args:

@@ -10,22 +10,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from maas.errors import ConfigError
+from maas.serving import later
 from maas.serving.examples import completion_call, example_call
 from maas.serving.observers.chosen import chosen_observers
 from maas.serving.observers.metrics import Metrics, MetricsPage
-from maas.serving.observers.rollout_metrics import RolloutMetrics
 from maas.serving.peers import Alone, Peers
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.protocols import operations_of
-from maas.serving.protocols.open_inference.repository import administration_operations
+from maas.serving.protocols import sources_of
 from maas.serving.protocols.operations import Action, AnyOperation, Page
-from maas.serving.protocols.rollouts import rollout_operations
 from maas.serving.repository import Repository, Snapshot
 from maas.serving.repository.administration import Administration
-from maas.serving.rollout.rollouts import Rollouts
+from maas.serving.routing import OperationSource
 from maas.serving.service import Service
 from maas.serving.settings import ServerSettings
-from maas.serving.starting import ModelSource, open_models, open_rollouts
+from maas.serving.starting import ModelSource, open_models
 from maas.serving.stopping import GRACE_S, LEAST_CLOSING_S, STUCK_S, end_within
 from maas.serving.transports.body_limits import BodyBudget
 from maas.serving.transports.cors import CorsPolicy
@@ -37,6 +35,7 @@ from maas.serving.workers.administration import SharedAdministration
 from maas.serving.workers.connection_counts import ConnectionCounts
 
 if TYPE_CHECKING:
+    from maas.serving.rollout.rollouts import Rollouts
     from maas.serving.transports.grpc import GrpcServer
 
 ADMIN_BODY_BYTES, ADMIN_CONNECTIONS = 2**16, 64
@@ -100,14 +99,14 @@ class ServerParts:
         peers: the processes that serve the same models.
         source: where models come from.
         metrics_page: makes the page of metrics.
-        operations: returns what is offered to clients for the models of a snapshot.
+        sources: returns where operations for clients come from, for the models of a snapshot.
         counts: connections of the processes that share the socket; null where it is this one's alone.
     """
 
     peers: Peers = field(default_factory=Alone)
     source: ModelSource = field(default_factory=ModelSource)
     metrics_page: Callable[[Metrics], Page | Action] = MetricsPage
-    operations: Callable[[Snapshot], Sequence[AnyOperation]] = operations_of
+    sources: Callable[[Snapshot], Sequence[OperationSource]] = sources_of
     counts: ConnectionCounts | None = None
 
 
@@ -133,24 +132,27 @@ def assembled_server(settings: ServerSettings, listeners: Listeners, parts: Serv
     state = ServerState(service, bodies, CorsPolicy(settings.cors_origins.replace(",", " ").split()))
     server = HttpServer(state, ConnectionLimits(), connections_that_fit(settings.max_connections), parts.counts)
     servers, lines = [(server, listeners.public)], ready_lines(repository.snapshot, settings, listeners)
-    shared = SharedAdministration(administration, parts.peers)
-    if listeners.admin is not None:
-        offered = [*administration_operations(shared), *rollout_operations(rollouts, repository)]
+    if listeners.admin is not None and rollouts is not None:
+        shared = SharedAdministration(administration, parts.peers)
+        offered = [*later.administration_operations(shared), *later.rollout_operations(rollouts, repository)]
         servers.append((_admin_server(offered, repository), listeners.admin))
     return AssembledServer(servers, service, administration, lines, _grpc_maker(settings, service, bodies))
 
 
 def _rollouts(
     settings: ServerSettings, administration: Administration, metrics: Metrics, parts: ServerParts
-) -> Rollouts:
-    figures = RolloutMetrics(metrics.registry)
-    rollouts = open_rollouts(settings, administration, figures, parts.peers, parts.source.served)
-    figures.watch(rollouts)
+) -> "Rollouts | None":
+    """Returns the roll-outs; None where nothing can bring one: no file, folder, administrator or other process."""
+    is_alone = isinstance(parts.peers, Alone) and settings.admin_port is None
+    if is_alone and settings.models is None and settings.state is None:
+        return None
+    rollouts = later.open_rollouts(settings, administration, metrics, parts.peers, parts.source.served)
+    metrics.rollouts = lambda: rollouts.state.rollouts
     return rollouts
 
 
 def _service(
-    settings: ServerSettings, repository: Repository, rollouts: Rollouts, metrics: Metrics, parts: ServerParts
+    settings: ServerSettings, repository: Repository, rollouts: "Rollouts | None", metrics: Metrics, parts: ServerParts
 ) -> Service:
     """Returns what answers clients' requests."""
     reader = InputReader(settings.max_queue)
@@ -160,7 +162,7 @@ def _service(
         pages=[parts.metrics_page(metrics)],
         observers=chosen_observers(metrics, os.environ, has_access_log=settings.access_log),
         reader=reader,
-        operations=parts.operations,
+        sources=parts.sources,
         rollouts=rollouts,
     )
 
@@ -191,15 +193,11 @@ def _documents_and_example(snapshot: Snapshot, url: str) -> list[str]:
 
 def _admin_server(operations: Sequence[AnyOperation], repository: Repository) -> HttpServer:
     """Returns the server of administrators."""
-    service = Service(repository, operations=partial(_without_models, operations))
+    source = OperationSource(("*",), lambda: operations)
+    service = Service(repository, sources=lambda _: [source])
     return HttpServer(
         ServerState(service, BodyBudget(ADMIN_BODY_BYTES, ADMIN_BODY_BYTES)), ConnectionLimits(), ADMIN_CONNECTIONS
     )
-
-
-def _without_models(operations: Sequence[AnyOperation], snapshot: Snapshot) -> Sequence[AnyOperation]:  # noqa: ARG001
-    """Returns operations that are the same whatever is served."""
-    return operations
 
 
 def _grpc_maker(settings: ServerSettings, service: Service, bodies: BodyBudget) -> "Callable[[], GrpcServer] | None":

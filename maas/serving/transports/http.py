@@ -10,7 +10,7 @@ from maas.errors import MaasError
 from maas.serving.deadlines import PRIORITY, TIMEOUT
 from maas.serving.observers import Observer, outcome_of
 from maas.serving.preprocessing.reader import InputReader
-from maas.serving.protocols.operations import AnyOperation, AnyReply, Page, Reply, Request
+from maas.serving.protocols.operations import Action, AnyOperation, AnyReply, Page, Reply, Request
 from maas.serving.protocols.streaming import StreamedReply
 from maas.serving.repository import Repository
 from maas.serving.service import Service
@@ -45,7 +45,7 @@ class HttpApp:
         self,
         repository: Repository,
         *,
-        pages: Sequence[Page] = (),
+        pages: Sequence[Page | Action] = (),
         observers: Sequence[Observer] = (),
         max_body_bytes: int = 8 * 2**20,
         max_total_bytes: int = 64 * 2**20,

@@ -4,16 +4,18 @@ Source: https://github.com/triton-inference-server/server/blob/main/docs/protoco
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import msgspec
 
 from maas.serving.peers import Peers, require_all
-from maas.serving.protocols import operations_of
+from maas.serving.protocols import sources_of
 from maas.serving.protocols.bodies import encode
 from maas.serving.protocols.open_inference.extensions import StatisticsPage, statistics_of
 from maas.serving.protocols.operation_documents import OperationDocument
 from maas.serving.protocols.operations import Action, AnyOperation, Reply, Request
 from maas.serving.repository import Snapshot
+from maas.serving.routing import OperationSource
 from maas.serving.workers.records import STATISTICS
 
 
@@ -117,16 +119,16 @@ def merged_statistics(replies: Iterable[StatisticsReply]) -> StatisticsReply:
     return StatisticsReply(list(found.values()))
 
 
-def shared_operations(peers: Peers) -> Callable[[Snapshot], Sequence[AnyOperation]]:
-    """Returns what gives the operations of a worker: all protocols, with statistics of all workers."""
+def shared_sources(peers: Peers) -> Callable[[Snapshot], Sequence[OperationSource]]:
+    """Returns where the operations of a worker come from: all protocols, with statistics of all workers."""
 
-    def operations(snapshot: Snapshot) -> Sequence[AnyOperation]:
-        return [
-            SharedStatisticsPage(one, peers) if isinstance(one, StatisticsPage) else one
-            for one in operations_of(snapshot)
-        ]
+    def shared(source: OperationSource) -> Sequence[AnyOperation]:
+        return [SharedStatisticsPage(one, peers) if isinstance(one, StatisticsPage) else one for one in source.make()]
 
-    return operations
+    def sources(snapshot: Snapshot) -> Sequence[OperationSource]:
+        return [OperationSource(one.paths, partial(shared, one)) for one in sources_of(snapshot)]
+
+    return sources
 
 
 def handle_statistics(peers: Peers, snapshot: Callable[[], Snapshot]) -> None:

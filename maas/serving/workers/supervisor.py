@@ -6,7 +6,6 @@ import random
 import signal
 import sys
 import time
-from dataclasses import replace
 from typing import NoReturn
 
 import msgspec
@@ -61,7 +60,7 @@ class Supervisor:
         self._settings, self._listeners = settings, listeners
         self._grpc_port = shared_port(settings.host, settings.grpc_port)
         if self._grpc_port is not None:
-            self._settings = replace(settings, grpc_port=self._grpc_port.getsockname()[1])
+            self._settings = msgspec.structs.replace(settings, grpc_port=self._grpc_port.getsockname()[1])
         self._memory = shared_memory(settings.workers)
         self._counts = ConnectionCounts.at(self._memory, settings.workers)
         self._registry = RegistryReplies(default_tracking_uri())

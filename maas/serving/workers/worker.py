@@ -26,7 +26,7 @@ from maas.serving.workers.messages import ControlReply, reply_of_fault
 from maas.serving.workers.metrics_page import SharedMetricsPage
 from maas.serving.workers.records import LOOK, RELOAD, SERVED, WorkerReady, WorkerStart
 from maas.serving.workers.registry import ChannelRegistry
-from maas.serving.workers.statistics_page import handle_statistics, shared_operations
+from maas.serving.workers.statistics_page import handle_statistics, shared_sources
 from maas.serving.workers.worker_channel import WorkerChannel
 
 
@@ -52,7 +52,7 @@ def _opened(start: WorkerStart, channel: WorkerChannel) -> AssembledServer:
         channel,
         ModelSource(Locator(uri, ChannelRegistry(uri, channel)), start.served, watches=False),
         partial(SharedMetricsPage, peers=channel),
-        shared_operations(channel),
+        shared_sources(channel),
         ConnectionCounts.at(start.counts, start.settings.workers, start.worker - 1),
     )
     listeners = Listeners(_socket(start.public), None if start.admin is None else _socket(start.admin))

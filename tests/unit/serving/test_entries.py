@@ -3,7 +3,8 @@
 import pytest
 
 from maas.errors import ConfigError
-from maas.serving.entries import ModelEntry, ModelsFile, entry_of, read_models_file
+from maas.serving.entries import ModelEntry, entry_of
+from maas.serving.models_file import ModelsFile, read_models_file
 from maas.serving.settings import ServerSettings
 from maas.serving.starting import entries_of
 

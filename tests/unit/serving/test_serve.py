@@ -52,7 +52,7 @@ def test_help_shows_every_setting(arguments, capsys):
     serve.main(arguments)
     shown = capsys.readouterr().out
     assert shown.startswith("Serves models over HTTP.")
-    assert all(f"\n    {name} " in shown for name in ServerSettings.__dataclass_fields__)
+    assert all(f"\n    {name} " in shown for name in ServerSettings.__struct_fields__)
 
 
 def test_folder_without_a_bundle_is_one_line_and_status_2(tmp_path):

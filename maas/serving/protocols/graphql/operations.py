@@ -9,9 +9,10 @@ Source: https://graphql.github.io/graphql-over-http/draft/
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from maas.serving.executors import ThreadExecutor
 from maas.serving.faults import MissingExtraError

@@ -48,14 +48,10 @@ class GenerateCall(GenerationCall, frozen=True, kw_only=True):
 _DECODER = msgspec.json.Decoder(GenerateRequest)
 
 
-def generate_operations(*, is_documented: bool) -> list[AnyOperation]:
-    """Returns the operations for the models that generate.
-
-    Args:
-        is_documented: whether documents show them.
-    """
+def generate_operations(snapshot: Snapshot) -> list[AnyOperation]:
+    """Returns the operations; documents show them where a model generates."""
     return [
-        GenerateOperation(path, is_streamed=is_streamed, is_documented=is_documented)
+        GenerateOperation(path, is_streamed=is_streamed, is_documented=bool(snapshot.generating))
         for path in MODEL_PATHS
         for is_streamed in (False, True)
     ]

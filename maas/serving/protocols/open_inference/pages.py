@@ -8,9 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from maas.records.signature import TensorSpec
 from maas.serving.protocols.bodies import encode
-from maas.serving.protocols.health import HealthPage
 from maas.serving.protocols.operation_documents import Content, OperationDocument
-from maas.serving.protocols.operations import Page, Reply, Request
+from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, PredictingDeployment, Snapshot
 
@@ -23,6 +22,11 @@ EXTENSIONS = (
 MODEL_PATHS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
 TEXT_TENSORS = ("text_input", "text_output")
 """Triton's names of the text that goes in and the one that comes out."""
+
+
+def v2_pages_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
+    """Returns what the protocol says of the server and its models, whatever these do."""
+    return [ServerPage(), *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage))]
 
 
 class ServerPage(Page):
@@ -39,19 +43,6 @@ class ServerPage(Page):
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the same as an example."""
         return OperationDocument(Content(schema_like(server_record()), server_record()))
-
-
-class V2HealthPage(HealthPage):
-    """Whether the server runs, or can answer.
-
-    Args:
-        name: `live` or `ready`.
-    """
-
-    protocol = "v2"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"/v2/health/{name}", name)
 
 
 class MetadataPage(Page):

@@ -16,15 +16,7 @@ from maas.serving.faults import UnreadableError
 from maas.serving.protocols.open_inference.extensions import ConfigurationPage, IndexPage, LoadingPage, StatisticsPage
 from maas.serving.protocols.open_inference.messages import deadline_in
 from maas.serving.protocols.open_inference.outputs import WantedOutput, binary_reply, reply_of
-from maas.serving.protocols.open_inference.pages import (
-    MODEL_PATHS,
-    MetadataPage,
-    ReadyPage,
-    ServerPage,
-    V2HealthPage,
-    named_deployment,
-    path_values,
-)
+from maas.serving.protocols.open_inference.pages import MODEL_PATHS, named_deployment, path_values
 from maas.serving.protocols.open_inference.requests import json_size, request_head, rows_of_request
 from maas.serving.protocols.open_inference.row_requests import binary_row_reader
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
@@ -48,9 +40,8 @@ class V2Call(Call, frozen=True, kw_only=True):
 
 
 def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
-    """Returns health, metadata, inference, and what extensions add to them."""
+    """Returns inference, and what extensions add to the protocol."""
     return [
-        *v2_server_operations(),
         *(kind(path) for path in MODEL_PATHS for kind in (ConfigurationPage, InferOperation)),
         IndexPage(),
         LoadingPage("load"),
@@ -58,12 +49,6 @@ def v2_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  th
         StatisticsPage("/v2/models/stats"),
         *(StatisticsPage(f"{path}/stats") for path in MODEL_PATHS),
     ]
-
-
-def v2_server_operations() -> list[AnyOperation]:
-    """Returns what the protocol says of the server and its models, whatever these do."""
-    pages = [kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage)]
-    return [ServerPage(), V2HealthPage("live"), V2HealthPage("ready"), *pages]
 
 
 class InferOperation(Inference[V2Call]):

@@ -26,7 +26,7 @@ from maas.serving.protocols.openai.requests import (
 )
 from maas.serving.protocols.openai.tools import FunctionTool, ToolChoice, ToolUse, tool_use
 from maas.serving.protocols.operation_documents import Content, OperationDocument
-from maas.serving.protocols.operations import Generating, Request
+from maas.serving.protocols.operations import AnyOperation, Generating, Request
 from maas.serving.protocols.parameters import MODEL_QUERY
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import GeneratingDeployment, Snapshot
@@ -52,6 +52,11 @@ class ChatRequest(SamplingRequest, kw_only=True, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(ChatRequest)
+
+
+def chat_operations(snapshot: Snapshot) -> list[AnyOperation]:
+    """Returns the operation; documents show it where a model generates."""
+    return [ChatOperation(is_documented=bool(snapshot.generating))]
 
 
 class ChatOperation(OpenAiOperation, Generating[OpenAiCall]):

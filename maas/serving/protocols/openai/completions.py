@@ -24,7 +24,7 @@ from maas.serving.protocols.openai.requests import (
 )
 from maas.serving.protocols.openai.schemas import sampling_schema
 from maas.serving.protocols.operation_documents import Content, OperationDocument
-from maas.serving.protocols.operations import Generating, Request
+from maas.serving.protocols.operations import AnyOperation, Generating, Request
 from maas.serving.protocols.parameters import MODEL_QUERY
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import GeneratingDeployment, Snapshot
@@ -47,6 +47,11 @@ class CompletionsRequest(SamplingRequest, kw_only=True, forbid_unknown_fields=Tr
 
 
 _DECODER = msgspec.json.Decoder(CompletionsRequest)
+
+
+def completions_operations(snapshot: Snapshot) -> list[AnyOperation]:
+    """Returns the operation; documents show it where a model generates."""
+    return [CompletionsOperation(is_documented=bool(snapshot.generating))]
 
 
 class CompletionsOperation(OpenAiOperation, Generating[OpenAiCall]):

@@ -29,7 +29,7 @@ from maas.serving.protocols.openai.requests import (
 from maas.serving.protocols.openai.response_events import ResponseEvents, ResponsesCall, whole_response
 from maas.serving.protocols.openai.schemas import COUNT, MAYBE_STRING, STRING, generation_schema
 from maas.serving.protocols.operation_documents import Content, OperationDocument
-from maas.serving.protocols.operations import Generating, Request
+from maas.serving.protocols.operations import AnyOperation, Generating, Request
 from maas.serving.protocols.parameters import MODEL_QUERY
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import GeneratingDeployment, Snapshot
@@ -98,6 +98,11 @@ class ResponsesRequest(GenerationRequest, kw_only=True, forbid_unknown_fields=Tr
 
 
 _DECODER = msgspec.json.Decoder(ResponsesRequest)
+
+
+def responses_operations(snapshot: Snapshot) -> list[AnyOperation]:
+    """Returns the operation; documents show it where a model generates."""
+    return [ResponsesOperation(is_documented=bool(snapshot.generating))]
 
 
 class ResponsesOperation(OpenAiOperation, Generating[ResponsesCall]):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maas.serving.entries import read_models_file
+from maas.serving.models_file import read_models_file
 
 PAGE = Path(__file__).parents[4] / "docs/serving.md"
 ROW = str([1] * 64)

@@ -1,0 +1,30 @@
+"""Overrides as they are typed: `key=value`, `+key=value` and `~key`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from maas.errors import ConfigError, shortened_value
+
+
+def key_of(override: str) -> str:
+    """Returns the key of an override, without the sign that adds or removes it."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def require_each_once(overrides: Sequence[str]) -> None:
+    """Refuses a command line that gives a key twice: which value was meant cannot be known.
+
+    Raises:
+        ConfigError: the keys with their values, a line each.
+    """
+    faults = list(repeated_keys(overrides))
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def repeated_keys(overrides: Sequence[str]) -> Iterator[str]:
+    """Yields a line for each key that is given more than once."""
+    for key, count in Counter(map(key_of, overrides)).items():
+        if count > 1:
+            given = " and ".join(shortened_value(one, "") for one in overrides if key_of(one) == key)
+            yield f"{key} is given {'twice' if count == 2 else f'{count} times'}: {given}. Leave one."

@@ -24,12 +24,13 @@ class PreparedInference:
         self.operation = operation
         self._deployment, self._read = reader
 
-    def begin(self, request: Request, done: Done) -> Withdraw | None:
+    def begin(self, request: Request, done: Done, callers: int = 2) -> Withdraw | None:
         """Begins a request, if it is a row of numbers that takes little work.
 
         Args:
             request: read whole.
-            done: receives the reply or the fault later, unless the request is withdrawn.
+            done: receives the reply or the fault later, unless the request is withdrawn; or now, where it is alone.
+            callers: number of connections: requests of several that arrive in one turn of the loop run together.
 
         Returns:
             What withdraws the request, or None where the service has to begin it.
@@ -42,4 +43,4 @@ class PreparedInference:
             return None
         (rows, replies), deployment = found, self._deployment
         request.model, request.version = deployment.name, deployment.version
-        return deployment.engine.start_small(SmallCall(rows, len(request.body), replies, done))
+        return deployment.engine.start_small(SmallCall(rows, len(request.body), replies, done, callers == 1))

@@ -117,7 +117,8 @@ class BatchEngine:
     def start_small(self, small: AnySmallCall) -> Withdraw | None:
         """Admits a call that was found to be one row, if it is preprocessed and run on the event loop.
 
-        It costs no task and no future, which take longer than the run of a small model.
+        It costs no task and no future, which take longer than the run of a small model. One that is alone has its
+        outcome at once, if nothing else waits or runs.
 
         Returns:
             What withdraws the call, or None where it has to be submitted.
@@ -130,7 +131,8 @@ class BatchEngine:
         self._jobs.admit(1)
         self._calls += 1
         self._small.put(small)
-        self._runs.schedule()
+        if not (small.is_alone and self._runs.run_alone()):
+            self._runs.schedule()
         return partial(self._small.withdraw, small)
 
     def pause(self) -> None:

@@ -57,6 +57,16 @@ class RunScheduler:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._start_runs)
 
+    def run_alone(self) -> bool:
+        """Runs the one small call that waits, if nothing else does; returns whether nothing is left to run."""
+        if not self._is_inline or self._is_paused or self._running or not self._jobs.is_empty:
+            return False
+        return self._small.run_alone(self._started)
+
+    def _started(self, rows: int) -> None:
+        self._jobs.release(rows)
+        self.observe(rows)
+
     def pause(self) -> None:
         """Starts no more runs."""
         self._is_paused = True
@@ -73,6 +83,8 @@ class RunScheduler:
 
     def _start_runs(self) -> None:
         self._is_due = False
+        if self.run_alone():
+            return
         start = 0.0
         while self._has_turn and (jobs := self._next_jobs()):
             if not self._is_short(jobs):

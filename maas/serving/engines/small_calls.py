@@ -38,6 +38,7 @@ class SmallCall(msgspec.Struct, Generic[Finished], eq=False):
         finish: makes of the outputs of some calls, (N, …) each, what each of them is given; calls that have the same
             one are finished together.
         deliver: receives that, or the fault, once, unless the call is withdrawn.
+        is_alone: whether nobody else can send a call in this turn of the loop, so that it need not wait for others.
         is_waiting: whether it is not preprocessed yet.
         is_over: whether it has its outcome, or nobody wants one any more.
     """
@@ -46,6 +47,7 @@ class SmallCall(msgspec.Struct, Generic[Finished], eq=False):
     size_bytes: int
     finish: Callable[[Outputs], Sequence[Finished]]
     deliver: Callable[[Finished | Exception], None]
+    is_alone: bool = False
     is_waiting: bool = True
     is_over: bool = False
 
@@ -53,6 +55,7 @@ class SmallCall(msgspec.Struct, Generic[Finished], eq=False):
 AnySmallCall: TypeAlias = SmallCall[Any]
 """What a call finishes, it is given."""
 _finish_of = attrgetter("finish")
+_ONLY = range(1)
 
 
 class SmallCalls:
@@ -96,6 +99,44 @@ class SmallCalls:
                 call.is_waiting = False
                 calls.append(call)
         return self._jobs(calls) if calls else []
+
+    def run_alone(self, started: Callable[[int], object]) -> bool:
+        """Runs the one call that waits, without a job; returns whether no more than that one waited.
+
+        Args:
+            started: is called with the number of rows whose run begins.
+        """
+        if len(self._waiting) != 1:
+            return not self._waiting
+        call = self._waiting.popleft()
+        if call.is_over:
+            return True
+        call.is_waiting = False
+        try:
+            features = self._processor.preprocess(cast("Sequence[Row]", call.rows))
+        except Exception as error:  # noqa: BLE001  whatever it is, its caller waits for it
+            self._end_one(call, error, 1)
+            return True
+        started(1)
+        try:
+            outcome: object = _finished(call.finish, self._run(features), 1, _ONLY)[0]
+        except Exception as error:  # noqa: BLE001  ONNX Runtime's have no base; its caller waits for it
+            outcome = error
+        self._end_one(call, outcome, 0)
+        return True
+
+    def _end_one(self, call: AnySmallCall, outcome: object, rows: int) -> None:
+        """Hands over an outcome to a call that is not over.
+
+        Args:
+            call: that waits for it.
+            outcome: of it.
+            rows: of it that will not run.
+        """
+        if not call.is_over:
+            call.is_over = True
+            self._ended(rows)
+            call.deliver(outcome)
 
     def _jobs(self, calls: Sequence[AnySmallCall]) -> list[Job]:
         """Returns the jobs of calls; calls whose row cannot be understood get the fault."""
@@ -142,10 +183,7 @@ class SmallCalls:
     def _end(self, calls: Sequence[AnySmallCall], outcomes: Sequence[object], rows: int = 0) -> None:
         """Hands over outcomes to those calls that are not over."""
         for call, outcome in zip(calls, outcomes, strict=True):
-            if not call.is_over:
-                call.is_over = True
-                self._ended(rows)
-                call.deliver(outcome)
+            self._end_one(call, outcome, rows)
 
 
 def rows_together(rows: Sequence[CallRows]) -> CallRows:

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from maas.serving.observers.metrics import Metrics
-from maas.serving.observers.request_figures import LABELS, EventFigures
+from maas.serving.observers.request_figures import LABELS, EventFigures, RequestFigures, RunFigures
 from maas.serving.repository import Repository
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
@@ -28,9 +28,9 @@ class _Families(Collector):
     def collect(self) -> Iterator[Family]:
         """Yields all families as they are now."""
         metrics = self._metrics
-        yield from _requests(metrics)
-        yield _runs(metrics)
-        yield _events(
+        yield from request_families(metrics.requests)
+        yield run_family(metrics.runs)
+        yield event_family(
             "maas_swaps",
             "Versions that an alias moved to: swapped, refused or failed; and looks that found none.",
             ("model", "result"),
@@ -42,24 +42,34 @@ class _Families(Collector):
             yield from _generating(metrics.repository)
 
 
-def _requests(metrics: Metrics) -> Iterator[Family]:
+def request_families(figures: RequestFigures) -> Iterator[Family]:
+    """Yields requests by labels and status, and a histogram of their seconds by labels."""
     counts = CounterMetricFamily("maas_requests", "Requests answered.", labels=(*LABELS, "status"))
-    for (labels, status), buckets in metrics.requests.by_status.items():
+    for (labels, status), buckets in figures.by_status.items():
         counts.add_metric((*labels, str(status)), buckets.count)
     times = HistogramMetricFamily("maas_request_seconds", "Seconds from a request's head to its reply.", labels=LABELS)
-    for labels, buckets in metrics.requests.by_labels().items():
+    for labels, buckets in figures.by_labels().items():
         times.add_metric(labels, buckets.within(), buckets.sum)
     yield from (counts, times)
 
 
-def _runs(metrics: Metrics) -> Family:
+def run_family(figures: RunFigures) -> Family:
+    """Returns a histogram of the rows of runs, by model and version."""
     rows = HistogramMetricFamily("maas_batch_rows", "Rows in one run of a model.", labels=("model", "version"))
-    for labels, buckets in metrics.runs.by_version.items():
+    for labels, buckets in figures.by_version.items():
         rows.add_metric(labels, buckets.within(), buckets.sum)
     return rows
 
 
-def _events(name: str, documentation: str, labels: tuple[str, str], figures: EventFigures) -> Family:
+def event_family(name: str, documentation: str, labels: tuple[str, str], figures: EventFigures) -> Family:
+    """Returns a counter.
+
+    Args:
+        name: of the metric.
+        documentation: what it counts.
+        labels: names of its labels.
+        figures: what was counted.
+    """
     family = CounterMetricFamily(name, documentation, labels=labels)
     for values, event in figures:
         family.add_metric(values, event.count, created=event.since_s)
@@ -68,13 +78,13 @@ def _events(name: str, documentation: str, labels: tuple[str, str], figures: Eve
 
 def _rollouts(metrics: Metrics) -> Iterator[Family]:
     """Yields what there is of roll-outs: copies by their result, candidates that were returned, and which there are."""
-    yield _events(
+    yield event_family(
         "maas_shadow",
         "Copies of requests for a candidate: its answer was same, different or failed, or the copy was dropped.",
         ("model", "result"),
         metrics.copies,
     )
-    yield _events(
+    yield event_family(
         "maas_rollout_returns",
         "Candidates that exceeded a bound and get no more requests.",
         ("model", "rollout"),

@@ -49,6 +49,30 @@ def number_rows(body: bytes | bytearray, key: str) -> NDArray[np.float64] | None
         return None
 
 
+def number_row(body: bytes | bytearray, key: str, size: int) -> NDArray[np.float64] | None:
+    """Returns the one row of so many numbers that JSON holds by one key and nothing beside, (1, K); None otherwise.
+
+    Args:
+        body: JSON; a large one is not read here.
+        key: name of the row.
+        size: K.
+
+    Example:
+        >>> number_row(b'{"row": [1, 2.5]}', "row", 2)
+        array([[1. , 2.5]])
+    """
+    if len(body) > LARGE_BODY_BYTES:
+        return None
+    try:
+        document = _PARSER.parse(body)
+        row = document[key] if type(document) is simdjson.Object and len(document) == 1 else None
+        if type(row) is not simdjson.Array or len(row) != size or not holds_lists(body, 1):  # or nested ones
+            return None
+        return np.ndarray((1, size), np.float64, row.as_buffer(of_type="d"))
+    except (ValueError, TypeError, KeyError, RuntimeError):
+        return None
+
+
 def holds_lists(body: bytes | bytearray, count: int) -> bool:
     """Returns whether JSON holds exactly so many lists; a bracket in a text counts as one.
 

@@ -28,7 +28,7 @@ from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import decode, encode, encoded_list, is_large_file, refuse_files
 from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, prediction_maker, top_k_of
-from maas.serving.protocols.number_rows import number_rows, takes_number_rows
+from maas.serving.protocols.number_rows import number_row, number_rows, takes_number_rows
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
 from maas.serving.protocols.operations import (
     JSON,
@@ -119,6 +119,31 @@ class TaskOperation(Inference[RestCall]):
         refuse_files(kind, first.processor)
         require_body_size(request.body, snapshot.predicting)
         return self._call(request, snapshot, _read(request, first.processor.input_name, None, first))
+
+    def row_reader(self, request: Request, snapshot: Snapshot) -> RowReader | None:
+        """Returns what reads one row of numbers.
+
+        Raises:
+            InputError: no model solves the task, or the body is a file that it does not read.
+        """
+        first = snapshot.for_task(self.task)
+        processor, kind = first.processor, request.media_type
+        if request.query or kind in processor.media_types or processor.row_keys:
+            return None
+        refuse_files(kind, processor)
+        if not (takes_number_rows(first) and first.gives_little):
+            return None
+        size = first.signature.inputs[0].shape[1]
+        if processor.is_many([0.0] * size):
+            return None
+        replies = PredictionReplies(first)
+        most_bytes = most_body_bytes(snapshot.predicting)
+
+        def read(body: bytes | bytearray) -> ReadRow | None:
+            row = number_row(body, processor.input_name, size) if len(body) <= most_bytes else None
+            return None if row is None else (row, replies)
+
+        return RowReader(first, read)
 
     def _call(self, request: Request, snapshot: Snapshot, body: _Body | None) -> RestCall:
         """Returns the call of a body, or of the file that the body is."""
@@ -231,6 +256,22 @@ class ScoreReplies:
         """Returns the reply to the request of each row."""
         scores, metadata = self.deployment.postprocessor.scores(outputs).tolist(), self.deployment.reply_metadata
         return [Reply(encode({"predictions": [row]}), JSON, metadata) for row in scores]
+
+
+@dataclass(frozen=True)
+class PredictionReplies:
+    """Makes replies that hold the prediction for one row each.
+
+    Args:
+        deployment: the one that ran.
+    """
+
+    deployment: PredictingDeployment
+
+    def __call__(self, outputs: Outputs) -> list[Reply]:
+        """Returns the reply to the request of each row."""
+        predictions, metadata = self.deployment.postprocessor.predictions(outputs), self.deployment.reply_metadata
+        return [Reply(encode(prediction), JSON, metadata) for prediction in predictions]
 
 
 def _read_row(most_bytes: float, replies: ScoreReplies, body: bytes | bytearray) -> ReadRow | None:

@@ -33,6 +33,7 @@ class ServerState:
         bodies: bytes of all bodies.
         cors: pages of other origins that may read replies.
         is_stopping: whether the server ends, and connections with it.
+        connections: number of those that are open; 0 where nobody counts them.
         known_heads: heads of requests that need not be parsed again.
     """
 
@@ -40,6 +41,7 @@ class ServerState:
     bodies: BodyBudget
     cors: CorsPolicy = field(default=NO_CORS)
     is_stopping: bool = False
+    connections: int = 0
     known_heads: KnownHeads = field(default_factory=KnownHeads)
 
 
@@ -126,10 +128,10 @@ class Exchange:
         if not bodies.has_room(len(body)):
             return False
         request.body, self._operation, self.is_whole = body, prepared.operation, True
-        self._withdraw = attempted(self._done, prepared.begin, request, self._done)
-        if self._withdraw is None:
+        withdraw = attempted(self._done, prepared.begin, request, self._done, self._state.connections)
+        if withdraw is None or self.output is not None:
             return self.output is not None
-        self._held = len(body)
+        self._withdraw, self._held = withdraw, len(body)
         bodies.held_bytes += self._held
         return True
 

@@ -155,11 +155,13 @@ class HttpServer:
             self._state, self._limits, self._lost, self._note_malformed, is_one_too_many=is_one_too_many
         )
         self._connections.add(connection)
+        self._state.connections = len(self._connections)
         self._admitted += not is_one_too_many
         return connection
 
     def _lost(self, connection: Http1Connection) -> None:
         self._connections.discard(connection)
+        self._state.connections = len(self._connections)
         self._admitted -= not connection.is_one_too_many
         self._empty.set()
         self._note_connections()

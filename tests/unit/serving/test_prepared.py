@@ -6,7 +6,6 @@ import json
 import re
 import weakref
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from maas.serving.engines.batch import BatchEngine
 from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.prepared import PreparedInference
 from maas.serving.repository import Repository
+from maas.serving.repository.slots import EngineSettings
 from maas.serving.rollout import edits
 from maas.serving.rollout.records import Canary
 from maas.serving.rollout.rollouts import Rollouts
@@ -162,9 +162,9 @@ def prepared_calls(monkeypatch):
     taken = []
     begin = PreparedInference.begin
 
-    def counted(prepared, request, done):
+    def counted(prepared, request, done, callers):
         size = len(request.body)
-        withdraw = begin(prepared, request, done)
+        withdraw = begin(prepared, request, done, callers)
         if withdraw is not None:
             taken.append(size)
         return withdraw
@@ -250,6 +250,158 @@ def test_rows_that_differ_get_replies_of_their_own_when_their_head_is_the_same(
     assert found == usual
     assert len(prepared_calls) > TIMES
     assert len({reply for (reply,) in found}) == len(bodies)
+
+
+TASK = "/v1/tabular-classification"
+TASK_BODIES = {
+    "a row": ({"input": ROW}, True),
+    "whole numbers": ({"input": [3] * 64}, True),
+    "beyond the range": ({"input": [99, *ROW[1:]]}, True),
+    "large numbers": ({"input": [1e300, *ROW[1:]]}, True),
+    "too few": ({"input": ROW[1:]}, False),
+    "a row in a list": ({"input": [ROW]}, False),
+    "a text": ({"input": ["1", *ROW[1:]]}, False),
+    "null": ({"input": [None, *ROW[1:]]}, False),
+    "a truth value": ({"input": [True, *ROW[1:]]}, False),
+    "a nested number": ({"input": [[1], *ROW[1:]]}, False),
+    "scores": ({"input": ROW, "top_k": 2}, False),
+    "another model": ({"input": ROW, "model": "letters"}, False),
+    "another key": ({"rows": ROW}, False),
+    "an empty object": ({}, False),
+}
+
+
+@pytest.mark.parametrize("name", TASK_BODIES)
+def test_reply_is_the_same_for_a_task_when_its_head_is_prepared(array_folder, monkeypatch, prepared_calls, name):
+    body, is_taken = TASK_BODIES[name]
+    repository, turns = opened(array_folder), [[post(json.dumps(body).encode(), TASK)]] * TIMES
+    usual, usual_outcomes = talked(monkeypatch, repository, turns, is_prepared=False)
+    found, outcomes = talked(monkeypatch, repository, turns, is_prepared=True)
+    assert (found, outcomes) == (usual, usual_outcomes)
+    assert len(prepared_calls) == (TIMES - 2 if is_taken else 0)
+
+
+@pytest.mark.parametrize("path", [f"{TASK}?top_k=2", f"{TASK}?model=digits", TASK])
+@pytest.mark.parametrize("kind", [b"image/png", b"application/x-www-form-urlencoded"])
+def test_reply_is_the_same_for_a_task_when_its_head_says_more(array_folder, monkeypatch, path, kind):
+    request = post(json.dumps({"input": ROW}).encode(), path, b"content-type: %b\r\n" % kind)
+    repository, turns = opened(array_folder), [[request]] * TIMES
+    usual = talked(monkeypatch, repository, turns, is_prepared=False)
+    assert talked(monkeypatch, repository, turns, is_prepared=True) == usual
+
+
+def tensor(data: object, *, name: str = "input", datatype: str = "FP32", shape: object = (1, 64), **beside) -> bytes:
+    described = {"name": name, "datatype": datatype, "shape": shape, "data": data}
+    return json.dumps({"inputs": [described], **beside}).encode()
+
+
+V2_BODIES = {
+    "a row": (tensor(ROW), True),
+    "whole numbers": (tensor([3] * 64), True),
+    "a name of the request": (tensor(ROW, id="seven"), True),
+    "a name that is a key": (tensor(ROW, id='"data": ['), True),
+    "some outputs": (tensor(ROW, outputs=[{"name": "score"}]), True),
+    "classes": (tensor(ROW, outputs=[{"name": "score", "parameters": {"classification": 1}}]), True),
+    "one output as binary data": (
+        tensor(ROW, outputs=[{"name": "score", "parameters": {"binary_data": True}}, {"name": "label"}]),
+        True,
+    ),
+    "beyond the range": (tensor([99, *ROW[1:]]), True),
+    "large numbers": (tensor([1e300, *ROW[1:]]), True),
+    "larger numbers": (tensor(ROW, datatype="FP64"), False),
+    "outputs as binary data": (tensor(ROW, parameters={"binary_data_output": True}), False),
+    "nested": (tensor([ROW]), False),
+    "too few": (tensor(ROW[1:]), False),
+    "two rows": (tensor(ROW * 2, shape=[2, 64]), False),
+    "a text": (tensor(["1", *ROW[1:]]), False),
+    "null": (tensor([None, *ROW[1:]]), False),
+    "a truth value": (tensor([True, *ROW[1:]]), False),
+    "another name": (tensor(ROW, name="pixels"), False),
+    "a deadline": (tensor(ROW, parameters={"timeout": 60_000_000}), False),
+    "a priority": (tensor(ROW, parameters={"priority": 1}), False),
+    "an unknown parameter": (tensor(ROW, parameters={"sequence_id": 1}), False),
+    "data twice": (tensor(ROW).replace(b'"inputs"', b'"data": [1], "inputs"'), False),
+    "an end too early": (tensor(ROW)[:-2], False),
+    "something after it": (tensor(ROW) + b" x", False),
+    "nothing": (b"", False),
+}
+
+
+@pytest.mark.parametrize("name", V2_BODIES)
+def test_reply_is_the_same_for_json_of_version_2_when_its_head_is_prepared(
+    array_folder, monkeypatch, prepared_calls, name
+):
+    body, is_taken = V2_BODIES[name]
+    repository, turns = opened(array_folder), [[post(body, INFER)]] * TIMES
+    usual, usual_outcomes = talked(monkeypatch, repository, turns, is_prepared=False)
+    found, outcomes = talked(monkeypatch, repository, turns, is_prepared=True)
+    assert (found, outcomes) == (usual, usual_outcomes)
+    assert len(prepared_calls) == (TIMES - 2 if is_taken else 0)
+
+
+def test_json_of_version_2_is_read_when_others_of_its_form_came_before(array_folder, monkeypatch, prepared_calls):
+    first = tensor(ROW)
+    other = first.replace(b"0.25", b"9.25").replace(b"1.25", b"null")  # as long as the first one
+    bad = first.replace(b"[0.0, 0.25", b"[0.0, [1.]")
+    few = first.replace(b"0.25, 0.5,", b"0.25 ,     ")
+    third = tensor([7.0, *ROW[1:]])
+    turns = [[post(body, INFER)] for body in (first, other, bad, few, third, first)] * TIMES
+    usual, _ = talked(monkeypatch, opened(array_folder), turns, is_prepared=False)
+    found, _ = talked(monkeypatch, opened(array_folder), turns, is_prepared=True)
+    assert found == usual
+    assert len(prepared_calls) > TIMES
+
+
+def test_replies_of_version_2_are_their_own_when_rows_of_several_clients_run_together(array_folder, monkeypatch):
+    bodies = [tensor([number, *ROW[1:]], id=f"request {number}") for number in (1, 2, 3, 4)]
+    turns = [[post(body, INFER) for body in bodies]] * TIMES
+    usual, _ = talked(monkeypatch, opened(array_folder), turns, is_prepared=False)
+    found, _ = talked(monkeypatch, opened(array_folder), turns, is_prepared=True)
+    assert found == usual
+    assert len(set(found[-1])) == len(bodies)
+
+
+def test_reply_is_written_at_once_when_its_connection_is_the_only_one(array_folder):
+    async def scenario():
+        repository = opened(array_folder)
+        talk = Talk(repository)
+        request, refused = post(rows(ROW)), post(rows([99, *ROW[1:]]))
+        usual = [(await talk.replies([one]))[0] for one in [request, refused] * TIMES][-2:]
+        talk.state.connections = 1
+        found = []
+        for one in (request, refused):
+            talk.send([one])
+            found.append(without_ids(talk.connections[0][1].written))
+        left = talk.state.bodies.held_bytes, repository.snapshot.first.engine.queued_rows
+        talk.state.connections = 2
+        talk.send([request])
+        waits = not talk.connections[0][1].written
+        await talk.connections[0][1].reply()
+        await repository.snapshot.first.engine.drain()
+        return usual, found, left, waits
+
+    usual, found, left, waits = uvloop.run(scenario())
+    assert found == usual
+    assert [reply[9:12] for reply in found] == [b"200", b"400"]
+    assert left == (0, 0)
+    assert waits
+
+
+def test_reply_waits_when_its_connection_is_the_only_one_and_the_engine_is_paused(array_folder):
+    async def scenario():
+        repository = opened(array_folder)
+        talk, engine = Talk(repository), repository.snapshot.first.engine
+        for _ in range(TIMES):
+            await talk.replies([post(rows(ROW))])
+        talk.state.connections = 1
+        engine.pause()
+        talk.send([post(rows(ROW))])
+        waiting, written = engine.queued_rows, talk.connections[0][1].written
+        engine.resume()
+        reply = await talk.connections[0][1].reply()
+        return waiting, written, reply[9:12], engine.queued_rows, talk.state.bodies.held_bytes
+
+    assert uvloop.run(scenario()) == (1, b"", b"200", 0, 0)
 
 
 BINARY_REQUESTS = {
@@ -452,7 +604,7 @@ def test_roll_out_decides_when_it_begins_between_two_requests(bundles, tmp_path,
 def test_requests_are_refused_alike_when_the_queue_is_full(array_folder, monkeypatch):
     def refused(*, is_prepared: bool) -> list[bytes]:
         async def scenario():
-            repository = Repository(replace(Repository()._settings, max_queue=8))
+            repository = Repository(EngineSettings(max_queue=8))
             repository.open(array_folder)
             talk, engine = Talk(repository), repository.snapshot.first.engine
             request = post(rows(ROW))

@@ -1,10 +1,14 @@
 """Counts and times as Prometheus' own client would show them."""
 
 import random
+import time
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
-from maas.serving.observers.request_figures import LABELS, RequestFigures, RunFigures
+from maas.serving.observers.metrics import Metrics
+from maas.serving.observers.prometheus import event_family, request_families, run_family
+from maas.serving.observers.request_figures import LABELS, EventFigures, RequestFigures, RunFigures
 
 BOUNDS_S = (2**-10, 2**-7, 2**-3)  # sums of such times are exact in any order
 
@@ -15,10 +19,17 @@ def shown(registry: CollectorRegistry) -> set[str]:
     return {line for line in lines if "_created" not in line}
 
 
+class Shown(Collector):
+    """Families of figures, as they are when they are read."""
+
+    def __init__(self, families) -> None:
+        self.collect = families
+
+
 def test_figures_are_those_of_prometheus_client_when_it_counts_the_same_requests():
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     figures = RequestFigures(BOUNDS_S)
-    ours.register(figures)
+    ours.register(Shown(lambda: request_families(figures)))
     count = Counter("maas_requests", "Requests answered.", (*LABELS, "status"), registry=theirs)
     times = Histogram(
         "maas_request_seconds",
@@ -41,7 +52,7 @@ def test_figures_are_those_of_prometheus_client_when_it_counts_the_same_requests
 def test_runs_are_those_of_prometheus_client_when_it_counts_the_same():
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     figures = RunFigures((1.0, 2.0, 4.0))
-    ours.register(figures)
+    ours.register(Shown(lambda: [run_family(figures)]))
     rows = Histogram(
         "maas_batch_rows", "Rows in one run of a model.", ("model", "version"), buckets=(1, 2, 4), registry=theirs
     )
@@ -53,3 +64,25 @@ def test_runs_are_those_of_prometheus_client_when_it_counts_the_same():
         figures.add("a", version, count)
         rows.labels("a", version).observe(count)
     assert shown(ours) == shown(theirs)
+
+
+def test_events_are_those_of_prometheus_client_when_it_counts_the_same():
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    figures = EventFigures()
+    ours.register(Shown(lambda: [event_family("maas_swaps", "Versions.", ("model", "result"), figures)]))
+    swaps = Counter("maas_swaps", "Versions.", ("model", "result"), registry=theirs)
+    assert generate_latest(ours) == generate_latest(theirs)
+    for labels in [("a", "swapped"), ("b", "failed"), ("a", "swapped")]:
+        figures.add(*labels)
+        swaps.labels(*labels).inc()
+    assert shown(ours) == shown(theirs)
+    assert ours.get_sample_value("maas_swaps_total", {"model": "a", "result": "swapped"}) == 2
+    made = [ours.get_sample_value("maas_swaps_created", {"model": "a", "result": "swapped"}) for _ in range(2)]
+    assert made[0] == made[1] <= time.time()
+
+
+def test_process_and_all_figures_are_shown_when_nothing_was_counted():
+    page = Metrics().render().decode()
+    names = ("requests", "batch_rows", "swaps", "shadow", "rollout_returns", "rollout_info")
+    assert all(f"# TYPE maas_{name}" in page for name in names)
+    assert "process_resident_memory_bytes" in page

@@ -11,7 +11,7 @@ from maas.errors import InputError
 from maas.serving.protocols.operation_documents import Content, OperationDocument
 from maas.serving.protocols.operations import Page, Reply, Request
 from maas.serving.repository import Repository
-from maas.serving.routing import MethodError, RouteTable, UnknownRouteError
+from maas.serving.routing import MethodError, OperationSource, RouteTable, UnknownRouteError
 from maas.serving.transports.http import HttpApp
 
 
@@ -38,7 +38,8 @@ class EchoPage(Page):
 
 
 PATHS = ["/v1/models/{name}", "/v1/models/{name}:predict", "/v1/models/{name}/versions/{version}:predict", "/v1/models"]
-TABLE = RouteTable([EchoPage(path, "POST" if "predict" in path else "GET") for path in PATHS])
+PAGES = [EchoPage(path, "POST" if "predict" in path else "GET") for path in PATHS]
+TABLE = RouteTable([OperationSource(("/v1/*",), lambda: PAGES)])
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,25 @@ def test_path_without_its_suffix_is_unknown_where_none_is_open():
     served = "there is GET /v1/models/{name}, POST /v1/models/{name}:predict, GET /v1/models."
     with pytest.raises(UnknownRouteError, match=re.escape(served)):
         TABLE.find("GET", "/v1/models/a/versions/3")
+
+
+def test_operations_are_made_when_a_path_may_be_one_of_theirs():
+    made = []
+
+    def source(*paths: str) -> OperationSource:
+        return OperationSource(paths, lambda: made.append(paths) or [EchoPage(paths[0].replace("*", "a"))])
+
+    table = RouteTable([source("/a/*"), source("/b"), source("/a/b/*", "/c")])
+    assert made == []
+    assert table.find("GET", "/b")[0].path == "/b"
+    assert made == [("/b",)]
+    assert table.find("GET", "/a/a")[0].path == "/a/a"
+    assert made == [("/b",), ("/a/*",)]
+    with pytest.raises(UnknownRouteError, match="there is GET /a/a, GET /b, GET /a/b/a"):
+        table.find("GET", "/")
+    assert len(made) == 3
+    assert [one.path for one in table.operations] == ["/a/a", "/b", "/a/b/a"]
+    assert len(made) == 3
 
 
 @pytest.mark.parametrize(

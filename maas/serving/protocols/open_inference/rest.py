@@ -14,6 +14,7 @@ from maas.serving.call import Call, Row, RowList
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.open_inference.extensions import ConfigurationPage, IndexPage, LoadingPage, StatisticsPage
+from maas.serving.protocols.open_inference.json_rows import json_row_reader
 from maas.serving.protocols.open_inference.messages import deadline_in
 from maas.serving.protocols.open_inference.outputs import WantedOutput, binary_reply, reply_of
 from maas.serving.protocols.open_inference.pages import MODEL_PATHS, named_deployment, path_values
@@ -95,8 +96,9 @@ class InferOperation(Inference[V2Call]):
         )
 
     def row_reader(self, request: Request, snapshot: Snapshot) -> RowReader | None:
-        """Returns what reads rows of binary data."""
-        return binary_row_reader(named_deployment(request, snapshot), request.metadata)
+        """Returns what reads rows of binary data, or of numbers in JSON."""
+        deployment = named_deployment(request, snapshot)
+        return binary_row_reader(deployment, request.metadata) or json_row_reader(deployment, request.metadata)
 
     def render(self, call: V2Call, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns the wanted outputs as tensors."""

@@ -19,6 +19,15 @@ def imported_later(module: str, places: Mapping[str, str]) -> Callable[[str], ob
     Args:
         module: name of the module.
         places: modules by the names that are imported from them.
+
+    Raises:
+        AttributeError: when a name is used that the module has nowhere; by the function that is returned.
+        ImportError: when the place of a name cannot be imported; likewise.
+
+    Example:
+        >>> imported = imported_later("maas.later", {"sqrt": "math"})
+        >>> imported("sqrt")(9)
+        3.0
     """
 
     def imported(name: str) -> object:

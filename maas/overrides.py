@@ -7,12 +7,20 @@ from maas.errors import ConfigError, shortened_value
 
 
 def key_of(override: str) -> str:
-    """Returns the key of an override, without the sign that adds or removes it."""
+    """Returns the key of an override, without the sign that adds or removes it.
+
+    Example:
+        >>> key_of("+data.max_rows=5")
+        'data.max_rows'
+    """
     return override.lstrip("+~").partition("=")[0]
 
 
 def require_each_once(overrides: Sequence[str]) -> None:
     """Refuses a command line that gives a key twice: which value was meant cannot be known.
+
+    Args:
+        overrides: as they were typed.
 
     Raises:
         ConfigError: the keys with their values, a line each.
@@ -23,7 +31,11 @@ def require_each_once(overrides: Sequence[str]) -> None:
 
 
 def repeated_keys(overrides: Sequence[str]) -> Iterator[str]:
-    """Yields a line for each key that is given more than once."""
+    """Yields a line for each key that is given more than once.
+
+    Args:
+        overrides: as they were typed.
+    """
     for key, count in Counter(map(key_of, overrides)).items():
         if count > 1:
             given = " and ".join(shortened_value(one, "") for one in overrides if key_of(one) == key)

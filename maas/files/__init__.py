@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from maas.files.drafts import draft_of, process_writing
     from maas.files.writing import folder_published_whole, lock_alone, replace_folder, write_atomically, write_json
 
-PLACES = {
+_PLACES = {
     "draft_of": "maas.files.drafts",
     "folder_published_whole": "maas.files.writing",
     "lock_alone": "maas.files.writing",
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-__getattr__ = imported_later(__name__, PLACES)
+__getattr__ = imported_later(__name__, _PLACES)
 
 
 def cache_folder(*names: str) -> Path:

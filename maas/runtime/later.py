@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from maas.runtime.generation.settings import generation_settings
     from maas.runtime.translation.translator import Transcriber, Translator
 
-PLACES = {
+_PLACES = {
     "Evidence": "maas.records.evidence",
     "Transcriber": "maas.runtime.translation.translator",
     "Translator": "maas.runtime.translation.translator",
@@ -22,4 +22,4 @@ PLACES = {
 }
 __all__ = ["Evidence", "Transcriber", "Translator", "bundle_card", "generation_settings", "iter_modules"]
 
-__getattr__ = imported_later(__name__, PLACES)
+__getattr__ = imported_later(__name__, _PLACES)

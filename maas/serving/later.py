@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from maas.later import imported_later
 
 if TYPE_CHECKING:
+    from importlib.metadata import PackageNotFoundError, version
+
     from prometheus_client import generate_latest
 
     from maas.registry.copies import keep_copy
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     from maas.serving.rollout.opening import open_rollouts
     from maas.serving.served_models import ServedModels, ServedSlot, UnloadedModel
 
-PLACES = {
+_PLACES = {
     "Explainer": "maas.serving.explainer",
+    "PackageNotFoundError": "importlib.metadata",
     "ServedModels": "maas.serving.served_models",
     "ServedSlot": "maas.serving.served_models",
     "UnloadedModel": "maas.serving.served_models",
@@ -34,9 +37,11 @@ PLACES = {
     "read_models_file": "maas.serving.models_file",
     "reader_of": "maas.registry.reading.readers",
     "rollout_operations": "maas.serving.protocols.rollouts",
+    "version": "importlib.metadata",
 }
 __all__ = [
     "Explainer",
+    "PackageNotFoundError",
     "ServedModels",
     "ServedSlot",
     "UnloadedModel",
@@ -50,6 +55,7 @@ __all__ = [
     "read_models_file",
     "reader_of",
     "rollout_operations",
+    "version",
 ]
 
-__getattr__ = imported_later(__name__, PLACES)
+__getattr__ = imported_later(__name__, _PLACES)

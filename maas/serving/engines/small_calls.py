@@ -112,18 +112,18 @@ class SmallCalls:
         if call.is_over:
             return True
         call.is_waiting = False
-        try:
-            features = self._processor.preprocess(cast("Sequence[Row]", call.rows))
-        except Exception as error:  # noqa: BLE001  whatever it is, its caller waits for it
-            self._end_one(call, error, 1)
+        features = each_by_itself(self._features, [call])
+        if not isinstance(features, ArrayFeatures) and isinstance(features[0], Exception):
+            self._end_one(call, features[0], 1)
             return True
         started(1)
-        try:
-            outcome: object = _finished(call.finish, self._run(features), 1, _ONLY)[0]
-        except Exception as error:  # noqa: BLE001  ONNX Runtime's have no base; its caller waits for it
-            outcome = error
+        (outcome,) = each_by_itself(partial(self._run_and_finish, call), cast("Sequence[Features]", features))
         self._end_one(call, outcome, 0)
         return True
+
+    def _run_and_finish(self, call: AnySmallCall, features: Sequence[Features]) -> Sequence[object]:
+        """Returns what is made of the outputs for the row of a call."""
+        return _finished(call.finish, self._run(features), 1, _ONLY)
 
     def _end_one(self, call: AnySmallCall, outcome: object, rows: int) -> None:
         """Hands over an outcome to a call that is not over.

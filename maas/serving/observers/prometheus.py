@@ -10,27 +10,27 @@ from maas.serving.observers.metrics import Metrics
 from maas.serving.observers.request_figures import LABELS, EventFigures, RequestFigures, RunFigures
 from maas.serving.repository import Repository
 
-Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+AnyMetric = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
 def prometheus_registry(metrics: Metrics) -> CollectorRegistry:
     """Returns a registry of a server's metrics and of its process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Families(metrics))
+    registry.register(_ServerMetrics(metrics))
     return registry
 
 
-class _Families(Collector):
+class _ServerMetrics(Collector):
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def collect(self) -> Iterator[Family]:
-        """Yields all families as they are now."""
+    def collect(self) -> Iterator[AnyMetric]:
+        """Yields all metrics as they are now."""
         metrics = self._metrics
-        yield from request_families(metrics.requests)
-        yield run_family(metrics.runs)
-        yield event_family(
+        yield from request_metrics(metrics.requests)
+        yield run_metric(metrics.runs)
+        yield event_metric(
             "maas_swaps",
             "Versions that an alias moved to: swapped, refused or failed; and looks that found none.",
             ("model", "result"),
@@ -42,7 +42,7 @@ class _Families(Collector):
             yield from _generating(metrics.repository)
 
 
-def request_families(figures: RequestFigures) -> Iterator[Family]:
+def request_metrics(figures: RequestFigures) -> Iterator[AnyMetric]:
     """Yields requests by labels and status, and a histogram of their seconds by labels."""
     counts = CounterMetricFamily("maas_requests", "Requests answered.", labels=(*LABELS, "status"))
     for (labels, status), buckets in figures.by_status.items():
@@ -53,7 +53,7 @@ def request_families(figures: RequestFigures) -> Iterator[Family]:
     yield from (counts, times)
 
 
-def run_family(figures: RunFigures) -> Family:
+def run_metric(figures: RunFigures) -> AnyMetric:
     """Returns a histogram of the rows of runs, by model and version."""
     rows = HistogramMetricFamily("maas_batch_rows", "Rows in one run of a model.", labels=("model", "version"))
     for labels, buckets in figures.by_version.items():
@@ -61,7 +61,7 @@ def run_family(figures: RunFigures) -> Family:
     return rows
 
 
-def event_family(name: str, documentation: str, labels: tuple[str, str], figures: EventFigures) -> Family:
+def event_metric(name: str, documentation: str, labels: tuple[str, str], figures: EventFigures) -> AnyMetric:
     """Returns a counter.
 
     Args:
@@ -70,21 +70,21 @@ def event_family(name: str, documentation: str, labels: tuple[str, str], figures
         labels: names of its labels.
         figures: what was counted.
     """
-    family = CounterMetricFamily(name, documentation, labels=labels)
+    metric = CounterMetricFamily(name, documentation, labels=labels)
     for values, event in figures:
-        family.add_metric(values, event.count, created=event.since_s)
-    return family
+        metric.add_metric(values, event.count, created=event.since_s)
+    return metric
 
 
-def _rollouts(metrics: Metrics) -> Iterator[Family]:
+def _rollouts(metrics: Metrics) -> Iterator[AnyMetric]:
     """Yields what there is of roll-outs: copies by their result, candidates that were returned, and which there are."""
-    yield event_family(
+    yield event_metric(
         "maas_shadow",
         "Copies of requests for a candidate: its answer was same, different or failed, or the copy was dropped.",
         ("model", "result"),
         metrics.copies,
     )
-    yield event_family(
+    yield event_metric(
         "maas_rollout_returns",
         "Candidates that exceeded a bound and get no more requests.",
         ("model", "rollout"),
@@ -98,7 +98,7 @@ def _rollouts(metrics: Metrics) -> Iterator[Family]:
     yield info
 
 
-def _models(repository: Repository, reading_rows: int) -> Iterator[Family]:
+def _models(repository: Repository, reading_rows: int) -> Iterator[AnyMetric]:
     """Yields gauges that are read off a repository's snapshot."""
     labels = ("model", "version", "digest", "precision")
     queue = GaugeMetricFamily("maas_queue_rows", "Rows that wait for a model.", labels=labels[:2])
@@ -111,7 +111,7 @@ def _models(repository: Repository, reading_rows: int) -> Iterator[Family]:
     yield from (queue, models, reading)
 
 
-def _generating(repository: Repository) -> Iterator[Family]:
+def _generating(repository: Repository) -> Iterator[AnyMetric]:
     """Yields what is known of models that generate; nothing where none is served."""
     deployments, labels = repository.snapshot.generating, ("model", "version")
     if not deployments:

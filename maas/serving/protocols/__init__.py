@@ -45,13 +45,20 @@ def _imported(module: str, function: str, *paths: str, is_for_texts: bool = Fals
 
 
 PROTOCOLS = (
-    Protocol(health_operations, ("/healthz", "/livez", "/readyz", "/v2/health/*"), is_for_texts=True),
+    Protocol(health_operations, ("/healthz", "/livez", "/readyz"), is_for_texts=True),
     Protocol(rest_operations, ("/v1/*", "/predict")),
     Protocol(predictions_operations, ("/v1/predictions", "/v1/scores")),
     _imported("protocols.explanations", "explanations_operations", "/v1/explanations"),
     _imported("protocols.row_schemas", "row_schemas_operations", "/v1/schema", is_for_texts=True),
     _imported("protocols.models", "models_operations", "/v1/models", "/v1/models/*", is_for_texts=True),
-    _imported("protocols.open_inference.pages", "v2_pages_operations", "/v2", "/v2/models/*", is_for_texts=True),
+    _imported(
+        "protocols.open_inference.pages",
+        "v2_pages_operations",
+        "/v2",
+        "/v2/health/*",
+        "/v2/models/*",
+        is_for_texts=True,
+    ),
     _imported("protocols.open_inference.rest", "v2_operations", "/v2/models/*", "/v2/repository/*"),
     _imported("protocols.tensorflow_serving.rest", "tf_serving_operations", "/v1/models/*"),
     _imported("protocols.mlflow", "mlflow_operations", "/ping", "/health", "/version", "/invocations"),

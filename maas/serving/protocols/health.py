@@ -1,6 +1,6 @@
 """Health as probes of Kubernetes and load balancers want it: `/healthz`, `/livez` and `/readyz`.
 
-The Open Inference Protocol's pages are the same at paths of their own; other protocols have some as well.
+Other protocols have pages of their own that say the same.
 """
 
 from maas.errors import OverloadError
@@ -14,9 +14,8 @@ SUMMARIES = {"live": "Says that the server runs.", "ready": "Says that the serve
 
 
 def health_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the paths name no model
-    """Returns the three pages, and two of the Open Inference Protocol."""
-    pages = [HealthPage("/healthz", "live"), HealthPage("/livez", "live"), HealthPage("/readyz", "ready")]
-    return [*pages, V2HealthPage("live"), V2HealthPage("ready")]
+    """Returns the three pages."""
+    return [HealthPage("/healthz", "live"), HealthPage("/livez", "live"), HealthPage("/readyz", "ready")]
 
 
 class HealthPage(Page):
@@ -44,16 +43,3 @@ class HealthPage(Page):
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the same as an example."""
         return OperationDocument(Content(schema_like({self.name: True}), {self.name: True}))
-
-
-class V2HealthPage(HealthPage):
-    """Whether the server runs, or can answer.
-
-    Args:
-        name: `live` or `ready`.
-    """
-
-    protocol = "v2"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"/v2/health/{name}", name)

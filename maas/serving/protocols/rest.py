@@ -16,8 +16,7 @@ stands, where its content type is one that the model reads.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Protocol, cast
 
 import msgspec
@@ -28,15 +27,12 @@ from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.bodies import decode, encode, encoded_list, is_large_file, refuse_files
 from maas.serving.protocols.labels import SCORES_SCHEMA, LabelsPage, prediction_maker, top_k_of
-from maas.serving.protocols.number_rows import number_row, number_rows, takes_number_rows
+from maas.serving.protocols.number_rows import number_rows, takes_number_rows
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
 from maas.serving.protocols.operations import (
-    JSON,
     AnyOperation,
     Inference,
-    ReadRow,
     Rendered,
-    Reply,
     Request,
     RowReader,
 )
@@ -49,6 +45,7 @@ from maas.serving.protocols.parameters import (
     WholeCount,
     chosen_deployment,
 )
+from maas.serving.protocols.rest_rows import prediction_reader, score_reader
 from maas.serving.protocols.row_keys import COUNT_QUERY, TOP_K, keyed_schemas, keyed_value, required_keys
 from maas.serving.protocols.schemas import most_body_bytes, require_body_size, schema_like, served_row_schema
 from maas.serving.repository import PredictingDeployment, Snapshot
@@ -126,24 +123,11 @@ class TaskOperation(Inference[RestCall]):
         Raises:
             InputError: no model solves the task, or the body is a file that it does not read.
         """
-        first = snapshot.for_task(self.task)
-        processor, kind = first.processor, request.media_type
-        if request.query or kind in processor.media_types or processor.row_keys:
+        first, kind = snapshot.for_task(self.task), request.media_type
+        if request.query or kind in first.processor.media_types:
             return None
-        refuse_files(kind, processor)
-        if not (takes_number_rows(first) and first.gives_little):
-            return None
-        size = first.signature.inputs[0].shape[1]
-        if processor.is_many([0.0] * size):
-            return None
-        replies = PredictionReplies(first)
-        most_bytes = most_body_bytes(snapshot.predicting)
-
-        def read(body: bytes | bytearray) -> ReadRow | None:
-            row = number_row(body, processor.input_name, size) if len(body) <= most_bytes else None
-            return None if row is None else (row, replies)
-
-        return RowReader(first, read)
+        refuse_files(kind, first.processor)
+        return prediction_reader(first, most_body_bytes(snapshot.predicting))
 
     def _call(self, request: Request, snapshot: Snapshot, body: _Body | None) -> RestCall:
         """Returns the call of a body, or of the file that the body is."""
@@ -218,9 +202,7 @@ class PredictOperation(Inference[RestCall]):
     def row_reader(self, request: Request, snapshot: Snapshot) -> RowReader | None:
         """Returns what reads rows of numbers."""
         first = snapshot.first
-        if request.query or not (takes_number_rows(first) and first.gives_little):
-            return None
-        return RowReader(first, partial(_read_row, most_body_bytes(snapshot.predicting), ScoreReplies(first)))
+        return None if request.query else score_reader(first, ROWS, most_body_bytes(snapshot.predicting))
 
     def render(self, call: RestCall, deployment: PredictingDeployment, outputs: Outputs) -> Rendered:
         """Returns the scores of each row."""
@@ -240,46 +222,6 @@ class PredictOperation(Inference[RestCall]):
             Content(_object_schema(ROWS, rows, {}), {ROWS: golden.inputs[:1]}),
             query=MODEL_QUERY,
         )
-
-
-@dataclass(frozen=True)
-class ScoreReplies:
-    """Makes replies that hold the scores of one row each.
-
-    Args:
-        deployment: the one that ran.
-    """
-
-    deployment: PredictingDeployment
-
-    def __call__(self, outputs: Outputs) -> list[Reply]:
-        """Returns the reply to the request of each row."""
-        scores, metadata = self.deployment.postprocessor.scores(outputs).tolist(), self.deployment.reply_metadata
-        return [Reply(encode({"predictions": [row]}), JSON, metadata) for row in scores]
-
-
-@dataclass(frozen=True)
-class PredictionReplies:
-    """Makes replies that hold the prediction for one row each.
-
-    Args:
-        deployment: the one that ran.
-    """
-
-    deployment: PredictingDeployment
-
-    def __call__(self, outputs: Outputs) -> list[Reply]:
-        """Returns the reply to the request of each row."""
-        predictions, metadata = self.deployment.postprocessor.predictions(outputs), self.deployment.reply_metadata
-        return [Reply(encode(prediction), JSON, metadata) for prediction in predictions]
-
-
-def _read_row(most_bytes: float, replies: ScoreReplies, body: bytes | bytearray) -> ReadRow | None:
-    """Returns the row of numbers that a body of so many bytes at most holds."""
-    rows = number_rows(body, ROWS) if len(body) <= most_bytes else None
-    if rows is None or len(rows) != 1:
-        return None
-    return rows, replies
 
 
 def _predictions(scores: Iterable[Sequence[object]]) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.registry import Collector
 
 from maas.serving.observers.metrics import Metrics
-from maas.serving.observers.prometheus import event_family, request_families, run_family
+from maas.serving.observers.prometheus import event_metric, request_metrics, run_metric
 from maas.serving.observers.request_figures import LABELS, EventFigures, RequestFigures, RunFigures
 
 BOUNDS_S = (2**-10, 2**-7, 2**-3)  # sums of such times are exact in any order
@@ -20,16 +20,16 @@ def shown(registry: CollectorRegistry) -> set[str]:
 
 
 class Shown(Collector):
-    """Families of figures, as they are when they are read."""
+    """Metrics, as they are when they are read."""
 
-    def __init__(self, families) -> None:
-        self.collect = families
+    def __init__(self, collect) -> None:
+        self.collect = collect
 
 
 def test_figures_are_those_of_prometheus_client_when_it_counts_the_same_requests():
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     figures = RequestFigures(BOUNDS_S)
-    ours.register(Shown(lambda: request_families(figures)))
+    ours.register(Shown(lambda: request_metrics(figures)))
     count = Counter("maas_requests", "Requests answered.", (*LABELS, "status"), registry=theirs)
     times = Histogram(
         "maas_request_seconds",
@@ -52,7 +52,7 @@ def test_figures_are_those_of_prometheus_client_when_it_counts_the_same_requests
 def test_runs_are_those_of_prometheus_client_when_it_counts_the_same():
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     figures = RunFigures((1.0, 2.0, 4.0))
-    ours.register(Shown(lambda: [run_family(figures)]))
+    ours.register(Shown(lambda: [run_metric(figures)]))
     rows = Histogram(
         "maas_batch_rows", "Rows in one run of a model.", ("model", "version"), buckets=(1, 2, 4), registry=theirs
     )
@@ -69,7 +69,7 @@ def test_runs_are_those_of_prometheus_client_when_it_counts_the_same():
 def test_events_are_those_of_prometheus_client_when_it_counts_the_same():
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     figures = EventFigures()
-    ours.register(Shown(lambda: [event_family("maas_swaps", "Versions.", ("model", "result"), figures)]))
+    ours.register(Shown(lambda: [event_metric("maas_swaps", "Versions.", ("model", "result"), figures)]))
     swaps = Counter("maas_swaps", "Versions.", ("model", "result"), registry=theirs)
     assert generate_latest(ours) == generate_latest(theirs)
     for labels in [("a", "swapped"), ("b", "failed"), ("a", "swapped")]:

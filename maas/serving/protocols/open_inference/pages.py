@@ -4,10 +4,11 @@ Source: https://github.com/kserve/open-inference-protocol/blob/main/specificatio
 """
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from maas.records.signature import TensorSpec
+from maas.serving import later
 from maas.serving.protocols.bodies import encode
+from maas.serving.protocols.health import HealthPage
 from maas.serving.protocols.operation_documents import Content, OperationDocument
 from maas.serving.protocols.operations import AnyOperation, Page, Reply, Request
 from maas.serving.protocols.schemas import schema_like
@@ -26,7 +27,8 @@ TEXT_TENSORS = ("text_input", "text_output")
 
 def v2_pages_operations(snapshot: Snapshot) -> list[AnyOperation]:  # noqa: ARG001  the protocol's paths name no model
     """Returns what the protocol says of the server and its models, whatever these do."""
-    return [ServerPage(), *(kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage))]
+    pages = [kind(path) for path in MODEL_PATHS for kind in (MetadataPage, ReadyPage)]
+    return [ServerPage(), V2HealthPage("live"), V2HealthPage("ready"), *pages]
 
 
 class ServerPage(Page):
@@ -43,6 +45,19 @@ class ServerPage(Page):
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns the same as an example."""
         return OperationDocument(Content(schema_like(server_record()), server_record()))
+
+
+class V2HealthPage(HealthPage):
+    """Whether the server runs, or can answer.
+
+    Args:
+        name: `live` or `ready`.
+    """
+
+    protocol = "v2"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"/v2/health/{name}", name)
 
 
 class MetadataPage(Page):
@@ -121,8 +136,8 @@ def _described(spec: TensorSpec) -> dict[str, object]:
 def server_record() -> dict[str, object]:
     """Returns name, version and extensions of the server."""
     try:
-        own = version("maas")
-    except PackageNotFoundError:  # run from a folder that was never installed
+        own = later.version("maas")
+    except later.PackageNotFoundError:  # run from a folder that was never installed
         own = "unknown"
     return {"name": "maas", "version": own, "extensions": list(EXTENSIONS)}
 

@@ -80,6 +80,7 @@ def test_runtime_is_shipped_with_what_it_imports_and_nothing_else(archive):
         "credentials",
         "errors",
         "files",
+        "later",
         "records",
         "runtime",
         "suggesting",

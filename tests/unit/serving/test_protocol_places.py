@@ -60,7 +60,7 @@ def test_server_imports_no_protocol_that_nobody_speaks_when_it_is_ready(array_fo
     command = [sys.executable, "-c", START, f"model={array_folder}", "port=0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    rooms = ("graphql", "openai", "tensorflow_serving", "mlflow", "explanations", "open_inference")
+    rooms = ("graphql", "openai", "tensorflow_serving", "mlflow", "explanations", "open_inference.rest")
     left_out = {f"maas.serving.protocols.{room}" for room in rooms}
     left_out |= {"maas.explaining", "maas.serving.rollout.rollouts", "maas.serving.page", "maas.runtime.translation"}
     left_out |= {"maas.registry.reading.readers", "prometheus_client", "yaml", "importlib.metadata", "email"}

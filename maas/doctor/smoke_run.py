@@ -73,7 +73,7 @@ def smoke_run_of(
     settings = {name: value for name, value in given.items() if name in KEPT_SETTINGS}
     settings["accelerator"] = "cpu" if given.get("accelerator") == "cpu" else "auto"
     torch.manual_seed(recipe.seed)
-    trainer = _trainer(settings, Recorder(smoke_run, net))
+    trainer = _trainer(settings, smoke_run.steps, Recorder(smoke_run, net))
     smoke_run.error, smoke_run.warned = _fit_watched(trainer, task, loader)
     smoke_run.logits = _outputs_after(net, probe)
     return smoke_run
@@ -113,12 +113,19 @@ def _fit(trainer: Trainer, task: LightningModule, loader: Loader) -> None:
         raise KeyboardInterrupt from ending
 
 
-def _trainer(settings: Mapping[str, Any], recorder: Callback) -> Trainer:
-    """Returns a trainer in this process alone that writes nothing."""
+def _trainer(settings: Mapping[str, Any], steps: int, recorder: Callback) -> Trainer:
+    """Returns a trainer in this process alone that writes nothing.
+
+    Args:
+        settings: of the recipe's trainer.
+        steps: number of steps at most; a long text makes rows for many more.
+        recorder: what looks on.
+    """
     return Trainer(
         **settings,
         devices=1,
         max_epochs=1,
+        limit_train_batches=steps,
         limit_val_batches=0,
         num_sanity_val_steps=0,
         logger=False,

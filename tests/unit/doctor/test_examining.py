@@ -22,6 +22,7 @@ from maas.doctor import examine, require_sound
 from maas.doctor.checks.splits import check_repeats
 from maas.doctor.examining import check_names
 from maas.doctor.recipe_under_check import RecipeUnderCheck
+from maas.doctor.smoke_run import MOST_STEPS
 from maas.errors import ConfigError
 from maas.lifecycle import training
 from maas.models.mlp import MLP
@@ -190,3 +191,14 @@ def test_steps_are_counted_in_sequences_when_texts_are_packed(tmp_path, monkeypa
     sequences = math.ceil(tokens / 16)
     assert checked.training_rows == sequences == 13
     assert checked.total_steps == 3 * math.ceil(sequences / 4)
+
+
+def test_smoke_run_ends_after_its_steps_when_each_text_fills_many_sequences(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAAS_CACHE", str(tmp_path))
+    texts = Split(["a text of some words " * 9] * 12, None)
+    splits = Splits(texts, texts, texts, (), DataRecord("", {}, {}))
+    settings = ["processor.max_tokens=16", "processor.algorithm=characters", "batch_size=4"]
+    small = ["model.width=16", "model.layers=1", "model.heads=2", "model.feed_forward=16"]
+    recipe = TrainingRecipe.of(maas.compose("bible_gpt", *settings, *small))
+    checked = RecipeUnderCheck(recipe, splits, recipe.fitted_processor(texts.inputs))
+    assert len(checked.smoke_run.losses) == checked.smoke_run.steps == MOST_STEPS

@@ -8,6 +8,7 @@ the archive holds the package a folder deeper, so that it hides no other.
 import ast
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def _sources() -> Iterator[tuple[str, bytes]]:
     yield "LICENSE", _licence(package)
 
 
-def _closure(package: Path) -> set[Path]:
+@cache  # a process that exports several models looks once
+def _closure(package: Path) -> frozenset[Path]:
     """Returns the files of the runtime, and those of the package that they import, directly or not."""
     waiting, found = list(package.glob("runtime/**/*.py")), set[Path]()
     while waiting:
@@ -64,7 +66,7 @@ def _closure(package: Path) -> set[Path]:
         if path not in found:
             found.add(path)
             waiting += _imported(path, package)
-    return found
+    return frozenset(found)
 
 
 def _imported(path: Path, package: Path) -> Iterator[Path]:

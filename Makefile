@@ -44,7 +44,8 @@ serve: $(READY) ## answer over HTTP with MODEL
 	$(BIN)/python -m maas.serve model=$(MODEL) $(ARGS)
 
 test: $(READY) ## run the tests, JOBS at a time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m compileall -q maas  # once, and not in each process that a test starts
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(READY) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -1,8 +1,6 @@
 """Two real bundles beside each other, as `python -m maas.compare` shows them."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,11 +36,10 @@ def refused(entered) -> Callable[..., str]:
     return enter
 
 
-def test_table_and_files_say_how_models_differ_when_two_are_compared(models, tmp_path):
+def test_table_and_files_say_how_models_differ_when_two_are_compared(models, entered, tmp_path):
     first, second = (str(one.folder) for one in models)
-    command = [sys.executable, "-m", "maas.compare", first, second, f"out={tmp_path / 'out'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    status, printed, told = entered(maas.compare.main, first, second, f"out={tmp_path / 'out'}")
+    assert status == 0, told
     one, other = json.loads((tmp_path / "out/comparison.json").read_text())
     assert [one["name"], other["name"]] == [first, second]
     for found, bundle in zip((one, other), models, strict=True):
@@ -52,9 +49,9 @@ def test_table_and_files_say_how_models_differ_when_two_are_compared(models, tmp
     lost = 100 * (one["metric"]["value"] - other["metric"]["value"])
     assert other["drop"]["value"] == pytest.approx(lost)
     assert other["disagreements"] > 0
-    assert f"{other['disagreements']:,} ({1 - other['agreement']:.2%})" in done.stdout
-    assert f"{other['drop']['value']:.2f} [" in done.stdout
-    assert done.stdout.endswith(f"written to {tmp_path / 'out'}\n")
+    assert f"{other['disagreements']:,} ({1 - other['agreement']:.2%})" in printed
+    assert f"{other['drop']['value']:.2f} [" in printed
+    assert printed.endswith(f"written to {tmp_path / 'out'}\n")
     with Image.open(tmp_path / "out/comparison.png") as picture:
         assert picture.width > 600
 

@@ -83,7 +83,10 @@ def points(folder: Path) -> list[str]:
     return [path.stem for path in folder.glob("runs/digits_mlp/*/resume/step=*.ckpt")]
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "ending",
+    [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGTERM],  # by default test_exact_resume.py kills
+)
 def test_training_goes_on_with_the_epoch_after_the_last_whole_one(
     ending: signal.Signals, tmp_path: Path, entered: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

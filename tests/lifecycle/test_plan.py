@@ -1,22 +1,25 @@
 """The plan of the digits recipe, dry-run in small, against the run of the whole line."""
 
 import json
-import os
-import subprocess
-import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import maas
+import pytest
+
+import maas.plan
 from maas.lifecycle import Line
 
 
-def planned(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    """Plans in a process of its own that works in one folder and has another for what is temporary."""
-    (folder / "temporary").mkdir()
-    (folder / "here").mkdir()
-    command = [sys.executable, "-m", "maas.plan", "--json", "recipe=digits_mlp", "runs_dir=runs", *overrides]
-    environment = {**os.environ, "TMPDIR": str(folder / "temporary"), "PYTHONPATH": str(Path(maas.__file__).parents[1])}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder / "here", env=environment)
+@pytest.fixture
+def planned(entered: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Plans in one folder, with another for what is temporary."""
+    for name in ("temporary", "here"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return lambda *overrides: entered(maas.plan.main, "--json", "recipe=digits_mlp", "runs_dir=runs", *overrides)
 
 
 def left(folder: Path) -> list[Path]:
@@ -24,10 +27,12 @@ def left(folder: Path) -> list[Path]:
     return [*(folder / "here").iterdir(), *(folder / "temporary").glob("maas-*")]
 
 
-def test_plan_tells_what_the_line_takes_when_it_is_asked_beforehand(line: Line, tmp_path: Path) -> None:
-    done = planned(tmp_path, "trainer.max_epochs=4")
-    assert done.returncode == 0, done.stderr
-    plan = json.loads(done.stdout)
+def test_plan_tells_what_the_line_takes_when_it_is_asked_beforehand(
+    line: Line, planned: Callable[..., Any], tmp_path: Path
+) -> None:
+    status, printed, told = planned("trainer.max_epochs=4")
+    assert status == 0, told
+    plan = json.loads(printed)
     assert [stage["name"] for stage in plan["stages"]] == ["start", "train", "compress", "export"]
     assert all(stage["seconds"] > 0 for stage in plan["stages"])
     assert plan["artifact_bytes"] == {one.name: one.bytes for one in line.compressed.record.candidates}
@@ -37,8 +42,8 @@ def test_plan_tells_what_the_line_takes_when_it_is_asked_beforehand(line: Line, 
     assert not left(tmp_path)
 
 
-def test_fault_is_told_in_its_own_words_when_a_stage_would_refuse(tmp_path: Path) -> None:
-    done = planned(tmp_path, "+model.outputs=7")
-    assert done.returncode == 2
-    assert done.stderr == "model.outputs is 7; the task and the data want 10. Leave model.outputs out.\n"
+def test_fault_is_told_in_its_own_words_when_a_stage_would_refuse(planned: Callable[..., Any], tmp_path: Path) -> None:
+    status, _, told = planned("+model.outputs=7")
+    assert status == 2
+    assert told == "model.outputs is 7; the task and the data want 10. Leave model.outputs out.\n"
     assert not left(tmp_path)

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from maas import __version__
+from maas.outcomes import USAGE_STATUS
 from maas.shell.verbs import PACKAGES, VERBS, overview
 from maas.suggesting import hint_of
 
@@ -20,9 +21,11 @@ def main() -> None:
     if verb in HELP and arguments[:1] and arguments[0] in VERBS:
         verb, arguments = arguments[0], ["--help"]
     if verb not in VERBS:
-        found = "" if verb in HELP else f"There is no verb {verb!r}.{hint_of(verb, VERBS)}\n"
-        (sys.stderr if found else sys.stdout).write(f"{found}{overview()}\n")
-        sys.exit(2 if found else 0)
+        if verb not in HELP:
+            sys.stderr.write(f"There is no verb {verb!r}.{hint_of(verb, VERBS)} maas --help lists them.\n")
+            sys.exit(USAGE_STATUS)
+        sys.stdout.write(f"{overview()}\n")
+        sys.exit(0)
     sys.path.insert(0, str(Path.cwd()))  # the user's own parts are found as with `python -m`
     import_module(f"maas.{verb}.__main__" if verb in PACKAGES else f"maas.{verb}").main(arguments)
 

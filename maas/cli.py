@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from maas.command_line import CommandLine
-from maas.errors import ConfigError
+from maas.errors import ConfigError, shortened_value
 from maas.outcomes import UNMET_STATUS, USAGE_STATUS, VerbOutcome, give, reported, say, wants_json
 
 try:
     from maas import config as recipes
+    from maas.config.recipe_files import RECIPE_SUFFIXES
     from maas.config.views import hydra_info, view_of
 except ModuleNotFoundError as missing:
     sys.stderr.write(f"{missing.name} is not installed. In a checkout of maas: pip install '.[train,registry]'\n")
@@ -50,6 +51,25 @@ def enter(verb: str, stage: Stage, arguments: Sequence[str] | None = None, shown
         follow(read(verb, arguments), stage, shown)
 
 
+def enter_named(
+    verb: str, usage: str | None, found: Callable[[CommandLine], VerbOutcome], arguments: Sequence[str] | None = None
+) -> None:
+    """Prints what a command line names, or the usage where it names nothing.
+
+    Args:
+        verb: name of the entry, which prints and does nothing else.
+        usage: text that `--help` prints.
+        found: returns what is printed.
+        arguments: command line without the program; None takes that of this process.
+    """
+    with reported(verb, is_json=True, resumes=False):
+        line = read(verb, arguments)
+        if line.wants_help or not line.names or "help" in line.names:
+            say((usage or "").strip())
+            return
+        give(found(line), is_json=wants_json(arguments))
+
+
 def read(verb: str, arguments: Sequence[str] | None = None, flags: Sequence[str] = ()) -> CommandLine:
     """Reads a command line.
 
@@ -75,6 +95,8 @@ def follow(line: CommandLine, stage: Stage, shown: Shown | None = None) -> None:
     Raises:
         MaasError: a fault of the command line or of the recipe, or the stage refused.
     """
+    if line.names and not line.wants_help:
+        raise ConfigError(_misplaced(line))
     if line.wants_help:
         say(USAGE.format(verb=line.verb, recipes=", ".join(recipes.recipe_names(line.config_dir))))
     elif line.view is not None:
@@ -89,6 +111,14 @@ def follow(line: CommandLine, stage: Stage, shown: Shown | None = None) -> None:
         swept(line, _ShownStage(stage, shown))
     else:
         _ShownStage(stage, shown, is_json=line.is_json)(recipes.composed_config(line.overrides, line.config_dir))
+
+
+def _misplaced(line: CommandLine) -> str:
+    """Returns what to write instead of a word that is no key=value."""
+    word = line.names[0]
+    is_recipe = word in recipes.recipe_names(line.config_dir) or word.endswith(RECIPE_SUFFIXES)
+    example = f"recipe={word}" if is_recipe else "recipe=NAME"
+    return f"{shortened_value(word)} is not key=value. Write e.g. maas {line.verb} {example}."
 
 
 class _ShownStage:

@@ -1,16 +1,19 @@
 """The command line of an entry, read once into a value. It is written in Hydra's grammar, and Hydra is not needed."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
 
 from maas.errors import ConfigError
-from maas.overrides import key_of, require_each_once
+from maas.overrides import key_of, require_each_once, with_home
 
 ConfigView = Literal["job", "hydra", "all"]
 JSON_FLAG = "--json"
 """Option of every verb: one JSON object is printed."""
+UNKNOWN_OPTION = re.compile(r"arguments: --(?P<key>[a-z][\w.]*)(?:=| )(?P<value>[^\s-]\S*)")
+"""A setting that was typed as other programs take theirs."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class CommandLine:
         for flag in dict.fromkeys((JSON_FLAG, *flags)):
             parser.add_argument(flag, action="append_const", dest="flags", const=flag)
         read = parser.parse_intermixed_args(list(arguments))
-        words: list[str] = read.words
+        words = [with_home(word) for word in read.words]
+        require_no_lone_sign(words)
         overrides = tuple(word for word in words if "=" in word or word.startswith("~"))
         require_each_once(overrides)
         return cls(
@@ -91,9 +95,24 @@ class CommandLine:
         return replace(self, overrides=kept, names=())
 
 
+def require_no_lone_sign(words: Sequence[str]) -> None:
+    """Refuses blanks around `=`, which make words of their own of a key and its value.
+
+    Raises:
+        ConfigError: the words, and how they are written.
+    """
+    for place, word in enumerate(words):
+        if word.startswith("="):
+            parts = [*words[max(0, place - 1) : place], word, *(words[place + 1 : place + 2] if word == "=" else ())]
+            raise ConfigError(f"{' '.join(parts)} has blanks beside =. Write {''.join(parts)}")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message[:1].upper()}{message[1:]}. See maas {self.prog} --help.")
+        found = UNKNOWN_OPTION.search(message)
+        advice = f"Settings are key=value: write {found['key']}={found['value']}" if found else ""
+        advice = advice or f"See maas {self.prog} --help."
+        raise ConfigError(f"{message[:1].upper()}{message[1:]}. {advice}")
 
 
 def _parser(verb: str) -> argparse.ArgumentParser:

@@ -6,9 +6,10 @@ its content, so that the recipe that is written with it makes the same model aga
 
 import hashlib
 import io
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,31 +20,20 @@ from numpy.typing import NDArray
 
 from maas import lifecycle
 from maas.config import RunConfig, compose
-from maas.data.frames import arrow_table_of_frame
+from maas.config.composing import require_texts
+from maas.data.frames import arrow_table_of_frame, without_objects
+from maas.data.labelled_values import TARGET, ArrowTable, is_one_column, labelled_table, shown_type
 from maas.errors import DataError
 from maas.files import write_atomically
 from maas.inspecting import inspect_data, propose
-from maas.inspecting.proposal import model_name
+from maas.inspecting.proposal import RecipeProposal, model_name
 from maas.inspecting.recipe_text import recipe_text
+from maas.overrides import HOME
 from maas.suggesting import nearest_name
 
-TARGET, TEXT = "target", "text"
-"""Columns of values that have no names."""
+log = logging.getLogger("maas")
+
 RUNS = "runs_dir"
-
-
-@runtime_checkable
-class ArrowTable(Protocol):
-    """What gives its columns as Arrow has them, such as a table of pyarrow, a frame of polars or a relation of DuckDB.
-
-    Source: https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
-    """
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Returns the columns as a stream."""
-        ...
-
-
 TrainingData: TypeAlias = str | Path | pd.DataFrame | Dataset | ArrowTable | NDArray[Any] | Sequence[str]
 
 
@@ -92,19 +82,36 @@ def config_for(
 ) -> RunConfig:
     """Returns the recipe that `fit` takes through the line, checked; arguments and errors are those of `fit`."""
     if isinstance(data, str | Path):
-        source, column = str(data), _column_name(target)
+        source, column = str(Path(data).expanduser() if str(data).startswith(HOME) else data), _column_name(target)
+        proposal = propose(inspect_data(source), column, name)
     else:
         content, column = _parquet(data, target)
         name = name or model_name(column or TARGET)
         source = str(_kept(content, _folder(name, overrides, sections), "parquet"))
-    proposal = propose(inspect_data(source), column, name)
+        proposal = _proposal_of_data(source, column, name)
+    for left_out, reason in proposal.left_out.items():
+        log.warning("data      %r is left out: %s", left_out, reason)
     text = recipe_text(proposal, "maas.fit", "this file")
     recipe = _kept(text.encode(), _folder(proposal.name, overrides, sections), "yaml")
     return compose(str(recipe), *overrides, config_dir=config_dir, **sections)
 
 
+def _proposal_of_data(source: str, column: str | None, name: str) -> RecipeProposal:
+    """Returns what could learn from data of a program; messages do not name the file that it was written to.
+
+    Raises:
+        DataError: nothing can be learnt of it.
+    """
+    try:
+        return propose(inspect_data(source), column, name)
+    except DataError as error:
+        said = str(error).replace(source, "the data").replace("Set target=COLUMN", "Name it, e.g. target='price'")
+        raise DataError(f"{said[:1].upper()}{said[1:]}".replace("Name a file that holds rows", "Give some")) from None
+
+
 def _folder(name: str, overrides: Sequence[str], sections: dict[str, object]) -> Path:
     """Returns where a model's data and recipes are kept."""
+    require_texts(overrides)
     given = [one.partition("=")[2] for one in overrides if one.partition("=")[0] == RUNS]
     return Path(str(sections.get(RUNS) or (given or ["runs"])[-1])) / name / "data"
 
@@ -129,18 +136,22 @@ def _parquet(data: object, target: object) -> tuple[bytes, str | None]:
         column = _column_of(data.column_names, target)
         data.to_parquet(content)
         return content.getvalue(), column
-    if isinstance(data, pd.DataFrame | ArrowTable):
-        table = arrow_table_of_frame(data, "the frame") if isinstance(data, pd.DataFrame) else pa.table(data)
+    if isinstance(data, pd.DataFrame) or (isinstance(data, ArrowTable) and not is_one_column(data)):
+        is_frame = isinstance(data, pd.DataFrame)
+        table = without_objects(arrow_table_of_frame(data, "the frame")) if is_frame else pa.table(data)
         column = _column_of(table.column_names, target)
     else:
-        table, column = _labelled(data, target), TARGET
+        table, column = labelled_table(data, target), TARGET
     pq.write_table(table, content)
     return content.getvalue(), column
 
 
 def _column_of(names: Sequence[str], target: object) -> str | None:
     """Returns the name of the column to learn, once it is one of these."""
-    column = _column_name(target)
+    if not names:
+        raise DataError("The data has no columns. Give it some, one of which is to be learnt.")
+    is_number = isinstance(target, int | np.integer) and str(target) in names  # pandas' own names of columns
+    column = str(target) if is_number else _column_name(target)
     if column is not None and column not in names:
         near = nearest_name(column, names)
         advice = f"Did you mean target={near!r}?" if near else f"Its columns are {', '.join(names)}."
@@ -152,39 +163,6 @@ def _column_name(target: object) -> str | None:
     if target is None or isinstance(target, str):
         return target
     raise DataError(
-        f"target is {_shown(target)}; data that has columns needs the name of one. Write e.g. target='price', after "
-        "frame['price'] = …"
+        f"target is {shown_type(target)}; data that has columns needs the name of one. Write e.g. target='price', "
+        "after frame['price'] = …"
     )
-
-
-def _labelled(data: object, target: object) -> pa.Table:
-    """Returns an array or texts with their targets as a table.
-
-    Raises:
-        DataError: they are none, or their number differs.
-    """
-    values = data if isinstance(data, np.ndarray) else np.array(data) if isinstance(data, list | tuple) else None
-    if (
-        values is None
-        or values.ndim not in (1, 2)
-        or values.dtype.kind not in ("biufU" if values.ndim == 1 else "biuf")
-    ):
-        raise DataError(
-            f"maas.fit was given {_shown(data)}; it takes a file or folder, a frame, a data set of datasets, an array "
-            "(N, D) of numbers, or a list of N texts. Write pictures into a folder for each label."
-        )
-    if target is None or isinstance(target, str) or not hasattr(target, "__len__"):
-        raise DataError(f"target is {_shown(target)}; {len(values):,} rows without columns need as many values.")
-    if len(target) != len(values):
-        raise DataError(f"target holds {len(target):,} values; the data has {len(values):,} rows. Give one for each.")
-    if values.ndim == 1:
-        columns = {TEXT if values.dtype.kind == "U" else "x0": values.tolist()}
-    else:
-        columns = {f"x{place}": column.tolist() for place, column in enumerate(values.T)}
-    return pa.table({**columns, TARGET: np.asarray(target).tolist()})
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array {value.shape} of {value.dtype}"
-    return repr(value) if isinstance(value, str | None) else f"a {type(value).__name__}"

@@ -20,7 +20,7 @@ from pathlib import Path
 from maas import cli
 from maas.command_line import CommandLine
 from maas.errors import ConfigError
-from maas.outcomes import VerbOutcome, give, reported, say, wants_json
+from maas.outcomes import VerbOutcome
 from maas.overrides import key_of
 from maas.shell.recipes_and_parts import part_lines, recipe_lines
 from maas.shell.runs_and_models import model_lines, run_lines
@@ -32,13 +32,7 @@ SECTION, RUNS_DIR = "section", "runs_dir"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Lists."""
-    is_json = wants_json(arguments)
-    with reported("list", is_json=True, resumes=False):
-        line = cli.read("list", arguments)
-        if line.wants_help or not line.names or "help" in line.names:
-            say((__doc__ or "").strip())
-            return
-        give(_listed(line), is_json=is_json)
+    cli.enter_named("list", __doc__, _listed, arguments)
 
 
 def _listed(line: CommandLine) -> VerbOutcome:

@@ -12,7 +12,7 @@ A process that must stay small, such as a server, reads the registry by `maas.re
 import os
 from pathlib import Path
 
-from maas.errors import RegistryError
+from maas.errors import BundleError, RegistryError
 from maas.registry.reading.addresses import MODELS, default_tracking_uri, is_server
 from maas.registry.reading.rest import RestRegistry
 from maas.runtime.bundle import Bundle
@@ -32,6 +32,11 @@ def load(address: str | Path, tracking_uri: str | None = None) -> Bundle:
     Example:
         >>> load("models:/sentiment_zh@champion").predict(["很好"])  # doctest: +SKIP
     """
+    if not isinstance(address, str | Path):
+        raise BundleError(
+            f"maas.load was given a {type(address).__name__}; it takes a bundle's folder, models:/NAME@ALIAS or "
+            "models:/NAME/VERSION."
+        )
     registered = str(address).startswith(MODELS)
     return Bundle.open(_downloaded(str(address), tracking_uri or default_tracking_uri()) if registered else address)
 

@@ -2,8 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from maas.errors import ConfigError, shortened_value
+
+HOME = "~/"
+"""What a path below the user's own folder begins with."""
 
 
 def key_of(override: str) -> str:
@@ -40,3 +44,17 @@ def repeated_keys(overrides: Sequence[str]) -> Iterator[str]:
         if count > 1:
             given = " and ".join(shortened_value(one, "") for one in overrides if key_of(one) == key)
             yield f"{key} is given {'twice' if count == 2 else f'{count} times'}: {given}. Leave one."
+
+
+def with_home(word: str) -> str:
+    """Returns a word whose path begins with the user's own folder, which shells leave as it is after `key=`.
+
+    Args:
+        word: as it was typed.
+
+    Example:
+        >>> with_home("model=~/bundle") == f"model={Path.home()}/bundle"
+        True
+    """
+    key, equals, value = ("", "", word) if word.startswith(HOME) else word.partition("=")
+    return f"{key}{equals}{Path(value).expanduser()}" if value.startswith(HOME) else word

@@ -42,6 +42,7 @@ OUT, LANG, ROWS, EXAMPLES, INPUT, LABEL = "out", "lang", "rows", "examples", "in
 REPORT_KEYS = (OUT, LANG, ROWS, EXAMPLES, INPUT, LABEL)
 TEST, GOLDEN_ROWS, NO_ROWS = "test", "golden", "none"
 RECIPE_KEY = "recipe="
+PAGE_ENDINGS = (".html", ".htm")
 UNFIT = re.compile(r"[^\w.-]+")
 """What no name of a file should hold."""
 
@@ -90,6 +91,8 @@ class PageRequest:
             ConfigError: a value is none of those that there are.
         """
         out, language, examples = line.value(OUT), line.value(LANG), line.value(EXAMPLES) or "6"
+        if out is not None and not Path(out).is_dir() and Path(out).suffix.lower() not in PAGE_ENDINGS:
+            raise ConfigError(f"out is {out}; the page's file ends in .html. Set e.g. out={Path(out).stem}.html.")
         if language is not None and language not in LANGUAGES:
             raise ConfigError(f"lang is {language!r}; it must be {' or '.join(LANGUAGES)}, or be left out for both.")
         if not examples.isdecimal():

@@ -17,7 +17,8 @@ from maas.command_line import CommandLine
 from maas.config.recipe_files import RECIPE_SUFFIXES, NamedRecipe
 from maas.errors import ConfigError
 from maas.opening import load
-from maas.outcomes import VerbOutcome, give, reported, say, wants_json
+from maas.outcomes import VerbOutcome
+from maas.overrides import key_of
 from maas.registry.reading.addresses import MODELS
 from maas.run_folders.folder import RunFolder
 from maas.runtime.bundle_files import MANIFEST
@@ -26,28 +27,27 @@ from maas.shell.runs_and_models import model_details, run_line, run_lines
 from maas.shell.tables import model_text, part_text, run_text
 from maas.suggesting import nearest_of
 
+RUNS_DIR = "runs_dir"
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Shows."""
-    is_json = wants_json(arguments)
-    with reported("show", is_json=True, resumes=False):
-        line = cli.read("show", arguments)
-        if line.wants_help or not line.names or "help" in line.names:
-            say((__doc__ or "").strip())
-            return
-        if len(line.names) > 1:
-            raise ConfigError(f"{len(line.names)} things are named; show takes one. See maas show --help.")
-        give(_shown(line.names[0], line), is_json=is_json)
+    cli.enter_named("show", __doc__, _shown, arguments)
 
 
-def _shown(name: str, line: CommandLine) -> VerbOutcome:
-    """Returns what has a name.
+def _shown(line: CommandLine) -> VerbOutcome:
+    """Returns what has the name that a command line gives.
 
     Raises:
-        ConfigError: nothing has it, or several parts do.
+        ConfigError: nothing has it, several parts do, or there is no such setting.
         MaasError: a model cannot be opened.
     """
-    root = Path(line.value("runs_dir") or "runs")
+    if len(line.names) > 1:
+        raise ConfigError(f"{len(line.names)} things are named; show takes one. See maas show --help.")
+    if others := [one for one in line.overrides if key_of(one) != RUNS_DIR]:
+        raise ConfigError(f"{others[0]} is no setting of maas show.{nearest_of(key_of(others[0]), [RUNS_DIR])}")
+    name = line.names[0]
+    root = Path(line.value(RUNS_DIR) or "runs")
     if name.startswith(MODELS) or (Path(name) / MANIFEST).is_file():
         details = model_details(load(name))
         return VerbOutcome({"model": details}, model_text(details))

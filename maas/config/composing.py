@@ -40,6 +40,16 @@ def compose(recipe: str, *overrides: str, config_dir: str | Path | None = None, 
     return composed_config([f"{GROUP}={recipe}", *overrides], config_dir, **sections)
 
 
+def require_texts(overrides: Sequence[object]) -> None:
+    """Requires overrides as they are typed.
+
+    Raises:
+        ConfigError: one is no text.
+    """
+    if wrong := [one for one in overrides if not isinstance(one, str)]:
+        raise ConfigError(f"An override is {wrong[0]!r}; it must be a text, e.g. 'batch_size=32'.")
+
+
 def composed_sections(
     sections: Sequence[str], overrides: Sequence[str], config_dir: str | Path | None = None
 ) -> dict[str, object]:
@@ -76,6 +86,7 @@ def composed_config(overrides: Sequence[str], config_dir: str | Path | None = No
     Raises:
         ConfigError: all faults that were found, a line each.
     """
+    require_texts(overrides)
     nodes = {name: node_of(value, name) for name, value in sections.items()}
     try:
         config = config_of(composed(overrides, config_dir, hydra=True), overrides, config_dir, nodes)

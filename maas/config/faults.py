@@ -3,13 +3,14 @@
 import inspect
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from maas.bounds import words_of_hint
 from maas.config.part import Part, is_part, target_of
 from maas.config.schema import FILLED, METRICS, REQUIRED, SECTIONS, THRESHOLD_TASKS, RunConfig
 from maas.errors import ConfigError
@@ -52,7 +53,8 @@ def faults_of(config: RunConfig) -> Iterator[str]:
         value = getattr(config, section.name)
         may_be_null = section.name not in REQUIRED
         if section.name in SECTIONS and not (is_part(value) or (value is None and may_be_null)):
-            yield f"{section.name} is {value!r}; it must be a part, a mapping with a _target_."
+            advice = f" A part by its name is an override: {section.name}={value}." if isinstance(value, str) else ""
+            yield f"{section.name} is {value!r}; it must be a part, a mapping with a _target_.{advice}"
         yield from faults_in(value, section.name)
 
 
@@ -156,9 +158,10 @@ def _misfit(path: str, value: object, hint: object) -> str | None:
     try:
         msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        wanted = _wanted(hint)
+        wanted = words_of_hint(hint)
         required = f"it must be {', or '.join(wanted)}" if wanted else f"{str(error)[0].lower()}{str(error)[1:]}"
         example = next(iter(wanted.values()), "…")
+        example = value if isinstance(value, str) and _is_quoted(value, hint) else example
         return f"{path} is {value!r}; {required}. Set e.g. {path}={example}"
     except TypeError:  # torch.Tensor, callables, …: only the part itself can check
         return _misfit(path, value, _plain(hint))
@@ -167,23 +170,13 @@ def _misfit(path: str, value: object, hint: object) -> str | None:
     return None
 
 
-def _wanted(hint: object) -> dict[str, Any]:
-    """Returns what an annotation takes, in words, each with an example; nothing where a plain type says it."""
-    origin, members = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return {f"one of {', '.join(map(str, members))}": members[0]}
-    if origin is typing.Annotated:
-        metas = [member for member in members if isinstance(member, msgspec.Meta) and member.description]
-        return {str(meta.description): next(iter(meta.examples or ()), "…") for meta in metas}
-    if origin in (typing.Union, types.UnionType):
-        return {words: example for member in members for words, example in (_wanted(member) or _named(member)).items()}
-    return {}
-
-
-def _named(member: object) -> dict[str, Any]:
-    """Returns a member of a union in words, with an example."""
-    is_list = typing.get_origin(member) in (list, tuple, Sequence)
-    return {"null": "null"} if member is type(None) else {"a list": "[…]"} if is_list else {}
+def _is_quoted(value: str, hint: object) -> bool:
+    """Returns whether a text holds what fits, so that its quotation marks alone are wrong."""
+    try:
+        msgspec.convert(value, hint, strict=False)
+    except (msgspec.ValidationError, TypeError):
+        return False
+    return True
 
 
 def _plain(hint: object) -> object:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pkgutil import resolve_name
 from typing import Any, Generic, TypeGuard, TypeVar, cast
 
-from maas.errors import ConfigError, MaasError
+from maas.errors import ConfigError, MaasError, one_line
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -132,7 +132,13 @@ class Part(Mapping[str, Any], Generic[T_co]):
         except Exception as error:
             if not isinstance(error, TypeError | ValueError) and type(error).__name__ != REFUSAL_OF_LIGHTNING:
                 raise
-            raise ConfigError(f"{self.path} was refused by {self.target}: {error}") from error
+            raise ConfigError(f"{self.path} was refused by {self.target}: {one_line(error)}{self._advice()}") from error
+
+    def _advice(self) -> str:
+        """Returns which settings a part has, for a message."""
+        plain = {key: value for key, value in self.arguments.items() if isinstance(value, bool | int | float | str)}
+        shown = ", ".join(f"{self.path}.{key}={value}" for key, value in plain.items())
+        return f". It was given {shown}." if shown else ""
 
 
 def is_part(node: object) -> TypeGuard[Mapping[str, Any]]:

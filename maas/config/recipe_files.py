@@ -12,10 +12,12 @@ from typing import Any, cast
 
 import yaml
 from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
-from maas.errors import ConfigError, visible_cause
+from maas.errors import ConfigError, one_line, visible_cause
 from maas.suggesting import hint_of
 
 _PACKAGE = Path(__file__).parent.parent
@@ -151,16 +153,31 @@ def _folders(config_dir: str | Path | None) -> Sequence[Path]:
 def _name_of(path: Path, content: Mapping[str, Any]) -> str:
     """Returns the name of a single file: its own, unless Hydra's grammar cannot write it or it builds on that name."""
     name = path.stem
-    if name.isascii() and name not in (content.get("defaults") or ()):
+    if name.isascii() and _is_text(name) and name not in (content.get("defaults") or ()):
         return name
     return f"recipe_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def _is_text(name: str) -> bool:
+    """Returns whether Hydra reads a name as a text, and not as a number or a truth value."""
+    try:
+        return isinstance(OverridesParser.create().parse_override(f"{GROUP}={name}").value(), str)
+    except HydraException:
+        return False
+
+
+def _place_of(error: Exception) -> str:
+    """Returns what is wrong with YAML, and where, as a part of a line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem} in line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+    return one_line(error)
 
 
 def _content_of(path: Path, shown_as: str) -> Mapping[str, Any]:
     try:
         node = OmegaConf.load(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"The recipe file {shown_as} is not YAML: {error}") from visible_cause(error)
+        raise ConfigError(f"The recipe file {shown_as} is not YAML: {_place_of(error)}.") from visible_cause(error)
     if not isinstance(node, DictConfig):
         raise ConfigError(f"The recipe file {shown_as} holds a list; a recipe is a mapping of sections.")
     return cast("Mapping[str, Any]", OmegaConf.to_container(node))

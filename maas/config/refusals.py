@@ -14,7 +14,7 @@ from maas.config.hydra_composing import composed, config_of
 from maas.config.part import DIRECTIVES, target_of
 from maas.config.recipe_files import CONF, GROUP, recipe_names
 from maas.errors import ConfigError
-from maas.suggesting import hint_of, nearest_of
+from maas.suggesting import hint_of, nearest_name, nearest_of
 
 LAUNCHERS = {
     "joblib": ("hydra-joblib-launcher", "In a checkout of maas: pip install '.[sweep]'"),
@@ -72,6 +72,8 @@ def _fault_of_override(override: str, base: DictConfig, error: Exception) -> str
         key = OverridesParser.create().parse_override(override).key_or_group
     except HydraException:
         return f"{override!r} is not an override; write key=value, and quote values with spaces or commas."
+    if "." not in key and not nearest_name(key, base) and (near := _key_below(key, base)):
+        return f"{key} is no key of the recipe. Did you mean {near}?"
     *parents, last = key.split(".")
     node: object = base
     for depth, name in enumerate(parents):
@@ -84,6 +86,15 @@ def _fault_of_override(override: str, base: DictConfig, error: Exception) -> str
     if isinstance(node, DictConfig) and "_target_" in node and last in _parameters(node["_target_"]):
         return f"{key} is not set in the recipe, but {node['_target_']} takes it: write +{override}"
     return f"{key} is no key of the recipe.{_known(last, node, parents)}"
+
+
+def _key_below(name: str, base: DictConfig) -> str | None:
+    """Returns the key of a section that is called like a word, such as `optimizer.lr` for `lr`; None for none."""
+    sections = {str(key): node for key, node in base.items() if isinstance(node, DictConfig) and key != "hydra"}
+    keys = [(section, str(key)) for section, node in sections.items() for key in node if key not in DIRECTIVES]
+    below = {f"{section}.{key}": key for section, key in keys}
+    near = nearest_name(name, below.values())
+    return next((path for path, key in below.items() if key == near), None)
 
 
 def _known(name: str, node: object, parents: Sequence[str]) -> str:
@@ -109,8 +120,11 @@ def _sentence(error: Exception, config_dir: str | Path | None) -> str:
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     unknown = re.search(r"Could not find '(?P<group>[\w/]+)/(?P<name>[^'/]+)'", text)
     if unknown and unknown["group"] == "recipe":
-        hint = hint_of(unknown["name"], recipe_names(config_dir))
-        return f"There is no recipe {unknown['name']!r}. Set recipe=NAME; known are: {known_recipes}.{hint}"
+        name = str(unknown["name"])
+        hint = hint_of(name, recipe_names(config_dir))
+        if Path(name).suffix:
+            hint = f" Data of your own needs no recipe: maas run {name} target=COLUMN."
+        return f"There is no recipe {name!r}. Set recipe=NAME; known are: {known_recipes}.{hint}"
     if unknown:
         if unknown["group"] == "hydra/launcher" and (missing := _missing_launcher(unknown["name"])):
             return missing

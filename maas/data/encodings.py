@@ -27,6 +27,10 @@ SEPARATORS = (",", ";", "\t", "|")
 """What separates cells; of equally good ones, the first."""
 SEPARATOR_NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
+SEVERAL_LETTERS = 10
+FIRST_OF_SEVERAL = 0xC0
+"""From here on, a byte of UTF-8 is the first of several that are one letter."""
+
 _PIECE_BYTES = 2**20
 _ROWS_TRIED = 1000
 _MOST_LONE = 0.2
@@ -62,6 +66,33 @@ def encoding_of(file: Path) -> str:
         f"{file} is no text in UTF-8, UTF-16, GB18030 or Windows-1252. Name its encoding, e.g. encoding=big5, or name "
         "another file."
     )
+
+
+def require_encoding(file: Path, encoding: str) -> None:
+    """Refuses an encoding that would read a text in UTF-8 as other letters, without an error.
+
+    GB18030 and those of one byte a letter read nearly any bytes. A text of several letters beyond ASCII that is in one
+    of these and by chance has no byte that UTF-8 forbids is not met with.
+
+    Args:
+        file: a file of text.
+        encoding: as it was set.
+
+    Raises:
+        DataError: the file is in UTF-8.
+    """
+    name = codecs.lookup(encoding).name
+    is_other = not name.startswith(("utf", "ascii", "u8"))
+    if is_other and _letters_beyond_ascii(file) >= SEVERAL_LETTERS and _decodes(file, UTF_8):
+        raise DataError(
+            f"{file} is a text in UTF-8, and encoding is {encoding}, which would read other letters. Leave encoding "
+            "out, or set encoding=utf-8."
+        )
+
+
+def _letters_beyond_ascii(file: Path) -> int:
+    """Returns how many letters of a text in UTF-8 take more than one byte."""
+    return sum(int((np.frombuffer(piece, np.uint8) >= FIRST_OF_SEVERAL).sum()) for piece in _pieces(file))
 
 
 def separator_of(file: Path, encoding: str) -> str:

@@ -87,6 +87,8 @@ SEPARATED_ENDINGS = {".csv": ",", ".tsv": "\t"}
 """Of files of cells, and what usually separates these."""
 OBJECT_ENDINGS = {".json": False, ".jsonl": True}
 """Of JSON, and whether it is one object a line for certain."""
+ARCHIVE_ENDINGS = (*PACKED_ENDINGS, ".tar", ".tgz", ".rar", ".7z")
+"""Of files that hold others."""
 WORKBOOK_ENDINGS = (".xlsx", ".xls", ".xlsb", ".ods")
 
 
@@ -103,7 +105,8 @@ def format_of(path: str | Path, settings: FileSettings | None = None) -> TableFo
     ending = file_ending(path)
     if ending not in TABLE_FORMATS:
         raise DataError(
-            f"{path} is of no known format; known are: {', '.join(TABLE_FORMATS)}, plain or {'/'.join(PACKED_ENDINGS)}."
+            f"{path} is of no known format; known are: {', '.join(TABLE_FORMATS)}, plain or "
+            f"{'/'.join(PACKED_ENDINGS)}.{_unpacking_advice(path)}"
         )
     if settings is None or settings == FileSettings():
         return TABLE_FORMATS[ending]
@@ -119,6 +122,12 @@ def file_ending(path: str | Path) -> str:
     """Returns the ending of a file's name in lower case, that of packed files aside; empty where there is none."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in PACKED_ENDINGS]
     return suffixes[-1] if suffixes else ""
+
+
+def _unpacking_advice(path: str | Path) -> str:
+    """Returns what to do with an archive whose name does not say what it holds; nothing for other files."""
+    is_archive = Path(path).name.lower().endswith(ARCHIVE_ENDINGS)
+    return " Unpack it, and name the file or folder that comes out of it." if is_archive else ""
 
 
 def _require_applicable(path: str | Path, ending: str, settings: FileSettings) -> None:

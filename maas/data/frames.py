@@ -1,13 +1,17 @@
 """DataFrames of pandas as Arrow tables, so that they are read as files are."""
 
+import logging
+
 import pandas as pd
 import pyarrow as pa
 
-from maas.data.arrow_writer import JSON, OBJECTS, require_different, text_field
+from maas.data.arrow_writer import JSON, MARK, OBJECTS, require_different, text_field
 from maas.data.columnar import decoded_array
 from maas.data.objects import MIXED, array_of
 from maas.data.tables import ArrowRows
 from maas.errors import DataError
+
+log = logging.getLogger("maas")
 
 
 def arrow_rows_of_frame(frame: pd.DataFrame, origin: str) -> ArrowRows:
@@ -27,8 +31,13 @@ def arrow_table_of_frame(frame: pd.DataFrame, origin: str) -> pa.Table:
         origin: origin of the rows, for messages.
 
     Raises:
-        DataError: two columns have one name.
+        DataError: two columns have one name, or one has several.
     """
+    if frame.columns.nlevels > 1:
+        raise DataError(
+            f"{origin} has names of columns of {frame.columns.nlevels} levels, e.g. {frame.columns[0]}; a column has "
+            "one name. Join them: frame.columns = ['_'.join(map(str, name)) for name in frame.columns]."
+        )
     named = frame.reset_index([name for name in frame.index.names if name is not None])
     names = list(map(str, named.columns))
     try:
@@ -40,8 +49,17 @@ def arrow_table_of_frame(frame: pd.DataFrame, origin: str) -> pa.Table:
     return pa.Table.from_arrays(list(arrays), schema=pa.schema(list(fields)))
 
 
+def without_objects(table: pa.Table) -> pa.Table:
+    """Returns a table without columns of objects that no file holds, such as complex numbers; each is named."""
+    objects = [field.name for field in table.schema if (field.metadata or {}).get(MARK) == OBJECTS]
+    for name in objects:
+        log.warning("data      %r is left out: it holds objects, not numbers, texts, truth values or dates", name)
+    return table.drop_columns(objects)
+
+
 def _column(name: str, series: pd.Series) -> tuple[pa.Field, pa.Array]:
     try:
+        series = series.sparse.to_dense() if isinstance(series.dtype, pd.SparseDtype) else series
         is_float = pd.api.types.is_float_dtype(series)  # which is how pandas keeps whole numbers with a gap
         array = decoded_array(pa.Array.from_pandas(series.convert_dtypes() if is_float else series))
         return pa.field(name, array.type), array

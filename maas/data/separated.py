@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from maas.data.arrow_writer import ROWS_PER_BATCH, UNTYPED, ArrowWriter, require_different, text_field
+from maas.data.cells import is_number
+from maas.errors import shortened_value
 
 MARKED_UTF_8 = "utf-8-sig"
 """UTF-8, with a mark at its beginning or without."""
@@ -87,6 +89,9 @@ def header_names(header: _CellTexts) -> _CellTexts:
         raise ValueError("it has no header. Name the columns in its first line.")
     if names[-1].endswith(END):
         raise ValueError("its header has a quote that nothing closes. Close it.")
+    if len(set(names)) < len(names) and 2 * sum(map(is_number, names)) > len(names):
+        shown = shortened_value(",".join(names))
+        raise ValueError(f"its first line, {shown}, holds numbers. Add a line before it that names the columns.")
     require_different(names)
     return names
 

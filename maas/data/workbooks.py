@@ -12,7 +12,7 @@ from types import ModuleType
 
 from maas.data.arrow_writer import ROWS_PER_BATCH, ArrowWriter, require_different
 from maas.data.objects import batch_of, widen
-from maas.errors import DataError
+from maas.errors import DataError, one_line
 
 SheetName = str | int
 """Of a sheet: its name, or its place, the first being 0."""
@@ -37,7 +37,7 @@ def read_workbook(file: Path, writer: ArrowWriter, *, sheet: SheetName | None = 
             tables = (book.get_sheet_by_name(name).to_python() for name in chosen)
             rows = next((table for table in map(_filled, tables) if table), [])
     except calamine.CalamineError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(_refusal(calamine, error)) from error
     if not rows:
         raise ValueError("it holds no rows.")
     names = _names(rows[0])
@@ -60,7 +60,14 @@ def sheet_names(file: Path) -> list[str]:
         with calamine.CalamineWorkbook.from_path(str(file)) as book:
             return list(book.sheet_names)
     except (calamine.CalamineError, OSError) as error:
-        raise DataError(f"{file} cannot be read as a workbook: {error}.") from error
+        raise DataError(f"{file} cannot be read as a workbook: {_refusal(calamine, error)}") from error
+
+
+def _refusal(calamine: ModuleType, error: Exception) -> str:
+    """Returns why a workbook cannot be opened, and what to do."""
+    if isinstance(error, calamine.PasswordError):
+        return "it is protected by a password. Save it without one."
+    return f"{one_line(error)}. Save it again as a workbook, or as CSV."
 
 
 def _calamine() -> ModuleType:

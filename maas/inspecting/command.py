@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from maas.command_line import CommandLine
+from maas.config import recipe_names
 from maas.data.cells import DecimalMark
 from maas.errors import ConfigError
 from maas.inspecting.proposal import propose
@@ -35,6 +36,8 @@ def written_recipe(line: CommandLine, say: Callable[[str], None]) -> Path:
         MaasError: the data cannot be read, nothing can be learnt of it, or the file holds something else.
     """
     source = _source(line)
+    if line.value("target") == "":
+        raise ConfigError("target is empty; it must be the name of a column. Set target=COLUMN.")
     given = {key: value for key in READING if (value := line.value(key)) is not None}
     separator = given.get("separator")
     description = inspect_data(
@@ -79,7 +82,7 @@ def _source(line: CommandLine) -> str:
             f"{found} file, folder or OWNER/NAME at the hub, e.g. maas {line.verb} mine.csv target=price."
         )
     (source,) = line.names
-    if source.endswith(RECIPE_ENDINGS):
+    if source.endswith(RECIPE_ENDINGS) or (source in recipe_names(line.config_dir) and not Path(source).exists()):
         raise ConfigError(f"{source} is a recipe. Run it: maas run recipe={source}")
     return source
 
@@ -103,5 +106,7 @@ def _write(out: Path, text: str) -> None:
                 "another: out=FILE.yaml."
             )
         out.write_text(text, encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{out} cannot be written: {error}. Set out=FILE.yaml.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{out} is there and holds something else. Set another file: out=FILE.yaml.") from error
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror}. Set out=FILE.yaml.") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from maas.data.cells import MISSING, UNCODED_PATTERN, ColumnReading, DecimalMark, with_decimal
-from maas.data.encodings import encoding_of, separator_of
+from maas.data.encodings import encoding_of, require_encoding, separator_of
 from maas.data.formats import OBJECT_ENDINGS, SEPARATED_ENDINGS, WORKBOOK_ENDINGS, FileSettings, file_ending, format_of
 from maas.data.frames import arrow_rows_of_frame
 from maas.data.hub import loaded
@@ -27,6 +27,8 @@ FRAME = "the frame"
 NOTHING_WORDS = ("N/A", "n/a", "#N/A", "NULL", "None", "none", "-", "--", "?", ".", "无", "缺失", "未知")
 """Words that stand for nothing where all other cells of their column are numbers."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://")
+"""What the address of a file on another machine begins with."""
 
 
 def inspect_data(
@@ -51,14 +53,14 @@ def inspect_data(
     """
     if isinstance(source, pd.DataFrame):
         return _described(Sheet([arrow_rows_of_frame(source, FRAME)], FRAME, ColumnReading()), FRAME, FileReading())
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_dir():
         return inspect_folder(path)
     if path.is_file():
         return _file(path, FileReading(encoding, separator, decimal or ".", sheet), detects_decimal=decimal is None)
     if HUB_ID.fullmatch(str(source)) and not path.suffix:
         return _hub(str(source))
-    raise DataError(_absent(path))
+    raise DataError(_absent(source))
 
 
 def _file(path: Path, reading: FileReading, *, detects_decimal: bool) -> DataDescription:
@@ -90,7 +92,9 @@ def _detected(path: Path, reading: FileReading) -> FileReading:
                 return replace(reading, sheets=sheets, sheet=_sheet(reading.sheet, sheets))
             if ending not in SEPARATED_ENDINGS and ending not in OBJECT_ENDINGS:
                 return reading
-            encoding = FileSettings(reading.encoding).encoding or encoding_of(file)
+            if encoding := FileSettings(reading.encoding).encoding:
+                require_encoding(file, encoding)
+            encoding = encoding or encoding_of(file)
             separator = reading.separator
             if ending in SEPARATED_ENDINGS and separator is None:
                 separator = separator_of(file, encoding)
@@ -144,7 +148,10 @@ def _has_fractions(values: Sequence[object]) -> bool:
 
 
 def _hub(name: str) -> DataDescription:
-    tables = loaded(name)
+    try:
+        tables = loaded(name)
+    except DataError as error:
+        raise DataError(f"There is no file or folder {name} here. {error}") from error
     parts = [part for split in tables.values() for part in split]
     return replace(_described(Sheet(parts, name, ColumnReading()), name, FileReading()), hub=True)
 
@@ -165,7 +172,10 @@ def _column(sheet: Sheet, name: str) -> ColumnDescription:
     return ColumnDescription(name, "other", rows, 0, rows, reason="it holds what no row can, such as lists or files")
 
 
-def _absent(path: Path) -> str:
+def _absent(source: str | Path) -> str:
+    if address := ADDRESS.match(str(source)):
+        return f"{source} is on another machine ({address['scheme']}). Download it, and name the file."
+    path = Path(source)
     folder = path.parent if path.parent.is_dir() else Path()
     near = nearest_name(path.name, sorted(one.name for one in folder.iterdir()))
     advice = f"did you mean {folder / near}?" if near else "Name a file, a folder, or OWNER/NAME at the hub."

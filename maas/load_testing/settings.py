@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from maas.bounds import Count, Positive
+from maas.bounds import Count, Positive, required_by
 from maas.errors import ConfigError, shortened_value
 from maas.overrides import repeated_keys
 from maas.suggesting import nearest_of
@@ -76,6 +76,8 @@ def settings_of(arguments: Sequence[str]) -> LoadSettings:
     kinds = typing.get_type_hints(LoadSettings, include_extras=True)
     given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     known = [argument for argument in arguments if argument.partition("=")[0] in kinds and "=" in argument]
+    if misplaced := [argument for argument in arguments if "=" not in argument]:
+        raise ConfigError(_unknown(misplaced[0]))
     faults = [_unknown(argument) for argument in arguments if argument not in known]
     faults += repeated_keys(known)
     faults += [fault for key, value in given.items() if key in kinds and (fault := _misfit(key, value, kinds[key]))]
@@ -103,7 +105,7 @@ def _misfit(key: str, value: str, kind: object) -> str:
     try:
         msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        return f"{key} is {shortened_value(value)}: {error}. Run python -m maas.bench --help."
+        return f"{key} is {shortened_value(value)}; {required_by(kind) or error}. Run python -m maas.bench --help."
     return "" if value else f"{key} is empty. Leave it out, or set it."
 
 

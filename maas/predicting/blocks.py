@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from maas.data.cells import DecimalMark
 from maas.predicting.cells import Cells
@@ -39,13 +38,6 @@ class RowBlock:
         if self.objects is not None:
             return [row.get(name) for row in self.objects]
         return self.table.column(name)
-
-    def number_cells(self, name: str) -> Cells:
-        """Returns the cells of a column of numbers, with points before the fractions of those that are texts."""
-        column = self.column(name)
-        if self.decimal == "." or not isinstance(column, pa.ChunkedArray) or not pa.types.is_string(column.type):
-            return column
-        return pc.replace_substring(column, self.decimal, ".")
 
     def between(self, start: int, stop: int) -> "RowBlock":
         """Returns the rows from `start` to before `stop`."""

@@ -7,7 +7,7 @@ from typing import Literal, get_type_hints
 
 import msgspec
 
-from maas.bounds import BatchSize, Count, Threads
+from maas.bounds import BatchSize, Count, Threads, required_by
 from maas.command_line import CommandLine
 from maas.data.cells import DecimalMark
 from maas.errors import ConfigError, one_line, shortened_value
@@ -162,4 +162,5 @@ def _misfit(key: str, value: str) -> Iterator[str]:
     try:
         msgspec.convert(value, OPTION_HINTS[key], strict=False)
     except msgspec.ValidationError as error:
-        yield f"{key} is {shortened_value(value)}: {one_line(error)}. {_SEE_HELP}"
+        required = required_by(OPTION_HINTS[key]) or one_line(error)
+        yield f"{key} is {shortened_value(value)}; {required}. {_SEE_HELP}"

@@ -70,7 +70,7 @@ class ColumnsReader:
         columns: list[list[object]] = []
         for name in self.names:
             if name in self.numbers:
-                values, wrong = plain_column(block.number_cells(name), name, "number")
+                values, wrong = plain_column(block.column(name), name, "number", block.decimal)
             else:
                 values, wrong = plain_column(block.column(name), name, "category")
             faults = {**wrong, **faults}
@@ -95,7 +95,7 @@ class InputsReader:
         faults: Faults = {}
         columns: list[list[object]] = []
         for name in self.names:
-            values, wrong = plain_column(block.number_cells(name), name, "number")
+            values, wrong = plain_column(block.column(name), name, "number", block.decimal)
             faults = {**wrong, **faults}
             columns.append(values)
         return list(map(list, zip(*columns, strict=True))), faults
@@ -152,7 +152,7 @@ class PredictingModel:
             return None
         faults = dict(part.faults)
         try:
-            numbers = [number_column(part.number_cells(name), name) for name in processor.numbers]
+            numbers = [number_column(part.column(name), name, part.decimal) for name in processor.numbers]
             categories = [coded_column(part.column(name), name) for name in processor.categories]
             dates = [plain_column(part.column(name), name, "category") for name in processor.dates]
             for _, wrong in (*numbers, *categories, *dates):

@@ -16,7 +16,7 @@ from pathlib import Path
 import zstandard
 
 from maas.data.cells import NUMBER_PATTERN, DecimalMark, with_decimal
-from maas.data.encodings import encoding_of, separator_of
+from maas.data.encodings import encoding_of, require_encoding, separator_of
 from maas.data.formats import (
     OBJECT_ENDINGS,
     SEPARATED_ENDINGS,
@@ -88,7 +88,9 @@ def _in_utf_8(file: Path, command: PredictCommand, scratch: Path) -> Path:
     Raises:
         DataError: its encoding is not known, or not the one that is set.
     """
-    encoding = FileSettings(command.options.encoding).encoding or encoding_of(file)
+    if encoding := FileSettings(command.options.encoding).encoding:
+        require_encoding(file, encoding)
+    encoding = encoding or encoding_of(file)
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
         return file
     written = scratch / "rows"

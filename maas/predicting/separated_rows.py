@@ -150,7 +150,7 @@ class SeparatedRows:
     def _typed(self, table: pa.Table, faults: dict[int, str], done: int) -> RowBlock:
         """Returns texts with numbers where these are wanted; cells that are none are faults."""
         for name in self._numbers:
-            numbers, wrong = number_column(RowBlock(table, decimal=self._decimal).number_cells(name), name)
+            numbers, wrong = number_column(table.column(name), name, self._decimal)
             faults = {**wrong, **faults}
             array = pa.array(numbers, from_pandas=True)  # NaN is missing
             table = table.set_column(self.names.index(name), name, array)

@@ -12,6 +12,7 @@ from typing import get_type_hints
 
 import msgspec
 
+from maas.bounds import required_by
 from maas.errors import ConfigError, one_line, shortened_value
 from maas.runtime.generation.settings import GenerationSettings, generation_settings
 from maas.suggesting import hint_of
@@ -20,6 +21,7 @@ JSON_FLAG, PLAIN_WORDS = "--json", "--"
 SEE_HELP = "See maas generate --help."
 SETTING = re.compile(r"([a-z][a-z_]*)=(.*)", re.DOTALL)
 OWN_KEYS = ("chat", "system", "prompts", "out")
+JSON_SETTINGS = ("stop_tokens", "logit_bias")
 HINTS = get_type_hints(GenerationSettings, include_extras=True)
 
 
@@ -143,7 +145,9 @@ def setting_of(key: str, texts: Sequence[str]) -> object:
             return msgspec.json.decode(text, type=HINTS[key])
         return msgspec.convert(text, HINTS[key], strict=False)
     except msgspec.DecodeError as error:
-        raise ConfigError(f"{key} is {shortened_value(text, '')}: {one_line(error)}.") from error
+        required = required_by(HINTS[key]) if key not in JSON_SETTINGS else ""
+        why = f"; {required}" if required else f": {one_line(error)}"
+        raise ConfigError(f"{key} is {shortened_value(text, '')}{why}.") from error
 
 
 def _is_true(key: str, text: str) -> bool:

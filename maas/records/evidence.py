@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from maas.cards import card
+from maas.records.evidence_card import evidence_card
 
 EVIDENCE_VERSION = 3
 
@@ -304,17 +304,5 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reference_faults: tuple[str, ...] = ()
     thresholds: dict[str, float] = {}
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """Returns heads and lines of a table: each metric with its interval, of each model that was evaluated."""
-        names = dict.fromkeys(name for metrics in self.metrics.values() for name in metrics)
-        lines = [[name, *(str(one.get(name, "")) for one in self.metrics.values())] for name in names]
-        return ["metric", *self.metrics], lines
-
     def _repr_html_(self) -> str:
-        facts = [
-            ("measured", self.measured_at),
-            ("machine", f"{self.machine.processor}, {self.machine.cores} cores, {self.machine.system}"),
-            ("rows", ", ".join(f"{name} {count:,}" for name, count in self.data.rows.items())),
-            ("compression", f"{self.compression.chosen}: {self.compression.reason}" if self.compression else ""),
-        ]
-        return card("Evidence", "what was measured of a bundle", facts, *self.table())
+        return evidence_card(self)

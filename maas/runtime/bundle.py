@@ -10,13 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from maas.errors import BundleError, one_line
 from maas.records.manifest import Manifest
-from maas.records.older import evidence_today, golden_today
+from maas.records.older import evidence_today
 from maas.runtime import later
 from maas.runtime.bundle_files import (
     ASSETS,
@@ -25,12 +24,14 @@ from maas.runtime.bundle_files import (
     EXPORT,
     GOLDEN,
     MANIFEST,
+    MEASURE,
     PREDICT,
+    Measured,
     read_manifest,
     read_record,
     require_whole,
 )
-from maas.runtime.golden import TOLERANCE, Golden, GoldenOutputs, compared_with_golden
+from maas.runtime.golden import TOLERANCE, Golden, compared_with_golden
 from maas.runtime.model import Predictor, Runnable
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.postprocessors.translation import TRANSLATED_TEXT
@@ -41,14 +42,6 @@ if TYPE_CHECKING:
     from maas.records.evidence import Evidence
     from maas.runtime.generation.generator import Generated, Prompt, TextGenerator
     from maas.runtime.generation.text import Piece
-
-MEASURE = "Export the model again, or run python -m maas.verify."
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """The part of evidence that is read when a bundle opens."""
-
-    manifest_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ class Bundle:
         Raises:
             BundleError: it is not a bundle, a file is missing or altered, or its version is unknown.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         manifest = read_manifest(folder)
         require_whole(folder, manifest)
         bundle = cls(folder, manifest)
@@ -280,9 +273,7 @@ class Bundle:
     @cached_property
     def golden(self) -> Golden:
         """The golden inputs and outputs."""
-        inputs = read_record(self.folder / GOLDEN / "inputs.json", list[Any])
-        outputs = read_record(self.folder / GOLDEN / "outputs.json", GoldenOutputs, today=golden_today)
-        return Golden(inputs, outputs.scores, outputs.predictions)
+        return Golden.read(self.folder / GOLDEN)
 
     @cached_property
     def checked_predictor(self) -> Predictor:

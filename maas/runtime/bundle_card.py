@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from maas.cards import card
 from maas.errors import BundleError
+from maas.records.evidence_card import metric_table
 
 if TYPE_CHECKING:
     from maas.runtime.bundle import Bundle
@@ -19,7 +20,7 @@ def bundle_card(bundle: "Bundle") -> str:
         measured = bundle.evidence
     except BundleError as error:
         return card(manifest.name, "bundle", [*facts, ("evidence", str(error))])
-    return card(manifest.name, "bundle", [*facts, ("evidence", measured.measured_at)], *measured.table())
+    return card(manifest.name, "bundle", [*facts, ("evidence", measured.measured_at)], *metric_table(measured))
 
 
 def _facts(bundle: "Bundle") -> list[tuple[str, str]]:

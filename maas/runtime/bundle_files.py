@@ -16,6 +16,7 @@ from maas.records.manifest import (
     Manifest,
 )
 from maas.records.older import Record, manifest_today
+from maas.suggesting import nearest_name
 
 _T = TypeVar("_T")
 Today = Callable[[Record], Record]
@@ -26,12 +27,19 @@ PREFILL, DECODE, ENCODE = "prefill", "decode", "encode"
 sound, of which `decode` then makes a text."""
 MODEL, MANIFEST, EVIDENCE, ASSETS, GOLDEN = "model.onnx", "manifest.json", "evidence.json", "assets", "golden"
 EXPORT = "Export the model again."
+MEASURE = "Export the model again, or run python -m maas.verify."
 
 
 class Version(msgspec.Struct, frozen=True):
     """The part of a manifest that is read first: all else may be unknown in another version."""
 
     schema_version: int
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """The part of evidence that is read when a bundle opens."""
+
+    manifest_sha256: str = ""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -46,13 +54,25 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
     if not is_there:
-        raise BundleError(f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle.")
-    found = read_record(path, Version).schema_version
+        raise BundleError(_no_bundle(folder))
+    found = read_record(path, Version, EXPORT).schema_version
     if not 1 <= found <= TRANSCRIPTION_VERSION:
         raise BundleError(
             f"{folder} has schema version {found}; this maas reads 1 to {TRANSCRIPTION_VERSION}. Upgrade maas."
         )
     return read_record(path, Manifest, today=manifest_today)
+
+
+def _no_bundle(folder: Path) -> str:
+    """Returns what is there instead of a bundle, and which folder may have been meant."""
+    for below in ("bundle", "latest/bundle"):
+        if (folder / below / MANIFEST).is_file():
+            return f"{folder} holds no {MANIFEST}; its bundle is {folder / below}."
+    there = sorted(folder.parent.iterdir()) if folder.parent.is_dir() and not folder.exists() else []
+    near = nearest_name(folder.name, [one.name for one in there if (one / MANIFEST).is_file()])
+    if near is not None:
+        return f"There is no folder {folder}. Did you mean {folder.parent / near}?"
+    return f"{folder} holds no {MANIFEST}; name the folder of a bundle, e.g. runs/NAME/latest/bundle."
 
 
 def require_whole(folder: Path, manifest: Manifest) -> None:

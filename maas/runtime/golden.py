@@ -2,12 +2,15 @@
 
 import reprlib
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from maas.records.older import golden_today
+from maas.runtime.bundle_files import read_record
 from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors import Postprocessor
 
@@ -40,6 +43,17 @@ class Golden:
     inputs: list[Any]
     scores: list[list[float]]
     predictions: list[dict[str, Any]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads them from a bundle's folder of golden rows.
+
+        Raises:
+            BundleError: a file is missing or cannot be read.
+        """
+        inputs = read_record(folder / "inputs.json", list[Any])
+        outputs = read_record(folder / "outputs.json", GoldenOutputs, today=golden_today)
+        return cls(inputs, outputs.scores, outputs.predictions)
 
 
 def compared_with_golden(

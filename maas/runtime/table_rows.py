@@ -48,6 +48,8 @@ def raw_rows_of(rows: Sequence[Any] | NamedColumns, processor: Codec) -> Sequenc
             return list(rows.to_numpy())  # a row of numbers is a row of the table
         is_by_column = set(processor.row_schema.get("properties", ())) == set(names)
         return _by_column(rows, names) if is_by_column else _of_one_column(rows, names[0])
+    if hasattr(rows, "toarray"):
+        raise InputError(f"predict was given a {type(rows).__name__}, which is sparse. Write rows.toarray().")
     lister = getattr(rows, "to_list", None) or getattr(rows, "to_pylist", None)
     found: Sequence[Any] = rows if lister is None else lister()
     return found

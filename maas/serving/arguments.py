@@ -6,8 +6,9 @@ from types import MappingProxyType
 
 import msgspec
 
+from maas.bounds import required_by
 from maas.errors import ConfigError, shortened_value
-from maas.overrides import repeated_keys
+from maas.overrides import repeated_keys, with_home
 from maas.serving.settings import ServerSettings
 from maas.suggesting import nearest_of
 
@@ -38,7 +39,10 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str] = NO_
         ConfigError: a key is unknown, a value does not fit, or there is no model; every fault has its line.
     """
     kinds = typing.get_type_hints(ServerSettings, include_extras=True)
+    arguments = list(map(with_home, arguments))
     known = [argument for argument in arguments if _is_known(argument, kinds)]
+    if misplaced := [argument for argument in arguments if "=" not in argument]:
+        raise ConfigError(_unknown(misplaced[0], list(kinds)))
     faults = [_unknown(argument, list(kinds)) for argument in arguments if argument not in known]
     faults += repeated_keys([argument for argument in known if _parts(argument)[0] != MODEL])
     given = {key: value for key, value in map(_parts, known) if key != MODEL}
@@ -99,13 +103,4 @@ def _misfit(shown: str, value: str, kind: object) -> Iterator[str]:
     try:
         msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        yield f"{shown} is {shortened_value(value)}; {_wanted(kind) or error}. Run python -m maas.serve --help."
-
-
-def _wanted(kind: object) -> str:
-    """Returns the description of a type's bound, for `Count` as for `Count | None`."""
-    for part in (kind, *typing.get_args(kind)):
-        for bound in getattr(part, "__metadata__", ()):
-            if isinstance(bound, msgspec.Meta) and bound.description:
-                return f"it must be {bound.description}"
-    return ""
+        yield f"{shown} is {shortened_value(value)}; {required_by(kind) or error}. Run python -m maas.serve --help."

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from maas.bounds import ClosedFraction, Count, NonNegative, NonNegativeCount, Positive, PositiveClosedFraction
 from maas.errors import InputError, one_line
+from maas.suggesting import nearest_of
 
 Penalty = Annotated[float, Meta(ge=-2, le=2, description="a number from -2 to 2", examples=[0.5])]
 Overflow = Literal["refuse", "cut"]
@@ -74,6 +75,9 @@ def generation_settings(settings: Mapping[str, Any]) -> GenerationSettings:
     Raises:
         InputError: one is unknown, or has no value that it may have.
     """
+    for name in settings:
+        if name not in GenerationSettings.__struct_fields__:
+            raise InputError(f"{name} is no setting of texts.{nearest_of(name, GenerationSettings.__struct_fields__)}")
     stop = settings.get("stop", ())
     try:
         found = msgspec.convert({**settings, "stop": [stop] if isinstance(stop, str) else stop}, GenerationSettings)

@@ -160,6 +160,10 @@ class ArrayProcessor(SingleArrayProcessor):
             values = np.asarray(row)
         except ValueError as error:
             raise InputError(f"Row {index} is not an array of numbers of shape {list(self.shape)}: {error}.") from error
+        if not values.shape:
+            raise InputError(
+                f"Row {index} is a single value; the model takes {list(self.shape)} of them. Write [row] for one row."
+            )
         if values.shape != self.shape:
             raise InputError(f"Row {index} has shape {list(values.shape)}; the model takes {list(self.shape)}.")
         if values.dtype.kind not in "biuf":  # numpy would read numbers out of texts, and null as NaN

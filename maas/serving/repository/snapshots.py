@@ -162,7 +162,10 @@ class Snapshot:
 
         Raises:
             UnknownModelError: it is not served; the message names what is.
+            InputError: the version is empty.
         """
+        if version == "":
+            raise InputError(f"version is empty. Leave it out, or name a version of {shortened_value(name)}.")
         if name not in self.by_name and any(one.name == name for one in self.generating):
             return self.find_generating(name, version)
         return self.find(name, version)

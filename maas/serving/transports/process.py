@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import uvloop
 
+from maas.errors import MaasError
 from maas.serving.observers.log_format import set_up_logging
 from maas.serving.settings import ServerSettings
 from maas.serving.stopping import handle_hangup
@@ -27,7 +28,13 @@ def serve(settings: ServerSettings) -> NoReturn:
         SystemExit: always, in the end.
     """
     set_up_logging(settings.log_format)
-    server = assembled_server(settings, bound_listeners(settings), ServerParts())
+    listeners = bound_listeners(settings)
+    try:
+        server = assembled_server(settings, listeners, ServerParts())
+    except MaasError:
+        for listener in filter(None, listeners):
+            listener.close()
+        raise
     uvloop.run(serve_until_stopped(server))
     sys.exit(0)
 

@@ -1,6 +1,7 @@
 """Messages to all workers: changes one after the other, and what they serve once a change is done."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -13,8 +14,12 @@ from maas.serving.workers.records import LOOK, METRICS, SERVED, Broadcast, Broad
 from maas.serving.workers.registry import RegistryReplies
 from maas.serving.workers.worker_process import WorkerProcess
 
+log = logging.getLogger("maas.serving")
 CHANGE_S, READ_S = 900.0, 2.0
 """Seconds after which a worker that does not reply is left out: loading takes its time, reading figures does not."""
+HUNG_S, LOOK_S = 30.0, 5.0
+"""Seconds after which a worker whose event loop replies to nothing is ended during a change, and between two looks: it
+loads models beside that loop."""
 
 
 class Broadcasts:
@@ -55,7 +60,12 @@ class Broadcasts:
             await self._changed(Broadcast(LOOK))
 
     async def _changed(self, message: Broadcast) -> list[BroadcastReply]:
-        replies = await self._replies(message, CHANGE_S)
+        guards = [asyncio.create_task(_end_if_hung(worker)) for worker in tuple(self._workers())]
+        try:
+            replies = await self._replies(message, CHANGE_S)
+        finally:
+            for guard in guards:
+                guard.cancel()
         await self._note_served()
         return replies
 
@@ -73,6 +83,21 @@ class Broadcasts:
                 continue
             self.served = msgspec.msgpack.decode(reply.body, type=ServedModels)
             return
+
+
+async def _end_if_hung(worker: WorkerProcess) -> None:
+    """Ends a worker that no longer replies at all, so that others need not wait for it; it is replaced."""
+    while True:
+        try:
+            await asyncio.wait_for(worker.request(SERVED), HUNG_S)
+        except ProcessError:
+            return
+        except TimeoutError:
+            shown = (worker.number, worker.pid, HUNG_S)
+            log.warning("Worker %d (process %d) has replied to nothing for %.0f s and is ended.", *shown)
+            worker.kill()
+            return
+        await asyncio.sleep(LOOK_S)
 
 
 async def _reply(worker: WorkerProcess, message: Broadcast, within_s: float) -> BroadcastReply | None:

@@ -31,7 +31,8 @@ def test_arguments_in_code_come_first_when_they_are_given():
 def test_refusal_names_place_part_and_cause_when_the_part_raises_a_value_error():
     with pytest.raises(ConfigError) as caught:
         Part.of({"_target_": "fractions.Fraction", "numerator": "abc"}, "data.ratio").build()
-    assert str(caught.value) == "data.ratio was refused by fractions.Fraction: Invalid literal for Fraction: 'abc'"
+    refused = "data.ratio was refused by fractions.Fraction: Invalid literal for Fraction: 'abc'"
+    assert str(caught.value) == f"{refused}. It was given data.ratio.numerator=abc."
 
 
 def test_own_error_comes_through_when_the_part_raises_one(monkeypatch):

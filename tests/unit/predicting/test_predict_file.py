@@ -366,3 +366,27 @@ def test_rows_of_a_sheet_are_predicted_when_a_workbook_is_given(table_model, pre
     values = [row["predicted_value"] for row in read(tmp_path / out)]
     assert [None if value in ("", None) else float(value) for value in values] == [4.5, None, 2.25]
     assert list(reasons(tmp_path / out)) == [2]
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.parquet"])
+def test_rows_of_the_other_decimal_mark_are_faults_when_they_come_after_those_that_decide(
+    table_model, predict, reasons, tmp_path, out
+):
+    commas = [f"{place % 9},5;20;S" for place in range(1500)]
+    rows = ["price;area;size", *commas, "2.5;3;M", "1.250;3;M", "7;3;M", "NA;3;M"]
+    (tmp_path / "in.csv").write_text("\n".join(rows) + "\n")
+    found = predict(table_model, tmp_path / "in.csv", tmp_path / out, "columns=none")
+    assert (found.rows, found.errors) == (1504, 2)
+    remedy = "Write a comma before its fraction, and nothing between its thousands."
+    assert reasons(tmp_path / out) == {
+        number: f"The column price holds '{text}', and commas come before fractions in this file. {remedy}"
+        for number, text in ((1501, "2.5"), (1502, "1.250"))
+    }
+
+
+def test_rows_with_commas_are_faults_when_whole_numbers_decide(table_model, predict, reasons, tmp_path):
+    rows = ["price;area;size", *["1;20;S"] * 1500, "2,5;3;M"]
+    (tmp_path / "in.csv").write_text("\n".join(rows) + "\n")
+    predict(table_model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert list(reasons(tmp_path / "out.csv")) == [1501]
+    assert predict(table_model, tmp_path / "in.csv", tmp_path / "comma.csv", "decimal=,").errors == 0

@@ -142,3 +142,9 @@ def slow_module() -> tuple[str, ...]:
 def stuck_module() -> tuple[str, ...]:
     """A server whose model never ends a run, and which has little patience when it is stopped."""
     return (str(HERE / "stuck_server.py"),)
+
+
+@pytest.fixture(scope="session")
+def hung_module() -> tuple[str, ...]:
+    """A server that waits 5 s for workers that reply to nothing."""
+    return (str(HERE / "hung_server.py"),)

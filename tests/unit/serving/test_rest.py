@@ -170,3 +170,12 @@ def test_scores_are_the_same_however_the_rows_are_written(array_server, array_fo
     assert whole == named == expected
     both = array_server.client.post("/predict", json={"input_data": rows}).json()["predictions"]
     assert both == Bundle.open(array_folder).predictor.scores(rows).tolist()
+
+
+@pytest.mark.parametrize("path", ["/v1/schema", "/docs"])
+def test_empty_version_is_refused_when_a_model_is_described(array_server, path):
+    reply = array_server.client.get(path, params={"model": "digits", "version": ""})
+    assert (reply.status_code, reply.json()["error"]) == (
+        400,
+        "version is empty. Leave it out, or name a version of 'digits'.",
+    )

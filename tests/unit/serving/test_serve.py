@@ -30,7 +30,7 @@ def test_settings_are_read_with_their_types():
         ("threads=1000000", "threads is '1000000'; it must be a number of threads from 1 to 256"),
         ("batch_size=1048577", "batch_size is '1048577'; it must be a number of rows from 1 to 1048576"),
         ("max_queue=1.5", "max_queue is '1.5'; it must be a whole number, 1 or more"),
-        ("access_log=maybe", "access_log is 'maybe'; Expected `bool`"),
+        ("access_log=maybe", "access_log is 'maybe'; it must be true or false"),
         ("runs/x", "'runs/x' is not key=value. Write e.g. model=runs/x."),
     ],
 )

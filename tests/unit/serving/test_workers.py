@@ -278,3 +278,17 @@ def test_new_requests_are_answered_within_a_second_whenever_a_worker_is_killed(s
                 connection.request("POST", "/predict", ZEROS)
                 assert connection.getresponse().status == 200
                 connection.close()
+
+
+def test_worker_that_replies_to_nothing_is_named_ended_and_replaced_when_all_change(
+    start, hung_module, fresh, array_folder
+):
+    with start(f"model={array_folder}", "workers=2", "admin_port=0", module=hung_module) as server:
+        admin = re.search(r"administration: (\S+)", server.process.stdout.readline())[1]
+        hung = workers_of(server)[1]
+        hung.suspend()
+        assert fresh.post(f"{admin}/v2/repository/models/digits/load", timeout=60).json() == {}
+        line = server.process.stderr.readline()
+        assert re.search(rf"Worker [12] \(process {hung.pid}\) has replied to nothing for 5 s and is ended\.", line)
+        wait_until(lambda: len(workers_of(server)) == 2 and hung not in workers_of(server))
+        wait_until(lambda: len(processes_that_reply(server)) == 2)

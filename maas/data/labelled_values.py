@@ -88,7 +88,7 @@ def _remedy(data: object) -> str:
     return next((words for applies, words in remedies if applies), "Write pictures into a folder for each label.")
 
 
-def _targets(target: Any) -> list[Any]:
+def _targets(target: object) -> list[Any]:
     """Returns one target for each row.
 
     Raises:

@@ -27,7 +27,7 @@ FRAME = "the frame"
 NOTHING_WORDS = ("N/A", "n/a", "#N/A", "NULL", "None", "none", "-", "--", "?", ".", "无", "缺失", "未知")
 """Words that stand for nothing where all other cells of their column are numbers."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
-ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://")
+REMOTE = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://")
 """What the address of a file on another machine begins with."""
 
 
@@ -173,7 +173,7 @@ def _column(sheet: Sheet, name: str) -> ColumnDescription:
 
 
 def _absent(source: str | Path) -> str:
-    if address := ADDRESS.match(str(source)):
+    if address := REMOTE.match(str(source)):
         return f"{source} is on another machine ({address['scheme']}). Download it, and name the file."
     path = Path(source)
     folder = path.parent if path.parent.is_dir() else Path()

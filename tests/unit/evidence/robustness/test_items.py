@@ -14,9 +14,21 @@ def processor() -> ItemsProcessor:
     return ItemsProcessor(keep_histories=True).fit([{"user": "ann", "items": NAMES}])
 
 
-def thinned(processor, rows, strength):
-    (found,) = perturbations_of(processor)
+def changed(processor, rows, strength, name):
+    (found,) = (one for one in perturbations_of(processor) if one.name == name)
     return found.rows_at(strength, rows, np.random.default_rng(0))
+
+
+def thinned(processor, rows, strength):
+    return changed(processor, rows, strength, "missing items")
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.75])
+def test_fraction_of_a_history_is_of_others_and_the_rest_stays_in_its_place(processor, strength):
+    (row,) = changed(processor, [NAMES], strength, "items of others")
+    same = np.mean([one == other for one, other in zip(row["items"], NAMES, strict=True)])
+    assert same == pytest.approx(1 - strength, abs=3 * np.sqrt(strength * (1 - strength) / 400) + 1 / 400)
+    assert set(row["items"]) <= set(NAMES)
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.5, 0.9])

@@ -96,7 +96,7 @@ def follow(line: CommandLine, stage: Stage, shown: Shown | None = None) -> None:
         MaasError: a fault of the command line or of the recipe, or the stage refused.
     """
     if line.names and not line.wants_help:
-        raise ConfigError(_misplaced(line))
+        raise ConfigError(_misplaced_fault(line))
     if line.wants_help:
         say(USAGE.format(verb=line.verb, recipes=", ".join(recipes.recipe_names(line.config_dir))))
     elif line.view is not None:
@@ -113,7 +113,7 @@ def follow(line: CommandLine, stage: Stage, shown: Shown | None = None) -> None:
         _ShownStage(stage, shown, is_json=line.is_json)(recipes.composed_config(line.overrides, line.config_dir))
 
 
-def _misplaced(line: CommandLine) -> str:
+def _misplaced_fault(line: CommandLine) -> str:
     """Returns what to write instead of a word that is no key=value."""
     word = line.names[0]
     is_recipe = word in recipes.recipe_names(line.config_dir) or word.endswith(RECIPE_SUFFIXES)

@@ -54,7 +54,7 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
     if not is_there:
-        raise BundleError(_no_bundle(folder))
+        raise BundleError(_missing_bundle(folder))
     found = read_record(path, Version, EXPORT).schema_version
     if not 1 <= found <= TRANSCRIPTION_VERSION:
         raise BundleError(
@@ -63,7 +63,7 @@ def read_manifest(folder: Path) -> Manifest:
     return read_record(path, Manifest, today=manifest_today)
 
 
-def _no_bundle(folder: Path) -> str:
+def _missing_bundle(folder: Path) -> str:
     """Returns what is there instead of a bundle, and which folder may have been meant."""
     for below in ("bundle", "latest/bundle"):
         if (folder / below / MANIFEST).is_file():

@@ -18,6 +18,7 @@ from maas.bounds import Count, Positive
 from maas.data.cells import as_label
 from maas.data.splits import Split, Splits
 from maas.errors import ConfigError
+from maas.importing.learning import threads_for
 
 Baseline = Callable[[Splits], NDArray[Any] | Mapping[str, NDArray[Any]]]
 """Fits on the training split and returns what it predicts for the test split: labels int64, numbers float64 or lists of
@@ -119,7 +120,9 @@ def boosting(
             categorical_features=[codes[name] is not None for name in codes],
             early_stopping=True,
             random_state=seed,
-        ).fit(train, splits.train.targets, X_val=validation, y_val=splits.validation.targets)
+        )
+        with threads_for(len(train)):
+            model.fit(train, splits.train.targets, X_val=validation, y_val=splits.validation.targets)
         if splits.target == "number":
             return np.asarray(model.predict(test))
         return _probabilities(model, test, splits.labels)

@@ -13,6 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.model_selection._search import BaseSearchCV
 
 from maas.errors import ConfigError
+from maas.importing.blending import BlendedClassifier, BlendedRegressor
 from maas.importing.estimators.lookups import frame_of
 from maas.importing.estimators.table import DOUBLE, EstimatorGraphBuilder, GraphTable, joined
 from maas.runtime.codec import ModelInputs
@@ -128,6 +129,8 @@ def _takes_categories(estimator: BaseEstimator) -> bool:
     """Returns whether an estimator by itself takes columns of categories as pandas holds them."""
     if isinstance(estimator, BaseSearchCV):
         return _takes_categories(estimator.estimator)
+    if isinstance(estimator, BlendedClassifier | BlendedRegressor):
+        return True
     if isinstance(estimator, HISTOGRAMS):
         return bool(estimator.categorical_features == "from_dtype")
     library = type(estimator).__module__.partition(".")[0]

@@ -11,6 +11,7 @@ from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from maas.errors import ConfigError, one_line
 from maas.importing.frames import Frame, feature_table
@@ -25,6 +26,9 @@ LEARNING_ERRORS: tuple[type[Exception], ...] = (
     IndexError,
 )
 """What scikit-learn raises of rows and settings; anything else is a fault of the estimator and shows its traceback."""
+
+ROWS_OF_ONE_THREAD = 10_000
+"""Rows up to which one thread learns: of a tree of few rows, threads do little but wait for each other, busily."""
 
 
 def is_fitted(estimator: BaseEstimator) -> bool:
@@ -59,9 +63,15 @@ def learnt(
     fresh = clone(estimator)
     undrawn = {name: 0 for name, value in fresh.get_params().items() if name.endswith("random_state") and value is None}
     try:
-        return fresh.set_params(**undrawn).fit(given(model_inputs, frame), targets)
+        with threads_for(len(targets)):
+            return fresh.set_params(**undrawn).fit(given(model_inputs, frame), targets)
     except (*LEARNING_ERRORS, *row_refusals()) as error:
         raise ConfigError(f"{type(estimator).__name__} cannot learn from these rows: {one_line(error)}.") from error
+
+
+def threads_for(rows: int) -> threadpool_limits:
+    """Returns a context in which scikit-learn uses the threads that so many rows are worth."""
+    return threadpool_limits(limits=1 if rows <= ROWS_OF_ONE_THREAD else None)
 
 
 def row_refusals() -> tuple[type[Exception], ...]:

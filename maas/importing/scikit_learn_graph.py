@@ -8,11 +8,12 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import helper
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection._search import BaseSearchCV
 
 from maas.errors import ConfigError, one_line
 from maas.importing.base import needed
+from maas.importing.blending import BlendedClassifier, BlendedRegressor
 from maas.importing.estimators import EstimatorGraphBuilder, GraphTable, add_estimator, load_libraries
 from maas.importing.estimators.table import number, total
 from maas.importing.frames import Frame, drawn_table
@@ -130,4 +131,6 @@ def few_rows(targets: NDArray[Any], labels: int) -> NDArray[np.int64]:
 
 def estimator_searched(estimator: BaseEstimator) -> BaseEstimator:
     """Returns what a search tries, or the estimator itself."""
+    if isinstance(estimator, BlendedClassifier | BlendedRegressor):
+        return clone(estimator).set_params(folds=0)
     return estimator_searched(estimator.estimator) if isinstance(estimator, BaseSearchCV) else estimator

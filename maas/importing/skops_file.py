@@ -17,6 +17,8 @@ BOOSTED = (
 )
 """Estimators of XGBoost and LightGBM, and what is in them: numbers, and their own files."""
 TRUSTED = (
+    "maas.importing.blending.BlendedClassifier",
+    "maas.importing.blending.BlendedRegressor",
     "functools.partial",
     "numpy.dtype",
     "sklearn.utils.validation.check_array",

@@ -8,11 +8,11 @@ from maas.inspecting.target import TargetDescription
 
 MOST_BOOSTED = 254
 """Of a column, the most frequent; scikit-learn's boosting takes no more, and the others are unknown to it."""
-SEARCHED_ROWS = (100, 20_000)
-"""Between so many rows, settings of boosting are chosen by cross-validation; of more, its own do well."""
-GRID_SEARCH = "sklearn.model_selection.GridSearchCV"
-BOOSTING_GRID: Mapping[str, Sequence[float]] = {"learning_rate": [0.1, 0.03], "max_leaf_nodes": [31, 7]}
-SEARCH_FOLDS = 5
+BLENDED_ROWS = (100, 20_000)
+"""Between so many rows, a linear model helps boosting, and settings are chosen by folds; of more, its own do well."""
+MOST_BLENDED_LABELS = 20
+"""Of more labels, boosting in folds takes minutes: each costs a tree a stage."""
+BLEND = "maas.importing.blending.Blended"
 
 MANY_ROWS = 10_000
 """From so many rows on, text nets need few epochs."""
@@ -51,14 +51,17 @@ class ModelChoice:
 def boosting_choice(
     data: DataDescription, target: TargetDescription, columns: Sequence[ColumnDescription]
 ) -> ModelChoice:
-    """Returns gradient boosting on columns, as scikit-learn has it; of few rows, its settings are chosen by folds."""
+    """Returns gradient boosting on columns, as scikit-learn has it; of few rows, beside a linear model."""
     learner = "Regressor" if target.task == "regression" else "Classifier"
-    estimator: dict[str, object] = {"_target_": f"sklearn.ensemble.HistGradientBoosting{learner}"}
+    is_few = BLENDED_ROWS[0] <= data.rows <= BLENDED_ROWS[1] and len(target.labels) <= MOST_BLENDED_LABELS
+    estimator: dict[str, object] = {
+        "_target_": f"{BLEND}{learner}" if is_few else f"sklearn.ensemble.HistGradientBoosting{learner}"
+    }
     if target.is_unbalanced:
         estimator["class_weight"] = "balanced"
     estimator["random_state"] = "${seed}"
-    if SEARCHED_ROWS[0] <= data.rows <= SEARCHED_ROWS[1]:
-        estimator = _searched(estimator, target)
+    boosting = "gradient boosting, which does best on most tables, and takes missing values as they are"
+    blend = "gradient boosting beside a linear model, with settings and weights that do best in five folds"
     processor = _columns(columns)
     if any(column.distinct > MOST_BOOSTED for column in columns if column.kind == "category"):
         processor["max_categories"] = MOST_BOOSTED
@@ -66,20 +69,8 @@ def boosting_choice(
         tuple(column.name for column in columns),
         {"processor": "tabular", "model": "estimator", **NO_TRAINING, "baseline": "boosting", "compress": "none"},
         {"processor": processor, "model": {"estimator": estimator}},
-        "gradient boosting, which does best on most tables, and takes missing values as they are",
+        blend if is_few else boosting,
     )
-
-
-def _searched(estimator: Mapping[str, object], target: TargetDescription) -> dict[str, object]:
-    """Returns a search over what most decides how much boosting learns by heart: its rate, and the leaves of a tree."""
-    scoring = {"scoring": "balanced_accuracy"} if target.is_unbalanced else {}
-    return {
-        "_target_": GRID_SEARCH,
-        "estimator": dict(estimator),
-        "param_grid": dict(BOOSTING_GRID),
-        "cv": SEARCH_FOLDS,
-        **scoring,
-    }
 
 
 def combined_choice(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from maas.inspecting.models import GRID_SEARCH
+from maas.inspecting.models import BLEND
 from maas.inspecting.proposal import RecipeProposal
 
 MOST_LINES = 30
@@ -54,8 +54,8 @@ def _comment(section: str, key: str, proposal: RecipeProposal) -> str:
         return "equal rows are observations of their own: such columns have few values"
     if (section, key) == ("processor", "dates"):
         return "become year, month, day, weekday, hour and days since 1970"
-    if (section, key) == ("model", "estimator") and GRID_SEARCH in str(proposal.settings["model"]):
-        return "the settings that do best in five folds of the training rows"
+    if (section, key) == ("model", "estimator") and BLEND in str(proposal.settings["model"]):
+        return "settings and weights that do best in five folds of the training rows"
     if (section, key) == ("data", "source") and proposal.left_out:
         return f"left out: {', '.join(map(repr, proposal.left_out))}"
     if (section, key) == ("objective", "loss") and proposal.target.is_unbalanced:

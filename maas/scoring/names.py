@@ -54,14 +54,16 @@ def metric_fault(metric: object, known: tuple[str, ...]) -> str | None:
         known: metrics of the task.
     """
     stem = with_parameter(known)
+    takes_own = stem is not None or known == METRICS_OF_SETS
     if metric in known:
         return None
-    if isinstance(metric, str) and stem is not None:
-        if parameter_of(metric, stem) is not None:
+    if isinstance(metric, str):
+        if stem is not None and parameter_of(metric, stem) is not None:
             return None
-        if is_own(metric):
+        if takes_own and is_own(metric):
             return _fault_of_own(metric)
-    more = f", {stem}{PARAMETERS[stem].start} to {stem}{PARAMETERS[stem].stop - 1}, or my.module.f" if stem else ""
+    more = f", {stem}{PARAMETERS[stem].start} to {stem}{PARAMETERS[stem].stop - 1}" if stem else ""
+    more += ", or my.module.f" if takes_own else ""
     return f"metric is {metric!r}; it must be one of {', '.join(known)}{more}. Set e.g. metric={known[0]}."
 
 

@@ -43,9 +43,9 @@ class OwnMetric:
         """Returns its value for rows.
 
         Args:
-            targets: positions of labels, or numbers, (N,).
-            given: predictions (N,), or scores: probabilities (N, K), of two labels those of the second (N,), or numbers
-                (N,).
+            targets: positions of labels, or numbers, (N,); of sets of labels 0 and 1, (N, K).
+            given: predictions as the targets are, or scores: probabilities (N, K), of two labels those of the second
+                (N,), of sets those of all, or numbers (N,).
 
         Raises:
             ConfigError: it fails on these rows, or gives no finite number.

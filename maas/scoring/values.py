@@ -35,6 +35,10 @@ def value_for_sets(metric: str) -> Value:
     """Returns what computes a metric of probabilities (N, K), of which a label is predicted from a half on."""
 
     def value(targets: NDArray[Any], probabilities: NDArray[Any]) -> float:
+        if is_own(metric):
+            own = own_metric(metric)
+            found = probabilities if own.takes_scores else (probabilities >= 0.5).astype(np.int64)
+            return own.value((targets > 0).astype(np.int64), found)
         if metric == "average_precision":
             return average_precision_of_sets(targets > 0, probabilities).value
         return float(set_metrics(set_columns(targets > 0, probabilities >= 0.5).sum(axis=0))[metric])

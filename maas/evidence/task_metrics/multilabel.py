@@ -12,6 +12,7 @@ from maas.records.evidence import Interval, Slice
 from maas.runtime.postprocessors.multilabel import predicted_members
 from maas.scoring.label_sets import average_precision_of_sets, set_columns, set_metrics
 from maas.scoring.names import METRICS_OF_SETS, is_loss
+from maas.scoring.own import OwnMetric, is_own, own_metric
 
 RANKING = "average_precision"
 
@@ -23,16 +24,19 @@ class MultilabelMetrics(TaskMetrics):
     drop_scale: ClassVar[Mapping[str, float]] = {name: -100.0 if is_loss(name) else 100.0 for name in METRICS_OF_SETS}
 
     def compute(self, targets: NDArray[Any], predictions: Scores, seed: int = 0) -> dict[str, Interval]:
-        """Returns the metrics of sets, and the mean average precision of the labels."""
+        """Returns the metrics of sets, the labels' mean average precision, and the chosen one where it is a user's."""
         columns = self._columns(targets, predictions)
         once, many = set_metrics(columns.sum(axis=0)), set_metrics(resampled(columns, seed))
         found = {name: interval_of(float(once[name]), many[name]) for name in once}
-        return {**found, RANKING: self.value(targets, predictions, RANKING, seed)}
+        others = dict.fromkeys([RANKING, *([self.chosen] if self.chosen and is_own(self.chosen) else [])])
+        return {**found, **{name: self.value(targets, predictions, name, seed) for name in others}}
 
     def value(self, targets: NDArray[Any], predictions: Scores, metric: str, seed: int = 0) -> Interval:
         """Returns one metric."""
         if metric == RANKING:
             return interval_of_estimate(average_precision_of_sets(targets > 0, predictions))
+        if is_own(metric):
+            return self.own_value(_numbers(targets > 0), predictions, metric, seed)
         columns = self._columns(targets, predictions)
         once, many = set_metrics(columns.sum(axis=0)), set_metrics(resampled(columns, seed))
         return interval_of(float(once[metric]), many[metric])
@@ -43,6 +47,8 @@ class MultilabelMetrics(TaskMetrics):
         if metric == RANKING:
             before, after = (average_precision_of_sets(targets > 0, one) for one in (parent, child))
             return interval_of_drop(before, after, scale)
+        if is_own(metric):
+            return self.own_drop(_numbers(targets > 0), parent, child, metric, seed)
         columns = np.concatenate([self._columns(targets, one) for one in (parent, child)], axis=1)
         width = columns.shape[1] // 2
         once, many = (
@@ -53,7 +59,14 @@ class MultilabelMetrics(TaskMetrics):
 
     def comparable(self, scores: Scores, metric: str | None) -> Scores:
         """Returns 0 and 1 by the predicted labels where there are thresholds and the metric is of sets."""
-        return scores if not self.thresholds or metric == RANKING else self._members(scores).astype(np.float32)
+        is_of_scores = metric is not None and is_own(metric) and own_metric(metric).takes_scores
+        if not self.thresholds or metric == RANKING or is_of_scores:
+            return scores
+        return self._members(scores).astype(np.float32)
+
+    def given(self, own: OwnMetric, scores: Scores) -> NDArray[Any]:
+        """Returns the predicted labels or the probabilities, (N, K), as the function takes them."""
+        return scores if own.takes_scores else _numbers(self._members(scores))
 
     def agrees(self, reference: Scores, found: Scores) -> NDArray[np.bool_]:
         """Compares whole sets."""
@@ -84,3 +97,8 @@ class MultilabelMetrics(TaskMetrics):
 
     def _columns(self, targets: NDArray[Any], predictions: Scores) -> NDArray[np.float64]:
         return set_columns(targets > 0, self._members(predictions))
+
+
+def _numbers(members: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Returns 0 and 1, as functions of scikit-learn take sets of labels."""
+    return members.astype(np.int64)

@@ -24,6 +24,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from maas.errors import ExportError
+from maas.importing.blending import BlendedClassifier, BlendedRegressor
 from maas.importing.estimators.dispatch import EstimatorMethod, add_estimator
 from maas.importing.estimators.table import (
     DOUBLE,
@@ -50,6 +51,8 @@ def _searched(
 @add_estimator.register(TunedThresholdClassifierCV)
 @add_estimator.register(SelfTrainingClassifier)
 @add_estimator.register(RANSACRegressor)
+@add_estimator.register(BlendedClassifier)
+@add_estimator.register(BlendedRegressor)
 def _wrapped(
     estimator: BaseEstimator, table: GraphTable, builder: EstimatorGraphBuilder, method: EstimatorMethod
 ) -> str:

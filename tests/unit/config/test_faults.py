@@ -160,6 +160,18 @@ def test_metric_is_taken_when_it_is_a_loss_or_a_function(metric):
     assert (metric in config.targets()) is ("." in metric)
 
 
+def test_metric_may_be_a_function_when_targets_are_sets():
+    from maas.scoring.names import METRICS_OF_SETS, metric_fault
+
+    assert metric_fault("sklearn.metrics.hamming_loss", METRICS_OF_SETS) is None
+    assert metric_fault("accuracy", METRICS_OF_SETS) == (
+        "metric is 'accuracy'; it must be one of macro_f1, micro_f1, samples_f1, subset_accuracy, hamming_loss, "
+        "average_precision, or my.module.f. Set e.g. metric=macro_f1."
+    )
+    assert "which cannot be imported" in metric_fault("no.such.f", METRICS_OF_SETS)
+    assert "ece_2" not in metric_fault("ece_10", METRICS_OF_SETS)
+
+
 def test_metric_is_refused_when_its_function_does_not_say_which_way_is_better():
     (line,) = faults("metric=math.hypot")
     assert line == (

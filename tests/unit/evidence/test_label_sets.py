@@ -8,6 +8,7 @@ from sklearn import metrics as reference
 
 from maas.evidence.task_metrics import task_metrics_of
 from maas.scoring.names import METRICS_OF_SETS
+from maas.scoring.values import value_for_sets
 
 LABELS = ("a", "b", "c", "d")
 
@@ -103,3 +104,51 @@ def test_slices_name_the_label_that_is_lost_when_a_child_never_predicts_it():
     assert worst.name == "b"
     assert worst.rows == int(targets[:, 1].sum())
     assert worst.drop == pytest.approx(100 * (probabilities[targets[:, 1] > 0, 1] >= 0.5).mean())
+
+
+@pytest.mark.parametrize("thresholds", [(), (0.2, 0.5, 0.7, 0.1)])
+def test_own_function_equals_scikit_learns_when_it_takes_sets(thresholds):
+    targets, probabilities = rows()
+    child = probabilities[:, ::-1]
+    found = task_metrics_of("multilabel", LABELS, f"{__name__}.overlap_score", thresholds)
+    own = found.chosen
+    decided = probabilities >= np.array(thresholds or [0.5] * 4, dtype=np.float32)
+    expected = reference.jaccard_score(targets, decided, average="samples", zero_division=0)
+    assert found.compute(targets, probabilities)[own].value == pytest.approx(expected)
+    lost = found.drop(targets, probabilities, child, own)
+    assert lost.value == pytest.approx(100 * (expected - found.value(targets, child, own).value))
+    assert lost.low < lost.value < lost.high
+    plain = task_metrics_of("multilabel", LABELS, own)
+    assert plain.value(targets, found.comparable(probabilities, own), own).value == pytest.approx(expected)
+
+
+def test_own_function_equals_scikit_learns_when_it_takes_probabilities_of_sets():
+    targets, probabilities = rows()
+    name = f"{__name__}.ranking_loss"
+    found = task_metrics_of("multilabel", LABELS, name, (0.1,) * 4)
+    expected = reference.label_ranking_loss(targets, probabilities)
+    assert found.value(targets, probabilities, name).value == pytest.approx(expected)
+    assert found.comparable(probabilities, name) is probabilities
+    assert value_for_sets(name)(targets, probabilities) == pytest.approx(expected)
+    assert found.drop(targets, targets, probabilities, name).value == pytest.approx(100 * expected)
+
+
+def test_training_watches_an_own_function_when_it_takes_sets():
+    targets, probabilities = rows()
+    expected = reference.jaccard_score(targets, probabilities >= 0.5, average="samples", zero_division=0)
+    assert value_for_sets(f"{__name__}.overlap_score")(targets, probabilities) == pytest.approx(expected)
+
+
+def overlap_score(targets: np.ndarray, predictions: np.ndarray) -> float:
+    """Returns the mean over rows of |A ∩ B| / |A ∪ B|, 0 of two empty sets."""
+    either = (targets | predictions).sum(axis=1)
+    return float(np.mean((targets & predictions).sum(axis=1) / np.maximum(either, 1)))
+
+
+def ranking_loss(targets: np.ndarray, scores: np.ndarray) -> float:
+    """Returns the mean over rows of the fraction of pairs of a label and another that are ranked wrongly."""
+    wrong = []
+    for own, score in zip(targets.astype(bool), scores, strict=True):
+        pairs = own.sum() * (~own).sum()
+        wrong.append((score[own][:, None] <= score[~own][None]).sum() / pairs if pairs else 0.0)
+    return float(np.mean(wrong))

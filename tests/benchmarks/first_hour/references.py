@@ -1,5 +1,9 @@
 """What a user of scikit-learn would write first, on the rows that maas trained on and evaluated on its test rows."""
 
+import json
+import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,7 @@ from maas.data.splits import Split, Splits
 
 MOST_CATEGORIES = 254
 """Of a column, the most frequent; scikit-learn's boosting takes no more, and the others are missing."""
+FLAML_FIT = Path(__file__).with_name("flaml_fit.py")
 HAN = ("\u4e00", "\u9fff")
 
 
@@ -74,3 +79,31 @@ def _pixels(splits: Splits, seed: int) -> NDArray[Any]:
 
 def _flat(split: Split) -> NDArray[Any]:
     return np.stack([np.asarray(Image.open(path), dtype=np.float64).ravel() for path in split.inputs])
+
+
+def flaml_metric(python: Path, splits: Splits, metric: str, seed: int, seconds: float) -> float:
+    """Returns the test metric of FLAML on the same rows, in as many seconds.
+
+    Args:
+        python: interpreter of an environment that has `flaml[automl]`.
+        splits: rows of columns, split; FLAML is given training and validation rows, and holds out what it likes.
+        metric: `accuracy`, `balanced_accuracy` or `r2`.
+        seed: random seed.
+        seconds: of its search.
+    """
+    train, test = _frames(splits)
+    _, validation = _frames(Splits(splits.train, splits.validation, splits.validation, splits.labels, splits.record))
+    categories = [name for name in train.columns if isinstance(train[name].dtype, pd.CategoricalDtype)]
+    task = "classification" if splits.labels else "regression"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = {
+            "train": (pd.concat([train, validation]), [*splits.train.targets, *splits.validation.targets]),
+            "test": (test, splits.test.targets),
+        }
+        for split, (frame, targets) in rows.items():
+            frame.assign(target=targets).to_csv(folder / f"{split}.csv", index=False)
+        terms = {"task": task, "metric": metric, "seconds": seconds, "seed": seed, "categories": categories}
+        (folder / "terms.json").write_text(json.dumps(terms))
+        done = subprocess.run([python, FLAML_FIT, folder], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])

@@ -35,7 +35,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
-Table: TypeAlias = pd.DataFrame | NDArray[np.float64]
+FeatureTable: TypeAlias = pd.DataFrame | NDArray[np.float64]
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions of the rows that train, and of those that are held out."""
 
@@ -48,7 +48,7 @@ PENALTIES = (100.0, 10.0, 1.0, 0.1)
 """λ of the linear model's L2 penalty on standardised columns; C of logistic regression is 1/λ."""
 WEIGHTS = (0.0, 0.25, 0.5, 0.75)
 """Of the linear model; the others are boosting's, which always takes part: few rows do not show what lines miss."""
-MOST_STEPS = 200
+MOST_LINEAR_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class _Blend(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no t
         self.folds = folds
         self.random_state = random_state
 
-    def fit(self, rows: Table, targets: NDArray[Any]) -> Self:
+    def fit(self, rows: FeatureTable, targets: NDArray[Any]) -> Self:
         """Chooses settings and the linear model's `weight_` by folds, and fits both to all rows as `estimator_`."""
         folds = self._folds(np.asarray(targets))
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
@@ -90,13 +90,13 @@ class _Blend(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no t
             self.estimator_ = blend.fit(rows, targets)
         return self
 
-    def predict(self, rows: Table) -> NDArray[Any]:
+    def predict(self, rows: FeatureTable) -> NDArray[Any]:
         """Returns labels or values (N,)."""
         found: NDArray[Any] = self.estimator_.predict(rows)
         return found
 
     def _chosen(
-        self, rows: Table, targets: NDArray[Any], folds: Sequence[Fold]
+        self, rows: FeatureTable, targets: NDArray[Any], folds: Sequence[Fold]
     ) -> tuple[BaseEstimator, BaseEstimator, float]:
         trees = [self._boosted(leaves, rows, targets, folds) for leaves in LEAVES]
         boosted = min(trees, key=lambda one: one.loss)
@@ -107,7 +107,7 @@ class _Blend(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no t
 
         return boosted.estimator, linear.estimator, min(WEIGHTS, key=loss_of)
 
-    def _boosted(self, leaves: int, rows: Table, targets: NDArray[Any], folds: Sequence[Fold]) -> FoldCandidate:
+    def _boosted(self, leaves: int, rows: FeatureTable, targets: NDArray[Any], folds: Sequence[Fold]) -> FoldCandidate:
         """Returns boosting with the number of trees that does best in all folds together."""
         patience = PATIENCE if self._is_costly(targets) else MOST_TREES
         learner = self._boosting(max_leaf_nodes=leaves, early_stopping=True, n_iter_no_change=patience)
@@ -130,7 +130,9 @@ class _Blend(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no t
         estimator = self._boosting(max_leaf_nodes=leaves, max_iter=trees)
         return FoldCandidate(estimator, scores, self._loss(targets, scores))
 
-    def _linear_candidates(self, rows: Table, targets: NDArray[Any], folds: Sequence[Fold]) -> list[FoldCandidate]:
+    def _linear_candidates(
+        self, rows: FeatureTable, targets: NDArray[Any], folds: Sequence[Fold]
+    ) -> list[FoldCandidate]:
         """Returns a linear model for each penalty; columns of a fold are prepared once for all of them."""
         found: list[list[NDArray[np.float64]]] = [[] for _ in PENALTIES]
         for train, held in folds:
@@ -166,7 +168,7 @@ class _Blend(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no t
         """Returns the weighted mean of both."""
 
     @abstractmethod
-    def _stages(self, fitted: BaseEstimator, rows: Table) -> Iterator[NDArray[np.float64]]:
+    def _stages(self, fitted: BaseEstimator, rows: FeatureTable) -> Iterator[NDArray[np.float64]]:
         """Yields what boosting predicts after each stage, (N, K) or (N,)."""
 
     @abstractmethod
@@ -177,7 +179,7 @@ class _Blend(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no t
     def _loss(self, targets: NDArray[Any], scores: NDArray[np.float64]) -> float:
         """Returns the loss of the rows that were held out."""
 
-    def _linear_model(self, penalty: float, rows: Table) -> Pipeline:
+    def _linear_model(self, penalty: float, rows: FeatureTable) -> Pipeline:
         return Pipeline([("columns", _columns(rows)), ("linear", self._linear(penalty))])
 
 
@@ -204,7 +206,7 @@ class BlendedClassifier(ClassifierMixin, _Blend):  # type: ignore[misc]  # sciki
         found: NDArray[Any] = self.estimator_.classes_
         return found
 
-    def predict_proba(self, rows: Table) -> NDArray[np.float64]:
+    def predict_proba(self, rows: FeatureTable) -> NDArray[np.float64]:
         """Returns probabilities (N, K)."""
         found: NDArray[np.float64] = self.estimator_.predict_proba(rows)
         return found
@@ -229,12 +231,12 @@ class BlendedClassifier(ClassifierMixin, _Blend):  # type: ignore[misc]  # sciki
         )
 
     def _linear(self, penalty: float) -> LogisticRegression:
-        return LogisticRegression(C=1 / penalty, class_weight=self.class_weight, max_iter=MOST_STEPS)
+        return LogisticRegression(C=1 / penalty, class_weight=self.class_weight, max_iter=MOST_LINEAR_STEPS)
 
     def _voting(self, members: list[tuple[str, BaseEstimator]], weights: list[float]) -> VotingClassifier:
         return VotingClassifier(members, voting="soft", weights=weights)
 
-    def _stages(self, fitted: HistGradientBoostingClassifier, rows: Table) -> Iterator[NDArray[np.float64]]:
+    def _stages(self, fitted: HistGradientBoostingClassifier, rows: FeatureTable) -> Iterator[NDArray[np.float64]]:
         stages: Iterator[NDArray[np.float64]] = fitted.staged_predict_proba(rows)
         return stages
 
@@ -275,7 +277,7 @@ class BlendedRegressor(RegressorMixin, _Blend):  # type: ignore[misc]  # scikit-
     def _voting(self, members: list[tuple[str, BaseEstimator]], weights: list[float]) -> VotingRegressor:
         return VotingRegressor(members, weights=weights)
 
-    def _stages(self, fitted: HistGradientBoostingRegressor, rows: Table) -> Iterator[NDArray[np.float64]]:
+    def _stages(self, fitted: HistGradientBoostingRegressor, rows: FeatureTable) -> Iterator[NDArray[np.float64]]:
         stages: Iterator[NDArray[np.float64]] = fitted.staged_predict(rows)
         return stages
 
@@ -286,7 +288,7 @@ class BlendedRegressor(RegressorMixin, _Blend):  # type: ignore[misc]  # scikit-
         return float(mean_squared_error(targets, scores))
 
 
-def _taken(rows: Table, places: NDArray[np.int64]) -> Table:
+def _taken(rows: FeatureTable, places: NDArray[np.int64]) -> FeatureTable:
     return rows.iloc[places] if isinstance(rows, pd.DataFrame) else rows[places]
 
 
@@ -300,7 +302,7 @@ def _held_out(
     return scores
 
 
-def _columns(rows: Table) -> BaseEstimator:
+def _columns(rows: FeatureTable) -> BaseEstimator:
     """Returns what prepares columns for a linear model: standardised numbers, and a column for each category."""
     numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
     if not isinstance(rows, pd.DataFrame):

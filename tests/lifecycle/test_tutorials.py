@@ -1,4 +1,4 @@
-"""The tutorials: every snippet runs, in the order of its page, in a folder of its own, and prints what the page says.
+"""The tutorials, and what to type coming from elsewhere: every snippet runs, in the order of its page, in a folder of its own, and prints what the page says.
 
 A block of ```yaml is a file that is named in its first line. A block of ```sh that begins with `maas serve` starts a
 server, which ends with the page; addresses of it are replaced by those of a free port.
@@ -18,7 +18,8 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(path for path in (ROOT / "docs/tutorials").glob("*.md") if not path.name.endswith(".zh.md"))
+TUTORIALS = sorted(path for path in (ROOT / "docs/tutorials").glob("*.md") if not path.name.endswith(".zh.md"))
+PAGES = [*TUTORIALS, ROOT / "docs/coming_from.md"]
 BLOCK = re.compile(r"^```(python|sh|yaml)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 LIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 ADDRESS = "localhost:8080"

@@ -1,5 +1,6 @@
-"""The tutorials, and what to type coming from elsewhere: every snippet runs, in the order of its page, in a folder of its own, and prints what the page says.
+"""Tutorials and the page on coming from elsewhere: every snippet runs, and prints what its page says.
 
+Snippets run in the order of their page, in a folder of their own.
 A block of ```yaml is a file that is named in its first line. A block of ```sh that begins with `maas serve` starts a
 server, which ends with the page; addresses of it are replaced by those of a free port.
 """
